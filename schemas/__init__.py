@@ -1,0 +1,1 @@
+"""One pandera model a table: the only place where a column, its type and its bounds are written."""

@@ -1,0 +1,41 @@
+"""The encoded tables of a split: rows by code, and what each code stands for."""
+
+import pandera.polars as pa
+import polars as pl
+
+
+class Encoded(pa.DataFrameModel):
+    """Rows of train, valid or test; codes are dense, 0..n-1."""
+
+    user_code: pl.Int32 = pa.Field(ge=0)
+    movie_code: pl.Int32 = pa.Field(ge=0)
+    rating: pl.Float32
+    date: pl.Date = pa.Field(nullable=True)
+
+    class Config:
+        strict = True
+        ordered = True
+
+
+class Users(pa.DataFrameModel):
+    """What a user code stands for: the row number is the code, ids ascend."""
+
+    user_id: pl.Int64 = pa.Field(unique=True)
+    train_rows: pl.Int64 = pa.Field(ge=0)
+
+    class Config:
+        strict = True
+        ordered = True
+
+
+class Movies(pa.DataFrameModel):
+    """What a movie code stands for: the row number is the code, ids ascend."""
+
+    movie_id: pl.Int64 = pa.Field(unique=True)
+    train_rows: pl.Int64 = pa.Field(ge=0)
+    year: pl.Int16 = pa.Field(nullable=True)
+    title: pl.String = pa.Field(nullable=True)
+
+    class Config:
+        strict = True
+        ordered = True

@@ -1,0 +1,20 @@
+"""The titles table: one row a movie, its title kept to the character."""
+
+import pandera.polars as pa
+import polars as pl
+
+# The first moving pictures, and far enough ahead for films that are announced.
+FIRST_YEAR = 1870
+LAST_YEAR = 2100
+
+
+class Titles(pa.DataFrameModel):
+    """Movies by id; the year is null where the source says NULL or nothing."""
+
+    movie_id: pl.Int64 = pa.Field(ge=0, unique=True)
+    year: pl.Int16 = pa.Field(nullable=True, ge=FIRST_YEAR, le=LAST_YEAR)
+    title: pl.String = pa.Field(str_length={"min_value": 1})
+
+    class Config:
+        strict = True
+        ordered = True

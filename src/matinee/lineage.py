@@ -1,0 +1,78 @@
+"""Digests: what a step's folder is named by, so that nothing is computed twice and nothing stale is reused.
+
+A folder's name is the digest of its inputs' digests, its settings and the source code of the step.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError
+
+# Their values are in each digest by themselves, or they decide nothing about what is computed.
+_NOT_CODE = {"matinee.settings", "matinee.errors", "matinee.store", "matinee.lineage", "matinee.progress"}
+_DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
+_READ_BYTES = 1 << 22
+
+
+def digest_of(**parts: Any) -> str:
+    """Digest of JSON-like values, independent of the order of their names."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file's bytes. Asked again in one process for an unchanged file, it is not read again.
+
+    Raises ConfigError when the file can't be read.
+    """
+    try:
+        status = path.stat()
+        return _file_digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    except OSError as error:
+        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from None
+
+
+@cache
+def _file_digest(path: Path, size: int, modified: int, inode: int) -> str:
+    state = hashlib.sha256()
+    with path.open("rb") as source:
+        while block := source.read(_READ_BYTES):
+            state.update(block)
+    return state.hexdigest()[:_DIGEST_LENGTH]
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Digest of a module's source and of all modules of `matinee` and `schemas` that it imports, however deep.
+
+    A change to the plots must not ingest again what was ingested, and a change to a reader must.
+    """
+    sources: dict[str, str] = {}
+    _collect(module, sources)
+    return digest_of(**sources)
+
+
+def _collect(module: str, sources: dict[str, str]) -> None:
+    if module in sources or module in _NOT_CODE or module.split(".")[0] not in ("matinee", "schemas"):
+        return
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # `from matinee.x import name`: name is no module
+        return
+    if spec is None or spec.origin is None:
+        return
+    source = Path(spec.origin).read_text("utf-8")
+    sources[module] = hashlib.sha256(source.encode()).hexdigest()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                _collect(name.name, sources)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            _collect(node.module, sources)
+            for name in node.names:
+                _collect(f"{node.module}.{name.name}", sources)

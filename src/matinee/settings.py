@@ -1,0 +1,257 @@
+"""Every setting of the pipeline: its default, its bounds and the reason for it in one line.
+
+The models below are the flow's parameters, so they are also the form in the Prefect UI. A field that is
+None takes the recipe of the chosen model (`RECIPES`); `Settings.resolved` fills those in, and only
+resolved settings reach a digest, so spelling a default out changes nothing.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from matinee.errors import ConfigError
+
+ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
+ModelName = Literal["dot", "linear", "mlp", "neumf"]
+PresetName = Literal["fast"]
+Column = Literal["user_id", "movie_id", "rating", "date"]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class IngestSettings(Section):
+    scale: ScaleName = Field(
+        "auto", description="Bounds of a rating; auto takes the smallest scale that holds 99 % of the values."
+    )
+    duplicates: Literal["latest", "off"] = Field(
+        "latest",
+        description="The same user and movie twice: keep the latest date, then the later line; off skips the check.",
+    )
+    max_reject_fraction: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="More rejected rows than this stop the run; superseded rows do not count.",
+    )
+    columns: dict[Column, str] = Field(
+        default_factory=dict,
+        description="Names of the columns in the file where they are not recognised, as user_id=Who,rating=Stars.",
+    )
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _read_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+class SplitSettings(Section):
+    strategy: Literal["stratified", "shuffle", "given"] = Field(
+        "stratified",
+        description="stratified keeps each row's side for good as data grows; shuffle is scikit-learn's draw; "
+        "given takes the test rows from --test.",
+    )
+    test_fraction: float = Field(0.10, gt=0, lt=1, description="Share of rows that only evaluate may see.")
+    valid_fraction: float = Field(
+        0.05, gt=0, lt=1, description="Share of the rest that early stopping looks at."
+    )
+    seed: int = Field(42, ge=0, lt=2**32, description="Draws another split.")
+
+
+class ModelSettings(Section):
+    name: ModelName = Field(
+        "dot", description="dot: biases and a dot product; linear, mlp, neumf: the notebook's others."
+    )
+    embedding_size: int | None = Field(None, ge=1, le=1024, description="Numbers per user and per movie.")
+    biases: bool = Field(
+        True, description="A bias per user and per movie (dot only); off is the notebook's factorization."
+    )
+    hidden_size: int | None = Field(
+        None, ge=1, le=4096, description="Width of the hidden layer (mlp and neumf)."
+    )
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="Share of hidden units left out in training (mlp and neumf)."
+    )
+
+
+class TrainSettings(Section):
+    method: Literal["adagrad", "adam"] | None = Field(
+        None, description="How the weights are found: adagrad by row, or adam as in the notebook."
+    )
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows, at most.")
+    learning_rate: float | None = Field(None, gt=0, le=10, description="Step size of the first epoch.")
+    lr_step: int | None = Field(None, ge=1, description="Epochs between two cuts of the learning rate.")
+    lr_gamma: float | None = Field(None, gt=0, le=1, description="Factor of each cut.")
+    batch_size: int | None = Field(None, ge=1, le=2**24, description="Rows per step.")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="L2 penalty on what a row touches.")
+    patience: int = Field(
+        3, ge=0, description="Epochs without a better valid RMSE before training stops; 0 never stops early."
+    )
+    trace_every: int | None = Field(
+        None, ge=1, description="Steps between two points of the loss trace; default 10 an epoch."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights and of the order of rows.")
+    refit: Literal["none", "train_valid", "all"] = Field(
+        "train_valid",
+        description="Once the best epoch is known, fit again: not at all, on train and valid rows before the test, "
+        "or also on all rows after a passed gate.",
+    )
+
+
+class GateSettings(Section):
+    tolerance: float = Field(
+        0.002,
+        ge=0,
+        le=10,
+        description="How much worse in RMSE than the champion a candidate may be and still replace it.",
+    )
+
+
+class Settings(Section):
+    """All settings of one retraining run."""
+
+    ingest: IngestSettings = IngestSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    gate: GateSettings = GateSettings()
+
+    def resolved(self) -> Self:
+        """Settings with every None filled in from the recipe of the chosen model."""
+        recipe = RECIPES[self.model.name]
+        return self.model_copy(
+            update={
+                "model": _filled(self.model, recipe["model"]),
+                "train": _filled(self.train, recipe["train"]),
+            }
+        )
+
+
+# Chosen on several data sets (docs/notes.md); any of them can be set by hand.
+RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
+    "dot": {
+        "model": {"embedding_size": 32, "hidden_size": 1, "dropout": 0.0},
+        "train": {
+            "method": "adagrad",
+            "epochs": 20,
+            "learning_rate": 0.05,
+            "lr_step": 1,
+            "lr_gamma": 0.9,
+            "batch_size": 8192,
+            "weight_decay": 0.02,
+        },
+    },
+}
+PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {"fast": {}}
+
+
+def read_settings(
+    *, preset: str | None = None, file: Path | None = None, assignments: Iterable[str] = ()
+) -> Settings:
+    """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
+
+    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), or an
+    unreadable file; all faults of one call at once.
+    """
+    merged: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ConfigError(f"Preset {preset!r} is not known. Take one of: {', '.join(PRESETS)}.")
+        _merge(merged, PRESETS[preset])  # type: ignore[index]
+    if file is not None:
+        _merge(merged, _read_file(file))
+    for assignment in assignments:
+        _merge(merged, _read_assignment(assignment))
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def setting_names() -> list[str]:
+    """The dotted names of all settings, in order."""
+    return [
+        f"{section}.{name}"
+        for section, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields  # type: ignore[union-attr]
+    ]
+
+
+def _filled(section: Section, recipe: Mapping[str, Any]) -> Section:
+    missing = {name: value for name, value in recipe.items() if getattr(section, name) is None}
+    return section.model_copy(update=missing)
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The settings file {path} could not be read: {error}.") from None
+    try:
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise ConfigError(f"The settings file {path} is not valid {kind}: {error}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"The settings file {path} holds no object at its top; expected sections like train."
+        )
+    return values
+
+
+def _read_assignment(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    parts = name.strip().split(".")
+    if not equals or len(parts) != 2:
+        raise ConfigError(
+            f"--set {text!r} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
+        )
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value.strip()
+    return {parts[0]: {parts[1]: parsed}}
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(
+                name, [*setting_names(), *Settings.model_fields], n=1, cutoff=0.0
+            )
+            sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
+        else:
+            told = fault["msg"][0].lower() + fault["msg"][1:]
+            sentences.append(f"Setting {name} was given {fault['input']!r}: {told}.{_describe(name)}")
+    return " ".join(sentences)
+
+
+def _describe(name: str) -> str:
+    section, _, field = name.partition(".")
+    model = Settings.model_fields.get(section)
+    fields = getattr(model.annotation, "model_fields", {}) if model else {}
+    return f" ({fields[field].description})" if field in fields else ""

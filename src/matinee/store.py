@@ -1,0 +1,231 @@
+"""The store: content-addressed folders, each whole or absent.
+
+A step is a `Plan`: where its folder belongs and how to make it. `Store.ensure` makes it once: in a folder
+named `.partial`, under a lock, with the manifest written last and the folder then renamed into place. A
+process that dies leaves a `.partial` folder behind, which the next one clears; a second process that wants
+the same folder waits for the first and then finds it done.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from matinee.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class Reference(BaseModel):
+    """What passes between steps: the name of a whole folder in the store, never its content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    digest: str
+    location: str
+    rows: int
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A folder that is there already or that `make` can fill.
+
+    `make` gets an empty folder and returns what the manifest shall say; `rows` must be among it.
+    """
+
+    kind: str
+    digest: str
+    make: Callable[[Path], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder where everything that the pipeline makes lives."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Store":
+        """The store at `root`, created when absent.
+
+        Raises StoreError when it can't be written.
+        """
+        probe = root / f".probe-{os.getpid()}"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"The store {root} can't be written: {error.strerror or error}. "
+                "Give --store a folder that this user may write to."
+            ) from None
+        return cls(root)
+
+    def folder(self, kind: str, digest: str) -> Path:
+        """Where a folder belongs, whether it is there or not."""
+        return self.root / kind / digest
+
+    def has(self, plan: Plan) -> bool:
+        """Whether the plan's folder is whole."""
+        return (self.folder(plan.kind, plan.digest) / MANIFEST).is_file()
+
+    def manifest(self, kind: str, digest: str) -> dict[str, Any]:
+        """What the manifest of a whole folder says.
+
+        Raises StoreError when the folder is absent or its manifest is damaged.
+        """
+        return read_json(self.folder(kind, digest) / MANIFEST)
+
+    def path(self, reference: Reference) -> Path:
+        """The folder behind a reference.
+
+        Raises StoreError when it is not whole any more.
+        """
+        folder = self.folder(reference.kind, reference.digest)
+        if not (folder / MANIFEST).is_file():
+            raise StoreError(f"{folder} is not in the store any more. Run the flow again: it makes it anew.")
+        return folder
+
+    def reference(self, kind: str, digest: str) -> Reference:
+        """The reference to a whole folder."""
+        rows = self.manifest(kind, digest)["rows"]
+        return Reference(kind=kind, digest=digest, location=f"{kind}/{digest}", rows=rows)
+
+    def ensure(self, plan: Plan) -> Reference:
+        """Make the plan's folder unless it is whole already, and refer to it."""
+        if not self.has(plan):
+            with self._claim(plan) as folder:
+                if folder is not None:
+                    started = time.perf_counter()
+                    told = plan.make(folder)
+                    seconds = round(time.perf_counter() - started, 3)
+                    manifest = {"kind": plan.kind, "digest": plan.digest, "schema_version": SCHEMA_VERSION}
+                    write_json(folder / MANIFEST, {**manifest, "seconds": seconds, **told})
+                    sync_folder(folder)
+                    folder.rename(self.folder(plan.kind, plan.digest))
+        return self.reference(plan.kind, plan.digest)
+
+    @contextlib.contextmanager
+    def _claim(self, plan: Plan) -> Iterator[Path | None]:
+        """An empty folder that is this process's alone, or None when another one finished the plan meanwhile."""
+        partial = self.root / plan.kind / f"{plan.digest}.partial"
+        with writing(self.root), lock_folder(partial):
+            if self.has(plan):
+                shutil.rmtree(partial, ignore_errors=True)
+                yield None
+                return
+            _empty(partial)
+            try:
+                yield partial
+            except Exception:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+
+
+@contextlib.contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn an OSError that names a path under `root` into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or "")
+        if not where.startswith(str(root)):
+            raise
+        raise StoreError(
+            f"{where} in the store could not be written: {error.strerror}. Free space or permissions of {root} "
+            "are the usual causes; nothing half-written is left, and the same command goes on from here."
+        ) from error
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the only lock on a folder, creating it; waits for whoever holds it.
+
+    The lock goes with the process, however it ends. A folder that was renamed or removed while we waited is
+    not the one we asked for: try again.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_same(handle, folder):
+                continue
+            yield
+            return
+        finally:
+            os.close(handle)
+
+
+def _is_same(handle: int, folder: Path) -> bool:
+    try:
+        there = folder.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(handle)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of the store.
+
+    Raises StoreError when it is absent or damaged.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path} is not there. The folder is not whole: run the flow again.") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} could not be read ({error}). Remove its folder and run the flow again."
+        ) from None
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} holds no JSON object. Remove its folder and run the flow again.")
+    return value
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write an object as JSON so that a reader sees the old file or the new one, whole."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("w", encoding="utf-8") as out:
+        json.dump(value, out, indent=2, ensure_ascii=False, allow_nan=False)
+        out.write("\n")
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that all files below a folder have reached the disk before anyone is told that it is whole."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,5 +1,2 @@
-import sys
-
-
 def main():
     pass

@@ -58,7 +58,7 @@ def code_digest(module: str) -> str:
 
 
 def _collect(module: str, sources: dict[str, str]) -> None:
-    if module in sources or module in _NOT_CODE or module.split(".")[0] not in ("matinee", "schemas"):
+    if module in sources or module in _NOT_CODE or module.partition(".")[0] not in ("matinee", "schemas"):
         return
     try:
         spec = importlib.util.find_spec(module)

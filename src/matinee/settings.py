@@ -7,6 +7,7 @@ resolved settings reach a digest, so spelling a default out changes nothing.
 
 import difflib
 import json
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -169,7 +170,7 @@ def read_settings(
     if preset is not None:
         if preset not in PRESETS:
             raise ConfigError(f"Preset {preset!r} is not known. Take one of: {', '.join(PRESETS)}.")
-        _merge(merged, PRESETS[preset])  # type: ignore[index]
+        _merge(merged, PRESETS[preset])
     if file is not None:
         _merge(merged, _read_file(file))
     for assignment in assignments:
@@ -203,8 +204,6 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    import tomllib
-
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

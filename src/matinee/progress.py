@@ -1,0 +1,30 @@
+"""What a training step tells those who watch: one frozen point at a time, pushed to a listener.
+
+The library calls the listener; whether it draws a bar, prints lines or feeds a run's page is not its concern.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One point of a fit: within an epoch (`valid_rmse` is None) or at its end."""
+
+    stage: str  # "fit", or "refit" once the best epoch is known
+    epoch: int  # from 1
+    epochs: int
+    rows_done: int  # of this epoch
+    rows: int
+    rows_per_second: float
+    train_rmse: float | None
+    valid_rmse: float | None
+    best_rmse: float | None
+    seconds_left: float
+
+
+Listener = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """The listener of those who do not watch."""

@@ -1,0 +1,101 @@
+"""What a trained model predicts, from its weights alone and with numpy alone.
+
+A release is asked through this file, so that its users need no torch. The formulas are those of
+`matinee.models`; the contract tests hold the two together.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Weights = Mapping[str, npt.NDArray[Any]]
+Codes = npt.NDArray[np.int32]
+Vector = npt.NDArray[np.float32]
+
+LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
+_CHUNK = 1 << 15  # pairs at a time: their vectors stay in the cache
+
+
+def predict(weights: Weights, user_codes: Codes, movie_codes: Codes, *, model: str) -> Vector:
+    """Unclipped float32 ratings, one a pair; code -1 is an id that the model does not know.
+
+    A side that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
+    are the arrays of a `weights.safetensors`; codes lie below their number of rows. Memory does not grow
+    with the number of pairs beyond the answer itself.
+    """
+    score = _SCORES[model]
+    users, movies = np.asarray(user_codes), np.asarray(movie_codes)
+    predicted = np.empty(len(users), np.float32)
+    for start in range(0, len(users), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        predicted[part] = score(weights, users[part], movies[part])
+    return predicted
+
+
+def _dot(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    bias = _known(weights["user_bias"], users) + _known(weights["movie_bias"], movies)
+    vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
+    return weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
+
+
+def _linear(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    pair = _pair(weights, "embedding", users, movies)
+    return pair @ weights["output.weight"][0] + weights["output.bias"][0]
+
+
+def _mlp(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    hidden = _leaky(
+        _pair(weights, "embedding", users, movies) @ weights["hidden.weight"].T + weights["hidden.bias"]
+    )
+    return hidden @ weights["output.weight"][0] + weights["output.bias"][0]
+
+
+def _neumf(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    product = weights["user_dot"][users] * weights["movie_dot"][movies]
+    hidden = _leaky(
+        _pair(weights, "mlp", users, movies) @ weights["hidden.weight"].T + weights["hidden.bias"]
+    )
+    joined = np.concatenate([product, hidden], axis=1)
+    return joined @ weights["output.weight"][0] + weights["output.bias"][0]
+
+
+def _or_baseline(
+    score: Callable[[Weights, Codes, Codes], Vector],
+) -> Callable[[Weights, Codes, Codes], Vector]:
+    """Score the pairs whose two sides were trained; the others get the mean and the biases that are known."""
+
+    def scored(weights: Weights, users: Codes, movies: Codes) -> Vector:
+        bias = _known(weights["baseline.user_bias"], users) + _known(weights["baseline.movie_bias"], movies)
+        answer = weights["baseline.mean"] + bias
+        trained = (_known(weights["user_rows"], users) > 0) & (_known(weights["movie_rows"], movies) > 0)
+        answer[trained] = score(weights, users[trained], movies[trained])
+        return answer
+
+    return scored
+
+
+def _known(table: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
+    """Rows of a table by code; zeros for code -1."""
+    if not len(table):
+        return np.zeros((len(codes), *table.shape[1:]), table.dtype)
+    rows = table[codes]
+    rows[codes < 0] = 0
+    return rows
+
+
+def _pair(weights: Weights, table: str, users: Codes, movies: Codes) -> Vector:
+    return np.concatenate([weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]], axis=1)
+
+
+def _leaky(value: Vector) -> Vector:
+    return np.where(value > 0, value, LEAK * value).astype(np.float32, copy=False)
+
+
+_SCORES: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {
+    "dot": _dot,
+    "linear": _or_baseline(_linear),
+    "mlp": _or_baseline(_mlp),
+    "neumf": _or_baseline(_neumf),
+}

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Weights = Mapping[str, npt.NDArray[Any]]
 Codes = npt.NDArray[np.int32]
 Vector = npt.NDArray[np.float32]
+Weights = Mapping[str, Vector]
 
 LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
 _CHUNK = 1 << 15  # pairs at a time: their vectors stay in the cache
 
 
-def predict(weights: Weights, user_codes: Codes, movie_codes: Codes, *, model: str) -> Vector:
+def predict(
+    weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
+) -> Vector:
     """Unclipped float32 ratings, one a pair; code -1 is an id that the model does not know.
 
     A side that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
@@ -76,7 +78,7 @@ def _or_baseline(
     return scored
 
 
-def _known(table: npt.NDArray[Any], codes: Codes) -> npt.NDArray[Any]:
+def _known(table: Vector, codes: Codes) -> Vector:
     """Rows of a table by code; zeros for code -1."""
     if not len(table):
         return np.zeros((len(codes), *table.shape[1:]), table.dtype)

@@ -39,28 +39,22 @@ def predict(
 def _dot(weights: Weights, users: Codes, movies: Codes) -> Vector:
     bias = _known(weights["user_bias"], users) + _known(weights["movie_bias"], movies)
     vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
-    return weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
+    rating: Vector = weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
+    return rating
 
 
 def _linear(weights: Weights, users: Codes, movies: Codes) -> Vector:
-    pair = _pair(weights, "embedding", users, movies)
-    return pair @ weights["output.weight"][0] + weights["output.bias"][0]
+    return _output(weights, _pair(weights, "embedding", users, movies))
 
 
 def _mlp(weights: Weights, users: Codes, movies: Codes) -> Vector:
-    hidden = _leaky(
-        _pair(weights, "embedding", users, movies) @ weights["hidden.weight"].T + weights["hidden.bias"]
-    )
-    return hidden @ weights["output.weight"][0] + weights["output.bias"][0]
+    return _output(weights, _hidden(weights, _pair(weights, "embedding", users, movies)))
 
 
 def _neumf(weights: Weights, users: Codes, movies: Codes) -> Vector:
     product = weights["user_dot"][users] * weights["movie_dot"][movies]
-    hidden = _leaky(
-        _pair(weights, "mlp", users, movies) @ weights["hidden.weight"].T + weights["hidden.bias"]
-    )
-    joined = np.concatenate([product, hidden], axis=1)
-    return joined @ weights["output.weight"][0] + weights["output.bias"][0]
+    hidden = _hidden(weights, _pair(weights, "mlp", users, movies))
+    return _output(weights, np.concatenate([product, hidden], axis=1))
 
 
 def _or_baseline(
@@ -91,8 +85,14 @@ def _pair(weights: Weights, table: str, users: Codes, movies: Codes) -> Vector:
     return np.concatenate([weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]], axis=1)
 
 
-def _leaky(value: Vector) -> Vector:
-    return np.where(value > 0, value, LEAK * value).astype(np.float32, copy=False)
+def _hidden(weights: Weights, inputs: Vector) -> Vector:
+    value: Vector = inputs @ weights["hidden.weight"].T + weights["hidden.bias"]
+    return np.where(value > 0, value, value * np.float32(LEAK))
+
+
+def _output(weights: Weights, inputs: Vector) -> Vector:
+    rating: Vector = inputs @ weights["output.weight"][0] + weights["output.bias"][0]
+    return rating
 
 
 _SCORES: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {

@@ -1,0 +1,116 @@
+"""Error figures over held-out rows one by one, with intervals that know rows of one user or movie hang together.
+
+Used by the report for each model and each slice, and by the gate for the difference between two models.
+"""
+
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a split as columns of one length: who, what, how much, when (days since 1970 or NaT)."""
+
+    users: Codes
+    movies: Codes
+    ratings: NDArray[np.float32]
+    dates: NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, its standard error and its two-sided 95 % interval."""
+
+    value: float
+    standard_error: float
+
+    @property
+    def low(self) -> float:
+        return self.value - z_score(two_sided=True) * self.standard_error
+
+    @property
+    def high(self) -> float:
+        return self.value + z_score(two_sided=True) * self.standard_error
+
+    def to_json(self) -> dict[str, float]:
+        return {**asdict(self), "low": self.low, "high": self.high}
+
+
+def z_score(*, two_sided: bool, confidence: float = CONFIDENCE) -> float:
+    """The normal quantile at `confidence`, for an interval or for a bound on one side."""
+    return NormalDist().inv_cdf((1 + confidence) / 2 if two_sided else confidence)
+
+
+def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
+    """Standard error of the mean of `influence`, clustered by user and by movie.
+
+    var = G/(G-1) sum(user sums^2)/n^2 + H/(H-1) sum(movie sums^2)/n^2 - sum(rows^2)/n^2, centred, for G users
+    and H movies (Cameron, Gelbach and Miller 2011). That can fall below either part, even below zero, by
+    chance; the larger part is then the answer. 0 for fewer than two rows.
+    """
+    rows = len(influence)
+    if rows < 2:
+        return 0.0
+    centred = influence - influence.mean()
+    by_user, by_movie = (_sum_of_squares(centred, codes) for codes in (users, movies))
+    two_way = by_user + by_movie - float(np.square(centred).sum())
+    return float(np.sqrt(max(two_way, by_user, by_movie)) / rows)
+
+
+def _sum_of_squares(centred: Floats, codes: Codes) -> float:
+    sums = np.bincount(codes, centred)
+    clusters = int(np.count_nonzero(np.bincount(codes)))
+    return float(np.square(sums).sum()) * clusters / max(clusters - 1, 1)
+
+
+def rmse(errors: Floats) -> float:
+    """Root mean squared error over rows one by one."""
+    return float(np.sqrt(np.square(errors).mean()))
+
+
+def mae(errors: Floats) -> float:
+    """Mean absolute error over rows one by one."""
+    return float(np.abs(errors).mean())
+
+
+def rmse_influence(errors: Floats) -> Floats:
+    """What each row adds to the RMSE, to first order: (e^2 - MSE) / (2 RMSE); its mean is 0."""
+    squares = np.square(errors)
+    mean = float(squares.mean())
+    return np.asarray((squares - mean) / (2 * np.sqrt(mean or 1.0)))
+
+
+def estimate_rmse(errors: Floats, users: Codes, movies: Codes) -> Estimate:
+    """The RMSE with its clustered standard error (delta method)."""
+    return Estimate(rmse(errors), clustered_error(rmse_influence(errors), users, movies))
+
+
+def estimate_mae(errors: Floats, users: Codes, movies: Codes) -> Estimate:
+    """The MAE with its clustered standard error."""
+    return Estimate(mae(errors), clustered_error(np.abs(errors), users, movies))
+
+
+def estimate_rmse_difference(ours: Floats, theirs: Floats, users: Codes, movies: Codes) -> Estimate:
+    """RMSE(ours) - RMSE(theirs) on the same rows, paired: what both find hard cancels out."""
+    influence = rmse_influence(ours) - rmse_influence(theirs)
+    return Estimate(rmse(ours) - rmse(theirs), clustered_error(influence, users, movies))
+
+
+def mean_over_users(errors: Floats, users: Codes) -> tuple[float, float]:
+    """The mean over users of each user's own RMSE and MAE: a user with few rows counts as much as one with many."""
+    rows = np.bincount(users)
+    there = rows > 0
+    squares = np.bincount(users, np.square(errors))[there] / rows[there]
+    absolute = np.bincount(users, np.abs(errors))[there] / rows[there]
+    return float(np.sqrt(squares).mean()), float(absolute.mean())

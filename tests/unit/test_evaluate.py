@@ -1,0 +1,164 @@
+"""The evaluation of a tiny split whose answers are known, from the folders it reads to the folder it fills."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import save_file
+
+from matinee import evaluate
+from matinee.evaluate import Champion
+from matinee.settings import Settings
+from matinee.store import Plan, Reference, Store
+
+USERS, MOVIES = 40, 30
+LOW, HIGH = 1.0, 5.0
+
+
+def _part(draw: np.random.Generator, truth: np.ndarray, rows: int) -> pl.DataFrame:
+    users, movies = draw.integers(0, USERS - 1, rows), draw.integers(0, MOVIES - 1, rows)
+    return pl.DataFrame(
+        {
+            "user_code": users.astype(np.int32),
+            "movie_code": movies.astype(np.int32),
+            "rating": np.clip(np.rint(truth[users, movies]), LOW, HIGH).astype(np.float32),
+            "date": [date(2005, 1, 1 + row % 28) if row % 3 else None for row in range(rows)],
+        },
+        schema_overrides={"date": pl.Date},
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with one split and one candidate: a dot model that knows the truth before rounding."""
+    store = Store.open(tmp_path / "store")
+    draw = np.random.default_rng(5)
+    user_factors = draw.normal(size=(USERS, 4)).astype(np.float32)
+    movie_factors = draw.normal(size=(MOVIES, 4)).astype(np.float32)
+    truth = 3 + 0.5 * user_factors @ movie_factors.T
+
+    def make_split(folder: Path) -> dict[str, object]:
+        for part, rows in (("train", 600), ("valid", 60), ("test", 200)):
+            _part(draw, truth, rows).write_parquet(folder / f"{part}.parquet")
+        train = pl.read_parquet(folder / "train.parquet")
+        for name, codes in (("user", USERS), ("movie", MOVIES)):
+            counts = np.bincount(train[f"{name}_code"].to_numpy(), minlength=codes)
+            table = pl.DataFrame({f"{name}_id": np.arange(codes) * 10, "train_rows": counts})
+            if name == "movie":
+                years = pl.Series("year", [None, *range(1940, 1939 + MOVIES)], pl.Int16)
+                table = table.with_columns(years, pl.lit("A film").alias("title"))
+            table.write_parquet(folder / f"{name}s.parquet")
+        return {"rows": 860, "scale": [LOW, HIGH], "strategy": "shuffle", "seed": 1}
+
+    def make_candidate(folder: Path) -> dict[str, object]:
+        weights = {
+            "mean": np.array(3.0, np.float32),
+            "user_bias": np.zeros(USERS, np.float32),
+            "movie_bias": np.zeros(MOVIES, np.float32),
+            "user_factors": 0.5 * user_factors,
+            "movie_factors": movie_factors,
+        }
+        save_file(weights, folder / "weights.safetensors")
+        points = [
+            {
+                "stage": "fit",
+                "epoch": epoch,
+                "rows_done": 600,
+                "rows": 600,
+                "train_rmse": 0.9,
+                "valid_rmse": 1 / epoch,
+            }
+            for epoch in (1, 2, 3)
+        ]
+        (folder / "history.json").write_text(json.dumps({"points": points}))
+        settings = Settings().resolved().model_dump()
+        return {"rows": 660, "model": "dot", "split": "s", "settings": settings}
+
+    store.ensure(Plan("splits", "s", make_split))
+    store.ensure(Plan("candidates", "c", make_candidate))
+    return store
+
+
+def _evaluate(store: Store, champion: Champion | None = None) -> Reference:
+    plan = evaluate.plan(
+        store,
+        candidate=store.reference("candidates", "c"),
+        split=store.reference("splits", "s"),
+        champion=champion,
+        settings=Settings(),
+    )
+    return store.ensure(plan)
+
+
+def _read(store: Store, reference: Reference, name: str) -> dict[str, object]:
+    return dict(json.loads((store.path(reference) / name).read_text()))
+
+
+def _champion(rating: float, *, saw: bool = False) -> Champion:
+    return Champion(
+        version="v0001",
+        digest=f"always {rating} {saw}",
+        predict=lambda users, _: np.full(len(users), rating, np.float32),
+        saw=lambda users, *_: np.full(len(users), saw),
+    )
+
+
+def test_figures_are_those_of_the_test_rows_within_the_scale(store: Store) -> None:
+    found = _read(store, _evaluate(store), "metrics.json")
+    test = pl.read_parquet(store.folder("splits", "s") / "test.parquet")
+    fitted = pl.read_parquet([store.folder("splits", "s") / f"{part}.parquet" for part in ("train", "valid")])
+    errors = fitted["rating"].mean() - test["rating"].to_numpy().astype(float)
+    assert found["rows"] == 200
+    assert found["global_mean_rmse"] == pytest.approx(np.sqrt((errors**2).mean()), abs=1e-6)
+    assert found["global_mean_mae"] == pytest.approx(np.abs(errors).mean(), abs=1e-6)
+    # Rounding to whole ratings leaves a uniform error of at most half a point.
+    assert found["rmse"] < 0.35 < found["bias_only_rmse"]
+    assert found["mae"] < 0.3 < found["bias_only_mae"]
+
+
+def test_the_manifest_says_what_was_decided(store: Store) -> None:
+    reference = _evaluate(store)
+    manifest = store.manifest(reference.kind, reference.digest)
+    decision = _read(store, reference, "decision.json")
+    assert reference.rows == 200
+    assert manifest["promoted"] is decision["promoted"] is True
+    assert manifest["reason"] == decision["reason"]
+    assert (manifest["candidate"], manifest["split"], manifest["champion"]) == ("c", "s", None)
+
+
+def test_a_better_champion_stays(store: Store) -> None:
+    weak = _read(store, _evaluate(store, _champion(3.0)), "decision.json")
+    assert weak["promoted"] is True
+    assert weak["rows"] == {"test": 200, "compared": 200}
+    test = pl.read_parquet(store.folder("splits", "s") / "test.parquet")
+    truth = Champion("v0002", "truth", lambda *_: test["rating"].to_numpy(), lambda users, *_: users < 0)
+    assert _read(store, _evaluate(store, truth), "decision.json")["promoted"] is False
+
+
+def test_a_champion_that_saw_every_row_compares_nothing(store: Store) -> None:
+    decision = _read(store, _evaluate(store, _champion(3.0, saw=True)), "decision.json")
+    assert decision["promoted"] is False
+    assert decision["rows"] == {"test": 200, "compared": 0}
+
+
+def test_the_same_evaluation_gives_the_same_bytes(store: Store, tmp_path: Path) -> None:
+    first = store.path(_evaluate(store))
+    kept = first.rename(tmp_path / "kept")
+    second = store.path(_evaluate(store))
+    names = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
+    assert Path("plots/learning_curve.png") in names
+    for name in names:
+        if name != Path("manifest.json"):  # it holds the seconds it took
+            assert (kept / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_the_champion_and_the_gate_are_part_of_the_digest(store: Store) -> None:
+    digests = {
+        _evaluate(store).digest,
+        _evaluate(store, _champion(3.0)).digest,
+        _evaluate(store, _champion(2.0)).digest,
+    }
+    assert len(digests) == 3

@@ -1,1 +1,1 @@
-"""x."""
+"""What runs and in which order, and the command line that starts it."""

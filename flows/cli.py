@@ -1,2 +1,146 @@
-def main():
-    pass
+"""The command `matinee`: one verb a flow, or a look at the store."""
+
+import argparse
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from flows import verbs
+from matinee import __version__
+from matinee.errors import ConfigError, MatineeError
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are ConfigErrors, told like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0 done, 1 failed, 2 the call is wrong, 3 the input is refused, 4 held."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verbose, as_json = "--verbose" in words, "--json" in words
+    try:
+        call = _parser().parse_args(words)
+        _log_to_terminal(verbose=verbose, quiet=call.verb in verbs.QUIET)
+        outcome = call.run(call)
+    except MatineeError as error:
+        return _fail(error, str(error), status=error.exit_status, verbose=verbose, as_json=as_json)
+    except KeyboardInterrupt as error:
+        message = "Stopped. What was finished is kept: the same command goes on from there."
+        return _fail(error, message, status=130, verbose=verbose, as_json=as_json)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
+        message = (
+            f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."
+        )
+        return _fail(error, message, status=1, verbose=verbose, as_json=as_json)
+    if as_json:
+        print(json.dumps(outcome.facts, ensure_ascii=False))
+    else:
+        print(outcome.text)
+    return int(outcome.status)
+
+
+def _fail(error: BaseException, message: str, *, status: int, verbose: bool, as_json: bool) -> int:
+    kind = error.kind if isinstance(error, MatineeError) else type(error).__name__
+    if verbose:
+        traceback.print_exception(error)
+    print(f"matinee: {message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message, "kind": kind}, ensure_ascii=False))
+    return status
+
+
+def _log_to_terminal(*, verbose: bool, quiet: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+    logger = logging.getLogger("matinee")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="matinee", description="Retrain a movie recommender and publish it when it is good enough."
+    )
+    parser.add_argument("--version", action="version", version=f"matinee {__version__}")
+    verbs_of = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+
+    def verb(name: str, run: Any, says: str) -> argparse.ArgumentParser:
+        added = verbs_of.add_parser(name, help=says, description=says)
+        added.set_defaults(run=run)
+        added.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
+        added.add_argument("--verbose", action="store_true", help="show more, and the traceback of an error")
+        return added
+
+    sample = verb(
+        "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
+    )
+    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
+    sample.add_argument("--ratings", type=int, default=1_000_000, metavar="N")
+    sample.add_argument("--users", type=int, metavar="U")
+    sample.add_argument("--movies", type=int, metavar="M")
+    sample.add_argument("--seed", type=int, default=0, metavar="S")
+    sample.add_argument("--format", choices=["csv", "netflix"], default="csv")
+    sample.add_argument(
+        "--dirty", type=float, default=0.0, metavar="FRACTION", help="share of bad rows to plant"
+    )
+
+    ingest = verb("ingest", verbs.ingest, "Read ratings and titles into the store.")
+    retrain = verb("retrain", verbs.retrain, "Train, evaluate and publish a release if it passes the gate.")
+    for added in (ingest, retrain):
+        added.add_argument(
+            "--ratings", nargs="+", required=True, metavar="PATH", help="files, folders or globs"
+        )
+        added.add_argument("--titles", required=True, metavar="PATH")
+        _add_store(added)
+        added.add_argument("--preset", metavar="NAME", help="fast (the default)")
+        added.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
+        added.add_argument(
+            "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
+        )
+    retrain.add_argument(
+        "--test", nargs="+", default=[], metavar="PATH", help="test rows, instead of drawing them"
+    )
+    retrain.add_argument(
+        "--fail-on-hold", action="store_true", help="exit 4 when the gate holds the candidate"
+    )
+
+    predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
+    _add_store(predict)
+    predict.add_argument("--pairs", type=Path, required=True, metavar="PAIRS.csv")
+    predict.add_argument("--out", type=Path, required=True, metavar="OUT.csv")
+
+    evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
+    _add_store(evaluate)
+    evaluate.add_argument("--test", nargs="+", required=True, metavar="PATH")
+
+    releases = verb("releases", verbs.releases, "List the releases.")
+    _add_store(releases)
+    releases.add_argument("--verify", action="store_true", help="check every file against its sha256")
+    promote = verb("promote", verbs.promote, "Make a release the champion.")
+    _add_store(promote)
+    promote.add_argument("version", metavar="VERSION")
+    rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
+    _add_store(rollback)
+    rollback.add_argument("version", nargs="?", metavar="VERSION")
+    return parser
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store", type=Path, required=True, metavar="S", help="the folder where everything is kept"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The retrain flow: from rating files to a published release."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.summary import Summary, Walk
+from matinee.settings import Settings
+from tasks.encode import encode
+from tasks.evaluate import evaluate
+from tasks.ingest import ingest
+from tasks.publish import publish
+from tasks.split import split
+from tasks.train import refit, train
+
+
+@flow(name="retrain", persist_result=True, result_serializer="json")
+def retrain(
+    ratings: Annotated[list[str], Field(min_length=1, description="Rating files, folders or globs.")],
+    titles: Annotated[str, Field(description="The title file.")],
+    store: Annotated[str, Field(description="The folder where everything is kept.")],
+    test: Annotated[list[str], Field(description="Files of test rows, for split.strategy=given.")] = [],  # noqa: B006
+    settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
+) -> Summary:
+    """Ingest, encode, split, train, evaluate and publish if the gate passes the candidate.
+
+    Each step is a folder in the store, named by what it was made from: a second run goes on where the first one
+    ended, and does nothing again that is done.
+    """
+    walk = Walk(store)
+    settings = settings.for_test_files(test).resolved()
+    dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
+    encoding = walk.step(encode, dataset=dataset)
+    parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
+    candidate = walk.step(train, split=parts, settings=settings)
+    evaluation = walk.step(evaluate, split=parts, candidate=candidate, settings=settings)
+    shipped = walk.step(refit, candidate=candidate, evaluation=evaluation, settings=settings)
+    publication = walk.step(
+        publish,
+        dataset=dataset,
+        split=parts,
+        candidate=candidate,
+        shipped=shipped,
+        evaluation=evaluation,
+        settings=settings,
+    )
+    return walk.summary(publication)

@@ -1,0 +1,86 @@
+"""What a run did: which steps were done already, what the others took, and what came out."""
+
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect.tasks import Task
+from pydantic import BaseModel
+
+from matinee.publish import Publication
+from matinee.store import Reference, Store, read_json
+
+R = TypeVar("R")
+
+
+class Summary(BaseModel):
+    """The result of a retrain run; scripts read it as the last line of `--json`."""
+
+    release: str | None
+    promoted: bool
+    reason: str
+    location: str | None
+    metrics: dict[str, Any]
+    rows: dict[str, int]
+    rejects: dict[str, int]
+    warnings: list[str]
+    seconds: dict[str, float]
+    cached: list[str]
+    folders: dict[str, str]
+
+
+class Walk:
+    """Goes through the steps of a flow and keeps a record."""
+
+    def __init__(self, store: str) -> None:
+        self._store = store
+        self._seconds: dict[str, float] = {}
+        self._cached: list[str] = []
+        self._made: dict[str, Reference] = {}
+
+    def step(self, task: Task[..., R], **inputs: Any) -> R:
+        """Run one task on the store and note how long it took and whether it was done already.
+
+        Raises what the task raised, once its retries are used up.
+        """
+        started = time.perf_counter()
+        state = task(store=self._store, **inputs, return_state=True)
+        result = state.result()
+        self._seconds[task.name] = round(time.perf_counter() - started, 3)
+        if state.name == "Cached":
+            self._cached.append(task.name)
+        if isinstance(result, Reference):
+            self._made[task.name] = result
+        return result
+
+    def summary(self, publication: Publication) -> Summary:
+        """The record of a walk that came to its end."""
+        store = Store(Path(self._store))
+        dataset, candidate = (self._manifest(store, step) for step in ("ingest", "train"))
+        metrics = read_json(store.folder("evaluations", publication.evaluation) / "metrics.json")
+        seconds = {
+            **self._seconds,
+            "train": candidate["seconds_train"],
+            "compile": candidate["seconds_compile"],
+        }
+        return Summary(
+            release=publication.release,
+            promoted=publication.promoted,
+            reason=publication.reason,
+            location=publication.location,
+            metrics=metrics,
+            rows={
+                "read": dataset["rows_read"],
+                "accepted": dataset["rows"],
+                "rejected": dataset["rows_rejected"],
+            },
+            rejects=dataset["rejects"],
+            warnings=dataset["warnings"],
+            seconds=seconds,
+            cached=self._cached,
+            folders={step: made.location for step, made in self._made.items()},
+        )
+
+    def _manifest(self, store: Store, step: str) -> dict[str, Any]:
+        made = self._made[step]
+        return store.manifest(made.kind, made.digest)

@@ -1,0 +1,269 @@
+"""What each verb of the command line does: read the call, ask the library, say what came out."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matinee
+from matinee.errors import ConfigError, ReleaseError
+from matinee.registry import Registry
+from matinee.settings import Settings, read_settings
+
+QUIET = {"predict", "releases", "promote", "rollback"}
+HELD = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb leaves: facts for scripts, a text for people, the exit status."""
+
+    facts: Any
+    text: str
+    status: int = 0
+
+
+def sample(call: argparse.Namespace) -> Outcome:
+    """Write ratings, titles and the truth about them."""
+    from matinee.sample import write_sample
+
+    started = time.perf_counter()
+    truth = write_sample(
+        call.out,
+        ratings=call.ratings,
+        users=call.users,
+        movies=call.movies,
+        seed=call.seed,
+        format=call.format,
+        dirty=call.dirty,
+    )
+    facts = json.loads((call.out / "truth.json").read_text("utf-8"))
+    text = (
+        f"{call.ratings:,} ratings in {call.out} in {time.perf_counter() - started:.1f} s; "
+        f"the best RMSE that a model can reach is {truth.best_rmse:.4f}"
+    )
+    return Outcome(facts, text)
+
+
+def ingest(call: argparse.Namespace) -> Outcome:
+    """Read the sources into the store, without Prefect."""
+    from matinee import ingest as library
+    from matinee.store import Store, read_json
+
+    settings = _settings(call)
+    started = time.perf_counter()
+    store = Store.open(call.store)
+    plan = library.plan(
+        store,
+        ratings=[Path(path) for path in call.ratings],
+        titles=Path(call.titles),
+        settings=settings.ingest,
+    )
+    dataset = store.ensure(plan)
+    manifest = store.manifest(dataset.kind, dataset.digest)
+    rows = {
+        "read": manifest["rows_read"],
+        "accepted": manifest["rows"],
+        "rejected": manifest["rows_rejected"],
+    }
+    facts = {
+        "dataset": dataset.digest,
+        "rows": rows,
+        "rejects": manifest["rejects"],
+        "title_rejects": manifest["title_rejects"],
+        "warnings": manifest["warnings"],
+        "profile": read_json(store.path(dataset) / "profile.json"),
+        "seconds": {"ingest": round(time.perf_counter() - started, 3)},
+    }
+    lines = [
+        f"dataset   {store.path(dataset)}",
+        _rows_line(rows),
+        *_reject_lines(manifest["rejects"]),
+        *(f"warning   {warning}" for warning in manifest["warnings"]),
+    ]
+    return Outcome(facts, "\n".join(lines))
+
+
+def retrain(call: argparse.Namespace) -> Outcome:
+    """Run the retrain flow in this process."""
+    settings = _settings(call)
+    settings.for_test_files(call.test)  # before Prefect is waited for
+    _check_paths([*call.ratings, call.titles, *call.test])
+    _prepare_prefect(verbose=call.verbose)
+    from flows.retrain import retrain as flow
+
+    summary = flow(
+        ratings=_absolute(call.ratings),
+        titles=_absolute([call.titles])[0],
+        store=str(call.store.absolute()),
+        test=_absolute(call.test),
+        settings=settings,
+    )
+    status = HELD if call.fail_on_hold and not summary.promoted else 0
+    return Outcome(summary.model_dump(), _tell_run(summary.model_dump(), call), status)
+
+
+def predict(call: argparse.Namespace) -> Outcome:
+    """Add a prediction to each row of a file of pairs."""
+    from matinee.pairs import predict_file
+
+    release = matinee.load(Registry.open(call.store).champion_folder())
+    started = time.perf_counter()
+    rows = predict_file(release, call.pairs, out=call.out)
+    seconds = round(time.perf_counter() - started, 3)
+    facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
+    return Outcome(facts, f"{rows:,} predictions by {release.version} in {call.out}")
+
+
+def evaluate(call: argparse.Namespace) -> Outcome:
+    """Measure the champion on ratings of a file, leaving out the rows that it was trained on."""
+    from matinee.evaluate.trial import try_champion
+
+    from matinee.store import Store
+
+    Registry.open(call.store)
+    trial = try_champion(Store.open(call.store), [Path(path) for path in call.test])
+    text = (
+        f"{trial['release']} on {trial['rows']:,} ratings that it was not trained on "
+        f"({trial['rows_seen']:,} others left out)\n"
+        f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}\n"
+        f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}"
+    )
+    return Outcome(trial, text)
+
+
+def releases(call: argparse.Namespace) -> Outcome:
+    """List the releases, oldest first."""
+    registry = Registry.open(call.store)
+    champion = registry.champion()
+    facts, lines = [], []
+    for manifest in registry.manifests():
+        version = manifest["version"]
+        entry = {
+            "version": version,
+            "champion": version == champion,
+            "created": manifest["created"],
+            "rmse": manifest["metrics"]["rmse"],
+            "model": manifest["model"],
+        }
+        if call.verify:
+            entry["verified"] = _verified(registry.folder(version))
+        facts.append(entry)
+        mark = "champion" if entry["champion"] else ""
+        check = {True: "  verified", False: "  DAMAGED", None: ""}[entry.get("verified")]
+        lines.append(
+            f"{version}  {entry['created']}  {entry['model']:6}  rmse {entry['rmse']:.4f}  {mark}{check}".rstrip()
+        )
+    status = 1 if any(entry.get("verified") is False for entry in facts) else 0
+    return Outcome(facts, "\n".join(lines) or f"No release in {call.store} yet.", status)
+
+
+def promote(call: argparse.Namespace) -> Outcome:
+    """Make a release the champion by name."""
+    replaced = Registry.open(call.store).promote(call.version)
+    return Outcome(
+        {"champion": call.version, "replaced": replaced or None}, f"{call.version} is the champion"
+    )
+
+
+def rollback(call: argparse.Namespace) -> Outcome:
+    """Go back to an earlier release."""
+    registry = Registry.open(call.store)
+    before = registry.champion()
+    version = registry.rollback(call.version)
+    return Outcome(
+        {"champion": version, "replaced": before}, f"{version} is the champion again, instead of {before}"
+    )
+
+
+def _settings(call: argparse.Namespace) -> Settings:
+    return read_settings(preset=call.preset, file=call.settings, assignments=call.set)
+
+
+def _absolute(paths: list[str]) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]
+
+
+def _check_paths(paths: list[str]) -> None:
+    """Say what is missing before anything is started; globs are left to ingest."""
+    missing = [path for path in paths if not Path(path).exists() and not set(path) & set("*?[")]
+    if missing:
+        verb = "are" if len(missing) > 1 else "is"
+        raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
+
+
+def _prepare_prefect(*, verbose: bool) -> None:
+    """Settings that matter, before Prefect is imported; what the user has set in the environment stays.
+
+    The profile and the API address are not touched: a team's server is used where one is set.
+    """
+    defaults = {
+        # Without internet, telemetry ends in "database is locked" tracebacks.
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        # A cold start takes about as long as the default of 20 s.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # The library's log lines belong to the run's log, and outside a run to nobody.
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+    if not verbose:
+        # A failed run's traceback is in the run's log; the terminal gets the one paragraph.
+        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _tell_run(summary: Mapping[str, Any], call: argparse.Namespace) -> str:
+    metrics, seconds = summary["metrics"], summary["seconds"]
+    best = _best_rmse(call.ratings)
+    reachable = f"   best reachable {best:.4f}" if best is not None else ""
+    done = (
+        [f"cached    {', '.join(summary['cached'])}: nothing to compute again"] if summary["cached"] else []
+    )
+    release = f"{summary['location']} (champion)" if summary["promoted"] else "none: the champion stays"
+    return "\n".join(
+        [
+            _rows_line(summary["rows"]),
+            *_reject_lines(summary["rejects"]),
+            *(f"warning   {warning}" for warning in summary["warnings"]),
+            *done,
+            "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
+            f"gate      {summary['reason']}",
+            f"release   {release}",
+            f"rmse      {metrics['rmse']:.4f}   bias only {metrics['bias_only_rmse']:.4f}{reachable}",
+        ]
+    )
+
+
+def _rows_line(rows: Mapping[str, int]) -> str:
+    return f"rows      {rows['read']:,} read, {rows['accepted']:,} accepted, {rows['rejected']:,} rejected"
+
+
+def _reject_lines(rejects: Mapping[str, int]) -> list[str]:
+    return [
+        f"          {count:>9,} {code}" for code, count in sorted(rejects.items(), key=lambda item: -item[1])
+    ]
+
+
+def _best_rmse(ratings: list[str]) -> float | None:
+    """The best reachable RMSE, where the ratings are sample data and say so."""
+    truth = Path(ratings[0]).parent / "truth.json"
+    try:
+        return float(json.loads(truth.read_text("utf-8"))["best_rmse"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _verified(folder: Path) -> bool:
+    from matinee.release import verify
+
+    try:
+        verify(folder)
+    except ReleaseError:
+        return False
+    return True

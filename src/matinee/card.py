@@ -1,0 +1,67 @@
+"""The card of a release: what a person should know before using it, as Markdown with its plots beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_LIMITS = """\
+- A figure on randomly drawn test rows flatters: the model has seen ratings from after them. Expect worse on
+  tomorrow's ratings.
+- The error is measured on movies that people chose to rate, not on movies at random.
+- A user or a movie without a rating in the training rows gets the mean and the bias of the other side."""
+
+
+def write_card(folder: Path, *, manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> None:
+    """Write CARD.md into a release's folder; the plots it shows are those in `plots/`."""
+    plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
+    sections = [
+        f"# Release {manifest['version']}",
+        f"A `{manifest['model']}` model that predicts ratings from {manifest['scale'][0]:g} to "
+        f"{manifest['scale'][1]:g}, published {manifest['created']}.",
+        "## Figures",
+        _figures(manifest["metrics"]),
+        f"The gate: {manifest['decision']['reason']}",
+        "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}](plots/{name})" for name in plots),
+        "## Data",
+        _data(manifest, profile),
+        "## Training",
+        _table(manifest["training"]),
+        "All settings are in `settings.json`, all figures in `metrics.json`.",
+        "## Limits",
+        _LIMITS,
+        "## Lineage",
+        _table({name: manifest[name] for name in ("dataset", "candidate", "evaluation", "digest")})
+        + f"\n| split | {manifest['split']['digest']} |",
+        "Made with " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()) + ".",
+    ]
+    (folder / "CARD.md").write_text("\n\n".join(sections) + "\n", "utf-8")
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    rows = ["| on the test rows | RMSE | MAE |", "| --- | --- | --- |"]
+    for name, prefix in (("this release", ""), ("bias only", "bias_only_"), ("global mean", "global_mean_")):
+        rows.append(f"| {name} | {metrics[prefix + 'rmse']:.4f} | {metrics[prefix + 'mae']:.4f} |")
+    interval = metrics["intervals"]["rmse"]
+    low, high = interval["low"], interval["high"]
+    rows.append(
+        f"\n{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies; the RMSE "
+        f"lies between {low:.4f} and {high:.4f} with 95 % certainty, clustered by user and movie."
+    )
+    return "\n".join(rows)
+
+
+def _data(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
+    counts = manifest["split"]["counts"]
+    parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+    dates = profile.get("dates") or {}
+    between = f", rated {dates['first']} to {dates['last']}" if dates.get("first") else ""
+    return (
+        f"{profile['ratings']:,} ratings by {profile['users']:,} users of {profile['movies']:,} movies{between}; "
+        f"{profile['percentage_filled']:.2f} % of the full matrix.\n\n"
+        f"Split `{manifest['split']['settings']['strategy']}`: {parts}. The released weights were fitted on "
+        f"{manifest['rows_fitted']:,} rows."
+    )
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in values.items())])

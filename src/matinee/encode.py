@@ -1,0 +1,50 @@
+"""The encode step: which users and movies the dataset has, and the code of each.
+
+Movies that have a title but no rating get a code too, so that a release knows every title of the file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from matinee import ingest
+from matinee.idmap import IdMap
+from matinee.lineage import code_digest, digest_of
+from matinee.store import Plan, Reference, Store
+
+
+def plan(store: Store, dataset: Reference) -> Plan:
+    """The folder of id maps of a dataset: users.parquet and movies.parquet, the row number being the code."""
+    digest = digest_of(code=code_digest(__name__), dataset=dataset.digest)
+    return Plan("encodings", digest, lambda folder: _make(folder, store=store, dataset=dataset))
+
+
+def read_maps(store: Store, encoding: Reference) -> tuple[IdMap, IdMap]:
+    """The id maps of users and of movies."""
+    folder = store.path(encoding)
+    users = pl.read_parquet(folder / "users.parquet")["user_id"].to_numpy()
+    movies = pl.read_parquet(folder / "movies.parquet")["movie_id"].to_numpy()
+    return IdMap(users), IdMap(movies)
+
+
+def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
+    titles = ingest.read_titles_table(store, dataset)
+    users: list[pl.Series] = [pl.Series("user_id", [], pl.Int64)]
+    movies = [titles["movie_id"]]
+    for batch in ingest.iter_ratings(store, dataset):
+        # Merged as they come: what is held is the distinct ids, never a column of the whole dataset.
+        users = [pl.concat([*users, batch["user_id"].unique()]).unique()]
+        movies = [pl.concat([*movies, batch["movie_id"].unique()]).unique()]
+    user_table = users[0].sort().to_frame()
+    movie_table = (
+        movies[0].unique().sort().to_frame().join(titles, on="movie_id", how="left", maintain_order="left")
+    )
+    user_table.write_parquet(folder / "users.parquet")
+    movie_table.write_parquet(folder / "movies.parquet")
+    return {
+        "rows": dataset.rows,
+        "dataset": dataset.digest,
+        "users": user_table.height,
+        "movies": movie_table.height,
+    }

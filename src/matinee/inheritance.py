@@ -1,0 +1,26 @@
+"""What a split takes over from the champion's, so that no row changes sides from one night to the next."""
+
+from matinee.registry import Registry
+from matinee.release import read_manifest
+from matinee.settings import SplitSettings
+from matinee.split import Inherited
+from matinee.store import Reference, Store
+from matinee.stratify import Cutoffs
+
+
+def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
+    """The settings and cutoffs of the champion's split, or None where there is nothing to inherit.
+
+    On the champion's own dataset it is what that split itself inherited: the same run gives the same split.
+    """
+    if not store.root.is_dir():
+        return None
+    registry = Registry.open(store.root)
+    version = registry.champion()
+    if version is None:
+        return None
+    split = read_manifest(registry.folder(version))["split"]
+    first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
+    if split["cutoffs"] is None or first_of_its_line:
+        return None
+    return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))

@@ -1,0 +1,103 @@
+"""Predictions for a file of pairs: every column kept as it is, in its order, and `prediction` added."""
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import ConfigError, DataError
+from matinee.release import Release
+
+PREDICTION = "prediction"
+_CHUNK_ROWS = 200_000
+# Names in any case and spacing, as the files of the field have them.
+_ALIASES = {
+    "user": {"userid", "customerid", "custid", "user"},
+    "movie": {"movieid", "itemid", "movie", "item"},
+}
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INT64 = range(-(2**63), 2**63)
+
+
+def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
+    """Write `out`: the rows of `pairs`, a CSV with a header, each with its prediction; returns their number.
+
+    `out` appears once it is whole. Raises ConfigError when a file can't be read or written, DataError when a
+    column is missing or an id is no integer (with the line).
+    """
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with pairs.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
+            reader = csv.reader(source)
+            header = next(reader, None)
+            if header is None:
+                raise DataError(
+                    f"{pairs} is empty. Expected a CSV of pairs with a header such as userID,movieID."
+                )
+            user, movie = (_find(header, side, pairs) for side in ("user", "movie"))
+            with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
+                writer = csv.writer(target, lineterminator="\n")
+                writer.writerow([*header, PREDICTION])
+                rows = 0
+                for chunk, lines in _chunks(reader):
+                    users = _ids(chunk, user, lines, pairs, header)
+                    movies = _ids(chunk, movie, lines, pairs, header)
+                    scores = release.predict(users, movies)
+                    writer.writerows([*row, f"{score:.4f}"] for row, score in zip(chunk, scores, strict=True))
+                    rows += len(chunk)
+        partial.replace(out)
+    except FileNotFoundError as error:
+        missing = pairs if Path(error.filename) == pairs else out.parent
+        raise ConfigError(f"{missing} is not there.") from None
+    except OSError as error:
+        raise ConfigError(f"{error.filename} could not be read or written: {error.strerror}.") from None
+    except csv.Error as error:
+        raise DataError(f"{pairs}, line {reader.line_num}: {error}. Expected a CSV of pairs.") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _find(header: Sequence[str], side: str, path: Path) -> int:
+    names = ["".join(char for char in name.lower() if char.isalnum()) for name in header]
+    found = [place for place, name in enumerate(names) if name in _ALIASES[side]]
+    if not found:
+        raise DataError(
+            f"{path}, line 1: no column for the {side} id among {', '.join(header)}. "
+            f"Expected a header such as userID,movieID."
+        )
+    return found[0]
+
+
+def _chunks(reader: Iterator[list[str]]) -> Iterator[tuple[list[list[str]], list[int]]]:
+    """Rows by the chunk, with the line each ends on; blank lines are not rows."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for row in reader:
+        if row:
+            rows.append(row)
+            lines.append(reader.line_num)  # type: ignore[attr-defined]
+        if len(rows) == _CHUNK_ROWS:
+            yield rows, lines
+            rows, lines = [], []
+    if rows:
+        yield rows, lines
+
+
+def _ids(
+    rows: Sequence[Sequence[str]], place: int, lines: Sequence[int], path: Path, header: Sequence[str]
+) -> NDArray[np.int64]:
+    ids = np.empty(len(rows), np.int64)
+    for number, row in enumerate(rows):
+        text = row[place].strip() if place < len(row) else ""
+        if not _INTEGER.fullmatch(text) or int(text) not in _INT64:
+            raise DataError(
+                f"{path}, line {lines[number]}, column {header[place]}: found {text!r}, expected an integer id. "
+                "Mend or remove the line; no output was written."
+            )
+        ids[number] = int(text)
+    return ids

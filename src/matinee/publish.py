@@ -1,0 +1,209 @@
+"""The publish step: a candidate that passed the gate becomes a release and the champion; the rest stays as it was."""
+
+import shutil
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from matinee import evaluate
+from matinee.card import write_card
+from matinee.evaluate.opponent import find_opponent
+from matinee.lineage import digest_of
+from matinee.registry import Registry, now
+from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
+from matinee.settings import Settings
+from matinee.split import PARTS
+from matinee.store import Reference, Store, read_json, sync_folder, write_json
+
+_VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
+
+
+class Publication(BaseModel):
+    """What became of a candidate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str | None  # the version, or None when the gate held the candidate
+    promoted: bool
+    reason: str
+    location: str | None
+    replaced: str | None  # the champion before
+    evaluation: str  # digest of the evaluation that decided
+
+
+def publish(
+    store: Store,
+    *,
+    dataset: Reference,
+    split: Reference,
+    candidate: Reference,
+    shipped: Reference,
+    evaluation: Reference,
+    settings: Settings,
+) -> Publication:
+    """Write the release and move the pointer if the gate passed; otherwise log the hold.
+
+    `candidate` has the tested weights; `shipped` those to publish, the same unless refitted on all rows. When
+    another run has changed the champion since the evaluation, the candidate is judged again, against the new one.
+    """
+    registry = Registry.open(store.root)
+    parts = _Parts(
+        store, dataset=dataset, split=split, candidate=candidate, shipped=shipped, settings=settings
+    )
+    while True:
+        decision = read_json(store.path(evaluation) / "decision.json")
+        with registry.lock():
+            champion = registry.champion()
+            version = _published(registry, parts.digest)
+            if champion in (decision["champion"], version):
+                return _conclude(registry, parts, evaluation=evaluation, decision=decision, version=version)
+        opponent = find_opponent(store, candidate)
+        evaluation = store.ensure(
+            evaluate.plan(store, candidate=candidate, split=split, champion=opponent, settings=settings)
+        )
+
+
+def _conclude(
+    registry: Registry,
+    parts: "_Parts",
+    *,
+    evaluation: Reference,
+    decision: dict[str, Any],
+    version: str | None,
+) -> Publication:
+    champion = registry.champion()
+    if not decision["promoted"]:
+        held = {
+            "candidate": parts.candidate.digest,
+            "evaluation": evaluation.digest,
+            "reason": decision["reason"],
+        }
+        if not any(entry.items() >= held.items() for entry in registry.log()):
+            registry.record("hold", **held)
+        return Publication(
+            release=None,
+            promoted=False,
+            reason=decision["reason"],
+            location=None,
+            replaced=None,
+            evaluation=evaluation.digest,
+        )
+    if version is None:
+        version = registry.next_version()
+        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+    if champion != version:
+        registry.point_to(version, action="publish", reason=decision["reason"])
+    return Publication(
+        release=version,
+        promoted=True,
+        reason=decision["reason"],
+        location=str(registry.folder(version)),
+        replaced=decision["champion"],
+        evaluation=evaluation.digest,
+    )
+
+
+def _published(registry: Registry, digest: str) -> str | None:
+    """The version of a release with the same content, if there is one."""
+    return next((found["version"] for found in registry.manifests() if found["digest"] == digest), None)
+
+
+class _Parts:
+    """What a release is made of, and how its folder is written."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        dataset: Reference,
+        split: Reference,
+        candidate: Reference,
+        shipped: Reference,
+        settings: Settings,
+    ) -> None:
+        self.store = store
+        self.dataset = dataset
+        self.split = split
+        self.candidate = candidate
+        self.shipped = shipped
+        self.settings = settings
+        self.digest = digest_of(candidate=candidate.digest, shipped=shipped.digest)
+
+    def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
+        """Write the release beside its place and rename it there: it is whole or absent."""
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        self._copy(partial, evaluation)
+        self._write_seen(partial)
+        manifest = self._manifest(version, evaluation, decision)
+        write_json(partial / "settings.json", self.settings.resolved().model_dump())
+        write_card(partial, manifest=manifest, profile=self._profile())
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
+        write_json(partial / MANIFEST, manifest)
+        sync_folder(partial)
+        partial.rename(folder)
+
+    def _copy(self, folder: Path, evaluation: Reference) -> None:
+        shutil.copyfile(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
+        if self.shipped != self.candidate:
+            shutil.copyfile(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
+        for name in ("users.parquet", "movies.parquet"):
+            shutil.copyfile(self.store.path(self.split) / name, folder / name)
+        shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
+        shutil.copytree(self.store.path(evaluation) / "plots", folder / "plots")
+
+    def _write_seen(self, folder: Path) -> None:
+        """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""
+        source = self.store.path(self.split)
+        rows = pl.concat(
+            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"]) for part in PARTS
+        ).sort("user_code", "movie_code")
+        users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
+        counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
+        np.save(folder / "seen.offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        np.save(folder / "seen.movies.npy", rows["movie_code"].to_numpy().astype(np.int32))
+
+    def _profile(self) -> dict[str, Any]:
+        return read_json(self.store.path(self.dataset) / "profile.json")
+
+    def _manifest(self, version: str, evaluation: Reference, decision: dict[str, Any]) -> dict[str, Any]:
+        split = self.store.manifest("splits", self.split.digest)
+        candidate = self.store.manifest("candidates", self.candidate.digest)
+        shipped = self.store.manifest("candidates", self.shipped.digest)
+        metrics = read_json(self.store.path(evaluation) / "metrics.json")
+        return {
+            "version": version,
+            "schema_version": SCHEMA_VERSION,
+            "digest": self.digest,
+            "created": now(),
+            "model": candidate["model"],
+            "scale": split["scale"],
+            "metrics": metrics,
+            "decision": {"reason": decision["reason"], "champion": decision["champion"]},
+            "judged_against": decision["champion"],
+            "candidate": self.candidate.digest,
+            "shipped": self.shipped.digest,
+            "evaluation": evaluation.digest,
+            "dataset": self.dataset.digest,
+            "split": {
+                "digest": self.split.digest,
+                "dataset": split["dataset"],
+                "settings": split["settings"],
+                "counts": split["counts"],
+                "cutoffs": split["cutoffs"],
+                "inherited": split["inherited"],
+            },
+            "training": {
+                name: candidate[name]
+                for name in ("device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train")
+                if name in candidate
+            },
+            "rows_fitted": shipped["rows"],
+            "versions": {name: installed(name) for name in _VERSIONS_OF},
+        }

@@ -1,0 +1,167 @@
+"""The registry of a store: its releases, which of them is the champion, and the log of every change.
+
+The pointer is replaced atomically, under a lock that all who publish, promote and roll back share.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError, ReleaseError
+from matinee.release import MANIFEST, read_manifest, verify
+from matinee.store import lock_folder, read_json, write_json, writing
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The releases of the store at `root`."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Registry":
+        """The registry of a store that is there.
+
+        Raises ConfigError when it is not.
+        """
+        if not root.is_dir():
+            raise ConfigError(
+                f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
+            )
+        return cls(root)
+
+    def folder(self, version: str) -> Path:
+        """Where a release of that version belongs."""
+        return self.root / "releases" / version
+
+    def versions(self) -> list[str]:
+        """The versions of all whole releases, oldest first."""
+        found = (self.root / "releases").glob(f"v*/{MANIFEST}")
+        return sorted(path.parent.name for path in found if path.parent.suffix == "")
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """The manifests of all releases, oldest first."""
+        return [read_manifest(self.folder(version)) for version in self.versions()]
+
+    def champion(self) -> str | None:
+        """The version in use, or None before the first promotion."""
+        pointer = self.root / "champion.json"
+        return str(read_json(pointer)["version"]) if pointer.exists() else None
+
+    def champion_folder(self) -> Path:
+        """The folder of the champion.
+
+        Raises ReleaseError when there is none yet.
+        """
+        version = self.champion()
+        if version is None:
+            raise ReleaseError(
+                f"The store {self.root} has no champion yet: no candidate has passed the gate. "
+                "Run `matinee retrain` first."
+            )
+        return self.folder(version)
+
+    def next_version(self) -> str:
+        """The version after the highest that was ever given, pruned ones included; to be asked under the lock."""
+        logged = [str(entry.get("version") or "") for entry in self.log()]
+        numbers = [int(name[1:]) for name in [*self.versions(), *logged] if name[1:].isdigit()]
+        return f"v{max(numbers, default=0) + 1:04d}"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep others from publishing or moving the pointer."""
+        with writing(self.root), lock_folder(self.root / "releases"):
+            yield
+
+    def point_to(self, version: str, *, action: str, reason: str) -> None:
+        """Make a release the champion and log why; to be called under the lock.
+
+        Logged before the pointer moves: a process that dies in between leaves a line too many, never one too few.
+        """
+        before = self.champion()
+        self.record(action, version=version, reason=reason, before=before)
+        write_json(
+            self.root / "champion.json",
+            {"version": version, "before": before, "since": now(), "reason": reason},
+        )
+
+    def record(self, action: str, **facts: Any) -> None:
+        """Append one line to the log, whole, whoever else appends."""
+        line = json.dumps({"at": now(), "action": action, "by": _user(), **facts}, ensure_ascii=False) + "\n"
+        handle = os.open(self.root / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line.encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every change, oldest first; a line that was cut off by a crash is left out."""
+        entries = []
+        with contextlib.suppress(FileNotFoundError):
+            for line in (self.root / "log.jsonl").read_text("utf-8").splitlines():
+                with contextlib.suppress(ValueError):
+                    entries.append(json.loads(line))
+        return entries
+
+    def promote(self, version: str) -> str:
+        """Make a release the champion by name, whatever the gate said; returns the one it replaces, or ''.
+
+        Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
+        """
+        with self.lock():
+            return self._move(version, action="promote")
+
+    def rollback(self, version: str | None = None) -> str:
+        """Make an earlier release the champion: the named one, or the one before; returns its version.
+
+        Raises ConfigError when there is none to go back to, ReleaseError for one that does not verify.
+        """
+        with self.lock():
+            target = version or self._before()
+            self._move(target, action="rollback")
+            return target
+
+    def _before(self) -> str:
+        """The champion's predecessor: the last other release that was champion and is still here.
+
+        The changes are replayed as a stack, so that rolling back twice goes two steps back.
+        """
+        stack: list[str] = []
+        for entry in self.log():
+            if entry.get("action") in ("publish", "promote"):
+                stack = [name for name in stack if name != entry["version"]] + [entry["version"]]
+            elif entry.get("action") == "rollback" and entry["version"] in stack:
+                stack = stack[: stack.index(entry["version"]) + 1]
+        here = [name for name in stack[:-1] if (self.folder(name) / MANIFEST).exists()]
+        if not here:
+            raise ConfigError(
+                f"There is no release before {self.champion() or 'the first'} to roll back to. "
+                f"Listed: {', '.join(self.versions()) or 'none'}."
+            )
+        return here[-1]
+
+    def _move(self, version: str, *, action: str) -> str:
+        if version not in self.versions():
+            raise ConfigError(
+                f"There is no release {version!r} in {self.root}. Listed: {', '.join(self.versions()) or 'none'}."
+            )
+        verify(self.folder(version))
+        before = self.champion() or ""
+        if before != version:
+            self.point_to(version, action=action, reason=f"{action} by name")
+        return before
+
+
+def now() -> str:
+    """The time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"

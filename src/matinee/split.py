@@ -1,0 +1,235 @@
+"""The split step: every row of a dataset to train, valid or test, once and for all.
+
+`stratified` decides by a specified hash of the pair (`matinee.stratify`), so that a row keeps its side as data
+grows and what a model has seen is a pure function. `shuffle` is scikit-learn's draw, as the notebook had it.
+`given` takes the test rows from files of their own.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from matinee import encode, ingest
+from matinee.errors import DataError
+from matinee.idmap import IdMap
+from matinee.lineage import code_digest, digest_of
+from matinee.settings import SplitSettings
+from matinee.store import Plan, Reference, Store
+from matinee.stratify import TEST, TRAIN, VALID, Cutoffs, Hashes, Sides, pair_hash, select_cutoffs
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What a new split takes from the champion's, so that no row changes sides as data grows."""
+
+    settings: SplitSettings
+    cutoffs: Cutoffs
+
+    def fits(self, settings: SplitSettings) -> bool:
+        """Whether a split with these settings may go on with these cutoffs."""
+        return settings.strategy != "shuffle" and settings == self.settings
+
+
+def plan(
+    store: Store,
+    dataset: Reference,
+    encoding: Reference,
+    *,
+    settings: SplitSettings,
+    inherited: Inherited | None = None,
+) -> Plan:
+    """The folder of a split: train, valid and test rows by code, and what the codes stand for.
+
+    Raises DataError, on making it, when a part would be empty.
+    """
+    cutoffs = inherited.cutoffs if inherited and inherited.fits(settings) else None
+    digest = digest_of(
+        code=code_digest(__name__),
+        dataset=dataset.digest,
+        encoding=encoding.digest,
+        settings=settings.model_dump(),
+        cutoffs=cutoffs.to_json() if cutoffs else None,
+    )
+    job = _Job(store, dataset, encoding, settings, cutoffs)
+    return Plan("splits", digest, job.make)
+
+
+@dataclass(frozen=True)
+class _Job:
+    store: Store
+    dataset: Reference
+    encoding: Reference
+    settings: SplitSettings
+    inherited: Cutoffs | None
+
+    def make(self, folder: Path) -> dict[str, Any]:
+        cutoffs: Cutoffs | None = None
+        if self.settings.strategy == "shuffle":
+            deal = _shuffle(self._ratings(), self.settings)
+        else:
+            cutoffs = self.inherited or self._cutoffs()
+            deal = _by_hash(cutoffs, self.settings.seed)
+        tally = self._write(folder, deal)
+        if empty := [part for part in PARTS if not tally.counts[part]]:
+            raise DataError(
+                f"The split leaves no row for {' and '.join(empty)}: the dataset has {self.dataset.rows:,} rows. "
+                "Give more ratings, or larger split.test_fraction and split.valid_fraction."
+            )
+        manifest = self.store.manifest(self.dataset.kind, self.dataset.digest)
+        return {
+            "rows": sum(sum(counts.values()) for counts in tally.counts.values()),
+            "dataset": self.dataset.digest,
+            "encoding": self.encoding.digest,
+            "scale": manifest["scale"],
+            "strategy": self.settings.strategy,
+            "settings": self.settings.model_dump(),
+            "counts": {part: sum(tally.counts[part].values()) for part in PARTS},
+            "counts_per_rating": {
+                part: {str(rating): tally.counts[part][rating] for rating in sorted(tally.counts[part])}
+                for part in PARTS
+            },
+            "cutoffs": cutoffs.to_json() if cutoffs else None,
+            "inherited": self.inherited is not None,
+        }
+
+    def _batches(self) -> Iterator[tuple[bool, pl.DataFrame]]:
+        """All rows in their stable order, each batch with whether its files were given as test files."""
+        if self.settings.strategy == "given":
+            yield from (
+                (False, batch) for batch in ingest.iter_ratings(self.store, self.dataset, role="train")
+            )
+            yield from ((True, batch) for batch in ingest.iter_ratings(self.store, self.dataset, role="test"))
+        else:
+            yield from ((False, batch) for batch in ingest.iter_ratings(self.store, self.dataset))
+
+    def _ratings(self) -> NDArray[np.float32]:
+        return np.concatenate([batch["rating"].to_numpy() for _, batch in self._batches()])
+
+    def _cutoffs(self) -> Cutoffs:
+        """The exact quota of each rating; rows that are given as test rows take no part in it."""
+        test_share = 0.0 if self.settings.strategy == "given" else self.settings.test_fraction
+
+        def hashed() -> Iterator[tuple[Hashes, NDArray[np.float32]]]:
+            for given, batch in self._batches():
+                if not given:
+                    yield _hash_rows(batch, self.settings.seed), batch["rating"].to_numpy()
+
+        def ranks(rows: int) -> tuple[int, int]:
+            test = round(rows * test_share)
+            return test, test + round((rows - test) * self.settings.valid_fraction)
+
+        test, valid = select_cutoffs(hashed, ranks)
+        return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
+
+    def _write(self, folder: Path, deal: "_Deal") -> "_Tally":
+        users, movies = encode.read_maps(self.store, self.encoding)
+        tally = _Tally(np.zeros(len(users), np.int64), np.zeros(len(movies), np.int64))
+        writers = {part: _PartWriter(folder / f"{part}.parquet") for part in PARTS}
+        for given, batch in self._batches():
+            sides = np.full(batch.height, TEST, np.int8) if given else deal(batch)
+            rows = _encode_rows(batch, users, movies)
+            for side, part in enumerate(PARTS):
+                chosen = rows.filter(pl.Series(sides == side))
+                writers[part].write(chosen)
+                tally.add(part, chosen)
+        for writer in writers.values():
+            writer.close()
+        source = self.store.path(self.encoding)
+        for name, counts in (("users", tally.user_rows), ("movies", tally.movie_rows)):
+            table = pl.read_parquet(source / f"{name}.parquet")
+            table.insert_column(1, pl.Series("train_rows", counts)).write_parquet(folder / f"{name}.parquet")
+        return tally
+
+
+_Deal = Callable[[pl.DataFrame], Sides]
+
+
+def _hash_rows(batch: pl.DataFrame, seed: int) -> Hashes:
+    return pair_hash(batch["user_id"].to_numpy(), batch["movie_id"].to_numpy(), seed=seed)
+
+
+def _by_hash(cutoffs: Cutoffs, seed: int) -> _Deal:
+    return lambda batch: cutoffs.sides(_hash_rows(batch, seed), batch["rating"].to_numpy())
+
+
+def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> _Deal:
+    """scikit-learn's stratified draw over the rows in their order, first the test rows, then the valid rows."""
+    sides = np.full(len(ratings), TRAIN, np.int8)
+    rest = np.arange(len(ratings))
+    for side, share in ((TEST, settings.test_fraction), (VALID, settings.valid_fraction)):
+        try:
+            rest, drawn = train_test_split(
+                rest, test_size=share, random_state=settings.seed, stratify=ratings[rest]
+            )
+        except ValueError as error:
+            raise DataError(
+                f"split.strategy=shuffle can't draw from {len(ratings):,} rows: {error} "
+                "Give more ratings, or take split.strategy=stratified, which can."
+            ) from None
+        sides[drawn] = side
+    position = 0
+
+    def deal(batch: pl.DataFrame) -> Sides:
+        nonlocal position
+        position += batch.height
+        return sides[position - batch.height : position]
+
+    return deal
+
+
+def _encode_rows(batch: pl.DataFrame, users: IdMap, movies: IdMap) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user_code": users.encode(batch["user_id"].to_numpy()),
+            "movie_code": movies.encode(batch["movie_id"].to_numpy()),
+            "rating": batch["rating"],
+            "date": batch["date"],
+        }
+    )
+
+
+class _PartWriter:
+    """One Parquet file of a part, written batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        self._schema = _empty_part().to_arrow().schema
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
+
+    def write(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            self._writer.write_table(rows.to_arrow().cast(self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _empty_part() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={"user_code": pl.Int32, "movie_code": pl.Int32, "rating": pl.Float32, "date": pl.Date}
+    )
+
+
+@dataclass
+class _Tally:
+    """What the manifest and the tables of codes say about the rows written."""
+
+    user_rows: NDArray[np.int64]
+    movie_rows: NDArray[np.int64]
+    counts: dict[Part, Counter[float]] = field(default_factory=lambda: {part: Counter() for part in PARTS})
+
+    def add(self, part: Part, rows: pl.DataFrame) -> None:
+        self.counts[part].update(dict(rows["rating"].value_counts().iter_rows()))
+        if part == "train":
+            self.user_rows += np.bincount(rows["user_code"].to_numpy(), minlength=len(self.user_rows))
+            self.movie_rows += np.bincount(rows["movie_code"].to_numpy(), minlength=len(self.movie_rows))

@@ -1,0 +1,113 @@
+"""Which side of a stratified split a row is on: a hash of its pair, against cutoffs per rating.
+
+The hash and the cutoffs are all there is to it, so what a model has seen is a pure function of the ids.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRAIN, VALID, TEST = range(3)
+Hashes = NDArray[np.uint64]
+Ratings = NDArray[np.float32]
+Sides = NDArray[np.int8]
+
+_BINS = 1 << 16
+_SPACE = 1 << 64
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def pair_hash(user_ids: NDArray[np.int64], movie_ids: NDArray[np.int64], *, seed: int) -> Hashes:
+    """A 64-bit hash of (user_id, movie_id), uniform and the same on every machine.
+
+    mix(mix(mix(seed * golden) ^ user_id) ^ movie_id), all modulo 2**64, where mix is the finalizer of
+    splitmix64 (Steele, Lea and Flood 2014) and golden is 0x9E3779B97F4A7C15.
+    """
+    start = _mix(np.array([seed * _GOLDEN % _SPACE], np.uint64))
+    return _mix(_mix(start ^ user_ids.astype(np.uint64)) ^ movie_ids.astype(np.uint64))
+
+
+def _mix(x: Hashes) -> Hashes:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """Per rating, the hash below which a row is a test row, and the one below which it is a valid row.
+
+    A rating that the first dataset did not have takes the share of the hash space instead.
+    """
+
+    test: Mapping[float, int]
+    valid: Mapping[float, int]
+    test_share: float
+    valid_share: float
+
+    def sides(self, hashes: Hashes, ratings: NDArray[np.float32]) -> Sides:
+        """TRAIN, VALID or TEST for each row."""
+        values, place = np.unique(ratings, return_inverse=True)
+        test = _limits(self.test, values, self.test_share)[place]
+        valid = _limits(self.valid, values, self.test_share + (1 - self.test_share) * self.valid_share)[place]
+        return np.where(hashes < test, TEST, np.where(hashes < valid, VALID, TRAIN)).astype(np.int8)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a manifest; hashes as hexadecimal text, since JSON readers round large numbers."""
+        return {
+            "test": {str(rating): hex(cutoff) for rating, cutoff in self.test.items()},
+            "valid": {str(rating): hex(cutoff) for rating, cutoff in self.valid.items()},
+            "test_share": self.test_share,
+            "valid_share": self.valid_share,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Cutoffs":
+        """The inverse of `to_json`."""
+        test, valid = (
+            {float(rating): int(cutoff, 16) for rating, cutoff in value[part].items()}
+            for part in ("test", "valid")
+        )
+        return cls(test, valid, value["test_share"], value["valid_share"])
+
+
+def _limits(cutoffs: Mapping[float, int], values: NDArray[np.float32], share: float) -> Hashes:
+    return np.array([cutoffs.get(float(value), int(share * _SPACE)) for value in values], np.uint64)
+
+
+def select_cutoffs(
+    rows: Callable[[], Iterable[tuple[Hashes, Ratings]]], ranks: Callable[[int], tuple[int, ...]]
+) -> list[dict[float, int]]:
+    """For each rating, the hashes that have exactly `ranks(rows of the rating)` rows below them.
+
+    Reads the rows twice and holds a histogram and the few rows of the bins that a cutoff falls into, never a
+    column: bins first, by the upper 16 bits, then the exact place within the bin.
+    """
+    bins: dict[float, NDArray[np.int64]] = {}
+    for hashes, ratings in rows():
+        tops = (hashes >> np.uint64(48)).astype(np.int64)
+        for rating in np.unique(ratings):
+            counts = np.bincount(tops[ratings == rating], minlength=_BINS)
+            bins[float(rating)] = bins.get(float(rating), 0) + counts
+    wanted = {rating: ranks(int(counts.sum())) for rating, counts in bins.items()}
+    below = {rating: np.concatenate([[0], np.cumsum(counts)]) for rating, counts in bins.items()}
+    homes = {
+        rating: [int(np.searchsorted(below[rating], rank, side="right")) - 1 for rank in wanted[rating]]
+        for rating in bins
+    }
+    kept: dict[tuple[float, int], list[Hashes]] = {}
+    for hashes, ratings in rows():
+        tops = (hashes >> np.uint64(48)).astype(np.int64)
+        for rating, places in homes.items():
+            for home in set(places):
+                kept.setdefault((rating, home), []).append(hashes[(tops == home) & (ratings == rating)])
+    cutoffs: list[dict[float, int]] = [{} for _ in ranks(0)]
+    for rating in sorted(bins):
+        for number, (home, rank) in enumerate(zip(homes[rating], wanted[rating], strict=True)):
+            found = np.sort(np.concatenate(kept[rating, home]))
+            place = rank - int(below[rating][home])
+            cutoffs[number][rating] = int(found[place]) if place < len(found) else _SPACE - 1
+    return cutoffs

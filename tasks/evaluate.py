@@ -1,0 +1,23 @@
+"""The evaluate task: figures on the test rows and the gate's decision."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import evaluate as library
+from matinee.evaluate.opponent import find_opponent
+from matinee.settings import Settings
+from matinee.store import Plan, Reference, Store
+from tasks.policies import cached_by, fulfil
+
+
+def _plan(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Plan:
+    opened = Store(Path(store))
+    champion = find_opponent(opened, candidate)
+    return library.plan(opened, candidate=candidate, split=split, champion=champion, settings=settings)
+
+
+@task(name="evaluate", **cached_by(_plan))
+def evaluate(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Reference:
+    """Measure the candidate on the test rows, beside the baselines and the champion."""
+    return fulfil(store, _plan(store=store, split=split, candidate=candidate, settings=settings))

@@ -1,0 +1,28 @@
+"""The ingest task: source files to validated tables."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import ingest as library
+from matinee.settings import IngestSettings
+from matinee.store import Plan, Reference, Store
+from tasks.policies import cached_by, fulfil
+
+
+def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings) -> Plan:
+    return library.plan(
+        Store(Path(store)),
+        ratings=[Path(path) for path in ratings],
+        titles=Path(titles),
+        test=[Path(path) for path in test],
+        settings=settings,
+    )
+
+
+@task(name="ingest", **cached_by(_plan))
+def ingest(
+    *, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings
+) -> Reference:
+    """Read ratings and titles, set aside what is not valid, and write the dataset."""
+    return fulfil(store, _plan(store=store, ratings=ratings, titles=titles, test=test, settings=settings))

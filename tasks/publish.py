@@ -1,0 +1,34 @@
+"""The publish task: the release, and the pointer to it."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import publish as library
+from matinee.publish import Publication
+from matinee.settings import Settings
+from matinee.store import Reference, Store
+from tasks.policies import RESULT, RETRY
+
+
+@task(name="publish", **RETRY, **RESULT)
+def publish(
+    *,
+    store: str,
+    dataset: Reference,
+    split: Reference,
+    candidate: Reference,
+    shipped: Reference,
+    evaluation: Reference,
+    settings: Settings,
+) -> Publication:
+    """Publish what the gate has passed; what it holds stays in the store to be looked at."""
+    return library.publish(
+        Store.open(Path(store)),
+        dataset=dataset,
+        split=split,
+        candidate=candidate,
+        shipped=shipped,
+        evaluation=evaluation,
+        settings=settings,
+    )

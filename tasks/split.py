@@ -1,0 +1,23 @@
+"""The split task: train, valid and test rows."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import split as library
+from matinee.inheritance import inherit_split
+from matinee.settings import SplitSettings
+from matinee.store import Plan, Reference, Store
+from tasks.policies import cached_by, fulfil
+
+
+def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Plan:
+    opened = Store(Path(store))
+    inherited = inherit_split(opened, dataset)
+    return library.plan(opened, dataset, encoding, settings=settings, inherited=inherited)
+
+
+@task(name="split", **cached_by(_plan))
+def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Reference:
+    """Deal the rows to train, valid and test; rows that the champion's split had keep their side."""
+    return fulfil(store, _plan(store=store, dataset=dataset, encoding=encoding, settings=settings))

@@ -1,0 +1,33 @@
+"""The train tasks: a candidate, and its refit on all rows once the gate has passed it."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import train as library
+from matinee.progress import Listener, silent
+from matinee.settings import Settings
+from matinee.store import Plan, Reference, Store, read_json
+from tasks.policies import RESULT, RETRY, cached_by, fulfil
+from tasks.watch import watching
+
+
+def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
+    return library.plan(Store(Path(store)), split, settings=settings, listener=listener)
+
+
+@task(name="train", **cached_by(_plan))
+def train(*, store: str, split: Reference, settings: Settings) -> Reference:
+    """Fit a candidate, from the last checkpoint if there is one."""
+    with watching() as listener:
+        return fulfil(store, _plan(store=store, split=split, settings=settings, listener=listener))
+
+
+@task(name="refit", **RETRY, **RESULT)
+def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
+    """Fit once more on every row, where `train.refit=all` asks for it and the gate has passed the candidate."""
+    opened = Store(Path(store))
+    if settings.train.refit != "all" or not read_json(opened.path(evaluation) / "decision.json")["promoted"]:
+        return candidate
+    with watching() as listener:
+        return fulfil(store, library.plan_refit_all(opened, candidate, listener=listener))

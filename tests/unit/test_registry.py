@@ -1,0 +1,85 @@
+"""Promote, roll back, list; the pointer changes only with a line in the log."""
+
+from pathlib import Path
+
+import pytest
+
+from matinee.errors import ConfigError, ReleaseError
+from matinee.registry import Registry
+from matinee.release import sha256, verify
+from matinee.store import write_json
+
+
+def _registry(root: Path, versions: int) -> Registry:
+    registry = Registry.open(root)
+    for number in range(1, versions + 1):
+        folder = root / "releases" / f"v{number:04d}"
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(bytes([number]))
+        manifest = {
+            "version": folder.name,
+            "schema_version": 1,
+            "model": "dot",
+            "scale": [1, 5],
+            "files": {"weights.safetensors": sha256(folder / "weights.safetensors")},
+        }
+        write_json(folder / "manifest.json", manifest)
+        with registry.lock():
+            registry.point_to(folder.name, action="publish", reason="test")
+    return registry
+
+
+def test_rolling_back_twice_goes_two_steps_back_and_then_says_that_there_is_no_more(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 3)
+    assert (registry.rollback(), registry.rollback(), registry.champion()) == ("v0002", "v0001", "v0001")
+    with pytest.raises(ConfigError, match=r"no release before v0001.*v0002"):
+        registry.rollback()
+    assert [entry["action"] for entry in registry.log()] == ["publish"] * 3 + ["rollback"] * 2
+    assert [entry["before"] for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
+
+
+def test_promote_by_name_and_back(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 3)
+    assert registry.promote("v0001") == "v0003"
+    assert registry.rollback() == "v0003"
+    assert registry.promote("v0003") == "v0003"
+    assert len(registry.log()) == 5  # nothing changed the last time, so nothing was logged
+
+
+def test_a_version_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'v0009'.*v0001, v0002"):
+        _registry(tmp_path, 2).promote("v0009")
+
+
+def test_a_damaged_release_is_not_promoted(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
+    (registry.folder("v0001") / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(ReleaseError, match="was changed"):
+        registry.rollback()
+    assert registry.champion() == "v0002"
+
+
+def test_a_missing_file_and_a_later_schema_are_release_errors(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 1)
+    folder = registry.folder("v0001")
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(ReleaseError, match=r"weights\.safetensors can't be read"):
+        verify(folder)
+    manifest = registry.manifests()[0]
+    write_json(folder / "manifest.json", {**manifest, "schema_version": 99})
+    with pytest.raises(ReleaseError, match="later matinee"):
+        verify(folder)
+
+
+def test_a_version_is_never_given_twice(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
+    (registry.folder("v0002") / "manifest.json").unlink()
+    assert registry.versions() == ["v0001"]
+    assert registry.next_version() == "v0003"
+
+
+def test_without_a_champion_one_is_told_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="matinee retrain"):
+        Registry.open(tmp_path).champion_folder()
+    with pytest.raises(ConfigError, match="no store"):
+        Registry.open(tmp_path / "nowhere")

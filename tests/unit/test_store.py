@@ -1,0 +1,124 @@
+"""A folder in the store is whole or absent, and made once."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matinee.errors import StoreError
+from matinee.store import MANIFEST, Plan, Store, write_json
+
+
+def _plan(make: Any = None, digest: str = "abc") -> Plan:
+    def write(folder: Path) -> dict[str, Any]:
+        (folder / "data.txt").write_text("data")
+        return {"rows": 7}
+
+    return Plan("datasets", digest, make or write)
+
+
+def test_a_plan_is_made_once_and_referred_to(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    calls = []
+
+    def make(folder: Path) -> dict[str, Any]:
+        calls.append(folder)
+        return {"rows": 7}
+
+    first, second = store.ensure(_plan(make)), store.ensure(_plan(make))
+    assert first == second
+    assert (first.location, first.rows, len(calls)) == ("datasets/abc", 7, 1)
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+
+    def fail(folder: Path) -> dict[str, Any]:
+        (folder / "half").write_text("half")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.ensure(_plan(fail))
+    assert list((tmp_path / "datasets").iterdir()) == []
+
+
+def _make_slowly(root: Path, calls: Path, seconds: float) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        with calls.open("a") as out:
+            out.write(f"{os.getpid()}\n")
+        (folder / "half").write_text("half")
+        time.sleep(seconds)
+        return {"rows": 1}
+
+    Store.open(root).ensure(_plan(make))
+
+
+def _wait_for(path: Path) -> None:
+    for _ in range(1000):
+        if path.exists() and path.read_text():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{path} did not appear")
+
+
+def test_a_killed_maker_leaves_an_absent_folder_that_the_next_one_makes(tmp_path: Path) -> None:
+    store, calls = Store.open(tmp_path), tmp_path / "calls"
+    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path, calls, 60))
+    process.start()
+    _wait_for(calls)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert not store.has(_plan())
+    reference = store.ensure(_plan())
+    assert [path.name for path in sorted(store.path(reference).iterdir())] == ["data.txt", MANIFEST]
+
+
+def test_two_processes_make_a_folder_once(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    fork = multiprocessing.get_context("fork")
+    makers = [fork.Process(target=_make_slowly, args=(tmp_path, calls, 0.3)) for _ in range(2)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert [maker.exitcode for maker in makers] == [0, 0]
+    assert len(calls.read_text().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["abc"]
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be written"):
+        Store.open(tmp_path / "file" / "store")
+
+
+def test_an_io_error_in_the_store_becomes_a_store_error_with_its_cause(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+
+    def full(folder: Path) -> dict[str, Any]:
+        raise OSError(28, "No space left on device", str(folder / "ratings.parquet"))
+
+    with pytest.raises(StoreError, match="No space left") as caught:
+        store.ensure(_plan(full))
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_reference_to_a_folder_that_is_gone_is_a_store_error(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    reference = store.ensure(_plan())
+    (store.path(reference) / MANIFEST).unlink()
+    with pytest.raises(StoreError, match="Run the flow again"):
+        store.path(reference)
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pointer.json"
+    write_json(path, {"version": "v0001"})
+    with pytest.raises(TypeError):
+        write_json(path, {"version": object()})
+    assert "v0001" in path.read_text()

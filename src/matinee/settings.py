@@ -8,7 +8,7 @@ resolved settings reach a digest, so spelling a default out changes nothing.
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,6 +18,7 @@ from matinee.errors import ConfigError
 
 ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 ModelName = Literal["dot", "linear", "mlp", "neumf"]
+MethodName = Literal["sgd", "adagrad", "adam"]
 PresetName = Literal["fast"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
@@ -86,15 +87,22 @@ class ModelSettings(Section):
 
 
 class TrainSettings(Section):
-    method: Literal["adagrad", "adam"] | None = Field(
-        None, description="How the weights are found: adagrad by row, or adam as in the notebook."
+    method: MethodName | None = Field(
+        None,
+        description="How the weights are found: sgd row by row (dot only), adagrad with a step size per row, or adam "
+        "as in the notebook.",
     )
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows, at most.")
     learning_rate: float | None = Field(None, gt=0, le=10, description="Step size of the first epoch.")
     lr_step: int | None = Field(None, ge=1, description="Epochs between two cuts of the learning rate.")
     lr_gamma: float | None = Field(None, gt=0, le=1, description="Factor of each cut.")
     batch_size: int | None = Field(None, ge=1, le=2**24, description="Rows per step.")
-    weight_decay: float | None = Field(None, ge=0, le=10, description="L2 penalty on what a row touches.")
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="L2 penalty on the embeddings that a row touches; with adam on all weights, as torch has it.",
+    )
     patience: int = Field(
         3, ge=0, description="Epochs without a better valid RMSE before training stops; 0 never stops early."
     )
@@ -129,30 +137,74 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()
 
+    def for_test_files(self, test: Sequence[str]) -> Self:
+        """These settings for a run with test files of its own, which is what split.strategy=given is for.
+
+        Raises ConfigError when the strategy says one thing and the files another.
+        """
+        if not test:
+            if self.split.strategy == "given":
+                raise ConfigError(
+                    "split.strategy=given takes the test rows from files: name them with --test PATH."
+                )
+            return self
+        if self.split.strategy == "shuffle":
+            raise ConfigError(
+                "Test files were given, but split.strategy=shuffle draws its own test rows: leave one out."
+            )
+        return self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
+
     def resolved(self) -> Self:
-        """Settings with every None filled in from the recipe of the chosen model."""
+        """Settings with every None filled in, from the recipe of the chosen model and of its method."""
         recipe = RECIPES[self.model.name]
+        method = self.train.method or recipe["train"]["method"]
+        own = recipe["train"] if method == recipe["train"]["method"] else {}
         return self.model_copy(
             update={
                 "model": _filled(self.model, recipe["model"]),
-                "train": _filled(self.train, recipe["train"]),
+                "train": _filled(self.train, {"method": method, **METHODS[method], **own}),
             }
         )
 
 
-# Chosen on several data sets (docs/notes.md); any of them can be set by hand.
+# What a method starts from where the model's recipe says nothing else; adam is the notebook's optimizer.
+METHODS: dict[MethodName, dict[str, Any]] = {
+    "sgd": {
+        "epochs": 20,
+        "learning_rate": 0.08,
+        "lr_step": 1,
+        "lr_gamma": 0.85,
+        "batch_size": 8192,
+        "weight_decay": 0.045,
+    },
+    "adagrad": {
+        "epochs": 20,
+        "learning_rate": 0.05,
+        "lr_step": 1,
+        "lr_gamma": 0.9,
+        "batch_size": 8192,
+        "weight_decay": 0.02,
+    },
+    "adam": {
+        "epochs": 20,
+        "learning_rate": 0.001,
+        "lr_step": 3,
+        "lr_gamma": 0.7,
+        "batch_size": 8192,
+        "weight_decay": 0.0,
+    },
+}
+# Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
 RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
-    "dot": {
-        "model": {"embedding_size": 32, "hidden_size": 1, "dropout": 0.0},
-        "train": {
-            "method": "adagrad",
-            "epochs": 20,
-            "learning_rate": 0.05,
-            "lr_step": 1,
-            "lr_gamma": 0.9,
-            "batch_size": 8192,
-            "weight_decay": 0.02,
-        },
+    "dot": {"model": {"embedding_size": 32}, "train": {"method": "adagrad"}},
+    "linear": {"model": {"embedding_size": 32}, "train": {"method": "adagrad"}},
+    "mlp": {
+        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},
+        "train": {"method": "adagrad"},
+    },
+    "neumf": {
+        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.1},
+        "train": {"method": "adagrad"},
     },
 }
 PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {"fast": {}}

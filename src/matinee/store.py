@@ -44,12 +44,14 @@ class Reference(BaseModel):
 class Plan:
     """A folder that is there already or that `make` can fill.
 
-    `make` gets an empty folder and returns what the manifest shall say; `rows` must be among it.
+    `make` gets an empty folder and returns what the manifest shall say; `rows` must be among it. What it needs
+    to go on from after a kill lies in `scratch`, which goes once the folder is whole.
     """
 
     kind: str
     digest: str
     make: Callable[[Path], dict[str, Any]]
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class Store:
                     write_json(folder / MANIFEST, {**manifest, "seconds": seconds, **told})
                     sync_folder(folder)
                     folder.rename(self.folder(plan.kind, plan.digest))
+        if plan.scratch is not None:
+            shutil.rmtree(plan.scratch, ignore_errors=True)
         return self.reference(plan.kind, plan.digest)
 
     @contextlib.contextmanager

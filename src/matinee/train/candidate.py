@@ -1,0 +1,103 @@
+"""From a split to a candidate's files: the fit, the refit, the weights and the history."""
+
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save_file
+
+from matinee.progress import Listener
+from matinee.settings import Settings
+from matinee.store import write_json
+from matinee.train.engine import Engine
+from matinee.train.loop import Course, Stage
+from matinee.train.rows import Problem, Rows, count_rows, read_rows
+from matinee.train.torch_engine import TorchEngine
+
+_VERSIONS = ("torch", "numba", "numpy")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained on which split, and where its checkpoints lie."""
+
+    split: Path
+    manifest: dict[str, Any]  # the split's
+    settings: Settings  # resolved
+    device: str
+    threads: int
+    work: Path
+    listener: Listener
+
+    def fit(self, folder: Path) -> dict[str, Any]:
+        """Fit on train rows until valid rows say stop, and again on both if so set; fill a candidate's folder."""
+        course, rows = self._stage("fit", ("train",), valid=read_rows(self.split, ("valid",)))
+        points, best = course.points, course
+        if self.settings.train.refit != "none":
+            best, rows = self._stage("refit", ("train", "valid"), epochs=course.best_epoch)
+            points = points + best.points
+        told = {"epochs_run": course.epoch, "best_epoch": course.best_epoch, "valid_rmse": course.best_rmse}
+        return self._write(folder, best, rows=rows, points=points) | told
+
+    def fit_all(self, folder: Path, *, epochs: int) -> dict[str, Any]:
+        """Fit on every row of the split for a number of epochs; fill a candidate's folder."""
+        course, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
+        told = {"epochs_run": epochs, "best_epoch": epochs, "valid_rmse": None}
+        return self._write(folder, course, rows=rows, points=course.points) | told
+
+    def _stage(
+        self, name: str, parts: tuple[str, ...], *, valid: Rows | None = None, epochs: int | None = None
+    ) -> tuple[Course, int]:
+        rows = read_rows(self.split, parts)
+        train = self.settings.train
+        low, high = self.manifest["scale"]
+        problem = Problem(
+            rows=rows,
+            valid=valid,
+            users=count_rows(self.split / "users.parquet"),
+            movies=count_rows(self.split / "movies.parquet"),
+            scale=(low, high),
+            model=self.settings.model,
+            train=train,
+            device=self.device,
+            threads=self.threads,
+        )
+        stage = Stage(
+            name=name,
+            epochs=epochs or train.epochs or 1,
+            rows=len(rows),
+            keeps_best=valid is not None,
+            patience=train.patience,
+            error_limit=high - low,
+            checkpoint=self.work / f"{name}.safetensors",
+            listener=self.listener,
+        )
+        started = time.perf_counter()
+        return stage.run(_engine(problem), started=started), len(rows)
+
+    def _write(
+        self, folder: Path, course: Course, *, rows: int, points: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        name = self.settings.model.name
+        save_file(course.best, folder / "weights.safetensors", metadata={"model": name})
+        write_json(folder / "history.json", {"points": points})
+        return {
+            "rows": rows,
+            "model": name,
+            "split": self.manifest["digest"],
+            "scale": self.manifest["scale"],
+            "settings": self.settings.model_dump(include={"model", "train"}),
+            "device": self.device,
+            "threads": self.threads,
+            "seconds_train": round(course.seconds, 4),
+            "seconds_compile": 0.0,
+            "rows_per_second": round(rows * course.epoch / max(course.seconds, 1e-9)),
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
+        }
+
+
+def _engine(problem: Problem) -> Engine:
+    return TorchEngine(problem)

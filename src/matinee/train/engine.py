@@ -1,0 +1,56 @@
+"""What the loop asks of an engine: how one epoch runs, how good the model is now, and all that the next epoch needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.settings import TrainSettings
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of an epoch that are done; none takes long, so that a fit can be stopped between two."""
+
+    rows: int
+    squared_error: float  # summed over these rows, before they changed the weights
+
+
+class Engine(Protocol):
+    """One fit under way."""
+
+    def learning_rate(self, epoch: int) -> float | None:
+        """Step size of an epoch, from 1; None where there is none."""
+
+    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+        """Run one epoch piece by piece; what it draws depends on the seed and on `epoch` alone."""
+
+    def valid_rmse(self) -> float | None:
+        """RMSE over the valid rows, within the scale; None in a refit."""
+
+    def weights(self) -> Arrays:
+        """Copies of the weights as a release has them."""
+
+    def state(self) -> Arrays:
+        """All that the next epoch needs."""
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a state."""
+
+
+def step_size(train: TrainSettings, epoch: int) -> float:
+    """Learning rate of an epoch: cut by `lr_gamma` after each `lr_step` epochs, as torch's StepLR does."""
+    start, gamma, step = train.learning_rate or 0.0, train.lr_gamma or 1.0, train.lr_step or 1
+    return float(start * gamma ** ((epoch - 1) // step))
+
+
+def rmse_within(
+    predicted: npt.NDArray[np.floating[Any]], ratings: npt.NDArray[np.float32], scale: tuple[float, float]
+) -> float:
+    """Root mean squared error of predictions clipped to the scale, summed in float64."""
+    error = np.clip(predicted, *scale) - ratings
+    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))

@@ -1,0 +1,60 @@
+"""The rows of a split as three compact columns, 12 bytes a row, and what one fit has to do with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from matinee.settings import ModelSettings, TrainSettings
+
+_BATCH_ROWS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Ratings by code, in the order of the split: no order that training could rely on."""
+
+    users: npt.NDArray[np.int32]
+    movies: npt.NDArray[np.int32]
+    ratings: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fit: rows to fit on, rows to stop by (None in a refit), sizes, settings without a None, and means."""
+
+    rows: Rows
+    valid: Rows | None
+    users: int
+    movies: int
+    scale: tuple[float, float]
+    model: ModelSettings
+    train: TrainSettings
+    device: str  # cpu or cuda
+    threads: int
+
+
+def read_rows(folder: Path, parts: Sequence[str]) -> Rows:
+    """The rows of some parts of a split (train, valid, test), one after the other."""
+    files = [pq.ParquetFile(folder / f"{part}.parquet") for part in parts]
+    count = sum(file.metadata.num_rows for file in files)
+    rows = Rows(np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32))
+    done = 0
+    for file in files:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=["user_code", "movie_code", "rating"]):
+            here = slice(done, done + batch.num_rows)
+            for column, into in zip(batch.columns, (rows.users, rows.movies, rows.ratings), strict=True):
+                into[here] = column.to_numpy(zero_copy_only=False)
+            done += batch.num_rows
+    return rows
+
+
+def count_rows(table: Path) -> int:
+    """Number of rows of a Parquet file, from its footer."""
+    return int(pq.read_metadata(table).num_rows)

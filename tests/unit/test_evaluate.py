@@ -67,7 +67,6 @@ def store(tmp_path: Path) -> Store:
                 "stage": "fit",
                 "epoch": epoch,
                 "rows_done": 600,
-                "rows": 600,
                 "train_rmse": 0.9,
                 "valid_rmse": 1 / epoch,
             }

@@ -34,7 +34,8 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
     """Train and valid RMSE as training went on, with the epoch that was kept."""
     figure, axes = _canvas()
     points = [point for point in history["points"] if point["stage"] == "fit"]
-    trace = [(_passes(point), point["train_rmse"]) for point in points if point["train_rmse"] is not None]
+    rows = max((point["rows_done"] for point in points), default=1)
+    trace = [(point["epoch"] - 1 + point["rows_done"] / rows, point["train_rmse"]) for point in points]
     valid = [(point["epoch"], point["valid_rmse"]) for point in points if point["valid_rmse"] is not None]
     if trace:
         axes.plot(*zip(*trace, strict=True), color=QUIET, linewidth=1.2, label="train rows, while fitting")
@@ -49,17 +50,13 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _passes(point: Mapping[str, Any]) -> float:
-    return float(point["epoch"] - 1 + point["rows_done"] / point["rows"])
-
-
 def residuals(evidence: Evidence) -> Figure:
     """How errors are spread, and how they lean with the rating that was given."""
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     within = float(np.median(np.abs(evidence.candidate)))
     span = evidence.scale[1] - evidence.scale[0]
-    edges = np.linspace(-span, span, 81)
+    edges = np.linspace(-span, span, 82)  # an odd number of bins: exact predictions are the middle one
     for errors, color, name in (
         (evidence.bias_only, BASELINE, "bias-only"),
         (evidence.candidate, MODEL, "this model"),

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matinee
+from flows.environment import prepare_prefect
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings, read_settings
@@ -93,7 +93,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
     settings = _settings(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
     _check_paths([*call.ratings, call.titles, *call.test])
-    _prepare_prefect(verbose=call.verbose)
+    prepare_prefect(quiet=not call.verbose)
     from flows.retrain import retrain as flow
 
     summary = flow(
@@ -194,28 +194,6 @@ def _check_paths(paths: list[str]) -> None:
     if missing:
         verb = "are" if len(missing) > 1 else "is"
         raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
-
-
-def _prepare_prefect(*, verbose: bool) -> None:
-    """Settings that matter, before Prefect is imported; what the user has set in the environment stays.
-
-    The profile and the API address are not touched: a team's server is used where one is set.
-    """
-    defaults = {
-        # Without internet, telemetry ends in "database is locked" tracebacks.
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        # A cold start takes about as long as the default of 20 s.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        # The library's log lines belong to the run's log, and outside a run to nobody.
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    }
-    if not verbose:
-        # A failed run's traceback is in the run's log; the terminal gets the one paragraph.
-        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 def _tell_run(summary: Mapping[str, Any], call: argparse.Namespace) -> str:

@@ -1,0 +1,25 @@
+"""Prefect's settings that matter here, set before Prefect is imported; whatever the user has set stays.
+
+The profile and the API address are not touched: where a team's server is configured, it is used.
+"""
+
+import os
+
+PREFECT_DEFAULTS = {
+    # Without internet, telemetry ends in "database is locked" tracebacks.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # The first start ever takes about as long as the default of 20 s.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # The library's log lines belong to the run's log; outside of a run they are nobody's.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+# A failed run's traceback is in the run's log; the terminal gets the one paragraph.
+_QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+
+
+def prepare_prefect(*, quiet: bool) -> None:
+    """Fill in what the environment leaves open; `quiet` keeps Prefect's own lines off the terminal."""
+    for name, value in {**PREFECT_DEFAULTS, **(_QUIET if quiet else {})}.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,198 @@
+"""The whole way on sample data: what a run leaves, what a second one does again, what is retried."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import matinee
+from flows.cli import main
+from matinee.errors import DataError
+from matinee.registry import Registry
+from matinee.store import Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+FAST = ["--set", "train.epochs=6"]
+
+
+def _retrain(
+    sample: Path, store: Path, *more: str, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    status = main([*call, "--store", str(store), "--json", *FAST, *more])
+    return status, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def first(
+    sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
+) -> tuple[Path, dict[str, Any]]:
+    """A store with one release, and what the run said."""
+    from flows.retrain import retrain
+    from matinee.settings import read_settings
+
+    store = tmp_path_factory.mktemp("store")
+    summary = retrain(
+        ratings=[str(sample / "ratings.csv")],
+        titles=str(sample / "movie_titles.csv"),
+        store=str(store),
+        settings=read_settings(assignments=FAST[1::2]),
+    )
+    return store, summary.model_dump()
+
+
+def test_a_run_ends_in_a_release_that_beats_bias_only(
+    first: tuple[Path, dict[str, Any]], sample: Path
+) -> None:
+    store, said = first
+    assert said["promoted"]
+    assert said["release"] == "v0001"
+    assert said["rows"] == {"read": 40_000, "accepted": 40_000, "rejected": 0}
+    truth = json.loads((sample / "truth.json").read_text())
+    assert truth["best_rmse"] < said["metrics"]["rmse"] < said["metrics"]["bias_only_rmse"]
+    assert {"ingest", "encode", "split", "train", "compile", "evaluate", "publish"} <= said["seconds"].keys()
+    assert said["cached"] == []
+    folder = store / "releases" / "v0001"
+    there = {path.name for path in folder.iterdir()}
+    assert {
+        "weights.safetensors",
+        "users.parquet",
+        "movies.parquet",
+        "settings.json",
+        "metrics.json",
+    } <= there
+    assert {"CARD.md", "manifest.json", "plots"} <= there
+    assert "v0001" in (folder / "CARD.md").read_text()
+
+
+def test_the_test_rmse_is_that_of_the_release_on_the_test_rows(first: tuple[Path, dict[str, Any]]) -> None:
+    store, said = first
+    parts = Store(store).folder(*said["folders"]["split"].split("/"))
+    test, users, movies = (pl.read_parquet(parts / f"{name}.parquet") for name in ("test", "users", "movies"))
+    release = matinee.load(store / "releases" / "v0001")
+    predicted = release.predict(
+        users["user_id"].to_numpy()[test["user_code"]], movies["movie_id"].to_numpy()[test["movie_code"]]
+    )
+    errors = predicted - test["rating"].to_numpy()
+    assert said["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors.astype(float) ** 2)), abs=1e-6)
+    assert said["metrics"]["rows"] == test.height
+
+
+def test_what_a_user_rated_is_in_the_release(first: tuple[Path, dict[str, Any]], sample: Path) -> None:
+    store, _ = first
+    folder = store / "releases" / "v0001"
+    offsets, movies = np.load(folder / "seen.offsets.npy"), np.load(folder / "seen.movies.npy")
+    release = matinee.load(folder)
+    ratings = pl.read_csv(sample / "ratings.csv")
+    user = int(ratings["userID"][0])
+    code = release.users.encode(np.array([user]))[0]
+    seen = release.movies.decode(movies[offsets[code] : offsets[code + 1]])
+    assert seen.tolist() == sorted(ratings.filter(pl.col("userID") == user)["movieID"])
+
+
+def test_an_identical_run_computes_nothing(
+    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, said = first
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    status, again = _retrain(sample, store, capsys=capsys)
+    assert status == 0
+    assert again["cached"] == ["ingest", "encode", "split", "train", "evaluate"]
+    assert (again["release"], again["metrics"]) == (said["release"], said["metrics"])
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == before
+
+
+def test_a_worse_candidate_is_held_and_the_champion_stays(
+    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, _ = first
+    status, said = _retrain(sample, store, "--set", "model.name=linear", "--fail-on-hold", capsys=capsys)
+    assert (status, said["promoted"], said["release"]) == (4, False, None)
+    registry = Registry.open(store)
+    assert (registry.champion(), registry.versions()) == ("v0001", ["v0001"])
+    assert registry.log()[-1]["action"] == "hold"
+
+
+def test_refit_on_all_rows_keeps_the_tested_weights(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = _retrain(sample, tmp_path, "--set", "train.refit=all", capsys=capsys)
+    assert (status, said["promoted"]) == (0, True)
+    folder = Path(said["location"])
+    shipped, tested = matinee.load(folder), matinee.load(folder, tested=True)
+    assert any(not np.array_equal(shipped.weights[name], tested.weights[name]) for name in shipped.weights)
+    assert shipped.manifest["rows_fitted"] == 40_000
+
+
+def test_a_grown_dataset_keeps_every_row_on_its_side(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (sample / "ratings.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "ratings.csv").write_text("".join(lines[:30_000]))
+    (tmp_path / "early" / "movie_titles.csv").write_bytes((sample / "movie_titles.csv").read_bytes())
+    store = tmp_path / "store"
+
+    def sides(said: dict[str, Any]) -> dict[str, set[tuple[int, int]]]:
+        parts = store / said["folders"]["split"]
+        users = pl.read_parquet(parts / "users.parquet")["user_id"]
+        movies = pl.read_parquet(parts / "movies.parquet")["movie_id"]
+        tables = {part: pl.read_parquet(parts / f"{part}.parquet") for part in ("train", "valid", "test")}
+        return {
+            part: set(zip(users[rows["user_code"]], movies[rows["movie_code"]], strict=True))
+            for part, rows in tables.items()
+        }
+
+    _, early = _retrain(tmp_path / "early", store, capsys=capsys)
+    _, grown = _retrain(sample, store, capsys=capsys)
+    before, after = sides(early), sides(grown)
+    assert sum(map(len, after.values())) == 40_000
+    assert all(before[part] <= after[part] for part in before)
+    assert grown["cached"] == []
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
+    """Let the encode step fail a number of times before it works."""
+    from matinee import encode
+
+    calls: list[int] = []
+    original = encode._make
+
+    def make(folder: Path, **inputs: Any) -> dict[str, Any]:
+        calls.append(1)
+        if len(calls) <= times:
+            raise error
+        return original(folder, **inputs)
+
+    monkeypatch.setattr(encode, "_make", make)
+    monkeypatch.setattr("tasks.encode.encode.retry_delay_seconds", [0.1, 0.1, 0.1])
+    return calls
+
+
+def test_a_transient_io_error_is_retried(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = _failing(monkeypatch, OSError(5, "Input/output error", str(tmp_path / "x")), times=2)
+    status, said = _retrain(sample, tmp_path, capsys=capsys)
+    assert (status, said["promoted"], len(calls)) == (0, True, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(DataError("rows are bad"), 3), (FileNotFoundError(2, "No such file", "gone"), 1)]
+)
+def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
+    error: Exception,
+    status: int,
+    sample: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = _failing(monkeypatch, error, times=9)
+    found, said = _retrain(sample, tmp_path, capsys=capsys)
+    assert (found, said["kind"], len(calls)) == (status, type(error).__name__, 1)
+    assert not list(tmp_path.rglob("*.partial"))

@@ -1,0 +1,77 @@
+"""Predictions for a file of pairs: nothing of the file is lost, and every answer is finite."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matinee.errors import ConfigError, DataError
+from matinee.idmap import IdMap
+from matinee.pairs import predict_file
+from matinee.release import Release
+
+
+@pytest.fixture
+def release() -> Release:
+    """Users 10, 20 and movies 1, 2; a mean of 3 and biases, no factors that matter."""
+    weights = {
+        "mean": np.float32([3.0]),
+        "user_bias": np.float32([0.5, -0.5]),
+        "movie_bias": np.float32([1.0, 9.0]),
+        "user_factors": np.zeros((2, 1), np.float32),
+        "movie_factors": np.zeros((2, 1), np.float32),
+    }
+    ids = IdMap(np.array([10, 20])), IdMap(np.array([1, 2]))
+    manifest = {"version": "v0001", "model": "dot", "scale": [1.0, 5.0]}
+    return Release(path=Path(), manifest=manifest, users=ids[0], movies=ids[1], weights=weights)
+
+
+def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(
+    release: Release, tmp_path: Path
+) -> None:
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
+    pairs.write_bytes(
+        "\ufeffnote,movieID,User_ID,price\n"
+        '"a, ""b""",1,10,007\n'
+        "Café,1,99,\n"
+        "\n"
+        "z,2,20,1.50\n"
+        "z,77,88,x\n".encode()
+    )
+    assert predict_file(release, pairs, out=out) == 4
+    assert out.read_text("utf-8").splitlines() == [
+        "note,movieID,User_ID,price,prediction",
+        '"a, ""b""",1,10,007,4.5000',
+        "Café,1,99,,4.0000",
+        "z,2,20,1.50,5.0000",
+        "z,77,88,x,3.0000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty"),
+        ("a,b\n1,2\n", r"line 1: no column for the user id among a, b"),
+        ("userID,movieID\n1,2\n1,two\n", r"line 3, column movieID: found 'two'"),
+        ("userID,movieID\n1\n", r"line 2, column movieID: found ''"),
+        ("userID,movieID\n1,99999999999999999999\n", "expected an integer id"),
+        ("userID,movieID\n1,1_0\n", "expected an integer id"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    release: Release, tmp_path: Path, text: str, told: str
+) -> None:
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
+    pairs.write_text(text)
+    with pytest.raises(DataError, match=told):
+        predict_file(release, pairs, out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
+
+
+def test_missing_paths(release: Release, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.csv is not there"):
+        predict_file(release, tmp_path / "none.csv", out=tmp_path / "out.csv")
+    (tmp_path / "pairs.csv").write_text("userID,movieID\n1,1\n")
+    with pytest.raises(ConfigError, match="nowhere is not there"):
+        predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "nowhere" / "out.csv")

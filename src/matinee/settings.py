@@ -19,6 +19,7 @@ from matinee.errors import ConfigError
 ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 ModelName = Literal["dot", "linear", "mlp", "neumf"]
 MethodName = Literal["sgd", "adagrad", "adam"]
+DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 PresetName = Literal["fast"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
@@ -46,6 +47,10 @@ class IngestSettings(Section):
     columns: dict[Column, str] = Field(
         default_factory=dict,
         description="Names of the columns in the file where they are not recognised, as user_id=Who,rating=Stars.",
+    )
+
+    delimiter: DelimiterName = Field(
+        "auto", description="What stands between two fields, where it is not recognised."
     )
 
     @field_validator("columns", mode="before")
@@ -126,6 +131,17 @@ class GateSettings(Section):
         le=10,
         description="How much worse in RMSE than the champion a candidate may be and still replace it.",
     )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="How sure the gate must be that a candidate is within the tolerance."
+    )
+    min_rows: int = Field(
+        100, ge=1, description="Fewer rows that neither side was trained on hold the candidate."
+    )
+    slices: bool = Field(
+        True,
+        description="Hold a candidate that got worse, beyond doubt and tolerance, on some users or movies.",
+    )
+    slice_min_rows: int = Field(1_000, ge=1, description="Slices with fewer rows are shown and not judged.")
 
 
 class Settings(Section):

@@ -1,28 +1,36 @@
 """The gate on contests whose outcome is known: equal, better, worse, too uncertain, nothing to compare."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from matinee.evaluate.gate import Contest, decide
+from matinee.evaluate.gate import Contest, Decision, decide, holm
+from matinee.evaluate.slices import Slicing
 from matinee.settings import GateSettings
 
 ROWS = 20_000
 SETTINGS = GateSettings(tolerance=0.002)
 
 
-def _contest(
-    candidate: float, champion: float | None, *, bias_only: float = 1.0, rows: int = ROWS
-) -> Contest:
+def _signs(rows: int) -> np.ndarray:
+    return np.random.default_rng(0).choice([-1.0, 1.0], rows)
+
+
+def _contest(candidate: float, champion: float, *, rows: int = ROWS) -> Contest:
     """Errors of one size each, their signs mixed, so that every RMSE is exact and every difference certain."""
-    draw = np.random.default_rng(0)
-    sign = draw.choice([-1.0, 1.0], rows)
+    draw, sign = np.random.default_rng(1), _signs(rows)
     return Contest(
         users=draw.integers(0, 500, rows, np.int32),
         movies=draw.integers(0, 300, rows, np.int32),
         candidate=candidate * sign,
-        bias_only=bias_only * sign,
-        champion=None if champion is None else champion * sign,
+        champion=champion * sign,
     )
+
+
+def _decide(contest: Contest | None, *, candidate: float = 0.9, bias_only: float = 1.0) -> Decision:
+    sign = _signs(ROWS)
+    return decide(candidate * sign, bias_only * sign, contest=contest, settings=SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -36,52 +44,71 @@ def _contest(
     ],
 )
 def test_tolerance_decides_where_there_is_no_doubt(candidate: float, champion: float, promoted: bool) -> None:
-    assert decide(_contest(candidate, champion), SETTINGS).promoted is promoted
+    assert _decide(_contest(candidate, champion)).promoted is promoted
 
 
 def test_without_a_champion_bias_only_decides() -> None:
-    assert decide(_contest(0.9, None), SETTINGS).promoted
-    assert decide(_contest(1.0015, None), SETTINGS).promoted
-    held = decide(_contest(1.1, None), SETTINGS)
+    assert _decide(None, candidate=0.9).promoted
+    assert _decide(None, candidate=1.0015).promoted
+    held = _decide(None, candidate=1.1)
     assert not held.promoted
     assert "bias-only" in held.reason
 
 
 def test_better_than_the_champion_and_worse_than_bias_only_is_held() -> None:
-    decision = decide(_contest(1.1, 1.2), SETTINGS)
-    assert [(rule.name, rule.passed) for rule in decision.rules] == [("champion", True), ("bias_only", False)]
+    decision = _decide(_contest(1.1, 1.2), candidate=1.1)
+    assert [rule.name for rule in decision.rules if not rule.passed] == ["bias_only"]
     assert not decision.promoted
 
 
-def test_doubt_holds_a_candidate_that_looks_equal() -> None:
+def test_doubt_holds_a_candidate_that_looks_better() -> None:
     draw = np.random.default_rng(3)
-    contest = _contest(0.9, 0.9, rows=300)
-    noisy = Contest(
-        users=contest.users,
-        movies=contest.movies,
-        candidate=draw.normal(size=300) * 0.9,
-        bias_only=contest.bias_only * 2,
-        champion=draw.normal(size=300),
+    noisy = replace(
+        _contest(0.9, 0.9, rows=300), candidate=draw.normal(size=300) * 0.9, champion=draw.normal(size=300)
     )
-    rule = decide(noisy, SETTINGS).rules[0]
+    rule = next(rule for rule in _decide(noisy).rules if rule.name == "champion")
     assert rule.figures["difference"] < 0 < SETTINGS.tolerance < rule.figures["upper_bound"]
     assert not rule.passed
 
 
-def test_rows_that_the_champion_saw_do_not_count() -> None:
-    contest = _contest(0.9, 0.5)
-    assert contest.champion is not None
-    contest.champion[:] = np.where(np.arange(ROWS) < ROWS // 2, np.nan, 0.9)
-    contest.candidate[: ROWS // 2] = 0.9
-    decision = decide(contest, SETTINGS)
-    assert decision.promoted
-    assert decision.rules[0].figures["rows"] == ROWS // 2
-
-
-def test_nothing_to_compare_holds_and_says_so() -> None:
-    contest = _contest(0.9, 0.9)
-    assert contest.champion is not None
-    contest.champion[:] = np.nan
-    decision = decide(contest, SETTINGS)
+def test_too_few_rows_hold_however_good_they_look() -> None:
+    decision = _decide(_contest(0.1, 0.9, rows=99))
+    assert [rule.name for rule in decision.rules] == ["rows", "bias_only"]
     assert not decision.promoted
-    assert "trained on every row" in decision.reason
+    assert "trained on every row" in _decide(_contest(0.1, 0.9, rows=0)).reason
+
+
+def test_a_slice_that_got_worse_holds_a_candidate_that_is_better_overall() -> None:
+    contest = _contest(0.88, 0.90)
+    cold = np.arange(ROWS) < 2_000
+    contest.candidate[cold] = 1.0 * _signs(ROWS)[cold]
+    cut = replace(contest, slicings=(Slicing("user_rows", ("0", "1+"), (~cold).astype(np.int16)),))
+    decision = _decide(cut)
+    assert [rule.name for rule in decision.rules if not rule.passed] == ["slices"]
+    assert "user_rows 0 (+0.1000)" in decision.reason
+    off = GateSettings(tolerance=0.002, slices=False)
+    assert decide(cut.candidate, cut.champion + 1, contest=cut, settings=off).promoted
+
+
+def test_a_small_slice_is_not_judged() -> None:
+    contest = _contest(0.88, 0.90)
+    few = np.arange(ROWS) < 900
+    contest.candidate[few] = 1.0
+    assert _decide(replace(contest, slicings=(Slicing("s", ("a", "b"), (~few).astype(np.int16)),))).promoted
+
+
+def test_the_difference_on_ids_that_both_know_stands_beside() -> None:
+    contest = _contest(0.9, 0.9)
+    fresh = np.arange(ROWS) < ROWS // 2
+    contest.champion[fresh] = 1.2
+    rule = _decide(replace(contest, known=~fresh)).rules[1]
+    assert rule.figures["difference"] < -0.1
+    assert rule.figures["known_ids"] == {"rows": ROWS // 2, "difference": 0.0, "standard_error": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("p_values", "significant"),
+    [([], 0), ([0.04], 1), ([0.01, 0.02], 2), ([0.01, 0.06], 1), ([0.03, 0.03], 0)],
+)
+def test_holm_by_hand(p_values: list[float], significant: int) -> None:
+    assert holm(p_values, level=0.05) == significant

@@ -5,21 +5,27 @@ Between evaluate and publish. A hold is a decision, not a failure: the candidate
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Codes, Floats, estimate_rmse_difference, rmse, z_score
+from matinee.evaluate.metrics import Codes, Estimate, Floats, estimate_rmse_difference, rmse
+from matinee.evaluate.slices import Slicing
 from matinee.settings import GateSettings
 
 Ids = NDArray[np.int64]
 Ratings = NDArray[np.float32]
 
+# A clustered standard error from fewer users or movies than this is too small to test with.
+_MIN_CLUSTERS = 10
+_POWER = 0.8
+
 
 @dataclass(frozen=True)
 class Champion:
-    """The release in use, as the gate sees it: its tested weights behind two functions over columns of ids."""
+    """The release in use, as the gate sees it: its tested weights behind functions over columns of ids."""
 
     version: str
     digest: str
@@ -27,17 +33,29 @@ class Champion:
     saw: Callable[
         [Ids, Ids, Ratings], NDArray[np.bool_]
     ]  # whether it was trained on (user_id, movie_id, rating)
+    # Whether it knows both ids of (user_ids, movie_ids); without it, figures on known ids are left out.
+    knows: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Errors (prediction - rating) on all test rows; the champion's where it did not see the row, else NaN."""
+    """Errors (prediction - rating) on the same rows, that neither side was trained on, and how to cut them.
+
+    `known` tells the rows whose user and movie both sides know; None where that can't be told.
+    """
 
     users: Codes
     movies: Codes
     candidate: Floats
-    bias_only: Floats
-    champion: Floats | None
+    champion: Floats
+    slicings: tuple[Slicing, ...] = ()
+    known: NDArray[np.bool_] | None = None
+
+    def difference(self, rows: NDArray[Any] | slice = slice(None)) -> Estimate:
+        """RMSE(candidate) - RMSE(champion), on some of the rows."""
+        return estimate_rmse_difference(
+            self.candidate[rows], self.champion[rows], self.users[rows], self.movies[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -70,53 +88,118 @@ class Decision:
         return f"{'Promoted' if self.promoted else 'Held'}: {'; '.join(rule.says for rule in told)}."
 
 
-def decide(contest: Contest, settings: GateSettings) -> Decision:
-    """Judge a candidate by the rules of the settings; with no champion, against bias-only alone."""
-    rules = [_beats_bias_only(contest, settings)]
-    if contest.champion is not None:
-        rules.insert(0, _holds_against_champion(contest, contest.champion, settings))
+def decide(
+    candidate: Floats, bias_only: Floats, *, contest: Contest | None, settings: GateSettings
+) -> Decision:
+    """Judge a candidate: against the champion where there is a contest, and against bias-only always.
+
+    `candidate` and `bias_only` are the errors on all test rows. With too few rows to compare, the rules that
+    would compare are left out and the candidate is held.
+    """
+    rules = [_beats_bias_only(candidate, bias_only, settings)]
+    if contest is not None:
+        rules.insert(0, _has_enough_rows(contest, settings))
+        if rules[0].passed:
+            rules.insert(1, _holds_against_champion(contest, settings))
+            if settings.slices:
+                rules.append(_no_slice_got_worse(contest, settings))
     return Decision(tuple(rules))
 
 
-def _holds_against_champion(contest: Contest, champion: Floats, settings: GateSettings) -> Rule:
-    compared = ~np.isnan(champion)
-    rows = int(np.count_nonzero(compared))
+def _has_enough_rows(contest: Contest, settings: GateSettings) -> Rule:
+    rows = len(contest.candidate)
+    says = f"{rows:,} test rows that neither side was trained on, {settings.min_rows:,} needed"
     if rows == 0:
         says = "the champion was trained on every row of this test part, so nothing compares the two"
-        return Rule("champion", False, says, {"rows": 0})
-    ours, theirs = contest.candidate[compared], champion[compared]
-    difference = estimate_rmse_difference(ours, theirs, contest.users[compared], contest.movies[compared])
-    upper = difference.value + z_score(two_sided=False) * difference.standard_error
-    passed = upper <= settings.tolerance
-    says = (
-        f"RMSE {rmse(ours):.4f} against the champion's {rmse(theirs):.4f} on {rows:,} rows that neither was "
-        f"trained on, a difference of {difference.value:+.4f} that is at most {upper:+.4f} with 95 % certainty "
-        f"(tolerance {settings.tolerance:g})"
-    )
-    figures = {
-        "rows": rows,
-        "candidate_rmse": rmse(ours),
-        "champion_rmse": rmse(theirs),
-        "difference": difference.value,
-        "standard_error": difference.standard_error,
-        "upper_bound": upper,
-        "tolerance": settings.tolerance,
-    }
-    return Rule("champion", passed, says, figures)
+    return Rule("rows", rows >= settings.min_rows, says, {"rows": rows, "min_rows": settings.min_rows})
 
 
-def _beats_bias_only(contest: Contest, settings: GateSettings) -> Rule:
-    ours, bias_only = rmse(contest.candidate), rmse(contest.bias_only)
-    passed = ours - bias_only <= settings.tolerance
+def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
+    ours, theirs = rmse(contest.candidate), rmse(contest.champion)
+    difference = contest.difference()
+    z = NormalDist().inv_cdf(settings.confidence)
+    upper = difference.value + z * difference.standard_error
     says = (
-        f"RMSE {ours:.4f} against {bias_only:.4f} of bias-only "
-        f"on {len(contest.candidate):,} test rows (tolerance {settings.tolerance:g})"
+        f"RMSE {ours:.4f} against the champion's {theirs:.4f}, a difference of {difference.value:+.4f} that is at "
+        f"most {upper:+.4f} with {settings.confidence:.0%} certainty (tolerance {settings.tolerance:g})"
     )
     figures = {
         "rows": len(contest.candidate),
         "candidate_rmse": ours,
-        "bias_only_rmse": bias_only,
-        "difference": ours - bias_only,
+        "champion_rmse": theirs,
+        "difference": difference.value,
+        "standard_error": difference.standard_error,
+        "upper_bound": upper,
+        "confidence": settings.confidence,
+        "tolerance": settings.tolerance,
+        # A true difference this far above the tolerance is held this often.
+        "detectable": (z + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
+        "power": _POWER,
+        "known_ids": _on_known_ids(contest),
+    }
+    return Rule("champion", upper <= settings.tolerance, says, figures)
+
+
+def _on_known_ids(contest: Contest) -> dict[str, Any] | None:
+    """The same difference without fresh users and movies: what is left is not about who knows more ids."""
+    if contest.known is None or not contest.known.any():
+        return None
+    difference = contest.difference(contest.known)
+    return {
+        "rows": int(np.count_nonzero(contest.known)),
+        "difference": difference.value,
+        "standard_error": difference.standard_error,
+    }
+
+
+def _beats_bias_only(candidate: Floats, bias_only: Floats, settings: GateSettings) -> Rule:
+    ours, theirs = rmse(candidate), rmse(bias_only)
+    says = f"RMSE {ours:.4f} against {theirs:.4f} of bias-only (tolerance {settings.tolerance:g})"
+    figures = {
+        "rows": len(candidate),
+        "candidate_rmse": ours,
+        "bias_only_rmse": theirs,
+        "difference": ours - theirs,
         "tolerance": settings.tolerance,
     }
-    return Rule("bias_only", passed, says, figures)
+    return Rule("bias_only", ours - theirs <= settings.tolerance, says, figures)
+
+
+def _no_slice_got_worse(contest: Contest, settings: GateSettings) -> Rule:
+    """One test a slice that is large enough, all of them together at the gate's level by Holm's correction."""
+    tested: list[dict[str, Any]] = []
+    for slicing in contest.slicings:
+        for label, rows in slicing:
+            if len(rows) >= settings.slice_min_rows and _clusters(contest, rows) >= _MIN_CLUSTERS:
+                difference = contest.difference(rows)
+                excess = (difference.value - settings.tolerance) / (difference.standard_error or 1e-12)
+                tested.append(
+                    {
+                        "slicing": slicing.name,
+                        "slice": label,
+                        "rows": len(rows),
+                        "difference": difference.value,
+                        "standard_error": difference.standard_error,
+                        "p": NormalDist().cdf(-excess),
+                    }
+                )
+    tested.sort(key=lambda found: found["p"])
+    worse = tested[: holm([found["p"] for found in tested], level=1 - settings.confidence)]
+    names = ", ".join(f"{found['slicing']} {found['slice']} ({found['difference']:+.4f})" for found in worse)
+    says = (
+        f"worse beyond doubt on {names}" if worse else f"worse beyond doubt on none of {len(tested)} slices"
+    )
+    figures = {"worse": worse, "tested": tested, "min_rows": settings.slice_min_rows}
+    return Rule("slices", not worse, says, figures)
+
+
+def _clusters(contest: Contest, rows: NDArray[np.intp]) -> int:
+    return min(np.unique(contest.users[rows]).size, np.unique(contest.movies[rows]).size)
+
+
+def holm(p_values: list[float], *, level: float) -> int:
+    """How many of the ascending p-values are significant together at `level` (Holm 1979)."""
+    for place, p in enumerate(p_values):
+        if p > level / (len(p_values) - place):
+            return place
+    return len(p_values)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.95
+_TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a split as columns of one length: who, what, how much, when (days since 1970 or NaT)."""
+    """Rows of a split as columns of one length: who, what, how much, when (a day, or NaT)."""
 
     users: Codes
     movies: Codes
@@ -26,6 +26,9 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ratings)
+
+    def __getitem__(self, part: slice) -> "Rows":
+        return Rows(self.users[part], self.movies[part], self.ratings[part], self.dates[part])
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,14 @@ class Estimate:
 
     @property
     def low(self) -> float:
-        return self.value - z_score(two_sided=True) * self.standard_error
+        return self.value - _TWO_SIDED * self.standard_error
 
     @property
     def high(self) -> float:
-        return self.value + z_score(two_sided=True) * self.standard_error
+        return self.value + _TWO_SIDED * self.standard_error
 
     def to_json(self) -> dict[str, float]:
         return {**asdict(self), "low": self.low, "high": self.high}
-
-
-def z_score(*, two_sided: bool, confidence: float = CONFIDENCE) -> float:
-    """The normal quantile at `confidence`, for an interval or for a bound on one side."""
-    return NormalDist().inv_cdf((1 + confidence) / 2 if two_sided else confidence)
 
 
 def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:

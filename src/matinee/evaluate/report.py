@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from matinee.evaluate import plots
+from matinee.evaluate.calibration import calibrate
+from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
 from matinee.evaluate.evidence import Evidence, gather
-from matinee.evaluate.gate import Champion, Contest, Decision, decide
+from matinee.evaluate.gate import Champion, Decision, decide
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.settings import GateSettings
 from matinee.store import read_json, write_json
@@ -25,7 +27,7 @@ def write_evaluation(
     """
     evidence = gather(candidate, split, champion)
     figures = measure(evidence)
-    decision = decide(_contest(evidence), settings)
+    decision = decide(evidence.candidate, evidence.bias_only, contest=evidence.contest, settings=settings)
     write_json(folder / "metrics.json", figures)
     write_json(folder / "decision.json", _decision_json(decision, evidence, champion))
     plots.draw(
@@ -42,46 +44,73 @@ def write_evaluation(
 
 def measure(evidence: Evidence) -> dict[str, Any]:
     """All figures of metrics.json: flat keys for scripts, intervals and details beside them."""
-    test, errors = evidence.test, evidence.candidate
-    user_rmse, user_mae = mean_over_users(errors, test.users)
+    test = evidence.test
     known = evidence.known_users[test.users], evidence.known_movies[test.movies]
     return {
-        "rmse": rmse(errors),
-        "mae": mae(errors),
-        "global_mean_rmse": rmse(evidence.global_mean),
-        "global_mean_mae": mae(evidence.global_mean),
-        "bias_only_rmse": rmse(evidence.bias_only),
-        "bias_only_mae": mae(evidence.bias_only),
-        "mean_user_rmse": user_rmse,
-        "mean_user_mae": user_mae,
+        **_figures("", evidence.candidate, evidence),
+        **_figures("bias_only_", evidence.bias_only, evidence),
+        **_figures("global_mean_", evidence.global_mean, evidence),
         "rows": len(test),
         "users": int(np.unique(test.users).size),
         "movies": int(np.unique(test.movies).size),
         "rows_of_unknown_users": int(np.count_nonzero(~known[0])),
         "rows_of_unknown_movies": int(np.count_nonzero(~known[1])),
         "intervals": {
-            "rmse": estimate_rmse(errors, test.users, test.movies).to_json(),
-            "mae": estimate_mae(errors, test.users, test.movies).to_json(),
+            "rmse": estimate_rmse(evidence.candidate, test.users, test.movies).to_json(),
+            "mae": estimate_mae(evidence.candidate, test.users, test.movies).to_json(),
         },
+        "calibration": calibrate(test, evidence.candidate, evidence.scale),
+        "slices": _slices(evidence),
+        "pairs_in_order": measure_order(evidence.catalogue, test, evidence.candidate, evidence.bias_only),
+        "ranking": measure_ranking(
+            evidence.catalogue,
+            evidence.fitted,
+            test,
+            weight=choose_weight(evidence.catalogue, evidence.train, evidence.valid),
+        ),
     }
 
 
-def _contest(evidence: Evidence) -> Contest:
-    return Contest(
-        users=evidence.test.users,
-        movies=evidence.test.movies,
-        candidate=evidence.candidate,
-        bias_only=evidence.bias_only,
-        champion=evidence.champion,
-    )
+def _figures(prefix: str, errors: np.ndarray[Any, Any], evidence: Evidence) -> dict[str, float]:
+    user_rmse, user_mae = mean_over_users(errors, evidence.test.users)
+    return {
+        f"{prefix}rmse": rmse(errors),
+        f"{prefix}mae": mae(errors),
+        f"{prefix}mean_user_rmse": user_rmse,
+        f"{prefix}mean_user_mae": user_mae,
+    }
+
+
+def _slices(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
+    test = evidence.test
+    found: dict[str, list[dict[str, Any]]] = {}
+    for slicing in evidence.slicings:
+        found[slicing.name] = []
+        for label, rows in slicing:
+            ours = evidence.candidate[rows]
+            interval = estimate_rmse(ours, test.users[rows], test.movies[rows]).to_json()
+            found[slicing.name].append(
+                {
+                    "slice": label,
+                    "rows": len(rows),
+                    "rmse": interval.pop("value"),
+                    "mae": mae(ours),
+                    **interval,
+                    "bias_only_rmse": rmse(evidence.bias_only[rows]),
+                    "global_mean_rmse": rmse(evidence.global_mean[rows]),
+                }
+            )
+    return found
 
 
 def _decision_json(decision: Decision, evidence: Evidence, champion: Champion | None) -> dict[str, Any]:
-    compared = 0 if evidence.champion is None else int(np.count_nonzero(~np.isnan(evidence.champion)))
     return {
         "promoted": decision.promoted,
         "reason": decision.reason,
         "champion": champion.version if champion else None,
-        "rows": {"test": len(evidence.test), "compared": compared},
+        "rows": {
+            "test": len(evidence.test),
+            "compared": len(evidence.contest.candidate) if evidence.contest else 0,
+        },
         "rules": [rule.to_json() for rule in decision.rules],
     }

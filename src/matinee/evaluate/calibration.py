@@ -1,0 +1,47 @@
+"""Calibration: whether rows predicted at 4.2 are rated 4.2 on average."""
+
+from typing import Any
+
+import numpy as np
+
+from matinee.evaluate.metrics import Floats, Rows, clustered_error
+
+_BINS = 20
+
+
+def calibrate(test: Rows, errors: Floats, scale: tuple[float, float]) -> dict[str, Any]:
+    """Mean rating by prediction, in bins of equal width over the scale, and the line through all rows.
+
+    rating = intercept + slope * prediction by least squares; slope 1 and intercept 0 are perfect, a slope
+    below 1 says that predictions are too far from the mean. The slope is null when all predictions are equal.
+    """
+    predicted = test.ratings + errors
+    low, high = scale
+    edges = np.linspace(low, high, _BINS + 1)
+    place = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, _BINS - 1).astype(np.int8)
+    bins = []
+    for index in range(_BINS):
+        rows = np.flatnonzero(place == index)
+        if not len(rows):
+            continue
+        ratings = test.ratings[rows].astype(np.float64)
+        bins.append(
+            {
+                "low": float(edges[index]),
+                "high": float(edges[index + 1]),
+                "rows": len(rows),
+                "mean_prediction": float(predicted[rows].mean()),
+                "mean_rating": float(ratings.mean()),
+                "standard_error": clustered_error(ratings, test.users[rows], test.movies[rows]),
+            }
+        )
+    return {"bins": bins, **_line(predicted, test.ratings.astype(np.float64))}
+
+
+def _line(predicted: Floats, ratings: Floats) -> dict[str, float | None]:
+    centred = predicted - predicted.mean()
+    spread = float(np.square(centred).sum())
+    if spread == 0:
+        return {"slope": None, "intercept": None}
+    slope = float((centred * (ratings - ratings.mean())).sum()) / spread
+    return {"slope": slope, "intercept": float(ratings.mean() - slope * predicted.mean())}

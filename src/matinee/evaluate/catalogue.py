@@ -1,0 +1,138 @@
+"""The ranking section of a report: the model's order of the catalogue, with and without its popularity weight.
+
+Ordering by expected rating loses to plain popularity, because what people watch decides what they rate. A
+weight on log popularity, chosen on valid rows, is a bias per movie for ranking: `recommend` adds it to the score.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import forward
+from matinee.evaluate.metrics import Codes, Floats, Rows
+from matinee.evaluate.order import share_in_order
+from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
+
+# Rating points per unit of log(1 + train rows) on a scale of 1 to 5; 0 is the order of expected ratings.
+_GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.4, 2.0)
+_USERS_TO_CHOOSE = 5_000  # nDCG is then known to about .003, and the grid's steps differ by more
+_USERS = 100_000
+_PAIRS = 10_000_000  # that a model without factors may score: about half a minute
+
+SAYS = (
+    "Test rows are movies that people chose to watch and to rate, and a movie nobody rated may be as good as one "
+    "that was. So these figures say how well liked movies are found again among all others, which knowing what is "
+    "popular does well too; they can't say how pleased people would be with movies they would not have found "
+    "themselves. Compare them with popularity beside them, not with other data sets, splits or sampled rankings."
+)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a model is asked to order, and by whom it was rated; `train_rows` is popularity, by movie code."""
+
+    weights: Mapping[str, NDArray[Any]]
+    model: str
+    train_rows: NDArray[np.int64]
+    users: int
+    scale: tuple[float, float]
+
+    @property
+    def relevant_from(self) -> float:
+        """The lowest rating that counts as liked: 4 on a scale of 1 to 5."""
+        low, high = self.scale
+        return low + 0.75 * (high - low)
+
+    @property
+    def popularity(self) -> Scores:
+        return np.log1p(self.train_rows).astype(np.float32)
+
+    @property
+    def most_users(self) -> int:
+        if _has_factors(self.weights):
+            return _USERS
+        return max(_PAIRS // max(len(self.train_rows), 1), 1)
+
+
+def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
+    """The weight on log popularity that gives the best nDCG@10 on the valid rows; the smaller one of equals.
+
+    0 when no valid row is liked.
+    """
+    low, high = catalogue.scale
+    grid = [weight * (high - low) / 4 for weight in _GRID]
+    task = make_task(
+        train,
+        valid,
+        relevant_from=catalogue.relevant_from,
+        users=catalogue.users,
+        movies=len(catalogue.train_rows),
+        most=min(_USERS_TO_CHOOSE, catalogue.most_users // 2),
+    )
+    found = rank(_scorer(catalogue), task, [np.float32(weight) * catalogue.popularity for weight in grid])
+    return grid[int(np.argmax([ranking.ndcg for ranking in found]))]
+
+
+def measure_ranking(catalogue: Catalogue, seen: Rows, test: Rows, *, weight: float) -> dict[str, Any]:
+    """Figures of the model's two orders and of popularity over the catalogue without what `seen` holds."""
+    task = make_task(
+        seen,
+        test,
+        relevant_from=catalogue.relevant_from,
+        users=catalogue.users,
+        movies=len(catalogue.train_rows),
+        most=catalogue.most_users,
+    )
+    popularity = catalogue.popularity
+    by_rating, recommended = rank(
+        _scorer(catalogue), task, [np.zeros_like(popularity), np.float32(weight) * popularity]
+    )
+    (by_popularity,) = rank(lambda users: np.zeros((len(users), 1), np.float32), task, [popularity])
+    liked = test.ratings >= catalogue.relevant_from
+    return {
+        "says": SAYS,
+        "relevant_from": catalogue.relevant_from,
+        "top": TOP,
+        "catalogue": len(catalogue.train_rows),
+        "users": len(task.users),
+        "users_with_relevant_rows": int(np.unique(test.users[liked]).size),
+        "popularity_weight": weight,
+        "recommend": recommended.to_json(),
+        "expected_rating": by_rating.to_json(),
+        "popularity": by_popularity.to_json(),
+    }
+
+
+def measure_order(catalogue: Catalogue, test: Rows, candidate: Floats, bias_only: Floats) -> dict[str, Any]:
+    """The share of a user's test pairs in the right order, for the model, bias-only and popularity."""
+    scores: dict[str, NDArray[np.floating[Any]]] = {
+        "candidate": test.ratings + candidate,
+        "bias_only": test.ratings + bias_only,
+        "popularity": catalogue.popularity[test.movies],
+    }
+    return {name: asdict(share_in_order(test.users, test.ratings, score)) for name, score in scores.items()}
+
+
+def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:
+    return "user_factors" in weights
+
+
+def _scorer(catalogue: Catalogue) -> Scorer:
+    """A user's mean and bias move all movies alike, so a dot needs neither."""
+    weights = catalogue.weights
+    if _has_factors(weights):
+        factors, bias = (
+            weights["movie_factors"].T.astype(np.float32),
+            weights["movie_bias"].astype(np.float32),
+        )
+        return lambda users: weights["user_factors"][users].astype(np.float32) @ factors + bias
+    movies = np.arange(len(catalogue.train_rows), dtype=np.int32)
+
+    def predict(users: Codes) -> Scores:
+        pairs = np.repeat(users, len(movies)), np.tile(movies, len(users))
+        return forward.predict(weights, *pairs, model=catalogue.model).reshape(len(users), len(movies))
+
+    return predict

@@ -1,0 +1,90 @@
+"""Where a model is strong and where it is weak: the test rows cut by user, movie and date.
+
+The report shows every slice; the gate holds a candidate that got worse on one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.evaluate.metrics import Rows
+
+# Fixed bounds, not quantiles: a slice must mean the same rows tonight and next month.
+_USER_ROWS = (0, 1, 5, 20, 100, 500)
+_MOVIE_ROWS = (0, 1, 10, 100, 1_000, 10_000)
+_DECADES = (0, *range(1950, 2060, 10))
+_MONTHS_UP_TO = 24  # a longer range of dates is cut into years
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """One way to cut rows: the slice of each row as a place in `labels`."""
+
+    name: str
+    labels: tuple[str, ...]
+    places: NDArray[np.int16]
+
+    def __iter__(self) -> Iterator[tuple[str, NDArray[np.intp]]]:
+        """Each slice that has rows: its label and which rows they are."""
+        for place, label in enumerate(self.labels):
+            rows = np.flatnonzero(self.places == place)
+            if len(rows):
+                yield label, rows
+
+    def take(self, rows: NDArray[np.intp]) -> "Slicing":
+        """The same slicing of some of the rows."""
+        return Slicing(self.name, self.labels, self.places[rows])
+
+
+def cut(test: Rows, fitted: Rows, movie_years: NDArray[np.int16]) -> tuple[Slicing, ...]:
+    """All slicings of the test rows.
+
+    Activity and popularity count the fitted rows of a user or a movie; 0 is one that the model never met.
+    `movie_years` is by movie code, 0 where unknown. Dates are left out when no row has one.
+    """
+    by_user = _by_count("user_rows", fitted.users, test.users, _USER_ROWS)
+    by_movie = _by_count("movie_rows", fitted.movies, test.movies, _MOVIE_ROWS)
+    slicings = [by_user, by_movie, _by_decade(movie_years[test.movies])]
+    if not np.isnat(test.dates).all():
+        slicings.append(_by_date(test.dates))
+    return tuple(slicings)
+
+
+def _by_count(
+    name: str, fitted: NDArray[np.int32], test: NDArray[np.int32], bounds: Sequence[int]
+) -> Slicing:
+    codes = max(fitted.max(initial=-1), test.max(initial=-1)) + 1
+    place = _place(np.bincount(fitted, minlength=codes), bounds)
+    labels = [_range_label(low, high) for low, high in zip(bounds, [*bounds[1:], None], strict=True)]
+    return Slicing(name, tuple(labels), place[test])
+
+
+def _range_label(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low:,}+"
+    return f"{low:,}" if high == low + 1 else f"{low:,}-{high - 1:,}"
+
+
+def _by_decade(years: NDArray[np.int16]) -> Slicing:
+    """Places: unknown, before 1950, then decades."""
+    decades = [f"{start}s" for start in _DECADES[1:]]
+    place = np.where(years == 0, 0, _place(years, _DECADES) + 1)
+    return Slicing("movie_year", ("unknown", f"before {_DECADES[1]}", *decades), place.astype(np.int16))
+
+
+def _by_date(dates: NDArray[np.datetime64]) -> Slicing:
+    """By month, or by year when there are too many months to look at; the first place is rows without a date."""
+    months = dates.astype("datetime64[M]")
+    dated = months[~np.isnat(months)]
+    unit = "M" if (dated.max() - dated.min()).astype(int) < _MONTHS_UP_TO else "Y"
+    periods = months.astype(f"datetime64[{unit}]")
+    first, last = dated.min().astype(periods.dtype), dated.max().astype(periods.dtype)
+    labels = [str(period) for period in np.arange(first, last + 1)]
+    place = np.where(np.isnat(periods), 0, (periods - first).astype(np.int64) + 1)
+    return Slicing("date", ("no date", *labels), place.astype(np.int16))
+
+
+def _place(values: NDArray[np.signedinteger], bounds: Sequence[int]) -> NDArray[np.int16]:
+    return (np.searchsorted(bounds, values, side="right") - 1).astype(np.int16)

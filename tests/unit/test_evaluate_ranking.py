@@ -1,0 +1,116 @@
+"""Ranking figures against scikit-learn and plain loops, ties and seen movies included."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score, roc_auc_score
+
+from matinee.evaluate.metrics import Rows
+from matinee.evaluate.order import share_in_order
+from matinee.evaluate.ranking import make_task, rank, top
+
+
+def _rows(users: list[int], movies: list[int], ratings: list[float]) -> Rows:
+    return Rows(
+        users=np.array(users, np.int32),
+        movies=np.array(movies, np.int32),
+        ratings=np.array(ratings, np.float32),
+        dates=np.full(len(users), np.datetime64("NaT", "D")),
+    )
+
+
+def test_by_hand() -> None:
+    # Films 0..3 are scored 4, 3, 2, 1. User 0 saw movie 0 and liked movie 2: second of what is left.
+    seen = _rows([0], [0], [5])
+    judged = _rows([0, 0, 1], [2, 1, 3], [5, 1, 4])
+    task = make_task(seen, judged, relevant_from=4, users=3, movies=4, most=10)
+    scores = np.array([4, 3, 2, 1], np.float32)
+    (found,) = rank(lambda users: np.zeros((len(users), 4), np.float32), task, [scores])
+    assert found.mrr == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert found.ndcg == pytest.approx((1 / np.log2(3) + 1 / np.log2(5)) / 2)
+    assert found.recall == 1
+    assert found.coverage == 1
+
+
+def test_equal_to_scikit_learn_and_to_plain_loops() -> None:
+    draw = np.random.default_rng(4)
+    users, movies = 40, 60
+    scores = draw.permutation(users * movies).reshape(users, movies).astype(np.float32)  # no ties
+    seen_pairs = [(u, m) for u in range(users) for m in range(movies) if draw.random() < 0.2]
+    liked_pairs = [(u, m) for u in range(users) for m in range(movies) if draw.random() < 0.1]
+    liked_pairs = sorted(set(liked_pairs) - set(seen_pairs))
+    seen, judged = (
+        _rows([u for u, _ in pairs], [m for _, m in pairs], [5] * len(pairs))
+        for pairs in (seen_pairs, liked_pairs)
+    )
+    task = make_task(seen, judged, relevant_from=4, users=users, movies=movies, most=100)
+    (found,) = rank(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])
+    ndcg, recall, reciprocal, shown = [], [], [], set()
+    for user in range(users):
+        left = [m for m in range(movies) if (user, m) not in seen_pairs]
+        liked = [m for u, m in liked_pairs if u == user]
+        if not liked:
+            continue
+        order = sorted(left, key=lambda m: -scores[user, m])
+        ndcg.append(ndcg_score([[m in liked for m in left]], [scores[user, left]], k=10))
+        recall.append(len(set(order[:10]) & set(liked)) / len(liked))
+        reciprocal.append(1 / (1 + min(order.index(m) for m in liked)))
+        shown |= set(order[:10])
+    assert found.ndcg == pytest.approx(np.mean(ndcg), abs=1e-6)
+    assert found.recall == pytest.approx(np.mean(recall), abs=1e-6)
+    assert found.mrr == pytest.approx(np.mean(reciprocal), abs=1e-6)
+    assert found.coverage == len(shown) / movies
+
+
+def test_equal_scores_keep_the_order_of_codes() -> None:
+    rows, positions, columns = top(np.array([[1, 2, 1, 2, 1], [0, 0, 0, 0, 9]], np.float32), 3)
+    assert rows.tolist() == [0, 0, 0, 1, 1, 1]
+    assert positions.tolist() == [0, 1, 2, 0, 1, 2]
+    assert columns.tolist() == [1, 3, 0, 4, 0, 1]
+
+
+def test_a_film_that_is_out_of_question_is_never_shown() -> None:
+    rows, _, columns = top(np.array([[-np.inf, 1, -np.inf]], np.float32), 2)
+    assert (rows.tolist(), columns.tolist()) == ([0], [1])
+
+
+def test_more_users_than_asked_for_are_drawn_with_the_seed() -> None:
+    judged = _rows(list(range(50)), [0] * 50, [5] * 50)
+    draws = [
+        make_task(judged, judged, relevant_from=4, users=50, movies=1, most=7, seed=seed).users.tolist()
+        for seed in (1, 1, 2)
+    ]
+    assert len(draws[0]) == 7
+    assert draws[0] == draws[1] != draws[2]
+
+
+def _slow_share(users: np.ndarray, ratings: np.ndarray, scores: np.ndarray) -> float | None:
+    shares = []
+    for user in set(users.tolist()):
+        rows = np.flatnonzero(users == user)
+        pairs = [
+            (i, j) if ratings[i] < ratings[j] else (j, i)
+            for i, j in combinations(rows, 2)
+            if ratings[i] != ratings[j]
+        ]
+        if pairs:
+            shares.append(np.mean([(scores[i] < scores[j]) + (scores[i] == scores[j]) / 2 for i, j in pairs]))
+    return float(np.mean(shares)) if shares else None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5), st.integers(0, 6)), max_size=60))
+def test_share_in_order_equals_all_pairs(rows: list[tuple[int, int, int]]) -> None:
+    users, ratings, scores = (np.array(column) for column in np.array(rows, np.int32).reshape(-1, 3).T)
+    found = share_in_order(users, ratings.astype(np.float32), scores.astype(np.float64)).share
+    assert found == pytest.approx(_slow_share(users, ratings, scores), abs=1e-9)
+
+
+def test_share_in_order_of_two_ratings_is_the_auc() -> None:
+    draw = np.random.default_rng(6)
+    ratings, scores = draw.integers(1, 3, 200).astype(np.float32), draw.normal(size=200)
+    found = share_in_order(np.zeros(200, np.int32), ratings, scores)
+    assert found.share == pytest.approx(roc_auc_score(ratings == 2, scores), abs=1e-9)

@@ -4,16 +4,17 @@ Drawn from metrics.json and the evidence behind it, without pyplot's global stat
 file: the same evaluation gives the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from matinee.evaluate.evidence import Evidence
-from matinee.evaluate.metrics import Floats
+from matinee.evaluate.metrics import Floats, rmse
 
 # Three colours that stay apart for colour-blind readers and in grey print.
 MODEL = "#1f5f8b"
@@ -21,6 +22,8 @@ BASELINE = "#d98324"
 QUIET = "#8a8f94"
 INK = "#22272b"
 _DPI = 130
+_TWO_ERRORS = 1.96  # standard errors to each side are 95 %
+_CROWDED = 9  # more labels than this stand upright
 
 
 def draw(folder: Path, *, evidence: Evidence, figures: Mapping[str, Any], history: Mapping[str, Any]) -> None:
@@ -28,6 +31,9 @@ def draw(folder: Path, *, evidence: Evidence, figures: Mapping[str, Any], histor
     folder.mkdir()
     _save(learning_curve(history), folder / "learning_curve.png")
     _save(residuals(evidence), folder / "residuals.png")
+    _save(calibration(figures), folder / "calibration.png")
+    _save(slices(figures), folder / "slices.png")
+    _save(long_tail(evidence), folder / "long_tail.png")
 
 
 def learning_curve(history: Mapping[str, Any]) -> Figure:
@@ -52,7 +58,7 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
 
 def residuals(evidence: Evidence) -> Figure:
     """How errors are spread, and how they lean with the rating that was given."""
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     within = float(np.median(np.abs(evidence.candidate)))
     span = evidence.scale[1] - evidence.scale[0]
@@ -90,6 +96,131 @@ def _lean_title(values: np.ndarray[Any, Any], lean: Floats) -> str:
     worst = int(np.argmax(np.abs(lean)))
     direction = "high" if lean[worst] > 0 else "low"
     return f"Rows rated {values[worst]:g} are predicted {abs(lean[worst]):.2f} too {direction}"
+
+
+def calibration(figures: Mapping[str, Any]) -> Figure:
+    """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
+    figure = Figure(figsize=(8, 5.4), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    bins, slope = figures["calibration"]["bins"], figures["calibration"]["slope"]
+    predicted, rated, rows = (
+        np.array([found[key] for found in bins]) for key in ("mean_prediction", "mean_rating", "rows")
+    )
+    bars = _TWO_ERRORS * np.array([found["standard_error"] for found in bins])
+    ends = [predicted.min(), predicted.max()]
+    axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--", label="exact")
+    axes.errorbar(
+        predicted, rated, bars, color=MODEL, marker="o", markersize=4, linewidth=1.4, label="this model, 95 %"
+    )
+    title = "All predictions are equal"
+    if slope is not None:
+        title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
+    _dress(axes, title, x="", y="mean rating")
+    axes.legend(frameon=False)
+    widths = [found["high"] - found["low"] for found in bins]
+    below.bar([found["low"] for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
+    _dress(below, "", x="prediction (rating points)", y="% of rows")
+    return figure
+
+
+def slices(figures: Mapping[str, Any]) -> Figure:
+    """RMSE by slice with 95 % bars beside bias-only, one panel a slicing."""
+    found = figures["slices"]
+    figure = Figure(figsize=(11, 3.9 * -(-len(found) // 2)), layout="constrained")
+    panels = list(figure.subplots(-(-len(found) // 2), 2, squeeze=False).flat)
+    for axes, (name, rows) in zip(panels, found.items(), strict=False):
+        _slice_panel(axes, name, rows)
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
+    figure.suptitle(_slices_title(figures), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="upper right", ncols=2, frameon=False, fontsize=9
+    )
+    return figure
+
+
+def _slices_title(figures: Mapping[str, Any]) -> str:
+    rows = [(name, row) for name, found in figures["slices"].items() for row in found]
+    name, hardest = max(rows, key=lambda pair: pair[1]["low"])
+    if hardest["low"] <= figures["rmse"]:
+        return "No slice is harder than all rows together, beyond doubt"
+    return f"Hardest, beyond doubt: {hardest['slice']} {_SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
+
+
+_SLICINGS = {
+    "user_rows": "training rows of the user",
+    "movie_rows": "training rows of the movie",
+    "movie_year": "year of the movie",
+    "date": "date of the rating",
+}
+
+
+def _slice_panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    places = np.arange(len(rows))
+    ours = np.array([row["rmse"] for row in rows])
+    bars = np.array([[row["rmse"] - row["low"], row["high"] - row["rmse"]] for row in rows]).T
+    axes.plot(
+        places, [row["bias_only_rmse"] for row in rows], "D", color=BASELINE, markersize=5, label="bias-only"
+    )
+    axes.errorbar(places, ours, bars, color=MODEL, fmt="o", markersize=5, label="this model, 95 %")
+    labels = [f"{row['slice']}\n{_short(row['rows'])}" for row in rows]
+    crowded = len(rows) > _CROWDED
+    axes.set_xticks(places, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+    _dress(axes, "", x=f"{_SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
+
+
+def _short(rows: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if rows >= size:
+            return f"{rows / size:.3g}{letter}"
+    return str(rows)
+
+
+def long_tail(evidence: Evidence) -> Figure:
+    """How the training rows are spread over movies, and what that means for the error."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    counts = np.bincount(evidence.fitted.movies, minlength=len(evidence.known_movies))
+    order = np.argsort(-counts, kind="stable")
+    share = np.cumsum(counts[order]) / counts.sum() * 100
+    movies = np.arange(1, len(counts) + 1) / len(counts) * 100
+    half = float(movies[np.searchsorted(share, 50)])
+    left.plot(movies, share, color=MODEL, linewidth=1.8)
+    left.plot([0, half, half], [50, 50, 0], color=BASELINE, linewidth=1, linestyle="--")
+    left.set_xlim(0, 100)
+    left.set_ylim(0, 101)
+    _dress(
+        left,
+        f"{half:.1f} % of the movies have half of the training rows",
+        x="movies, most rated first (%)",
+        y="share of training rows (%)",
+    )
+    _error_by_popularity(right, evidence, order)
+    return figure
+
+
+def _error_by_popularity(axes: Axes, evidence: Evidence, order: NDArray[np.intp]) -> None:
+    """Ten groups of as many test rows each, from the most rated movies to the least rated."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    rows = np.argsort(place[evidence.test.movies], kind="stable")
+    groups = [group for group in np.array_split(rows, 10) if len(group)]
+    tenths = np.arange(1, len(groups) + 1)
+    base, ours = (
+        np.array([rmse(errors[group]) for group in groups])
+        for errors in (evidence.bias_only, evidence.candidate)
+    )
+    axes.plot(tenths, base, color=BASELINE, marker="o", markersize=4, label="bias-only")
+    axes.plot(tenths, ours, color=MODEL, marker="o", markersize=4, label="this model")
+    axes.set_xticks(tenths)
+    _dress(
+        axes,
+        f"RMSE {ours[0]:.2f} on the most rated, {ours[-1]:.2f} on the least",
+        x="tenths of the test rows, most rated movies first",
+        y="RMSE (rating points)",
+    )
+    axes.legend(frameon=False)
 
 
 def _canvas() -> tuple[Figure, Axes]:

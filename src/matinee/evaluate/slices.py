@@ -68,10 +68,10 @@ def _range_label(low: int, high: int | None) -> str:
 
 
 def _by_decade(years: NDArray[np.int16]) -> Slicing:
-    """Places: unknown, before 1950, then decades."""
+    """Places: unknown, to 1949, then decades."""
     decades = [f"{start}s" for start in _DECADES[1:]]
     place = np.where(years == 0, 0, _place(years, _DECADES) + 1)
-    return Slicing("movie_year", ("unknown", f"before {_DECADES[1]}", *decades), place.astype(np.int16))
+    return Slicing("movie_year", ("unknown", f"to {_DECADES[1] - 1}", *decades), place.astype(np.int16))
 
 
 def _by_date(dates: NDArray[np.datetime64]) -> Slicing:

@@ -1,0 +1,54 @@
+"""Slices and calibration on rows that were cut by hand."""
+
+import numpy as np
+import pytest
+
+from matinee.evaluate.calibration import calibrate
+from matinee.evaluate.metrics import Rows
+from matinee.evaluate.slices import cut
+
+
+def _rows(users: list[int], movies: list[int], dates: list[str]) -> Rows:
+    return Rows(
+        users=np.array(users, np.int32),
+        movies=np.array(movies, np.int32),
+        ratings=np.ones(len(users), np.float32),
+        dates=np.array(dates, "datetime64[D]"),
+    )
+
+
+def test_each_row_is_in_the_slice_of_its_user_movie_and_date() -> None:
+    fitted = _rows([0] * 4 + [1] * 5, [0] * 9, ["NaT"] * 9)
+    test = _rows([0, 1, 2], [0, 1, 1], ["2004-02-03", "NaT", "2004-03-01"])
+    years = np.array([1955, 0], np.int16)
+    found = {
+        slicing.name: {label: rows.tolist() for label, rows in slicing}
+        for slicing in cut(test, fitted, years)
+    }
+    assert found == {
+        "user_rows": {"0": [2], "1-4": [0], "5-19": [1]},
+        "movie_rows": {"0": [1, 2], "1-9": [0]},
+        "movie_year": {"unknown": [1, 2], "1950s": [0]},
+        "date": {"no date": [1], "2004-02": [0], "2004-03": [2]},
+    }
+
+
+def test_a_long_range_of_dates_is_cut_into_years_and_none_is_left_out() -> None:
+    test = _rows([0, 0], [0, 0], ["1999-12-31", "2005-01-01"])
+    by_date = cut(test, test, np.array([0], np.int16))[-1]
+    assert [label for label, _ in by_date] == ["1999", "2005"]
+    undated = _rows([0], [0], ["NaT"])
+    assert "date" not in {slicing.name for slicing in cut(undated, undated, np.array([0], np.int16))}
+
+
+def test_calibration_by_hand() -> None:
+    rows = _rows([0, 1, 2, 3], [0, 1, 2, 3], ["NaT"] * 4)
+    rated = Rows(rows.users, rows.movies, np.array([1, 3, 2, 4], np.float32), rows.dates)
+    predicted = np.array([2.0, 2.0, 4.0, 4.0])
+    found = calibrate(rated, predicted - rated.ratings, (1.0, 5.0))
+    assert [(b["rows"], b["mean_prediction"], b["mean_rating"]) for b in found["bins"]] == [
+        (2, 2, 2),
+        (2, 4, 3),
+    ]
+    assert (found["slope"], found["intercept"]) == pytest.approx((0.5, 1))
+    assert calibrate(rated, 3 - rated.ratings.astype(float), (1.0, 5.0))["slope"] is None

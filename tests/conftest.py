@@ -1,12 +1,16 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flows.environment import PREFECT_DEFAULTS
+from matinee.store import Reference, Store, write_json
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,52 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture
+def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
+    """Makes a store with one split of ratings that a mean, biases and a dot product of rank 2 explain, plus noise."""
+
+    def make(
+        *, rows: int = 4000, users: int = 60, movies: int = 40, noise: float = 0.3
+    ) -> tuple[Store, Reference]:
+        draw = np.random.default_rng(5)
+        user, movie = draw.integers(0, users - 1, rows), draw.integers(0, movies - 1, rows)
+        bias = draw.normal(0, 0.4, users)[user] + draw.normal(0, 0.4, movies)[movie]
+        dot = np.einsum(
+            "nk,nk->n", draw.normal(0, 0.7, (users, 2))[user], draw.normal(0, 0.7, (movies, 2))[movie]
+        )
+        rating = np.clip(3 + bias + dot + draw.normal(0, noise, rows), 1, 5).astype(np.float32)
+        part = draw.choice(3, rows, p=[0.8, 0.1, 0.1])
+        store = Store.open(tmp_path / "store")
+        folder = store.folder("splits", "planted")
+        folder.mkdir(parents=True)
+        counts = {}
+        for number, name in enumerate(("train", "valid", "test")):
+            # The last user and the last movie never occur in train: ids that no model knows.
+            mine = part == number
+            codes = [
+                np.where(mine & (number > 0) & (draw.random(rows) < 0.05), last, code)
+                for last, code in ((users - 1, user), (movies - 1, movie))
+            ]
+            columns = {
+                "user_code": codes[0][mine].astype(np.int32),
+                "movie_code": codes[1][mine].astype(np.int32),
+            }
+            dates = pa.nulls(int(mine.sum()), pa.date32())
+            pq.write_table(
+                pa.table({**columns, "rating": rating[mine], "date": dates}), folder / f"{name}.parquet"
+            )
+            counts[name] = int(mine.sum())
+        trained = part == 0
+        for name, codes_of, size in (("user", user, users), ("movie", movie, movies)):
+            table = {
+                f"{name}_id": np.arange(size),
+                "train_rows": np.bincount(codes_of[trained], minlength=size),
+            }
+            pq.write_table(pa.table(table), folder / f"{name}s.parquet")
+        told = {"kind": "splits", "digest": "planted", "rows": rows, "scale": [1.0, 5.0], "counts": counts}
+        write_json(folder / "manifest.json", told)
+        return store, store.reference("splits", "planted")
+
+    return make

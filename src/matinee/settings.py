@@ -212,7 +212,7 @@ METHODS: dict[MethodName, dict[str, Any]] = {
 }
 # Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
 RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
-    "dot": {"model": {"embedding_size": 32}, "train": {"method": "adagrad"}},
+    "dot": {"model": {"embedding_size": 32}, "train": {"method": "sgd"}},
     "linear": {"model": {"embedding_size": 32}, "train": {"method": "adagrad"}},
     "mlp": {
         "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},

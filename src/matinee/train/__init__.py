@@ -21,6 +21,11 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     when the fit diverges.
     """
     resolved = settings.resolved()
+    if resolved.train.method == "sgd" and resolved.model.name != "dot":
+        raise ConfigError(
+            f"train.method=sgd fits the dot model alone, and model.name is {resolved.model.name}. "
+            "Leave train.method out, or set it to adagrad or adam."
+        )
     device = _device(resolved)
     train = resolved.train.model_dump(exclude={"device", "threads"})  # threads change no bit
     train["refit"] = (

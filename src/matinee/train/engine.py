@@ -11,6 +11,10 @@ from matinee.settings import TrainSettings
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+# How an array grows with the ratings that it was fitted to: the two sides of a dot product share one factor.
+_POWERS = {"user_factors": 0.5, "movie_factors": 0.5}
+_POWERS |= dict.fromkeys(("mean", "user_bias", "movie_bias", "output.weight", "output.bias"), 1.0)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -54,3 +58,8 @@ def rmse_within(
     """Root mean squared error of predictions clipped to the scale, summed in float64."""
     error = np.clip(predicted, *scale) - ratings
     return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
+
+
+def in_stars(arrays: Arrays, *, unit: float) -> Arrays:
+    """Weights that were fitted to ratings in units, so that they answer in the scale's own."""
+    return {name: array * np.float32(unit ** _POWERS.get(name, 0.0)) for name, array in arrays.items()}

@@ -4,13 +4,21 @@ The constant is the prior that rows with few ratings need; c / n adds up to c ov
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
 
-# Pseudo-ratings behind each vector and each bias, chosen on several data sets (docs/models.md).
-USER_PRIOR, MOVIE_PRIOR, BIAS_PRIOR = 6.0, 3.0, 3.0
+# What fades, as a multiple of the constant and of a row's number of ratings: how many ratings a vector or a bias must
+# have before the constant part weighs more. Chosen on several data sets (docs/models.md).
+USER_PRIOR, MOVIE_PRIOR, BIAS_PRIOR = 133.0, 67.0, 67.0
 _SIDES = ("user_", "movie_")
+
+
+def row_penalties(name: str, counts: Any, *, constant: float) -> Any:
+    """The penalty of each row of a table, from its number of training rows (an array or a tensor, at least 1)."""
+    if name.endswith("_bias"):
+        return constant * BIAS_PRIOR / counts
+    return constant * (1 + (USER_PRIOR if name.startswith(_SIDES[0]) else MOVIE_PRIOR) / counts)
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,6 @@ class Penalty:
 
     def of(self, name: str, rows: Tensor) -> Tensor:
         """The penalty of some rows of a table, as a column."""
-        of_user = name.startswith(_SIDES[0])
-        count = torch.clamp((self.user_rows if of_user else self.movie_rows)[rows], min=1)
-        prior = USER_PRIOR if of_user else MOVIE_PRIOR
-        is_bias = name.endswith("_bias")
-        penalty = BIAS_PRIOR / count if is_bias else self.constant + prior / count
+        counts = self.user_rows if name.startswith(_SIDES[0]) else self.movie_rows
+        penalty: Tensor = row_penalties(name, counts[rows].clamp(min=1), constant=self.constant)
         return penalty[:, None]

@@ -39,6 +39,11 @@ class Problem:
     device: str  # cpu or cuda
     threads: int
 
+    @property
+    def unit(self) -> float:
+        """A quarter of the scale: engines fit in it, so that one step size suits 1 to 5 and 1 to 100."""
+        return (self.scale[1] - self.scale[0]) / 4
+
 
 def read_rows(folder: Path, parts: Sequence[str]) -> Rows:
     """The rows of some parts of a split (train, valid, test), one after the other."""

@@ -13,9 +13,12 @@ from matinee.baseline import Baseline, fit_baseline
 from matinee.models import build
 from matinee.train.adagrad import RowAdagrad
 from matinee.train.adam import DenseAdam
-from matinee.train.engine import Arrays, Piece, rmse_within, step_size
+from matinee.train.engine import Arrays, Piece, in_stars, rmse_within, step_size
 from matinee.train.penalty import Penalty
+from matinee.train.row_sgd import RowSgd
 from matinee.train.rows import Problem, Rows
+
+Optimizer = RowAdagrad | DenseAdam | RowSgd
 
 _TRACE_POINTS = 10  # points of the loss trace in an epoch, where train.trace_every says nothing else
 _FORWARD_ROWS = 1 << 16
@@ -23,12 +26,13 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 class TorchEngine:
-    """Fits any of the models by Adagrad or Adam."""
+    """Fits any of the models by Adagrad or Adam, and dot by SGD, in units of a quarter of the rating scale."""
 
     def __init__(self, problem: Problem) -> None:
         torch.set_num_threads(1)
         rows, self._problem, self._settings = problem.rows, problem, problem.train
         self._users, self._movies, self._ratings = self._resident(rows)
+        self._ratings = self._ratings / problem.unit
         self._rows = {
             "user_rows": np.bincount(rows.users, minlength=problem.users).astype(np.int32),
             "movie_rows": np.bincount(rows.movies, minlength=problem.movies).astype(np.int32),
@@ -36,23 +40,18 @@ class TorchEngine:
         self._baseline = fit_baseline(
             rows.users, rows.movies, rows.ratings, users=problem.users, movies=problem.movies
         )
-        method, decay = self._settings.method, self._settings.weight_decay or 0.0
         self._model = build(
             problem.model.name,
             problem.model,
             users=problem.users,
             movies=problem.movies,
-            mean=self._baseline.mean,
+            mean=self._baseline.mean / problem.unit,
             generator=torch.Generator().manual_seed(self._settings.seed),
-            sparse=method == "adagrad",
+            sparse=self._settings.method == "adagrad",
         ).to(problem.device)
         known = {name: self._tensor(count) for name, count in self._rows.items()}
         self._clear_unknown(known)
-        self._optimizer: RowAdagrad | DenseAdam = (
-            RowAdagrad(self._model, Penalty(constant=decay, **known))
-            if method == "adagrad"
-            else DenseAdam(self._model, weight_decay=decay)
-        )
+        self._optimizer = self._make_optimizer(known)
 
     def learning_rate(self, epoch: int) -> float:
         return step_size(self._settings, epoch)
@@ -75,7 +74,7 @@ class TorchEngine:
             squared += error.detach().square().sum()
             seen += len(picked)
             if (step + 1) % trace_every == 0 or step + 1 == steps:
-                yield Piece(rows=seen, squared_error=squared.item())  # the only wait for the device
+                yield Piece(rows=seen, squared_error=squared.item() * self._problem.unit**2)  # the only wait
                 squared.zero_()
                 seen = 0
 
@@ -89,7 +88,7 @@ class TorchEngine:
         return rmse_within(predicted, valid.ratings, self._problem.scale)
 
     def weights(self) -> Arrays:
-        arrays = _numpy(dict(self._model.named_parameters()))
+        arrays = in_stars(_numpy(dict(self._model.named_parameters())), unit=self._problem.unit)
         if self._problem.model.name == "dot":
             return {name: array.reshape(-1) if "_bias" in name else array for name, array in arrays.items()}
         return arrays | self._rows | _named(self._baseline)
@@ -108,6 +107,13 @@ class TorchEngine:
         self._optimizer.restore(
             {name[size:]: value for name, value in tensors.items() if name.startswith(_OPTIMIZER)}
         )
+
+    def _make_optimizer(self, known: dict[str, Tensor]) -> Optimizer:
+        decay = self._settings.weight_decay or 0.0
+        if self._settings.method == "adam":
+            return DenseAdam(self._model, weight_decay=decay)
+        kind = RowAdagrad if self._settings.method == "adagrad" else RowSgd
+        return kind(self._model, Penalty(constant=decay, **known))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._problem.device)
@@ -134,7 +140,7 @@ class TorchEngine:
         self._model.eval()
         users, movies, _ = self._resident(rows)
         parts = zip(torch.split(users, _FORWARD_ROWS), torch.split(movies, _FORWARD_ROWS), strict=True)
-        return torch.cat([self._model(*part) for part in parts]).cpu().numpy()
+        return torch.cat([self._model(*part) for part in parts]).cpu().numpy() * self._problem.unit
 
 
 def _numpy(tensors: dict[str, Tensor]) -> Arrays:

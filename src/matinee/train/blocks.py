@@ -1,0 +1,98 @@
+"""Rows cut into blocks that threads can work on side by side without touching the same user or movie.
+
+Users and movies are cut into groups of about equal rows; the blocks of one diagonal share neither a user nor a
+movie, so their order does not matter and the bits are the same at any number of threads.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.train.kernels import block_starts, place_rows, shuffle_blocks
+from matinee.train.rows import Rows
+
+Counts = npt.NDArray[np.int64]
+
+_FEW, _MANY, _MANY_FROM = (
+    8,
+    32,
+    4_000_000,
+)  # groups a side: more of them once a block's vectors outgrow the cache
+
+
+@dataclass(frozen=True)
+class BlockedRows:
+    """Rows in the order of their blocks, shuffled within each; block (i, j) starts at `starts[i * groups + j]`."""
+
+    rows: Rows
+    starts: Counts
+    groups: int
+    counts: tuple[Counts, Counts]  # rows of each user code and of each movie code
+
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """Starts, users, movies, ratings: what each kernel reads."""
+        return self.starts, self.rows.users, self.rows.movies, self.rows.ratings
+
+    def diagonals(self) -> Iterator[Counts]:
+        """Sets of blocks (i, i + d) that share no user and no movie; together all that have rows."""
+        side = np.arange(self.groups)
+        for shift in range(self.groups):
+            blocks = side * self.groups + (side + shift) % self.groups
+            if self.count(blocks):
+                yield blocks
+
+    def count(self, blocks: Counts) -> int:
+        """Rows in some blocks."""
+        return int((self.starts[blocks + 1] - self.starts[blocks]).sum())
+
+
+class Crew:
+    """Some threads that run compiled kernels, which release the interpreter's lock."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def share(self, kernel: Callable[..., None], parts: Counts, *arguments: Any) -> None:
+        """Call `kernel(share, *arguments)` once a thread, with its share of `parts`; it writes into its arguments."""
+        shares = [
+            np.ascontiguousarray(parts[number :: self.threads])
+            for number in range(min(self.threads, len(parts)))
+        ]
+        if self._pool is None or len(shares) == 1:
+            for share in shares:
+                kernel(share, *arguments)
+            return
+        waiting = [self._pool.submit(kernel, share, *arguments) for share in shares]
+        for future in waiting:
+            future.result()
+
+
+def block_rows(rows: Rows, *, users: int, movies: int, seed: int, crew: Crew) -> BlockedRows:
+    """Sort rows into blocks and shuffle each block; the result depends on the rows' order and the seed."""
+    groups = _FEW if len(rows) < _MANY_FROM else _MANY
+    counts = np.bincount(rows.users, minlength=users), np.bincount(rows.movies, minlength=movies)
+    user_group, movie_group = (_equal_groups(count, groups) for count in counts)
+    starts = block_starts(rows.users, rows.movies, user_group, movie_group, groups)
+    into = Rows(np.empty_like(rows.users), np.empty_like(rows.movies), np.empty_like(rows.ratings))
+    place_rows(
+        rows.users, rows.movies, rows.ratings, user_group, movie_group, groups, starts, *_columns(into)
+    )
+    crew.share(shuffle_blocks, np.arange(groups * groups), starts, seed, *_columns(into))
+    return BlockedRows(rows=into, starts=starts, groups=groups, counts=counts)
+
+
+def _columns(rows: Rows) -> tuple[npt.NDArray[Any], ...]:
+    return rows.users, rows.movies, rows.ratings
+
+
+def _equal_groups(counts: Counts, groups: int) -> npt.NDArray[np.int32]:
+    """Cut codes into groups of neighbours with about equal numbers of rows."""
+    before = np.cumsum(counts) - counts
+    group: npt.NDArray[np.int32] = (before * groups // max(int(counts.sum()), 1)).astype(np.int32)
+    return np.minimum(group, groups - 1)

@@ -1,0 +1,115 @@
+# ruff: noqa: PLR0917 - compiled functions take their arrays by position
+# mypy: disable-error-code="no-untyped-def"
+"""The compiled loops of the SGD engine. Each works on the rows of the blocks it is given and on no others."""
+
+import numba
+import numpy as np
+
+# Sums of a dot product may be reordered, as vector instructions need it; the order is fixed once compiled.
+_FAST = {"reassoc", "contract", "nsz", "arcp"}
+
+
+@numba.njit(nogil=True, cache=True)
+def block_starts(users, movies, user_group, movie_group, groups):
+    starts = np.zeros(groups * groups + 1, np.int64)
+    for row in range(len(users)):
+        starts[user_group[users[row]] * groups + movie_group[movies[row]] + 1] += 1
+    return np.cumsum(starts)
+
+
+@numba.njit(nogil=True, cache=True)
+def place_rows(
+    users, movies, ratings, user_group, movie_group, groups, starts, to_users, to_movies, to_ratings
+):
+    free = starts[:-1].copy()
+    for row in range(len(users)):
+        block = user_group[users[row]] * groups + movie_group[movies[row]]
+        place = free[block]
+        free[block] = place + 1
+        to_users[place] = users[row]
+        to_movies[place] = movies[row]
+        to_ratings[place] = ratings[row]
+
+
+@numba.njit(nogil=True, cache=True)
+def shuffle_blocks(blocks, starts, seed, users, movies, ratings):
+    """Fisher and Yates within each block, drawn from splitmix64 keyed by (seed, block)."""
+    for block in blocks:
+        state = np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(block)
+        first = starts[block]
+        for last in range(starts[block + 1] - 1, first, -1):
+            state += np.uint64(0x9E3779B97F4A7C15)
+            mixed = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed = mixed ^ (mixed >> np.uint64(31))
+            other = first + np.int64((mixed >> np.uint64(1)) % np.uint64(last - first + 1))
+            users[last], users[other] = users[other], users[last]
+            movies[last], movies[other] = movies[other], movies[last]
+            ratings[last], ratings[other] = ratings[other], ratings[last]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+def descend(
+    blocks,
+    starts,
+    users,
+    movies,
+    ratings,
+    P,
+    Q,
+    b,
+    c,
+    mean,
+    rate,
+    bias_rate,
+    decay_P,
+    decay_Q,
+    decay_b,
+    decay_c,
+    sums,
+):
+    """One step per row against half its squared error and its penalties; `sums` gets a block's squared errors."""
+    size = P.shape[1]
+    for block in blocks:
+        total = 0.0
+        for row in range(starts[block], starts[block + 1]):
+            u, m = users[row], movies[row]
+            p, q = P[u], Q[m]
+            guess = np.float32(0)
+            for j in range(size):
+                guess += p[j] * q[j]
+            error = ratings[row] - mean - b[u] - c[m] - guess
+            total += error * error
+            step = rate * error
+            keep_p, keep_q = np.float32(1) - rate * decay_P[u], np.float32(1) - rate * decay_Q[m]
+            for j in range(size):
+                old = p[j]
+                p[j] = keep_p * old + step * q[j]
+                q[j] = keep_q * q[j] + step * old
+            b[u] += bias_rate * (error - decay_b[u] * b[u])
+            c[m] += bias_rate * (error - decay_c[m] * c[m])
+        sums[block] = total
+
+
+@numba.njit(nogil=True, cache=True)
+def add_residuals(blocks, starts, codes, others, ratings, mean, other_bias, sums):
+    """Add what the mean and the other side's bias leave of each rating to its code's sum."""
+    for block in blocks:
+        for row in range(starts[block], starts[block + 1]):
+            sums[codes[row]] += ratings[row] - mean - other_bias[others[row]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST)
+def squared_errors(parts, length, users, movies, ratings, P, Q, b, c, mean, unit, low, high, sums):
+    """Sum the squared errors of clipped predictions over each part of `length` rows into `sums`."""
+    size = P.shape[1]
+    for part in parts:
+        total = 0.0
+        for row in range(part * length, min((part + 1) * length, len(users))):
+            p, q = P[users[row]], Q[movies[row]]
+            guess = mean + b[users[row]] + c[movies[row]]
+            for j in range(size):
+                guess += p[j] * q[j]
+            error = min(max(guess * unit, low), high) - ratings[row]
+            total += error * error
+        sums[part] = total

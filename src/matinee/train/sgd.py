@@ -1,0 +1,148 @@
+"""The CPU engine of the dot model: SGD row by row over conflict-free blocks, in compiled kernels.
+
+Same bits at any number of threads. Blocks: Gemulla et al. (2011); the update: Koren, Bell, Volinsky (2009), with
+penalties per row (`penalty.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.settings import Settings
+from matinee.train.blocks import Crew, block_rows
+from matinee.train.engine import Arrays, Piece, in_stars, step_size
+from matinee.train.kernels import add_residuals, descend, squared_errors
+from matinee.train.penalty import row_penalties
+from matinee.train.rows import Problem, Rows
+
+_TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
+_SPREAD = 0.05
+_BIAS_ROUNDS, _BIAS_SHRINK = (
+    3,
+    3.0,
+)  # where the biases start: near their end, so that factors need not explain them
+_LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
+_VALID_ROWS = 1 << 16
+
+Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int64]
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from their cache on disk, on a fit of two rows."""
+    pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
+    settings = Settings().resolved()
+    engine = SgdEngine(
+        Problem(
+            rows=pair,
+            valid=pair,
+            users=2,
+            movies=2,
+            scale=(1.0, 5.0),
+            model=settings.model,
+            train=settings.train,
+            device="cpu",
+            threads=1,
+        )
+    )
+    for _ in engine.run_epoch(1):
+        engine.valid_rmse()
+
+
+class SgdEngine:
+    """Fits mean + biases + dot product, in units of a quarter of the rating scale."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem, self._settings = problem, problem.train
+        self._crew = Crew(problem.threads)
+        rows = replace(problem.rows, ratings=problem.rows.ratings / np.float32(problem.unit))
+        self._mean = np.float32(np.mean(rows.ratings, dtype=np.float64))
+        self._rows = block_rows(
+            rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, crew=self._crew
+        )
+        counts = user_rows, movie_rows = self._rows.counts
+        constant = self._settings.weight_decay or 0.0
+        self._penalties = [
+            row_penalties(name, np.maximum(count, 1), constant=constant).astype(np.float32)
+            for name, count in zip(_TABLES, counts * 2, strict=True)
+        ]
+        draw = np.random.default_rng(self._settings.seed)
+        self._factors = [self._draw_factors(draw, user_rows), self._draw_factors(draw, movie_rows)]
+        self._biases = [np.zeros(problem.users, np.float32), np.zeros(problem.movies, np.float32)]
+        if problem.model.biases:
+            self._start_biases(user_rows, movie_rows)
+
+    def learning_rate(self, epoch: int) -> float:
+        return step_size(self._settings, epoch)
+
+    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+        """One pass over all blocks, a diagonal at a time."""
+        rate = np.float32(self.learning_rate(epoch))
+        bias_rate = rate if self._problem.model.biases else np.float32(0)
+        weights = (*self._factors, *self._biases, self._mean)
+        sums = np.zeros(self._rows.groups**2)
+        for blocks in self._rows.diagonals():
+            self._crew.share(
+                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *self._penalties, sums
+            )
+            squared_error = float(sums[blocks].sum()) * self._problem.unit**2
+            yield Piece(rows=self._rows.count(blocks), squared_error=squared_error)
+
+    def valid_rmse(self) -> float | None:
+        valid, unit = self._problem.valid, self._problem.unit
+        if valid is None:
+            return None
+        parts = np.arange(-(-len(valid) // _VALID_ROWS))
+        sums = np.zeros(len(parts))
+        columns = (valid.users, valid.movies, valid.ratings)
+        weights = (*self._factors, *self._biases, self._mean, np.float32(unit), *self._problem.scale)
+        self._crew.share(squared_errors, parts, _VALID_ROWS, *columns, *weights, sums)
+        return float(np.sqrt(sums.sum() / len(valid)))
+
+    def weights(self) -> Arrays:
+        arrays = {"mean": np.array([self._mean])}
+        for name, table in self.state().items():
+            arrays[name] = table[:, : self._problem.model.embedding_size] if table.ndim == 2 else table
+        return in_stars(arrays, unit=self._problem.unit)
+
+    def state(self) -> Arrays:
+        return dict(zip(_TABLES, (*self._factors, *self._biases), strict=True))
+
+    def restore(self, state: Arrays) -> None:
+        for name, table in self.state().items():
+            table[...] = state[name]
+
+    def _draw_factors(self, draw: np.random.Generator, counts: Counts) -> Floats:
+        """Small random vectors; a code without a training row keeps zeros, so that it never answers with noise."""
+        size = self._problem.model.embedding_size or 1
+        factors = np.zeros((len(counts), -(-size // _LANES) * _LANES), np.float32)
+        factors[:, :size] = draw.standard_normal((len(counts), size), np.float32)
+        factors *= np.float32(_SPREAD)
+        factors[counts == 0] = 0
+        return factors
+
+    def _start_biases(self, user_rows: Counts, movie_rows: Counts) -> None:
+        """Alternate shrunk means of residuals, movies first, as in `matinee.baseline`, on all threads."""
+        users, movies, ratings = self._rows.columns[1:]
+        user_bias, movie_bias = self._biases
+        for _ in range(_BIAS_ROUNDS):
+            for bias, other, count, codes, others in (
+                (movie_bias, user_bias, movie_rows, movies, users),
+                (user_bias, movie_bias, user_rows, users, movies),
+            ):
+                sums = np.zeros(len(bias))
+                for blocks in self._rows.diagonals():
+                    self._crew.share(
+                        add_residuals,
+                        blocks,
+                        self._rows.starts,
+                        codes,
+                        others,
+                        ratings,
+                        self._mean,
+                        other,
+                        sums,
+                    )
+                bias[:] = sums / (count + _BIAS_SHRINK)

@@ -1,0 +1,120 @@
+"""What every model holds: shapes, unknown ids, one answer in torch and numpy, 100 rows learned."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from matinee import forward, train
+from matinee.models import build
+from matinee.settings import Settings, read_settings
+from matinee.store import Reference, Store
+
+Split = tuple[Store, Reference]
+MODELS = ["dot", "linear", "mlp", "neumf"]
+
+
+def _fit(split: Split, *assignments: str) -> tuple[dict[str, np.ndarray], Path]:
+    store, reference = split
+    settings = read_settings(assignments=assignments)
+    folder = store.path(store.ensure(train.plan(store, reference, settings=settings)))
+    return load_file(folder / "weights.safetensors"), folder
+
+
+def _codes(*codes: int) -> np.ndarray:
+    return np.array(codes, np.int32)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_numpy_answers_as_torch_does(model: str) -> None:
+    settings = Settings.model_validate({"model": {"name": model, "embedding_size": 5}}).resolved().model
+    built = build(
+        settings.name, settings, users=7, movies=9, mean=3.5, generator=torch.Generator().manual_seed(1)
+    )
+    built.eval()
+    draw = np.random.default_rng(0)
+    with torch.no_grad():
+        for part in built.parameters():
+            part.copy_(torch.from_numpy(draw.normal(size=part.shape).astype(np.float32)))
+        users, movies = (draw.integers(0, n, 100, np.int32) for n in (7, 9))
+        expected = built(torch.from_numpy(users), torch.from_numpy(movies)).numpy()
+    weights = {name: part.detach().numpy() for name, part in built.named_parameters()}
+    weights |= {name: weights[name][:, 0] for name in weights if name.endswith("_bias")}
+    weights |= {"user_rows": np.ones(7), "movie_rows": np.ones(9), "baseline.mean": np.zeros(1)}
+    weights |= {"baseline.user_bias": np.zeros(7), "baseline.movie_bias": np.zeros(9)}
+    np.testing.assert_allclose(forward.predict(weights, users, movies, model=model), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_unknown_sides_get_the_mean_and_the_bias_that_is_known(
+    planted_split: Callable[..., Split], model: str
+) -> None:
+    weights, _ = _fit(planted_split(), f"model.name={model}", "train.refit=none")
+    prefix = "" if model == "dot" else "baseline."
+    mean, user_bias, movie_bias = (weights[prefix + name] for name in ("mean", "user_bias", "movie_bias"))
+    last_user, last_movie = len(user_bias) - 1, len(movie_bias) - 1  # these have no row in train
+    users, movies = _codes(-1, 3, -1, last_user, 3), _codes(-1, -1, 4, 4, last_movie)
+    expected = mean + np.array([0, user_bias[3], movie_bias[4], movie_bias[4], user_bias[3]])
+    np.testing.assert_allclose(forward.predict(weights, users, movies, model=model), expected, rtol=1e-6)
+    assert user_bias[last_user] == movie_bias[last_movie] == 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_shapes_and_chunks(planted_split: Callable[..., Split], model: str) -> None:
+    weights, folder = _fit(planted_split(), f"model.name={model}", "train.epochs=1")
+    users, movies = np.arange(70_000, dtype=np.int32) % 61 - 1, np.arange(70_000, dtype=np.int32) % 41 - 1
+    predicted = forward.predict(weights, users, movies, model=model)
+    assert predicted.shape == (70_000,)
+    assert predicted.dtype == np.float32
+    assert np.isfinite(predicted).all()
+    np.testing.assert_allclose(
+        predicted[-5:], forward.predict(weights, users[-5:], movies[-5:], model=model), rtol=1e-6
+    )
+    assert forward.predict(weights, _codes(), _codes(), model=model).shape == (0,)
+    save_file(weights, folder.parent / "again.safetensors")
+    again = load_file(folder.parent / "again.safetensors")
+    np.testing.assert_array_equal(forward.predict(again, users, movies, model=model), predicted)
+
+
+@pytest.mark.parametrize("model", ["dot", "mlp", "neumf"])  # linear is bias-only: it can't
+def test_overfits_a_hundred_rows(planted_split: Callable[..., Split], model: str) -> None:
+    split = planted_split(rows=125, users=20, movies=20, noise=0)
+    method = [
+        "train.lr_gamma=1",
+        *([] if model == "dot" else ["train.method=adam", "train.learning_rate=0.01"]),
+    ]
+    _, folder = _fit(
+        split,
+        f"model.name={model}",
+        "model.dropout=0",
+        "train.weight_decay=0",
+        "train.epochs=300",
+        "train.patience=0",
+        "train.batch_size=16",
+        "train.refit=none",
+        *method,
+    )
+    points = json.loads((folder / "history.json").read_text())["points"]
+    assert points[-1]["train_rmse"] < 0.2
+
+
+def test_dot_recovers_planted_factors(planted_split: Callable[..., Split]) -> None:
+    split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
+    weights, _ = _fit(split, "model.name=dot")
+    rows = pq.read_table(split[0].path(split[1]) / "test.parquet")
+    users, movies, ratings = (rows[name].to_numpy() for name in ("user_code", "movie_code", "rating"))
+    known = (users < 299) & (movies < 199)
+    predicted = forward.predict(weights, users[known], movies[known], model="dot")
+    assert np.sqrt(np.mean((np.clip(predicted, 1, 5) - ratings[known]) ** 2)) < 0.34
+
+
+def test_dot_without_biases_keeps_the_mean_alone(planted_split: Callable[..., Split]) -> None:
+    weights, _ = _fit(planted_split(), "model.biases=false")
+    assert not weights["user_bias"].any()
+    assert not weights["movie_bias"].any()
+    assert 2 < weights["mean"][0] < 4

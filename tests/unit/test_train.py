@@ -1,0 +1,174 @@
+"""What any fit must hold: resumed bits, threads, refit, divergence, and a candidate that is whole or absent."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from matinee import train
+from matinee.errors import ConfigError
+from matinee.progress import Listener, Progress, silent
+from matinee.settings import Settings, read_settings
+from matinee.store import Reference, Store
+from matinee.train import loop
+
+Split = tuple[Store, Reference]
+# One a method and engine; few epochs, small batches, so that an epoch has several steps.
+FITS = {
+    "dot sgd": ["train.epochs=4"],
+    "dot adagrad": ["train.method=adagrad", "train.epochs=4", "train.batch_size=256"],
+    "mlp adam": ["model.name=mlp", "train.method=adam", "train.epochs=4", "train.batch_size=256"],
+    "neumf adagrad": ["model.name=neumf", "train.epochs=4", "train.batch_size=256", "model.dropout=0.3"],
+}
+
+
+class KilledError(Exception):
+    """Stands for a process that ends."""
+
+
+def _fit(split: Split, settings: Settings, listener: Listener = silent) -> Path:
+    store, reference = split
+    return store.path(store.ensure(train.plan(store, reference, settings=settings, listener=listener)))
+
+
+def _result(folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Weights and history of a candidate, apart from the clock; the candidate is removed."""
+    points = json.loads((folder / "history.json").read_text())["points"]
+    weights = load_file(folder / "weights.safetensors")
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    return weights, [{**point, "seconds": None} for point in points]
+
+
+def _assert_same(one: Any, other: Any) -> None:
+    assert one[1] == other[1]
+    assert one[0].keys() == other[0].keys()
+    for name in one[0]:
+        np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
+
+
+@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("stage", ["fit", "refit"])
+def test_killed_and_resumed_gives_the_same_bits(
+    planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, name: str, stage: str
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint each epoch, however short
+    split, settings = planted_split(), read_settings(assignments=[*FITS[name], "train.patience=0"])
+    undisturbed = _result(_fit(split, settings))
+    killed_at: list[int] = []
+
+    def kill_once_an_epoch(progress: Progress) -> None:
+        if (
+            progress.stage == stage
+            and progress.epoch not in killed_at
+            and progress.rows_done > progress.rows // 2
+        ):
+            killed_at.append(progress.epoch)
+            raise KilledError
+
+    for _ in range(9):
+        try:
+            folder = _fit(split, settings, kill_once_an_epoch)
+            break
+        except KilledError:
+            assert not list((split[0].root / "candidates").iterdir())
+    assert len(killed_at) >= 2
+    _assert_same(_result(folder), undisturbed)
+    assert not list((split[0].root / "work").iterdir())
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_same_seed_same_bits_at_any_number_of_threads(planted_split: Callable[..., Split], name: str) -> None:
+    split = planted_split()
+    one, two, other = (
+        _result(_fit(split, read_settings(assignments=[*FITS[name], *more])))
+        for more in (["train.threads=1"], ["train.threads=2"], ["train.seed=1"])
+    )
+    _assert_same(one, two)
+    assert any((one[0][array] != other[0][array]).any() for array in one[0])
+
+
+def test_threads_and_spelled_out_defaults_change_no_digest(planted_split: Callable[..., Split]) -> None:
+    store, reference = planted_split()
+    same = [], ["train.threads=7"], ["train.epochs=20"], ["train.refit=all"], ["train.device=cpu"]
+    digests = [train.plan(store, reference, settings=read_settings(assignments=more)).digest for more in same]
+    assert len(set(digests)) == 1
+    other = train.plan(store, reference, settings=read_settings(assignments=["train.refit=none"]))
+    assert other.digest != digests[0]
+
+
+def test_early_stopping_keeps_the_best_epoch(planted_split: Callable[..., Split]) -> None:
+    split = planted_split(rows=600)
+    settings = read_settings(
+        assignments=[
+            "model.name=mlp",
+            "train.method=adam",
+            "train.learning_rate=0.01",
+            "train.lr_gamma=1",
+            "train.batch_size=64",
+            "train.epochs=200",
+            "train.refit=none",
+        ]
+    )
+    told = split[0].manifest("candidates", _fit(split, settings).name)
+    points = json.loads((split[0].folder("candidates", told["digest"]) / "history.json").read_text())[
+        "points"
+    ]
+    by_epoch = {point["epoch"]: point["valid_rmse"] for point in points if point["valid_rmse"] is not None}
+    assert told["epochs_run"] == told["best_epoch"] + settings.train.patience < 200
+    assert told["valid_rmse"] == min(by_epoch.values()) == by_epoch[told["best_epoch"]]
+    assert told["rows"] == split[0].manifest("splits", "planted")["counts"]["train"]
+
+
+def test_refits_cover_the_rows_they_name(planted_split: Callable[..., Split]) -> None:
+    store, reference = planted_split()
+    counts = store.manifest("splits", "planted")["counts"]
+    seen: list[Progress] = []
+    candidate = store.ensure(train.plan(store, reference, settings=Settings(), listener=seen.append))
+    assert candidate.rows == counts["train"] + counts["valid"]
+    best = store.manifest("candidates", candidate.digest)["best_epoch"]
+    assert {point.epochs for point in seen if point.stage == "refit"} == {best}
+    assert all(point.valid_rmse is None for point in seen if point.stage == "refit")
+    refitted = store.ensure(train.plan_refit_all(store, candidate))
+    assert refitted.rows == sum(counts.values())
+    assert refitted.digest != candidate.digest
+
+
+def test_test_rows_are_not_read_before_the_gate(planted_split: Callable[..., Split]) -> None:
+    store, reference = planted_split()
+    (store.path(reference) / "test.parquet").unlink()
+    assert store.ensure(train.plan(store, reference, settings=Settings())).rows > 0
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [["train.learning_rate=9"], ["model.name=mlp", "train.method=adam", "train.learning_rate=10"]],
+)
+def test_divergence_is_named_with_the_way_out(
+    planted_split: Callable[..., Split], assignments: list[str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"diverged in epoch \d+.*train\.learning_rate lower than"):
+        _fit(planted_split(), read_settings(assignments=assignments))
+
+
+def test_a_damaged_checkpoint_starts_the_fit_anew(planted_split: Callable[..., Split]) -> None:
+    split = planted_split()
+    undisturbed = _result(_fit(split, Settings()))
+    plan = train.plan(*split, settings=Settings())
+    assert plan.scratch is not None
+    plan.scratch.mkdir(parents=True)
+    (plan.scratch / "fit.safetensors").write_bytes(b"\x10\x00\x00\x00 no tensors here")
+    _assert_same(_result(_fit(split, Settings())), undisturbed)
+
+
+def test_sgd_is_refused_for_other_models(planted_split: Callable[..., Split]) -> None:
+    store, reference = planted_split()
+    with pytest.raises(ConfigError, match="dot model alone"):
+        train.plan(
+            store, reference, settings=read_settings(assignments=["model.name=mlp", "train.method=sgd"])
+        )

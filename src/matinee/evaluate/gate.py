@@ -84,7 +84,8 @@ class Decision:
     @property
     def reason(self) -> str:
         """One line for a person: what failed, or what was shown."""
-        told = self.rules if self.promoted else [rule for rule in self.rules if not rule.passed]
+        failed = [rule for rule in self.rules if not rule.passed]
+        told = failed or [rule for rule in self.rules if rule.name in ("champion", "bias_only")]
         return f"{'Promoted' if self.promoted else 'Held'}: {'; '.join(rule.says for rule in told)}."
 
 
@@ -120,7 +121,8 @@ def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
     z = NormalDist().inv_cdf(settings.confidence)
     upper = difference.value + z * difference.standard_error
     says = (
-        f"RMSE {ours:.4f} against the champion's {theirs:.4f}, a difference of {difference.value:+.4f} that is at "
+        f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(contest.candidate):,} rows that neither was trained "
+        f"on, a difference of {difference.value:+.4f} that is at "
         f"most {upper:+.4f} with {settings.confidence:.0%} certainty (tolerance {settings.tolerance:g})"
     )
     figures = {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from matinee.evaluate.evidence import Evidence
@@ -51,6 +52,7 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
         epoch, best = min(valid, key=lambda point: (point[1], point[0]))
         axes.axvline(epoch, color=BASELINE, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")
         title = f"Valid RMSE is lowest, {best:.4f}, after epoch {epoch} of {valid[-1][0]}"
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
     axes.legend(frameon=False)
     return figure
@@ -74,7 +76,7 @@ def residuals(evidence: Evidence) -> Figure:
         left,
         f"Half of the predictions are within {within:.2f} of the rating",
         x="prediction minus rating (rating points)",
-        y=f"share of test rows (% per {edges[1] - edges[0]:.2g} points)",
+        y="test rows in each step (%)",
     )
     left.legend(frameon=False)
     _by_rating(right, evidence)

@@ -42,11 +42,13 @@ def cut(test: Rows, fitted: Rows, movie_years: NDArray[np.int16]) -> tuple[Slici
     """All slicings of the test rows.
 
     Activity and popularity count the fitted rows of a user or a movie; 0 is one that the model never met.
-    `movie_years` is by movie code, 0 where unknown. Dates are left out when no row has one.
+    `movie_years` is by movie code, 0 where unknown. Years and dates are left out when there is none.
     """
     by_user = _by_count("user_rows", fitted.users, test.users, _USER_ROWS)
     by_movie = _by_count("movie_rows", fitted.movies, test.movies, _MOVIE_ROWS)
-    slicings = [by_user, by_movie, _by_decade(movie_years[test.movies])]
+    slicings = [by_user, by_movie]
+    if movie_years.any():
+        slicings.append(_by_decade(movie_years[test.movies]))
     if not np.isnat(test.dates).all():
         slicings.append(_by_date(test.dates))
     return tuple(slicings)

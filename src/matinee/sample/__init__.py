@@ -1,0 +1,190 @@
+"""Sample data: ratings shaped as Netflix's with planted structure, their titles, and the truth about both.
+
+The truth holds the best RMSE that a model without dates can reach, so a trained model can be measured against it.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from matinee.errors import ConfigError, StoreError
+from matinee.sample.dirt import plan_dirt, soil_titles
+from matinee.sample.planted import RANK, default_movies, default_users, plant
+from matinee.sample.rows import Tally, write_csv, write_netflix
+from matinee.sample.titles import invent_titles
+from matinee.store import lock_folder, sync_folder, write_json
+
+__all__ = ["Truth", "write_sample"]
+
+_VERSION = 1  # of the generator: raise it when the same seed gives other bytes
+_TRUTH = "truth.json"
+_RATINGS, _TITLES = "ratings.csv", "movie_titles.csv"
+_OWN_FILES = (_RATINGS, _TITLES, "combined_data_*.txt")
+# Below the first there is nothing to learn from; above the last ones the tables of users and movies get big.
+_BOUNDS = {
+    "ratings": (1_000, 2_000_000_000),
+    "users": (1, 50_000_000),
+    "movies": (1, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "dirty": (0, 0.5),
+}
+
+
+class Truth(BaseModel):
+    """What is known of a sample because it was planted; all RMSE are over its clean rows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    seed: int
+    format: Literal["csv", "netflix"]
+    dirty: float
+    rows: int  # ratings and bad rows together
+    ratings: int  # clean rows, each pair once
+    users: int
+    movies: int
+    rated_movies: int
+    rank: int
+    mean_rating: float
+    best_rmse: float
+    bias_only_rmse: float
+    global_mean_rmse: float
+    rejects: dict[str, int]
+    titles: int  # clean title rows
+    title_rejects: dict[str, int]
+
+
+def write_sample(
+    out: Path,
+    *,
+    ratings: int,
+    users: int | None = None,
+    movies: int | None = None,
+    seed: int = 0,
+    format: Literal["csv", "netflix"] = "csv",  # noqa: A002 - the option's name on the command line
+    dirty: float = 0.0,
+) -> Truth:
+    """Write ratings, `movie_titles.csv` and `truth.json` into `out`, in place of an earlier sample there.
+
+    `ratings` clean rows are written, and with `dirty` > 0 bad ones in addition, until they are that share of all
+    rows; each kind at least once. `best_rmse` is what the expected rating given user and movie scores on the rows
+    written: realised, not expected, so that it shares the luck of the very rows that a model is judged by.
+
+    Raises ConfigError when a value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` can't
+    be written or holds such files from elsewhere; StoreError when writing fails on the way. Nothing is left then.
+    """
+    _check_bounds(ratings=ratings, users=users, movies=movies, seed=seed, dirty=dirty)
+    users = default_users(ratings) if users is None else users
+    movies = default_movies(ratings) if movies is None else movies
+    _check_room(ratings, users=users, movies=movies)
+    planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
+    dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
+    titles = invent_titles(movies, seed=seed)
+    title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed)
+    with _fresh_folder(out) as fresh:
+        (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
+        if format == "csv":
+            tally = write_csv(fresh / _RATINGS, planted, dirt=dirt)
+        else:
+            tally = write_netflix(fresh, planted, dirt=dirt)
+        truth = Truth(
+            version=_VERSION,
+            seed=seed,
+            format=format,
+            dirty=dirty,
+            rows=ratings + len(dirt.kinds),
+            ratings=ratings,
+            users=users,
+            movies=movies,
+            rated_movies=int(tally.rated.sum()),
+            rank=RANK,
+            **_figures(tally),
+            rejects=dirt.counts(),
+            titles=len(titles),
+            title_rejects=title_rejects,
+        )
+        _replace(out, fresh, truth)
+    return truth
+
+
+def _figures(tally: Tally) -> dict[str, float]:
+    names = ("mean_rating", "best_rmse", "bias_only_rmse", "global_mean_rmse")
+    return {name: round(getattr(tally, name), 6) for name in names}
+
+
+def _check_bounds(**values: float | None) -> None:
+    faults = [
+        f"{name} is {value:,}; expected {_BOUNDS[name][0]:,} to {_BOUNDS[name][1]:,}."
+        for name, value in values.items()
+        if value is not None and not _BOUNDS[name][0] <= value <= _BOUNDS[name][1]
+    ]
+    if faults:
+        raise ConfigError("No sample was written: " + " ".join(faults))
+
+
+def _check_room(ratings: int, *, users: int, movies: int) -> None:
+    if not users <= ratings <= users * movies:
+        raise ConfigError(
+            f"No sample was written: {ratings:,} ratings do not go with {users:,} users and {movies:,} movies. Each "
+            f"user rates at least one movie and none twice, so expected {users:,} to {users * movies:,} ratings. "
+            "Change one of the three."
+        )
+
+
+@contextlib.contextmanager
+def _fresh_folder(out: Path) -> Iterator[Path]:
+    """An empty folder within `out` that is ours alone and gone afterwards."""
+    fresh = out / ".partial"
+    try:
+        fresh.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The sample can't be written to {out}: {error.strerror or error}. "
+            "Give a folder that this user may write to."
+        ) from None
+    try:
+        with lock_folder(fresh):
+            try:
+                _refuse_foreign_files(out)
+                _clear(fresh)
+                yield fresh
+            finally:
+                _clear(fresh)
+                fresh.rmdir()
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or out} could not be written: {error.strerror or error}. Free space and permissions of "
+            f"{out} are the usual causes; nothing half-written is left."
+        ) from error
+
+
+def _refuse_foreign_files(out: Path) -> None:
+    found = [path.name for path in _own_files(out)]
+    if found and not (out / _TRUTH).is_file():
+        raise ConfigError(
+            f"{out} holds {', '.join(found)} but no {_TRUTH}, so these are not from an earlier sample and are left as "
+            "they are. Give another folder, or move them away."
+        )
+
+
+def _replace(out: Path, fresh: Path, truth: Truth) -> None:
+    """Put the new files in the place of an earlier sample's; while there is no truth, there is no sample."""
+    sync_folder(fresh)
+    (out / _TRUTH).unlink(missing_ok=True)
+    for path in _own_files(out):
+        path.unlink()
+    for path in sorted(fresh.iterdir()):
+        path.rename(out / path.name)
+    write_json(out / _TRUTH, truth.model_dump())
+
+
+def _own_files(out: Path) -> list[Path]:
+    return sorted(path for pattern in _OWN_FILES for path in out.glob(pattern))
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()

@@ -14,7 +14,7 @@ from matinee.progress import Progress as Point
 
 log = logging.getLogger("matinee.train")
 
-_SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BETWEEN_LINES = 5.0  # a long fit says where it is, a short one does not flood the log
 
 
 @contextlib.contextmanager
@@ -33,18 +33,17 @@ def watching() -> Iterator[Listener]:
 
 
 class _Lines:
-    """A line at the end of each epoch, and now and then within a long one."""
+    """A line every few seconds, and one when a stage ends."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def __call__(self, point: Point) -> None:
-        ended = point.rows_done >= point.rows
+        ended = point.epoch == point.epochs and point.rows_done >= point.rows
         if not ended and time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = time.monotonic()
-        share = "" if ended else f" {point.rows_done / point.rows:.0%}"
-        log.info("%s  %s  %s  %s", f"{_epoch(point)}{share}", _speed(point), _score(point), _left(point))
+        log.info("%s  %s  %s  %s", _epoch(point), _speed(point), _score(point), _left(point))
 
 
 class _Bar:

@@ -1,0 +1,261 @@
+"""Recognises how a ratings file is written, from its first lines: delimiter, quoting, header, columns.
+
+What can't be recognised is refused with what was found and what was expected; `ingest.columns` and
+`ingest.delimiter` overrule the guess.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import DataError
+from matinee.ingest import _kernel as kernel
+from matinee.settings import IngestSettings
+
+# Names by column, without case, spaces and signs, the preferred one first: of `date` and `timestamp` in one
+# file the date is read.
+ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "user_id": ("userid", "customerid", "custid", "user", "customer", "uid"),
+    "movie_id": ("movieid", "itemid", "filmid", "movie", "item", "film", "iid"),
+    "rating": ("rating", "rate", "stars", "score"),
+    "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
+}
+KINDS: Final = {
+    "user_id": kernel.USER,
+    "movie_id": kernel.MOVIE,
+    "rating": kernel.RATING,
+    "date": kernel.DATE,
+}
+DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
+HEAD_BYTES: Final = 1 << 16
+_EXPECTED = "a header such as userID,movieID,rating,date"
+_WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
+_SAMPLED_LINES = 50
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
+_MOVIE_LINE = re.compile(rb"[+-]?\d+[ \t]*:[ \t]*")
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+    b"\x89PNG": "a picture",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"SQLite format 3": "an SQLite database",
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one file is written: what the parser needs to know, and what a person wants to be told."""
+
+    delimiter: str
+    names: tuple[str, ...]  # of the file's columns, in order
+    columns: Mapping[str, int]  # which of them is which of ours
+    line_end: int = 10
+    skip_bytes: int = 0  # byte order mark, blank lines and header
+    skip_lines: int = 0
+    netflix: bool = False
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the columns that are not read; one without a name is called so."""
+        read = set(self.columns.values())
+        return [name or "(unnamed)" for place, name in enumerate(self.names) if place not in read]
+
+    def to_kernel(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The parser's arguments: the dialect's numbers by position, and the kind of each column."""
+        numbers = np.zeros(8, np.int64)
+        numbers[kernel.DELIMITER] = ord(self.delimiter[0])
+        numbers[kernel.SECOND] = ord(self.delimiter[1]) if len(self.delimiter) > 1 else kernel.NO_BYTE
+        numbers[kernel.QUOTED] = self.delimiter in ",;\t"
+        numbers[kernel.LINE_END] = self.line_end
+        numbers[kernel.COLUMNS] = len(self.names)
+        numbers[kernel.NEEDED] = max(self.columns.values()) + 1
+        numbers[kernel.COMMA] = self.delimiter != ","
+        numbers[kernel.NETFLIX] = self.netflix
+        kinds = np.full(len(self.names), kernel.OTHER, np.int64)
+        for column, place in self.columns.items():
+            kinds[place] = KINDS[column]
+        return numbers, kinds
+
+
+def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
+    """The dialect of the ratings file that starts with `head` (its first HEAD_BYTES or all of it).
+
+    Raises DataError, naming the file by `label`, when it is not a ratings file.
+    """
+    _refuse_other_kinds(head, label)
+    mark = 3 if head.startswith(b"\xef\xbb\xbf") else 0
+    line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
+    whole = head.rfind(line_end) + 1
+    lines = (head[:whole] if whole > mark else head)[mark:].split(line_end)
+    first = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        raise DataError(f"{label} holds nothing but blank lines. Expected {_EXPECTED}, then a rating a line.")
+    before = mark + sum(len(line) + 1 for line in lines[:first])
+    texts = [_decode(line).rstrip("\r") for line in lines[first : first + _SAMPLED_LINES] if line.strip()]
+    if _MOVIE_LINE.fullmatch(lines[first].rstrip(b"\r")):
+        _refuse_pairs(texts, label)
+        columns = {"user_id": 0, "rating": 1, "date": 2}
+        return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], before, first, netflix=True)
+    delimiter, columns, has_header = _recognise_columns(texts, settings, label)
+    names = tuple(_split(texts[0], delimiter))
+    if not has_header:
+        names = tuple(f"column {number}" for number in range(1, len(names) + 1))
+        return Dialect(delimiter, names, columns, line_end[0], before, first)
+    skip = min(before + len(lines[first]) + 1, len(head))
+    return Dialect(delimiter, names, columns, line_end[0], skip, first + 1)
+
+
+def _refuse_other_kinds(head: bytes, label: str) -> None:
+    if not head:
+        raise DataError(f"{label} is empty. Expected {_EXPECTED}, then a rating a line.")
+    found = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    if found:
+        raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
+    control = sum(head.count(bytes([byte])) for byte in range(32) if byte not in (9, 10, 12, 13))
+    if control > len(head) // 50:
+        raise DataError(
+            f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
+            "Expected ratings as text, .gz, .zst, .tar or Parquet; check that it is the right file and whole."
+        )
+
+
+def _refuse_pairs(texts: Sequence[str], label: str) -> None:
+    rows = [text.split(",") for text in texts if not text.strip().endswith(":")]
+    if rows and all(len(row) < 3 for row in rows):
+        raise DataError(
+            f"{label} holds pairs of user and movie without a rating, as the Netflix Prize's probe.txt and "
+            "qualifying.txt do. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
+        )
+
+
+def _recognise_columns(
+    texts: Sequence[str], settings: IngestSettings, label: str
+) -> tuple[str, dict[str, int], bool]:
+    """The delimiter, the place of each of our columns, and whether the first line is a header."""
+    asked = settings.delimiter
+    given: dict[str, str] = {str(column): name for column, name in settings.columns.items()}
+    candidates = list(DELIMITERS.values()) if asked == "auto" else [DELIMITERS[asked]]
+    headers = {delimiter: _split(texts[0], delimiter) for delimiter in candidates}
+    found = {delimiter: _find_columns(header, given, label) for delimiter, header in headers.items()}
+    best = max(candidates, key=lambda delimiter: (len(found[delimiter]), len(headers[delimiter])))
+    if {"user_id", "movie_id", "rating"} <= found[best].keys():
+        return best, found[best], True
+    for delimiter in candidates:
+        rows = [_split(text, delimiter) for text in texts]
+        if _looks_like_ratings(rows[0]):
+            return delimiter, _place_columns(rows, given, label), False
+    raise DataError(_explain(headers[best], found[best], texts, given, label))
+
+
+def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -> dict[str, int]:
+    """Where our columns stand in a header, by the names that were given or else by alias."""
+    plain = [_plain(name) for name in header]
+    found: dict[str, int] = {}
+    for column, aliases in ALIASES.items():
+        wanted = (_plain(given[column]),) if column in given else aliases
+        name = next((name for name in wanted if name in plain), None)
+        if name is None:
+            continue
+        places = [place for place, there in enumerate(plain) if there == name]
+        if len(places) > 1 and column in given:
+            exact = [place for place in places if header[place].strip() == given[column]]
+            places = exact if len(exact) == 1 else places
+        if len(places) > 1:
+            twice = " and ".join(f"column {place + 1}" for place in places)
+            raise DataError(
+                f"{label} has the column {header[places[0]].strip()!r} twice ({twice}), and either may be "
+                f"the {column}. Rename or remove one of them."
+            )
+        found[column] = places[0]
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def _looks_like_ratings(row: Sequence[str]) -> bool:
+    return (
+        len(row) >= 3
+        and all(_INTEGER.fullmatch(field.strip()) for field in row[:2])
+        and _NUMBER.fullmatch(row[2].strip()) is not None
+    )
+
+
+def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], label: str) -> dict[str, int]:
+    """Columns of a file without a header: user, movie, rating, date, as in u.data, or by number as given."""
+    width = len(rows[0])
+    if given:
+        if all(place.isdecimal() and 1 <= int(place) <= width for place in given.values()):
+            places = {column: int(place) - 1 for column, place in given.items()}
+            if {"user_id", "movie_id", "rating"} <= places.keys():
+                return places
+        raise DataError(
+            f"{label} has no header, so ingest.columns must give the number of each column (1 to {width}), as "
+            "user_id=1,movie_id=2,rating=3; it gives "
+            f"{', '.join(f'{name}={value}' for name, value in given.items())}."
+        )
+    if width > 4:
+        raise DataError(
+            f"{label} has no header and {width} columns, so it can't be told which of them is which. Expected "
+            "user, movie, rating and perhaps a date; or give their numbers, as --set "
+            "ingest.columns=user_id=1,movie_id=2,rating=3,date=5."
+        )
+    return dict(zip(KINDS, range(width), strict=False))
+
+
+def _explain(
+    header: Sequence[str],
+    found: Mapping[str, int],
+    texts: Sequence[str],
+    given: Mapping[str, str],
+    label: str,
+) -> str:
+    names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
+    missing = [column for column in ("user_id", "movie_id", "rating") if column not in found]
+    plain = {_plain(name) for name in header}
+    fields = texts[0].split(",")
+    if plain & {"title", "genres"} or (
+        len(fields) >= 3 and fields[0].strip().isdecimal() and "rating" in missing
+    ):
+        return (
+            f"{label} looks like a titles file, not ratings: its first line is {texts[0][:80]!r}. "
+            f"Expected {_EXPECTED}; give this one as --titles."
+        )
+    wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
+    return (
+        f"{label}, line 1: no column for {', '.join(missing) or 'each of ours'}{wanted}; found {names}. "
+        f"Expected {_EXPECTED}. {_WAY_OUT}"
+    )
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    """The fields of a line; a delimiter between quotes is part of its field."""
+    fields, field, quoted = [], "", False
+    for part in text.split(delimiter):
+        field = f"{field}{delimiter}{part}" if quoted else part
+        bare = field.strip(" \t")
+        quoted = bare.startswith('"') and (len(bare) == 1 or bare.count('"') % 2 == 1)
+        if not quoted:
+            fields.append(
+                bare[1:-1] if bare.startswith('"') and bare.endswith('"') and len(bare) > 1 else field
+            )
+    return [*fields, field] if quoted else fields
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("iso-8859-1")

@@ -1,0 +1,131 @@
+"""Where rows came from: the file and line of each accepted row, as runs of neighbouring lines; and the rejects.
+
+A file without a fault is one run a block, so that the origin of 100 million rows takes some kilobytes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matinee.ingest import _kernel as kernel
+from matinee.ingest._rows import PieceTally, Typed
+
+ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
+REJECTS_SCHEMA: Final = pa.schema(
+    [
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("raw", pa.large_string()),
+        ("column", pa.string()),
+        ("code", pa.string()),
+    ]
+)
+
+
+class LineCounter:
+    """Numbers the lines of files whose pieces come block by block."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+
+    def first_lines(self, tallies: Sequence[PieceTally]) -> list[int]:
+        """The line number, from 1, of each piece's first line."""
+        firsts = []
+        for tally in tallies:
+            if not tally.piece.goes_on:
+                self._lines = tally.piece.dialect.skip_lines
+            firsts.append(self._lines + 1)
+            self._lines += tally.lines
+        return firsts
+
+
+def origin_runs(typed: Typed, good: NDArray[np.bool_] | None, firsts: Sequence[int], row: int) -> pa.Table:
+    """Runs of accepted rows of a block, the first of which is row `row` of the partition.
+
+    `good` says which typed rows were accepted; None stands for all.
+    """
+    rows, files, lines = [], [], []
+    for tally, first in zip(typed.tallies, firsts, strict=True):
+        there = typed.line[tally.rows]
+        if good is not None:
+            there = there[good[tally.rows]]
+        if len(there):
+            starts = np.concatenate([[0], np.flatnonzero(np.diff(there) != 1) + 1])
+            rows.append(row + starts)
+            lines.append(first + there[starts].astype(np.int64))
+            files += [tally.piece.file] * len(starts)
+            row += len(there)
+    empty = [np.empty(0, np.int64)]
+    return pa.table(
+        [np.concatenate(rows or empty), pa.array(files, pa.string()), np.concatenate(lines or empty)],
+        schema=ORIGINS_SCHEMA,
+    )
+
+
+def reject_rows(typed: Typed, failures: pl.DataFrame, firsts: Sequence[int]) -> pa.Table:
+    """The rejects of a block: bad lines and rows that failed the schema, in the order of the file."""
+    tables = [REJECTS_SCHEMA.empty_table()]
+    failed = failures["row"].to_numpy()
+    for tally, first in zip(typed.tallies, firsts, strict=True):
+        begin, end = np.searchsorted(failed, [tally.rows.start, tally.rows.stop])
+        if begin < end or tally.bads.start < tally.bads.stop:
+            tables.append(_piece_rejects(typed, tally, failures[int(begin) : int(end)], first))
+    return pa.concat_tables(tables)
+
+
+def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, first: int) -> pa.Table:
+    faults = [kernel.FAULTS[fault] for fault in typed.bad_fault[tally.bads].tolist()]
+    lines = np.concatenate([typed.bad_line[tally.bads], typed.line[failures["row"].to_numpy()]])
+    codes = [code for code, _ in faults] + failures["code"].to_list()
+    columns = [column for _, column in faults] + failures["column"].to_list()
+    order = np.argsort(lines)
+    return pa.table(
+        [
+            pa.array([tally.piece.file] * len(order), pa.string()),
+            first + lines[order].astype(np.int64),
+            pa.array(_raw_lines(typed, tally, lines[order]), pa.large_string()),
+            pa.array([columns[k] for k in order], pa.string()),
+            pa.array([codes[k] for k in order], pa.string()),
+        ],
+        schema=REJECTS_SCHEMA,
+    )
+
+
+def _raw_lines(typed: Typed, tally: PieceTally, lines: NDArray[np.int32]) -> list[str]:
+    """The texts of some lines of a piece, without their line ends."""
+    piece = tally.piece
+    ends = (piece.start, piece.stop, piece.dialect.line_end)
+    starts = np.empty(len(lines), np.int64)
+    stops = np.empty(len(lines), np.int64)
+    kernel.find_lines(typed.block.text, *ends, lines, starts)
+    kernel.find_lines(typed.block.text, *ends, lines + 1, stops)
+    text = typed.block.text
+    return [_text(text[start : stop - 1].tobytes()) for start, stop in zip(starts, stops, strict=True)]
+
+
+def _text(raw: bytes) -> str:
+    raw = raw.removesuffix(b"\r")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("iso-8859-1")
+
+
+class Origins:
+    """The kept runs of one partition, to be asked for the origin of a row."""
+
+    def __init__(self, folder: Path) -> None:
+        runs = pl.read_parquet(folder / "origins.parquet")
+        self._rows = runs["row"].to_numpy()
+        self._lines = runs["line"].to_numpy()
+        self._files = runs["file"]
+
+    def find(self, rows: NDArray[np.int64]) -> tuple[pl.Series, NDArray[np.int64]]:
+        """The file and the line of each of some accepted rows."""
+        runs = np.searchsorted(self._rows, rows, side="right") - 1
+        return self._files.gather(runs), self._lines[runs] + rows - self._rows[runs]

@@ -121,8 +121,9 @@ def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
     z = NormalDist().inv_cdf(settings.confidence)
     upper = difference.value + z * difference.standard_error
     says = (
-        f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(contest.candidate):,} rows that neither "
-        f"was trained on, a difference of {difference.value:+.4f} that is at most {upper:+.4f} with {settings.confidence:.0%} certainty (tolerance {settings.tolerance:g})"
+        f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(contest.candidate):,} rows that neither was "
+        f"trained on, a difference of {difference.value:+.4f} that is at most {upper:+.4f} "
+        f"with {settings.confidence:.0%} certainty (tolerance {settings.tolerance:g})"
     )
     figures = {
         "rows": len(contest.candidate),

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pandera.polars import DataFrameSchema
@@ -24,15 +22,16 @@ from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
 from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
-from matinee.ingest._scale import SCALES, Slots, no_slots, to_json
+from matinee.ingest._scale import SCALES, count_slots, no_slots, to_json
 from matinee.ingest._sources import Source
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan
-from schemas.ratings import ratings_schema
+from schemas.ratings import FIRST_DATE, ratings_schema
 
 _THREADS = 2
 _AHEAD = _THREADS + 1  # blocks in memory that wait to be written
+COUNTED: Final = ("user_id", "movie_id", "date")  # tables of rows by value, so that a profile needs no rows
 _RATINGS: Final = pa.schema(
     list(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.date32()), strict=True))
 )
@@ -44,7 +43,7 @@ _ENCODING: Final[dict[str, Any]] = {
 
 
 def plan_partition(sources: Sequence[Source], *, settings: IngestSettings, scale: ScaleName) -> Plan:
-    """The folder of the rows of some files on one scale: ratings, rejects, origins, rows by user and by movie.
+    """The folder of the rows of some files on one scale: ratings, rejects, origins, rows by user, movie and day.
 
     Making it raises DataError when a file is no ratings file, is damaged, or changes meanwhile.
     """
@@ -65,8 +64,8 @@ def _make(
     with _Ledger(folder, ratings_schema(low=low, high=high)) as ledger:
         for typed in _parse_ahead(read_blocks(sources, settings)):
             ledger.enter(typed)
-    ledger.users.to_frame("user_id").write_parquet(folder / "users.parquet")
-    ledger.movies.to_frame("movie_id").write_parquet(folder / "movies.parquet")
+    for name, counts in ledger.counts.items():
+        counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
     return ledger.manifest() | {"scale": [low, high]}
 
 
@@ -93,9 +92,8 @@ class _Ledger:
         self._files: dict[str, dict[str, Any]] = {}
         self._codes: Counter[str] = Counter()
         self._read_slots, self._accepted_slots = no_slots(), no_slots()
-        self._dates: list[date] = []
         self.rows = 0
-        self.users, self.movies = IdCounts(), IdCounts()
+        self.counts = {name: IdCounts() for name in COUNTED}
 
     def __enter__(self) -> "_Ledger":
         with ExitStack() as stack:
@@ -151,21 +149,17 @@ class _Ledger:
         self._codes.update(rejects["code"].to_pylist())
 
     def _count_values(self, typed: Typed, table: pa.Table, good: NDArray[np.bool_] | None) -> None:
-        block_slots = _slots(typed.table()["rating"]) if good is not None else None
-        accepted = _slots(table["rating"])
+        block_slots = count_slots(typed.table()["rating"]) if good is not None else None
+        accepted = count_slots(table["rating"])
         self._accepted_slots += accepted
         self._read_slots += accepted if block_slots is None else block_slots
-        self.users.add(table["user_id"].to_numpy())
-        self.movies.add(table["movie_id"].to_numpy())
-        ends = pc.min_max(table["date"]).as_py()
-        self._dates += [day for day in ends.values() if day is not None]
-        self._dates = [min(self._dates), max(self._dates)] if self._dates else []
+        for name, counts in self.counts.items():
+            counts.add(to_ids(table[name]))
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says once all blocks are entered."""
         files = list(self._files.values())
         read = sum(file["rows_read"] for file in files)
-        first, last = self._dates or (None, None)
         return {
             "rows": self.rows,
             "rows_read": read,
@@ -174,17 +168,12 @@ class _Ledger:
             "files": files,
             "values_read": to_json(self._read_slots),
             "values": to_json(self._accepted_slots),
-            "first_date": first and first.isoformat(),
-            "last_date": last and last.isoformat(),
         }
 
 
-def _slots(ratings: pa.ChunkedArray) -> Slots:
-    slots = no_slots()
-    kernel.count_slots(ratings.drop_null().to_numpy(), slots)
-    return slots
-
-
-def read_rejects(folder: Path) -> pl.LazyFrame:
-    """The rejects of a partition."""
-    return pl.scan_parquet(folder / "rejects.parquet")
+def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A counted column as ids that are not negative, without its nulls: a date is days since 1900."""
+    if column.type != pa.date32():
+        return column.to_numpy()
+    days = column.drop_null().cast(pa.int32()).to_numpy()
+    return days.astype(np.int64) - (FIRST_DATE - date(1970, 1, 1)).days

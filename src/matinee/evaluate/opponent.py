@@ -32,12 +32,14 @@ def find_opponent(store: Store, candidate: Reference) -> Champion | None:
             version = manifest["judged_against"]
     if version is None:
         return None
-    opponent = _Opponent(store, registry.folder(version))
+    opponent = Opponent(store, registry.folder(version))
     # The version is part of the digest: it is never given twice, and it is all that is left of a pruned release.
-    return Champion(version=version, digest=version, predict=opponent.predict, saw=opponent.saw)
+    return Champion(
+        version=version, digest=version, predict=opponent.predict, saw=opponent.saw, knows=opponent.knows
+    )
 
 
-class _Opponent:
+class Opponent:
     """A release, loaded only once it has to answer."""
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -45,15 +47,30 @@ class _Opponent:
         self._folder = folder
 
     @cached_property
-    def _release(self) -> Release:
+    def release(self) -> Release:
+        """The release with its tested weights."""
         return load(self._folder, tested=True)
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.float32]:
-        return self._release.predict(user_ids, movie_ids)
+        """Its ratings of pairs, within its scale."""
+        return self.release.predict(user_ids, movie_ids)
+
+    def knows(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
+        """For which pairs it had training rows of both the user and the movie."""
+        users, movies = self.release.users.encode(user_ids), self.release.movies.encode(movie_ids)
+        known: NDArray[np.bool_] = self._rated("users", users) & self._rated("movies", movies)
+        return known
+
+    def _rated(self, side: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        rows = pl.read_parquet(self._folder / f"{side}.parquet", columns=["train_rows"])[
+            "train_rows"
+        ].to_numpy()
+        rated: NDArray[np.bool_] = (codes >= 0) & (rows[codes] > 0)
+        return rated
 
     def saw(self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which rows its tested weights, or the choice of their best epoch, were fitted on."""
-        split: dict[str, Any] = self._release.manifest["split"]
+        split: dict[str, Any] = self.release.manifest["split"]
         if split["settings"]["strategy"] == "stratified":
             hashes = pair_hash(user_ids, movie_ids, seed=split["settings"]["seed"])
             sides = Cutoffs.from_json(split["cutoffs"]).sides(hashes, ratings)
@@ -62,11 +79,11 @@ class _Opponent:
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Looked up in the rows themselves, for splits that are not a function of the ids."""
-        folder = self._store.path(self._store.reference("splits", self._release.manifest["split"]["digest"]))
+        folder = self._store.path(self._store.reference("splits", self.release.manifest["split"]["digest"]))
         asked = pl.DataFrame(
             {
-                "user_code": self._release.users.encode(user_ids),
-                "movie_code": self._release.movies.encode(movie_ids),
+                "user_code": self.release.users.encode(user_ids),
+                "movie_code": self.release.movies.encode(movie_ids),
             }
         ).with_row_index("row")
         seen = np.zeros(len(user_ids), np.bool_)

@@ -50,6 +50,7 @@ def measure(evidence: Evidence) -> dict[str, Any]:
         **_figures("", evidence.candidate, evidence),
         **_figures("bias_only_", evidence.bias_only, evidence),
         **_figures("global_mean_", evidence.global_mean, evidence),
+        "mean_rating": float(evidence.fitted.ratings.mean(dtype=np.float64)),
         "rows": len(test),
         "users": int(np.unique(test.users).size),
         "movies": int(np.unique(test.movies).size),

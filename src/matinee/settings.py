@@ -18,9 +18,9 @@ from matinee.errors import ConfigError
 
 ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 ModelName = Literal["dot", "linear", "mlp", "neumf"]
-MethodName = Literal["sgd", "adagrad", "adam"]
+MethodName = Literal["sgd", "adagrad", "adam", "gibbs"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
-PresetName = Literal["fast"]
+PresetName = Literal["fast", "accurate"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
 
@@ -94,8 +94,8 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
-        description="How the weights are found: sgd row by row (dot only), adagrad with a step size per row, or adam "
-        "as in the notebook.",
+        description="How the weights are found: sgd row by row or gibbs sampling (dot only), adagrad with a step size "
+        "per row, or adam as in the notebook.",
     )
     epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows, at most.")
     learning_rate: float | None = Field(None, gt=0, le=10, description="Step size of the first epoch.")
@@ -107,6 +107,18 @@ class TrainSettings(Section):
         ge=0,
         le=10,
         description="L2 penalty on the embeddings that a row touches; with adam on all weights, as torch has it.",
+    )
+    sampler_rank: int | None = Field(
+        None,
+        ge=1,
+        le=255,
+        description="Numbers per vector in the sampler (gibbs); with the bias best 8, 16, 24 or 32.",
+    )
+    sweeps: int | None = Field(
+        None, ge=1, le=100_000, description="Sweeps of the sampler, all of them run (gibbs)."
+    )
+    burn_in: int | None = Field(
+        None, ge=0, description="Sweeps at the start that do not enter the mean (gibbs); fewer than sweeps."
     )
     patience: int = Field(
         3, ge=0, description="Epochs without a better valid RMSE before training stops; 0 never stops early."
@@ -177,7 +189,7 @@ class Settings(Section):
         own = recipe["train"] if method == recipe["train"]["method"] else {}
         return self.model_copy(
             update={
-                "model": _filled(self.model, recipe["model"]),
+                "model": _filled(self.model, recipe["model"] | SIZES.get(method, {})),
                 "train": _filled(self.train, {"method": method, **METHODS[method], **own}),
             }
         )
@@ -209,6 +221,7 @@ METHODS: dict[MethodName, dict[str, Any]] = {
         "batch_size": 8192,
         "weight_decay": 0.0,
     },
+    "gibbs": {"sampler_rank": 31, "sweeps": 150, "burn_in": 40},
 }
 # Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
 RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
@@ -223,7 +236,12 @@ RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
         "train": {"method": "adagrad"},
     },
 }
-PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {"fast": {}}
+# A sampler's mean over many draws is wider than a draw.
+SIZES: dict[MethodName, dict[str, Any]] = {"gibbs": {"embedding_size": 128}}
+PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {
+    "fast": {},
+    "accurate": {"train": {"method": "gibbs"}},
+}
 
 
 def read_settings(

@@ -21,11 +21,7 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     when the fit diverges.
     """
     resolved = settings.resolved()
-    if resolved.train.method == "sgd" and resolved.model.name != "dot":
-        raise ConfigError(
-            f"train.method=sgd fits the dot model alone, and model.name is {resolved.model.name}. "
-            "Leave train.method out, or set it to adagrad or adam."
-        )
+    _check(resolved)
     device = _device(resolved)
     train = resolved.train.model_dump(exclude={"device", "threads"})  # threads change no bit
     train["refit"] = (
@@ -86,3 +82,22 @@ def _device(settings: Settings) -> str:
             "or set train.device=auto."
         )
     return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def _check(settings: Settings) -> None:
+    """Raise ConfigError for settings that do not go together."""
+    model, train = settings.model, settings.train
+    if train.method in ("sgd", "gibbs") and model.name != "dot":
+        raise ConfigError(
+            f"train.method={train.method} fits the dot model alone, and model.name is {model.name}. "
+            "Leave train.method out, or set it to adagrad or adam."
+        )
+    if train.method == "gibbs" and not model.biases:
+        raise ConfigError(
+            "model.biases=false was set, and the sampler always has biases. Set train.method=sgd."
+        )
+    if train.method == "gibbs" and (train.burn_in or 0) >= (train.sweeps or 0):
+        raise ConfigError(
+            f"train.burn_in is {train.burn_in} and train.sweeps is {train.sweeps}: no sweep is left for the mean. "
+            "Set more sweeps than burn-in."
+        )

@@ -7,14 +7,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save_file
 
 from matinee.progress import Listener
 from matinee.settings import Settings
 from matinee.store import write_json
+from matinee.train.engine import Engine
+from matinee.train.gibbs import GibbsEngine
 from matinee.train.loop import Course, Stage
 from matinee.train.rows import Problem, Rows, count_rows, read_rows
-from matinee.train.sgd import SgdEngine, warm_up
+from matinee.train.sgd import SgdEngine
 from matinee.train.torch_engine import TorchEngine
 
 _VERSIONS = ("torch", "numba", "numpy")
@@ -51,46 +54,55 @@ class Training:
         return self._write(folder, course, rows=rows, points=course.points, seconds_compile=compiling) | told
 
     @property
-    def _compiled(self) -> bool:
-        return self.settings.train.method == "sgd" and self.device == "cpu"
+    def _samples(self) -> bool:
+        return self.settings.train.method == "gibbs"
 
     def _warm_up(self) -> float:
-        """Seconds that compiling took, so that the fit's own seconds are free of it."""
+        """Seconds that compiling the kernels, or loading them from their cache, took: a fit of two rows.
+
+        The fit's own seconds are free of it.
+        """
         started = time.perf_counter()
-        if self._compiled:
-            warm_up()
+        pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
+        engine = _engine(self._problem(pair, pair, users=2, movies=2))
+        if not isinstance(engine, TorchEngine):
+            for _ in engine.run_epoch(1):
+                engine.valid_rmse()
         return round(time.perf_counter() - started, 4)
+
+    def _problem(self, rows: Rows, valid: Rows | None, *, users: int, movies: int) -> Problem:
+        low, high = map(float, self.manifest["scale"])
+        return Problem(
+            rows=rows,
+            valid=valid,
+            users=users,
+            movies=movies,
+            scale=(low, high),
+            model=self.settings.model,
+            train=self.settings.train,
+            device=self.device,
+            threads=self.threads,
+        )
 
     def _stage(
         self, name: str, parts: tuple[str, ...], *, valid: Rows | None = None, epochs: int | None = None
     ) -> tuple[Course, int]:
         rows = read_rows(self.split, parts)
         train = self.settings.train
-        low, high = map(float, self.manifest["scale"])
-        problem = Problem(
-            rows=rows,
-            valid=valid,
-            users=count_rows(self.split / "users.parquet"),
-            movies=count_rows(self.split / "movies.parquet"),
-            scale=(low, high),
-            model=self.settings.model,
-            train=train,
-            device=self.device,
-            threads=self.threads,
-        )
+        users, movies = (count_rows(self.split / f"{side}.parquet") for side in ("users", "movies"))
+        problem = self._problem(rows, valid, users=users, movies=movies)
         stage = Stage(
             name=name,
-            epochs=epochs or train.epochs or 1,
+            epochs=epochs or (train.sweeps if self._samples else train.epochs) or 1,
             rows=len(rows),
-            keeps_best=valid is not None,
+            keeps_best=valid is not None and not self._samples,
             patience=train.patience,
-            error_limit=high - low,
+            error_limit=problem.scale[1] - problem.scale[0],
             checkpoint=self.work / f"{name}.safetensors",
             listener=self.listener,
         )
         started = time.perf_counter()
-        engine = SgdEngine(problem) if self._compiled else TorchEngine(problem)
-        return stage.run(engine, started=started), len(rows)
+        return stage.run(_engine(problem), started=started), len(rows)
 
     def _write(
         self, folder: Path, course: Course, *, rows: int, points: list[dict[str, Any]], seconds_compile: float
@@ -111,3 +123,10 @@ class Training:
             "rows_per_second": round(rows * course.epoch / max(course.seconds, 1e-9)),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
         }
+
+
+def _engine(problem: Problem) -> Engine:
+    if problem.train.method == "gibbs":
+        return GibbsEngine(problem)
+    compiled = problem.train.method == "sgd" and problem.device == "cpu"
+    return SgdEngine(problem) if compiled else TorchEngine(problem)

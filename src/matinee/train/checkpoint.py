@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -21,7 +22,10 @@ def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
     """Write arrays and JSON-like values so that a reader sees the old checkpoint or this one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(arrays, fresh, metadata={"told": json.dumps(told)})
+    whole = {
+        name: np.ascontiguousarray(array) for name, array in arrays.items()
+    }  # safetensors writes raw memory
+    save_file(whole, fresh, metadata={"told": json.dumps(told)})
     with fresh.open("rb") as written:
         os.fsync(written.fileno())
     fresh.replace(path)

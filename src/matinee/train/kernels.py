@@ -1,4 +1,3 @@
-# ruff: noqa: PLR0917 - compiled functions take their arrays by position
 # mypy: disable-error-code="no-untyped-def"
 """The compiled loops of the SGD engine. Each works on the rows of the blocks it is given and on no others."""
 

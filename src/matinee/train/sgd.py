@@ -10,12 +10,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from matinee.settings import Settings
 from matinee.train.blocks import Crew, block_rows
 from matinee.train.engine import Arrays, Piece, in_stars, step_size
 from matinee.train.kernels import add_residuals, descend, squared_errors
 from matinee.train.penalty import row_penalties
-from matinee.train.rows import Problem, Rows
+from matinee.train.rows import Problem
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
@@ -28,27 +27,6 @@ _VALID_ROWS = 1 << 16
 
 Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
-
-
-def warm_up() -> None:
-    """Compile the kernels, or load them from their cache on disk, on a fit of two rows."""
-    pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
-    settings = Settings().resolved()
-    engine = SgdEngine(
-        Problem(
-            rows=pair,
-            valid=pair,
-            users=2,
-            movies=2,
-            scale=(1.0, 5.0),
-            model=settings.model,
-            train=settings.train,
-            device="cpu",
-            threads=1,
-        )
-    )
-    for _ in engine.run_epoch(1):
-        engine.valid_rmse()
 
 
 class SgdEngine:

@@ -1,0 +1,67 @@
+# mypy: disable-error-code="no-untyped-def"
+"""Random numbers for compiled code: a stream a key, so that a draw depends on what it is for and on nothing else.
+
+splitmix64 (Steele et al. 2014) keyed by four numbers; Box and Muller (1958); Marsaglia and Tsang (2000).
+"""
+
+import math
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def stream(seed, sweep, purpose, row):
+    """The state of a stream: one cell that each draw moves on."""
+    state = np.empty(1, np.uint64)
+    state[0] = np.uint64(seed)
+    for part in (sweep, purpose, row):
+        state[0] = next_bits(state) ^ np.uint64(part)
+    state[0] = next_bits(state)
+    return state
+
+
+@numba.njit(nogil=True, cache=True)
+def next_bits(state):
+    """64 random bits."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    mixed = state[0]
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@numba.njit(nogil=True, cache=True)
+def uniform(state):
+    """A number in (0, 1)."""
+    return (np.float64(next_bits(state) >> np.uint64(11)) + 0.5) * 2.0**-53
+
+
+@numba.njit(nogil=True, cache=True)
+def fill_normal(state, values, count):
+    """Write `count` standard normal numbers into `values`."""
+    for place in range(0, count, 2):
+        radius = math.sqrt(-2.0 * math.log(uniform(state)))
+        angle = 2.0 * math.pi * uniform(state)
+        values[place] = radius * math.cos(angle)
+        if place + 1 < count:
+            values[place + 1] = radius * math.sin(angle)
+
+
+@numba.njit(nogil=True, cache=True)
+def gamma(state, shape):
+    """A number from the gamma distribution of a shape of at least a half, with rate 1."""
+    boost = 1.0
+    if shape < 1.0:
+        boost = uniform(state) ** (1.0 / shape)
+        shape += 1.0
+    third = shape - 1.0 / 3.0
+    step = 1.0 / math.sqrt(9.0 * third)
+    normal = np.empty(1)
+    while True:
+        fill_normal(state, normal, 1)
+        cube = (1.0 + step * normal[0]) ** 3
+        if cube <= 0.0:
+            continue
+        if math.log(uniform(state)) < 0.5 * normal[0] ** 2 + third * (1.0 - cube + math.log(cube)):
+            return boost * third * cube

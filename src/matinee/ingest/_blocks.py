@@ -80,7 +80,7 @@ def read_blocks(
     yield from packer.emit()
 
 
-def read_head(source: Source) -> list[tuple[str, bytes]]:
+def read_heads(source: Source) -> list[tuple[str, bytes]]:
     """The first bytes of a source, or of each of the first few files in it if it is an archive."""
     heads = []
     for member in open_members(source):
@@ -106,6 +106,14 @@ def open_members(source: Source) -> Iterator[Member]:
             yield Member(source.name, head, stream)
             return
         yield from _open_archive(Member(source.name, head, stream))
+
+
+def read_all(member: Member) -> bytes:
+    """The whole text of a small member."""
+    parts = []
+    while part := _fill(member, BLOCK_BYTES):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _open_archive(whole: Member) -> Iterator[Member]:

@@ -91,7 +91,7 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
 
     Raises DataError, naming the file by `label`, when it is not a ratings file.
     """
-    _refuse_other_kinds(head, label)
+    refuse_other_kinds(head, label, expected=f"{_EXPECTED}, then a rating a line")
     mark = 3 if head.startswith(b"\xef\xbb\xbf") else 0
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     whole = head.rfind(line_end) + 1
@@ -106,7 +106,7 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         columns = {"user_id": 0, "rating": 1, "date": 2}
         return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], before, first, netflix=True)
     delimiter, columns, has_header = _recognise_columns(texts, settings, label)
-    names = tuple(_split(texts[0], delimiter))
+    names = tuple(split_fields(texts[0], delimiter))
     if not has_header:
         names = tuple(f"column {number}" for number in range(1, len(names) + 1))
         return Dialect(delimiter, names, columns, line_end[0], before, first)
@@ -114,9 +114,10 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
     return Dialect(delimiter, names, columns, line_end[0], skip, first + 1)
 
 
-def _refuse_other_kinds(head: bytes, label: str) -> None:
+def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
+    """Raise DataError when a file that starts with `head` is empty or no text."""
     if not head:
-        raise DataError(f"{label} is empty. Expected {_EXPECTED}, then a rating a line.")
+        raise DataError(f"{label} is empty. Expected {expected}.")
     found = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
     if found:
         raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
@@ -126,7 +127,7 @@ def _refuse_other_kinds(head: bytes, label: str) -> None:
     if control > len(head) // 50:
         raise DataError(
             f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
-            "Expected ratings as text, .gz, .zst, .tar or Parquet; check that it is the right file and whole."
+            f"Expected {expected}, as text, .gz, .zst or Parquet; check that it is the right file and whole."
         )
 
 
@@ -146,24 +147,24 @@ def _recognise_columns(
     asked = settings.delimiter
     given: dict[str, str] = {str(column): name for column, name in settings.columns.items()}
     candidates = list(DELIMITERS.values()) if asked == "auto" else [DELIMITERS[asked]]
-    headers = {delimiter: _split(texts[0], delimiter) for delimiter in candidates}
+    headers = {delimiter: split_fields(texts[0], delimiter) for delimiter in candidates}
     found = {delimiter: _find_columns(header, given, label) for delimiter, header in headers.items()}
     best = max(candidates, key=lambda delimiter: (len(found[delimiter]), len(headers[delimiter])))
     if {"user_id", "movie_id", "rating"} <= found[best].keys():
         return best, found[best], True
     for delimiter in candidates:
-        rows = [_split(text, delimiter) for text in texts]
-        if _looks_like_ratings(rows[0]):
+        rows = [split_fields(text, delimiter) for text in texts]
+        if looks_like_ratings(rows[0]):
             return delimiter, _place_columns(rows, given, label), False
     raise DataError(_explain(headers[best], found[best], texts, given, label))
 
 
 def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -> dict[str, int]:
     """Where our columns stand in a header, by the names that were given or else by alias."""
-    plain = [_plain(name) for name in header]
+    plain = [plain_name(name) for name in header]
     found: dict[str, int] = {}
     for column, aliases in ALIASES.items():
-        wanted = (_plain(given[column]),) if column in given else aliases
+        wanted = (plain_name(given[column]),) if column in given else aliases
         name = next((name for name in wanted if name in plain), None)
         if name is None:
             continue
@@ -181,7 +182,8 @@ def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -
     return found if len(set(found.values())) == len(found) else {}
 
 
-def _looks_like_ratings(row: Sequence[str]) -> bool:
+def looks_like_ratings(row: Sequence[str]) -> bool:
+    """Whether a line's fields are two integers and a number, as a rating without a header."""
     return (
         len(row) >= 3
         and all(_INTEGER.fullmatch(field.strip()) for field in row[:2])
@@ -220,7 +222,7 @@ def _explain(
 ) -> str:
     names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
     missing = [column for column in ("user_id", "movie_id", "rating") if column not in found]
-    plain = {_plain(name) for name in header}
+    plain = {plain_name(name) for name in header}
     fields = texts[0].split(",")
     if plain & {"title", "genres"} or (
         len(fields) >= 3 and fields[0].strip().isdecimal() and "rating" in missing
@@ -236,7 +238,7 @@ def _explain(
     )
 
 
-def _split(text: str, delimiter: str) -> list[str]:
+def split_fields(text: str, delimiter: str) -> list[str]:
     """The fields of a line; a delimiter between quotes is part of its field."""
     fields, field, quoted = [], "", False
     for part in text.split(delimiter):
@@ -250,7 +252,8 @@ def _split(text: str, delimiter: str) -> list[str]:
     return [*fields, field] if quoted else fields
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A column's name without case, spaces and signs."""
     return "".join(char for char in name.lower() if char.isalnum())
 
 

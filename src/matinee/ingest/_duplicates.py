@@ -1,92 +1,108 @@
-"""Finds the same user and movie in two rows, over all partitions, and which of the rows wins.
+"""Finds pairs of user and movie that were rated more than once, and which of their rows wins.
 
-One pass collects a key of each row and sorts the keys: 8 bytes a row. Only rows whose key repeats, usually
-few, are looked at in a second pass.
+Every pair becomes a 64-bit key; sorted keys show which repeat. Only rows with such a key are looked at again,
+exactly. Both passes take their turns when there are too many keys, so that memory has a bound.
 """
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from matinee.ingest import _key_kernel as kernel
+from matinee.ingest._parts import Part
+
+_MOST_KEYS: Final = 1 << 27  # 1 GB
+_MOST_CANDIDATES: Final = 1 << 24
+_FILTER_BITS = 24
+_UNDATED = -(2**31)
 Keys = NDArray[np.uint64]
-Batches = Callable[[], Iterable[tuple[int, int, pl.DataFrame]]]  # (partition, first row, ratings)
-
-SCHEMA: Final = {
-    "partition": pl.Int32,
-    "row": pl.Int64,
-    "user_id": pl.Int64,
-    "movie_id": pl.Int64,
-    "rating": pl.Float32,
-    "date": pl.Date,
-    "file": pl.String,
-    "line": pl.Int64,
-    "winner_file": pl.String,
-    "winner_line": pl.Int64,
-}
-# Odd, so that the product keeps every bit of the id; two pairs with one key cost a second look, no more.
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-def find_superseded(
-    batches: Batches, *, rows: int, is_test: list[bool], origins: Callable[[int], Path]
-) -> pl.DataFrame:
-    """The rows that lose, each with the file and line of the one that wins.
+def find_superseded(parts: Sequence[Part]) -> pl.DataFrame:
+    """Rows that another row of the same pair supersedes: `part`, `row`, `winner_part`, `winner_row`, in order.
 
-    Of two rows of one user and movie the one of a test file wins, so that nothing is trained on what is tested;
-    then the later date (an empty one is the earliest), then the later row. `origins` is the path of a
-    partition's origins.parquet.
+    A test row wins over a train row, then the latest date, then the later row; no date is the oldest.
     """
-    repeated = _repeated_keys(batches, rows)
-    if len(repeated) == 0:
-        return pl.DataFrame(schema=SCHEMA)
+    rows = sum(part.manifest["rows"] for part in parts)
+    repeated, candidates = _repeated_keys(parts, rows)
+    turns = -(-candidates // _MOST_CANDIDATES)
+    losers = [_losers(_candidates(parts, repeated, turn, turns)) for turn in range(turns)]
+    return pl.concat([NO_LOSERS, *losers]).sort("part", "row")
+
+
+NO_LOSERS: Final = pl.DataFrame(
+    schema={"part": pl.Int32, "row": pl.Int64, "winner_part": pl.Int32, "winner_row": pl.Int64}
+)
+
+
+def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
+    """The keys that occur more than once, sorted, and the number of rows that have them."""
+    turns = max(1, -(-rows // _MOST_KEYS))
+    found: list[Keys] = []
+    candidates = 0
+    for turn in range(turns):
+        keys = np.empty(rows if turns == 1 else _MOST_KEYS + _MOST_KEYS // 8, np.uint64)
+        filled = 0
+        for _, _, batch in _keyed_batches(parts, ()):
+            mine = batch if turns == 1 else batch[batch % np.uint64(turns) == turn]
+            if filled + len(mine) > len(keys):  # one pair over and over
+                keys = np.concatenate([keys, np.empty_like(keys)])
+            keys[filled : filled + len(mine)] = mine
+            filled += len(mine)
+        keys = keys[:filled]
+        keys.sort()
+        repeats, held = kernel.keep_repeated(keys)
+        found.append(keys[:repeats].copy())
+        candidates += held
+    repeated = np.concatenate(found)
+    repeated.sort()
+    return repeated, candidates
+
+
+def _keyed_batches(
+    parts: Sequence[Part], columns: Sequence[str]
+) -> Iterator[tuple[tuple[int, int], pa.Table, Keys]]:
+    """Batches of all parts: (part, first row), the table with `columns` besides the pair, and its keys."""
+    for number, part in enumerate(parts):
+        for first, table in part.batches(("user_id", "movie_id", *columns)):
+            keys = np.empty(table.num_rows, np.uint64)
+            kernel.pair_keys(table["user_id"].to_numpy(), table["movie_id"].to_numpy(), keys)
+            yield (number, first), table, keys
+
+
+def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) -> pl.DataFrame:
+    """The rows whose key repeats, of one turn."""
+    seen = np.zeros(1 << _FILTER_BITS, np.bool_)
+    seen[(repeated >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
     found = []
-    for partition, first_row, batch in batches():
-        keys = _keys(batch)
-        place = np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)
-        chosen = np.flatnonzero(repeated[place] == keys)
-        if len(chosen):
+    for (number, first), table, keys in _keyed_batches(parts, ("date",)):
+        among = np.empty(len(keys), np.bool_)
+        kernel.are_among(keys, repeated, seen, among)
+        if turns > 1:
+            among &= keys % np.uint64(turns) == turn
+        places = np.flatnonzero(among)
+        if len(places):
+            rows = pl.DataFrame(pl.from_arrow(table.take(pa.array(places))))
             found.append(
-                batch[chosen].with_columns(
-                    partition=pl.lit(partition, pl.Int32),
-                    row=pl.Series(first_row + chosen, dtype=pl.Int64),
-                    is_test=pl.lit(is_test[partition]),
+                rows.select(
+                    "user_id",
+                    "movie_id",
+                    pl.col("date").cast(pl.Int32).fill_null(_UNDATED),
+                    test=pl.lit(parts[number].role == "test"),
+                    part=pl.lit(number, pl.Int32),
+                    row=pl.Series(first + places),
                 )
             )
-    pairs = pl.concat(found).filter(pl.len().over("user_id", "movie_id") > 1)
-    ranked = _locate(pairs, origins).sort("is_test", "date", "partition", "row", nulls_last=False)
-    winner = {f"winner_{name}": pl.col(name).last().over("user_id", "movie_id") for name in ("file", "line")}
-    last = pl.col("row").cum_count().over("user_id", "movie_id") == pl.len().over("user_id", "movie_id")
-    losers = ranked.with_columns(**winner, wins=last).filter(~pl.col("wins"))
-    return losers.select(SCHEMA).sort("partition", "row")
+    return pl.concat(found)
 
 
-def _keys(batch: pl.DataFrame) -> Keys:
-    keys: Keys = batch["user_id"].to_numpy().astype(np.uint64) * _SPREAD + batch[
-        "movie_id"
-    ].to_numpy().astype(np.uint64)
-    return keys
-
-
-def _repeated_keys(batches: Batches, rows: int) -> Keys:
-    keys = np.empty(rows, np.uint64)
-    filled = 0
-    for _, _, batch in batches():
-        keys[filled : filled + batch.height] = _keys(batch)
-        filled += batch.height
-    keys.sort()
-    return np.unique(keys[1:][keys[1:] == keys[:-1]])
-
-
-def _locate(rows: pl.DataFrame, origins: Callable[[int], Path]) -> pl.DataFrame:
-    """Add the file and line that each row came from."""
-    located = []
-    for (partition,), mine in rows.sort("partition", "row").group_by("partition", maintain_order=True):
-        runs = pl.read_parquet(origins(int(partition))).rename({"line": "first_line"})
-        runs = runs.with_columns(first_row=pl.col("row")).sort("row")
-        joined = mine.sort("row").join_asof(runs, on="row", strategy="backward")
-        located.append(joined.with_columns(line=pl.col("first_line") + pl.col("row") - pl.col("first_row")))
-    return pl.concat(located)
+def _losers(candidates: pl.DataFrame) -> pl.DataFrame:
+    pair = ["user_id", "movie_id"]
+    ordered = candidates.sort(*pair, "test", "date", "part", "row")
+    winners = {f"winner_{name}": pl.col(name).last().over(pair) for name in ("part", "row")}
+    is_winner = (pl.col("part") == pl.col("winner_part")) & (pl.col("row") == pl.col("winner_row"))
+    return ordered.with_columns(**winners).filter(~is_winner).select(*NO_LOSERS.columns)

@@ -1,7 +1,8 @@
 """The compiled parser: a block of delimited lines to typed columns, and a fault for each line that is no row.
 
 One pass over the bytes, one state machine for all dialects. It runs without the interpreter's lock, so two
-blocks are parsed at once. What a field may look like is written in docs/data.md.
+blocks are parsed at once. What a field may look like is written in docs/data.md. All of it stands in one file:
+a compiled function in the cache does not notice that one which it calls has changed in another file.
 """
 
 from typing import Any
@@ -36,7 +37,6 @@ _ZERO, _NINE = 48, 57
 # typed date can be shown; both lie far out of bounds.
 _FIRST_DAY, _LAST_DAY = -719162, 2932896
 _SECONDS_PER_DAY = 86400
-SLOTS = 1 + 402 + 1  # `count_slots`
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _EXACT_DIGITS = 18  # as many fit an int64 whatever they are
 _POWERS = 10.0 ** np.arange(309)
@@ -359,20 +359,6 @@ def count_lines(text, start, stop, line_end):
     for i in range(start, stop):
         lines += text[i] == line_end
     return lines
-
-
-@compiled
-def count_slots(ratings, slots):
-    """Count ratings by slot: below 0; 0; between 0 and 0.5; 0.5; and so on to 100; above 100."""
-    for k in range(ratings.size):
-        if ratings[k] < 0:
-            slots[0] += 1
-        elif ratings[k] > 100:
-            slots[slots.size - 1] += 1
-        else:
-            halves = 2 * np.float64(ratings[k])
-            whole = np.int64(halves)
-            slots[1 + 2 * whole + (halves > whole)] += 1
 
 
 @compiled

@@ -22,7 +22,7 @@ from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
 from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
-from matinee.ingest._scale import SCALES, count_slots, no_slots, to_json
+from matinee.ingest._scale import SCALES, count_slots, no_slots, sum_ratings, to_json
 from matinee.ingest._sources import Source
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import IngestSettings, ScaleName
@@ -92,6 +92,7 @@ class _Ledger:
         self._files: dict[str, dict[str, Any]] = {}
         self._codes: Counter[str] = Counter()
         self._read_slots, self._accepted_slots = no_slots(), no_slots()
+        self._rating_sum = 0.0
         self.rows = 0
         self.counts = {name: IdCounts() for name in COUNTED}
 
@@ -152,6 +153,7 @@ class _Ledger:
         block_slots = count_slots(typed.table()["rating"]) if good is not None else None
         accepted = count_slots(table["rating"])
         self._accepted_slots += accepted
+        self._rating_sum += sum_ratings(table["rating"])
         self._read_slots += accepted if block_slots is None else block_slots
         for name, counts in self.counts.items():
             counts.add(to_ids(table[name]))
@@ -166,6 +168,7 @@ class _Ledger:
             "rows_rejected": read - self.rows,
             "rejects": dict(sorted(self._codes.items())),
             "files": files,
+            "rating_sum": self._rating_sum,
             "values_read": to_json(self._read_slots),
             "values": to_json(self._accepted_slots),
         }
@@ -173,7 +176,7 @@ class _Ledger:
 
 def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """A counted column as ids that are not negative, without its nulls: a date is days since 1900."""
-    if column.type != pa.date32():
-        return column.to_numpy()
-    days = column.drop_null().cast(pa.int32()).to_numpy()
-    return days.astype(np.int64) - (FIRST_DATE - date(1970, 1, 1)).days
+    is_date = column.type == pa.date32()
+    values = column.drop_null().cast(pa.int32()) if is_date else column
+    ids: NDArray[np.int64] = values.to_numpy().astype(np.int64, copy=False)
+    return ids - (FIRST_DATE - date(1970, 1, 1)).days if is_date else ids

@@ -1,61 +1,75 @@
-"""The profile of a dataset: the diagnostics that the notebook printed, over all files together."""
+"""What a dataset looks like, over all its files together: the diagnostics that a person wants to see first."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Final
 
 import polars as pl
 
-_QUANTILES: Final = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
+from matinee.ingest._counts import IdCounts
+from matinee.ingest._partition import COUNTED
+from matinee.ingest._parts import Part
+from matinee.ingest._scale import Slots, distribution, from_json
+from matinee.ingest._superseded import Removed
+from schemas.ratings import FIRST_DATE
+
+_QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-def profile(
-    partitions: Sequence[Path],
-    manifests: Sequence[dict[str, Any]],
-    *,
-    superseded: pl.DataFrame,
-    titles: pl.DataFrame,
-) -> dict[str, Any]:
-    """Users, movies, ratings, size and filled share of the full matrix, distribution, dates, titles without ratings."""
-    users = _counts(partitions, "user_id", superseded)
-    movies = _counts(partitions, "movie_id", superseded)
-    rated = pl.scan_parquet([folder / "ratings.parquet" for folder in partitions]).group_by("rating").len()
-    ratings = {
-        str(value): count for value, count in rated.sort("rating").collect(engine="streaming").iter_rows()
-    }
-    for value, count in superseded["rating"].value_counts().iter_rows():
-        ratings[str(value)] -= count
-    total = sum(ratings.values())
-    cells = users.height * movies.height
-    dates = [manifest["dates"] for manifest in manifests]
-    first = [found["first"] for found in dates if found["first"]]
-    last = [found["last"] for found in dates if found["last"]]
+def profile(parts: Sequence[Part], titles: pl.DataFrame, removed: Removed) -> dict[str, Any]:
+    """Counts, distributions and dates of the accepted rows that are left, from the counts kept by partition."""
+    counts = {name: _rows_by(name, parts, removed) for name in COUNTED}
+    users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
+    slots: Slots = from_json(part.manifest["values"] for part in parts) - removed.slots
+    ratings = int(users.sum())
+    total = sum(part.manifest["rating_sum"] for part in parts) - removed.rating_sum
+    cells = len(users) * len(movies)
+    rated = counts["movie_id"]["movie_id"]
     return {
-        "users": users.height,
-        "movies": movies.height,
-        "ratings": total,
+        "users": len(users),
+        "movies": len(movies),
+        "ratings": ratings,
         "full_matrix": cells,
-        "percentage_filled": 100 * total / cells if cells else 0.0,
-        "distribution": ratings,
-        "mean_rating": sum(float(value) * count for value, count in ratings.items()) / total
-        if total
-        else None,
-        "dates": {"first": min(first, default=None), "last": max(last, default=None)},
-        "ratings_per_user": _quantiles(users),
-        "ratings_per_movie": _quantiles(movies),
+        "percentage_filled": 100 * ratings / cells if cells else 0.0,
+        "mean_rating": total / ratings if ratings else None,
+        "distribution": distribution(slots),
+        **_dates(counts["date"], ratings),
         "titles": titles.height,
-        "rated_movies_without_a_title": movies.join(titles, on="movie_id", how="anti").height,
-        "titles_without_a_rating": titles.join(movies, on="movie_id", how="anti").height,
+        "rated_movies_without_a_title": int((~rated.is_in(titles["movie_id"].implode())).sum()),
+        "titles_without_a_rating": int((~titles["movie_id"].is_in(rated.implode())).sum()),
+        "ratings_per_user": _spread(users),
+        "ratings_per_movie": _spread(movies),
     }
 
 
-def _counts(partitions: Sequence[Path], name: str, superseded: pl.DataFrame) -> pl.DataFrame:
-    file = {"user_id": "users.parquet", "movie_id": "movies.parquet"}[name]
-    lost = superseded.group_by(name).agg((-pl.len().cast(pl.Int64)).alias("rows"))
-    tables = [pl.read_parquet(folder / file) for folder in partitions]
-    counts = pl.concat([*tables, lost]).group_by(name).agg(pl.col("rows").sum())
-    return counts.filter(pl.col("rows") > 0)
+def _rows_by(name: str, parts: Sequence[Part], removed: Removed) -> pl.DataFrame:
+    total = IdCounts()
+    for part in parts:
+        kept = part.counts(name)
+        total.add(kept[name].to_numpy(), kept["rows"].to_numpy())
+    gone = removed.counts[name].to_frame(name)
+    total.add(gone[name].to_numpy(), -gone["rows"].to_numpy())
+    return total.to_frame(name)
 
 
-def _quantiles(counts: pl.DataFrame) -> dict[str, float]:
-    return {f"{share:.0%}": float(counts["rows"].quantile(share, "nearest") or 0) for share in _QUANTILES}
+def _dates(days: pl.DataFrame, ratings: int) -> dict[str, Any]:
+    dated = int(days["rows"].sum())
+    if not dated:
+        return {"dates": {"first": None, "last": None}, "undated": ratings, "ratings_per_year": {}}
+    dates = [FIRST_DATE + timedelta(days=day) for day in days["date"].to_list()]
+    years: dict[str, int] = {}
+    for date, rows in zip(dates, days["rows"].to_list(), strict=True):
+        years[str(date.year)] = years.get(str(date.year), 0) + rows
+    return {
+        "dates": {"first": dates[0].isoformat(), "last": dates[-1].isoformat()},
+        "undated": ratings - dated,
+        "ratings_per_year": years,
+    }
+
+
+def _spread(rows: pl.Series) -> dict[str, float]:
+    if rows.is_empty():
+        return {}
+    quantiles = {name: rows.quantile(level, "nearest") for name, level in _QUANTILES.items()}
+    told = {"min": rows.min(), **quantiles, "max": rows.max(), "mean": rows.mean()}
+    return {name: round(float(value), 2) for name, value in told.items()}  # type: ignore[arg-type]

@@ -18,7 +18,6 @@ from pandera.polars import DataFrameSchema
 
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._blocks import Block, Piece
-from schemas.ratings import Ratings
 
 COLUMNS: Final = ("user_id", "movie_id", "rating", "date")
 _ONE_AT_A_TIME = threading.Lock()  # pandera's settings of a validation are the process's in some versions
@@ -102,15 +101,20 @@ def parse_block(block: Block) -> Typed:
 
 
 def check_rows(table: pa.Table, schema: DataFrameSchema) -> pl.DataFrame:
-    """The rows of a typed table that fail its schema: `row`, `column`, `code`, one line a row, ascending.
+    """`check_frame` of a table in Arrow's form."""
+    return check_frame(pl.DataFrame(pl.from_arrow(table)), schema)
+
+
+def check_frame(frame: pl.DataFrame, schema: DataFrameSchema) -> pl.DataFrame:
+    """The rows of a typed frame that fail its schema: `row`, `column`, `code`, one line a row, ascending.
 
     Of several faults of a row the first column's counts, and that it is missing before that it is out of bounds.
     """
     try:
         with _ONE_AT_A_TIME, _full_depth():
-            schema.validate(pl.DataFrame(pl.from_arrow(table)), lazy=True)
+            schema.validate(frame, lazy=True)
     except SchemaErrors as failed:
-        return _name_failures(failed.failure_cases)
+        return _name_failures(failed.failure_cases, frame.columns)
     return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "code": pl.String})
 
 
@@ -118,8 +122,8 @@ def _full_depth() -> Any:
     return config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA)
 
 
-def _name_failures(cases: pl.DataFrame) -> pl.DataFrame:
-    order = {name: place for place, name in enumerate(Ratings.to_schema().columns)}
+def _name_failures(cases: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    order = {name: place for place, name in enumerate(columns)}
     missing = pl.col("check") == "not_nullable"
     return (
         cases.select(

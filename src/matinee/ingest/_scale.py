@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matinee.ingest import _kernel as kernel
-from matinee.ingest._blocks import Block, Piece, read_head
-from matinee.ingest._dialect import recognise
-from matinee.ingest._rows import parse_block
-from matinee.ingest._sources import Source
-from matinee.settings import IngestSettings, ScaleName
+from matinee.ingest import _key_kernel as kernel
+from matinee.settings import ScaleName
 
 SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "1-5": (1, 5),
@@ -29,6 +27,18 @@ Slots = NDArray[np.int64]
 def no_slots() -> Slots:
     """Counts of no ratings: below 0, 0, between 0 and 0.5, 0.5, ..., 100, above 100."""
     return np.zeros(kernel.SLOTS, np.int64)
+
+
+def count_slots(ratings: pa.ChunkedArray) -> Slots:
+    """Counts of the ratings of a column; nulls are not counted."""
+    slots = no_slots()
+    kernel.count_slots(ratings.drop_null().to_numpy(), slots)
+    return slots
+
+
+def sum_ratings(ratings: pa.ChunkedArray) -> float:
+    """The sum of a column of ratings, added up in 64 bits."""
+    return float(pc.sum(ratings.cast(pa.float64())).as_py() or 0.0)
 
 
 def narrowest_scale(slots: Slots) -> ScaleName:
@@ -72,19 +82,3 @@ def from_json(kept: Iterable[Mapping[str, Any]]) -> Slots:
 
 def _within(slots: Slots, low: float, high: float) -> int:
     return int(slots[1 + int(4 * low) : 2 + int(4 * high)].sum())
-
-
-def guess_scale(source: Source, settings: IngestSettings) -> ScaleName:
-    """The scale of the first rows of a source; all rows together may say otherwise.
-
-    Raises DataError when it is no ratings file.
-    """
-    slots = no_slots()
-    for name, head in read_head(source):
-        dialect = recognise(head, settings, label=source.label(name))
-        stop = head.rfind(bytes([dialect.line_end])) + 1
-        if stop > dialect.skip_bytes:
-            piece = Piece(name, dialect, dialect.skip_bytes, stop, goes_on=False)
-            typed = parse_block(Block(np.frombuffer(head, np.uint8), [piece]))
-            kernel.count_slots(typed.rating[typed.nulls >> kernel.RATING & 1 == 0], slots)
-    return narrowest_scale(slots)

@@ -1,0 +1,82 @@
+"""Compiled loops over whole columns: counts by id and by rating, and keys of pairs with those that repeat."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+compiled: Any = njit(nogil=True, cache=True)
+
+FREE = -1  # an empty place of a table of ids, none of which is negative
+SLOTS = 1 + 402 + 1  # of `count_slots`
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: Fibonacci hashing
+_MIX = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's
+
+
+@compiled
+def count_ids(ids, weights, keys, counts, start, used):
+    """Add ids from `start` on to an open-addressed table; stops where it is half full. Returns (next, used)."""
+    shift = np.uint64(64 - int(np.log2(keys.size)))
+    for k in range(start, ids.size):
+        if 2 * used >= keys.size:
+            return k, used
+        slot = np.int64((np.uint64(ids[k]) * _SPREAD) >> shift)
+        while keys[slot] != ids[k] and keys[slot] != FREE:
+            slot = (slot + 1) & (keys.size - 1)
+        if keys[slot] == FREE:
+            keys[slot] = ids[k]
+            used += 1
+        counts[slot] += weights[k] if weights.size else 1
+    return ids.size, used
+
+
+@compiled
+def count_slots(ratings, slots):
+    """Count ratings by slot: below 0; 0; between 0 and 0.5; 0.5; and so on to 100; above 100."""
+    for k in range(ratings.size):
+        if ratings[k] < 0:
+            slots[0] += 1
+        elif ratings[k] > 100:
+            slots[slots.size - 1] += 1
+        else:
+            halves = 2 * np.float64(ratings[k])
+            whole = np.int64(halves)
+            slots[1 + 2 * whole + (halves > whole)] += 1
+
+
+@compiled
+def pair_keys(users, movies, keys):
+    """A well spread 64-bit key of each pair."""
+    for k in range(users.size):
+        key = np.uint64(users[k]) * _SPREAD
+        key ^= key >> np.uint64(32)
+        key = (key + np.uint64(movies[k])) * _MIX
+        key ^= key >> np.uint64(29)
+        keys[k] = key * _SPREAD
+
+
+@compiled
+def keep_repeated(keys):
+    """Move each key that occurs again in sorted `keys` to the front, once; their number, and that of their rows."""
+    found, rows, k = 0, 0, 0
+    while k < keys.size:
+        stop = k + 1
+        while stop < keys.size and keys[stop] == keys[k]:
+            stop += 1
+        if stop > k + 1:
+            keys[found] = keys[k]
+            found += 1
+            rows += stop - k
+        k = stop
+    return found, rows
+
+
+@compiled
+def are_among(keys, repeated, seen, among):
+    """Whether each key stands in sorted `repeated`; `seen` has a 1 for the first bits of each that does."""
+    shift = np.uint64(64 - int(np.log2(seen.size)))
+    for k in range(keys.size):
+        among[k] = False
+        if seen[np.int64(keys[k] >> shift)]:
+            place = np.searchsorted(repeated, keys[k])
+            among[k] = place < repeated.size and repeated[place] == keys[k]

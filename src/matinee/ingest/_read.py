@@ -1,0 +1,64 @@
+"""Reads a dataset back: its ratings in bounded batches, and its titles."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from matinee.ingest._dataset import TITLES
+from matinee.ingest._parts import PARTITIONS, open_part
+from matinee.ingest._rows import COLUMNS
+from matinee.ingest._sources import Role
+from matinee.ingest._superseded import SUPERSEDED
+from matinee.store import Reference, Store, read_json
+
+BATCH_ROWS: Final = 1 << 20
+
+
+def iter_ratings(
+    store: Store, dataset: Reference | str, *, role: Role | None = None, batch_rows: int = BATCH_ROWS
+) -> Iterator[pl.DataFrame]:
+    """The accepted ratings that no other row supersedes, as frames of the schema Ratings, in a stable order.
+
+    `dataset` is a reference or a digest; `role` takes the rows of train or of test files alone. A batch has at
+    most `batch_rows` rows. Raises StoreError when the dataset is not in the store any more.
+    """
+    folder = _folder(store, dataset)
+    for number, listed in enumerate(read_json(folder / PARTITIONS)["partitions"]):
+        if role in (None, listed["role"]):
+            removed = _superseded(folder, number)
+            for first, table in open_part(store, listed["digest"], listed["role"]).batches(
+                COLUMNS, rows=batch_rows
+            ):
+                begin, end = np.searchsorted(removed, [first, first + table.num_rows])
+                frame = pl.DataFrame(pl.from_arrow(_without(table, removed[begin:end] - first)))
+                if frame.height:
+                    yield frame
+
+
+def read_titles_table(store: Store, dataset: Reference | str) -> pl.DataFrame:
+    """The titles of a dataset, a table of the schema Titles.
+
+    Raises StoreError when the dataset is not in the store any more.
+    """
+    return pl.read_parquet(_folder(store, dataset) / TITLES)
+
+
+def _folder(store: Store, dataset: Reference | str) -> Path:
+    return store.path(store.reference("datasets", dataset) if isinstance(dataset, str) else dataset)
+
+
+def _superseded(folder: Path, number: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    rows = pl.scan_parquet(folder / SUPERSEDED).filter(pl.col("partition") == number)
+    return rows.select("row").collect()["row"].to_numpy()
+
+
+def _without(table: pa.Table, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
+    if not len(rows):
+        return table
+    kept = np.ones(table.num_rows, bool)
+    kept[rows] = False
+    return table.filter(pa.array(kept))

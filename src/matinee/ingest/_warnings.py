@@ -1,0 +1,86 @@
+"""What a person should know of a dataset although it is no reason to refuse it: a sentence each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from matinee.ingest._parts import Part
+from matinee.ingest._superseded import Removed
+from matinee.settings import IngestSettings
+
+_SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
+_TOLD_NAMES = 8
+
+
+def find_warnings(
+    parts: Sequence[Part],
+    removed: Removed,
+    *,
+    profile: Mapping[str, Any],
+    title_rejects: pl.DataFrame,
+    settings: IngestSettings,
+    left_out: Sequence[Path],
+) -> list[str]:
+    """The sentences, in a fixed order."""
+    return [
+        *_about_files(parts, settings, left_out),
+        *_about_duplicates(removed, profile["ratings"]),
+        *_about_titles(profile, title_rejects),
+    ]
+
+
+def _about_files(parts: Sequence[Part], settings: IngestSettings, left_out: Sequence[Path]) -> Iterator[str]:
+    if left_out:
+        names = [path.name for path in left_out]
+        yield f"Left out of the folders, as they hold no ratings: {_list(names)}."
+    files = [(part.label(file["file"]), file) for part in parts for file in part.manifest["files"]]
+    for label, file in files:
+        if file["rows_read"] == _SPREADSHEET_ROWS:
+            yield (
+                f"{label} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet holds: it may have "
+                "been cut off when it was saved."
+            )
+    for label, file in files:
+        rejected = file["rows_read"] - file["rows"]
+        if rejected > settings.max_reject_fraction * file["rows_read"]:
+            yield f"{label}: {rejected:,} of {file['rows_read']:,} rows were rejected."
+    unread: dict[str, list[str]] = {}
+    for label, file in files:
+        if file["left_out"]:
+            unread.setdefault(_list(file["left_out"]), []).append(label)
+    for columns, labels in unread.items():
+        yield f"Columns that are not read: {columns} (in {_list(labels)})."
+    empty = [label for label, file in files if not file["rows_read"]]
+    if empty:
+        yield f"Files without a row: {_list(empty)}."
+
+
+def _about_duplicates(removed: Removed, ratings: int) -> Iterator[str]:
+    if removed.leaked:
+        yield (
+            f"{removed.leaked:,} pairs of the test files stand in the train files too: the test row was kept, and "
+            "the train row is superseded."
+        )
+    if removed.rows > ratings:
+        yield (
+            f"Most rows ({removed.rows:,}) repeat a pair that stands elsewhere: the same ratings may have been "
+            "given in several files."
+        )
+
+
+def _about_titles(profile: Mapping[str, Any], title_rejects: pl.DataFrame) -> Iterator[str]:
+    if title_rejects.height:
+        first = title_rejects.row(0, named=True)
+        yield (
+            f"{title_rejects.height:,} lines of the titles file were rejected, the first of them line "
+            f"{first['line']:,} ({first['code']})."
+        )
+    if without := profile["rated_movies_without_a_title"]:
+        yield f"{without:,} rated movies have no title."
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - _TOLD_NAMES
+    return ", ".join(names[:_TOLD_NAMES]) + (f" and {more:,} more" if more > 0 else "")

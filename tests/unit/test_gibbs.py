@@ -35,7 +35,10 @@ def sides() -> tuple[Side, Side]:
         side.nu[:] = 6.0
         side.E[side.known] = (side.X - _prior_mean(side))[side.known]
         both.append(side)
-    return both[0], both[1]
+    user, movie = both
+    user.weigh(movie)
+    movie.weigh(user)
+    return user, movie
 
 
 def _prior_mean(side: Side) -> np.ndarray:

@@ -39,6 +39,8 @@ class GibbsEngine:
             "movie", rows.movies, rows.users, ratings, count=movies, other_count=users, size=size, draw=draw
         )
         self._sides = (self._user, self._movie)
+        self._user.weigh(self._movie)
+        self._movie.weigh(self._user)
         self._mean, self._alpha = float(np.mean(ratings, dtype=np.float64)), 1.0
         self._kept = 0
         self._product = RunningProduct(

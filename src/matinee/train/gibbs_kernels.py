@@ -104,25 +104,26 @@ def add_products(design, scaled, count, into, size):
 def solve_and_draw(A, b, normal, size):
     """Turn `b` into a draw from the normal distribution with precision A (lower triangle) and mean A^-1 b.
 
-    Cholesky A = L L', then L' x = L^-1 b + normal. Right-looking, so that the inner loops run along rows.
+    Cholesky A = L L', row by row, with 1 / L_ii in the diagonal; then L' x = L^-1 b + normal.
     """
-    column = np.zeros(A.shape[0])
-    for k in range(size):
-        pivot = math.sqrt(A[k, k])
-        A[k, k] = pivot
-        for i in range(k + 1, size):
-            column[i] = A[i, k] / pivot
-            A[i, k] = column[i]
-        b[k] /= pivot
-        for i in range(k + 1, size):
-            factor = column[i]
-            b[i] -= factor * b[k]
-            for j in range(k + 1, i + 1):
-                A[i, j] -= factor * column[j]
+    for i in range(size):
+        row = A[i]
+        for j in range(i):
+            above = A[j]
+            rest = row[j]
+            for k in range(j):
+                rest -= row[k] * above[k]
+            row[j] = rest * above[j]
+        rest, right = row[i], b[i]
+        for k in range(i):
+            rest -= row[k] * row[k]
+            right -= row[k] * b[k]
+        row[i] = 1.0 / math.sqrt(rest)
+        b[i] = right * row[i]
     for k in range(size):
         b[k] += normal[k]
     for k in range(size - 1, -1, -1):
-        b[k] /= A[k, k]
+        b[k] *= A[k, k]
         for j in range(k):
             b[j] -= A[k, j] * b[k]
 
@@ -206,8 +207,20 @@ def predict_pairs(parts, length, users, movies, X, other_X, size, mean, answers)
 
 
 @numba.njit(nogil=True, cache=True)
+def sum_squares(starts, codes, share, sums):
+    """For each row, the sum of the squared shares of its codes."""
+    for row in range(len(sums)):
+        for i in range(starts[row], starts[row + 1]):
+            sums[row] += np.float64(share[codes[i]]) ** 2
+
+
+@numba.njit(nogil=True, cache=True)
 def group_rows(keys, others, ratings, starts, to_others, to_ratings):
-    """Sort ratings by a key, stable; `starts` are where each key's ratings begin."""
+    """Sort ratings by a key, stable, and write where each key's ratings begin into `starts` (all 0 before)."""
+    for row in range(len(keys)):
+        starts[keys[row] + 1] += 1
+    for key in range(1, len(starts)):
+        starts[key] += starts[key - 1]
     free = starts[:-1].copy()
     for row in range(len(keys)):
         place = free[keys[row]]

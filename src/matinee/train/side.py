@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.train.blocks import Crew
-from matinee.train.gibbs_kernels import LANES, draw_pull, draw_vectors, group_rows
+from matinee.train.gibbs_kernels import LANES, draw_pull, draw_vectors, group_rows, sum_squares
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -49,10 +49,9 @@ class Side:
         *, count: int, other_count: int, size: int, draw: np.random.Generator,
     ) -> "Side":  # fmt: skip
         """Group ratings by `keys` and draw small vectors for those that have some."""
-        rows = np.bincount(keys, minlength=count)
-        starts = np.concatenate([[0], np.cumsum(rows)])
-        codes, grouped = np.empty_like(others), np.empty_like(ratings)
+        starts, codes, grouped = np.zeros(count + 1, np.int64), np.empty_like(others), np.empty_like(ratings)
         group_rows(keys, others, ratings, starts, codes, grouped)
+        rows = np.diff(starts)
         width = -(-size // LANES) * LANES
         X = np.zeros((count, width), np.float32)
         X[:, : size - 1] = _SPREAD * draw.standard_normal((count, size - 1), np.float32)
@@ -72,9 +71,7 @@ class Side:
             E=X.copy(),
             omega=np.ones(count, np.float32),
             pull=np.zeros((other_count, width), np.float32),
-            pull_mass=np.bincount(others, np.square(share.astype(np.float64))[keys], other_count).astype(
-                np.float64
-            ),
+            pull_mass=np.zeros(other_count),
             mean=np.zeros(width),
             precision=np.ones(width),
             pull_precision=np.full(width, 10.0),
@@ -85,6 +82,10 @@ class Side:
     def known(self) -> npt.NDArray[np.bool_]:
         """The codes that have a rating."""
         return np.diff(self.starts) > 0
+
+    def weigh(self, other: "Side") -> None:
+        """Sum what the pull of each code of the other side is divided by; it never changes."""
+        sum_squares(other.starts, other.codes, self.share, self.pull_mass)
 
     def parts(self) -> Counts:
         """Numbers of the parts that threads share."""

@@ -11,7 +11,9 @@ _LIMITS = """\
 - A user or a movie without a rating in the training rows gets the mean and the bias of the other side."""
 
 
-def write_card(folder: Path, *, manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> None:
+def write_card(
+    folder: Path, *, manifest: Mapping[str, Any], metrics: Mapping[str, Any], profile: Mapping[str, Any]
+) -> None:
     """Write CARD.md into a release's folder; the plots it shows are those in `plots/`."""
     plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
     sections = [
@@ -19,7 +21,7 @@ def write_card(folder: Path, *, manifest: Mapping[str, Any], profile: Mapping[st
         f"A `{manifest['model']}` model that predicts ratings from {manifest['scale'][0]:g} to "
         f"{manifest['scale'][1]:g}, published {manifest['created']}.",
         "## Figures",
-        _figures(manifest["metrics"]),
+        _figures(metrics),
         f"The gate: {manifest['decision']['reason']}",
         "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}](plots/{name})" for name in plots),
         "## Data",
@@ -64,4 +66,14 @@ def _data(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in values.items())])
+    return "\n".join(
+        [
+            "| | |",
+            "| --- | --- |",
+            *(f"| {name.replace('_', ' ')} | {_told(value)} |" for name, value in values.items()),
+        ]
+    )
+
+
+def _told(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

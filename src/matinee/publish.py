@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
+from safetensors.numpy import load_file
 
 from matinee import evaluate
 from matinee.card import write_card
 from matinee.evaluate.opponent import find_opponent
 from matinee.lineage import digest_of
+from matinee.prior import PRIOR, estimate_prior
 from matinee.registry import Registry, now
 from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
 from matinee.settings import Settings
+from matinee.shelf import MOVIES, OFFSETS
 from matinee.split import PARTS
 from matinee.store import Reference, Store, read_json, sync_folder, write_json
 
@@ -140,9 +143,10 @@ class _Parts:
         partial.mkdir()
         self._copy(partial, evaluation)
         self._write_seen(partial)
+        self._write_prior(partial)
         manifest = self._manifest(version, evaluation, decision)
         write_json(partial / "settings.json", self.settings.resolved().model_dump())
-        write_card(partial, manifest=manifest, profile=self._profile())
+        write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
         write_json(partial / MANIFEST, manifest)
@@ -166,8 +170,17 @@ class _Parts:
         ).sort("user_code", "movie_code")
         users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
         counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
-        np.save(folder / "seen.offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-        np.save(folder / "seen.movies.npy", rows["movie_code"].to_numpy().astype(np.int32))
+        np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        np.save(folder / MOVIES, rows["movie_code"].to_numpy().astype(np.int32))
+
+    def _metrics(self, evaluation: Reference) -> dict[str, Any]:
+        return read_json(self.store.path(evaluation) / "metrics.json")
+
+    def _write_prior(self, folder: Path) -> None:
+        """What fold_in needs to meet a new user, where the model allows it."""
+        weights = load_file(folder / WEIGHTS)
+        if "user_factors" in weights:
+            write_json(folder / PRIOR, estimate_prior(weights, self.store.path(self.split)).to_json())
 
     def _profile(self) -> dict[str, Any]:
         return read_json(self.store.path(self.dataset) / "profile.json")
@@ -176,7 +189,7 @@ class _Parts:
         split = self.store.manifest("splits", self.split.digest)
         candidate = self.store.manifest("candidates", self.candidate.digest)
         shipped = self.store.manifest("candidates", self.shipped.digest)
-        metrics = read_json(self.store.path(evaluation) / "metrics.json")
+        metrics = self._metrics(evaluation)
         return {
             "version": version,
             "schema_version": SCHEMA_VERSION,
@@ -184,7 +197,7 @@ class _Parts:
             "created": now(),
             "model": candidate["model"],
             "scale": split["scale"],
-            "metrics": metrics,
+            "metrics": {name: value for name, value in metrics.items() if not isinstance(value, dict | list)},
             "decision": {"reason": decision["reason"], "champion": decision["champion"]},
             "judged_against": decision["champion"],
             "candidate": self.candidate.digest,

@@ -202,7 +202,7 @@ METHODS: dict[MethodName, dict[str, Any]] = {
         "learning_rate": 0.08,
         "lr_step": 1,
         "lr_gamma": 0.85,
-        "batch_size": 8192,
+        "batch_size": 16_384,
         "weight_decay": 0.045,
     },
     "adagrad": {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from matinee import forward, train
 from matinee.models import build
 from matinee.settings import Settings, read_settings
 from matinee.store import Reference, Store
+from matinee.train.rows import Problem, read_rows
+from matinee.train.sgd import SgdEngine
+from matinee.train.torch_engine import TorchEngine
 
 Split = tuple[Store, Reference]
 MODELS = ["dot", "linear", "mlp", "neumf"]
@@ -118,3 +122,36 @@ def test_dot_without_biases_keeps_the_mean_alone(planted_split: Callable[..., Sp
     assert not weights["user_bias"].any()
     assert not weights["movie_bias"].any()
     assert 2 < weights["mean"][0] < 4
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each place where torch can train; the formulas that are meant for a GPU hold on the CPU as well."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return str(request.param)
+
+
+def test_batched_sgd_ends_where_the_compiled_one_does(
+    planted_split: Callable[..., Split], device: str
+) -> None:
+    store, split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
+    settings = Settings.model_validate({"train": {"batch_size": 4096}}).resolved()
+    rows, valid = (read_rows(store.path(split), (part,)) for part in ("train", "valid"))
+    problem = Problem(
+        rows=rows,
+        valid=valid,
+        users=300,
+        movies=200,
+        scale=(1.0, 5.0),
+        model=settings.model,
+        train=settings.train,
+        device=device,
+        threads=1,
+    )
+    found = []
+    for engine in (SgdEngine(replace(problem, device="cpu")), TorchEngine(problem)):
+        for epoch in range(1, 21):
+            assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(rows)
+        found.append(engine.valid_rmse())
+    assert found[1] == pytest.approx(found[0], abs=0.01)

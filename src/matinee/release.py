@@ -5,6 +5,8 @@ Weights, id maps, titles, settings, metrics, card, and a manifest with the sha25
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from matinee import forward
-from matinee.errors import ReleaseError
+from matinee.errors import ConfigError, ReleaseError
+from matinee.guest import Guest
 from matinee.idmap import IdMap
+from matinee.prior import Prior, read_prior
+from matinee.shelf import Scores, Shelf, Suggestion
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -37,6 +42,8 @@ class Release:
     users: IdMap
     movies: IdMap
     weights: dict[str, NDArray[Any]]
+    shelf: Shelf
+    prior: Prior | None  # of the dot model alone
 
     @property
     def version(self) -> str:
@@ -60,6 +67,99 @@ class Release:
         predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32)
         return predicted
 
+    def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
+        """The n best movies that a user has not rated, by expected rating + popularity weight * log(1 + train rows).
+
+        The weight was chosen by evaluate for the order alone, so a score may lie outside the scale. A user that the
+        release does not know gets the movies' biases and popularity; a movie without training rows is in no list.
+        Raises ConfigError when n is below 1.
+        """
+        code = int(self.users.encode(np.array([user_id], np.int64))[0])
+        return self.shelf.best(self.expect(code) + self.shelf.appeal, n, without=self.shelf.seen(code))
+
+    def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
+        """The n movies whose vectors point most nearly where this movie's does; the score is the cosine, -1 to 1.
+
+        The vectors are the factors of the dot model and the embeddings of the others. Raises ConfigError for a movie
+        without training rows, of which nothing is known, and when n is below 1.
+        """
+        code = int(self.movies.encode(np.array([movie_id], np.int64))[0])
+        if code < 0 or not self.shelf.trained[code]:
+            raise ConfigError(
+                f"Movie {movie_id} has no training row in release {self.version}, so nothing is like it or unlike it. "
+                "Ask for a movie that was rated."
+            )
+        vectors = self._movie_vectors()
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
+        return self.shelf.best(
+            vectors @ vectors[code] / lengths / lengths[code], n, without=np.array([code], np.int32)
+        )
+
+    def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]]) -> Guest:
+        """A new user from ratings by movie id: the mean of the posterior of the vector, in closed form.
+
+        Of a movie given twice the later rating counts; movies that the model does not know say nothing. Raises
+        ReleaseError for a model that has no closed form, ConfigError for a rating outside the scale.
+        """
+        if self.prior is None:
+            raise ReleaseError(
+                f"Release {self.version} can't take in a new user: {self._why_no_prior()} "
+                "Train the dot model, or retrain with the user's ratings."
+            )
+        given = dict(ratings)
+        self._check_ratings(given)
+        rated = self.movies.encode(np.fromiter(given, np.int64, len(given)))
+        known = self.shelf.trained[rated] & (rated >= 0)
+        codes = rated[known]
+        stars = np.fromiter(given.values(), np.float64, len(given))[known]
+        factors = np.column_stack([self.weights["movie_factors"][codes], np.ones(len(codes))])
+        mean = float(self.weights["mean"].sum())
+        *vector, bias = self.prior.posterior_mean(
+            factors.astype(np.float64), stars - mean - self.weights["movie_bias"][codes]
+        )
+        return Guest(
+            movies=self.movies,
+            shelf=self.shelf,
+            scale=self.scale,
+            expected=self._dot(np.array(vector, np.float32), bias),
+            expected_unknown=mean + bias,
+            rated=rated[rated >= 0],
+        )
+
+    def expect(self, user_code: int) -> Scores:
+        """The expected rating of every movie, by code, not cut to the scale; code -1 is a user nobody knows."""
+        if self.manifest["model"] != "dot":
+            movies = np.arange(len(self.movies), dtype=np.int32)
+            users = np.full(len(movies), user_code, np.int32)
+            return forward.predict(self.weights, users, movies, model=self.manifest["model"])
+        if user_code < 0:
+            return self._dot(np.zeros(self.weights["user_factors"].shape[1], np.float32), 0.0)
+        return self._dot(self.weights["user_factors"][user_code], float(self.weights["user_bias"][user_code]))
+
+    def _dot(self, vector: NDArray[Any], bias: float) -> Scores:
+        scores: Scores = self.weights["movie_factors"] @ vector + self.weights["movie_bias"]
+        return (scores + np.float32(float(self.weights["mean"].sum()) + bias)).astype(np.float32)
+
+    def _movie_vectors(self) -> NDArray[np.float32]:
+        tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
+        found = [self.weights[name] for name in tables if name in self.weights]
+        return np.concatenate(found, axis=1).astype(np.float32)
+
+    def _why_no_prior(self) -> str:
+        if self.manifest["model"] != "dot":
+            return (
+                f"its model is {self.manifest['model']}, and only a dot product has a closed form for that."
+            )
+        return "it was published without prior.json."
+
+    def _check_ratings(self, ratings: Mapping[int, float]) -> None:
+        low, high = self.scale
+        for movie_id, rating in ratings.items():
+            if not (math.isfinite(rating) and low <= rating <= high):
+                raise ConfigError(
+                    f"Movie {movie_id} was rated {rating}; expected {low:g} to {high:g}, the scale of the release."
+                )
+
 
 def load(path: str | Path, *, tested: bool = False) -> Release:
     """Load a release folder and verify it; with `tested`, the weights that its figures were measured with.
@@ -76,8 +176,10 @@ def load(path: str | Path, *, tested: bool = False) -> Release:
             users=IdMap(_column(folder / "users.parquet", "user_id")),
             movies=IdMap(_column(folder / "movies.parquet", "movie_id")),
             weights=load_file(weights),
+            shelf=Shelf.open(folder),
+            prior=read_prior(folder),
         )
-    except (OSError, KeyError, SafetensorError) as error:
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ReleaseError(f"The release {folder} could not be loaded: {error}. Publish it again.") from error
 
 

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from matinee.errors import ConfigError, DataError
 from matinee.idmap import IdMap
 from matinee.pairs import predict_file
 from matinee.release import Release
+from matinee.shelf import Shelf
 
 
 @pytest.fixture
@@ -23,7 +25,15 @@ def release() -> Release:
     }
     ids = IdMap(np.array([10, 20])), IdMap(np.array([1, 2]))
     manifest = {"version": "v0001", "model": "dot", "scale": [1.0, 5.0]}
-    return Release(path=Path(), manifest=manifest, users=ids[0], movies=ids[1], weights=weights)
+    shelf = Shelf(
+        movie_ids=ids[1].ids,
+        titles=pa.chunked_array([["One", "Two"]]),
+        train_rows=np.array([2, 1]),
+        popularity_weight=0.0,
+        seen_offsets=np.zeros(3, np.int64),
+        seen_movies=np.empty(0, np.int32),
+    )
+    return Release(Path(), manifest, users=ids[0], movies=ids[1], weights=weights, shelf=shelf, prior=None)
 
 
 def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(

@@ -1,0 +1,35 @@
+"""A user that a release was not trained on, met with a few ratings: what `Release.fold_in` returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matinee.idmap import IdMap
+from matinee.shelf import Codes, Scores, Shelf, Suggestion
+
+
+@dataclass(frozen=True, eq=False)
+class Guest:
+    """Answers for one new user as a release does for those that it knows; nothing in it changes."""
+
+    movies: IdMap
+    shelf: Shelf
+    scale: tuple[float, float]
+    expected: Scores  # rating by movie code, not cut to the scale
+    expected_unknown: float  # of a movie that the release does not know
+    rated: Codes
+
+    def predict(self, movie_ids: ArrayLike) -> NDArray[np.float32]:
+        """Expected ratings of movies [n], within the scale."""
+        codes = self.movies.encode(np.asarray(movie_ids, np.int64))
+        expected = np.where(codes >= 0, self.expected[codes], np.float32(self.expected_unknown))
+        predicted: NDArray[np.float32] = np.clip(expected, *self.scale).astype(np.float32)
+        return predicted
+
+    def recommend(self, n: int = 10) -> list[Suggestion]:
+        """The n best movies that the user has not rated; the score is as in `Release.recommend`.
+
+        Raises ConfigError when n is below 1.
+        """
+        return self.shelf.best(self.expected + self.shelf.appeal, n, without=self.rated)

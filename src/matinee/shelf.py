@@ -1,0 +1,94 @@
+"""What there is to recommend: movies with their titles and popularity, and what each user has seen already.
+
+The part of a release that turns scores into lists; numpy and pyarrow alone.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matinee.errors import ConfigError
+
+Codes = NDArray[np.int32]
+Scores = NDArray[np.float32]
+
+OFFSETS = "seen.offsets.npy"
+MOVIES = "seen.movies.npy"
+
+
+class Suggestion(NamedTuple):
+    """A movie of a list, the best first; the title is None where the source had none."""
+
+    movie_id: int
+    title: str | None
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """Movies by code. What users have seen is mapped from disk: only the pages of users asked for are read."""
+
+    movie_ids: NDArray[np.int64]
+    titles: pa.ChunkedArray
+    train_rows: NDArray[np.int64]
+    popularity_weight: float  # rating points per unit of log(1 + train rows), chosen by evaluate
+    seen_offsets: NDArray[np.int64]
+    seen_movies: Codes
+
+    @classmethod
+    def open(cls, folder: Path) -> "Shelf":
+        """The shelf of a release's folder.
+
+        Raises OSError, ValueError or KeyError when a file or what it should hold is missing.
+        """
+        ranking = json.loads((folder / "metrics.json").read_text("utf-8"))["ranking"]
+        movies = pq.read_table(folder / "movies.parquet", columns=["movie_id", "train_rows", "title"])
+        return cls(
+            movie_ids=movies["movie_id"].to_numpy(),
+            titles=movies["title"],
+            train_rows=movies["train_rows"].to_numpy(),
+            popularity_weight=ranking["popularity_weight"],
+            seen_offsets=np.load(folder / OFFSETS, mmap_mode="r"),
+            seen_movies=np.load(folder / MOVIES, mmap_mode="r"),
+        )
+
+    @property
+    def trained(self) -> NDArray[np.bool_]:
+        """Which movies have training rows; of the others nothing is known, so they are in no list."""
+        return self.train_rows > 0
+
+    @property
+    def appeal(self) -> Scores:
+        """What popularity adds to a movie's score; -inf for a movie that must not be listed."""
+        popularity = np.float32(self.popularity_weight) * np.log1p(self.train_rows).astype(np.float32)
+        return np.where(self.trained, popularity, np.float32(-np.inf))
+
+    def seen(self, user_code: int) -> Codes:
+        """The movies that a user rated; none for code -1."""
+        if user_code < 0:
+            return np.empty(0, np.int32)
+        return self.seen_movies[self.seen_offsets[user_code] : self.seen_offsets[user_code + 1]]
+
+    def best(self, scores: Scores, n: int, *, without: Codes) -> list[Suggestion]:
+        """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
+
+        Raises ConfigError when n is below 1.
+        """
+        if n < 1:
+            raise ConfigError(f"A list of {n} movies was asked for; expected 1 or more.")
+        scores = np.where(self.trained, scores, np.float32(-np.inf))
+        scores[without] = -np.inf
+        limit = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
+        codes = np.flatnonzero((scores >= limit) & (scores > -np.inf))
+        codes = codes[np.lexsort((codes, -scores[codes]))][:n]
+        return [self._suggest(int(code), float(scores[code])) for code in codes]
+
+    def _suggest(self, code: int, score: float) -> Suggestion:
+        title: Any = self.titles[code].as_py()
+        return Suggestion(int(self.movie_ids[code]), title, score)

@@ -1,0 +1,172 @@
+"""A release answers as its formulas say: lists against brute force, new users against the normal equations."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import matinee
+from matinee.errors import ConfigError, ReleaseError
+from matinee.prior import Prior, estimate_prior
+
+Make = Callable[..., Path]
+
+
+def _expected_list(release: matinee.Release, user: int, n: int) -> list[int]:
+    """The codes of a user's list, one movie after the other."""
+    weights, rows = release.weights, release.shelf.train_rows
+    start, stop = release.shelf.seen_offsets[user : user + 2]
+    seen = set(release.shelf.seen_movies[start:stop].tolist())
+    scores = {
+        movie: weights["mean"][0]
+        + weights["user_bias"][user]
+        + weights["movie_bias"][movie]
+        + sum(weights["user_factors"][user] * weights["movie_factors"][movie])
+        + 0.4 * np.log1p(rows[movie])
+        for movie in range(len(rows))
+        if movie not in seen and rows[movie] > 0
+    }
+    return sorted(scores, key=lambda movie: -scores[movie])[:n]
+
+
+def test_recommend_is_the_best_of_what_a_user_has_not_seen(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    for user in range(49):
+        for n in (1, 10, 1000):
+            found = release.recommend(user * 10 + 3, n)
+            assert [movie_id for movie_id, _, _ in found] == [
+                code * 10 + 3 for code in _expected_list(release, user, n)
+            ]
+    best = release.recommend(13)[0]
+    assert best.title == (f"Movie {(best.movie_id - 3) // 10}" if best.movie_id > 3 else None)
+    code = (best.movie_id - 3) // 10
+    rating = release.expect(1)[code]
+    assert best.score == pytest.approx(rating + 0.4 * np.log1p(release.shelf.train_rows[code]), rel=1e-5)
+
+
+def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> None:
+    shelf = matinee.load(random_release()).shelf
+    assert isinstance(shelf.seen_movies, np.memmap)
+    assert isinstance(shelf.seen_offsets, np.memmap)
+
+
+def test_an_unknown_user_gets_biases_and_popularity(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    appeal = release.weights["movie_bias"] + 0.4 * np.log1p(release.shelf.train_rows)
+    order = [code * 10 + 3 for code in np.argsort(-appeal) if code != 39]
+    assert [movie_id for movie_id, _, _ in release.recommend(999_999, 100)] == order
+
+
+def test_a_movie_without_training_rows_is_in_no_list(random_release: Make) -> None:
+    factors = np.ones((40, 5))
+    release = matinee.load(random_release(movie_factors=factors, movie_bias=np.r_[np.zeros(39), 100.0]))
+    lists = [release.recommend(13, 99), release.similar(3, 99), release.fold_in({13: 5.0}).recommend(99)]
+    assert all(393 not in {movie_id for movie_id, _, _ in found} for found in lists)
+    with pytest.raises(ConfigError, match="393 has no training row"):
+        release.similar(393)
+
+
+def test_similar_is_the_cosine(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    factors = release.weights["movie_factors"].astype(np.float64)
+    factors /= np.linalg.norm(factors, axis=1, keepdims=True)
+    cosine = factors @ factors[4]
+    found = release.similar(43, 5)
+    expected = [code for code in np.argsort(-cosine) if code not in (4, 39)][:5]
+    assert [movie_id for movie_id, _, _ in found] == [code * 10 + 3 for code in expected]
+    assert [score for _, _, score in found] == pytest.approx(cosine[expected].tolist(), rel=1e-5)
+
+
+def test_equal_scores_keep_the_order_of_the_ids(random_release: Make) -> None:
+    flat = {name: np.zeros(shape) for name, shape in (("movie_factors", (40, 5)), ("movie_bias", 40))}
+    release = matinee.load(random_release(**flat))
+    release = replace(release, shelf=replace(release.shelf, train_rows=np.full(40, 5)))
+    assert [movie_id for movie_id, _, _ in release.recommend(999_999, 3)] == [3, 13, 23]
+
+
+def test_fold_in_solves_the_normal_equations(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    ratings = {3: 5.0, 13: 1.0, 23: 4.5, 393: 5.0, 999_999: 1.0}  # the last two are unknown to the model
+    guest = release.fold_in(ratings)
+    Z = np.column_stack([release.weights["movie_factors"][:3], np.ones(3)]).astype(np.float64)
+    left = np.array([5.0, 1.0, 4.5]) - 3.5 - release.weights["movie_bias"][:3]
+    x = np.linalg.solve(np.eye(6) + 2 * Z.T @ Z, np.full(6, 0.1) + 2 * Z.T @ left)
+    movie = release.weights["movie_factors"][7] @ x[:5] + release.weights["movie_bias"][7] + x[5] + 3.5
+    assert guest.predict([73, 999_999]) == pytest.approx(np.clip([movie, 3.5 + x[5]], 1, 5), rel=1e-4)
+    listed = {movie_id for movie_id, _, _ in guest.recommend(99)}
+    assert listed == set(range(33, 393, 10))
+    assert release.fold_in(list(ratings.items())).recommend(3) == guest.recommend(3)
+    assert np.isfinite(release.fold_in({}).predict([3])).all()
+
+
+def test_fold_in_says_why_not(random_release: Make) -> None:
+    release = matinee.load(random_release(model="linear"))
+    with pytest.raises(ReleaseError, match="linear"):
+        release.fold_in({3: 4.0})
+
+
+@pytest.mark.parametrize("rating", [9.0, float("nan")])
+def test_fold_in_refuses_a_rating_outside_the_scale(rating: float, random_release: Make) -> None:
+    release = matinee.load(random_release())
+    with pytest.raises(ConfigError, match=r"Movie 13 .*1 to 5"):
+        release.fold_in({13: rating})
+    with pytest.raises(ConfigError, match="0 movies"):
+        release.recommend(13, 0)
+
+
+def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
+    weights = {
+        "mean": np.float32([3]),
+        "user_bias": np.float32([1, -1, 50]),
+        "movie_bias": np.float32([0]),
+        "user_factors": np.float32([[2], [0], [50]]),
+        "movie_factors": np.float32([[1]]),
+    }
+    pq.write_table(pa.table({"train_rows": [1, 1, 0]}), tmp_path / "users.parquet")
+    codes = {"user_code": np.int32([0, 1]), "movie_code": np.int32([0, 0])}
+    pq.write_table(pa.table({**codes, "rating": np.float32([5, 4])}), tmp_path / "train.parquet")
+    prior = estimate_prior(weights, tmp_path)
+    assert prior.mean.tolist() == [1, 0]
+    assert prior.covariance.tolist() == [[1, 1], [1, 1]]
+    assert prior.noise_precision == pytest.approx(1 / 2.5)  # residuals -1 and 2
+
+
+def test_a_direction_without_spread_stays_at_the_mean() -> None:
+    prior = Prior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]))
+    found = prior.posterior_mean(np.array([[2.0, 1.0]]), np.array([3.0]))
+    assert found.tolist() == [0.5, 1.0]  # half of what 3 - 2 * .5 leaves
+
+
+def test_threads_get_what_one_gets(random_release: Make) -> None:
+    folder = random_release()
+    release = matinee.load(folder)
+    users = [code * 10 + 3 for code in range(50)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        lists = list(pool.map(release.recommend, users))
+    alone = matinee.load(folder)
+    assert lists == [alone.recommend(user) for user in users]
+
+
+def test_a_changed_byte_is_refused(random_release: Make) -> None:
+    folder = random_release()
+    data = bytearray((folder / "seen.movies.npy").read_bytes())
+    data[-1] ^= 1
+    (folder / "seen.movies.npy").write_bytes(data)
+    with pytest.raises(ReleaseError, match=r"seen\.movies\.npy was changed"):
+        matinee.load(folder)
+
+
+def test_a_release_needs_no_framework(random_release: Make) -> None:
+    code = (
+        "import sys, matinee; release = matinee.load(sys.argv[1]); release.predict([3], [3]); release.recommend(3); "
+        "release.similar(3); release.fold_in({3: 5.0}).recommend(); "
+        "sys.exit(' '.join({'torch', 'prefect', 'polars', 'numba', 'pandera'} & sys.modules.keys()) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(random_release())], check=True)

@@ -196,3 +196,15 @@ def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
     found, said = _retrain(sample, tmp_path, capsys=capsys)
     assert (found, said["kind"], len(calls)) == (status, type(error).__name__, 1)
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_the_champion_on_a_file_leaves_out_what_it_was_trained_on(
+    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, said = first
+    assert main(["evaluate", "--store", str(store), "--test", str(sample / "ratings.csv"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["rows"] + found["rows_seen"] == 40_000
+    # The rows it was not trained on are the test rows of its split: the same figure, from the source file.
+    assert found["rows"] == said["metrics"]["rows"]
+    assert found["rmse"] == pytest.approx(said["metrics"]["rmse"], abs=1e-6)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import Codes, Rows
@@ -156,7 +157,8 @@ _IDEAL = np.concatenate([[1.0], np.cumsum(1 / np.log2(np.arange(TOP) + 2))])
 def top(scores: Scores, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The best `size` columns of each row, fewer where the rest is -inf: row, position from 0, column."""
     size = min(size, scores.shape[1])
-    limit = np.partition(scores, -size, axis=1)[:, -size]
+    # torch's selection took 0.5 s where numpy's took 28 s, on 17,770 movies that are mostly tied.
+    limit = torch.topk(torch.from_numpy(scores), size, dim=1, sorted=True).values[:, -1].numpy()
     rows, columns = np.nonzero((scores >= limit[:, None]) & (scores > -np.inf))
     order = np.lexsort((columns, -scores[rows, columns], rows))
     rows, columns = rows[order], columns[order]

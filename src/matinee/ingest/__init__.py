@@ -5,5 +5,6 @@ The first step of the flow. `plan` says what to make, `iter_ratings` and `read_t
 
 from matinee.ingest._dataset import plan
 from matinee.ingest._read import iter_ratings, read_titles_table
+from matinee.ingest._scale import SCALES
 
-__all__ = ["iter_ratings", "plan", "read_titles_table"]
+__all__ = ["SCALES", "iter_ratings", "plan", "read_titles_table"]

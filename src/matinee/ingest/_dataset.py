@@ -26,6 +26,8 @@ from matinee.ingest._warnings import find_warnings
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan, Store, write_json
+from schemas.rejects import Rejects
+from schemas.titles import Titles
 
 TITLES: Final = "titles.parquet"
 
@@ -34,14 +36,15 @@ def plan(
     store: Store,
     *,
     ratings: Sequence[Path],
-    titles: Path,
+    titles: Path | None,
     test: Sequence[Path] = (),
     settings: IngestSettings,
 ) -> Plan:
     """The folder of a dataset: which files it is made of, hashed but not parsed yet.
 
-    `ratings` and `test` are files, folders or globs. Raises ConfigError for a path that is not there, and
-    DataError for a folder without ratings; making it raises DataError for what the files hold.
+    `ratings` and `test` are files, folders or globs; without `titles` the table of titles is empty. Raises
+    ConfigError for a path that is not there, and DataError for a folder without ratings; making it raises
+    DataError for what the files hold.
     """
 
     def is_ratings(source: Source) -> bool:
@@ -51,15 +54,16 @@ def plan(
         except DataError:
             return False
 
-    title_source = source_of(titles)
-    tests, _ = find_sources(test, is_ratings=is_ratings, but=[titles])
-    taken = [titles, *(source.path for source in tests)]
+    title_sources = [] if titles is None else [source_of(titles)]
+    taken = [source.path for source in title_sources]
+    tests, _ = find_sources(test, is_ratings=is_ratings, but=taken)
+    taken += [source.path for source in tests]
     trains, left_out = find_sources(ratings, is_ratings=is_ratings, but=taken)
     if not trains:
         raise DataError(
             "Every file of --ratings is given as --test or --titles too; none is left to train on."
         )
-    job = _Job(store, settings, title_source, trains, tests, left_out)
+    job = _Job(store, settings, title_sources, trains, tests, left_out)
     return Plan("datasets", job.digest(), job.make)
 
 
@@ -67,7 +71,7 @@ def plan(
 class _Job:
     store: Store
     settings: IngestSettings
-    titles: Source
+    titles: Sequence[Source]  # one or none
     trains: Sequence[Source]
     tests: Sequence[Source]
     left_out: Sequence[Path]
@@ -77,7 +81,7 @@ class _Job:
             code=code_digest(__name__),
             train=[(source.name, source.digest) for source in self.trains],
             test=[(source.name, source.digest) for source in self.tests],
-            titles=(self.titles.name, self.titles.digest),
+            titles=[(source.name, source.digest) for source in self.titles],
             settings=self.settings.model_dump(),
         )
 
@@ -85,7 +89,9 @@ class _Job:
         scale, parts = self._partitions()
         check_rows_read([*self.trains, *self.tests], parts)
         check_rejects(parts, self.settings, scale=scale)
-        titles, title_rejects = read_titles(self.titles)
+        titles, title_rejects = (
+            read_titles(*self.titles) if self.titles else (Titles.empty(), Rejects.empty())
+        )
         losers = NO_LOSERS if self.settings.duplicates == "off" else find_superseded(parts)
         removed = write_superseded(folder, losers, parts)
         seen = profile(parts, titles, removed)
@@ -144,6 +150,6 @@ class _Job:
                 "bytes": source.size,
                 "digest": source.digest,
             }
-            for role, sources in (*self._by_role(), ("titles", [self.titles]))
+            for role, sources in (*self._by_role(), ("titles", self.titles))
             for source in sources
         ]

@@ -1,0 +1,63 @@
+"""The champion on ratings of a file: what `matinee evaluate` measures by hand, the rows it was trained on left out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from matinee import ingest
+from matinee.errors import DataError
+from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
+from matinee.evaluate.opponent import Opponent
+from matinee.registry import Registry
+from matinee.settings import IngestSettings
+from matinee.store import Store
+
+
+def try_champion(store: Store, paths: Sequence[Path]) -> dict[str, Any]:
+    """RMSE and MAE of the champion on the ratings of some files, beside the mean of what it was trained on.
+
+    The tested weights are used, and rows they were fitted on are left out and counted. Raises ReleaseError
+    without a champion, DataError when no row is left.
+    """
+    registry = Registry.open(store.root)
+    opponent = Opponent(store, registry.champion_folder())
+    release = opponent.release
+    rows = _read(store, paths, scale=release.scale)
+    users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
+    ratings = rows["rating"].to_numpy()
+    fresh = ~opponent.saw(users, movies, ratings)
+    if not fresh.any():
+        raise DataError(
+            f"{release.version} was trained on all {len(rows):,} ratings of {', '.join(map(str, paths))}. "
+            "Give ratings that are newer, or that were test rows of its split."
+        )
+    users, movies, ratings = users[fresh], movies[fresh], ratings[fresh].astype(np.float64)
+    errors = opponent.predict(users, movies) - ratings
+    codes = release.users.encode(users), release.movies.encode(movies)
+    clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
+    means = release.manifest["metrics"]["mean_rating"] - ratings
+    return {
+        "release": release.version,
+        "rows": len(ratings),
+        "rows_seen": int(len(fresh) - len(ratings)),
+        "rmse": rmse(errors),
+        "mae": mae(errors),
+        "global_mean_rmse": rmse(means),
+        "global_mean_mae": mae(means),
+        "rows_of_unknown_users": int(np.count_nonzero(codes[0] < 0)),
+        "rows_of_unknown_movies": int(np.count_nonzero(codes[1] < 0)),
+        "intervals": {
+            "rmse": estimate_rmse(errors, *clusters).to_json(),
+            "mae": estimate_mae(errors, *clusters).to_json(),
+        },
+    }
+
+
+def _read(store: Store, paths: Sequence[Path], *, scale: tuple[float, float]) -> pl.DataFrame:
+    name = next(name for name, bounds in ingest.SCALES.items() if bounds == scale)
+    settings = IngestSettings(scale=name)
+    dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
+    return pl.concat(ingest.iter_ratings(store, dataset))

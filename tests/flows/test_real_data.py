@@ -1,0 +1,61 @@
+"""The whole way on real ratings, where they are there: nothing lost, titles to the character, better than bias-only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.cli import main
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("prefect_server")]
+
+
+def _retrain(*call: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert main(["retrain", *call, "--json"]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return said
+
+
+def test_netflix(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = real_data / "netflix"
+    titles = files / "movie_titles.csv"
+    inputs = [
+        "--ratings",
+        str(files / "train.csv"),
+        "--test",
+        str(files / "test.csv"),
+        "--titles",
+        str(titles),
+    ]
+    said = _retrain(*inputs, "--store", str(tmp_path), capsys=capsys)
+    assert said["rows"] == {"read": 628_451, "accepted": 628_451, "rejected": 0}
+    assert said["metrics"]["rows"] == 100_478
+    assert said["metrics"]["rmse"] < 0.9200 < said["metrics"]["bias_only_rmse"]
+
+    table = pl.read_parquet(tmp_path / said["folders"]["ingest"] / "titles.parquet")
+    lines = [line.split(",", 2) for line in titles.read_bytes().decode("iso-8859-1").splitlines()]
+    expected = sorted((int(number), title) for number, _, title in lines)
+    assert list(zip(table["movie_id"], table["title"], strict=True)) == expected
+    assert len(expected) == 17_770
+    assert "Smokey Joe's Café" in " ".join(table["title"])
+    assert table["year"].null_count() == 7
+
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("note,movieID,userID\na,8,1\nb,99999999,2442\nc,8,387418\n")
+    call = ["predict", "--store", str(tmp_path), "--pairs", str(pairs), "--out", str(tmp_path / "out.csv")]
+    assert main(call) == 0
+    out = pl.read_csv(tmp_path / "out.csv")
+    assert out.columns == ["note", "movieID", "userID", "prediction"]
+    assert out["note"].to_list() == ["a", "b", "c"]
+    assert out["prediction"].is_between(1, 5).all()
+
+
+def test_ml_100k_u1(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = real_data / "ml-100k"
+    inputs = ["--ratings", str(files / "u1_base.csv"), "--test", str(files / "u1_test.csv")]
+    titles = ["--titles", str(files / "u.item")]
+    said = _retrain(*inputs, *titles, "--store", str(tmp_path), capsys=capsys)
+    assert said["rows"]["accepted"] == 100_000
+    assert said["metrics"]["rmse"] < 0.9300 < said["metrics"]["bias_only_rmse"]

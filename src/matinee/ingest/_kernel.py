@@ -47,7 +47,7 @@ compiled: Any = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
 inlined: Any = njit(nogil=True, cache=True, error_model="numpy", _nrt=False, inline="always")
 
 
-@inlined
+@compiled
 def _is_digit(byte):
     return _ZERO <= byte <= _NINE
 
@@ -114,7 +114,7 @@ def _read_number(text, start, stop, comma):
     return (-value if negative else value), value <= np.finfo(np.float32).max
 
 
-@inlined
+@compiled
 def _days(year, month, day):
     """Days since 1970-01-01 of a Gregorian date (Hinnant, days_from_civil)."""
     year -= month <= 2
@@ -124,7 +124,7 @@ def _days(year, month, day):
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-@inlined
+@compiled
 def _pair(text, i):
     """Two digits as a number, or a negative one when they are not."""
     high = np.int64(text[i]) - _ZERO
@@ -134,7 +134,7 @@ def _pair(text, i):
     return high * 10 + low
 
 
-@inlined
+@compiled
 def _read_day(text, i):
     """The days of the ten bytes YYYY-MM-DD at i and whether there is such a day."""
     year = _pair(text, i) * 100 + _pair(text, i + 2)
@@ -189,7 +189,7 @@ def _ends_field(text, i, dialect):
     return text[i] == dialect[DELIMITER] and (dialect[SECOND] == NO_BYTE or text[i + 1] == dialect[SECOND])
 
 
-@inlined
+@compiled
 def _is_blank(byte, dialect):
     return byte == _SPACE or byte == _CR or (byte == _TAB and dialect[DELIMITER] != _TAB)
 
@@ -221,7 +221,7 @@ def _find_field(text, i, dialect):
     return start, _trimmed(text, start, i, dialect), i
 
 
-@inlined
+@compiled
 def _trimmed(text, start, stop, dialect):
     while stop > start and _is_blank(text[stop - 1], dialect):
         stop -= 1
@@ -291,7 +291,7 @@ def _read_row(text, i, stop, dialect, kinds, row, out):
     return i, fault
 
 
-@inlined
+@compiled
 def _read_movie_line(text, i, dialect):
     """Where the line at i ends if it is one as `8:`, else -1; its movie, and whether that is a number."""
     start = i
@@ -305,10 +305,12 @@ def _read_movie_line(text, i, dialect):
         if not _is_blank(text[i], dialect):
             return -1, NO_MOVIE, False
         i += 1
-    start, stop, _ = _find_field(text, start, dialect)
-    if text[stop - 1] != _COLON or stop - 1 == start:
+    while start < stop and _is_blank(text[start], dialect):
+        start += 1
+    stop = _trimmed(text, start, stop, dialect)
+    if start == stop:
         return i, NO_MOVIE, False
-    movie, good = _read_integer(text, start, stop - 1)
+    movie, good = _read_integer(text, start, stop)
     return i, (movie if good else NO_MOVIE), good
 
 

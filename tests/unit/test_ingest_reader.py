@@ -1,0 +1,269 @@
+"""The compiled reader against a slow one that says the same in Python: every field, fault and line number."""
+
+import math
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matinee.ingest._blocks import read_blocks
+from matinee.ingest._dialect import recognise
+from matinee.ingest._partition import _Ledger
+from matinee.ingest._rows import parse_block
+from matinee.ingest._sources import source_of
+from matinee.settings import IngestSettings
+from schemas.ratings import ratings_schema
+
+INTEGER = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})([ T][0-9]{2}:[0-9]{2}[0-9:.+\-Z ]*)?")
+SECONDS = re.compile(r"([+-]?[0-9]+)(\.[0-9]*)?")
+EPOCH = date(1970, 1, 1)
+
+
+class Read(NamedTuple):
+    """What a reader makes of a file."""
+
+    accepted: list[tuple[int, int, int, float, date | None]]  # line, user, movie, rating, date
+    rejected: list[tuple[int, str, str]]  # line, code, raw
+
+
+def slow_integer(text: str) -> int | None:
+    value = int(text) if INTEGER.fullmatch(text) else None
+    return value if value is not None and -(2**63) <= value < 2**63 else None
+
+
+def slow_days(text: str) -> int | None:
+    """Days since 1970, clamped to what a calendar holds."""
+    if found := DAY.fullmatch(text):
+        year, month, day = map(int, found.groups()[:3])
+        if year == 0:  # a leap year before the calendar of Python
+            return slow_days(f"0004-{text[5:7]}-{text[8:10]}") and date.min.toordinal() - EPOCH.toordinal()
+        try:
+            return date(year, month, day).toordinal() - EPOCH.toordinal()
+        except ValueError:
+            return None
+    found = SECONDS.fullmatch(text)
+    seconds = slow_integer(found[1]) if found else None
+    if seconds is None:
+        return None
+    lowest, highest = (day.toordinal() - EPOCH.toordinal() for day in (date.min, date.max))
+    return min(max(seconds // 86400, lowest), highest)
+
+
+def slow_split(line: str, delimiter: str, *, quoted: bool) -> list[str] | None:
+    """Fields without blanks and quotes around them; None when a quote stays open."""
+    blanks = " \r" if delimiter == "\t" else " \r\t"
+    fields, rest = [], line
+    while True:
+        text = rest.lstrip(blanks)
+        field, found, after = text.partition(delimiter)
+        if quoted and text.startswith('"'):
+            closed = re.match(r'"((?:[^"]|"")*)"(?!")', text)
+            if closed is None:
+                return None
+            _, found, after = text[closed.end() :].partition(delimiter)
+            inner = not text[closed.end() :].partition(delimiter)[0].strip(blanks)
+            field = closed[1].strip(blanks) if inner else text[: len(text) - len(found) - len(after)]
+        fields.append(field.strip(blanks))
+        if not found:
+            return fields
+        rest = after
+
+
+def slow_read(text: str, *, delimiter: str = ",", quoted: bool = True, columns: int = 4) -> Read:
+    """Read user, movie, rating, date and other columns, without a header, on a scale of 1 to 5."""
+    read = Read([], [])
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
+        raw = line.removesuffix("\r")
+        if not line.strip(" \r" if delimiter == "\t" else " \r\t"):
+            continue
+        row = slow_row(line, delimiter, quoted=quoted, columns=columns)
+        if isinstance(row, str):
+            read.rejected.append((number, row, raw))
+        else:
+            read.accepted.append((number, *row))
+    return read
+
+
+def slow_row(
+    line: str, delimiter: str, *, quoted: bool, columns: int
+) -> str | tuple[int, int, float, date | None]:
+    fields = slow_split(line, delimiter, quoted=quoted)
+    if fields is None or not 4 <= len(fields) <= columns:
+        return "quote_unclosed" if fields is None else f"too_{'few' if len(fields) < 4 else 'many'}_columns"
+    user, movie = (slow_integer(field) for field in fields[:2])
+    text = fields[2].replace(",", ".", 1) if delimiter != "," else fields[2]
+    rating = float(np.float32(float(text))) if NUMBER.fullmatch(text) else math.inf
+    days = slow_days(fields[3]) if fields[3] else None
+    for field, value, code in (
+        (fields[0], user, "user_id_not_integer"),
+        (fields[1], movie, "movie_id_not_integer"),
+        (fields[2], None if math.isinf(rating) else rating, "rating_not_a_number"),
+        (fields[3], days, "date_unparsable"),
+    ):
+        if field and value is None:
+            return code
+    day = None if days is None else EPOCH + timedelta(days=days)
+    for name, field, within in (
+        ("user_id", fields[0], user is None or user >= 0),
+        ("movie_id", fields[1], movie is None or movie >= 0),
+        ("rating", fields[2], 1 <= rating <= 5),
+        ("date", "optional", day is None or date(1900, 1, 1) <= day <= date(2099, 12, 31)),
+    ):
+        if not field or not within:
+            return f"{name}_out_of_bounds" if field else f"{name}_missing"
+    return int(fields[0]), int(fields[1]), rating, day
+
+
+def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16) -> Read:
+    """What the compiled reader makes of it, through the tables that it writes."""
+    path = folder / "ratings.txt"
+    path.write_bytes(text)
+    with _Ledger(folder, ratings_schema(low=1, high=5)) as ledger:
+        for block in read_blocks([source_of(path)], IngestSettings(), block_bytes=block_bytes):
+            ledger.enter(parse_block(block))
+    ratings = pl.read_parquet(folder / "ratings.parquet")
+    rejects = pl.read_parquet(folder / "rejects.parquet").sort("line", maintain_order=True)
+    manifest = ledger.manifest()
+    assert manifest["rows_read"] == ratings.height + rejects.height
+    assert manifest["rejects"] == dict(rejects["code"].value_counts().sort("code").iter_rows())
+    origins = pl.read_parquet(folder / "origins.parquet")
+    runs = np.searchsorted(origins["row"].to_numpy(), np.arange(ratings.height), side="right") - 1
+    lines = origins["line"].to_numpy()[runs] + np.arange(ratings.height) - origins["row"].to_numpy()[runs]
+    return Read(
+        [(int(line), *row) for line, row in zip(lines, ratings.iter_rows(), strict=True)],
+        list(rejects.select("line", "code", "raw").iter_rows()),
+    )
+
+
+FIELDS = {
+    "user": "7|1488844|+5|-3||x|9223372036854775807|9223372036854775808|1.0|１|0|--1|1_0",
+    "movie": "8|17770|007|-9223372036854775808||tt1|1 2|99999999999999999999|-|-9223372036854775809",
+    "rating": "3|4.5|5.0|1e0|.5e1|5.|NaN|inf||6|0|-1|4/5|1e400|e1|1e|2,5|٣|"
+    + "9" * 400
+    # digits beyond those of a double
+    + "|3.0000000000000000000000001|0.00000000000000000000001e23",
+    "date": "2005-09-06|2004-02-29||2003-02-29|1899-12-31|2099-12-31|2100-01-01|0000-01-01|1127952000|-1"
+    "|1127952000.5|2005-09-06 12:30:00|2005-09-06T12:30Z|2005-13-01|x|.|9223372036854775807"
+    "|9223372036854775808|2005-9-6|2005-09-06 12|2005-09-06x|20050906|-99999999999999",
+    "other": "a||é|a b|\x00|'",
+}
+
+
+@st.composite
+def lines(draw: st.DrawFn, delimiter: str) -> str:
+    """A line of five columns, most of them good, some with faults of every kind."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.text(alphabet=f'12 \t"x-.:{delimiter}', max_size=12))
+    fields = []
+    for values in (text.split("|") for text in FIELDS.values()):
+        good = values[:3]
+        value = draw(st.sampled_from(good) if draw(st.integers(0, 5)) else st.sampled_from(values))
+        style = draw(st.integers(0, 11)) if delimiter != "::" else 0
+        value = {1: f'"{value}"', 2: f" {value} ", 3: f'"{value}', 4: f'" {value}" '}.get(style, value)
+        fields.append(value)
+    count = draw(st.sampled_from([5] * 12 + [3, 4, 6]))
+    return delimiter.join([*fields, "more"][:count])
+
+
+@given(data=st.data())
+@settings(max_examples=250, deadline=None)
+def test_accepted_and_rejected_rows_are_a_slow_readers(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    delimiter = data.draw(st.sampled_from([",", ";", "\t", "::", "|"]))
+    ends = data.draw(st.sampled_from([["\n"], ["\r\n"], ["\n", "\r\n"]]))
+    body = data.draw(st.lists(lines(delimiter), max_size=30))
+    text = delimiter.join(["userId", "movieId", "rating", "date", "note"]) + "\n"
+    for line in body:
+        text += line + data.draw(st.sampled_from(ends))
+    if data.draw(st.booleans()):
+        text = text.removesuffix("\n")
+    quoted = delimiter in ",;\t"
+    _, _, rest = text.partition("\n")
+    expected = slow_read("\n" + rest, delimiter=delimiter, quoted=quoted, columns=5)
+    found = read(
+        tmp_path_factory.mktemp("read"),
+        text.encode(),
+        block_bytes=data.draw(st.sampled_from([40, 300, 65536])),
+    )
+    assert found == expected
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_netflix_text_keeps_its_movies_over_blocks(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ratings = st.sampled_from(
+        ["7,3,2005-09-06", "1488844,5,2004-02-29", "7,9,2005-01-01", "x,3,2005-01-01", "7,3"]
+    )
+    movies = st.sampled_from(["8:", "17770:", " 3 : ", "-5:", "x:", "9223372036854775808:"])
+    body = [
+        "1:",
+        "7,3,2005-09-06",
+        *data.draw(st.lists(st.one_of(ratings, ratings, ratings, movies, st.just("")), max_size=40)),
+    ]
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    movie: str = ""
+    expected = Read([], [])
+    for number, line in enumerate(body, start=1):
+        if line.strip().endswith(":"):
+            movie = line.strip()[:-1].strip()
+            if slow_integer(movie) is None:
+                expected.rejected.append((number, "movie_id_not_integer", line))
+                movie = ""
+        elif line:
+            user, *rest = line.split(",")
+            row = slow_row(",".join([user, movie, *rest]), ",", quoted=False, columns=4)
+            if isinstance(row, str):
+                expected.rejected.append((number, row, line))
+            else:
+                expected.accepted.append((number, *row))
+    text = "".join(line + end for line in body).encode()
+    block_bytes = data.draw(st.sampled_from([30, 100, 65536]))
+    assert read(tmp_path_factory.mktemp("netflix"), text, block_bytes=block_bytes) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "delimiter", "columns", "left_out"),
+    [
+        ("userID,movieID,rating,date\n1,2,3,2004-01-01\n", ",", (0, 1, 2, 3), []),
+        ("MovieID,UserID,Rating,Date\n", ",", (1, 0, 2, 3), []),
+        (",user_id,itemId,Rate\n0,1,2,3\n", ",", (1, 2, 3), ["(unnamed)"]),
+        ('"CustomerID";"Movie_Id";"RATING";"Timestamp"\n', ";", (0, 1, 2, 3), []),
+        (" Cust_Id \t movie id \t rating \t extra\n", "\t", (0, 1, 2), [" extra"]),
+        ("User-ID::Item-ID::Rating::timestamp\n", "::", (0, 1, 2, 3), []),
+        ("userId|movieId|rating|timestamp|date\n", "|", (0, 1, 2, 4), ["timestamp"]),
+        ("196\t242\t3\t881250949\n186\t302\t3\t891717742\n", "\t", (0, 1, 2, 3), []),
+        ("1::1193::5::978300760\n", "::", (0, 1, 2, 3), []),
+        ("1;2;3,5\n1;3;4\n", ";", (0, 1, 2), []),
+        ("\ufeffuserId,movieId,rating\r\n1,2,3\r\n", ",", (0, 1, 2), []),
+        ('"userId","movieId","rating","a, b"\n', ",", (0, 1, 2), ["a, b"]),
+        ("\n\nuserId,movieId,rating\n1,2,3\n", ",", (0, 1, 2), []),
+        ("userId,movieId,rating\r1,2,3\r", ",", (0, 1, 2), []),
+    ],
+)
+def test_headers_of_the_field_are_recognised(
+    head: str, delimiter: str, columns: tuple[int, ...], left_out: list[str]
+) -> None:
+    dialect = recognise(head.encode(), IngestSettings(), label="x")
+    assert dialect.delimiter == delimiter
+    assert tuple(dialect.columns.values()) == columns
+    assert dialect.left_out == left_out
+
+
+def test_columns_can_be_named_and_numbered() -> None:
+    named = IngestSettings.model_validate({"columns": "user_id=Who,movie_id=What,rating=Stars"})
+    dialect = recognise(b"When,Stars,What,Who\n", named, label="x")
+    assert dialect.columns == {"user_id": 3, "movie_id": 2, "rating": 1}
+    numbered = IngestSettings.model_validate({"columns": "user_id=3,movie_id=2,rating=1"})
+    assert recognise(b"5,2,7\n", numbered, label="x").columns == {"user_id": 2, "movie_id": 1, "rating": 0}

@@ -1,8 +1,7 @@
 """A folder in the store is whole or absent, and made once."""
 
-import multiprocessing
-import os
-import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -46,19 +45,30 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "datasets").iterdir()) == []
 
 
-def _make_slowly(root: Path, calls: Path, seconds: float) -> None:
-    def make(folder: Path) -> dict[str, Any]:
-        with calls.open("a") as out:
-            out.write(f"{os.getpid()}\n")
-        (folder / "half").write_text("half")
-        time.sleep(seconds)
-        return {"rows": 1}
+_SLOW = """
+import sys, time
+from pathlib import Path
+from matinee.store import Plan, Store
+root, calls, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 
-    Store.open(root).ensure(_plan(make))
+def make(folder):
+    with calls.open("a") as out:
+        out.write("called\\n")
+    (folder / "half").write_text("half")
+    time.sleep(seconds)
+    return {"rows": 1}
+
+Store.open(root).ensure(Plan("datasets", "abc", make))
+"""
+
+
+def _make_slowly(root: Path, calls: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """Another process that makes the folder and takes its time."""
+    return subprocess.Popen([sys.executable, "-c", _SLOW, str(root), str(calls), str(seconds)])
 
 
 def _wait_for(path: Path) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if path.exists() and path.read_text():
             return
         time.sleep(0.01)
@@ -67,12 +77,10 @@ def _wait_for(path: Path) -> None:
 
 def test_a_killed_maker_leaves_an_absent_folder_that_the_next_one_makes(tmp_path: Path) -> None:
     store, calls = Store.open(tmp_path), tmp_path / "calls"
-    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path, calls, 60))
-    process.start()
+    process = _make_slowly(tmp_path, calls, 60)
     _wait_for(calls)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    process.kill()
+    process.wait()
     assert not store.has(_plan())
     reference = store.ensure(_plan())
     assert [path.name for path in sorted(store.path(reference).iterdir())] == ["data.txt", MANIFEST]
@@ -80,13 +88,8 @@ def test_a_killed_maker_leaves_an_absent_folder_that_the_next_one_makes(tmp_path
 
 def test_two_processes_make_a_folder_once(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
-    fork = multiprocessing.get_context("fork")
-    makers = [fork.Process(target=_make_slowly, args=(tmp_path, calls, 0.3)) for _ in range(2)]
-    for maker in makers:
-        maker.start()
-    for maker in makers:
-        maker.join()
-    assert [maker.exitcode for maker in makers] == [0, 0]
+    makers = [_make_slowly(tmp_path, calls, 0.5) for _ in range(2)]
+    assert [maker.wait() for maker in makers] == [0, 0]
     assert len(calls.read_text().splitlines()) == 1
     assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["abc"]
 

@@ -10,27 +10,36 @@ from matinee.settings import Settings
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
+from tasks.names import add_rows_to_name, name_retrain
 from tasks.publish import publish
 from tasks.split import split
 from tasks.train import refit, train
 
 
-@flow(name="retrain", persist_result=True, result_serializer="json")
+@flow(name="retrain", flow_run_name=name_retrain, persist_result=True, result_serializer="json")
 def retrain(
-    ratings: Annotated[list[str], Field(min_length=1, description="Rating files, folders or globs.")],
-    titles: Annotated[str, Field(description="The title file.")],
-    store: Annotated[str, Field(description="The folder where everything is kept.")],
-    test: Annotated[list[str], Field(description="Files of test rows, for split.strategy=given.")] = [],  # noqa: B006
+    ratings: Annotated[list[str], Field(min_length=1)],
+    titles: str,
+    store: str,
+    test: list[str] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Summary:
     """Ingest, encode, split, train, evaluate and publish if the gate passes the candidate.
 
     Each step is a folder in the store, named by what it was made from: a second run goes on where the first one
     ended, and does nothing again that is done.
+
+    Args:
+        ratings: Rating files, folders or globs.
+        titles: The title file.
+        store: The folder where everything is kept.
+        test: Files of test rows, for split.strategy=given; without them test rows are drawn.
+        settings: How to read, split, train and judge; what is left out takes its default.
     """
     walk = Walk(store)
     settings = settings.for_test_files(test).resolved()
     dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
+    add_rows_to_name(dataset.rows)
     encoding = walk.step(encode, dataset=dataset)
     parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
     candidate = walk.step(train, split=parts, settings=settings)

@@ -1,5 +1,6 @@
 """What a run did: which steps were done already, what the others took, and what came out."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,8 +10,12 @@ from pydantic import BaseModel
 
 from matinee.publish import Publication
 from matinee.store import Reference, Store, read_json
+from tasks.artifacts import show
+from tasks.story import tell
 
-R = TypeVar("R")
+log = logging.getLogger("matinee.run")
+
+R = TypeVar("R", Reference, Publication)
 
 
 class Summary(BaseModel):
@@ -43,15 +48,24 @@ class Walk:
 
         Raises what the task raised, once its retries are used up.
         """
+        log.info("%s: %s", task.name, task.description)
         started = time.perf_counter()
         state = task(store=self._store, **inputs, return_state=True)
         result = state.result()
         self._seconds[task.name] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
             self._cached.append(task.name)
+            log.info("    was done already")
         if isinstance(result, Reference):
             self._made[task.name] = result
+        self._tell(task.name, result)
         return result
+
+    def _tell(self, step: str, result: Reference | Publication) -> None:
+        store = Store(Path(self._store))
+        for line in tell(step, store, result):
+            log.info("    %s", line)
+        show(step, store, result)
 
     def summary(self, publication: Publication) -> Summary:
         """The record of a walk that came to its end."""

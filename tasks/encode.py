@@ -13,7 +13,7 @@ def _plan(*, store: str, dataset: Reference) -> Plan:
     return library.plan(Store(Path(store)), dataset)
 
 
-@task(name="encode", **cached_by(_plan))
+@task(name="encode", task_run_name="encode", **cached_by(_plan))
 def encode(*, store: str, dataset: Reference) -> Reference:
     """Give every user and movie of the dataset its code."""
     return fulfil(store, _plan(store=store, dataset=dataset))

@@ -17,7 +17,7 @@ def _plan(*, store: str, split: Reference, candidate: Reference, settings: Setti
     return library.plan(opened, candidate=candidate, split=split, champion=champion, settings=settings)
 
 
-@task(name="evaluate", **cached_by(_plan))
+@task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))
 def evaluate(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Reference:
     """Measure the candidate on the test rows, beside the baselines and the champion."""
     return fulfil(store, _plan(store=store, split=split, candidate=candidate, settings=settings))

@@ -7,6 +7,7 @@ from prefect import task
 from matinee import ingest as library
 from matinee.settings import IngestSettings
 from matinee.store import Plan, Reference, Store
+from tasks.names import name_ingest
 from tasks.policies import cached_by, fulfil
 
 
@@ -20,7 +21,7 @@ def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], setti
     )
 
 
-@task(name="ingest", **cached_by(_plan))
+@task(name="ingest", task_run_name=name_ingest, **cached_by(_plan))
 def ingest(
     *, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings
 ) -> Reference:

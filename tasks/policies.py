@@ -47,7 +47,14 @@ RETRY: dict[str, Any] = {
 RESULT: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
 
 
-def cached_by(plan: Callable[..., Plan]) -> dict[str, Any]:
+# A hundred million ratings go through any step but training in minutes: what takes this long hangs. Training has no
+# timeout, for its length is the user's choice, and it tells every few seconds how far it is.
+STEP_TIMEOUT_SECONDS = 6 * 3600
+
+
+def cached_by(
+    plan: Callable[..., Plan], *, timeout_seconds: float | None = STEP_TIMEOUT_SECONDS
+) -> dict[str, Any]:
     """The policy of a step that makes one folder: its digest is the cache key, given only when the folder is whole."""
 
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
@@ -58,7 +65,7 @@ def cached_by(plan: Callable[..., Plan]) -> dict[str, Any]:
             return None  # the step itself says what is wrong
         return f"{planned.kind}-{planned.digest}" if whole else None
 
-    return {"cache_key_fn": key, **RETRY, **RESULT}
+    return {"cache_key_fn": key, "timeout_seconds": timeout_seconds, **RETRY, **RESULT}
 
 
 def fulfil(store: str, plan: Plan) -> Any:

@@ -11,7 +11,7 @@ from matinee.store import Reference, Store
 from tasks.policies import RESULT, RETRY
 
 
-@task(name="publish", **RETRY, **RESULT)
+@task(name="publish", task_run_name="publish", **RETRY, **RESULT)
 def publish(
     *,
     store: str,

@@ -17,7 +17,7 @@ def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: Spli
     return library.plan(opened, dataset, encoding, settings=settings, inherited=inherited)
 
 
-@task(name="split", **cached_by(_plan))
+@task(name="split", task_run_name="split", **cached_by(_plan))
 def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Reference:
     """Deal the rows to train, valid and test; rows that the champion's split had keep their side."""
     return fulfil(store, _plan(store=store, dataset=dataset, encoding=encoding, settings=settings))

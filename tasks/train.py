@@ -8,7 +8,9 @@ from matinee import train as library
 from matinee.progress import Listener, silent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store, read_json
+from tasks.names import name_train
 from tasks.policies import RESULT, RETRY, cached_by, fulfil
+from tasks.turns import in_turn
 from tasks.watch import watching
 
 
@@ -16,18 +18,20 @@ def _plan(*, store: str, split: Reference, settings: Settings, listener: Listene
     return library.plan(Store(Path(store)), split, settings=settings, listener=listener)
 
 
-@task(name="train", **cached_by(_plan))
+@task(name="train", task_run_name=name_train, tags=["training"], **cached_by(_plan, timeout_seconds=None))
 def train(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit a candidate, from the last checkpoint if there is one."""
     with watching() as listener:
-        return fulfil(store, _plan(store=store, split=split, settings=settings, listener=listener))
+        plan = _plan(store=store, split=split, settings=settings, listener=listener)
+        return fulfil(store, in_turn(plan, settings.train))
 
 
-@task(name="refit", **RETRY, **RESULT)
+@task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
 def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
     """Fit once more on every row, where `train.refit=all` asks for it and the gate has passed the candidate."""
     opened = Store(Path(store))
     if settings.train.refit != "all" or not read_json(opened.path(evaluation) / "decision.json")["promoted"]:
         return candidate
     with watching() as listener:
-        return fulfil(store, library.plan_refit_all(opened, candidate, listener=listener))
+        plan = library.plan_refit_all(opened, candidate, listener=listener)
+        return fulfil(store, in_turn(plan, settings.train))

@@ -1,11 +1,13 @@
-"""Who watches a fit: a progress bar on a terminal, plain lines everywhere else."""
+"""Who watches a fit: a progress bar on a terminal, plain lines everywhere else, and always the run's page."""
 
 import contextlib
 import logging
 import sys
 import time
 from collections.abc import Iterator
+from uuid import UUID
 
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
@@ -14,12 +16,25 @@ from matinee.progress import Progress as Point
 
 log = logging.getLogger("matinee.train")
 
+_SECONDS_BETWEEN_MOVES = 3.0  # a move costs the fit some hundredths of a second
 _SECONDS_BETWEEN_LINES = 5.0  # a long fit says where it is, a short one does not flood the log
 
 
 @contextlib.contextmanager
 def watching() -> Iterator[Listener]:
     """A listener for the time of a fit."""
+    with _terminal() as terminal:
+        page = _Page()
+
+        def tell(point: Point) -> None:
+            terminal(point)
+            page(point)
+
+        yield tell
+
+
+@contextlib.contextmanager
+def _terminal() -> Iterator[Listener]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -39,8 +54,7 @@ class _Lines:
         self._last = time.monotonic()
 
     def __call__(self, point: Point) -> None:
-        ended = point.epoch == point.epochs and point.rows_done >= point.rows
-        if not ended and time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
+        if not _has_ended(point) and time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = time.monotonic()
         log.info("%s  %s  %s  %s", _epoch(point), _speed(point), _score(point), _left(point))
@@ -67,6 +81,39 @@ class _Bar:
             score=_score(point),
             left=_left(point),
         )
+
+
+class _Page:
+    """A progress bar on the run's page, moved every few seconds; one that fails is not tried again."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._last = 0.0
+        self._artifact: UUID | None = None
+        self._works = True
+
+    def __call__(self, point: Point) -> None:
+        now, fresh, ended = time.monotonic(), point.stage != self._stage, _has_ended(point)
+        if not self._works or not (fresh or ended or now - self._last >= _SECONDS_BETWEEN_MOVES):
+            return
+        self._stage, self._last = point.stage, now
+        try:
+            self._move(point, fresh=fresh)
+        except Exception as error:  # noqa: BLE001 - watching is a courtesy: no fit may fail for it
+            self._works = False
+            log.warning("The progress could not be shown (%s: %s).", type(error).__name__, error)
+
+    def _move(self, point: Point, *, fresh: bool) -> None:
+        done = 100 * ((point.epoch - 1) * point.rows + point.rows_done) / (point.epochs * point.rows)
+        told = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
+        if fresh or self._artifact is None:
+            self._artifact = create_progress_artifact(done, key="training-progress", description=told)
+        else:
+            update_progress_artifact(self._artifact, progress=done, description=told)
+
+
+def _has_ended(point: Point) -> bool:
+    return point.epoch == point.epochs and point.rows_done >= point.rows
 
 
 def _epoch(point: Point) -> str:

@@ -1,0 +1,239 @@
+"""What a person sees on a run's page: from the store's JSON to Markdown, one page a question.
+
+The flow calls `show` after each step. Whatever comes from a file of the user's is shown as text, never as markup.
+"""
+
+import base64
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from prefect.artifacts import create_markdown_artifact
+
+from matinee.publish import Publication
+from matinee.store import Reference, Store, read_json
+from schemas.rejects import CODES
+
+log = logging.getLogger("matinee.run")
+
+_EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a damaged file may hold one line of a gigabyte
+_BAR_WIDTH: Final = 30
+# Letters, digits, space and these mean nothing to Markdown or HTML inside a line.
+_MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
+
+
+def escape(text: object) -> str:
+    """Text of unknown origin as Markdown that shows as that text, on one line, in a table cell too."""
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; numbers stand right, all cells are escaped."""
+    body = [[_cell(value) for value in row] for row in rows]
+    names = list(head)
+    right = [
+        bool(body) and all(re.fullmatch(r"[-+0-9.,]*%?", row[i]) for row in body) for i in range(len(names))
+    ]
+    lines = [names, ["---:" if is_number else "---" for is_number in right], *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def picture(path: Path) -> str:
+    """A PNG inside the Markdown itself: the UI serves no files of the store."""
+    name = path.stem.replace("_", " ")
+    return f"![{name}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
+
+
+def data_report(store: Store, dataset: Reference) -> str:
+    """What was read and what was not taken, then what the ratings look like."""
+    manifest = store.manifest(dataset.kind, dataset.digest)
+    profile = read_json(store.path(dataset) / "profile.json")
+    sources = [(source["name"], source["role"], source["bytes"]) for source in manifest["sources"]]
+    return _page(
+        "Data",
+        f"**{manifest['rows_read']:,}** rows read, **{manifest['rows']:,}** accepted, "
+        f"**{manifest['rows_rejected']:,}** rejected.",
+        "\n".join(f"- {escape(warning)}" for warning in manifest["warnings"]),
+        "## Rejects" if manifest["rejects"] else "",
+        _rejects(store, manifest) if manifest["rejects"] else "",
+        "## Ratings",
+        _diagnostics(profile),
+        _bars("rating", profile["distribution"]),
+        _bars("year", profile["ratings_per_year"]),
+        "## Files",
+        table(["file", "role", "bytes"], sources[:50]),
+        f"… and {len(sources) - 50:,} more files" if len(sources) > 50 else "",
+    )
+
+
+def learning_curve(store: Store, evaluation: Reference) -> str:
+    """How the fit went, epoch by epoch."""
+    candidate = store.manifest("candidates", store.manifest("evaluations", evaluation.digest)["candidate"])
+    names = ("model", "device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train", "seconds_compile")
+    facts = [(name.replace("_", " "), candidate[name]) for name in names]
+    settings = candidate["settings"]
+    chosen = [
+        (f"{section}.{name}", value)
+        for section, values in settings.items()
+        for name, value in values.items()
+        if value is not None
+    ]
+    return _page(
+        "Training",
+        picture(store.path(evaluation) / "plots" / "learning_curve.png"),
+        table(["", ""], facts),
+        "## Settings",
+        table(["setting", "value"], chosen),
+    )
+
+
+def evaluation_report(store: Store, evaluation: Reference) -> str:
+    """The candidate beside its baselines on the test rows, whole and in slices."""
+    metrics = read_json(store.path(evaluation) / "metrics.json")
+    interval = metrics["intervals"]["rmse"]
+    sides = (("candidate", ""), ("bias only", "bias_only_"), ("global mean", "global_mean_"))
+    slices = [
+        (slicing, each["slice"], each["rows"], each["rmse"], each["bias_only_rmse"])
+        for slicing, found in metrics["slices"].items()
+        for each in found
+    ]
+    return _page(
+        "Evaluation",
+        table(
+            ["on the test rows", "RMSE", "MAE"],
+            [(name, metrics[f"{prefix}rmse"], metrics[f"{prefix}mae"]) for name, prefix in sides],
+        ),
+        f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies. The RMSE "
+        f"lies between {interval['low']:.4f} and {interval['high']:.4f} with 95 % certainty.",
+        "## Slices",
+        table(["sliced by", "slice", "rows", "RMSE", "bias only"], slices),
+        *(
+            picture(store.path(evaluation) / "plots" / f"{name}.png")
+            for name in ("slices", "calibration", "residuals")
+        ),
+    )
+
+
+def gate_report(store: Store, evaluation: Reference) -> str:
+    """What the gate decided, and every figure that it went by."""
+    decision = read_json(store.path(evaluation) / "decision.json")
+    rules = decision["rules"]
+    told = {"name", "passed", "says"}
+    figures = [
+        (rule["name"], name.replace("_", " "), value)
+        for rule in rules
+        for name, value in rule.items()
+        if name not in told and not isinstance(value, dict | list)
+    ]
+    return _page(
+        "Gate: promoted" if decision["promoted"] else "Gate: held",
+        escape(decision["reason"]),
+        table(
+            ["rule", "verdict", "because"],
+            [(rule["name"], "passed" if rule["passed"] else "held", rule["says"]) for rule in rules],
+        ),
+        "## Figures",
+        table(["rule", "figure", "value"], figures),
+    )
+
+
+def card(store: Store, publication: Publication) -> str:
+    """The release's own card, with its pictures; nothing where the gate held the candidate."""
+    if publication.location is None:
+        return ""
+    folder = Path(publication.location)
+    text = (folder / "CARD.md").read_text("utf-8")
+    return re.sub(r"!\[[^]]*\]\((plots/[\w.-]+)\)", lambda found: picture(folder / found[1]), text)
+
+
+def release_report(store: Store, publication: Publication) -> str:
+    """Where the release lies and how to use it, or why there is none."""
+    if publication.location is None:
+        return _page("No release: the champion stays", escape(publication.reason))
+    before = f", instead of {publication.replaced}" if publication.replaced else ""
+    code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, top=10)"
+    return _page(
+        f"Release {publication.release}",
+        f"It is the champion now{escape(before)}. It lies in {escape(publication.location)}",
+        "```python\n" + code.replace("```", "") + "\n```",
+    )
+
+
+PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
+    "ingest": {"data": data_report},
+    "evaluate": {"learning-curve": learning_curve, "evaluation": evaluation_report, "gate": gate_report},
+    "publish": {"card": card, "release": release_report},
+}
+
+
+def show(step: str, store: Store, made: Reference | Publication) -> None:
+    """Put the pages of a finished step on the run; a page that can't be made or sent is a warning in the log."""
+    for key, write in PAGES.get(step, {}).items():
+        try:
+            if text := write(store, made):
+                create_markdown_artifact(text, key=key, description=write.__doc__)
+        except Exception as error:  # noqa: BLE001 - a page is a courtesy: no run may fail for it
+            log.warning("The page %s could not be shown (%s: %s).", key, type(error).__name__, error)
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", *(part for part in parts if part)]) + "\n"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else escape("" if value is None else value)
+
+
+def _rejects(store: Store, manifest: Mapping[str, Any]) -> str:
+    """A row a code: how many, what it means, and the first line that has it."""
+    tables = [store.folder("partitions", digest) / "rejects.parquet" for digest in manifest["partitions"]]
+    first = pl.scan_parquet(tables).group_by("code", maintain_order=True).first().collect()
+    examples = {
+        row["code"]: f"{row['file']}:{row['line']}  {row['raw'][:_EXAMPLE_LENGTH]}"
+        for row in first.iter_rows(named=True)
+    }
+    by_count = sorted(manifest["rejects"].items(), key=lambda item: -item[1])
+    return table(
+        ["code", "rows", "meaning", "first"],
+        [(code, rows, CODES.get(code, ""), examples.get(code, "")) for code, rows in by_count],
+    )
+
+
+def _diagnostics(profile: Mapping[str, Any]) -> str:
+    dates = profile["dates"]
+    facts = [
+        ("users", profile["users"]),
+        ("movies", profile["movies"]),
+        ("ratings", profile["ratings"]),
+        ("cells of the full matrix", profile["full_matrix"]),
+        ("percentage filled", profile["percentage_filled"]),
+        ("mean rating", profile["mean_rating"]),
+        ("first and last date", f"{dates['first']} to {dates['last']}" if dates["first"] else "none"),
+        ("undated", profile["undated"]),
+        ("rated movies without a title", profile["rated_movies_without_a_title"]),
+    ]
+    spread = ("min", "p10", "median", "p90", "p99", "max", "mean")
+    sides = [
+        (name, *(profile[f"ratings_per_{name}"].get(point) for point in spread)) for name in ("user", "movie")
+    ]
+    return table(["", ""], facts) + "\n\n" + table(["ratings per", *spread], sides)
+
+
+def _bars(name: str, counts: Mapping[str, int]) -> str:
+    """Counts as a table with a bar in each row."""
+    if not counts:
+        return ""
+    most, total = max(counts.values()) or 1, sum(counts.values()) or 1
+    rows = [
+        (f"{value}", rows, f"{100 * rows / total:.1f}%", "█" * round(_BAR_WIDTH * rows / most))
+        for value, rows in counts.items()
+    ]
+    return table([name, "ratings", "share", ""], rows)

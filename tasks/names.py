@@ -1,0 +1,72 @@
+"""What runs are called in the UI: names that say data and model before a page is opened."""
+
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+
+from matinee.settings import PRESETS, Settings
+
+log = logging.getLogger("matinee.run")
+
+# File names that say nothing: the folder's name says more.
+_PLAIN: Final = ("ratings", "combined_data", "train", "mv_", "data")
+
+
+def data_name(ratings: list[str]) -> str:
+    """What the data is called: the file, or its folder where the file is just called ratings."""
+    path = Path(ratings[0])
+    plain = path.stem.startswith(_PLAIN) or "*" in path.name
+    name = (path.parent.name if plain else path.stem) or path.name
+    return name if len(ratings) == 1 else f"{name} +{len(ratings) - 1}"
+
+
+def model_name(settings: Settings) -> str:
+    """The model and the preset whose settings these are."""
+    chosen = settings.model_dump()
+    preset = next(
+        name
+        for name, parts in reversed(PRESETS.items())
+        if all(chosen[part].items() >= values.items() for part, values in parts.items())
+    )
+    return f"{settings.model.name} {preset}"
+
+
+def short_count(rows: int) -> str:
+    """100,480,507 as 100.5M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if rows >= size:
+            return f"{rows / size:.1f}{unit}"
+    return str(rows)
+
+
+def name_retrain() -> str:
+    """The name of a retrain run while its rows are not counted yet."""
+    return _retrain_name(flow_run.parameters, None)
+
+
+def add_rows_to_name(rows: int) -> None:
+    """Put the number of ratings into the run's name, once ingest knows it."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=_retrain_name(flow_run.parameters, rows))
+    except Exception as error:  # noqa: BLE001 - a name is a courtesy: no run may fail for it
+        log.warning("The run could not be renamed (%s: %s).", type(error).__name__, error)
+
+
+def name_ingest(parameters: dict[str, Any]) -> str:
+    """The name of an ingest step's run."""
+    return f"ingest {data_name(parameters['ratings'])}"
+
+
+def name_train(parameters: dict[str, Any]) -> str:
+    """The name of a train step's run."""
+    return f"train {model_name(parameters['settings'])}"
+
+
+def _retrain_name(parameters: dict[str, Any], rows: int | None) -> str:
+    settings = Settings.model_validate(parameters.get("settings") or {})
+    count = [] if rows is None else [short_count(rows)]
+    return " ".join(["retrain", data_name(parameters["ratings"]), *count, model_name(settings)])

@@ -1,0 +1,51 @@
+"""The form of the flow in the UI: every parameter has its help, its bounds and its default; a bad value is refused."""
+
+from typing import Any
+
+import pytest
+from prefect.exceptions import ParameterTypeError
+
+from flows.retrain import retrain
+from matinee.settings import Settings
+
+FORM: dict[str, Any] = retrain.parameters.model_dump()
+
+
+def test_every_parameter_has_its_help() -> None:
+    silent = [name for name, told in FORM["properties"].items() if not told.get("description")]
+    for name, section in FORM["definitions"].items():
+        silent += [
+            f"{name}.{field}" for field, told in section["properties"].items() if not told.get("description")
+        ]
+    assert not silent
+
+
+def test_every_number_has_a_bound_and_a_default() -> None:
+    for name, section in FORM["definitions"].items():
+        for field, told in section["properties"].items():
+            if name == "Settings":
+                continue
+            assert "default" in told or field == "columns", f"{name}.{field}"
+            kinds = [told, *told.get("anyOf", [])]
+            for kind in kinds:
+                if kind.get("type") in ("integer", "number"):
+                    bounds = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"}
+                    assert bounds & kind.keys(), f"{name}.{field}"
+    assert FORM["required"] == ["ratings", "titles", "store"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ratings": []},
+        {"settings": {"train": {"epochs": 0}}},
+        {"settings": {"train": {"epoch": 3}}},
+        {"settings": {"model": {"name": "doc"}}},
+        {"store": None},
+    ],
+)
+def test_a_bad_value_is_refused(wrong: dict[str, Any]) -> None:
+    good = {"ratings": ["r.csv"], "titles": "t.csv", "store": "store", "test": [], "settings": Settings()}
+    assert retrain.validate_parameters(good)["ratings"] == ["r.csv"]
+    with pytest.raises(ParameterTypeError):
+        retrain.validate_parameters(good | wrong)

@@ -1,0 +1,97 @@
+"""The pages of a run: what comes from a user's file shows as text, and no page can fail a run."""
+
+import logging
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from matinee.settings import Settings, read_settings
+from matinee.store import Reference, Store
+from tasks import artifacts
+from tasks.artifacts import escape, show, table
+from tasks.names import data_name, model_name, short_count
+
+
+class _Cells(HTMLParser):
+    """The tags of a document and the text of its cells."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+        if tag == "td":
+            self.texts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.tags and data.strip("\n"):
+            self.texts[-1] += data
+
+
+@given(st.text())
+@example("a | b")
+@example("`code` **bold** _it_ [link](http://x) ![p](q)")
+@example("<script>alert(1)</script> &lt; &#60;")
+@example("one\ntwo\r\nthree\u2028four")
+@example("\\| \\` https://example.org user@example.org ~~x~~")
+def test_any_text_shows_as_itself_in_a_cell(text: str) -> None:
+    rendered = _Cells(MarkdownIt("gfm-like", {"linkify": False}).render(table(["head"], [(f"<{text}>",)])))
+    assert rendered.tags == ["table", "thead", "tr", "th", "tbody", "tr", "td"]
+    assert "".join(rendered.texts).split() == _plain(f"<{text}>").split()
+
+
+def _plain(text: str) -> str:
+    from html import unescape
+
+    return unescape(escape(text))
+
+
+@pytest.mark.parametrize("text", ["a|b", "`", "<script>", "x\ny", "*", "_", "[", "&", "\\", "#", "~"])
+def test_markup_never_comes_through(text: str) -> None:
+    assert text not in escape(text).replace("&#", "")
+    assert "\n" not in escape(text)
+
+
+def test_a_page_that_fails_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("the server is away")
+
+    monkeypatch.setattr(artifacts, "create_markdown_artifact", refuse)
+    monkeypatch.setitem(artifacts.PAGES, "encode", {"ids": lambda *_: "text"})
+    made = Reference(kind="datasets", digest="gone", location="datasets/gone", rows=1)
+    logger = logging.getLogger("matinee")
+    monkeypatch.setattr(logger, "propagate", True)
+    with caplog.at_level(logging.WARNING):
+        show("ingest", Store(tmp_path), made)
+        show("encode", Store(tmp_path), made)
+    assert "data could not be shown" in caplog.text
+    assert "the server is away" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["/data/netflix/ratings.csv"], "netflix"),
+        (["/data/netflix/combined_data_1.txt", "/data/netflix/combined_data_2.txt"], "netflix +1"),
+        (["/data/ml-25m.csv"], "ml-25m"),
+        (["/data/netflix"], "netflix"),
+        (["/data/netflix/*.txt"], "netflix"),
+    ],
+)
+def test_a_run_is_named_after_its_data(paths: list[str], name: str) -> None:
+    assert data_name(paths) == name
+
+
+def test_a_run_is_named_after_its_model() -> None:
+    assert model_name(Settings()) == "dot fast"
+    assert model_name(read_settings(preset="accurate")) == "dot accurate"
+    assert [short_count(rows) for rows in (100_480_507, 40_000, 12)] == ["100.5M", "40.0k", "12"]

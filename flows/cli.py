@@ -5,13 +5,15 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from flows import verbs
 from matinee import __version__
 from matinee.errors import ConfigError, MatineeError
+
+_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, what it runs, what it says
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--verbose", action="store_true", help="show more, and the traceback of an error")
         return added
 
+    _add_data_verbs(verb)
+    _add_answer_verbs(verb)
+    _add_registry_verbs(verb)
+    return parser
+
+
+def _add_data_verbs(verb: _Verb) -> None:
     sample = verb(
         "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
     )
@@ -115,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         "--fail-on-hold", action="store_true", help="exit 4 when the gate holds the candidate"
     )
 
+
+def _add_answer_verbs(verb: _Verb) -> None:
     predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
     _add_store(predict)
     predict.add_argument("--pairs", type=Path, required=True, metavar="PAIRS.csv")
@@ -124,6 +135,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_store(evaluate)
     evaluate.add_argument("--test", nargs="+", required=True, metavar="PATH")
 
+    recommend = verb("recommend", verbs.recommend, "List the best unseen movies for users.")
+    _add_store(recommend)
+    recommend.add_argument("--out", type=Path, required=True, metavar="OUT.parquet")
+    whom = recommend.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--all", action="store_true", help="every user of the champion, as a Prefect flow")
+    whom.add_argument("--user", type=int, nargs="+", metavar="ID", help="these users")
+    recommend.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
+    recommend.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting")
+    similar = verb("similar", verbs.similar, "List the movies most like one.")
+    _add_store(similar)
+    similar.add_argument("--movie", type=int, required=True, metavar="ID")
+    for added in (recommend, similar):
+        added.add_argument("--top", type=int, default=10, metavar="N", help="movies a list (10)")
+
+
+def _add_registry_verbs(verb: _Verb) -> None:
     releases = verb("releases", verbs.releases, "List the releases.")
     _add_store(releases)
     releases.add_argument("--verify", action="store_true", help="check every file against its sha256")
@@ -133,7 +160,6 @@ def _parser() -> argparse.ArgumentParser:
     rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
     _add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION")
-    return parser
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings, read_settings
 
-QUIET = {"predict", "releases", "promote", "rollback"}
+QUIET = {"predict", "similar", "releases", "promote", "rollback"}
 HELD = 4
 
 
@@ -122,7 +122,6 @@ def predict(call: argparse.Namespace) -> Outcome:
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on ratings of a file, leaving out the rows that it was trained on."""
     from matinee.evaluate.trial import try_champion
-
     from matinee.store import Store
 
     Registry.open(call.store)
@@ -134,6 +133,40 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}"
     )
     return Outcome(trial, text)
+
+
+def recommend(call: argparse.Namespace) -> Outcome:
+    """Write lists of unseen movies: for every user by the recommend flow in this process, for a few without it."""
+    settings = read_settings(file=call.settings, assignments=call.set).recommend
+    folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
+    if call.all:
+        prepare_prefect(quiet=not call.verbose)
+        from flows.recommend import recommend as flow
+
+        store, out = str(call.store.absolute()), str(call.out.absolute())
+        done = flow(store=store, out=out, top=call.top, settings=settings)
+    else:
+        from matinee.recommend import recommend_some
+
+        done = recommend_some(matinee.load(folder), call.user, out=call.out, top=call.top)
+    facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
+    return Outcome(
+        facts,
+        f"{done.rows:,} movies for {done.users:,} users by {done.release} in {call.out}, {done.seconds:.1f} s",
+    )
+
+
+def similar(call: argparse.Namespace) -> Outcome:
+    """List the movies most like one."""
+    release = matinee.load(Registry.open(call.store).champion_folder())
+    found = release.similar(call.movie, call.top)
+    lines = [f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found]
+    facts = {
+        "release": release.version,
+        "movie_id": call.movie,
+        "similar": [movie._asdict() for movie in found],
+    }
+    return Outcome(facts, "\n".join(lines))
 
 
 def releases(call: argparse.Namespace) -> Outcome:

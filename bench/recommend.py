@@ -1,0 +1,122 @@
+"""Lists for every user of a Netflix-sized release of random factors: seconds, memory, and a check by brute force.
+
+    python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T]
+
+Prints one JSON object. `peak_gb` is the largest resident memory, the release and the pages that it maps included.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import save_file
+
+import matinee
+from matinee.recommend import recommend_all
+from matinee.release import sha256
+from matinee.settings import RecommendSettings
+from matinee.store import write_json
+
+_CHECKED = 1_000  # users whose lists are found again one by one
+_SEEN = 209  # movies a user rated, as in the Netflix Prize
+
+
+def main() -> None:
+    """Make a release, recommend to everyone once, check, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, value in (("users", 480_189), ("movies", 17_770), ("size", 64), ("top", 10), ("threads", 0)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    call = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, out = Path(scratch) / "v0001", Path(scratch) / "out.parquet"
+        write_release(folder, users=call.users, movies=call.movies, size=call.size)
+        # A process of its own, so that the peak is not that of making the release.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            facts = pool.submit(measure, folder, out, call.top, call.threads).result()
+        differ = count_different(matinee.load(folder), out, top=call.top)
+    print(json.dumps({**vars(call), **facts, "lists_that_differ": differ}))
+
+
+def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]:
+    """Load a release and recommend to everyone, once; the kernel is compiled before."""
+    warm = folder.with_name("warm")
+    write_release(warm, users=2, movies=20, size=2)
+    recommend_all(matinee.load(warm), out=out, top=1, settings=RecommendSettings(), threads=1)
+    started = time.perf_counter()
+    release = matinee.load(folder)
+    seconds_load = time.perf_counter() - started
+    done = recommend_all(release, out=out, top=top, settings=RecommendSettings(), threads=threads)
+    return {
+        "seconds_load": round(seconds_load, 2),
+        "seconds_recommend": round(done.seconds, 2),
+        "rows": done.rows,
+        "bytes": out.stat().st_size,
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
+
+
+def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
+    """A release of random weights, its movies' popularity and its users' activity with long tails."""
+    draw = np.random.default_rng(0)
+    folder.mkdir()
+    tables = {
+        "user_factors": (users, size),
+        "movie_factors": (movies, size),
+        "user_bias": users,
+        "movie_bias": movies,
+    }
+    weights = {
+        name: draw.standard_normal(shape, np.float32) * np.float32(0.2) for name, shape in tables.items()
+    }
+    save_file(weights | {"mean": np.float32([3.6])}, folder / "weights.safetensors")
+    counts = np.minimum(draw.geometric(1 / _SEEN, users), movies // 2)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    np.save(folder / "seen.offsets.npy", offsets)
+    np.save(folder / "seen.movies.npy", _draw_seen(draw, counts, movies))
+    popularity = (movies * _SEEN * draw.pareto(1.2, movies)).astype(np.int64)
+    titles = [f"The Movie Number {code}" for code in range(movies)]
+    user_table = {"user_id": np.arange(users) * 5 + 6, "train_rows": counts}
+    movie_table = {"movie_id": np.arange(movies) + 1, "train_rows": popularity, "title": titles}
+    pq.write_table(pa.table(user_table), folder / "users.parquet")
+    pq.write_table(pa.table(movie_table), folder / "movies.parquet")
+    write_json(folder / "metrics.json", {"ranking": {"popularity_weight": 0.3}})
+    files = {path.name: sha256(path) for path in folder.iterdir()}
+    told = {"version": "v0001", "schema_version": 1, "model": "dot", "scale": [1, 5], "files": files}
+    write_json(folder / "manifest.json", told)
+
+
+def _draw_seen(draw: np.random.Generator, counts: np.ndarray, movies: int) -> np.ndarray:
+    """Ascending movie codes for each user: evenly spaced from a random start, so that none comes twice."""
+    starts, gaps = draw.integers(0, movies, len(counts)), movies // np.maximum(counts, 1)
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    codes = (np.repeat(starts, counts) + place * np.repeat(gaps, counts)) % movies
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return codes[np.lexsort((codes, owner))].astype(np.int32)
+
+
+def count_different(release: matinee.Release, out: Path, *, top: int) -> int:
+    """Users, of an evenly spaced thousand, whose list is not the one that sorting all scores gives."""
+    written = pq.read_table(out, columns=["user_id", "movie_id"])
+    user_ids, movie_ids = (written[name].to_numpy() for name in ("user_id", "movie_id"))
+    weights, shelf = release.weights, release.shelf
+    offset = (weights["movie_bias"] + shelf.appeal).astype(np.float64)
+    different = 0
+    for code in range(0, len(release.users), max(len(release.users) // _CHECKED, 1)):
+        scores = weights["movie_factors"].astype(np.float64) @ weights["user_factors"][code] + offset
+        scores[shelf.seen(code)] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:top]
+        start, stop = np.searchsorted(user_ids, [release.users.ids[code], release.users.ids[code] + 1])
+        different += not np.array_equal(release.movies.ids[best], movie_ids[start:stop])
+    return different
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""The recommendations table: for each user a list of movies, the best first."""
+
+import pandera.polars as pa
+import polars as pl
+
+
+class Recommendations(pa.DataFrameModel):
+    """One row a movie of a user's list; ranks count from 1, titles are null where the source had none."""
+
+    user_id: pl.Int64
+    rank: pl.Int32 = pa.Field(ge=1)
+    movie_id: pl.Int64
+    title: pl.String = pa.Field(nullable=True)
+    score: pl.Float32
+
+    class Config:
+        strict = True
+        ordered = True

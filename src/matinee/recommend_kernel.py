@@ -1,0 +1,45 @@
+"""The inner loop of recommending to everyone: the best movies of a block of scores, beside those found before."""
+
+import numpy as np
+from numba import njit
+
+_LANE = 64  # scores whose maximum is looked at before any of them: most lanes hold nothing new
+
+
+# The flags let the maximum be taken many at a time; infinities keep their meaning.
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
+def keep_best(scores, offset, first, seen, place, end, best, codes):
+    """Merge scores [users, width] of the movies first..first+width-1 into `best` and `codes` [users, n], in place.
+
+    `offset` [movies] is added to a score. Movies in seen[place[i]:end[i]], ascending codes, are passed over, and
+    `place` moves behind those of this block. Lists stay in descending order; of equal scores the lower code is first.
+    """
+    users, width = scores.shape
+    last = best.shape[1] - 1
+    for i in range(users):
+        row = scores[i]
+        p = place[i]
+        while p < end[i] and seen[p] < first + width:
+            row[seen[p] - first] = -np.inf
+            p += 1
+        place[i] = p
+        limit = best[i, last]
+        for start in range(0, width, _LANE):
+            stop = min(start + _LANE, width)
+            highest = np.float32(-np.inf)
+            for j in range(start, stop):
+                highest = max(highest, row[j] + offset[first + j])
+            if highest <= limit:
+                continue
+            for j in range(start, stop):
+                score = row[j] + offset[first + j]
+                if score <= limit:
+                    continue
+                k = last
+                while k > 0 and best[i, k - 1] < score:
+                    best[i, k] = best[i, k - 1]
+                    codes[i, k] = codes[i, k - 1]
+                    k -= 1
+                best[i, k] = score
+                codes[i, k] = first + j
+                limit = best[i, last]

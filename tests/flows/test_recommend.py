@@ -1,0 +1,51 @@
+"""`matinee recommend` and `matinee similar`: what they write and say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import matinee
+from flows.cli import main
+
+
+def test_recommend_all_runs_as_a_flow(
+    random_release: Callable[..., Path],
+    tmp_path: Path,
+    prefect_server: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, out = random_release(), tmp_path / "out.parquet"
+    call = ["recommend", "--store", str(folder.parents[1]), "--out", str(out), "--top", "3", "--json"]
+    assert main([*call, "--all"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["users"] == 50
+    assert said["seconds"].keys() == {"recommend"}
+    everyone = pl.read_parquet(out)
+    assert main([*call, "--user", "13", "23"]) == 0
+    some = pl.read_parquet(out)
+    assert some.drop("score").equals(everyone.filter(pl.col("user_id").is_in([13, 23])).drop("score"))
+
+
+def test_recommend_says_whom_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recommend", "--store", str(tmp_path), "--out", "out.parquet"]) == 2
+    assert "--all" in capsys.readouterr().err
+    assert main(["recommend", "--store", str(tmp_path), "--out", "out.parquet", "--all"]) == 1
+    assert "no champion yet" in capsys.readouterr().err
+
+
+def test_similar_lists_titles(
+    random_release: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = random_release()
+    call = ["similar", "--store", str(folder.parents[1]), "--top", "2"]
+    assert main([*call, "--movie", "43", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    best = matinee.load(folder).similar(43, 2)
+    assert said["similar"] == [movie._asdict() for movie in best]
+    assert main([*call, "--movie", "43"]) == 0
+    assert str(best[0].title) in capsys.readouterr().out
+    assert main([*call, "--movie", "44"]) == 2
+    assert "Movie 44" in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""Lists for everyone are the lists that one user gets, whatever the blocks, the memory and the threads."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+import matinee
+from matinee.errors import ConfigError
+from matinee.recommend import recommend_all, recommend_some
+from matinee.settings import RecommendSettings
+
+Make = Callable[..., Path]
+SETTINGS = RecommendSettings()
+# A linear model of two numbers a side, and the baseline that unknown ids get.
+LINEAR = {
+    "user_embedding": np.random.default_rng(1).normal(size=(50, 2)),
+    "movie_embedding": np.random.default_rng(2).normal(size=(40, 2)),
+    "output.weight": np.array([[1.0, -2.0, 0.5, 1.0]]),
+    "output.bias": np.array([3.0]),
+    "user_rows": np.r_[np.ones(49), 0],
+    "movie_rows": np.r_[np.ones(39), 0],
+    "baseline.mean": np.array([3.0]),
+    "baseline.user_bias": np.zeros(50),
+    "baseline.movie_bias": np.linspace(-1, 1, 40),
+}
+
+
+def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
+    lists: dict[int, list[tuple[int, str | None]]] = {}
+    for user_id, rank, movie_id, title, _ in pl.read_parquet(out).iter_rows():
+        lists.setdefault(user_id, []).append((movie_id, title))
+        assert rank == len(lists[user_id])
+    return lists
+
+
+@pytest.mark.parametrize(
+    ("shape", "top"),
+    [
+        ({}, 10),
+        ({}, 100),  # more than there are: lists are as long as they can be
+        ({"users": 300, "movies": 2500, "size": 3}, 7),  # several blocks of users and of movies
+        ({"model": "linear", **LINEAR}, 10),
+    ],
+)
+def test_everyone_gets_what_one_user_gets(
+    shape: dict[str, int], top: int, random_release: Make, tmp_path: Path
+) -> None:
+    release = matinee.load(random_release(**shape))
+    out = tmp_path / "out.parquet"
+    done = recommend_all(release, out=out, top=top, settings=SETTINGS)
+    lists = _read(out)
+    assert list(lists) == release.users.ids.tolist()
+    assert done.rows == sum(map(len, lists.values()))
+    scores = pl.read_parquet(out)["score"].to_numpy()
+    expected = [release.recommend(user_id, top) for user_id in lists]
+    np.testing.assert_allclose(scores, [one.score for found in expected for one in found], atol=1e-4)
+    assert [[movie[:2] for movie in found] for found in expected] == list(lists.values())
+
+
+def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path: Path) -> None:
+    release = matinee.load(random_release(users=3000, movies=90))
+    tables = []
+    for threads, memory_mb, top in ((1, 512, 90), (2, 16, 90)):
+        out = tmp_path / f"{threads}.parquet"
+        recommend_all(
+            release, out=out, top=top, settings=RecommendSettings(memory_mb=memory_mb), threads=threads
+        )
+        tables.append(pl.read_parquet(out))
+    assert pq.ParquetFile(out).num_row_groups > 1
+    assert tables[0].equals(tables[1])
+
+
+def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path) -> None:
+    flat = {"movie_factors": np.zeros((40, 5)), "movie_bias": np.zeros(40)}
+    release = matinee.load(random_release(**flat))
+    release.shelf.__dict__["train_rows"] = np.full(40, 5)
+    recommend_all(release, out=tmp_path / "out.parquet", top=3, settings=SETTINGS)
+    for user_id, movies in _read(tmp_path / "out.parquet").items():
+        seen = set(release.movies.decode(release.shelf.seen((user_id - 3) // 10)).tolist())
+        assert [movie for movie, _ in movies] == [movie for movie in range(3, 400, 10) if movie not in seen][
+            :3
+        ]
+
+
+def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    done = recommend_some(matinee.load(random_release()), [23, 999_999, 13], out=out, top=2)
+    assert (done.release, done.users, done.rows) == ("v0001", 3, 6)
+    file = pq.ParquetFile(out)
+    assert file.schema_arrow.names == ["user_id", "rank", "movie_id", "title", "score"]
+    assert file.schema_arrow.metadata[b"matinee.release"] == b"v0001"
+    assert pl.read_parquet(out)["user_id"].to_list() == [23, 23, 999_999, 999_999, 13, 13]
+
+
+def test_a_wrong_call_leaves_nothing(random_release: Make, tmp_path: Path) -> None:
+    release = matinee.load(random_release())
+    with pytest.raises(ConfigError, match="nowhere is not there"):
+        recommend_all(release, out=tmp_path / "nowhere" / "out.parquet", top=3, settings=SETTINGS)
+    with pytest.raises(ConfigError, match="0 movies"):
+        recommend_all(release, out=tmp_path / "out.parquet", top=0, settings=SETTINGS)
+    with pytest.raises(ConfigError, match="0 movies"):
+        recommend_some(release, [13], out=tmp_path / "out.parquet", top=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -66,7 +66,7 @@ def check_rejects(parts: Sequence[Part], settings: IngestSettings, *, scale: str
         f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f} %) were rejected, and "
         f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g} %: "
         f"{'; '.join(told)}.{ratings} "
-        f"All of them are kept in {kept}. Mend the source, or allow more with that setting."
+        f"All of them are kept in {kept} to look at. Mend the source, or allow more with that setting."
     )
 
 

@@ -79,7 +79,7 @@ def recognise_titles(lines: Sequence[str], *, label: str) -> Layout:
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and row[0].strip().isdecimal()):
             continue
-        if _most(rows, looks_like_ratings):
+        if 2 * sum(map(looks_like_ratings, rows)) > len(rows):
             raise DataError(_not_titles(label, "ratings", sample[0]))
         width = max(set(map(len, rows)), key=list(map(len, rows)).count)
         if delimiter not in ("::", "|") and _most(rows, lambda row: len(row) > 2 and _is_year(row[1])):
@@ -155,7 +155,7 @@ def _is_year(text: str) -> bool:
 
 
 def _most(rows: Sequence[list[str]], holds: Callable[[list[str]], bool]) -> bool:
-    return 2 * sum(map(holds, rows)) > len(rows)
+    return 2 * sum(map(holds, rows)) >= len(rows)
 
 
 def _not_titles(label: str, what: str, line: str) -> str:

@@ -1,0 +1,368 @@
+"""Broken and odd inputs: each ends in a right result or in one clear error, and never in a row gone."""
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from matinee import ingest
+from matinee.errors import ConfigError, DataError, MatineeError
+from matinee.ingest import _blocks
+from matinee.settings import IngestSettings
+from matinee.store import Store
+
+HEADER = "userID,movieID,rating,date\n"
+GOOD = [f"{user},{movie},{1 + (user + movie) % 5},2004-01-02" for user in range(20) for movie in range(10)]
+MANY = HEADER + "\n".join(GOOD) + "\n"
+TITLES = b"1,2003,Dinosaur Planet\n8,NULL,What the #$*! Do We Know!?, and more\n"
+NETFLIX = "1:\n" + "".join(f"{user},3,2005-09-06\n" for user in range(100)) + "8:\n7,4,2005-01-01\n"
+
+
+class Taken(NamedTuple):
+    """A run that ends well: rows accepted, and rejects by code; what was read is their sum."""
+
+    accepted: int
+    rejects: dict[str, int]
+
+
+class Refused(NamedTuple):
+    """A run that is refused: the error, and words of its one paragraph."""
+
+    error: type[MatineeError]
+    words: tuple[str, ...]
+
+
+def one(line: str, code: str) -> tuple[str, Taken]:
+    """A bad line among good ones."""
+    return MANY + line + "\n", Taken(200, {code: 1})
+
+
+def good(*lines: str) -> tuple[str, Taken]:
+    """Odd lines among good ones, that are good."""
+    return MANY + "\n".join(lines) + "\n", Taken(200 + len(lines), {})
+
+
+def refused(content: str | bytes, *words: str) -> tuple[str | bytes, Refused]:
+    return content, Refused(DataError, words)
+
+
+def zst(text: str) -> bytes:
+    return pa.Codec("zstd").compress(text.encode(), asbytes=True)
+
+
+def tar(members: dict[str, str], *, mode: Any = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, text in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def parquet(**columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
+LONG = "x" * 10_000_000
+
+CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
+    # No rating file at all.
+    "empty": refused("", "is empty"),
+    "blank lines": refused("\n\n  \n\r\n", "blank lines"),
+    "only a header": refused(HEADER, "no rows"),
+    "only a header, no line end": refused(HEADER.strip(), "no rows"),
+    "only a byte order mark": refused("\ufeff", "blank lines"),
+    "binary": refused(NOISE, "binary bytes"),
+    "a picture": refused(b"\x89PNG\r\n\x1a\n" + NOISE, "a picture"),
+    "a zip": refused(b"PK\x03\x04" + NOISE, "zip", "Unpack"),
+    "UTF-16": refused(MANY.encode("utf-16"), "UTF-16"),
+    "NUL bytes alone": refused(b"\0" * 5000, "binary bytes"),
+    "titles": refused(TITLES, "titles"),
+    "titles with a header": refused("movieId,title,genres\n1,Toy Story (1995),Comedy\n", "titles"),
+    "prose": refused("It was the best of times, it was the worst of times.\n" * 9, "no column for"),
+    "no rating column": refused("userID,movieID,tag\n1,2,funny\n", "rating", "tag", "ingest.columns"),
+    "pairs without ratings": refused("1:\n30878\n2647871\n", "pairs", "predict"),
+    "qualifying pairs": refused("1:\n1046323,2005-12-19\n", "pairs", "predict"),
+    "a column named twice": refused("userId,movieId,rating,user_id\n1,2,3,4\n", "twice", "column 4"),
+    "five columns without a header": refused("1,2,3,4,5\n" * 9, "no header", "ingest.columns"),
+    # All or too many rows bad.
+    "all rows bad": refused(HEADER + "a,b,c,d\n" * 50, "50 of 50", "user_id_not_integer", "line 2"),
+    "letters as ratings": refused(HEADER + "1,2,good,\n" * 50, "rating_not_a_number", "'1,2,good,'"),
+    "a wrong delimiter below the header": refused(HEADER + "1;2;3;2004-01-01\n" * 50, "too_few_columns"),
+    "every date American": refused(HEADER + "1,2,3,09/06/2005\n" * 50, "date_unparsable"),
+    "milliseconds": refused(HEADER + "1,2,3,1112486027000\n" * 50, "date_out_of_bounds"),
+    "two bad of a hundred": refused(MANY + "x,1,1,\n" * 5, "5 of 205", "max_reject_fraction"),
+    # One bad row among good ones.
+    "an id beyond int64": one("9223372036854775808,1,3,", "user_id_not_integer"),
+    "an id below int64": one("900,-9223372036854775809,3,", "movie_id_not_integer"),
+    "a negative id": one("-9,1,3,", "user_id_out_of_bounds"),
+    "a fraction as id": one("900.5,1,3,", "user_id_not_integer"),
+    "no id": one(",1,3,", "user_id_missing"),
+    "a blank id": one("  ,1,3,", "user_id_missing"),
+    "no rating": one("900,1,,2004-01-01", "rating_missing"),
+    "NaN": one("900,1,NaN,", "rating_not_a_number"),
+    "inf": one("900,1,inf,", "rating_not_a_number"),
+    "a number beyond a float": one("900,1,1e39,", "rating_not_a_number"),
+    "hexadecimal": one("900,1,0x3,", "rating_not_a_number"),
+    "full-width digits": one("900,1,３,", "rating_not_a_number"),
+    "full-width id": one("９００,1,3,", "user_id_not_integer"),
+    "a rating beyond the scale": one("900,1,6,", "rating_out_of_bounds"),
+    "a date of 1899": one("900,1,3,1899-12-31", "date_out_of_bounds"),
+    "a date of 2199": one("900,1,3,2199-01-01", "date_out_of_bounds"),
+    "29 February 2003": one("900,1,3,2003-02-29", "date_unparsable"),
+    "month 13": one("900,1,3,2004-13-01", "date_unparsable"),
+    "a date of words": one("900,1,3,yesterday", "date_unparsable"),
+    "a row cut off": one("900,1", "too_few_columns"),
+    "a row too long": one("900,1,3,2004-01-01,5", "too_many_columns"),
+    "a quote never closed": one('900,1,3,"2004-01-01', "quote_unclosed"),
+    "text after a quote": one('"900"x,1,3,2004-01-01', "user_id_not_integer"),
+    "a header amid the rows": one(HEADER.strip(), "user_id_not_integer"),
+    "a NUL byte": one("900,1,3\0,2004-01-01", "rating_not_a_number"),
+    "a line of NUL bytes": one("\0" * 20, "too_few_columns"),
+    "a line of delimiters": one(",,,", "user_id_missing"),
+    "a 10 MB line": one(LONG, "too_few_columns"),
+    "a 10 MB field": one(f"900,1,{LONG},", "rating_not_a_number"),
+    "ISO-8859-1 in a bad row": (
+        (MANY + "900,1,caf\u00e9,\n").encode("iso-8859-1"),
+        Taken(200, {"rating_not_a_number": 1}),
+    ),
+    # Odd, and right.
+    "1e0": good("900,1,1e0,2004-01-01"),
+    "leap day": good("900,1,3,2004-02-29"),
+    "a leap year that 100 divides": good("900,1,3,2000-02-29"),
+    "empty dates": good("900,1,3,", "901,1,3, "),
+    "blanks around fields": good(" 900 ,\t1 , 3 , 2004-01-01 "),
+    "quoted fields": good('"900","1","3","2004-01-01"', '901,"1",3,""'),
+    "signs and zeros": good("+900,001,+3,2004-01-01"),
+    "the largest id": good("9223372036854775807,1,3,"),
+    "seconds and days in one column": good("900,1,3,1112486027", "901,1,3,2004-01-01 10:20:30"),
+    "mixed line ends": (MANY.replace("\n", "\r\n", 100), Taken(200, {})),
+    "CRLF": (MANY.replace("\n", "\r\n"), Taken(200, {})),
+    "carriage returns alone": (MANY.replace("\n", "\r"), Taken(200, {})),
+    "no line end at the end": (MANY.strip(), Taken(200, {})),
+    "blank lines between": (MANY.replace("\n", "\n\n \n"), Taken(200, {})),
+    "a byte order mark": (MANY.encode("utf-8-sig"), Taken(200, {})),
+    "semicolons": (MANY.replace(",", ";"), Taken(200, {})),
+    "tabs": (MANY.replace(",", "\t"), Taken(200, {})),
+    "double colons": (MANY.replace(",", "::"), Taken(200, {})),
+    "all quoted": (
+        "\n".join(",".join(f'"{x}"' for x in row.split(",")) for row in MANY.split()),
+        Taken(200, {}),
+    ),
+    "an index without a name": (
+        ",userID,movieID,rating\n" + "".join(f"{i},{i},1,3\n" for i in range(99)),
+        Taken(99, {}),
+    ),
+    "columns in another order": ("rating,extra,movieID,userID\n3,,2,1\n4,a,2,2\n", Taken(2, {})),
+    "one row": (HEADER + "1,2,3,2004-01-01", Taken(1, {})),
+    "the same row twice": (HEADER + "1,2,3,2004-01-01\n" * 2 + "1,3,4,\n", Taken(2, {"superseded": 1})),
+    "Netflix text": (NETFLIX, Taken(101, {})),
+    "Netflix text with CRLF": (NETFLIX.replace("\n", "\r\n"), Taken(101, {})),
+    "a movie line of letters": (NETFLIX + "x:\n", Taken(101, {"movie_id_not_integer": 1})),
+    "a row below a movie line of letters": refused(NETFLIX + "x:\n9,3,2005-01-01\n", "movie_id_missing"),
+    # Compressed and packed.
+    "gzip": (gzip.compress(MANY.encode()), Taken(200, {})),
+    "gzip in two members": (
+        gzip.compress(MANY[:999].encode()) + gzip.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "gzip of nothing": refused(gzip.compress(b""), "is empty"),
+    "gzip cut off": refused(gzip.compress(MANY.encode())[:-200], "damaged or cut off"),
+    "gzip cut within its end": refused(gzip.compress(MANY.encode())[:-4], "damaged or cut off"),
+    "gzip with a wrong byte": refused(
+        gzip.compress(MANY.encode())[:200] + b"x" * 9 + gzip.compress(MANY.encode())[209:],
+        "damaged or cut off",
+    ),
+    "zstd": (zst(MANY), Taken(200, {})),
+    "zstd cut off": refused(zst(MANY)[:-20], "damaged or cut off"),
+    "tar": (tar({"set/mv_1.txt": NETFLIX, "set/mv_2.txt": "2:\n5,3,2005-01-01\n"}), Taken(102, {})),
+    "tar.gz": (tar({"mv_1.txt": NETFLIX}, mode="w:gz"), Taken(101, {})),
+    "tar cut off": refused(
+        tar({"mv_1.txt": NETFLIX * 9, "mv_2.txt": NETFLIX * 9})[:9000], "damaged or cut off"
+    ),
+    "parquet": (parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
+    "parquet with nulls": refused(parquet(user=[1, None], item=[1, 1], rating=[3, 4]), "user_id_missing"),
+    "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "damaged or cut off"),
+    "parquet of something else": refused(parquet(name=["a"]), "no column for"),
+}
+
+
+def run(folder: Path, ratings: list[Path], *, titles: bytes = TITLES, **settings: Any) -> dict[str, Any]:
+    """Ingest, hold the result against the first invariant, and return the dataset's manifest."""
+    (folder / "movie_titles.csv").write_bytes(titles)
+    store = Store.open(folder / "store")
+    plan = ingest.plan(
+        store,
+        ratings=ratings,
+        titles=folder / "movie_titles.csv",
+        settings=IngestSettings.model_validate(settings),
+    )
+    dataset = store.ensure(plan)
+    manifest = store.manifest("datasets", dataset.digest)
+    batches = list(ingest.iter_ratings(store, dataset))
+    assert sum(batch.height for batch in batches) == manifest["rows"] == dataset.rows
+    assert manifest["rows_read"] == manifest["rows"] + manifest["rows_rejected"]
+    assert manifest["rows_rejected"] == sum(manifest["rejects"].values())
+    return manifest
+
+
+def assert_refused(folder: Path, expected: Refused, *, of: Any) -> None:
+    with pytest.raises(expected.error) as caught:
+        of()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "Traceback" not in message
+    assert len(message) < 1200
+    for word in expected.words:
+        assert word in message
+    assert not list((folder / "store").glob("*/*.partial"))
+    assert not (folder / "store" / "datasets").exists() or not list((folder / "store" / "datasets").iterdir())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_input_ends_in_a_right_result_or_one_clear_error(name: str, tmp_path: Path) -> None:
+    content, expected = CASES[name]
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if isinstance(expected, Refused):
+        assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [path]))
+        return
+    manifest = run(tmp_path, [path])
+    assert (manifest["rows"], manifest["rejects"]) == expected
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 60
+
+
+TITLE_CASES: dict[str, tuple[str | bytes, dict[str, int] | Refused]] = {
+    "one comma": ("1,2003,A\n2,2004\n", {"too_few_columns": 1}),
+    "no comma": ("1,2003,A\n2,2003,B\nA title\n", {"too_few_columns": 1}),
+    "a year of letters": ("1,2003,A\n2,MMIV,B\n", {"year_not_integer": 1}),
+    "a year too early": ("1,2003,A\n2,1492,B\n", {"year_out_of_bounds": 1}),
+    "a year beyond 16 bits": ("1,2003,A\n2,99999,B\n", {"year_out_of_bounds": 1}),
+    "an id twice": ("1,2003,A\n1,2003,A\n", {"duplicate_movie_id": 1}),
+    "a negative id": ("1,2003,A\n-2,2003,B\n", {"movie_id_out_of_bounds": 1}),
+    "an id of letters": ("1,2003,A\n2,2003,B\nx,2003,C\n", {"movie_id_not_integer": 1}),
+    "an id beyond int64": ("1,2003,A\n9223372036854775808,2003,B\n", {"movie_id_not_integer": 1}),
+    "no id": ("1,2003,A\n2,2003,B\n,2003,C\n", {"movie_id_missing": 1}),
+    "no title": ("1,2003,A\n2,2003,\n", {"title_missing": 1}),
+    "a quote never closed": ('1,2003,"A, b"\n2,2003,"B, c"\n3,2003,"C\n', {"quote_unclosed": 1}),
+    "too many columns": ("movieId,title,genres\n1,A,x\n2,B, c,x\n", {"too_many_columns": 1}),
+    "blank lines": ("1,2003,A\n\n  \n2,2003,B\n\n", {}),
+    "empty": ("", Refused(DataError, ("is empty",))),
+    "blank": ("\n \n", Refused(DataError, ("blank lines",))),
+    "binary": (NOISE, Refused(DataError, ("binary bytes",))),
+    "ratings with a header": (MANY, Refused(DataError, ("ratings", "1,2003,Dinosaur Planet"))),
+    "ratings without a header": ("\n".join(GOOD), Refused(DataError, ("ratings",))),
+    "prose": ("Call me Ishmael.\n" * 5, Refused(DataError, ("something else",))),
+    "only a header": ("movieId,title,genres\n", Refused(DataError, ("no title",))),
+}
+
+
+@pytest.mark.parametrize("name", TITLE_CASES)
+def test_a_titles_file_costs_its_bad_lines_or_is_refused(name: str, tmp_path: Path) -> None:
+    content, expected = TITLE_CASES[name]
+    path = tmp_path / "ratings.csv"
+    path.write_text(MANY)
+    titles = content if isinstance(content, bytes) else content.encode()
+    if isinstance(expected, Refused):
+        assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [path], titles=titles))
+    else:
+        assert run(tmp_path, [path], titles=titles)["title_rejects"] == expected
+
+
+def test_paths_that_are_not_files(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "absent.csv", "is not there"),
+        (tmp_path / "*.none", "Nothing matches"),
+        (tmp_path / "pipe", "not a file"),
+    ):
+        expected = Refused(ConfigError, (str(path), words))
+        assert_refused(tmp_path, expected, of=lambda path=path: run(tmp_path, [path]))
+    expected = Refused(DataError, ("holds no ratings file",))
+    assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [tmp_path / "folder"]))
+    (tmp_path / "ratings.csv").write_text(MANY)
+    with pytest.raises(ConfigError, match="is a folder"):
+        ingest.plan(
+            Store.open(tmp_path / "store"),
+            ratings=[tmp_path / "ratings.csv"],
+            titles=tmp_path / "folder",
+            settings=IngestSettings(),
+        )
+
+
+def test_of_a_folder_only_the_ratings_are_taken_and_the_rest_is_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "deeper").mkdir(parents=True)
+    for name, text in {
+        "ratings.csv": MANY,
+        "deeper/more.csv.gz": gzip.compress((HEADER + "900,1,3,2004-01-01\n").encode()),
+        "tags.csv": "userId,movieId,tag,timestamp\n1,2,funny,1139045764\n",
+        "README": "Ratings of movies.\n",
+        "empty.csv": "",
+        ".hidden.csv": MANY,
+    }.items():
+        (data / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    manifest = run(tmp_path, [data])
+    assert manifest["rows"] == 201
+    told = " ".join(manifest["warnings"])
+    assert all(name in told for name in ("tags.csv", "README", "empty.csv"))
+    assert "hidden" not in told
+
+
+def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text(MANY)
+    (tmp_path / "data" / "b.csv.gz").write_bytes(gzip.compress(MANY.encode())[:-200])
+    expected = Refused(DataError, ("b.csv.gz", "damaged or cut off"))
+    assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [tmp_path / "data"]))
+
+
+@pytest.mark.parametrize("change", ["grows", "is replaced", "is removed"])
+def test_a_file_that_changes_while_it_is_read(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text(MANY)
+    recognise = _blocks.recognise
+
+    def meanwhile(*args: Any, **named: Any) -> Any:
+        if change == "grows":
+            with path.open("a") as more:
+                more.write("900,1,3,2004-01-01\n")
+        else:
+            path.unlink()
+            if change == "is replaced":
+                path.write_text(MANY)
+        monkeypatch.setattr(_blocks, "recognise", recognise)
+        return recognise(*args, **named)
+
+    monkeypatch.setattr(_blocks, "recognise", meanwhile)
+    expected = Refused(DataError, ("ratings.csv", "while it was read"))
+    assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [path]))
+
+
+def test_the_rejects_of_a_refused_run_are_kept_where_the_error_says(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text(HEADER + "1,2,9,2004-01-01\n1,3,4,2004-01-01\n" * 40)
+    with pytest.raises(DataError, match=r"rating_out_of_bounds.*1-5 \(ingest.scale\)") as caught:
+        run(tmp_path, [path], scale="1-5")
+    kept = next(word for word in str(caught.value).split() if word.endswith("rejects.parquet"))
+    rejects = pl.read_parquet(kept)
+    assert rejects["line"].to_list() == list(range(2, 82, 2))
+    assert rejects["raw"].unique().to_list() == ["1,2,9,2004-01-01"]
+    assert rejects["file"].unique().to_list() == ["ratings.csv"]

@@ -156,26 +156,14 @@ class GateSettings(Section):
     slice_min_rows: int = Field(1_000, ge=1, description="Slices with fewer rows are shown and not judged.")
 
 
-class RecommendSettings(Section):
-    memory_mb: int = Field(
-        512,
-        ge=16,
-        le=1 << 20,
-        description="Memory for the lists that wait to be written, on top of the release itself.",
-    )
-
-
 class Settings(Section):
     """All settings of one retraining run."""
 
-    ingest: IngestSettings = Field(IngestSettings(), description="How ratings and titles are read.")
-    split: SplitSettings = Field(
-        SplitSettings(), description="Which rows train, which decide when to stop, and which judge."
-    )
-    model: ModelSettings = Field(ModelSettings(), description="What is trained.")
-    train: TrainSettings = Field(TrainSettings(), description="How it is trained.")
-    gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
-    recommend: RecommendSettings = Field(RecommendSettings(), description="How lists for all users are made.")
+    ingest: IngestSettings = IngestSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    gate: GateSettings = GateSettings()
 
     def for_test_files(self, test: Sequence[str]) -> Self:
         """These settings for a run with test files of its own, which is what split.strategy=given is for.

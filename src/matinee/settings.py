@@ -156,14 +156,26 @@ class GateSettings(Section):
     slice_min_rows: int = Field(1_000, ge=1, description="Slices with fewer rows are shown and not judged.")
 
 
+class RecommendSettings(Section):
+    memory_mb: int = Field(
+        512,
+        ge=16,
+        le=1 << 20,
+        description="Memory for the lists that wait to be written, on top of the release itself.",
+    )
+
+
 class Settings(Section):
     """All settings of one retraining run."""
 
-    ingest: IngestSettings = IngestSettings()
-    split: SplitSettings = SplitSettings()
-    model: ModelSettings = ModelSettings()
-    train: TrainSettings = TrainSettings()
-    gate: GateSettings = GateSettings()
+    ingest: IngestSettings = Field(IngestSettings(), description="How ratings and titles are read.")
+    split: SplitSettings = Field(
+        SplitSettings(), description="Which rows train, which decide when to stop, and which judge."
+    )
+    model: ModelSettings = Field(ModelSettings(), description="What is trained.")
+    train: TrainSettings = Field(TrainSettings(), description="How it is trained.")
+    gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
+    recommend: RecommendSettings = Field(RecommendSettings(), description="How lists for all users are made.")
 
     def for_test_files(self, test: Sequence[str]) -> Self:
         """These settings for a run with test files of its own, which is what split.strategy=given is for.
@@ -226,7 +238,10 @@ METHODS: dict[MethodName, dict[str, Any]] = {
 # Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
 RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
     "dot": {"model": {"embedding_size": 32}, "train": {"method": "sgd"}},
-    "linear": {"model": {"embedding_size": 32}, "train": {"method": "adagrad"}},
+    "linear": {
+        "model": {"embedding_size": 32},
+        "train": {"method": "adagrad", "learning_rate": 0.02, "weight_decay": 0.1},
+    },
     "mlp": {
         "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},
         "train": {"method": "adagrad", "weight_decay": 0.05},

@@ -3,7 +3,8 @@
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,24 @@ _ALIASES = {
     "user": {"userid", "customerid", "custid", "user"},
     "movie": {"movieid", "itemid", "movie", "item"},
 }
+# By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
+_NETFLIX_HEADERS = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
+_MOVIE_LINE = re.compile(r"\s*([0-9]+)\s*:\s*")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
 
 
 def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
-    """Write `out`: the rows of `pairs`, a CSV with a header, each with its prediction; returns their number.
+    """Write `out`: the rows of `pairs`, each with its prediction; returns their number.
 
-    `out` appears once it is whole. Raises ConfigError when a file can't be read or written, DataError when a
-    column is missing or an id is no integer (with the line).
+    `pairs` is a CSV with a header, or text as the Netflix Prize's probe.txt and qualifying.txt, which comes out
+    as a CSV with the movie as its first column. `out` appears once it is whole. Raises ConfigError when a file
+    can't be read or written, DataError when a column is missing or an id is no integer (with the line).
     """
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with pairs.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-            reader = csv.reader(source)
+            reader = csv.reader(_as_csv(source))
             header = next(reader, None)
             if header is None:
                 raise DataError(
@@ -60,6 +65,26 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
     finally:
         partial.unlink(missing_ok=True)
     return rows
+
+
+def _as_csv(source: Iterable[str]) -> Iterator[str]:
+    """The lines of a file of pairs, Netflix text turned into CSV line by line, so that lines keep their numbers.
+
+    There, `8:` names the movie of the lines below it, which are a user and perhaps a date.
+    """
+    lines = iter(source)
+    first, second = next(lines, ""), next(lines, "")
+    movie = _MOVIE_LINE.fullmatch(first)
+    if movie is None:
+        yield from (line for line in (first, second) if line)
+        yield from lines
+        return
+    yield _NETFLIX_HEADERS[min(second.count(","), 2)]
+    for line in chain([second], lines):
+        if found := _MOVIE_LINE.fullmatch(line):
+            movie = found
+        blank = found or not line.strip()
+        yield "\n" if blank else f"{movie[1]},{line}"
 
 
 def _find(header: Sequence[str], side: str, path: Path) -> int:

@@ -59,8 +59,25 @@ def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(
 
 
 @pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1:\n10\n20\n2:\n10\n", ["movieID,userID", "1,10,4.5000", "1,20,3.5000", "2,10,5.0000"]),
+        ("1:\r\n10,2005-12-19\r\n\r\n2:\r\n", ["movieID,userID,date", "1,10,2005-12-19,4.5000"]),
+    ],
+)
+def test_netflix_text_is_pairs_by_movie(
+    text: str, wanted: list[str], release: Release, tmp_path: Path
+) -> None:
+    pairs, out = tmp_path / "probe.txt", tmp_path / "out.csv"
+    pairs.write_bytes(text.encode())
+    assert predict_file(release, pairs, out=out) == len(wanted) - 1
+    assert out.read_text().splitlines() == [f"{wanted[0]},prediction", *wanted[1:]]
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("1:\n10\n2:\nten\n", r"line 4, column userID: found 'ten'"),
         ("", "is empty"),
         ("a,b\n1,2\n", r"line 1: no column for the user id among a, b"),
         ("userID,movieID\n1,2\n1,two\n", r"line 3, column movieID: found 'two'"),

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RATINGS ?= 1000000
 
-.PHONY: setup run test lint format clean
+.PHONY: setup run up drills test lint format clean
 
 setup: $(VENV)/.ready
 
@@ -17,6 +17,15 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 run: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	@$(BIN)/matinee retrain --ratings sample/ratings.csv --titles sample/movie_titles.csv --store store
+
+# A Prefect server, its deployments and a worker; Ctrl-C takes all of it down.
+up: setup
+	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
+	@exec $(BIN)/python -m flows.up
+
+# Kills a run thirty times at random and compares what it ends with, to the bit.
+drills: setup
+	$(BIN)/python tests/faults/drill_resume.py --rounds 30
 
 lint: setup
 	$(BIN)/ruff format --check .

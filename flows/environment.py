@@ -11,6 +11,9 @@ PREFECT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # The first start ever takes about as long as the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A slot whose holder was killed comes back within a minute; in memory it would outlive a server's restart.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
     # The library's log lines belong to the run's log; outside of a run they are nobody's.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

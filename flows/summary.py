@@ -38,7 +38,7 @@ class Walk:
     """Goes through the steps of a flow and keeps a record."""
 
     def __init__(self, store: str) -> None:
-        self._store = store
+        self._store = str(Path(store).absolute())
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []
         self._made: dict[str, Reference] = {}

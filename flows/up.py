@@ -1,0 +1,198 @@
+"""Everything that scheduled runs need, on one workstation: a Prefect server, the deployments and a worker.
+
+`python -m flows.up` starts them and stays; Ctrl-C takes all of it down. A server that the Prefect profile or
+PREFECT_API_URL names and that answers is used as it is.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from flows.environment import prepare_prefect
+from matinee.errors import ConfigError, MatineeError
+
+ROOT = Path(__file__).parents[1]
+POOL = "matinee"
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_START_SECONDS = 120.0  # the first start ever makes the database
+_STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so to the server
+
+
+def main() -> int:
+    """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
+    parser.add_argument("--port", type=int, default=4200, help="of a server that is started here")
+    call = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        with running(call.port) as (url, processes):
+            print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
+            while all(process.poll() is None for process in processes):
+                time.sleep(0.5)
+            raise ConfigError("The server or the worker has ended by itself; what it said is above.")
+    except MatineeError as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("All stopped.", flush=True)
+        return 0
+
+
+@contextlib.contextmanager
+def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
+    """The UI's address and the processes that keep it alive, for as long as the block runs.
+
+    Raises ConfigError when the server does not start or the deployments are refused.
+    """
+    api = _prepare(port)
+    with contextlib.ExitStack() as stack:
+        processes = []
+        _adopt_orphans()
+        stack.callback(_end_orphans)
+        if not _is_healthy(api):
+            server = stack.enter_context(_process("server", "start", *_address(api)))
+            wait_until_healthy(api, server)
+            processes.append(server)
+            _end_runs()
+            stack.callback(_end_runs)
+        _deploy()
+        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
+        processes.append(stack.enter_context(_process(*worker)))
+        yield api.removesuffix("/api"), processes
+
+
+def _prepare(port: int) -> str:
+    """Set the environment of all that is started here; returns the API's address."""
+    prepare_prefect(quiet=False)
+    from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment when it is imported
+
+    api = get_current_settings().api.url or f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_API_URL"] = api
+    return api
+
+
+def _address(api: str) -> list[str]:
+    """Where the server has to listen; only this machine may ask it, since it asks nobody for a password."""
+    parts = urlsplit(api)
+    if parts.hostname not in ("127.0.0.1", "localhost"):
+        raise ConfigError(
+            f"The Prefect server at {api} does not answer. Check PREFECT_API_URL and the Prefect profile, or unset "
+            "both to start a server here."
+        )
+    return ["--host", "127.0.0.1", "--port", str(parts.port or 4200)]
+
+
+def _is_healthy(api: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until a server that was just started answers.
+
+    Raises ConfigError when it ends, or takes longer than its first start may.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(api):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise ConfigError(
+                f"The Prefect server did not come up at {api}. Another program on that port is the usual cause: "
+                "set PREFECT_API_URL to http://127.0.0.1:PORT/api with a free port."
+            )
+        time.sleep(0.25)
+
+
+def _deploy() -> None:
+    """Make the work pool unless it is there, and register what prefect.yaml says."""
+    if _run("work-pool", "inspect", POOL).returncode:
+        _check("work-pool", "create", POOL, "--type", "process")
+    _check("--no-prompt", "deploy", "--all")
+
+
+def _end_runs() -> None:
+    """Tell the server that runs whose worker is gone have ended: else they count as running, and hold their slot."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter  # noqa: PLC0415
+    from prefect.states import Crashed  # noqa: PLC0415
+
+    alive = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}})
+    pool = WorkPoolFilter.model_validate({"name": {"any_": [POOL]}})
+    stopped = Crashed(message="Its worker was stopped. Retry it: what was finished is kept.")
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=alive, work_pool_filter=pool):
+            client.set_flow_run_state(run.id, stopped, force=True)
+
+
+def _check(*words: str) -> None:
+    done = _run(*words)
+    if done.returncode:
+        raise ConfigError(f"`prefect {' '.join(words)}` failed: {done.stdout.decode(errors='replace')}")
+
+
+def _run(*words: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        _prefect(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+
+
+@contextlib.contextmanager
+def _process(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
+    process = subprocess.Popen(_prefect(*words), cwd=ROOT, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever our processes leave behind, so that it can be found and ended (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """End what outlived its worker: a run has a session of its own, and a killed worker can't stop it."""
+    if sys.platform == "linux":
+        while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split():
+            for child in map(int, children):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child, 0)
+
+
+def _prefect(*words: str) -> list[str]:
+    return [sys.executable, "-m", "prefect", *words]
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Turn the first signal into an orderly end; later ones must not interrupt it."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

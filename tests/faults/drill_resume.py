@@ -1,0 +1,187 @@
+"""The resume drill: kill a run at random moments, give the same command again, and compare to the bit.
+
+`python tests/faults/drill_resume.py --rounds 30` prints a line a round and fails on the first difference. A run that is
+never disturbed says what the release must be, and what each folder of the store holds.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.up import wait_until_healthy
+from matinee.sample import write_sample
+
+# Long enough that a kill falls into training often: three hundred epochs with their checkpoints, and the second fit.
+SETTINGS = ["train.epochs=300", "train.patience=0", "train.device=cpu", "train.refit=all"]
+EXACT = {".safetensors", ".parquet", ".npy", ".png"}  # JSON tells seconds and dates too
+
+
+@dataclass(frozen=True)
+class Drill:
+    """Runs of one command on one data set, each on a store of its own."""
+
+    data: Path
+    stores: Path
+    environment: dict[str, str]
+
+    def start(self, store: Path) -> "subprocess.Popen[bytes]":
+        """The command, in a process group of its own."""
+        command = [sys.executable, "-m", "flows.cli", "retrain", "--json", "--store", str(store)]
+        sources = [
+            "--ratings",
+            str(self.data / "ratings.csv"),
+            "--titles",
+            str(self.data / "movie_titles.csv"),
+        ]
+        chosen = [word for setting in SETTINGS for word in ("--set", setting)]
+        log = store.with_suffix(".log").open("ab")
+        with log:
+            return subprocess.Popen(
+                [*command, *sources, *chosen],
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    def finish(self, store: Path) -> float:
+        """Run to the end; returns the seconds from the first sign of the store to the last of the process."""
+        process = self.start(store)
+        began = _wait_for_store(store, process)
+        if process.wait():
+            raise AssertionError(store.with_suffix(".log").read_text("utf-8")[-4000:])
+        return time.monotonic() - began
+
+    def kill(self, store: Path, *, after: float) -> bool:
+        """Start the run and kill -9 it `after` seconds of work; returns whether it was alive until then."""
+        process = self.start(store)
+        _wait_for_store(store, process)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+        alive = process.poll() is None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return alive
+
+
+def drill(data: Path, stores: Path, *, rounds: int, seed: int, environment: dict[str, str]) -> list[str]:
+    """Kill `rounds` runs at random moments and let each go on; returns where each was.
+
+    Raises AssertionError when anything differs from the run that was left alone.
+    """
+    runs = Drill(data, stores, environment)
+    whole = stores / "undisturbed"
+    seconds = runs.finish(whole)
+    expected, release = content(whole), release_of(whole)
+    draw = random.Random(seed)
+    told = []
+    for number in range(1, rounds + 1):
+        store = stores / f"round-{number}"
+        moment = draw.uniform(0, seconds)
+        alive = runs.kill(store, after=moment)
+        found = content(store)
+        wrong = [name for name, digest in found.items() if expected.get(name) != digest]
+        assert not wrong, f"round {number}: a folder that counts as whole differs: {wrong}"
+        where = (
+            f"round {number}: {'killed' if alive else 'was done'} after {moment:.2f} s, {_progress(store)}"
+        )
+        runs.finish(store)
+        assert release_of(store) == release, f"{where}: another release"
+        assert content(store) == expected, f"{where}: other folders"
+        assert not [*store.rglob("*.partial"), *store.glob("work/*")], f"{where}: something was left"
+        told.append(where)
+        print(where, flush=True)
+        shutil.rmtree(store)
+    return told
+
+
+def content(store: Path) -> dict[str, str]:
+    """The digest of each file that is the same in each run, of all folders that count as whole."""
+    found = {}
+    for manifest in sorted(store.glob("*/*/manifest.json")):
+        if manifest.parent.suffix != ".partial":
+            for path in sorted(manifest.parent.rglob("*")):
+                if path.suffix in EXACT or path.name in ("metrics.json", "decision.json"):
+                    found[str(path.relative_to(store))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def release_of(store: Path) -> tuple[str, str, str, bytes]:
+    """What must be the same in the end: champion, version, the release's digest and its weights."""
+    champion = json.loads((store / "champion.json").read_text("utf-8"))["version"]
+    folder = store / "releases" / champion
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    versions = [path.name for path in sorted((store / "releases").iterdir())]
+    assert versions == [champion], f"more than one release: {versions}"
+    return champion, manifest["version"], manifest["digest"], (folder / "weights.safetensors").read_bytes()
+
+
+def _wait_for_store(store: Path, process: "subprocess.Popen[bytes]") -> float:
+    """Moments are counted from here: before, Python only imports."""
+    while not store.is_dir() and process.poll() is None:
+        time.sleep(0.005)
+    return time.monotonic()
+
+
+def _progress(store: Path) -> str:
+    steps = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "releases")
+    done = [kind for kind in steps if list(store.glob(f"{kind}/*/manifest.json"))]
+    under_way = [f"{path.parent.name} half" for path in store.glob("*/*.partial")]
+    fits = [path.stem for path in store.glob("work/*/*.safetensors")]
+    return f"with {', '.join(done) or 'nothing'}; {', '.join([*under_way, *fits]) or 'between two steps'}"
+
+
+@contextlib.contextmanager
+def server(port: int, home: Path) -> Iterator[dict[str, str]]:
+    """The environment of runs on a Prefect server of their own: without one, each would start its own."""
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        try:
+            wait_until_healthy(environment["PREFECT_API_URL"], running)
+            yield environment
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def main() -> None:
+    """Write sample data, start a server, drill, and say what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--port", type=int, default=4291)
+    call = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data, stores, home = (Path(folder) / name for name in ("data", "stores", "home"))
+        stores.mkdir()
+        home.mkdir()
+        write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
+        with server(call.port, home) as environment:
+            told = drill(data, stores, rounds=call.rounds, seed=call.seed, environment=environment)
+    print(f"{len(told)} rounds: the same release and weights each time, to the bit")
+
+
+if __name__ == "__main__":
+    main()

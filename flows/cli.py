@@ -160,6 +160,9 @@ def _add_registry_verbs(verb: _Verb) -> None:
     rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
     _add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION")
+    prune = verb("prune", verbs.prune, "Remove old releases and what no kept one was made from.")
+    _add_store(prune)
+    prune.add_argument("--keep", type=int, default=7, metavar="N", help="releases to keep (7)")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

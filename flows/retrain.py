@@ -1,5 +1,6 @@
 """The retrain flow: from rating files to a published release."""
 
+from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
@@ -7,6 +8,7 @@ from pydantic import Field
 
 from flows.summary import Summary, Walk
 from matinee.settings import Settings
+from matinee.store import Store
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
@@ -38,20 +40,21 @@ def retrain(
     """
     walk = Walk(store)
     settings = settings.for_test_files(test).resolved()
-    dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
-    add_rows_to_name(dataset.rows)
-    encoding = walk.step(encode, dataset=dataset)
-    parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
-    candidate = walk.step(train, split=parts, settings=settings)
-    evaluation = walk.step(evaluate, split=parts, candidate=candidate, settings=settings)
-    shipped = walk.step(refit, candidate=candidate, evaluation=evaluation, settings=settings)
-    publication = walk.step(
-        publish,
-        dataset=dataset,
-        split=parts,
-        candidate=candidate,
-        shipped=shipped,
-        evaluation=evaluation,
-        settings=settings,
-    )
-    return walk.summary(publication)
+    with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes
+        dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
+        add_rows_to_name(dataset.rows)
+        encoding = walk.step(encode, dataset=dataset)
+        parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
+        candidate = walk.step(train, split=parts, settings=settings)
+        evaluation = walk.step(evaluate, split=parts, candidate=candidate, settings=settings)
+        shipped = walk.step(refit, candidate=candidate, evaluation=evaluation, settings=settings)
+        publication = walk.step(
+            publish,
+            dataset=dataset,
+            split=parts,
+            candidate=candidate,
+            shipped=shipped,
+            evaluation=evaluation,
+            settings=settings,
+        )
+        return walk.summary(publication)

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings, read_settings
 
-QUIET = {"predict", "similar", "releases", "promote", "rollback"}
+QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune"}
 HELD = 4
 
 
@@ -211,6 +211,19 @@ def rollback(call: argparse.Namespace) -> Outcome:
     return Outcome(
         {"champion": version, "replaced": before}, f"{version} is the champion again, instead of {before}"
     )
+
+
+def prune(call: argparse.Namespace) -> Outcome:
+    """Remove old releases and the folders that nothing kept refers to."""
+    from matinee.prune import prune as library
+
+    done = library(call.store, keep=call.keep)
+    gone = ", ".join(done.releases) or "no release"
+    text = (
+        f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB\n"
+        f"kept      {', '.join(done.kept) or 'no release'}"
+    )
+    return Outcome(asdict(done), text)
 
 
 def _settings(call: argparse.Namespace) -> Settings:

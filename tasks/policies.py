@@ -60,7 +60,7 @@ def cached_by(
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         try:
             planned = plan(**parameters)
-            whole = Store(Path(parameters["store"])).has(planned)
+            whole = Store(Path(parameters["store"])).take(planned)
         except MatineeError:
             return None  # the step itself says what is wrong
         return f"{planned.kind}-{planned.digest}" if whole else None

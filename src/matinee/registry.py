@@ -45,8 +45,15 @@ class Registry:
         return sorted(path.parent.name for path in found if path.parent.suffix == "")
 
     def manifests(self) -> list[dict[str, Any]]:
-        """The manifests of all releases, oldest first."""
-        return [read_manifest(self.folder(version)) for version in self.versions()]
+        """The manifests of all releases, oldest first; one that is pruned meanwhile is left out."""
+        found = []
+        for version in self.versions():
+            try:
+                found.append(read_manifest(self.folder(version)))
+            except ReleaseError:
+                if (self.folder(version) / MANIFEST).exists():
+                    raise
+        return found
 
     def champion(self) -> str | None:
         """The version in use, or None before the first promotion."""
@@ -127,8 +134,8 @@ class Registry:
             self._move(target, action="rollback")
             return target
 
-    def _before(self) -> str:
-        """The champion's predecessor: the last other release that was champion and is still here.
+    def predecessor(self) -> str | None:
+        """The last other release that was champion before this one and is still here.
 
         The changes are replayed as a stack, so that rolling back twice goes two steps back.
         """
@@ -139,12 +146,16 @@ class Registry:
             elif entry.get("action") == "rollback" and entry["version"] in stack:
                 stack = stack[: stack.index(entry["version"]) + 1]
         here = [name for name in stack[:-1] if (self.folder(name) / MANIFEST).exists()]
-        if not here:
+        return here[-1] if here else None
+
+    def _before(self) -> str:
+        found = self.predecessor()
+        if found is None:
             raise ConfigError(
                 f"There is no release before {self.champion() or 'the first'} to roll back to. "
                 f"Listed: {', '.join(self.versions()) or 'none'}."
             )
-        return here[-1]
+        return found
 
     def _move(self, version: str, *, action: str) -> str:
         if version not in self.versions():

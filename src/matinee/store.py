@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+RUNNING = "running"
 
 
 class Reference(BaseModel):
@@ -110,25 +112,55 @@ class Store:
 
     def ensure(self, plan: Plan) -> Reference:
         """Make the plan's folder unless it is whole already, and refer to it."""
-        if not self.has(plan):
-            with self._claim(plan) as folder:
-                if folder is not None:
-                    started = time.perf_counter()
-                    told = plan.make(folder)
-                    seconds = round(time.perf_counter() - started, 3)
-                    manifest = {"kind": plan.kind, "digest": plan.digest, "schema_version": SCHEMA_VERSION}
-                    write_json(folder / MANIFEST, {**manifest, "seconds": seconds, **told})
-                    sync_folder(folder)
-                    folder.rename(self.folder(plan.kind, plan.digest))
+        with writing(self.root), self.in_use():
+            if not self.take(plan):
+                self._make(plan)
         if plan.scratch is not None:
             shutil.rmtree(plan.scratch, ignore_errors=True)
         return self.reference(plan.kind, plan.digest)
+
+    def take(self, plan: Plan) -> bool:
+        """Whether the plan's folder is whole; if it is, it counts as used now, and prune leaves it to who is in use.
+
+        Raises StoreError when the store can't be written.
+        """
+        if not self.has(plan):
+            return False
+        with writing(self.root), lock_folder(self.root / plan.kind):
+            whole = self.has(plan)
+            if whole:
+                os.utime(self.folder(plan.kind, plan.digest))  # no file changes, not even its time
+            return whole
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Tell prune that a run is under way: what the run takes or makes from now on stays until it ends.
+
+        A locked folder in `running/`, whose time is the run's start. The lock goes with the process.
+        """
+        lease = self.root / RUNNING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        with lock_folder(lease):
+            try:
+                yield
+            finally:
+                lease.rmdir()
+
+    def _make(self, plan: Plan) -> None:
+        with self._claim(plan) as folder:
+            if folder is not None:
+                started = time.perf_counter()
+                told = plan.make(folder)
+                seconds = round(time.perf_counter() - started, 3)
+                manifest = {"kind": plan.kind, "digest": plan.digest, "schema_version": SCHEMA_VERSION}
+                write_json(folder / MANIFEST, {**manifest, "seconds": seconds, **told})
+                sync_folder(folder)
+                folder.rename(self.folder(plan.kind, plan.digest))
 
     @contextlib.contextmanager
     def _claim(self, plan: Plan) -> Iterator[Path | None]:
         """An empty folder that is this process's alone, or None when another one finished the plan meanwhile."""
         partial = self.root / plan.kind / f"{plan.digest}.partial"
-        with writing(self.root), lock_folder(partial):
+        with lock_folder(partial):
             if self.has(plan):
                 shutil.rmtree(partial, ignore_errors=True)
                 yield None

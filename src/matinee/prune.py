@@ -1,0 +1,160 @@
+"""Take out of a store what nobody needs: old releases, and the folders that nothing kept refers to.
+
+Safe while flows run and publish. What goes is renamed under the locks that makers and publishers share, so each of
+them finds a folder whole or absent; it is deleted afterwards. A run under way keeps all that it took or made.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError
+from matinee.registry import Registry
+from matinee.store import MANIFEST, RUNNING, Store, lock_folder, writing
+
+_KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "work")
+_DOOMED = ".pruned"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went and what stayed."""
+
+    releases: list[str]
+    kept: list[str]
+    folders: int  # besides the releases
+    bytes: int
+
+
+def prune(root: Path, *, keep: int) -> Pruned:
+    """Keep the newest `keep` releases, the champion, its predecessor, and what these and running flows refer to.
+
+    Raises ConfigError when there is no store at `root` or `keep` is below 1.
+    """
+    if keep < 1:
+        raise ConfigError(f"{keep} releases were to be kept; expected 1 or more.")
+    registry = Registry.open(root)
+    with writing(root), Store(root).in_use():
+        with registry.lock():
+            oldest = _oldest_run(root)
+            kept = _kept_versions(registry, keep, oldest)
+            gone = [version for version in registry.versions() if version not in kept]
+            for version in gone:
+                registry.record("prune", version=version)
+                _doom(registry.folder(version))
+            folders = _doom_folders(root, [registry.folder(version) for version in kept], oldest)
+        return Pruned(gone, kept, folders, _delete(root))
+
+
+def _oldest_run(root: Path) -> int:
+    """When the oldest run under way began, in nanoseconds, this one included; leases of the dead are removed."""
+    starts = []
+    for lease in (root / RUNNING).iterdir():
+        with _try_lock(lease) as free:
+            if free:
+                with contextlib.suppress(FileNotFoundError):
+                    lease.rmdir()
+        if not free:
+            with contextlib.suppress(FileNotFoundError):
+                starts.append(lease.stat().st_mtime_ns)
+    return min(starts)
+
+
+def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
+    """The versions to keep, oldest first: a run under way may be judging its candidate by an earlier champion."""
+    since = oldest // 10**9
+    changes = [entry for entry in registry.log() if datetime.fromisoformat(entry["at"]).timestamp() >= since]
+    wanted = {registry.champion(), registry.predecessor(), *(entry.get("before") for entry in changes)}
+    versions = registry.versions()
+    return [version for version in versions if version in wanted or version in versions[-keep:]]
+
+
+def _doom_folders(root: Path, releases: list[Path], oldest: int) -> int:
+    folders = [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
+    needed = _needed(releases, {path.name: path for path in folders if path.parent.name != "work"})
+    # A training that is resumed needs its scratch folder, however old.
+    needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
+    doomed = 0
+    for path in folders:
+        if path.stem in needed or path.suffix == _DOOMED:
+            continue
+        with lock_folder(path.parent):
+            if _last_used(path) < oldest:
+                _doom(path)
+                doomed += path.suffix == ""
+    return doomed
+
+
+def _needed(releases: list[Path], folders: dict[str, Path]) -> set[str]:
+    """The names of all folders that the releases refer to, however deep: each names its own by digest, in JSON."""
+    needed: set[str] = set()
+    files = [folder / MANIFEST for folder in releases]
+    while files:
+        texts = _texts(json.loads(files.pop().read_text("utf-8")))
+        fresh = {text for text in texts if text in folders} - needed
+        needed |= fresh
+        files += [file for name in fresh for file in folders[name].glob("*.json")]
+    return needed
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def _last_used(path: Path) -> int:
+    """When a folder was last taken or made; never, if another prune took it or its maker finished it meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 2**63
+
+
+def _is_locked(path: Path) -> bool:
+    with _try_lock(path) as free:
+        return not free
+
+
+@contextlib.contextmanager
+def _try_lock(path: Path) -> Iterator[bool]:
+    """Whether nobody holds the lock on a folder; if so we hold it meanwhile."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(handle)
+
+
+def _doom(path: Path) -> None:
+    """Take a folder out of everyone's sight."""
+    target = path.with_name(f"{path.name}{_DOOMED}")
+    shutil.rmtree(target, ignore_errors=True)
+    path.rename(target)
+
+
+def _delete(root: Path) -> int:
+    """Delete what was doomed, by this prune or by one that was killed; returns the bytes."""
+    total = 0
+    for kind in (*_KINDS, "releases"):
+        for path in (root / kind).glob(f"*{_DOOMED}"):
+            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            shutil.rmtree(path, ignore_errors=True)
+    return total

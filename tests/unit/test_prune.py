@@ -1,0 +1,199 @@
+"""Prune removes what nothing kept refers to, and nothing else, whoever publishes meanwhile."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import main
+from matinee.errors import ConfigError
+from matinee.prune import prune
+from matinee.registry import Registry
+from matinee.release import sha256, verify
+from matinee.store import Plan, Store, lock_folder, write_json
+
+LONG_AGO = 1_000_000_000
+
+
+def _folder(store: Store, kind: str, digest: str, **refers: Any) -> str:
+    """A folder of the store whose manifest names others."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "data").write_text(digest)
+        return {"rows": 1, **refers}
+
+    store.ensure(Plan(kind, digest, make))
+    return digest
+
+
+def _publish(store: Store, name: str, *, partition: str) -> str:
+    """A release of one night and all that it is made of; partitions are shared by the nights."""
+    registry = Registry(store.root)
+    with store.in_use():
+        _folder(store, "partitions", partition)
+        dataset = _folder(store, "datasets", f"dataset-{name}", partitions=[{"digest": partition}])
+        encoding = _folder(store, "encodings", f"encoding-{name}", dataset=dataset)
+        split = _folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
+        candidate = _folder(store, "candidates", f"candidate-{name}", split=split)
+        with registry.lock():
+            version = registry.next_version()
+            partial = registry.folder(version).with_suffix(".partial")
+            partial.mkdir()
+            weights = store.path(store.reference("candidates", candidate)) / "data"
+            (partial / "weights.safetensors").write_bytes(weights.read_bytes())
+            manifest = {
+                "version": version,
+                "schema_version": 1,
+                "model": "dot",
+                "scale": [1, 5],
+                "candidate": candidate,
+                "split": {"digest": split},
+                "files": {"weights.safetensors": sha256(partial / "weights.safetensors")},
+            }
+            write_json(partial / "manifest.json", manifest)
+            partial.rename(registry.folder(version))
+            registry.point_to(version, action="publish", reason=name)
+    return version
+
+
+def _age(root: Path) -> None:
+    """As if everything had been made, and every change logged, long ago."""
+    for path in [*root.rglob("*"), root]:
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    log = root / "log.jsonl"
+    entries = [
+        json.loads(line) | {"at": "2001-09-09T01:46:40+00:00"} for line in log.read_text().splitlines()
+    ]
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def _there(root: Path) -> set[str]:
+    return {path.name for kind in root.iterdir() if kind.is_dir() for path in kind.iterdir()}
+
+
+def _made(*names: str) -> set[str]:
+    return {f"{kind}-{name}" for name in names for kind in ("dataset", "encoding", "split", "candidate")}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Five nights, of which the first two shared a partition, and a candidate that was held."""
+    store = Store.open(tmp_path / "store")
+    for night, partition in enumerate(("old", "old", "new", "new", "new"), 1):
+        _publish(store, str(night), partition=partition)
+    _folder(store, "candidates", "held", split="split-5")
+    (store.root / "work" / "killed").mkdir(parents=True)
+    _age(store.root)
+    return store
+
+
+def test_the_newest_stay_with_what_they_were_made_from(store: Store) -> None:
+    done = prune(store.root, keep=2)
+    assert (done.releases, done.kept) == (["v0001", "v0002", "v0003"], ["v0004", "v0005"])
+    assert _there(store.root) == {"v0004", "v0005", "new"} | _made("4", "5")
+    assert done.folders == 3 * 4 + 3  # of three nights; the old partition, the held candidate, the scratch
+    assert done.bytes > 0
+    assert Registry(store.root).next_version() == "v0006"
+
+
+def test_champion_and_predecessor_stay_however_old(store: Store) -> None:
+    registry = Registry(store.root)
+    registry.rollback("v0002")
+    _age(store.root)
+    assert prune(store.root, keep=1).kept == ["v0001", "v0002", "v0005"]
+    assert registry.rollback() == "v0001"
+    assert {"old"} | _made("1", "2", "5") <= _there(store.root)
+
+
+def test_a_run_keeps_what_it_takes(store: Store) -> None:
+    with store.in_use():
+        assert store.take(Plan("datasets", "dataset-1", lambda _: {}))
+        assert store.take(Plan("partitions", "old", lambda _: {}))
+        prune(store.root, keep=1)
+        assert {"dataset-1", "old"} <= _there(store.root)
+        assert "split-1" not in _there(store.root)
+    time.sleep(0.02)  # a file's time is known to some milliseconds
+    prune(store.root, keep=1)
+    assert not {"dataset-1", "old"} & _there(store.root)
+
+
+def test_a_folder_that_is_being_made_stays_and_so_does_its_scratch(store: Store) -> None:
+    partial = store.root / "candidates" / "killed.partial"
+    dead = store.root / "candidates" / "dead.partial"
+    dead.mkdir()
+    with lock_folder(partial):
+        for path in (partial, dead):
+            os.utime(path, (LONG_AGO, LONG_AGO))
+        prune(store.root, keep=1)
+        assert {"killed.partial", "killed"} <= _there(store.root)
+    assert "dead.partial" not in _there(store.root)
+    prune(store.root, keep=1)
+    assert "killed" not in _there(store.root)
+
+
+def test_a_dead_run_keeps_nothing(store: Store) -> None:
+    dead = store.root / "running" / "12345-dead"
+    dead.mkdir()
+    os.utime(dead, (LONG_AGO - 1, LONG_AGO - 1))
+    prune(store.root, keep=1)
+    assert not dead.exists()
+    assert "held" not in _there(store.root)
+
+
+def test_what_a_killed_prune_left_is_cleared(store: Store) -> None:
+    (store.root / "splits" / "split-1").rename(store.root / "splits" / "split-1.pruned")
+    prune(store.root, keep=5)
+    assert "split-1.pruned" not in _there(store.root)
+
+
+def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--store", str(store.root), "--keep", "3", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
+    with pytest.raises(ConfigError, match="0 releases"):
+        prune(store.root, keep=0)
+
+
+def _publish_many(root: Path, name: str) -> None:
+    for night in range(15):
+        _publish(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
+
+
+def _prune_many(root: Path, until: str) -> None:
+    while not Path(until).exists():
+        prune(root, keep=1)
+
+
+def _start(function: str, root: Path, argument: str) -> subprocess.Popen[bytes]:
+    """A function of this file in a process of its own."""
+    code = (
+        "import runpy, sys, pathlib; "
+        "runpy.run_path(sys.argv[1])[sys.argv[2]](pathlib.Path(sys.argv[3]), sys.argv[4])"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, __file__, function, str(root), argument])
+
+
+def test_two_publishers_and_a_pruner_at_once(tmp_path: Path) -> None:
+    store, done = Store.open(tmp_path / "store"), tmp_path / "done"
+    publishers = [_start("_publish_many", store.root, name) for name in "ab"]
+    pruner = _start("_prune_many", store.root, str(done))
+    codes = [process.wait(60) for process in publishers]
+    done.touch()
+    assert [*codes, pruner.wait(60)] == [0, 0, 0]
+    registry = Registry(store.root)
+    for manifest in registry.manifests():
+        verify(registry.folder(manifest["version"]))
+        for kind, name in (("candidates", manifest["candidate"]), ("splits", manifest["split"]["digest"])):
+            assert store.manifest(kind, name)["digest"] == name
+    log = registry.log()
+    published = [entry["version"] for entry in log if entry["action"] == "publish"]
+    pruned = {entry["version"] for entry in log if entry["action"] == "prune"}
+    assert published == [f"v{number:04d}" for number in range(1, 31)]
+    assert registry.champion() == published[-1]
+    assert pruned | set(registry.versions()) == set(published)
+    assert pruned

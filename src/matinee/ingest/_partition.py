@@ -22,7 +22,7 @@ from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
 from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
-from matinee.ingest._scale import SCALES, count_slots, no_slots, sum_ratings, to_json
+from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
 from matinee.ingest._sources import Source
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import IngestSettings, ScaleName
@@ -33,7 +33,10 @@ _THREADS = 2
 _AHEAD = _THREADS + 1  # blocks in memory that wait to be written
 COUNTED: Final = ("user_id", "movie_id", "date")  # tables of rows by value, so that a profile needs no rows
 _RATINGS: Final = pa.schema(
-    list(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.date32()), strict=True))
+    [
+        pa.field(name, kind, nullable=name == "date")
+        for name, kind in zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.date32()), strict=True)
+    ]
 )
 # Ids and dates as differences in few bits: half the size of a dictionary, and faster to write.
 _ENCODING: Final[dict[str, Any]] = {
@@ -82,7 +85,10 @@ def _parse_ahead(blocks: Iterable[Block]) -> Iterator[Typed]:
 
 
 class _Ledger:
-    """Writes parsed blocks to the tables of a partition and keeps count of what was read."""
+    """Writes parsed blocks to the tables of a partition and keeps count of what was read.
+
+    Ratings are written and counted on a thread of its own, while the next block is checked.
+    """
 
     def __init__(self, folder: Path, schema: DataFrameSchema) -> None:
         self._folder = folder
@@ -93,6 +99,7 @@ class _Ledger:
         self._codes: Counter[str] = Counter()
         self._read_slots, self._accepted_slots = no_slots(), no_slots()
         self._rating_sum = 0.0
+        self._behind: Future[None] | None = None
         self.rows = 0
         self.counts = {name: IdCounts() for name in COUNTED}
 
@@ -106,32 +113,51 @@ class _Ledger:
                     ("origins", ORIGINS_SCHEMA, {}),
                 )
             )
+            self._thread = stack.enter_context(ThreadPoolExecutor(1))
             self._open = stack.pop_all()
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        self._open.close()
+        with self._open:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the ratings so far are written; raises what went wrong with them."""
+        if self._behind is not None:
+            self._behind.result()
+            self._behind = None
 
     def enter(self, typed: Typed) -> None:
         """Write one block's accepted rows, rejects and origins; blocks come in the order of the files."""
         self._movie = typed.continue_movie(self._movie)
         table = typed.table()
         failures = check_rows(table, self._schema)
-        good = None
+        good, slots_read = None, None
         if failures.height:
+            slots_read = count_slots(table["rating"])
             good = np.ones(table.num_rows, bool)
             good[failures["row"].to_numpy()] = False
             table = table.filter(pa.array(good))
         firsts = self._lines.first_lines(typed.tallies)
         rejects = reject_rows(typed, failures, firsts)
         self._count_files(typed, rejects, good)
-        self._count_values(typed, table, good)
         if rejects.num_rows:
             self._rejects.write_table(rejects)
         if table.num_rows:
             self._origins.write_table(origin_runs(typed, good, firsts, self.rows))
-            self._ratings.write_table(table)
         self.rows += table.num_rows
+        self._settle()
+        self._behind = self._thread.submit(self._enter_ratings, table, slots_read)
+
+    def _enter_ratings(self, table: pa.Table, slots_read: Slots | None) -> None:
+        slots = count_slots(table["rating"])
+        self._accepted_slots += slots
+        self._read_slots += slots if slots_read is None else slots_read
+        self._rating_sum += sum_ratings(table["rating"])
+        for name, counts in self.counts.items():
+            counts.add(to_ids(table[name]))
+        if table.num_rows:
+            self._ratings.write_table(pa.table(table.columns, schema=_RATINGS))
 
     def _count_files(self, typed: Typed, rejects: pa.Table, good: NDArray[np.bool_] | None) -> None:
         for tally in typed.tallies:
@@ -148,15 +174,6 @@ class _Ledger:
             file["rows_read"] += rows + tally.bads.stop - tally.bads.start
             file["rows"] += rows if good is None else int(good[tally.rows].sum())
         self._codes.update(rejects["code"].to_pylist())
-
-    def _count_values(self, typed: Typed, table: pa.Table, good: NDArray[np.bool_] | None) -> None:
-        block_slots = count_slots(typed.table()["rating"]) if good is not None else None
-        accepted = count_slots(table["rating"])
-        self._accepted_slots += accepted
-        self._rating_sum += sum_ratings(table["rating"])
-        self._read_slots += accepted if block_slots is None else block_slots
-        for name, counts in self.counts.items():
-            counts.add(to_ids(table[name]))
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says once all blocks are entered."""

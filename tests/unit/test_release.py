@@ -170,3 +170,13 @@ def test_a_release_needs_no_framework(random_release: Make) -> None:
         "sys.exit(' '.join({'torch', 'prefect', 'polars', 'numba', 'pandera'} & sys.modules.keys()) or 0)"
     )
     subprocess.run([sys.executable, "-c", code, str(random_release())], check=True)
+
+
+def test_the_readme_runs(
+    random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random_release()
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    exec(readme.partition("```python\n")[2].partition("```")[0], {})
+    assert len(capsys.readouterr().out.splitlines()) == 5

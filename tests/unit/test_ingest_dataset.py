@@ -133,12 +133,12 @@ def test_duplicates_are_those_of_a_slow_search(
 def test_a_file_that_was_seen_is_not_parsed_again(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", "1,1,1,", "1,2,5,")
     store, _ = make(tmp_path, ratings=[first])
-    made = {path: path.stat().st_mtime_ns for path in (store.root / "partitions").iterdir()}
+    made = {path: path.stat().st_mtime_ns for path in (store.root / "partitions").glob("*/ratings.parquet")}
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     first.rename(elsewhere / "a.csv")
     store, dataset = make(tmp_path, ratings=[elsewhere / "a.csv", write(tmp_path / "b.csv", "2,2,2,")])
-    now = {path: path.stat().st_mtime_ns for path in (store.root / "partitions").iterdir()}
+    now = {path: path.stat().st_mtime_ns for path in (store.root / "partitions").glob("*/ratings.parquet")}
     assert now.items() > made.items()
     assert len(now) == 2
     assert dataset.rows == 3

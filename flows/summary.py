@@ -13,7 +13,8 @@ from matinee.store import Reference, Store, read_json
 from tasks.artifacts import show
 from tasks.story import tell
 
-log = logging.getLogger("matinee.run")
+library_log = logging.getLogger("matinee")
+log = library_log.getChild("run")
 
 R = TypeVar("R", Reference, Publication)
 
@@ -38,6 +39,9 @@ class Walk:
     """Goes through the steps of a flow and keeps a record."""
 
     def __init__(self, store: str) -> None:
+        # Prefect takes the lines of this logger and leaves its level alone: on a worker that is WARNING.
+        if library_log.level == logging.NOTSET:
+            library_log.setLevel(logging.INFO)
         self._store = str(Path(store).absolute())
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []

@@ -12,6 +12,9 @@ import pytest
 from flows.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store, write_json
 
+# Before any test module imports Prefect, which reads the environment once.
+os.environ.update(PREFECT_DEFAULTS)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -36,7 +39,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """One Prefect server with a database of its own for the whole session."""
-    os.environ.update(PREFECT_DEFAULTS)
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):

@@ -1,0 +1,130 @@
+"""What a run leaves with the server: names, retries, pages in order, the story in its log."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+PAGES = [
+    "data",
+    "training-progress",
+    "training-progress",
+    "learning-curve",
+    "evaluation",
+    "gate",
+    "card",
+    "release",
+]
+NAMES = ["ingest sample0", "encode", "split", "train dot fast", "evaluate", "refit", "publish"]
+
+
+@pytest.fixture(scope="module")
+def records(
+    sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
+) -> Iterator[dict[str, Any]]:
+    """The server's records of one run, whose training fails once: its second checkpoint meets an I/O error."""
+    from flows.retrain import retrain
+    from matinee.settings import read_settings
+    from matinee.train import loop
+
+    loads, saves = [], []
+    save, load = loop.save_checkpoint, loop.load_checkpoint
+
+    def failing_save(path: Path, *rest: Any) -> None:
+        saves.append(path)
+        if len(saves) == 2:
+            raise OSError(5, "Input/output error", "planted")
+        save(path, *rest)
+
+    def watched_load(path: Path) -> Any:
+        loads.append(load(path))
+        return loads[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", failing_save)
+        patch.setattr(loop, "load_checkpoint", watched_load)
+        patch.setattr("tasks.train.train.retry_delay_seconds", [0.1, 0.1, 0.1])
+        state = retrain(
+            ratings=[str(sample / "ratings.csv")],
+            titles=str(sample / "movie_titles.csv"),
+            store=str(tmp_path_factory.mktemp("store")),
+            settings=read_settings(assignments=["train.epochs=200", "train.patience=0", "train.seed=9"]),
+            return_state=True,
+        )
+    run = str(state.state_details.flow_run_id)
+    _wait_for_log(run)
+    yield {"loads": loads, "run": _ask(f"flow_runs/{run}"), **_records_of(run)}
+
+
+def _records_of(run: str) -> dict[str, Any]:
+    of_run = {"flow_runs": {"id": {"any_": [run]}}}
+    return {
+        "tasks": _ask("task_runs/filter", {**of_run, "sort": "EXPECTED_START_TIME_ASC"}),
+        "pages": _ask("artifacts/filter", {**of_run, "sort": "CREATED_DESC"}),
+        "log": _log_of(run),
+    }
+
+
+def _log_of(run: str) -> list[dict[str, Any]]:
+    query = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"}
+    lines: list[dict[str, Any]] = _ask("logs/filter", query)
+    return lines
+
+
+def _wait_for_log(run: str) -> None:
+    """Lines are sent in batches, some seconds apart."""
+    deadline = time.monotonic() + 20
+    while not any("is the champion" in line["message"] for line in _log_of(run)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _ask(path: str, body: dict[str, Any] | None = None) -> Any:
+    from prefect.settings import get_current_settings
+
+    url = f"{get_current_settings().api.url}/{path}"
+    answer = httpx.get(url) if body is None else httpx.post(url, json=body)
+    return answer.raise_for_status().json()
+
+
+def test_the_names_say_data_rows_and_model(records: dict[str, Any]) -> None:
+    assert records["run"]["name"] == "retrain sample0 40.0k dot fast"
+    assert [task["name"] for task in records["tasks"]] == NAMES
+
+
+def test_a_training_that_met_an_io_error_was_retried_from_its_checkpoint(records: dict[str, Any]) -> None:
+    counts = {task["name"]: task["run_count"] for task in records["tasks"]}
+    assert counts.pop("train dot fast") == 2
+    assert set(counts.values()) == {1}
+    first, second = records["loads"][:2]
+    assert first is None
+    assert second is not None
+
+
+def test_the_pages_come_in_order(records: dict[str, Any]) -> None:
+    pages = [page for page in reversed(records["pages"]) if page["key"]]
+    keys = [page["key"] for page in pages]
+    # The failed try has a progress of its own.
+    assert sorted(set(keys), key=keys.index) == sorted(set(PAGES), key=PAGES.index)
+    assert all(
+        page["data"] == 100
+        for page in pages
+        if page["key"] == "training-progress" and "refit" in page["description"]
+    )
+    texts = {page["key"]: page["data"] for page in pages}
+    assert "data:image/png;base64," in texts["learning-curve"]
+    assert "bias only" in texts["evaluation"]
+    assert "Gate: promoted" in texts["gate"]
+    assert "matinee.load(" in texts["release"]
+
+
+def test_the_log_tells_the_story(records: dict[str, Any]) -> None:
+    lines = [line["message"] for line in records["log"] if line["name"].startswith("matinee")]
+    assert 15 <= len(lines) <= 30
+    assert lines[0].startswith("ingest: Read ratings")
+    assert "v0001 is the champion" in lines[-1]

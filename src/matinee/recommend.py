@@ -31,7 +31,10 @@ from schemas.recommendations import Recommendations
 
 log = logging.getLogger(__name__)
 
-_USERS, _MOVIES = 256, 1024  # scores at a time: 1 MB a thread, half of it is left to the factors in the cache
+_USERS, _MOVIES = (
+    128,
+    1024,
+)  # scores at a time: half a megabyte a thread, which its cache holds beside the factors
 _GROUP = 1 << 16  # users of a row group, at most
 _BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 _SCHEMA = pa.schema(

@@ -16,6 +16,7 @@ def keep_best(scores, offset, first, seen, place, end, best, codes):
     """
     users, width = scores.shape
     last = best.shape[1] - 1
+    shift = offset[first : first + width]
     for i in range(users):
         row = scores[i]
         p = place[i]
@@ -25,14 +26,15 @@ def keep_best(scores, offset, first, seen, place, end, best, codes):
         place[i] = p
         limit = best[i, last]
         for start in range(0, width, _LANE):
-            stop = min(start + _LANE, width)
+            lane, extra = row[start : start + _LANE], shift[start : start + _LANE]
             highest = np.float32(-np.inf)
-            for j in range(start, stop):
-                highest = max(highest, row[j] + offset[first + j])
+            for j in range(lane.size):
+                score = lane[j] + extra[j]
+                highest = score if score > highest else highest
             if highest <= limit:
                 continue
-            for j in range(start, stop):
-                score = row[j] + offset[first + j]
+            for j in range(lane.size):
+                score = lane[j] + extra[j]
                 if score <= limit:
                     continue
                 k = last
@@ -41,5 +43,5 @@ def keep_best(scores, offset, first, seen, place, end, best, codes):
                     codes[i, k] = codes[i, k - 1]
                     k -= 1
                 best[i, k] = score
-                codes[i, k] = first + j
+                codes[i, k] = first + start + j
                 limit = best[i, last]

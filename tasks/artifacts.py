@@ -22,13 +22,14 @@ log = logging.getLogger("matinee.run")
 _EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a damaged file may hold one line of a gigabyte
 _BAR_WIDTH: Final = 30
 # Letters, digits, space and these mean nothing to Markdown or HTML inside a line.
+# Backslashes, since the UI shows HTML entities as they are written.
 _MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
 
 
 def escape(text: object) -> str:
     """Text of unknown origin as Markdown that shows as that text, on one line, in a table cell too."""
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)
+    return _MARKUP.sub(r"\\\g<0>", line)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -188,7 +189,9 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+        if value.is_integer():
+            return f"{value:,.0f}"
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else escape("" if value is None else value)
 
 

@@ -1,4 +1,4 @@
-"""One training at a time on a device: two would fight for its memory, and each would take more than twice as long.
+"""One training at a time on a device: two would compete for its memory and cores, and both end later.
 
 The turn is a lock file of the machine, for the device is the machine's: it works over all stores, with or without a
 Prefect server, and goes with the process however it ends. A slot of a server's limit outlives a killed process.

@@ -1,6 +1,7 @@
 """The pages of a run: what comes from a user's file shows as text, and no page can fail a run."""
 
 import logging
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -48,15 +49,11 @@ def test_any_text_shows_as_itself_in_a_cell(text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    from html import unescape
-
-    return unescape(escape(text))
+    return re.sub(r"\\(.)", r"\1", escape(text))
 
 
-@pytest.mark.parametrize("text", ["a|b", "`", "<script>", "x\ny", "*", "_", "[", "&", "\\", "#", "~"])
-def test_markup_never_comes_through(text: str) -> None:
-    assert text not in escape(text).replace("&#", "")
-    assert "\n" not in escape(text)
+def test_markup_and_line_ends_never_come_through() -> None:
+    assert escape("a|b`<script>\r\n[x](y) \\ x_y") == r"a\|b\`\<script\> \[x\](y) \\ x\_y"
 
 
 def test_a_page_that_fails_is_a_warning(

@@ -85,8 +85,9 @@ def _doom_folders(root: Path, releases: list[Path], oldest: int) -> int:
     for path in folders:
         if path.stem in needed or path.suffix == _DOOMED:
             continue
-        with lock_folder(path.parent):
-            if _last_used(path) < oldest:
+        # The first lock keeps those away who would take the folder, the second is held by whoever makes it.
+        with lock_folder(path.parent), _try_lock(path) as free:
+            if free and path.stat().st_mtime_ns < oldest:
                 _doom(path)
                 doomed += path.suffix == ""
     return doomed
@@ -110,14 +111,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _texts(part)
-
-
-def _last_used(path: Path) -> int:
-    """When a folder was last taken or made; never, if another prune took it or its maker finished it meanwhile."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 2**63
 
 
 def _is_locked(path: Path) -> bool:

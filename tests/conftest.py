@@ -1,7 +1,12 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +48,37 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `make up`: its process, the UI's address, and the home that marks all that it has started."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    home: Path
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Server, worker and deployments with a database of their own, for one module."""
+    home = tmp_path_factory.mktemp("home")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-m", "flows.up", "--port", url.rpartition(":")[2]]
+    with subprocess.Popen(
+        command,
+        env={**environment, "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any(url in line for line in process.stdout if line.startswith("The UI is at"))
+        yield Up(process, url, home)
+        process.send_signal(signal.SIGTERM)
 
 
 @pytest.fixture

@@ -1,54 +1,15 @@
 """`make up`: a server, a worker and the deployments come up, run a run, and leave nothing behind."""
 
 import json
-import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home of its own, and with it a Prefect database; its path marks every process that is started."""
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def up(home: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The running command and the API's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "-m", "flows.up", "--port", str(port)]
-    with subprocess.Popen(
-        command,
-        env={**environment, "HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "The UI is at" in line:
-                break
-        assert f"http://127.0.0.1:{port}" in said[-1], said
-        yield process, f"http://127.0.0.1:{port}/api"
-        process.send_signal(signal.SIGTERM)
 
 
 def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
@@ -78,9 +39,9 @@ def _left(home: Path) -> list[str]:
 
 
 def test_it_runs_a_deployment_and_goes_down_with_all_that_it_started(
-    up: tuple["subprocess.Popen[str]", str], home: Path, sample: Path, tmp_path: Path
+    up: Any, sample: Path, tmp_path: Path
 ) -> None:
-    process, api = up
+    process, api, home = up.process, f"{up.url}/api", up.home
     adhoc, nightly = (_ask(f"{api}/deployments/name/retrain/{name}") for name in ("adhoc", "nightly"))
     assert nightly["schedules"][0]["active"] is False
     assert nightly["schedules"][0]["schedule"]["timezone"] == "UTC"

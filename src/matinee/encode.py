@@ -30,21 +30,15 @@ def read_maps(store: Store, encoding: Reference) -> tuple[IdMap, IdMap]:
 
 def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
     titles = ingest.read_titles_table(store, dataset)
-    users: list[pl.Series] = [pl.Series("user_id", [], pl.Int64)]
-    movies = [titles["movie_id"]]
-    for batch in ingest.iter_ratings(store, dataset):
-        # Merged as they come: what is held is the distinct ids, never a column of the whole dataset.
-        users = [pl.concat([*users, batch["user_id"].unique()]).unique()]
-        movies = [pl.concat([*movies, batch["movie_id"].unique()]).unique()]
-    user_table = users[0].sort().to_frame()
-    movie_table = (
-        movies[0].unique().sort().to_frame().join(titles, on="movie_id", how="left", maintain_order="left")
-    )
-    user_table.write_parquet(folder / "users.parquet")
+    users = ingest.read_counts(store, dataset, column="user_id").select("user_id")
+    movies = ingest.read_counts(store, dataset, column="movie_id").select("movie_id")
+    known = pl.concat([movies, titles.select("movie_id")]).unique().sort("movie_id")
+    movie_table = known.join(titles, on="movie_id", how="left", maintain_order="left")
+    users.write_parquet(folder / "users.parquet")
     movie_table.write_parquet(folder / "movies.parquet")
     return {
         "rows": dataset.rows,
         "dataset": dataset.digest,
-        "users": user_table.height,
+        "users": users.height,
         "movies": movie_table.height,
     }

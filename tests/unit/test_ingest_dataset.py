@@ -209,6 +209,8 @@ def test_the_profile_says_what_can_be_counted_by_hand(tmp_path: Path) -> None:
         "1,1,2,2003-01-01",
     )
     store, dataset = make(tmp_path, ratings=[path])
+    counted = ingest.read_counts(store, dataset, column="user_id")
+    assert list(counted.iter_rows()) == [(1, 2), (7, 1), (8, 1)]
     profile = json.loads((store.path(dataset) / "profile.json").read_text())
     spread = profile.pop("ratings_per_user")
     assert (spread["min"], spread["max"], spread["median"]) == (1, 2, 1)

@@ -1,10 +1,10 @@
 """Ingest: rating files and a titles file, of whatever dialect, to validated tables; what is not taken is kept.
 
-The first step of the flow. `plan` says what to make, `iter_ratings` and `read_titles_table` read it back.
+The first step of the flow. `plan` says what to make, the others read it back.
 """
 
 from matinee.ingest._dataset import plan
-from matinee.ingest._read import iter_ratings, read_titles_table
+from matinee.ingest._read import iter_ratings, read_counts, read_titles_table
 from matinee.ingest._scale import SCALES
 
-__all__ = ["SCALES", "iter_ratings", "plan", "read_titles_table"]
+__all__ = ["SCALES", "iter_ratings", "plan", "read_counts", "read_titles_table"]

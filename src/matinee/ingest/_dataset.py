@@ -16,7 +16,7 @@ from matinee.ingest._duplicates import NO_LOSERS, find_superseded
 from matinee.ingest._guess import guess_scale
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import PARTITIONS, Part, group_sources, open_part
-from matinee.ingest._profile import profile
+from matinee.ingest._profile import count_rows, profile
 from matinee.ingest._refusal import check_rejects, check_rows_read
 from matinee.ingest._scale import SCALES, from_json, narrowest_scale
 from matinee.ingest._sources import Role, Source, find_sources, source_of
@@ -30,6 +30,7 @@ from schemas.rejects import Rejects
 from schemas.titles import Titles
 
 TITLES: Final = "titles.parquet"
+COUNTS: Final = {"user_id": "users.parquet", "movie_id": "movies.parquet"}
 
 
 def plan(
@@ -94,7 +95,10 @@ class _Job:
         )
         losers = NO_LOSERS if self.settings.duplicates == "off" else find_superseded(parts)
         removed = write_superseded(folder, losers, parts)
-        seen = profile(parts, titles, removed)
+        counts = count_rows(parts, removed)
+        for name, file in COUNTS.items():
+            counts[name].write_parquet(folder / file)
+        seen = profile(parts, titles, removed, counts=counts)
         titles.write_parquet(folder / TITLES)
         title_rejects.write_parquet(folder / "title_rejects.parquet")
         write_json(folder / "profile.json", seen)

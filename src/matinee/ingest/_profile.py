@@ -1,6 +1,6 @@
 """What a dataset looks like, over all its files together: the diagnostics that a person wants to see first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,9 +16,15 @@ from schemas.ratings import FIRST_DATE
 _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-def profile(parts: Sequence[Part], titles: pl.DataFrame, removed: Removed) -> dict[str, Any]:
-    """Counts, distributions and dates of the accepted rows that are left, from the counts kept by partition."""
-    counts = {name: _rows_by(name, parts, removed) for name in COUNTED}
+def count_rows(parts: Sequence[Part], removed: Removed) -> dict[str, pl.DataFrame]:
+    """The accepted rows that are left, by user, by movie and by day, from the counts kept by partition."""
+    return {name: _count(name, parts, removed) for name in COUNTED}
+
+
+def profile(
+    parts: Sequence[Part], titles: pl.DataFrame, removed: Removed, *, counts: Mapping[str, pl.DataFrame]
+) -> dict[str, Any]:
+    """Sizes, distributions and dates of the accepted rows that are left; `counts` is `count_rows` of the parts."""
     users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
     slots: Slots = from_json(part.manifest["values"] for part in parts) - removed.slots
     ratings = int(users.sum())
@@ -42,7 +48,7 @@ def profile(parts: Sequence[Part], titles: pl.DataFrame, removed: Removed) -> di
     }
 
 
-def _rows_by(name: str, parts: Sequence[Part], removed: Removed) -> pl.DataFrame:
+def _count(name: str, parts: Sequence[Part], removed: Removed) -> pl.DataFrame:
     total = IdCounts()
     for part in parts:
         kept = part.counts(name)

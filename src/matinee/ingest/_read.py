@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from matinee.ingest._dataset import TITLES
+from matinee.ingest._dataset import COUNTS, TITLES
 from matinee.ingest._parts import PARTITIONS, open_part
 from matinee.ingest._rows import COLUMNS
 from matinee.ingest._sources import Role
@@ -45,6 +45,16 @@ def read_titles_table(store: Store, dataset: Reference | str) -> pl.DataFrame:
     Raises StoreError when the dataset is not in the store any more.
     """
     return pl.read_parquet(_folder(store, dataset) / TITLES)
+
+
+def read_counts(
+    store: Store, dataset: Reference | str, *, column: Literal["user_id", "movie_id"]
+) -> pl.DataFrame:
+    """The rated users or movies of a dataset, ids ascending, and `rows`: how many ratings each has.
+
+    Raises StoreError when the dataset is not in the store any more.
+    """
+    return pl.read_parquet(_folder(store, dataset) / COUNTS[column])
 
 
 def _folder(store: Store, dataset: Reference | str) -> Path:

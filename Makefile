@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RATINGS ?= 1000000
 
-.PHONY: setup run up drills test lint format clean
+.PHONY: setup run up drills bench-train test lint format clean
 
 setup: $(VENV)/.ready
 
@@ -26,6 +26,11 @@ up: setup
 # Kills a run thirty times at random and compares what it ends with, to the bit.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
+
+# Every model and preset beside bias-only and torch loops, on the sample; a tenth of its rows are test rows.
+bench-train: setup
+	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
+	$(BIN)/python bench/train.py --ratings sample/ratings.csv --out sample/train.json --plot sample/train.png
 
 lint: setup
 	$(BIN)/ruff format --check .

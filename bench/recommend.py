@@ -52,8 +52,12 @@ def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]
     started = time.perf_counter()
     release = matinee.load(folder)
     seconds_load = time.perf_counter() - started
+    busy = time.process_time()
     done = recommend_all(release, out=out, top=top, settings=RecommendSettings(), threads=threads)
     return {
+        "seconds_cpu": round(
+            time.process_time() - busy, 2
+        ),  # of all threads; tells a busy machine from a slow program
         "seconds_load": round(seconds_load, 2),
         "seconds_recommend": round(done.seconds, 2),
         "rows": done.rows,

@@ -7,7 +7,7 @@ Ours go through the library: ingest, encode, split, train, evaluate, in a tempor
 tested are fitted on all train rows: the default `train.refit` fits once more with the valid rows. Every fit is a
 process of its own. Seconds are those of the fit that made the tested weights; compiling kernels, imports, and
 bringing rows into a system's own form are not timed. Beside them torch with a DataLoader, at batch 4, as the source
-notebook had it, and at batch 8,192 (`--loops`): both are stopped after 20 seconds, for their rate. Other systems
+notebook had it, and at batch 8,192 (`--loops`), a few hundred steps each: for their rate alone. Other systems
 are in bench/peers.py; those that `--peer-python` does not have are skipped with the reason.
 """
 

@@ -161,7 +161,11 @@ class GibbsEngine:
             )  # fmt: skip
         if epoch > (self._problem.train.burn_in or 0):
             self._kept += 1
-            self._product.add(user.X[:, :rank], movie.X[:, :rank])
+            # Without the strangers: the cut would spend its columns on rows that are zero in the end.
+            left, right = (
+                np.where(side.known[:, None], side.X[:, :rank], np.float32(0)) for side in self._sides
+            )
+            self._product.add(left, right)
             self._valid_sum += self._valid_now
             self._bias_sums[0] += user.X[:, rank]
             self._bias_sums[1] += movie.X[:, rank]

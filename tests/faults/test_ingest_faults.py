@@ -57,13 +57,14 @@ def zst(text: str) -> bytes:
     return pa.Codec("zstd").compress(text.encode(), asbytes=True)
 
 
-def tar(members: dict[str, str], *, mode: Any = "w") -> bytes:
+def tar(members: dict[str, str | bytes], *, mode: Any = "w") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for name, text in members.items():
             entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
+            content = text if isinstance(text, bytes) else text.encode()
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -185,12 +186,19 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
         "damaged or cut off",
     ),
     "zstd": (zst(MANY), Taken(200, {})),
+    "zstd in two frames": (zst(MANY[:999]) + zst(MANY[999:]), Taken(200, {})),
     "zstd cut off": refused(zst(MANY)[:-20], "damaged or cut off"),
     "tar": (tar({"set/mv_1.txt": NETFLIX, "set/mv_2.txt": "2:\n5,3,2005-01-01\n"}), Taken(102, {})),
     "tar.gz": (tar({"mv_1.txt": NETFLIX}, mode="w:gz"), Taken(101, {})),
     "tar cut off": refused(
         tar({"mv_1.txt": NETFLIX * 9, "mv_2.txt": NETFLIX * 9})[:9000], "damaged or cut off"
     ),
+    "tar of a tar and of other files": (
+        tar({"README": "Read me.\n", "probe.txt": "1:\n7\n", "training_set.tar": tar({"mv_1.txt": NETFLIX})}),
+        Taken(101, {}),
+    ),
+    "tar of gzip": (tar({"a.csv.gz": gzip.compress(MANY.encode())}), Taken(200, {})),
+    "tar without ratings": refused(tar({"README": "Read me.\n"}), "archive", "no ratings file"),
     "parquet": (parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
     "parquet with nulls": refused(parquet(user=[1, None], item=[1, 1], rating=[3, 4]), "user_id_missing"),
     "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "damaged or cut off"),

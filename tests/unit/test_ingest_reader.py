@@ -128,7 +128,7 @@ def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16) -> Read:
     path = folder / "ratings.txt"
     path.write_bytes(text)
     with _Ledger(folder, ratings_schema(low=1, high=5)) as ledger:
-        for block in read_blocks([source_of(path)], IngestSettings(), block_bytes=block_bytes):
+        for block in read_blocks([source_of(path)], IngestSettings(), left_out=[], block_bytes=block_bytes):
             ledger.enter(parse_block(block))
     ratings = pl.read_parquet(folder / "ratings.parquet")
     rejects = pl.read_parquet(folder / "rejects.parquet").sort("line", maintain_order=True)

@@ -1,29 +1,24 @@
-"""Opens source files and cuts their text into blocks of whole lines: what the parser is fed with.
+"""Cuts the text of source files into blocks of whole lines: what the parser is fed with.
 
 Small files share a block, a large one fills many; memory holds a few blocks, whatever the size of the file.
 """
 
-import contextlib
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from matinee.errors import ConfigError, DataError
-from matinee.ingest._dialect import HEAD_BYTES, Dialect, recognise
-from matinee.ingest._parquet import PARQUET_MAGIC, open_parquet
+from matinee.errors import DataError
+from matinee.ingest._dialect import Dialect, recognise
+from matinee.ingest._members import Member, open_members
 from matinee.ingest._sources import Source
 from matinee.settings import IngestSettings
 
 BLOCK_BYTES: Final = 1 << 24  # some 600,000 ratings: one row group of the table
 _LONGEST_LINE: Final = 1 << 28
 _ROOM_FOR_MORE = 1 << 20  # a block with less left is full
-_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -45,132 +40,37 @@ class Block:
     pieces: Sequence[Piece]
 
 
-@dataclass
-class Member:
-    """A text to read: a source file, or a file within an archive."""
-
-    name: str
-    head: bytes
-    stream: Any  # has readinto(buffer)
-    dialect: Dialect | None = None
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with what comes next, the head first; 0 at the end."""
-        if self.head:
-            taken = min(len(self.head), len(buffer))
-            buffer[:taken] = self.head[:taken]
-            self.head = self.head[taken:]
-            return taken
-        return self.stream.readinto(buffer) or 0
-
-
 def read_blocks(
-    sources: Sequence[Source], settings: IngestSettings, *, block_bytes: int = BLOCK_BYTES
+    sources: Sequence[Source],
+    settings: IngestSettings,
+    *,
+    left_out: list[str],
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """The text of the sources, in order, as blocks of whole lines.
 
-    Raises DataError when a source is no ratings file, is cut off, or changes while it is read.
+    Names of files in an archive that are no ratings are added to `left_out`. Raises DataError when a source is
+    no ratings file, is cut off, or changes while it is read.
     """
     packer = _Packer(block_bytes)
     for source in sources:
+        taken = 0
         for member in open_members(source):
-            dialect = recognise(member.head, settings, label=source.label(member.name))
+            try:
+                dialect = recognise(member.head, settings, label=source.label(member.name))
+            except DataError:
+                if not member.in_archive:
+                    raise
+                left_out.append(member.name)
+                continue
+            taken += 1
             yield from packer.add(member, dialect, source)
+        if not taken:
+            raise DataError(
+                f"The archive {source.label()} holds no ratings file. Expected mv_*.txt or the like."
+            )
         source.check_unchanged()
     yield from packer.emit()
-
-
-def read_heads(source: Source) -> list[tuple[str, bytes]]:
-    """The first bytes of a source, or of each of the first few files in it if it is an archive."""
-    heads = []
-    for member in open_members(source):
-        heads.append((member.name, member.head))
-        if len(heads) == 4:
-            break
-    return heads
-
-
-def open_members(source: Source) -> Iterator[Member]:
-    """The texts in a source, each with its head read: one, or as many as an archive holds."""
-    with reading(source), contextlib.ExitStack() as stack:
-        raw = stack.enter_context(source.path.open("rb"))
-        magic = raw.read(4)
-        raw.seek(0)
-        if magic == PARQUET_MAGIC:
-            yield _member(source.name, open_parquet(raw, source.label()))
-            return
-        codec = next((name for start, name in _CODECS.items() if magic.startswith(start)), None)
-        stream: Any = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
-        head = _fill(stream, HEAD_BYTES)
-        if head[257:262] != b"ustar":
-            yield Member(source.name, head, stream)
-            return
-        yield from _open_archive(Member(source.name, head, stream))
-
-
-def read_all(member: Member) -> bytes:
-    """The whole text of a small member."""
-    parts = []
-    while part := _fill(member, BLOCK_BYTES):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _open_archive(whole: Member) -> Iterator[Member]:
-    stream: Any = _Readable(whole)  # to read is all that the stream mode asks of it
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for entry in archive:
-            name = Path(entry.name).name
-            if entry.isfile() and entry.size and not name.startswith("."):
-                yield _member(name, archive.extractfile(entry))
-
-
-class _Readable:
-    """A member as tarfile wants to read it."""
-
-    def __init__(self, member: Member) -> None:
-        self._member = member
-
-    def read(self, size: int) -> bytes:
-        return _fill(self._member, size)
-
-
-def _member(name: str, stream: Any) -> Member:
-    return Member(name, _fill(stream, HEAD_BYTES), stream)
-
-
-def _fill(stream: Any, size: int) -> bytes:
-    """`size` bytes of a stream, fewer only at its end."""
-    buffer = bytearray(size)
-    filled = 0
-    while filled < size and (taken := stream.readinto(memoryview(buffer)[filled:])):
-        filled += taken
-    return bytes(buffer[:filled])
-
-
-@contextlib.contextmanager
-def reading(source: Source) -> Iterator[None]:
-    """Turn what goes wrong while a source is read into an error that names it."""
-    try:
-        yield
-    except (ConfigError, DataError):
-        raise
-    except FileNotFoundError:
-        raise ConfigError(f"{source.label()} is not there any more.") from None
-    except (pa.ArrowException, tarfile.TarError, EOFError) as error:
-        raise DataError(
-            f"{source.label()} is damaged or cut off ({_first_sentence(error)}). Copy or download it again."
-        ) from None
-    except OSError as error:
-        if error.errno is None:  # pyarrow's own
-            raise DataError(
-                f"{source.label()} is damaged or cut off ({_first_sentence(error)}). Copy or download it again."
-            ) from None
-        raise
-
-
-def _first_sentence(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 class _Packer:
@@ -195,7 +95,7 @@ class _Packer:
 
     def add(self, member: Member, dialect: Dialect, source: Source) -> Iterator[Block]:
         """Add a member's lines after its header; yields each block that is full."""
-        _fill(member, dialect.skip_bytes)
+        member.read(dialect.skip_bytes)
         begin, goes_on = self._filled, False
         while True:
             room = self._text.size - 1

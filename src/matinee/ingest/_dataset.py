@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import DataError
-from matinee.ingest._blocks import read_heads
 from matinee.ingest._dialect import recognise
 from matinee.ingest._duplicates import NO_LOSERS, find_superseded
 from matinee.ingest._guess import guess_scale
+from matinee.ingest._members import read_heads
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import PARTITIONS, Part, group_sources, open_part
 from matinee.ingest._profile import count_rows, profile
@@ -49,11 +49,7 @@ def plan(
     """
 
     def is_ratings(source: Source) -> bool:
-        heads = read_heads(source)
-        try:
-            return bool([recognise(head, settings, label=name) for name, head in heads])
-        except DataError:
-            return False
+        return any(_is_ratings(member.head, settings) for member in read_heads(source))
 
     title_sources = [] if titles is None else [source_of(titles)]
     taken = [source.path for source in title_sources]
@@ -66,6 +62,14 @@ def plan(
         )
     job = _Job(store, settings, title_sources, trains, tests, left_out)
     return Plan("datasets", job.digest(), job.make)
+
+
+def _is_ratings(head: bytes, settings: IngestSettings) -> bool:
+    try:
+        recognise(head, settings, label="")
+    except DataError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

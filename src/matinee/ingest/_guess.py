@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from matinee.ingest._blocks import Block, Piece, read_heads
+from matinee.errors import DataError
+from matinee.ingest._blocks import Block, Piece
 from matinee.ingest._dialect import recognise
+from matinee.ingest._members import read_heads
 from matinee.ingest._rows import parse_block
 from matinee.ingest._scale import count_slots, narrowest_scale, no_slots
 from matinee.ingest._sources import Source
@@ -21,11 +23,17 @@ def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> ScaleNam
     """
     slots = no_slots()
     for source in sources[:_FILES]:
-        for name, head in read_heads(source):
-            dialect = recognise(head, settings, label=source.label(name))
+        for member in read_heads(source):
+            head = member.head
+            try:
+                dialect = recognise(head, settings, label=source.label(member.name))
+            except DataError:
+                if member.in_archive:
+                    continue
+                raise
             body = head[dialect.skip_bytes :]
             text = body[: body.rfind(bytes([dialect.line_end])) + 1]
-            piece = Piece(name, dialect, 0, len(text), goes_on=False)
+            piece = Piece(member.name, dialect, 0, len(text), goes_on=False)
             typed = parse_block(Block(np.frombuffer(text, np.uint8), [piece]))
             slots += count_slots(typed.table()["rating"])
     return narrowest_scale(slots)

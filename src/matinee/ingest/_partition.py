@@ -64,12 +64,13 @@ def _make(
     folder: Path, sources: Sequence[Source], settings: IngestSettings, scale: ScaleName
 ) -> dict[str, Any]:
     low, high = SCALES[scale]
+    left_out: list[str] = []
     with _Ledger(folder, ratings_schema(low=low, high=high)) as ledger:
-        for typed in _parse_ahead(read_blocks(sources, settings)):
+        for typed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
             ledger.enter(typed)
     for name, counts in ledger.counts.items():
         counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
-    return ledger.manifest() | {"scale": [low, high]}
+    return ledger.manifest() | {"scale": [low, high], "left_out": left_out}
 
 
 def _parse_ahead(blocks: Iterable[Block]) -> Iterator[Typed]:

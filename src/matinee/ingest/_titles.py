@@ -9,8 +9,8 @@ from typing import Any, Final
 import polars as pl
 
 from matinee.errors import DataError
-from matinee.ingest._blocks import open_members, read_all
 from matinee.ingest._dialect import refuse_other_kinds
+from matinee.ingest._members import open_members
 from matinee.ingest._rows import check_frame
 from matinee.ingest._sources import Source
 from matinee.ingest._title_layout import Layout, recognise_titles
@@ -29,7 +29,7 @@ def read_titles(source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
     lines: list[tuple[int, str]] = []
     for member in open_members(source):
         refuse_other_kinds(member.head, source.label(), expected="movie ids and titles")
-        lines += _lines(read_all(member))
+        lines += _lines(member.read_all())
     source.check_unchanged()
     if not lines:
         raise DataError(f"{source.label()} holds nothing but blank lines. Expected movie ids and titles.")

@@ -35,6 +35,8 @@ def _about_files(parts: Sequence[Part], settings: IngestSettings, left_out: Sequ
     if left_out:
         names = [path.name for path in left_out]
         yield f"Left out of the folders, as they hold no ratings: {_list(names)}."
+    if members := [name for part in parts for name in part.manifest["left_out"]]:
+        yield f"Left out of the archives, as they hold no ratings: {_list(members)}."
     files = [(part.label(file["file"]), file) for part in parts for file in part.manifest["files"]]
     for label, file in files:
         if file["rows_read"] == _SPREADSHEET_ROWS:

@@ -38,6 +38,7 @@ _SAMPLED_LINES = 50
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MOVIE_LINE = re.compile(rb"[+-]?\d+[ \t]*:[ \t]*")
+_CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 _MAGIC = {
     b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
@@ -94,24 +95,25 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
     refuse_other_kinds(head, label, expected=f"{_EXPECTED}, then a rating a line")
     mark = 3 if head.startswith(b"\xef\xbb\xbf") else 0
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
-    whole = head.rfind(line_end) + 1
-    lines = (head[:whole] if whole > mark else head)[mark:].split(line_end)
-    first = next((number for number, line in enumerate(lines) if line.strip()), None)
-    if first is None:
+    text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
+    if text_at == len(head):
         raise DataError(f"{label} holds nothing but blank lines. Expected {_EXPECTED}, then a rating a line.")
-    before = mark + sum(len(line) + 1 for line in lines[:first])
-    texts = [_decode(line).rstrip("\r") for line in lines[first : first + _SAMPLED_LINES] if line.strip()]
-    if _MOVIE_LINE.fullmatch(lines[first].rstrip(b"\r")):
+    begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
+    before = head.count(line_end, 0, begin)
+    *lines, rest = head[begin:].split(line_end, _SAMPLED_LINES)  # the rest may be cut off
+    lines = lines or [rest]
+    texts = [_decode(line).rstrip("\r") for line in lines if line.strip()]
+    if _MOVIE_LINE.fullmatch(lines[0].rstrip(b"\r")):
         _refuse_pairs(texts, label)
         columns = {"user_id": 0, "rating": 1, "date": 2}
-        return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], before, first, netflix=True)
+        return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], begin, before, netflix=True)
     delimiter, columns, has_header = _recognise_columns(texts, settings, label)
     names = tuple(split_fields(texts[0], delimiter))
     if not has_header:
         names = tuple(f"column {number}" for number in range(1, len(names) + 1))
-        return Dialect(delimiter, names, columns, line_end[0], before, first)
-    skip = min(before + len(lines[first]) + 1, len(head))
-    return Dialect(delimiter, names, columns, line_end[0], skip, first + 1)
+        return Dialect(delimiter, names, columns, line_end[0], begin, before)
+    skip = min(begin + len(lines[0]) + 1, len(head))
+    return Dialect(delimiter, names, columns, line_end[0], skip, before + 1)
 
 
 def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
@@ -123,7 +125,7 @@ def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
         raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
-    control = sum(head.count(bytes([byte])) for byte in range(32) if byte not in (9, 10, 12, 13))
+    control = len(head) - len(head.translate(None, _CONTROL))
     if control > len(head) // 50:
         raise DataError(
             f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "

@@ -65,13 +65,17 @@ def group_sources(sources: Sequence[Source]) -> list[list[Source]]:
     """
     many = sum(source.size < _SMALL_BYTES for source in sources) > _FEW
     groups: list[list[Source]] = []
+    names: set[str] = set()  # of the last group, and its bytes
+    held = 0
     closed = True
     for source in sources:
         alone = not many or source.size >= _SMALL_BYTES
-        if closed or alone or source.name in {other.name for other in groups[-1]}:
+        if closed or alone or source.name in names:
             groups.append([])
+            names, held = set(), 0
         groups[-1].append(source)
-        held = sum(other.size for other in groups[-1])
+        names.add(source.name)
+        held += source.size
         closed = alone or held > _SHARED_BYTES or int(source.digest[:2], 16) == 0
     return groups
 

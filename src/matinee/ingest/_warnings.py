@@ -37,25 +37,24 @@ def _about_files(parts: Sequence[Part], settings: IngestSettings, left_out: Sequ
         yield f"Left out of the folders, as they hold no ratings: {_list(names)}."
     if members := [name for part in parts for name in part.manifest["left_out"]]:
         yield f"Left out of the archives, as they hold no ratings: {_list(members)}."
-    files = [(part.label(file["file"]), file) for part in parts for file in part.manifest["files"]]
-    for label, file in files:
+    files = [(part, file) for part in parts for file in part.manifest["files"]]
+    for part, file in files:
         if file["rows_read"] == _SPREADSHEET_ROWS:
             yield (
-                f"{label} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet holds: it may have "
-                "been cut off when it was saved."
+                f"{part.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet "
+                "holds: it may have been cut off when it was saved."
             )
-    for label, file in files:
+    for part, file in files:
         rejected = file["rows_read"] - file["rows"]
         if rejected > settings.max_reject_fraction * file["rows_read"]:
-            yield f"{label}: {rejected:,} of {file['rows_read']:,} rows were rejected."
+            yield f"{part.label(file['file'])}: {rejected:,} of {file['rows_read']:,} rows were rejected."
     unread: dict[str, list[str]] = {}
-    for label, file in files:
+    for _, file in files:
         if file["left_out"]:
-            unread.setdefault(_list(file["left_out"]), []).append(label)
-    for columns, labels in unread.items():
-        yield f"Columns that are not read: {columns} (in {_list(labels)})."
-    empty = [label for label, file in files if not file["rows_read"]]
-    if empty:
+            unread.setdefault(_list(file["left_out"]), []).append(file["file"])
+    for columns, names in unread.items():
+        yield f"Columns that are not read: {columns} (in {_list(names)})."
+    if empty := [file["file"] for _, file in files if not file["rows_read"]]:
         yield f"Files without a row: {_list(empty)}."
 
 

@@ -94,6 +94,24 @@ def test_a_pair_of_the_test_files_is_never_trained_on(tmp_path: Path) -> None:
     assert any(warning.startswith("1 pairs of the test files") for warning in warnings)
 
 
+def test_files_that_are_given_for_something_else_are_not_taken_from_a_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "train.csv", "1,1,1,", "1,2,2,")
+    test = write(data / "test.csv", "5,2,5,")
+    titles = data / "titles.csv"
+    titles.write_text(TITLES)
+    for ratings in ([data], [data / "*.csv"]):
+        store, dataset = make(tmp_path, ratings=ratings, test=[test], titles=titles)
+        assert len(rows_of(store, dataset, role="train")) == 2
+        assert len(rows_of(store, dataset, role="test")) == 1
+        assert store.manifest("datasets", dataset.digest)["warnings"] == []
+    with pytest.raises(DataError, match="none is left to train on"):
+        make(tmp_path, ratings=[test], test=[test])
+    with pytest.raises(DataError, match="looks like a titles file"):
+        make(tmp_path, ratings=[titles], titles=titles)
+
+
 @given(
     rows=st.lists(
         st.tuples(

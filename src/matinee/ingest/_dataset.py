@@ -57,8 +57,10 @@ def plan(
     taken += [source.path for source in tests]
     trains, left_out = find_sources(ratings, is_ratings=is_ratings, but=taken)
     if not trains:
+        given = ", ".join(map(str, ratings))
         raise DataError(
-            "Every file of --ratings is given as --test or --titles too; none is left to train on."
+            f"{given} is given as ratings and also as titles or test rows, so nothing is left to train on. "
+            "Expected ratings (userID,movieID,rating) in files of their own."
         )
     job = _Job(store, settings, title_sources, trains, tests, left_out)
     return Plan("datasets", job.digest(), job.make)

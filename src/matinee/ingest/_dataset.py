@@ -59,7 +59,7 @@ def plan(
     if not trains:
         given = ", ".join(map(str, ratings))
         raise DataError(
-            f"{given} is given as ratings and also as titles or test rows, so nothing is left to train on. "
+            f"{given} is given as ratings and also as titles or test rows, so none is left to train on. "
             "Expected ratings (userID,movieID,rating) in files of their own."
         )
     job = _Job(store, settings, title_sources, trains, tests, left_out)

@@ -52,15 +52,16 @@ def plan(
         return any(_is_ratings(member.head, settings) for member in read_heads(source))
 
     title_sources = [] if titles is None else [source_of(titles)]
-    taken = [source.path for source in title_sources]
+    # Of a folder or a glob the titles are not meant; where they are named as ratings, the reader says what they are.
+    taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
     tests, _ = find_sources(test, is_ratings=is_ratings, but=taken)
     taken += [source.path for source in tests]
     trains, left_out = find_sources(ratings, is_ratings=is_ratings, but=taken)
     if not trains:
         given = ", ".join(map(str, ratings))
         raise DataError(
-            f"{given} is given as ratings and also as titles or test rows, so none is left to train on. "
-            "Expected ratings (userID,movieID,rating) in files of their own."
+            f"{given} is given as ratings and also as test rows, so nothing is left to train on. Expected ratings "
+            "(userID,movieID,rating) in files of their own."
         )
     job = _Job(store, settings, title_sources, trains, tests, left_out)
     return Plan("datasets", job.digest(), job.make)

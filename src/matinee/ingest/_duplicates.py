@@ -20,6 +20,19 @@ _MOST_CANDIDATES: Final = 1 << 24
 _FILTER_BITS = 24
 _UNDATED = -(2**31)
 Keys = NDArray[np.uint64]
+NO_LOSERS: Final = pl.DataFrame(
+    schema={"part": pl.Int32, "row": pl.Int64, "winner_part": pl.Int32, "winner_row": pl.Int64}
+)
+_NO_CANDIDATES: Final = pl.DataFrame(
+    schema={
+        "user_id": pl.Int64,
+        "movie_id": pl.Int64,
+        "date": pl.Int32,
+        "test": pl.Boolean,
+        "part": pl.Int32,
+        "row": pl.Int64,
+    }
+)
 
 
 def find_superseded(parts: Sequence[Part]) -> pl.DataFrame:
@@ -32,11 +45,6 @@ def find_superseded(parts: Sequence[Part]) -> pl.DataFrame:
     turns = -(-candidates // _MOST_CANDIDATES)
     losers = [_losers(_candidates(parts, repeated, turn, turns)) for turn in range(turns)]
     return pl.concat([NO_LOSERS, *losers]).sort("part", "row")
-
-
-NO_LOSERS: Final = pl.DataFrame(
-    schema={"part": pl.Int32, "row": pl.Int64, "winner_part": pl.Int32, "winner_row": pl.Int64}
-)
 
 
 def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
@@ -78,7 +86,7 @@ def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) ->
     """The rows whose key repeats, of one turn."""
     seen = np.zeros(1 << _FILTER_BITS, np.bool_)
     seen[(repeated >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
-    found = []
+    found = [_NO_CANDIDATES]
     for (number, first), table, keys in _keyed_batches(parts, ("date",)):
         among = np.empty(len(keys), np.bool_)
         kernel.are_among(keys, repeated, seen, among)

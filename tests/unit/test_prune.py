@@ -185,6 +185,8 @@ def test_two_publishers_and_a_pruner_at_once(tmp_path: Path) -> None:
     codes = [process.wait(60) for process in publishers]
     done.touch()
     assert [*codes, pruner.wait(60)] == [0, 0, 0]
+    time.sleep(1.1)  # the log tells seconds: what changed in this one may still be judged by a run
+    prune(store.root, keep=1)
     registry = Registry(store.root)
     for manifest in registry.manifests():
         verify(registry.folder(manifest["version"]))
@@ -196,4 +198,4 @@ def test_two_publishers_and_a_pruner_at_once(tmp_path: Path) -> None:
     assert published == [f"v{number:04d}" for number in range(1, 31)]
     assert registry.champion() == published[-1]
     assert pruned | set(registry.versions()) == set(published)
-    assert pruned
+    assert len(registry.versions()) == 2  # the champion and its predecessor

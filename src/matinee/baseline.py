@@ -40,8 +40,10 @@ def fit_baseline(
     """
     mean = float(np.sum(ratings, dtype=np.float64) / max(len(ratings), 1))
     user_bias, movie_bias = np.zeros(users), np.zeros(movies)
-    user_weight = np.bincount(user_codes, minlength=users) + SHRINK
-    movie_weight = np.bincount(movie_codes, minlength=movies) + SHRINK
+    user_weight, movie_weight = np.full(users, SHRINK), np.full(movies, SHRINK)
+    for part in _parts(len(ratings)):
+        user_weight += np.bincount(user_codes[part], minlength=users)
+        movie_weight += np.bincount(movie_codes[part], minlength=movies)
     for _ in range(ROUNDS):
         movie_bias = np.zeros(movies)
         for part in _parts(len(ratings)):

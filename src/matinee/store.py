@@ -168,7 +168,7 @@ class Store:
             _empty(partial)
             try:
                 yield partial
-            except Exception:
+            except BaseException:  # a cancelled run too leaves nothing half-made
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
 

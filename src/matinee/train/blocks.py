@@ -7,13 +7,14 @@ movie, so their order does not matter and the bits are the same at any number of
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from matinee.train.kernels import block_starts, place_rows, shuffle_blocks
-from matinee.train.rows import Rows
+from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
+from matinee.train.rows import Rows, count_codes, pieces
 
 Counts = npt.NDArray[np.int64]
 
@@ -22,6 +23,7 @@ _FEW, _MANY, _MANY_FROM = (
     32,
     4_000_000,
 )  # groups a side: more of them once a block's vectors outgrow the cache
+_RUN = 2  # parts in one call of a kernel: milliseconds, and a signal waits for no more than these
 
 
 @dataclass(frozen=True)
@@ -59,30 +61,45 @@ class Crew:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def share(self, kernel: Callable[..., None], parts: Counts, *arguments: Any) -> None:
-        """Call `kernel(share, *arguments)` once a thread, with its share of `parts`; it writes into its arguments."""
-        shares = [
-            np.ascontiguousarray(parts[number :: self.threads])
-            for number in range(min(self.threads, len(parts)))
-        ]
+        """Call `kernel(run, *arguments)` for short runs of `parts` until all are done; it writes into its arguments.
+
+        Once a call fails, or this thread is interrupted, as by a cancelled run, no other call begins.
+        """
+        stopped = Event()
+
+        def work(share: Counts) -> None:
+            for start in range(0, len(share), _RUN):
+                if not stopped.is_set():
+                    kernel(np.ascontiguousarray(share[start : start + _RUN]), *arguments)
+
+        shares = [parts[number :: self.threads] for number in range(min(self.threads, len(parts)))]
         if self._pool is None or len(shares) == 1:
             for share in shares:
-                kernel(share, *arguments)
+                work(share)
             return
-        waiting = [self._pool.submit(kernel, share, *arguments) for share in shares]
-        for future in waiting:
-            future.result()
+        try:
+            for future in [self._pool.submit(work, share) for share in shares]:
+                future.result()
+        finally:
+            stopped.set()
 
 
 def block_rows(rows: Rows, *, users: int, movies: int, seed: int, crew: Crew) -> BlockedRows:
     """Sort rows into blocks and shuffle each block; the result depends on the rows' order and the seed."""
     groups = _FEW if len(rows) < _MANY_FROM else _MANY
-    counts = np.bincount(rows.users, minlength=users), np.bincount(rows.movies, minlength=movies)
+    counts = count_codes(rows.users, users), count_codes(rows.movies, movies)
     user_group, movie_group = (_equal_groups(count, groups) for count in counts)
-    starts = block_starts(rows.users, rows.movies, user_group, movie_group, groups)
+    sizes = np.zeros(groups * groups, np.int64)
+    for piece in pieces(len(rows)):
+        count_blocks(rows.users[piece], rows.movies[piece], user_group, movie_group, groups, sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
     into = Rows(np.empty_like(rows.users), np.empty_like(rows.movies), np.empty_like(rows.ratings))
-    place_rows(
-        rows.users, rows.movies, rows.ratings, user_group, movie_group, groups, starts, *_columns(into)
-    )
+    free = starts[:-1].copy()
+    for piece in pieces(len(rows)):
+        some = Rows(rows.users[piece], rows.movies[piece], rows.ratings[piece])
+        place_rows(
+            some.users, some.movies, some.ratings, user_group, movie_group, groups, free, *_columns(into)
+        )
     crew.share(shuffle_blocks, np.arange(groups * groups), starts, seed, *_columns(into))
     return BlockedRows(rows=into, starts=starts, groups=groups, counts=counts)
 

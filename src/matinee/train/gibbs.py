@@ -29,7 +29,7 @@ class GibbsEngine:
         rows, train = problem.rows, problem.train
         self._problem, self._seed = problem, train.seed
         self._crew = Crew(problem.threads)
-        ratings = rows.ratings / np.float32(problem.unit)
+        ratings = problem.ratings_in_units
         size, draw = (train.sampler_rank or 1) + 1, np.random.default_rng(train.seed)
         users, movies = problem.users, problem.movies
         self._user = Side.of(

@@ -207,21 +207,16 @@ def predict_pairs(parts, length, users, movies, X, other_X, size, mean, answers)
 
 
 @numba.njit(nogil=True, cache=True)
-def sum_squares(starts, codes, share, sums):
-    """For each row, the sum of the squared shares of its codes."""
-    for row in range(len(sums)):
+def sum_squares(first, last, starts, codes, share, sums):
+    """For each of some rows, the sum of the squared shares of its codes."""
+    for row in range(first, last):
         for i in range(starts[row], starts[row + 1]):
             sums[row] += np.float64(share[codes[i]]) ** 2
 
 
 @numba.njit(nogil=True, cache=True)
-def group_rows(keys, others, ratings, starts, to_others, to_ratings):
-    """Sort ratings by a key, stable, and write where each key's ratings begin into `starts` (all 0 before)."""
-    for row in range(len(keys)):
-        starts[keys[row] + 1] += 1
-    for key in range(1, len(starts)):
-        starts[key] += starts[key - 1]
-    free = starts[:-1].copy()
+def group_rows(keys, others, ratings, free, to_others, to_ratings):
+    """Copy ratings to the next free places of their keys, and move these on."""
     for row in range(len(keys)):
         place = free[keys[row]]
         free[keys[row]] = place + 1

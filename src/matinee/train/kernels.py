@@ -9,18 +9,17 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @numba.njit(nogil=True, cache=True)
-def block_starts(users, movies, user_group, movie_group, groups):
-    starts = np.zeros(groups * groups + 1, np.int64)
+def count_blocks(users, movies, user_group, movie_group, groups, counts):
+    """Add the rows of each block to `counts`."""
     for row in range(len(users)):
-        starts[user_group[users[row]] * groups + movie_group[movies[row]] + 1] += 1
-    return np.cumsum(starts)
+        counts[user_group[users[row]] * groups + movie_group[movies[row]]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
 def place_rows(
-    users, movies, ratings, user_group, movie_group, groups, starts, to_users, to_movies, to_ratings
+    users, movies, ratings, user_group, movie_group, groups, free, to_users, to_movies, to_ratings
 ):
-    free = starts[:-1].copy()
+    """Copy rows to the next free places of their blocks, and move these on."""
     for row in range(len(users)):
         block = user_group[users[row]] * groups + movie_group[movies[row]]
         place = free[block]

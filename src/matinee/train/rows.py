@@ -1,6 +1,6 @@
 """The rows of a split as three compact columns, 12 bytes a row, and what one fit has to do with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from matinee.settings import ModelSettings, TrainSettings
 
 _BATCH_ROWS = 1 << 20
+_PIECE_ROWS = 1 << 22  # of a pass over all rows: a tenth of a second, and a fit can be stopped between two
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,30 @@ class Problem:
     threads: int
 
     @property
+    def ratings_in_units(self) -> npt.NDArray[np.float32]:
+        """What engines fit."""
+        ratings, unit = np.empty_like(self.rows.ratings), np.float32(self.unit)
+        for piece in pieces(len(ratings)):
+            np.divide(self.rows.ratings[piece], unit, out=ratings[piece])
+        return ratings
+
+    @property
     def unit(self) -> float:
         """A quarter of the scale: engines fit in it, so that one step size suits 1 to 5 and 1 to 100."""
         return (self.scale[1] - self.scale[0]) / 4
+
+
+def pieces(rows: int) -> Iterator[slice]:
+    """Slices that together are all rows: no compiled code may be under way for long, or a signal has to wait."""
+    return (slice(start, start + _PIECE_ROWS) for start in range(0, rows, _PIECE_ROWS))
+
+
+def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
+    """How often each of the codes 0 to size - 1 occurs."""
+    counts = np.zeros(size, np.int64)
+    for piece in pieces(len(codes)):
+        counts += np.bincount(codes[piece], minlength=size)
+    return counts
 
 
 def read_rows(folder: Path, parts: Sequence[str]) -> Rows:

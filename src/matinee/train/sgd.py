@@ -35,7 +35,7 @@ class SgdEngine:
     def __init__(self, problem: Problem) -> None:
         self._problem, self._settings = problem, problem.train
         self._crew = Crew(problem.threads)
-        rows = replace(problem.rows, ratings=problem.rows.ratings / np.float32(problem.unit))
+        rows = replace(problem.rows, ratings=problem.ratings_in_units)
         self._mean = np.float32(np.mean(rows.ratings, dtype=np.float64))
         self._rows = block_rows(
             rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, crew=self._crew

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from matinee.train.blocks import Crew
 from matinee.train.gibbs_kernels import LANES, draw_pull, draw_vectors, group_rows, sum_squares
+from matinee.train.rows import count_codes, pieces
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -49,9 +50,15 @@ class Side:
         *, count: int, other_count: int, size: int, draw: np.random.Generator,
     ) -> "Side":  # fmt: skip
         """Group ratings by `keys` and draw small vectors for those that have some."""
-        starts, codes, grouped = np.zeros(count + 1, np.int64), np.empty_like(others), np.empty_like(ratings)
-        group_rows(keys, others, ratings, starts, codes, grouped)
-        rows = np.diff(starts)
+        rows = count_codes(keys, count)
+        starts, codes, grouped = (
+            np.concatenate([[0], np.cumsum(rows)]),
+            np.empty_like(others),
+            np.empty_like(ratings),
+        )
+        free = starts[:-1].copy()
+        for piece in pieces(len(keys)):
+            group_rows(keys[piece], others[piece], ratings[piece], free, codes, grouped)
         width = -(-size // LANES) * LANES
         X = np.zeros((count, width), np.float32)
         X[:, : size - 1] = _SPREAD * draw.standard_normal((count, size - 1), np.float32)
@@ -85,7 +92,8 @@ class Side:
 
     def weigh(self, other: "Side") -> None:
         """Sum what the pull of each code of the other side is divided by; it never changes."""
-        sum_squares(other.starts, other.codes, self.share, self.pull_mass)
+        for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
+            sum_squares(first, last, other.starts, other.codes, self.share, self.pull_mass)
 
     def parts(self) -> Counts:
         """Numbers of the parts that threads share."""

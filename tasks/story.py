@@ -36,6 +36,8 @@ def _split(store: Store, made: Reference) -> list[str]:
     manifest = store.manifest(made.kind, made.digest)
     parts = ", ".join(f"{rows:,} {part}" for part, rows in manifest["counts"].items())
     how = "cutoffs of the champion's split" if manifest["inherited"] else manifest["strategy"]
+    if manifest["days"]:
+        how += f": valid rows from {manifest['days']['valid_from']}, test rows from {manifest['days']['test_from']}"
     return [f"{parts} rows ({how})"]
 
 

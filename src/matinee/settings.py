@@ -63,14 +63,20 @@ class IngestSettings(Section):
 
 
 class SplitSettings(Section):
-    strategy: Literal["stratified", "shuffle", "given"] = Field(
+    strategy: Literal["stratified", "shuffle", "given", "temporal", "last_n"] = Field(
         "stratified",
         description="stratified keeps each row's side for good as data grows; shuffle is scikit-learn's draw; "
-        "given takes the test rows from --test.",
+        "given takes the test rows from --test; temporal tests on the latest days, last_n on each user's last ratings.",
     )
     test_fraction: float = Field(0.10, gt=0, lt=1, description="Share of rows that only evaluate may see.")
     valid_fraction: float = Field(
         0.05, gt=0, lt=1, description="Share of the rest that early stopping looks at."
+    )
+    last_n: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Test rows of a user with last_n; as many before them are valid rows, whatever the fractions say.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Draws another split.")
 
@@ -188,9 +194,10 @@ class Settings(Section):
                     "split.strategy=given takes the test rows from files: name them with --test PATH."
                 )
             return self
-        if self.split.strategy == "shuffle":
+        if self.split.strategy not in ("given", "stratified"):
             raise ConfigError(
-                "Test files were given, but split.strategy=shuffle draws its own test rows: leave one out."
+                f"Test files were given, but split.strategy={self.split.strategy} chooses its own test rows: "
+                "leave one out."
             )
         return self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
 

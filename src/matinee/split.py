@@ -2,7 +2,8 @@
 
 `stratified` decides by a specified hash of the pair (`matinee.stratify`), so that a row keeps its side as data
 grows and what a model has seen is a pure function. `shuffle` is scikit-learn's draw, as the notebook had it.
-`given` takes the test rows from files of their own.
+`given` takes the test rows from files of their own. `temporal` and `last_n` go by the dates (`matinee.chronology`); as
+time goes on their test rows become train rows, so what a model has seen is looked up in its own split.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from matinee import encode, ingest
+from matinee.chronology import UNDATED, DayCuts, Days, choose_cuts, deal_last
 from matinee.errors import DataError
 from matinee.idmap import IdMap
 from matinee.lineage import code_digest, digest_of
@@ -38,7 +40,7 @@ class Inherited:
 
     def fits(self, settings: SplitSettings) -> bool:
         """Whether a split with these settings may go on with these cutoffs."""
-        return settings.strategy != "shuffle" and settings == self.settings
+        return settings.strategy in ("stratified", "given") and settings == self.settings
 
 
 def plan(
@@ -74,12 +76,7 @@ class _Job:
     inherited: Cutoffs | None
 
     def make(self, folder: Path) -> dict[str, Any]:
-        cutoffs: Cutoffs | None = None
-        if self.settings.strategy == "shuffle":
-            deal = _shuffle(self._ratings(), self.settings)
-        else:
-            cutoffs = self.inherited or self._cutoffs()
-            deal = _by_hash(cutoffs, self.settings.seed)
+        deal, limits = self._deal()
         tally = self._write(folder, deal)
         if empty := [part for part in PARTS if not tally.counts[part]]:
             raise DataError(
@@ -99,9 +96,27 @@ class _Job:
                 part: {str(rating): tally.counts[part][rating] for rating in sorted(tally.counts[part])}
                 for part in PARTS
             },
-            "cutoffs": cutoffs.to_json() if cutoffs else None,
+            "cutoffs": limits.to_json() if isinstance(limits, Cutoffs) else None,
+            "days": limits.to_json() if isinstance(limits, DayCuts) else None,
             "inherited": self.inherited is not None,
         }
+
+    def _deal(self) -> "tuple[_Deal, Cutoffs | DayCuts | None]":
+        """What deals the rows, batch by batch, and the limits that it goes by where there are any."""
+        settings = self.settings
+        if settings.strategy == "shuffle":
+            return _in_order(_shuffle(self._ratings(), settings)), None
+        if settings.strategy == "last_n":
+            self._count_days()
+            users = np.concatenate([batch["user_id"].to_numpy() for _, batch in self._batches()])
+            days = np.concatenate([_days(batch) for _, batch in self._batches()])
+            return _in_order(deal_last(users, days, n=settings.last_n)), None
+        if settings.strategy == "temporal":
+            shares = {"test_fraction": settings.test_fraction, "valid_fraction": settings.valid_fraction}
+            cuts = choose_cuts(self._count_days(), **shares)
+            return lambda batch: cuts.sides(_days(batch)), cuts
+        cutoffs = self.inherited or self._cutoffs()
+        return _by_hash(cutoffs, settings.seed), cutoffs
 
     def _batches(self) -> Iterator[tuple[bool, pl.DataFrame]]:
         """All rows in their stable order, each batch with whether its files were given as test files."""
@@ -115,6 +130,20 @@ class _Job:
 
     def _ratings(self) -> NDArray[np.float32]:
         return np.concatenate([batch["rating"].to_numpy() for _, batch in self._batches()])
+
+    def _count_days(self) -> Counter[int]:
+        """Rows by day; raises DataError when no row has a date."""
+        counts: Counter[int] = Counter()
+        for _, batch in self._batches():
+            days, rows = np.unique(_days(batch), return_counts=True)
+            counts.update(dict(zip(days.tolist(), rows.tolist(), strict=True)))
+        if set(counts) <= {UNDATED}:
+            raise DataError(
+                f"split.strategy={self.settings.strategy} needs the dates of the ratings, and none of the "
+                f"{self.dataset.rows:,} has one. Name their column with ingest.columns=date=NAME, or take "
+                "split.strategy=stratified, which needs none."
+            )
+        return counts
 
     def _cutoffs(self) -> Cutoffs:
         """The exact quota of each rating; rows that are given as test rows take no part in it."""
@@ -163,7 +192,12 @@ def _by_hash(cutoffs: Cutoffs, seed: int) -> _Deal:
     return lambda batch: cutoffs.sides(_hash_rows(batch, seed), batch["rating"].to_numpy())
 
 
-def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> _Deal:
+def _days(batch: pl.DataFrame) -> Days:
+    days: Days = batch["date"].to_physical().fill_null(UNDATED).to_numpy()
+    return days
+
+
+def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> Sides:
     """scikit-learn's stratified draw over the rows in their order, first the test rows, then the valid rows."""
     sides = np.full(len(ratings), TRAIN, np.int8)
     rest = np.arange(len(ratings))
@@ -178,6 +212,11 @@ def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> _Deal:
                 "Give more ratings, or take split.strategy=stratified, which can."
             ) from None
         sides[drawn] = side
+    return sides
+
+
+def _in_order(sides: Sides) -> _Deal:
+    """Deal what was decided for all rows at once, in their order."""
     position = 0
 
     def deal(batch: pl.DataFrame) -> Sides:

@@ -14,7 +14,7 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings, read_settings
 
-QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune"}
+QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget"}
 HELD = 4
 
 
@@ -224,6 +224,16 @@ def prune(call: argparse.Namespace) -> Outcome:
         f"kept      {', '.join(done.kept) or 'no release'}"
     )
     return Outcome(asdict(done), text)
+
+
+def forget(call: argparse.Namespace) -> Outcome:
+    """Erase a user from the store, and keep the user out."""
+    from matinee.forget import forget as library
+
+    done = library(call.store, call.user)
+    held = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
+    text = f"forgotten {held}" if done.found else "the user was nowhere in the store"
+    return Outcome(asdict(done), f"{text}; rows of the user stay out from now on")
 
 
 def _settings(call: argparse.Namespace) -> Settings:

@@ -25,6 +25,8 @@ CODES = {
     "date_out_of_bounds": "the date lies before 1900 or after 2099",
     "year_out_of_bounds": "the year lies before 1870 or after 2100",
     "duplicate_movie_id": "an earlier line has the same movie id",
+    # Of whoever the row is: the text is not kept.
+    "forgotten": "the user was forgotten (matinee forget), and stays out",
     # Found over all files together.
     "superseded": "the same user rated the same movie in another row that wins",
 }

@@ -136,14 +136,32 @@ class Store:
     def in_use(self) -> Iterator[None]:
         """Tell prune that a run is under way: what the run takes or makes from now on stays until it ends.
 
-        A locked folder in `running/`, whose time is the run's start. The lock goes with the process.
+        A locked folder in `running/`, whose time is the run's start. The lock goes with the process. Waits for whoever
+        has the store alone.
         """
         lease = self.root / RUNNING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        with lock_folder(lease):
+        with contextlib.ExitStack() as held:
+            with lock_folder(lease.parent):
+                held.enter_context(lock_folder(lease))
             try:
                 yield
             finally:
                 lease.rmdir()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """No run is under way, and none begins meanwhile.
+
+        Raises StoreError when one is.
+        """
+        with lock_folder(self.root / RUNNING):
+            busy = [lease.name.partition("-")[0] for lease in _leases(self.root / RUNNING)]
+            if busy:
+                raise StoreError(
+                    f"A run is under way on {self.root} (process {', '.join(busy)}), and may be reading or writing "
+                    "what is to be changed. Run the same command again once it has ended."
+                )
+            yield
 
     def _make(self, plan: Plan) -> None:
         with self._claim(plan) as folder:
@@ -207,6 +225,21 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 continue
             yield
             return
+        finally:
+            os.close(handle)
+
+
+def _leases(folder: Path) -> Iterator[Path]:
+    """The leases of processes that are alive."""
+    for lease in folder.iterdir():
+        try:
+            handle = os.open(lease, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield lease
         finally:
             os.close(handle)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import DataError
+from matinee.forgotten import Forgotten
 from matinee.ingest._dialect import recognise
 from matinee.ingest._duplicates import NO_LOSERS, find_superseded
 from matinee.ingest._guess import guess_scale
@@ -63,7 +64,7 @@ def plan(
             f"{given} is given as ratings and also as test rows, so nothing is left to train on. Expected ratings "
             "(userID,movieID,rating) in files of their own."
         )
-    job = _Job(store, settings, title_sources, trains, tests, left_out)
+    job = _Job(store, settings, title_sources, trains, tests, left_out, Forgotten.read(store.root))
     return Plan("datasets", job.digest(), job.make)
 
 
@@ -83,6 +84,7 @@ class _Job:
     trains: Sequence[Source]
     tests: Sequence[Source]
     left_out: Sequence[Path]
+    forgotten: Forgotten
 
     def digest(self) -> str:
         return digest_of(
@@ -91,6 +93,7 @@ class _Job:
             test=[(source.name, source.digest) for source in self.tests],
             titles=[(source.name, source.digest) for source in self.titles],
             settings=self.settings.model_dump(),
+            forgotten=self.forgotten.digest,
         )
 
     def make(self, folder: Path) -> dict[str, Any]:
@@ -145,7 +148,8 @@ class _Job:
         parts = []
         for role, sources in self._by_role():
             for group in group_sources(sources):
-                made = self.store.ensure(plan_partition(group, settings=self.settings, scale=scale))
+                planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
+                made = self.store.ensure(planned)
                 parts.append(open_part(self.store, made.digest, role, group))
         return parts
 

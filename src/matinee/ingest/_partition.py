@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pandera.polars import DataFrameSchema
 
+from matinee.forgotten import NOBODY, Forgotten
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
+from matinee.ingest._erasure import blank, forget_rows
 from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
 from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
@@ -45,10 +47,17 @@ _ENCODING: Final[dict[str, Any]] = {
 }
 
 
-def plan_partition(sources: Sequence[Source], *, settings: IngestSettings, scale: ScaleName) -> Plan:
+def plan_partition(
+    sources: Sequence[Source],
+    *,
+    settings: IngestSettings,
+    scale: ScaleName,
+    forgotten: Forgotten = NOBODY,
+) -> Plan:
     """The folder of the rows of some files on one scale: ratings, rejects, origins, rows by user, movie and day.
 
-    Making it raises DataError when a file is no ratings file, is damaged, or changes meanwhile.
+    Rows of users who were forgotten are rejects without their text. Making it raises DataError when a file is no
+    ratings file, is damaged, or changes meanwhile.
     """
     digest = digest_of(
         code=code_digest(__name__),
@@ -56,16 +65,21 @@ def plan_partition(sources: Sequence[Source], *, settings: IngestSettings, scale
         columns=settings.columns,
         delimiter=settings.delimiter,
         scale=scale,
+        forgotten=forgotten.digest,
     )
-    return Plan("partitions", digest, lambda folder: _make(folder, sources, settings, scale))
+    return Plan("partitions", digest, lambda folder: _make(folder, sources, settings, scale, forgotten))
 
 
 def _make(
-    folder: Path, sources: Sequence[Source], settings: IngestSettings, scale: ScaleName
+    folder: Path,
+    sources: Sequence[Source],
+    settings: IngestSettings,
+    scale: ScaleName,
+    forgotten: Forgotten,
 ) -> dict[str, Any]:
     low, high = SCALES[scale]
     left_out: list[str] = []
-    with _Ledger(folder, ratings_schema(low=low, high=high)) as ledger:
+    with _Ledger(folder, ratings_schema(low=low, high=high), forgotten) as ledger:
         for typed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
             ledger.enter(typed)
     for name, counts in ledger.counts.items():
@@ -91,9 +105,10 @@ class _Ledger:
     Ratings are written and counted on a thread of its own, while the next block is checked.
     """
 
-    def __init__(self, folder: Path, schema: DataFrameSchema) -> None:
+    def __init__(self, folder: Path, schema: DataFrameSchema, forgotten: Forgotten = NOBODY) -> None:
         self._folder = folder
         self._schema = schema
+        self._forgotten = forgotten
         self._lines = LineCounter()
         self._movie = kernel.NO_MOVIE
         self._files: dict[str, dict[str, Any]] = {}
@@ -133,6 +148,8 @@ class _Ledger:
         self._movie = typed.continue_movie(self._movie)
         table = typed.table()
         failures = check_rows(table, self._schema)
+        if self._forgotten:
+            failures = forget_rows(failures, typed, self._forgotten)
         good, slots_read = None, None
         if failures.height:
             slots_read = count_slots(table["rating"])
@@ -141,6 +158,8 @@ class _Ledger:
             table = table.filter(pa.array(good))
         firsts = self._lines.first_lines(typed.tallies)
         rejects = reject_rows(typed, failures, firsts)
+        if self._forgotten:
+            rejects = blank(rejects, self._forgotten)
         self._count_files(typed, rejects, good)
         if rejects.num_rows:
             self._rejects.write_table(rejects)

@@ -47,6 +47,7 @@ def check_rejects(parts: Sequence[Part], settings: IngestSettings, *, scale: str
     codes: Counter[str] = Counter()
     for part in parts:
         codes.update(part.manifest["rejects"])
+    codes.pop("forgotten", None)  # nothing is wrong with those rows
     rejected = codes.total()
     if rejected <= settings.max_reject_fraction * read:
         return

@@ -1,0 +1,99 @@
+"""Copies of a release and of a split without one user: the rows go, and the codes of later users move up by one."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from matinee.release import MANIFEST, sha256
+from matinee.shelf import MOVIES, OFFSETS
+from matinee.store import read_json, write_json
+
+_USERS = "users.parquet"
+_BATCH_ROWS = 1 << 20
+
+
+def erase_from_release(source: Path, target: Path, code: int) -> None:
+    """Fill the empty folder `target` with the release in `source` without the user of a code.
+
+    What was learned from the user about movies stays until the next training.
+    """
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    users = _erase_row(source / _USERS, target / _USERS, code)
+    weights = [path.name for path in source.glob("*.safetensors")]
+    for name in weights:
+        _erase_weights(source / name, target / name, code, users=users)
+    _erase_seen(source, target, code)
+    manifest = read_json(source / MANIFEST)
+    fresh = {name: sha256(target / name) for name in (_USERS, OFFSETS, MOVIES, *weights)}
+    manifest["files"] |= fresh
+    manifest["forgotten"] = manifest.get("forgotten", 0) + 1
+    write_json(target / MANIFEST, manifest)
+
+
+def erase_from_split(source: Path, target: Path, code: int) -> None:
+    """Fill the empty folder `target` with the split in `source` without the user of a code."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    _erase_row(source / _USERS, target / _USERS, code)
+    manifest = read_json(source / MANIFEST)
+    for part, counts in manifest["counts_per_rating"].items():
+        gone = _erase_rows(source / f"{part}.parquet", target / f"{part}.parquet", code)
+        manifest["counts_per_rating"][part] = _less(counts, gone)
+        manifest["counts"][part] -= gone.total()
+        manifest["rows"] -= gone.total()
+    write_json(target / MANIFEST, manifest)
+
+
+def _erase_row(source: Path, target: Path, code: int) -> int:
+    """Copy a table without the row of a code; returns how many it had."""
+    table = pq.read_table(source)
+    pq.write_table(pa.concat_tables([table.slice(0, code), table.slice(code + 1)]), target)
+    return int(table.num_rows)
+
+
+def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None:
+    with safe_open(source, framework="numpy") as file:
+        told, tables = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, table in tables.items():
+        if name.rpartition(".")[2].startswith("user_"):
+            if len(table) != users:
+                raise ValueError(f"{source}: {name} has {len(table)} rows for {users} users.")
+            tables[name] = np.delete(table, code, axis=0)
+    save_file(tables, target, metadata=told)
+
+
+def _erase_seen(source: Path, target: Path, code: int) -> None:
+    """Copy the seen lists, mapped, without that of a code."""
+    offsets, movies = (np.load(source / name, mmap_mode="r") for name in (OFFSETS, MOVIES))
+    first, last = int(offsets[code]), int(offsets[code + 1])
+    np.save(target / OFFSETS, np.concatenate([offsets[: code + 1], offsets[code + 2 :] - (last - first)]))
+    shape = (len(movies) - (last - first),)
+    kept = np.lib.format.open_memmap(target / MOVIES, mode="w+", dtype=movies.dtype, shape=shape)
+    kept[:first], kept[first:] = movies[:first], movies[last:]
+    kept.flush()
+
+
+def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:
+    """Copy a split's rows without those of a code; returns how many of each rating went."""
+    gone: Counter[str] = Counter()
+    with pq.ParquetFile(source) as file:
+        place = file.schema_arrow.get_field_index("user_code")
+        with pq.ParquetWriter(target, file.schema_arrow, compression="zstd", compression_level=1) as writer:
+            for batch in file.iter_batches(_BATCH_ROWS):
+                table = pa.Table.from_batches([batch])
+                users = table["user_code"].to_numpy()
+                gone.update(map(str, table["rating"].to_numpy()[users == code].tolist()))
+                moved = pa.array(users - (users > code).astype(users.dtype))
+                table = table.set_column(place, file.schema_arrow.field("user_code"), moved)
+                writer.write_table(table.filter(pa.array(users != code)))
+    return gone
+
+
+def _less(counts: dict[str, Any], gone: Counter[str]) -> dict[str, Any]:
+    return {rating: count - gone[rating] for rating, count in counts.items() if count > gone[rating]}

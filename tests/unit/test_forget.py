@@ -1,0 +1,247 @@
+"""After forget a user is nowhere in the store, stays out, and the champion answers as before for all others."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+import matinee
+from flows.cli import main
+from matinee import encode, evaluate, forget, ingest, publish, split, train
+from matinee.errors import StoreError
+from matinee.evaluate.opponent import find_anchor, find_opponent
+from matinee.forgotten import Forgotten
+from matinee.inheritance import inherit_split
+from matinee.publish import Publication
+from matinee.registry import Registry
+from matinee.release import sha256, verify
+from matinee.settings import Settings, read_settings
+from matinee.store import Store, read_json
+
+BASE = 7_654_321_000  # ids that nothing else in a store looks like
+WHO = BASE + 500
+FAST = read_settings(assignments=["train.epochs=3", "gate.tolerance=1"])
+
+
+@pytest.fixture(scope="module")
+def ratings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample with large ids; of WHO, lines that are rejected for four reasons and a pair that stands twice."""
+    frame = pl.read_csv(sample / "ratings.csv")
+    ids = frame.columns[0]
+    places = frame[ids].rank("dense").cast(pl.Int64)
+    path = tmp_path_factory.mktemp("ratings") / "ratings.csv"
+    text = frame.with_columns((BASE + 2 * places).alias(ids)).write_csv()
+    first = next(line for line in text.splitlines() if line.startswith(f"{WHO},"))
+    movie = first.split(",")[1]
+    bad = [
+        f"{WHO},3,eleven,2005-01-01",
+        f"{WHO},4,99,2005-01-01",
+        f"{WHO}",
+        f'"{WHO},5,4',
+        f"{BASE + 2},6,x,",
+    ]
+    path.write_text(text + "\n".join([*bad, f"{WHO},{movie},5,2099-01-01"]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def titles(sample: Path) -> Path:
+    return sample / "movie_titles.csv"
+
+
+def _retrain(store: Store, ratings: Path, titles: Path, settings: Settings = FAST) -> Publication:
+    """The steps of the flow, without Prefect."""
+    with store.in_use():
+        dataset = store.ensure(ingest.plan(store, ratings=[ratings], titles=titles, settings=settings.ingest))
+        encoding = store.ensure(encode.plan(store, dataset))
+        inherited = inherit_split(store, dataset)
+        parts = store.ensure(
+            split.plan(store, dataset, encoding, settings=settings.split, inherited=inherited)
+        )
+        candidate = store.ensure(train.plan(store, parts, settings=settings))
+        evaluation = store.ensure(
+            evaluate.plan(
+                store,
+                candidate=candidate,
+                split=parts,
+                champion=find_opponent(store, candidate),
+                anchor=find_anchor(store, candidate),
+                settings=settings,
+            )
+        )
+        made: dict[str, Any] = {"dataset": dataset, "split": parts, "candidate": candidate}
+        return publish.publish(store, **made, shipped=candidate, evaluation=evaluation, settings=settings)
+
+
+def _traces(root: Path, user_id: int) -> Iterator[str]:
+    """Where an id stands in a folder: names, bytes, and every value of what is read back from tables and arrays."""
+    number = re.compile(rf"(?<!\d){user_id}(?!\d)")
+    raw = user_id.to_bytes(8, "little")
+    for path in root.rglob("*"):
+        if number.search(path.name):
+            yield f"{path}: name"
+        if not path.is_file():
+            continue
+        data = path.read_bytes()
+        if raw in data or number.search(data.decode("latin-1")):
+            yield f"{path}: bytes"
+        if path.suffix == ".parquet":
+            for column in pq.read_table(path).columns:
+                if any(number.search(str(value)) for value in column.unique().to_pylist()):
+                    yield f"{path}: {column.type}"
+        if path.suffix == ".npy" and (np.load(path) == user_id).any():
+            yield f"{path}: array"
+
+
+@pytest.fixture(scope="module")
+def two_nights(ratings: Path, titles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two releases, and with what a killed split and a killed training left."""
+    store = Store.open(tmp_path_factory.mktemp("nights") / "store")
+    _retrain(store, ratings, titles)
+    _retrain(store, ratings, titles, read_settings(assignments=["train.epochs=4", "gate.tolerance=1"]))
+    for left in ("work/killed", "splits/killed.partial"):
+        (store.root / left).mkdir(parents=True)
+        (store.root / left / "users.csv").write_text(f"{WHO}")
+    return store.root
+
+
+@pytest.fixture
+def store(two_nights: Path, tmp_path: Path) -> Store:
+    shutil.copytree(two_nights, tmp_path / "store")
+    return Store(tmp_path / "store")
+
+
+def test_nothing_is_left_and_the_others_notice_nothing(store: Store, ratings: Path, titles: Path) -> None:
+    registry = Registry(store.root)
+    assert list(_traces(store.root, WHO))
+    before = matinee.load(registry.champion_folder())
+    code = int(before.users.encode(np.array([WHO]))[0])
+    others = np.delete(before.users.ids, code)
+    asked = np.repeat(others, 3), np.tile(before.movies.ids[:3], len(others))
+    predicted, listed = before.predict(*asked), before.recommend(int(others[code]), 5)
+
+    done = forget.forget(store.root, WHO)
+
+    assert done.found
+    assert done.releases == registry.versions() == ["v0001", "v0002"]
+    assert list(_traces(store.root, WHO)) == []
+    after = matinee.load(registry.champion_folder())
+    assert after.users.ids.tolist() == others.tolist()
+    assert after.predict(*asked).tolist() == predicted.tolist()
+    assert after.recommend(int(others[code]), 5) == listed
+    assert after.predict([WHO], [3]) == after.predict([1], [3])
+    assert before.recommend(WHO, 3)  # who has loaded the release before goes on with it
+    assert after.manifest["forgotten"] == 1
+
+    assert _retrain(store, ratings, titles).release == "v0003"
+    assert list(_traces(store.root, WHO)) == []
+    manifest = verify(registry.champion_folder())
+    assert manifest["split"]["inherited"]
+    assert manifest["judged_against"] == "v0002"
+    dataset = store.manifest("datasets", manifest["dataset"])
+    assert dataset["rows_read"] == dataset["rows"] + dataset["rows_rejected"]
+    theirs = sum(line.startswith((f"{WHO}", f'"{WHO}')) for line in ratings.read_text().splitlines())
+    rejects = pl.read_parquet(store.folder("partitions", dataset["partitions"][0]) / "rejects.parquet")
+    assert rejects.filter(raw="").height == theirs
+    assert rejects.filter(pl.col("raw") != "")["raw"].to_list() == [f"{BASE + 2},6,x,"]
+    told = (store.root / "log.jsonl").read_text()
+    assert '"action": "forget"' in told
+
+
+def test_the_gate_finds_what_a_shuffled_champion_was_trained_on(
+    tmp_path: Path, ratings: Path, titles: Path
+) -> None:
+    store = Store.open(tmp_path / "store")
+    settings = read_settings(assignments=["train.epochs=3", "gate.tolerance=1", "split.strategy=shuffle"])
+
+    def pairs_of_test() -> pl.DataFrame:
+        release = matinee.load(Registry(store.root).champion_folder())
+        rows = pl.read_parquet(
+            store.folder("splits", release.manifest["split"]["digest"]) / "test.parquet"
+        ).to_numpy()
+        codes = rows[:, 0].astype(np.int32), rows[:, 1].astype(np.int32)
+        return pl.DataFrame(
+            {"user": release.users.decode(codes[0]), "movie": release.movies.decode(codes[1])}
+        )
+
+    first = _retrain(store, ratings, titles, settings)
+    before = pairs_of_test().filter(pl.col("user") != WHO)
+    forget.forget(store.root, WHO)
+    kept = store.manifest("splits", verify(Path(first.location or ""))["split"]["digest"])
+    assert pairs_of_test().equals(before)
+    assert kept["counts"]["test"] == sum(kept["counts_per_rating"]["test"].values()) == before.height
+    second = _retrain(store, ratings, titles, settings)
+    decision = read_json(store.folder("evaluations", second.evaluation) / "decision.json")
+    fresh = pairs_of_test().join(before, on=["user", "movie"], how="semi").height
+    assert decision["rows"]["compared"] == fresh > 0
+
+
+@pytest.mark.parametrize("dies_at", range(1, 7))
+def test_one_that_was_killed_is_finished_by_the_next(
+    dies_at: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = dies_at
+
+    def mortal(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return function(*given)
+
+        return call
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(forget, "_exchange", lambda one, other: False)  # a file system that can't
+        patch.setattr(forget, "_doom", mortal(forget._doom))
+        forget.forget(store.root, WHO)
+    assert Forgotten.read(store.root).holds(WHO)
+    forget.forget(store.root, WHO)
+    assert list(_traces(store.root, WHO)) == []
+    registry = Registry(store.root)
+    assert [verify(registry.folder(version))["version"] for version in registry.versions()] == [
+        "v0001",
+        "v0002",
+    ]
+
+
+def test_who_is_nowhere_stays_out_all_the_same(
+    store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = {path.name: sha256(path) for path in (store.root / "releases").rglob("*.*") if path.is_file()}
+    call = ["forget", "--store", str(store.root), "--json", "--user"]
+    assert main([*call, str(BASE + 1)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"found": False, "releases": [], "folders": 0}
+    after = {path.name: sha256(path) for path in (store.root / "releases").rglob("*.*") if path.is_file()}
+    assert before == after
+    more = tmp_path / "more.csv"
+    more.write_text(f"user,movie,rating\n{BASE + 1},3,4\n{BASE + 2},3,4\n")
+    dataset = store.ensure(ingest.plan(store, ratings=[more], titles=titles, settings=FAST.ingest))
+    assert pl.concat(ingest.iter_ratings(store, dataset))["user_id"].to_list() == [BASE + 2]
+    assert list(_traces(store.root, BASE + 1)) == []
+
+
+def test_a_run_under_way_is_not_disturbed(store: Store) -> None:
+    with store.in_use(), pytest.raises(StoreError, match="under way"):
+        forget.forget(store.root, WHO)
+    assert list(_traces(store.root, WHO))
+    with store.alone():
+        pass
+
+
+def test_the_list_names_nobody() -> None:
+    listed = Forgotten(b"key").plus(5).plus(2**62).plus(-9)
+    ids = np.array([5, 6, 2**62, -9, 9, 5], np.int64)
+    assert listed.among(ids).tolist() == [True, False, True, True, False, True]
+    assert listed.among(ids).tolist() == [True, False, True, True, False, True]
+    assert [listed.mentioned(text) for text in ("6,05,1", "55,x", "a-9;", "", "9" * 99)] == [1, 0, 1, 0, 0]
+    other = Forgotten(b"other").plus(5)
+    assert not listed.hashes & other.hashes

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
-from matinee.train.rows import Rows, count_codes, pieces
+from matinee.train.rows import Rows, blank, count_codes, pieces
 
 Counts = npt.NDArray[np.int64]
 
@@ -93,7 +93,7 @@ def block_rows(rows: Rows, *, users: int, movies: int, seed: int, crew: Crew) ->
     for piece in pieces(len(rows)):
         count_blocks(rows.users[piece], rows.movies[piece], user_group, movie_group, groups, sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    into = Rows(np.empty_like(rows.users), np.empty_like(rows.movies), np.empty_like(rows.ratings))
+    into = Rows(*(blank(len(rows), dtype=column.dtype) for column in _columns(rows)))
     free = starts[:-1].copy()
     for piece in pieces(len(rows)):
         some = Rows(rows.users[piece], rows.movies[piece], rows.ratings[piece])

@@ -6,29 +6,65 @@ A fit that was killed goes on from its last checkpoint and ends with the same bi
 import json
 import logging
 import os
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
+
+# Written by ourselves: `safetensors.save_file` takes seconds for a large fit, and a signal to stop would have to wait.
+_PIECE_BYTES = 1 << 25
+_DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 
 
 def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
     """Write arrays and JSON-like values so that a reader sees the old checkpoint or this one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    whole = {
-        name: np.ascontiguousarray(array) for name, array in arrays.items()
-    }  # safetensors writes raw memory
-    save_file(whole, fresh, metadata={"told": json.dumps(told)})
-    with fresh.open("rb") as written:
-        os.fsync(written.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as out:
+            unsynced = out.write(_head(arrays, told))
+            for piece in chain.from_iterable(map(_pieces, arrays.values())):
+                unsynced += out.write(piece)
+                if unsynced >= _PIECE_BYTES:
+                    _sync(out)
+                    unsynced = 0
+            _sync(out)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _sync(out: BinaryIO) -> None:
+    """Wait until all that was written is on the disk."""
+    out.flush()
+    os.fdatasync(out.fileno())
+
+
+def _head(arrays: Arrays, told: dict[str, Any]) -> bytes:
+    """What stands before the arrays (https://huggingface.co/docs/safetensors): a length, then as much JSON."""
+    head: dict[str, Any] = {"__metadata__": {"told": json.dumps(told)}}
+    end = 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        dtype = _DTYPES[array.dtype.str]
+        head[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+def _pieces(array: npt.NDArray[Any]) -> Iterator[bytes]:
+    """An array's raw memory, some rows at a time."""
+    rows = np.atleast_1d(array)
+    step = max(1, _PIECE_BYTES * len(rows) // max(rows.nbytes, 1))
+    return (rows[start : start + step].tobytes() for start in range(0, len(rows), step))
 
 
 def load_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]] | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from matinee.train.blocks import Crew
+from matinee.train.rows import blank
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ class RunningProduct:
         self.columns, self.used = columns, 0
         self._crew = crew
         width = columns + max(_ROOM, rank)
-        self._left, self._right = np.zeros((users, width), np.float32), np.zeros((movies, width), np.float32)
+        self._left, self._right = (blank(rows, width, dtype=np.float32) for rows in (users, movies))
 
     @property
     def tables(self) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,15 @@ class Problem:
 def pieces(rows: int) -> Iterator[slice]:
     """Slices that together are all rows: no compiled code may be under way for long, or a signal has to wait."""
     return (slice(start, start + _PIECE_ROWS) for start in range(0, rows, _PIECE_ROWS))
+
+
+def blank(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Zeros whose memory is there: the first write to each page of fresh memory takes longer than many later ones."""
+    array = np.empty(shape, dtype)
+    flat = array.reshape(-1)
+    for piece in pieces(flat.size):
+        flat[piece] = 0
+    return array
 
 
 def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from matinee.train.blocks import Crew
 from matinee.train.gibbs_kernels import LANES, draw_pull, draw_vectors, group_rows, sum_squares
-from matinee.train.rows import count_codes, pieces
+from matinee.train.rows import blank, count_codes, pieces
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -51,11 +51,8 @@ class Side:
     ) -> "Side":  # fmt: skip
         """Group ratings by `keys` and draw small vectors for those that have some."""
         rows = count_codes(keys, count)
-        starts, codes, grouped = (
-            np.concatenate([[0], np.cumsum(rows)]),
-            np.empty_like(others),
-            np.empty_like(ratings),
-        )
+        starts = np.concatenate([[0], np.cumsum(rows)])
+        codes, grouped = (blank(len(keys), dtype=column.dtype) for column in (others, ratings))
         free = starts[:-1].copy()
         for piece in pieces(len(keys)):
             group_rows(keys[piece], others[piece], ratings[piece], free, codes, grouped)

@@ -1,0 +1,122 @@
+"""A fit hears a signal soon, whatever its size: everything over all rows comes in pieces, and pieces change no bit."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from matinee import train
+from matinee.settings import read_settings
+from matinee.store import Reference, Store
+from matinee.train import checkpoint, rows
+from matinee.train.blocks import Crew
+from matinee.train.torch_engine import shuffled
+
+
+class CancelledError(BaseException):
+    """What a signal raises, as Prefect's does."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float], None]]:
+    """Raises CancelledError in this thread after some seconds."""
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        raise CancelledError
+
+    before = signal.signal(signal.SIGALRM, cancel)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_crew_stops_with_the_calls_under_way(threads: int, alarm: Callable[[float], None]) -> None:
+    calls: list[int] = []
+    goes_on = threading.Event()
+
+    def kernel(run: np.ndarray) -> None:
+        calls.append(len(run))
+        goes_on.wait(0.05)
+
+    alarm(0.2)
+    with pytest.raises(CancelledError):
+        Crew(threads).share(kernel, np.arange(1000))
+    goes_on.set()
+    time.sleep(0.1)
+    assert 0 < sum(calls) < 300
+
+
+def test_a_failed_call_is_the_last_of_its_crew() -> None:
+    calls: list[int] = []
+
+    def kernel(run: np.ndarray) -> None:
+        calls.append(len(run))
+        time.sleep(0.001)
+        raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        Crew(2).share(kernel, np.arange(1000))
+    time.sleep(0.1)
+    assert len(calls) <= 3
+
+
+@pytest.mark.parametrize(
+    "settings", [["train.epochs=2"], ["train.method=gibbs", "train.sweeps=2", "train.burn_in=0"]]
+)
+def test_pieces_change_no_bit(
+    planted_split: Callable[..., tuple[Store, Reference]],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: list[str],
+) -> None:
+    store, split = planted_split()
+    plan = train.plan(store, split, settings=read_settings(assignments=settings))
+    weights = []
+    for piece_rows in (1 << 22, 97):
+        monkeypatch.setattr(rows, "_PIECE_ROWS", piece_rows)
+        folder = store.root / str(piece_rows)
+        folder.mkdir()
+        plan.make(folder)
+        weights.append(load_file(folder / "weights.safetensors"))
+        for file in (store.root / "work").rglob("*.safetensors"):
+            file.unlink()
+    for name, array in weights[0].items():
+        np.testing.assert_array_equal(array, weights[1][name], err_msg=name)
+
+
+def test_a_checkpoint_in_pieces_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_PIECE_BYTES", 100)
+    draw = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "narrow": draw.normal(size=(30, 9)).astype(np.float32)[:, :4],
+        "none": np.zeros(0),
+        "one": np.array(3),
+        "codes": np.arange(200, dtype=np.int32),
+    }
+    path = tmp_path / "work" / "fit.safetensors"
+    checkpoint.save_checkpoint(path, arrays, {"epoch": 3})
+    found = checkpoint.load_checkpoint(path)
+    assert found is not None
+    assert found[1] == {"epoch": 3}
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[0][name], array, err_msg=name)
+        assert found[0][name].dtype == array.dtype
+    assert list(tmp_path.rglob("*.*")) == [path]
+
+
+def test_an_order_drawn_in_bins_is_a_fair_permutation() -> None:
+    orders = [shuffled(7, torch.Generator().manual_seed(seed), bin_rows=2).tolist() for seed in range(4000)]
+    assert all(sorted(order) == list(range(7)) for order in orders)
+    counts = np.array([np.bincount(column, minlength=7) for column in zip(*orders, strict=True)])
+    assert np.abs(counts - 4000 / 7).max() < 5 * (4000 / 7) ** 0.5
+    again = shuffled(7, torch.Generator().manual_seed(3), bin_rows=2)
+    assert again.tolist() == orders[3]
+    assert again.dtype == torch.int32

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from matinee import evaluate as library
-from matinee.evaluate.opponent import find_opponent
+from matinee.evaluate.opponent import find_anchor, find_opponent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from tasks.policies import cached_by, fulfil
@@ -13,8 +13,10 @@ from tasks.policies import cached_by, fulfil
 
 def _plan(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Plan:
     opened = Store(Path(store))
-    champion = find_opponent(opened, candidate)
-    return library.plan(opened, candidate=candidate, split=split, champion=champion, settings=settings)
+    champion, anchor = find_opponent(opened, candidate), find_anchor(opened, candidate)
+    return library.plan(
+        opened, candidate=candidate, split=split, champion=champion, anchor=anchor, settings=settings
+    )
 
 
 @task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))

@@ -1,10 +1,12 @@
 """The train tasks: a candidate, and its refit on all rows once the gate has passed it."""
 
+import logging
 from pathlib import Path
 
 from prefect import task
 
 from matinee import train as library
+from matinee.errors import DivergenceError
 from matinee.progress import Listener, silent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store, read_json
@@ -12,6 +14,8 @@ from tasks.names import name_train
 from tasks.policies import RESULT, RETRY, cached_by, fulfil
 from tasks.turns import in_turn
 from tasks.watch import watching
+
+log = logging.getLogger("matinee.run")
 
 
 def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
@@ -34,4 +38,8 @@ def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: 
         return candidate
     with watching() as listener:
         plan = library.plan_refit_all(opened, candidate, listener=listener)
-        return fulfil(store, in_turn(plan, settings.train))
+        try:
+            return fulfil(store, in_turn(plan, settings.train))
+        except DivergenceError as error:
+            log.warning("The tested weights are published, not refitted ones: %s", error)
+            return candidate

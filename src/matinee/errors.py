@@ -21,6 +21,15 @@ class ConfigError(MatineeError):
     exit_status = 2
 
 
+class DivergenceError(ConfigError):
+    """A fit ran away with the settings it was given; a ConfigError to whoever asks for the kind."""
+
+    @property
+    def kind(self) -> str:
+        """`ConfigError`: the settings are what is to be changed."""
+        return ConfigError.__name__
+
+
 class DataError(MatineeError):
     """The input is refused: not a ratings file, too many rejects, nothing left to train on."""
 

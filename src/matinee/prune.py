@@ -17,6 +17,7 @@ from typing import Any
 
 from matinee.errors import ConfigError
 from matinee.registry import Registry
+from matinee.release import read_manifest
 from matinee.store import MANIFEST, RUNNING, Store, lock_folder, writing
 
 _KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "work")
@@ -34,7 +35,7 @@ class Pruned:
 
 
 def prune(root: Path, *, keep: int) -> Pruned:
-    """Keep the newest `keep` releases, the champion, its predecessor, and what these and running flows refer to.
+    """Keep the newest `keep` releases, the champion, its predecessor, the anchor, and what these and runs refer to.
 
     Raises ConfigError when there is no store at `root` or `keep` is below 1.
     """
@@ -68,12 +69,25 @@ def _oldest_run(root: Path) -> int:
 
 
 def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
-    """The versions to keep, oldest first: a run under way may be judging its candidate by an earlier champion."""
-    since = oldest // 10**9
-    changes = [entry for entry in registry.log() if datetime.fromisoformat(entry["at"]).timestamp() >= since]
-    wanted = {registry.champion(), registry.predecessor(), *(entry.get("before") for entry in changes)}
+    """The versions to keep, oldest first: a run under way may judge its candidate by an earlier champion or anchor."""
+    champion, since = registry.champion(), oldest // 10**9
+    wanted = {champion, registry.predecessor(), registry.anchor()}
+    wanted |= _judges(registry, champion)
+    anchored: str | None = None
+    for entry in registry.log():
+        if datetime.fromisoformat(entry["at"]).timestamp() >= since:
+            wanted |= {entry.get("before"), anchored}
+        anchored = entry.get("anchor", anchored)
     versions = registry.versions()
     return [version for version in versions if version in wanted or version in versions[-keep:]]
+
+
+def _judges(registry: Registry, champion: str | None) -> set[str | None]:
+    """Whom the champion was judged against: the same run again is judged against the same."""
+    if champion is None:
+        return set()
+    manifest = read_manifest(registry.folder(champion))
+    return {manifest.get("judged_against"), manifest.get("judged_anchor")}
 
 
 def _doom_folders(root: Path, releases: list[Path], oldest: int) -> int:

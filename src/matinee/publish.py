@@ -1,28 +1,21 @@
 """The publish step: a candidate that passed the gate becomes a release and the champion; the rest stays as it was."""
 
-import shutil
-from importlib.metadata import version as installed
-from pathlib import Path
+import logging
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import polars as pl
 from pydantic import BaseModel, ConfigDict
-from safetensors.numpy import load_file
 
 from matinee import evaluate
-from matinee.card import write_card
-from matinee.evaluate.opponent import find_opponent
-from matinee.lineage import digest_of
-from matinee.prior import PRIOR, estimate_prior
-from matinee.registry import Registry, now
-from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
+from matinee.bundle import Bundle
+from matinee.errors import ConfigError
+from matinee.evaluate.opponent import find_anchor, find_opponent
+from matinee.evaluate.refit import check_refit
+from matinee.registry import Registry
 from matinee.settings import Settings
-from matinee.shelf import MOVIES, OFFSETS
-from matinee.split import PARTS
-from matinee.store import Reference, Store, read_json, sync_folder, write_json
+from matinee.store import Reference, Store, read_json
 
-_VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
+log = logging.getLogger("matinee.run")
 
 
 class Publication(BaseModel):
@@ -36,6 +29,7 @@ class Publication(BaseModel):
     location: str | None
     replaced: str | None  # the champion before
     evaluation: str  # digest of the evaluation that decided
+    warning: str | None = None  # why the tested weights were published and not those refitted on all rows
 
 
 def publish(
@@ -50,35 +44,93 @@ def publish(
 ) -> Publication:
     """Write the release and move the pointer if the gate passed; otherwise log the hold.
 
-    `candidate` has the tested weights; `shipped` those to publish, the same unless refitted on all rows. When
-    another run has changed the champion since the evaluation, the candidate is judged again, against the new one.
+    `candidate` has the tested weights; `shipped` those to publish, the same unless refitted on all rows; a refit
+    that went astray is left and the tested weights are published. When another run has changed the champion or the
+    anchor since the evaluation, the candidate is judged again, against the new ones.
     """
     registry = Registry.open(store.root)
-    parts = _Parts(
-        store, dataset=dataset, split=split, candidate=candidate, shipped=shipped, settings=settings
-    )
+    parts = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
     while True:
         decision = read_json(store.path(evaluation) / "decision.json")
         with registry.lock():
-            champion = registry.champion()
+            champion, anchor = registry.champion(), registry.anchor()
             version = _published(registry, parts.digest)
-            if champion in (decision["champion"], version):
+            as_judged = (champion, anchor) == (decision["champion"], decision["anchor"])
+            if as_judged or (version is not None and champion == version):
                 return _conclude(registry, parts, evaluation=evaluation, decision=decision, version=version)
-        opponent = find_opponent(store, candidate)
         evaluation = store.ensure(
-            evaluate.plan(store, candidate=candidate, split=split, champion=opponent, settings=settings)
+            evaluate.plan(
+                store,
+                candidate=candidate,
+                split=split,
+                champion=find_opponent(store, candidate),
+                anchor=find_anchor(store, candidate),
+                settings=settings,
+            )
         )
+
+
+def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
+    """Publish a held candidate by name, whatever the gate said, with its tested weights; logged as `promote`.
+
+    `candidate` is its digest or the beginning of it. Returns the version and the champion it replaces. Raises
+    ConfigError when there is no such candidate, or more than one.
+    """
+    registry = Registry.open(store.root)
+    with store.in_use(), registry.lock():
+        held = _find_held(registry, candidate)
+        evaluation = store.reference("evaluations", held["evaluation"])
+        judged, decision = (
+            read_json(store.path(evaluation) / name) for name in ("manifest.json", "decision.json")
+        )
+        split = store.reference("splits", judged["split"])
+        dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
+        tested = store.reference("candidates", held["candidate"])
+        parts = Bundle(store, dataset, split, tested, tested, Settings.model_validate(judged["settings"]))
+        before, version = registry.champion(), registry.next_version()
+        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+        reason = f"promote by name; the gate said: {decision['reason']}"
+        registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
+    return version, before
+
+
+def _checked(registry: Registry, parts: Bundle) -> Bundle:
+    """The same parts, with the tested weights in place of a refit that is not what was tested."""
+    if parts.shipped == parts.candidate or _published(registry, parts.digest):
+        return parts
+    tested, refit, split = (parts.store.path(each) for each in (parts.candidate, parts.shipped, parts.split))
+    rule = check_refit(tested, refit, split=split, settings=parts.settings.gate)
+    if rule.passed:
+        return replace(parts, refit=rule)
+    log.warning("The tested weights are published, not the refit: %s.", rule.says)
+    return replace(parts, refit=rule, shipped=parts.candidate)
+
+
+def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
+    found = {
+        entry["candidate"]: entry for entry in registry.held() if entry["candidate"].startswith(candidate)
+    }
+    if len(found) == 1:
+        return found.popitem()[1]
+    listed = ", ".join(entry["candidate"] for entry in registry.held()) or "none"
+    told = "More than one held candidate begins" if found else "There is no release and no held candidate"
+    raise ConfigError(
+        f"{told} with {candidate!r} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
+        f"Held candidates: {listed}."
+    )
 
 
 def _conclude(
     registry: Registry,
-    parts: "_Parts",
+    parts: Bundle,
     *,
     evaluation: Reference,
     decision: dict[str, Any],
     version: str | None,
 ) -> Publication:
     champion = registry.champion()
+    if version is not None and champion == version and not decision["promoted"]:  # a person promoted it
+        decision = decision | {"promoted": True, "reason": registry.reason()}
     if not decision["promoted"]:
         held = {
             "candidate": parts.candidate.digest,
@@ -99,7 +151,8 @@ def _conclude(
         version = registry.next_version()
         parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
     if champion != version:
-        registry.point_to(version, action="publish", reason=decision["reason"])
+        anchor = version if decision["becomes_anchor"] else decision["anchor"]
+        registry.point_to(version, action="publish", reason=decision["reason"], anchor=anchor)
     return Publication(
         release=version,
         promoted=True,
@@ -107,116 +160,10 @@ def _conclude(
         location=str(registry.folder(version)),
         replaced=decision["champion"],
         evaluation=evaluation.digest,
+        warning=None if parts.refit is None or parts.refit.passed else parts.refit.says,
     )
 
 
 def _published(registry: Registry, digest: str) -> str | None:
     """The version of a release with the same content, if there is one."""
     return next((found["version"] for found in registry.manifests() if found["digest"] == digest), None)
-
-
-class _Parts:
-    """What a release is made of, and how its folder is written."""
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        dataset: Reference,
-        split: Reference,
-        candidate: Reference,
-        shipped: Reference,
-        settings: Settings,
-    ) -> None:
-        self.store = store
-        self.dataset = dataset
-        self.split = split
-        self.candidate = candidate
-        self.shipped = shipped
-        self.settings = settings
-        self.digest = digest_of(candidate=candidate.digest, shipped=shipped.digest)
-
-    def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
-        """Write the release beside its place and rename it there: it is whole or absent."""
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        self._copy(partial, evaluation)
-        self._write_seen(partial)
-        self._write_prior(partial)
-        manifest = self._manifest(version, evaluation, decision)
-        write_json(partial / "settings.json", self.settings.resolved().model_dump())
-        write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
-        files = sorted(path for path in partial.rglob("*") if path.is_file())
-        manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
-        write_json(partial / MANIFEST, manifest)
-        sync_folder(partial)
-        partial.rename(folder)
-
-    def _copy(self, folder: Path, evaluation: Reference) -> None:
-        shutil.copyfile(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
-        if self.shipped != self.candidate:
-            shutil.copyfile(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
-        for name in ("users.parquet", "movies.parquet"):
-            shutil.copyfile(self.store.path(self.split) / name, folder / name)
-        shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
-        shutil.copytree(self.store.path(evaluation) / "plots", folder / "plots")
-
-    def _write_seen(self, folder: Path) -> None:
-        """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""
-        source = self.store.path(self.split)
-        rows = pl.concat(
-            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"]) for part in PARTS
-        ).sort("user_code", "movie_code")
-        users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
-        counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
-        np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-        np.save(folder / MOVIES, rows["movie_code"].to_numpy().astype(np.int32))
-
-    def _metrics(self, evaluation: Reference) -> dict[str, Any]:
-        return read_json(self.store.path(evaluation) / "metrics.json")
-
-    def _write_prior(self, folder: Path) -> None:
-        """What fold_in needs to meet a new user, where the model allows it."""
-        weights = load_file(folder / WEIGHTS)
-        if "user_factors" in weights:
-            write_json(folder / PRIOR, estimate_prior(weights, self.store.path(self.split)).to_json())
-
-    def _profile(self) -> dict[str, Any]:
-        return read_json(self.store.path(self.dataset) / "profile.json")
-
-    def _manifest(self, version: str, evaluation: Reference, decision: dict[str, Any]) -> dict[str, Any]:
-        split = self.store.manifest("splits", self.split.digest)
-        candidate = self.store.manifest("candidates", self.candidate.digest)
-        shipped = self.store.manifest("candidates", self.shipped.digest)
-        metrics = self._metrics(evaluation)
-        return {
-            "version": version,
-            "schema_version": SCHEMA_VERSION,
-            "digest": self.digest,
-            "created": now(),
-            "model": candidate["model"],
-            "scale": split["scale"],
-            "metrics": {name: value for name, value in metrics.items() if not isinstance(value, dict | list)},
-            "decision": {"reason": decision["reason"], "champion": decision["champion"]},
-            "judged_against": decision["champion"],
-            "candidate": self.candidate.digest,
-            "shipped": self.shipped.digest,
-            "evaluation": evaluation.digest,
-            "dataset": self.dataset.digest,
-            "split": {
-                "digest": self.split.digest,
-                "dataset": split["dataset"],
-                "settings": split["settings"],
-                "counts": split["counts"],
-                "cutoffs": split["cutoffs"],
-                "inherited": split["inherited"],
-            },
-            "training": {
-                name: candidate[name]
-                for name in ("device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train")
-                if name in candidate
-            },
-            "rows_fitted": shipped["rows"],
-            "versions": {name: installed(name) for name in _VERSIONS_OF},
-        }

@@ -73,6 +73,18 @@ class Registry:
             )
         return self.folder(version)
 
+    def reason(self) -> str:
+        """Why the champion is the champion."""
+        return str(read_json(self.root / "champion.json")["reason"])
+
+    def anchor(self) -> str | None:
+        """The release that losses add up against; the champion where the anchor is not there any more."""
+        pointer = self.root / "champion.json"
+        found = read_json(pointer) if pointer.exists() else {}
+        here = found.get("anchor", "") in self.versions()
+        version: str | None = found.get("anchor") if here else found.get("version")
+        return version
+
     def next_version(self) -> str:
         """The version after the highest that was ever given, pruned ones included; to be asked under the lock."""
         logged = [str(entry.get("version") or "") for entry in self.log()]
@@ -85,16 +97,25 @@ class Registry:
         with writing(self.root), lock_folder(self.root / "releases"):
             yield
 
-    def point_to(self, version: str, *, action: str, reason: str) -> None:
+    def point_to(
+        self, version: str, *, action: str, reason: str, anchor: str | None = None, **facts: Any
+    ) -> None:
         """Make a release the champion and log why; to be called under the lock.
 
+        Without an `anchor` it becomes that too: what a person chose is what later losses are counted from.
         Logged before the pointer moves: a process that dies in between leaves a line too many, never one too few.
         """
         before = self.champion()
-        self.record(action, version=version, reason=reason, before=before)
+        self.record(action, version=version, reason=reason, before=before, anchor=anchor or version, **facts)
         write_json(
             self.root / "champion.json",
-            {"version": version, "before": before, "since": now(), "reason": reason},
+            {
+                "version": version,
+                "before": before,
+                "since": now(),
+                "reason": reason,
+                "anchor": anchor or version,
+            },
         )
 
     def record(self, action: str, **facts: Any) -> None:
@@ -115,6 +136,16 @@ class Registry:
                 with contextlib.suppress(ValueError):
                     entries.append(json.loads(line))
         return entries
+
+    def held(self) -> list[dict[str, Any]]:
+        """The log's holds, oldest first, whose candidate is still in the store and was not released since."""
+        released = {manifest.get("candidate") for manifest in self.manifests()}
+        holds = {entry["candidate"]: entry for entry in self.log() if entry.get("action") == "hold"}
+        return [
+            entry
+            for candidate, entry in holds.items()
+            if candidate not in released and (self.root / "candidates" / candidate / MANIFEST).is_file()
+        ]
 
     def promote(self, version: str) -> str:
         """Make a release the champion by name, whatever the gate said; returns the one it replaces, or ''.
@@ -164,7 +195,7 @@ class Registry:
             )
         verify(self.folder(version))
         before = self.champion() or ""
-        if before != version:
+        if before != version or self.anchor() != version:
             self.point_to(version, action=action, reason=f"{action} by name")
         return before
 

@@ -160,6 +160,45 @@ class GateSettings(Section):
         description="Hold a candidate that got worse, beyond doubt and tolerance, on some users or movies.",
     )
     slice_min_rows: int = Field(1_000, ge=1, description="Slices with fewer rows are shown and not judged.")
+    drift: bool = Field(
+        True,
+        description="Hold a candidate whose data moved further than the last datasets did, or than the bounds.",
+    )
+    drift_psi: float = Field(
+        0.1,
+        ge=0,
+        le=100,
+        description="Population stability index between the ratings and the champion's: .1 is a moderate shift.",
+    )
+    drift_new_ids: float = Field(
+        0.4, ge=0, le=1, description="Share of rows of users, or of movies, that the champion's data lacks."
+    )
+    drift_lost: float = Field(
+        0.2, ge=0, le=1, description="Share of the champion's rows that are gone, by user or by movie."
+    )
+    drift_growth: float = Field(
+        1.0,
+        ge=0,
+        le=1e9,
+        description="New rows as a share of the champion's; 1 is twice as many rows as before.",
+    )
+    decay: bool = Field(
+        True,
+        description="Hold a candidate that lost too much against the anchor, the last release that was better.",
+    )
+    decay_tolerances: float = Field(
+        2.0,
+        ge=1,
+        le=1_000,
+        description="Loss against the anchor, in tolerances, that small losses may add up to.",
+    )
+    refit_difference: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="Mean difference between predictions of the refit on all rows and of the tested weights, as a "
+        "share of the scale's width; above it the tested weights are published.",
+    )
 
 
 class RecommendSettings(Section):
@@ -168,6 +207,13 @@ class RecommendSettings(Section):
         ge=16,
         le=1 << 20,
         description="Memory for the lists that wait to be written, on top of the release itself.",
+    )
+
+
+class ReleaseSettings(Section):
+    storage: Literal["float32", "float16"] = Field(
+        "float32",
+        description="How a release keeps its vectors; float16 halves its size and moves a prediction by a thousandth.",
     )
 
 
@@ -181,6 +227,7 @@ class Settings(Section):
     model: ModelSettings = Field(ModelSettings(), description="What is trained.")
     train: TrainSettings = Field(TrainSettings(), description="How it is trained.")
     gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
+    release: ReleaseSettings = Field(ReleaseSettings(), description="What is published.")
     recommend: RecommendSettings = Field(RecommendSettings(), description="How lists for all users are made.")
 
     def for_test_files(self, test: Sequence[str]) -> Self:

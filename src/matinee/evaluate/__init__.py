@@ -15,11 +15,18 @@ __all__ = ["Champion", "plan"]
 
 
 def plan(
-    store: Store, *, candidate: Reference, split: Reference, champion: Champion | None, settings: Settings
+    store: Store,
+    *,
+    candidate: Reference,
+    split: Reference,
+    champion: Champion | None,
+    settings: Settings,
+    anchor: Champion | None = None,
 ) -> Plan:
     """The folder of an evaluation: metrics.json, decision.json and plots/.
 
-    With no champion the candidate is judged against bias-only alone.
+    With no champion the candidate is judged against bias-only alone. The manifest keeps all settings, for whoever
+    publishes a held candidate by name.
     """
 
     def make(folder: Path) -> dict[str, Any]:
@@ -31,15 +38,18 @@ def plan(
             candidate=store.path(candidate),
             split=store.path(split),
             champion=champion,
+            anchor=anchor,
             settings=settings.gate,
         )
-        return {"candidate": candidate.digest, "split": split.digest, **told}
+        kept = settings.resolved().model_dump()
+        return {"candidate": candidate.digest, "split": split.digest, "settings": kept, **told}
 
     digest = digest_of(
         code=code_digest("matinee.evaluate"),
         candidate=candidate.digest,
         split=split.digest,
         champion=champion.digest if champion else None,
+        anchor=anchor.digest if anchor else None,
         settings=settings.gate.model_dump(),
     )
     return Plan("evaluations", digest, make)

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file
 from matinee import forward
 from matinee.baseline import fit_baseline
 from matinee.evaluate.catalogue import Catalogue
+from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
 from matinee.evaluate.gate import Champion, Contest
-from matinee.evaluate.metrics import Floats, Rows
+from matinee.evaluate.metrics import Codes, Floats, Rows
 from matinee.evaluate.slices import Slicing, cut
 from matinee.store import read_json
 
@@ -36,12 +37,16 @@ class Evidence:
     slicings: tuple[Slicing, ...]
     catalogue: Catalogue
     contest: Contest | None  # with the champion, where there is one
+    anchor: Contest | None  # with the anchor, the same where the champion is the anchor
+    drift: Drift | None  # of the data since the champion's
     known_users: NDArray[np.bool_]  # by code: whether any fitted row is theirs
     known_movies: NDArray[np.bool_]
 
 
-def gather(candidate: Path, split: Path, champion: Champion | None) -> Evidence:
-    """Read a split and a candidate, and let model, baselines and champion predict the test rows."""
+def gather(
+    candidate: Path, split: Path, champion: Champion | None, anchor: Champion | None = None
+) -> Evidence:
+    """Read a split and a candidate, and let model, baselines, champion and anchor predict the test rows."""
     manifest, trained = read_json(split / "manifest.json"), read_json(candidate / "manifest.json")
     scale = manifest["scale"][0], manifest["scale"][1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
@@ -59,13 +64,14 @@ def gather(candidate: Path, split: Path, champion: Champion | None) -> Evidence:
     known_users = np.bincount(fitted.users, minlength=users.height) > 0
     known_movies = np.bincount(fitted.movies, minlength=movies.height) > 0
     slicings = cut(test, fitted, movies["year"].fill_null(0).to_numpy())
-    contest = None
-    if champion is not None:
-        ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
-        known = known_users[test.users] & known_movies[test.movies]
-        contest = _meet(
-            champion, *ids, test=test, candidate=ours, known=known, slicings=slicings, scale=scale
-        )
+    ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
+    known = known_users[test.users] & known_movies[test.movies]
+
+    def meet(opponent: Champion) -> Contest:
+        return _meet(opponent, *ids, test=test, candidate=ours, known=known, slicings=slicings, scale=scale)
+
+    contest = meet(champion) if champion else None
+    is_same = champion is not None and anchor is not None and champion.digest == anchor.digest
     return Evidence(
         scale=scale,
         train=train,
@@ -78,9 +84,35 @@ def gather(candidate: Path, split: Path, champion: Champion | None) -> Evidence:
         slicings=slicings,
         catalogue=Catalogue(weights, trained["model"], movies["train_rows"].to_numpy(), users.height, scale),
         contest=contest,
+        anchor=contest if is_same else meet(anchor) if anchor else None,
+        drift=_measure_drift(manifest, (train, valid, test), (users, movies), champion),
         known_users=known_users,
         known_movies=known_movies,
     )
+
+
+def _measure_drift(
+    manifest: dict[str, Any],
+    parts: tuple[Rows, ...],
+    tables: tuple[pl.DataFrame, pl.DataFrame],
+    champion: Champion | None,
+) -> Drift | None:
+    before = champion.portrait() if champion and champion.portrait else None
+    if before is None:
+        return None
+    now = Portrait(
+        ratings=add_up(manifest["counts_per_rating"]),
+        users=_count(tables[0]["user_id"], [rows.users for rows in parts]),
+        movies=_count(tables[1]["movie_id"], [rows.movies for rows in parts]),
+    )
+    return Drift(compare(now, before), before.past)
+
+
+def _count(ids: pl.Series, parts: list[Codes]) -> Tally:
+    rows = np.zeros(len(ids), np.int64)
+    for codes in parts:
+        rows += np.bincount(codes, minlength=len(ids))
+    return Tally.of(ids.to_numpy(), rows)
 
 
 def _read_fitted(split: Path, *, refit: bool) -> tuple[Rows, Rows, Rows]:

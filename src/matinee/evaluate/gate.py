@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.evaluate.drift import Drift, Portrait
 from matinee.evaluate.metrics import Codes, Estimate, Floats, estimate_rmse_difference, rmse
 from matinee.evaluate.slices import Slicing
 from matinee.settings import GateSettings
@@ -35,6 +36,8 @@ class Champion:
     ]  # whether it was trained on (user_id, movie_id, rating)
     # Whether it knows both ids of (user_ids, movie_ids); without it, figures on known ids are left out.
     knows: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
+    # What its data looks like; without it drift can't be told.
+    portrait: Callable[[], Portrait | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Decision:
     """The verdicts of all rules; one that failed holds the candidate."""
 
     rules: tuple[Rule, ...]
+    becomes_anchor: bool  # once it is released: what comes after it is held against it from then on
 
     @property
     def promoted(self) -> bool:
@@ -90,9 +94,15 @@ class Decision:
 
 
 def decide(
-    candidate: Floats, bias_only: Floats, *, contest: Contest | None, settings: GateSettings
+    candidate: Floats,
+    bias_only: Floats,
+    *,
+    contest: Contest | None,
+    settings: GateSettings,
+    anchor: Contest | None = None,
+    drift: Drift | None = None,
 ) -> Decision:
-    """Judge a candidate: against the champion where there is a contest, and against bias-only always.
+    """Judge a candidate: against bias-only always, against champion, anchor and earlier data where there are some.
 
     `candidate` and `bias_only` are the errors on all test rows. With too few rows to compare, the rules that
     would compare are left out and the candidate is held.
@@ -104,7 +114,11 @@ def decide(
             rules.insert(1, _holds_against_champion(contest, settings))
             if settings.slices:
                 rules.append(_no_slice_got_worse(contest, settings))
-    return Decision(tuple(rules))
+    if anchor is not None and settings.decay:
+        rules.append(_has_not_decayed(anchor, settings))
+    if drift is not None and settings.drift:
+        rules.append(_data_is_as_before(drift, settings))
+    return Decision(tuple(rules), becomes_anchor=_is_best_so_far(anchor, settings))
 
 
 def _has_enough_rows(contest: Contest, settings: GateSettings) -> Rule:
@@ -118,8 +132,7 @@ def _has_enough_rows(contest: Contest, settings: GateSettings) -> Rule:
 def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
     ours, theirs = rmse(contest.candidate), rmse(contest.champion)
     difference = contest.difference()
-    z = NormalDist().inv_cdf(settings.confidence)
-    upper = difference.value + z * difference.standard_error
+    upper = _upper_bound(difference, settings)
     says = (
         f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(contest.candidate):,} rows that neither was "
         f"trained on, a difference of {difference.value:+.4f} that is at most {upper:+.4f} "
@@ -134,12 +147,20 @@ def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
         "upper_bound": upper,
         "confidence": settings.confidence,
         "tolerance": settings.tolerance,
-        # A true difference this far above the tolerance is held this often.
-        "detectable": (z + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
+        # The smallest true difference that these rows show to be there this often.
+        "detectable": (_z(settings) + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
         "power": _POWER,
         "known_ids": _on_known_ids(contest),
     }
     return Rule("champion", upper <= settings.tolerance, says, figures)
+
+
+def _z(settings: GateSettings) -> float:
+    return NormalDist().inv_cdf(settings.confidence)
+
+
+def _upper_bound(difference: Estimate, settings: GateSettings) -> float:
+    return difference.value + _z(settings) * difference.standard_error
 
 
 def _on_known_ids(contest: Contest) -> dict[str, Any] | None:
@@ -193,6 +214,57 @@ def _no_slice_got_worse(contest: Contest, settings: GateSettings) -> Rule:
     )
     figures = {"worse": worse, "tested": tested, "min_rows": settings.slice_min_rows}
     return Rule("slices", not worse, says, figures)
+
+
+def _has_not_decayed(anchor: Contest, settings: GateSettings) -> Rule:
+    """Losses that are each too small to hold a candidate add up against a release that stands still."""
+    rows, limit = len(anchor.candidate), settings.decay_tolerances * settings.tolerance
+    figures: dict[str, Any] = {"rows": rows, "min_rows": settings.min_rows, "limit": limit}
+    if rows < settings.min_rows:
+        says = f"{rows:,} test rows that the anchor was not trained on either, {settings.min_rows:,} needed"
+        return Rule("decay", False, says, figures)
+    difference = anchor.difference()
+    upper = _upper_bound(difference, settings)
+    says = (
+        f"against the anchor a difference of {difference.value:+.4f} that is at most {upper:+.4f} with "
+        f"{settings.confidence:.0%} certainty (limit {limit:g})"
+    )
+    figures |= {
+        "candidate_rmse": rmse(anchor.candidate),
+        "anchor_rmse": rmse(anchor.champion),
+        "difference": difference.value,
+        "standard_error": difference.standard_error,
+        "upper_bound": upper,
+        "known_ids": _on_known_ids(anchor),
+    }
+    return Rule("decay", upper <= limit, says, figures)
+
+
+def _is_best_so_far(anchor: Contest | None, settings: GateSettings) -> bool:
+    """Whether a candidate is better than the anchor beyond doubt; without the rule the champion is the anchor."""
+    if anchor is None or not settings.decay:
+        return True
+    return len(anchor.candidate) >= settings.min_rows and _upper_bound(anchor.difference(), settings) < 0
+
+
+def _data_is_as_before(drift: Drift, settings: GateSettings) -> Rule:
+    limits = drift.limits(settings)
+    beyond = [name for name, value in drift.figures.items() if value > limits[name]]
+    told = ", ".join(
+        _DRIFT_SAYS[name].format(drift.figures[name], limits[name]) for name in beyond or _DRIFT_SAYS
+    )
+    says = f"the data drifted: {told}" if beyond else f"the data is within its limits: {told}"
+    figures = {**drift.figures, **{f"{name}_limit": limit for name, limit in limits.items()}}
+    return Rule("drift", not beyond, says, {**figures, "past_datasets": len(drift.past)})
+
+
+_DRIFT_SAYS = {
+    "psi": "PSI of the ratings {:.3f} (limit {:.3f})",
+    "new_users": "{:.1%} of the rows are of users that the champion's data lacks (limit {:.1%})",
+    "new_movies": "{:.1%} are of movies that it lacks (limit {:.1%})",
+    "lost": "{:.1%} of its rows are gone (limit {:.1%})",
+    "growth": "{:.1%} more rows (limit {:.1%})",
+}
 
 
 def _clusters(contest: Contest, rows: NDArray[np.intp]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.evaluate.drift import Portrait, Tally
 from matinee.evaluate.gate import Champion
 from matinee.registry import Registry
 from matinee.release import Release, load, read_manifest
@@ -25,17 +26,38 @@ def find_opponent(store: Store, candidate: Reference) -> Champion | None:
     an identical run finds its evaluation done.
     """
     registry = Registry.open(store.root)
-    version = registry.champion()
-    if version is not None:
-        manifest = read_manifest(registry.folder(version))
+    return _as_champion(store, _judged(registry, candidate, "judged_against", registry.champion()))
+
+
+def find_anchor(store: Store, candidate: Reference) -> Champion | None:
+    """The release that losses add up against, or None before there is one; of the champion the one it had then."""
+    registry = Registry.open(store.root)
+    return _as_champion(store, _judged(registry, candidate, "judged_anchor", registry.anchor()))
+
+
+def _judged(registry: Registry, candidate: Reference, role: str, now: str | None) -> str | None:
+    champion = registry.champion()
+    if champion is not None:
+        manifest = read_manifest(registry.folder(champion))
         if manifest["candidate"] == candidate.digest:
-            version = manifest["judged_against"]
+            judged: str | None = manifest.get(role)
+            return judged
+    return now
+
+
+def _as_champion(store: Store, version: str | None) -> Champion | None:
     if version is None:
         return None
-    opponent = Opponent(store, registry.folder(version))
+    folder = Registry(store.root).folder(version)
+    opponent = Opponent(store, folder)
     # The version is part of the digest: it is never given twice, and it is all that is left of a pruned release.
     return Champion(
-        version=version, digest=version, predict=opponent.predict, saw=opponent.saw, knows=opponent.knows
+        version=version,
+        digest=version,
+        predict=opponent.predict,
+        saw=opponent.saw,
+        knows=opponent.knows,
+        portrait=opponent.portrait,
     )
 
 
@@ -60,6 +82,20 @@ class Opponent:
         users, movies = self.release.users.encode(user_ids), self.release.movies.encode(movie_ids)
         known: NDArray[np.bool_] = self._rated("users", users) & self._rated("movies", movies)
         return known
+
+    def portrait(self) -> Portrait | None:
+        """What the whole of its data looks like; None of a release that was published without it."""
+        data = self.release.manifest.get("data")
+        if data is None:
+            return None
+        shelf = self.release.shelf
+        rows = np.diff(shelf.seen_offsets), np.bincount(shelf.seen_movies, minlength=len(self.release.movies))
+        return Portrait(
+            ratings={float(rating): count for rating, count in data["rows_per_rating"].items()},
+            users=Tally.of(self.release.users.ids, rows[0]),
+            movies=Tally.of(self.release.movies.ids, rows[1]),
+            past=tuple(data["drifts"]),
+        )
 
     def _rated(self, side: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         rows = pl.read_parquet(self._folder / f"{side}.parquet", columns=["train_rows"])[

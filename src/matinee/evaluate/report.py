@@ -19,17 +19,30 @@ from matinee.store import read_json, write_json
 
 
 def write_evaluation(
-    folder: Path, *, candidate: Path, split: Path, champion: Champion | None, settings: GateSettings
+    folder: Path,
+    *,
+    candidate: Path,
+    split: Path,
+    champion: Champion | None,
+    anchor: Champion | None,
+    settings: GateSettings,
 ) -> dict[str, Any]:
     """Fill an evaluation's folder and return what its manifest says.
 
     Raises StoreError when the candidate or the split is damaged.
     """
-    evidence = gather(candidate, split, champion)
+    evidence = gather(candidate, split, champion, anchor if settings.decay else None)
     figures = measure(evidence)
-    decision = decide(evidence.candidate, evidence.bias_only, contest=evidence.contest, settings=settings)
+    decision = decide(
+        evidence.candidate,
+        evidence.bias_only,
+        contest=evidence.contest,
+        anchor=evidence.anchor,
+        drift=evidence.drift,
+        settings=settings,
+    )
     write_json(folder / "metrics.json", figures)
-    write_json(folder / "decision.json", _decision_json(decision, evidence, champion))
+    write_json(folder / "decision.json", _decision_json(decision, evidence, champion, anchor))
     plots.draw(
         folder / "plots", evidence=evidence, figures=figures, history=read_json(candidate / "history.json")
     )
@@ -104,11 +117,16 @@ def _slices(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _decision_json(decision: Decision, evidence: Evidence, champion: Champion | None) -> dict[str, Any]:
+def _decision_json(
+    decision: Decision, evidence: Evidence, champion: Champion | None, anchor: Champion | None
+) -> dict[str, Any]:
     return {
         "promoted": decision.promoted,
         "reason": decision.reason,
         "champion": champion.version if champion else None,
+        "anchor": anchor.version if anchor else None,
+        "becomes_anchor": decision.becomes_anchor,
+        "drifts": evidence.drift.remembered if evidence.drift else [],
         "rows": {
             "test": len(evidence.test),
             "compared": len(evidence.contest.candidate) if evidence.contest else 0,

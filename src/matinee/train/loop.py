@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import ConfigError
+from matinee.errors import DivergenceError
 from matinee.progress import Listener, Progress
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.engine import Arrays, Engine
@@ -73,7 +73,7 @@ class Stage:
             done += piece.rows
             train_rmse = math.sqrt(piece.squared_error / piece.rows) if piece.squared_error >= 0 else math.nan
             if not train_rmse <= self.error_limit:  # also true of nan
-                raise ConfigError(self._diverged(engine, epoch, done, train_rmse))
+                raise DivergenceError(self._diverged(engine, epoch, done, train_rmse))
             valid_rmse = engine.valid_rmse() if done == self.rows else None
             now = time.perf_counter()
             rate = done / max(now - start, 1e-9)

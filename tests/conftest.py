@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,10 @@ import pytest
 
 from flows.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store, write_json
+
+if TYPE_CHECKING:
+    from matinee.publish import Publication
+    from matinee.settings import Settings
 
 # Before any test module imports Prefect, which reads the environment once.
 os.environ.update(PREFECT_DEFAULTS)
@@ -39,6 +44,32 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sample")
     write_sample(out, ratings=40_000, users=400, movies=150, seed=1)
     return out
+
+
+@pytest.fixture(scope="session")
+def steps() -> Callable[..., "Publication"]:
+    """The steps of the retrain flow, without Prefect: (store, ratings, titles, settings) to what was published."""
+    from matinee import encode, evaluate, ingest, publish, split, train
+    from matinee.evaluate.opponent import find_anchor, find_opponent
+    from matinee.inheritance import inherit_split
+
+    def run(store: Store, ratings: Path, titles: Path, settings: "Settings") -> "Publication":
+        with store.in_use():
+            dataset = store.ensure(
+                ingest.plan(store, ratings=[ratings], titles=titles, settings=settings.ingest)
+            )
+            encoding = store.ensure(encode.plan(store, dataset))
+            inherited = inherit_split(store, dataset)
+            parts = store.ensure(
+                split.plan(store, dataset, encoding, settings=settings.split, inherited=inherited)
+            )
+            candidate = store.ensure(train.plan(store, parts, settings=settings))
+            rivals = {"champion": find_opponent(store, candidate), "anchor": find_anchor(store, candidate)}
+            made: dict[str, Any] = {"candidate": candidate, "split": parts, "settings": settings}
+            evaluation = store.ensure(evaluate.plan(store, **made, **rivals))
+            return publish.publish(store, **made, dataset=dataset, shipped=candidate, evaluation=evaluation)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load_file
 
 from matinee.card import write_card
 from matinee.evaluate.drift import add_up
@@ -21,6 +20,7 @@ from matinee.settings import Settings
 from matinee.shelf import MOVIES, OFFSETS
 from matinee.split import PARTS
 from matinee.store import Reference, Store, read_json, sync_folder, write_json
+from matinee.weights import halve_weights, read_weights
 
 _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
 
@@ -60,9 +60,10 @@ class Bundle:
         partial.rename(folder)
 
     def _copy(self, folder: Path, evaluation: Reference) -> None:
-        shutil.copyfile(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
+        copy = halve_weights if self.settings.release.storage == "float16" else shutil.copyfile
+        copy(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
         if self.shipped != self.candidate:
-            shutil.copyfile(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
+            copy(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
         for name in ("users.parquet", "movies.parquet"):
             shutil.copyfile(self.store.path(self.split) / name, folder / name)
         shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
@@ -84,7 +85,7 @@ class Bundle:
 
     def _write_prior(self, folder: Path) -> None:
         """What fold_in needs to meet a new user, where the model allows it."""
-        weights = load_file(folder / WEIGHTS)
+        weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
             write_json(folder / PRIOR, estimate_prior(weights, self.store.path(self.split)).to_json())
 

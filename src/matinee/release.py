@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from matinee import forward
 from matinee.errors import ConfigError, ReleaseError
@@ -23,6 +23,7 @@ from matinee.guest import Guest
 from matinee.idmap import IdMap
 from matinee.prior import Prior, read_prior
 from matinee.shelf import Scores, Shelf, Suggestion
+from matinee.weights import read_weights
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -167,6 +168,24 @@ def load(path: str | Path, *, tested: bool = False) -> Release:
     Raises ReleaseError when a file is missing, changed since it was written, or of a later schema version.
     """
     folder = Path(path)
+    while True:
+        place = _inode(folder)
+        try:
+            release = _load(folder, tested=tested)
+        except ReleaseError:
+            if _inode(folder) == place:
+                raise
+        else:
+            if _inode(folder) == place:
+                return release
+        # The folder was exchanged meanwhile, as `matinee forget` does: what was read may be of both.
+
+
+def _inode(folder: Path) -> int | None:
+    return folder.stat().st_ino if folder.exists() else None
+
+
+def _load(folder: Path, *, tested: bool) -> Release:
     manifest = verify(folder)
     weights = folder / (TESTED if tested and (folder / TESTED).exists() else WEIGHTS)
     try:
@@ -175,7 +194,7 @@ def load(path: str | Path, *, tested: bool = False) -> Release:
             manifest=manifest,
             users=IdMap(_column(folder / "users.parquet", "user_id")),
             movies=IdMap(_column(folder / "movies.parquet", "movie_id")),
-            weights=load_file(weights),
+            weights=read_weights(weights),
             shelf=Shelf.open(folder),
             prior=read_prior(folder),
         )
@@ -194,19 +213,23 @@ def verify(folder: Path) -> dict[str, Any]:
             f"The release {folder} has schema version {manifest['schema_version']}; this matinee reads up to "
             f"{SCHEMA_VERSION}. Install a later matinee."
         )
-    for name, expected in manifest["files"].items():
-        try:
-            found = sha256(folder / name)
-        except OSError as error:
-            raise ReleaseError(
-                f"{folder / name} can't be read: {error.strerror}. Roll back to another release."
-            ) from error
-        if found != expected:
-            raise ReleaseError(
-                f"{folder / name} was changed after it was published: its sha256 is {found[:12]}…, the manifest says "
-                f"{expected[:12]}…. Roll back to another release, or run the flow again."
-            )
+    with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
+        list(pool.map(lambda name: _check_file(folder / name, manifest["files"][name]), manifest["files"]))
     return manifest
+
+
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise ReleaseError(
+            f"{path} can't be read: {error.strerror}. Roll back to another release."
+        ) from error
+    if found != expected:
+        raise ReleaseError(
+            f"{path} was changed after it was published: its sha256 is {found[:12]}…, the manifest says "
+            f"{expected[:12]}…. Roll back to another release, or run the flow again."
+        )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

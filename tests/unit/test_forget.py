@@ -14,16 +14,15 @@ import pytest
 
 import matinee
 from flows.cli import main
-from matinee import encode, evaluate, forget, ingest, publish, split, train
+from matinee import forget, ingest
 from matinee.errors import StoreError
-from matinee.evaluate.opponent import find_anchor, find_opponent
 from matinee.forgotten import Forgotten
-from matinee.inheritance import inherit_split
-from matinee.publish import Publication
 from matinee.registry import Registry
 from matinee.release import sha256, verify
-from matinee.settings import Settings, read_settings
+from matinee.settings import read_settings
 from matinee.store import Store, read_json
+
+Steps = Callable[..., Any]  # the fixture
 
 BASE = 7_654_321_000  # ids that nothing else in a store looks like
 WHO = BASE + 500
@@ -56,30 +55,6 @@ def titles(sample: Path) -> Path:
     return sample / "movie_titles.csv"
 
 
-def _retrain(store: Store, ratings: Path, titles: Path, settings: Settings = FAST) -> Publication:
-    """The steps of the flow, without Prefect."""
-    with store.in_use():
-        dataset = store.ensure(ingest.plan(store, ratings=[ratings], titles=titles, settings=settings.ingest))
-        encoding = store.ensure(encode.plan(store, dataset))
-        inherited = inherit_split(store, dataset)
-        parts = store.ensure(
-            split.plan(store, dataset, encoding, settings=settings.split, inherited=inherited)
-        )
-        candidate = store.ensure(train.plan(store, parts, settings=settings))
-        evaluation = store.ensure(
-            evaluate.plan(
-                store,
-                candidate=candidate,
-                split=parts,
-                champion=find_opponent(store, candidate),
-                anchor=find_anchor(store, candidate),
-                settings=settings,
-            )
-        )
-        made: dict[str, Any] = {"dataset": dataset, "split": parts, "candidate": candidate}
-        return publish.publish(store, **made, shipped=candidate, evaluation=evaluation, settings=settings)
-
-
 def _traces(root: Path, user_id: int) -> Iterator[str]:
     """Where an id stands in a folder: names, bytes, and every value of what is read back from tables and arrays."""
     number = re.compile(rf"(?<!\d){user_id}(?!\d)")
@@ -101,11 +76,11 @@ def _traces(root: Path, user_id: int) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def two_nights(ratings: Path, titles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_nights(steps: Steps, ratings: Path, titles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with two releases, and with what a killed split and a killed training left."""
     store = Store.open(tmp_path_factory.mktemp("nights") / "store")
-    _retrain(store, ratings, titles)
-    _retrain(store, ratings, titles, read_settings(assignments=["train.epochs=4", "gate.tolerance=1"]))
+    steps(store, ratings, titles, FAST)
+    steps(store, ratings, titles, read_settings(assignments=["train.epochs=4", "gate.tolerance=1"]))
     for left in ("work/killed", "splits/killed.partial"):
         (store.root / left).mkdir(parents=True)
         (store.root / left / "users.csv").write_text(f"{WHO}")
@@ -118,7 +93,9 @@ def store(two_nights: Path, tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_nothing_is_left_and_the_others_notice_nothing(store: Store, ratings: Path, titles: Path) -> None:
+def test_nothing_is_left_and_the_others_notice_nothing(
+    store: Store, steps: Steps, ratings: Path, titles: Path
+) -> None:
     registry = Registry(store.root)
     assert list(_traces(store.root, WHO))
     before = matinee.load(registry.champion_folder())
@@ -140,7 +117,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(store: Store, ratings: Pa
     assert before.recommend(WHO, 3)  # who has loaded the release before goes on with it
     assert after.manifest["forgotten"] == 1
 
-    assert _retrain(store, ratings, titles).release == "v0003"
+    assert steps(store, ratings, titles, FAST).release == "v0003"
     assert list(_traces(store.root, WHO)) == []
     manifest = verify(registry.champion_folder())
     assert manifest["split"]["inherited"]
@@ -156,7 +133,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(store: Store, ratings: Pa
 
 
 def test_the_gate_finds_what_a_shuffled_champion_was_trained_on(
-    tmp_path: Path, ratings: Path, titles: Path
+    tmp_path: Path, steps: Steps, ratings: Path, titles: Path
 ) -> None:
     store = Store.open(tmp_path / "store")
     settings = read_settings(assignments=["train.epochs=3", "gate.tolerance=1", "split.strategy=shuffle"])
@@ -171,13 +148,13 @@ def test_the_gate_finds_what_a_shuffled_champion_was_trained_on(
             {"user": release.users.decode(codes[0]), "movie": release.movies.decode(codes[1])}
         )
 
-    first = _retrain(store, ratings, titles, settings)
+    first = steps(store, ratings, titles, settings)
     before = pairs_of_test().filter(pl.col("user") != WHO)
     forget.forget(store.root, WHO)
     kept = store.manifest("splits", verify(Path(first.location or ""))["split"]["digest"])
     assert pairs_of_test().equals(before)
     assert kept["counts"]["test"] == sum(kept["counts_per_rating"]["test"].values()) == before.height
-    second = _retrain(store, ratings, titles, settings)
+    second = steps(store, ratings, titles, settings)
     decision = read_json(store.folder("evaluations", second.evaluation) / "decision.json")
     fresh = pairs_of_test().join(before, on=["user", "movie"], how="semi").height
     assert decision["rows"]["compared"] == fresh > 0

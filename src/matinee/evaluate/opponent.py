@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.drift import Portrait, Tally
 from matinee.evaluate.gate import Champion
+from matinee.idmap import IdMap
 from matinee.registry import Registry
 from matinee.release import Release, load, read_manifest
 from matinee.split import PARTS
@@ -114,14 +115,15 @@ class Opponent:
         return self._fitted_on(user_ids, movie_ids)
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
-        """Looked up in the rows themselves, for splits that are not a function of the ids."""
+        """Looked up in the rows themselves, by their own codes, for splits that are not a function of the ids."""
         folder = self._store.path(self._store.reference("splits", self.release.manifest["split"]["digest"]))
-        asked = pl.DataFrame(
-            {
-                "user_code": self.release.users.encode(user_ids),
-                "movie_code": self.release.movies.encode(movie_ids),
-            }
-        ).with_row_index("row")
+        codes = {
+            f"{side}_code": IdMap(
+                pl.read_parquet(folder / f"{side}s.parquet")[f"{side}_id"].to_numpy()
+            ).encode(ids)
+            for side, ids in (("user", user_ids), ("movie", movie_ids))
+        }
+        asked = pl.DataFrame(codes).with_row_index("row")
         seen = np.zeros(len(user_ids), np.bool_)
         for part in PARTS:
             if part != "test":

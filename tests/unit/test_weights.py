@@ -1,0 +1,52 @@
+"""Weights in float16: half the bytes, the same answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+import matinee
+from matinee.prior import PRIOR
+from matinee.registry import Registry
+from matinee.settings import read_settings
+from matinee.store import Store, read_json
+from matinee.weights import halve_weights, read_weights
+
+
+def test_a_release_in_float16_answers_as_one_in_float32(
+    sample: Path, steps: Callable[..., Any], tmp_path: Path
+) -> None:
+    releases = {}
+    for storage in ("float32", "float16"):
+        store = Store.open(tmp_path / storage)
+        settings = [f"release.storage={storage}", "train.epochs=2", "gate.tolerance=1"]
+        made = read_settings(assignments=settings)
+        steps(store, sample / "ratings.csv", sample / "movie_titles.csv", made)
+        releases[storage] = matinee.load(Registry(store.root).champion_folder())
+    whole, half = releases["float32"], releases["float16"]
+    assert {table.dtype for table in half.weights.values()} == {np.dtype("float32")}
+    pairs = np.repeat(whole.users.ids, 9), np.tile(whole.movies.ids[:9], len(whole.users))
+    difference = half.predict(*pairs) - whole.predict(*pairs)
+    assert 0 < np.abs(difference).max() < 0.01
+    assert np.sqrt(np.mean(difference**2)) < 0.001
+    sizes = [(release.path / "weights.safetensors").stat().st_size for release in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    ours, theirs = (read_json(release.path / PRIOR) for release in (half, whole))
+    assert ours["noise_precision"] == pytest.approx(theirs["noise_precision"], rel=1e-3)
+
+
+def test_what_is_one_number_a_row_stays_whole(random_release: Callable[..., Path], tmp_path: Path) -> None:
+    source, target = random_release() / "weights.safetensors", tmp_path / "half.safetensors"
+    halve_weights(source, target)
+    stored = load_file(target)
+    assert {name for name, table in stored.items() if table.dtype == np.float16} == {
+        "user_factors",
+        "movie_factors",
+    }
+    assert read_weights(target)["mean"] == load_file(source)["mean"]
+    with safe_open(source, "numpy") as before, safe_open(target, "numpy") as after:
+        assert before.metadata() == after.metadata()

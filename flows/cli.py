@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from flows import verbs
+from flows import upkeep, verbs
+from flows.environment import WEBHOOK
 from matinee import __version__
 from matinee.errors import ConfigError, MatineeError
 
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_verbs(verb)
     _add_answer_verbs(verb)
     _add_registry_verbs(verb)
+    _add_upkeep_verbs(verb)
     return parser
 
 
@@ -154,9 +156,13 @@ def _add_registry_verbs(verb: _Verb) -> None:
     releases = verb("releases", verbs.releases, "List the releases.")
     _add_store(releases)
     releases.add_argument("--verify", action="store_true", help="check every file against its sha256")
-    promote = verb("promote", verbs.promote, "Make a release the champion.")
+    promote = verb("promote", verbs.promote, "Make a release, or a candidate that was held, the champion.")
     _add_store(promote)
-    promote.add_argument("version", metavar="VERSION")
+    promote.add_argument(
+        "version",
+        metavar="VERSION",
+        help="a release, or the digest of a held candidate or the beginning of it",
+    )
     rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
     _add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION")
@@ -166,6 +172,16 @@ def _add_registry_verbs(verb: _Verb) -> None:
     forget = verb("forget", verbs.forget, "Erase a user from everything in the store, and keep the user out.")
     _add_store(forget)
     forget.add_argument("--user", type=int, required=True, metavar="ID")
+
+
+def _add_upkeep_verbs(verb: _Verb) -> None:
+    alerts = verb(
+        "alerts", upkeep.alerts, "Tell somebody when a scheduled run fails, hangs, is late or is held."
+    )
+    alerts.add_argument("action", choices=["apply", "remove"])
+    to = alerts.add_mutually_exclusive_group()
+    to.add_argument("--webhook", metavar="URL", help=f"whom to call (or the variable {WEBHOOK})")
+    to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

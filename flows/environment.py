@@ -5,6 +5,9 @@ The profile and the API address are not touched: where a team's server is config
 
 import os
 
+WEBHOOK = "MATINEE_WEBHOOK"  # the variable that says whom to tell; the address may hold a token
+HEARTBEAT_SECONDS = 30  # Prefect's lowest
+
 PREFECT_DEFAULTS = {
     # Without internet, telemetry ends in "database is locked" tracebacks.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -14,6 +17,10 @@ PREFECT_DEFAULTS = {
     # A slot whose holder was killed comes back within a minute; in memory it would outlive a server's restart.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_WORKER_QUERY_SECONDS": "2",
+    # The same in every process: the server ends a run that is silent for three and a half (flows/alerts.py).
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    # A worker on a busy machine takes this long to pick a run up; that is no reason to wake somebody.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "60",
     # The library's log lines belong to the run's log; outside of a run they are nobody's.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

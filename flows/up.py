@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from flows.environment import prepare_prefect
+from flows.environment import WEBHOOK, prepare_prefect
 from matinee.errors import ConfigError, MatineeError
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,12 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
     Raises ConfigError when the server does not start or the deployments are refused.
     """
     api = _prepare(port)
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - after _prepare
+
     with contextlib.ExitStack() as stack:
+        stack.enter_context(
+            temporary_settings({PREFECT_API_URL: api})
+        )  # this process has read its own already
         processes = []
         _adopt_orphans()
         stack.callback(_end_orphans)
@@ -68,6 +73,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
             _end_runs()
             stack.callback(_end_runs)
         _deploy()
+        _apply_alerts()
         worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
         processes.append(stack.enter_context(_process(*worker)))
         yield api.removesuffix("/api"), processes
@@ -122,6 +128,13 @@ def _deploy() -> None:
     if _run("work-pool", "inspect", POOL).returncode:
         _check("work-pool", "create", POOL, "--type", "process")
     _check("--no-prompt", "deploy", "--all")
+
+
+def _apply_alerts() -> None:
+    """End runs that fall silent; with a webhook in the environment, tell it of trouble."""
+    from flows.alerts import apply  # noqa: PLC0415
+
+    apply(webhook=os.environ.get(WEBHOOK))
 
 
 def _end_runs() -> None:

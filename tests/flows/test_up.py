@@ -43,6 +43,9 @@ def test_it_runs_a_deployment_and_goes_down_with_all_that_it_started(
 ) -> None:
     process, api, home = up.process, f"{up.url}/api", up.home
     adhoc, nightly = (_ask(f"{api}/deployments/name/retrain/{name}") for name in ("adhoc", "nightly"))
+    assert [each["name"] for each in _ask(f"{api}/automations/filter", {})] == [
+        "matinee: end runs without heartbeat"
+    ]
     assert nightly["schedules"][0]["active"] is False
     assert nightly["schedules"][0]["schedule"]["timezone"] == "UTC"
     store = tmp_path / "store"

@@ -1,0 +1,23 @@
+"""The verbs that look after what runs by itself: alerts, and whether all is well here."""
+
+import argparse
+import os
+
+from flows.environment import WEBHOOK, prepare_prefect
+from flows.verbs import Outcome
+
+
+def alerts(call: argparse.Namespace) -> Outcome:
+    """Put the alerts on the Prefect server, or take them off."""
+    prepare_prefect(quiet=not call.verbose)
+    from flows.alerts import apply, remove  # noqa: PLC0415 - no other verb waits for Prefect
+
+    if call.action == "remove":
+        done = remove()
+    else:
+        webhook = call.webhook or (None if call.block else os.environ.get(WEBHOOK))
+        done = apply(webhook=webhook, block=call.block)
+    lines = [f"{what:9}  {name}" for name, what in done.items()]
+    if call.action == "apply" and len(done) == 1:
+        lines.append(f"Nobody is told: name --webhook or --block, or set {WEBHOOK}, for that.")
+    return Outcome({"alerts": done}, "\n".join(lines) or "There are none.")

@@ -3,13 +3,13 @@
 import argparse
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import matinee
 from flows.environment import prepare_prefect
+from flows.telling import reject_lines, rows_line, tell_run
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings, read_settings
@@ -81,8 +81,8 @@ def ingest(call: argparse.Namespace) -> Outcome:
     }
     lines = [
         f"dataset   {store.path(dataset)}",
-        _rows_line(rows),
-        *_reject_lines(manifest["rejects"]),
+        rows_line(rows),
+        *reject_lines(manifest["rejects"]),
         *(f"warning   {warning}" for warning in manifest["warnings"]),
     ]
     return Outcome(facts, "\n".join(lines))
@@ -104,7 +104,9 @@ def retrain(call: argparse.Namespace) -> Outcome:
         settings=settings,
     )
     status = HELD if call.fail_on_hold and not summary.promoted else 0
-    return Outcome(summary.model_dump(), _tell_run(summary.model_dump(), call), status)
+    return Outcome(
+        summary.model_dump(), tell_run(summary.model_dump(), ratings=call.ratings, store=call.store), status
+    )
 
 
 def predict(call: argparse.Namespace) -> Outcome:
@@ -192,15 +194,24 @@ def releases(call: argparse.Namespace) -> Outcome:
             f"{version}  {entry['created']}  {entry['model']:6}  rmse {entry['rmse']:.4f}  {mark}{check}".rstrip()
         )
     status = 1 if any(entry.get("verified") is False for entry in facts) else 0
-    return Outcome(facts, "\n".join(lines) or f"No release in {call.store} yet.", status)
+    if not lines:
+        lines.append(f"No release in {call.store} yet.")
+    lines += [f"held   {entry['at']}  {entry['candidate']}  {entry['reason']}" for entry in registry.held()]
+    return Outcome(facts, "\n".join(lines), status)
 
 
 def promote(call: argparse.Namespace) -> Outcome:
-    """Make a release the champion by name."""
-    replaced = Registry.open(call.store).promote(call.version)
-    return Outcome(
-        {"champion": call.version, "replaced": replaced or None}, f"{call.version} is the champion"
-    )
+    """Make a release, or a candidate that the gate held, the champion by name."""
+    registry, version = Registry.open(call.store), call.version
+    replaced: str | None
+    if version in registry.versions() or not registry.held():
+        replaced = registry.promote(version)
+    else:
+        from matinee.publish import publish_held
+        from matinee.store import Store
+
+        version, replaced = publish_held(Store.open(call.store), version)
+    return Outcome({"champion": version, "replaced": replaced or None}, f"{version} is the champion")
 
 
 def rollback(call: argparse.Namespace) -> Outcome:
@@ -250,47 +261,6 @@ def _check_paths(paths: list[str]) -> None:
     if missing:
         verb = "are" if len(missing) > 1 else "is"
         raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
-
-
-def _tell_run(summary: Mapping[str, Any], call: argparse.Namespace) -> str:
-    metrics, seconds = summary["metrics"], summary["seconds"]
-    best = _best_rmse(call.ratings)
-    reachable = f"   best reachable {best:.4f}" if best is not None else ""
-    done = (
-        [f"cached    {', '.join(summary['cached'])}: nothing to compute again"] if summary["cached"] else []
-    )
-    release = f"{summary['location']} (champion)" if summary["promoted"] else "none: the champion stays"
-    return "\n".join(
-        [
-            _rows_line(summary["rows"]),
-            *_reject_lines(summary["rejects"]),
-            *(f"warning   {warning}" for warning in summary["warnings"]),
-            *done,
-            "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
-            f"gate      {summary['reason']}",
-            f"release   {release}",
-            f"rmse      {metrics['rmse']:.4f}   bias only {metrics['bias_only_rmse']:.4f}{reachable}",
-        ]
-    )
-
-
-def _rows_line(rows: Mapping[str, int]) -> str:
-    return f"rows      {rows['read']:,} read, {rows['accepted']:,} accepted, {rows['rejected']:,} rejected"
-
-
-def _reject_lines(rejects: Mapping[str, int]) -> list[str]:
-    return [
-        f"          {count:>9,} {code}" for code, count in sorted(rejects.items(), key=lambda item: -item[1])
-    ]
-
-
-def _best_rmse(ratings: list[str]) -> float | None:
-    """The best reachable RMSE, where the ratings are sample data and say so."""
-    truth = Path(ratings[0]).parent / "truth.json"
-    try:
-        return float(json.loads(truth.read_text("utf-8"))["best_rmse"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _verified(folder: Path) -> bool:

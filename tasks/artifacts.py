@@ -6,7 +6,7 @@ The flow calls `show` after each step. Whatever comes from a file of the user's 
 import base64
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,9 +127,11 @@ def gate_report(store: Store, evaluation: Reference) -> str:
     figures = [
         (rule["name"], name.replace("_", " "), value)
         for rule in rules
-        for name, value in rule.items()
-        if name not in told and not isinstance(value, dict | list)
+        for name, value in _flat(rule)
+        if name not in told and not isinstance(value, list)
     ]
+    columns = ("slicing", "slice", "rows", "difference", "standard_error", "p")
+    slices = [[each[name] for name in columns] for rule in rules for each in rule.get("tested", [])]
     return _page(
         "Gate: promoted" if decision["promoted"] else "Gate: held",
         escape(decision["reason"]),
@@ -139,6 +141,9 @@ def gate_report(store: Store, evaluation: Reference) -> str:
         ),
         "## Figures",
         table(["rule", "figure", "value"], figures),
+        "## Slices" if slices else "",
+        table([name.replace("_", " ") for name in columns], slices) if slices else "",
+        "" if decision["promoted"] else _how_to_promote(store, evaluation),
     )
 
 
@@ -160,6 +165,9 @@ def release_report(store: Store, publication: Publication) -> str:
     return _page(
         f"Release {publication.release}",
         f"It is the champion now{escape(before)}. It lies in {escape(publication.location)}",
+        f"The tested weights are published, not the refit: {escape(publication.warning)}"
+        if publication.warning
+        else "",
         "```python\n" + code.replace("```", "") + "\n```",
     )
 
@@ -179,6 +187,23 @@ def show(step: str, store: Store, made: Reference | Publication) -> None:
                 create_markdown_artifact(text, key=key, description=write.__doc__)
         except Exception as error:  # noqa: BLE001 - a page is a courtesy: no run may fail for it
             log.warning("The page %s could not be shown (%s: %s).", key, type(error).__name__, error)
+
+
+def _flat(figures: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Figures with those of a group within under `group name`."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}_{inner}", each) for inner, each in value.items())
+        else:
+            yield name, value
+
+
+def _how_to_promote(store: Store, evaluation: Reference) -> str:
+    candidate = store.manifest("evaluations", evaluation.digest)["candidate"]
+    return (
+        f"The candidate stays in the store until it is pruned. To release it all the same:\n\n"
+        f"```\nmatinee promote --store {str(store.root).replace('```', '')} {candidate}\n```"
+    )
 
 
 def _page(title: str, *parts: str) -> str:

@@ -1,0 +1,124 @@
+"""Drift on data whose change is known: what a night may bring passes, what breaks a feed is held."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
+from matinee.evaluate.gate import Rule, decide
+from matinee.settings import GateSettings
+
+ROWS, USERS, MOVIES = 50_000, 1_000, 400
+SETTINGS = GateSettings()
+
+
+@pytest.fixture
+def data() -> np.ndarray:
+    """Rows of (user_id, movie_id, rating), long-tailed on both sides, ratings leaning to the upper end."""
+    draw = np.random.default_rng(2)
+    users = 10 + (USERS * draw.random(ROWS) ** 2).astype(int)
+    movies = 10 + (MOVIES * draw.random(ROWS) ** 3).astype(int)
+    return np.column_stack([users, movies, draw.choice([1, 2, 3, 4, 5], ROWS, p=[0.05, 0.1, 0.3, 0.35, 0.2])])
+
+
+def _portrait(rows: np.ndarray) -> Portrait:
+    values, counts = np.unique(rows[:, 2], return_counts=True)
+    sides = [Tally.of(*np.unique(rows[:, side], return_counts=True)) for side in (0, 1)]
+    return Portrait(dict(zip(values.tolist(), counts.tolist(), strict=True)), *sides)
+
+
+def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ...] = ()) -> Rule:
+    good, bad = np.full(10, 0.5), np.full(10, 1.0)
+    drift = Drift(compare(_portrait(now), _portrait(before)), past)
+    decision = decide(good, bad, contest=None, drift=drift, settings=SETTINGS)
+    return next(rule for rule in decision.rules if rule.name == "drift")
+
+
+def test_the_same_data_has_not_moved(data: np.ndarray) -> None:
+    figures = compare(_portrait(data), _portrait(data))
+    assert figures == {"psi": 0, "new_users": 0, "new_movies": 0, "lost": 0, "growth": 0}
+
+
+def test_thirty_nights_that_each_bring_a_hundredth_more_are_never_held(data: np.ndarray) -> None:
+    past: tuple[dict[str, float], ...] = ()
+    ends = (len(data) * 1.01 ** np.arange(-30, 1)).astype(int)
+    for before, now in pairwise(ends):
+        rule = _judge(data[:now], data[:before], past)
+        assert rule.passed, rule.says
+        past = Drift(compare(_portrait(data[:now]), _portrait(data[:before])), past).remembered
+        past = tuple(past)
+    assert len(past) == 10
+    # And when the service stood still for those thirty nights, what has gathered is not drift either.
+    assert _judge(data, data[: ends[0]], past).passed
+
+
+def _flip(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return np.column_stack([rows[:, :2], 6 - rows[:, 2]])
+
+
+def _lose_half(rows: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    return rows[draw.random(len(rows)) < 0.5]
+
+
+def _shift_ids(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return rows + np.array([10 * USERS, 0, 0])
+
+
+def _deal_ids_anew(rows: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """The same set of ids, each given to someone else."""
+    ids = np.unique(rows[:, 1])
+    return np.column_stack([rows[:, 0], draw.permutation(ids)[np.searchsorted(ids, rows[:, 1])], rows[:, 2]])
+
+
+def _deliver_twice(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return np.concatenate([rows, _shift_ids(rows, _)])
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        (_flip, "PSI of the ratings"),
+        (_lose_half, "of its rows are gone"),
+        (_shift_ids, "users that the champion's data lacks"),
+        (_deal_ids_anew, "of its rows are gone"),
+        (_deliver_twice, "users that the champion's data lacks"),
+    ],
+)
+def test_what_breaks_a_feed_is_held_and_named(data: np.ndarray, breaks: object, says: str) -> None:
+    rule = _judge(breaks(data, np.random.default_rng(3)), data)  # type: ignore[operator]
+    assert not rule.passed
+    assert says in rule.says
+    assert all(
+        f"{name}_limit" in rule.figures for name in ("psi", "new_users", "new_movies", "lost", "growth")
+    )
+
+
+def _past(**figures: list[float]) -> tuple[dict[str, float], ...]:
+    names = ("psi", "new_users", "new_movies", "lost", "growth")
+    return tuple({name: figures.get(name, [0.0] * 9)[night] for name in names} for night in range(9))
+
+
+def test_a_limit_is_the_bound_until_the_last_datasets_say_more() -> None:
+    quiet, restless = _past(), _past(psi=[0.3, 0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.3, 0.31])
+    drift = Drift(quiet[0], quiet[:4])
+    assert drift.limits(SETTINGS)["psi"] == SETTINGS.drift_psi
+    assert replace(drift, past=quiet).limits(SETTINGS)["psi"] == SETTINGS.drift_psi / 2
+    assert replace(drift, past=restless).limits(SETTINGS)["psi"] == pytest.approx(0.3 + 4 * 1.4826 * 0.01)
+
+
+def test_one_night_that_a_person_let_through_widens_nothing() -> None:
+    lost = _past(lost=[0.0] * 8 + [0.6])
+    assert Drift(lost[0], lost).limits(SETTINGS)["lost"] == SETTINGS.drift_lost / 2
+
+
+def test_psi_by_hand() -> None:
+    some = Tally(np.arange(2), np.array([50, 50]))
+    now, before = (Portrait(ratings, some, some) for ratings in ({1.0: 90, 5.0: 10}, {1.0: 50, 5.0: 50}))
+    p, q = np.array([90.5, 10.5]) / 101, np.array([50.5, 50.5]) / 101
+    assert compare(now, before)["psi"] == pytest.approx(np.sum((p - q) * np.log(p / q)))
+
+
+def test_rows_by_rating_add_up_over_the_parts() -> None:
+    assert add_up({"train": {"1.0": 3, "5.0": 2}, "test": {"5.0": 1}}) == {1.0: 3, 5.0: 3}

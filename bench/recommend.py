@@ -93,7 +93,12 @@ def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
     popularity = (movies * _SEEN * draw.pareto(1.2, movies)).astype(np.int64)
     titles = [f"The Movie Number {code}" for code in range(movies)]
     user_table = {"user_id": np.arange(users) * 5 + 6, "train_rows": counts}
-    movie_table = {"movie_id": np.arange(movies) + 1, "train_rows": popularity, "title": titles}
+    movie_table = {
+        "movie_id": np.arange(movies) + 1,
+        "train_rows": popularity,
+        "liked_rows": popularity // 2,
+        "title": titles,
+    }
     pq.write_table(pa.table(user_table), folder / "users.parquet")
     pq.write_table(pa.table(movie_table), folder / "movies.parquet")
     write_json(folder / "metrics.json", {"ranking": {"popularity_weight": 0.3}})

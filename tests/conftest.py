@@ -149,10 +149,8 @@ def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
             counts[name] = int(mine.sum())
         trained = part == 0
         for name, codes_of, size in (("user", user, users), ("movie", movie, movies)):
-            table = {
-                f"{name}_id": np.arange(size),
-                "train_rows": np.bincount(codes_of[trained], minlength=size),
-            }
+            counts_of = np.bincount(codes_of[trained], minlength=size)
+            table = {f"{name}_id": np.arange(size), "train_rows": counts_of, "liked_rows": counts_of // 2}
             pq.write_table(pa.table(table), folder / f"{name}s.parquet")
         told = {"kind": "splits", "digest": "planted", "rows": rows, "scale": [1.0, 5.0], "counts": counts}
         write_json(folder / "manifest.json", told)
@@ -186,7 +184,7 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
         rows = {"users": draw.integers(1, 9, users), "movies": draw.integers(1, 900, movies)}
         rows["users"][-1] = rows["movies"][-1] = 0  # of the last ones nothing is known
         titles = [f"Movie {code}" if code else None for code in range(movies)]
-        for side, extra in (("users", {}), ("movies", {"title": titles})):
+        for side, extra in (("users", {}), ("movies", {"title": titles, "liked_rows": rows["movies"] // 3})):
             ids = np.arange(len(rows[side])) * 10 + 3
             table = pa.table({f"{side[:-1]}_id": ids, "train_rows": rows[side], **extra})
             pq.write_table(table, folder / f"{side}.parquet")

@@ -36,6 +36,12 @@ def predict(
     return predicted
 
 
+def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
+    """By movie: what a rating has from the movie alone, whoever the user is."""
+    bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]
+    return bias.astype(np.float32)
+
+
 def _dot(weights: Weights, users: Codes, movies: Codes) -> Vector:
     bias = _known(weights["user_bias"], users) + _known(weights["movie_bias"], movies)
     vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)

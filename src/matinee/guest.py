@@ -17,6 +17,7 @@ class Guest:
     shelf: Shelf
     scale: tuple[float, float]
     expected: Scores  # rating by movie code, not cut to the scale
+    level: Scores  # what of it is the movie's, whoever the user is
     expected_unknown: float  # of a movie that the release does not know
     rated: Codes
 
@@ -32,4 +33,4 @@ class Guest:
 
         Raises ConfigError when n is below 1.
         """
-        return self.shelf.best(self.expected + self.shelf.appeal, n, without=self.rated)
+        return self.shelf.best(self.expected - self.level + self.shelf.appeal, n, without=self.rated)

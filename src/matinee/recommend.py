@@ -130,11 +130,9 @@ class _Search:
         return best, codes
 
     def _offset(self) -> Scores:
-        """What a movie has whoever the user is; the scores of models without factors hold its bias already."""
-        appeal = self.release.shelf.appeal
-        return (
-            appeal + self.release.weights["movie_bias"] if self.release.manifest["model"] == "dot" else appeal
-        )
+        """What popularity adds; the scores of models without factors hold the movie's own level, which goes."""
+        appeal, dot = self.release.shelf.appeal, self.release.manifest["model"] == "dot"
+        return appeal if dot else appeal - forward.movie_level(self.release.weights)
 
 
 def _scorer(release: Release) -> Callable[[slice, slice], Scores]:

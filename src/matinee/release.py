@@ -69,14 +69,15 @@ class Release:
         return predicted
 
     def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
-        """The n best movies that a user has not rated, by expected rating + popularity weight * log(1 + train rows).
+        """The n best movies that a user has not rated, by the user's taste and by popularity.
 
-        The weight was chosen by evaluate for the order alone, so a score may lie outside the scale. A user that the
-        release does not know gets the movies' biases and popularity; a movie without training rows is in no list.
-        Raises ConfigError when n is below 1.
+        The score is the expected rating with what popularity adds in place of the movie's bias. Its weight was chosen
+        by evaluate for the order alone, so a score may lie outside the scale. A user that the release does not know
+        gets what is popular; a movie without training rows is in no list. Raises ConfigError when n is below 1.
         """
         code = int(self.users.encode(np.array([user_id], np.int64))[0])
-        return self.shelf.best(self.expect(code) + self.shelf.appeal, n, without=self.shelf.seen(code))
+        taste = self.expect(code) - forward.movie_level(self.weights)
+        return self.shelf.best(taste + self.shelf.appeal, n, without=self.shelf.seen(code))
 
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
         """The n movies whose vectors point most nearly where this movie's does; the score is the cosine, -1 to 1.
@@ -123,6 +124,7 @@ class Release:
             shelf=self.shelf,
             scale=self.scale,
             expected=self._dot(np.array(vector, np.float32), bias),
+            level=forward.movie_level(self.weights),
             expected_unknown=mean + bias,
             rated=rated[rated >= 0],
         )

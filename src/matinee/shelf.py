@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matinee import liking
 from matinee.errors import ConfigError
 
 Codes = NDArray[np.int32]
@@ -37,7 +38,8 @@ class Shelf:
     movie_ids: NDArray[np.int64]
     titles: pa.ChunkedArray
     train_rows: NDArray[np.int64]
-    popularity_weight: float  # rating points per unit of log(1 + train rows), chosen by evaluate
+    liked_rows: NDArray[np.int64]  # train rows that liked the movie
+    popularity_weight: float  # rating points per unit of `liking.popularity`, chosen by evaluate
     seen_offsets: NDArray[np.int64]
     seen_movies: Codes
 
@@ -48,11 +50,13 @@ class Shelf:
         Raises OSError, ValueError or KeyError when a file or what it should hold is missing.
         """
         ranking = json.loads((folder / "metrics.json").read_text("utf-8"))["ranking"]
-        movies = pq.read_table(folder / "movies.parquet", columns=["movie_id", "train_rows", "title"])
+        columns = ["movie_id", "train_rows", "liked_rows", "title"]
+        movies = pq.read_table(folder / "movies.parquet", columns=columns)
         return cls(
             movie_ids=movies["movie_id"].to_numpy(),
             titles=movies["title"],
             train_rows=movies["train_rows"].to_numpy(),
+            liked_rows=movies["liked_rows"].to_numpy(),
             popularity_weight=ranking["popularity_weight"],
             seen_offsets=np.load(folder / OFFSETS, mmap_mode="r"),
             seen_movies=np.load(folder / MOVIES, mmap_mode="r"),
@@ -65,9 +69,9 @@ class Shelf:
 
     @property
     def appeal(self) -> Scores:
-        """What popularity adds to a movie's score; -inf for a movie that must not be listed."""
-        popularity = np.float32(self.popularity_weight) * np.log1p(self.train_rows).astype(np.float32)
-        return np.where(self.trained, popularity, np.float32(-np.inf))
+        """What popularity adds to a movie's score, in place of its bias; -inf for a movie that must not be listed."""
+        added = np.float32(self.popularity_weight) * liking.popularity(self.train_rows, self.liked_rows)
+        return np.where(self.trained, added, np.float32(-np.inf))
 
     def seen(self, user_code: int) -> Codes:
         """The movies that a user rated; none for code -1."""

@@ -22,6 +22,7 @@ from matinee import encode, ingest
 from matinee.chronology import UNDATED, DayCuts, Days, choose_cuts, deal_last
 from matinee.errors import DataError
 from matinee.idmap import IdMap
+from matinee.liking import liked_from
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
@@ -163,7 +164,8 @@ class _Job:
 
     def _write(self, folder: Path, deal: "_Deal") -> "_Tally":
         users, movies = encode.read_maps(self.store, self.encoding)
-        tally = _Tally(np.zeros(len(users), np.int64), np.zeros(len(movies), np.int64))
+        low, high = self.store.manifest(self.dataset.kind, self.dataset.digest)["scale"]
+        tally = _Tally.of(len(users), len(movies), liked_from=liked_from((low, high)))
         writers = {part: _PartWriter(folder / f"{part}.parquet") for part in PARTS}
         for given, batch in self._batches():
             sides = np.full(batch.height, TEST, np.int8) if given else deal(batch)
@@ -177,7 +179,10 @@ class _Job:
         source = self.store.path(self.encoding)
         for name, counts in (("users", tally.user_rows), ("movies", tally.movie_rows)):
             table = pl.read_parquet(source / f"{name}.parquet")
-            table.insert_column(1, pl.Series("train_rows", counts)).write_parquet(folder / f"{name}.parquet")
+            table.insert_column(1, pl.Series("train_rows", counts))
+            if name == "movies":
+                table.insert_column(2, pl.Series("liked_rows", tally.liked_rows))
+            table.write_parquet(folder / f"{name}.parquet")
         return tally
 
 
@@ -265,10 +270,20 @@ class _Tally:
 
     user_rows: NDArray[np.int64]
     movie_rows: NDArray[np.int64]
+    liked_rows: NDArray[np.int64]  # by movie: train rows of at least `liked_from`
+    liked_from: float
     counts: dict[Part, Counter[float]] = field(default_factory=lambda: {part: Counter() for part in PARTS})
+
+    @classmethod
+    def of(cls, users: int, movies: int, *, liked_from: float) -> "_Tally":
+        user_rows, movie_rows, liked_rows = (np.zeros(codes, np.int64) for codes in (users, movies, movies))
+        return cls(user_rows, movie_rows, liked_rows, liked_from)
 
     def add(self, part: Part, rows: pl.DataFrame) -> None:
         self.counts[part].update(dict(rows["rating"].value_counts().iter_rows()))
         if part == "train":
             self.user_rows += np.bincount(rows["user_code"].to_numpy(), minlength=len(self.user_rows))
-            self.movie_rows += np.bincount(rows["movie_code"].to_numpy(), minlength=len(self.movie_rows))
+            movies = rows["movie_code"].to_numpy()
+            self.movie_rows += np.bincount(movies, minlength=len(self.movie_rows))
+            liked = movies[rows["rating"].to_numpy() >= self.liked_from]
+            self.liked_rows += np.bincount(liked, minlength=len(self.liked_rows))

@@ -59,3 +59,20 @@ def test_ml_100k_u1(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     said = _retrain(*inputs, *titles, "--store", str(tmp_path), capsys=capsys)
     assert said["rows"]["accepted"] == 100_000
     assert said["metrics"]["rmse"] < 0.9300 < said["metrics"]["bias_only_rmse"]
+    _check_order(said["metrics"]["ranking"])
+
+
+def test_ml_100k_ranks_better_than_popularity(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = real_data / "ml-100k"
+    inputs = ["--ratings", str(files / "ratings.csv"), "--titles", str(files / "u.item")]
+    said = _retrain(*inputs, "--store", str(tmp_path), capsys=capsys)
+    _check_order(said["metrics"]["ranking"])
+
+
+def _check_order(ranking: dict[str, Any]) -> None:
+    """On held-out ratings of 4 and more, what `recommend` shows is better than what is popular."""
+    assert ranking["relevant_from"] == 4
+    for figure in ("ndcg_at_10", "recall_at_10", "mrr"):
+        assert ranking["recommend"][figure] > ranking["popularity"][figure]

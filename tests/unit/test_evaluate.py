@@ -49,7 +49,8 @@ def store(tmp_path: Path) -> Store:
             table = pl.DataFrame({f"{name}_id": np.arange(codes) * 10, "train_rows": counts})
             if name == "movie":
                 years = pl.Series("year", [None, *range(1940, 1939 + MOVIES)], pl.Int16)
-                table = table.with_columns(years, pl.lit("A film").alias("title"))
+                liked = pl.Series("liked_rows", counts // 2)
+                table = table.with_columns(years, pl.lit("A film").alias("title"), liked)
             table.write_parquet(folder / f"{name}s.parquet")
         return {"rows": 860, "scale": [LOW, HIGH], "strategy": "shuffle", "seed": 1}
 

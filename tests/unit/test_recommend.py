@@ -77,7 +77,7 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
 def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path) -> None:
     flat = {"movie_factors": np.zeros((40, 5)), "movie_bias": np.zeros(40)}
     release = matinee.load(random_release(**flat))
-    release.shelf.__dict__["train_rows"] = np.full(40, 5)
+    release.shelf.__dict__.update(train_rows=np.full(40, 5), liked_rows=np.full(40, 5))
     recommend_all(release, out=tmp_path / "out.parquet", top=3, settings=SETTINGS)
     for user_id, movies in _read(tmp_path / "out.parquet").items():
         seen = set(release.movies.decode(release.shelf.seen((user_id - 3) // 10)).tolist())

@@ -21,15 +21,14 @@ Make = Callable[..., Path]
 
 def _expected_list(release: matinee.Release, user: int, n: int) -> list[int]:
     """The codes of a user's list, one movie after the other."""
-    weights, rows = release.weights, release.shelf.train_rows
+    weights, rows, liked = release.weights, release.shelf.train_rows, release.shelf.liked_rows
     start, stop = release.shelf.seen_offsets[user : user + 2]
     seen = set(release.shelf.seen_movies[start:stop].tolist())
     scores = {
         movie: weights["mean"][0]
         + weights["user_bias"][user]
-        + weights["movie_bias"][movie]
         + sum(weights["user_factors"][user] * weights["movie_factors"][movie])
-        + 0.4 * np.log1p(rows[movie])
+        + 0.4 * (np.log1p(rows[movie]) + np.log1p(liked[movie])) / 2
         for movie in range(len(rows))
         if movie not in seen and rows[movie] > 0
     }
@@ -47,8 +46,8 @@ def test_recommend_is_the_best_of_what_a_user_has_not_seen(random_release: Make)
     best = release.recommend(13)[0]
     assert best.title == (f"Movie {(best.movie_id - 3) // 10}" if best.movie_id > 3 else None)
     code = (best.movie_id - 3) // 10
-    rating = release.expect(1)[code]
-    assert best.score == pytest.approx(rating + 0.4 * np.log1p(release.shelf.train_rows[code]), rel=1e-5)
+    taste = release.expect(1)[code] - release.weights["movie_bias"][code]
+    assert best.score == pytest.approx(taste + release.shelf.appeal[code], rel=1e-5)
 
 
 def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> None:
@@ -57,10 +56,11 @@ def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> No
     assert isinstance(shelf.seen_offsets, np.memmap)
 
 
-def test_an_unknown_user_gets_biases_and_popularity(random_release: Make) -> None:
+def test_an_unknown_user_gets_what_is_popular(random_release: Make) -> None:
     release = matinee.load(random_release())
-    appeal = release.weights["movie_bias"] + 0.4 * np.log1p(release.shelf.train_rows)
-    order = [code * 10 + 3 for code in np.argsort(-appeal) if code != 39]
+    rows, liked = release.shelf.train_rows, release.shelf.liked_rows
+    popular = np.log1p(rows) + np.log1p(liked)
+    order = [code * 10 + 3 for code in np.argsort(-popular, kind="stable") if code != 39]
     assert [movie_id for movie_id, _, _ in release.recommend(999_999, 100)] == order
 
 
@@ -87,7 +87,8 @@ def test_similar_is_the_cosine(random_release: Make) -> None:
 def test_equal_scores_keep_the_order_of_the_ids(random_release: Make) -> None:
     flat = {name: np.zeros(shape) for name, shape in (("movie_factors", (40, 5)), ("movie_bias", 40))}
     release = matinee.load(random_release(**flat))
-    release = replace(release, shelf=replace(release.shelf, train_rows=np.full(40, 5)))
+    rows = np.full(40, 5)
+    release = replace(release, shelf=replace(release.shelf, train_rows=rows, liked_rows=rows))
     assert [movie_id for movie_id, _, _ in release.recommend(999_999, 3)] == [3, 13, 23]
 
 

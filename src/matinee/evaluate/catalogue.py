@@ -1,7 +1,8 @@
 """The ranking section of a report: the model's order of the catalogue, with and without its popularity weight.
 
-Ordering by expected rating loses to plain popularity, because what people watch decides what they rate. A
-weight on log popularity, chosen on valid rows, is a bias per movie for ranking: `recommend` adds it to the score.
+Ordering by expected rating loses to plain popularity, because what people watch decides what they rate. So
+`recommend` takes the movie's bias out of the expected rating and puts a weight on popularity in its place: a bias per
+movie for ranking, chosen on valid rows by weights that have not seen them.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,10 @@ from matinee import forward
 from matinee.evaluate.metrics import Codes, Floats, Rows
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
+from matinee.liking import liked_from, popularity
 
-# Rating points per unit of log(1 + train rows) on a scale of 1 to 5; 0 is the order of expected ratings.
-_GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.4, 2.0)
+# Rating points per unit of `popularity` on a scale of 1 to 5; the last is nearly the order of popularity itself.
+_GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0)
 _USERS_TO_CHOOSE = 5_000  # nDCG is then known to about .003, and the grid's steps differ by more
 _USERS = 20_000  # five times as many change the third digit, and take five times as long
 _PAIRS = 10_000_000  # that a model without factors may score: about half a minute
@@ -32,23 +34,24 @@ SAYS = (
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a model is asked to order, and by whom it was rated; `train_rows` is popularity, by movie code."""
+    """What a model is asked to order; `train_rows` and `liked_rows` are by movie code."""
 
     weights: Mapping[str, NDArray[Any]]
     model: str
     train_rows: NDArray[np.int64]
+    liked_rows: NDArray[np.int64]
     users: int
     scale: tuple[float, float]
 
     @property
     def relevant_from(self) -> float:
-        """The lowest rating that counts as liked: 4 on a scale of 1 to 5."""
-        low, high = self.scale
-        return low + 0.75 * (high - low)
+        """The lowest rating that counts as liked."""
+        return liked_from(self.scale)
 
     @property
     def popularity(self) -> Scores:
-        return np.log1p(self.train_rows).astype(np.float32)
+        """What `recommend` puts its weight on."""
+        return popularity(self.train_rows, self.liked_rows)
 
     @property
     def most_users(self) -> int:
@@ -58,9 +61,10 @@ class Catalogue:
 
 
 def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
-    """The weight on log popularity that gives the best nDCG@10 on the valid rows; the smaller one of equals.
+    """The weight on popularity that gives the best nDCG@10 on the valid rows; the smaller one of equals.
 
-    0 when no valid row is liked.
+    The catalogue's weights must not have been fitted on the valid rows: those that have want less popularity than
+    is good (on ML-100K .4 in place of 1.1). 0 when no valid row is liked.
     """
     low, high = catalogue.scale
     grid = [weight * (high - low) / 4 for weight in _GRID]
@@ -86,11 +90,10 @@ def measure_ranking(catalogue: Catalogue, seen: Rows, test: Rows, *, weight: flo
         movies=len(catalogue.train_rows),
         most=catalogue.most_users,
     )
-    popularity = catalogue.popularity
-    by_rating, recommended = rank(
-        _scorer(catalogue), task, [np.zeros_like(popularity), np.float32(weight) * popularity]
-    )
-    (by_popularity,) = rank(lambda users: np.zeros((len(users), 1), np.float32), task, [popularity])
+    level, added = forward.movie_level(catalogue.weights), np.float32(weight) * catalogue.popularity
+    by_rating, recommended = rank(_scorer(catalogue), task, [level, added])
+    most_rated = catalogue.train_rows.astype(np.float32)
+    (by_popularity,) = rank(lambda users: np.zeros((len(users), 1), np.float32), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
     return {
         "says": SAYS,
@@ -111,7 +114,7 @@ def measure_order(catalogue: Catalogue, test: Rows, candidate: Floats, bias_only
     scores: dict[str, NDArray[np.floating[Any]]] = {
         "candidate": test.ratings + candidate,
         "bias_only": test.ratings + bias_only,
-        "popularity": catalogue.popularity[test.movies],
+        "popularity": catalogue.train_rows[test.movies].astype(np.float64),
     }
     return {name: asdict(share_in_order(test.users, test.ratings, score)) for name, score in scores.items()}
 
@@ -121,18 +124,17 @@ def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:
 
 
 def _scorer(catalogue: Catalogue) -> Scorer:
-    """A user's mean and bias move all movies alike, so a dot needs neither."""
+    """Expected ratings without the movies' level; a user's mean and bias move all movies alike and are left out."""
     weights = catalogue.weights
     if _has_factors(weights):
-        factors, bias = (
-            weights["movie_factors"].T.astype(np.float32),
-            weights["movie_bias"].astype(np.float32),
-        )
-        return lambda users: weights["user_factors"][users].astype(np.float32) @ factors + bias
+        factors = weights["movie_factors"].T.astype(np.float32)
+        return lambda users: weights["user_factors"][users].astype(np.float32) @ factors
+    level = forward.movie_level(weights)
     movies = np.arange(len(catalogue.train_rows), dtype=np.int32)
 
     def predict(users: Codes) -> Scores:
         pairs = np.repeat(users, len(movies)), np.tile(movies, len(users))
-        return forward.predict(weights, *pairs, model=catalogue.model).reshape(len(users), len(movies))
+        expected = forward.predict(weights, *pairs, model=catalogue.model)
+        return expected.reshape(len(users), len(movies)) - level
 
     return predict

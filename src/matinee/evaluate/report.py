@@ -3,6 +3,7 @@
 The folder it fills is what the gate, the release's card and a person go by.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matinee.evaluate.gate import Champion, Decision, decide
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.settings import GateSettings
 from matinee.store import read_json, write_json
+from matinee.weights import read_weights
 
 
 def write_evaluation(
@@ -32,7 +34,9 @@ def write_evaluation(
     Raises StoreError when the candidate or the split is damaged.
     """
     evidence = gather(candidate, split, champion, anchor if settings.decay else None)
-    figures = measure(evidence)
+    unseen = replace(evidence.catalogue, weights=_unseen_weights(candidate))
+    weight = choose_weight(unseen, evidence.train, evidence.valid)
+    figures = measure(evidence, popularity_weight=weight)
     decision = decide(
         evidence.candidate,
         evidence.bias_only,
@@ -55,7 +59,13 @@ def write_evaluation(
     }
 
 
-def measure(evidence: Evidence) -> dict[str, Any]:
+def _unseen_weights(candidate: Path) -> dict[str, Any]:
+    """The weights that have not seen the valid rows: those of the first fit, where there was a second one."""
+    first = candidate / "first.safetensors"
+    return read_weights(first if first.exists() else candidate / "weights.safetensors")
+
+
+def measure(evidence: Evidence, *, popularity_weight: float) -> dict[str, Any]:
     """All figures of metrics.json: flat keys for scripts, intervals and details beside them."""
     test = evidence.test
     known = evidence.known_users[test.users], evidence.known_movies[test.movies]
@@ -76,12 +86,7 @@ def measure(evidence: Evidence) -> dict[str, Any]:
         "calibration": calibrate(test, evidence.candidate, evidence.scale),
         "slices": _slices(evidence),
         "pairs_in_order": measure_order(evidence.catalogue, test, evidence.candidate, evidence.bias_only),
-        "ranking": measure_ranking(
-            evidence.catalogue,
-            evidence.fitted,
-            test,
-            weight=choose_weight(evidence.catalogue, evidence.train, evidence.valid),
-        ),
+        "ranking": measure_ranking(evidence.catalogue, evidence.fitted, test, weight=popularity_weight),
     }
 
 

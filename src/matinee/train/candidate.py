@@ -20,6 +20,8 @@ from matinee.train.rows import Problem, Rows, count_rows, read_rows
 from matinee.train.sgd import SgdEngine
 from matinee.train.torch_engine import TorchEngine
 
+# Beside refitted weights, those that have not seen the valid rows: evaluate chooses by them.
+FIRST = "first.safetensors"
 _VERSIONS = ("torch", "numba", "numpy")
 
 
@@ -41,6 +43,7 @@ class Training:
         course, rows = self._stage("fit", ("train",), valid=read_rows(self.split, ("valid",)))
         points, best = course.points, course
         if self.settings.train.refit != "none":
+            _save_first(course, folder / FIRST)
             best, rows = self._stage("refit", ("train", "valid"), epochs=course.best_epoch)
             points = points + best.points
         told = {"epochs_run": course.epoch, "best_epoch": course.best_epoch, "valid_rmse": course.best_rmse}
@@ -124,6 +127,14 @@ class Training:
             "rows_per_second": round(rows * course.epoch / max(course.seconds, 1e-9)),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
         }
+
+
+def _save_first(course: Course, path: Path) -> None:
+    """Keep the weights of the first fit, their vectors in half the bytes: an order is all that is asked of them."""
+    tables = {
+        name: table.astype(np.float16) if table.ndim > 1 else table for name, table in course.best.items()
+    }
+    save_file(tables, path)
 
 
 def _engine(problem: Problem) -> Engine:

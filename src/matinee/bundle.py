@@ -16,10 +16,11 @@ from matinee.lineage import digest_of
 from matinee.prior import PRIOR, estimate_prior
 from matinee.registry import now
 from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
+from matinee.seal import sync_folder
 from matinee.settings import Settings
 from matinee.shelf import MOVIES, OFFSETS
 from matinee.split import PARTS
-from matinee.store import Reference, Store, read_json, sync_folder, write_json
+from matinee.store import Reference, Store, read_json, write_json
 from matinee.weights import halve_weights, read_weights
 
 _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")

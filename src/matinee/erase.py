@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from matinee.release import MANIFEST, sha256
+from matinee.seal import seal
 from matinee.shelf import MOVIES, OFFSETS
 from matinee.store import read_json, write_json
 
@@ -47,6 +48,8 @@ def erase_from_split(source: Path, target: Path, code: int) -> None:
         manifest["counts_per_rating"][part] = _less(counts, gone)
         manifest["counts"][part] -= gone.total()
         manifest["rows"] -= gone.total()
+    (target / MANIFEST).unlink()
+    manifest["seal"] = seal(target)
     write_json(target / MANIFEST, manifest)
 
 

@@ -20,7 +20,8 @@ from matinee.erase import erase_from_release, erase_from_split
 from matinee.forgotten import Forgotten, numbers
 from matinee.registry import Registry
 from matinee.release import MANIFEST, read_manifest
-from matinee.store import Store, sync_folder, writing
+from matinee.seal import sync_folder
+from matinee.store import Store, writing
 
 # What is made of something goes before it: a forget that is cut off is found by what is left, and goes on.
 _KINDS = ("evaluations", "candidates", "splits", "encodings", "datasets", "partitions")

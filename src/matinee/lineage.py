@@ -15,7 +15,9 @@ from typing import Any
 from matinee.errors import ConfigError
 
 # Their values are in each digest by themselves, or they decide nothing about what is computed.
-_NOT_CODE = {"matinee.settings", "matinee.errors", "matinee.store", "matinee.lineage", "matinee.progress"}
+_NOT_CODE = {
+    f"matinee.{name}" for name in ("settings", "errors", "store", "lock", "seal", "lineage", "progress")
+}
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
 _READ_BYTES = 1 << 22
 _PIECE_BYTES = 1 << 26

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ConfigError
+from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
-from matinee.store import MANIFEST, RUNNING, Store, lock_folder, writing
+from matinee.store import MANIFEST, RUNNING, Store, writing
 
-_KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "work")
+_KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "outlooks", "evaluations", "work")
 _DOOMED = ".pruned"
 
 

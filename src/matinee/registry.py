@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import ConfigError, ReleaseError
+from matinee.errors import ConfigError, ReleaseError, StoreError
+from matinee.lock import lock_folder
 from matinee.release import MANIFEST, read_manifest, verify
-from matinee.store import lock_folder, read_json, write_json, writing
+from matinee.store import read_json, write_json, writing
+
+_MOVES = ("publish", "promote", "rollback")
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,27 @@ class Registry:
 
     def champion(self) -> str | None:
         """The version in use, or None before the first promotion."""
+        version: str | None = self._pointer().get("version")
+        return version
+
+    def _pointer(self) -> dict[str, Any]:
+        """What the pointer says; {} before the first promotion.
+
+        Raises ReleaseError when it is damaged.
+        """
         pointer = self.root / "champion.json"
-        return str(read_json(pointer)["version"]) if pointer.exists() else None
+        if not pointer.exists():
+            return {}
+        try:
+            told = read_json(pointer)
+            return {**told, "version": str(told["version"])}
+        except (StoreError, KeyError):
+            moved = [entry["version"] for entry in self.log() if entry.get("action") in _MOVES]
+            last = moved[-1] if moved else "VERSION"
+            raise ReleaseError(
+                f"{pointer} is damaged, so nobody knows the champion. By log.jsonl it was {last}: "
+                f"`matinee promote --store {self.root} {last}` writes the file anew."
+            ) from None
 
     def champion_folder(self) -> Path:
         """The folder of the champion.
@@ -75,12 +97,11 @@ class Registry:
 
     def reason(self) -> str:
         """Why the champion is the champion."""
-        return str(read_json(self.root / "champion.json")["reason"])
+        return str(self._pointer()["reason"])
 
     def anchor(self) -> str | None:
         """The release that losses add up against; the champion where the anchor is not there any more."""
-        pointer = self.root / "champion.json"
-        found = read_json(pointer) if pointer.exists() else {}
+        found = self._pointer()
         here = found.get("anchor", "") in self.versions()
         version: str | None = found.get("anchor") if here else found.get("version")
         return version
@@ -153,6 +174,10 @@ class Registry:
         Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
         """
         with self.lock():
+            try:
+                self._pointer()
+            except ReleaseError:  # damaged; who says which release it shall be mends it
+                (self.root / "champion.json").unlink()
             return self._move(version, action="promote")
 
     def rollback(self, version: str | None = None) -> str:

@@ -22,6 +22,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import StoreError
+from matinee.lock import lock_folder
+from matinee.seal import find_damage, seal, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +124,33 @@ class Store:
     def take(self, plan: Plan) -> bool:
         """Whether the plan's folder is whole; if it is, it counts as used now, and prune leaves it to who is in use.
 
-        Raises StoreError when the store can't be written.
+        One that the disk has damaged is set aside, so that it is made anew. Raises StoreError when the store can't be
+        written.
         """
-        if not self.has(plan):
+        if not self.has(plan) or not self._is_sound(plan.kind, plan.digest):
             return False
         with writing(self.root), lock_folder(self.root / plan.kind):
             whole = self.has(plan)
             if whole:
                 os.utime(self.folder(plan.kind, plan.digest))  # no file changes, not even its time
             return whole
+
+    def _is_sound(self, kind: str, digest: str) -> bool:
+        """Whether a folder, and the partitions that it lists, hold what was written there; if not, set them aside."""
+        folder = self.folder(kind, digest)
+        damaged, manifest = find_damage(folder, MANIFEST)
+        parts = manifest.get("partitions", ())
+        damaged += [f"partition {part}" for part in parts if not self._is_sound("partitions", part)]
+        if damaged:
+            with writing(self.root), lock_folder(self.root / kind):
+                aside = folder.with_name(f"{digest}.pruned")
+                shutil.rmtree(aside, ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):
+                    folder.rename(aside)
+            log.warning(
+                "%s is damaged (%s): it is made anew. The next prune clears it.", aside, ", ".join(damaged)
+            )
+        return not damaged
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -169,8 +189,13 @@ class Store:
                 started = time.perf_counter()
                 told = plan.make(folder)
                 seconds = round(time.perf_counter() - started, 3)
-                manifest = {"kind": plan.kind, "digest": plan.digest, "schema_version": SCHEMA_VERSION}
-                write_json(folder / MANIFEST, {**manifest, "seconds": seconds, **told})
+                manifest: dict[str, Any] = {
+                    "kind": plan.kind,
+                    "digest": plan.digest,
+                    "schema_version": SCHEMA_VERSION,
+                }
+                manifest |= {"seconds": seconds, **told, "seal": seal(folder)}
+                write_json(folder / MANIFEST, manifest)
                 sync_folder(folder)
                 folder.rename(self.folder(plan.kind, plan.digest))
 
@@ -206,29 +231,6 @@ def writing(root: Path) -> Iterator[None]:
         ) from error
 
 
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the only lock on a folder, creating it; waits for whoever holds it.
-
-    The lock goes with the process, however it ends. A folder that was renamed or removed while we waited is
-    not the one we asked for: try again.
-    """
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if not _is_same(handle, folder):
-                continue
-            yield
-            return
-        finally:
-            os.close(handle)
-
-
 def _leases(folder: Path) -> Iterator[Path]:
     """The leases of processes that are alive."""
     for lease in folder.iterdir():
@@ -242,15 +244,6 @@ def _leases(folder: Path) -> Iterator[Path]:
             yield lease
         finally:
             os.close(handle)
-
-
-def _is_same(handle: int, folder: Path) -> bool:
-    try:
-        there = folder.stat()
-    except FileNotFoundError:
-        return False
-    here = os.fstat(handle)
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
 def _empty(folder: Path) -> None:
@@ -288,13 +281,3 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that all files below a folder have reached the disk before anyone is told that it is whole."""
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -12,10 +12,11 @@ import pytest
 
 from flows.cli import main
 from matinee.errors import ConfigError
+from matinee.lock import lock_folder
 from matinee.prune import prune
 from matinee.registry import Registry
 from matinee.release import sha256, verify
-from matinee.store import Plan, Store, lock_folder, write_json
+from matinee.store import Plan, Store, write_json
 
 LONG_AGO = 1_000_000_000
 
@@ -36,7 +37,7 @@ def _publish(store: Store, name: str, *, partition: str) -> str:
     registry = Registry(store.root)
     with store.in_use():
         _folder(store, "partitions", partition)
-        dataset = _folder(store, "datasets", f"dataset-{name}", partitions=[{"digest": partition}])
+        dataset = _folder(store, "datasets", f"dataset-{name}", partitions=[partition])
         encoding = _folder(store, "encodings", f"encoding-{name}", dataset=dataset)
         split = _folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
         candidate = _folder(store, "candidates", f"candidate-{name}", split=split)

@@ -83,3 +83,15 @@ def test_without_a_champion_one_is_told_how_to_get_it(tmp_path: Path) -> None:
         Registry.open(tmp_path).champion_folder()
     with pytest.raises(ConfigError, match="no store"):
         Registry.open(tmp_path / "nowhere")
+
+
+def test_a_damaged_pointer_names_the_release_that_it_named_and_promote_mends_it(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
+    for damage in ("", '{"version', "[]", "{}"):
+        (tmp_path / "champion.json").write_text(damage)
+        with pytest.raises(
+            ReleaseError, match=r"champion\.json is damaged.*matinee promote --store .* v0002"
+        ):
+            registry.champion_folder()
+    registry.promote("v0002")
+    assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")

@@ -110,6 +110,10 @@ def test_a_checkpoint_in_pieces_is_read_as_it_was(tmp_path: Path, monkeypatch: p
         np.testing.assert_array_equal(found[0][name], array, err_msg=name)
         assert found[0][name].dtype == array.dtype
     assert list(tmp_path.rglob("*.*")) == [path]
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    assert checkpoint.load_checkpoint(path) is None, "a bit that the disk has turned is found"
 
 
 def test_an_order_drawn_in_bins_is_a_fair_permutation() -> None:

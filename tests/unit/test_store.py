@@ -125,3 +125,33 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(path, {"version": object()})
     assert "v0001" in path.read_text()
+
+
+@pytest.mark.parametrize("file", ["data.txt", MANIFEST])
+def test_a_folder_that_the_disk_has_damaged_is_made_anew(tmp_path: Path, file: str) -> None:
+    store = Store.open(tmp_path)
+    folder = store.path(store.ensure(_plan()))
+    whole = (folder / "data.txt").read_bytes()
+    damaged = bytearray((folder / file).read_bytes())
+    damaged[-2] ^= 1
+    (folder / file).write_bytes(damaged)
+    assert not store.take(_plan())
+    assert store.path(store.ensure(_plan())) == folder
+    assert (folder / "data.txt").read_bytes() == whole
+    assert store.take(_plan())
+
+
+def test_a_dataset_without_one_of_its_partitions_is_made_anew(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    part = Plan("partitions", "part", _plan().make)
+
+    def make(_: Path) -> dict[str, Any]:
+        return {"rows": 7, "partitions": [store.ensure(part).digest]}
+
+    dataset = _plan(make)
+    store.ensure(dataset)
+    (store.folder("partitions", "part") / "data.txt").write_text("date")
+    assert not store.take(dataset)
+    store.ensure(dataset)
+    assert store.take(dataset)
+    assert (store.folder("partitions", "part") / "data.txt").read_text() == "data"

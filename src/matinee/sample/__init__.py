@@ -11,11 +11,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import ConfigError, StoreError
+from matinee.lock import lock_folder
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
 from matinee.sample.rows import Tally, write_csv, write_netflix
 from matinee.sample.titles import invent_titles
-from matinee.store import lock_folder, sync_folder, write_json
+from matinee.seal import sync_folder
+from matinee.store import write_json
 
 __all__ = ["Truth", "write_sample"]
 

@@ -6,6 +6,7 @@ A fit that was killed goes on from its last checkpoint and ends with the same bi
 import json
 import logging
 import os
+import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # Written by ourselves: `safetensors.save_file` takes seconds for a large fit, and a signal to stop would have to wait.
 _PIECE_BYTES = 1 << 25
+_BLANK = b"--------"  # filled in once the arrays are written
 _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 
 
@@ -30,12 +32,16 @@ def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("wb") as out:
-            unsynced = out.write(_head(arrays, told))
+            head, checksum = _head(arrays, told), 0
+            unsynced = out.write(head)
             for piece in chain.from_iterable(map(_pieces, arrays.values())):
                 unsynced += out.write(piece)
+                checksum = zlib.crc32(piece, checksum)
                 if unsynced >= _PIECE_BYTES:
                     _sync(out)
                     unsynced = 0
+            out.seek(head.index(_BLANK))
+            out.write(b"%08x" % checksum)
             _sync(out)
         fresh.replace(path)
     finally:
@@ -50,7 +56,7 @@ def _sync(out: BinaryIO) -> None:
 
 def _head(arrays: Arrays, told: dict[str, Any]) -> bytes:
     """What stands before the arrays (https://huggingface.co/docs/safetensors): a length, then as much JSON."""
-    head: dict[str, Any] = {"__metadata__": {"told": json.dumps(told)}}
+    head: dict[str, Any] = {"__metadata__": {"crc32": _BLANK.decode(), "told": json.dumps(told)}}
     end = 0
     for name, array in arrays.items():
         start, end = end, end + array.nbytes
@@ -75,7 +81,20 @@ def load_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
             told: dict[str, Any] = json.loads(file.metadata()["told"])
+            checksum = file.metadata()["crc32"]
+        if _checksum(path) != checksum:
+            raise ValueError("its checksum is another")
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         log.warning("The checkpoint %s is damaged (%s); the fit starts anew.", path, error)
         return None
     return arrays, told
+
+
+def _checksum(path: Path) -> str:
+    """The CRC-32 of the arrays in a file."""
+    checksum = 0
+    with path.open("rb") as file:
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        while piece := file.read(_PIECE_BYTES):
+            checksum = zlib.crc32(piece, checksum)
+    return f"{checksum:08x}"

@@ -2,6 +2,7 @@
 
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -61,18 +62,25 @@ class Training:
         return self.settings.train.method == "gibbs"
 
     def _warm_up(self) -> float:
-        """Seconds that compiling the kernels, or loading them from their cache, took: a fit of two rows.
+        """Seconds that compiling the kernels, or loading them from their cache, took; the fit's own are free of it.
 
-        The fit's own seconds are free of it.
+        On a thread of its own: an exception that a signal raises on the main thread is lost in the compiler's callbacks.
         """
         started = time.perf_counter()
+        compiler = ThreadPoolExecutor(1)
+        try:
+            compiler.submit(self._fit_two_rows).result()
+        finally:
+            compiler.shutdown(wait=False)
+        return round(time.perf_counter() - started, 4)
+
+    def _fit_two_rows(self) -> None:
+        """Call every kernel once."""
         pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
-        # On this thread alone: a signal can stop the compiler between two functions.
         engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1))
         if not isinstance(engine, TorchEngine):
             for _ in engine.run_epoch(1):
                 engine.valid_rmse()
-        return round(time.perf_counter() - started, 4)
 
     def _problem(self, rows: Rows, valid: Rows | None, *, users: int, movies: int) -> Problem:
         low, high = map(float, self.manifest["scale"])

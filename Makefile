@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RATINGS ?= 1000000
 
-.PHONY: setup run up drills bench-train test lint format clean
+.PHONY: setup run up drills gate-drill bench-train test lint format clean
 
 setup: $(VENV)/.ready
 
@@ -26,6 +26,10 @@ up: setup
 # Kills a run thirty times at random and compares what it ends with, to the bit.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
+
+# Counts over 400 sample data sets, whose truth is known, whether gate and intervals keep what they promise.
+gate-drill: setup
+	$(BIN)/python tests/faults/drill_gate.py
 
 # Every model and preset beside bias-only and torch loops, on the sample; a tenth of its rows are test rows.
 bench-train: setup

@@ -142,6 +142,14 @@ class TrainSettings(Section):
     )
 
 
+class EvaluateSettings(Section):
+    temporal: bool = Field(
+        True,
+        description="Where dates exist, fit a quick model on the past alone and report how it predicts the latest tenth"
+        " of the ratings, beside the same at random.",
+    )
+
+
 class GateSettings(Section):
     tolerance: float = Field(
         0.002,
@@ -226,6 +234,7 @@ class Settings(Section):
     )
     model: ModelSettings = Field(ModelSettings(), description="What is trained.")
     train: TrainSettings = Field(TrainSettings(), description="How it is trained.")
+    evaluate: EvaluateSettings = Field(EvaluateSettings(), description="What is measured besides.")
     gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
     release: ReleaseSettings = Field(ReleaseSettings(), description="What is published.")
     recommend: RecommendSettings = Field(RecommendSettings(), description="How lists for all users are made.")

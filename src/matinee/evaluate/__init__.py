@@ -11,7 +11,19 @@ from matinee.lineage import code_digest, digest_of
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 
-__all__ = ["Champion", "plan"]
+__all__ = ["Champion", "plan", "plan_outlook"]
+
+
+def plan_outlook(store: Store, split: Reference) -> Plan:
+    """The folder of a split's outlook: outlook.json, figures of a quick model on the latest ratings."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        from matinee.evaluate.outlook import write_outlook  # noqa: PLC0415 - as below
+
+        return write_outlook(folder, split=store.path(split))
+
+    digest = digest_of(code=code_digest("matinee.evaluate.outlook"), split=split.digest)
+    return Plan("outlooks", digest, make)
 
 
 def plan(
@@ -33,19 +45,24 @@ def plan(
         # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
+        made = store.ensure(outlook) if outlook else None
         told = write_evaluation(
             folder,
             candidate=store.path(candidate),
             split=store.path(split),
+            outlook=store.path(made) if made else None,
             champion=champion,
             anchor=anchor,
             settings=settings.gate,
         )
         kept = settings.resolved().model_dump()
-        return {"candidate": candidate.digest, "split": split.digest, "settings": kept, **told}
+        inputs = {"candidate": candidate.digest, "split": split.digest}
+        return {**inputs, "outlook": made.digest if made else None, "settings": kept, **told}
 
+    outlook = plan_outlook(store, split) if settings.evaluate.temporal else None
     digest = digest_of(
         code=code_digest("matinee.evaluate"),
+        outlook=outlook.digest if outlook else None,
         candidate=candidate.digest,
         split=split.digest,
         champion=champion.digest if champion else None,

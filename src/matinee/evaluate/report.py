@@ -14,7 +14,9 @@ from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
 from matinee.evaluate.evidence import Evidence, gather
 from matinee.evaluate.gate import Champion, Decision, decide
+from matinee.evaluate.hindsight import measure_hindsight
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, mean_over_users, rmse
+from matinee.evaluate.outlook import OUTLOOK
 from matinee.settings import GateSettings
 from matinee.store import read_json, write_json
 from matinee.weights import read_weights
@@ -25,6 +27,7 @@ def write_evaluation(
     *,
     candidate: Path,
     split: Path,
+    outlook: Path | None,
     champion: Champion | None,
     anchor: Champion | None,
     settings: GateSettings,
@@ -37,6 +40,8 @@ def write_evaluation(
     unseen = replace(evidence.catalogue, weights=_unseen_weights(candidate))
     weight = choose_weight(unseen, evidence.train, evidence.valid)
     figures = measure(evidence, popularity_weight=weight)
+    figures["temporal"] = read_json(outlook / OUTLOOK)["temporal"] if outlook else None
+    figures["hindsight"] = measure_hindsight(split, _fitted_parts(candidate), evidence.test)
     decision = decide(
         evidence.candidate,
         evidence.bias_only,
@@ -57,6 +62,12 @@ def write_evaluation(
         "reason": decision.reason,
         "champion": champion.version if champion else None,
     }
+
+
+def _fitted_parts(candidate: Path) -> list[str]:
+    """The parts of the split that the tested weights were fitted on."""
+    refit = read_json(candidate / "manifest.json")["settings"]["train"]["refit"]
+    return ["train"] if refit == "none" else ["train", "valid"]
 
 
 def _unseen_weights(candidate: Path) -> dict[str, Any]:

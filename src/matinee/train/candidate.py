@@ -64,7 +64,7 @@ class Training:
     def _warm_up(self) -> float:
         """Seconds that compiling the kernels, or loading them from their cache, took; the fit's own are free of it.
 
-        On a thread of its own: an exception that a signal raises on the main thread is lost in the compiler's callbacks.
+        On a thread of its own: what a signal raises on the main thread is lost in the compiler's callbacks.
         """
         started = time.perf_counter()
         compiler = ThreadPoolExecutor(1)

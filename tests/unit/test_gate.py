@@ -106,6 +106,33 @@ def test_the_difference_on_ids_that_both_know_stands_beside() -> None:
     assert rule.figures["known_ids"] == {"rows": ROWS // 2, "difference": 0.0, "standard_error": 0.0}
 
 
+def _against_anchor(candidate: float, anchor: float, *, rows: int = ROWS) -> Decision:
+    """A candidate as good as the champion, beside an anchor."""
+    errors = 0.9 * _signs(ROWS)
+    contests = {"contest": _contest(0.9, 0.9), "anchor": _contest(candidate, anchor, rows=rows)}
+    return decide(errors, errors, settings=SETTINGS, **contests)
+
+
+@pytest.mark.parametrize(("anchor", "promoted"), [(0.8965, True), (0.8955, False)])
+def test_losses_may_add_up_to_twice_the_tolerance(anchor: float, promoted: bool) -> None:
+    decision = _against_anchor(0.9, anchor)
+    assert decision.promoted is promoted
+    assert [rule.name for rule in decision.rules if not rule.passed] == ([] if promoted else ["decay"])
+    assert not decision.becomes_anchor
+
+
+def test_only_what_is_better_beyond_doubt_becomes_the_anchor() -> None:
+    assert _against_anchor(0.899, 0.9).becomes_anchor
+    assert not _against_anchor(0.9, 0.9).becomes_anchor
+    assert _decide(None).becomes_anchor  # the first
+
+
+def test_an_anchor_that_saw_the_rows_holds_until_a_person_decides() -> None:
+    decision = _against_anchor(0.5, 0.9, rows=99)
+    assert [rule.name for rule in decision.rules if not rule.passed] == ["decay"]
+    assert not decision.becomes_anchor
+
+
 @pytest.mark.parametrize(
     ("p_values", "significant"),
     [([], 0), ([0.04], 1), ([0.01, 0.02], 2), ([0.01, 0.06], 1), ([0.03, 0.03], 0)],

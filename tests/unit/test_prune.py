@@ -111,6 +111,14 @@ def test_champion_and_predecessor_stay_however_old(store: Store) -> None:
     assert {"old"} | _made("1", "2", "5") <= _there(store.root)
 
 
+def test_the_anchor_stays_however_old(store: Store) -> None:
+    registry = Registry(store.root)
+    registry.point_to("v0005", action="publish", reason="test", anchor="v0002")
+    _age(store.root)
+    assert prune(store.root, keep=1).kept == ["v0002", "v0004", "v0005"]
+    assert registry.anchor() == "v0002"
+
+
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
         assert store.take(Plan("datasets", "dataset-1", lambda _: {}))

@@ -38,6 +38,16 @@ def test_rolling_back_twice_goes_two_steps_back_and_then_says_that_there_is_no_m
     assert [entry["before"] for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
 
 
+def test_what_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
+    registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
+    assert (registry.champion(), registry.anchor()) == ("v0002", "v0001")
+    registry.promote("v0002")  # the champion already, and now the anchor too
+    assert (registry.anchor(), registry.log()[-1]["anchor"]) == ("v0002", "v0002")
+    registry.rollback("v0001")
+    assert registry.anchor() == "v0001"
+
+
 def test_promote_by_name_and_back(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 3)
     assert registry.promote("v0001") == "v0003"

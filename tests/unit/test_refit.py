@@ -1,0 +1,72 @@
+"""The check of a refit: what it was refitted from passes, what went astray does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from matinee.evaluate.gate import Rule
+from matinee.evaluate.refit import check_refit
+from matinee.settings import GateSettings, read_settings
+from matinee.store import Reference, Store
+from matinee.train import plan, plan_refit_all
+
+Weights = dict[str, np.ndarray]
+Spoil = Callable[[Weights], None]
+Check = Callable[[Spoil], Rule]
+
+
+@pytest.fixture
+def check(planted_split: Callable[..., tuple[Store, Reference]]) -> Check:
+    """Trains a candidate and its refit on all rows, lets one do something to the refit, and checks it."""
+    store, split = planted_split()
+    settings = read_settings(assignments=["train.refit=all", "train.epochs=5"])
+    tested = store.ensure(plan(store, split, settings=settings))
+    refit = store.ensure(plan_refit_all(store, tested))
+
+    def checked(spoil: Spoil) -> Rule:
+        path = store.path(refit) / "weights.safetensors"
+        weights = {name: table.copy() for name, table in load_file(path).items()}
+        spoil(weights)
+        save_file(weights, path)
+        return check_refit(
+            store.path(tested), store.path(refit), split=store.path(split), settings=GateSettings()
+        )
+
+    return checked
+
+
+def test_an_honest_refit_passes(check: Check) -> None:
+    rule = check(lambda _: None)
+    assert rule.passed, rule.says
+    assert rule.figures["refit_rmse"] < rule.figures["tested_rmse"]  # it has seen the test rows
+
+
+def _lose_a_number(weights: Weights) -> None:
+    weights["movie_bias"][3] = np.nan
+
+
+def _forget_the_users(weights: Weights) -> None:
+    weights["user_bias"][:] = weights["user_factors"][:] = 0
+
+
+def _go_astray_where_no_test_row_is(weights: Weights) -> None:
+    weights["user_bias"][::2] += 40
+
+
+@pytest.mark.parametrize("spoil", [_lose_a_number, _forget_the_users])
+def test_a_refit_that_went_astray_does_not(spoil: Spoil, check: Check) -> None:
+    assert not check(spoil).passed
+
+
+def test_predictions_elsewhere_count_too(check: Check, tmp_path: Path) -> None:
+    """The test rows are those of half of the users alone; the refit is wrong for the other half."""
+    (test,) = tmp_path.rglob("test.parquet")
+    pl.read_parquet(test).filter(pl.col("user_code") % 2 == 1).write_parquet(test)
+    rule = check(_go_astray_where_no_test_row_is)
+    assert rule.figures["refit_rmse"] < rule.figures["tested_rmse"]
+    assert rule.figures["difference"] > rule.figures["limit"]
+    assert not rule.passed

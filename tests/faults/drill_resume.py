@@ -24,7 +24,7 @@ from flows.up import wait_until_healthy
 from matinee.sample import write_sample
 
 # Long enough that a kill falls into training often: three hundred epochs with their checkpoints, and the second fit.
-SETTINGS = ["train.epochs=300", "train.patience=0", "train.device=cpu", "train.refit=all"]
+SETTINGS = ("train.epochs=300", "train.patience=0", "train.device=cpu", "train.refit=all")
 EXACT = {".safetensors", ".parquet", ".npy", ".png"}  # JSON tells seconds and dates too
 
 
@@ -35,6 +35,7 @@ class Drill:
     data: Path
     stores: Path
     environment: dict[str, str]
+    settings: tuple[str, ...] = SETTINGS
 
     def start(self, store: Path) -> "subprocess.Popen[bytes]":
         """The command, in a process group of its own."""
@@ -45,7 +46,7 @@ class Drill:
             "--titles",
             str(self.data / "movie_titles.csv"),
         ]
-        chosen = [word for setting in SETTINGS for word in ("--set", setting)]
+        chosen = [word for setting in self.settings for word in ("--set", setting)]
         log = store.with_suffix(".log").open("ab")
         with log:
             return subprocess.Popen(

@@ -1,0 +1,293 @@
+"""The fault drills: break what a year of nights breaks, then let the next run go on, and compare to the bit.
+
+`python tests/faults/drill_faults.py` runs all of them on a Prefect server of its own and prints a table; with
+`--write FILE` the table is put between the markers in FILE. After each fault there is no half release, the champion
+loads, and the next run ends with the release and the folders of a run that was never disturbed.
+"""
+
+import argparse
+import contextlib
+import inspect
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import matinee
+from matinee.sample import write_sample
+
+sys.path.insert(0, str(Path(__file__).parent))
+import drill_worker
+from drill_resume import Drill, content, release_of, server
+
+# Some ten seconds of training, so that a fault can fall into it.
+SETTINGS = ("train.epochs=4000", "train.patience=0", "train.device=cpu", "train.refit=all")
+BEGIN, END = "<!-- drills: written by `make drills` -->", "<!-- end of drills -->"
+
+
+class ImpossibleError(Exception):
+    """This machine can't do that; the message says why."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Runs of one command, and a store that was never disturbed."""
+
+    runs: Drill
+    whole: Path
+
+    @classmethod
+    def build(cls, data: Path, stores: Path, environment: dict[str, str]) -> "Stage":
+        stage = cls(Drill(data, stores, environment, SETTINGS), stores / "undisturbed")
+        stage.runs.finish(stage.whole)
+        return stage
+
+    def copy(self, name: str) -> Path:
+        """A store like the one that was never disturbed."""
+        store = self.runs.stores / name
+        shutil.copytree(self.whole, store)
+        return store
+
+    def fail(self, process: "subprocess.Popen[bytes]", store: Path) -> str:
+        """Wait for a run to fail, and return the one paragraph that it says."""
+        assert process.wait(180) == 1, "it should have failed"
+        said = store.with_suffix(".log").read_text("utf-8").splitlines()
+        return next(line for line in reversed(said) if line.startswith("matinee: "))
+
+    def go_on(self, store: Path) -> None:
+        """What must hold after each fault."""
+        if (store / "champion.json").exists():
+            load_champion(store)
+        self.runs.finish(store)
+        load_champion(store)
+        assert release_of(store) == release_of(self.whole), "another release"
+        assert content(store) == content(self.whole), "other folders"
+        assert not [*store.rglob("*.partial"), *store.glob("work/*")], "something was left"
+
+
+def load_champion(store: Path) -> None:
+    """The champion loads, verifies and answers."""
+    folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
+    matinee.load(folder).predict([1], [1])
+
+
+def wait_for(pattern: str, store: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a run has come as far as a file of that pattern."""
+    while not list(store.glob(pattern)):
+        assert process.poll() is None, store.with_suffix(".log").read_text("utf-8")[-2000:]
+        time.sleep(0.01)
+
+
+def mount(*words: str) -> None:
+    """Mount or unmount, where this user may."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ImpossibleError(f"`{' '.join(words[:3])}` is refused: {done.stderr.strip()}")
+
+
+def flip(path: Path) -> None:
+    """Turn one bit in the middle of a file, as a bad disk does; its size and time stay."""
+    times, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def disk_full(stage: Stage, store: Path) -> str:
+    """the disk is full"""
+    store.mkdir()
+    size = sum(path.stat().st_size for path in stage.whole.rglob("*") if path.is_file())
+    mount("mount", "-t", "tmpfs", "-o", f"size={size // 2}", "tmpfs", str(store))
+    try:
+        said = stage.fail(stage.runs.start(store), store)
+        assert "No space left" in said, said
+        assert not (store / "champion.json").exists()
+        mount("mount", "-o", f"remount,size={size * 4}", str(store))
+        stage.go_on(store)
+    finally:
+        mount("umount", "--lazy", str(store))
+    return "three retries, then StoreError: no space left"
+
+
+def read_only(stage: Stage, store: Path) -> str:
+    """the store turns read-only while a run trains"""
+    store.mkdir()
+    mount("mount", "--bind", str(store), str(store))
+    try:
+        process = stage.runs.start(store)
+        wait_for("work/*/*.safetensors", store, process)
+        mount("mount", "-o", "remount,bind,ro", str(store))
+        said = stage.fail(process, store)
+        assert "Read-only" in said, said
+        mount("mount", "-o", "remount,bind,rw", str(store))
+        stage.go_on(store)
+    finally:
+        mount("umount", "--lazy", str(store))
+    return "StoreError: read-only file system"
+
+
+def gone(stage: Stage, store: Path) -> str:
+    """the store is gone while a run trains"""
+    process = stage.runs.start(store)
+    wait_for("work/*/*.safetensors", store, process)
+    away = store.with_name("away")
+    store.rename(away)
+    said = stage.fail(process, store)
+    shutil.rmtree(store, ignore_errors=True)
+    away.rename(store)
+    stage.go_on(store)
+    return said.removeprefix("matinee: ").partition(" in the store")[0].replace(str(store), "store")[:60]
+
+
+def corrupted_parquet(stage: Stage, store: Path) -> str:
+    """a bit turned in a partition's and in a split's Parquet"""
+    stage.copy(store.name)
+    flip(next(store.glob("partitions/*/ratings.parquet")))
+    flip(next(store.glob("splits/*/train.parquet")))
+    stage.go_on(store)
+    assert "is damaged" in store.with_suffix(".log").read_text("utf-8")
+    return "a warning names both folders, they are made anew"
+
+
+def corrupted_checkpoint(stage: Stage, store: Path) -> str:
+    """a bit turned in a checkpoint"""
+    process = stage.runs.start(store)
+    wait_for("work/*/*.safetensors", store, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for checkpoint in store.glob("work/*/*.safetensors"):
+        flip(checkpoint)
+    stage.go_on(store)
+    assert "checkpoint" in store.with_suffix(".log").read_text("utf-8")
+    return "a warning, the fit starts anew"
+
+
+def corrupted_manifest(stage: Stage, store: Path) -> str:
+    """the manifests of dataset and candidate are cut off"""
+    stage.copy(store.name)
+    for kind in ("datasets", "candidates"):
+        for path in store.glob(f"{kind}/*/manifest.json"):
+            path.write_bytes(path.read_bytes()[:40])
+    stage.go_on(store)
+    return "a warning names the folders, they are made anew"
+
+
+def corrupted_pointer(stage: Stage, store: Path) -> str:
+    """champion.json is cut off"""
+    stage.copy(store.name)
+    pointer = store / "champion.json"
+    pointer.write_bytes(pointer.read_bytes()[:10])
+    said = stage.fail(stage.runs.start(store), store)
+    assert "matinee promote" in said, said
+    promote = [sys.executable, "-m", "flows.cli", "promote", "--store", str(store), "v0001"]
+    subprocess.run(promote, check=True, capture_output=True)
+    stage.go_on(store)
+    return "ReleaseError names the release and `matinee promote`, which mends it"
+
+
+def at_once(stage: Stage, store: Path) -> str:
+    """two retrains and a prune at once"""
+    processes = [stage.runs.start(store) for _ in range(2)]
+    prunes = 0
+    prune = [sys.executable, "-m", "flows.cli", "prune", "--store", str(store), "--keep", "1"]
+    while any(process.poll() is None for process in processes):
+        if store.is_dir():
+            subprocess.run(prune, check=True, capture_output=True)
+            prunes += 1
+    assert [process.wait() for process in processes] == [0, 0], store.with_suffix(".log").read_text()[-3000:]
+    stage.go_on(store)
+    return f"both end with the same release, beside {prunes} prunes"
+
+
+ALONE: list[Callable[[Stage, Path], str]] = [
+    disk_full,
+    read_only,
+    gone,
+    corrupted_parquet,
+    corrupted_checkpoint,
+    corrupted_manifest,
+    corrupted_pointer,
+    at_once,
+]
+
+
+def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[tuple[str, str, float]]:
+    """Run each fault on a store of its own; gives the fault, what was seen, and the seconds.
+
+    Raises AssertionError when anything is lost.
+    """
+    for fault in faults:
+        store = stage.runs.stores / fault.__name__
+        started = time.monotonic()
+        try:
+            seen = fault(stage, store)
+        except ImpossibleError as reason:
+            seen = f"skipped: {reason}"
+        yield inspect.getdoc(fault) or fault.__name__, seen, time.monotonic() - started
+        shutil.rmtree(store, ignore_errors=True)
+
+
+def write_table(file: Path, rows: list[tuple[str, str, float]], rounds: int) -> None:
+    """Put the table between the markers."""
+    lines = [
+        BEGIN,
+        f"{len(rows)} faults, {rounds} rounds, {date.today()}: 0 losses that a next run did not make good.",
+        "",
+        "| fault | what was seen | seconds, next run included |",
+        "| --- | --- | --- |",
+        *(f"| {fault} | {seen} | {seconds:.0f} |" for fault, seen, seconds in rows),
+        END,
+    ]
+    before, _, rest = file.read_text("utf-8").partition(BEGIN)
+    file.write_text(before + "\n".join(lines) + rest.partition(END)[2], "utf-8")
+
+
+def main() -> None:
+    """Write sample data, start a server, drill, and say what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=4292)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these faults, by the names of their functions"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
+    )
+    call = parser.parse_args()
+    wanted = [fault for fault in ALONE if not call.only or fault.__name__ in call.only]
+    with_worker = [fault for fault in drill_worker.FAULTS if not call.only or fault.__name__ in call.only]
+    rows: list[tuple[str, str, float]] = []
+    for number in range(1, call.rounds + 1):
+        rows = []
+        with contextlib.ExitStack() as stack:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            data, stores, home = (root / name for name in ("data", "stores", "home"))
+            stores.mkdir()
+            home.mkdir()
+            write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
+            found: Iterator[tuple[str, str, float]]
+            if wanted:
+                with server(call.port, home) as environment:
+                    for row in drill(Stage.build(data, stores, environment), wanted):
+                        rows.append(row)
+                        print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
+            if with_worker:
+                found = drill_worker.drill(data, root / "worker", call.port, with_worker)
+                for row in found:
+                    rows.append(row)
+                    print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
+    if call.write:
+        write_table(call.write, rows, call.rounds)
+    print(f"{len(rows)} faults, {call.rounds} rounds: nothing was lost that the next run did not make good")
+
+
+if __name__ == "__main__":
+    main()

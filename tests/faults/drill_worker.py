@@ -1,0 +1,251 @@
+"""The drills of what runs by itself: kill worker, flow and server of a scheduled run, and see the next run go on."""
+
+import contextlib
+import inspect
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drill_resume import content, release_of
+
+import matinee
+from flows.environment import PREFECT_DEFAULTS
+from flows.up import POOL, ROOT, wait_until_healthy
+
+# Half a minute of training.
+SETTINGS = {"train": {"epochs": 10_000, "patience": 0, "device": "cpu"}}
+FIVE_HEARTBEATS = 150
+
+
+def until(true: Callable[[], object], seconds: float) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+
+
+@dataclass
+class Site:
+    """A Prefect server and a worker, each a process group of its own."""
+
+    data: Path
+    root: Path
+    port: int
+    more: dict[str, str] = field(default_factory=dict)  # environment of all that is started
+    settings: dict[str, Any] = field(default_factory=lambda: SETTINGS)
+    running: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        own = {"HOME": str(self.root), "PREFECT_API_URL": self.api}
+        return {**kept, **PREFECT_DEFAULTS, **own, **self.more}
+
+    def start_server(self) -> None:
+        self._start("server", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        wait_until_healthy(self.api, self.running["server"])
+
+    def start_worker(self) -> None:
+        self._start("worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process")
+
+    def _start(self, name: str, module: str, *words: str) -> None:
+        with (self.root / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def call(self, module: str, *words: str) -> None:
+        command = [sys.executable, "-m", module, *words]
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
+
+    def end(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process alone, and wait for its end."""
+        self.running[name].send_signal(number)
+        self.running[name].wait(60)
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.api}/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def start_run(self, store: Path) -> str:
+        """A run of the deployment, which the worker picks up."""
+        deployment = self.ask("deployments/name/retrain/adhoc")["id"]
+        parameters = {
+            "ratings": [str(self.data / "ratings.csv")],
+            "titles": str(self.data / "movie_titles.csv"),
+            "store": str(store),
+            "settings": self.settings,
+        }
+        return str(self.ask(f"deployments/{deployment}/create_flow_run", {"parameters": parameters})["id"])
+
+    def wait(self, run: str, *, seconds: float) -> str:
+        """Wait until a run is over; returns the type of its state."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                state = str(self.ask(f"flow_runs/{run}")["state_type"])
+                if state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                    return state
+            assert time.monotonic() < deadline, f"run {run} did not end in {seconds} s"
+            time.sleep(0.5)
+
+    def train(self, store: Path) -> str:
+        """A run that has come as far as its second checkpoint."""
+        run = self.start_run(store)
+        until(lambda: list(store.glob("work/*/*.safetensors")), 180)
+        time.sleep(2)
+        return run
+
+    def close(self) -> None:
+        for name in ("worker", "server"):
+            if name in self.running and self.running[name].poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.end(name, signal.SIGTERM)
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+
+    def processes(self, mark: str = "") -> list[int]:
+        """The processes that were started here, by what their environment says."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                said = (process / "environ").read_bytes().split(b"\0")
+                if f"HOME={self.root}".encode() in said and any(mark.encode() in each for each in said):
+                    found.append(int(process.name))
+        return found
+
+
+def worker_killed(site: Site, store: Path) -> str:
+    """kill -9 of the worker"""
+    run = site.train(store)
+    site.end("worker", signal.SIGKILL)
+    state = site.wait(run, seconds=180)
+    assert state == "COMPLETED", state
+    site.start_worker()
+    return "the run goes on without it and ends"
+
+
+def worker_ended(site: Site, store: Path) -> str:
+    """SIGTERM to the worker"""
+    run = site.train(store)
+    site.end("worker", signal.SIGTERM)
+    state = site.wait(run, seconds=FIVE_HEARTBEATS + 30)
+    site.start_worker()
+    return f"the run ends as {state.title()}"
+
+
+def flow_killed(site: Site, store: Path) -> str:
+    """kill -9 of the flow"""
+    run = site.train(store)
+    for process in site.processes(run):
+        os.kill(process, signal.SIGKILL)
+    state = site.wait(run, seconds=60)
+    assert state == "CRASHED", state
+    return "the worker ends the run as Crashed"
+
+
+def worker_and_flow_killed(site: Site, store: Path) -> str:
+    """kill -9 of worker and flow"""
+    run = site.train(store)
+    site.running["worker"].kill()
+    for process in site.processes(run):
+        os.kill(process, signal.SIGKILL)
+    site.running["worker"].wait()
+    killed = time.monotonic()
+    site.start_worker()
+    state = site.wait(run, seconds=FIVE_HEARTBEATS + 30)
+    seconds = time.monotonic() - killed
+    assert state == "CRASHED", state
+    assert seconds <= FIVE_HEARTBEATS, seconds
+    return f"the server ends the run as Crashed after {seconds:.0f} s"
+
+
+def server_killed(site: Site, store: Path) -> str:
+    """kill -9 of the server for ten seconds"""
+    run = site.train(store)
+    site.end("server", signal.SIGKILL)
+    time.sleep(10)
+    site.start_server()
+    state = site.wait(run, seconds=FIVE_HEARTBEATS + 60)
+    return f"the run ends as {state.title()}"
+
+
+def server_away(site: Site, store: Path) -> str:
+    """no server for two minutes while a run trains"""
+    run = site.train(store)
+    site.end("server", signal.SIGKILL)
+    time.sleep(120)
+    site.start_server()
+    state = site.wait(run, seconds=FIVE_HEARTBEATS + 60)
+    return f"the run ends as {state.title()}"
+
+
+FAULTS: list[Callable[[Site, Path], str]] = [
+    worker_killed,
+    worker_ended,
+    flow_killed,
+    worker_and_flow_killed,
+    server_killed,
+]
+
+
+@contextlib.contextmanager
+def open_site(there: Site) -> Iterator[Site]:
+    """Server, deployments, automations and worker, for as long as the block runs."""
+    there.root.mkdir()
+    try:
+        there.start_server()
+        there.call("prefect", "work-pool", "create", POOL, "--type", "process")
+        there.call("prefect", "--no-prompt", "deploy", "--all")
+        there.call("flows.cli", "alerts", "apply")
+        there.start_worker()
+        yield there
+    finally:
+        there.close()
+
+
+def drill(
+    data: Path, root: Path, port: int, faults: list[Callable[[Site, Path], str]]
+) -> Iterator[tuple[str, str, float]]:
+    """Run each fault on a store of its own, and a next run after it; gives fault, what was seen, seconds.
+
+    Raises AssertionError when the next run does not end like one that was never disturbed.
+    """
+    with open_site(Site(data, root, port)) as there:
+        whole = root / "undisturbed"
+        assert there.wait(there.start_run(whole), seconds=300) == "COMPLETED"
+        for fault in faults:
+            store = root / fault.__name__
+            started = time.monotonic()
+            seen = fault(there, store)
+            state = there.wait(there.start_run(store), seconds=300)
+            assert state == "COMPLETED", f"{fault.__name__}: the next run ends as {state}"
+            folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
+            matinee.load(folder).predict([1], [1])
+            assert release_of(store) == release_of(whole), f"{fault.__name__}: another release"
+            assert content(store) == content(whole), f"{fault.__name__}: other folders"
+            assert not [*store.rglob("*.partial"), *store.glob("work/*")], f"{fault.__name__}: leftovers"
+            yield inspect.getdoc(fault) or fault.__name__, seen, time.monotonic() - started
+            shutil.rmtree(store)

@@ -115,6 +115,44 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     registry = Registry.open(store)
     assert (registry.champion(), registry.versions()) == ("v0001", ["v0001"])
     assert registry.log()[-1]["action"] == "hold"
+    held = registry.log()[-1]["candidate"]
+    assert main(["releases", "--store", str(store)]) == 0
+    assert held in capsys.readouterr().out
+    assert main(["promote", "--store", str(store), "f" * 20]) == 2
+    assert held in capsys.readouterr().err
+    assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"champion": "v0002", "replaced": "v0001"}
+    assert registry.log()[-1].items() >= {"action": "promote", "candidate": held, "anchor": "v0002"}.items()
+    assert matinee.load(store / "releases" / "v0002").manifest["model"] == "linear"
+    # The same run again finds its work done and its candidate in use.
+    _, again = _retrain(sample, store, "--set", "model.name=linear", capsys=capsys)
+    assert (again["release"], again["cached"][-1]) == ("v0002", "evaluate")
+    assert "promote by name" in again["reason"]
+    assert main(["rollback", "--store", str(store)]) == 0
+    assert (registry.champion(), registry.anchor(), registry.held()) == ("v0001", "v0001", [])
+
+
+def test_a_night_whose_ratings_are_upside_down_is_held(
+    first: tuple[Path, dict[str, Any]],
+    sample: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store, _ = first
+    table = pl.read_csv(sample / "ratings.csv").with_columns(rating=6 - pl.col("rating"))
+    table.write_csv(tmp_path / "ratings.csv")
+    (tmp_path / "movie_titles.csv").write_bytes((sample / "movie_titles.csv").read_bytes())
+    _, said = _retrain(tmp_path, store, capsys=capsys)
+    assert not said["promoted"]
+    decision = json.loads((store / said["folders"]["evaluate"] / "decision.json").read_text())
+    (drift,) = (rule for rule in decision["rules"] if rule["name"] == "drift")
+    assert drift["psi"] > drift["psi_limit"]
+    assert {name: drift[name] for name in ("new_users", "new_movies", "lost", "growth")} == {
+        "new_users": 0,
+        "new_movies": 0,
+        "lost": 0,
+        "growth": 0,
+    }
 
 
 def test_refit_on_all_rows_keeps_the_tested_weights(
@@ -126,6 +164,18 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
     shipped, tested = matinee.load(folder), matinee.load(folder, tested=True)
     assert any(not np.array_equal(shipped.weights[name], tested.weights[name]) for name in shipped.weights)
     assert shipped.manifest["rows_fitted"] == 40_000
+    assert shipped.manifest["refit"]["passed"]
+
+
+def test_a_refit_that_is_not_what_was_tested_is_left(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = ["--set", "train.refit=all", "--set", "gate.refit_difference=0.0001"]
+    _, said = _retrain(sample, tmp_path, *strict, capsys=capsys)
+    release = matinee.load(said["location"])
+    assert not (Path(said["location"]) / "tested.safetensors").exists()
+    assert release.manifest["candidate"] == release.manifest["shipped"]
+    assert not release.manifest["refit"]["passed"]
 
 
 def test_a_grown_dataset_keeps_every_row_on_its_side(

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from flows import upkeep, verbs
 from flows.environment import WEBHOOK
@@ -61,12 +61,22 @@ def _fail(error: BaseException, message: str, *, status: int, verbose: bool, as_
     return status
 
 
+class _Terminal(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is when a line comes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def _log_to_terminal(*, verbose: bool, quiet: bool) -> None:
-    handler = logging.StreamHandler()
+    """Show the library's lines; handlers of others, as Prefect's that takes them to the run's log, stay."""
+    handler = _Terminal()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     logger = logging.getLogger("matinee")
-    logger.handlers[:] = [handler]
+    others = [each for each in logger.handlers if not isinstance(each, _Terminal)]
+    logger.handlers[:] = [*others, handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False
 

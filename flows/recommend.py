@@ -5,12 +5,14 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.summary import Walk
 from matinee.recommend import Recommended
 from matinee.settings import RecommendSettings
+from tasks.names import name_recommend
 from tasks.recommend import recommend as recommend_to_everyone
 
 
-@flow(name="recommend", persist_result=True, result_serializer="json")
+@flow(name="recommend", flow_run_name=name_recommend, persist_result=True, result_serializer="json")
 def recommend(
     store: str,
     out: str,
@@ -25,4 +27,4 @@ def recommend(
         top: Movies a user.
         settings: How much memory to take.
     """
-    return recommend_to_everyone(store=store, out=out, top=top, settings=settings)
+    return Walk(store).step(recommend_to_everyone, out=out, top=top, settings=settings)

@@ -9,6 +9,7 @@ from prefect.tasks import Task
 from pydantic import BaseModel
 
 from matinee.publish import Publication
+from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
 from tasks.artifacts import show
 from tasks.story import tell
@@ -16,7 +17,7 @@ from tasks.story import tell
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")
 
-R = TypeVar("R", Reference, Publication)
+R = TypeVar("R", Reference, Publication, Recommended)
 
 
 class Summary(BaseModel):
@@ -65,7 +66,7 @@ class Walk:
         self._tell(task.name, result)
         return result
 
-    def _tell(self, step: str, result: Reference | Publication) -> None:
+    def _tell(self, step: str, result: Reference | Publication | Recommended) -> None:
         store = Store(Path(self._store))
         for line in tell(step, store, result):
             log.info("    %s", line)

@@ -13,7 +13,9 @@ from typing import Any, Final
 import polars as pl
 from prefect.artifacts import create_markdown_artifact
 
+from matinee.figures import error_table, order_says, order_table, time_table
 from matinee.publish import Publication
+from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
 from schemas.rejects import CODES
 
@@ -21,6 +23,7 @@ log = logging.getLogger("matinee.run")
 
 _EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a damaged file may hold one line of a gigabyte
 _BAR_WIDTH: Final = 30
+_LIST_ROWS: Final = 50  # of the file of lists
 # Letters, digits, space and these mean nothing to Markdown or HTML inside a line.
 # Backslashes, since the UI shows HTML entities as they are written.
 _MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
@@ -96,7 +99,7 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     """The candidate beside its baselines on the test rows, whole and in slices."""
     metrics = read_json(store.path(evaluation) / "metrics.json")
     interval = metrics["intervals"]["rmse"]
-    sides = (("candidate", ""), ("bias only", "bias_only_"), ("global mean", "global_mean_"))
+    hindsight, in_time = metrics["hindsight"], time_table(metrics)
     slices = [
         (slicing, each["slice"], each["rows"], each["rmse"], each["bias_only_rmse"])
         for slicing, found in metrics["slices"].items()
@@ -104,17 +107,20 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     ]
     return _page(
         "Evaluation",
-        table(
-            ["on the test rows", "RMSE", "MAE"],
-            [(name, metrics[f"{prefix}rmse"], metrics[f"{prefix}mae"]) for name, prefix in sides],
-        ),
+        table(*error_table(metrics, name="candidate")),
         f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies. The RMSE "
         f"lies between {interval['low']:.4f} and {interval['high']:.4f} with 95 % certainty.",
+        "## In time" if hindsight or in_time else "",
+        escape(hindsight["says"]) if hindsight else "",
+        table(*in_time) if in_time else "",
+        "## Ranking",
+        table(*order_table(metrics)),
+        escape(order_says(metrics)),
         "## Slices",
         table(["sliced by", "slice", "rows", "RMSE", "bias only"], slices),
         *(
             picture(store.path(evaluation) / "plots" / f"{name}.png")
-            for name in ("slices", "calibration", "residuals")
+            for name in ("slices", "calibration", "residuals", "long_tail")
         ),
     )
 
@@ -172,14 +178,27 @@ def release_report(store: Store, publication: Publication) -> str:
     )
 
 
+def lists_report(store: Store, made: Recommended) -> str:
+    """Where the lists lie, and those of the first users."""
+    first = pl.scan_parquet(made.out).head(_LIST_ROWS).collect()
+    return _page(
+        f"Lists by {made.release}",
+        f"**{made.rows:,}** movies for **{made.users:,}** users, in {made.seconds:.1f} seconds.",
+        f"They lie in {escape(made.out)}",
+        "## The first lists",
+        table(first.columns, ((str(row[0]), row[1], str(row[2]), *row[3:]) for row in first.iter_rows())),
+    )
+
+
 PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
     "ingest": {"data": data_report},
     "evaluate": {"learning-curve": learning_curve, "evaluation": evaluation_report, "gate": gate_report},
     "publish": {"card": card, "release": release_report},
+    "recommend": {"lists": lists_report},
 }
 
 
-def show(step: str, store: Store, made: Reference | Publication) -> None:
+def show(step: str, store: Store, made: Reference | Publication | Recommended) -> None:
     """Put the pages of a finished step on the run; a page that can't be made or sent is a warning in the log."""
     for key, write in PAGES.get(step, {}).items():
         try:

@@ -4,9 +4,12 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.parquet as pq
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from matinee.errors import MatineeError
+from matinee.registry import Registry
 from matinee.settings import PRESETS, Settings
 
 log = logging.getLogger("matinee.run")
@@ -54,6 +57,18 @@ def add_rows_to_name(rows: int) -> None:
             client.update_flow_run(flow_run.id, name=_retrain_name(flow_run.parameters, rows))
     except Exception as error:  # noqa: BLE001 - a name is a courtesy: no run may fail for it
         log.warning("The run could not be renamed (%s: %s).", type(error).__name__, error)
+
+
+def name_recommend() -> str:
+    """The name of a recommend run: whose lists, for how many users, how long."""
+    parameters = flow_run.parameters
+    top = f"top {parameters.get('top', 10)}"
+    try:
+        folder = Registry.open(Path(parameters["store"])).champion_folder()
+        users = pq.read_metadata(folder / "users.parquet").num_rows
+    except (MatineeError, OSError):
+        return f"recommend {top}"  # the step itself says what is wrong
+    return f"recommend {folder.name} {users:,} users {top}"
 
 
 def name_ingest(parameters: dict[str, Any]) -> str:

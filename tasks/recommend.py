@@ -12,7 +12,7 @@ from matinee.settings import RecommendSettings
 from tasks.policies import RESULT, RETRY
 
 
-@task(name="recommend", **RETRY, **RESULT)
+@task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
 def recommend(*, store: str, out: str, top: int, settings: RecommendSettings) -> Recommended:
     """Write the best unseen movies of every user to a Parquet file."""
     release = load(Registry.open(Path(store)).champion_folder())

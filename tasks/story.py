@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from matinee.publish import Publication
+from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
 
 
-def tell(step: str, store: Store, made: Reference | Publication) -> list[str]:
+def tell(step: str, store: Store, made: Reference | Publication | Recommended) -> list[str]:
     """What came out of a step, from what it left in the store."""
     return _TELLERS[step](store, made)
 
@@ -53,9 +54,17 @@ def _train(store: Store, made: Reference) -> list[str]:
 def _evaluate(store: Store, made: Reference) -> list[str]:
     metrics = read_json(store.path(made) / "metrics.json")
     interval = metrics["intervals"]["rmse"]
+    warning = [hindsight["says"]] if (hindsight := metrics["hindsight"]) and hindsight["anyone"] else []
+    if found := metrics["temporal"]:
+        at_random = found["at_random"]
+        warning.append(
+            f"a quick model fitted on the past: RMSE {found['rmse']:.4f} from {found['cut']} on (bias only "
+            f"{found['bias_only_rmse']:.4f}), {at_random['rmse']:.4f} at random ({at_random['bias_only_rmse']:.4f})"
+        )
     return [
         f"test RMSE {metrics['rmse']:.4f} ({interval['low']:.4f} to {interval['high']:.4f}), bias only "
         f"{metrics['bias_only_rmse']:.4f}, global mean {metrics['global_mean_rmse']:.4f}",
+        *warning,
         read_json(store.path(made) / "decision.json")["reason"],
     ]
 
@@ -70,6 +79,10 @@ def _publish(store: Store, made: Publication) -> list[str]:
     return [f"{made.release} is the champion, in {made.location}"]
 
 
+def _recommend(store: Store, made: Recommended) -> list[str]:
+    return [f"{made.rows:,} movies for {made.users:,} users by {made.release}, in {made.out}"]
+
+
 _TELLERS: dict[str, Callable[[Store, Any], list[str]]] = {
     "ingest": _ingest,
     "encode": _encode,
@@ -78,4 +91,5 @@ _TELLERS: dict[str, Callable[[Store, Any], list[str]]] = {
     "evaluate": _evaluate,
     "refit": _refit,
     "publish": _publish,
+    "recommend": _recommend,
 }

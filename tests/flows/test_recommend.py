@@ -23,10 +23,29 @@ def test_recommend_all_runs_as_a_flow(
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said["users"] == 50
     assert said["seconds"].keys() == {"recommend"}
+    _check_page(out)
     everyone = pl.read_parquet(out)
     assert main([*call, "--user", "13", "23"]) == 0
     some = pl.read_parquet(out)
     assert some.drop("score").equals(everyone.filter(pl.col("user_id").is_in([13, 23])).drop("score"))
+
+
+def _check_page(out: Path) -> None:
+    """What the run left with the server."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    from tasks.artifacts import escape
+
+    with get_client(sync_client=True) as client:
+        run = max(client.read_flow_runs(), key=lambda each: each.created)
+        assert run.name == "recommend v0001 50 users top 3"
+        pages = client.read_artifacts(sort=ArtifactSort.CREATED_DESC)
+    page = next(each for each in pages if each.key == "lists")
+    assert page.flow_run_id == run.id
+    assert escape(str(out)) in page.data
+    first = pl.read_parquet(out).row(0, named=True)
+    assert f"| {first['user_id']} | 1 | {first['movie_id']} | {escape(first['title'])} | " in page.data
 
 
 def test_recommend_says_whom_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """What a run leaves with the server: names, retries, pages in order, the story in its log."""
 
-import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +28,6 @@ def records(
     sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
 ) -> Iterator[dict[str, Any]]:
     """The server's records of one run, whose training fails once: its second checkpoint meets an I/O error."""
-    from prefect.logging.handlers import APILogHandler
-
     from flows.retrain import retrain
     from matinee.settings import read_settings
     from matinee.train import loop
@@ -49,8 +46,6 @@ def records(
         return loads[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        # The command line, run by another test in this process, has put its own handler in place of Prefect's.
-        patch.setattr(logging.getLogger("matinee"), "handlers", [APILogHandler()])
         patch.setattr(loop, "save_checkpoint", failing_save)
         patch.setattr(loop, "load_checkpoint", watched_load)
         patch.setattr("tasks.train.train.retry_delay_seconds", [0.1, 0.1, 0.1])

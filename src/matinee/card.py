@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matinee.figures import Table, error_table, order_says, order_table, time_table
+
 _LIMITS = """\
 - A figure on randomly drawn test rows flatters: the model has seen ratings from after them. Expect worse on
   tomorrow's ratings.
@@ -40,16 +42,24 @@ def write_card(
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    rows = ["| on the test rows | RMSE | MAE |", "| --- | --- | --- |"]
-    for name, prefix in (("this release", ""), ("bias only", "bias_only_"), ("global mean", "global_mean_")):
-        rows.append(f"| {name} | {metrics[prefix + 'rmse']:.4f} | {metrics[prefix + 'mae']:.4f} |")
     interval = metrics["intervals"]["rmse"]
     low, high = interval["low"], interval["high"]
-    rows.append(
-        f"\n{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies; the RMSE "
-        f"lies between {low:.4f} and {high:.4f} with 95 % certainty, clustered by user and movie."
-    )
-    return "\n".join(rows)
+    hindsight, in_time = metrics.get("hindsight"), time_table(metrics)
+    parts = [
+        _rows(error_table(metrics, name="this release")),
+        f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies; the RMSE "
+        f"lies between {low:.4f} and {high:.4f} with 95 % certainty, clustered by user and movie.",
+        hindsight["says"] if hindsight else "",
+        _rows(in_time) if in_time else "",
+        _rows(order_table(metrics)),
+        order_says(metrics),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rows(table: Table) -> str:
+    lines = [table.head, ["---"] * len(table.head), *([_told(value) for value in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _data(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> str:

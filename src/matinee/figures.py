@@ -1,0 +1,54 @@
+"""The tables of an evaluation, from metrics.json: the card of a release and the page of a run show the same ones."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Table(NamedTuple):
+    """A heading a column, and the rows below."""
+
+    head: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def error_table(metrics: Mapping[str, Any], *, name: str) -> Table:
+    """The model, called `name`, bias-only and the global mean on the test rows, over rows and over users."""
+    sides = ((name, ""), ("bias only", "bias_only_"), ("global mean", "global_mean_"))
+    figures = ("rmse", "mae", "mean_user_rmse")
+    return Table(
+        ("on the test rows", "RMSE", "MAE", "mean over users of RMSE"),
+        [(side, *(metrics[prefix + figure] for figure in figures)) for side, prefix in sides],
+    )
+
+
+def time_table(metrics: Mapping[str, Any]) -> Table | None:
+    """The quick model on the latest ratings and on as many at random; None where there are too few dates."""
+    found = metrics.get("temporal")
+    if found is None:
+        return None
+    sides = ((f"from {found['cut']} on, fitted on what is older", found), ("at random", found["at_random"]))
+    return Table(
+        ("a quick model on", "RMSE", "bias only", "global mean"),
+        [(name, side["rmse"], side["bias_only_rmse"], side["global_mean_rmse"]) for name, side in sides],
+    )
+
+
+def order_table(metrics: Mapping[str, Any]) -> Table:
+    """The order of `recommend` over the full catalogue beside those of popularity and of the expected rating."""
+    ranking = metrics["ranking"]
+    sides = (("recommend", "recommend"), ("popularity", "popularity"), ("expected rating", "expected_rating"))
+    figures = ("ndcg_at_10", "recall_at_10", "mrr", "coverage_at_10")
+    return Table(
+        ("ordered by", "nDCG@10", "recall@10", "MRR", "coverage@10"),
+        [(name, *(ranking[side][figure] for figure in figures)) for name, side in sides],
+    )
+
+
+def order_says(metrics: Mapping[str, Any]) -> str:
+    """What the order of a user's own test rows is, and what figures of ranking can and can't say."""
+    pairs = metrics["pairs_in_order"]
+    shares = {name: pairs[name]["share"] for name in ("candidate", "bias_only", "popularity")}
+    if None in shares.values():
+        return str(metrics["ranking"]["says"])
+    told = ", ".join(f"{share:.1%} by {name.replace('_', ' ')}" for name, share in shares.items())
+    return f"Of two test rows of one user, the better rated one is put first: {told}. {metrics['ranking']['says']}"

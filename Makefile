@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RATINGS ?= 1000000
 
-.PHONY: setup run up drills gate-drill bench-train test lint format clean
+.PHONY: setup run up drills soak gate-drill bench-train test lint format clean
 
 setup: $(VENV)/.ready
 
@@ -23,9 +23,14 @@ up: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	@exec $(BIN)/python -m flows.up
 
-# Kills a run thirty times at random and compares what it ends with, to the bit.
+# Kills a run thirty times at random, then breaks one thing after another; what was seen goes to docs/operations.md.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
+	$(BIN)/python tests/faults/drill_faults.py --write docs/operations.md
+
+# A hundred runs on one server: memory, and what is left behind, go to docs/operations.md. About half an hour.
+soak: setup
+	$(BIN)/python tests/faults/soak.py --runs 100 --write docs/operations.md
 
 # Counts over 400 sample data sets, whose truth is known, whether gate and intervals keep what they promise.
 gate-drill: setup

@@ -192,6 +192,8 @@ def _add_upkeep_verbs(verb: _Verb) -> None:
     to = alerts.add_mutually_exclusive_group()
     to.add_argument("--webhook", metavar="URL", help=f"whom to call (or the variable {WEBHOOK})")
     to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
+    doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server, and a store.")
+    doctor.add_argument("--store", type=Path, metavar="S", help="a store to look at as well")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

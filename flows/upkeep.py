@@ -21,3 +21,13 @@ def alerts(call: argparse.Namespace) -> Outcome:
     if call.action == "apply" and len(done) == 1:
         lines.append(f"Nobody is told: name --webhook or --block, or set {WEBHOOK}, for that.")
     return Outcome({"alerts": done}, "\n".join(lines) or "There are none.")
+
+
+def doctor(call: argparse.Namespace) -> Outcome:
+    """Look at what runs need; a failed check is exit status 1."""
+    from matinee.doctor import examine  # noqa: PLC0415 - asks torch for the device
+
+    checks = list(examine(call.store))
+    lines = [f"{check.status:4}  {check.name:9}  {check.said}" for check in checks]
+    status = 1 if any(check.status == "fail" for check in checks) else 0
+    return Outcome({"checks": [check._asdict() for check in checks]}, "\n".join(lines), status)

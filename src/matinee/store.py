@@ -124,7 +124,7 @@ class Store:
     def take(self, plan: Plan) -> bool:
         """Whether the plan's folder is whole; if it is, it counts as used now, and prune leaves it to who is in use.
 
-        One that the disk has damaged is set aside, so that it is made anew. Raises StoreError when the store can't be
+        One that the disk has damaged is removed, so that it is made anew. Raises StoreError when the store can't be
         written.
         """
         if not self.has(plan) or not self._is_sound(plan.kind, plan.digest):
@@ -136,7 +136,7 @@ class Store:
             return whole
 
     def _is_sound(self, kind: str, digest: str) -> bool:
-        """Whether a folder, and the partitions that it lists, hold what was written there; if not, set them aside."""
+        """Whether a folder, and the partitions that it lists, hold what was written there; those that do not go."""
         folder = self.folder(kind, digest)
         damaged, manifest = find_damage(folder, MANIFEST)
         parts = manifest.get("partitions", ())
@@ -147,9 +147,8 @@ class Store:
                 shutil.rmtree(aside, ignore_errors=True)
                 with contextlib.suppress(FileNotFoundError):
                     folder.rename(aside)
-            log.warning(
-                "%s is damaged (%s): it is made anew. The next prune clears it.", aside, ", ".join(damaged)
-            )
+            shutil.rmtree(aside, ignore_errors=True)
+            log.warning("%s is damaged (%s) and is made anew.", folder, ", ".join(damaged))
         return not damaged
 
     @contextlib.contextmanager
@@ -166,7 +165,10 @@ class Store:
             try:
                 yield
             finally:
-                lease.rmdir()
+                with contextlib.suppress(
+                    OSError
+                ):  # a store that is gone has its own error; prune clears dead leases
+                    lease.rmdir()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

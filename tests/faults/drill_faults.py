@@ -144,7 +144,7 @@ def gone(stage: Stage, store: Path) -> str:
     shutil.rmtree(store, ignore_errors=True)
     away.rename(store)
     stage.go_on(store)
-    return said.removeprefix("matinee: ").partition(" in the store")[0].replace(str(store), "store")[:60]
+    return said.removeprefix("matinee: ").partition(". ")[0].replace(str(store), "store")
 
 
 def corrupted_parquet(stage: Stage, store: Path) -> str:
@@ -235,19 +235,27 @@ def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[
         shutil.rmtree(store, ignore_errors=True)
 
 
-def write_table(file: Path, rows: list[tuple[str, str, float]], rounds: int) -> None:
-    """Put the table between the markers."""
-    lines = [
-        BEGIN,
-        f"{len(rows)} faults, {rounds} rounds, {date.today()}: 0 losses that a next run did not make good.",
-        "",
-        "| fault | what was seen | seconds, next run included |",
-        "| --- | --- | --- |",
-        *(f"| {fault} | {seen} | {seconds:.0f} |" for fault, seen, seconds in rows),
-        END,
-    ]
-    before, _, rest = file.read_text("utf-8").partition(BEGIN)
-    file.write_text(before + "\n".join(lines) + rest.partition(END)[2], "utf-8")
+def table(rows: list[tuple[str, str, float]], *, rounds: int) -> str:
+    """What was seen in the last round, for people."""
+    lost = f"{len(rows)} faults, {rounds} {'rounds' if rounds > 1 else 'round'}, {date.today()}; lost: 0."
+    return "\n".join(
+        [
+            lost,
+            "",
+            "| fault | what was seen | seconds, next run included |",
+            "| --- | --- | --- |",
+            *(f"| {fault} | {seen} | {seconds:.0f} |" for fault, seen, seconds in rows),
+        ]
+    )
+
+
+def write_between(file: Path, text: str, *, begin: str, end: str) -> None:
+    """Put text between two markers of a file."""
+    before, found, rest = file.read_text("utf-8").partition(begin)
+    _, closed, tail = rest.partition(end)
+    assert found, f"{file} has no line {begin}"
+    assert closed, f"{file} has no line {end}"
+    file.write_text(f"{before}{begin}\n{text}\n{end}{tail}", "utf-8")
 
 
 def main() -> None:
@@ -285,7 +293,7 @@ def main() -> None:
                     rows.append(row)
                     print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
     if call.write:
-        write_table(call.write, rows, call.rounds)
+        write_between(call.write, table(rows, rounds=call.rounds), begin=BEGIN, end=END)
     print(f"{len(rows)} faults, {call.rounds} rounds: nothing was lost that the next run did not make good")
 
 

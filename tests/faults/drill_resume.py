@@ -113,7 +113,7 @@ def content(store: Path) -> dict[str, str]:
     """The digest of each file that is the same in each run, of all folders that count as whole."""
     found = {}
     for manifest in sorted(store.glob("*/*/manifest.json")):
-        if manifest.parent.suffix != ".partial":
+        if manifest.parent.suffix == "":
             for path in sorted(manifest.parent.rglob("*")):
                 if path.suffix in EXACT or path.name in ("metrics.json", "decision.json"):
                     found[str(path.relative_to(store))] = hashlib.sha256(path.read_bytes()).hexdigest()

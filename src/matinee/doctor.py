@@ -1,0 +1,165 @@
+"""What somebody wants to know first when something is wrong: versions, device, store, champion, server, clock."""
+
+import os
+import platform
+import shutil
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from matinee.errors import MatineeError
+from matinee.registry import Registry, now
+from matinee.release import verify
+from matinee.store import Store
+
+_PACKAGES = ("prefect", "polars", "numba", "torch")
+_SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
+_LEAST_SPACE = 1 << 30
+_SECONDS = 3.0
+
+
+class Check(NamedTuple):
+    """One thing that was looked at; `warn` needs a look, `fail` keeps runs from ending well."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    said: str
+
+
+def examine(store: Path | None) -> Iterator[Check]:
+    """Look at the machine, and at a store if one is given; nothing raises, nothing is changed."""
+    yield _versions()
+    yield _device()
+    yield _clock()
+    yield _server()
+    if store is not None:
+        yield from _store(store)
+
+
+def _versions() -> Check:
+    found, missing = [f"matinee {version('matinee')}", f"Python {platform.python_version()}"], []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        lack = (
+            f"without {', '.join(missing)}: releases can be used, not made. pip install 'matinee[pipeline]'"
+        )
+        return Check("versions", "warn", f"{', '.join(found)}; {lack}")
+    return Check("versions", "ok", ", ".join(found))
+
+
+def _device() -> Check:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = f"{threads} threads"
+    try:
+        import torch  # noqa: PLC0415 - takes seconds, and is not needed to use a release
+    except ImportError as error:
+        return Check("device", "warn", f"cpu, {cores}; torch can't be imported: {error}")
+    if torch.cuda.is_available():
+        return Check("device", "ok", f"cuda: {torch.cuda.get_device_name()}; {cores}")
+    if torch.version.cuda and shutil.which("nvidia-smi"):
+        return Check(
+            "device", "warn", f"cpu, {cores}: there is a driver, but torch finds no GPU. Try nvidia-smi"
+        )
+    return Check("device", "ok", f"cpu, {cores}")
+
+
+def _clock() -> Check:
+    here = datetime.now().astimezone()
+    said = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules go by the zone in prefect.yaml, UTC"
+    return Check("clock", "ok", said)
+
+
+def _server() -> Check:
+    url = os.environ.get("PREFECT_API_URL") or _profile_url()
+    if not url:
+        return Check(
+            "server", "ok", "none is named: each run starts its own. `make up` starts one that stays"
+        )
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_SECONDS):
+            return Check("server", "ok", f"{_bare(url)} answers")
+    except (OSError, ValueError) as error:
+        said = f"{_bare(url)} does not answer ({error}). Start it with `make up`, or correct PREFECT_API_URL"
+        return Check("server", "fail", said)
+
+
+def _bare(url: str) -> str:
+    """An address without the name and password that may stand in it."""
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _profile_url() -> str:
+    """The address in Prefect's active profile; Prefect itself would take seconds to say it."""
+    home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
+    try:
+        told = tomllib.loads((home / "profiles.toml").read_text("utf-8"))
+        active = os.environ.get("PREFECT_PROFILE", told.get("active", ""))
+        return str(told["profiles"][active].get("PREFECT_API_URL", ""))
+    except (OSError, ValueError, KeyError, AttributeError):
+        return ""
+
+
+def _store(root: Path) -> Iterator[Check]:
+    if not root.is_dir():
+        yield Check("store", "fail", f"{root} is not there. `matinee retrain --store {root}` makes it")
+        return
+    try:
+        Store.open(root)
+    except MatineeError as error:
+        yield Check("store", "fail", str(error))
+        return
+    yield _space(root)
+    yield _champion(Registry(root))
+    yield _leftovers(root)
+
+
+def _space(root: Path) -> Check:
+    free = shutil.disk_usage(root).free
+    sizes = [
+        sum(file.stat().st_size for file in folder.iterdir()) for folder in (root / "releases").glob("v*")
+    ]
+    needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
+    said = f"{root} can be written, {free / 1e9:,.1f} GB free"
+    if free < needed:
+        return Check(
+            "store", "warn", f"{said}; a night may need {needed / 1e9:,.1f} GB. `matinee prune` makes room"
+        )
+    return Check("store", "ok", said)
+
+
+def _champion(registry: Registry) -> Check:
+    try:
+        champion = registry.champion()
+        if champion is None:
+            return Check("champion", "warn", "none yet: `matinee retrain` makes the first")
+        manifest = verify(registry.folder(champion))
+    except MatineeError as error:
+        return Check("champion", "fail", str(error))
+    created = manifest.get("created", "")
+    if created > now():
+        return Check(
+            "champion", "warn", f"{champion} was made at {created}, which is to come: check the clock"
+        )
+    return Check("champion", "ok", f"{champion} of {created} verifies")
+
+
+def _leftovers(root: Path) -> Check:
+    found = [path for ending in ("partial", "pruned", "erased") for path in root.glob(f"*/*.{ending}")]
+    running = len(list((root / "running").glob("*-*")))
+    if found and not running:
+        said = f"{len(found)} half-made or doomed folders, such as {found[0]}. `matinee prune` clears them"
+        return Check("leftovers", "warn", said)
+    return Check(
+        "leftovers", "ok", f"none; {running} runs under way" if not found else f"{running} runs under way"
+    )

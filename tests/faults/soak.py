@@ -1,0 +1,125 @@
+"""The soak: many runs of a tiny retrain on one server, and what server and worker hold and leave.
+
+`python tests/faults/soak.py --runs 100` prints a line every ten runs and fails when memory grows by more than a tenth
+after the first thirty, or a process, a slot or a temporary folder is left; `--write FILE` puts the figures in FILE.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from matinee.sample import write_sample
+
+sys.path.insert(0, str(Path(__file__).parent))
+from drill_faults import write_between
+from drill_worker import Site, open_site, until
+
+BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
+SETTLED = 30  # runs until caches and pools are filled
+GROWTH = 1.1
+PARTS = ("server", "worker")
+
+
+def megabytes(site: Site, part: str) -> float:
+    """Resident memory of a process and of those that it started in its session."""
+    session, total = site.running[part].pid, 0
+    for process in site.processes():
+        try:
+            stat = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+            if int(stat[3]) == session:
+                status = Path(f"/proc/{process}/status").read_text("ascii")
+                total += int(status.partition("VmRSS:")[2].split()[0])
+        except (OSError, IndexError):  # it has ended meanwhile
+            continue
+    return total / 1024
+
+
+def soak(site: Site, store: Path, *, runs: int) -> dict[str, list[float]]:
+    """Memory in megabytes after each run, by process.
+
+    Raises AssertionError when a run does not end well.
+    """
+    held: dict[str, list[float]] = {part: [] for part in PARTS}
+    for number in range(1, runs + 1):
+        settings: dict[str, Any] = {"train": {"epochs": 2, "device": "cpu", "seed": number}}
+        state = site.wait(replace(site, settings=settings).start_run(store), seconds=180)
+        assert state == "COMPLETED", f"run {number} ended as {state}"
+        for part in PARTS:
+            held[part].append(megabytes(site, part))
+        if number % 10 == 0:
+            told = ", ".join(f"{part} {held[part][-1]:.0f} MB" for part in PARTS)
+            print(f"after {number} runs: {told}", flush=True)
+    return held
+
+
+def left(site: Site, store: Path, temporary: Path) -> list[str]:
+    """What should not be there any more: processes, slots, temporary folders, half-made folders of the store."""
+    ours = {process.pid for process in site.running.values()}
+    orphans = []
+    for process in site.processes():
+        stat = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+        if int(stat[3]) not in ours:
+            orphans.append(f"process {process}")
+    limits = site.ask("v2/concurrency_limits/filter", {})
+    slots = [f"slot of {limit['name']}" for limit in limits if limit["active_slots"]]
+    folders = [path for path in temporary.iterdir() if path.is_dir()]
+    half = [*store.rglob("*.partial"), *(store / "running").iterdir(), *store.glob("work/*")]
+    return [*orphans, *slots, *map(str, [*folders, *half])]
+
+
+def report(held: dict[str, list[float]], *, seconds: float) -> str:
+    """The table of figures; the settled memory is the median of ten runs."""
+    runs = len(held["server"])
+    lines = [
+        f"{runs} runs of a tiny retrain in {seconds / 60:.0f} minutes, {date.today()}; left over: 0 processes, "
+        "0 slots, 0 temporary folders. Resident memory, medians of ten runs:",
+        "",
+        f"| process | runs {SETTLED + 1} to {SETTLED + 10} | last ten runs | change |",
+        "| --- | --- | --- | --- |",
+    ]
+    for part, (settled, last) in ends(held).items():
+        lines.append(f"| {part} | {settled:.0f} MB | {last:.0f} MB | {(last / settled - 1) * 100:+.1f} % |")
+    return "\n".join(lines)
+
+
+def ends(held: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
+    """Memory once settled, and at the end."""
+    return {part: (median(held[part][SETTLED : SETTLED + 10]), median(held[part][-10:])) for part in PARTS}
+
+
+def main() -> None:
+    """Write sample data, start server and worker, run, and say what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--port", type=int, default=4294)
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put the figures between the markers in FILE"
+    )
+    call = parser.parse_args()
+    if call.runs < SETTLED + 20:
+        parser.error(f"--runs must be at least {SETTLED + 20}")
+    with tempfile.TemporaryDirectory() as folder:
+        data, temporary, store = (Path(folder) / name for name in ("data", "tmp", "store"))
+        temporary.mkdir()
+        write_sample(data, ratings=5_000, users=200, movies=50, seed=1)
+        site = Site(data, Path(folder) / "site", call.port, more={"TMPDIR": str(temporary)})
+        with open_site(site):
+            started = time.monotonic()
+            held = soak(site, store, runs=call.runs)
+            told = report(held, seconds=time.monotonic() - started)
+            print(told)
+            until(lambda: not left(site, store, temporary), 90)
+    for part, (settled, last) in ends(held).items():
+        assert last <= settled * GROWTH, f"{part} grew from {settled:.0f} to {last:.0f} MB"
+    if call.write:
+        write_between(call.write, told, begin=BEGIN, end=END)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.events import announce
 from flows.summary import Summary, Walk
 from matinee.settings import Settings
 from matinee.store import Store
@@ -13,6 +14,7 @@ from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.names import add_rows_to_name, name_retrain
+from tasks.progressive import progressive
 from tasks.publish import publish
 from tasks.split import split
 from tasks.train import refit, train
@@ -26,7 +28,7 @@ def retrain(
     test: list[str] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Summary:
-    """Ingest, encode, split, train, evaluate and publish if the gate passes the candidate.
+    """Ingest, score the champion on what is new, encode, split, train, evaluate and publish if the gate passes.
 
     Each step is a folder in the store, named by what it was made from: a second run goes on where the first one
     ended, and does nothing again that is done.
@@ -43,6 +45,7 @@ def retrain(
     with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes
         dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
         add_rows_to_name(dataset.rows)
+        walk.step(progressive, dataset=dataset)
         encoding = walk.step(encode, dataset=dataset)
         parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
         candidate = walk.step(train, split=parts, settings=settings)
@@ -57,4 +60,6 @@ def retrain(
             evaluation=evaluation,
             settings=settings,
         )
-        return walk.summary(publication)
+        summary = walk.summary(publication)
+    announce(summary, store=store)
+    return summary

@@ -1,0 +1,30 @@
+"""What a run tells the Prefect server's automations: a release was promoted, a candidate was held, a file set aside."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.events import emit_event
+
+from flows.summary import Summary
+
+PROMOTED = "matinee.release.promoted"
+HELD = "matinee.candidate.held"
+REFUSED = "matinee.file.refused"
+
+
+def announce(summary: Summary, *, store: str) -> None:
+    """Say what became of a run's candidate."""
+    figures = {name: value for name, value in summary.metrics.items() if isinstance(value, int | float)}
+    payload = {"reason": summary.reason, "metrics": figures}
+    tell(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
+
+
+def tell(event: str, *, store: str, **payload: Any) -> None:
+    """Emit an event about a store; the server adds the run and its deployment to it."""
+    folder = str(Path(store).absolute())
+    resource: Mapping[str, str] = {
+        "prefect.resource.id": f"matinee.store.{folder}",
+        "prefect.resource.name": folder,
+    }
+    emit_event(event, dict(resource), payload={"store": folder, **payload})

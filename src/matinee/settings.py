@@ -201,11 +201,11 @@ class GateSettings(Section):
         description="Loss against the anchor, in tolerances, that small losses may add up to.",
     )
     refit_difference: float = Field(
-        0.15,
+        0.1,
         gt=0,
         le=1,
         description="Mean difference between predictions of the refit on all rows and of the tested weights, as a "
-        "share of the scale's width; above it the tested weights are published.",
+        "share of the scale's width (.01 to .03 is usual); above it the tested weights are published.",
     )
 
 
@@ -215,6 +215,9 @@ class RecommendSettings(Section):
         ge=16,
         le=1 << 20,
         description="Memory for the lists that wait to be written, on top of the release itself.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes a GPU where there is one, for the dot model."
     )
 
 

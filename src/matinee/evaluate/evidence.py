@@ -67,10 +67,10 @@ def gather(
     ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
     known = known_users[test.users] & known_movies[test.movies]
 
-    def meet(opponent: Champion) -> Contest:
-        return _meet(opponent, *ids, test=test, candidate=ours, known=known, slicings=slicings, scale=scale)
+    def meet(opponent: Champion, cuts: tuple[Slicing, ...] = ()) -> Contest:
+        return _meet(opponent, *ids, test=test, candidate=ours, known=known, slicings=cuts, scale=scale)
 
-    contest = meet(champion) if champion else None
+    contest = meet(champion, slicings) if champion else None
     is_same = champion is not None and anchor is not None and champion.digest == anchor.digest
     return Evidence(
         scale=scale,

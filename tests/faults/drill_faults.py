@@ -45,8 +45,10 @@ class Stage:
     whole: Path
 
     @classmethod
-    def build(cls, data: Path, stores: Path, environment: dict[str, str]) -> "Stage":
-        stage = cls(Drill(data, stores, environment, SETTINGS), stores / "undisturbed")
+    def build(
+        cls, data: Path, stores: Path, environment: dict[str, str], *, settings: tuple[str, ...] = SETTINGS
+    ) -> "Stage":
+        stage = cls(Drill(data, stores, environment, settings), stores / "undisturbed")
         stage.runs.finish(stage.whole)
         return stage
 
@@ -280,6 +282,9 @@ def main() -> None:
             data, stores, home = (root / name for name in ("data", "stores", "home"))
             stores.mkdir()
             home.mkdir()
+            os.environ["TMPDIR"] = str(
+                home
+            )  # whose turn it is to train is known there; wait for no other runs
             write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
             found: Iterator[tuple[str, str, float]]
             if wanted:

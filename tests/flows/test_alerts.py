@@ -110,6 +110,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
     from prefect.states import Completed, Crashed, Failed, Running, Scheduled
 
     from flows import alerts
+    from flows.events import HELD
 
     url = f"http://127.0.0.1:{listener.server_port}/{TOKEN}"
     assert set(alerts.apply(webhook=url).values()) == {"created"}
@@ -152,7 +153,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
         client.set_flow_run_state(failed, Failed(message='a "quoted"\nmessage'), force=True)
         client.set_flow_run_state(crashed, Crashed(message="killed"), force=True)
         emit_event(
-            "matinee.candidate.held",
+            HELD,
             {"prefect.resource.id": "matinee.candidate.0123"},
             related=[*ours, related("flow-run", "flow-run", held, "a run")],
             payload={"reason": "Worse by 0.1."},

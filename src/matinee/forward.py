@@ -36,6 +36,32 @@ def predict(
     return predicted
 
 
+def grid(
+    weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
+) -> Vector:
+    """What `predict` says of every user with every movie, [users, movies], many times as fast as pair by pair.
+
+    Equal to it but for the last bits: what a layer makes of a user and of a movie is summed, not made again for each
+    pair of them.
+    """
+    users, movies = np.asarray(user_codes), np.asarray(movie_codes)
+    prefix = "" if model == "dot" else "baseline."
+    sides = [
+        _known(weights[f"{prefix}{side}_bias"], codes) for side, codes in (("user", users), ("movie", movies))
+    ]
+    scores: Vector = (weights[f"{prefix}mean"] + sides[0][:, None] + sides[1]).astype(np.float32)
+    if model == "dot":
+        vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
+        scores += vectors[0] @ vectors[1].T
+        return scores
+    trained = [
+        np.flatnonzero(_known(weights[f"{side}_rows"], codes) > 0)
+        for side, codes in (("user", users), ("movie", movies))
+    ]
+    scores[np.ix_(*trained)] = _GRIDS[model](weights, users[trained[0]], movies[trained[1]])
+    return scores
+
+
 def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
     """By movie: what a rating has from the movie alone, whoever the user is."""
     bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]
@@ -101,6 +127,46 @@ def _output(weights: Weights, inputs: Vector) -> Vector:
     return rating
 
 
+def _linear_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    left, right = weights["user_embedding"][users], weights["movie_embedding"][movies]
+    output, size = weights["output.weight"][0], left.shape[1]
+    scores: Vector = (left @ output[:size])[:, None] + right @ output[size:] + weights["output.bias"][0]
+    return scores
+
+
+def _mlp_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    scores = _hidden_grid(weights, "embedding", users, movies, output=weights["output.weight"][0])
+    scores += weights["output.bias"][0]
+    return scores
+
+
+def _neumf_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    left, right = weights["user_dot"][users], weights["movie_dot"][movies]
+    output, size = weights["output.weight"][0], left.shape[1]
+    products: Vector = (left * output[:size]) @ right.T + weights["output.bias"][0]
+    return products + _hidden_grid(weights, "mlp", users, movies, output=output[size:])
+
+
+def _hidden_grid(weights: Weights, table: str, users: Codes, movies: Codes, *, output: Vector) -> Vector:
+    """The hidden layer of every pair, through the last one: user by user, so that it stays in the cache."""
+    left, right = weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]
+    layer, size = weights["hidden.weight"], left.shape[1]
+    of_users = left @ layer[:, :size].T + weights["hidden.bias"]
+    of_movies = right @ layer[:, size:].T
+    scores = np.empty((len(users), len(movies)), np.float32)
+    value = np.empty_like(of_movies)
+    for row, of_user in zip(scores, of_users, strict=True):
+        np.add(of_movies, of_user, out=value)
+        np.maximum(value, value * np.float32(LEAK), out=value)
+        np.matmul(value, output, out=row)
+    return scores
+
+
+_GRIDS: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {
+    "linear": _linear_grid,
+    "mlp": _mlp_grid,
+    "neumf": _neumf_grid,
+}
 _SCORES: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {
     "dot": _dot,
     "linear": _or_baseline(_linear),

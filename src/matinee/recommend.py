@@ -7,11 +7,10 @@ import contextlib
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,9 +20,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
-from matinee import forward
 from matinee.errors import ConfigError
-from matinee.recommend_kernel import keep_best
+from matinee.lineage import code_digest, digest_of
+from matinee.recommend_parts import Lists, Parts, keep_parts
+from matinee.recommend_search import KernelSearch, Search, TorchSearch
 from matinee.release import Release
 from matinee.settings import RecommendSettings
 from matinee.shelf import Codes, Scores
@@ -31,10 +31,6 @@ from schemas.recommendations import Recommendations
 
 log = logging.getLogger(__name__)
 
-_USERS, _MOVIES = (
-    128,
-    1024,
-)  # scores at a time: half a megabyte a thread, which its cache holds beside the factors
 _GROUP = 1 << 16  # users of a row group, at most
 _BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 _SCHEMA = pa.schema(
@@ -46,7 +42,6 @@ _SCHEMA = pa.schema(
         ("score", pa.float32()),
     ]
 )
-Lists = tuple[Scores, Codes]  # [users, top] each; code -1 where a list is shorter
 
 
 class Recommended(BaseModel):
@@ -66,22 +61,27 @@ def recommend_all(
 ) -> Recommended:
     """Write the `top` best unseen movies of every user of the release, as `Release.recommend` orders them.
 
-    Threads: 0 takes all cores. Raises ConfigError when `out` can't be written or `top` is below 1.
+    What a call that was killed has found is not searched again. Threads: 0 takes all cores. Raises ConfigError when
+    `out` can't be written or `top` is below 1.
     """
     _check_top(top)
     started = time.perf_counter()
-    threads = threads or len(os.sched_getaffinity(0))
-    users = len(release.users)
+    users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
-    search = _Search(release, _scorer(release), top)
-    with _writing(out, release) as write, threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        rows = 0
-        waiting = _submit(pool, search, range(min(size, users)))
-        for start in range(0, users, size):
-            found, group = waiting, range(start, min(start + size, users))
-            # The next group is searched while this one is written.
-            waiting = _submit(pool, search, range(group.stop, min(group.stop + size, users)))
-            best, codes = map(np.concatenate, zip(*(part.result() for part in found), strict=True))
+    groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
+    search = KernelSearch(release, top) if device is None else TorchSearch(release, top, device=device)
+    digest = digest_of(
+        code=code_digest(__name__), files=release.manifest["files"], top=top, size=size, device=device
+    )
+    rows = 0
+    with (
+        _told_as_errors(out),
+        keep_parts(out, digest) as parts,
+        _writing(out, release) as write,
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool,
+    ):
+        for group, (best, codes) in zip(groups, _find(search, groups, parts, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
             log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
     return _told(release, out, users=users, rows=rows, started=started)
@@ -103,56 +103,57 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
     table = pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA
     )
-    with _writing(out, release) as write:
+    with _told_as_errors(out), _writing(out, release) as write:
         write(table)
     return _told(release, out, users=len(user_ids), rows=len(rows), started=started)
 
 
-@dataclass(frozen=True)
-class _Search:
-    """Finds the best movies of some users; nothing in it changes, so threads share it."""
+def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoolExecutor) -> Iterator[Lists]:
+    """The lists of each group, from the parts where they are kept; one is searched while the caller writes another."""
 
-    release: Release
-    score: Callable[[slice, slice], Scores]
-    top: int
+    def begin(group: range) -> Callable[[], Lists]:
+        if (kept := parts.load(group.start)) is not None:
+            return lambda: kept
+        starts = range(group.start, group.stop, search.users_at_a_time)
+        found = [
+            pool.submit(search, slice(start, min(start + search.users_at_a_time, group.stop)))
+            for start in starts
+        ]
 
-    def __call__(self, users: slice) -> Lists:
-        shelf, count = self.release.shelf, users.stop - users.start
-        best = np.full((count, self.top), -np.inf, np.float32)
-        codes = np.full((count, self.top), -1, np.int32)
-        starts = np.asarray(shelf.seen_offsets[users.start : users.stop + 1])
-        seen = np.asarray(shelf.seen_movies[starts[0] : starts[-1]])
-        place, end = starts[:-1] - starts[0], starts[1:] - starts[0]
-        offset = self._offset()
-        for first in range(0, len(offset), _MOVIES):
-            scores = self.score(users, slice(first, min(first + _MOVIES, len(offset))))
-            keep_best(scores, offset, first, seen, place, end, best, codes)
-        return best, codes
+        def finish() -> Lists:
+            scores, codes = zip(*(part.result() for part in found), strict=True)
+            lists = np.concatenate(scores), np.concatenate(codes)
+            parts.save(group.start, lists)
+            return lists
 
-    def _offset(self) -> Scores:
-        """What popularity adds; the scores of models without factors hold the movie's own level, which goes."""
-        appeal, dot = self.release.shelf.appeal, self.release.manifest["model"] == "dot"
-        return appeal if dot else appeal - forward.movie_level(self.release.weights)
+        return finish
 
-
-def _scorer(release: Release) -> Callable[[slice, slice], Scores]:
-    """Scores [users, movies] of two ranges of codes; of a dot, the products alone."""
-    weights, model = release.weights, release.manifest["model"]
-    if model == "dot":
-        left, right = weights["user_factors"], np.ascontiguousarray(weights["movie_factors"].T)
-        return lambda users, movies: left[users] @ right[:, movies]
-
-    def predict(users: slice, movies: slice) -> Scores:
-        codes = [np.arange(side.start, side.stop, dtype=np.int32) for side in (users, movies)]
-        pairs = np.repeat(codes[0], len(codes[1])), np.tile(codes[1], len(codes[0]))
-        return forward.predict(weights, *pairs, model=model).reshape(len(codes[0]), len(codes[1]))
-
-    return predict
+    waiting: deque[Callable[[], Lists]] = deque()
+    for group in groups:
+        waiting.append(begin(group))
+        if len(waiting) == 2:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
-def _submit(pool: ThreadPoolExecutor, search: _Search, users: range) -> list[Any]:
-    starts = range(users.start, users.stop, _USERS)
-    return [pool.submit(search, slice(start, min(start + _USERS, users.stop))) for start in starts]
+def _device(release: Release, settings: RecommendSettings) -> str | None:
+    """The GPU to search on, or None for the CPU: models without factors are searched there.
+
+    Raises ConfigError when a GPU is asked for and there is none.
+    """
+    if settings.device == "cpu" or release.manifest["model"] != "dot":
+        return None
+    import torch  # noqa: PLC0415 - only who may have a GPU waits for it
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
+        raise ConfigError(
+            "recommend.device=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its "
+            "driver, or set recommend.device=auto."
+        )
+    return None
 
 
 def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:
@@ -188,14 +189,19 @@ def _writing(out: Path, release: Release) -> Iterator[Callable[[pa.Table], int]]
         with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
             yield write
         partial.replace(out)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{out.parent} is not there. Make the folder, or name another with --out."
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told_as_errors(out: Path) -> Iterator[None]:
+    """Turn what the disk says about `out` into a ConfigError that says what to do."""
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is not there. Make the folder, or name another with --out.")
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from None
 
 
 def _told(release: Release, out: Path, *, users: int, rows: int, started: float) -> Recommended:

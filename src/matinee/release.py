@@ -133,8 +133,9 @@ class Release:
         """The expected rating of every movie, by code, not cut to the scale; code -1 is a user nobody knows."""
         if self.manifest["model"] != "dot":
             movies = np.arange(len(self.movies), dtype=np.int32)
-            users = np.full(len(movies), user_code, np.int32)
-            return forward.predict(self.weights, users, movies, model=self.manifest["model"])
+            user = np.array([user_code], np.int32)
+            scores: Scores = forward.grid(self.weights, user, movies, model=self.manifest["model"])[0]
+            return scores
         if user_code < 0:
             return self._dot(np.zeros(self.weights["user_factors"].shape[1], np.float32), 0.0)
         return self._dot(self.weights["user_factors"][user_code], float(self.weights["user_bias"][user_code]))

@@ -85,6 +85,16 @@ def test_shapes_and_chunks(planted_split: Callable[..., Split], model: str) -> N
     np.testing.assert_array_equal(forward.predict(again, users, movies, model=model), predicted)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_grid_is_all_pairs(planted_split: Callable[..., Split], model: str) -> None:
+    weights, _ = _fit(planted_split(), f"model.name={model}", "train.epochs=2")
+    users, movies = _codes(-1, 3, 0, 59, 3), _codes(7, -1, 39, 0)  # the last ones have no row in train
+    expected = forward.predict(weights, np.repeat(users, 4), np.tile(movies, 5), model=model)
+    found = forward.grid(weights, users, movies, model=model)
+    np.testing.assert_allclose(found, expected.reshape(5, 4), atol=1e-5)
+    assert forward.grid(weights, _codes(), movies, model=model).shape == (0, 4)
+
+
 @pytest.mark.parametrize("model", ["dot", "mlp", "neumf"])  # linear is bias-only: it can't
 def test_overfits_a_hundred_rows(planted_split: Callable[..., Split], model: str) -> None:
     split = planted_split(rows=125, users=20, movies=20, noise=0)

@@ -7,10 +7,13 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import matinee
+from matinee import recommend, recommend_search
 from matinee.errors import ConfigError
 from matinee.recommend import recommend_all, recommend_some
+from matinee.recommend_parts import Lists
 from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]
@@ -27,6 +30,17 @@ LINEAR = {
     "baseline.user_bias": np.zeros(50),
     "baseline.movie_bias": np.linspace(-1, 1, 40),
 }
+
+
+@pytest.fixture(params=["kernel", "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to search; what runs on a GPU runs on the CPU as well."""
+    if request.param == "torch":
+        monkeypatch.setattr(
+            recommend, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
+        )
+        monkeypatch.setattr(recommend_search, "_SCORES_ON_GPU", 100_000)  # 40 users of 2,500 movies
+    return str(request.param)
 
 
 def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
@@ -47,7 +61,7 @@ def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
     ],
 )
 def test_everyone_gets_what_one_user_gets(
-    shape: dict[str, int], top: int, random_release: Make, tmp_path: Path
+    shape: dict[str, int], top: int, random_release: Make, tmp_path: Path, engine: str
 ) -> None:
     release = matinee.load(random_release(**shape))
     out = tmp_path / "out.parquet"
@@ -74,7 +88,7 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
     assert tables[0].equals(tables[1])
 
 
-def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path) -> None:
+def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path, engine: str) -> None:
     flat = {"movie_factors": np.zeros((40, 5)), "movie_bias": np.zeros(40)}
     release = matinee.load(random_release(**flat))
     release.shelf.__dict__.update(train_rows=np.full(40, 5), liked_rows=np.full(40, 5))
@@ -84,6 +98,64 @@ def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path
         assert [movie for movie, _ in movies] == [movie for movie in range(3, 400, 10) if movie not in seen][
             :3
         ]
+
+
+@pytest.mark.parametrize("dies_at", range(1, 12))  # searches: a block of 128 users each, 4 in a group
+def test_a_call_that_was_killed_is_gone_on_with(
+    dies_at: int, random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = matinee.load(random_release(users=1200, movies=90))
+    monkeypatch.setattr(recommend, "_GROUP", 400)
+    searched: list[int] = []
+    search = recommend_search.KernelSearch.__call__
+
+    def mortal(self: recommend_search.KernelSearch, users: slice) -> Lists:
+        searched.append(users.start)
+        if len(searched) == dies_at:
+            raise KeyboardInterrupt
+        return search(self, users)
+
+    def run(name: str, top: int = 5) -> pl.DataFrame:
+        searched.clear()
+        recommend_all(release, out=tmp_path / name, top=top, settings=SETTINGS, threads=1)
+        return pl.read_parquet(tmp_path / name)
+
+    whole = run("whole.parquet")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(recommend_search.KernelSearch, "__call__", mortal)
+        run("out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+    dies_at = 0
+    monkeypatch.setattr(recommend_search.KernelSearch, "__call__", mortal)
+    kept = len(list(tmp_path.glob(".out.parquet.*.partial/*.safetensors")))
+    assert run("out.parquet").equals(whole)
+    assert searched == [
+        first for group in range(kept, 3) for first in range(400 * group, 400 * group + 400, 128)
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "whole.parquet", "out.parquet"}
+
+
+def test_parts_of_other_lists_are_not_taken(
+    random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, out = matinee.load(random_release(users=900)), tmp_path / "out.parquet"
+    monkeypatch.setattr(recommend, "_GROUP", 300)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(recommend, "_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        recommend_all(release, out=out, top=5, settings=SETTINGS)
+    left = list(tmp_path.glob(".out.parquet.*.partial"))
+    assert len(list(left[0].iterdir())) >= 1
+    recommend_all(release, out=out, top=3, settings=SETTINGS)
+    assert pl.read_parquet(out)["rank"].max() == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "out.parquet"}
+
+
+def test_a_gpu_that_is_not_there_is_said(random_release: Make, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    settings = RecommendSettings(device="cuda")
+    with pytest.raises(ConfigError, match=r"recommend\.device=cuda"):
+        recommend_all(matinee.load(random_release()), out=tmp_path / "out.parquet", top=3, settings=settings)
 
 
 def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from prefect.tasks import Task
 from pydantic import BaseModel
 
+from matinee.evaluate.progressive import Standing
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
@@ -17,7 +18,7 @@ from tasks.story import tell
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")
 
-R = TypeVar("R", Reference, Publication, Recommended)
+R = TypeVar("R", Reference, Publication, Recommended, Standing)
 
 
 class Summary(BaseModel):
@@ -34,6 +35,7 @@ class Summary(BaseModel):
     seconds: dict[str, float]
     cached: list[str]
     folders: dict[str, str]
+    progressive: dict[str, Any] | None  # the champion on the ratings that are newer than it
 
 
 class Walk:
@@ -47,6 +49,7 @@ class Walk:
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []
         self._made: dict[str, Reference] = {}
+        self._progressive: dict[str, Any] | None = None
 
     def step(self, task: Task[..., R], **inputs: Any) -> R:
         """Run one task on the store and note how long it took and whether it was done already.
@@ -63,10 +66,12 @@ class Walk:
             log.info("    was done already")
         if isinstance(result, Reference):
             self._made[task.name] = result
+        if isinstance(result, Standing):
+            self._progressive = result.point
         self._tell(task.name, result)
         return result
 
-    def _tell(self, step: str, result: Reference | Publication | Recommended) -> None:
+    def _tell(self, step: str, result: Reference | Publication | Recommended | Standing) -> None:
         store = Store(Path(self._store))
         for line in tell(step, store, result):
             log.info("    %s", line)
@@ -98,6 +103,7 @@ class Walk:
             seconds=seconds,
             cached=self._cached,
             folders={step: made.location for step, made in self._made.items()},
+            progressive=self._progressive,
         )
 
     def _manifest(self, store: Store, step: str) -> dict[str, Any]:

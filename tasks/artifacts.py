@@ -13,7 +13,8 @@ from typing import Any, Final
 import polars as pl
 from prefect.artifacts import create_markdown_artifact
 
-from matinee.figures import error_table, order_says, order_table, time_table
+from matinee.evaluate.progressive import PICTURE, Standing, read_series
+from matinee.figures import error_table, order_says, order_table, series_table, time_table
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
@@ -72,6 +73,15 @@ def data_report(store: Store, dataset: Reference) -> str:
         table(["file", "role", "bytes"], sources[:50]),
         f"… and {len(sources) - 50:,} more files" if len(sources) > 50 else "",
     )
+
+
+def progressive_report(store: Store, standing: Standing) -> str:
+    """Each champion on the ratings that came after it: the figure that equals production."""
+    points = read_series(store)
+    if not points:
+        return ""
+    shown = picture(store.root / PICTURE), table(*series_table(points))
+    return _page("On newer ratings", escape(standing.says), *shown)
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:
@@ -192,13 +202,14 @@ def lists_report(store: Store, made: Recommended) -> str:
 
 PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
     "ingest": {"data": data_report},
+    "progressive": {"progressive": progressive_report},
     "evaluate": {"learning-curve": learning_curve, "evaluation": evaluation_report, "gate": gate_report},
     "publish": {"card": card, "release": release_report},
     "recommend": {"lists": lists_report},
 }
 
 
-def show(step: str, store: Store, made: Reference | Publication | Recommended) -> None:
+def show(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> None:
     """Put the pages of a finished step on the run; a page that can't be made or sent is a warning in the log."""
     for key, write in PAGES.get(step, {}).items():
         try:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from matinee.evaluate.progressive import Standing
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
 
 
-def tell(step: str, store: Store, made: Reference | Publication | Recommended) -> list[str]:
+def tell(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> list[str]:
     """What came out of a step, from what it left in the store."""
     return _TELLERS[step](store, made)
 
@@ -83,8 +84,13 @@ def _recommend(store: Store, made: Recommended) -> list[str]:
     return [f"{made.rows:,} movies for {made.users:,} users by {made.release}, in {made.out}"]
 
 
+def _progressive(store: Store, made: Standing) -> list[str]:
+    return [made.says]
+
+
 _TELLERS: dict[str, Callable[[Store, Any], list[str]]] = {
     "ingest": _ingest,
+    "progressive": _progressive,
     "encode": _encode,
     "split": _split,
     "train": _train,

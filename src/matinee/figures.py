@@ -1,7 +1,9 @@
 """The tables of an evaluation, from metrics.json: the card of a release and the page of a run show the same ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+_SHOWN = 50  # points of a series, on a page
 
 
 class Table(NamedTuple):
@@ -30,6 +32,15 @@ def time_table(metrics: Mapping[str, Any]) -> Table | None:
     return Table(
         ("a quick model on", "RMSE", "bias only", "global mean"),
         [(name, side["rmse"], side["bias_only_rmse"], side["global_mean_rmse"]) for name, side in sides],
+    )
+
+
+def series_table(points: Sequence[Mapping[str, Any]]) -> Table:
+    """The last champions on the ratings that came after them, the newest first."""
+    names = ("release", "last_date", "rows", "rmse", "bias_only_rmse", "global_mean_rmse", "test_rmse")
+    rows = [tuple(point[name] for name in names) for point in reversed(points[-_SHOWN:])]
+    return Table(
+        ("release", "up to", "rows", "RMSE", "bias only", "global mean", "RMSE on its test rows"), rows
     )
 
 

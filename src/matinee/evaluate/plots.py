@@ -30,11 +30,11 @@ _CROWDED = 9  # more labels than this stand upright
 def draw(folder: Path, *, evidence: Evidence, figures: Mapping[str, Any], history: Mapping[str, Any]) -> None:
     """Write every picture of one evaluation into `folder`, which is created."""
     folder.mkdir()
-    _save(learning_curve(history), folder / "learning_curve.png")
-    _save(residuals(evidence), folder / "residuals.png")
-    _save(calibration(figures), folder / "calibration.png")
-    _save(slices(figures), folder / "slices.png")
-    _save(long_tail(evidence), folder / "long_tail.png")
+    save(learning_curve(history), folder / "learning_curve.png")
+    save(residuals(evidence), folder / "residuals.png")
+    save(calibration(figures), folder / "calibration.png")
+    save(slices(figures), folder / "slices.png")
+    save(long_tail(evidence), folder / "long_tail.png")
 
 
 def learning_curve(history: Mapping[str, Any]) -> Figure:
@@ -225,6 +225,34 @@ def _error_by_popularity(axes: Axes, evidence: Evidence, order: NDArray[np.intp]
     axes.legend(frameon=False)
 
 
+def progressive(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Each champion on the ratings that came after it, beside what its test rows had promised."""
+    figure, axes = _canvas()
+    places = np.arange(len(points))
+    rmses = np.array([point["rmse"] for point in points])
+    bars = _TWO_ERRORS * np.array([point["interval"]["standard_error"] for point in points])
+    base = [np.nan if point["bias_only_rmse"] is None else point["bias_only_rmse"] for point in points]
+    promised = [point["test_rmse"] for point in points]
+    axes.plot(places, base, color=BASELINE, marker="D", markersize=4, linewidth=1, label="bias-only")
+    axes.plot(places, promised, color=QUIET, linestyle="--", linewidth=1.2, label="on its test rows")
+    axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95 %")
+    crowded = len(points) > _CROWDED
+    shown = places[:: max(1, len(points) // 30)]
+    labels = [
+        f"{points[place]['last_date'] or points[place]['at'][:10]}\n{points[place]['release']}"
+        for place in shown
+    ]
+    axes.set_xticks(shown, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
+    axes.set_xlim(-0.5, len(points) - 0.5)
+    last = points[-1]
+    title = (
+        f"{last['release']}: {last['rmse']:.4f} on newer ratings, {last['test_rmse']:.4f} on its test rows"
+    )
+    _dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
+    axes.legend(frameon=False)
+    return figure
+
+
 def _canvas() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     return figure, figure.subplots()
@@ -239,5 +267,6 @@ def _dress(axes: Axes, title: str, *, x: str, y: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture whose bytes depend on nothing but what it shows."""
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})

@@ -1,6 +1,6 @@
 """Reads a dataset back: its ratings in bounded batches, and its titles."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,16 +19,22 @@ BATCH_ROWS: Final = 1 << 20
 
 
 def iter_ratings(
-    store: Store, dataset: Reference | str, *, role: Role | None = None, batch_rows: int = BATCH_ROWS
+    store: Store,
+    dataset: Reference | str,
+    *,
+    role: Role | None = None,
+    but: Collection[str] = (),
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
     """The accepted ratings that no other row supersedes, as frames of the schema Ratings, in a stable order.
 
-    `dataset` is a reference or a digest; `role` takes the rows of train or of test files alone. A batch has at
-    most `batch_rows` rows. Raises StoreError when the dataset is not in the store any more.
+    `dataset` is a reference or a digest; `role` takes the rows of train or of test files alone; `but` leaves out
+    partitions by digest. A batch has at most `batch_rows` rows. Raises StoreError when the dataset is not in the
+    store any more.
     """
     folder = _folder(store, dataset)
     for number, listed in enumerate(read_json(folder / PARTITIONS)["partitions"]):
-        if role in (None, listed["role"]):
+        if role in (None, listed["role"]) and listed["digest"] not in but:
             removed = _superseded(folder, number)
             for first, table in open_part(store, listed["digest"], listed["role"]).batches(
                 COLUMNS, rows=batch_rows

@@ -1,0 +1,15 @@
+"""The progressive task: the champion on the ratings that are new, before anything is trained."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee.evaluate.progressive import Standing, score_champion
+from matinee.store import Reference, Store
+from tasks.policies import RESULT, RETRY
+
+
+@task(name="progressive", task_run_name="progressive", **RETRY, **RESULT)
+def progressive(*, store: str, dataset: Reference) -> Standing:
+    """Score the champion on the ratings that came after it."""
+    return score_champion(Store.open(Path(store)), dataset)

@@ -1,0 +1,103 @@
+"""Night after night: the champion on what came after it, and a gate whose split moves on in time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from flows.cli import main
+from matinee import ingest
+from matinee.evaluate.opponent import Opponent
+from matinee.evaluate.progressive import PICTURE, read_series, score_champion
+from matinee.settings import IngestSettings
+from matinee.store import Reference, Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+EARLY = 30_000
+
+
+@pytest.fixture
+def nights(sample: Path, tmp_path: Path) -> Path:
+    """The sample by date: early.csv, late.csv, and both as grown.csv."""
+    rows = pl.read_csv(sample / "ratings.csv").sort("date", maintain_order=True)
+    for name, part in (("early", rows[:EARLY]), ("late", rows[EARLY:]), ("grown", rows)):
+        part.write_csv(tmp_path / f"{name}.csv")
+    return tmp_path
+
+
+def _retrain(
+    folder: Path, sample: Path, *files: str, more: tuple[str, ...] = (), capsys: pytest.CaptureFixture[str]
+) -> dict[str, Any]:
+    call = ["retrain", "--ratings", *(str(folder / file) for file in files), *more]
+    call += ["--titles", str(sample / "movie_titles.csv"), "--store", str(folder / "store")]
+    assert main([*call, "--set", "train.epochs=6", "--json"]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return said
+
+
+def _ingest(store: Store, *paths: Path) -> Reference:
+    return store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=IngestSettings()))
+
+
+def test_the_champion_is_scored_on_what_is_new_and_once(
+    nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _retrain(nights, sample, "early.csv", capsys=capsys)["progressive"] is None
+    store = Store(nights / "store")
+    # A file that grew is another partition: every pair in it is looked up.
+    grown = score_champion(store, _ingest(store, nights / "grown.csv")).point
+    assert grown is not None
+    # A run that was stopped after it, or is run again, adds nothing.
+    assert score_champion(store, _ingest(store, nights / "grown.csv")).point == grown
+    assert main(["evaluate", "--store", str(store.root), "--test", str(nights / "late.csv"), "--json"]) == 0
+    by_hand = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    said = _retrain(nights, sample, "early.csv", "late.csv", capsys=capsys)
+    point = said["progressive"]
+    assert said["seconds"]["progressive"] > 0
+    assert (point["release"], point["rows"], grown["rows"]) == ("v0001", 10_000, 10_000)
+    for figure in ("rmse", "mae", "global_mean_rmse", "rows_of_unknown_users"):
+        assert point[figure] == pytest.approx(by_hand[figure], abs=1e-9)
+        assert point[figure] == pytest.approx(grown[figure], abs=1e-9)
+    assert point["rmse"] < point["bias_only_rmse"] < point["global_mean_rmse"]
+    assert [each["dataset"] for each in read_series(store)] == [grown["dataset"], point["dataset"]]
+
+    assert (store.root / PICTURE).stat().st_size > 10_000
+    assert main(["prune", "--store", str(store.root), "--keep", "1"]) == 0
+    assert len(read_series(store)) == 2
+
+
+def test_a_cut_in_time_moves_on_and_nobody_is_judged_by_what_it_saw(
+    nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    temporal = ("--set", "split.strategy=temporal")
+    first = _retrain(nights, sample, "early.csv", more=temporal, capsys=capsys)
+    second = _retrain(nights, sample, "grown.csv", more=temporal, capsys=capsys)
+    store = Store(nights / "store")
+    seen = _pairs(store, first, "train") | _pairs(store, first, "valid")
+    tested = _pairs(store, second, "test")
+    assert len(tested) == pytest.approx(4_000, rel=0.05)
+    assert not tested & (seen | _pairs(store, second, "train") | _pairs(store, second, "valid"))
+    decision = json.loads((store.root / second["folders"]["evaluate"] / "decision.json").read_text())
+    assert decision["rows"] == {"test": len(tested), "compared": len(tested)}
+    assert first["metrics"]["hindsight"]["anyone"] == second["metrics"]["hindsight"]["anyone"] == 0
+
+    # Whatever rows it is asked about, the release knows what it was fitted on.
+    opponent = Opponent(store, Path(first["location"]))
+    rows = pl.read_csv(nights / "grown.csv")
+    saw = opponent.saw(
+        rows["userID"].to_numpy(), rows["movieID"].to_numpy(), np.ones(rows.height, np.float32)
+    )
+    assert set(rows.filter(pl.Series(saw)).select("userID", "movieID").iter_rows()) == seen
+
+
+def _pairs(store: Store, said: dict[str, Any], part: str) -> set[tuple[int, int]]:
+    folder = store.root / said["folders"]["split"]
+    users, movies = (pl.read_parquet(folder / f"{side}.parquet") for side in ("users", "movies"))
+    rows = pl.read_parquet(folder / f"{part}.parquet")
+    ids = users["user_id"].gather(rows["user_code"]), movies["movie_id"].gather(rows["movie_code"])
+    return set(zip(*ids, strict=True))

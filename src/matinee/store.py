@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
 
 from matinee.errors import StoreError
 from matinee.lock import lock_folder
@@ -223,14 +225,21 @@ def writing(root: Path) -> Iterator[None]:
     """Turn an OSError that names a path under `root` into a StoreError that says what to do."""
     try:
         yield
-    except OSError as error:
-        where = str(error.filename or "")
-        if not where.startswith(str(root)):
+    except (OSError, SafetensorError) as error:
+        cause = error if isinstance(error, OSError) else _io_error(str(error))
+        where = str(cause.filename or "") if cause else ""
+        if cause is None or not where.startswith(str(root)):
             raise
         raise StoreError(
-            f"{where} in the store could not be written: {error.strerror}. Free space or permissions of {root} "
+            f"{where} in the store could not be written: {cause.strerror}. Free space or permissions of {root} "
             "are the usual causes; nothing half-written is left, and the same command goes on from here."
-        ) from error
+        ) from cause
+
+
+def _io_error(told: str) -> OSError | None:
+    """The I/O error that safetensors tells in words."""
+    found = re.search(r'\(os error (\d+)\) at path "(.*?)"', told)
+    return OSError(int(found[1]), os.strerror(int(found[1])), found[2]) if found else None
 
 
 def _leases(folder: Path) -> Iterator[Path]:

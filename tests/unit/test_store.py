@@ -1,12 +1,16 @@
 """A folder in the store is whole or absent, and made once."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from matinee.errors import StoreError
 from matinee.store import MANIFEST, Plan, Store, write_json
@@ -100,15 +104,25 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "store")
 
 
-def test_an_io_error_in_the_store_becomes_a_store_error_with_its_cause(tmp_path: Path) -> None:
+def _full(folder: Path) -> dict[str, Any]:
+    raise OSError(28, "No space left on device", str(folder / "ratings.parquet"))
+
+
+def _gone(folder: Path) -> dict[str, Any]:
+    folder.rmdir()
+    save_file({"mean": np.zeros(1)}, folder / "weights.safetensors")
+    return {"rows": 7}
+
+
+@pytest.mark.parametrize(("make", "number"), [(_full, errno.ENOSPC), (_gone, errno.ENOENT)])
+def test_an_io_error_in_the_store_becomes_a_store_error_with_its_cause(
+    tmp_path: Path, make: Any, number: int
+) -> None:
     store = Store.open(tmp_path)
-
-    def full(folder: Path) -> dict[str, Any]:
-        raise OSError(28, "No space left on device", str(folder / "ratings.parquet"))
-
-    with pytest.raises(StoreError, match="No space left") as caught:
-        store.ensure(_plan(full))
+    with pytest.raises(StoreError, match=os.strerror(number)) as caught:
+        store.ensure(_plan(make))
     assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == number
 
 
 def test_a_reference_to_a_folder_that_is_gone_is_a_store_error(tmp_path: Path) -> None:

@@ -120,11 +120,19 @@ class TrainSettings(Section):
         le=255,
         description="Numbers per vector in the sampler (gibbs); with the bias best 8, 16, 24 or 32.",
     )
+    chains: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Runs of the sampler, one after the other, that the mean is over (gibbs).",
+    )
     sweeps: int | None = Field(
-        None, ge=1, le=100_000, description="Sweeps of the sampler, all of them run (gibbs)."
+        None, ge=1, le=100_000, description="Sweeps of each chain of the sampler, all of them run (gibbs)."
     )
     burn_in: int | None = Field(
-        None, ge=0, description="Sweeps at the start that do not enter the mean (gibbs); fewer than sweeps."
+        None,
+        ge=0,
+        description="Sweeps at the start of a chain that do not enter the mean (gibbs); fewer than sweeps.",
     )
     patience: int = Field(
         3, ge=0, description="Epochs without a better valid RMSE before training stops; 0 never stops early."
@@ -299,7 +307,7 @@ METHODS: dict[MethodName, dict[str, Any]] = {
         "batch_size": 8192,
         "weight_decay": 0.0,
     },
-    "gibbs": {"sampler_rank": 31, "sweeps": 150, "burn_in": 40},
+    "gibbs": {"sampler_rank": 31, "chains": 2, "sweeps": 75, "burn_in": 25},
 }
 # Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
 RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {

@@ -23,9 +23,8 @@ def sides() -> tuple[Side, Side]:
         ("user", users, movies, 12, 300),
         ("movie", movies, users, 300, 12),
     ):
-        side = Side.of(
-            name, keys, others, ratings, count=count, other_count=other_count, size=6, draw=draw
-        )  # fmt: skip
+        side = Side.of(name, keys, others, ratings, count=count, other_count=other_count, size=6)
+        side.begin(draw)
         side.X[side.known, :6] = draw.normal(0, 0.5, (int(side.known.sum()), 6))
         side.omega[:] = draw.gamma(5, 0.2, count)
         side.precision[:6] = draw.gamma(5, 1, 6)

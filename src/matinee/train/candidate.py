@@ -61,6 +61,12 @@ class Training:
     def _samples(self) -> bool:
         return self.settings.train.method == "gibbs"
 
+    @property
+    def _epochs(self) -> int:
+        """As many as there may be; with the sampler, sweeps of all chains."""
+        train = self.settings.train
+        return (train.chains or 1) * (train.sweeps or 1) if self._samples else train.epochs or 1
+
     def _warm_up(self) -> float:
         """Seconds that compiling the kernels, or loading them from their cache, took; the fit's own are free of it.
 
@@ -105,7 +111,7 @@ class Training:
         problem = self._problem(rows, valid, users=users, movies=movies)
         stage = Stage(
             name=name,
-            epochs=epochs or (train.sweeps if self._samples else train.epochs) or 1,
+            epochs=epochs or self._epochs,
             rows=len(rows),
             keeps_best=valid is not None and not self._samples,
             patience=train.patience,

@@ -23,20 +23,23 @@ _SIDE_STATE = ("X", "E", "omega", "pull", "mean", "precision", "pull_precision",
 
 
 class GibbsEngine:
-    """A chain over vectors, weights and their priors; an epoch of it is a sweep."""
+    """Chains over vectors, weights and their priors, one after the other; an epoch is a sweep of one.
+
+    A chain stays near one of the many sets of vectors that explain the ratings alike: means over several are better.
+    """
 
     def __init__(self, problem: Problem) -> None:
         rows, train = problem.rows, problem.train
         self._problem, self._seed = problem, train.seed
         self._crew = Crew(problem.threads)
         ratings = problem.ratings_in_units
-        size, draw = (train.sampler_rank or 1) + 1, np.random.default_rng(train.seed)
+        size = (train.sampler_rank or 1) + 1
         users, movies = problem.users, problem.movies
         self._user = Side.of(
-            "user", rows.users, rows.movies, ratings, count=users, other_count=movies, size=size, draw=draw
+            "user", rows.users, rows.movies, ratings, count=users, other_count=movies, size=size
         )
         self._movie = Side.of(
-            "movie", rows.movies, rows.users, ratings, count=movies, other_count=users, size=size, draw=draw
+            "movie", rows.movies, rows.users, ratings, count=movies, other_count=users, size=size
         )
         self._sides = (self._user, self._movie)
         self._user.weigh(self._movie)
@@ -60,6 +63,10 @@ class GibbsEngine:
     def run_epoch(self, epoch: int) -> Iterator[Piece]:
         """One sweep; half of its pieces' rows are done when the users are, the rest when the movies are."""
         draw = np.random.default_rng((self._seed, epoch))
+        if self._sweep_of_chain(epoch) == 1:
+            self._alpha = 1.0
+            for side in self._sides:
+                side.begin(draw)
         self._draw_noise(draw)
         rows, done = len(self._problem.rows), 0
         for side, other in (self._sides, self._sides[::-1]):
@@ -150,7 +157,7 @@ class GibbsEngine:
         self._mean += float(draw.normal(once / weight, 1 / np.sqrt(self._alpha * weight)))
 
     def _keep(self, epoch: int) -> None:
-        """Fold this draw into the means, once the chain has left where it began."""
+        """Fold this draw into the means, once its chain has left where it began."""
         user, movie, valid = self._user, self._movie, self._problem.valid
         rank = user.size - 1
         if valid is not None:
@@ -159,7 +166,7 @@ class GibbsEngine:
                 predict_pairs, parts, _VALID_ROWS, valid.users, valid.movies, user.X, movie.X, user.size,
                 np.float32(self._mean), self._valid_now,
             )  # fmt: skip
-        if epoch > (self._problem.train.burn_in or 0):
+        if self._sweep_of_chain(epoch) > (self._problem.train.burn_in or 0):
             self._kept += 1
             # Without the strangers: the cut would spend its columns on rows that are zero in the end.
             left, right = (
@@ -170,6 +177,10 @@ class GibbsEngine:
             self._bias_sums[0] += user.X[:, rank]
             self._bias_sums[1] += movie.X[:, rank]
             self._bias_sums[2] += self._mean
+
+    def _sweep_of_chain(self, epoch: int) -> int:
+        """Which sweep of its chain an epoch is, from 1."""
+        return (epoch - 1) % (self._problem.train.sweeps or 1) + 1
 
     def _batches(self, side: Side) -> Iterator[npt.NDArray[np.int64]]:
         parts, step = side.parts(), _TASKS * self._problem.threads

@@ -47,9 +47,9 @@ class Side:
     @classmethod
     def of(
         cls, name: str, keys: npt.NDArray[np.int32], others: npt.NDArray[np.int32], ratings: Floats,
-        *, count: int, other_count: int, size: int, draw: np.random.Generator,
+        *, count: int, other_count: int, size: int,
     ) -> "Side":  # fmt: skip
-        """Group ratings by `keys` and draw small vectors for those that have some."""
+        """Group ratings by `keys`; the state is blank until a chain begins."""
         rows = count_codes(keys, count)
         starts = np.concatenate([[0], np.cumsum(rows)])
         codes, grouped = (blank(len(keys), dtype=column.dtype) for column in (others, ratings))
@@ -57,9 +57,6 @@ class Side:
         for piece in pieces(len(keys)):
             group_rows(keys[piece], others[piece], ratings[piece], free, codes, grouped)
         width = -(-size // LANES) * LANES
-        X = np.zeros((count, width), np.float32)
-        X[:, : size - 1] = _SPREAD * draw.standard_normal((count, size - 1), np.float32)
-        X[rows == 0] = 0
         share = (1 / np.sqrt(np.maximum(rows, 1))).astype(np.float32)
         cuts = np.searchsorted(starts, np.arange(0, len(keys), _PART_ROWS), side="left")
         return cls(
@@ -71,16 +68,32 @@ class Side:
             bounds=np.unique(np.concatenate([[0], cuts, [count]])),
             share=share,
             size=size,
-            X=X,
-            E=X.copy(),
+            X=np.zeros((count, width), np.float32),
+            E=np.zeros((count, width), np.float32),
             omega=np.ones(count, np.float32),
             pull=np.zeros((other_count, width), np.float32),
             pull_mass=np.zeros(other_count),
             mean=np.zeros(width),
             precision=np.ones(width),
-            pull_precision=np.full(width, 10.0),
-            nu=np.array([10.0]),
+            pull_precision=np.ones(width),
+            nu=np.ones(1),
         )
+
+    def begin(self, draw: np.random.Generator) -> None:
+        """Start a chain: small random vectors for the codes that have ratings, and nothing learned yet."""
+        self.X[:] = 0
+        self.X[:, : self.size - 1] = _SPREAD * draw.standard_normal((len(self.X), self.size - 1), np.float32)
+        self.X[~self.known] = 0
+        self.E[:] = self.X
+        for array, value in (
+            (self.omega, 1.0),
+            (self.pull, 0.0),
+            (self.mean, 0.0),
+            (self.precision, 1.0),
+            (self.pull_precision, 10.0),
+            (self.nu, 10.0),
+        ):
+            array[:] = value
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:

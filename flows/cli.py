@@ -39,6 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, message, status=130, verbose=verbose, as_json=as_json)
     except BrokenPipeError:
         return 1
+    except ModuleNotFoundError as error:
+        message = (
+            f"This needs {error.name}, which is not installed: matinee alone asks and keeps releases. "
+            "For the pipeline install 'matinee[pipeline]'."
+        )
+        return _fail(error, message, status=1, verbose=verbose, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
         message = (
             f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."

@@ -23,9 +23,10 @@ up: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	@exec $(BIN)/python -m flows.up
 
-# Kills a run thirty times at random, then breaks one thing after another; what was seen goes to docs/operations.md.
+# Kills a run thirty times at random, lets publishers and a pruner race a hundred times, then breaks one thing after another; what was seen goes to docs/operations.md.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
+	$(BIN)/python tests/faults/drill_registry.py --rounds 100
 	$(BIN)/python tests/faults/drill_faults.py --write docs/operations.md
 
 # A hundred runs on one server: memory, and what is left behind, go to docs/operations.md. About half an hour.

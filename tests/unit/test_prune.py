@@ -2,64 +2,24 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from drill_registry import make_folder as _folder
+from drill_registry import publish_night as _publish
 
 from flows.cli import main
 from matinee.errors import ConfigError
 from matinee.lock import lock_folder
 from matinee.prune import prune
 from matinee.registry import Registry
-from matinee.release import sha256, verify
-from matinee.store import Plan, Store, write_json
+from matinee.store import Plan, Store
 
 LONG_AGO = 1_000_000_000
-
-
-def _folder(store: Store, kind: str, digest: str, **refers: Any) -> str:
-    """A folder of the store whose manifest names others."""
-
-    def make(folder: Path) -> dict[str, Any]:
-        (folder / "data").write_text(digest)
-        return {"rows": 1, **refers}
-
-    store.ensure(Plan(kind, digest, make))
-    return digest
-
-
-def _publish(store: Store, name: str, *, partition: str) -> str:
-    """A release of one night and all that it is made of; partitions are shared by the nights."""
-    registry = Registry(store.root)
-    with store.in_use():
-        _folder(store, "partitions", partition)
-        dataset = _folder(store, "datasets", f"dataset-{name}", partitions=[partition])
-        encoding = _folder(store, "encodings", f"encoding-{name}", dataset=dataset)
-        split = _folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
-        candidate = _folder(store, "candidates", f"candidate-{name}", split=split)
-        with registry.lock():
-            version = registry.next_version()
-            partial = registry.folder(version).with_suffix(".partial")
-            partial.mkdir()
-            weights = store.path(store.reference("candidates", candidate)) / "data"
-            (partial / "weights.safetensors").write_bytes(weights.read_bytes())
-            manifest = {
-                "version": version,
-                "schema_version": 1,
-                "model": "dot",
-                "scale": [1, 5],
-                "candidate": candidate,
-                "split": {"digest": split},
-                "files": {"weights.safetensors": sha256(partial / "weights.safetensors")},
-            }
-            write_json(partial / "manifest.json", manifest)
-            partial.rename(registry.folder(version))
-            registry.point_to(version, action="publish", reason=name)
-    return version
 
 
 def _age(root: Path) -> None:
@@ -166,45 +126,3 @@ def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
     with pytest.raises(ConfigError, match="0 releases"):
         prune(store.root, keep=0)
-
-
-def _publish_many(root: Path, name: str) -> None:
-    for night in range(15):
-        _publish(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
-
-
-def _prune_many(root: Path, until: str) -> None:
-    while not Path(until).exists():
-        prune(root, keep=1)
-
-
-def _start(function: str, root: Path, argument: str) -> subprocess.Popen[bytes]:
-    """A function of this file in a process of its own."""
-    code = (
-        "import runpy, sys, pathlib; "
-        "runpy.run_path(sys.argv[1])[sys.argv[2]](pathlib.Path(sys.argv[3]), sys.argv[4])"
-    )
-    return subprocess.Popen([sys.executable, "-c", code, __file__, function, str(root), argument])
-
-
-def test_two_publishers_and_a_pruner_at_once(tmp_path: Path) -> None:
-    store, done = Store.open(tmp_path / "store"), tmp_path / "done"
-    publishers = [_start("_publish_many", store.root, name) for name in "ab"]
-    pruner = _start("_prune_many", store.root, str(done))
-    codes = [process.wait(60) for process in publishers]
-    done.touch()
-    assert [*codes, pruner.wait(60)] == [0, 0, 0]
-    time.sleep(1.1)  # the log tells seconds: what changed in this one may still be judged by a run
-    prune(store.root, keep=1)
-    registry = Registry(store.root)
-    for manifest in registry.manifests():
-        verify(registry.folder(manifest["version"]))
-        for kind, name in (("candidates", manifest["candidate"]), ("splits", manifest["split"]["digest"])):
-            assert store.manifest(kind, name)["digest"] == name
-    log = registry.log()
-    published = [entry["version"] for entry in log if entry["action"] == "publish"]
-    pruned = {entry["version"] for entry in log if entry["action"] == "prune"}
-    assert published == [f"v{number:04d}" for number in range(1, 31)]
-    assert registry.champion() == published[-1]
-    assert pruned | set(registry.versions()) == set(published)
-    assert len(registry.versions()) == 2  # the champion and its predecessor

@@ -1,0 +1,171 @@
+"""Two publishers, a pruner and a reader at once, again and again; then thirty nights that end in a prune.
+
+    python tests/faults/drill_registry.py [--rounds 100] [--nights 30]
+
+Whatever happens in between: each listed release verifies, the pointer names one that does, the log is complete, and the
+store stays as large as it is. Prints one JSON object; fails at the first round that does not hold.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ReleaseError
+from matinee.prune import prune
+from matinee.registry import Registry
+from matinee.release import sha256, verify
+from matinee.store import Plan, Store, write_json
+
+
+def make_folder(store: Store, kind: str, digest: str, **refers: Any) -> str:
+    """A folder of the store whose manifest names others."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "data").write_text(digest)
+        return {"rows": 1, **refers}
+
+    store.ensure(Plan(kind, digest, make))
+    return digest
+
+
+def publish_night(store: Store, name: str, *, partition: str) -> str:
+    """A release of one night and all that it is made of; partitions are shared by the nights."""
+    registry = Registry(store.root)
+    with store.in_use():
+        make_folder(store, "partitions", partition)
+        dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
+        encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
+        split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
+        candidate = make_folder(store, "candidates", f"candidate-{name}", split=split)
+        with registry.lock():
+            version = registry.next_version()
+            partial = registry.folder(version).with_suffix(".partial")
+            partial.mkdir()
+            weights = store.path(store.reference("candidates", candidate)) / "data"
+            (partial / "weights.safetensors").write_bytes(weights.read_bytes())
+            manifest = {
+                "version": version,
+                "schema_version": 1,
+                "model": "dot",
+                "scale": [1, 5],
+                "candidate": candidate,
+                "split": {"digest": split},
+                "files": {"weights.safetensors": sha256(partial / "weights.safetensors")},
+            }
+            write_json(partial / "manifest.json", manifest)
+            partial.rename(registry.folder(version))
+            registry.point_to(version, action="publish", reason=name)
+    return version
+
+
+def publish_many(root: Path, until: str, name: str, nights: int) -> None:
+    """One of the publishers."""
+    for night in range(nights):
+        publish_night(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
+
+
+def prune_many(root: Path, until: str) -> None:
+    """The pruner, until it is told to stop."""
+    while not Path(until).exists():
+        prune(root, keep=1)
+
+
+def read_many(root: Path, until: str) -> None:
+    """The reader: the champion verifies, or it is not the champion any more."""
+    registry, read = Registry(root), 0
+    while not Path(until).exists() or not read:
+        version = registry.champion()
+        if version is None:
+            continue
+        try:
+            verify(registry.folder(version))
+            read += 1
+        except ReleaseError:
+            if registry.champion() == version:
+                raise
+
+
+def run_round(root: Path, *, nights: int) -> None:
+    """Publish twice as many nights, prune and read meanwhile, and check what is left."""
+    store, done = Store.open(root), root.with_name(f"{root.name}.done")
+    publishers = [_start("publish_many", root, str(done), name, nights) for name in "ab"]
+    others = [_start(role, root, str(done)) for role in ("prune_many", "read_many")]
+    codes = [process.wait(120) for process in publishers]
+    done.touch()
+    codes += [process.wait(120) for process in others]
+    assert codes == [0] * 4, codes
+    time.sleep(1.1)  # the log tells seconds: what changed in this one may still be judged by a run
+    prune(root, keep=1)
+    check(store, published=2 * nights)
+
+
+def check(store: Store, *, published: int) -> None:
+    """Every release that is listed is whole with all it was made of, and the log tells of every one that ever was."""
+    registry = Registry(store.root)
+    for manifest in registry.manifests():
+        verify(registry.folder(manifest["version"]))
+        for kind, name in (("candidates", manifest["candidate"]), ("splits", manifest["split"]["digest"])):
+            assert store.manifest(kind, name)["digest"] == name
+    log = registry.log()
+    told = [entry["version"] for entry in log if entry["action"] == "publish"]
+    gone = {entry["version"] for entry in log if entry["action"] == "prune"}
+    assert told == [f"v{number:04d}" for number in range(1, published + 1)]
+    assert registry.champion() == told[-1]
+    assert gone | set(registry.versions()) == set(told)
+    assert len(registry.versions()) == min(2, published)  # the champion and its predecessor
+
+
+def run_nights(root: Path, publish: Callable[[int], Any], *, nights: int, keep: int) -> list[int]:
+    """The store's bytes after each night, its log apart, which grows by two lines."""
+    sizes = []
+    for night in range(nights):
+        publish(night)
+        time.sleep(0.02)  # a file's time is known to some milliseconds
+        prune(root, keep=keep)
+        files = [path for path in root.rglob("*") if path.is_file() and path.name != "log.jsonl"]
+        sizes.append(sum(path.stat().st_size for path in files))
+    return sizes
+
+
+def _start(function: str, root: Path, *arguments: Any) -> "subprocess.Popen[bytes]":
+    """A function of this file in a process of its own."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import drill_registry, pathlib; "
+    code += f"drill_registry.{function}(pathlib.Path({str(root)!r}), *{arguments!r})"
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def main() -> None:
+    """Run the rounds and the nights, and print what was seen."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--nights", type=int, default=30)
+    call = parser.parse_args()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(call.rounds):
+            run_round(Path(scratch) / f"store-{number}", nights=5)
+        store = Store.open(Path(scratch) / "nights")
+        sizes = run_nights(
+            store.root,
+            lambda night: publish_night(store, f"{night:03d}", partition=f"partition-{night // 3:03d}"),
+            nights=call.nights,
+            keep=7,
+        )
+    seconds = round(time.perf_counter() - started, 1)
+    print(
+        json.dumps(
+            {"rounds": call.rounds, "publications": 10 * call.rounds, "bytes": sizes, "seconds": seconds}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

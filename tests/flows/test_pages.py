@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from matinee.settings import Settings, read_settings
-from matinee.store import Reference, Store
+from matinee.store import Plan, Reference, Store, write_json
 from tasks import artifacts
 from tasks.artifacts import escape, show, table
 from tasks.names import data_name, model_name, short_count
@@ -92,3 +92,28 @@ def test_a_run_is_named_after_its_model() -> None:
     assert model_name(Settings()) == "dot fast"
     assert model_name(read_settings(preset="accurate")) == "dot accurate"
     assert [short_count(rows) for rows in (100_480_507, 40_000, 12)] == ["100.5M", "40.0k", "12"]
+
+
+def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> None:
+    """A rule's own figures, those of a group within, the slices that were tested, and how to promote all the same."""
+    slices = [{"slicing": "date", "slice": "2005", "rows": 4_000, "difference": 0.5}]
+    tested = [each | {"standard_error": 0.125, "p": 0.0625} for each in slices]
+    rules = [
+        {"name": "champion", "passed": False, "says": "worse", "rows": 77, "known_ids": {"rows": 66}},
+        {"name": "slices", "passed": True, "says": "none", "worse": [], "tested": tested},
+    ]
+    store = Store.open(tmp_path)
+
+    def make(folder: Path) -> dict[str, object]:
+        write_json(folder / "decision.json", {"promoted": False, "reason": "Held: worse.", "rules": rules})
+        return {"rows": 77, "candidate": "c0ffee"}
+
+    page = artifacts.gate_report(store, store.ensure(Plan("evaluations", "e", make)))
+    for line in (
+        "# Gate: held",
+        "| champion | rows | 77 |",
+        "| champion | known ids rows | 66 |",
+        "| date | 2005 | 4,000 | 0.5000 | 0.1250 | 0.0625 |",
+        f"matinee promote --store {tmp_path} c0ffee",
+    ):
+        assert line in page

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from matinee.errors import DivergenceError
 from matinee.evaluate.gate import Rule
 from matinee.evaluate.refit import check_refit
 from matinee.settings import GateSettings, read_settings
-from matinee.store import Reference, Store
+from matinee.store import Plan, Reference, Store, write_json
 from matinee.train import plan, plan_refit_all
 
 Weights = dict[str, np.ndarray]
@@ -70,3 +72,25 @@ def test_predictions_elsewhere_count_too(check: Check, tmp_path: Path) -> None:
     assert rule.figures["refit_rmse"] < rule.figures["tested_rmse"]
     assert rule.figures["difference"] > rule.figures["limit"]
     assert not rule.passed
+
+
+def test_a_refit_that_diverges_leaves_the_tested_weights(
+    planted_split: Callable[..., tuple[Store, Reference]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.train import library, refit
+
+    def diverge(_: Path) -> dict[str, Any]:
+        raise DivergenceError("The refit diverged in epoch 1.")
+
+    store, candidate = planted_split()
+    passed = store.ensure(Plan("evaluations", "passed", _write_passed))
+    monkeypatch.setattr(library, "plan_refit_all", lambda *_, **__: Plan("candidates", "r", diverge))
+    settings = read_settings(assignments=["train.refit=all"])
+    shipped = refit.fn(store=str(store.root), candidate=candidate, evaluation=passed, settings=settings)
+    assert shipped == candidate
+    assert DivergenceError("").kind == "ConfigError"
+
+
+def _write_passed(folder: Path) -> dict[str, Any]:
+    write_json(folder / "decision.json", {"promoted": True})
+    return {"rows": 1}

@@ -23,8 +23,17 @@ from pathlib import Path
 from flows.up import wait_until_healthy
 from matinee.sample import write_sample
 
-# Long enough that a kill falls into training often: three hundred epochs with their checkpoints, and the second fit.
+# Three hundred epochs, or a hundred sweeps, with their checkpoints, and the second fit.
 SETTINGS = ("train.epochs=300", "train.patience=0", "train.device=cpu", "train.refit=all")
+GIBBS = (
+    "train.method=gibbs",
+    "train.sampler_rank=8",
+    "train.sweeps=100",
+    "train.burn_in=20",
+    "train.refit=all",
+)
+METHODS = {"sgd": SETTINGS, "gibbs": GIBBS}
+TRAINS = "candidates/*.partial"  # what is in a store while it trains
 EXACT = {".safetensors", ".parquet", ".npy", ".png"}  # JSON tells seconds and dates too
 
 
@@ -60,15 +69,16 @@ class Drill:
     def finish(self, store: Path) -> float:
         """Run to the end; returns the seconds from the first sign of the store to the last of the process."""
         process = self.start(store)
-        began = _wait_for_store(store, process)
+        _wait_for("", store, process)
+        began = time.monotonic()
         if process.wait():
             raise AssertionError(store.with_suffix(".log").read_text("utf-8")[-4000:])
         return time.monotonic() - began
 
-    def kill(self, store: Path, *, after: float) -> bool:
-        """Start the run and kill -9 it `after` seconds of work; returns whether it was alive until then."""
+    def kill(self, store: Path, *, after: float, sign: str = "") -> bool:
+        """Start the run, kill -9 it some seconds after a sign in its store; returns whether it was alive until then."""
         process = self.start(store)
-        _wait_for_store(store, process)
+        _wait_for(sign, store, process)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(after)
         alive = process.poll() is None
@@ -78,12 +88,14 @@ class Drill:
         return alive
 
 
-def drill(data: Path, stores: Path, *, rounds: int, seed: int, environment: dict[str, str]) -> list[str]:
-    """Kill `rounds` runs at random moments and let each go on; returns where each was.
+def drill(
+    data: Path, stores: Path, *, rounds: int, seed: int, environment: dict[str, str], method: str = "sgd"
+) -> list[str]:
+    """Kill `rounds` runs at random moments, every second one while it trains; returns where each was.
 
     Raises AssertionError when anything differs from the run that was left alone.
     """
-    runs = Drill(data, stores, environment)
+    runs = Drill(data, stores, environment, METHODS[method])
     whole = stores / "undisturbed"
     seconds = runs.finish(whole)
     expected, release = content(whole), release_of(whole)
@@ -91,13 +103,15 @@ def drill(data: Path, stores: Path, *, rounds: int, seed: int, environment: dict
     told = []
     for number in range(1, rounds + 1):
         store = stores / f"round-{number}"
-        moment = draw.uniform(0, seconds)
-        alive = runs.kill(store, after=moment)
+        sign, length = (TRAINS, _fit_seconds(whole)) if number % 2 else ("", seconds)
+        moment = draw.uniform(0, length)
+        alive = runs.kill(store, after=moment, sign=sign)
         found = content(store)
         wrong = [name for name, digest in found.items() if expected.get(name) != digest]
         assert not wrong, f"round {number}: a folder that counts as whole differs: {wrong}"
         where = (
-            f"round {number}: {'killed' if alive else 'was done'} after {moment:.2f} s, {_progress(store)}"
+            f"{method} {number}: {'killed' if alive else 'was done'} {moment:.2f} s after "
+            f"{'training' if sign else 'the run'} began, {_progress(store)}"
         )
         runs.finish(store)
         assert release_of(store) == release, f"{where}: another release"
@@ -130,11 +144,16 @@ def release_of(store: Path) -> tuple[str, str, str, bytes]:
     return champion, manifest["version"], manifest["digest"], (folder / "weights.safetensors").read_bytes()
 
 
-def _wait_for_store(store: Path, process: "subprocess.Popen[bytes]") -> float:
-    """Moments are counted from here: before, Python only imports."""
-    while not store.is_dir() and process.poll() is None:
+def _wait_for(sign: str, store: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Moments are counted from here: before there is a store, Python only imports."""
+    while not list(store.parent.glob(f"{store.name}/{sign}")) and process.poll() is None:
         time.sleep(0.005)
-    return time.monotonic()
+
+
+def _fit_seconds(store: Path) -> float:
+    """What the first fit took."""
+    found = [json.loads(path.read_text("utf-8")) for path in store.glob("candidates/*/manifest.json")]
+    return float(next(each["seconds"] for each in found if "candidate" not in each))
 
 
 def _progress(store: Path) -> str:
@@ -171,6 +190,7 @@ def main() -> None:
     """Write sample data, start a server, drill, and say what was seen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=4291)
     call = parser.parse_args()
@@ -180,7 +200,13 @@ def main() -> None:
         home.mkdir()
         write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
         with server(call.port, home) as environment:
-            told = drill(data, stores, rounds=call.rounds, seed=call.seed, environment=environment)
+            told = []
+            for method in call.method:
+                (stores / method).mkdir()
+                told += drill(
+                    data, stores / method,
+                    rounds=call.rounds, seed=call.seed, environment=environment, method=method,
+                )  # fmt: skip
     print(f"{len(told)} rounds: the same release and weights each time, to the bit")
 
 

@@ -26,7 +26,8 @@ FLOWS = ["retrain", "recommend", "nightly"]
 _SILENT = "No heartbeat"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 # What a run says besides its heartbeat when it is over, or waits in no process.
-_OVER = {"Completed", "Cached", "Failed", "TimedOut", "Crashed", "Cancelled", "Suspended", "AwaitingRetry"}
+_OVER = {"Completed", "Cached", "Nothing new", "Failed", "TimedOut", "Crashed", "Cancelled"}
+_OVER |= {"Suspended", "AwaitingRetry"}
 # Three may be lost or late; the server looks every five seconds, so that a lost run is ended within the fifth.
 _HEARTBEATS = 3.5
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
@@ -96,6 +97,8 @@ def _alerts(action: CallWebhook | SendNotification) -> Iterator[AutomationCore]:
     yield _alert("no heartbeat", action, event=any_state, match=silent, why=why)
     late = "It has not started yet: is a worker up, and is it free?"
     yield _alert("late", action, event="prefect.flow-run.Late", match={}, why=late)
+    refused = "{{ event.payload.reason }} Its report: {{ event.payload.report }}"
+    yield _alert("file set aside", action, event="matinee.file.refused", match=None, why=refused)
     held = "{{ event.payload.reason }} The champion stays."
     yield _alert("held by the gate", action, event="matinee.candidate.held", match=None, why=held)
 

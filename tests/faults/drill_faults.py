@@ -6,7 +6,6 @@ loads, and the next run ends with the release and the folders of a run that was 
 """
 
 import argparse
-import contextlib
 import inspect
 import json
 import os
@@ -143,10 +142,11 @@ def gone(stage: Stage, store: Path) -> str:
     away = store.with_name("away")
     store.rename(away)
     said = stage.fail(process, store)
+    assert "could not be written" in said, said
     shutil.rmtree(store, ignore_errors=True)
     away.rename(store)
     stage.go_on(store)
-    return said.removeprefix("matinee: ").partition(". ")[0].replace(str(store), "store")
+    return "StoreError: no such file or directory"
 
 
 def corrupted_parquet(stage: Stage, store: Path) -> str:
@@ -237,18 +237,17 @@ def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[
         shutil.rmtree(store, ignore_errors=True)
 
 
-def table(rows: list[tuple[str, str, float]], *, rounds: int) -> str:
-    """What was seen in the last round, for people."""
-    lost = f"{len(rows)} faults, {rounds} {'rounds' if rounds > 1 else 'round'}, {date.today()}; lost: 0."
-    return "\n".join(
-        [
-            lost,
-            "",
-            "| fault | what was seen | seconds, next run included |",
-            "| --- | --- | --- |",
-            *(f"| {fault} | {seen} | {seconds:.0f} |" for fault, seen, seconds in rows),
-        ]
-    )
+def table(file: Path, row: tuple[str, str, float]) -> str:
+    """The table of a file with one row written anew, so that faults may be drilled one by one."""
+    _, _, rest = file.read_text("utf-8").partition(BEGIN)
+    told = [
+        line.strip("| ").split(" | ") for line in rest.partition(END)[0].splitlines() if " | 0 | " in line
+    ]
+    rows = {cells[0]: cells for cells in told}
+    fault, seen, seconds = row
+    rows[fault] = [fault, seen, "0", f"{seconds:.0f}", str(date.today())]
+    head = "| fault | what was seen | lost | seconds, next run included | drilled |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in rows.values())])
 
 
 def write_between(file: Path, text: str, *, begin: str, end: str) -> None:
@@ -272,34 +271,30 @@ def main() -> None:
         "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
     )
     call = parser.parse_args()
-    wanted = [fault for fault in ALONE if not call.only or fault.__name__ in call.only]
-    with_worker = [fault for fault in drill_worker.FAULTS if not call.only or fault.__name__ in call.only]
-    rows: list[tuple[str, str, float]] = []
+    chosen = [
+        fault for fault in [*ALONE, *drill_worker.FAULTS] if not call.only or fault.__name__ in call.only
+    ]
     for number in range(1, call.rounds + 1):
-        rows = []
-        with contextlib.ExitStack() as stack:
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            data, stores, home = (root / name for name in ("data", "stores", "home"))
-            stores.mkdir()
-            home.mkdir()
-            os.environ["TMPDIR"] = str(
-                home
-            )  # whose turn it is to train is known there; wait for no other runs
-            write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
-            found: Iterator[tuple[str, str, float]]
-            if wanted:
-                with server(call.port, home) as environment:
-                    for row in drill(Stage.build(data, stores, environment), wanted):
-                        rows.append(row)
-                        print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
-            if with_worker:
-                found = drill_worker.drill(data, root / "worker", call.port, with_worker)
-                for row in found:
-                    rows.append(row)
-                    print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
-    if call.write:
-        write_between(call.write, table(rows, rounds=call.rounds), begin=BEGIN, end=END)
-    print(f"{len(rows)} faults, {call.rounds} rounds: nothing was lost that the next run did not make good")
+        with tempfile.TemporaryDirectory() as folder:
+            for row in drill_all(Path(folder), call.port, {fault.__name__ for fault in chosen}):
+                print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
+                if call.write:
+                    write_between(call.write, table(call.write, row), begin=BEGIN, end=END)
+    print(f"{len(chosen)} faults, {call.rounds} rounds: nothing was lost that the next run did not make good")
+
+
+def drill_all(root: Path, port: int, names: set[str]) -> Iterator[tuple[str, str, float]]:
+    """Drill the named faults below `root`: those of a run alone, then those of a run of a worker."""
+    data, stores, home = (root / name for name in ("data", "stores", "home"))
+    stores.mkdir()
+    home.mkdir()
+    os.environ["TMPDIR"] = str(home)  # whose turn it is to train is known there; wait for no other runs
+    write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
+    if alone := [fault for fault in ALONE if fault.__name__ in names]:
+        with server(port, home) as environment:
+            yield from drill(Stage.build(data, stores, environment), alone)
+    if of_worker := [fault for fault in drill_worker.FAULTS if fault.__name__ in names]:
+        yield from drill_worker.drill(data, root / "worker", port, of_worker)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from flows.environment import PREFECT_DEFAULTS
 from flows.up import wait_until_healthy
 
 TOKEN = "planted-3f9a1c"
-HEARTBEAT = 3  # Prefect watches nothing for less than ten seconds
+HEARTBEAT = 6  # in place of thirty
 
 
 class _Listener(http.server.ThreadingHTTPServer):
@@ -110,7 +110,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
     from prefect.states import Completed, Crashed, Failed, Running, Scheduled
 
     from flows import alerts
-    from flows.events import HELD
+    from flows.events import HELD, REFUSED
 
     url = f"http://127.0.0.1:{listener.server_port}/{TOKEN}"
     assert set(alerts.apply(webhook=url).values()) == {"created"}
@@ -129,7 +129,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
 
         ending = client.read_automations()
         client.update_automation(next(each.id for each in ending if each.name == short.name), short)
-        dead, alive, failed, crashed, held, done = (start(Running()) for _ in range(6))
+        dead, alive, failed, crashed, held, refused, done = (start(Running()) for _ in range(7))
         late = client.create_flow_run_from_deployment(deployment, state=Scheduled()).id
 
         def related(role: str, kind: str, which: Any, name: str) -> dict[str, str]:
@@ -152,12 +152,13 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
         client.set_flow_run_state(done, Completed(), force=True)
         client.set_flow_run_state(failed, Failed(message='a "quoted"\nmessage'), force=True)
         client.set_flow_run_state(crashed, Crashed(message="killed"), force=True)
-        emit_event(
-            HELD,
-            {"prefect.resource.id": "matinee.candidate.0123"},
-            related=[*ours, related("flow-run", "flow-run", held, "a run")],
-            payload={"reason": "Worse by 0.1."},
-        )
+        for event, run in ((HELD, held), (REFUSED, refused)):
+            emit_event(
+                event,
+                {"prefect.resource.id": "matinee.store.here"},
+                related=[*ours, related("flow-run", "flow-run", run, "a run")],
+                payload={"reason": "Worse by 0.1.", "report": "report.json"},
+            )
         killed = time.monotonic()
 
         def ended() -> bool:
@@ -167,10 +168,10 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
             return client.read_flow_run(dead).state_type == "CRASHED"
 
         beaten = [killed]
-        _wait(ended, 60)
+        _wait(ended, 120)
         seconds = time.monotonic() - killed
-        _wait(lambda: len(listener.heard) >= 5, 20)
-        _wait(lambda: ended() and time.monotonic() - killed > 20, 25)
+        _wait(lambda: len(listener.heard) >= 6, 60)
+        _wait(lambda: ended() and time.monotonic() - killed > 30, 60)
         EventsWorker.drain_all(timeout=5)
 
         heard = {
@@ -180,6 +181,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
                 ("failed", failed),
                 ("crashed", crashed),
                 ("held", held),
+                ("refused", refused),
                 ("late", late),
             )
         }
@@ -188,6 +190,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
             "failed": ["failed"],
             "crashed": ["crashed"],
             "held": ["held by the gate"],
+            "refused": ["file set aside"],
             "late": ["late"],
         }
         assert listener.alerts_of(failed)[0]["text"].endswith('. a "quoted"\nmessage')

@@ -7,6 +7,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.summary import Summary
+from matinee.registry import Registry
 
 PROMOTED = "matinee.release.promoted"
 HELD = "matinee.candidate.held"
@@ -18,6 +19,14 @@ def announce(summary: Summary, *, store: str) -> None:
     figures = {name: value for name, value in summary.metrics.items() if isinstance(value, int | float)}
     payload = {"reason": summary.reason, "metrics": figures}
     tell(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
+
+
+def tell_if_unlisted(store: str) -> None:
+    """Say again that the champion was promoted while there are no lists by it: a person did it, or nobody heard."""
+    registry = Registry.open(Path(store))
+    champion = registry.champion()
+    if champion is not None and not registry.lists(champion).exists():
+        tell(PROMOTED, store=store, version=champion, reason=registry.reason(), metrics={})
 
 
 def tell(event: str, *, store: str, **payload: Any) -> None:

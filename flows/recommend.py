@@ -15,7 +15,7 @@ from tasks.recommend import recommend as recommend_to_everyone
 @flow(name="recommend", flow_run_name=name_recommend, persist_result=True, result_serializer="json")
 def recommend(
     store: str,
-    out: str,
+    out: str | None = None,
     top: Annotated[int, Field(ge=1)] = 10,
     settings: RecommendSettings = RecommendSettings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Recommended:
@@ -23,7 +23,8 @@ def recommend(
 
     Args:
         store: The folder where everything is kept.
-        out: The Parquet file to write.
+        out: The Parquet file to write; else one in the store's `recommendations/`, named by the release, which is
+            made once.
         top: Movies a user.
         settings: How much memory to take.
     """

@@ -17,10 +17,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flows.environment import WEBHOOK, prepare_prefect
 from matinee.errors import ConfigError, MatineeError
+
+if TYPE_CHECKING:
+    from flows.doorbell import Doorbell
 
 ROOT = Path(__file__).parents[1]
 POOL = "matinee"
@@ -33,13 +37,17 @@ def main() -> int:
     """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="of a server that is started here")
+    parser.add_argument("--drop", type=Path, help="the folder that ratings are put into (drop)")
+    parser.add_argument("--store", type=Path, help="where the nightly runs keep everything (store)")
     call = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         with running(call.port) as (url, processes):
+            bell = _hang_doorbell(call.drop, call.store)
             print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
             while all(process.poll() is None for process in processes):
+                bell.look()
                 time.sleep(0.5)
             raise ConfigError("The server or the worker has ended by itself; what it said is above.")
     except MatineeError as error:
@@ -87,6 +95,16 @@ def _prepare(port: int) -> str:
     api = get_current_settings().api.url or f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = api
     return api
+
+
+def _hang_doorbell(drop: Path | None, store: Path | None) -> "Doorbell":
+    """What starts a nightly run when a file has come into the folder, which is made."""
+    from flows.doorbell import Doorbell, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
+
+    drop = (drop or ROOT / "drop").absolute()
+    drop.mkdir(parents=True, exist_ok=True)
+    set_folders(drop=drop, store=(store or ROOT / "store").absolute())
+    return Doorbell(ROOT)
 
 
 def _address(api: str) -> list[str]:

@@ -1,19 +1,39 @@
 """The recommend task: the champion's list for every user."""
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 from prefect import task
+from prefect.states import Completed
 
 from matinee import recommend as library
 from matinee.recommend import Recommended
 from matinee.registry import Registry
-from matinee.release import load
+from matinee.release import Release, load
 from matinee.settings import RecommendSettings
+from matinee.store import Store
 from tasks.policies import RESULT, RETRY
 
 
 @task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
-def recommend(*, store: str, out: str, top: int, settings: RecommendSettings) -> Recommended:
-    """Write the best unseen movies of every user to a Parquet file."""
-    release = load(Registry.open(Path(store)).champion_folder())
-    return library.recommend_all(release, out=Path(out), top=top, settings=settings)
+def recommend(*, store: str, out: str | None, top: int, settings: RecommendSettings) -> Recommended:
+    """Write the best unseen movies of every user to a Parquet file; the store's own is made once a release."""
+    registry = Registry.open(Path(store))
+    with Store(registry.root).in_use():  # prune and forget leave the release alone meanwhile
+        release = load(registry.champion_folder())
+        kept = registry.lists(release.version)
+        if out is None and kept.exists():
+            return _found(release, kept)
+        kept.parent.mkdir(exist_ok=True)
+        target = kept if out is None else Path(out)
+        return library.recommend_all(release, out=target, top=top, settings=settings)
+
+
+def _found(release: Release, kept: Path) -> Any:
+    """What the lists that were made before say; shown as `Cached` in the UI."""
+    rows = pq.read_metadata(kept).num_rows
+    told = Recommended(
+        release=release.version, users=len(release.users), rows=rows, out=str(kept), seconds=0.0
+    )
+    return Completed(name="Cached", message=f"{kept} was whole already", data=told)

@@ -99,6 +99,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", "flows.up", "--port", url.rpartition(":")[2]]
+    command += ["--drop", str(home / "drop"), "--store", str(home / "store")]
     with subprocess.Popen(
         command,
         env={**environment, "HOME": str(home)},

@@ -51,6 +51,7 @@ def forget(root: Path, user_id: int) -> Erased:
         _clear(root)
         releases = [version for version in registry.versions() if _erase_release(registry, version, user_id)]
         folders = _erase_folders(root, user_id, looked_up=_looked_up(registry))
+        _erase_from_lists(root / "recommendations", user_id)
         _clear(root)
         registry.record("forget", releases=releases, folders=folders)
     return Erased(bool(releases or folders), releases, folders)
@@ -107,6 +108,18 @@ def _erase_folders(root: Path, user_id: int, *, looked_up: set[str]) -> int:
             continue
         touched += 1
     return touched
+
+
+def _erase_from_lists(folder: Path, user_id: int) -> None:
+    """Write the lists of each release anew without the user's; of some that a killed run began, nothing is left."""
+    for path in _entries(folder):
+        if path.name.startswith("."):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            continue
+        table = pq.read_table(path)
+        fresh = path.with_name(f".{path.name}{_FRESH}")
+        pq.write_table(table.filter(pc.field("user_id") != user_id), fresh, compression="zstd")
+        fresh.replace(path)
 
 
 def _entries(kind: Path) -> list[Path]:

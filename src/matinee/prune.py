@@ -50,6 +50,7 @@ def prune(root: Path, *, keep: int) -> Pruned:
             gone = [version for version in registry.versions() if version not in kept]
             for version in gone:
                 registry.record("prune", version=version)
+                registry.lists(version).unlink(missing_ok=True)
                 _doom(registry.folder(version))
             folders = _doom_folders(root, [registry.folder(version) for version in kept], oldest)
         return Pruned(gone, kept, folders, _delete(root))

@@ -42,6 +42,10 @@ class Registry:
         """Where a release of that version belongs."""
         return self.root / "releases" / version
 
+    def lists(self, version: str) -> Path:
+        """Where the lists for every user by a release of that version belong."""
+        return self.root / "recommendations" / f"{version}.parquet"
+
     def versions(self) -> list[str]:
         """The versions of all whole releases, oldest first."""
         found = (self.root / "releases").glob(f"v*/{MANIFEST}")

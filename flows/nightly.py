@@ -1,0 +1,64 @@
+"""The nightly flow: from whatever lies in the drop folder to a release, with nobody watching."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.states import Completed
+from pydantic import Field
+
+from flows.events import REFUSED, tell, tell_if_unlisted
+from flows.retrain import retrain
+from flows.summary import Summary
+from matinee.intake import Intake, remember
+from matinee.settings import Settings
+from matinee.store import Store
+from tasks.intake import take_in
+from tasks.prune import prune
+
+log = logging.getLogger("matinee.run")
+
+
+@flow(name="nightly", flow_run_name="nightly {drop}", persist_result=True, result_serializer="json")
+def nightly(  # noqa: PLR0917 - Prefect passes them by name
+    drop: str,
+    store: str,
+    titles: str = "movie_titles.csv",
+    settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
+    keep: Annotated[int, Field(ge=1, le=1000)] = 7,
+    settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
+) -> Summary | Any:
+    """Take in what is new in a folder, retrain, publish if the gate passes, and prune.
+
+    Lists for every user follow by themselves: the deployment `recommend/promoted` makes them when it hears of the
+    release. A run that finds nothing new ends at once, in the state `Nothing new`.
+
+    Args:
+        drop: The folder of rating files; all that lie in it are the data.
+        store: The folder where everything is kept.
+        titles: The title file; a relative path is one within the drop folder.
+        settings: How to read, split, train and judge; what is left out takes its default.
+        keep: How many releases to keep, besides the champion and its predecessor.
+        settle_seconds: A file that changed since then may still be written, and is left alone.
+    """
+    opened = Store.open(Path(store))
+    with opened.in_use():  # prune leaves alone what this run takes and makes
+        intake = take_in(
+            store=store, drop=drop, titles=titles, settings=settings, settle_seconds=settle_seconds
+        )
+        _say(intake, store=store)
+        if not intake.new:
+            tell_if_unlisted(store)
+            return Completed(name="Nothing new", message=intake.says())
+        summary = retrain(ratings=intake.ratings, titles=intake.titles, store=store, settings=settings)
+        remember(opened, intake)
+    prune(store=store, keep=keep)
+    return summary
+
+
+def _say(intake: Intake, *, store: str) -> None:
+    log.info("%s", intake.says())
+    for report, reason in intake.refused.items():
+        log.warning("%s", reason)
+        tell(REFUSED, store=store, report=report, reason=reason)

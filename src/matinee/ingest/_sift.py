@@ -1,0 +1,112 @@
+"""Which of several rating files would be refused, so that one of them does not stop the others.
+
+Whatever is accepted is parsed by the way: the partitions are those that the dataset is made of.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matinee.errors import ConfigError, DataError
+from matinee.forgotten import Forgotten
+from matinee.ingest._guess import guess_scale
+from matinee.ingest._partition import plan_partition
+from matinee.ingest._parts import Part, group_sources, open_part
+from matinee.ingest._refusal import check_rejects, check_rows_read
+from matinee.ingest._scale import from_json, narrowest_scale
+from matinee.ingest._sources import Source, source_of
+from matinee.settings import IngestSettings, ScaleName
+from matinee.store import Store
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """Files by what becomes of them; one that is in neither changed while it was read, or went."""
+
+    accepted: list[Path] = field(default_factory=list)
+    refused: dict[Path, str] = field(default_factory=dict)  # and why
+    rejects: dict[Path, Path] = field(
+        default_factory=dict
+    )  # of a refused file that had rows: the table of them
+
+
+def sift(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Sifted:
+    """Read each rating file as it would be read in a dataset of all of them, and tell which can't be.
+
+    Raises StoreError when the store can't be written.
+    """
+    reading = _Reading(store, settings, Forgotten.read(store.root))
+    for path in paths:
+        reading.open(path)
+    return reading.sift()
+
+
+class _Reading:
+    def __init__(self, store: Store, settings: IngestSettings, forgotten: Forgotten) -> None:
+        self.store, self.settings, self.forgotten = store, settings, forgotten
+        self.sources: dict[Path, Source] = {}
+        self.sifted = Sifted()
+
+    def open(self, path: Path) -> None:
+        try:
+            self.sources[path] = source_of(path)
+        except ConfigError as error:
+            if path.exists():
+                self.sifted.refused[path] = str(error)
+            return
+        try:
+            guess_scale([self.sources[path]], self.settings)
+        except (ConfigError, DataError) as error:
+            self._refuse(self.sources[path], str(error))
+
+    def sift(self) -> Sifted:
+        scale = self.settings.scale
+        if scale == "auto" and self.sources:
+            scale = guess_scale(list(self.sources.values()), self.settings)
+            parts = self._parse(self._groups(), scale)
+            if parts:
+                scale = narrowest_scale(from_json(part.manifest["values_read"] for part in parts))
+        for part in self._parse(self._groups(), scale):
+            self._judge(part, scale)
+        self.sifted.accepted.extend(self.sources)
+        return self.sifted
+
+    def _groups(self) -> list[list[Source]]:
+        return group_sources(list(self.sources.values()))
+
+    def _parse(self, groups: list[list[Source]], scale: ScaleName) -> list[Part]:
+        """The partitions of all files that can be read; of many that share one, each alone where one can't."""
+        parts = []
+        while groups:
+            group = groups.pop()
+            planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
+            try:
+                made = self.store.ensure(planned)
+                parts.append(open_part(self.store, made.digest, "train", group))
+            except (ConfigError, DataError) as error:
+                if len(group) > 1:
+                    groups += [[source] for source in group]
+                else:
+                    self._refuse(group[0], str(error))
+        return parts
+
+    def _judge(self, part: Part, scale: ScaleName) -> None:
+        """Refuse what has no rows or too many rejects; of many files that share a partition, each by its own."""
+        try:
+            check_rows_read(part.sources, [part])
+            check_rejects([part], self.settings, scale=scale)
+        except DataError as error:
+            if len(part.sources) == 1:
+                self.sifted.rejects[part.sources[0].path] = part.folder / "rejects.parquet"
+                self._refuse(part.sources[0], str(error))
+                return
+            for alone in self._parse([[source] for source in part.sources], scale):
+                self._judge(alone, scale)
+
+    def _refuse(self, source: Source, reason: str) -> None:
+        """Take a file out; one that is not the same any more is not refused, it is not complete yet."""
+        del self.sources[source.path]
+        with contextlib.suppress(DataError):
+            source.check_unchanged()
+            self.sifted.refused[source.path] = reason

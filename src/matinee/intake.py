@@ -1,0 +1,99 @@
+"""What a nightly run takes: what lies complete in the drop folder and can be read, and whether it is new.
+
+What was worked through last stands in the store's nightly.json: with the same files and settings nothing is to do.
+"""
+
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from matinee import ingest
+from matinee.drop import Dropped, look, place_of_refused, set_aside
+from matinee.errors import StoreError
+from matinee.lineage import digest_of
+from matinee.settings import Settings
+from matinee.store import Store, read_json, write_json, writing
+
+DONE = "nightly.json"
+
+
+class Intake(BaseModel):
+    """What a nightly run found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ratings: list[str]
+    titles: str
+    mark: str | None  # of files and settings together; None without ratings
+    new: bool
+    unfinished: list[str] = []
+    refused: dict[str, str] = {}  # the report of each file that was set aside, and the reason
+
+    def says(self) -> str:
+        """What was found, in a sentence or two."""
+        told = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
+        told += [f"{len(self.unfinished):,} still being written: left alone"] if self.unfinished else []
+        told += [f"{len(self.refused):,} set aside: see {', '.join(self.refused)}"] if self.refused else []
+        return "; ".join(told) + "."
+
+
+def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle_seconds: float) -> Intake:
+    """Look through the drop folder, set aside what can't be read, and tell what a dataset would be made of now.
+
+    `titles` is a path, relative ones within the drop folder. Raises ConfigError when the folder or the titles are not
+    there.
+    """
+    dropped = look(drop, settle_seconds=settle_seconds)
+    named = drop / titles
+    ratings = [path for path in dropped.complete if path != named]
+    refused: dict[str, str] = {}
+    mark = None if named in dropped.unfinished else _mark(store, ratings, named, settings)
+    if mark is not None and not _is_done(store, mark):
+        sifted = ingest.sift(store, ratings, settings=settings.ingest)
+        refused = dict(_set_aside(drop, sifted, path) for path in sifted.refused)
+        ratings = sifted.accepted
+        mark = _mark(store, ratings, named, settings)
+    return Intake(
+        ratings=[str(path) for path in ratings],
+        titles=str(named),
+        mark=mark,
+        new=mark is not None and not _is_done(store, mark),
+        unfinished=_unfinished(dropped),
+        refused=refused,
+    )
+
+
+def remember(store: Store, intake: Intake) -> None:
+    """Note that a run has worked this through: the gate has passed or held what came of it."""
+    with writing(store.root):
+        write_json(store.root / DONE, {"mark": intake.mark})
+
+
+def _set_aside(drop: Path, sifted: ingest.Sifted, path: Path) -> tuple[str, str]:
+    """Move a refused file, its rejects beside it: prune does not know that somebody wants to look at them."""
+    reason = sifted.refused[path]
+    if path in sifted.rejects:
+        kept = place_of_refused(drop, path)
+        kept = kept.with_name(f"{kept.name}.rejects.csv")
+        pl.read_parquet(sifted.rejects[path]).write_csv(kept)
+        reason = reason.replace(str(sifted.rejects[path]), str(kept))
+    return str(set_aside(drop, path, reason=reason)), reason
+
+
+def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -> str | None:
+    if not ratings:
+        return None
+    planned = ingest.plan(store, ratings=ratings, titles=titles, settings=settings.ingest)
+    return digest_of(dataset=planned.digest, settings=settings.resolved().model_dump(mode="json"))
+
+
+def _is_done(store: Store, mark: str) -> bool:
+    try:
+        return bool(read_json(store.root / DONE).get("mark") == mark)
+    except StoreError:  # absent or damaged: the run finds each step done by itself
+        return False
+
+
+def _unfinished(dropped: Dropped) -> list[str]:
+    return [str(path) for path in dropped.unfinished if not path.name.startswith(".")]

@@ -1,0 +1,23 @@
+"""The take-in task: what the drop folder has for a nightly run."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee import intake as library
+from matinee.intake import Intake
+from matinee.settings import Settings
+from matinee.store import Store
+from tasks.policies import RESULT, RETRY
+
+
+@task(name="take in", **RETRY, **RESULT)
+def take_in(*, store: str, drop: str, titles: str, settings: Settings, settle_seconds: float) -> Intake:
+    """Find the complete files of the drop folder and set aside those that can't be read."""
+    return library.take_in(
+        Store.open(Path(store)),
+        Path(drop).absolute(),
+        titles=titles,
+        settings=settings,
+        settle_seconds=settle_seconds,
+    )

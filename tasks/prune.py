@@ -1,0 +1,16 @@
+"""The prune task: old releases and what nothing kept refers to."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from matinee import prune as library
+from tasks.policies import RESULT, RETRY
+
+
+@task(name="prune", **RETRY, **RESULT)
+def prune(*, store: str, keep: int) -> dict[str, Any]:
+    """Keep the newest releases, the champion, its predecessor and what these refer to."""
+    return asdict(library.prune(Path(store), keep=keep))

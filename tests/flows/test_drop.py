@@ -1,0 +1,59 @@
+"""`make up`, then a file copied into the drop folder: a release and lists for everyone, with no further command."""
+
+import json
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from matinee.registry import Registry
+
+NOTHING_NEW = {
+    "flow_runs": {"state": {"name": {"any_": ["Nothing new"]}}},
+    "flows": {"name": {"any_": ["nightly"]}},
+}
+
+
+def _ask(url: str, body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def _wait(true: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: Path) -> None:
+    drop, registry = up.home / "drop", Registry(up.home / "store")
+    _wait(drop.is_dir, 10)
+    shutil.copy(sample / "movie_titles.csv", drop)
+    (drop / "broken.csv").write_text("userID,movieID,rating\n1,2,many\n")
+    (drop / "half.csv.part").write_text("userID,movieID,rating\n1,2,")
+    shutil.copy(sample / "ratings.csv", drop)
+    _wait(lambda: registry.root.is_dir() and registry.champion() == "v0001", 300)
+    _wait(registry.lists("v0001").exists, 300)
+    lists = pl.read_parquet(registry.lists("v0001"))
+    assert lists["user_id"].n_unique() == 400
+    report = (drop / "refused" / "broken.csv.report.txt").read_text()
+    assert "broken.csv, line 2: '1,2,many'" in report
+    assert "rating_not_a_number" in (drop / "refused" / "broken.csv.rejects.csv").read_text()
+    assert sorted(path.name for path in drop.iterdir()) == [
+        "half.csv.part",
+        "movie_titles.csv",
+        "ratings.csv",
+        "refused",
+    ]
+    # The same bytes again are a file that has come, and nothing new.
+    shutil.copy(sample / "ratings.csv", drop)
+    _wait(lambda: _ask(f"{up.url}/api/flow_runs/filter", NOTHING_NEW), 300)
+    (run,) = _ask(f"{up.url}/api/flow_runs/filter", NOTHING_NEW)
+    assert run["state_type"] == "COMPLETED"
+    assert run["total_run_time"] < 30  # seconds, also beside other work
+    assert registry.versions() == ["v0001"]

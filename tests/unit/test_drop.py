@@ -1,0 +1,88 @@
+"""The drop folder: what is complete, what is set aside, and when nothing is new."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from matinee.drop import look
+from matinee.errors import ConfigError
+from matinee.intake import Intake, remember, take_in
+from matinee.settings import Settings
+from matinee.store import Store
+
+HOUR = 3600
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    for name in ("whole.csv", ".hidden.csv", "a.csv.part", "b.TMP", "c.crdownload", "refused/old.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    now = (tmp_path / "whole.csv").stat().st_ctime + HOUR
+    with (tmp_path / "open.csv").open("w") as out:
+        out.write("a row\n")
+        out.flush()
+        os.utime(tmp_path / "open.csv", (0, 0))
+        dropped = look(tmp_path, settle_seconds=5, now=now)
+        assert _names(dropped.complete) == ["whole.csv"]
+    assert _names(look(tmp_path, settle_seconds=5, now=now).complete) == ["open.csv", "whole.csv"]
+
+
+def test_a_file_that_changes_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    grows, stays, new = (tmp_path / name for name in ("grows.csv", "stays.csv", "new.csv"))
+    grows.write_text("a")
+    stays.write_text("a")
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds == 5
+        grows.write_text("ab")
+        new.write_text("a")
+
+    dropped = look(tmp_path, settle_seconds=5, sleep=meanwhile)
+    assert _names(dropped.complete) == ["stays.csv"]
+    assert _names(dropped.unfinished) == ["grows.csv", "new.csv"]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Make it"):
+        look(tmp_path / "drop", settle_seconds=0)
+
+
+def test_broken_files_are_set_aside_and_the_same_files_are_nothing_new(sample: Path, tmp_path: Path) -> None:
+    drop, store = tmp_path / "drop", Store.open(tmp_path / "store")
+    drop.mkdir()
+
+    def intake(**ingest: float) -> Intake:
+        settings = Settings.model_validate({"ingest": ingest})
+        return take_in(store, drop, titles="movie_titles.csv", settings=settings, settle_seconds=0)
+
+    assert not intake().new
+    shutil.copy(sample / "movie_titles.csv", drop)
+    text = (sample / "ratings.csv").read_text()
+    (drop / "good.csv").write_text(text)
+    few = text.splitlines(keepends=True)[:40]  # of so few rows, one is too many
+    (drop / "few.csv").write_text("".join(few) + "1,2,wrong,2005-01-01\n")
+    (drop / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08\x00cut off")
+    (drop / "empty.csv").touch()
+    (drop / "notes.txt").write_text("Ratings of May follow.\n")
+    (drop / "header.csv").write_text("userID,movieID,rating\n")
+    found = intake()
+    assert found.new and _names(map(Path, found.ratings)) == ["good.csv"]
+    refused = {path.name for path in (drop / "refused").iterdir()}
+    wrong = {"few.csv", "cut.csv.gz", "empty.csv", "notes.txt", "header.csv"}
+    assert wrong | {f"{name}.report.txt" for name in wrong} <= refused
+    assert ",rating,rating_not_a_number" in (drop / "refused" / "few.csv.rejects.csv").read_text()
+    report = (drop / "refused" / "few.csv.report.txt").read_text()
+    assert "few.csv.rejects.csv" in report and str(store.root) not in report
+
+    remember(store, found)
+    assert not intake().new
+    assert intake(max_reject_fraction=0.5).new
+    (drop / "more.csv").write_text(text)
+    assert intake().new

@@ -20,7 +20,7 @@ PAGES = [
     "card",
     "release",
 ]
-NAMES = ["ingest sample0", "encode", "split", "train dot fast", "evaluate", "refit", "publish"]
+NAMES = ["ingest sample0", "progressive", "encode", "split", "train dot fast", "evaluate", "refit", "publish"]
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,8 @@ def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
         movies=len(catalogue.train_rows),
         most=min(_USERS_TO_CHOOSE, catalogue.most_users // 2),
     )
-    found = rank(_scorer(catalogue), task, [np.float32(weight) * catalogue.popularity for weight in grid])
+    offsets = [np.float32(weight) * catalogue.popularity for weight in grid]
+    found = rank(_scorer(catalogue), task, offsets, mrr=False)
     return grid[int(np.argmax([ranking.ndcg for ranking in found]))]
 
 

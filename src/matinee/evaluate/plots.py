@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from matinee.evaluate.evidence import Evidence
@@ -185,17 +185,19 @@ def long_tail(evidence: Evidence) -> Figure:
     left, right = figure.subplots(1, 2)
     counts = np.bincount(evidence.fitted.movies, minlength=len(evidence.known_movies))
     order = np.argsort(-counts, kind="stable")
-    share = np.cumsum(counts[order]) / counts.sum() * 100
-    movies = np.arange(1, len(counts) + 1) / len(counts) * 100
-    half = float(movies[np.searchsorted(share, 50)])
-    left.plot(movies, share, color=MODEL, linewidth=1.8)
-    left.plot([0, half, half], [50, 50, 0], color=BASELINE, linewidth=1, linestyle="--")
-    left.set_xlim(0, 100)
+    rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
+    share = np.cumsum(rated) / rated.sum() * 100
+    half = int(np.searchsorted(share, 50)) + 1
+    left.plot(np.arange(1, len(rated) + 1), share, color=MODEL, linewidth=1.8)
+    left.plot([1, half, half], [50, 50, 0], color=BASELINE, linewidth=1, linestyle="--")
+    left.set_xscale("log")
+    left.set_xlim(1, max(len(rated), 2))
     left.set_ylim(0, 101)
+    left.xaxis.set_major_formatter(FuncFormatter(lambda movies, _: _short(int(movies))))
     _dress(
         left,
-        f"{half:.1f} % of the movies have half of the training rows",
-        x="movies, most rated first (%)",
+        f"{half:,} of {len(rated):,} rated movies have half of the training rows",
+        x="movies, most rated first (logarithmic)",
         y="share of training rows (%)",
     )
     _error_by_popularity(right, evidence, order)
@@ -234,7 +236,7 @@ def progressive(points: Sequence[Mapping[str, Any]]) -> Figure:
     base = [np.nan if point["bias_only_rmse"] is None else point["bias_only_rmse"] for point in points]
     promised = [point["test_rmse"] for point in points]
     axes.plot(places, base, color=BASELINE, marker="D", markersize=4, linewidth=1, label="bias-only")
-    axes.plot(places, promised, color=QUIET, linestyle="--", linewidth=1.2, label="on its test rows")
+    axes.plot(places, promised, "s--", color=QUIET, markersize=4, linewidth=1.2, label="on its test rows")
     axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95 %")
     crowded = len(points) > _CROWDED
     shown = places[:: max(1, len(points) // 30)]
@@ -249,7 +251,7 @@ def progressive(points: Sequence[Mapping[str, Any]]) -> Figure:
         f"{last['release']}: {last['rmse']:.4f} on newer ratings, {last['test_rmse']:.4f} on its test rows"
     )
     _dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 

@@ -1,0 +1,62 @@
+"""Two runs at once on one store: both end well, the store has one champion, and its log tells of both."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matinee.registry import Registry
+from matinee.release import verify
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["--set", "train.seed=1"],  # the same data and split, another candidate
+        ["--set", "split.seed=7", "--set", "model.name=linear"],  # another split too
+    ],
+)
+def test_two_at_once_end_well(others: list[str], sample: Path, tmp_path: Path) -> None:
+    first, second = _finish([_start(sample, tmp_path, more) for more in ([], others)])
+    registry = Registry.open(tmp_path)
+    published = [each["release"] for each in (first, second) if each["promoted"]]
+    assert registry.versions() == sorted(published)
+    assert len(set(published)) == len(published) > 0
+    assert registry.champion() in published
+    for version in published:
+        verify(registry.folder(version))
+    told = [(each["action"], each.get("version")) for each in registry.log()]
+    assert sorted(told) == sorted(
+        ("publish", each["release"]) if each["promoted"] else ("hold", None) for each in (first, second)
+    )
+    assert told[-1] == ("publish", registry.champion()) or told[-1][0] == "hold"
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def _start(sample: Path, store: Path, more: list[str]) -> "subprocess.Popen[str]":
+    from prefect.settings import get_current_settings
+
+    command = [sys.executable, "-m", "flows.cli", "retrain", "--json", "--store", str(store), *more]
+    sources = ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    environment = {**os.environ, "PREFECT_API_URL": str(get_current_settings().api.url)}
+    return subprocess.Popen(
+        [*command, *sources],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=(store / f"{len(more)}.log").open("w"),
+        text=True,
+    )
+
+
+def _finish(processes: list["subprocess.Popen[str]"]) -> list[dict[str, Any]]:
+    said = []
+    for process in processes:
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
+        said.append(json.loads(out.splitlines()[-1]))
+    return said

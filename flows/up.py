@@ -39,10 +39,16 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4200, help="of a server that is started here")
     parser.add_argument("--drop", type=Path, help="the folder that ratings are put into (drop)")
     parser.add_argument("--store", type=Path, help="where the nightly runs keep everything (store)")
+    parser.add_argument(
+        "--deploy", action="store_true", help="register all with a server that is there, and end"
+    )
     call = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
+        if call.deploy:
+            _register(call.port, drop=call.drop, store=call.store)
+            return 0
         with running(call.port) as (url, processes):
             bell = _hang_doorbell(call.drop, call.store)
             print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
@@ -85,6 +91,24 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
         worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
         processes.append(stack.enter_context(_process(*worker)))
         yield api.removesuffix("/api"), processes
+
+
+def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
+    """Wait for a server that somebody else starts, and tell it the deployments and alerts.
+
+    Raises ConfigError when it does not answer.
+    """
+    api = _prepare(port)
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(api):
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"The Prefect server at {api} does not answer. Start it, or correct PREFECT_API_URL."
+            )
+        time.sleep(0.5)
+    _deploy()
+    _apply_alerts()
+    _hang_doorbell(drop, store)
 
 
 def _prepare(port: int) -> str:

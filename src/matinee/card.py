@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matinee.figures import Table, error_table, order_says, order_table, time_table
+from matinee.figures import Table, error_table, order_says, order_table, slice_table, time_table
 
 _LIMITS = """\
 - A figure on randomly drawn test rows flatters: the model has seen ratings from after them. Expect worse on
   tomorrow's ratings.
 - The error is measured on movies that people chose to rate, not on movies at random.
-- A user or a movie without a rating in the training rows gets the mean and the bias of the other side."""
+- A user or a movie without a rating in the training rows gets the mean and the bias of the other side.
+- Users that `matinee forget` took out since are not in the files any more, and still are in these figures;
+  `forgotten` in `manifest.json` counts them."""
 
 
 def write_card(
@@ -26,6 +28,9 @@ def write_card(
         _figures(metrics),
         f"The gate: {manifest['decision']['reason']}",
         "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}](plots/{name})" for name in plots),
+        "### Slices",
+        _rows(slice_table(metrics)),
+        "RMSE with its 95 % interval, clustered by user and movie; a slice of few rows has a wide one.",
         "## Data",
         _data(manifest, profile),
         "## Training",

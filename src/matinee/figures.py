@@ -23,6 +23,19 @@ def error_table(metrics: Mapping[str, Any], *, name: str) -> Table:
     )
 
 
+def slice_table(metrics: Mapping[str, Any]) -> Table:
+    """The RMSE on slices of the test rows, each with its 95 % interval, beside that of bias-only."""
+    figures = ("slice", "rows", "rmse", "low", "high", "bias_only_rmse")
+    return Table(
+        ("sliced by", "slice", "rows", "RMSE", "from", "to", "bias only"),
+        [
+            (slicing.replace("_", " "), *(each[name] for name in figures))
+            for slicing, found in metrics["slices"].items()
+            for each in found
+        ],
+    )
+
+
 def time_table(metrics: Mapping[str, Any]) -> Table | None:
     """The quick model on the latest ratings and on as many at random; None where there are too few dates."""
     found = metrics.get("temporal")

@@ -66,7 +66,23 @@ def test_a_run_ends_in_a_release_that_beats_bias_only(
         "metrics.json",
     } <= there
     assert {"CARD.md", "manifest.json", "plots"} <= there
-    assert "v0001" in (folder / "CARD.md").read_text()
+    card = (folder / "CARD.md").read_text()
+    assert card.startswith("# Release v0001\n")
+    shown = {line.partition("](")[2].rstrip(")") for line in card.splitlines() if line.startswith("![")}
+    assert shown == {f"plots/{path.name}" for path in (folder / "plots").glob("*.png")}
+    manifest, metrics = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("manifest", "metrics")
+    )
+    lineage = [manifest[name] for name in ("dataset", "candidate", "evaluation", "digest")]
+    low = metrics["intervals"]["rmse"]["low"]
+    for told in (*lineage, manifest["split"]["digest"], f"{low:.4f}", manifest["versions"]["torch"]):
+        assert told in card
+    for slicing, found in metrics["slices"].items():
+        for each in found:
+            assert (
+                f"| {slicing.replace('_', ' ')} | {each['slice']} | {each['rows']} | {each['rmse']:.4f} "
+                in card
+            )
 
 
 def test_the_test_rmse_is_that_of_the_release_on_the_test_rows(first: tuple[Path, dict[str, Any]]) -> None:

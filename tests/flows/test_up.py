@@ -1,22 +1,25 @@
-"""`make up`: a server, a worker and the deployments come up, run a run, and leave nothing behind."""
+"""`make up`: what is due runs, what is cancelled stops, and nothing is left behind."""
 
 import json
 import signal
 import sqlite3
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
 
 
-def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
+def _ask(url: str, body: Any = None, *, method: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or b"null")
 
 
 def _wait(true: Callable[[], object], seconds: float) -> None:
@@ -38,24 +41,73 @@ def _left(home: Path) -> list[str]:
     return found
 
 
-def test_it_runs_a_deployment_and_goes_down_with_all_that_it_started(
-    up: Any, sample: Path, tmp_path: Path
-) -> None:
-    process, api, home = up.process, f"{up.url}/api", up.home
-    adhoc, nightly = (_ask(f"{api}/deployments/name/retrain/{name}") for name in ("adhoc", "nightly"))
-    assert [each["name"] for each in _ask(f"{api}/automations/filter", {})] == [
-        "matinee: end runs without heartbeat"
-    ]
-    assert nightly["schedules"][0]["active"] is False
-    assert nightly["schedules"][0]["schedule"]["timezone"] == "UTC"
-    store = tmp_path / "store"
-    parameters = {
+def _deployment(api: str, name: str) -> Any:
+    return _ask(f"{api}/deployments/name/retrain/{name}")
+
+
+def _parameters(sample: Path, store: Path, **settings: Any) -> dict[str, Any]:
+    return {
         "ratings": [str(sample / "ratings.csv")],
         "titles": str(sample / "movie_titles.csv"),
         "store": str(store),
-        "settings": LONG,
+        "settings": settings,
     }
-    run = _ask(f"{api}/deployments/{adhoc['id']}/create_flow_run", {"parameters": parameters})
+
+
+@pytest.fixture(scope="module")
+def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A deployment that is due every minute from now on."""
+    api = f"{up.url}/api"
+    nightly = _deployment(api, "nightly")
+    parameters = _parameters(sample, tmp_path_factory.mktemp("minutes"), train={"epochs": 2})
+    cron = {"cron": "* * * * *", "timezone": "UTC"}
+    due = [{"schedule": cron, "active": True, "parameters": parameters}]
+    (schedule,) = _ask(f"{api}/deployments/{nightly['id']}/schedules", due)
+    yield nightly["id"]
+    _ask(f"{api}/deployments/{nightly['id']}/schedules/{schedule['id']}", method="DELETE")
+
+
+@pytest.mark.usefixtures("every_minute")  # the minutes go by meanwhile
+def test_a_cancelled_run_hears_of_it_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
+    api = f"{up.url}/api"
+    body = {"parameters": _parameters(sample, tmp_path, **LONG)}
+    run = _ask(f"{api}/deployments/{_deployment(api, 'adhoc')['id']}/create_flow_run", body)["id"]
+    _wait(lambda: list(tmp_path.glob("work/*/fit.safetensors")), 60)
+    _ask(f"{api}/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    _wait(lambda: _ask(f"{api}/flow_runs/{run}")["state_type"] == "CANCELLED", 60)
+    tasks = _ask(f"{api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    (train,) = (task for task in tasks if task["name"] == "train dot fast")
+    # Not killed: what does not hear the signal is, half a minute later, and its task stays `Running`.
+    assert "termination signal" in train["state"]["message"]
+    assert list(tmp_path.glob("work/*/fit.safetensors"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
+    of_schedule = {
+        "deployments": {"id": {"any_": [every_minute]}},
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    _wait(lambda: len(_ask(f"{up.url}/api/flow_runs/filter", of_schedule)) >= 2, 180)
+    first, second = _ask(f"{up.url}/api/flow_runs/filter", of_schedule)[:2]
+    due = [datetime.fromisoformat(run["expected_start_time"]) for run in (first, second)]
+    assert (due[1] - due[0]).total_seconds() == 60
+    assert first["auto_scheduled"] and second["auto_scheduled"]
+
+
+def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
+    process, api, home = up.process, f"{up.url}/api", up.home
+    adhoc, nightly = (_deployment(api, name) for name in ("adhoc", "nightly"))
+    assert {each["name"] for each in _ask(f"{api}/automations/filter", {})} == {
+        "matinee: end runs without heartbeat",
+        "matinee: lists for a promoted release",
+    }
+    (schedule,) = (each for each in nightly["schedules"] if each["slug"] == "nightly")
+    assert (schedule["active"], schedule["schedule"]["timezone"]) == (False, "UTC")
+    store = tmp_path / "store"
+    body = {"parameters": _parameters(sample, store, **LONG)}
+    run = _ask(f"{api}/deployments/{adhoc['id']}/create_flow_run", body)
     _wait(lambda: list(store.glob("work/*/fit.safetensors")), 60)
     assert _ask(f"{api}/flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
     assert len(_left(home)) >= 4  # this command, the server, the worker, the run
@@ -63,6 +115,7 @@ def test_it_runs_a_deployment_and_goes_down_with_all_that_it_started(
     assert process.wait(40) == 0
     assert _left(home) == []
     with sqlite3.connect(home / ".prefect" / "prefect.db") as database:
-        assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]
+        of_run = database.execute("select state_name from flow_run where id = ?", [run["id"]])
+        assert of_run.fetchall() == [("Crashed",)]
     assert list(store.glob("work/*/fit.safetensors"))
     assert not list(store.glob("candidates/*/manifest.json"))

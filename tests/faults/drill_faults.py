@@ -6,6 +6,7 @@ loads, and the next run ends with the release and the folders of a run that was 
 """
 
 import argparse
+import contextlib
 import inspect
 import json
 import os
@@ -91,7 +92,15 @@ def mount(*words: str) -> None:
     """Mount or unmount, where this user may."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ImpossibleError(f"`{' '.join(words[:3])}` is refused: {done.stderr.strip()}")
+        raise ImpossibleError(f"`{' '.join(words[:3])}` is refused: {done.stderr.splitlines()[0]}")
+
+
+def can_mount(*words: str) -> bool:
+    """Whether it could be mounted now."""
+    with contextlib.suppress(ImpossibleError):
+        mount(*words)
+        return True
+    return False
 
 
 def flip(path: Path) -> None:
@@ -125,7 +134,10 @@ def read_only(stage: Stage, store: Path) -> str:
     try:
         process = stage.runs.start(store)
         wait_for("work/*/*.safetensors", store, process)
-        mount("mount", "-o", "remount,bind,ro", str(store))
+        while not can_mount(
+            "mount", "-o", "remount,bind,ro", str(store)
+        ):  # busy while a file is being written
+            assert process.poll() is None, "the run was over before"
         said = stage.fail(process, store)
         assert "Read-only" in said, said
         mount("mount", "-o", "remount,bind,rw", str(store))

@@ -11,9 +11,10 @@ import pytest
 from flows.cli import main
 from matinee import ingest
 from matinee.evaluate.opponent import Opponent
-from matinee.evaluate.progressive import PICTURE, read_series, score_champion
+from matinee.evaluate.progressive import PICTURE, Standing, read_series, score_champion
 from matinee.settings import IngestSettings
 from matinee.store import Reference, Store
+from tasks.artifacts import progressive_report
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -66,6 +67,9 @@ def test_the_champion_is_scored_on_what_is_new_and_once(
     assert point["rmse"] < point["bias_only_rmse"] < point["global_mean_rmse"]
     assert [each["dataset"] for each in read_series(store)] == [grown["dataset"], point["dataset"]]
 
+    page = progressive_report(store, Standing(point=point, says="v0001"))
+    assert "data:image/png;base64," in page
+    assert f"{point['rmse']:.4f}" in page
     assert (store.root / PICTURE).stat().st_size > 10_000
     assert main(["prune", "--store", str(store.root), "--keep", "1"]) == 0
     assert len(read_series(store)) == 2

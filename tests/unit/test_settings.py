@@ -62,7 +62,7 @@ def test_every_recipe_leaves_nothing_open_and_resolving_twice_changes_nothing(na
     assert None not in {
         value
         for field, value in resolved.train.model_dump().items()
-        if field not in ("trace_every", "sampler_rank", "sweeps", "burn_in")
+        if field not in ("trace_every", "sampler_rank", "chains", "sweeps", "burn_in")
     }
     assert resolved.model.embedding_size is not None
     assert resolved.resolved() == resolved

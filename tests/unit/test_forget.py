@@ -222,3 +222,17 @@ def test_the_list_names_nobody() -> None:
     assert [listed.mentioned(text) for text in ("6,05,1", "55,x", "a-9;", "", "9" * 99)] == [1, 0, 1, 0, 0]
     other = Forgotten(b"other").plus(5)
     assert not listed.hashes & other.hashes
+
+
+def test_the_lists_in_the_store_are_written_anew_without_the_user(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    lists = Registry(store.root).lists("v0001")
+    lists.parent.mkdir()
+    begun = lists.parent / f".{lists.name}.0123.partial"
+    begun.mkdir()
+    table = pl.DataFrame({"user_id": [WHO, WHO, WHO + 1], "rank": [1, 2, 1]}).to_arrow()
+    pq.write_table(table.replace_schema_metadata({"matinee.release": "v0001"}), lists)
+    forget.forget(store.root, WHO)
+    assert pl.read_parquet(lists)["user_id"].to_list() == [WHO + 1]
+    assert pq.read_schema(lists).metadata[b"matinee.release"] == b"v0001"
+    assert [path.name for path in lists.parent.iterdir()] == ["v0001.parquet"]

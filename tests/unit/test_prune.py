@@ -79,6 +79,15 @@ def test_the_anchor_stays_however_old(store: Store) -> None:
     assert registry.anchor() == "v0002"
 
 
+def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
+    lists = [Registry(store.root).lists(version) for version in ("v0003", "v0004")]
+    lists[0].parent.mkdir()
+    for path in lists:
+        path.touch()
+    prune(store.root, keep=2)
+    assert [path.exists() for path in lists] == [False, True]
+
+
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
         assert store.take(Plan("datasets", "dataset-1", lambda _: {}))

@@ -85,11 +85,12 @@ def test_pulls_follow_their_conditionals(sides: tuple[Side, Side]) -> None:
         raters = movie.codes[movie.starts[code] : movie.starts[code + 1]]
         if not len(raters):
             continue
-        alone = residual[raters] + share[raters, None] * pull[code, :6]
-        spread = user.pull_precision[:6] + user.precision[:6] * (share[raters] ** 2).sum()
-        mean = user.precision[:6] * (share[raters, None] * alone).sum(axis=0) / spread
+        weight = np.bincount(raters, minlength=12) * share  # who rated twice is pulled twice
+        alone = residual + weight[:, None] * pull[code, :6]
+        spread = user.pull_precision[:6] + user.precision[:6] * (weight**2).sum()
+        mean = user.precision[:6] * (weight @ alone) / spread
         drawn = mean + _normal(SEED, SWEEP, user.purpose + 2, code * 256, count=8)[:6] / np.sqrt(spread)
-        np.add.at(residual, raters, share[raters, None] * (pull[code, :6] - drawn))
+        residual += weight[:, None] * (pull[code, :6] - drawn)
         pull[code, :6] = drawn
     user.draw_pulls(movie, seed=SEED, sweep=SWEEP, crew=Crew(1))
     np.testing.assert_allclose(user.pull[:, :6], pull[:, :6], atol=2e-5)

@@ -207,11 +207,18 @@ def predict_pairs(parts, length, users, movies, X, other_X, size, mean, answers)
 
 
 @numba.njit(nogil=True, cache=True)
-def sum_squares(first, last, starts, codes, share, sums):
-    """For each of some rows, the sum of the squared shares of its codes."""
+def sum_squares(first, last, starts, codes, share, times, sums):
+    """For each of some rows, the squared length of what its pull is multiplied by: its codes' shares.
+
+    A code that occurs d times in a row counts d^2 times: d^2 is the sum of 2 i - 1 up to d. `times` is all 0 before
+    and after.
+    """
     for row in range(first, last):
         for i in range(starts[row], starts[row + 1]):
-            sums[row] += np.float64(share[codes[i]]) ** 2
+            times[codes[i]] += 1
+            sums[row] += (2 * times[codes[i]] - 1) * np.float64(share[codes[i]]) ** 2
+        for i in range(starts[row], starts[row + 1]):
+            times[codes[i]] = 0
 
 
 @numba.njit(nogil=True, cache=True)

@@ -38,7 +38,7 @@ class Side:
     E: Floats  # X minus its prior mean
     omega: Floats
     pull: Floats  # by code of the other side: what it adds to the prior mean of this side's vectors
-    pull_mass: Doubles  # sum of share^2 over the ratings of each code of the other side
+    pull_mass: Doubles  # by code of the other side: the squared length of what its pull is multiplied by
     mean: Doubles
     precision: Doubles
     pull_precision: Doubles
@@ -102,8 +102,9 @@ class Side:
 
     def weigh(self, other: "Side") -> None:
         """Sum what the pull of each code of the other side is divided by; it never changes."""
+        times = np.zeros(len(self.share), np.int64)
         for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
-            sum_squares(first, last, other.starts, other.codes, self.share, self.pull_mass)
+            sum_squares(first, last, other.starts, other.codes, self.share, times, self.pull_mass)
 
     def parts(self) -> Counts:
         """Numbers of the parts that threads share."""

@@ -126,7 +126,9 @@ def run_nights(root: Path, publish: Callable[[int], Any], *, nights: int, keep: 
     sizes = []
     for night in range(nights):
         publish(night)
-        time.sleep(0.02)  # a file's time is known to some milliseconds
+        time.sleep(
+            0.16
+        )  # the log tells seconds: of one second prune keeps all champions, fewer than `keep` so
         prune(root, keep=keep)
         files = [path for path in root.rglob("*") if path.is_file() and path.name != "log.jsonl"]
         sizes.append(sum(path.stat().st_size for path in files))

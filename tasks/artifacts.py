@@ -111,7 +111,7 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     interval = metrics["intervals"]["rmse"]
     hindsight, in_time = metrics["hindsight"], time_table(metrics)
     slices = [
-        (slicing, each["slice"], each["rows"], each["rmse"], each["bias_only_rmse"])
+        (slicing.replace("_", " "), each["slice"], each["rows"], each["rmse"], each["bias_only_rmse"])
         for slicing, found in metrics["slices"].items()
         for each in found
     ]
@@ -177,7 +177,7 @@ def release_report(store: Store, publication: Publication) -> str:
     if publication.location is None:
         return _page("No release: the champion stays", escape(publication.reason))
     before = f", instead of {publication.replaced}" if publication.replaced else ""
-    code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, top=10)"
+    code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, n=10)"
     return _page(
         f"Release {publication.release}",
         f"It is the champion now{escape(before)}. It lies in {escape(publication.location)}",
@@ -246,7 +246,9 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         if value.is_integer():
             return f"{value:,.0f}"
-        return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+        if 10 <= abs(value) < 1e6:
+            return f"{value:,.2f}"
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 10 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else escape("" if value is None else value)
 
 

@@ -1,5 +1,6 @@
 """What a run leaves with the server: names, retries, pages in order, the story in its log."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +121,9 @@ def test_the_pages_come_in_order(records: dict[str, Any]) -> None:
     assert "data:image/png;base64," in texts["learning-curve"]
     assert "bias only" in texts["evaluation"]
     assert "Gate: promoted" in texts["gate"]
-    assert "matinee.load(" in texts["release"]
+    code = re.search(r"```python\n(.*?)```", texts["release"], re.DOTALL)
+    assert code is not None
+    exec(code[1], {"user_id": 1})  # what the page tells people to write works
 
 
 def test_the_log_tells_the_story(records: dict[str, Any]) -> None:

@@ -86,8 +86,15 @@ class Site:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.api}/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        for _ in range(10):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # SQLite was locked: nothing was done
+                    raise
+                time.sleep(1)
+        raise AssertionError(f"{path}: the server is too busy")
 
     def start_run(self, store: Path) -> str:
         """A run of the deployment, which the worker picks up."""

@@ -126,7 +126,8 @@ def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
         dot = np.einsum(
             "nk,nk->n", draw.normal(0, 0.7, (users, 2))[user], draw.normal(0, 0.7, (movies, 2))[movie]
         )
-        rating = np.clip(3 + bias + dot + draw.normal(0, noise, rows), 1, 5).astype(np.float32)
+        planted = 3 + bias + dot
+        rating = np.clip(planted + draw.normal(0, noise, rows), 1, 5).astype(np.float32)
         part = draw.choice(3, rows, p=[0.8, 0.1, 0.1])
         store = Store.open(tmp_path / "store")
         folder = store.folder("splits", "planted")
@@ -144,9 +145,8 @@ def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
                 "movie_code": codes[1][mine].astype(np.int32),
             }
             dates = pa.nulls(int(mine.sum()), pa.date32())
-            pq.write_table(
-                pa.table({**columns, "rating": rating[mine], "date": dates}), folder / f"{name}.parquet"
-            )
+            columns |= {"rating": rating[mine], "date": dates, "planted": planted[mine]}
+            pq.write_table(pa.table(columns), folder / f"{name}.parquet")
             counts[name] = int(mine.sum())
         trained = part == 0
         for name, codes_of, size in (("user", user, users), ("movie", movie, movies)):

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RATINGS ?= 1000000
 
-.PHONY: setup run up drills soak gate-drill bench-train test lint format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint format clean
 
 setup: $(VENV)/.ready
 
@@ -49,6 +49,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# Real servers, workers, schedules and a database, minutes each: what `make test` leaves out.
+test-slow: setup
+	$(BIN)/pytest -m slow
 
 format: setup
 	$(BIN)/ruff format .

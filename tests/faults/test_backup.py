@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import matinee
 from matinee.registry import Registry
 from matinee.settings import Settings
@@ -23,6 +25,7 @@ def _train(epochs: int) -> Settings:
     return Settings.model_validate({"train": {"epochs": epochs, "patience": 0, "device": "cpu"}})
 
 
+@pytest.mark.slow
 def test_a_copy_made_during_a_run_loads_and_the_next_run_finds_all_done(
     steps: Callable[..., Any], sample: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import drill_faults
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_after_a_fault_the_next_run_ends_like_one_that_was_never_disturbed(
     sample: Path, tmp_path: Path

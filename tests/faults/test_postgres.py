@@ -62,6 +62,7 @@ def _dump(address: str) -> str:
     return subprocess.run([_program("pg_dump"), plain], check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_a_deployment_runs_on_postgresql_and_secrets_stay_out_of_all_that_is_kept(
     postgres: str, sample: Path, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def _planted(home: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, listener: _Listener) -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client

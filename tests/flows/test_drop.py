@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from matinee.registry import Registry
 
@@ -30,6 +31,7 @@ def _wait(true: Any, seconds: float) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: Path) -> None:
     drop, registry = up.home / "drop", Registry(up.home / "store")
     _wait(drop.is_dir, 10)

@@ -67,6 +67,7 @@ def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory
     _ask(f"{api}/deployments/{nightly['id']}/schedules/{schedule['id']}", method="DELETE")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_minute")  # the minutes go by meanwhile
 def test_a_cancelled_run_hears_of_it_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
     api = f"{up.url}/api"
@@ -83,6 +84,7 @@ def test_a_cancelled_run_hears_of_it_and_keeps_its_checkpoint(up: Any, sample: P
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
     of_schedule = {
         "deployments": {"id": {"any_": [every_minute]}},

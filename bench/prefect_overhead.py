@@ -4,6 +4,7 @@ Each run is a process of its own on a fresh store; the medians go to stdout as J
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -11,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
-from flows.up import running
+from flows.up import wait_until_healthy
 from matinee.sample import write_sample
 
 
@@ -63,17 +64,17 @@ def main() -> None:
         flow += ["--titles", str(data / "movie_titles.csv"), "--store"]
         without = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
 
-        def median(command: list[str], environment: dict[str, str]) -> float:
-            """Median of the seconds of some runs, after one that warms caches up."""
-            return _median(
-                lambda number: [*command, str(Path(folder) / f"{number}-{time.monotonic_ns()}")],
-                environment,
-                call.repeats,
-            )
-
-        seconds = {"library": median(library, without), "flow_without_server": median(flow, without)}
-        with running(call.port) as (url, _):
-            seconds["flow_with_server"] = median(flow, {**without, "PREFECT_API_URL": f"{url}/api"})
+        with serving(call.port, Path(folder)) as api:
+            ways = {
+                "library": (library, without),
+                "flow_with_server": (flow, {**without, "PREFECT_API_URL": api}),
+                "flow_without_server": (flow, without),
+            }
+            taken: dict[str, list[float]] = {name: [] for name in ways}
+            for number in range(call.repeats + 1):  # side by side; the first round warms caches and server up
+                for name, (command, environment) in ways.items():
+                    taken[name].append(_time([*command, str(Path(folder) / f"{name}-{number}")], environment))
+    seconds = {name: round(statistics.median(times[1:]), 2) for name, times in taken.items()}
     added = {
         name: round(seconds[name] - seconds["library"], 2)
         for name in ("flow_with_server", "flow_without_server")
@@ -85,13 +86,26 @@ def main() -> None:
     )
 
 
-def _median(command: Callable[[int], list[str]], environment: dict[str, str], repeats: int) -> float:
-    taken = []
-    for number in range(repeats + 1):
-        started = time.perf_counter()
-        subprocess.run(command(number), env=environment, check=True, capture_output=True)
-        taken.append(time.perf_counter() - started)
-    return round(statistics.median(taken[1:]), 2)
+@contextlib.contextmanager
+def serving(port: int, home: Path) -> Iterator[str]:
+    """The address of a server that has nothing else to do: no worker, no deployments."""
+    api = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "PREFECT_HOME": str(home)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            wait_until_healthy(api, server)
+            yield api
+        finally:
+            server.terminate()
+
+
+def _time(command: list[str], environment: dict[str, str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

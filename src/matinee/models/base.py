@@ -1,11 +1,13 @@
 """What the models share: tables of one row per code, and a forward pass over pairs of codes."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class RatingModel(nn.Module):
+class RatingModel(nn.Module, ABC):
     """Scores pairs of codes.
 
     The names of its parameters are those of the arrays in a release (`matinee.forward` reads them). With
@@ -19,9 +21,9 @@ class RatingModel(nn.Module):
         self.sparse = sparse
         self.generator = generator  # draws the initial weights, and in training what is dropped
 
+    @abstractmethod
     def forward(self, users: Tensor, movies: Tensor) -> Tensor:
         """Unclipped ratings of pairs: two integer tensors (n) in, one float tensor (n) out."""
-        raise NotImplementedError
 
     def _table(self, rows: int, columns: int, *, spread: float) -> nn.Parameter:
         return nn.Parameter(torch.empty(rows, columns).normal_(0, spread, generator=self.generator))

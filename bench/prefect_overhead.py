@@ -90,7 +90,7 @@ def main() -> None:
 def serving(port: int, home: Path) -> Iterator[str]:
     """The address of a server that has nothing else to do: no worker, no deployments."""
     api = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "PREFECT_HOME": str(home)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

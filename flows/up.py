@@ -81,7 +81,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
         _adopt_orphans()
         stack.callback(_end_orphans)
         if not _is_healthy(api):
-            server = stack.enter_context(_process("server", "start", *_address(api)))
+            server = stack.enter_context(_process([sys.executable, "-m", "flows.server", *_address(api)]))
             wait_until_healthy(api, server)
             processes.append(server)
             _end_runs()
@@ -89,7 +89,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
         _deploy()
         _apply_alerts()
         worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
-        processes.append(stack.enter_context(_process(*worker)))
+        processes.append(stack.enter_context(_process(_prefect(*worker))))
         yield api.removesuffix("/api"), processes
 
 
@@ -206,9 +206,9 @@ def _run(*words: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 @contextlib.contextmanager
-def _process(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
-    process = subprocess.Popen(_prefect(*words), cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     try:
         yield process
     finally:

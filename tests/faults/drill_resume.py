@@ -174,7 +174,7 @@ def server(port: int, home: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     ) as running:

@@ -57,7 +57,7 @@ class Site:
         return {**kept, **PREFECT_DEFAULTS, **own, **self.more}
 
     def start_server(self) -> None:
-        self._start("server", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        self._start("server", "flows.server", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until_healthy(self.api, self.running["server"])
 
     def start_worker(self) -> None:

@@ -71,7 +71,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
         f"{late}_AFTER_SECONDS": "1",
         f"{late}_LOOP_SECONDS": "1",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
     with (
         (tmp_path / "server.log").open("wb") as log,
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,

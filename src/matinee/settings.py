@@ -156,6 +156,11 @@ class EvaluateSettings(Section):
         description="Where dates exist, fit a quick model on the past alone and report how it predicts the latest tenth"
         " of the ratings, beside the same at random.",
     )
+    ranking_users: int = Field(
+        100_000,
+        ge=1,
+        description="Users whose ranking of the full catalogue is measured; a seeded draw where more liked a test row.",
+    )
 
 
 class GateSettings(Section):

@@ -66,15 +66,22 @@ def test_equal_to_scikit_learn_and_to_plain_loops() -> None:
 
 
 def test_equal_scores_keep_the_order_of_codes() -> None:
-    rows, positions, columns = top(np.array([[1, 2, 1, 2, 1], [0, 0, 0, 0, 9]], np.float32), 3)
-    assert rows.tolist() == [0, 0, 0, 1, 1, 1]
-    assert positions.tolist() == [0, 1, 2, 0, 1, 2]
-    assert columns.tolist() == [1, 3, 0, 4, 0, 1]
+    scores = np.array([[1, 2, 1, 2, 1], [0, 0, 0, 0, 9]], np.float32)
+    assert top(scores, np.zeros(5, np.float32), size=3).tolist() == [[1, 3, 0], [4, 0, 1]]
+    seen, judged = _rows([0], [4], [5]), _rows([0, 0], [3, 2], [5, 5])
+    task = make_task(seen, judged, relevant_from=4, users=1, movies=5, most=1)
+    (found,) = rank(lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)])
+    assert found.mrr == 1 / 3  # movies 0 and 1 stand before 2
 
 
 def test_a_film_that_is_out_of_question_is_never_shown() -> None:
-    rows, _, columns = top(np.array([[-np.inf, 1, -np.inf]], np.float32), 2)
-    assert (rows.tolist(), columns.tolist()) == ([0], [1])
+    scores = np.array([[-np.inf, 1, -np.inf]], np.float32)
+    assert top(scores, np.ones(3, np.float32), size=2).tolist() == [[1, -1]]
+    # Rated twice, once in what was seen: it is in no list, and is found nowhere.
+    twice = _rows([0], [2], [5])
+    task = make_task(twice, twice, relevant_from=4, users=1, movies=3, most=1)
+    (found,) = rank(lambda users: np.zeros((len(users), 3), np.float32), task, [np.zeros(3, np.float32)])
+    assert (found.ndcg, found.recall, found.mrr) == (0, 0, 0)
 
 
 def test_more_users_than_asked_for_are_drawn_with_the_seed() -> None:
@@ -105,12 +112,12 @@ def _slow_share(users: np.ndarray, ratings: np.ndarray, scores: np.ndarray) -> f
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5), st.integers(0, 6)), max_size=60))
 def test_share_in_order_equals_all_pairs(rows: list[tuple[int, int, int]]) -> None:
     users, ratings, scores = (np.array(column) for column in np.array(rows, np.int32).reshape(-1, 3).T)
-    found = share_in_order(users, ratings.astype(np.float32), scores.astype(np.float64)).share
-    assert found == pytest.approx(_slow_share(users, ratings, scores), abs=1e-9)
+    (found,) = share_in_order(users, ratings.astype(np.float32), [scores.astype(np.float64)])
+    assert found.share == pytest.approx(_slow_share(users, ratings, scores), abs=1e-9)
 
 
 def test_share_in_order_of_two_ratings_is_the_auc() -> None:
     draw = np.random.default_rng(6)
     ratings, scores = draw.integers(1, 3, 200).astype(np.float32), draw.normal(size=200)
-    found = share_in_order(np.zeros(200, np.int32), ratings, scores)
+    (found,) = share_in_order(np.zeros(200, np.int32), ratings, [scores])
     assert found.share == pytest.approx(roc_auc_score(ratings == 2, scores), abs=1e-9)

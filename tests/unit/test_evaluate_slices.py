@@ -18,12 +18,13 @@ def _rows(users: list[int], movies: list[int], dates: list[str]) -> Rows:
 
 
 def test_each_row_is_in_the_slice_of_its_user_movie_and_date() -> None:
-    fitted = _rows([0] * 4 + [1] * 5, [0] * 9, ["NaT"] * 9)
     test = _rows([0, 1, 2], [0, 1, 1], ["2004-02-03", "NaT", "2004-03-01"])
     years = np.array([1955, 0], np.int16)
     found = {
         slicing.name: {label: rows.tolist() for label, rows in slicing}
-        for slicing in cut(test, fitted, years)
+        for slicing in cut(
+            test, user_rows=np.array([4, 5, 0]), movie_rows=np.array([9, 0]), movie_years=years
+        )
     }
     assert found == {
         "user_rows": {"0": [2], "1-4": [0], "5-19": [1]},
@@ -35,10 +36,12 @@ def test_each_row_is_in_the_slice_of_its_user_movie_and_date() -> None:
 
 def test_a_long_range_of_dates_is_cut_into_years_and_none_is_left_out() -> None:
     test = _rows([0, 0], [0, 0], ["1999-12-31", "2005-01-01"])
-    by_date = cut(test, test, np.array([0], np.int16))[-1]
+    one, year = np.array([1]), np.array([0], np.int16)
+    by_date = cut(test, user_rows=one, movie_rows=one, movie_years=year)[-1]
     assert [label for label, _ in by_date] == ["1999", "2005"]
     undated = _rows([0], [0], ["NaT"])
-    assert "date" not in {slicing.name for slicing in cut(undated, undated, np.array([0], np.int16))}
+    slicings = cut(undated, user_rows=one, movie_rows=one, movie_years=year)
+    assert [slicing.name for slicing in slicings] == ["user_rows", "movie_rows"]
 
 
 def test_calibration_by_hand() -> None:

@@ -53,7 +53,7 @@ def plan(
             outlook=store.path(made) if made else None,
             champion=champion,
             anchor=anchor,
-            settings=settings.gate,
+            settings=settings,
         )
         kept = settings.resolved().model_dump()
         inputs = {"candidate": candidate.digest, "split": split.digest}
@@ -68,5 +68,6 @@ def plan(
         champion=champion.digest if champion else None,
         anchor=anchor.digest if anchor else None,
         settings=settings.gate.model_dump(),
+        ranking_users=settings.evaluate.ranking_users,
     )
     return Plan("evaluations", digest, make)

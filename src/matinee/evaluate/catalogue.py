@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import forward
-from matinee.evaluate.metrics import Codes, Floats, Rows
+from matinee.evaluate.metrics import Floats, Rows, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
 from matinee.liking import liked_from, popularity
@@ -21,8 +21,7 @@ from matinee.liking import liked_from, popularity
 # Rating points per unit of `popularity` on a scale of 1 to 5; the last is nearly the order of popularity itself.
 _GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0)
 _USERS_TO_CHOOSE = 5_000  # nDCG is then known to about .003, and the grid's steps differ by more
-_USERS = 20_000  # five times as many change the third digit, and take five times as long
-_PAIRS = 10_000_000  # that a model without factors may score: about half a minute
+_PAIRS = 500_000_000  # that a model without factors may score: about half a minute
 
 SAYS = (
     "Test rows are movies that people chose to watch and to rate, and a movie nobody rated may be as good as one "
@@ -53,11 +52,11 @@ class Catalogue:
         """What `recommend` puts its weight on."""
         return popularity(self.train_rows, self.liked_rows)
 
-    @property
-    def most_users(self) -> int:
+    def most_users(self, wanted: int) -> int:
+        """How many users a model may be asked about: all that are wanted, fewer where each takes long."""
         if _has_factors(self.weights):
-            return _USERS
-        return max(_PAIRS // max(len(self.train_rows), 1), 1)
+            return wanted
+        return min(wanted, max(_PAIRS // max(len(self.train_rows), 1), 1))
 
 
 def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
@@ -74,27 +73,33 @@ def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
         relevant_from=catalogue.relevant_from,
         users=catalogue.users,
         movies=len(catalogue.train_rows),
-        most=min(_USERS_TO_CHOOSE, catalogue.most_users // 2),
+        most=catalogue.most_users(_USERS_TO_CHOOSE),
     )
     offsets = [np.float32(weight) * catalogue.popularity for weight in grid]
     found = rank(_scorer(catalogue), task, offsets, mrr=False)
     return grid[int(np.argmax([ranking.ndcg for ranking in found]))]
 
 
-def measure_ranking(catalogue: Catalogue, seen: Rows, test: Rows, *, weight: float) -> dict[str, Any]:
-    """Figures of the model's two orders and of popularity over the catalogue without what `seen` holds."""
+def measure_ranking(
+    catalogue: Catalogue, seen: Rows, test: Rows, *, weight: float, users: int
+) -> dict[str, Any]:
+    """Figures of the model's two orders and of popularity over the catalogue without what `seen` holds.
+
+    For `users` of those who liked a test row, at most, and fewer where the model takes long.
+    """
     task = make_task(
         seen,
         test,
         relevant_from=catalogue.relevant_from,
         users=catalogue.users,
         movies=len(catalogue.train_rows),
-        most=catalogue.most_users,
+        most=catalogue.most_users(users),
     )
     level, added = forward.movie_level(catalogue.weights), np.float32(weight) * catalogue.popularity
     by_rating, recommended = rank(_scorer(catalogue), task, [level, added])
     most_rated = catalogue.train_rows.astype(np.float32)
-    (by_popularity,) = rank(lambda users: np.zeros((len(users), 1), np.float32), task, [most_rated])
+    nothing = np.zeros((1, task.movies), np.float32)
+    (by_popularity,) = rank(lambda users: np.repeat(nothing, len(users), axis=0), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
     return {
         "says": SAYS,
@@ -102,7 +107,7 @@ def measure_ranking(catalogue: Catalogue, seen: Rows, test: Rows, *, weight: flo
         "top": TOP,
         "catalogue": len(catalogue.train_rows),
         "users": len(task.users),
-        "users_with_relevant_rows": int(np.unique(test.users[liked]).size),
+        "users_with_relevant_rows": count_clusters(test.users[liked]),
         "popularity_weight": weight,
         "recommend": recommended.to_json(),
         "expected_rating": by_rating.to_json(),
@@ -117,7 +122,8 @@ def measure_order(catalogue: Catalogue, test: Rows, candidate: Floats, bias_only
         "bias_only": test.ratings + bias_only,
         "popularity": catalogue.train_rows[test.movies].astype(np.float64),
     }
-    return {name: asdict(share_in_order(test.users, test.ratings, score)) for name, score in scores.items()}
+    found = share_in_order(test.users, test.ratings, list(scores.values()))
+    return {name: asdict(order) for name, order in zip(scores, found, strict=True)}
 
 
 def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:
@@ -132,10 +138,4 @@ def _scorer(catalogue: Catalogue) -> Scorer:
         return lambda users: weights["user_factors"][users].astype(np.float32) @ factors
     level = forward.movie_level(weights)
     movies = np.arange(len(catalogue.train_rows), dtype=np.int32)
-
-    def predict(users: Codes) -> Scores:
-        pairs = np.repeat(users, len(movies)), np.tile(movies, len(users))
-        expected = forward.predict(weights, *pairs, model=catalogue.model)
-        return expected.reshape(len(users), len(movies)) - level
-
-    return predict
+    return lambda users: forward.grid(weights, users, movies, model=catalogue.model) - level

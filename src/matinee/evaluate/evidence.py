@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
@@ -18,8 +19,9 @@ from matinee.evaluate.catalogue import Catalogue
 from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
 from matinee.evaluate.gate import Champion, Contest
 from matinee.evaluate.metrics import Codes, Floats, Rows
-from matinee.evaluate.slices import Slicing, cut
+from matinee.evaluate.slices import Counts, Slicing, cut
 from matinee.store import read_json
+from matinee.train.rows import count_codes, count_rows, read_rows
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Evidence:
     contest: Contest | None  # with the champion, where there is one
     anchor: Contest | None  # with the anchor, the same where the champion is the anchor
     drift: Drift | None  # of the data since the champion's
-    known_users: NDArray[np.bool_]  # by code: whether any fitted row is theirs
-    known_movies: NDArray[np.bool_]
+    user_rows: Counts  # fitted rows by code; who has none is unknown to the model
+    movie_rows: Counts
 
 
 def gather(
@@ -51,7 +53,7 @@ def gather(
     scale = manifest["scale"][0], manifest["scale"][1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
     train, valid, fitted = _read_fitted(split, refit=trained["settings"]["train"]["refit"] != "none")
-    test = _read_rows(split, "test")
+    test = _read_test(split)
     baseline = fit_baseline(
         fitted.users, fitted.movies, fitted.ratings, users=users.height, movies=movies.height
     )
@@ -61,11 +63,13 @@ def gather(
         return np.clip(prediction.astype(np.float64), *scale) - test.ratings
 
     ours = errors(forward.predict(weights, test.users, test.movies, model=trained["model"]))
-    known_users = np.bincount(fitted.users, minlength=users.height) > 0
-    known_movies = np.bincount(fitted.movies, minlength=movies.height) > 0
-    slicings = cut(test, fitted, movies["year"].fill_null(0).to_numpy())
+    user_rows, movie_rows = (
+        count_codes(codes, table.height) for codes, table in ((fitted.users, users), (fitted.movies, movies))
+    )
+    years = movies["year"].fill_null(0).to_numpy()
+    slicings = cut(test, user_rows=user_rows, movie_rows=movie_rows, movie_years=years)
     ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
-    known = known_users[test.users] & known_movies[test.movies]
+    known = (user_rows[test.users] > 0) & (movie_rows[test.movies] > 0)
 
     def meet(opponent: Champion, cuts: tuple[Slicing, ...] = ()) -> Contest:
         return _meet(opponent, *ids, test=test, candidate=ours, known=known, slicings=cuts, scale=scale)
@@ -93,8 +97,8 @@ def gather(
         contest=contest,
         anchor=contest if is_same else meet(anchor) if anchor else None,
         drift=_measure_drift(manifest, (train, valid, test), (users, movies), champion),
-        known_users=known_users,
-        known_movies=known_movies,
+        user_rows=user_rows,
+        movie_rows=movie_rows,
     )
 
 
@@ -118,29 +122,23 @@ def _measure_drift(
 def _count(ids: pl.Series, parts: list[Codes]) -> Tally:
     rows = np.zeros(len(ids), np.int64)
     for codes in parts:
-        rows += np.bincount(codes, minlength=len(ids))
+        rows += count_codes(codes, len(ids))
     return Tally.of(ids.to_numpy(), rows)
 
 
 def _read_fitted(split: Path, *, refit: bool) -> tuple[Rows, Rows, Rows]:
     """Train rows, valid rows, and those that the tested weights were fitted on: parts of the same memory."""
-    both = _read_rows(split, "train", "valid", dates=False)
-    rows = pl.scan_parquet(split / "train.parquet").select(pl.len()).collect().item()
-    train, valid = both[:rows], both[rows:]
-    return train, valid, both if refit else train
+    rows = read_rows(split, ("train", "valid"))
+    pa.default_memory_pool().release_unused()  # a third of what the rows take, which it would keep
+    undated = np.broadcast_to(np.datetime64("NaT", "D"), len(rows))
+    both = Rows(rows.users, rows.movies, rows.ratings, undated)
+    of_train = count_rows(split / "train.parquet")
+    return both[:of_train], both[of_train:], both if refit else both[:of_train]
 
 
-def _read_rows(split: Path, *parts: str, dates: bool = True) -> Rows:
-    """The rows of some parts of a split, one after the other; all dates are NaT where not asked for."""
-    columns = ["user_code", "movie_code", "rating", *(["date"] if dates else [])]
-    table = pl.read_parquet([split / f"{part}.parquet" for part in parts], columns=columns)
-    undated = np.broadcast_to(np.datetime64("NaT", "D"), table.height)
-    return Rows(
-        users=table["user_code"].to_numpy(),
-        movies=table["movie_code"].to_numpy(),
-        ratings=table["rating"].to_numpy(),
-        dates=table["date"].to_numpy() if dates else undated,
-    )
+def _read_test(split: Path) -> Rows:
+    rows, dates = read_rows(split, ("test",)), pl.read_parquet(split / "test.parquet", columns=["date"])
+    return Rows(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
 
 
 def _meet(
@@ -155,7 +153,9 @@ def _meet(
     scale: tuple[float, float],
 ) -> Contest:
     """The candidate and the champion on the test rows that the champion was not trained on."""
-    rows = np.flatnonzero(~champion.saw(user_ids, movie_ids, test.ratings))
+    saw = champion.saw(user_ids, movie_ids, test.ratings)
+    # As a rule that is all of them: then nothing is copied.
+    rows = np.flatnonzero(~saw) if saw.any() else slice(None)
     user_ids, movie_ids = user_ids[rows], movie_ids[rows]
     predicted = np.clip(champion.predict(user_ids, movie_ids).astype(np.float64), *scale)
     return Contest(

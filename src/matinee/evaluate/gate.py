@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluate.drift import Drift, Portrait
-from matinee.evaluate.metrics import Codes, Estimate, Floats, estimate_rmse_difference, rmse
+from matinee.evaluate.metrics import (
+    Codes,
+    Estimate,
+    Floats,
+    count_clusters,
+    estimate_rmse_difference,
+    rmse,
+)
 from matinee.evaluate.slices import Slicing
 from matinee.settings import GateSettings
 
@@ -268,7 +275,7 @@ _DRIFT_SAYS = {
 
 
 def _clusters(contest: Contest, rows: NDArray[np.intp]) -> int:
-    return min(np.unique(contest.users[rows]).size, np.unique(contest.movies[rows]).size)
+    return min(count_clusters(codes[rows]) for codes in (contest.users, contest.movies))
 
 
 def holm(p_values: list[float], *, level: float) -> int:

@@ -68,8 +68,13 @@ def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
 
 def _sum_of_squares(centred: Floats, codes: Codes) -> float:
     sums = np.bincount(codes, centred)
-    clusters = int(np.count_nonzero(np.bincount(codes)))
+    clusters = count_clusters(codes)
     return float(np.square(sums).sum()) * clusters / max(clusters - 1, 1)
+
+
+def count_clusters(codes: Codes) -> int:
+    """How many different codes there are: that many users, or movies, have a row."""
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
 def rmse(errors: Floats) -> float:

@@ -16,6 +16,7 @@ from matinee.release import Release, load, read_manifest
 from matinee.split import PARTS
 from matinee.store import Reference, Store
 from matinee.stratify import TEST, Cutoffs, pair_hash
+from matinee.train.rows import count_codes, pieces
 
 Ids = NDArray[np.int64]
 
@@ -90,7 +91,7 @@ class Opponent:
         if data is None:
             return None
         shelf = self.release.shelf
-        rows = np.diff(shelf.seen_offsets), np.bincount(shelf.seen_movies, minlength=len(self.release.movies))
+        rows = np.diff(shelf.seen_offsets), count_codes(shelf.seen_movies, len(self.release.movies))
         return Portrait(
             ratings={float(rating): count for rating, count in data["rows_per_rating"].items()},
             users=Tally.of(self.release.users.ids, rows[0]),
@@ -109,9 +110,11 @@ class Opponent:
         """Which rows its tested weights, or the choice of their best epoch, were fitted on."""
         split: dict[str, Any] = self.release.manifest["split"]
         if split["settings"]["strategy"] == "stratified":
-            hashes = pair_hash(user_ids, movie_ids, seed=split["settings"]["seed"])
-            sides = Cutoffs.from_json(split["cutoffs"]).sides(hashes, ratings)
-            return np.not_equal(sides, TEST)
+            cutoffs, seen = Cutoffs.from_json(split["cutoffs"]), np.empty(len(user_ids), np.bool_)
+            for part in pieces(len(user_ids)):
+                hashes = pair_hash(user_ids[part], movie_ids[part], seed=split["settings"]["seed"])
+                seen[part] = cutoffs.sides(hashes, ratings[part]) != TEST
+            return seen
         return self._fitted_on(user_ids, movie_ids)
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:

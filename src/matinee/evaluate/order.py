@@ -3,14 +3,20 @@
 Unlike ranking over the catalogue it does not reward knowing what people choose to watch.
 """
 
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import Codes
+from matinee.evaluate.order_kernel import count_in_order
+from matinee.evaluate.ranking import Lists
 
 _LEVELS = 128  # finer ratings than this are put into as many steps
+_USERS = 1 << 14  # at a time: a signal has to wait for no longer
 
 
 @dataclass(frozen=True)
@@ -22,31 +28,40 @@ class PairOrder:
     pairs: int
 
 
-def share_in_order(users: Codes, ratings: NDArray[np.float32], scores: NDArray[np.floating]) -> PairOrder:
+def share_in_order(
+    users: Codes, ratings: NDArray[np.float32], scores: Sequence[NDArray[np.floating]]
+) -> list[PairOrder]:
     """Over all pairs of one user's rows with different ratings: is the higher rated one scored higher?
 
-    Equal scores count half (so it is the AUC within a user). The three columns are of one length.
+    Equal scores count half (so it is the AUC within a user). The columns are of one length; one answer for each of
+    the scores.
     """
-    if not len(users):
-        return PairOrder(None, 0, 0)
-    order = np.lexsort((scores, users))
-    users, scores = users[order], scores[order]
-    levels, count = _levels(ratings[order])
-    user_start, user_stop = _runs(users[1:] != users[:-1])
-    tie_start, tie_stop = _runs((users[1:] != users[:-1]) | (scores[1:] != scores[:-1]))
-    right, pairs = np.zeros(len(users)), np.zeros(len(users))
-    for level in range(1, count):
-        rows = np.flatnonzero(levels == level)
-        lower = np.concatenate([[0], np.cumsum(levels < level)])
-        below = lower[tie_start[rows]] - lower[user_start[rows]]
-        right[rows] = below + (lower[tie_stop[rows]] - lower[tie_start[rows]]) / 2
-        pairs[rows] = lower[user_stop[rows]] - lower[user_start[rows]]
-    right, pairs = (np.add.reduceat(column, np.unique(user_start)) for column in (right, pairs))
+    everyone = np.arange(users.max(initial=-1) + 1, dtype=np.int32)
+    rows = np.arange(len(users), dtype=np.int32)
+    by_user = Lists.of(users, rows, chosen=everyone, codes=len(everyone))
+    levels, count = _levels(ratings)
+    return [_share(by_user, levels, count, score) for score in scores]
+
+
+def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray[np.floating]) -> PairOrder:
+    right, pairs = np.zeros((2, len(by_user.starts) - 1))
+
+    def work(part: slice) -> None:
+        starts = by_user.starts[part.start : part.stop + 1]
+        count_in_order(by_user.values, starts, levels, score, count, right[part], pairs[part])
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for _ in pool.map(work, _parts(len(right))):
+            pass
     there = pairs > 0
     if not there.any():
         return PairOrder(None, 0, 0)
     share = float((right[there] / pairs[there]).mean())
     return PairOrder(share, int(np.count_nonzero(there)), int(pairs.sum()))
+
+
+def _parts(users: int) -> Iterator[slice]:
+    return (slice(start, min(start + _USERS, users)) for start in range(0, users, _USERS))
 
 
 def _levels(ratings: NDArray[np.float32]) -> tuple[NDArray[np.int16], int]:
@@ -55,11 +70,3 @@ def _levels(ratings: NDArray[np.float32]) -> tuple[NDArray[np.int16], int]:
         steps = np.linspace(values[0], values[-1], _LEVELS + 1)[1:-1]
         return np.searchsorted(steps, ratings, side="right").astype(np.int16), _LEVELS
     return np.searchsorted(values, ratings).astype(np.int16), len(values)
-
-
-def _runs(changes: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each row, where its run starts and where the next one starts; `changes` is between neighbours."""
-    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    lengths = np.diff(np.concatenate([starts, [len(changes) + 1]]))
-    start = np.repeat(starts, lengths)
-    return start, start + np.repeat(lengths, lengths)

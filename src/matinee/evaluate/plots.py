@@ -183,7 +183,7 @@ def long_tail(evidence: Evidence) -> Figure:
     """How the training rows are spread over movies, and what that means for the error."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    counts = np.bincount(evidence.fitted.movies, minlength=len(evidence.known_movies))
+    counts = evidence.movie_rows
     order = np.argsort(-counts, kind="stable")
     rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
     share = np.cumsum(rated) / rated.sum() * 100

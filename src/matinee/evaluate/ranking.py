@@ -4,25 +4,32 @@ Beside it stands popularity, which is hard to beat here. The share of a user's o
 order is in `matinee.evaluate.order`.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from matinee.evaluate.metrics import Codes, Rows
+from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
+from matinee.recommend_kernel import keep_best
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> a score a movie [n, movies]; higher is better
 
 TOP = 10
-_CELLS = 1 << 23  # scores at a time: 32 MB, whatever the number of users and movies
+_CELLS = 1 << 21  # scores at a time and thread: 8 MB, whatever the number of users and movies
 
 
 @dataclass(frozen=True)
 class Lists:
-    """A list of movie codes for each of some users, one after the other: user i has values[starts[i]:starts[i+1]]."""
+    """A list of movie codes for each of some users, in the order of the rows.
+
+    User i has values[starts[i]:starts[i+1]].
+    """
 
     starts: NDArray[np.int64]
     values: Codes
@@ -32,10 +39,14 @@ class Lists:
         """The movies of the chosen users, in the order of `chosen`; `codes` is the number of user codes."""
         place = np.full(codes, -1, np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
-        rows = np.flatnonzero(place[users] >= 0)
-        places = place[users[rows]]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(chosen)))])
-        return cls(starts.astype(np.int64), movies[rows][np.argsort(places, kind="stable")])
+        counts = np.zeros(len(chosen), np.int64)
+        # On another thread: what a signal raises on the main one is lost in the compiler's callbacks.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(count_places, users, place, counts).result()
+            starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            values = np.empty(starts[-1], np.int32)
+            pool.submit(fill_places, users, place, movies, starts[:-1].copy(), values).result()
+        return cls(starts, values)
 
     def part(self, start: int, stop: int) -> tuple[NDArray[np.int64], Codes]:
         """For users start..stop-1: the user's place, from 0, and the movie of each entry."""
@@ -96,18 +107,22 @@ def make_task(
 def rank(score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True) -> list[Ranking]:
     """Order the catalogue for each user by score + offset, once for each of the offsets [movies].
 
-    nDCG@10 with binary gain, recall@10 over all relevant movies, the reciprocal rank of the first relevant
-    movie anywhere in the catalogue, which takes nearly as long as all else and is NaN without `mrr`. Equal scores
-    keep the order of the codes.
+    nDCG@10 with binary gain, recall@10 over all relevant movies, the reciprocal rank of the first relevant movie
+    anywhere in the catalogue, which is NaN without `mrr`. Equal scores keep the order of the codes. The scorer is
+    called from several threads.
     """
-    results = [_Tally(task, mrr=mrr) for _ in offsets]
-    for start, stop in _parts(task):
-        scores = score(task.users[start:stop])
-        places, movies = task.seen.part(start, stop)
+    results = [_Tally(task) for _ in offsets]
+
+    def work(part: tuple[int, int]) -> None:
+        block = _Block.of(task, *part)
+        scores = block.hide_seen(score(task.users[slice(*part)]))
         for offset, result in zip(offsets, results, strict=True):
-            shifted = scores + offset
-            shifted[places, movies] = -np.inf
-            result.add(shifted, start, stop)
+            result.add(block, scores, offset, mrr=mrr)
+
+    # The products of a block are small: a thread a block is faster than all threads on one.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for _ in pool.map(work, _parts(task)):
+            pass
     return [result.ranking() for result in results]
 
 
@@ -116,30 +131,51 @@ def _parts(task: Task) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, len(task.users))) for start in range(0, len(task.users), step))
 
 
-class _Tally:
-    """Figures of one ordering as the users go by."""
+@dataclass(frozen=True)
+class _Block:
+    """Some users that follow each other: which they are, what they have seen, what they liked of all movies."""
 
-    def __init__(self, task: Task, *, mrr: bool) -> None:
-        self._task, self._mrr = task, mrr
+    users: slice
+    seen: tuple[NDArray[np.int64], Codes]  # user's place and movie
+    starts: NDArray[np.int64]
+    liked: Codes  # user i of the block has liked[starts[i]:starts[i+1]]
+    wanted: NDArray[np.bool_]  # the same, [users, movies]
+
+    @classmethod
+    def of(cls, task: Task, start: int, stop: int) -> "_Block":
+        relevant = task.relevant.starts[start : stop + 1]
+        places, movies = task.relevant.part(start, stop)
+        wanted = np.zeros((stop - start, task.movies), np.bool_)
+        wanted[places, movies] = True
+        return cls(slice(start, stop), task.seen.part(start, stop), relevant - relevant[0], movies, wanted)
+
+    def hide_seen(self, scores: Scores) -> Scores:
+        """The same scores, -inf where a movie is out of question."""
+        scores[self.seen] = -np.inf
+        return scores
+
+
+class _Tally:
+    """Figures of one ordering as the users go by; blocks may come from several threads."""
+
+    def __init__(self, task: Task) -> None:
         self._ndcg = np.zeros(len(task.users))
         self._recall = np.zeros(len(task.users))
         self._reciprocal = np.full(len(task.users), np.nan)
         self._shown = np.zeros(task.movies, np.bool_)
 
-    def add(self, scores: Scores, start: int, stop: int) -> None:
-        """Take in the users start..stop-1, whose scores are given, -inf where a movie is out of question."""
-        places, movies = self._task.relevant.part(start, stop)
-        wanted = np.zeros(scores.shape, np.bool_)
-        wanted[places, movies] = True
-        users, positions, shown = top(scores, TOP)
-        hits = wanted[users, shown]
-        gains = np.bincount(users, hits / np.log2(positions + 2), minlength=stop - start)
-        relevant = np.count_nonzero(wanted, axis=1)
-        self._ndcg[start:stop] = gains / _IDEAL[np.minimum(relevant, TOP)]
-        self._recall[start:stop] = np.bincount(users, hits, minlength=stop - start) / relevant
-        if self._mrr:
-            self._reciprocal[start:stop] = 1 / (1 + _first_rank(scores, wanted))
-        self._shown[shown] = True
+    def add(self, block: _Block, scores: Scores, offset: Scores, *, mrr: bool) -> None:
+        """Take in the users of a block; scores are -inf where a movie is out of question."""
+        shown = top(scores, offset, size=TOP)
+        hits = np.take_along_axis(block.wanted, np.maximum(shown, 0), axis=1) & (shown >= 0)
+        relevant = np.count_nonzero(block.wanted, axis=1)
+        self._ndcg[block.users] = hits @ _DISCOUNT / _IDEAL[np.minimum(relevant, TOP)]
+        self._recall[block.users] = np.count_nonzero(hits, axis=1) / relevant
+        self._shown[shown[shown >= 0]] = True
+        if mrr:
+            ahead = np.empty(len(scores), np.int64)
+            count_ahead(scores, offset, block.starts, block.liked, ahead)
+            self._reciprocal[block.users] = np.where(ahead < 0, 0, 1 / np.maximum(ahead + 1, 1))
 
     def ranking(self) -> Ranking:
         users = max(len(self._ndcg), 1)
@@ -152,29 +188,15 @@ class _Tally:
         )
 
 
+_DISCOUNT = 1 / np.log2(np.arange(TOP) + 2)
 # The best DCG that n relevant movies allow, n from 0 to TOP.
-_IDEAL = np.concatenate([[1.0], np.cumsum(1 / np.log2(np.arange(TOP) + 2))])
+_IDEAL = np.concatenate([[1.0], np.cumsum(_DISCOUNT)])
 
 
-def top(scores: Scores, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The best `size` columns of each row, fewer where the rest is -inf: row, position from 0, column."""
-    size = min(size, scores.shape[1])
-    # torch's selection took 0.5 s where numpy's took 28 s, on 17,770 movies that are mostly tied.
-    limit = torch.topk(torch.from_numpy(scores), size, dim=1, sorted=True).values[:, -1].numpy()
-    rows, columns = np.nonzero((scores >= limit[:, None]) & (scores > -np.inf))
-    order = np.lexsort((columns, -scores[rows, columns], rows))
-    rows, columns = rows[order], columns[order]
-    first = np.searchsorted(rows, np.arange(len(scores)))
-    positions = np.arange(len(rows)) - first[rows]
-    kept = positions < size
-    return rows[kept], positions[kept], columns[kept]
-
-
-def _first_rank(scores: Scores, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The rank, from 0, of the best wanted column of each row."""
-    rows = np.arange(len(scores))
-    best = np.where(wanted, scores, -np.inf).argmax(axis=1)
-    score = scores[rows, best][:, None]
-    ahead = np.count_nonzero(scores > score, axis=1)
-    ties = np.count_nonzero((scores == score) & (np.arange(scores.shape[1]) < best[:, None]), axis=1)
-    return np.asarray(ahead + ties)
+def top(scores: Scores, offset: Scores, *, size: int) -> Codes:
+    """The best `size` columns of each row by score + offset, [rows, size]; -1 where all that is left is -inf."""
+    best = np.full((len(scores), size), -np.inf, np.float32)
+    codes = np.full((len(scores), size), -1, np.int32)
+    none = np.zeros(len(scores), np.int64)  # what is out of question is -inf already
+    keep_best(scores, offset, 0, np.zeros(0, np.int32), none, none, best, codes)
+    return codes

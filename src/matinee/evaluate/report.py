@@ -15,9 +15,9 @@ from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ran
 from matinee.evaluate.evidence import Evidence, gather
 from matinee.evaluate.gate import Champion, Decision, decide
 from matinee.evaluate.hindsight import measure_hindsight
-from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, mean_over_users, rmse
+from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.evaluate.outlook import OUTLOOK
-from matinee.settings import GateSettings
+from matinee.settings import Settings
 from matinee.store import read_json, write_json
 from matinee.weights import read_weights
 
@@ -30,16 +30,16 @@ def write_evaluation(
     outlook: Path | None,
     champion: Champion | None,
     anchor: Champion | None,
-    settings: GateSettings,
+    settings: Settings,
 ) -> dict[str, Any]:
     """Fill an evaluation's folder and return what its manifest says.
 
     Raises StoreError when the candidate or the split is damaged.
     """
-    evidence = gather(candidate, split, champion, anchor if settings.decay else None)
+    evidence = gather(candidate, split, champion, anchor if settings.gate.decay else None)
     unseen = replace(evidence.catalogue, weights=_unseen_weights(candidate))
     weight = choose_weight(unseen, evidence.train, evidence.valid)
-    figures = measure(evidence, popularity_weight=weight)
+    figures = measure(evidence, popularity_weight=weight, ranking_users=settings.evaluate.ranking_users)
     figures["temporal"] = read_json(outlook / OUTLOOK)["temporal"] if outlook else None
     figures["hindsight"] = measure_hindsight(split, _fitted_parts(candidate), evidence.test)
     decision = decide(
@@ -48,7 +48,7 @@ def write_evaluation(
         contest=evidence.contest,
         anchor=evidence.anchor,
         drift=evidence.drift,
-        settings=settings,
+        settings=settings.gate,
     )
     write_json(folder / "metrics.json", figures)
     write_json(folder / "decision.json", _decision_json(decision, evidence, champion, anchor))
@@ -76,20 +76,19 @@ def _unseen_weights(candidate: Path) -> dict[str, Any]:
     return read_weights(first if first.exists() else candidate / "weights.safetensors")
 
 
-def measure(evidence: Evidence, *, popularity_weight: float) -> dict[str, Any]:
+def measure(evidence: Evidence, *, popularity_weight: float, ranking_users: int) -> dict[str, Any]:
     """All figures of metrics.json: flat keys for scripts, intervals and details beside them."""
     test = evidence.test
-    known = evidence.known_users[test.users], evidence.known_movies[test.movies]
     return {
         **_figures("", evidence.candidate, evidence),
         **_figures("bias_only_", evidence.bias_only, evidence),
         **_figures("global_mean_", evidence.global_mean, evidence),
         "mean_rating": float(evidence.fitted.ratings.mean(dtype=np.float64)),
         "rows": len(test),
-        "users": int(np.unique(test.users).size),
-        "movies": int(np.unique(test.movies).size),
-        "rows_of_unknown_users": int(np.count_nonzero(~known[0])),
-        "rows_of_unknown_movies": int(np.count_nonzero(~known[1])),
+        "users": count_clusters(test.users),
+        "movies": count_clusters(test.movies),
+        "rows_of_unknown_users": int(np.count_nonzero(evidence.user_rows[test.users] == 0)),
+        "rows_of_unknown_movies": int(np.count_nonzero(evidence.movie_rows[test.movies] == 0)),
         "intervals": {
             "rmse": estimate_rmse(evidence.candidate, test.users, test.movies).to_json(),
             "mae": estimate_mae(evidence.candidate, test.users, test.movies).to_json(),
@@ -97,7 +96,9 @@ def measure(evidence: Evidence, *, popularity_weight: float) -> dict[str, Any]:
         "calibration": calibrate(test, evidence.candidate, evidence.scale),
         "slices": _slices(evidence),
         "pairs_in_order": measure_order(evidence.catalogue, test, evidence.candidate, evidence.bias_only),
-        "ranking": measure_ranking(evidence.catalogue, evidence.fitted, test, weight=popularity_weight),
+        "ranking": measure_ranking(
+            evidence.catalogue, evidence.fitted, test, weight=popularity_weight, users=ranking_users
+        ),
     }
 
 

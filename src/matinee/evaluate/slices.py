@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Rows
+from matinee.evaluate.metrics import Codes, Rows
+
+Counts = NDArray[np.int64]
 
 # Fixed bounds, not quantiles: a slice must mean the same rows tonight and next month.
 _USER_ROWS = (0, 1, 5, 20, 100, 500)
@@ -33,20 +35,23 @@ class Slicing:
             if len(rows):
                 yield label, rows
 
-    def take(self, rows: NDArray[np.intp]) -> "Slicing":
+    def take(self, rows: NDArray[np.intp] | slice) -> "Slicing":
         """The same slicing of some of the rows."""
         return Slicing(self.name, self.labels, self.places[rows])
 
 
-def cut(test: Rows, fitted: Rows, movie_years: NDArray[np.int16]) -> tuple[Slicing, ...]:
+def cut(
+    test: Rows, *, user_rows: Counts, movie_rows: Counts, movie_years: NDArray[np.int16]
+) -> tuple[Slicing, ...]:
     """All slicings of the test rows.
 
-    Activity and popularity count the fitted rows of a user or a movie; 0 is one that the model never met.
-    `movie_years` is by movie code, 0 where unknown. Years and dates are left out when there is none.
+    `user_rows` and `movie_rows` count the fitted rows by code; 0 is one that the model never met. `movie_years` is by
+    movie code, 0 where unknown. Years and dates are left out when there is none.
     """
-    by_user = _by_count("user_rows", fitted.users, test.users, _USER_ROWS)
-    by_movie = _by_count("movie_rows", fitted.movies, test.movies, _MOVIE_ROWS)
-    slicings = [by_user, by_movie]
+    slicings = [
+        _by_count("user_rows", user_rows, test.users, _USER_ROWS),
+        _by_count("movie_rows", movie_rows, test.movies, _MOVIE_ROWS),
+    ]
     if movie_years.any():
         slicings.append(_by_decade(movie_years[test.movies]))
     if not np.isnat(test.dates).all():
@@ -54,13 +59,9 @@ def cut(test: Rows, fitted: Rows, movie_years: NDArray[np.int16]) -> tuple[Slici
     return tuple(slicings)
 
 
-def _by_count(
-    name: str, fitted: NDArray[np.int32], test: NDArray[np.int32], bounds: Sequence[int]
-) -> Slicing:
-    codes = max(fitted.max(initial=-1), test.max(initial=-1)) + 1
-    place = _place(np.bincount(fitted, minlength=codes), bounds)
+def _by_count(name: str, rows: Counts, codes: Codes, bounds: Sequence[int]) -> Slicing:
     labels = [_range_label(low, high) for low, high in zip(bounds, [*bounds[1:], None], strict=True)]
-    return Slicing(name, tuple(labels), place[test])
+    return Slicing(name, tuple(labels), _place(rows, bounds)[codes])
 
 
 def _range_label(low: int, high: int | None) -> str:

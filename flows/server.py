@@ -1,4 +1,4 @@
-"""Prefect's server, with two things mended that make it stand still, or forget, while its database is SQLite.
+"""Prefect's server, with three things mended that would end healthy runs or tell of trouble twice.
 
 `python -m flows.server` takes the options of `prefect server start`. Seen with Prefect 3.8 and Python 3.11:
 
@@ -9,28 +9,39 @@ heartbeats went unheard. So garbage is collected by a thread of its own.
 Automations read an event's bucket and then write it in one deferred transaction, which SQLite refuses at once when
 another writer came in between. The event was then tried again, and told a second time by alerts that had heard it, or
 lost. So these transactions wait for their turn before they read.
+
+After an outage the time that a heartbeat was due is over, while the runs that live are still about to send what they
+have kept. So they are given time to do it.
 """
 
 import gc
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from prefect.cli import app
 from prefect.server.database import provide_database_interface
 from prefect.server.events import triggers
+from prefect.server.events.schemas.automations import Posture
+
+from flows.environment import HEARTBEAT_SECONDS
 
 _COLLECT_SECONDS = 1.0
 _ALL = 60  # every so many rounds, the old objects as well
+# A run sends what it has kept with its next heartbeat.
+_REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 
 def main() -> None:
     """Start the server and stay."""
     collect_apart()
     triggers.automations_session = _session
+    triggers.evaluate_proactive_triggers = _Evaluation(triggers.evaluate_proactive_triggers)
     sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
     app()
 
@@ -54,6 +65,30 @@ async def _session(begin_transaction: bool = False) -> AsyncGenerator[Any, None]
     database = provide_database_interface()
     async with database.session_context(begin_transaction=begin_transaction, with_for_update=True) as session:
         yield session
+
+
+class _Evaluation:
+    """Prefect's look at what is overdue; before the first one, what became so before the server started is put off."""
+
+    def __init__(self, evaluate: Callable[[], Awaitable[None]]) -> None:
+        self._evaluate = evaluate
+        self._is_first = True
+
+    async def __call__(self) -> None:
+        if self._is_first and triggers.triggers:  # filled a moment after the start
+            await _reprieve()
+            self._is_first = False
+        if not self._is_first:
+            await self._evaluate()
+
+
+async def _reprieve() -> None:
+    proactive = [each.id for each in triggers.triggers.values() if each.posture == Posture.Proactive]
+    until = datetime.now(UTC) + _REPRIEVE
+    bucket = provide_database_interface().AutomationBucket
+    late = sa.update(bucket).where(bucket.trigger_id.in_(proactive), bucket.end < until)
+    async with _session(begin_transaction=True) as session:
+        await session.execute(late.values(end=until))
 
 
 if __name__ == "__main__":

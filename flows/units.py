@@ -56,7 +56,7 @@ After=network-online.target postgresql.service
 [Service]
 Type=exec
 # It asks nobody for a password, so only this machine may ask it; another address is yours to choose and to guard.
-ExecStart={python} -m prefect server start --host {address} --port {port}
+ExecStart={python} -m flows.server --host {address} --port {port}
 {service}PrivateTmp=yes
 TimeoutStopSec=30
 

@@ -24,6 +24,7 @@ BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
 SETTLED = 30  # runs until caches and pools are filled
 GROWTH = 1.1
 PARTS = ("server", "worker")
+_WORKERS = "runner_storage"  # holds one empty folder a worker, however many runs it has had
 
 
 def megabytes(site: Site, part: str) -> float:
@@ -68,7 +69,8 @@ def left(site: Site, store: Path, temporary: Path) -> list[str]:
             orphans.append(f"process {process}")
     limits = site.ask("v2/concurrency_limits/filter", {})
     slots = [f"slot of {limit['name']}" for limit in limits if limit["active_slots"]]
-    folders = [path for path in temporary.iterdir() if path.is_dir()]
+    folders = [path for path in temporary.iterdir() if path.is_dir() and path.name != _WORKERS]
+    folders += list(temporary.glob(f"{_WORKERS}/*"))[1:]
     half = [*store.rglob("*.partial"), *(store / "running").iterdir(), *store.glob("work/*")]
     return [*orphans, *slots, *map(str, [*folders, *half])]
 

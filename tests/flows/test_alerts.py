@@ -1,4 +1,4 @@
-"""Alerts on a real server: each reaches a listener once, a silent run is ended, the listener's address stays secret."""
+"""Alerts on a real server: each comes once, silent runs are ended, healthy ones never, and no secret gets out."""
 
 import http.server
 import json
@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.environment import PREFECT_DEFAULTS
+from flows.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
 from flows.up import wait_until_healthy
 
 TOKEN = "planted-3f9a1c"
@@ -53,35 +54,92 @@ def listener() -> Iterator[_Listener]:
         server.shutdown()
 
 
+class _Server:
+    """A Prefect server with a database of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.api = f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        late = "PREFECT_SERVER_SERVICES_LATE_RUNS"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        environment |= {
+            **PREFECT_DEFAULTS,
+            "HOME": str(self.home),
+            "PREFECT_API_URL": self.api,
+            f"{late}_AFTER_SECONDS": "1",
+            f"{late}_LOOP_SECONDS": "1",
+        }
+        command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        wait_until_healthy(self.api, self.process)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """The home of a Prefect server with a database of its own, which this process talks to meanwhile."""
+def server(tmp_path: Path) -> Iterator[_Server]:
+    """A server that this process talks to meanwhile."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    late = "PREFECT_SERVER_SERVICES_LATE_RUNS"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {
-        **PREFECT_DEFAULTS,
-        "HOME": str(tmp_path),
-        "PREFECT_API_URL": api,
-        f"{late}_AFTER_SECONDS": "1",
-        f"{late}_LOOP_SECONDS": "1",
-    }
-    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
-    with (
-        (tmp_path / "server.log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
-    ):
-        try:
-            wait_until_healthy(api, server)
-            with temporary_settings({PREFECT_API_URL: api}):
-                yield tmp_path
-        finally:
-            server.terminate()
+    there = _Server(tmp_path)
+    try:
+        there.start()
+        with temporary_settings({PREFECT_API_URL: there.api}):
+            yield there
+    finally:
+        there.kill()
+
+
+class _Deployment:
+    """Runs of a deployment of ours, whose states and heartbeats are made by hand."""
+
+    def __init__(self, client: Any) -> None:
+        from prefect import flow
+
+        self._client = client
+        flow_id = client.create_flow(flow(name="retrain")(lambda: None))
+        self._id = client.create_deployment(flow_id, "nightly")
+        self.related = [related("flow", "flow", flow_id, "retrain")]
+
+    def due(self) -> Any:
+        from prefect.states import Scheduled
+
+        return self._client.create_flow_run_from_deployment(self._id, state=Scheduled()).id
+
+    def running(self) -> Any:
+        from prefect.states import Running
+
+        run = self.due()
+        self._client.set_flow_run_state(run, Running(), force=True)
+        return run
+
+    def beat(self, run: Any) -> None:
+        from prefect.events import emit_event
+
+        resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
+        emit_event("prefect.flow-run.heartbeat", resource, related=self.related)
+
+
+def related(role: str, kind: str, which: Any, name: str) -> dict[str, str]:
+    which = f"prefect.{kind}.{which}"
+    return {"prefect.resource.id": which, "prefect.resource.role": role, "prefect.resource.name": name}
+
+
+def _shorten(client: Any) -> None:
+    """Let runs be ended after three and a half short heartbeats."""
+    from flows import alerts
+
+    short = alerts._end_silent_runs(HEARTBEAT)
+    (there,) = (each.id for each in client.read_automations() if each.name == short.name)
+    client.update_automation(there, short)
 
 
 def _wait(true: Callable[[], object], seconds: float) -> None:
@@ -103,12 +161,13 @@ def _planted(home: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, listener: _Listener) -> None:
-    from prefect import flow
+def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
+    server: _Server, listener: _Listener
+) -> None:
     from prefect.client.orchestration import get_client
     from prefect.events import emit_event
     from prefect.events.worker import EventsWorker
-    from prefect.states import Completed, Crashed, Failed, Running, Scheduled
+    from prefect.states import Completed, Crashed, Failed
 
     from flows import alerts
     from flows.events import HELD, REFUSED
@@ -117,39 +176,14 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
     assert set(alerts.apply(webhook=url).values()) == {"created"}
     assert set(alerts.apply(webhook=url).values()) == {"unchanged"}
     assert set(alerts.apply().values()) == {"unchanged"}, "without a listener, the alerts that are there stay"
-    short = alerts._end_silent_runs(HEARTBEAT)
 
     with get_client(sync_client=True) as client:
-        flow_id = client.create_flow(flow(name="retrain")(lambda: None))
-        deployment = client.create_deployment(flow_id, "nightly")
-
-        def start(state: Any) -> Any:
-            run = client.create_flow_run_from_deployment(deployment, state=Scheduled()).id
-            client.set_flow_run_state(run, state, force=True)
-            return run
-
-        ending = client.read_automations()
-        client.update_automation(next(each.id for each in ending if each.name == short.name), short)
-        dead, alive, failed, crashed, held, refused, done = (start(Running()) for _ in range(7))
-        late = client.create_flow_run_from_deployment(deployment, state=Scheduled()).id
-
-        def related(role: str, kind: str, which: Any, name: str) -> dict[str, str]:
-            which = f"prefect.{kind}.{which}"
-            return {
-                "prefect.resource.id": which,
-                "prefect.resource.role": role,
-                "prefect.resource.name": name,
-            }
-
-        ours = [related("flow", "flow", flow_id, "retrain")]
-
-        def beat(run: Any) -> None:
-            emit_event(
-                "prefect.flow-run.heartbeat", {"prefect.resource.id": f"prefect.flow-run.{run}"}, related=ours
-            )
-
+        deployment = _Deployment(client)
+        _shorten(client)
+        dead, alive, failed, crashed, held, refused, done = (deployment.running() for _ in range(7))
+        late = deployment.due()
         for run in (dead, alive, done):
-            beat(run)
+            deployment.beat(run)
         client.set_flow_run_state(done, Completed(), force=True)
         client.set_flow_run_state(failed, Failed(message='a "quoted"\nmessage'), force=True)
         client.set_flow_run_state(crashed, Crashed(message="killed"), force=True)
@@ -157,7 +191,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
             emit_event(
                 event,
                 {"prefect.resource.id": "matinee.store.here"},
-                related=[*ours, related("flow-run", "flow-run", run, "a run")],
+                related=[*deployment.related, related("flow-run", "flow-run", run, "a run")],
                 payload={"reason": "Worse by 0.1.", "report": "report.json"},
             )
         killed = time.monotonic()
@@ -165,7 +199,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
         def ended() -> bool:
             if time.monotonic() - beaten[0] >= HEARTBEAT:
                 beaten[0] += HEARTBEAT
-                beat(alive)
+                deployment.beat(alive)
             return client.read_flow_run(dead).state_type == "CRASHED"
 
         beaten = [killed]
@@ -224,6 +258,41 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(home: Path, l
         assert client.read_flow_run(alive).state_type == "RUNNING"
         assert client.read_flow_run(done).state_type == "COMPLETED"
         assert seconds < 5 * HEARTBEAT + 5, "five heartbeats, and the five seconds between two looks"
-    assert _planted(home) == []
+    assert _planted(server.home) == []
     assert set(alerts.remove().values()) == {"removed"}
     assert alerts.remove() == {}
+
+
+@pytest.mark.slow
+def test_a_run_that_outlives_the_server_is_left_alone(server: _Server) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import alerts
+
+    alerts.apply()
+    with get_client(sync_client=True) as client:
+        deployment = _Deployment(client)
+        _shorten(client)
+        dead, alive = deployment.running(), deployment.running()
+        for run in (dead, alive):
+            deployment.beat(run)
+        with sqlite3.connect(server.home / ".prefect" / "prefect.db") as database:
+            _wait(
+                lambda: database.execute("select count(*) from automation_bucket").fetchone()[0] == 2,
+                30,
+            )
+        over = threading.Event()
+
+        def live() -> None:
+            while not over.wait(HEARTBEAT):  # what can't be sent is kept
+                deployment.beat(alive)
+
+        living = threading.Thread(target=copy_context().run, args=(live,))
+        living.start()
+        server.kill()
+        time.sleep(5 * HEARTBEAT)
+        server.start()
+        _wait(lambda: client.read_flow_run(dead).state_type == "CRASHED", 3 * HEARTBEAT_SECONDS)
+        over.set()
+        living.join()
+        assert client.read_flow_run(alive).state_type == "RUNNING"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,13 @@ from matinee import forward, train
 from matinee.models import build
 from matinee.settings import Settings, read_settings
 from matinee.store import Reference, Store
+from matinee.train import device_side
+from matinee.train.blocks import Crew
+from matinee.train.device_side import DeviceSide
+from matinee.train.gibbs import GibbsEngine
 from matinee.train.rows import Problem, read_rows
 from matinee.train.sgd import SgdEngine
+from matinee.train.side import Side
 from matinee.train.torch_engine import TorchEngine
 
 Split = tuple[Store, Reference]
@@ -157,13 +163,11 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_batched_sgd_ends_where_the_compiled_one_does(
-    planted_split: Callable[..., Split], device: str
-) -> None:
-    store, split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
-    settings = Settings.model_validate({"train": {"batch_size": 4096}}).resolved()
-    rows, valid = (read_rows(store.path(split), (part,)) for part in ("train", "valid"))
-    problem = Problem(
+def _problem(split: Split, *assignments: str, device: str) -> Problem:
+    store, reference = split
+    settings = read_settings(assignments=assignments).resolved()
+    rows, valid = (read_rows(store.path(reference), (part,)) for part in ("train", "valid"))
+    return Problem(
         rows=rows,
         valid=valid,
         users=300,
@@ -174,9 +178,44 @@ def test_batched_sgd_ends_where_the_compiled_one_does(
         device=device,
         threads=1,
     )
+
+
+def test_batched_sgd_ends_where_the_compiled_one_does(
+    planted_split: Callable[..., Split], device: str
+) -> None:
+    split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
+    problem = _problem(split, "train.batch_size=4096", device=device)
     found = []
     for engine in (SgdEngine(replace(problem, device="cpu")), TorchEngine(problem)):
         for epoch in range(1, 21):
-            assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(rows)
+            assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(problem.rows)
         found.append(engine.valid_rmse())
     assert found[1] == pytest.approx(found[0], abs=0.01)
+
+
+def _sampled(
+    problem: Problem, side: Callable[..., Side | DeviceSide], *, killed_at: int | None = None
+) -> GibbsEngine:
+    """The sampler after all of its sweeps, of which one may be the first of another process."""
+    engine = GibbsEngine(problem, side)
+    for epoch in range(1, 41):
+        if epoch == killed_at:
+            state = {name: array.copy() for name, array in engine.state().items()}
+            engine = GibbsEngine(problem, side)
+            engine.restore(state)
+        assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(problem.rows)
+    return engine
+
+
+def test_the_sampler_in_torch_ends_where_the_compiled_one_does(
+    planted_split: Callable[..., Split], device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_side, "_PART_SEGMENTS", 700)  # so that there are several parts
+    split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
+    problem = _problem(split, *SAMPLED, "train.sampler_rank=7", device=device)
+    in_torch = partial(DeviceSide.of, device=device)
+    compiled, engine = _sampled(problem, partial(Side.of, crew=Crew(1))), _sampled(problem, in_torch)
+    assert engine.valid_rmse() == pytest.approx(compiled.valid_rmse(), abs=0.001)
+    again = _sampled(problem, in_torch, killed_at=31).weights()
+    for name, array in engine.weights().items():
+        np.testing.assert_array_equal(array, again[name], err_msg=name)

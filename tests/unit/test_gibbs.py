@@ -1,38 +1,73 @@
-"""The sampler's conditionals against slow ones in float64, written from the model and not from the kernels."""
+"""The sampler's conditionals against slow ones in float64, written from the model: compiled, and in torch."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.functional import embedding_bag
 
+from matinee.train import device_side
 from matinee.train.blocks import Crew
 from matinee.train.chance import fill_normal, gamma, stream
-from matinee.train.fold import RunningProduct
-from matinee.train.gibbs_kernels import residual_sums
+from matinee.train.conjugate import solve_columns
+from matinee.train.device_chance import generator
+from matinee.train.device_side import DeviceSide
+from matinee.train.device_table import DeviceTable
+from matinee.train.fold import HostTable, RunningProduct
+from matinee.train.segments import Segments
 from matinee.train.side import Side
 
 MEAN, ALPHA, SEED, SWEEP = 0.9, 2.5, 3, 7
+USERS, MOVIES, SIZE = 12, 300, 6
+AnySide = Side | DeviceSide
+Sides = tuple[AnySide, AnySide]
+MAKE: dict[str, Callable[..., AnySide]] = {
+    "compiled": partial(Side.of, crew=Crew(1)),
+    "cpu": partial(DeviceSide.of, device="cpu"),
+    "cuda": partial(DeviceSide.of, device="cuda"),
+}
+
+
+@pytest.fixture(params=MAKE)
+def place(request: pytest.FixtureRequest) -> str:
+    """The compiled sampler, and the one in torch wherever it can run."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return str(request.param)
 
 
 @pytest.fixture
-def sides() -> tuple[Side, Side]:
+def sides(place: str, monkeypatch: pytest.MonkeyPatch) -> Sides:
+    """Those of a place; in torch in several parts."""
+    monkeypatch.setattr(device_side, "_PART_SEGMENTS", 12)
+    return _sides(place)
+
+
+def _sides(place: str) -> Sides:
     """Users and movies with a state far from where a chain begins; the last user has no rating."""
     draw = np.random.default_rng(0)
-    users, movies = draw.integers(0, 11, 900, np.int32), draw.integers(0, 300, 900, np.int32)
+    users, movies = draw.integers(0, USERS - 1, 900, np.int32), draw.integers(0, MOVIES, 900, np.int32)
     ratings = draw.normal(1, 0.3, 900).astype(np.float32)
     both = []
     for name, keys, others, count, other_count in (
-        ("user", users, movies, 12, 300),
-        ("movie", movies, users, 300, 12),
+        ("user", users, movies, USERS, MOVIES),
+        ("movie", movies, users, MOVIES, USERS),
     ):
-        side = Side.of(name, keys, others, ratings, count=count, other_count=other_count, size=6)
+        side = MAKE[place](name, keys, others, ratings, count=count, other_count=other_count, size=SIZE)
         side.begin(draw)
-        side.X[side.known, :6] = draw.normal(0, 0.5, (int(side.known.sum()), 6))
-        side.omega[:] = draw.gamma(5, 0.2, count)
-        side.precision[:6] = draw.gamma(5, 1, 6)
-        side.pull_precision[:6] = draw.gamma(5, 2, 6)
-        side.mean[:5] = draw.normal(0, 0.2, 5)
-        side.pull[:, :6] = draw.normal(0, 0.1, (other_count, 6))
-        side.nu[:] = 6.0
-        side.E[side.known] = (side.X - _prior_mean(side))[side.known]
+        known = np.flatnonzero(side.known)
+        vectors = np.zeros((count, SIZE))
+        vectors[known] = draw.normal(0, 0.5, (len(known), SIZE))
+        numbers = {"precision": draw.gamma(5, 1, SIZE), "pull_precision": draw.gamma(5, 2, SIZE)}
+        _set(side, X=vectors, omega=draw.gamma(5, 0.2, count), nu=np.array([6.0]), **numbers)
+        pull = draw.normal(0, 0.1, (other_count, SIZE))
+        pull[np.bincount(others, minlength=other_count) == 0] = 0
+        _set(side, mean=np.append(draw.normal(0, 0.2, SIZE - 1), 0), pull=pull)
+        _set(side, E=np.where(side.known[:, None], vectors - _prior_mean(side), 0))
         both.append(side)
     user, movie = both
     user.weigh(movie)
@@ -40,10 +75,35 @@ def sides() -> tuple[Side, Side]:
     return user, movie
 
 
-def _prior_mean(side: Side) -> np.ndarray:
+def _set(side: AnySide, **arrays: np.ndarray) -> None:
+    """Replace parts of a side's state; compiled vectors have columns of padding."""
+    state = {name: array.copy() for name, array in side.state().items()}
+    for name, array in arrays.items():
+        state[name][..., : array.shape[-1]] = array
+    side.restore(state)
+
+
+def _get(side: AnySide, name: str) -> np.ndarray:
+    """A part of a side's state in float64, as it is now and without padding."""
+    array = side.state()[name].astype(float)
+    return array if name in ("omega", "nu") else array[..., :SIZE]
+
+
+def _numpy(column: Any) -> np.ndarray:
+    return column.cpu().numpy() if isinstance(column, torch.Tensor) else column
+
+
+def _shares(side: AnySide) -> np.ndarray:
+    """How the pull of each code of the other side enters the prior mean of each of this side's: S."""
+    counts = np.diff(side.starts)
+    shares = np.zeros((len(counts), len(_get(side, "pull"))))
+    np.add.at(shares, (np.repeat(np.arange(len(counts)), counts), _numpy(side.codes)), 1.0)
+    return shares / np.sqrt(np.maximum(counts, 1))[:, None]
+
+
+def _prior_mean(side: AnySide) -> np.ndarray:
     """mu + n^(-1/2) times the sum of the pulls of the codes that each row has rated."""
-    pulls = [side.pull[codes].astype(float).sum(axis=0) for codes in np.split(side.codes, side.starts[1:-1])]
-    return side.mean + side.share[:, None].astype(float) * np.array(pulls)
+    return _get(side, "mean") + _shares(side) @ _get(side, "pull")
 
 
 def _normal(*key: int, count: int) -> np.ndarray:
@@ -52,89 +112,151 @@ def _normal(*key: int, count: int) -> np.ndarray:
     return values
 
 
-def test_vectors_and_weights_follow_their_conditionals(sides: tuple[Side, Side]) -> None:
+def _chance(side: AnySide, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The gamma and normal numbers that a side draws its users with."""
+    gammas, normals = np.zeros(len(shapes)), np.zeros((len(shapes), SIZE))
+    if isinstance(side, DeviceSide):
+        assert len(side.bounds) == 4
+        for part, (first, last) in enumerate(pairwise(side.bounds)):
+            draw = generator(side.device, SEED, SWEEP, side.purpose, part)
+            some = torch.from_numpy(shapes[first:last, None]).to(side.device)
+            gammas[first:last] = _numpy(torch._standard_gamma(some, generator=draw))[:, 0]
+            drawn = torch.randn((last - first, SIZE, 1), generator=draw, dtype=some.dtype, device=some.device)
+            normals[first:last] = _numpy(drawn)[..., 0]
+        return gammas, normals
+    for row, shape in enumerate(shapes):
+        state = stream(SEED, SWEEP, side.purpose, row)
+        gammas[row] = gamma(state, shape)
+        fill_normal(state, normals[row], SIZE)
+    return gammas, normals
+
+
+def test_vectors_and_weights_follow_their_conditionals(sides: Sides) -> None:
     user, movie = sides
-    before, prior = user.X.astype(float), _prior_mean(user)
-    user.draw_part(user.parts(), movie, mean=MEAN, alpha=ALPHA, seed=SEED, sweep=SWEEP, crew=Crew(1))
+    before, prior, counts = _get(user, "X"), _prior_mean(user), np.diff(user.starts)
+    gammas, normals = _chance(user, (6.0 + counts) / 2)
+    draw_part = partial(user.draw_part, mean=MEAN, alpha=ALPHA, seed=SEED, sweep=SWEEP)
+    found, squared = sum(draw_part(parts, movie) for parts in user.batches()), 0.0
     for row in range(11):
         rated = slice(user.starts[row], user.starts[row + 1])
-        q = movie.X[user.codes[rated], :6].astype(float)
-        design, w = np.hstack([q[:, :5], np.ones((len(q), 1))]), movie.omega[user.codes[rated]].astype(float)
-        target = user.ratings[rated] - MEAN - q[:, 5]
-        error = target - design @ before[row, :6]
-        state = stream(SEED, SWEEP, user.purpose, row)
-        omega = gamma(state, (6.0 + len(q)) / 2) / ((6.0 + ALPHA * (w * error**2).sum()) / 2)
-        normal = np.zeros(6)
-        fill_normal(state, normal, 6)
-        precision = np.diag(user.precision[:6]) + ALPHA * omega * (design.T * w) @ design
-        pulled = user.precision[:6] * prior[row, :6] + ALPHA * omega * (design.T * w) @ target
-        expected = np.linalg.solve(precision, pulled) + np.linalg.solve(
-            np.linalg.cholesky(precision).T, normal
-        )
-        assert user.omega[row] == pytest.approx(omega, rel=1e-4)
-        np.testing.assert_allclose(user.X[row, :6], expected, atol=2e-4)
-    np.testing.assert_allclose(user.E[:11], (user.X - prior)[:11], atol=1e-5)
-    assert not user.X[11].any()
+        codes, column = _numpy(user.codes)[rated], _get(user, "precision")
+        q, w = _get(movie, "X")[codes], _get(movie, "omega")[codes]
+        design = np.hstack([q[:, :5], np.ones((len(q), 1))])
+        target = _numpy(user.ratings)[rated] - MEAN - q[:, 5]
+        error = target - design @ before[row]
+        squared += error @ error
+        omega = gammas[row] / ((6.0 + ALPHA * (w * error**2).sum()) / 2)
+        precision = np.diag(column) + ALPHA * omega * (design.T * w) @ design
+        pulled = column * prior[row] + ALPHA * omega * (design.T * w) @ target
+        expected = np.linalg.solve(precision, pulled)
+        expected += np.linalg.solve(np.linalg.cholesky(precision).T, normals[row])
+        assert _get(user, "omega")[row] == pytest.approx(omega, rel=1e-4)
+        np.testing.assert_allclose(_get(user, "X")[row], expected, atol=2e-4)
+    np.testing.assert_allclose(_get(user, "E")[:11], (_get(user, "X") - prior)[:11], atol=1e-5)
+    assert not _get(user, "X")[11].any()
+    assert found == pytest.approx(squared, rel=1e-5)
 
 
-def test_pulls_follow_their_conditionals(sides: tuple[Side, Side]) -> None:
+def test_pulls_one_by_one_follow_their_conditionals() -> None:
+    user, movie = _sides("compiled")
+    residual, pull, shares = _get(user, "E"), _get(user, "pull"), _shares(user)
+    precision, pull_precision = _get(user, "precision"), _get(user, "pull_precision")
+    for code in np.flatnonzero(movie.known):  # the mean of one movie's pull, given all others; then its draw
+        weight = shares[:, code]  # who rated twice is pulled twice
+        alone = residual + weight[:, None] * pull[code]
+        spread = pull_precision + precision * (weight**2).sum()
+        mean = precision * (weight @ alone) / spread
+        drawn = mean + _normal(SEED, SWEEP, user.purpose + 2, code * 256, count=8)[:SIZE] / np.sqrt(spread)
+        residual += weight[:, None] * (pull[code] - drawn)
+        pull[code] = drawn
+    user.draw_pulls(movie, seed=SEED, sweep=SWEEP)
+    np.testing.assert_allclose(_get(user, "pull"), pull, atol=2e-5)
+    np.testing.assert_allclose(_get(user, "E"), residual, atol=2e-5)
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
+@pytest.mark.parametrize("turn", [1, -1])
+def test_joint_pulls_have_the_mean_of_their_conditional(
+    sides: Sides, turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side, other = sides[::turn]
+    shares, residual, pull = _shares(side), _get(side, "E"), _get(side, "pull")
+    around = residual + shares @ pull
+    expected = np.zeros_like(pull)
+    for column in range(SIZE):
+        precision, ridge = (_get(side, name)[column] for name in ("precision", "pull_precision"))
+        system = precision * shares.T @ shares + ridge * np.eye(len(pull))
+        expected[:, column] = np.linalg.solve(system, precision * shares.T @ around[:, column])
+    monkeypatch.setattr(DeviceSide, "_normal", lambda side, like, draw: torch.zeros_like(like))
+    side.draw_pulls(other, seed=SEED, sweep=SWEEP)
+    np.testing.assert_allclose(_get(side, "pull"), expected, atol=1e-5)
+    np.testing.assert_allclose(_get(side, "E"), around - shares @ expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
+def test_joint_pulls_spread_and_hang_together_as_they_should(place: str) -> None:
+    """Columns are independent: many of them with one precision are as many draws."""
+    draw, many = np.random.default_rng(2), 40_000
+    users, movies = draw.integers(0, 5, 14, np.int32), draw.integers(0, 3, 14, np.int32)
+    ratings = np.ones(14, np.float32)
+    user = MAKE[place]("user", users, movies, ratings, count=5, other_count=4, size=many)
+    movie = MAKE[place]("movie", movies, users, ratings, count=4, other_count=5, size=many)
+    user.begin(draw)
+    user.weigh(movie)
+    E = np.repeat(draw.normal(0, 1, (5, 1)), many, axis=1)
+    _set(user, E=E, precision=np.full(many, 2.0), pull_precision=np.full(many, 1.5))
+    user.draw_pulls(movie, seed=SEED, sweep=SWEEP)
+    pulls, shares = user.state()["pull"].astype(float), _shares(user)[:, :3]
+    covariance = np.linalg.inv(2.0 * shares.T @ shares + 1.5 * np.eye(3))
+    assert not pulls[3].any(), "nobody rated the last movie"
+    np.testing.assert_allclose(pulls[:3].mean(axis=1), covariance @ (2.0 * shares.T @ E[:, 0]), atol=0.02)
+    np.testing.assert_allclose(np.cov(pulls[:3]), covariance, atol=0.02)
+
+
+def test_noise_is_drawn_from_the_weighted_residuals(sides: Sides) -> None:
     user, movie = sides
-    residual, pull = user.X[:, :6] - _prior_mean(user)[:, :6], user.pull.astype(float)
-    share = user.share.astype(float)
-    for code in range(300):  # the mean of one movie's pull, given all others; then its draw
-        raters = movie.codes[movie.starts[code] : movie.starts[code + 1]]
-        if not len(raters):
-            continue
-        weight = np.bincount(raters, minlength=12) * share  # who rated twice is pulled twice
-        alone = residual + weight[:, None] * pull[code, :6]
-        spread = user.pull_precision[:6] + user.precision[:6] * (weight**2).sum()
-        mean = user.precision[:6] * (weight @ alone) / spread
-        drawn = mean + _normal(SEED, SWEEP, user.purpose + 2, code * 256, count=8)[:6] / np.sqrt(spread)
-        residual += weight[:, None] * (pull[code, :6] - drawn)
-        pull[code, :6] = drawn
-    user.draw_pulls(movie, seed=SEED, sweep=SWEEP, crew=Crew(1))
-    np.testing.assert_allclose(user.pull[:, :6], pull[:, :6], atol=2e-5)
-    np.testing.assert_allclose(user.E[:, :6], np.where(user.known[:, None], residual, 0), atol=2e-5)
+    rows, codes = np.repeat(np.arange(USERS), np.diff(user.starts)), _numpy(user.codes)
+    x, q = _get(user, "X")[rows], _get(movie, "X")[codes]
+    error = _numpy(user.ratings) - MEAN - x[:, 5] - q[:, 5] - np.einsum("nk,nk->n", x[:, :5], q[:, :5])
+    w = _get(user, "omega")[rows] * _get(movie, "omega")[codes]
+    sums = user.residual_sums(movie, mean=MEAN)
+    np.testing.assert_allclose(sums, [w.sum(), w @ error, w @ error**2], rtol=1e-5)
+    predicted = np.zeros(900)
+    user.predict(movie, rows.astype(np.int32), codes, mean=MEAN, into=predicted)
+    np.testing.assert_allclose(predicted, _numpy(user.ratings) - error, atol=1e-5)
 
 
-def test_noise_is_drawn_from_the_weighted_residuals(sides: tuple[Side, Side]) -> None:
+def test_priors_follow_the_normal_gamma_conditional(sides: Sides) -> None:
     user, movie = sides
-    sums = np.zeros((len(user.bounds) - 1, 3))
-    residual_sums(
-        user.parts(), user.bounds, user.starts, user.codes, user.ratings, user.X, user.omega,
-        movie.X, movie.omega, 6, np.float32(MEAN), sums,
-    )  # fmt: skip
-    rows = np.repeat(np.arange(12), np.diff(user.starts))
-    x, q = user.X[rows].astype(float), movie.X[user.codes].astype(float)
-    error = user.ratings - MEAN - x[:, 5] - q[:, 5] - np.einsum("nk,nk->n", x[:, :5], q[:, :5])
-    w = user.omega[rows].astype(float) * movie.omega[user.codes]
-    np.testing.assert_allclose(sums.sum(axis=0), [w.sum(), w @ error, w @ error**2], rtol=1e-5)
-
-
-def test_priors_follow_the_normal_gamma_conditional(sides: tuple[Side, Side]) -> None:
-    _, movie = sides
-    vectors = (movie.X - _prior_mean(movie) + movie.mean)[movie.known, :6]
+    vectors = (_get(movie, "X") - _prior_mean(movie) + _get(movie, "mean"))[movie.known]
     drawn = []
     for seed in range(3000):
-        movie.draw_prior(np.random.default_rng(seed), sides[0])
-        drawn.append((movie.mean[:6].copy(), movie.precision[:6].copy()))
+        movie.draw_prior(np.random.default_rng(seed), user)
+        drawn.append((movie.prior.mean[:SIZE].copy(), movie.prior.precision[:SIZE].copy()))
     n, average = len(vectors), vectors.mean(axis=0)
     rate = 0.5 + (np.square(vectors - average).sum(axis=0) + n / (n + 1) * average**2) / 2
     means, precisions = (np.array(part) for part in zip(*drawn, strict=True))
     np.testing.assert_allclose(means.mean(axis=0), n * average / (n + 1), atol=0.01)
     np.testing.assert_allclose(precisions.mean(axis=0), (0.5 + n / 2) / rate, rtol=0.01)
     np.testing.assert_allclose(precisions.var(axis=0), (0.5 + n / 2) / rate**2, rtol=0.15)
-    np.testing.assert_allclose(movie.E[movie.known], (movie.X - _prior_mean(movie))[movie.known], atol=1e-3)
+    user.draw_prior(np.random.default_rng(0), movie)
+    assert _get(user, "mean").all(where=np.arange(SIZE) < SIZE - 1)
+    assert not _get(user, "mean")[-1], "the overall mean is there for that"
+    known = movie.known
+    np.testing.assert_allclose(
+        _get(movie, "E")[known], (_get(movie, "X") - _prior_mean(movie))[known], atol=1e-3
+    )
+    np.testing.assert_allclose(_get(movie, "X")[~known], np.tile(_get(movie, "mean"), ((~known).sum(), 1)))
 
 
-def test_degrees_of_freedom_are_found_again(sides: tuple[Side, Side]) -> None:
+def test_degrees_of_freedom_are_found_again(sides: Sides) -> None:
     draw = np.random.default_rng(1)
     side = sides[1]
-    side.omega[:] = draw.gamma(4.0, 1 / 4.0, len(side.omega))  # nu = 8
+    _set(side, omega=draw.gamma(4.0, 1 / 4.0, MOVIES))  # nu = 8
     found = []
     for _ in range(200):
         side.draw_nu(draw)
-        found.append(side.nu[0])
+        found.append(side.prior.nu[0])
     assert 6 < np.mean(found) < 10
     assert np.std(found) > 0.3
 
@@ -149,20 +271,61 @@ def test_streams_have_the_moments_that_they_should(shape: float) -> None:
     np.testing.assert_allclose(np.cov(normals.T), np.eye(3), atol=0.05)
 
 
-def test_running_product_keeps_the_best_columns() -> None:
+def test_segments_add_up_whatever_the_length_of_a_row() -> None:
+    counts = np.array([0, 1, 40, 3000, 0, 33, 64, 2, 0])  # segments, groups of segments, groups of groups
+    starts = np.concatenate([[0], np.cumsum(counts)])
     draw = np.random.default_rng(0)
+    codes, table = draw.integers(0, 50, starts[-1], np.int32), draw.normal(size=(50, 4)).astype(np.float32)
+    expected = np.array([table[part].sum(axis=0, dtype=float) for part in np.split(codes, starts[1:-1])])
+    segments = Segments(starts, "cpu")
+    found = segments.sums(torch.from_numpy(table), torch.from_numpy(codes))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    starts_of_segments = segments.levels[0].starts[:-1]
+    values = embedding_bag(torch.from_numpy(codes), torch.from_numpy(table), starts_of_segments, mode="sum")
+    some = segments.fold(values[segments.bounds[2] : segments.bounds[8]], rows=slice(2, 8))
+    np.testing.assert_allclose(some, expected[2:8], atol=1e-3)
+
+
+def test_columns_are_solved_together_each_with_its_own_matrix() -> None:
+    draw = np.random.default_rng(4)
+    shared = draw.normal(size=(300, 120)) * np.geomspace(0.1, 10, 120)
+    gram, ridge, right = shared.T @ shared, np.array([3.0, 1e3, 1e6, 1.0]), draw.normal(size=(120, 4))
+    right[:, 3] = 0
+    expected = np.stack(
+        [np.linalg.solve(gram + r * np.eye(120), b) for r, b in zip(ridge, right.T, strict=True)], axis=1
+    )
+    narrow, low = torch.from_numpy(gram.astype(np.float32)), torch.from_numpy(ridge.astype(np.float32))
+    found = solve_columns(
+        lambda x: narrow @ x + low * x,
+        torch.from_numpy(right.astype(np.float32)),
+        diagonal=narrow.diag()[:, None] + low,
+    )
+    sizes = np.maximum(np.abs(expected).max(axis=0), 1e-9)
+    np.testing.assert_allclose(found.numpy() / sizes, expected / sizes, atol=2e-4)
+
+
+TABLES: dict[str, Callable[..., Any]] = {
+    "compiled": partial(HostTable, crew=Crew(2)),
+    "cpu": partial(DeviceTable, device="cpu"),
+    "cuda": partial(DeviceTable, device="cuda"),
+}
+
+
+def test_running_product_keeps_the_best_columns(place: str) -> None:
+    draw, make = np.random.default_rng(0), TABLES[place]
+    as_there = torch.from_numpy if place != "compiled" else np.asarray
     pairs = [
-        (draw.normal(size=(70, 5)), draw.normal(size=(40, 5))) for _ in range(60)
+        [draw.normal(size=(rows, 5)).astype(np.float32) for rows in (70, 40)] for _ in range(60)
     ]  # 300 columns: two cuts
-    product = RunningProduct(users=70, movies=40, rank=5, columns=40, crew=Crew(2))
-    for left, right in pairs:
-        product.add(left.astype(np.float32), right.astype(np.float32))
+    product = RunningProduct(partial(make, 70), partial(make, 40), rank=5, columns=40)
+    for pair in pairs:
+        product.add(*map(as_there, pair))
     product.cut()
-    left, right = product.tables
+    left, right = (table.copy() for table in product.tables)
     assert left.shape == (70, 40)
     np.testing.assert_allclose(left @ right.T, sum(a @ b.T for a, b in pairs), atol=2e-3)
-    narrow = RunningProduct(users=70, movies=40, rank=5, columns=8, crew=Crew(1))
-    narrow.add(*(np.ascontiguousarray(table) for table in (left, right)))
+    narrow = RunningProduct(partial(make, 70), partial(make, 40), rank=40, columns=8)
+    narrow.restore(left, right)
     narrow.cut()
     u, strength, v = np.linalg.svd(left @ right.T)
     best = (u[:, :8] * strength[:8]) @ v[:8]

@@ -94,6 +94,18 @@ def test_same_seed_same_bits_at_any_number_of_threads(planted_split: Callable[..
     assert any((one[0][array] != other[0][array]).any() for array in one[0])
 
 
+@pytest.mark.parametrize("method", ["sgd", "gibbs", "adam"])
+def test_every_method_takes_a_gpu_that_is_there(
+    planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    store, split = planted_split()
+    for there, asked, device in ((True, "auto", "cuda"), (True, "cpu", "cpu"), (False, "auto", "cpu")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        settings = read_settings(assignments=[f"train.method={method}", f"train.device={asked}"])
+        training = train.plan(store, split, settings=settings).make.__self__
+        assert training.device == device
+
+
 def test_threads_and_spelled_out_defaults_change_no_digest(planted_split: Callable[..., Split]) -> None:
     store, reference = planted_split()
     same = [], ["train.threads=7"], ["train.epochs=20"], ["train.refit=all"], ["train.device=cpu"]

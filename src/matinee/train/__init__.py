@@ -75,14 +75,14 @@ def _training(
 
 
 def _device(settings: Settings) -> str:
-    """Where the fit runs; the sampler runs on the CPU wherever it is."""
+    """Where the fit runs."""
     wanted, there = settings.train.device, torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise ConfigError(
             "train.device=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its driver, "
             "or set train.device=auto."
         )
-    return "cuda" if there and wanted != "cpu" and settings.train.method != "gibbs" else "cpu"
+    return "cuda" if there and wanted != "cpu" else "cpu"
 
 
 def _check(settings: Settings) -> None:

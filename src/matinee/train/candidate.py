@@ -15,7 +15,7 @@ from matinee.progress import Listener
 from matinee.settings import Settings
 from matinee.store import write_json
 from matinee.train.engine import Engine
-from matinee.train.gibbs import GibbsEngine
+from matinee.train.gibbs import gibbs_engine
 from matinee.train.loop import Course, Stage
 from matinee.train.rows import Problem, Rows, count_rows, read_rows
 from matinee.train.sgd import SgdEngine
@@ -153,6 +153,6 @@ def _save_first(course: Course, path: Path) -> None:
 
 def _engine(problem: Problem) -> Engine:
     if problem.train.method == "gibbs":
-        return GibbsEngine(problem)
+        return gibbs_engine(problem)
     compiled = problem.train.method == "sgd" and problem.device == "cpu"
     return SgdEngine(problem) if compiled else TorchEngine(problem)

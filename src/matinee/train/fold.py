@@ -4,6 +4,9 @@ A mean of dot products is a dot product of longer vectors. Cutting: the best app
 singular values of the product, by way of the two small Gram matrices.
 """
 
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
@@ -13,73 +16,120 @@ from matinee.train.rows import blank
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Values_contra = TypeVar("Values_contra", contravariant=True)  # how a table takes columns: arrays or tensors
 
 _CHUNK = 8192  # rows of a product at a time
 _ROOM = 128  # columns of draws between two cuts
 _NEGLIGIBLE = 1e-12  # of the largest eigenvalue: a direction that is nothing but rounding
 
 
-class RunningProduct:
+class Table(Protocol[Values_contra]):
+    """Rows with room for some columns, wherever they are; `used` columns are those that are there now."""
+
+    width: int
+
+    def put(self, start: int, values: Values_contra) -> None:
+        """Write columns from a place on."""
+
+    def gram(self, used: int) -> Doubles:
+        """T'T of the used columns, in float64."""
+
+    def turn(self, used: int, turn: Doubles) -> None:
+        """Replace the used columns by their product with a narrow matrix."""
+
+    def read(self, used: int) -> Floats:
+        """The used columns."""
+
+    def restore(self, values: Floats) -> None:
+        """Write the first columns."""
+
+
+class RunningProduct(Generic[Values_contra]):
     """The sum of the products of all pairs of tables added so far, as one pair of tables."""
 
-    def __init__(self, *, users: int, movies: int, rank: int, columns: int, crew: Crew) -> None:
-        self.columns, self.used = columns, 0
-        self._crew = crew
+    def __init__(
+        self, left: Callable[[int], Table[Values_contra]], right: Callable[[int], Table[Values_contra]],
+        *, rank: int, columns: int,
+    ) -> None:  # fmt: skip
+        """`left` and `right` make tables of a width; each product that is added has `rank` columns."""
+        self.columns, self.used, self._rank = columns, 0, rank
         width = columns + max(_ROOM, rank)
-        self._left, self._right = (blank(rows, width, dtype=np.float32) for rows in (users, movies))
+        self._left, self._right = left(width), right(width)
 
     @property
     def tables(self) -> tuple[Floats, Floats]:
         """The two tables, as wide as they are now."""
-        return self._left[:, : self.used], self._right[:, : self.used]
+        return self._left.read(self.used), self._right.read(self.used)
 
-    def add(self, left: Floats, right: Floats) -> None:
+    def add(self, left: Values_contra, right: Values_contra) -> None:
         """Add the product of two tables."""
-        rank = left.shape[1]
-        if self.used + rank > self._left.shape[1]:
+        if self.used + self._rank > self._left.width:
             self.cut()
-        here = slice(self.used, self.used + rank)
-        self._left[:, here], self._right[:, here] = left, right
-        self.used += rank
+        self._left.put(self.used, left)
+        self._right.put(self.used, right)
+        self.used += self._rank
 
     def cut(self) -> None:
         """Keep the directions that matter most to the product, `columns` of them at most."""
         with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
-            left, right = self.tables
-            roots = [_root(self._gram(table)) for table in (left, right)]
+            roots = [_root(table.gram(self.used)) for table in (self._left, self._right)]
             u, strength, v = np.linalg.svd(roots[0][0].T @ roots[1][0])
             kept = min(self.columns, self.used, len(strength))
             half = np.sqrt(strength[:kept])
-            self._turn(self._left, (roots[0][1] @ u[:, :kept]) * half)
-            self._turn(self._right, (roots[1][1] @ v[:kept].T) * half)
+            self._left.turn(self.used, (roots[0][1] @ u[:, :kept]) * half)
+            self._right.turn(self.used, (roots[1][1] @ v[:kept].T) * half)
             self.used = kept
 
     def restore(self, left: Floats, right: Floats) -> None:
         """Go on from two tables."""
         self.used = left.shape[1]
-        self._left[:, : self.used], self._right[:, : self.used] = left, right
+        self._left.restore(left)
+        self._right.restore(right)
 
-    def _gram(self, table: Floats) -> Doubles:
-        parts: list[Doubles] = [np.empty(0)] * -(-len(table) // _CHUNK)
+
+class HostTable:
+    """A table in memory, whose products the threads of a crew share."""
+
+    def __init__(self, rows: int, width: int, *, crew: Crew) -> None:
+        self.width, self._crew = width, crew
+        self._table: Floats = blank(rows, width, dtype=np.float32)
+        self._chunks = np.arange(-(-rows // _CHUNK))
+
+    def put(self, start: int, values: Floats) -> None:
+        """Write columns from a place on."""
+        self._table[:, start : start + values.shape[1]] = values
+
+    def gram(self, used: int) -> Doubles:
+        """T'T of the used columns, in float64."""
+        table, parts = self.read(used), [np.empty(0)] * len(self._chunks)
 
         def multiply(numbers: npt.NDArray[np.int64]) -> None:
             for number in numbers:
                 chunk = table[number * _CHUNK : (number + 1) * _CHUNK].astype(np.float64)
                 parts[number] = chunk.T @ chunk
 
-        self._crew.share(multiply, np.arange(len(parts)))
+        self._crew.share(multiply, self._chunks)
         total: Doubles = np.sum(parts, axis=0)
         return total
 
-    def _turn(self, table: Floats, turn: Doubles) -> None:
-        narrow = turn.astype(np.float32)
+    def turn(self, used: int, turn: Doubles) -> None:
+        """Replace the used columns by their product with a narrow matrix."""
+        table, narrow = self._table, turn.astype(np.float32)
 
         def multiply(numbers: npt.NDArray[np.int64]) -> None:
             for number in numbers:
                 chunk = table[number * _CHUNK : (number + 1) * _CHUNK]
-                chunk[:, : narrow.shape[1]] = chunk[:, : len(narrow)] @ narrow
+                chunk[:, : narrow.shape[1]] = chunk[:, :used] @ narrow
 
-        self._crew.share(multiply, np.arange(-(-len(table) // _CHUNK)))
+        self._crew.share(multiply, self._chunks)
+
+    def read(self, used: int) -> Floats:
+        """The used columns."""
+        return self._table[:, :used]
+
+    def restore(self, values: Floats) -> None:
+        """Write the first columns."""
+        self.put(0, values)
 
 
 def _root(gram: Doubles) -> tuple[Doubles, Doubles]:

@@ -232,7 +232,7 @@ def prune(call: argparse.Namespace) -> Outcome:
     gone = ", ".join(done.releases) or "no release"
     text = (
         f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB\n"
-        f"kept      {', '.join(done.kept) or 'no release'}"
+        f"kept      {', '.join(done.kept) or 'no release'}{_held(done.held)}"
     )
     return Outcome(asdict(done), text)
 
@@ -261,6 +261,10 @@ def _check_paths(paths: list[str]) -> None:
     if missing:
         verb = "are" if len(missing) > 1 else "is"
         raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
+
+
+def _held(candidates: list[str]) -> str:
+    return f"; held by the gate: {', '.join(candidates)}" if candidates else ""
 
 
 def _verified(folder: Path) -> bool:

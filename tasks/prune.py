@@ -12,5 +12,5 @@ from tasks.policies import RESULT, RETRY
 
 @task(name="prune", **RETRY, **RESULT)
 def prune(*, store: str, keep: int) -> dict[str, Any]:
-    """Keep the newest releases, the champion, its predecessor and what these refer to."""
+    """Keep the newest releases, the champion, its predecessor, late holds and what these refer to."""
     return asdict(library.prune(Path(store), keep=keep))

@@ -1,4 +1,4 @@
-"""Take out of a store what nobody needs: old releases, and the folders that nothing kept refers to.
+"""Take out of a store what nobody needs: old releases and holds, and the folders that nothing kept refers to.
 
 Safe while flows run and publish. What goes is renamed under the locks that makers and publishers share, so each of
 them finds a folder whole or absent; it is deleted afterwards. A run under way keeps all that it took or made.
@@ -33,12 +33,14 @@ class Pruned:
     kept: list[str]
     folders: int  # besides the releases
     bytes: int
+    held: list[str]  # held candidates that stayed
 
 
 def prune(root: Path, *, keep: int) -> Pruned:
     """Keep the newest `keep` releases, the champion, its predecessor, the anchor, and what these and runs refer to.
 
-    Raises ConfigError when there is no store at `root` or `keep` is below 1.
+    And what the gate held in the last `keep` of its decisions, to be looked at and promoted by name. Raises
+    ConfigError when there is no store at `root` or `keep` is below 1.
     """
     if keep < 1:
         raise ConfigError(f"{keep} releases were to be kept; expected 1 or more.")
@@ -48,12 +50,15 @@ def prune(root: Path, *, keep: int) -> Pruned:
             oldest = _oldest_run(root)
             kept = _kept_versions(registry, keep, oldest)
             gone = [version for version in registry.versions() if version not in kept]
+            held = _kept_holds(registry, keep)
             for version in gone:
                 registry.record("prune", version=version)
                 registry.lists(version).unlink(missing_ok=True)
                 _doom(registry.folder(version))
-            folders = _doom_folders(root, [registry.folder(version) for version in kept], oldest)
-        return Pruned(gone, kept, folders, _delete(root))
+            roots = [registry.folder(version) for version in kept]
+            roots += [root / "evaluations" / entry["evaluation"] for entry in held]
+            folders = _doom_folders(root, roots, oldest)
+        return Pruned(gone, kept, folders, _delete(root), [entry["candidate"] for entry in held])
 
 
 def _oldest_run(root: Path) -> int:
@@ -84,6 +89,17 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
     return [version for version in versions if version in wanted or version in versions[-keep:]]
 
 
+def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
+    """The holds among the last decisions of the gate whose candidate and evaluation are still there."""
+    decisions = [entry for entry in registry.log() if entry.get("action") in ("publish", "hold")]
+    evaluations = registry.root / "evaluations"
+    return [
+        entry
+        for entry in registry.held()
+        if entry in decisions[-keep:] and (evaluations / entry["evaluation"] / MANIFEST).is_file()
+    ]
+
+
 def _judges(registry: Registry, champion: str | None) -> set[str | None]:
     """Whom the champion was judged against: the same run again is judged against the same."""
     if champion is None:
@@ -92,9 +108,10 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
     return {manifest.get("judged_against"), manifest.get("judged_anchor")}
 
 
-def _doom_folders(root: Path, releases: list[Path], oldest: int) -> int:
+def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     folders = [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
-    needed = _needed(releases, {path.name: path for path in folders if path.parent.name != "work"})
+    needed = {path.name for path in roots}
+    needed |= _needed(roots, {path.name: path for path in folders if path.parent.name != "work"})
     # A training that is resumed needs its scratch folder, however old.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
     doomed = 0
@@ -109,10 +126,10 @@ def _doom_folders(root: Path, releases: list[Path], oldest: int) -> int:
     return doomed
 
 
-def _needed(releases: list[Path], folders: dict[str, Path]) -> set[str]:
-    """The names of all folders that the releases refer to, however deep: each names its own by digest, in JSON."""
+def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
+    """The names of all folders that the roots refer to, however deep: each names its own by digest, in JSON."""
     needed: set[str] = set()
-    files = [folder / MANIFEST for folder in releases]
+    files = [folder / MANIFEST for folder in roots]
     while files:
         texts = _texts(json.loads(files.pop().read_text("utf-8")))
         fresh = {text for text in texts if text in folders} - needed

@@ -64,6 +64,21 @@ def publish_night(store: Store, name: str, *, partition: str) -> str:
     return version
 
 
+def hold_night(store: Store, name: str, *, partition: str) -> str:
+    """A candidate of one night that the gate held, and all that it is made of."""
+    with store.in_use():
+        make_folder(store, "partitions", partition)
+        dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
+        encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
+        split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
+        candidate = make_folder(store, "candidates", f"candidate-{name}", split=split)
+        evaluation = make_folder(store, "evaluations", f"evaluation-{name}", candidate=candidate, split=split)
+        registry = Registry(store.root)
+        with registry.lock():
+            registry.record("hold", candidate=candidate, evaluation=evaluation, reason=name)
+    return candidate
+
+
 def publish_many(root: Path, until: str, name: str, nights: int) -> None:
     """One of the publishers."""
     for night in range(nights):

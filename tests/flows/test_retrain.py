@@ -136,6 +136,8 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     assert held in capsys.readouterr().out
     assert main(["promote", "--store", str(store), "f" * 20]) == 2
     assert held in capsys.readouterr().err
+    assert main(["prune", "--store", str(store), "--keep", "1"]) == 0  # of the night that held it
+    assert held in capsys.readouterr().out
     assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"champion": "v0002", "replaced": "v0001"}
     assert registry.log()[-1].items() >= {"action": "promote", "candidate": held, "anchor": "v0002"}.items()

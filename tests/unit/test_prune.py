@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from drill_registry import hold_night as _hold
 from drill_registry import make_folder as _folder
 from drill_registry import publish_night as _publish
 
@@ -43,11 +44,11 @@ def _made(*names: str) -> set[str]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Five nights, of which the first two shared a partition, and a candidate that was held."""
+    """Five nights, of which the first two shared a partition, and a candidate that nobody refers to."""
     store = Store.open(tmp_path / "store")
     for night, partition in enumerate(("old", "old", "new", "new", "new"), 1):
         _publish(store, str(night), partition=partition)
-    _folder(store, "candidates", "held", split="split-5")
+    _folder(store, "candidates", "orphan", split="split-5")
     (store.root / "work" / "killed").mkdir(parents=True)
     _age(store.root)
     return store
@@ -57,7 +58,7 @@ def test_the_newest_stay_with_what_they_were_made_from(store: Store) -> None:
     done = prune(store.root, keep=2)
     assert (done.releases, done.kept) == (["v0001", "v0002", "v0003"], ["v0004", "v0005"])
     assert _there(store.root) == {"v0004", "v0005", "new"} | _made("4", "5")
-    assert done.folders == 3 * 4 + 3  # of three nights; the old partition, the held candidate, the scratch
+    assert done.folders == 3 * 4 + 3  # of three nights; the old partition, the orphan, the scratch
     assert done.bytes > 0
     assert Registry(store.root).next_version() == "v0006"
 
@@ -77,6 +78,20 @@ def test_the_anchor_stays_however_old(store: Store) -> None:
     _age(store.root)
     assert prune(store.root, keep=1).kept == ["v0002", "v0004", "v0005"]
     assert registry.anchor() == "v0002"
+
+
+def test_what_the_gate_held_of_late_stays_with_what_it_was_made_from(store: Store) -> None:
+    _hold(store, "6", partition="newer")
+    _publish(store, "7", partition="newer")
+    _age(store.root)
+    held = {"newer", "evaluation-6"} | _made("6")
+    done = prune(store.root, keep=2)
+    assert (done.held, done.kept) == (["candidate-6"], ["v0005", "v0006"])
+    assert held <= _there(store.root)
+    _publish(store, "8", partition="newer")
+    _age(store.root)
+    assert prune(store.root, keep=2).held == []  # the last two decisions were others
+    assert _there(store.root) & held == {"newer"}
 
 
 def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
@@ -120,7 +135,7 @@ def test_a_dead_run_keeps_nothing(store: Store) -> None:
     os.utime(dead, (LONG_AGO - 1, LONG_AGO - 1))
     prune(store.root, keep=1)
     assert not dead.exists()
-    assert "held" not in _there(store.root)
+    assert "orphan" not in _there(store.root)
 
 
 def test_what_a_killed_prune_left_is_cleared(store: Store) -> None:

@@ -184,7 +184,13 @@ def _add_registry_verbs(verb: _Verb) -> None:
     rollback.add_argument("version", nargs="?", metavar="VERSION")
     prune = verb("prune", verbs.prune, "Remove old releases and what no kept one was made from.")
     _add_store(prune)
-    prune.add_argument("--keep", type=int, default=7, metavar="N", help="releases to keep, and decisions of the gate whose holds stay (7)")
+    prune.add_argument(
+        "--keep",
+        type=int,
+        default=7,
+        metavar="N",
+        help="releases to keep, and decisions of the gate whose holds stay (7)",
+    )
     forget = verb("forget", verbs.forget, "Erase a user from everything in the store, and keep the user out.")
     _add_store(forget)
     forget.add_argument("--user", type=int, required=True, metavar="ID")

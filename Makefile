@@ -27,7 +27,7 @@ up: setup
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
 	$(BIN)/python tests/faults/drill_registry.py --rounds 100
-	$(BIN)/python tests/faults/drill_faults.py --write docs/operations.md
+	$(BIN)/python tests/faults/drill_faults.py --rounds 3 --write docs/operations.md
 
 # A hundred runs on one server: memory, and what is left behind, go to docs/operations.md. About half an hour.
 soak: setup

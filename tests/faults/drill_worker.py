@@ -25,6 +25,8 @@ from flows.up import POOL, ROOT, wait_until_healthy
 # Some seconds of training, so that a fault falls into it.
 SETTINGS = {"train": {"epochs": 6_000, "patience": 0, "device": "cpu"}}
 FIVE_HEARTBEATS = 150
+# A run takes half a minute; on a machine that does much besides, many times that.
+LONGEST = 900
 
 
 def until(true: Callable[[], object], seconds: float) -> None:
@@ -121,7 +123,7 @@ class Site:
     def train(self, store: Path) -> str:
         """A run that has come as far as its second checkpoint."""
         run = self.start_run(store)
-        until(lambda: list(store.glob("work/*/*.safetensors")), 180)
+        until(lambda: list(store.glob("work/*/*.safetensors")), LONGEST)
         time.sleep(2)
         return run
 
@@ -148,8 +150,8 @@ def worker_killed(site: Site, store: Path) -> str:
     """kill -9 of the worker"""
     run = site.train(store)
     site.end("worker", signal.SIGKILL)
-    state = site.wait(run, seconds=180)
-    until(lambda: not site.processes(run), 30)  # nothing goes on beside the next run
+    state = site.wait(run, seconds=LONGEST)
+    until(lambda: not site.processes(run), 120)  # nothing goes on beside the next run
     site.start_worker()
     return f"the run ends as {state.title()}"
 
@@ -168,7 +170,7 @@ def flow_killed(site: Site, store: Path) -> str:
     run = site.train(store)
     for process in site.processes(run):
         os.kill(process, signal.SIGKILL)
-    state = site.wait(run, seconds=60)
+    state = site.wait(run, seconds=FIVE_HEARTBEATS)
     assert state == "CRASHED", state
     return "the worker ends the run as Crashed"
 
@@ -195,7 +197,7 @@ def server_killed(site: Site, store: Path) -> str:
     site.end("server", signal.SIGKILL)
     time.sleep(10)
     site.start_server()
-    state = site.wait(run, seconds=FIVE_HEARTBEATS + 60)
+    state = site.wait(run, seconds=LONGEST)
     return f"the run ends as {state.title()}"
 
 
@@ -232,12 +234,12 @@ def drill(
     """
     with open_site(Site(data, root, port)) as there:
         whole = root / "undisturbed"
-        assert there.wait(there.start_run(whole), seconds=300) == "COMPLETED"
+        assert there.wait(there.start_run(whole), seconds=LONGEST) == "COMPLETED"
         for fault in faults:
             store = root / fault.__name__
             started = time.monotonic()
             seen = fault(there, store)
-            state = there.wait(there.start_run(store), seconds=300)
+            state = there.wait(there.start_run(store), seconds=LONGEST)
             assert state == "COMPLETED", f"{fault.__name__}: the next run ends as {state}"
             folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
             matinee.load(folder).predict([1], [1])

@@ -59,6 +59,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
 
 def _say(intake: Intake, *, store: str) -> None:
     log.info("%s", intake.says())
+    if intake.no_titles and intake.no_titles not in intake.refused.values():
+        log.warning("%s", intake.no_titles)
     for report, reason in intake.refused.items():
         log.warning("%s", reason)
         tell(REFUSED, store=store, report=report, reason=reason)

@@ -3,6 +3,7 @@
 A file is left alone while its name is a temporary one, a program has it open for writing, or it changed just now.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -36,6 +37,10 @@ class Dropped:
 
     complete: dict[Path, Print]
     unfinished: list[Path]
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether it was complete, and nobody has written to it since."""
+        return path in self.complete and _print(path) == {path: self.complete[path]}
 
 
 def look(
@@ -100,20 +105,24 @@ def _prints(folder: Path) -> dict[Path, Print]:
     """Size, times and inode of each file; hidden folders and the refused are not looked into."""
     if not folder.is_dir():
         raise ConfigError(f"The drop folder {folder} is not there. Make it, or name another with `drop`.")
-    found = {}
+    found: dict[Path, Print] = {}
     for place, folders, names in os.walk(folder):
         top = Path(place) == folder
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and not (top and name == REFUSED)
         )
         for path in (Path(place) / name for name in sorted(names)):
-            try:
-                status = path.stat()
-            except FileNotFoundError:  # renamed or removed meanwhile
-                continue
-            if path.is_file():
-                found[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            found |= _print(path)
     return dict(sorted(found.items()))
+
+
+def _print(path: Path) -> dict[Path, Print]:
+    """That of a file, unless it was renamed or removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        if path.is_file():
+            return {path: (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)}
+    return {}
 
 
 def _is_written(path: Path) -> bool:

@@ -1,8 +1,11 @@
 """What a nightly run takes: what lies complete in the drop folder and can be read, and whether it is new.
 
-What was worked through last stands in the store's nightly.json: with the same files and settings nothing is to do.
+What was worked through last stands in the store's nightly.json: with the same files and settings nothing is to do. The
+last titles that could be read are kept beside it: a broken title file costs a night nothing but new names.
 """
 
+import filecmp
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -10,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
 from matinee.drop import Dropped, look, place_of_refused, set_aside
-from matinee.errors import StoreError
+from matinee.errors import ConfigError, DataError, StoreError
 from matinee.lineage import digest_of
 from matinee.settings import Settings
 from matinee.store import Store, read_json, write_json, writing
 
 DONE = "nightly.json"
+KEPT = "titles"
 
 
 class Intake(BaseModel):
@@ -25,6 +29,7 @@ class Intake(BaseModel):
 
     ratings: list[str]
     titles: str
+    no_titles: str | None = None  # why the titles are those of an earlier run
     mark: str | None  # of files and settings together; None without ratings
     new: bool
     unfinished: list[str] = []
@@ -35,28 +40,37 @@ class Intake(BaseModel):
         told = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
         told += [f"{len(self.unfinished):,} still being written: left alone"] if self.unfinished else []
         told += [f"{len(self.refused):,} set aside: see {', '.join(self.refused)}"] if self.refused else []
+        told += ["the titles are those of the last run that could read some"] if self.no_titles else []
         return "; ".join(told) + "."
 
 
 def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle_seconds: float) -> Intake:
     """Look through the drop folder, set aside what can't be read, and tell what a dataset would be made of now.
 
-    `titles` is a path, relative ones within the drop folder. Raises ConfigError when the folder or the titles are not
+    `titles` is a path, relative ones within the drop folder. Where it is missing or broken, the last that could be
+    read is taken; before there is one, that raises ConfigError or DataError. Raises ConfigError when the folder is not
     there.
     """
     dropped = look(drop, settle_seconds=settle_seconds)
     named = drop / titles
     ratings = [path for path in dropped.complete if path != named]
     refused: dict[str, str] = {}
-    mark = None if named in dropped.unfinished else _mark(store, ratings, named, settings)
+    if named in dropped.unfinished or not ratings:
+        taken, fault, mark = named, None, None
+    else:
+        taken, fault = _readable(store, named)
+        mark = _mark(store, ratings, taken, settings)
     if mark is not None and not _is_done(store, mark):
         sifted = ingest.sift(store, ratings, settings=settings.ingest)
         refused = dict(_set_aside(drop, sifted, path) for path in sifted.refused)
         ratings = sifted.accepted
-        mark = _mark(store, ratings, named, settings)
+        mark = _mark(store, ratings, taken, settings)
+    if fault and dropped.is_unchanged(named):
+        refused[str(set_aside(drop, named, reason=fault))] = fault
     return Intake(
         ratings=[str(path) for path in ratings],
-        titles=str(named),
+        titles=str(taken),
+        no_titles=fault,
         mark=mark,
         new=mark is not None and not _is_done(store, mark),
         unfinished=_unfinished(dropped),
@@ -79,6 +93,24 @@ def _set_aside(drop: Path, sifted: ingest.Sifted, path: Path) -> tuple[str, str]
         pl.read_parquet(sifted.rejects[path]).write_csv(kept)
         reason = reason.replace(str(sifted.rejects[path]), str(kept))
     return str(set_aside(drop, path, reason=reason)), reason
+
+
+def _readable(store: Store, titles: Path) -> tuple[Path, str | None]:
+    """The title file, which is kept for other nights; where it can't be read, the one kept last, and why."""
+    kept = store.root / KEPT / titles.name
+    try:
+        if not (kept.exists() and titles.exists() and filecmp.cmp(titles, kept, shallow=False)):
+            ingest.check_titles(titles)
+            with writing(store.root):
+                kept.parent.mkdir(exist_ok=True)
+                half = kept.with_name(f".{kept.name}")
+                shutil.copyfile(titles, half)
+                half.replace(kept)
+    except (ConfigError, DataError) as error:
+        if not kept.exists():
+            raise
+        return kept, str(error)
+    return titles, None
 
 
 def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -> str | None:

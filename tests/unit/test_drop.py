@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matinee.drop import look
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, DataError
 from matinee.intake import Intake, remember, take_in
 from matinee.settings import Settings
 from matinee.store import Store
@@ -86,3 +86,33 @@ def test_broken_files_are_set_aside_and_the_same_files_are_nothing_new(sample: P
     assert intake(max_reject_fraction=0.5).new
     (drop / "more.csv").write_text(text)
     assert intake().new
+
+
+def test_broken_or_missing_titles_cost_a_night_nothing_but_new_names(sample: Path, tmp_path: Path) -> None:
+    drop, store = tmp_path / "drop", Store.open(tmp_path / "store")
+    drop.mkdir()
+    shutil.copy(sample / "ratings.csv", drop / "may.csv")
+    titles = drop / "movie_titles.csv"
+
+    def intake() -> Intake:
+        return take_in(store, drop, titles=titles.name, settings=Settings(), settle_seconds=0)
+
+    with pytest.raises(ConfigError, match=titles.name):
+        intake()
+    titles.write_text("\n")
+    with pytest.raises(DataError, match="blank"):
+        intake()
+    shutil.copy(sample / titles.name, drop)
+    whole = intake()
+    assert whole.titles == str(titles) and whole.no_titles is None
+
+    titles.write_text("\n")
+    broken = intake()
+    assert broken.mark == whole.mark, "the same ratings and titles as before"
+    assert Path(broken.titles).read_bytes() == (sample / titles.name).read_bytes()
+    assert [*broken.refused] == [str(drop / "refused" / f"{titles.name}.report.txt")]
+    missing = intake()
+    assert missing.mark == whole.mark and not missing.refused
+    assert missing.no_titles and "titles are those of the last run" in missing.says()
+    titles.write_text("1,2003,Another Name\n")
+    assert intake().mark != whole.mark

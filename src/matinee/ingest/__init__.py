@@ -6,6 +6,15 @@ The first step of the flow. `plan` says what to make, the others read it back.
 from matinee.ingest._dataset import plan
 from matinee.ingest._read import iter_ratings, read_counts, read_titles_table
 from matinee.ingest._scale import SCALES
-from matinee.ingest._sift import Sifted, sift
+from matinee.ingest._sift import Sifted, check_titles, sift
 
-__all__ = ["SCALES", "Sifted", "iter_ratings", "plan", "read_counts", "read_titles_table", "sift"]
+__all__ = [
+    "SCALES",
+    "Sifted",
+    "check_titles",
+    "iter_ratings",
+    "plan",
+    "read_counts",
+    "read_titles_table",
+    "sift",
+]

@@ -16,6 +16,7 @@ from matinee.ingest._parts import Part, group_sources, open_part
 from matinee.ingest._refusal import check_rejects, check_rows_read
 from matinee.ingest._scale import from_json, narrowest_scale
 from matinee.ingest._sources import Source, source_of
+from matinee.ingest._titles import read_titles
 from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Store
 
@@ -40,6 +41,14 @@ def sift(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Si
     for path in paths:
         reading.open(path)
     return reading.sift()
+
+
+def check_titles(path: Path) -> None:
+    """Read a titles file as it would be read in a dataset.
+
+    Raises ConfigError when it is not there, and DataError for what it holds.
+    """
+    read_titles(source_of(path))
 
 
 class _Reading:

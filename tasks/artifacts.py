@@ -13,8 +13,8 @@ from typing import Any, Final
 import polars as pl
 from prefect.artifacts import create_markdown_artifact
 
+from matinee import figures
 from matinee.evaluate.progressive import PICTURE, Standing, read_series
-from matinee.figures import error_table, order_says, order_table, series_table, time_table
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store, read_json
@@ -80,26 +80,24 @@ def progressive_report(store: Store, standing: Standing) -> str:
     points = read_series(store)
     if not points:
         return ""
-    shown = picture(store.root / PICTURE), table(*series_table(points))
+    shown = picture(store.root / PICTURE), table(*figures.series_table(points))
     return _page("On newer ratings", escape(standing.says), *shown)
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:
     """How the fit went, epoch by epoch."""
     candidate = store.manifest("candidates", store.manifest("evaluations", evaluation.digest)["candidate"])
-    names = ("model", "device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train", "seconds_compile")
-    facts = [(name.replace("_", " "), candidate[name]) for name in names]
     settings = candidate["settings"]
     chosen = [
-        (f"{section}.{name}", value)
+        (f"{section}.{name}", str(value).lower() if isinstance(value, bool) else str(value))
         for section, values in settings.items()
         for name, value in values.items()
         if value is not None
     ]
     return _page(
         "Training",
-        picture(store.path(evaluation) / "plots" / "learning_curve.png"),
-        table(["", ""], facts),
+        *_explained(store, evaluation, "learning_curve"),
+        table(*figures.training_table(candidate)),
         "## Settings",
         table(["setting", "value"], chosen),
     )
@@ -109,30 +107,31 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     """The candidate beside its baselines on the test rows, whole and in slices."""
     metrics = read_json(store.path(evaluation) / "metrics.json")
     interval = metrics["intervals"]["rmse"]
-    hindsight, in_time = metrics["hindsight"], time_table(metrics)
-    slices = [
-        (slicing.replace("_", " "), each["slice"], each["rows"], each["rmse"], each["bias_only_rmse"])
-        for slicing, found in metrics["slices"].items()
-        for each in found
-    ]
+    hindsight, in_time = metrics["hindsight"], figures.time_table(metrics)
     return _page(
         "Evaluation",
-        table(*error_table(metrics, name="candidate")),
+        table(*figures.error_table(metrics, name="candidate")),
         f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies. The RMSE "
         f"lies between {interval['low']:.4f} and {interval['high']:.4f} with 95 % certainty.",
         "## In time" if hindsight or in_time else "",
         escape(hindsight["says"]) if hindsight else "",
         table(*in_time) if in_time else "",
         "## Ranking",
-        table(*order_table(metrics)),
-        escape(order_says(metrics)),
+        table(*figures.order_table(metrics)),
+        escape(figures.order_says(metrics)),
         "## Slices",
-        table(["sliced by", "slice", "rows", "RMSE", "bias only"], slices),
-        *(
-            picture(store.path(evaluation) / "plots" / f"{name}.png")
-            for name in ("slices", "calibration", "residuals", "long_tail")
-        ),
+        *_explained(store, evaluation, "slices"),
+        table(*figures.slice_table(metrics)),
+        "## Errors",
+        *_explained(store, evaluation, "calibration", "residuals", "long_tail"),
     )
+
+
+def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str]:
+    """Pictures, each above a sentence that says what it is good for."""
+    for name in names:
+        yield picture(store.path(evaluation) / "plots" / f"{name}.png")
+        yield escape(figures.PICTURES[name])
 
 
 def gate_report(store: Store, evaluation: Reference) -> str:
@@ -140,7 +139,7 @@ def gate_report(store: Store, evaluation: Reference) -> str:
     decision = read_json(store.path(evaluation) / "decision.json")
     rules = decision["rules"]
     told = {"name", "passed", "says"}
-    figures = [
+    values = [
         (rule["name"], name.replace("_", " "), value)
         for rule in rules
         for name, value in _flat(rule)
@@ -156,7 +155,7 @@ def gate_report(store: Store, evaluation: Reference) -> str:
             [(rule["name"], "passed" if rule["passed"] else "held", rule["says"]) for rule in rules],
         ),
         "## Figures",
-        table(["rule", "figure", "value"], figures),
+        table(["rule", "figure", "value"], values),
         "## Slices" if slices else "",
         table([name.replace("_", " ") for name in columns], slices) if slices else "",
         "" if decision["promoted"] else _how_to_promote(store, evaluation),

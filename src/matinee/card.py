@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matinee.figures import Table, error_table, order_says, order_table, slice_table, time_table
+from matinee.figures import (
+    PICTURES,
+    Table,
+    error_table,
+    order_says,
+    order_table,
+    slice_table,
+    time_table,
+    training_table,
+)
 
 _LIMITS = """\
 - A figure on randomly drawn test rows flatters: the model has seen ratings from after them. Expect worse on
@@ -19,7 +28,6 @@ def write_card(
     folder: Path, *, manifest: Mapping[str, Any], metrics: Mapping[str, Any], profile: Mapping[str, Any]
 ) -> None:
     """Write CARD.md into a release's folder; the plots it shows are those in `plots/`."""
-    plots = sorted(path.name for path in (folder / "plots").glob("*.png"))
     sections = [
         f"# Release {manifest['version']}",
         f"A `{manifest['model']}` model that predicts ratings from {manifest['scale'][0]:g} to "
@@ -27,14 +35,14 @@ def write_card(
         "## Figures",
         _figures(metrics),
         f"The gate: {manifest['decision']['reason']}",
-        "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}](plots/{name})" for name in plots),
+        *(_picture(folder, name) for name in PICTURES),
         "### Slices",
         _rows(slice_table(metrics)),
         "RMSE with its 95 % interval, clustered by user and movie; a slice of few rows has a wide one.",
         "## Data",
         _data(manifest, profile),
         "## Training",
-        _table(manifest["training"]),
+        _rows(training_table(manifest["training"])),
         "All settings are in `settings.json`, all figures in `metrics.json`.",
         "## Limits",
         _LIMITS,
@@ -43,7 +51,12 @@ def write_card(
         + f"\n| split | {manifest['split']['digest']} |",
         "Made with " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()) + ".",
     ]
-    (folder / "CARD.md").write_text("\n\n".join(sections) + "\n", "utf-8")
+    (folder / "CARD.md").write_text("\n\n".join(section for section in sections if section) + "\n", "utf-8")
+
+
+def _picture(folder: Path, name: str) -> str:
+    there = (folder / "plots" / f"{name}.png").exists()
+    return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
@@ -91,4 +104,6 @@ def _table(values: Mapping[str, Any]) -> str:
 
 
 def _told(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

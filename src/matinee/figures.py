@@ -3,6 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from matinee.evaluate.slices import SLICINGS
+
+# Each picture of an evaluation: its file, and what it is good for.
+PICTURES = {
+    "learning_curve": "Valid rows decide which epoch is kept; where they rise again the fit has learned noise.",
+    "slices": "Where the model is weak: RMSE by slice with its 95 % interval, beside bias-only.",
+    "calibration": "Whether rows predicted at 4.2 are rated 4.2 on average; below, how many rows that says it of.",
+    "residuals": "How errors are spread, and how predictions lean towards the middle, as any honest ones do.",
+    "long_tail": "How few movies have most rows, and what the error is on the others.",
+}
+_TRAINING = {
+    "model": "model",
+    "device": "device",
+    "epochs_run": "epochs run",
+    "best_epoch": "best epoch",
+    "valid_rmse": "RMSE on valid rows",
+    "seconds_train": "seconds of the fit",
+    "seconds_compile": "seconds of compiling",
+}
 _SHOWN = 50  # points of a series, on a page
 
 
@@ -18,7 +37,7 @@ def error_table(metrics: Mapping[str, Any], *, name: str) -> Table:
     sides = ((name, ""), ("bias only", "bias_only_"), ("global mean", "global_mean_"))
     figures = ("rmse", "mae", "mean_user_rmse")
     return Table(
-        ("on the test rows", "RMSE", "MAE", "mean over users of RMSE"),
+        ("on the test rows", "RMSE", "MAE", "RMSE, mean over users"),
         [(side, *(metrics[prefix + figure] for figure in figures)) for side, prefix in sides],
     )
 
@@ -29,11 +48,16 @@ def slice_table(metrics: Mapping[str, Any]) -> Table:
     return Table(
         ("sliced by", "slice", "rows", "RMSE", "from", "to", "bias only"),
         [
-            (slicing.replace("_", " "), *(each[name] for name in figures))
+            (SLICINGS[slicing], *(each[name] for name in figures))
             for slicing, found in metrics["slices"].items()
             for each in found
         ],
     )
+
+
+def training_table(facts: Mapping[str, Any]) -> Table:
+    """How the fit went, from what a candidate's manifest says of it."""
+    return Table(("the fit", ""), [(told, facts[name]) for name, told in _TRAINING.items() if name in facts])
 
 
 def time_table(metrics: Mapping[str, Any]) -> Table | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.evidence import Evidence
 from matinee.evaluate.metrics import Floats, rmse
+from matinee.evaluate.slices import SLICINGS
 
 # Three colours that stay apart for colour-blind readers and in grey print.
 MODEL = "#1f5f8b"
@@ -23,6 +24,7 @@ BASELINE = "#d98324"
 QUIET = "#8a8f94"
 INK = "#22272b"
 _DPI = 130
+_MARGIN = 0.12  # inches
 _TWO_ERRORS = 1.96  # standard errors to each side are 95 %
 _CROWDED = 9  # more labels than this stand upright
 
@@ -50,9 +52,9 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
     if valid:
         axes.plot(*zip(*valid, strict=True), color=MODEL, marker="o", markersize=4, label="valid rows")
         epoch, best = min(valid, key=lambda point: (point[1], point[0]))
-        axes.axvline(epoch, color=BASELINE, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")
+        axes.axvline(epoch, color=INK, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")
         title = f"Valid RMSE is lowest, {best:.4f}, after epoch {epoch} of {valid[-1][0]}"
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
     axes.legend(frameon=False)
     return figure
@@ -90,7 +92,10 @@ def _by_rating(axes: Axes, evidence: Evidence) -> None:
     lean, base = (np.bincount(place, errors) / rows for errors in (evidence.candidate, evidence.bias_only))
     axes.plot(values, values + base, color=BASELINE, marker="o", markersize=4, label="bias-only")
     axes.plot(values, values + lean, color=MODEL, marker="o", markersize=4, label="this model")
-    _dress(axes, _lean_title(values, lean), x="rating that was given", y="mean prediction for it")
+    if len(values) <= _CROWDED:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+    title = _lean_title(values, lean)
+    _dress(axes, title, x="rating that was given (rating points)", y="mean prediction for it (rating points)")
     axes.legend(frameon=False)
 
 
@@ -117,11 +122,11 @@ def calibration(figures: Mapping[str, Any]) -> Figure:
     title = "All predictions are equal"
     if slope is not None:
         title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
-    _dress(axes, title, x="", y="mean rating")
+    _dress(axes, title, x="", y="mean rating (rating points)")
     axes.legend(frameon=False)
     widths = [found["high"] - found["low"] for found in bins]
     below.bar([found["low"] for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
-    _dress(below, "", x="prediction (rating points)", y="% of rows")
+    _dress(below, "", x="prediction (rating points)", y="test rows (%)")
     return figure
 
 
@@ -146,15 +151,7 @@ def _slices_title(figures: Mapping[str, Any]) -> str:
     name, hardest = max(rows, key=lambda pair: pair[1]["low"])
     if hardest["low"] <= figures["rmse"]:
         return "No slice is harder than all rows together, beyond doubt"
-    return f"Hardest, beyond doubt: {hardest['slice']} {_SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
-
-
-_SLICINGS = {
-    "user_rows": "training rows of the user",
-    "movie_rows": "training rows of the movie",
-    "movie_year": "year of the movie",
-    "date": "date of the rating",
-}
+    return f"Hardest, beyond doubt: {hardest['slice']} {SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
 
 
 def _slice_panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -169,7 +166,7 @@ def _slice_panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]]) -> No
     crowded = len(rows) > _CROWDED
     axes.set_xticks(places, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(rows) - 0.5)
-    _dress(axes, "", x=f"{_SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
+    _dress(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
 
 
 def _short(rows: int) -> str:
@@ -189,7 +186,7 @@ def long_tail(evidence: Evidence) -> Figure:
     share = np.cumsum(rated) / rated.sum() * 100
     half = int(np.searchsorted(share, 50)) + 1
     left.plot(np.arange(1, len(rated) + 1), share, color=MODEL, linewidth=1.8)
-    left.plot([1, half, half], [50, 50, 0], color=BASELINE, linewidth=1, linestyle="--")
+    left.plot([1, half, half], [50, 50, 0], color=QUIET, linewidth=1, linestyle="--")
     left.set_xscale("log")
     left.set_xlim(1, max(len(rated), 2))
     left.set_ylim(0, 101)
@@ -270,5 +267,6 @@ def _dress(axes: Axes, title: str, *, x: str, y: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture whose bytes depend on nothing but what it shows."""
+    """Write a picture whose bytes depend on nothing but what it shows, with a margin for dark pages."""
+    figure.set_layout_engine("constrained", w_pad=_MARGIN, h_pad=_MARGIN)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})

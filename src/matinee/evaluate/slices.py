@@ -13,6 +13,13 @@ from matinee.evaluate.metrics import Codes, Rows
 
 Counts = NDArray[np.int64]
 
+# What rows are cut by, in words.
+SLICINGS = {
+    "user_rows": "training rows of the user",
+    "movie_rows": "training rows of the movie",
+    "movie_year": "year of the movie",
+    "date": "date of the rating",
+}
 # Fixed bounds, not quantiles: a slice must mean the same rows tonight and next month.
 _USER_ROWS = (0, 1, 5, 20, 100, 500)
 _MOVIE_ROWS = (0, 1, 10, 100, 1_000, 10_000)

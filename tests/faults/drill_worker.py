@@ -120,6 +120,11 @@ class Site:
             assert time.monotonic() < deadline, f"run {run} did not end in {seconds} s"
             time.sleep(0.5)
 
+    def told(self, run: str) -> str:
+        """What a run's state says, and the worker."""
+        message = self.ask(f"flow_runs/{run}")["state"]["message"]
+        return f"{message}\n{(self.root / 'worker.log').read_text('utf-8')[-3000:]}"
+
     def train(self, store: Path) -> str:
         """A run that has come as far as its second checkpoint."""
         run = self.start_run(store)

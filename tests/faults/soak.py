@@ -18,7 +18,7 @@ from matinee.sample import write_sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drill_faults import write_between
-from drill_worker import Site, open_site, until
+from drill_worker import LONGEST, Site, open_site, until
 
 BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
 SETTLED = 30  # runs until caches and pools are filled
@@ -49,8 +49,9 @@ def soak(site: Site, store: Path, *, runs: int) -> dict[str, list[float]]:
     held: dict[str, list[float]] = {part: [] for part in PARTS}
     for number in range(1, runs + 1):
         settings: dict[str, Any] = {"train": {"epochs": 2, "device": "cpu", "seed": number}}
-        state = site.wait(replace(site, settings=settings).start_run(store), seconds=180)
-        assert state == "COMPLETED", f"run {number} ended as {state}"
+        run = replace(site, settings=settings).start_run(store)
+        state = site.wait(run, seconds=LONGEST)
+        assert state == "COMPLETED", f"run {number} ended as {state}: {site.told(run)}"
         for part in PARTS:
             held[part].append(megabytes(site, part))
         if number % 10 == 0:

@@ -75,7 +75,7 @@ def test_a_deployment_runs_on_postgresql_and_secrets_stay_out_of_all_that_is_kep
     site = drill_worker.Site(sample, tmp_path / "site", _free_port(), more=secrets, settings=settings)
     with drill_worker.open_site(site):
         run, store = site.start_run(tmp_path / "store"), tmp_path / "store"
-        assert site.wait(run, seconds=120) == "COMPLETED"
+        assert site.wait(run, seconds=drill_worker.LONGEST) == "COMPLETED"
         dump = _dump(postgres)
         assert "COPY public.flow_run" in dump
         assert run in dump

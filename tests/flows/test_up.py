@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+_SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
 
 
@@ -39,6 +40,13 @@ def _left(home: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def _listened(port: int) -> set[str]:
+    """The addresses, in hexadecimal, that some process listens on at a port."""
+    lines = [line.split() for line in "".join(map(Path.read_text, _SOCKETS)).splitlines()]
+    local = [line[1].split(":") for line in lines if line[3] == "0A"]
+    return {address for address, number in local if int(number, 16) == port}
 
 
 def _deployment(api: str, name: str) -> Any:
@@ -99,6 +107,7 @@ def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
 
 def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
     process, api, home = up.process, f"{up.url}/api", up.home
+    assert _listened(int(up.url.rpartition(":")[2])) == {"0100007F"}, "127.0.0.1 and no other address"
     adhoc, nightly = (_deployment(api, name) for name in ("adhoc", "nightly"))
     assert {each["name"] for each in _ask(f"{api}/automations/filter", {})} == {
         "matinee: end runs without heartbeat",

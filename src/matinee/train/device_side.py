@@ -55,7 +55,7 @@ class DeviceSide:
     segments: Segments
     rows: Tensor  # of each segment
     bounds: Counts  # of the parts that are drawn at once
-    counts: Tensor  # ratings of each code
+    counts: Tensor  # ratings of each code, in float64
     share: Tensor  # n^-1/2, as a column
     size: int
     X: Tensor
@@ -88,7 +88,7 @@ class DeviceSide:
             segments=segments,
             rows=torch.from_numpy(np.repeat(np.arange(count, dtype=np.int32), each)).to(device),
             bounds=np.unique(np.concatenate([[0], cuts, [count]])),
-            counts=torch.from_numpy(np.diff(starts)).to(device),
+            counts=torch.from_numpy(np.diff(starts).astype(np.float64)).to(device),
             share=torch.from_numpy(shares(starts)[:, None]).to(device),
             size=size,
             X=vectors,
@@ -188,8 +188,8 @@ class DeviceSide:
         """
         gathered, size = self._gather(rows, other, mean=mean), self.size
         sums, known = self._products(gathered, rows), self.present[rows]
-        half_nu = self.prior.nu[0] / 2
-        shape, rate = half_nu + self.counts[rows] / 2.0, half_nu + alpha / 2 * sums[:, size, size]
+        half_nu = float(self.prior.nu[0]) / 2
+        shape, rate = half_nu + self.counts[rows] / 2, half_nu + alpha / 2 * sums[:, size, size]
         omega = torch._standard_gamma(shape, generator=draw) / rate
         self.omega[rows] = torch.where(known[:, 0], omega.float(), self.omega[rows])
         sums *= alpha * omega[:, None, None]

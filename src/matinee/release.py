@@ -21,7 +21,7 @@ from matinee import forward
 from matinee.errors import ConfigError, ReleaseError
 from matinee.guest import Guest
 from matinee.idmap import IdMap
-from matinee.prior import Prior, read_prior
+from matinee.prior import Prior, describe, read_prior
 from matinee.shelf import Scores, Shelf, Suggestion
 from matinee.weights import read_weights
 
@@ -100,8 +100,9 @@ class Release:
     def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]]) -> Guest:
         """A new user from ratings by movie id: the mean of the posterior of the vector, in closed form.
 
-        Of a movie given twice the later rating counts; movies that the model does not know say nothing. Raises
-        ReleaseError for a model that has no closed form, ConfigError for a rating outside the scale.
+        Which movies were rated says something before the ratings do. Of a movie given twice the later rating counts;
+        one that the model does not know says how high the user rates, no more. Raises ReleaseError for a model that
+        has no closed form, ConfigError for a rating outside the scale.
         """
         if self.prior is None:
             raise ReleaseError(
@@ -111,14 +112,11 @@ class Release:
         given = dict(ratings)
         self._check_ratings(given)
         rated = self.movies.encode(np.fromiter(given, np.int64, len(given)))
-        known = self.shelf.trained[rated] & (rated >= 0)
-        codes = rated[known]
-        stars = np.fromiter(given.values(), np.float64, len(given))[known]
-        factors = np.column_stack([self.weights["movie_factors"][codes], np.ones(len(codes))])
-        mean = float(self.weights["mean"].sum())
-        *vector, bias = self.prior.posterior_mean(
-            factors.astype(np.float64), stars - mean - self.weights["movie_bias"][codes]
-        )
+        rows = np.where(rated < 0, 0, self.shelf.train_rows[rated])
+        movies = describe(self.weights, self.shelf.train_rows, rated)
+        mean, size = float(self.weights["mean"].sum()), self.weights["movie_factors"].shape[1]
+        stars = np.fromiter(given.values(), np.float64, len(given))
+        *vector, bias = self.prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
         return Guest(
             movies=self.movies,
             shelf=self.shelf,

@@ -14,7 +14,7 @@ import pytest
 
 import matinee
 from matinee.errors import ConfigError, ReleaseError
-from matinee.prior import Prior, estimate_prior
+from matinee.prior import Picks, Prior, estimate_prior
 
 Make = Callable[..., Path]
 
@@ -96,9 +96,12 @@ def test_fold_in_solves_the_normal_equations(random_release: Make) -> None:
     release = matinee.load(random_release())
     ratings = {3: 5.0, 13: 1.0, 23: 4.5, 393: 5.0, 999_999: 1.0}  # the last two are unknown to the model
     guest = release.fold_in(ratings)
-    Z = np.column_stack([release.weights["movie_factors"][:3], np.ones(3)]).astype(np.float64)
-    left = np.array([5.0, 1.0, 4.5]) - 3.5 - release.weights["movie_bias"][:3]
-    x = np.linalg.solve(np.eye(6) + 2 * Z.T @ Z, np.full(6, 0.1) + 2 * Z.T @ left)
+    Z = np.column_stack([release.weights["movie_factors"][:5], np.ones(5)]).astype(np.float64)
+    left = np.array([5.0, 1.0, 4.5, 5.0, 1.0]) - 3.5 - np.append(release.weights["movie_bias"][:3], [0, 0])
+    Z[3:, :5] = 0  # nothing but how high the user rates
+    A = np.diag(2 / (1 + 0.5 / (np.append(release.shelf.train_rows[:3], [0, 0]) + 1)))
+    precision = np.diag([1 / 1.5] * 5 + [1.0])  # of the prior: factors are wider than the trained ones
+    x = np.linalg.solve(precision + Z.T @ A @ Z, precision @ np.full(6, 0.1) + Z.T @ A @ left)
     movie = release.weights["movie_factors"][7] @ x[:5] + release.weights["movie_bias"][7] + x[5] + 3.5
     assert guest.predict([73, 999_999]) == pytest.approx(np.clip([movie, 3.5 + x[5]], 1, 5), rel=1e-4)
     listed = {movie_id for movie_id, _, _ in guest.recommend(99)}
@@ -126,23 +129,38 @@ def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
     weights = {
         "mean": np.float32([3]),
         "user_bias": np.float32([1, -1, 50]),
-        "movie_bias": np.float32([0]),
+        "movie_bias": np.float32([0, 1]),
         "user_factors": np.float32([[2], [0], [50]]),
-        "movie_factors": np.float32([[1]]),
+        "movie_factors": np.float32([[1], [3]]),
     }
-    pq.write_table(pa.table({"train_rows": [1, 1, 0]}), tmp_path / "users.parquet")
-    codes = {"user_code": np.int32([0, 1]), "movie_code": np.int32([0, 0])}
-    pq.write_table(pa.table({**codes, "rating": np.float32([5, 4])}), tmp_path / "train.parquet")
+    pq.write_table(pa.table({"train_rows": [4, 1, 0]}), tmp_path / "users.parquet")
+    pq.write_table(pa.table({"train_rows": [4, 1]}), tmp_path / "movies.parquet")
+    codes = {"user_code": np.int32([0, 0, 0, 0, 1]), "movie_code": np.int32([0, 0, 0, 1, 0])}
+    rating = np.float32([5, 5, 5, 12, 4])  # residuals -1 (three times), 1, 2
+    pq.write_table(pa.table({**codes, "rating": rating}), tmp_path / "train.parquet")
     prior = estimate_prior(weights, tmp_path)
-    assert prior.mean.tolist() == [1, 0]
-    assert prior.covariance.tolist() == [[1, 1], [1, 1]]
-    assert prior.noise_precision == pytest.approx(1 / 2.5)  # residuals -1 and 2
+    assert prior.noise_precision == pytest.approx(5 / 8)
+    np.testing.assert_allclose(prior.mean, [4 / 3, 1 / 3])  # the square root of the rows: 2 to 1
+    np.testing.assert_allclose(prior.covariance, np.full((2, 2), 8 / 9))
+    assert prior.picks is not None
+    np.testing.assert_allclose(prior.picks.centre[:2], [4 / 3, 1 / 6])  # of averages 1.5, .25 and 1, 0
+    np.testing.assert_allclose(prior.picks.spread[:2, :2], [[1 / 18, 1 / 36], [1 / 36, 1 / 72]], atol=1e-12)
+    np.testing.assert_allclose(prior.picks.noise[:2, :2], [[1, 0.5], [0.5, 0.25]])  # of four, less an average
+    np.testing.assert_allclose(prior.picks.pull[:, :2], [[2 / 9, 1 / 9]] * 2)
 
 
 def test_a_direction_without_spread_stays_at_the_mean() -> None:
-    prior = Prior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]))
-    found = prior.posterior_mean(np.array([[2.0, 1.0]]), np.array([3.0]))
-    assert found.tolist() == [0.5, 1.0]  # half of what 3 - 2 * .5 leaves
+    prior = Prior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]), picks=None)
+    movies = np.array([[2.0, 0.0, 0.0]])
+    found = prior.posterior_mean(movies, np.array([3.0]), rows=np.array([10**9]))
+    assert found == pytest.approx([0.5, 1.0])  # half of what 3 - 2 * .5 leaves
+
+
+def test_what_a_user_picked_moves_the_prior() -> None:
+    picks = Picks(centre=np.zeros(3), spread=np.eye(3), noise=np.eye(3), pull=0.5 * np.eye(2, 3))
+    shift, explained = picks.explain(np.array([[2.0, 0, 0], [4.0, 1, 0]]))
+    np.testing.assert_allclose(shift, np.array([1.5, 0.25]) / 1.53)  # averages 3 and .5; of two picks
+    np.testing.assert_allclose(explained, 0.25 / 1.53 * np.eye(2))
 
 
 def test_threads_get_what_one_gets(random_release: Make) -> None:

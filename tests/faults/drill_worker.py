@@ -80,10 +80,12 @@ class Site:
         command = [sys.executable, "-m", module, *words]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
 
-    def end(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process alone, and wait for its end."""
+    def end(self, name: str, number: signal.Signals) -> float:
+        """Send a signal to a process alone, and wait for its end; returns the seconds."""
+        began = time.monotonic()
         self.running[name].send_signal(number)
-        self.running[name].wait(60)
+        until(lambda: self.running[name].poll() is not None, LONGEST / 3)
+        return time.monotonic() - began
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -135,7 +137,7 @@ class Site:
     def close(self) -> None:
         for name in ("worker", "server"):
             if name in self.running and self.running[name].poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
+                with contextlib.suppress(AssertionError):
                     self.end(name, signal.SIGTERM)
         for process in self.processes():
             os.kill(process, signal.SIGKILL)
@@ -164,10 +166,13 @@ def worker_killed(site: Site, store: Path) -> str:
 def worker_ended(site: Site, store: Path) -> str:
     """SIGTERM to the worker"""
     run = site.train(store)
-    site.end("worker", signal.SIGTERM)
-    state = site.wait(run, seconds=FIVE_HEARTBEATS + 30)
+    seconds = site.end("worker", signal.SIGTERM)
+    print(f"the worker ended {seconds:.0f} s after SIGTERM", flush=True)
+    until(lambda: not site.processes(run), FIVE_HEARTBEATS)
+    state = site.wait(run, seconds=FIVE_HEARTBEATS)
+    assert state == "CRASHED", state
     site.start_worker()
-    return f"the run ends as {state.title()}"
+    return "the worker ends the run as Crashed"
 
 
 def flow_killed(site: Site, store: Path) -> str:

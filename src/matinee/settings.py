@@ -191,6 +191,12 @@ class GateSettings(Section):
         le=100,
         description="Population stability index between the ratings and the champion's: .1 is a moderate shift.",
     )
+    drift_psi_new: float = Field(
+        0.25,
+        ge=0,
+        le=100,
+        description="The same between the ratings that came since and the champion's, where the data only grew.",
+    )
     drift_new_ids: float = Field(
         0.4, ge=0, le=1, description="Share of rows of users, or of movies, that the champion's data lacks."
     )
@@ -290,11 +296,11 @@ class Settings(Section):
 METHODS: dict[MethodName, dict[str, Any]] = {
     "sgd": {
         "epochs": 20,
-        "learning_rate": 0.08,
+        "learning_rate": 0.1,
         "lr_step": 1,
-        "lr_gamma": 0.85,
+        "lr_gamma": 0.8,
         "batch_size": 16_384,
-        "weight_decay": 0.045,
+        "weight_decay": 0.025,
     },
     "adagrad": {
         "epochs": 20,
@@ -319,15 +325,15 @@ RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
     "dot": {"model": {"embedding_size": 32}, "train": {"method": "sgd"}},
     "linear": {
         "model": {"embedding_size": 32},
-        "train": {"method": "adagrad", "learning_rate": 0.02, "weight_decay": 0.1},
+        "train": {"method": "adagrad", "learning_rate": 0.02, "weight_decay": 0.055},
     },
     "mlp": {
         "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},
-        "train": {"method": "adagrad", "weight_decay": 0.05},
+        "train": {"method": "adagrad", "weight_decay": 0.03},
     },
     "neumf": {
         "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.1},
-        "train": {"method": "adagrad", "learning_rate": 0.03, "weight_decay": 0.01},
+        "train": {"method": "adagrad", "learning_rate": 0.03, "weight_decay": 0.004},
     },
 }
 # A sampler's mean over many draws is wider than a draw.

@@ -48,6 +48,9 @@ class RowAdagrad:
             for name, part in self._parameters.items()
         }
 
+    def begin_epoch(self) -> None:
+        """Nothing to prepare."""
+
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
         """One step on half the summed squared error of a batch, each row of a table with its penalty."""
         error.square().sum().mul(0.5).backward()  # type: ignore[no-untyped-call]

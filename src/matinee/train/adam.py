@@ -13,6 +13,9 @@ class DenseAdam:
         trained = [part for part in model.parameters() if part.requires_grad]
         self._adam = torch.optim.Adam(trained, weight_decay=weight_decay, fused=trained[0].is_cuda)
 
+    def begin_epoch(self) -> None:
+        """Nothing to prepare."""
+
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
         """One step on the mean squared error of a batch."""
         self._adam.param_groups[0]["lr"] = rate

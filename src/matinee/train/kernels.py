@@ -64,9 +64,13 @@ def descend(
     decay_Q,
     decay_b,
     decay_c,
+    shares,
     sums,
 ):
-    """One step per row against half its squared error and its penalties; `sums` gets a block's squared errors."""
+    """One step per row against half its squared error and its penalties; `sums` gets a block's squared errors.
+
+    `shares` says how much of its penalty each column pays.
+    """
     size = P.shape[1]
     for block in blocks:
         total = 0.0
@@ -79,11 +83,11 @@ def descend(
             error = ratings[row] - mean - b[u] - c[m] - guess
             total += error * error
             step = rate * error
-            keep_p, keep_q = np.float32(1) - rate * decay_P[u], np.float32(1) - rate * decay_Q[m]
+            shrink_p, shrink_q = rate * decay_P[u], rate * decay_Q[m]
             for j in range(size):
                 old = p[j]
-                p[j] = keep_p * old + step * q[j]
-                q[j] = keep_q * q[j] + step * old
+                p[j] = (np.float32(1) - shrink_p * shares[j]) * old + step * q[j]
+                q[j] = (np.float32(1) - shrink_q * shares[j]) * q[j] + step * old
             b[u] += bias_rate * (error - decay_b[u] * b[u])
             c[m] += bias_rate * (error - decay_c[m] * c[m])
         sums[block] = total

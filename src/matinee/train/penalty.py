@@ -1,6 +1,7 @@
-"""The L2 penalty of one update of a table's row: a constant part and one that fades with the row's number of ratings.
+"""The L2 penalty of one update: what it is by row of a table, and how much of it the stronger columns are spared.
 
-The constant is the prior that rows with few ratings need; c / n adds up to c over the n updates of a pass.
+A penalty at every update does two things: it is the prior that rows with few ratings need, and it keeps columns
+that would fit nothing but noise at zero. The second needs ever less of it the more ratings a row has.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-# What fades, as a multiple of the constant and of a row's number of ratings: how many ratings a vector or a bias must
-# have before the constant part weighs more. Chosen on several data sets (docs/models.md).
-USER_PRIOR, MOVIE_PRIOR, BIAS_PRIOR = 133.0, 67.0, 67.0
+# What fades with a row's number of ratings n, as n^(-1/2) and as 1 / n, in multiples of the constant part. Noise alone
+# would grow columns by n^(-1/2); c / n adds up to c over the n updates of a pass. Chosen on several data sets
+# (docs/models.md).
+NOISE_SHARE = 20.0
+USER_PRIOR, MOVIE_PRIOR, BIAS_PRIOR = 160.0, 80.0, 120.0
 _SIDES = ("user_", "movie_")
 
 
@@ -18,7 +21,18 @@ def row_penalties(name: str, counts: Any, *, constant: float) -> Any:
     """The penalty of each row of a table, from its number of training rows (an array or a tensor, at least 1)."""
     if name.endswith("_bias"):
         return constant * BIAS_PRIOR / counts
-    return constant * (1 + (USER_PRIOR if name.startswith(_SIDES[0]) else MOVIE_PRIOR) / counts)
+    prior = USER_PRIOR if name.startswith(_SIDES[0]) else MOVIE_PRIOR
+    return constant * (1 + NOISE_SHARE / counts**0.5 + prior / counts)
+
+
+def column_shares(left: Any, right: Any) -> Any:
+    """The share of its penalty that each column of a product's two tables pays, at most 1 (arrays or tensors).
+
+    A squared penalty shrinks what is strong as much as what is noise. The size of a column is the geometric mean of
+    its two norms; one of more than the mean size pays the root of mean size / size.
+    """
+    size = ((left**2).sum(0) * (right**2).sum(0)) ** 0.25
+    return (size.mean() / size.clip(min=1e-12)).clip(max=1.0) ** 0.5
 
 
 @dataclass(frozen=True)

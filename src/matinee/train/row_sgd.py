@@ -5,7 +5,7 @@ from torch import Tensor
 
 from matinee.models import RatingModel
 from matinee.train.adagrad import Touched
-from matinee.train.penalty import Penalty
+from matinee.train.penalty import Penalty, column_shares
 
 
 class RowSgd:
@@ -21,6 +21,11 @@ class RowSgd:
     def __init__(self, model: RatingModel, penalty: Penalty) -> None:
         self._penalty = penalty
         self._tables = {name: part.data for name, part in model.named_parameters() if part.requires_grad}
+
+    @torch.no_grad()
+    def begin_epoch(self) -> None:
+        """See how strong each column has become."""
+        self._shares = column_shares(self._tables["user_factors"], self._tables["movie_factors"])
 
     @torch.no_grad()
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
@@ -40,6 +45,8 @@ class RowSgd:
         """Move the touched rows of a table; gradient and curvature are sums over the batch."""
         table, rows, counts = self._tables[name], touched.rows, touched.counts[:, None]
         penalty = self._penalty.of(name, rows)
+        if name.endswith("_factors"):
+            penalty = penalty * self._shares
         slope = gradient / counts + penalty * table[rows]
         bend = (curvature / counts + penalty).clamp(min=1e-12)
         reach = -torch.expm1(counts * torch.log1p(-(rate * bend).clamp(max=0.9))) / bend

@@ -1,7 +1,7 @@
 """The CPU engine of the dot model: SGD row by row over conflict-free blocks, in compiled kernels.
 
 Same bits at any number of threads. Blocks: Gemulla et al. (2011); the update: Koren, Bell, Volinsky (2009), with
-penalties per row (`penalty.py`).
+penalties by row and column (`penalty.py`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matinee.train.blocks import Crew, block_rows
 from matinee.train.engine import Arrays, Piece, in_stars, step_size
 from matinee.train.kernels import add_residuals, descend, squared_errors
-from matinee.train.penalty import row_penalties
+from matinee.train.penalty import column_shares, row_penalties
 from matinee.train.rows import Problem
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
@@ -60,10 +60,11 @@ class SgdEngine:
         rate = np.float32(self.learning_rate(epoch))
         bias_rate = rate if self._problem.model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
+        penalties = (*self._penalties, self._column_shares())
         sums = np.zeros(self._rows.groups**2)
         for blocks in self._rows.diagonals():
             self._crew.share(
-                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *self._penalties, sums
+                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *penalties, sums
             )
             squared_error = float(sums[blocks].sum()) * self._problem.unit**2
             yield Piece(rows=self._rows.count(blocks), squared_error=squared_error)
@@ -91,6 +92,12 @@ class SgdEngine:
     def restore(self, state: Arrays) -> None:
         for name, table in self.state().items():
             table[...] = state[name]
+
+    def _column_shares(self) -> Floats:
+        left, right = self._factors
+        shares, size = np.ones(left.shape[1], np.float32), self._problem.model.embedding_size
+        shares[:size] = column_shares(left[:, :size], right[:, :size])
+        return shares
 
     def _draw_factors(self, draw: np.random.Generator, counts: Counts) -> Floats:
         """Small random vectors; a code without a training row keeps zeros, so that it never answers with noise."""

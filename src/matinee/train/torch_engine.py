@@ -66,6 +66,7 @@ class TorchEngine:
         order = shuffled(rows, draw)
         self._model.generator = draw
         self._model.train()
+        self._optimizer.begin_epoch()
         squared, seen = torch.zeros((), device=self._problem.device, dtype=torch.float64), 0
         for step in range(steps):
             picked = order[step * batch : (step + 1) * batch]

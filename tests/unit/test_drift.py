@@ -38,7 +38,7 @@ def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ..
 
 def test_the_same_data_has_not_moved(data: np.ndarray) -> None:
     figures = compare(_portrait(data), _portrait(data))
-    assert figures == {"psi": 0, "new_users": 0, "new_movies": 0, "lost": 0, "growth": 0}
+    assert figures == {"psi": 0, "psi_new": 0, "new_users": 0, "new_movies": 0, "lost": 0, "growth": 0}
 
 
 def test_thirty_nights_that_each_bring_a_hundredth_more_are_never_held(data: np.ndarray) -> None:
@@ -95,8 +95,27 @@ def test_what_breaks_a_feed_is_held_and_named(data: np.ndarray, breaks: object, 
     )
 
 
+def test_one_wrong_night_shows_in_much_data(data: np.ndarray) -> None:
+    before, new = data[:-1_500], data[-1_500:]
+    assert _judge(data, before).passed
+    wrong = np.concatenate([before, _flip(new, np.random.default_rng(4))])
+    rule = _judge(wrong, before)
+    assert rule.figures["psi"] < SETTINGS.drift_psi / 10 < SETTINGS.drift_psi_new < rule.figures["psi_new"]
+    assert not rule.passed
+    assert "those that came since" in rule.says
+    # Of data that was replaced, or of a few rows, it says nothing.
+    assert compare(_portrait(wrong[10_000:]), _portrait(before))["psi_new"] == 0
+    assert compare(_portrait(wrong[:-600]), _portrait(before))["psi_new"] == 0
+
+
+def test_a_figure_that_earlier_releases_did_not_have_keeps_its_bound() -> None:
+    past = tuple({name: value for name, value in each.items() if name != "psi_new"} for each in _past())
+    limits = Drift(past[0], past).limits(SETTINGS)
+    assert (limits["psi_new"], limits["psi"]) == (SETTINGS.drift_psi_new, SETTINGS.drift_psi / 2)
+
+
 def _past(**figures: list[float]) -> tuple[dict[str, float], ...]:
-    names = ("psi", "new_users", "new_movies", "lost", "growth")
+    names = ("psi", "psi_new", "new_users", "new_movies", "lost", "growth")
     return tuple({name: figures.get(name, [0.0] * 9)[night] for name in names} for night in range(9))
 
 

@@ -20,6 +20,10 @@ _ENOUGH = 5  # past datasets that make a spread
 _SPREADS = 4  # above the median: chance alone passes it once in thousands of nights
 _NORMAL = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 _BINS = 10
+_APPENDED = (
+    0.01  # at most this share of the earlier rows is gone from data that only grew; some were rated again
+)
+_ENOUGH_NEW = 1_000  # new rows, whose PSI is within .01 by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +68,17 @@ class Drift:
         """
         bounds = {
             "psi": settings.drift_psi,
+            "psi_new": settings.drift_psi_new,
             "new_users": settings.drift_new_ids,
             "new_movies": settings.drift_new_ids,
             "lost": settings.drift_lost,
             "growth": settings.drift_growth,
         }
-        if len(self.past) < _ENOUGH:
-            return bounds
-        return {name: max(bound / 2, _plausible(self.past, name)) for name, bound in bounds.items()}
+        past = {name: [each[name] for each in self.past if name in each] for name in bounds}
+        return {
+            name: bound if len(past[name]) < _ENOUGH else max(bound / 2, _plausible(past[name]))
+            for name, bound in bounds.items()
+        }
 
     @property
     def remembered(self) -> list[Figures]:
@@ -82,16 +89,20 @@ class Drift:
 def compare(now: Portrait, before: Portrait) -> Figures:
     """How far a dataset is from an earlier one; every figure is 0 where nothing changed.
 
-    `psi`: population stability index of the ratings. `new_users`, `new_movies`: share of rows whose id the earlier
+    `psi`: population stability index of the ratings. `psi_new`: the same of those that came in addition, against the
+    earlier ones: in much data a night that is all wrong moves nothing else; 0 for few rows, and where the data did not
+    just grow. `new_users`, `new_movies`: share of rows whose id the earlier
     one did not have. `lost`: share of the earlier rows that are gone, by user or by movie, whichever is more; ids
     that were dealt anew lose most. `growth`: rows in addition, as a share of the earlier ones.
     """
     rows = {portrait: int(portrait.users.rows.sum()) for portrait in (now, before)}
+    lost = max(_lost(now.users, before.users), _lost(now.movies, before.movies))
     return {
         "psi": _psi(now.ratings, before.ratings),
+        "psi_new": _psi_new(now.ratings, before.ratings) if lost <= _APPENDED else 0.0,
         "new_users": _new(now.users, before.users),
         "new_movies": _new(now.movies, before.movies),
-        "lost": max(_lost(now.users, before.users), _lost(now.movies, before.movies)),
+        "lost": lost,
         "growth": max(rows[now] / max(rows[before], 1) - 1, 0.0),
     }
 
@@ -104,8 +115,8 @@ def add_up(counts_per_rating: Mapping[str, Mapping[str, int]]) -> dict[float, in
     return dict(total)
 
 
-def _plausible(past: Sequence[Figures], name: str) -> float:
-    values = np.array([figures[name] for figures in past])
+def _plausible(past: Sequence[float]) -> float:
+    values = np.array(past)
     middle = float(np.median(values))
     return middle + _SPREADS * _NORMAL * float(np.median(np.abs(values - middle)))
 
@@ -120,6 +131,11 @@ def _lost(now: Tally, before: Tally) -> float:
     places = IdMap(now.ids).encode(before.ids)
     there = np.where(places >= 0, now.rows[places], 0)
     return float(1 - np.minimum(there, before.rows).sum() / max(before.rows.sum(), 1))
+
+
+def _psi_new(now: Mapping[float, int], before: Mapping[float, int]) -> float:
+    new = {rating: max(rows - before.get(rating, 0), 0) for rating, rows in now.items()}
+    return _psi(new, before) if sum(new.values()) >= _ENOUGH_NEW else 0.0
 
 
 def _psi(now: Mapping[float, int], before: Mapping[float, int]) -> float:

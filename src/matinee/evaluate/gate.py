@@ -267,6 +267,7 @@ def _data_is_as_before(drift: Drift, settings: GateSettings) -> Rule:
 
 _DRIFT_SAYS = {
     "psi": "PSI of the ratings {:.3f} (limit {:.3f})",
+    "psi_new": "of those that came since {:.3f} (limit {:.3f})",
     "new_users": "{:.1%} of the rows are of users that the champion's data lacks (limit {:.1%})",
     "new_movies": "{:.1%} are of movies that it lacks (limit {:.1%})",
     "lost": "{:.1%} of its rows are gone (limit {:.1%})",

@@ -1,12 +1,16 @@
 """Lists for every user of a Netflix-sized release of random factors: seconds, memory, and a check by brute force.
 
-    python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T]
+    python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T] [--implicit PYTHON]
 
-Prints one JSON object. `peak_gb` is the largest resident memory, the release and the pages that it maps included.
+With the name of an interpreter that has implicit, its batch recommend is run after ours, on the same factors and seen
+lists: what popularity adds is a factor more, which is 1 for every user. Prints one JSON object. `peak_gb` is the largest
+resident memory, the release and the pages that it maps included.
 """
 
 import argparse
 import json
+import os
+import subprocess
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, value in (("users", 480_189), ("movies", 17_770), ("size", 64), ("top", 10), ("threads", 0)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--implicit", type=Path, metavar="PYTHON")
     call = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder, out = Path(scratch) / "v0001", Path(scratch) / "out.parquet"
@@ -40,8 +45,14 @@ def main() -> None:
         # A process of its own, so that the peak is not that of making the release.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             facts = pool.submit(measure, folder, out, call.top, call.threads).result()
-        differ = count_different(matinee.load(folder), out, top=call.top)
-    print(json.dumps({**vars(call), **facts, "lists_that_differ": differ}))
+        release = matinee.load(folder)
+        facts["lists_that_differ"] = count_different(release, out, top=call.top)
+        told = {**vars(call), "implicit": None, **facts}
+        if call.implicit:
+            told["implicit"] = run_implicit(
+                release, out, python=call.implicit, top=call.top, threads=call.threads
+            )
+    print(json.dumps(told))
 
 
 def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]:
@@ -64,6 +75,29 @@ def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]
         "bytes": out.stat().st_size,
         "peak_gb": round(_peak_kib() / 2**20, 2),
     }
+
+
+def run_implicit(
+    release: matinee.Release, out: Path, *, python: Path, top: int, threads: int
+) -> dict[str, float]:
+    """Seconds and memory of implicit on the same factors, and the share of its lists that hold the same movies."""
+    rows, found = out.with_name("rows.npz"), out.with_name("implicit.npy")
+    weights, shelf = release.weights, release.shelf
+    factors = {
+        "users": np.column_stack([weights["user_factors"], np.ones(len(release.users), np.float32)]),
+        "movies": np.column_stack([weights["movie_factors"], np.maximum(shelf.appeal, -1e9)]),
+    }
+    np.savez(rows, offsets=shelf.seen_offsets, seen=shelf.seen_movies, **factors)
+    script = Path(__file__).with_name("recommend_peer.py")
+    call = [python, script, rows, found, "--top", str(top), "--threads", str(threads)]
+    quiet = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: it has threads of its own
+    told = json.loads(subprocess.run(call, check=True, capture_output=True, text=True, env=quiet).stdout)
+    ours = pq.read_table(out, columns=["user_id", "movie_id"])
+    codes = release.movies.encode(ours["movie_id"].to_numpy())
+    theirs = np.load(found)
+    full = len(codes) == theirs.size  # no list is short
+    same = np.sort(codes.reshape(theirs.shape)) == np.sort(theirs) if full else np.zeros((1, 1))
+    return told | {"lists_as_ours": round(float(same.all(axis=1).mean()), 6)}
 
 
 def _peak_kib() -> int:

@@ -17,6 +17,9 @@ Score = Callable[[Codes, Codes], Vector]
 
 LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
 _CHUNK = 1 << 11  # pairs at a time: their vectors stay in the cache
+_PIECE = (
+    1 << 18
+)  # pairs put in the order of their users, so that the largest table is read from front to back
 
 
 def predict(
@@ -31,9 +34,11 @@ def predict(
     score = _SCORES[model](weights)
     users, movies = np.asarray(user_codes), np.asarray(movie_codes)
     predicted = np.empty(len(users), np.float32)
-    for start in range(0, len(users), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        predicted[part] = score(users[part], movies[part])
+    for first in range(0, len(users), _PIECE):
+        order = first + np.argsort(users[first : first + _PIECE])
+        for start in range(0, len(order), _CHUNK):
+            part = order[start : start + _CHUNK]
+            predicted[part] = score(users[part], movies[part])
     return predicted
 
 

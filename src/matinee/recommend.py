@@ -69,7 +69,11 @@ def recommend_all(
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
-    search = KernelSearch(release, top) if device is None else TorchSearch(release, top, device=device)
+    search = (
+        KernelSearch(release, top)
+        if device is None
+        else TorchSearch(release, top, device=device, memory_mb=settings.memory_mb)
+    )
     digest = digest_of(
         code=code_digest(__name__), files=release.manifest["files"], top=top, size=size, device=device
     )

@@ -13,7 +13,7 @@ from matinee.shelf import Scores
 
 # Scores at a time: half a megabyte a thread, which its cache holds beside the factors.
 _USERS, _MOVIES = 128, 1024
-_SCORES_ON_GPU = 1 << 26
+_BYTES_A_SCORE = 32  # on a GPU: scores, their order in 64 bits, and what a sort of both needs besides
 
 
 class Search(Protocol):
@@ -53,7 +53,7 @@ class KernelSearch:
 class TorchSearch:
     """The same lists of a dot model by torch: whole rows of scores, as many users as a GPU likes."""
 
-    def __init__(self, release: Release, top: int, *, device: str) -> None:
+    def __init__(self, release: Release, top: int, *, device: str, memory_mb: int) -> None:
         import torch  # noqa: PLC0415 - only who has a GPU waits for it
 
         self._torch = torch
@@ -62,7 +62,7 @@ class TorchSearch:
         self._users = torch.from_numpy(release.weights["user_factors"]).to(device)
         self._movies = torch.from_numpy(release.weights["movie_factors"]).to(device).T.contiguous()
         self._offset = torch.from_numpy(_offset(release)).to(device)
-        self.users_at_a_time = max(1, _SCORES_ON_GPU // max(1, len(self._offset)))
+        self.users_at_a_time = max(1, (memory_mb << 20) // (_BYTES_A_SCORE * max(1, len(self._offset))))
 
     def __call__(self, users: slice) -> Lists:
         torch, shelf, device = self._torch, self._shelf, self._users.device

@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         monkeypatch.setattr(
             recommend, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
         )
-        monkeypatch.setattr(recommend_search, "_SCORES_ON_GPU", 100_000)  # 40 users of 2,500 movies
+        monkeypatch.setattr(recommend_search, "_BYTES_A_SCORE", 1 << 12)  # 52 users of 2,500 movies
     return str(request.param)
 
 
@@ -86,6 +86,12 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
         tables.append(pl.read_parquet(out))
     assert pq.ParquetFile(out).num_row_groups > 1
     assert tables[0].equals(tables[1])
+
+
+def test_a_gpu_holds_no_more_scores_than_it_may(random_release: Make) -> None:
+    release = matinee.load(random_release(users=50, movies=3000))
+    search = recommend_search.TorchSearch(release, 10, device="cpu", memory_mb=16)
+    assert 0 < search.users_at_a_time * 3000 * recommend_search._BYTES_A_SCORE <= 16 << 20
 
 
 def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path, engine: str) -> None:

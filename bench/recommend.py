@@ -3,7 +3,7 @@
     python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T] [--implicit PYTHON]
 
 With the name of an interpreter that has implicit, its batch recommend is run after ours, on the same factors and seen
-lists: what popularity adds is a factor more, which is 1 for every user. Prints one JSON object. `peak_gb` is the largest
+lists: what popularity adds is a factor more, 1 for every user. Prints one JSON object. `peak_gb` is the largest
 resident memory, the release and the pages that it maps included.
 """
 
@@ -155,7 +155,7 @@ def count_different(release: matinee.Release, out: Path, *, top: int) -> int:
     written = pq.read_table(out, columns=["user_id", "movie_id"])
     user_ids, movie_ids = (written[name].to_numpy() for name in ("user_id", "movie_id"))
     weights, shelf = release.weights, release.shelf
-    offset = (weights["movie_bias"] + shelf.appeal).astype(np.float64)
+    offset = shelf.appeal.astype(np.float64)
     different = 0
     for code in range(0, len(release.users), max(len(release.users) // _CHECKED, 1)):
         scores = weights["movie_factors"].astype(np.float64) @ weights["user_factors"][code] + offset

@@ -11,6 +11,7 @@ import pytest
 import matinee
 from flows.cli import main
 from matinee.errors import DataError
+from matinee.evaluate.slices import SLICINGS
 from matinee.registry import Registry
 from matinee.store import Store
 
@@ -79,10 +80,7 @@ def test_a_run_ends_in_a_release_that_beats_bias_only(
         assert told in card
     for slicing, found in metrics["slices"].items():
         for each in found:
-            assert (
-                f"| {slicing.replace('_', ' ')} | {each['slice']} | {each['rows']} | {each['rmse']:.4f} "
-                in card
-            )
+            assert f"| {SLICINGS[slicing]} | {each['slice']} | {each['rows']:,} | {each['rmse']:.4f} " in card
 
 
 def test_the_test_rmse_is_that_of_the_release_on_the_test_rows(first: tuple[Path, dict[str, Any]]) -> None:

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import matinee
@@ -27,12 +26,12 @@ from matinee.sample import write_sample
 sys.path.insert(0, str(Path(__file__).parent))
 import drill_worker
 from drill_resume import Drill, content, release_of, server
+from written import write_row
 
 # Some seconds of training, so that a fault can fall into it.
 SETTINGS = ("train.epochs=1500", "train.patience=0", "train.device=cpu", "train.refit=all")
 # A run takes half a minute; on a machine that does much besides, many times that.
 LONGEST = 900
-BEGIN, END = "<!-- drills: written by `make drills` -->", "<!-- end of drills -->"
 
 
 class ImpossibleError(Exception):
@@ -251,30 +250,6 @@ def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[
         shutil.rmtree(store, ignore_errors=True)
 
 
-def table(file: Path, row: tuple[str, str, float], *, rounds: int) -> str:
-    """The table of a file with one row written anew, so that faults may be drilled one by one."""
-    _, _, rest = file.read_text("utf-8").partition(BEGIN)
-    lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")]
-    rows = {cells[0]: cells for cells in (line.strip("| ").split(" | ") for line in lines[2:])}
-    fault, seen, seconds = row
-    lost, passed = ("not tried", "0") if seen.startswith("skipped") else ("0", str(rounds))
-    rows[fault] = [fault, seen, lost, passed, f"{seconds:.0f}", str(date.today())]
-    head = (
-        "| fault | what was seen | lost | passed in a row | seconds, next run included | drilled |\n"
-        "| --- | --- | --- | --- | --- | --- |"
-    )
-    return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in rows.values())])
-
-
-def write_between(file: Path, text: str, *, begin: str, end: str) -> None:
-    """Put text between two markers of a file."""
-    before, found, rest = file.read_text("utf-8").partition(begin)
-    _, closed, tail = rest.partition(end)
-    assert found, f"{file} has no line {begin}"
-    assert closed, f"{file} has no line {end}"
-    file.write_text(f"{before}{begin}\n{text}\n{end}{tail}", "utf-8")
-
-
 def main() -> None:
     """Write sample data, start a server, drill, and say what was seen."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -287,6 +262,8 @@ def main() -> None:
         "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
     )
     call = parser.parse_args()
+    # A shell starts what is in the background with SIGINT ignored, and a worker ends itself by that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [
         fault for fault in [*ALONE, *drill_worker.FAULTS] if not call.only or fault.__name__ in call.only
     ]
@@ -295,7 +272,7 @@ def main() -> None:
             for row in drill_all(Path(folder), call.port, {fault.__name__ for fault in chosen}):
                 print(f"round {number}: {row[0]}: {row[1]} ({row[2]:.0f} s)", flush=True)
                 if call.write:
-                    write_between(call.write, table(call.write, row, rounds=number), begin=BEGIN, end=END)
+                    write_row(call.write, row, rounds=number)
     print(f"{len(chosen)} faults, {call.rounds} rounds: nothing was lost that the next run did not make good")
 
 

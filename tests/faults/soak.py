@@ -17,8 +17,8 @@ from typing import Any
 from matinee.sample import write_sample
 
 sys.path.insert(0, str(Path(__file__).parent))
-from drill_faults import write_between
 from drill_worker import LONGEST, Site, open_site, until
+from written import write_between
 
 BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
 SETTLED = 30  # runs until caches and pools are filled

@@ -20,7 +20,8 @@ import matinee
 from matinee import encode, evaluate, ingest, publish, split, train
 from matinee.baseline import SHRINK, fit_baseline
 from matinee.idmap import IdMap
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 from matinee.store import Store
 
 _FEW = (0, 5, 10, 20)

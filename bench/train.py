@@ -29,7 +29,8 @@ import polars as pl
 from peers import SYSTEMS, peak_kib
 
 from matinee import encode, evaluate, ingest, split, train
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 from matinee.store import Reference, Store, read_json
 
 LOOPS = ("notebook", "dataloader")

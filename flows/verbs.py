@@ -12,7 +12,8 @@ from flows.environment import prepare_prefect
 from flows.telling import reject_lines, rows_line, tell_run
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 
 QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget"}
 HELD = 4

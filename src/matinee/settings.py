@@ -1,26 +1,20 @@
 """Every setting of the pipeline: its default, its bounds and the reason for it in one line.
 
 The models below are the flow's parameters, so they are also the form in the Prefect UI. A field that is
-None takes the recipe of the chosen model (`RECIPES`); `Settings.resolved` fills those in, and only
+None takes the recipe of the chosen model (`matinee.recipes`); `Settings.resolved` fills those in, and only
 resolved settings reach a digest, so spelling a default out changes nothing.
 """
 
-import difflib
-import json
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from matinee.errors import ConfigError
+from matinee.recipes import MethodName, ModelName, recipe_of
 
 ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
-ModelName = Literal["dot", "linear", "mlp", "neumf"]
-MethodName = Literal["sgd", "adagrad", "adam", "gibbs"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
-PresetName = Literal["fast", "accurate"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
 
@@ -281,162 +275,15 @@ class Settings(Section):
 
     def resolved(self) -> Self:
         """Settings with every None filled in, from the recipe of the chosen model and of its method."""
-        recipe = RECIPES[self.model.name]
-        method = self.train.method or recipe["train"]["method"]
-        own = recipe["train"] if method == recipe["train"]["method"] else {}
+        recipe = recipe_of(self.model.name, self.train.method)
         return self.model_copy(
             update={
-                "model": _filled(self.model, recipe["model"] | SIZES.get(method, {})),
-                "train": _filled(self.train, {"method": method, **METHODS[method], **own}),
+                "model": _filled(self.model, recipe["model"]),
+                "train": _filled(self.train, recipe["train"]),
             }
         )
-
-
-# What a method starts from where the model's recipe says nothing else; adam is the notebook's optimizer.
-METHODS: dict[MethodName, dict[str, Any]] = {
-    "sgd": {
-        "epochs": 20,
-        "learning_rate": 0.1,
-        "lr_step": 1,
-        "lr_gamma": 0.8,
-        "batch_size": 16_384,
-        "weight_decay": 0.025,
-    },
-    "adagrad": {
-        "epochs": 20,
-        "learning_rate": 0.05,
-        "lr_step": 1,
-        "lr_gamma": 0.9,
-        "batch_size": 2048,
-        "weight_decay": 0.02,
-    },
-    "adam": {
-        "epochs": 20,
-        "learning_rate": 0.001,
-        "lr_step": 3,
-        "lr_gamma": 0.7,
-        "batch_size": 8192,
-        "weight_decay": 0.0,
-    },
-    "gibbs": {"sampler_rank": 31, "chains": 2, "sweeps": 75, "burn_in": 25},
-}
-# Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
-RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
-    "dot": {"model": {"embedding_size": 32}, "train": {"method": "sgd"}},
-    "linear": {
-        "model": {"embedding_size": 32},
-        "train": {"method": "adagrad", "learning_rate": 0.02, "weight_decay": 0.055},
-    },
-    "mlp": {
-        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},
-        "train": {"method": "adagrad", "weight_decay": 0.03},
-    },
-    "neumf": {
-        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.1},
-        "train": {"method": "adagrad", "learning_rate": 0.03, "weight_decay": 0.004},
-    },
-}
-# A sampler's mean over many draws is wider than a draw.
-SIZES: dict[MethodName, dict[str, Any]] = {"gibbs": {"embedding_size": 128}}
-PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {
-    "fast": {},
-    "accurate": {"train": {"method": "gibbs"}},
-}
-
-
-def read_settings(
-    *, preset: str | None = None, file: Path | None = None, assignments: Iterable[str] = ()
-) -> Settings:
-    """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
-
-    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), or an
-    unreadable file; all faults of one call at once.
-    """
-    merged: dict[str, Any] = {}
-    if preset is not None:
-        if preset not in PRESETS:
-            raise ConfigError(f"Preset {preset!r} is not known. Take one of: {', '.join(PRESETS)}.")
-        _merge(merged, PRESETS[preset])
-    if file is not None:
-        _merge(merged, _read_file(file))
-    for assignment in assignments:
-        _merge(merged, _read_assignment(assignment))
-    try:
-        return Settings.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
-
-
-def setting_names() -> list[str]:
-    """The dotted names of all settings, in order."""
-    return [
-        f"{section}.{name}"
-        for section, field in Settings.model_fields.items()
-        for name in field.annotation.model_fields  # type: ignore[union-attr]
-    ]
 
 
 def _filled(section: Section, recipe: Mapping[str, Any]) -> Section:
     missing = {name: value for name, value in recipe.items() if getattr(section, name) is None}
     return section.model_copy(update=missing)
-
-
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    for name, value in new.items():
-        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
-            _merge(into[name], value)
-        else:
-            into[name] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The settings file {path} could not be read: {error}.") from None
-    try:
-        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise ConfigError(f"The settings file {path} is not valid {kind}: {error}.") from None
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"The settings file {path} holds no object at its top; expected sections like train."
-        )
-    return values
-
-
-def _read_assignment(text: str) -> dict[str, Any]:
-    name, equals, value = text.partition("=")
-    parts = name.strip().split(".")
-    if not equals or len(parts) != 2:
-        raise ConfigError(
-            f"--set {text!r} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
-        )
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = value.strip()
-    return {parts[0]: {parts[1]: parsed}}
-
-
-def _explain(error: ValidationError) -> str:
-    sentences = []
-    for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            nearest = difflib.get_close_matches(
-                name, [*setting_names(), *Settings.model_fields], n=1, cutoff=0.0
-            )
-            sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
-        else:
-            told = fault["msg"][0].lower() + fault["msg"][1:]
-            sentences.append(f"Setting {name} was given {fault['input']!r}: {told}.{_describe(name)}")
-    return " ".join(sentences)
-
-
-def _describe(name: str) -> str:
-    section, _, field = name.partition(".")
-    model = Settings.model_fields.get(section)
-    fields = getattr(model.annotation, "model_fields", {}) if model else {}
-    return f" ({fields[field].description})" if field in fields else ""

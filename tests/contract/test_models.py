@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from matinee import forward, train
 from matinee.models import build
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 from matinee.store import Reference, Store
 from matinee.train import device_side
 from matinee.train.blocks import Crew

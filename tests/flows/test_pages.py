@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 from matinee.store import Plan, Reference, Store, write_json
 from tasks import artifacts
 from tasks.artifacts import escape, show, table

@@ -30,7 +30,7 @@ def records(
 ) -> Iterator[dict[str, Any]]:
     """The server's records of one run, whose training fails once: its second checkpoint meets an I/O error."""
     from flows.retrain import retrain
-    from matinee.settings import read_settings
+    from matinee.settings_text import read_settings
     from matinee.train import loop
 
     loads, saves = [], []

@@ -34,7 +34,7 @@ def first(
 ) -> tuple[Path, dict[str, Any]]:
     """A store with one release, and what the run said."""
     from flows.retrain import retrain
-    from matinee.settings import read_settings
+    from matinee.settings_text import read_settings
 
     store = tmp_path_factory.mktemp("store")
     summary = retrain(

@@ -19,7 +19,7 @@ from matinee.errors import StoreError
 from matinee.forgotten import Forgotten
 from matinee.registry import Registry
 from matinee.release import sha256, verify
-from matinee.settings import read_settings
+from matinee.settings_text import read_settings
 from matinee.store import Store, read_json
 
 Steps = Callable[..., Any]  # the fixture

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 from matinee.errors import DivergenceError
 from matinee.evaluate.gate import Rule
 from matinee.evaluate.refit import check_refit
-from matinee.settings import GateSettings, read_settings
+from matinee.settings import GateSettings
+from matinee.settings_text import read_settings
 from matinee.store import Plan, Reference, Store, write_json
 from matinee.train import plan, plan_refit_all
 

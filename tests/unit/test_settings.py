@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from matinee.errors import ConfigError
-from matinee.settings import RECIPES, Settings, read_settings, setting_names
+from matinee.recipes import RECIPES
+from matinee.settings import Settings
+from matinee.settings_text import read_settings, setting_names
 
 
 def test_set_wins_over_file_over_defaults(tmp_path: Path) -> None:

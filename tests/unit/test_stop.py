@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 from matinee import train
-from matinee.settings import read_settings
+from matinee.settings_text import read_settings
 from matinee.store import Reference, Store
 from matinee.train import checkpoint, rows
 from matinee.train.blocks import Crew

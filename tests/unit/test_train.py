@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from matinee import train
 from matinee.errors import ConfigError
 from matinee.progress import Listener, Progress, silent
-from matinee.settings import Settings, read_settings
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
 from matinee.store import Reference, Store
 from matinee.train import loop
 

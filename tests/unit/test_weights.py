@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 import matinee
 from matinee.prior import PRIOR
 from matinee.registry import Registry
-from matinee.settings import read_settings
+from matinee.settings_text import read_settings
 from matinee.store import Store, read_json
 from matinee.weights import halve_weights, read_weights
 

@@ -7,7 +7,8 @@ from matinee.models.dot import Dot
 from matinee.models.linear import Linear
 from matinee.models.mlp import Mlp
 from matinee.models.neumf import NeuMF
-from matinee.settings import ModelName, ModelSettings
+from matinee.recipes import ModelName
+from matinee.settings import ModelSettings
 
 __all__ = ["RatingModel", "build"]
 

@@ -118,10 +118,10 @@ def main() -> None:
             told = report(held, seconds=time.monotonic() - started)
             print(told)
             until(lambda: not left(site, store, temporary), 90)
-    for part, (settled, last) in ends(held).items():
-        assert last <= settled * GROWTH, f"{part} grew from {settled:.0f} to {last:.0f} MB"
     if call.write:
         write_between(call.write, told, begin=BEGIN, end=END)
+    for part, (settled, last) in ends(held).items():
+        assert last <= settled * GROWTH, f"{part} grew from {settled:.0f} to {last:.0f} MB"
 
 
 if __name__ == "__main__":

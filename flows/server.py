@@ -14,10 +14,7 @@ After an outage the time that a heartbeat was due is over, while the runs that l
 have kept. So they are given time to do it.
 """
 
-import gc
 import sys
-import threading
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,9 +27,8 @@ from prefect.server.events import triggers
 from prefect.server.events.schemas.automations import Posture
 
 from flows.environment import HEARTBEAT_SECONDS
+from flows.garbage import collect_apart
 
-_COLLECT_SECONDS = 1.0
-_ALL = 60  # every so many rounds, the old objects as well
 # A run sends what it has kept with its next heartbeat.
 _REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
@@ -44,20 +40,6 @@ def main() -> None:
     triggers.evaluate_proactive_triggers = _Evaluation(triggers.evaluate_proactive_triggers)
     sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
     app()
-
-
-def collect_apart() -> None:
-    """Take the garbage collector off all threads but one that does nothing else."""
-    gc.disable()
-    threading.Thread(target=_collect, name="garbage", daemon=True).start()
-
-
-def _collect() -> None:
-    rounds = 0
-    while True:
-        time.sleep(_COLLECT_SECONDS)
-        rounds += 1
-        gc.collect(1 if rounds % _ALL else 2)
 
 
 @asynccontextmanager

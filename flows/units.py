@@ -74,7 +74,7 @@ After=matinee-server.service
 [Service]
 Type=exec
 ExecStartPre={python} -m flows.up --deploy --drop {drop} --store {store}
-ExecStart={python} -m prefect worker start --pool {pool} --type process
+ExecStart={python} -m flows.worker --pool {pool} --type process
 {service}ReadWritePaths=-{drop} -{store} -/tmp
 # SIGTERM reaches the worker alone, which ends its runs; what outlives it is killed. The store takes both.
 KillMode=mixed

@@ -88,8 +88,8 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
             stack.callback(_end_runs)
         _deploy()
         _apply_alerts()
-        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
-        processes.append(stack.enter_context(_process(_prefect(*worker))))
+        worker = ["--pool", POOL, "--type", "process", "--name", f"{POOL}-{os.getpid()}"]
+        processes.append(stack.enter_context(_process([sys.executable, "-m", "flows.worker", *worker])))
         yield api.removesuffix("/api"), processes
 
 

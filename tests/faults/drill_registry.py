@@ -34,15 +34,20 @@ def make_folder(store: Store, kind: str, digest: str, **refers: Any) -> str:
     return digest
 
 
+def make_candidate(store: Store, name: str, *, partition: str) -> tuple[str, str]:
+    """The split and the candidate of one night, with all that they are made of; nights share partitions."""
+    make_folder(store, "partitions", partition)
+    dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
+    encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
+    split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
+    return split, make_folder(store, "candidates", f"candidate-{name}", split=split)
+
+
 def publish_night(store: Store, name: str, *, partition: str) -> str:
-    """A release of one night and all that it is made of; partitions are shared by the nights."""
+    """A release of one night and all that it is made of; nights share partitions."""
     registry = Registry(store.root)
     with store.in_use():
-        make_folder(store, "partitions", partition)
-        dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
-        encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
-        split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
-        candidate = make_folder(store, "candidates", f"candidate-{name}", split=split)
+        split, candidate = make_candidate(store, name, partition=partition)
         with registry.lock():
             version = registry.next_version()
             partial = registry.folder(version).with_suffix(".partial")
@@ -67,11 +72,7 @@ def publish_night(store: Store, name: str, *, partition: str) -> str:
 def hold_night(store: Store, name: str, *, partition: str) -> str:
     """A candidate of one night that the gate held, and all that it is made of."""
     with store.in_use():
-        make_folder(store, "partitions", partition)
-        dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
-        encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
-        split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
-        candidate = make_folder(store, "candidates", f"candidate-{name}", split=split)
+        split, candidate = make_candidate(store, name, partition=partition)
         evaluation = make_folder(store, "evaluations", f"evaluation-{name}", candidate=candidate, split=split)
         registry = Registry(store.root)
         with registry.lock():

@@ -63,7 +63,7 @@ class Site:
         wait_until_healthy(self.api, self.running["server"])
 
     def start_worker(self) -> None:
-        self._start("worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process")
+        self._start("worker", "flows.worker", "--pool", POOL, "--type", "process")
 
     def _start(self, name: str, module: str, *words: str) -> None:
         with (self.root / f"{name}.log").open("ab") as log:

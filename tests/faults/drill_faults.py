@@ -262,8 +262,6 @@ def main() -> None:
         "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
     )
     call = parser.parse_args()
-    # A shell starts what is in the background with SIGINT ignored, and a worker ends itself by that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [
         fault for fault in [*ALONE, *drill_worker.FAULTS] if not call.only or fault.__name__ in call.only
     ]

@@ -20,9 +20,7 @@ _ENOUGH = 5  # past datasets that make a spread
 _SPREADS = 4  # above the median: chance alone passes it once in thousands of nights
 _NORMAL = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 _BINS = 10
-_APPENDED = (
-    0.01  # at most this share of the earlier rows is gone from data that only grew; some were rated again
-)
+_APPENDED = 0.01  # of the earlier rows may be gone from data that just grew: some were rated again
 _ENOUGH_NEW = 1_000  # new rows, whose PSI is within .01 by chance
 
 

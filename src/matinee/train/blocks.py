@@ -18,11 +18,8 @@ from matinee.train.rows import Rows, blank, count_codes, pieces
 
 Counts = npt.NDArray[np.int64]
 
-_FEW, _MANY, _MANY_FROM = (
-    8,
-    32,
-    4_000_000,
-)  # groups a side: more of them once a block's vectors outgrow the cache
+# Groups a side: more of them from a number of rows on, where a block's vectors outgrow the cache.
+_FEW, _MANY, _MANY_FROM = 8, 32, 4_000_000
 _RUN = 2  # parts in one call of a kernel: milliseconds, and a signal waits for no more than these
 
 

@@ -18,10 +18,8 @@ from matinee.train.rows import Problem
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
-_BIAS_ROUNDS, _BIAS_SHRINK = (
-    3,
-    3.0,
-)  # where the biases start: near their end, so that factors need not explain them
+# Where the biases start: near their end, so that factors need not explain them.
+_BIAS_ROUNDS, _BIAS_SHRINK = 3, 3.0
 _LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
 _VALID_ROWS = 1 << 16
 

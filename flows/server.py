@@ -54,23 +54,25 @@ class _Evaluation:
 
     def __init__(self, evaluate: Callable[[], Awaitable[None]]) -> None:
         self._evaluate = evaluate
+        self._started = datetime.now(UTC)
         self._is_first = True
 
     async def __call__(self) -> None:
         if self._is_first and triggers.triggers:  # filled a moment after the start
-            await _reprieve()
+            await _reprieve(self._started)
             self._is_first = False
         if not self._is_first:
             await self._evaluate()
 
 
-async def _reprieve() -> None:
+async def _reprieve(started: datetime) -> None:
+    """Put off what was being waited for before the server started, and nothing that it has heard of since."""
     proactive = [each.id for each in triggers.triggers.values() if each.posture == Posture.Proactive]
     until = datetime.now(UTC) + _REPRIEVE
     bucket = provide_database_interface().AutomationBucket
-    late = sa.update(bucket).where(bucket.trigger_id.in_(proactive), bucket.end < until)
+    waiting = bucket.trigger_id.in_(proactive), bucket.updated < started, bucket.end < until
     async with _session(begin_transaction=True) as session:
-        await session.execute(late.values(end=until))
+        await session.execute(sa.update(bucket).where(*waiting).values(end=until))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def test_the_weight_on_popularity_is_chosen_by_weights_that_have_not_seen_the_va
     chosen = _read(store, _evaluate(store), "metrics.json")["ranking"]["popularity_weight"]
     folder = store.path(store.reference("candidates", "c"))
     weights = load_file(folder / "weights.safetensors")
-    noise = np.random.default_rng(1).normal(size=weights["movie_factors"].shape).astype(np.float16)
+    noise = 9 * np.random.default_rng(1).normal(size=weights["movie_factors"].shape).astype(np.float16)
     save_file(weights | {"movie_factors": noise}, folder / "first.safetensors")
     shutil.rmtree(store.root / "evaluations")
     found = _read(store, _evaluate(store), "metrics.json")["ranking"]

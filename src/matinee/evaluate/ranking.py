@@ -65,24 +65,36 @@ class Task:
     movies: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """Figures of one ordering, means over users; `coverage` is the share of movies in anyone's top 10."""
 
-    ndcg: float
+    ndcgs: NDArray[np.float64]  # of each user
     recall: float
     mrr: float
     coverage: float
-    ndcg_standard_error: float
+
+    @property
+    def ndcg(self) -> float:
+        """The mean over users."""
+        return mean_and_error(self.ndcgs)[0]
 
     def to_json(self) -> dict[str, float]:
+        ndcg, error = mean_and_error(self.ndcgs)
         return {
-            f"ndcg_at_{TOP}": self.ndcg,
+            f"ndcg_at_{TOP}": ndcg,
             f"recall_at_{TOP}": self.recall,
             "mrr": self.mrr,
             f"coverage_at_{TOP}": self.coverage,
-            f"ndcg_at_{TOP}_standard_error": self.ndcg_standard_error,
+            f"ndcg_at_{TOP}_standard_error": error,
         }
+
+
+def mean_and_error(of_users: NDArray[np.float64]) -> tuple[float, float]:
+    """A mean over users and its standard error; 0 and 0 for none."""
+    users = max(len(of_users), 1)
+    spread = float(of_users.std()) if len(of_users) else 0.0
+    return float(of_users.sum() / users), spread / users**0.5
 
 
 def make_task(
@@ -180,11 +192,10 @@ class _Tally:
     def ranking(self) -> Ranking:
         users = max(len(self._ndcg), 1)
         return Ranking(
-            ndcg=float(self._ndcg.sum() / users),
+            ndcgs=self._ndcg,
             recall=float(self._recall.sum() / users),
             mrr=float(self._reciprocal.sum() / users),
             coverage=float(self._shown.mean()),
-            ndcg_standard_error=float(self._ndcg.std() / np.sqrt(users)),
         )
 
 

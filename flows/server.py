@@ -21,7 +21,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.cli import app
 from prefect.server.database import provide_database_interface
 from prefect.server.events import triggers
 from prefect.server.events.schemas.automations import Posture
@@ -35,11 +34,18 @@ _REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 def main() -> None:
     """Start the server and stay."""
+    from prefect.cli import app  # noqa: PLC0415 - a second that a temporary server has no use for
+
+    mend()
+    sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
+    app()
+
+
+def mend() -> None:
+    """Put the three things right in this process, before it makes the server."""
     collect_apart()
     triggers.automations_session = _session
     triggers.evaluate_proactive_triggers = _Evaluation(triggers.evaluate_proactive_triggers)
-    sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
-    app()
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import matinee
-from flows.environment import prepare_prefect
 from flows.telling import reject_lines, rows_line, tell_run
+from flows.temporary import start_server
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
 from matinee.settings import Settings
@@ -94,9 +94,10 @@ def retrain(call: argparse.Namespace) -> Outcome:
     settings = _settings(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
     _check_paths([*call.ratings, call.titles, *call.test])
-    prepare_prefect(quiet=not call.verbose)
+    wait_for_server = start_server(quiet=not call.verbose)
     from flows.retrain import retrain as flow
 
+    wait_for_server()
     summary = flow(
         ratings=_absolute(call.ratings),
         titles=_absolute([call.titles])[0],
@@ -143,9 +144,10 @@ def recommend(call: argparse.Namespace) -> Outcome:
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
     if call.all:
-        prepare_prefect(quiet=not call.verbose)
+        wait_for_server = start_server(quiet=not call.verbose)
         from flows.recommend import recommend as flow
 
+        wait_for_server()
         store, out = str(call.store.absolute()), str(call.out.absolute())
         done = flow(store=store, out=out, top=call.top, settings=settings)
     else:

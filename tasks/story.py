@@ -48,7 +48,7 @@ def _train(store: Store, made: Reference) -> list[str]:
     valid = "" if manifest["valid_rmse"] is None else f", valid RMSE {manifest['valid_rmse']:.4f}"
     return [
         f"{manifest['model']} on {manifest['device']}: {manifest['epochs_run']} epochs, the best was "
-        f"{manifest['best_epoch']}{valid}, {manifest['seconds_train']:.1f} s"
+        f"{manifest['best_epoch']}{valid}; the fit on {manifest['rows']:,} rows took {manifest['seconds_train']:.1f} s"
     ]
 
 

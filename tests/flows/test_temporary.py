@@ -1,0 +1,58 @@
+"""A run where no Prefect server is configured: it brings its own, tells it how it ended, and leaves nothing running."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.up import end_process
+
+
+def _wait(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _servers(home: Path) -> list[int]:
+    """The processes with this home that are a run's own server."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if f"HOME={home}".encode() in (process / "environ").read_bytes() and b"flows.temporary" in words:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-m", "flows.cli", "retrain", "--store", str(tmp_path / "store")]
+    command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs pass on that it is ignored
+    for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        run = subprocess.Popen(
+            command,
+            env={**environment, "HOME": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            _wait(lambda: _servers(tmp_path))
+            if number == signal.SIGINT:  # after it the checkpoint is there from the start
+                _wait(lambda: list(tmp_path.glob("store/work/*/fit.safetensors")))
+            os.killpg(run.pid, number)
+            assert run.wait(30) == status
+        finally:
+            end_process(run)
+        _wait(lambda: not _servers(tmp_path))
+    with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as database:
+        assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]

@@ -167,9 +167,24 @@ def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
 
 def _deploy() -> None:
     """Make the work pool unless it is there, and register what prefect.yaml says."""
-    if _run("work-pool", "inspect", POOL).returncode:
-        _check("work-pool", "create", POOL, "--type", "process")
-    _check("--no-prompt", "deploy", "--all")
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
+    from prefect.exceptions import ObjectAlreadyExists  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    template = ProcessWorker.get_default_base_job_template()
+    pool = WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
+    with get_client(sync_client=True) as client, contextlib.suppress(ObjectAlreadyExists):
+        client.create_work_pool(pool)
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(f"`prefect deploy --all` failed: {done.stdout.decode(errors='replace')}")
 
 
 def _apply_alerts() -> None:
@@ -191,18 +206,6 @@ def _end_runs() -> None:
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=alive, work_pool_filter=pool):
             client.set_flow_run_state(run.id, stopped, force=True)
-
-
-def _check(*words: str) -> None:
-    done = _run(*words)
-    if done.returncode:
-        raise ConfigError(f"`prefect {' '.join(words)}` failed: {done.stdout.decode(errors='replace')}")
-
-
-def _run(*words: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        _prefect(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
 
 
 @contextlib.contextmanager
@@ -241,10 +244,6 @@ def _end_orphans() -> None:
                     os.kill(child, signal.SIGKILL)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(child, 0)
-
-
-def _prefect(*words: str) -> list[str]:
-    return [sys.executable, "-m", "prefect", *words]
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

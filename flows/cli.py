@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs_of = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
 
     def verb(name: str, run: Any, says: str) -> argparse.ArgumentParser:
-        added = verbs_of.add_parser(name, help=says, description=says)
+        added = verbs_of.add_parser(name, help=says, description=says, allow_abbrev=False)
         added.set_defaults(run=run)
         added.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
         added.add_argument("--verbose", action="store_true", help="show more, and the traceback of an error")
@@ -113,11 +113,13 @@ def _add_data_verbs(verb: _Verb) -> None:
         "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
     )
     sample.add_argument("--out", type=Path, required=True, metavar="DIR")
-    sample.add_argument("--ratings", type=int, default=1_000_000, metavar="N")
-    sample.add_argument("--users", type=int, metavar="U")
-    sample.add_argument("--movies", type=int, metavar="M")
-    sample.add_argument("--seed", type=int, default=0, metavar="S")
-    sample.add_argument("--format", choices=["csv", "netflix"], default="csv")
+    sample.add_argument(
+        "--ratings", type=int, default=1_000_000, metavar="N", help="rows, 1,000 or more (1,000,000)"
+    )
+    sample.add_argument("--users", type=int, metavar="U", help="as many as such data has, if left out")
+    sample.add_argument("--movies", type=int, metavar="M", help="as many as such data has, if left out")
+    sample.add_argument("--seed", type=int, default=0, metavar="S", help="other data by another (0)")
+    sample.add_argument("--format", choices=["csv", "netflix"], default="csv", help="of the ratings (csv)")
     sample.add_argument(
         "--dirty", type=float, default=0.0, metavar="FRACTION", help="share of bad rows to plant"
     )
@@ -128,13 +130,10 @@ def _add_data_verbs(verb: _Verb) -> None:
         added.add_argument(
             "--ratings", nargs="+", required=True, metavar="PATH", help="files, folders or globs"
         )
-        added.add_argument("--titles", required=True, metavar="PATH")
+        added.add_argument("--titles", required=True, metavar="PATH", help="id, year and title of movies")
         _add_store(added)
-        added.add_argument("--preset", metavar="NAME", help="fast (the default)")
-        added.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
-        added.add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
-        )
+        added.add_argument("--preset", metavar="NAME", help="fast (the default) or accurate")
+        _add_settings(added)
     retrain.add_argument(
         "--test", nargs="+", default=[], metavar="PATH", help="test rows, instead of drawing them"
     )
@@ -146,26 +145,32 @@ def _add_data_verbs(verb: _Verb) -> None:
 def _add_answer_verbs(verb: _Verb) -> None:
     predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
     _add_store(predict)
-    predict.add_argument("--pairs", type=Path, required=True, metavar="PAIRS.csv")
-    predict.add_argument("--out", type=Path, required=True, metavar="OUT.csv")
+    predict.add_argument(
+        "--pairs", type=Path, required=True, metavar="PAIRS.csv", help="a column of users, one of movies"
+    )
+    predict.add_argument(
+        "--out", type=Path, required=True, metavar="OUT.csv", help="the same and a prediction"
+    )
 
     evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
     _add_store(evaluate)
-    evaluate.add_argument("--test", nargs="+", required=True, metavar="PATH")
+    evaluate.add_argument(
+        "--test", nargs="+", required=True, metavar="PATH", help="rating files, folders or globs"
+    )
+    _add_settings(evaluate)
 
     recommend = verb("recommend", verbs.recommend, "List the best unseen movies for users.")
     _add_store(recommend)
-    recommend.add_argument("--out", type=Path, required=True, metavar="OUT.parquet")
+    recommend.add_argument("--out", type=Path, required=True, metavar="OUT.parquet", help="the lists")
     whom = recommend.add_mutually_exclusive_group(required=True)
     whom.add_argument("--all", action="store_true", help="every user of the champion, as a Prefect flow")
-    whom.add_argument("--user", type=int, nargs="+", metavar="ID", help="these users")
-    recommend.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
-    recommend.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting")
+    whom.add_argument("--user", type=_id, nargs="+", metavar="ID", help="these users")
+    _add_settings(recommend)
     similar = verb("similar", verbs.similar, "List the movies most like one.")
     _add_store(similar)
-    similar.add_argument("--movie", type=int, required=True, metavar="ID")
+    similar.add_argument("--movie", type=_id, required=True, metavar="ID")
     for added in (recommend, similar):
-        added.add_argument("--top", type=int, default=10, metavar="N", help="movies a list (10)")
+        added.add_argument("--top", type=_count, default=10, metavar="N", help="movies a list (10)")
 
 
 def _add_registry_verbs(verb: _Verb) -> None:
@@ -181,7 +186,7 @@ def _add_registry_verbs(verb: _Verb) -> None:
     )
     rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
     _add_store(rollback)
-    rollback.add_argument("version", nargs="?", metavar="VERSION")
+    rollback.add_argument("version", nargs="?", metavar="VERSION", help="that one instead")
     prune = verb("prune", verbs.prune, "Remove old releases and what no kept one was made from.")
     _add_store(prune)
     prune.add_argument(
@@ -193,7 +198,7 @@ def _add_registry_verbs(verb: _Verb) -> None:
     )
     forget = verb("forget", verbs.forget, "Erase a user from everything in the store, and keep the user out.")
     _add_store(forget)
-    forget.add_argument("--user", type=int, required=True, metavar="ID")
+    forget.add_argument("--user", type=_id, required=True, metavar="ID")
 
 
 def _add_upkeep_verbs(verb: _Verb) -> None:
@@ -206,6 +211,29 @@ def _add_upkeep_verbs(verb: _Verb) -> None:
     to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
     doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server, and a store.")
     doctor.add_argument("--store", type=Path, metavar="S", help="a store to look at as well")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
+    )
+
+
+def _id(text: str) -> int:
+    """An id as ratings may have it."""
+    if (found := int(text)) not in range(2**63):
+        raise ValueError
+    return found
+
+
+def _count(text: str) -> int:
+    if (found := int(text)) < 1:
+        raise ValueError
+    return found
+
+
+_id.__name__, _count.__name__ = "id", "number above 0"  # as argparse calls them in its complaints
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,9 @@ import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
+from glob import glob
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import matinee
@@ -17,6 +19,7 @@ from matinee.settings_text import read_settings
 
 QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget"}
 HELD = 4
+_REASON = 160  # characters of why a candidate is held; decision.json has all
 
 
 @dataclass(frozen=True)
@@ -129,36 +132,40 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     from matinee.store import Store
 
     Registry.open(call.store)
-    trial = try_champion(Store.open(call.store), [Path(path) for path in call.test])
-    text = (
+    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    trial = try_champion(Store.open(call.store), [Path(path) for path in call.test], settings)
+    rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
+    lines = [
+        rows_line(rows),
+        *reject_lines(trial["rejects"]),
+        *(f"warning   {warning}" for warning in trial["warnings"]),
         f"{trial['release']} on {trial['rows']:,} ratings that it was not trained on "
-        f"({trial['rows_seen']:,} others left out)\n"
-        f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}\n"
-        f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}"
-    )
-    return Outcome(trial, text)
+        f"({trial['rows_seen']:,} others left out)",
+        f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}",
+        f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}",
+    ]
+    return Outcome(trial, "\n".join(lines))
 
 
 def recommend(call: argparse.Namespace) -> Outcome:
     """Write lists of unseen movies: for every user by the recommend flow in this process, for a few without it."""
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
+    out = call.out.absolute()
     if call.all:
         wait_for_server = start_server(quiet=not call.verbose)
         from flows.recommend import recommend as flow
 
         wait_for_server()
-        store, out = str(call.store.absolute()), str(call.out.absolute())
-        done = flow(store=store, out=out, top=call.top, settings=settings)
+        done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
     else:
         from matinee.recommend import recommend_some
 
-        done = recommend_some(matinee.load(folder), call.user, out=call.out, top=call.top)
+        done = recommend_some(matinee.load(folder), call.user, out=out, top=call.top)
     facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
-    return Outcome(
-        facts,
-        f"{done.rows:,} movies for {done.users:,} users by {done.release} in {call.out}, {done.seconds:.1f} s",
-    )
+    popular = f" ({done.unknown:,} unknown to it: what is popular)" if done.unknown else ""
+    whom = f"{done.users:,} users{popular} by {done.release}"
+    return Outcome(facts, f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s")
 
 
 def similar(call: argparse.Namespace) -> Outcome:
@@ -179,8 +186,13 @@ def releases(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     champion = registry.champion()
     facts, lines = [], []
-    for manifest in registry.manifests():
-        version = manifest["version"]
+    manifests = {manifest["version"]: manifest for manifest in registry.manifests()}
+    for version in registry.versions():
+        if (manifest := manifests.get(version)) is None:
+            unread = dict.fromkeys(("created", "rmse", "model"))
+            facts.append({"version": version, "champion": version == champion, **unread, "verified": False})
+            lines.append(f"{version}  DAMAGED: its manifest can't be read")
+            continue
         entry = {
             "version": version,
             "champion": version == champion,
@@ -199,7 +211,10 @@ def releases(call: argparse.Namespace) -> Outcome:
     status = 1 if any(entry.get("verified") is False for entry in facts) else 0
     if not lines:
         lines.append(f"No release in {call.store} yet.")
-    lines += [f"held   {entry['at']}  {entry['candidate']}  {entry['reason']}" for entry in registry.held()]
+    lines += [
+        f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
+        for entry in registry.held()
+    ]
     return Outcome(facts, "\n".join(lines), status)
 
 
@@ -259,8 +274,12 @@ def _absolute(paths: list[str]) -> list[str]:
 
 
 def _check_paths(paths: list[str]) -> None:
-    """Say what is missing before anything is started; globs are left to ingest."""
-    missing = [path for path in paths if not Path(path).exists() and not set(path) & set("*?[")]
+    """Say what is missing before anything is started."""
+    missing = [
+        path
+        for path in paths
+        if not Path(path).exists() and not glob(path, recursive=True)  # noqa: PTH207 - as ingest takes it
+    ]
     if missing:
         verb = "are" if len(missing) > 1 else "is"
         raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")

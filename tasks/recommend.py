@@ -12,7 +12,7 @@ from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import Release, load
 from matinee.settings import RecommendSettings
-from matinee.store import Store
+from matinee.store import Store, writing
 from tasks.policies import RESULT, RETRY
 
 
@@ -20,12 +20,16 @@ from tasks.policies import RESULT, RETRY
 def recommend(*, store: str, out: str | None, top: int, settings: RecommendSettings) -> Recommended:
     """Write the best unseen movies of every user to a Parquet file; the store's own is made once a release."""
     registry = Registry.open(Path(store))
-    with Store(registry.root).in_use():  # prune and forget leave the release alone meanwhile
+    with (
+        writing(registry.root),
+        Store(registry.root).in_use(),
+    ):  # prune and forget leave the release alone meanwhile
         release = load(registry.champion_folder())
         kept = registry.lists(release.version)
         if out is None and kept.exists():
             return _found(release, kept)
-        kept.parent.mkdir(exist_ok=True)
+        if out is None:
+            kept.parent.mkdir(exist_ok=True)
         target = kept if out is None else Path(out)
         return library.recommend_all(release, out=target, top=top, settings=settings)
 

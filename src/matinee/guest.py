@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matinee.idmap import IdMap
+from matinee.idmap import IdMap, as_ids
 from matinee.shelf import Codes, Scores, Shelf, Suggestion
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Guest:
     """Answers for one new user as a release does for those that it knows; nothing in it changes."""
 
@@ -21,9 +21,15 @@ class Guest:
     expected_unknown: float  # of a movie that the release does not know
     rated: Codes
 
+    def __repr__(self) -> str:
+        return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies)"
+
     def predict(self, movie_ids: ArrayLike) -> NDArray[np.float32]:
-        """Expected ratings of movies [n], within the scale."""
-        codes = self.movies.encode(np.asarray(movie_ids, np.int64))
+        """Expected ratings of movies, any shape, within the scale.
+
+        Raises ConfigError for ids that are not integers.
+        """
+        codes = self.movies.encode(as_ids(movie_ids, "movie"))
         expected = np.where(codes >= 0, self.expected[codes], np.float32(self.expected_unknown))
         predicted: NDArray[np.float32] = np.clip(expected, *self.scale).astype(np.float32)
         return predicted

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from matinee.errors import ConfigError
 
 Ids = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -12,6 +14,26 @@ Codes = NDArray[np.int32]
 UNKNOWN = -1
 # A lookup table beats binary search tenfold; it is worth it while it stays within a few times the map itself.
 _TABLE_SPAN = 32
+
+
+def as_ids(given: ArrayLike, side: str) -> Ids:
+    """What a caller gives as the ids of a side (user, movie), any shape, as int64.
+
+    Whole numbers of any type are ids. Raises ConfigError for all else: a fraction, NaN, text, True, more than 64 bits.
+    """
+    array = np.asarray(given)
+    if array.dtype == np.int64:
+        return array
+    try:
+        with np.errstate(invalid="ignore"):
+            ids = array.astype(np.int64)
+        fit = np.asarray(ids == array) & (array.dtype.kind in "iufO")
+    except (TypeError, ValueError, OverflowError):  # of one element, perhaps; which one?
+        fit = np.array([isinstance(each, int) and -(2**63) <= each < 2**63 for each in array.ravel()])
+    if not fit.all():
+        wrong = array.ravel().tolist()[int(np.argmin(fit))]
+        raise ConfigError(f"A {side} id was given as {wrong!r:.80}; expected an integer of at most 64 bits.")
+    return ids
 
 
 @dataclass(frozen=True, eq=False)

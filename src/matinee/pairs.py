@@ -1,28 +1,31 @@
 """Predictions for a file of pairs: every column kept as it is, in its order, and `prediction` added."""
 
+import contextlib
 import csv
+import gzip
+import io
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.columns import ALIASES
 from matinee.errors import ConfigError, DataError
 from matinee.release import Release
 
 PREDICTION = "prediction"
 _CHUNK_ROWS = 200_000
-# Names in any case and spacing, as the files of the field have them.
-_ALIASES = {
-    "user": {"userid", "customerid", "custid", "user"},
-    "movie": {"movieid", "itemid", "movie", "item"},
-}
 # By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
 _NETFLIX_HEADERS = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
 _MOVIE_LINE = re.compile(r"\s*([0-9]+)\s*:\s*")
+_GZIP = b"\x1f\x8b"
+_DELIMITERS = ",;\t"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INT64 = range(-(2**63), 2**63)
 
@@ -30,27 +33,31 @@ _INT64 = range(-(2**63), 2**63)
 def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
     """Write `out`: the rows of `pairs`, each with its prediction; returns their number.
 
-    `pairs` is a CSV with a header, or text as the Netflix Prize's probe.txt and qualifying.txt, which comes out
-    as a CSV with the movie as its first column. `out` appears once it is whole. Raises ConfigError when a file
-    can't be read or written, DataError when a column is missing or an id is no integer (with the line).
+    `pairs` is a CSV with a header, of commas, semicolons or tabs and perhaps gzipped, or text as the Netflix Prize's
+    probe.txt and qualifying.txt, which comes out as a CSV with the movie as its first column. `out` appears once it
+    is whole. Raises ConfigError when a file can't be read or written, DataError when a column is missing or an id is
+    no integer (with the line).
     """
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with pairs.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as source:
-            reader = csv.reader(_as_csv(source))
-            header = next(reader, None)
-            if header is None:
+        with _open(pairs) as source:
+            lines = _as_csv(source)
+            first = next(lines, "")
+            delimiter = max(_DELIMITERS, key=first.count)
+            reader = csv.reader(chain([first], lines), delimiter=delimiter)
+            if not first:
                 raise DataError(
                     f"{pairs} is empty. Expected a CSV of pairs with a header such as userID,movieID."
                 )
+            header = next(reader)
             user, movie = (_find(header, side, pairs) for side in ("user", "movie"))
             with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
-                writer = csv.writer(target, lineterminator="\n")
+                writer = csv.writer(target, delimiter=delimiter, lineterminator="\n")
                 writer.writerow([*header, PREDICTION])
                 rows = 0
-                for chunk, lines in _chunks(reader):
-                    users = _ids(chunk, user, lines, pairs, header)
-                    movies = _ids(chunk, movie, lines, pairs, header)
+                for chunk, numbers in _chunks(reader):
+                    users = _ids(chunk, user, numbers, pairs, header)
+                    movies = _ids(chunk, movie, numbers, pairs, header)
                     scores = release.predict(users, movies)
                     writer.writerows([*row, f"{score:.4f}"] for row, score in zip(chunk, scores, strict=True))
                     rows += len(chunk)
@@ -58,13 +65,27 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
     except FileNotFoundError as error:
         missing = pairs if Path(error.filename) == pairs else out.parent
         raise ConfigError(f"{missing} is not there.") from None
-    except OSError as error:
-        raise ConfigError(f"{error.filename} could not be read or written: {error.strerror}.") from None
+    except (OSError, EOFError, zlib.error) as error:
+        named = getattr(error, "filename", None) in (str(out), str(partial))
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{out if named else pairs} could not be {'written' if named else 'read'}: {said}."
+        ) from None
     except csv.Error as error:
         raise DataError(f"{pairs}, line {reader.line_num}: {error}. Expected a CSV of pairs.") from None
     finally:
         partial.unlink(missing_ok=True)
     return rows
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
+    with path.open("rb") as raw:
+        packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        plain = gzip.GzipFile(fileobj=raw) if packed else raw
+        with io.TextIOWrapper(plain, "utf-8-sig", "surrogateescape", newline="") as text:
+            yield text
 
 
 def _as_csv(source: Iterable[str]) -> Iterator[str]:
@@ -89,10 +110,10 @@ def _as_csv(source: Iterable[str]) -> Iterator[str]:
 
 def _find(header: Sequence[str], side: str, path: Path) -> int:
     names = ["".join(char for char in name.lower() if char.isalnum()) for name in header]
-    found = [place for place, name in enumerate(names) if name in _ALIASES[side]]
+    found = [place for place, name in enumerate(names) if name in ALIASES[f"{side}_id"]]
     if not found:
         raise DataError(
-            f"{path}, line 1: no column for the {side} id among {', '.join(header)}. "
+            f"{path}, line 1: no column for the {side} id among {ascii(', '.join(header))[1:-1]:.200}. "
             f"Expected a header such as userID,movieID."
         )
     return found[0]

@@ -17,6 +17,8 @@ from matinee.store import Reference, Store, read_json
 
 log = logging.getLogger("matinee.run")
 
+_SHORTEST = 4  # characters of a digest that name a held candidate
+
 
 class Publication(BaseModel):
     """What became of a candidate."""
@@ -107,16 +109,19 @@ def _checked(registry: Registry, parts: Bundle) -> Bundle:
 
 
 def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
-    found = {
-        entry["candidate"]: entry for entry in registry.held() if entry["candidate"].startswith(candidate)
-    }
-    if len(found) == 1:
-        return found.popitem()[1]
-    listed = ", ".join(entry["candidate"] for entry in registry.held()) or "none"
-    told = "More than one held candidate begins" if found else "There is no release and no held candidate"
+    held = {entry["candidate"]: entry for entry in registry.held()}
+    found = [digest for digest in held if digest.startswith(candidate)]
+    if len(candidate) < _SHORTEST:  # a script's empty variable, say, must publish nothing
+        told = f"{candidate!r} is no release, and a held candidate is named by {_SHORTEST} characters or more"
+    elif len(found) > 1:
+        told = f"More than one held candidate begins with {candidate!r}"
+    elif not found:
+        told = f"There is no release and no held candidate {candidate!r}"
+    else:
+        return held[found[0]]
     raise ConfigError(
-        f"{told} with {candidate!r} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
-        f"Held candidates: {listed}."
+        f"{told} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
+        f"Held candidates: {', '.join(held) or 'none'}."
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
+from matinee.idmap import as_ids
 from matinee.lineage import code_digest, digest_of
 from matinee.recommend_parts import Lists, Parts, keep_parts
 from matinee.recommend_search import KernelSearch, Search, TorchSearch
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _GROUP = 1 << 16  # users of a row group, at most
 _BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
+_TELL_SECONDS = 2.0  # between two lines of how far it is
 _SCHEMA = pa.schema(
     [
         ("user_id", pa.int64()),
@@ -54,6 +56,7 @@ class Recommended(BaseModel):
     rows: int
     out: str
     seconds: float
+    unknown: int = 0  # users that the release does not know, who get what is popular
 
 
 def recommend_all(
@@ -65,7 +68,8 @@ def recommend_all(
     `out` can't be written or `top` is below 1.
     """
     _check_top(top)
-    started = time.perf_counter()
+    started = told = time.perf_counter()
+    top = min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
@@ -87,16 +91,19 @@ def recommend_all(
     ):
         for group, (best, codes) in zip(groups, _find(search, groups, parts, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
-            log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
+            if (now := time.perf_counter()) - told > _TELL_SECONDS or group.stop == users:
+                log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
+                told = now
     return _told(release, out, users=users, rows=rows, started=started)
 
 
 def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top: int) -> Recommended:
-    """Write the lists of the users named, in their order; one that the release does not know gets what is popular.
+    """Write the lists of the users named, in their order, each once; one that the release does not know gets what is
+    popular.
 
     Raises ConfigError when `out` can't be written or `top` is below 1.
     """
-    started = time.perf_counter()
+    started, user_ids = time.perf_counter(), list(dict.fromkeys(user_ids))
     lists = [(user_id, release.recommend(user_id, top)) for user_id in user_ids]
     rows = [
         (user_id, rank, *suggestion)
@@ -109,7 +116,8 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
     )
     with _told_as_errors(out), _writing(out, release) as write:
         write(table)
-    return _told(release, out, users=len(user_ids), rows=len(rows), started=started)
+    unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
+    return _told(release, out, users=len(user_ids), rows=len(rows), started=started, unknown=unknown)
 
 
 def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoolExecutor) -> Iterator[Lists]:
@@ -208,9 +216,17 @@ def _told_as_errors(out: Path) -> Iterator[None]:
         raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from None
 
 
-def _told(release: Release, out: Path, *, users: int, rows: int, started: float) -> Recommended:
-    seconds = round(time.perf_counter() - started, 3)
-    return Recommended(release=release.version, users=users, rows=rows, out=str(out), seconds=seconds)
+def _told(
+    release: Release, out: Path, *, users: int, rows: int, started: float, unknown: int = 0
+) -> Recommended:
+    return Recommended(
+        release=release.version,
+        users=users,
+        rows=rows,
+        out=str(out),
+        seconds=round(time.perf_counter() - started, 3),
+        unknown=unknown,
+    )
 
 
 def _check_top(top: int) -> None:

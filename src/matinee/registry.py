@@ -5,6 +5,7 @@ The pointer is replaced atomically, under a lock that all who publish, promote a
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.lock import lock_folder
 from matinee.release import MANIFEST, read_manifest, verify
 from matinee.store import read_json, write_json, writing
+
+log = logging.getLogger(__name__)
 
 _MOVES = ("publish", "promote", "rollback")
 
@@ -52,14 +55,14 @@ class Registry:
         return sorted(path.parent.name for path in found if path.parent.suffix == "")
 
     def manifests(self) -> list[dict[str, Any]]:
-        """The manifests of all releases, oldest first; one that is pruned meanwhile is left out."""
+        """The manifests of all releases, oldest first; a damaged one is left out, and one that is pruned meanwhile."""
         found = []
         for version in self.versions():
             try:
                 found.append(read_manifest(self.folder(version)))
-            except ReleaseError:
+            except ReleaseError as error:
                 if (self.folder(version) / MANIFEST).exists():
-                    raise
+                    log.warning("%s", error)
         return found
 
     def champion(self) -> str | None:
@@ -190,7 +193,7 @@ class Registry:
         Raises ConfigError when there is none to go back to, ReleaseError for one that does not verify.
         """
         with self.lock():
-            target = version or self._before()
+            target = self._before() if version is None else version
             self._move(target, action="rollback")
             return target
 
@@ -201,10 +204,10 @@ class Registry:
         """
         stack: list[str] = []
         for entry in self.log():
-            if entry.get("action") in ("publish", "promote"):
-                stack = [name for name in stack if name != entry["version"]] + [entry["version"]]
-            elif entry.get("action") == "rollback" and entry["version"] in stack:
+            if entry.get("action") == "rollback" and entry["version"] in stack:
                 stack = stack[: stack.index(entry["version"]) + 1]
+            elif entry.get("action") in _MOVES:  # a rollback to what another one had undone is a step forward
+                stack = [name for name in stack if name != entry["version"]] + [entry["version"]]
         here = [name for name in stack[:-1] if (self.folder(name) / MANIFEST).exists()]
         return here[-1] if here else None
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from matinee import forward
 from matinee.errors import ConfigError, ReleaseError
 from matinee.guest import Guest
-from matinee.idmap import IdMap
+from matinee.idmap import IdMap, as_ids
 from matinee.prior import Prior, describe, read_prior
 from matinee.shelf import Scores, Shelf, Suggestion
 from matinee.weights import read_weights
@@ -34,7 +34,7 @@ TESTED = (
 _READ_BYTES = 1 << 22
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Release:
     """A loaded release. Safe to use from several threads: nothing in it changes after loading."""
 
@@ -45,6 +45,10 @@ class Release:
     weights: dict[str, NDArray[Any]]
     shelf: Shelf
     prior: Prior | None  # of the dot model alone
+
+    def __repr__(self) -> str:
+        model, users, movies = self.manifest["model"], len(self.users), len(self.movies)
+        return f"Release({self.version}: {model}, {users:,} users, {movies:,} movies, {self.path})"
 
     @property
     def version(self) -> str:
@@ -58,14 +62,21 @@ class Release:
         return low, high
 
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
-        """Expected ratings of pairs, within the scale; both arrays of source ids, of one shape [n].
+        """Expected ratings of pairs, within the scale; source ids, of one shape or shapes that numpy broadcasts to one.
 
-        A user or movie that the model does not know gets the mean and the bias of the one it does know.
+        A user or movie that the model does not know gets the mean and the bias of the one it does know. Raises
+        ConfigError for ids that are not integers and for shapes that do not fit.
         """
-        users = self.users.encode(np.asarray(user_ids, np.int64))
-        movies = self.movies.encode(np.asarray(movie_ids, np.int64))
-        raw = forward.predict(self.weights, users, movies, model=self.manifest["model"])
-        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32)
+        given = as_ids(user_ids, "user"), as_ids(movie_ids, "movie")
+        try:
+            users, movies = np.broadcast_arrays(self.users.encode(given[0]), self.movies.encode(given[1]))
+        except ValueError:
+            raise ConfigError(
+                f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are no pairs. "
+                "Give as many of one as of the other."
+            ) from None
+        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest["model"])
+        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
         return predicted
 
     def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
@@ -75,7 +86,7 @@ class Release:
         by evaluate for the order alone, so a score may lie outside the scale. A user that the release does not know
         gets what is popular; a movie without training rows is in no list. Raises ConfigError when n is below 1.
         """
-        code = int(self.users.encode(np.array([user_id], np.int64))[0])
+        code = int(self.users.encode(as_ids([user_id], "user"))[0])
         taste = self.expect(code) - forward.movie_level(self.weights)
         return self.shelf.best(taste + self.shelf.appeal, n, without=self.shelf.seen(code))
 
@@ -85,7 +96,7 @@ class Release:
         The vectors are the factors of the dot model and the embeddings of the others. Raises ConfigError for a movie
         without training rows, of which nothing is known, and when n is below 1.
         """
-        code = int(self.movies.encode(np.array([movie_id], np.int64))[0])
+        code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
         if code < 0 or not self.shelf.trained[code]:
             raise ConfigError(
                 f"Movie {movie_id} has no training row in release {self.version}, so nothing is like it or unlike it. "
@@ -111,7 +122,7 @@ class Release:
             )
         given = dict(ratings)
         self._check_ratings(given)
-        rated = self.movies.encode(np.fromiter(given, np.int64, len(given)))
+        rated = self.movies.encode(as_ids(list(given), "movie"))
         rows = np.where(rated < 0, 0, self.shelf.train_rows[rated])
         movies = describe(self.weights, self.shelf.train_rows, rated)
         mean, size = float(self.weights["mean"].sum()), self.weights["movie_factors"].shape[1]
@@ -244,7 +255,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ReleaseError(f"{folder} is no release: it has no {MANIFEST}.") from None
     except (OSError, ValueError, AttributeError) as error:
-        raise ReleaseError(f"{folder / MANIFEST} could not be read: {error}.") from None
+        raise ReleaseError(
+            f"{folder / MANIFEST} could not be read: {error}. Restore it from a backup, or remove the folder "
+            "unless it is the champion's."
+        ) from None
     if missing:
         raise ReleaseError(
             f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}: it is not a release's manifest."

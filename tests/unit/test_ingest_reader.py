@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from matinee.ingest._blocks import read_blocks
@@ -187,6 +187,7 @@ def test_accepted_and_rejected_rows_are_a_slow_readers(
         text += line + data.draw(st.sampled_from(ends))
     if data.draw(st.booleans()):
         text = text.removesuffix("\n")
+    assume(text.count("\x00") <= 8)  # more, and a short file is taken for a binary one
     quoted = delimiter in ",;\t"
     _, _, rest = text.partition("\n")
     expected = slow_read("\n" + rest, delimiter=delimiter, quoted=quoted, columns=5)

@@ -17,16 +17,19 @@ from matinee.settings import IngestSettings
 from matinee.store import Store
 
 
-def try_champion(store: Store, paths: Sequence[Path]) -> dict[str, Any]:
+def try_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> dict[str, Any]:
     """RMSE and MAE of the champion on the ratings of some files, beside the mean of what it was trained on.
 
-    The tested weights are used, and rows they were fitted on are left out and counted. Raises ReleaseError
-    without a champion, DataError when no row is left.
+    The tested weights are used, and rows they were fitted on are left out and counted. The files are read by
+    `settings`, with the champion's scale. Raises ReleaseError without a champion, DataError when no row is left.
     """
     registry = Registry.open(store.root)
     opponent = Opponent(store, registry.champion_folder())
     release = opponent.release
-    rows = _read(store, paths, scale=release.scale)
+    scale = next(name for name, bounds in ingest.SCALES.items() if bounds == release.scale)
+    settings = settings.model_copy(update={"scale": scale})
+    dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
+    rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.manifest(dataset.kind, dataset.digest)
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy()
     # By its side of the split a pair may be a train row that came only after the release.
@@ -46,6 +49,11 @@ def try_champion(store: Store, paths: Sequence[Path]) -> dict[str, Any]:
         "release": release.version,
         "rows": len(ratings),
         "rows_seen": int(len(fresh) - len(ratings)),
+        "rows_read": read["rows_read"],
+        "rows_accepted": read["rows"],
+        "rows_rejected": read["rows_rejected"],
+        "rejects": read["rejects"],
+        "warnings": read["warnings"],
         "rmse": rmse(errors),
         "mae": mae(errors),
         "global_mean_rmse": rmse(means),
@@ -57,10 +65,3 @@ def try_champion(store: Store, paths: Sequence[Path]) -> dict[str, Any]:
             "mae": estimate_mae(errors, *clusters).to_json(),
         },
     }
-
-
-def _read(store: Store, paths: Sequence[Path], *, scale: tuple[float, float]) -> pl.DataFrame:
-    name = next(name for name, bounds in ingest.SCALES.items() if bounds == scale)
-    settings = IngestSettings(scale=name)
-    dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
-    return pl.concat(ingest.iter_ratings(store, dataset))

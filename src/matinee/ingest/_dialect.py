@@ -12,18 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.columns import ALIASES
 from matinee.errors import DataError
 from matinee.ingest import _kernel as kernel
 from matinee.settings import IngestSettings
 
-# Names by column, without case, spaces and signs, the preferred one first: of `date` and `timestamp` in one
-# file the date is read.
-ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "user_id": ("userid", "customerid", "custid", "user", "customer", "uid"),
-    "movie_id": ("movieid", "itemid", "filmid", "movie", "item", "film", "iid"),
-    "rating": ("rating", "rate", "stars", "score"),
-    "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
-}
 KINDS: Final = {
     "user_id": kernel.USER,
     "movie_id": kernel.MOVIE,
@@ -39,6 +32,7 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MOVIE_LINE = re.compile(rb"[+-]?\d+[ \t]*:[ \t]*")
 _CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
+_STRAY = 8  # so many are no reason to refuse a short file: their rows are
 _MAGIC = {
     b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
@@ -126,7 +120,7 @@ def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
     control = len(head) - len(head.translate(None, _CONTROL))
-    if control > len(head) // 50:
+    if control > max(_STRAY, len(head) // 50):
         raise DataError(
             f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
             f"Expected {expected}, as text, .gz, .zst or Parquet; check that it is the right file and whole."

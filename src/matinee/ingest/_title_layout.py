@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from matinee.columns import ALIASES
 from matinee.errors import DataError
-from matinee.ingest._dialect import ALIASES, looks_like_ratings, plain_name, split_fields
+from matinee.ingest._dialect import looks_like_ratings, plain_name, split_fields
 
 _NAMES: Final = {
     "movie_id": (*ALIASES["movie_id"], "id"),

@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, ReleaseError
 from matinee.registry import Registry, now
-from matinee.release import verify
+from matinee.release import read_manifest, verify
 from matinee.store import Store
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
@@ -120,7 +120,7 @@ def _store(root: Path) -> Iterator[Check]:
         yield Check("store", "fail", str(error))
         return
     yield _space(root)
-    yield _champion(Registry(root))
+    yield from _releases(Registry(root))
     yield _leftovers(root)
 
 
@@ -136,6 +136,15 @@ def _space(root: Path) -> Check:
             "store", "warn", f"{said}; a night may need {needed / 1e9:,.1f} GB. `matinee prune` makes room"
         )
     return Check("store", "ok", said)
+
+
+def _releases(registry: Registry) -> Iterator[Check]:
+    yield _champion(registry)
+    for folder in map(registry.folder, registry.versions()):
+        try:
+            read_manifest(folder)
+        except ReleaseError as error:
+            yield Check("release", "warn", str(error))
 
 
 def _champion(registry: Registry) -> Check:

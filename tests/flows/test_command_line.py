@@ -71,7 +71,18 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert "can't be written" in err
 
 
-@pytest.mark.parametrize("call", [["retrian"], [], ["releases"], ["predict", "--store", "nowhere"]])
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["retrian"],
+        [],
+        ["releases"],
+        ["predict", "--store", "nowhere"],
+        ["similar", "--store", ".", "--movie", str(2**63)],
+        ["recommend", "--store", ".", "--out", "o", "--all", "--top", "0"],
+        ["releases", "--sto", "."],
+    ],
+)
 def test_a_wrong_call(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(call) == 2
     assert "--help" in capsys.readouterr().err

@@ -132,8 +132,9 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     held = registry.log()[-1]["candidate"]
     assert main(["releases", "--store", str(store)]) == 0
     assert held in capsys.readouterr().out
-    assert main(["promote", "--store", str(store), "f" * 20]) == 2
-    assert held in capsys.readouterr().err
+    for name in ("f" * 20, "", held[:3]):
+        assert main(["promote", "--store", str(store), name]) == 2
+        assert held in capsys.readouterr().err
     assert main(["prune", "--store", str(store), "--keep", "1"]) == 0  # of the night that held it
     assert held in capsys.readouterr().out
     assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
@@ -265,12 +266,18 @@ def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
 
 
 def test_the_champion_on_a_file_leaves_out_what_it_was_trained_on(
-    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+    first: tuple[Path, dict[str, Any]], sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, said = first
-    assert main(["evaluate", "--store", str(store), "--test", str(sample / "ratings.csv"), "--json"]) == 0
+    header, _, rows = (sample / "ratings.csv").read_text("utf-8").partition("\n")
+    other = tmp_path / "other.csv"
+    other.write_text(f"{header.replace('userID', 'who')}\n{rows}1,1,six,2005-01-01\n", "utf-8")
+    columns = "ingest.columns=user_id=who,movie_id=movieID,rating=rating"
+    call = ["evaluate", "--store", str(store), "--test", str(other), "--set", columns, "--json"]
+    assert main(call) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found["rows"] + found["rows_seen"] == 40_000
+    assert found["rows"] + found["rows_seen"] == found["rows_accepted"] == 40_000
+    assert (found["rejects"], found["warnings"]) == ({"rating_not_a_number": 1}, [])
     # The rows it was not trained on are the test rows of its split: the same figure, from the source file.
     assert found["rows"] == said["metrics"]["rows"]
     assert found["rmse"] == pytest.approx(said["metrics"]["rmse"], abs=1e-6)

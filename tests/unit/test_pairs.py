@@ -1,5 +1,6 @@
 """Predictions for a file of pairs: nothing of the file is lost, and every answer is finite."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,22 @@ def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(
         "z,2,20,1.50,5.0000",
         "z,77,88,x,3.0000",
     ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_is_read_as_ratings_are(
+    delimiter: str, packed: bool, release: Release, tmp_path: Path
+) -> None:
+    pairs, out = tmp_path / "pairs", tmp_path / "out.csv"
+    text = f"film{delimiter}customer\n1{delimiter}10\n".encode()
+    pairs.write_bytes(gzip.compress(text) if packed else text)
+    assert predict_file(release, pairs, out=out) == 1
+    assert out.read_text().splitlines()[1] == delimiter.join(["1", "10", "4.5000"])
+    if packed:
+        pairs.write_bytes(pairs.read_bytes()[:-9])
+        with pytest.raises(ConfigError, match="pairs could not be read"):
+            predict_file(release, pairs, out=out)
 
 
 @pytest.mark.parametrize(

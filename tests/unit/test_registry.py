@@ -1,12 +1,15 @@
 """Promote, roll back, list; the pointer changes only with a line in the log."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from flows.cli import main
+from matinee.doctor import examine
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
-from matinee.release import sha256, verify
+from matinee.release import read_manifest, sha256, verify
 from matinee.store import write_json
 
 
@@ -38,6 +41,28 @@ def test_rolling_back_twice_goes_two_steps_back_and_then_says_that_there_is_no_m
     assert [entry["before"] for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
 
 
+def test_a_rollback_forward_is_a_step_that_is_gone_back_too(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 3)
+    assert (registry.rollback("v0002"), registry.rollback("v0003")) == ("v0002", "v0003")
+    assert (registry.rollback(), registry.rollback()) == ("v0002", "v0001")
+
+
+def test_a_damaged_manifest_hides_no_other_release(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = _registry(tmp_path, 3)
+    for version in ("v0001", "v0003"):
+        manifest = registry.folder(version) / "manifest.json"
+        whole = read_manifest(registry.folder(version))
+        write_json(manifest, whole | {"created": "2026-01-01", "metrics": {"rmse": 0.9}})
+    (registry.folder("v0002") / "manifest.json").write_text("{")
+    assert [manifest["version"] for manifest in registry.manifests()] == ["v0001", "v0003"]
+    assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [entry.get("verified") for entry in told] == [None, False, None]
+    assert "v0002" in next(check.said for check in examine(tmp_path) if check.name == "release")
+
+
 def test_what_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
@@ -57,8 +82,11 @@ def test_promote_by_name_and_back(tmp_path: Path) -> None:
 
 
 def test_a_version_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
     with pytest.raises(ConfigError, match=r"'v0009'.*v0001, v0002"):
-        _registry(tmp_path, 2).promote("v0009")
+        registry.promote("v0009")
+    with pytest.raises(ConfigError, match="no release ''"):
+        registry.rollback("")
 
 
 def test_a_damaged_release_is_not_promoted(tmp_path: Path) -> None:

@@ -173,6 +173,27 @@ def test_threads_get_what_one_gets(random_release: Make) -> None:
     assert lists == [alone.recommend(user) for user in users]
 
 
+def test_pairs_are_of_any_shape_and_ids_are_integers(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    one = release.predict([13, 13], [23, 33])
+    assert (release.predict(13, [[23.0], [33.0]]).ravel() == one).all()
+    assert release.predict(13, 23) == one[0]
+    assert release.predict([], []).shape == (0,)
+    with pytest.raises(ConfigError, match=r"shape \(2,\) and movie ids of shape \(3,\)"):
+        release.predict([13, 13], [23, 33, 43])
+    for wrong in (13.5, float("nan"), "13", True, None, 2**63, np.uint64(2**63)):
+        with pytest.raises(ConfigError, match="A user id was given as"):
+            release.predict([wrong], 23)
+    with pytest.raises(ConfigError, match="user id was given as None"):
+        release.predict([13, None], [23, 33])
+    with pytest.raises(ConfigError, match=r"user id was given as 13\.5"):
+        release.recommend(13.5)
+    with pytest.raises(ConfigError, match=r"movie id was given as 23\.5"):
+        release.fold_in({23.5: 4.0})
+    assert len(repr(release)) < 300
+    assert len(repr(release.fold_in({23: 4.0}))) < 100
+
+
 def test_a_changed_byte_is_refused(random_release: Make) -> None:
     folder = random_release()
     data = bytearray((folder / "seen.movies.npy").read_bytes())

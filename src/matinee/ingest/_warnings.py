@@ -78,7 +78,7 @@ def _about_titles(profile: Mapping[str, Any], title_rejects: pl.DataFrame) -> It
             f"{title_rejects.height:,} lines of the titles file were rejected, the first of them line "
             f"{first['line']:,} ({first['code']})."
         )
-    if without := profile["rated_movies_without_a_title"]:
+    if profile["titles"] and (without := profile["rated_movies_without_a_title"]):
         yield f"{without:,} rated movies have no title."
 
 

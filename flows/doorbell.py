@@ -58,6 +58,9 @@ class Doorbell:
             dropped = look(self.root / parameters["drop"], settle_seconds=settle, sleep=_not_now)
         except (ConfigError, _NotNow):
             return
+        except (OSError, KeyError) as error:  # a folder that is away must not take the server down
+            log.warning("The drop folder of %s could not be looked at: %r", deployment, error)
+            return
         there, before = set(dropped.complete.items()), self.rung.get(deployment, set())
         if there - before and all(map(is_temporary, dropped.unfinished)):
             client.create_flow_run_from_deployment(deployment, tags=["drop"])

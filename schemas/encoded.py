@@ -33,6 +33,7 @@ class Movies(pa.DataFrameModel):
 
     movie_id: pl.Int64 = pa.Field(unique=True)
     train_rows: pl.Int64 = pa.Field(ge=0)
+    liked_rows: pl.Int64 = pa.Field(ge=0)
     year: pl.Int16 = pa.Field(nullable=True)
     title: pl.String = pa.Field(nullable=True)
 

@@ -26,12 +26,18 @@ def recommend(*, store: str, out: str | None, top: int, settings: RecommendSetti
     ):  # prune and forget leave the release alone meanwhile
         release = load(registry.champion_folder())
         kept = registry.lists(release.version)
-        if out is None and kept.exists():
+        if out is None and kept.exists() and _asked_for(kept) == top:
             return _found(release, kept)
         if out is None:
             kept.parent.mkdir(exist_ok=True)
         target = kept if out is None else Path(out)
         return library.recommend_all(release, out=target, top=top, settings=settings)
+
+
+def _asked_for(kept: Path) -> int | None:
+    """How many movies the lists were to have; None of lists that do not say."""
+    said = (pq.read_schema(kept).metadata or {}).get(library.TOP.encode())
+    return int(said) if said else None
 
 
 def _found(release: Release, kept: Path) -> Any:

@@ -117,8 +117,8 @@ def _prints(folder: Path) -> dict[Path, Print]:
 
 
 def _print(path: Path) -> dict[Path, Print]:
-    """That of a file, unless it was renamed or removed meanwhile."""
-    with contextlib.suppress(FileNotFoundError):
+    """That of a file, unless it was renamed or removed meanwhile, or can't be looked at."""
+    with contextlib.suppress(OSError):
         status = path.stat()
         if path.is_file():
             return {path: (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)}

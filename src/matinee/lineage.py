@@ -38,7 +38,7 @@ def file_digest(path: Path) -> str:
         status = path.stat()
         return _file_digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:
-        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from None
+        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
 
 
 @cache

@@ -66,8 +66,10 @@ class Prior:
         if not len(left):
             return self.mean
         mean, covariance = self.mean, self.covariance
-        if self.picks is not None:
-            shift, explained = self.picks.explain(movies)
+        if (
+            self.picks is not None and (known := rows > 0).any()
+        ):  # of the others the model can't say what they are
+            shift, explained = self.picks.explain(movies[known])
             mean, covariance = mean + shift, covariance - explained
         wider = np.append(np.full(len(mean) - 1, np.sqrt(_WIDER)), 1.0)
         vectors = np.column_stack([movies[:, : len(mean) - 1], np.ones(len(movies))])

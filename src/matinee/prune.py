@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
@@ -110,8 +110,10 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
 
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     folders = [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
+    # What a run under way has taken is kept with all that it refers to.
+    taken = [path for path in folders if (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest]
     needed = {path.name for path in roots}
-    needed |= _needed(roots, {path.name: path for path in folders if path.parent.name != "work"})
+    needed |= _needed([*roots, *taken], {path.name: path for path in folders if path.parent.name != "work"})
     # A training that is resumed needs its scratch folder, however old.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
     doomed = 0
@@ -131,11 +133,21 @@ def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
     needed: set[str] = set()
     files = [folder / MANIFEST for folder in roots]
     while files:
-        texts = _texts(json.loads(files.pop().read_text("utf-8")))
+        texts = _texts(_read(files.pop()))
         fresh = {text for text in texts if text in folders} - needed
         needed |= fresh
         files += [file for name in fresh for file in folders[name].glob("*.json")]
     return needed
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} could not be read ({error}), so nobody knows what its folder refers to and nothing was removed. "
+            "Restore the file, or remove the folder."
+        ) from error
 
 
 def _texts(value: Any) -> Iterator[str]:

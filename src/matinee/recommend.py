@@ -32,6 +32,7 @@ from schemas.recommendations import Recommendations
 
 log = logging.getLogger(__name__)
 
+TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
 _GROUP = 1 << 16  # users of a row group, at most
 _BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 _TELL_SECONDS = 2.0  # between two lines of how far it is
@@ -69,7 +70,7 @@ def recommend_all(
     """
     _check_top(top)
     started = told = time.perf_counter()
-    top = min(top, len(release.movies))
+    asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
@@ -85,9 +86,9 @@ def recommend_all(
     with (
         _told_as_errors(out),
         keep_parts(out, digest) as parts,
-        _writing(out, release) as write,
+        _writing(out, release, asked) as write,
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(1 if device else threads or len(os.sched_getaffinity(0))) as pool,
     ):
         for group, (best, codes) in zip(groups, _find(search, groups, parts, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
@@ -114,7 +115,7 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
     table = pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA
     )
-    with _told_as_errors(out), _writing(out, release) as write:
+    with _told_as_errors(out), _writing(out, release, top) as write:
         write(table)
     unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
     return _told(release, out, users=len(user_ids), rows=len(rows), started=started, unknown=unknown)
@@ -187,10 +188,10 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
 
 
 @contextlib.contextmanager
-def _writing(out: Path, release: Release) -> Iterator[Callable[[pa.Table], int]]:
+def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Table], int]]:
     """A function that writes a row group and returns its rows; the file appears once it is whole."""
     partial = out.with_name(f".{out.name}.{os.getpid()}")
-    schema = _SCHEMA.with_metadata({"matinee.release": release.version})
+    schema = _SCHEMA.with_metadata({"matinee.release": release.version, TOP: str(top)})
 
     def write(table: pa.Table) -> int:
         Recommendations.validate(pl.DataFrame(table))
@@ -213,7 +214,7 @@ def _told_as_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from None
+        raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from error
 
 
 def _told(

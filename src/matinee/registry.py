@@ -181,6 +181,7 @@ class Registry:
         Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
         """
         with self.lock():
+            self._check_listed(version)
             try:
                 self._pointer()
             except ReleaseError:  # damaged; who says which release it shall be mends it
@@ -220,12 +221,15 @@ class Registry:
             )
         return found
 
-    def _move(self, version: str, *, action: str) -> str:
+    def _check_listed(self, version: str) -> None:
         if version not in self.versions():
             raise ConfigError(
                 f"There is no release {version!r} in {self.root}. Listed: {', '.join(self.versions()) or 'none'}."
             )
         verify(self.folder(version))
+
+    def _move(self, version: str, *, action: str) -> str:
+        self._check_listed(version)
         before = self.champion() or ""
         if before != version or self.anchor() != version:
             self.point_to(version, action=action, reason=f"{action} by name")

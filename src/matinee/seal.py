@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import MatineeError
+from matinee.errors import ConfigError
 from matinee.lineage import file_digest
 
 
@@ -28,12 +28,13 @@ def seal(folder: Path) -> dict[str, str]:
 def find_damage(folder: Path, manifest: str) -> tuple[list[str], dict[str, Any]]:
     """The files that hold something else than the manifest's `seal` says, and the manifest; {} if that is one of them.
 
-    Files are read once a process. A folder without a seal is taken at its word.
+    Files are read once a process. A folder without a seal is taken at its word. Raises OSError when a file that is
+    there can't be read: that may pass, and is no reason to make anything anew.
     """
     try:
         told = json.loads((folder / manifest).read_text("utf-8"))
         files = dict(told.get("seal", {}))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return [manifest], {}
     return [name for name, digest in files.items() if _digest(folder / name) != digest], told
 
@@ -41,5 +42,7 @@ def find_damage(folder: Path, manifest: str) -> tuple[list[str], dict[str, Any]]
 def _digest(path: Path) -> str:
     try:
         return file_digest(path)
-    except MatineeError:
-        return ""
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return ""
+        raise error.__cause__ or error from None

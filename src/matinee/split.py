@@ -27,6 +27,7 @@ from matinee.lineage import code_digest, digest_of
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
 from matinee.stratify import TEST, TRAIN, VALID, Cutoffs, Hashes, Sides, pair_hash, select_cutoffs
+from schemas.encoded import Encoded, Movies, Users
 
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
@@ -163,13 +164,13 @@ class _Job:
         return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
 
     def _write(self, folder: Path, deal: "_Deal") -> "_Tally":
-        users, movies = encode.read_maps(self.store, self.encoding)
+        user_map, movie_map = encode.read_maps(self.store, self.encoding)
         low, high = self.store.manifest(self.dataset.kind, self.dataset.digest)["scale"]
-        tally = _Tally.of(len(users), len(movies), liked_from=liked_from((low, high)))
+        tally = _Tally.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
         writers = {part: _PartWriter(folder / f"{part}.parquet") for part in PARTS}
         for given, batch in self._batches():
             sides = np.full(batch.height, TEST, np.int8) if given else deal(batch)
-            rows = _encode_rows(batch, users, movies)
+            rows = Encoded.validate(_encode_rows(batch, user_map, movie_map))
             for side, part in enumerate(PARTS):
                 chosen = rows.filter(pl.Series(sides == side))
                 writers[part].write(chosen)
@@ -177,12 +178,12 @@ class _Job:
         for writer in writers.values():
             writer.close()
         source = self.store.path(self.encoding)
-        for name, counts in (("users", tally.user_rows), ("movies", tally.movie_rows)):
-            table = pl.read_parquet(source / f"{name}.parquet")
-            table.insert_column(1, pl.Series("train_rows", counts))
-            if name == "movies":
-                table.insert_column(2, pl.Series("liked_rows", tally.liked_rows))
-            table.write_parquet(folder / f"{name}.parquet")
+        users, movies = (pl.read_parquet(source / f"{name}.parquet") for name in ("users", "movies"))
+        users.insert_column(1, pl.Series("train_rows", tally.user_rows))
+        movies.insert_column(1, pl.Series("train_rows", tally.movie_rows))
+        movies.insert_column(2, pl.Series("liked_rows", tally.liked_rows))
+        Users.validate(users).write_parquet(folder / "users.parquet")
+        Movies.validate(movies).write_parquet(folder / "movies.parquet")
         return tally
 
 

@@ -7,6 +7,7 @@ the same folder waits for the first and then finds it done.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -81,7 +82,7 @@ class Store:
             raise StoreError(
                 f"The store {root} can't be written: {error.strerror or error}. "
                 "Give --store a folder that this user may write to."
-            ) from None
+            ) from error
         return cls(root)
 
     def folder(self, kind: str, digest: str) -> Path:
@@ -201,7 +202,11 @@ class Store:
                 manifest |= {"seconds": seconds, **told, "seal": seal(folder)}
                 write_json(folder / MANIFEST, manifest)
                 sync_folder(folder)
-                folder.rename(self.folder(plan.kind, plan.digest))
+                target = self.folder(plan.kind, plan.digest)
+                shutil.rmtree(
+                    target, ignore_errors=True
+                )  # has no manifest, or this one would not have been made
+                folder.rename(target)
 
     @contextlib.contextmanager
     def _claim(self, plan: Plan) -> Iterator[Path | None]:
@@ -220,6 +225,9 @@ class Store:
                 raise
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}  # the kernel tells these of a write without the name of the file
+
+
 @contextlib.contextmanager
 def writing(root: Path) -> Iterator[None]:
     """Turn an OSError that names a path under `root` into a StoreError that says what to do."""
@@ -227,11 +235,11 @@ def writing(root: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         cause = error if isinstance(error, OSError) else _io_error(str(error))
-        where = str(cause.filename or "") if cause else ""
-        if cause is None or not where.startswith(str(root)):
+        if cause is None or not (cause.errno in _FULL or str(cause.filename or "").startswith(str(root))):
             raise
+        where = f"{cause.filename} in the store" if cause.filename else f"The store {root}"
         raise StoreError(
-            f"{where} in the store could not be written: {cause.strerror}. Free space or permissions of {root} "
+            f"{where} could not be written: {cause.strerror}. Free space or permissions of {root} "
             "are the usual causes; nothing half-written is left, and the same command goes on from here."
         ) from cause
 
@@ -277,7 +285,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path} could not be read ({error}). Remove its folder and run the flow again."
-        ) from None
+        ) from error
     if not isinstance(value, dict):
         raise StoreError(f"{path} holds no JSON object. Remove its folder and run the flow again.")
     return value

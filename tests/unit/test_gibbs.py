@@ -208,6 +208,16 @@ def test_joint_pulls_spread_and_hang_together_as_they_should(place: str) -> None
     np.testing.assert_allclose(np.cov(pulls[:3]), covariance, atol=0.02)
 
 
+def test_no_batch_is_without_ratings() -> None:
+    codes = np.repeat(np.arange(8, dtype=np.int32), 32_778)  # each crosses a part's end, the last one too
+    side = Side.of(
+        "movie", codes, codes, np.ones(len(codes), np.float32), count=11, other_count=8, size=2, crew=Crew(1)
+    )
+    rows = [side.rows_of(parts) for parts in side.batches()]
+    assert min(rows) > 0
+    assert sum(rows) == len(codes)
+
+
 def test_noise_is_drawn_from_the_weighted_residuals(sides: Sides) -> None:
     user, movie = sides
     rows, codes = np.repeat(np.arange(USERS), np.diff(user.starts)), _numpy(user.codes)

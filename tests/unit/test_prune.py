@@ -105,8 +105,9 @@ def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
 
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
-        assert store.take(Plan("datasets", "dataset-1", lambda _: {}))
-        assert store.take(Plan("partitions", "old", lambda _: {}))
+        assert store.take(
+            Plan("datasets", "dataset-1", lambda _: {})
+        )  # and with it the partition it refers to
         prune(store.root, keep=1)
         assert {"dataset-1", "old"} <= _there(store.root)
         assert "split-1" not in _there(store.root)

@@ -131,5 +131,9 @@ def test_a_damaged_pointer_names_the_release_that_it_named_and_promote_mends_it(
             ReleaseError, match=r"champion\.json is damaged.*matinee promote --store .* v0002"
         ):
             registry.champion_folder()
+    with pytest.raises(ConfigError, match="v0009"):
+        registry.promote("v0009")
+    with pytest.raises(ReleaseError, match="is damaged"):  # still told, and not as if there had been none
+        registry.champion()
     registry.promote("v0002")
     assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")

@@ -163,6 +163,15 @@ def test_what_a_user_picked_moves_the_prior() -> None:
     np.testing.assert_allclose(explained, 0.25 / 1.53 * np.eye(2))
 
 
+def test_a_movie_that_is_unknown_is_no_pick() -> None:
+    picks = Picks(centre=np.ones(3), spread=np.eye(3), noise=np.eye(3), pull=0.5 * np.eye(2, 3))
+    prior = Prior(noise_precision=2.0, mean=np.zeros(2), covariance=np.eye(2), picks=picks)
+    ratings = np.zeros((2, 3)), np.zeros(2)
+    unknown = prior.posterior_mean(*ratings, rows=np.zeros(2, np.int64))
+    expected = replace(prior, picks=None).posterior_mean(*ratings, rows=np.zeros(2, np.int64))
+    np.testing.assert_array_equal(unknown, expected)
+
+
 def test_threads_get_what_one_gets(random_release: Make) -> None:
     folder = random_release()
     release = matinee.load(folder)

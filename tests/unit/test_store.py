@@ -104,8 +104,33 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "store")
 
 
+def test_a_folder_without_a_manifest_is_absent_and_made(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    (tmp_path / "datasets" / "abc" / "rest").mkdir(parents=True)
+    assert store.path(store.ensure(_plan())).is_dir()
+    assert not (tmp_path / "datasets" / "abc" / "rest").exists()
+
+
+def test_a_read_error_that_may_pass_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.open(tmp_path)
+    folder = store.path(store.ensure(_plan()))
+
+    def fail(path: Path, *status: int) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr("matinee.lineage._file_digest", fail)
+    with pytest.raises(StoreError, match=os.strerror(errno.EIO)) as caught:
+        store.ensure(_plan())
+    assert isinstance(caught.value.__cause__, OSError)
+    assert (folder / "manifest.json").is_file()
+
+
 def _full(folder: Path) -> dict[str, Any]:
     raise OSError(28, "No space left on device", str(folder / "ratings.parquet"))
+
+
+def _full_without_name(folder: Path) -> dict[str, Any]:
+    raise OSError(28, "No space left on device")  # as the kernel tells it of a write
 
 
 def _gone(folder: Path) -> dict[str, Any]:
@@ -114,7 +139,9 @@ def _gone(folder: Path) -> dict[str, Any]:
     return {"rows": 7}
 
 
-@pytest.mark.parametrize(("make", "number"), [(_full, errno.ENOSPC), (_gone, errno.ENOENT)])
+@pytest.mark.parametrize(
+    ("make", "number"), [(_full, errno.ENOSPC), (_full_without_name, errno.ENOSPC), (_gone, errno.ENOENT)]
+)
 def test_an_io_error_in_the_store_becomes_a_store_error_with_its_cause(
     tmp_path: Path, make: Any, number: int
 ) -> None:

@@ -22,7 +22,13 @@ def plan_outlook(store: Store, split: Reference) -> Plan:
 
         return write_outlook(folder, split=store.path(split))
 
-    digest = digest_of(code=code_digest("matinee.evaluate.outlook"), split=split.digest)
+    fast = Settings().resolved()  # as the quick model is fitted
+    digest = digest_of(
+        code=code_digest("matinee.evaluate.outlook"),
+        split=split.digest,
+        model=fast.model.model_dump(),
+        train=fast.train.model_dump(exclude={"device", "threads"}),
+    )
     return Plan("outlooks", digest, make)
 
 

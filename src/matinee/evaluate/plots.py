@@ -26,6 +26,7 @@ INK = "#22272b"
 _DPI = 130
 _MARGIN = 0.12  # inches
 _TWO_ERRORS = 1.96  # standard errors to each side are 95 %
+_FEWEST = 30  # rows of a slice that the title may name
 _CROWDED = 9  # more labels than this stand upright
 
 
@@ -147,9 +148,11 @@ def slices(figures: Mapping[str, Any]) -> Figure:
 
 
 def _slices_title(figures: Mapping[str, Any]) -> str:
-    rows = [(name, row) for name, found in figures["slices"].items() for row in found]
-    name, hardest = max(rows, key=lambda pair: pair[1]["low"])
-    if hardest["low"] <= figures["rmse"]:
+    rows = [
+        (name, row) for name, found in figures["slices"].items() for row in found if row["rows"] >= _FEWEST
+    ]
+    name, hardest = max(rows, key=lambda pair: pair[1]["low"], default=("", None))
+    if hardest is None or hardest["low"] <= figures["rmse"]:
         return "No slice is harder than all rows together, beyond doubt"
     return f"Hardest, beyond doubt: {hardest['slice']} {SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
 

@@ -112,7 +112,7 @@ def _source(path: Path, *, named: bool) -> Source:
     try:
         status = path.stat()
     except OSError as error:
-        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from None
+        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(
             f"{path} is not a file of bytes on a disk (a pipe or a device). Save it to a file first."

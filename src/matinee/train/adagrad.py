@@ -38,8 +38,6 @@ class Touched:
 class RowAdagrad:
     """Duchi et al. (2011) with one accumulator per row of a table and one per number of a layer."""
 
-    sparse = True
-
     def __init__(self, model: nn.Module, penalty: Penalty) -> None:
         self._penalty = penalty
         self._parameters = {name: part for name, part in model.named_parameters() if part.requires_grad}

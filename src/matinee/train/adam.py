@@ -7,8 +7,6 @@ from torch import Tensor, nn
 class DenseAdam:
     """torch's Adam behind the interface of this package; fused where the device is a GPU."""
 
-    sparse = False
-
     def __init__(self, model: nn.Module, *, weight_decay: float) -> None:
         trained = [part for part in model.parameters() if part.requires_grad]
         self._adam = torch.optim.Adam(trained, weight_decay=weight_decay, fused=trained[0].is_cuda)

@@ -16,8 +16,6 @@ class RowSgd:
     place would overshoot: rate c h is far above 1 for the popular movies of a large batch.
     """
 
-    sparse = True
-
     def __init__(self, model: RatingModel, penalty: Penalty) -> None:
         self._penalty = penalty
         self._tables = {name: part.data for name, part in model.named_parameters() if part.requires_grad}

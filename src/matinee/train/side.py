@@ -112,7 +112,10 @@ class Side:
 
     def batches(self) -> Iterator[Counts]:
         """All parts, as many at a time as keep the threads busy for a moment."""
-        parts, step = np.arange(len(self.bounds) - 1), _TASKS * self.crew.threads
+        rated = (
+            self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
+        )  # the last codes may have no rating
+        parts, step = np.flatnonzero(rated), _TASKS * self.crew.threads
         return (parts[start : start + step] for start in range(0, len(parts), step))
 
     def rows_of(self, parts: Counts) -> int:

@@ -76,7 +76,9 @@ class TorchEngine:
             squared += error.detach().square().sum()
             seen += len(picked)
             if (step + 1) % trace_every == 0 or step + 1 == steps:
-                yield Piece(rows=seen, squared_error=squared.item() * self._problem.unit**2)  # the only wait
+                yield Piece(
+                    rows=seen, squared_error=squared.item() * self._problem.unit**2
+                )  # waits for the device
                 squared.zero_()
                 seen = 0
 

@@ -111,7 +111,7 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     folders = [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
     # What a run under way has taken is kept with all that it refers to.
-    taken = [path for path in folders if (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest]
+    taken = [path for path in folders if _is_taken(path, oldest)]
     needed = {path.name for path in roots}
     needed |= _needed([*roots, *taken], {path.name: path for path in folders if path.parent.name != "work"})
     # A training that is resumed needs its scratch folder, however old.
@@ -140,9 +140,18 @@ def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
     return needed
 
 
+def _is_taken(path: Path, oldest: int) -> bool:
+    """Whether a whole folder was made or taken since; one that is renamed meanwhile was only being made."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.suffix == "" and (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest
+    return False
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:  # damaged and set aside meanwhile, to be made anew
+        return None
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path} could not be read ({error}), so nobody knows what its folder refers to and nothing was removed. "

@@ -66,9 +66,8 @@ class Prior:
         if not len(left):
             return self.mean
         mean, covariance = self.mean, self.covariance
-        if (
-            self.picks is not None and (known := rows > 0).any()
-        ):  # of the others the model can't say what they are
+        known = rows > 0  # the model can't say what the others are, nor what picking them means
+        if self.picks is not None and known.any():
             shift, explained = self.picks.explain(movies[known])
             mean, covariance = mean + shift, covariance - explained
         wider = np.append(np.full(len(mean) - 1, np.sqrt(_WIDER)), 1.0)

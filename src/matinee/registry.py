@@ -5,7 +5,6 @@ The pointer is replaced atomically, under a lock that all who publish, promote a
 
 import contextlib
 import json
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.lock import lock_folder
 from matinee.release import MANIFEST, read_manifest, verify
 from matinee.store import read_json, write_json, writing
-
-log = logging.getLogger(__name__)
 
 _MOVES = ("publish", "promote", "rollback")
 
@@ -58,11 +55,8 @@ class Registry:
         """The manifests of all releases, oldest first; a damaged one is left out, and one that is pruned meanwhile."""
         found = []
         for version in self.versions():
-            try:
+            with contextlib.suppress(ReleaseError):
                 found.append(read_manifest(self.folder(version)))
-            except ReleaseError as error:
-                if (self.folder(version) / MANIFEST).exists():
-                    log.warning("%s", error)
         return found
 
     def champion(self) -> str | None:
@@ -181,10 +175,10 @@ class Registry:
         Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
         """
         with self.lock():
-            self._check_listed(version)
             try:
                 self._pointer()
             except ReleaseError:  # damaged; who says which release it shall be mends it
+                self._check_listed(version)
                 (self.root / "champion.json").unlink()
             return self._move(version, action="promote")
 

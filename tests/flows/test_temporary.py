@@ -37,9 +37,8 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flows.cli", "retrain", "--store", str(tmp_path / "store")]
     command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell's background jobs pass on that it is ignored
+    # A shell's background jobs have it ignored, and pass that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         run = subprocess.Popen(
             command,

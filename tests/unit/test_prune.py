@@ -105,10 +105,8 @@ def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
 
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
-        assert store.take(
-            Plan("datasets", "dataset-1", lambda _: {})
-        )  # and with it the partition it refers to
-        prune(store.root, keep=1)
+        assert store.take(Plan("datasets", "dataset-1", lambda _: {}))
+        prune(store.root, keep=1)  # and what it refers to stays as well
         assert {"dataset-1", "old"} <= _there(store.root)
         assert "split-1" not in _there(store.root)
     time.sleep(0.02)  # a file's time is known to some milliseconds

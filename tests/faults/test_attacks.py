@@ -1,0 +1,65 @@
+"""The table of attacks: each is one call, which must end with the right status and leave foreign files alone."""
+
+import importlib
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import main
+from matinee.settings_text import read_settings
+from matinee.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent))
+from attacks.ground import Attack, Ground, digests
+
+TABLES = sorted(path.stem for path in Path(__file__).with_name("attacks").glob("attacks_*.py"))
+ATTACKS = [
+    pytest.param(attack, id=f"{table.removeprefix('attacks_')}: {attack.name}")
+    for table in TABLES
+    for attack in importlib.import_module(f"attacks.{table}").ATTACKS
+]
+
+
+@pytest.fixture(scope="module")
+def template(
+    sample: Path, steps: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A store with two releases and the sources that it was made from."""
+    folder = tmp_path_factory.mktemp("template")
+    shutil.copytree(sample, folder / "sources")
+    store = Store.open(folder / "store")
+    for seed in (0, 1):
+        settings = read_settings(
+            assignments=[f"train.seed={seed}", "train.epochs=2", "gate.tolerance=1", "model.embedding_size=4"]
+        )
+        steps(store, folder / "sources" / "ratings.csv", folder / "sources" / "movie_titles.csv", settings)
+    assert sorted(path.name for path in (store.root / "releases").iterdir()) == ["v0001", "v0002"]
+    yield folder
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attack(attack: Attack, template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ground = Ground(tmp_path)
+    ground.fill(template)
+    attack.prepare(ground)
+    foreign, store = digests(ground.foreign), digests(ground.store)
+    try:
+        status = main(attack.call(ground))
+    finally:
+        logging.getLogger("matinee").handlers.clear()
+    out, err = capfd.readouterr()
+    assert status == attack.status, out + err
+    for text in attack.says:
+        assert text in out + err
+    for text in ("Traceback", "Unexpected", *attack.hides):
+        assert text not in out + err
+    assert not {char for char in out + err if char < " "} - {"\n", "\t"}, "control characters"
+    assert digests(ground.foreign) == foreign, "a foreign file was changed"
+    if attack.keeps_store:
+        assert {**digests(ground.store), "log.jsonl": ""} == {**store, "log.jsonl": ""}
+    attack.check(ground)

@@ -16,7 +16,8 @@ from matinee.errors import ConfigError
 
 # Their values are in each digest by themselves, or they decide nothing about what is computed.
 _NOT_CODE = {
-    f"matinee.{name}" for name in ("settings", "errors", "store", "lock", "seal", "lineage", "progress")
+    f"matinee.{name}"
+    for name in ("settings", "errors", "text", "store", "lock", "seal", "lineage", "progress")
 }
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
 _READ_BYTES = 1 << 22

@@ -1,0 +1,70 @@
+"""Text on its way out: nothing that a terminal obeys, and JSON that holds what was said."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matinee.text import json_line, shown, spreadsheet_cell
+
+HOSTILE = [
+    "\x1b]0;owned\x07",
+    "\x9b31m",
+    "\x7f",
+    "line\nanother",
+    "\rover",
+    "\u202egnp.exe",
+    "\u200binvisible",
+    "\u2028",
+    "\udcff",
+    "\U000e0041",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_terminal_obeys_is_shown_as_an_escape(text: str) -> None:
+    told = shown(text)
+    assert told.isprintable()
+    assert told.encode("utf-8")
+    assert "\\" in told
+
+
+@given(st.text(st.characters(codec=None), max_size=300))
+def test_any_text_is_one_printable_line_that_can_be_encoded(text: str) -> None:
+    told = shown(text)
+    assert "\n" not in told
+    assert all(char.isprintable() or char.isspace() for char in told)
+    told.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["Amélie", "七人の侍", "non\u00a0breaking", "a\\b", "100 %", "🎬"])
+def test_what_is_printable_stays(text: str) -> None:
+    assert shown(text) == text
+
+
+def test_long_text_is_cut_and_says_how_long_it_was() -> None:
+    assert shown("x" * 5000) == "x" * 200 + "… (5,000 characters)"
+    assert shown("x" * 200) == "x" * 200
+
+
+@given(st.dictionaries(st.text(), st.text(st.characters(codec=None))))
+def test_json_holds_the_very_text_and_shows_nothing_a_terminal_obeys(value: dict[str, str]) -> None:
+    line = json_line(value)
+    assert json.loads(line) == value
+    assert all(char.isprintable() or char.isspace() for char in line)
+    assert "\n" not in line
+
+
+def test_json_keeps_accents_where_they_can_be_encoded() -> None:
+    assert json_line({"title": "Amélie"}) == '{"title": "Amélie"}'
+    assert json_line({"title": "Amélie"}, "ascii") == '{"title": "Am\\u00e9lie"}'
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
+def test_no_cell_for_a_spreadsheet_starts_a_formula(text: str) -> None:
+    assert spreadsheet_cell(text) == "'" + text
+
+
+def test_other_cells_stay() -> None:
+    assert [spreadsheet_cell(text) for text in ("", "7", "Jaws", "'s")] == ["", "7", "Jaws", "'s"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from matinee import evaluate as library
-from matinee.evaluate.opponent import find_anchor, find_opponent
+from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from tasks.policies import cached_by, fulfil

@@ -50,7 +50,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def steps() -> Callable[..., "Publication"]:
     """The steps of the retrain flow, without Prefect: (store, ratings, titles, settings) to what was published."""
     from matinee import encode, evaluate, ingest, publish, split, train
-    from matinee.evaluate.opponent import find_anchor, find_opponent
+    from matinee.evaluate.rivals import find_anchor, find_opponent
     from matinee.inheritance import inherit_split
 
     def run(store: Store, ratings: Path, titles: Path, settings: "Settings") -> "Publication":

@@ -19,8 +19,8 @@ from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
 from matinee.seal import sync_folder
 from matinee.settings import Settings
 from matinee.shelf import MOVIES, OFFSETS
-from matinee.split import PARTS
 from matinee.store import Reference, Store, read_json, write_json
+from matinee.stratify import PARTS
 from matinee.weights import halve_weights, read_weights
 
 _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")

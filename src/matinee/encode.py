@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from matinee import ingest
 from matinee.idmap import IdMap
+from matinee.ingest import read_counts, read_titles_table
 from matinee.lineage import code_digest, digest_of
 from matinee.store import Plan, Reference, Store
 
@@ -29,9 +29,9 @@ def read_maps(store: Store, encoding: Reference) -> tuple[IdMap, IdMap]:
 
 
 def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
-    titles = ingest.read_titles_table(store, dataset)
-    users = ingest.read_counts(store, dataset, column="user_id").select("user_id")
-    movies = ingest.read_counts(store, dataset, column="movie_id").select("movie_id")
+    titles = read_titles_table(store, dataset)
+    users = read_counts(store, dataset, column="user_id").select("user_id")
+    movies = read_counts(store, dataset, column="movie_id").select("movie_id")
     known = pl.concat([movies, titles.select("movie_id")]).unique().sort("movie_id")
     movie_table = known.join(titles, on="movie_id", how="left", maintain_order="left")
     users.write_parquet(folder / "users.parquet")

@@ -3,9 +3,7 @@
 A folder's name is the digest of its inputs' digests, its settings and the source code of the step.
 """
 
-import ast
 import hashlib
-import importlib.util
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,12 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ConfigError
+from matinee.source_code import installed
 
-# Their values are in each digest by themselves, or they decide nothing about what is computed.
-_NOT_CODE = {
-    f"matinee.{name}"
-    for name in ("settings", "errors", "text", "store", "lock", "seal", "lineage", "progress")
-}
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
 _READ_BYTES = 1 << 22
 _PIECE_BYTES = 1 << 26
@@ -66,32 +60,7 @@ def _piece_digest(path: Path, start: int) -> bytes:
 
 
 @cache
-def code_digest(module: str) -> str:
-    """Digest of a module's source and of all modules of `matinee` and `schemas` that it imports, however deep.
-
-    A change to the plots must not ingest again what was ingested, and a change to a reader must.
-    """
-    sources: dict[str, str] = {}
-    _collect(module, sources)
-    return digest_of(**sources)
-
-
-def _collect(module: str, sources: dict[str, str]) -> None:
-    if module in sources or module in _NOT_CODE or module.partition(".")[0] not in ("matinee", "schemas"):
-        return
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # `from matinee.x import name`: name is no module
-        return
-    if spec is None or spec.origin is None:
-        return
-    source = Path(spec.origin).read_text("utf-8")
-    sources[module] = hashlib.sha256(source.encode()).hexdigest()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            for name in node.names:
-                _collect(name.name, sources)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            _collect(node.module, sources)
-            for name in node.names:
-                _collect(f"{node.module}.{name.name}", sources)
+def code_digest(*modules: str) -> str:
+    """Digest of the code of modules and of all that they lead to, by the rule of `matinee.source_code`."""
+    code = installed()
+    return digest_of(code=sorted({digest for module in modules for digest in code.digests(module)}))

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from matinee import evaluate
 from matinee.bundle import Bundle
 from matinee.errors import ConfigError
-from matinee.evaluate.opponent import find_anchor, find_opponent
 from matinee.evaluate.refit import check_refit
+from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.store import Reference, Store, read_json

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,19 +18,28 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from matinee import encode, ingest
+from matinee import encode
 from matinee.chronology import UNDATED, DayCuts, Days, choose_cuts, deal_last
 from matinee.errors import DataError
 from matinee.idmap import IdMap
+from matinee.ingest import iter_ratings
 from matinee.liking import liked_from
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
-from matinee.stratify import TEST, TRAIN, VALID, Cutoffs, Hashes, Sides, pair_hash, select_cutoffs
+from matinee.stratify import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALID,
+    Cutoffs,
+    Hashes,
+    Part,
+    Sides,
+    pair_hash,
+    select_cutoffs,
+)
 from schemas.encoded import Encoded, Movies, Users
-
-Part = Literal["train", "valid", "test"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
 
 
 @dataclass(frozen=True)
@@ -123,12 +132,10 @@ class _Job:
     def _batches(self) -> Iterator[tuple[bool, pl.DataFrame]]:
         """All rows in their stable order, each batch with whether its files were given as test files."""
         if self.settings.strategy == "given":
-            yield from (
-                (False, batch) for batch in ingest.iter_ratings(self.store, self.dataset, role="train")
-            )
-            yield from ((True, batch) for batch in ingest.iter_ratings(self.store, self.dataset, role="test"))
+            yield from ((False, batch) for batch in iter_ratings(self.store, self.dataset, role="train"))
+            yield from ((True, batch) for batch in iter_ratings(self.store, self.dataset, role="test"))
         else:
-            yield from ((False, batch) for batch in ingest.iter_ratings(self.store, self.dataset))
+            yield from ((False, batch) for batch in iter_ratings(self.store, self.dataset))
 
     def _ratings(self) -> NDArray[np.float32]:
         return np.concatenate([batch["rating"].to_numpy() for _, batch in self._batches()])

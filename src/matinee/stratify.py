@@ -5,12 +5,14 @@ The hash and the cutoffs are all there is to it, so what a model has seen is a p
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 TRAIN, VALID, TEST = range(3)
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
 Hashes = NDArray[np.uint64]
 Ratings = NDArray[np.float32]
 Sides = NDArray[np.int8]

@@ -13,9 +13,8 @@ from matinee import encode, ingest, split
 from matinee.chronology import UNDATED, choose_cuts, deal_last
 from matinee.errors import ConfigError, DataError
 from matinee.settings import IngestSettings, Settings, SplitSettings
-from matinee.split import PARTS
 from matinee.store import Store
-from matinee.stratify import TEST, TRAIN, VALID
+from matinee.stratify import PARTS, TEST, TRAIN, VALID
 
 FRACTIONS = st.floats(0.01, 0.9)
 DAYS = st.lists(st.one_of(st.just(UNDATED), st.integers(-3, 12)), min_size=1, max_size=200)

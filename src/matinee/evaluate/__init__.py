@@ -67,7 +67,7 @@ def plan(
 
     outlook = plan_outlook(store, split) if settings.evaluate.temporal else None
     digest = digest_of(
-        code=code_digest("matinee.evaluate"),
+        code=code_digest("matinee.evaluate", *_given(champion), *_given(anchor)),
         outlook=outlook.digest if outlook else None,
         candidate=candidate.digest,
         split=split.digest,
@@ -77,3 +77,11 @@ def plan(
         ranking_users=settings.evaluate.ranking_users,
     )
     return Plan("evaluations", digest, make)
+
+
+def _given(opponent: Champion | None) -> list[str]:
+    """The modules whose functions answer for an opponent: what they do is part of what is computed."""
+    if opponent is None:
+        return []
+    functions = (opponent.predict, opponent.saw, opponent.knows, opponent.portrait)
+    return [function.__module__ for function in functions if function is not None]

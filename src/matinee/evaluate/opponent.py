@@ -1,4 +1,4 @@
-"""Whom a candidate is judged against: the champion, with the weights that its own figures were measured with."""
+"""A release that a candidate is judged against, with the weights that its own figures were measured with."""
 
 from functools import cached_property
 from pathlib import Path
@@ -9,58 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.evaluate.drift import Portrait, Tally
-from matinee.evaluate.gate import Champion
 from matinee.idmap import IdMap
-from matinee.registry import Registry
-from matinee.release import Release, load, read_manifest
-from matinee.split import PARTS
-from matinee.store import Reference, Store
-from matinee.stratify import TEST, Cutoffs, pair_hash
+from matinee.release import Release, load
+from matinee.store import Store
+from matinee.stratify import PARTS, TEST, Cutoffs, pair_hash
 from matinee.train.rows import count_codes, pieces
 
 Ids = NDArray[np.int64]
-
-
-def find_opponent(store: Store, candidate: Reference) -> Champion | None:
-    """The champion, or None before there is one.
-
-    A candidate that is the champion already is not judged against itself but against the one it replaced, so that
-    an identical run finds its evaluation done.
-    """
-    registry = Registry.open(store.root)
-    return _as_champion(store, _judged(registry, candidate, "judged_against", registry.champion()))
-
-
-def find_anchor(store: Store, candidate: Reference) -> Champion | None:
-    """The release that losses add up against, or None before there is one; of the champion the one it had then."""
-    registry = Registry.open(store.root)
-    return _as_champion(store, _judged(registry, candidate, "judged_anchor", registry.anchor()))
-
-
-def _judged(registry: Registry, candidate: Reference, role: str, now: str | None) -> str | None:
-    champion = registry.champion()
-    if champion is not None:
-        manifest = read_manifest(registry.folder(champion))
-        if manifest["candidate"] == candidate.digest:
-            judged: str | None = manifest.get(role)
-            return judged
-    return now
-
-
-def _as_champion(store: Store, version: str | None) -> Champion | None:
-    if version is None:
-        return None
-    folder = Registry(store.root).folder(version)
-    opponent = Opponent(store, folder)
-    # The version is part of the digest: it is never given twice, and it is all that is left of a pruned release.
-    return Champion(
-        version=version,
-        digest=version,
-        predict=opponent.predict,
-        saw=opponent.saw,
-        knows=opponent.knows,
-        portrait=opponent.portrait,
-    )
 
 
 class Opponent:

@@ -1,0 +1,188 @@
+"""What changes the digest of a step's code, and what does not: an error one way is stale, the other way wasteful."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from matinee.evaluate import plan as plan_evaluation
+from matinee.evaluate.gate import Champion
+from matinee.settings import Settings
+from matinee.source_code import NOT_CODE, SourceCode, installed
+from matinee.store import Reference, Store
+
+ROOT = Path(__file__).parents[2]
+STEPS = {
+    "partition": ["matinee.ingest._partition"],
+    "dataset": ["matinee.ingest._dataset"],
+    "encode": ["matinee.encode"],
+    "split": ["matinee.split"],
+    "train": ["matinee.train"],
+    "evaluate": ["matinee.evaluate", "matinee.evaluate.opponent"],
+    "recommend": ["matinee.recommend"],
+}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """A copy of the code, to be changed."""
+    there = {"matinee": ROOT / "src" / "matinee", "schemas": ROOT / "schemas"}
+    for name, folder in there.items():
+        shutil.copytree(folder, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return {name: tmp_path / name for name in there}
+
+
+def _digests(code: SourceCode) -> dict[str, set[str]]:
+    return {
+        step: {digest for module in modules for digest in code.digests(module)}
+        for step, modules in STEPS.items()
+    }
+
+
+def _changed(folders: dict[str, Path]) -> set[str]:
+    """The steps whose digest is another than that of the code that this process runs."""
+    before, after = _digests(installed()), _digests(SourceCode(folders))
+    return {step for step in STEPS if before[step] != after[step]}
+
+
+def _edit(file: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, file.read_text("utf-8"), count=1)
+    assert count, f"{file} holds no {pattern}"
+    file.write_text(text, "utf-8")
+
+
+AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that wrote
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "replacement", "steps"),
+    [
+        ("ingest/_kernel.py", r"(?m)^@compiled\n", "@compiled\n@str\n", {"partition", *AFTER_INGEST}),
+        (
+            "ingest/_dialect.py",
+            r"(?m)^def recognise",
+            "_MORE = 1\n\n\ndef recognise",
+            {"partition", *AFTER_INGEST},
+        ),
+        ("train/gibbs_kernels.py", r"1\.0", "1.5", {"train"}),
+        ("evaluate/gate.py", r"<=", "<", {"evaluate"}),
+        ("evaluate/opponent.py", r"!= TEST", "== TEST", {"evaluate"}),
+        ("stratify.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "evaluate"}),
+        ("recommend_kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
+    ],
+)
+def test_what_changes_a_result_changes_the_digest_of_its_steps(
+    folders: dict[str, Path], file: str, pattern: str, replacement: str, steps: set[str]
+) -> None:
+    _edit(folders["matinee"] / file, pattern, replacement)
+    assert _changed(folders) == steps
+
+
+def test_a_bound_of_a_schema_changes_what_is_read_by_it(folders: dict[str, Path]) -> None:
+    file = folders["schemas"] / "ratings.py"
+    file.write_text(file.read_text("utf-8") + "\nMORE = 1\n", "utf-8")
+    assert _changed(folders) == {"partition", *AFTER_INGEST}
+
+
+def _raise_version(code: Path) -> None:
+    _edit(code / "__init__.py", r'__version__ = "[^"]*"', '__version__ = "99"')
+
+
+def _reword_a_docstring(code: Path) -> None:
+    _edit(code / "ingest/_partition.py", r'"""', '"""Other words. ')
+
+
+def _add_a_comment(code: Path) -> None:
+    _edit(code / "train/gibbs_kernels.py", r"\n\n\n", "\n# Why it is so.\n\n\n")
+
+
+def _reword_a_warning(code: Path) -> None:
+    _edit(code / "ingest/_warnings.py", "Files without a row", "Files that hold no row")
+
+
+def _reword_an_error(code: Path) -> None:
+    _edit(code / "ingest/_sources.py", "Nothing matches", "No file matches")
+
+
+def _change_a_plot(code: Path) -> None:
+    _edit(code / "evaluate/plots.py", r"\n\n\n", "\n\n_WIDTH = 9\n\n\n")
+
+
+def _move_the_store_into_a_folder(code: Path) -> None:
+    (code / "store").mkdir()
+    (code / "store.py").rename(code / "store" / "_store.py")
+    names = ("Plan", "Reference", "Store", "read_json", "write_json", "writing", "MANIFEST")
+    (code / "store" / "__init__.py").write_text(f"from matinee.store._store import {', '.join(names)}\n")
+
+
+def _move_the_kernel(code: Path) -> None:
+    _move(
+        code, "ingest/_kernel.py", "ingest/parse_kernel.py", " _kernel as kernel", " parse_kernel as kernel"
+    )
+
+
+def _move_the_id_map(code: Path) -> None:
+    (code / "ids").mkdir()
+    (code / "ids" / "__init__.py").write_text("from matinee.ids.idmap import IdMap, as_ids\n")
+    _move(code, "idmap.py", "ids/idmap.py", "matinee.idmap import", "matinee.ids import")
+
+
+def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
+    """Move a module, and correct what imports it."""
+    (code / source).rename(code / target)
+    for file in code.rglob("*.py"):
+        file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _raise_version,
+        _reword_a_docstring,
+        _add_a_comment,
+        _reword_a_warning,
+        _reword_an_error,
+        _change_a_plot,
+        _move_the_store_into_a_folder,
+        _move_the_kernel,
+        _move_the_id_map,
+    ],
+)
+def test_what_changes_no_result_changes_no_digest(
+    folders: dict[str, Path], change: Callable[[Path], None]
+) -> None:
+    change(folders["matinee"])
+    assert _changed(folders) == set()
+
+
+def test_another_version_of_a_library_changes_what_is_computed_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = _digests(installed())
+    monkeypatch.setattr("matinee.source_code.version", lambda name: "99" if name == "torch" else "1")
+    numpy_only = _digests(installed())
+    assert all(before[step] != numpy_only[step] for step in STEPS)
+    assert "torch 99" in numpy_only["train"]
+    assert "torch 99" not in numpy_only["partition"]
+
+
+def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    made = [Reference(kind=kind, digest="ab", location="", rows=1) for kind in ("candidates", "splits")]
+
+    def digest(judge: Callable[..., object]) -> str:
+        champion = Champion(version="v0001", digest="v0001", predict=judge, saw=judge)  # type: ignore[arg-type]
+        return plan_evaluation(
+            store, candidate=made[0], split=made[1], champion=champion, settings=Settings()
+        ).digest
+
+    from matinee.evaluate.opponent import Opponent
+    from matinee.forward import predict
+
+    assert digest(Opponent.saw) != digest(predict)
+
+
+def test_each_name_that_does_not_count_is_there() -> None:
+    assert not [name for name in NOT_CODE if installed()._file(name) is None]

@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE := .venv-release
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint audit dist format clean
 
 setup: $(VENV)/.ready
 
@@ -46,9 +47,30 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
 test: lint
 	$(BIN)/pytest
+
+# The tools of audit and dist have an environment of their own: none of them is needed to run or to test.
+$(RELEASE)/.ready: pyproject.toml requirements.lock
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock build cyclonedx-bom pip-audit 'setuptools>=77'
+	@touch $@
+
+# The wheel, and beside it its bill of materials (CycloneDX): each dependency with version, licence and what needs it.
+dist: setup $(RELEASE)/.ready
+	rm -rf dist build
+	$(RELEASE)/bin/python -m build --wheel --no-isolation --outdir dist
+	$(RELEASE)/bin/python deploy/sbom.py --environment $(VENV) --wheel dist/*.whl --out dist/sbom.json
+
+# Known vulnerabilities of every locked version. It needs PyPI's JSON API (https://pypi.org/pypi/NAME/VERSION/json): a mirror
+# that serves packages alone has no advisories, and then this fails and says so. `make test` never asks.
+ADVISORIES := https://pypi.org/pypi/$(subst ==,/,$(firstword $(shell cat requirements.lock)))/json
+audit: $(RELEASE)/.ready
+	@$(RELEASE)/bin/python -c "import requests; requests.get('$(ADVISORIES)', timeout=20).raise_for_status()" 2> /dev/null \
+	  || { echo "make audit: nothing was audited, since $(ADVISORIES) does not answer. Run it where PyPI's JSON API can be reached." >&2; exit 1; }
+	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.lock
 
 # Real servers, workers, schedules and a database, minutes each: what `make test` leaves out.
 test-slow: setup
@@ -59,4 +81,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RELEASE) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

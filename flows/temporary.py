@@ -36,7 +36,7 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
         port = free.getsockname()[1]
     # A session of its own: Ctrl-C is for the command, which then tells the server how the run ended.
     command = [sys.executable, "-m", "flows.temporary", str(port), str(os.getpid())]
-    server = subprocess.Popen(command, start_new_session=True)
+    server = subprocess.Popen(command, start_new_session=True)  # nosec B603 # our interpreter, a list of words
     atexit.register(end_process, server)  # before Prefect registers what it still has to send
     os.environ["PREFECT_API_URL"] = api = f"http://127.0.0.1:{port}/api"
     refresh_global_settings_context()

@@ -144,7 +144,7 @@ def _address(api: str) -> list[str]:
 
 def _is_healthy(api: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:  # nosec B310 # made from our port
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError, ValueError):
         return False
@@ -176,7 +176,7 @@ def _deploy() -> None:
     pool = WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
     with get_client(sync_client=True) as client, contextlib.suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # our interpreter, a list of words
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -211,7 +211,7 @@ def _end_runs() -> None:
 @contextlib.contextmanager
 def _process(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # nosec B603 # words of ours
     try:
         yield process
     finally:

@@ -82,14 +82,14 @@ def soil_titles(lines: Sequence[str], *, dirty: float, seed: int) -> tuple[list[
     """The title lines with bad ones among them, never the first; and how many of each code."""
     bad = _bad_rows(len(lines), dirty=dirty, codes=_TITLE_CODES)
     kinds = _spread(bad, codes=_TITLE_CODES, seed=seed)
-    random = Random(f"title dirt {seed}")
+    chance = Random(f"title dirt {seed}")  # nosec B311 # sample data, the same for a seed; no secret
     soiled: dict[int, list[str]] = {}
     for i, kind in enumerate(kinds.tolist()):
-        after = random.randrange(len(lines))
-        earlier = lines[random.randrange(after + 1)]
+        after = chance.randrange(len(lines))
+        earlier = lines[chance.randrange(after + 1)]
         unused = len(lines) + 1 + i
         soiled.setdefault(after, []).append(
-            _bad_title(_TITLE_CODES[kind], random, earlier=earlier, unused=unused)
+            _bad_title(_TITLE_CODES[kind], chance, earlier=earlier, unused=unused)
         )
     counts = dict(zip(_TITLE_CODES, np.bincount(kinds, minlength=len(_TITLE_CODES)).tolist(), strict=True))
     return [
@@ -97,24 +97,24 @@ def soil_titles(lines: Sequence[str], *, dirty: float, seed: int) -> tuple[list[
     ], counts if bad else {}
 
 
-def bad_row(code: str, random: Random, *, row: dict[str, str], is_before: bool) -> str:
+def bad_row(code: str, chance: Random, *, row: dict[str, str], is_before: bool) -> str:
     """The line of a good row (its fields by name, in order) with one fault; `is_before` that row, or after it."""
     fields = list(row.values())
     if code == "too_few_columns":
-        return ",".join(fields[: random.randint(1, len(fields) - 2)])
+        return ",".join(fields[: chance.randint(1, len(fields) - 2)])
     if code == "too_many_columns":
-        return ",".join([*fields, *random.choice((["x"], ["3"], ["a", "b"]))])
+        return ",".join([*fields, *chance.choice((["x"], ["3"], ["a", "b"]))])
     if code == "quote_unclosed":
-        place = random.randrange(len(fields))
+        place = chance.randrange(len(fields))
         fields[place] = '"' + fields[place]
         return ",".join(fields)
     if code == "superseded":
         # The same day will do where the later line wins.
-        earlier = timedelta(random.randint(0 if is_before else 1, _DAYS_EARLIER))
+        earlier = timedelta(chance.randint(0 if is_before else 1, _DAYS_EARLIER))
         older = str(date.fromisoformat(row["date"]) - earlier)
-        return ",".join({**row, "rating": random.choice("12345"), "date": older}.values())
+        return ",".join({**row, "rating": chance.choice("12345"), "date": older}.values())
     name, forms = _SPOILED[code]
-    return ",".join({**row, name: random.choice(forms).format(row[name])}.values())
+    return ",".join({**row, name: chance.choice(forms).format(row[name])}.values())
 
 
 def _bad_rows(rows: int, *, dirty: float, codes: Sequence[str]) -> int:
@@ -127,8 +127,8 @@ def _spread(bad: int, *, codes: Sequence[str], seed: int) -> NDArray[np.uint8]:
     return np.random.default_rng([seed, bad]).permutation(kinds)
 
 
-def _bad_title(code: str, random: Random, *, earlier: str, unused: int) -> str:
-    title = invent_title(random, way=random.randrange(100))
+def _bad_title(code: str, chance: Random, *, earlier: str, unused: int) -> str:
+    title = invent_title(chance, way=chance.randrange(100))
     forms = {
         "too_few_columns": (f"{unused},1999", f"{unused}"),
         "movie_id_not_integer": (f"x{unused},1999,{title}", f"{unused}.5,1999,{title}"),
@@ -139,4 +139,4 @@ def _bad_title(code: str, random: Random, *, earlier: str, unused: int) -> str:
         "year_out_of_bounds": (f"{unused},1492,{title}", f"{unused},2525,{title}"),
         "duplicate_movie_id": (f"{earlier.partition(',')[0]},1999,{title}", earlier),
     }
-    return random.choice(forms[code])
+    return chance.choice(forms[code])

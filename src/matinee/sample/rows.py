@@ -174,15 +174,15 @@ def _as_text(rows: Rows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
     """Rows as the bytes of a file, and among them the bad rows that belong there."""
     written, starts = write_rows(rows, _DATES, section)
     text = written.data
-    random = Random(f"rows {dirt.seed} {first_row}")
+    chance = Random(f"rows {dirt.seed} {first_row}")  # nosec B311 # sample data, the same for a seed; no secret
     codes = dirt.among(first_row, first_row + len(starts))
     pieces: list[bytes | memoryview] = []
     done = 0
-    for place, code in zip(sorted(random.randrange(len(starts)) for _ in codes), codes, strict=True):
+    for place, code in zip(sorted(chance.randrange(len(starts)) for _ in codes), codes, strict=True):
         # In Netflix text the movie is that of the section, so the row that follows is the one to spoil.
-        source = random.randrange(len(starts)) if section == _CSV else place
+        source = chance.randrange(len(starts)) if section == _CSV else place
         fields = _fields(rows, source, with_movie=section == _CSV)
-        line = bad_row(code, random, row=fields, is_before=place <= source)
+        line = bad_row(code, chance, row=fields, is_before=place <= source)
         pieces += [text[done : starts[place]], f"{line}\n".encode()]
         done = starts[place]
     return b"".join([*pieces, text[done:]])

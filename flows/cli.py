@@ -1,245 +1,70 @@
-"""The command `matinee`: one verb a flow, or a look at the store."""
+"""The command `matinee`: one verb a flow, or a look at the store.
 
-import argparse
-import json
-import logging
+Nothing is imported up here that takes time, so that Ctrl-C gets its one line from the first moment on.
+"""
+
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from collections.abc import Sequence
 
-from flows import upkeep, verbs
-from flows.environment import WEBHOOK
-from matinee import __version__
-from matinee.errors import ConfigError, MatineeError
-
-_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, what it runs, what it says
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are ConfigErrors, told like every other."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
+_STOPPED = "Stopped. What was finished is kept: the same command goes on from there."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0 done, 1 failed, 2 the call is wrong, 3 the input is refused, 4 held."""
+    """Run one verb; returns the exit status: 0 done, 1 failed, 2 the call is wrong, 3 the input is refused, 4 held.
+
+    130 after Ctrl-C and 143 after SIGTERM, each with one line.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    verbose, as_json = "--verbose" in words, "--json" in words
     try:
-        call = _parser().parse_args(words)
-        _log_to_terminal(verbose=verbose, quiet=call.verb in verbs.QUIET)
-        outcome = call.run(call)
-    except MatineeError as error:
-        return _fail(error, str(error), status=error.exit_status, verbose=verbose, as_json=as_json)
+        from flows.terminal import attended, leave_to_the_system
+
+        with attended():
+            status = _answer(words)
+        if arguments is None:
+            leave_to_the_system()
     except KeyboardInterrupt as error:
-        message = "Stopped. What was finished is kept: the same command goes on from there."
-        return _fail(error, message, status=130, verbose=verbose, as_json=as_json)
-    except BrokenPipeError:
-        return 1
-    except ModuleNotFoundError as error:
-        message = (
-            f"This needs {error.name}, which is not installed: matinee alone asks and keeps releases. "
-            "For the pipeline install 'matinee[pipeline]'."
-        )
-        return _fail(error, message, status=1, verbose=verbose, as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
-        message = (
-            f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."
-        )
-        return _fail(error, message, status=1, verbose=verbose, as_json=as_json)
-    if as_json:
-        print(json.dumps(outcome.facts, ensure_ascii=False))
-    else:
-        print(outcome.text)
-    return int(outcome.status)
-
-
-def _fail(error: BaseException, message: str, *, status: int, verbose: bool, as_json: bool) -> int:
-    kind = error.kind if isinstance(error, MatineeError) else type(error).__name__
-    if verbose:
-        traceback.print_exception(error)
-    print(f"matinee: {message}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"error": message, "kind": kind}, ensure_ascii=False))
+        return _stopped(error, verbose="--verbose" in words, as_json="--json" in words)
     return status
 
 
-class _Terminal(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is when a line comes."""
+def _answer(words: Sequence[str]) -> int:
+    """Run a verb and tell its outcome, or in one paragraph why there is none."""
+    from flows import terminal
+    from flows.arguments import parse
+    from flows.verbs import QUIET
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        super().emit(record)
-
-
-def _log_to_terminal(*, verbose: bool, quiet: bool) -> None:
-    """Show the library's lines; handlers of others, as Prefect's that takes them to the run's log, stay."""
-    handler = _Terminal()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-    handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
-    logger = logging.getLogger("matinee")
-    others = [each for each in logger.handlers if not isinstance(each, _Terminal)]
-    logger.handlers[:] = [*others, handler]
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    logger.propagate = False
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="matinee", description="Retrain a movie recommender and publish it when it is good enough."
-    )
-    parser.add_argument("--version", action="version", version=f"matinee {__version__}")
-    verbs_of = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-
-    def verb(name: str, run: Any, says: str) -> argparse.ArgumentParser:
-        added = verbs_of.add_parser(name, help=says, description=says, allow_abbrev=False)
-        added.set_defaults(run=run)
-        added.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
-        added.add_argument("--verbose", action="store_true", help="show more, and the traceback of an error")
-        return added
-
-    _add_data_verbs(verb)
-    _add_answer_verbs(verb)
-    _add_registry_verbs(verb)
-    _add_upkeep_verbs(verb)
-    return parser
+    verbose, as_json = "--verbose" in words, "--json" in words
+    try:
+        try:
+            call = parse(words)
+            terminal.log_to_terminal(verbose=verbose, quiet=call.verb in QUIET)
+            outcome = call.run(call)
+            terminal.tell(outcome, as_json=as_json)
+            return int(outcome.status)
+        except (terminal.UnheardError, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
+            return terminal.tell_failure(error, verbose=verbose, as_json=as_json)
+    except terminal.UnheardError as error:
+        return terminal.tell_unheard(error)
+    except BrokenPipeError:  # whoever read the output has enough of it
+        return 1
 
 
-def _add_data_verbs(verb: _Verb) -> None:
-    sample = verb(
-        "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
-    )
-    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
-    sample.add_argument(
-        "--ratings", type=int, default=1_000_000, metavar="N", help="rows, 1,000 or more (1,000,000)"
-    )
-    sample.add_argument("--users", type=int, metavar="U", help="as many as such data has, if left out")
-    sample.add_argument("--movies", type=int, metavar="M", help="as many as such data has, if left out")
-    sample.add_argument("--seed", type=int, default=0, metavar="S", help="other data by another (0)")
-    sample.add_argument("--format", choices=["csv", "netflix"], default="csv", help="of the ratings (csv)")
-    sample.add_argument(
-        "--dirty", type=float, default=0.0, metavar="FRACTION", help="share of bad rows to plant"
-    )
+def _stopped(error: KeyboardInterrupt, *, verbose: bool, as_json: bool) -> int:
+    """Say that the command was ended from outside; with what Python brings, as anything else may not be imported."""
+    message = getattr(error, "message", _STOPPED)
+    try:
+        if verbose:
+            import traceback
 
-    ingest = verb("ingest", verbs.ingest, "Read ratings and titles into the store.")
-    retrain = verb("retrain", verbs.retrain, "Train, evaluate and publish a release if it passes the gate.")
-    for added in (ingest, retrain):
-        added.add_argument(
-            "--ratings", nargs="+", required=True, metavar="PATH", help="files, folders or globs"
-        )
-        added.add_argument("--titles", required=True, metavar="PATH", help="id, year and title of movies")
-        _add_store(added)
-        added.add_argument("--preset", metavar="NAME", help="fast (the default) or accurate")
-        _add_settings(added)
-    retrain.add_argument(
-        "--test", nargs="+", default=[], metavar="PATH", help="test rows, instead of drawing them"
-    )
-    retrain.add_argument(
-        "--fail-on-hold", action="store_true", help="exit 4 when the gate holds the candidate"
-    )
-
-
-def _add_answer_verbs(verb: _Verb) -> None:
-    predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
-    _add_store(predict)
-    predict.add_argument(
-        "--pairs", type=Path, required=True, metavar="PAIRS.csv", help="a column of users, one of movies"
-    )
-    predict.add_argument(
-        "--out", type=Path, required=True, metavar="OUT.csv", help="the same and a prediction"
-    )
-
-    evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
-    _add_store(evaluate)
-    evaluate.add_argument(
-        "--test", nargs="+", required=True, metavar="PATH", help="rating files, folders or globs"
-    )
-    _add_settings(evaluate)
-
-    recommend = verb("recommend", verbs.recommend, "List the best unseen movies for users.")
-    _add_store(recommend)
-    recommend.add_argument("--out", type=Path, required=True, metavar="OUT.parquet", help="the lists")
-    whom = recommend.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--all", action="store_true", help="every user of the champion, as a Prefect flow")
-    whom.add_argument("--user", type=_id, nargs="+", metavar="ID", help="these users")
-    _add_settings(recommend)
-    similar = verb("similar", verbs.similar, "List the movies most like one.")
-    _add_store(similar)
-    similar.add_argument("--movie", type=_id, required=True, metavar="ID")
-    for added in (recommend, similar):
-        added.add_argument("--top", type=_count, default=10, metavar="N", help="movies a list (10)")
-
-
-def _add_registry_verbs(verb: _Verb) -> None:
-    releases = verb("releases", verbs.releases, "List the releases.")
-    _add_store(releases)
-    releases.add_argument("--verify", action="store_true", help="check every file against its sha256")
-    promote = verb("promote", verbs.promote, "Make a release, or a candidate that was held, the champion.")
-    _add_store(promote)
-    promote.add_argument(
-        "version",
-        metavar="VERSION",
-        help="a release, or the digest of a held candidate or the beginning of it",
-    )
-    rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
-    _add_store(rollback)
-    rollback.add_argument("version", nargs="?", metavar="VERSION", help="that one instead")
-    prune = verb("prune", verbs.prune, "Remove old releases and what no kept one was made from.")
-    _add_store(prune)
-    prune.add_argument(
-        "--keep",
-        type=int,
-        default=7,
-        metavar="N",
-        help="releases to keep, and decisions of the gate whose holds stay (7)",
-    )
-    forget = verb("forget", verbs.forget, "Erase a user from everything in the store, and keep the user out.")
-    _add_store(forget)
-    forget.add_argument("--user", type=_id, required=True, metavar="ID")
-
-
-def _add_upkeep_verbs(verb: _Verb) -> None:
-    alerts = verb(
-        "alerts", upkeep.alerts, "Tell somebody when a scheduled run fails, hangs, is late or is held."
-    )
-    alerts.add_argument("action", choices=["apply", "remove"])
-    to = alerts.add_mutually_exclusive_group()
-    to.add_argument("--webhook", metavar="URL", help=f"whom to call (or the variable {WEBHOOK})")
-    to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
-    doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server, and a store.")
-    doctor.add_argument("--store", type=Path, metavar="S", help="a store to look at as well")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
-    )
-
-
-def _id(text: str) -> int:
-    """An id as ratings may have it."""
-    if (found := int(text)) not in range(2**63):
-        raise ValueError
-    return found
-
-
-def _count(text: str) -> int:
-    if (found := int(text)) < 1:
-        raise ValueError
-    return found
-
-
-_id.__name__, _count.__name__ = "id", "number above 0"  # as argparse calls them in its complaints
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--store", type=Path, required=True, metavar="S", help="the folder where everything is kept"
-    )
+            traceback.print_exception(error)
+        print(f"matinee: {message}", file=sys.stderr, flush=True)
+        if as_json:
+            print(f'{{"error": "{message}", "kind": "{type(error).__name__}"}}', flush=True)
+    except (OSError, ValueError, KeyboardInterrupt):
+        pass  # nobody listens
+    return int(getattr(error, "status", 130))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """What the terminal shows of a run that has ended."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def tell_run(summary: Mapping[str, Any], *, ratings: list[str], store: Path) -> str:
-    """A finished run: rows, seconds, the gate's reason, where the release lies and how good it is."""
+def tell_run(summary: Mapping[str, Any], *, ratings: list[str], store: Path) -> list[str]:
+    """A finished run, line by line: rows, seconds, the gate's reason, where the release lies and how good it is."""
     metrics, seconds = summary["metrics"], summary["seconds"]
     best = _best_rmse(ratings)
     reachable = f"   best reachable {best:.4f}" if best is not None else ""
@@ -15,23 +16,21 @@ def tell_run(summary: Mapping[str, Any], *, ratings: list[str], store: Path) -> 
         [f"cached    {', '.join(summary['cached'])}: nothing to compute again"] if summary["cached"] else []
     )
     release = f"{summary['location']} (champion)" if summary["promoted"] else _held_line(summary, store)
-    return "\n".join(
-        [
-            rows_line(summary["rows"]),
-            *reject_lines(summary["rejects"]),
-            *(f"warning   {warning}" for warning in summary["warnings"]),
-            *done,
-            "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
-            f"gate      {summary['reason']}",
-            f"release   {release}",
-            f"rmse      {metrics['rmse']:.4f}   bias only {metrics['bias_only_rmse']:.4f}{reachable}",
-        ]
-    )
+    return [
+        rows_line(summary["rows"]),
+        *reject_lines(summary["rejects"]),
+        *(f"warning   {warning}" for warning in summary["warnings"]),
+        *done,
+        "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
+        f"gate      {summary['reason']}",
+        f"release   {release}",
+        f"rmse      {metrics['rmse']:.4f}   bias only {metrics['bias_only_rmse']:.4f}{reachable}",
+    ]
 
 
 def _held_line(summary: Mapping[str, Any], store: Path) -> str:
     digest = summary["folders"]["train"].rpartition("/")[2]
-    return f"none: the champion stays; `matinee promote --store {store} {digest}` publishes it all the same"
+    return f"none: the champion stays; `matinee promote --store {shlex.quote(str(store))} {digest}` publishes it all the same"
 
 
 def rows_line(rows: Mapping[str, int]) -> str:

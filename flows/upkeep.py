@@ -20,7 +20,7 @@ def alerts(call: argparse.Namespace) -> Outcome:
     lines = [f"{what:9}  {name}" for name, what in done.items()]
     if call.action == "apply" and len(done) == 1:
         lines.append(f"Nobody is told: name --webhook or --block, or set {WEBHOOK}, for that.")
-    return Outcome({"alerts": done}, "\n".join(lines) or "There are none.")
+    return Outcome({"alerts": done}, lines or "There are none.")
 
 
 def doctor(call: argparse.Namespace) -> Outcome:
@@ -30,4 +30,4 @@ def doctor(call: argparse.Namespace) -> Outcome:
     checks = list(examine(call.store))
     lines = [f"{check.status:4}  {check.name:9}  {check.said}" for check in checks]
     status = 1 if any(check.status == "fail" for check in checks) else 0
-    return Outcome({"checks": [check._asdict() for check in checks]}, "\n".join(lines), status)
+    return Outcome({"checks": [check._asdict() for check in checks]}, lines, status)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from glob import glob
 from pathlib import Path
@@ -24,11 +25,15 @@ _REASON = 160  # characters of why a candidate is held; decision.json has all
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a verb leaves: facts for scripts, a text for people, the exit status."""
+    """What a verb leaves: facts for scripts, a line or lines for people, the exit status.
+
+    `aside` when stdout holds the verb's own output, so that the lines go elsewhere.
+    """
 
     facts: Any
-    text: str
+    text: str | Sequence[str]
     status: int = 0
+    aside: bool = False
 
 
 def sample(call: argparse.Namespace) -> Outcome:
@@ -89,7 +94,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
         *reject_lines(manifest["rejects"]),
         *(f"warning   {warning}" for warning in manifest["warnings"]),
     ]
-    return Outcome(facts, "\n".join(lines))
+    return Outcome(facts, lines)
 
 
 def retrain(call: argparse.Namespace) -> Outcome:
@@ -144,7 +149,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}",
         f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}",
     ]
-    return Outcome(trial, "\n".join(lines))
+    return Outcome(trial, lines)
 
 
 def recommend(call: argparse.Namespace) -> Outcome:
@@ -178,7 +183,7 @@ def similar(call: argparse.Namespace) -> Outcome:
         "movie_id": call.movie,
         "similar": [movie._asdict() for movie in found],
     }
-    return Outcome(facts, "\n".join(lines))
+    return Outcome(facts, lines)
 
 
 def releases(call: argparse.Namespace) -> Outcome:
@@ -215,7 +220,7 @@ def releases(call: argparse.Namespace) -> Outcome:
         f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
         for entry in registry.held()
     ]
-    return Outcome(facts, "\n".join(lines), status)
+    return Outcome(facts, lines, status)
 
 
 def promote(call: argparse.Namespace) -> Outcome:
@@ -248,11 +253,11 @@ def prune(call: argparse.Namespace) -> Outcome:
 
     done = library(call.store, keep=call.keep)
     gone = ", ".join(done.releases) or "no release"
-    text = (
-        f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB\n"
-        f"kept      {', '.join(done.kept) or 'no release'}{_held(done.held)}"
-    )
-    return Outcome(asdict(done), text)
+    lines = [
+        f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB",
+        f"kept      {', '.join(done.kept) or 'no release'}{_held(done.held)}",
+    ]
+    return Outcome(asdict(done), lines)
 
 
 def forget(call: argparse.Namespace) -> Outcome:

@@ -1,13 +1,24 @@
 """The four errors a user can meet, each with the exit status of the command line.
 
-A message is one paragraph: what was found, where, what was expected, what to do.
+A message is one paragraph: what was found, where, what was expected, what to do. Names and values in it may be other
+people's, and it is told in many places, so it is made safe to show here, once.
 """
+
+from typing import Final
+
+from matinee.text import shown
+
+_PARAGRAPH: Final = 4_000  # characters
 
 
 class MatineeError(Exception):
     """Base of all errors that are meant for a person to read."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        """The message as one line that no terminal obeys."""
+        return shown(super().__str__(), _PARAGRAPH)
 
     @property
     def kind(self) -> str:

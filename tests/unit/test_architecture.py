@@ -52,7 +52,7 @@ def test_models_know_no_data_frames() -> None:
 
 
 def test_the_light_part_waits_for_no_framework() -> None:
-    code = "import sys, matinee, flows.cli, matinee.pairs; print(*sys.modules)"
+    code = "import sys, matinee, flows.cli, flows.arguments, matinee.pairs; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

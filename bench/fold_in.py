@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 import matinee
-from matinee import encode, evaluate, ingest, publish, split, train
+from matinee import ingest
 from matinee.baseline import SHRINK, fit_baseline
 from matinee.idmap import IdMap
 from matinee.settings import Settings
@@ -88,16 +88,10 @@ def make_release(
     scratch.mkdir()
     train_rows.write_csv(scratch / "train.csv")
     test_rows.write_csv(scratch / "test.csv")
-    store = Store.open(scratch / "store")
-    sources = {"ratings": [scratch / "train.csv"], "test": [scratch / "test.csv"], "titles": None}
-    dataset = store.ensure(ingest.plan(store, **sources, settings=settings.ingest))
-    encoding = store.ensure(encode.plan(store, dataset))
-    parts = store.ensure(split.plan(store, dataset, encoding, settings=settings.split))
-    candidate = store.ensure(train.plan(store, parts, settings=settings))
-    made = {"candidate": candidate, "split": parts, "settings": settings}
-    evaluation = store.ensure(evaluate.plan(store, **made, champion=None))
-    done = publish.publish(store, **made, dataset=dataset, shipped=candidate, evaluation=evaluation)
-    return matinee.load(str(done.location))
+    run = matinee.retrain(
+        scratch / "train.csv", None, scratch / "store", test=[scratch / "test.csv"], settings=settings
+    )
+    return matinee.load(run.release)
 
 
 def fold_in(release: matinee.Release, given: pl.DataFrame, asked: pl.DataFrame) -> np.ndarray:

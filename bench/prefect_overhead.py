@@ -21,28 +21,9 @@ from matinee.sample import write_sample
 
 def alone(data: Path, store_at: Path) -> None:
     """The steps of the flow by the library, without Prefect."""
-    from matinee import encode, evaluate, ingest, publish, split, train
-    from matinee.settings import Settings
-    from matinee.store import Store
+    from matinee.pipeline import retrain
 
-    store, settings = Store.open(store_at), Settings()
-    sources = {"ratings": [data / "ratings.csv"], "titles": data / "movie_titles.csv"}
-    dataset = store.ensure(ingest.plan(store, **sources, settings=settings.ingest))
-    encoding = store.ensure(encode.plan(store, dataset))
-    parts = store.ensure(split.plan(store, dataset, encoding, settings=settings.split, inherited=None))
-    candidate = store.ensure(train.plan(store, parts, settings=settings))
-    evaluation = store.ensure(
-        evaluate.plan(store, candidate=candidate, split=parts, champion=None, settings=settings)
-    )
-    publish.publish(
-        store,
-        dataset=dataset,
-        split=parts,
-        candidate=candidate,
-        shipped=candidate,
-        evaluation=evaluation,
-        settings=settings,
-    )
+    retrain(data / "ratings.csv", data / "movie_titles.csv", store_at)
 
 
 def main() -> None:

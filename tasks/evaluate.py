@@ -4,19 +4,14 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee import evaluate as library
-from matinee.evaluate.rivals import find_anchor, find_opponent
+from matinee.pipeline import plan_evaluation
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Plan:
-    opened = Store(Path(store))
-    champion, anchor = find_opponent(opened, candidate), find_anchor(opened, candidate)
-    return library.plan(
-        opened, candidate=candidate, split=split, champion=champion, anchor=anchor, settings=settings
-    )
+    return plan_evaluation(Store(Path(store)), split, candidate, settings=settings)
 
 
 @task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))

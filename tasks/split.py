@@ -4,17 +4,14 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee import split as library
-from matinee.inheritance import inherit_split
+from matinee.pipeline import plan_split
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
 from tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Plan:
-    opened = Store(Path(store))
-    inherited = inherit_split(opened, dataset)
-    return library.plan(opened, dataset, encoding, settings=settings, inherited=inherited)
+    return plan_split(Store(Path(store)), dataset, encoding, settings=settings)
 
 
 @task(name="split", task_run_name="split", **cached_by(_plan))

@@ -7,9 +7,10 @@ from prefect import task
 
 from matinee import train as library
 from matinee.errors import DivergenceError
+from matinee.pipeline import plan_refit
 from matinee.progress import Listener, silent
 from matinee.settings import Settings
-from matinee.store import Plan, Reference, Store, read_json
+from matinee.store import Plan, Reference, Store
 from tasks.names import name_train
 from tasks.policies import RESULT, RETRY, cached_by, fulfil
 from tasks.turns import in_turn
@@ -33,11 +34,10 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
 @task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
 def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
     """Fit once more on every row, where `train.refit=all` asks for it and the gate has passed the candidate."""
-    opened = Store(Path(store))
-    if settings.train.refit != "all" or not read_json(opened.path(evaluation) / "decision.json")["promoted"]:
-        return candidate
     with watching() as listener:
-        plan = library.plan_refit_all(opened, candidate, listener=listener)
+        plan = plan_refit(Store(Path(store)), candidate, evaluation, settings=settings, listener=listener)
+        if plan is None:
+            return candidate
         try:
             return fulfil(store, in_turn(plan, settings.train))
         except DivergenceError as error:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -49,25 +49,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def steps() -> Callable[..., "Publication"]:
     """The steps of the retrain flow, without Prefect: (store, ratings, titles, settings) to what was published."""
-    from matinee import encode, evaluate, ingest, publish, split, train
-    from matinee.evaluate.rivals import find_anchor, find_opponent
-    from matinee.inheritance import inherit_split
+    from matinee.pipeline import retrain
 
     def run(store: Store, ratings: Path, titles: Path, settings: "Settings") -> "Publication":
-        with store.in_use():
-            dataset = store.ensure(
-                ingest.plan(store, ratings=[ratings], titles=titles, settings=settings.ingest)
-            )
-            encoding = store.ensure(encode.plan(store, dataset))
-            inherited = inherit_split(store, dataset)
-            parts = store.ensure(
-                split.plan(store, dataset, encoding, settings=settings.split, inherited=inherited)
-            )
-            candidate = store.ensure(train.plan(store, parts, settings=settings))
-            rivals = {"champion": find_opponent(store, candidate), "anchor": find_anchor(store, candidate)}
-            made: dict[str, Any] = {"candidate": candidate, "split": parts, "settings": settings}
-            evaluation = store.ensure(evaluate.plan(store, **made, **rivals))
-            return publish.publish(store, **made, dataset=dataset, shipped=candidate, evaluation=evaluation)
+        return retrain(ratings, titles, store.root, settings=settings).publication
 
     return run
 

@@ -1,12 +1,37 @@
 """Matinee: retrain a movie recommender on a schedule and publish it only when it is good enough.
 
 >>> import matinee
->>> release = matinee.load("store/releases/v0001")  # doctest: +SKIP
+>>> run = matinee.retrain("ratings.csv", "movie_titles.csv", "store")  # doctest: +SKIP
+>>> release = matinee.load(run.release)  # doctest: +SKIP
 >>> release.predict([6, 7], [8, 8])  # doctest: +SKIP
 """
+
+from typing import TYPE_CHECKING, Any
 
 from matinee.errors import ConfigError, DataError, MatineeError, ReleaseError, StoreError
 from matinee.release import Release, load
 
+if TYPE_CHECKING:
+    from matinee.pipeline import Retrained, retrain
+
 __version__ = "0.1.0"
-__all__ = ["ConfigError", "DataError", "MatineeError", "Release", "ReleaseError", "StoreError", "load"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "MatineeError",
+    "Release",
+    "ReleaseError",
+    "Retrained",
+    "StoreError",
+    "load",
+    "retrain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The pipeline is imported when it is first asked for: a program that only loads releases has no torch."""
+    if name in ("Retrained", "retrain"):
+        from matinee import pipeline  # noqa: PLC0415
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

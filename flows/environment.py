@@ -5,6 +5,7 @@ The profile and the API address are not touched: where a team's server is config
 
 import os
 
+POOL = "matinee"  # the work pool
 WEBHOOK = "MATINEE_WEBHOOK"  # the variable that says whom to tell; the address may hold a token
 HEARTBEAT_SECONDS = 30  # Prefect's lowest
 

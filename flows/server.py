@@ -1,6 +1,10 @@
-"""Prefect's server, with three things mended that would end healthy runs or tell of trouble twice.
+"""Prefect's server, closed to strangers, with three things mended that would end healthy runs or repeat alerts.
 
-`python -m flows.server` takes the options of `prefect server start`. Seen with Prefect 3.8 and Python 3.11:
+`python -m flows.server` takes the options of `prefect server start`, except `--background`. It answers to its own names
+and pages alone (flows/guard.py). It asks for the password in PREFECT_SERVER_API_AUTH_STRING, or in the file that
+MATINEE_PASSWORD_FILE names; without either it listens on this machine alone.
+
+Seen with Prefect 3.8 and Python 3.11:
 
 Garbage that holds a statement of SQLite has to wait, when it is collected, for what its connection does at that moment.
 On the thread of the event loop, the whole server stood still until SQLite gave up its own waiting, after a minute;
@@ -14,31 +18,126 @@ After an outage the time that a heartbeat was due is over, while the runs that l
 have kept. So they are given time to do it.
 """
 
+import argparse
+import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import prefect
 import sqlalchemy as sa
+import uvicorn
+from prefect.context import refresh_global_settings_context
 from prefect.server.database import provide_database_interface
 from prefect.server.events import triggers
 from prefect.server.events.schemas.automations import Posture
+from prefect.settings import get_current_settings
 
 from flows.environment import HEARTBEAT_SECONDS
 from flows.garbage import collect_apart
+from flows.guard import App, Guard, origins_of
+from matinee.errors import ConfigError, MatineeError
+from matinee.password import VARIABLE, password_file, read_password
+from matinee.server import is_here
 
 # A run sends what it has kept with its next heartbeat.
 _REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
+_ADDRESS, _PORT, _ORIGINS = (
+    "PREFECT_SERVER_API_HOST",
+    "PREFECT_SERVER_API_PORT",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+)
 
 
-def main() -> None:
-    """Start the server and stay."""
-    from prefect.cli import app  # noqa: PLC0415 - a second that a temporary server has no use for
+def main() -> int:
+    """Start the server and stay; returns the exit status where it does not start."""
+    from prefect.cli import _server_utils, app  # noqa: PLC0415 - a second that a temporary server has no use for
 
+    try:
+        prepare(sys.argv[1:])
+    except MatineeError as error:
+        print(f"matinee server: {error}", file=sys.stderr)
+        return error.exit_status
     mend()
+    serve = uvicorn.run
+    _server_utils.uvicorn.run = lambda **call: serve(**_guarded(call))  # type: ignore[assignment]
     sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
     app()
+    return 0
+
+
+def prepare(arguments: list[str]) -> None:
+    """Set where to listen, whose pages to answer and which password to ask for.
+
+    Raises ConfigError where the server would be open to others.
+    """
+    settings = get_current_settings().server
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", default=settings.api.host)
+    parser.add_argument("--port", default=str(settings.api.port))
+    parser.add_argument("--background", "-b", action="store_true")
+    call = parser.parse_known_args(arguments)[0]
+    if call.background:
+        raise ConfigError(
+            "`--background` would start a server that is not guarded. Leave it out; systemd can do that."
+        )
+    if not call.port.isdecimal() or not 0 < int(call.port) < 1 << 16:
+        raise ConfigError("--port is no port; expected a number from 1 to 65535.")
+    os.environ[_ADDRESS], os.environ[_PORT] = call.host, call.port
+    if settings.api.cors_allowed_origins == "*":
+        os.environ[_ORIGINS] = ",".join(origins_of(call.host, int(call.port)))
+    set_password(call.host)
+    set_pages()
+    refresh_global_settings_context()
+
+
+def set_password(address: str) -> None:
+    """Read the password from its file, if one is named.
+
+    Raises ConfigError where it can't be read, or where there is none and others could ask the server.
+    """
+    if get_current_settings().server.api.auth_string:
+        return
+    if os.environ.get(VARIABLE):
+        os.environ["PREFECT_SERVER_API_AUTH_STRING"] = read_password(password_file())
+    elif not is_here(f"http://{f'[{address}]' if ':' in address else address}"):
+        raise ConfigError(
+            "A server that others can reach must ask for a password: who can ask it can run any command here. Name a "
+            f"file with one line NAME:PASSWORD in {VARIABLE}, or listen on 127.0.0.1."
+        )
+
+
+def set_pages() -> None:
+    """Keep the pages of the UI, which are written once, in Prefect's home where its package can't be written."""
+    settings = get_current_settings()
+    if not settings.server.ui.static_directory:
+        built = [Path(prefect.__ui_static_subpath__), Path(prefect.__ui_v2_static_subpath__)]
+        if not all(os.access(path if path.exists() else path.parent, os.W_OK) for path in built):
+            os.environ["PREFECT_UI_STATIC_DIRECTORY"] = str(settings.home / "ui")
+
+
+def _guarded(call: dict[str, Any]) -> dict[str, Any]:
+    """What uvicorn is called with, the guard around it; each of several processes makes its own."""
+    if isinstance(call["app"], str):
+        return {**call, "app": "flows.server:make_guarded", "factory": True}
+    return {**call, "app": guard(call["app"])}
+
+
+def make_guarded() -> App:
+    """The server of one of several processes."""
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+
+    mend()
+    return guard(create_app())
+
+
+def guard(app: App) -> App:
+    """The server behind its guard, whose names and pages the settings tell."""
+    api = get_current_settings().server.api
+    return Guard(app, address=api.host, port=api.port, origins=api.cors_allowed_origins.split(","))
 
 
 def mend() -> None:
@@ -82,4 +181,4 @@ async def _reprieve(started: datetime) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,8 +13,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from flows.environment import prepare_prefect
+from flows.connection import connect, use
 from flows.up import end_process, wait_until_healthy
+from matinee.password import draw_password
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -22,24 +23,28 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def start_server(*, quiet: bool) -> Callable[[], None]:
     """Start a server unless Prefect's settings name one; returns what waits until it answers.
 
-    Call it before a flow is imported. The server ends when this process does, however that ends (on Linux).
+    Call it before a flow is imported. The server ends when this process does, however that ends (on Linux), and asks
+    for a password that nobody else knows. Raises ConfigError when a server that is named can't be worked with.
     """
-    prepare_prefect(quiet=quiet)
-    from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - reads the environment
-    from prefect.settings import get_current_settings  # noqa: PLC0415
+    if connect(quiet=quiet):
+        return lambda: None
+    from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment
 
-    settings = get_current_settings()
-    if settings.api.url or not settings.server.ephemeral.enabled:
+    if not get_current_settings().server.ephemeral.enabled:
         return lambda: None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # A session of its own: Ctrl-C is for the command, which then tells the server how the run ended.
     command = [sys.executable, "-m", "flows.temporary", str(port), str(os.getpid())]
-    server = subprocess.Popen(command, start_new_session=True)  # nosec B603 # our interpreter, a list of words
+    password = draw_password()  # in its environment: a command line is there for all to read
+    secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
+    server = subprocess.Popen(
+        command, env={**os.environ, **secret}, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     atexit.register(end_process, server)  # before Prefect registers what it still has to send
-    os.environ["PREFECT_API_URL"] = api = f"http://127.0.0.1:{port}/api"
-    refresh_global_settings_context()
+    api = f"http://127.0.0.1:{port}/api"
+    use(api, password)
     return lambda: wait_until_healthy(api, server)
 
 
@@ -52,10 +57,11 @@ def _serve(port: int, parent: int) -> None:
     import uvicorn  # noqa: PLC0415 - the command has no use for it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    from flows.server import mend  # noqa: PLC0415
+    from flows.server import guard, mend, prepare  # noqa: PLC0415
 
+    prepare(["--host", "127.0.0.1", "--port", str(port)])
     mend()
-    uvicorn.run(create_app(ephemeral=True, final=True), host="127.0.0.1", port=port, log_level="error")
+    uvicorn.run(guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Everything that scheduled runs need, on one workstation: a Prefect server, the deployments and a worker.
 
 `python -m flows.up` starts them and stays; Ctrl-C takes all of it down. A server that the Prefect profile or
-PREFECT_API_URL names and that answers is used as it is.
+PREFECT_API_URL names and that answers is used as it is. One that is started here asks for a password; it is kept in a
+file of Prefect's home and handed on in the environment of what is started.
 """
 
 import argparse
@@ -12,22 +13,22 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flows.environment import WEBHOOK, prepare_prefect
+from flows.connection import connect, find_address, use
+from flows.environment import POOL, WEBHOOK
 from matinee.errors import ConfigError, MatineeError
+from matinee.password import authorization_for, keep_password, owners_of, password_file, password_for
+from matinee.server import find_fault, is_healthy, is_here, setting
 
 if TYPE_CHECKING:
     from flows.doorbell import Doorbell
 
 ROOT = Path(__file__).parents[1]
-POOL = "matinee"
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _START_SECONDS = 120.0  # the first start ever makes the database
 _STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so to the server
@@ -51,6 +52,8 @@ def main() -> int:
             return 0
         with running(call.port) as (url, processes):
             bell = _hang_doorbell(call.drop, call.store)
+            if not _given_password() and password_for(f"{url}/api"):
+                print(f"\nThe UI asks for a password once: it is the line in {password_file()}")
             print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
             while all(process.poll() is None for process in processes):
                 bell.look()
@@ -70,19 +73,16 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
 
     Raises ConfigError when the server does not start or the deployments are refused.
     """
-    api = _prepare(port)
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - after _prepare
-
+    api, is_named = _address(port)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(
-            temporary_settings({PREFECT_API_URL: api})
-        )  # this process has read its own already
         processes = []
         _adopt_orphans()
         stack.callback(_end_orphans)
-        if not _is_healthy(api):
-            server = stack.enter_context(_process([sys.executable, "-m", "flows.server", *_address(api)]))
-            wait_until_healthy(api, server)
+        if is_healthy(api):
+            _check_owner(api, is_named=is_named)
+            connect(quiet=False)
+        else:
+            server = stack.enter_context(_start_server(api))
             processes.append(server)
             _end_runs()
             stack.callback(_end_runs)
@@ -98,27 +98,52 @@ def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
 
     Raises ConfigError when it does not answer.
     """
-    api = _prepare(port)
+    api, _ = _address(port)
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_healthy(api):
+    while fault := find_fault(api, authorization=authorization_for(api)):
         if time.monotonic() > deadline:
-            raise ConfigError(
-                f"The Prefect server at {api} does not answer. Start it, or correct PREFECT_API_URL."
-            )
+            raise ConfigError(fault)
         time.sleep(0.5)
+    use(api, password_for(api))
     _deploy()
     _apply_alerts()
     _hang_doorbell(drop, store)
 
 
-def _prepare(port: int) -> str:
-    """Set the environment of all that is started here; returns the API's address."""
-    prepare_prefect(quiet=False)
-    from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment when it is imported
+def _address(port: int) -> tuple[str, bool]:
+    """The API's address, and whether the environment or Prefect's settings name it."""
+    named = find_address(quiet=False)
+    api = named or f"http://127.0.0.1:{port}/api"
+    use(api, None)
+    return api, named is not None
 
-    api = get_current_settings().api.url or f"http://127.0.0.1:{port}/api"
-    os.environ["PREFECT_API_URL"] = api
-    return api
+
+@contextlib.contextmanager
+def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server that asks for a password, and this process knows it."""
+    password = _given_password() or keep_password(password_file())
+    secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
+    with _process([sys.executable, "-m", "flows.server", *_listen(api)], secret) as server:
+        wait_until_healthy(api, server)
+        use(api, password)
+        yield server
+
+
+def _given_password() -> str:
+    """The password that the environment or the profile sets, or nothing; Prefect takes it by itself."""
+    return setting("PREFECT_SERVER_API_AUTH_STRING") or setting("PREFECT_API_AUTH_STRING")
+
+
+def _check_owner(api: str, *, is_named: bool) -> None:
+    """A worker runs what its server says: it is given to no server of another user that merely has the port.
+
+    Raises ConfigError.
+    """
+    if not is_named and is_here(api) and not owners_of(urlsplit(api).port or 80) <= {os.geteuid()}:
+        raise ConfigError(
+            f"Another user's program answers at {api}, and a worker here would run what it says. Take another port "
+            "with --port, or set PREFECT_API_URL if that is the server that you mean."
+        )
 
 
 def _hang_doorbell(drop: Path | None, store: Path | None) -> "Doorbell":
@@ -131,23 +156,15 @@ def _hang_doorbell(drop: Path | None, store: Path | None) -> "Doorbell":
     return Doorbell(ROOT)
 
 
-def _address(api: str) -> list[str]:
-    """Where the server has to listen; only this machine may ask it, since it asks nobody for a password."""
+def _listen(api: str) -> list[str]:
+    """Where the server has to listen: only this machine may ask it."""
     parts = urlsplit(api)
-    if parts.hostname not in ("127.0.0.1", "localhost"):
+    if parts.hostname not in ("127.0.0.1", "localhost") or parts.path != "/api" or parts.scheme != "http":
         raise ConfigError(
             f"The Prefect server at {api} does not answer. Check PREFECT_API_URL and the Prefect profile, or unset "
             "both to start a server here."
         )
     return ["--host", "127.0.0.1", "--port", str(parts.port or 4200)]
-
-
-def _is_healthy(api: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:  # nosec B310 # made from our port
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError, ValueError):
-        return False
 
 
 def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
@@ -156,7 +173,7 @@ def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
     Raises ConfigError when it ends, or takes longer than its first start may.
     """
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_healthy(api):
+    while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
             raise ConfigError(
                 f"The Prefect server did not come up at {api}. Another program on that port is the usual cause: "
@@ -166,17 +183,14 @@ def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 def _deploy() -> None:
-    """Make the work pool unless it is there, and register what prefect.yaml says."""
+    """Make or close the work pool, and register what prefect.yaml says."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
-    from prefect.exceptions import ObjectAlreadyExists  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
 
-    template = ProcessWorker.get_default_base_job_template()
-    pool = WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
-    with get_client(sync_client=True) as client, contextlib.suppress(ObjectAlreadyExists):
-        client.create_work_pool(pool)
-    done = subprocess.run(  # nosec B603 # our interpreter, a list of words
+    from flows.pool import settle_pool  # noqa: PLC0415
+
+    with get_client(sync_client=True) as client:
+        settle_pool(client)
+    done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -209,9 +223,11 @@ def _end_runs() -> None:
 
 
 @contextlib.contextmanager
-def _process(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(command: list[str], secret: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # nosec B603 # words of ours
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **(secret or {})}, start_new_session=True
+    )
     try:
         yield process
     finally:

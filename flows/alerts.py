@@ -18,8 +18,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
-from flows.environment import HEARTBEAT_SECONDS
+from flows.connection import answering
+from flows.environment import HEARTBEAT_SECONDS, WEBHOOK
 from matinee.errors import ConfigError
+from matinee.server import parse_address
 
 BLOCK = "matinee-alerts"
 FLOWS = ["retrain", "recommend", "nightly"]
@@ -40,8 +42,10 @@ def apply(*, webhook: str | None = None, block: str | None = None) -> dict[str, 
 
     `webhook` is a URL and is kept in a block; `block` names a notification or webhook block, as type/name. With
     neither, runs without a heartbeat are ended, and alerts stay as they are. Raises ConfigError where there is no
-    server or no such block.
+    server or no such block, or where the URL is not one.
     """
+    if webhook:
+        parse_address(webhook, name=f"The webhook (--webhook or {WEBHOOK})")
     with _server() as client:
         wanted = [_end_silent_runs()]
         if webhook:
@@ -156,7 +160,8 @@ def _settle(client: SyncPrefectClient, wanted: AutomationCore, there: Automation
 def _server() -> Iterator[SyncPrefectClient]:
     """A client of the server that the profile or PREFECT_API_URL names.
 
-    Raises ConfigError when there is none: alerts of a server that lives as long as one command would tell nobody.
+    Raises ConfigError when there is none (alerts of a server that lives as long as one command would tell nobody), or
+    when it refuses something.
     """
     url = get_current_settings().api.url
     if not url:
@@ -164,11 +169,7 @@ def _server() -> Iterator[SyncPrefectClient]:
             "Alerts belong to a Prefect server, and none is named. Set PREFECT_API_URL to its address, "
             "http://127.0.0.1:4200/api for that of `make up`."
         )
-    with get_client(sync_client=True) as client:
-        if error := client.api_healthcheck():
-            raise ConfigError(
-                f"The Prefect server at {url} does not answer ({error}). Start it, or correct PREFECT_API_URL."
-            )
+    with answering(), get_client(sync_client=True) as client:
         yield client
 
 

@@ -4,9 +4,11 @@ Each thing that doesn't hold is one ConfigError. Prefect itself would go on with
 minutes for the server, or end in a traceback, and it prints addresses with the passwords in them.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from flows.environment import prepare_prefect
 from matinee.errors import ConfigError
@@ -50,6 +52,29 @@ def use(url: str, password: str | None) -> None:
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - reads the environment
 
     refresh_global_settings_context()
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Turn what the server fails to do within the block into one ConfigError.
+
+    Prefect's own messages hold the request, and with it the address of a webhook; so they are not told.
+    """
+    import httpx  # noqa: PLC0415 - with Prefect
+
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        what = f"{error.request.method} {shown(error.request.url.path)}"
+        raise ConfigError(
+            f"The Prefect server refused {what} with status {error.response.status_code}. Its own log says why; check "
+            "that it is of the version that is installed here."
+        ) from None
+    except httpx.HTTPError as error:
+        raise ConfigError(
+            f"The Prefect server went away while it was worked with ({type(error).__name__}). Start it again, then run "
+            "the same command: what was finished is kept."
+        ) from None
 
 
 def check_home() -> None:

@@ -7,8 +7,10 @@ costs a listing of the folder, and a run is started only for a file that none wa
 import argparse
 import logging
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
+from http.client import UNAUTHORIZED
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import FlowFilter
 from prefect.exceptions import PrefectException
 
-from flows.environment import prepare_prefect
+from flows.connection import find_address, use
 from matinee.drop import Print, is_temporary, look
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, MatineeError
+from matinee.password import VARIABLE, password_for
 
 log = logging.getLogger("matinee.doorbell")
 
@@ -50,7 +53,9 @@ class Doorbell:
                     if not deployment.paused:
                         self._look_into(client, deployment.id, deployment.parameters)
         except (httpx.HTTPError, PrefectException) as error:
-            log.warning("The Prefect server could not be asked (%s); the next look is soon.", error)
+            refused = isinstance(error, httpx.HTTPStatusError) and error.response.status_code == UNAUTHORIZED
+            why = f"it asks for another password: {VARIABLE}" if refused else type(error).__name__
+            log.warning("The Prefect server could not be asked (%s); the next look is soon.", why)
 
     def _look_into(self, client: SyncPrefectClient, deployment: Any, parameters: dict[str, Any]) -> None:
         settle = float(parameters.get("settle_seconds", 5))
@@ -85,23 +90,28 @@ def _not_now(seconds: float) -> None:
     raise _NotNow
 
 
-def main() -> None:
-    """Look until SIGTERM or Ctrl-C."""
+def main() -> int:
+    """Look until SIGTERM or Ctrl-C; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m flows.doorbell", description=__doc__)
     parser.add_argument(
         "--root", type=Path, default=Path.cwd(), help="what deployments' paths are relative to"
     )
     call = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    prepare_prefect(quiet=False)
+    try:
+        if url := find_address(quiet=False):
+            use(url, password_for(url))
+    except MatineeError as error:
+        print(f"matinee doorbell: {error}", file=sys.stderr)
+        return error.exit_status
     bell = Doorbell(call.root)
     try:
         while True:
             bell.look()
             time.sleep(EVERY_SECONDS)
     except KeyboardInterrupt:
-        return
+        return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,10 +19,17 @@ from types import FrameType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flows.connection import connect, find_address, use
+from flows.connection import answering, connect, find_address, use
 from flows.environment import POOL, WEBHOOK
 from matinee.errors import ConfigError, MatineeError
-from matinee.password import authorization_for, keep_password, owners_of, password_file, password_for
+from matinee.password import (
+    authorization_for,
+    keep_password,
+    owners_of,
+    password_file,
+    password_for,
+    read_password,
+)
 from matinee.server import find_fault, is_healthy, is_here, setting
 
 if TYPE_CHECKING:
@@ -48,11 +55,12 @@ def main() -> int:
         signal.signal(number, _stop)
     try:
         if call.deploy:
-            _register(call.port, drop=call.drop, store=call.store)
+            with answering():
+                _register(call.port, drop=call.drop, store=call.store)
             return 0
-        with running(call.port) as (url, processes):
+        with answering(), running(call.port) as (url, processes):
             bell = _hang_doorbell(call.drop, call.store)
-            if not _given_password() and password_for(f"{url}/api"):
+            if _is_kept(setting("PREFECT_API_AUTH_STRING")):
                 print(f"\nThe UI asks for a password once: it is the line in {password_file()}")
             print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
             while all(process.poll() is None for process in processes):
@@ -134,6 +142,11 @@ def _given_password() -> str:
     return setting("PREFECT_SERVER_API_AUTH_STRING") or setting("PREFECT_API_AUTH_STRING")
 
 
+def _is_kept(password: str) -> bool:
+    """Whether a password is what the file holds."""
+    return bool(password) and password_file().exists() and password == read_password(password_file())
+
+
 def _check_owner(api: str, *, is_named: bool) -> None:
     """A worker runs what its server says: it is given to no server of another user that merely has the port.
 
@@ -190,7 +203,7 @@ def _deploy() -> None:
 
     with get_client(sync_client=True) as client:
         settle_pool(client)
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # our interpreter, a list of words
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=ROOT,
         stdout=subprocess.PIPE,

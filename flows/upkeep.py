@@ -3,19 +3,23 @@
 import argparse
 import os
 
-from flows.environment import WEBHOOK, prepare_prefect
+from flows.connection import connect
+from flows.environment import WEBHOOK
 from flows.verbs import Outcome
+from matinee.server import parse_address
 
 
 def alerts(call: argparse.Namespace) -> Outcome:
     """Put the alerts on the Prefect server, or take them off."""
-    prepare_prefect(quiet=not call.verbose)
+    webhook = call.webhook if call.webhook is not None or call.block else os.environ.get(WEBHOOK) or None
+    if call.action == "apply" and webhook is not None:
+        parse_address(webhook, name=f"The webhook (--webhook or {WEBHOOK})")
+    connect(quiet=not call.verbose)
     from flows.alerts import apply, remove  # noqa: PLC0415 - no other verb waits for Prefect
 
     if call.action == "remove":
         done = remove()
     else:
-        webhook = call.webhook or (None if call.block else os.environ.get(WEBHOOK))
         done = apply(webhook=webhook, block=call.block)
     lines = [f"{what:9}  {name}" for name, what in done.items()]
     if call.action == "apply" and len(done) == 1:

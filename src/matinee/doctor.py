@@ -4,9 +4,6 @@ import os
 import platform
 import shutil
 import time
-import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,14 +11,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from matinee.errors import MatineeError, ReleaseError
+from matinee.password import authorization_for
 from matinee.registry import Registry, now
 from matinee.release import read_manifest, verify
+from matinee.server import check_address, find_fault, setting
 from matinee.store import Store
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
 _SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
 _LEAST_SPACE = 1 << 30
-_SECONDS = 3.0
 
 
 class Check(NamedTuple):
@@ -80,34 +78,14 @@ def _clock() -> Check:
 
 
 def _server() -> Check:
-    url = os.environ.get("PREFECT_API_URL") or _profile_url()
-    if not url:
-        return Check(
-            "server", "ok", "none is named: each run starts its own. `make up` starts one that stays"
-        )
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_SECONDS):  # nosec B310 # the operator's setting
-            return Check("server", "ok", f"{_bare(url)} answers")
-    except (OSError, ValueError) as error:
-        said = f"{_bare(url)} does not answer ({error}). Start it with `make up`, or correct PREFECT_API_URL"
-        return Check("server", "fail", said)
-
-
-def _bare(url: str) -> str:
-    """An address without the name and password that may stand in it."""
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def _profile_url() -> str:
-    """The address in Prefect's active profile; Prefect itself would take seconds to say it."""
-    home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
-    try:
-        told = tomllib.loads((home / "profiles.toml").read_text("utf-8"))
-        active = os.environ.get("PREFECT_PROFILE", told.get("active", ""))
-        return str(told["profiles"][active].get("PREFECT_API_URL", ""))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return ""
+        if not (url := setting("PREFECT_API_URL")):
+            said = "none is named: each run starts its own. `make up` starts one that stays"
+            return Check("server", "ok", said)
+        fault = find_fault(check_address(url), authorization=authorization_for(url))
+    except MatineeError as error:
+        return Check("server", "fail", str(error))
+    return Check("server", "fail", fault) if fault else Check("server", "ok", f"{check_address(url)} answers")
 
 
 def _store(root: Path) -> Iterator[Check]:

@@ -39,7 +39,7 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
     command = [sys.executable, "-m", "flows.temporary", str(port), str(os.getpid())]
     password = draw_password()  # in its environment: a command line is there for all to read
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
-    server = subprocess.Popen(
+    server = subprocess.Popen(  # nosec B603 # our interpreter, a list of words
         command, env={**os.environ, **secret}, stdout=subprocess.DEVNULL, start_new_session=True
     )
     atexit.register(end_process, server)  # before Prefect registers what it still has to send

@@ -71,7 +71,8 @@ def main() -> int:
         print(f"make up: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("All stopped.", flush=True)
+        with contextlib.suppress(OSError):  # nobody may be left to read it
+            print("All stopped.", flush=True)
         return 0
 
 
@@ -238,7 +239,7 @@ def _end_runs() -> None:
 @contextlib.contextmanager
 def _process(command: list[str], secret: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # nosec B603 # words of ours
         command, cwd=ROOT, env={**os.environ, **(secret or {})}, start_new_session=True
     )
     try:

@@ -17,10 +17,7 @@ def alerts(call: argparse.Namespace) -> Outcome:
     connect(quiet=not call.verbose)
     from flows.alerts import apply, remove  # noqa: PLC0415 - no other verb waits for Prefect
 
-    if call.action == "remove":
-        done = remove()
-    else:
-        done = apply(webhook=webhook, block=call.block)
+    done = remove() if call.action == "remove" else apply(webhook=webhook, block=call.block)
     lines = [f"{what:9}  {name}" for name, what in done.items()]
     if call.action == "apply" and len(done) == 1:
         lines.append(f"Nobody is told: name --webhook or --block, or set {WEBHOOK}, for that.")

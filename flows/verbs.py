@@ -11,6 +11,7 @@ from textwrap import shorten
 from typing import Any
 
 import matinee
+from flows.connection import answering
 from flows.telling import reject_lines, rows_line, tell_run
 from flows.temporary import start_server
 from matinee.errors import ConfigError, ReleaseError
@@ -106,13 +107,14 @@ def retrain(call: argparse.Namespace) -> Outcome:
     from flows.retrain import retrain as flow
 
     wait_for_server()
-    summary = flow(
-        ratings=_absolute(call.ratings),
-        titles=_absolute([call.titles])[0],
-        store=str(call.store.absolute()),
-        test=_absolute(call.test),
-        settings=settings,
-    )
+    with answering():
+        summary = flow(
+            ratings=_absolute(call.ratings),
+            titles=_absolute([call.titles])[0],
+            store=str(call.store.absolute()),
+            test=_absolute(call.test),
+            settings=settings,
+        )
     status = HELD if call.fail_on_hold and not summary.promoted else 0
     return Outcome(
         summary.model_dump(), tell_run(summary.model_dump(), ratings=call.ratings, store=call.store), status
@@ -162,7 +164,8 @@ def recommend(call: argparse.Namespace) -> Outcome:
         from flows.recommend import recommend as flow
 
         wait_for_server()
-        done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
+        with answering():
+            done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
     else:
         from matinee.recommend import recommend_some
 

@@ -1,14 +1,18 @@
 """Fixtures that every test may use."""
 
+import base64
+import itertools
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,11 +72,21 @@ def prefect_server() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Up:
-    """A running `make up`: its process, the UI's address, and the home that marks all that it has started."""
+    """A running `make up`: its process, the UI's address, the home that marks all that it has started, its password."""
 
     process: "subprocess.Popen[str]"
     url: str
     home: Path
+    password: str
+
+    def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
+        """What the API answers to somebody who knows the password."""
+        data = None if body is None else json.dumps(body).encode()
+        secret = base64.b64encode(self.password.encode()).decode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Basic {secret}"}
+        request = urllib.request.Request(f"{self.url}/api/{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +107,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        assert any(url in line for line in process.stdout if line.startswith("The UI is at"))
-        yield Up(process, url, home)
+        lines = list(itertools.takewhile(lambda line: not line.startswith("The UI is at"), process.stdout))
+        (named,) = (line for line in lines if line.startswith("The UI asks for a password"))
+        yield Up(process, url, home, Path(named.split()[-1]).read_text().strip())
         process.send_signal(signal.SIGTERM)
 
 

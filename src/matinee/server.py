@@ -94,9 +94,11 @@ def check_address(url: str) -> str:
     """The address of a Prefect API without a slash at its end; raises ConfigError where it can't be one."""
     parts = parse_address(url)
     if "@" in url:
+        before, _, server = parts.netloc.rpartition("@")
+        where = f" before {server}" if before and "@" not in parts.path + parts.query + parts.fragment else ""
         raise ConfigError(
-            "PREFECT_API_URL holds a name or a password, which Prefect would print wherever it names its server. "
-            "Leave them out of it, and set PREFECT_API_AUTH_STRING to NAME:PASSWORD."
+            f"PREFECT_API_URL holds a name or a password{where}, which Prefect would print wherever it names its "
+            "server. Leave them out of it, and set PREFECT_API_AUTH_STRING to NAME:PASSWORD."
         )
     if parts.query or parts.fragment:
         raise ConfigError(

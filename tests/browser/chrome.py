@@ -81,12 +81,12 @@ class Page:
 
 
 @contextlib.contextmanager
-def browser(width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """A Chromium with one tab, gone after the block."""
+def browser(width: int = 1400, height: int = 1000, *flags: str) -> Iterator[Page]:
+    """A Chromium with one tab, gone after the block; `flags` are words of its command line."""
     program = find_chromium()
     assert program is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        command = [program, *flags, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += [
             f"--user-data-dir={profile}",
             "--remote-debugging-port=0",

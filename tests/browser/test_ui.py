@@ -1,15 +1,19 @@
 """A person in the UI: starts a run from the form, is told of a wrong value, opens every page of the run.
 
+And a stranger's page in the same browser, which tries to do the same and may do nothing of it.
+
 With MATINEE_PICTURES set to a folder the pages are photographed into it.
 """
 
+import http.server
 import importlib.util
 import json
 import os
 import re
 import sys
+import threading
 import time
-import urllib.request
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -55,23 +59,22 @@ def form(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str
         "titles": str(sample / "movie_titles.csv"),
         "store": str(folder / "store"),
     }
-    adhoc = _ask(f"{up.url}/api/deployments/name/retrain/adhoc")["id"]
-    _ask(f"{up.url}/api/deployments/{adhoc}", {"parameters": parameters}, method="PATCH")
+    adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
+    up.ask(f"deployments/{adhoc}", {"parameters": parameters}, method="PATCH")
     return f"{up.url}/deployments/deployment/{adhoc}/run"
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    """A tab, high enough for a whole page."""
+def page(up: Any) -> Iterator[Any]:
+    """A tab, high enough for a whole page, of somebody who has typed the password."""
     with chrome.browser(1400, 1600) as tab:
+        tab.open(up.url, until="Login")
+        _take_picture(tab, "login")
+        tab.evaluate("document.querySelector('input[type=password]').focus()")
+        tab.call("Input.insertText", text=up.password)
+        tab.click("Login")
+        tab.wait_for("Flow Runs")
         yield tab
-
-
-def _ask(url: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or b"null")
 
 
 def _take_picture(page: Any, name: str) -> None:
@@ -124,9 +127,7 @@ def test_a_run_from_the_form_shows_every_page(page: Any, form: str, up: Any) -> 
     page.wait_for("ingest: Read ratings")
     _take_picture(page, "run")
     of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-    found = {
-        each["key"]: each["id"] for each in _ask(f"{up.url}/api/artifacts/filter", of_run) if each["key"]
-    }
+    found = {each["key"]: each["id"] for each in up.ask("artifacts/filter", of_run) if each["key"]}
     assert found.keys() == SHOWN.keys()
     for key, text in SHOWN.items():
         shown = page.open(f"{up.url}/artifacts/artifact/{found[key]}", until=text)
@@ -135,12 +136,93 @@ def test_a_run_from_the_form_shows_every_page(page: Any, form: str, up: Any) -> 
     assert "broken" not in page.evaluate("document.title")
 
 
+@pytest.fixture(scope="module")
+def stranger() -> Iterator[str]:
+    """The address of a web page of somebody else, which the browser knows by a name and by a number."""
+
+    class Blank(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<body>a page about cats</body>")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Blank) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://evil.example:{server.server_port}"
+        server.shutdown()
+
+
+ATTEMPT = """(async () => {
+    const json = {'Content-Type': 'application/json'}, secret = {...json, Authorization: 'Basic ' + btoa(PASSWORD)};
+    const read = async (path, options) => {
+        try { return await (await fetch(API + path, options)).text(); } catch (error) { return 'refused'; }
+    };
+    const socket = await new Promise(resolve => {
+        const opened = new WebSocket(API.replace('http', 'ws') + 'events/out', ['prefect']);
+        opened.onopen = () => resolve('open');
+        opened.onerror = () => resolve('refused');
+    });
+    const run = JSON.stringify({job_variables: {command: 'touch ' + PLANTED}, state: {type: 'SCHEDULED'}});
+    const start = `deployments/${DEPLOYMENT}/create_flow_run`;
+    await fetch(API + start, {method: 'POST', mode: 'no-cors', body: new Blob([run])}).catch(() => {});
+    return [
+        await read('admin/version', {}),
+        await read('flow_runs/filter', {method: 'POST', headers: json, body: '{}'}),
+        await read(start, {method: 'POST', headers: json, body: run}),
+        await read(start, {method: 'POST', headers: secret, body: run}),
+        await read(start, {method: 'POST', headers: secret, body: run.replace('command', 'env')}),
+        await read('block_documents/filter', {method: 'POST', headers: secret, body: '{"include_secrets": true}'}),
+        socket,
+    ];
+})()"""
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
+def test_a_strangers_page_reads_nothing_and_starts_nothing(
+    up: Any, stranger: str, host: str, tmp_path: Path
+) -> None:
+    planted = tmp_path / "planted"
+    adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
+    of_adhoc = {"deployments": {"id": {"any_": [adhoc]}}}
+    before = up.ask("flow_runs/count", of_adhoc)
+    words = {
+        "API": f"{up.url}/api/",
+        "PASSWORD": up.password,  # as if the browser handed it to whoever asks
+        "PLANTED": str(planted),
+        "DEPLOYMENT": adhoc,
+    }
+    names = "".join(f"const {name} = {json.dumps(value)};" for name, value in words.items())
+    with chrome.browser(800, 600, "--host-resolver-rules=MAP evil.example 127.0.0.1") as tab:
+        tab.open(stranger.replace("evil.example", host), until="cats")
+        assert tab.evaluate(f"{names} {ATTEMPT}") == ["refused"] * 7
+        # A name that is made to point here: the page is of the server's own origin.
+        rebound = up.url.replace("127.0.0.1", "evil.example")
+        assert tab.open(f"{rebound}/api/admin/version", until="server").startswith(
+            "This server is not called so."
+        )
+        words = tab.evaluate(f"{names.replace(up.url, rebound)} {ATTEMPT}")
+        assert {word.partition(".")[0] for word in words} == {"This server is not called so", "refused"}
+    assert up.ask("flow_runs/count", of_adhoc) == before
+    assert not planted.exists()
+
+
+def test_a_run_can_not_say_what_the_worker_executes(up: Any, tmp_path: Path) -> None:
+    adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
+    for variable in ("command", "env", "working_dir", "env.PATH"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            up.ask(f"deployments/{adhoc}/create_flow_run", {"job_variables": {variable: "x"}})
+        assert refused.value.code in (409, 422)
+
+
 def _runs_of(form: str, up: Any) -> list[dict[str, Any]]:
     """The runs of the form's deployment; the nightly one has scheduled some of its own."""
     deployment = form.split("/")[-2]
-    runs: list[dict[str, Any]] = _ask(
-        f"{up.url}/api/flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}}
-    )
+    of_form = {"deployments": {"id": {"any_": [deployment]}}}
+    runs: list[dict[str, Any]] = up.ask("flow_runs/filter", of_form)
     return runs
 
 

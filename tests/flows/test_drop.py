@@ -1,9 +1,7 @@
 """`make up`, then a file copied into the drop folder: a release and lists for everyone, with no further command."""
 
-import json
 import shutil
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,6 @@ NOTHING_NEW = {
     "flow_runs": {"state": {"name": {"any_": ["Nothing new"]}}},
     "flows": {"name": {"any_": ["nightly"]}},
 }
-
-
-def _ask(url: str, body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
 
 
 def _wait(true: Any, seconds: float) -> None:
@@ -54,8 +46,8 @@ def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: 
     ]
     # The same bytes again are a file that has come, and nothing new.
     shutil.copy(sample / "ratings.csv", drop)
-    _wait(lambda: _ask(f"{up.url}/api/flow_runs/filter", NOTHING_NEW), 300)
-    (run,) = _ask(f"{up.url}/api/flow_runs/filter", NOTHING_NEW)
+    _wait(lambda: up.ask("flow_runs/filter", NOTHING_NEW), 300)
+    (run,) = up.ask("flow_runs/filter", NOTHING_NEW)
     assert run["state_type"] == "COMPLETED"
     assert run["total_run_time"] < 30  # seconds, also beside other work
     assert registry.versions() == ["v0001"]

@@ -1,10 +1,8 @@
 """`make up`: what is due runs, what is cancelled stops, and nothing is left behind."""
 
-import json
 import signal
 import sqlite3
 import time
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +12,6 @@ import pytest
 
 _SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
-
-
-def _ask(url: str, body: Any = None, *, method: str | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or b"null")
 
 
 def _wait(true: Callable[[], object], seconds: float) -> None:
@@ -49,8 +40,8 @@ def _listened(port: int) -> set[str]:
     return {address for address, number in local if int(number, 16) == port}
 
 
-def _deployment(api: str, name: str) -> Any:
-    return _ask(f"{api}/deployments/name/retrain/{name}")
+def _deployment(up: Any, name: str) -> Any:
+    return up.ask(f"deployments/name/retrain/{name}")
 
 
 def _parameters(sample: Path, store: Path, **settings: Any) -> dict[str, Any]:
@@ -65,25 +56,23 @@ def _parameters(sample: Path, store: Path, **settings: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A deployment that is due every minute from now on."""
-    api = f"{up.url}/api"
-    nightly = _deployment(api, "nightly")
+    nightly = _deployment(up, "nightly")
     parameters = _parameters(sample, tmp_path_factory.mktemp("minutes"), train={"epochs": 2})
     cron = {"cron": "* * * * *", "timezone": "UTC"}
     due = [{"schedule": cron, "active": True, "parameters": parameters}]
-    _ask(f"{api}/deployments/{nightly['id']}/schedules", due)
+    up.ask(f"deployments/{nightly['id']}/schedules", due)
     return str(nightly["id"])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_minute")  # the minutes go by meanwhile
 def test_a_cancelled_run_hears_of_it_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
-    api = f"{up.url}/api"
     body = {"parameters": _parameters(sample, tmp_path, **LONG)}
-    run = _ask(f"{api}/deployments/{_deployment(api, 'adhoc')['id']}/create_flow_run", body)["id"]
+    run = up.ask(f"deployments/{_deployment(up, 'adhoc')['id']}/create_flow_run", body)["id"]
     _wait(lambda: list(tmp_path.glob("work/*/fit.safetensors")), 60)
-    _ask(f"{api}/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-    _wait(lambda: _ask(f"{api}/flow_runs/{run}")["state_type"] == "CANCELLED", 60)
-    tasks = _ask(f"{api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    up.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    _wait(lambda: up.ask(f"flow_runs/{run}")["state_type"] == "CANCELLED", 60)
+    tasks = up.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
     (train,) = (task for task in tasks if task["name"] == "train dot fast")
     # Not killed: what does not hear the signal is, half a minute later, and its task stays `Running`.
     assert "termination signal" in train["state"]["message"]
@@ -98,18 +87,18 @@ def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
         "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
         "sort": "EXPECTED_START_TIME_ASC",
     }
-    _wait(lambda: len(_ask(f"{up.url}/api/flow_runs/filter", of_schedule)) >= 2, 180)
-    first, second = _ask(f"{up.url}/api/flow_runs/filter", of_schedule)[:2]
+    _wait(lambda: len(up.ask("flow_runs/filter", of_schedule)) >= 2, 180)
+    first, second = up.ask("flow_runs/filter", of_schedule)[:2]
     due = [datetime.fromisoformat(run["expected_start_time"]) for run in (first, second)]
     assert (due[1] - due[0]).total_seconds() == 60
     assert first["auto_scheduled"] and second["auto_scheduled"]
 
 
 def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
-    process, api, home = up.process, f"{up.url}/api", up.home
+    process, home = up.process, up.home
     assert _listened(int(up.url.rpartition(":")[2])) == {"0100007F"}, "127.0.0.1 and no other address"
-    adhoc, nightly = (_deployment(api, name) for name in ("adhoc", "nightly"))
-    assert {each["name"] for each in _ask(f"{api}/automations/filter", {})} == {
+    adhoc, nightly = (_deployment(up, name) for name in ("adhoc", "nightly"))
+    assert {each["name"] for each in up.ask("automations/filter", {})} == {
         "matinee: end runs without heartbeat",
         "matinee: lists for a promoted release",
     }
@@ -117,9 +106,9 @@ def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: 
     assert (schedule["active"], schedule["schedule"]["timezone"]) == (False, "UTC")
     store = tmp_path / "store"
     body = {"parameters": _parameters(sample, store, **LONG)}
-    run = _ask(f"{api}/deployments/{adhoc['id']}/create_flow_run", body)
+    run = up.ask(f"deployments/{adhoc['id']}/create_flow_run", body)
     _wait(lambda: list(store.glob("work/*/fit.safetensors")), 60)
-    assert _ask(f"{api}/flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
+    assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
     assert len(_left(home)) >= 4  # this command, the server, the worker, the run
     process.send_signal(signal.SIGINT)
     assert process.wait(40) == 0

@@ -30,7 +30,8 @@ def tell_run(summary: Mapping[str, Any], *, ratings: list[str], store: Path) -> 
 
 def _held_line(summary: Mapping[str, Any], store: Path) -> str:
     digest = summary["folders"]["train"].rpartition("/")[2]
-    return f"none: the champion stays; `matinee promote --store {shlex.quote(str(store))} {digest}` publishes it all the same"
+    call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
+    return f"none: the champion stays; `{call}` publishes it all the same"
 
 
 def rows_line(rows: Mapping[str, int]) -> str:

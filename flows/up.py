@@ -82,7 +82,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
 
     Raises ConfigError when the server does not start or the deployments are refused.
     """
-    api, is_named = _address(port)
+    api, is_named = _find_api(port)
     with contextlib.ExitStack() as stack:
         processes = []
         _adopt_orphans()
@@ -107,7 +107,7 @@ def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
 
     Raises ConfigError when it does not answer.
     """
-    api, _ = _address(port)
+    api, _ = _find_api(port)
     deadline = time.monotonic() + _START_SECONDS
     while fault := find_fault(api, authorization=authorization_for(api)):
         if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
     _hang_doorbell(drop, store)
 
 
-def _address(port: int) -> tuple[str, bool]:
+def _find_api(port: int) -> tuple[str, bool]:
     """The API's address, and whether the environment or Prefect's settings name it."""
     named = find_address(quiet=False)
     api = named or f"http://127.0.0.1:{port}/api"
@@ -132,7 +132,7 @@ def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A server that asks for a password, and this process knows it."""
     password = _given_password() or keep_password(password_file())
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
-    with _process([sys.executable, "-m", "flows.server", *_listen(api)], secret) as server:
+    with _process([sys.executable, "-m", "flows.server", *_address(api)], secret) as server:
         wait_until_healthy(api, server)
         use(api, password)
         yield server
@@ -170,7 +170,7 @@ def _hang_doorbell(drop: Path | None, store: Path | None) -> "Doorbell":
     return Doorbell(ROOT)
 
 
-def _listen(api: str) -> list[str]:
+def _address(api: str) -> list[str]:
     """Where the server has to listen: only this machine may ask it."""
     parts = urlsplit(api)
     if parts.hostname not in ("127.0.0.1", "localhost") or parts.path != "/api" or parts.scheme != "http":

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from matinee.errors import ConfigError
+from matinee.text import shown
 
 REFUSED: Final = "refused"  # the folder within the drop folder
+_LINE: Final = 8_000  # characters of a line of a report
 _TEMPORARY: Final = (
     ".part",
     ".partial",
@@ -88,8 +90,9 @@ def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
     target = place_of_refused(folder, path)
     report = target.with_name(f"{target.name}.report.txt")
     told = (
-        f"{path} was not taken.\n\n{reason}\n\n"
-        f"It lies in {target} now. Put a mended file into {path.parent}; nothing else is to be done.\n"
+        f"{shown(path, _LINE)} was not taken.\n\n{shown(reason, _LINE)}\n\n"
+        f"It lies in {shown(target, _LINE)} now. Put a mended file into {shown(path.parent, _LINE)}; nothing else is "
+        "to be done.\n"
     )
     report.write_text(told, "utf-8")
     path.replace(target)

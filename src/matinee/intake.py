@@ -17,9 +17,11 @@ from matinee.errors import ConfigError, DataError, StoreError
 from matinee.lineage import digest_of
 from matinee.settings import Settings
 from matinee.store import Store, read_json, write_json, writing
+from matinee.text import shown, spreadsheet_cell
 
 DONE = "nightly.json"
 KEPT = "titles"
+_CELL = 10_000  # characters of a rejected line that are shown; rejects.parquet has all
 
 
 class Intake(BaseModel):
@@ -90,9 +92,15 @@ def _set_aside(drop: Path, sifted: ingest.Sifted, path: Path) -> tuple[str, str]
     if path in sifted.rejects:
         kept = place_of_refused(drop, path)
         kept = kept.with_name(f"{kept.name}.rejects.csv")
-        pl.read_parquet(sifted.rejects[path]).write_csv(kept)
+        write_table_for_people(pl.read_parquet(sifted.rejects[path]), kept)
         reason = reason.replace(str(sifted.rejects[path]), str(kept))
     return str(set_aside(drop, path, reason=reason)), reason
+
+
+def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
+    """Write a CSV that may be opened in a terminal or a spreadsheet: neither obeys what a cell holds."""
+    safe = pl.col(pl.String).map_elements(lambda text: spreadsheet_cell(shown(text, _CELL)), pl.String)
+    table.with_columns(safe).write_csv(out)
 
 
 def _readable(store: Store, titles: Path) -> tuple[Path, str | None]:

@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from matinee.drop import look
+from matinee.drop import look, set_aside
 from matinee.errors import ConfigError, DataError
-from matinee.intake import Intake, remember, take_in
+from matinee.intake import Intake, remember, take_in, write_table_for_people
 from matinee.settings import Settings
 from matinee.store import Store
 
@@ -116,3 +117,22 @@ def test_broken_or_missing_titles_cost_a_night_nothing_but_new_names(sample: Pat
     assert missing.no_titles and "titles are those of the last run" in missing.says()
     titles.write_text("1,2003,Another Name\n")
     assert intake().mark != whole.mark
+
+
+def test_a_table_of_rejects_is_safe_in_a_spreadsheet_and_in_a_terminal(tmp_path: Path) -> None:
+    raw = ['=HYPERLINK("http://evil")', "-1+1", "\x1b[2J", "6,8,9"]
+    write_table_for_people(pl.DataFrame({"line": [1, 2, 3, 4], "raw": raw}), tmp_path / "rejects.csv")
+    assert (tmp_path / "rejects.csv").read_text().splitlines() == [
+        "line,raw",
+        '1,"\'=HYPERLINK(""http://evil"")"',
+        "2,'-1+1",
+        "3,\\x1b[2J",
+        '4,"6,8,9"',
+    ]
+
+
+def test_a_report_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    path = tmp_path / "evil\x1b[2J.csv"
+    path.touch()
+    report = set_aside(tmp_path, path, reason="odd\x07")
+    assert not {char for char in report.read_text() if char < " "} - {"\n"}

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from recommend import write_release
 
+from matinee.documents import read_json
 from matinee.release import MANIFEST, WEIGHTS, sha256
-from matinee.store import read_json, write_json
+from matinee.store import write_json
 from matinee.weights import halve_weights
 
 SIZES = {

@@ -29,9 +29,10 @@ import polars as pl
 from peers import SYSTEMS, peak_kib
 
 from matinee import encode, evaluate, ingest, split, train
+from matinee.documents import read_json
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 
 LOOPS = ("notebook", "dataloader")
 LABELS = {

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from prefect.tasks import Task
 from pydantic import BaseModel
 
+from matinee.documents import read_json
 from matinee.evaluate.progressive import Standing
 from matinee.publish import Publication
 from matinee.recommend import Recommended
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 from tasks.artifacts import show
 from tasks.story import tell
 

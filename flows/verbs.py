@@ -62,7 +62,8 @@ def sample(call: argparse.Namespace) -> Outcome:
 def ingest(call: argparse.Namespace) -> Outcome:
     """Read the sources into the store, without Prefect."""
     from matinee import ingest as library
-    from matinee.store import Store, read_json
+    from matinee.documents import read_json
+    from matinee.store import Store
 
     settings = _settings(call)
     started = time.perf_counter()

@@ -14,10 +14,11 @@ import polars as pl
 from prefect.artifacts import create_markdown_artifact
 
 from matinee import figures
+from matinee.documents import read_json
 from matinee.evaluate.progressive import PICTURE, Standing, read_series
 from matinee.publish import Publication
 from matinee.recommend import Recommended
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 from schemas.rejects import CODES
 
 log = logging.getLogger("matinee.run")

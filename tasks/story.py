@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from matinee.documents import read_json
 from matinee.evaluate.progressive import Standing
 from matinee.publish import Publication
 from matinee.recommend import Recommended
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 
 
 def tell(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> list[str]:

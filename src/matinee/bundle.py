@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from matinee.card import write_card
+from matinee.documents import read_json
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.gate import Rule
 from matinee.lineage import digest_of
@@ -19,7 +20,7 @@ from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
 from matinee.seal import sync_folder
 from matinee.settings import Settings
 from matinee.shelf import MOVIES, OFFSETS
-from matinee.store import Reference, Store, read_json, write_json
+from matinee.store import Reference, Store, write_json
 from matinee.stratify import PARTS
 from matinee.weights import halve_weights, read_weights
 

@@ -4,16 +4,22 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from pydantic import BaseModel
+
+from matinee.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.errors import MatineeError, ReleaseError
+from matinee.forgotten import Forgotten
 from matinee.password import authorization_for
-from matinee.registry import Registry, now
+from matinee.registry import Registry
 from matinee.release import read_manifest, verify
+from matinee.run_log import RunLog, now
 from matinee.server import check_address, find_fault, setting
 from matinee.store import Store
 
@@ -99,6 +105,8 @@ def _store(root: Path) -> Iterator[Check]:
         return
     yield _space(root)
     yield from _releases(Registry(root))
+    yield _log(RunLog(root))
+    yield from _files(root)
     yield _leftovers(root)
 
 
@@ -139,6 +147,48 @@ def _champion(registry: Registry) -> Check:
             "champion", "warn", f"{champion} was made at {created}, which is to come: check the clock"
         )
     return Check("champion", "ok", f"{champion} of {created} verifies")
+
+
+def _log(told: RunLog) -> Check:
+    try:
+        entries, faults = told.entries(), told.faults()
+    except MatineeError as error:
+        return Check("log", "fail", str(error))
+    if faults:
+        return Check("log", "warn", told.say(faults))
+    return Check("log", "ok", f"{len(entries):,} lines")
+
+
+def _files(root: Path) -> Iterator[Check]:
+    """The JSON of the store but for the pointer and the releases, which have checks of their own."""
+    damaged = 0
+    for said, status in _damaged(root):
+        damaged += 1
+        yield Check("files", status, said)
+    if not damaged:
+        yield Check("files", "ok", "every JSON file of the store can be read")
+
+
+def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
+    readers: list[tuple[Callable[[], Any], Literal["warn", "fail"]]] = [
+        (lambda: Forgotten.read(root), "fail"),
+        (lambda: _read_if_there(root / SERIES, Series), "fail"),
+        (lambda: _read_if_there(root / DONE, Mark), "warn"),
+    ]
+    folders = [file for kind in KINDS for file in sorted(root.glob(f"{kind}/*/*.json"))]
+    readers += [(partial(read_json, file), "warn") for file in folders if file.parent.suffix == ""]
+    for read, status in readers:
+        try:
+            read()
+        except MatineeError as error:
+            yield str(error), status
+    if not (root / FORGOTTEN).exists() and any(entry.action == "forget" for entry in RunLog(root).entries()):
+        yield f"{root / FORGOTTEN} is not there, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
+
+
+def _read_if_there(path: Path, model: type[BaseModel]) -> None:
+    if os.path.lexists(path):
+        read_as(path, model)
 
 
 def _leftovers(root: Path) -> Check:

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from matinee.documents import read_json, with_checksum
 from matinee.release import MANIFEST, sha256
 from matinee.seal import seal
 from matinee.shelf import MOVIES, OFFSETS
-from matinee.store import read_json, write_json
+from matinee.store import write_json
 
 _USERS = "users.parquet"
 _BATCH_ROWS = 1 << 20
@@ -50,7 +51,7 @@ def erase_from_split(source: Path, target: Path, code: int) -> None:
         manifest["rows"] -= gone.total()
     (target / MANIFEST).unlink()
     manifest["seal"] = seal(target)
-    write_json(target / MANIFEST, manifest)
+    write_json(target / MANIFEST, with_checksum(manifest))
 
 
 def _erase_row(source: Path, target: Path, code: int) -> int:

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.store import read_json, write_json
+from matinee.documents import FORGOTTEN, ForgottenList, advice, read_as
+from matinee.errors import StoreError
+from matinee.store import write_json
 
 Ids = NDArray[np.int64]
 
-FORGOTTEN = "forgotten.json"
 _TABLED = 1 << 26  # ids below this are looked up in a table, a byte each: Netflix's take 3 MB
 _UNASKED, _KEPT, _GONE = 0, 1, 2
 _NUMBER = re.compile(r"\d+")
@@ -43,14 +45,17 @@ class Forgotten:
         Raises StoreError when it can't be read: rows of users who are to stay out must not come in.
         """
         path = root / FORGOTTEN
-        if not path.exists():
+        if not os.path.lexists(path):
             return cls(secrets.token_bytes(32))
-        told = read_json(path)
-        return cls(bytes.fromhex(told["key"]), frozenset(told["hashes"]))
+        told = read_as(path, ForgottenList)
+        if told.checksum not in (None, told.digest()):
+            raise StoreError(f"{path} was changed after it was written. {advice(path)}")
+        return cls(bytes.fromhex(told.key), frozenset(told.hashes))
 
     def write(self, root: Path) -> None:
         """Keep the list in the store, whole or as it was."""
-        write_json(root / FORGOTTEN, {"key": self.key.hex(), "hashes": sorted(self.hashes)})
+        told = ForgottenList(key=self.key.hex(), hashes=sorted(self.hashes))
+        write_json(root / FORGOTTEN, {**told.model_dump(), "checksum": told.digest()})
 
     def __bool__(self) -> bool:
         return bool(self.hashes)

@@ -12,14 +12,14 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
+from matinee.documents import DONE, Mark, read_as
 from matinee.drop import Dropped, look, place_of_refused, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.lineage import digest_of
 from matinee.settings import Settings
-from matinee.store import Store, read_json, write_json, writing
+from matinee.store import Store, write_json, writing
 from matinee.text import shown, spreadsheet_cell
 
-DONE = "nightly.json"
 KEPT = "titles"
 _CELL = 10_000  # characters of a rejected line that are shown; rejects.parquet has all
 
@@ -130,7 +130,7 @@ def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -
 
 def _is_done(store: Store, mark: str) -> bool:
     try:
-        return bool(read_json(store.root / DONE).get("mark") == mark)
+        return read_as(store.root / DONE, Mark).mark == mark
     except StoreError:  # absent or damaged: the run finds each step done by itself
         return False
 

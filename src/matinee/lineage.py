@@ -21,7 +21,7 @@ _PIECE_BYTES = 1 << 26
 def digest_of(**parts: Any) -> str:
     """Digest of JSON-like values, independent of the order of their names."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
 
 
 def file_digest(path: Path) -> str:
@@ -34,6 +34,13 @@ def file_digest(path: Path) -> str:
         return _file_digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:
         raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def bytes_digest(data: bytes) -> str:
+    """The digest that `file_digest` gives for a file with these bytes."""
+    starts = range(0, max(len(data), 1), _PIECE_BYTES)
+    digests = [hashlib.sha256(data[start : start + _PIECE_BYTES]).digest() for start in starts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:_DIGEST_LENGTH]
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee import encode, evaluate, ingest, split, train
+from matinee.documents import read_json
 from matinee.errors import DivergenceError
 from matinee.evaluate.progressive import Standing, score_champion
 from matinee.evaluate.rivals import find_anchor, find_opponent
@@ -18,7 +19,7 @@ from matinee.inheritance import inherit_split
 from matinee.progress import Listener, silent
 from matinee.publish import Publication, publish
 from matinee.settings import Settings, SplitSettings
-from matinee.store import Plan, Reference, Store, read_json
+from matinee.store import Plan, Reference, Store
 
 log = logging.getLogger("matinee.run")
 

@@ -15,11 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from matinee.documents import MANIFEST
 from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
-from matinee.store import MANIFEST, RUNNING, Store, writing
+from matinee.store import RUNNING, Store, writing
 
 _KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "outlooks", "evaluations", "work")
 _DOOMED = ".pruned"

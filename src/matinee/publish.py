@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import evaluate
 from matinee.bundle import Bundle
+from matinee.documents import read_json
 from matinee.errors import ConfigError
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.registry import Registry
 from matinee.settings import Settings
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 
 log = logging.getLogger("matinee.run")
 

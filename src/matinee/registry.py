@@ -4,20 +4,23 @@ The pointer is replaced atomically, under a lock that all who publish, promote a
 """
 
 import contextlib
-import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from matinee.documents import POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.lock import lock_folder
 from matinee.release import MANIFEST, read_manifest, verify
-from matinee.store import read_json, write_json, writing
+from matinee.run_log import Entry, RunLog, confirmed, now
+from matinee.store import write_json, writing
 
-_MOVES = ("publish", "promote", "rollback")
+__all__ = ["Registry", "now"]
+
+_VERSION = re.compile(r"v([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ class Registry:
     def versions(self) -> list[str]:
         """The versions of all whole releases, oldest first."""
         found = (self.root / "releases").glob(f"v*/{MANIFEST}")
-        return sorted(path.parent.name for path in found if path.parent.suffix == "")
+        return sorted(
+            (path.parent.name for path in found if _VERSION.fullmatch(path.parent.name)), key=_number
+        )
 
     def manifests(self) -> list[dict[str, Any]]:
         """The manifests of all releases, oldest first; a damaged one is left out, and one that is pruned meanwhile."""
@@ -61,27 +66,31 @@ class Registry:
 
     def champion(self) -> str | None:
         """The version in use, or None before the first promotion."""
-        version: str | None = self._pointer().get("version")
-        return version
+        pointer = self._pointer()
+        return pointer.version if pointer else None
 
-    def _pointer(self) -> dict[str, Any]:
-        """What the pointer says; {} before the first promotion.
+    def _pointer(self) -> Pointer | None:
+        """What the pointer says; None before the first promotion.
 
         Raises ReleaseError when it is damaged.
         """
-        pointer = self.root / "champion.json"
-        if not pointer.exists():
-            return {}
+        path = self.root / POINTER
+        if not os.path.lexists(path):
+            return None
         try:
-            told = read_json(pointer)
-            return {**told, "version": str(told["version"])}
-        except (StoreError, KeyError):
-            moved = [entry["version"] for entry in self.log() if entry.get("action") in _MOVES]
-            last = moved[-1] if moved else "VERSION"
+            return read_as(path, Pointer)
+        except StoreError as error:
+            if isinstance(error.__cause__, OSError):  # may pass
+                raise
+            last = self._last_logged() or "VERSION"
             raise ReleaseError(
-                f"{pointer} is damaged, so nobody knows the champion. By log.jsonl it was {last}: "
+                f"{path} is damaged, so nobody knows the champion. By log.jsonl it was {last}: "
                 f"`matinee promote --store {self.root} {last}` writes the file anew."
             ) from None
+
+    def _last_logged(self) -> str | None:
+        """The champion by the log alone."""
+        return next((entry.version for entry in reversed(self._entries()) if entry.is_move), None)
 
     def champion_folder(self) -> Path:
         """The folder of the champion.
@@ -98,20 +107,20 @@ class Registry:
 
     def reason(self) -> str:
         """Why the champion is the champion."""
-        return str(self._pointer()["reason"])
+        pointer = self._pointer()
+        return pointer.reason if pointer else ""
 
     def anchor(self) -> str | None:
         """The release that losses add up against; the champion where the anchor is not there any more."""
         found = self._pointer()
-        here = found.get("anchor", "") in self.versions()
-        version: str | None = found.get("anchor") if here else found.get("version")
-        return version
+        if found is None:
+            return None
+        return found.anchor if found.anchor in self.versions() else found.version
 
     def next_version(self) -> str:
         """The version after the highest that was ever given, pruned ones included; to be asked under the lock."""
-        logged = [str(entry.get("version") or "") for entry in self.log()]
-        numbers = [int(name[1:]) for name in [*self.versions(), *logged] if name[1:].isdigit()]
-        return f"v{max(numbers, default=0) + 1:04d}"
+        there = [_number(path.name) for path in (self.root / "releases").glob("v*")]
+        return f"v{max([*there, self._log.highest_version()]) + 1:04d}"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -127,46 +136,52 @@ class Registry:
         Without an `anchor` it becomes that too: what a person chose is what later losses are counted from.
         Logged before the pointer moves: a process that dies in between leaves a line too many, never one too few.
         """
-        before = self.champion()
+        self._point_to(version, action=action, reason=reason, anchor=anchor, before=self.champion(), **facts)
+
+    def _point_to(
+        self,
+        version: str,
+        *,
+        action: str,
+        reason: str,
+        before: str | None,
+        anchor: str | None = None,
+        **facts: Any,
+    ) -> None:
         self.record(action, version=version, reason=reason, before=before, anchor=anchor or version, **facts)
-        write_json(
-            self.root / "champion.json",
-            {
-                "version": version,
-                "before": before,
-                "since": now(),
-                "reason": reason,
-                "anchor": anchor or version,
-            },
+        pointer = Pointer(
+            version=version, before=before, since=now(), reason=reason, anchor=anchor or version
         )
+        write_json(self.root / POINTER, pointer.model_dump())
 
     def record(self, action: str, **facts: Any) -> None:
-        """Append one line to the log, whole, whoever else appends."""
-        line = json.dumps({"at": now(), "action": action, "by": _user(), **facts}, ensure_ascii=False) + "\n"
-        handle = os.open(self.root / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        """Append one line to the log, whole or not at all, whoever else appends."""
+        with writing(self.root):
+            self._log.append(action, **facts)
 
     def log(self) -> list[dict[str, Any]]:
-        """Every change, oldest first; a line that was cut off by a crash is left out."""
-        entries = []
-        with contextlib.suppress(FileNotFoundError):
-            for line in (self.root / "log.jsonl").read_text("utf-8").splitlines():
-                with contextlib.suppress(ValueError):
-                    entries.append(json.loads(line))
-        return entries
+        """Every line of the log that can be read, oldest first."""
+        return [entry.model_dump(exclude_unset=True) for entry in self._entries()]
+
+    def moves(self) -> list[Entry]:
+        """The changes of the champion that took place, oldest first: those that the pointer confirms."""
+        return confirmed(self._entries(), self.champion())
+
+    @property
+    def _log(self) -> RunLog:
+        return RunLog(self.root)
+
+    def _entries(self) -> list[Entry]:
+        return self._log.entries()
 
     def held(self) -> list[dict[str, Any]]:
         """The log's holds, oldest first, whose candidate is still in the store and was not released since."""
         released = {manifest.get("candidate") for manifest in self.manifests()}
-        holds = {entry["candidate"]: entry for entry in self.log() if entry.get("action") == "hold"}
+        holds = {entry.candidate: entry for entry in self._entries() if entry.action == "hold"}
         return [
-            entry
+            {"reason": "", **entry.model_dump(exclude_unset=True)}
             for candidate, entry in holds.items()
-            if candidate not in released and (self.root / "candidates" / candidate / MANIFEST).is_file()
+            if candidate not in released and (self.root / "candidates" / str(candidate) / MANIFEST).is_file()
         ]
 
     def promote(self, version: str) -> str:
@@ -175,11 +190,6 @@ class Registry:
         Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
         """
         with self.lock():
-            try:
-                self._pointer()
-            except ReleaseError:  # damaged; who says which release it shall be mends it
-                self._check_listed(version)
-                (self.root / "champion.json").unlink()
             return self._move(version, action="promote")
 
     def rollback(self, version: str | None = None) -> str:
@@ -189,6 +199,7 @@ class Registry:
         """
         with self.lock():
             target = self._before() if version is None else version
+            self.champion()  # a damaged pointer is told first
             self._move(target, action="rollback")
             return target
 
@@ -198,12 +209,15 @@ class Registry:
         The changes are replayed as a stack, so that rolling back twice goes two steps back.
         """
         stack: list[str] = []
-        for entry in self.log():
-            if entry.get("action") == "rollback" and entry["version"] in stack:
-                stack = stack[: stack.index(entry["version"]) + 1]
-            elif entry.get("action") in _MOVES:  # a rollback to what another one had undone is a step forward
-                stack = [name for name in stack if name != entry["version"]] + [entry["version"]]
-        here = [name for name in stack[:-1] if (self.folder(name) / MANIFEST).exists()]
+        for entry in self.moves():
+            version = str(entry.version)
+            if entry.action == "rollback" and version in stack:
+                stack = stack[: stack.index(version) + 1]
+            else:  # a rollback to what another one had undone is a step forward
+                stack = [name for name in stack if name != version] + [version]
+        champion = self.champion()  # as a rule the last one; the pointer counts where the log has lost a line
+        earlier = stack[: stack.index(champion)] if champion in stack else stack
+        here = [name for name in earlier if (self.folder(name) / MANIFEST).exists()]
         return here[-1] if here else None
 
     def _before(self) -> str:
@@ -224,16 +238,18 @@ class Registry:
 
     def _move(self, version: str, *, action: str) -> str:
         self._check_listed(version)
-        before = self.champion() or ""
-        if before != version or self.anchor() != version:
-            self.point_to(version, action=action, reason=f"{action} by name")
-        return before
+        try:
+            before, anchor = self.champion(), self.anchor()
+        except ReleaseError:  # damaged; who says which release it shall be mends it
+            if action != "promote":
+                raise
+            before, anchor = self._last_logged(), None
+        if before != version or anchor != version:
+            self._point_to(version, action=action, reason=f"{action} by name", before=before)
+        return before or ""
 
 
-def now() -> str:
-    """The time in UTC, to the second, in ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+def _number(name: str) -> int:
+    """The number in the name of a version; 0 where there is none."""
+    found = _VERSION.fullmatch(name)
+    return int(found[1]) if found else 0

@@ -1,11 +1,12 @@
 """The seal of a folder: what its files held when it was made, so that a disk that has changed one is found out."""
 
-import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
-from matinee.errors import ConfigError
+from matinee.documents import MANIFEST, read_json
+from matinee.errors import ConfigError, StoreError
 from matinee.lineage import file_digest
 
 
@@ -25,23 +26,32 @@ def seal(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): file_digest(path) for path in files}
 
 
-def find_damage(folder: Path, manifest: str) -> tuple[list[str], dict[str, Any]]:
+def find_damage(folder: Path) -> tuple[list[str], dict[str, Any]]:
     """The files that hold something else than the manifest's `seal` says, and the manifest; {} if that is one of them.
 
     Files are read once a process. A folder without a seal is taken at its word. Raises OSError when a file that is
-    there can't be read: that may pass, and is no reason to make anything anew.
+    there can't be read: that may pass, and is no reason to make anything again.
     """
     try:
-        told = json.loads((folder / manifest).read_text("utf-8"))
-        files = dict(told.get("seal", {}))
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
-        return [manifest], {}
-    return [name for name, digest in files.items() if _digest(folder / name) != digest], told
+        told = read_json(folder / MANIFEST)
+        files, rows = told.get("seal", {}), told["rows"]
+        if not (isinstance(files, dict) and isinstance(rows, int)):
+            return [MANIFEST], {}
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        return [MANIFEST], {}
+    return [name for name, digest in files.items() if _digest(folder, name) != digest], told
 
 
-def _digest(path: Path) -> str:
+def _digest(folder: Path, name: str) -> str:
+    path = folder / name
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # a link or a pipe was not put there by a step
+            return ""
         return file_digest(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ""
     except ConfigError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return ""

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 
 NOT_CODE: Final = frozenset(
     {
+        "matinee.documents",
         "matinee.errors",
         "matinee.evaluate.plots",
         "matinee.ingest._warnings",

@@ -24,6 +24,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 
+from matinee.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
+from matinee.documents import read_json as read_json  # noqa: PLC0414
+from matinee.documents import with_checksum
 from matinee.errors import StoreError
 from matinee.lock import lock_folder
 from matinee.seal import find_damage, seal, sync_folder
@@ -31,7 +34,6 @@ from matinee.seal import find_damage, seal, sync_folder
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
 RUNNING = "running"
 
 
@@ -141,7 +143,7 @@ class Store:
     def _is_sound(self, kind: str, digest: str) -> bool:
         """Whether a folder, and the partitions that it lists, hold what was written there; those that do not go."""
         folder = self.folder(kind, digest)
-        damaged, manifest = find_damage(folder, MANIFEST)
+        damaged, manifest = find_damage(folder)
         parts = manifest.get("partitions", ())
         damaged += [f"partition {part}" for part in parts if not self._is_sound("partitions", part)]
         if damaged:
@@ -200,7 +202,7 @@ class Store:
                     "schema_version": SCHEMA_VERSION,
                 }
                 manifest |= {"seconds": seconds, **told, "seal": seal(folder)}
-                write_json(folder / MANIFEST, manifest)
+                write_json(folder / MANIFEST, with_checksum(manifest))
                 sync_folder(folder)
                 target = self.folder(plan.kind, plan.digest)
                 shutil.rmtree(
@@ -271,24 +273,6 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of the store.
-
-    Raises StoreError when it is absent or damaged.
-    """
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path} is not there. The folder is not whole: run the flow again.") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} could not be read ({error}). Remove its folder and run the flow again."
-        ) from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path} holds no JSON object. Remove its folder and run the flow again.")
-    return value
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -15,12 +15,13 @@ import pytest
 import matinee
 from flows.cli import main
 from matinee import forget, ingest
+from matinee.documents import read_json
 from matinee.errors import StoreError
 from matinee.forgotten import Forgotten
 from matinee.registry import Registry
 from matinee.release import sha256, verify
 from matinee.settings_text import read_settings
-from matinee.store import Store, read_json
+from matinee.store import Store
 
 Steps = Callable[..., Any]  # the fixture
 

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee import ingest
+from matinee.documents import read_json
 from matinee.errors import DataError
 from matinee.ingest import _duplicates, _parts
 from matinee.sample import write_sample
 from matinee.settings import IngestSettings
-from matinee.store import Reference, Store, read_json
+from matinee.store import Reference, Store
 from schemas.ratings import Ratings
 from schemas.rejects import Rejects
 

@@ -10,10 +10,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import matinee
+from matinee.documents import read_json
 from matinee.prior import PRIOR
 from matinee.registry import Registry
 from matinee.settings_text import read_settings
-from matinee.store import Store, read_json
+from matinee.store import Store
 from matinee.weights import halve_weights, read_weights
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from matinee import forward
 from matinee.baseline import fit_baseline
 from matinee.chronology import choose_cuts, day_text
+from matinee.documents import read_json
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_rmse, mae, rmse
 from matinee.settings import Settings
-from matinee.store import read_json, write_json
+from matinee.store import write_json
 from matinee.train.rows import Problem, Rows, count_rows
 from matinee.train.sgd import SgdEngine
 

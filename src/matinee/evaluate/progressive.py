@@ -15,16 +15,16 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
 from matinee.baseline import Baseline, fit_baseline
+from matinee.documents import SERIES, Series, read_as
 from matinee.errors import StoreError
 from matinee.evaluate import plots
 from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.shelf import Codes, Shelf
-from matinee.store import Reference, Store, read_json, write_json
+from matinee.store import Reference, Store, write_json
 from matinee.train.rows import read_rows
 
-SERIES = "progressive.json"
 PICTURE = "progressive.png"
 
 
@@ -64,8 +64,9 @@ def score_champion(store: Store, dataset: Reference) -> Standing:
 def read_series(store: Store) -> list[dict[str, Any]]:
     """All points, oldest first."""
     path = store.root / SERIES
-    points: list[dict[str, Any]] = read_json(path)["points"] if path.exists() else []
-    return points
+    if not os.path.lexists(path):
+        return []
+    return [point.model_dump(exclude_unset=True) for point in read_as(path, Series).points]
 
 
 def _key(point: dict[str, Any]) -> tuple[str, str]:

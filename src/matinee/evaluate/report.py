@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from matinee.documents import read_json
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
@@ -18,7 +19,7 @@ from matinee.evaluate.hindsight import measure_hindsight
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.evaluate.outlook import OUTLOOK
 from matinee.settings import Settings
-from matinee.store import read_json, write_json
+from matinee.store import write_json
 from matinee.weights import read_weights
 
 

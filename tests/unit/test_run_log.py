@@ -1,0 +1,187 @@
+"""The log is appended to whole or not at all, and a line that can't be read costs no other line."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import main
+from matinee.doctor import examine
+from matinee.errors import StoreError
+from matinee.prune import prune
+from matinee.registry import Registry
+from matinee.release import sha256
+from matinee.run_log import Entry, RunLog, confirmed
+from matinee.store import write_json
+
+
+def _registry(root: Path, versions: int) -> Registry:
+    registry = Registry.open(root)
+    for number in range(1, versions + 1):
+        folder = root / "releases" / f"v{number:04d}"
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(bytes([number]))
+        files = {"weights.safetensors": sha256(folder / "weights.safetensors")}
+        told = {"version": folder.name, "schema_version": 1, "model": "dot", "scale": [1, 5], "files": files}
+        write_json(folder / "manifest.json", told)
+        with registry.lock():
+            registry.point_to(folder.name, action="publish", reason="test")
+    return registry
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def _die(*_: Any) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_rollback_that_died_before_the_pointer_moved_is_no_step(
+    times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = _registry(tmp_path, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("matinee.registry.write_json", _die)
+        for _ in range(times):
+            with pytest.raises(Killed):
+                registry.rollback()
+    assert registry.champion() == "v0003"
+    assert len(registry.log()) == 3 + times  # the lines stay, and count for nothing
+    assert registry.predecessor() == "v0002"
+    assert [registry.rollback(), registry.rollback()] == ["v0002", "v0001"]
+
+
+@pytest.mark.parametrize("dead", ["v0001", "v0002"])
+def test_a_promote_that_died_before_the_pointer_moved_is_no_step(
+    dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = _registry(tmp_path, 3)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("matinee.registry.write_json", _die)
+        registry.promote(dead)
+    registry.record("hold", candidate="c", evaluation="e", reason="a line after it")
+    assert registry.promote("v0001") == "v0003"
+    assert (registry.rollback(), registry.rollback()) == ("v0003", "v0002")
+    assert {"v0002", "v0003"} <= set(prune(tmp_path, keep=1).kept)
+
+
+def _moves(*told: tuple[str | None, str]) -> list[Entry]:
+    return [
+        Entry(at="2026-01-01T00:00:00+00:00", action="promote", before=before, version=version)
+        for before, version in told
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "champion", "stays"),
+    [
+        ([(None, "v1")], None, []),  # the first publish died
+        ([(None, "v1")], "v1", ["v1"]),
+        ([(None, "v1"), (None, "v1")], "v1", ["v1"]),  # died, and done again
+        ([(None, "v1"), ("v1", "v2"), ("v1", "v3")], "v3", ["v1", "v3"]),
+        ([(None, "v1"), ("v1", "v2"), ("v1", "v3"), ("v1", "v2")], "v1", ["v1"]),
+        ([(None, "v1"), ("v1", "v2"), ("v3", "v4")], "v4", ["v1", "v2", "v4"]),  # a line is lost
+        ([(None, "v1"), ("v1", "v2"), ("v2", "v2")], "v2", ["v1", "v2", "v2"]),  # only the anchor
+        ([(None, "v1"), ("v1", "v2")], "v9", ["v1", "v2"]),  # the last line is lost
+    ],
+)
+def test_of_two_moves_from_one_place_the_later_took_place(
+    told: list[tuple[str | None, str]], champion: str | None, stays: list[str]
+) -> None:
+    assert [entry.version for entry in confirmed(_moves(*told), champion)] == stays
+
+
+def test_a_log_that_was_cut_gets_its_line_end_and_loses_the_cut_line_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = _registry(tmp_path, 3)
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert registry.rollback() == "v0002"
+    assert [entry.get("version") for entry in registry.log()] == ["v0001", "v0002", "v0002"]
+    assert registry.next_version() == "v0004"
+    assert "line 3" in caplog.text
+    assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")
+
+
+@pytest.mark.parametrize("fault", ["short", "full", "sync"])
+def test_what_can_not_be_written_whole_is_taken_back(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = _registry(tmp_path, 2)
+    before, pointer = (tmp_path / "log.jsonl").read_bytes(), (tmp_path / "champion.json").read_bytes()
+    write = os.write
+
+    def short(handle: int, data: bytes) -> int:
+        return write(handle, data[:7])
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match=r"log\.jsonl.*No space left"):
+        patch.setattr(os, "fsync" if fault == "sync" else "write", short if fault == "short" else fail)
+        registry.rollback()
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    assert (tmp_path / "champion.json").read_bytes() == pointer
+    assert registry.rollback() == "v0001"
+
+
+BAD = {
+    "bytes that are no UTF-8": b'{"at": "\xff"}',
+    "no object": b"[1]",
+    "no JSON": b"\x00" * 40,
+    "nested": b'{"at": ' + b"[" * 100_000,
+    "a number of 5,000 digits": b'{"at": ' + b"1" * 5000 + b"}",
+    "no action": b'{"at": "2026-01-01T00:00:00+00:00"}',
+    "a bad time": b'{"at": "yesterday", "action": "publish", "version": "v0001"}',
+    "a version that is a number": b'{"at": "2026-01-01T00:00:00+00:00", "action": "publish", "version": 1}',
+    "a move to nowhere": b'{"at": "2026-01-01T00:00:00+00:00", "action": "rollback"}',
+    "a path": b'{"at": "2026-01-01T00:00:00+00:00", "action": "publish", "version": "../../v0001"}',
+    "a hold of nothing": b'{"at": "2026-01-01T00:00:00+00:00", "action": "hold"}',
+}
+
+
+@pytest.mark.parametrize("line", BAD.values(), ids=BAD)
+def test_a_line_that_can_not_be_read_is_named_once_and_passed_over(
+    line: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = _registry(tmp_path, 3)
+    lines = (tmp_path / "log.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "log.jsonl").write_bytes(b"".join([*lines[:2], line + b"\n", lines[2]]))
+    assert main(["prune", "--store", str(tmp_path), "--keep", "1"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("line 3") == 1
+    assert "Unexpected" not in said
+    found = {check.name: check for check in examine(tmp_path)}["log"]
+    assert (found.status, "line 3" in found.said) == ("warn", True)
+    assert registry.predecessor() == "v0002"
+
+
+def test_a_version_that_only_an_unreadable_line_names_is_not_given_again(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 2)
+    with (tmp_path / "log.jsonl").open("a") as out:
+        out.write(json.dumps({"action": "publish", "version": "v0007"}) + "\n")
+    assert registry.next_version() == "v0008"
+
+
+def test_a_reason_may_hold_what_ends_a_line_elsewhere_and_no_text_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "caf\udce9")
+    RunLog(tmp_path).append("forget", reason="one\u2028two\x85three\udc80")
+    (entry,) = RunLog(tmp_path).entries()
+    assert (entry.reason, entry.by) == ("one\u2028two\x85three\udc80", "caf\udce9")
+
+
+def test_versions_are_listed_by_number_and_folders_of_other_names_are_none(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 1)
+    for name in ("v9999", "v10000", "v0001 copy", "v0001.old", "vacation", "v²"):
+        (tmp_path / "releases" / name).mkdir()
+        (tmp_path / "releases" / name / "manifest.json").write_text("{}")
+    assert registry.versions() == ["v0001", "v9999", "v10000"]
+    assert registry.next_version() == "v10001"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.columns import ALIASES
+from matinee.disk import writing_out
 from matinee.errors import ConfigError, DataError
 from matinee.release import Release
 
@@ -40,8 +41,8 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
     """
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with _open(pairs) as source:
-            lines = _as_csv(source)
+        with _open(pairs) as source, writing_out(out):
+            lines = _as_csv(_reading(source, pairs))
             first = next(lines, "")
             delimiter = max(_DELIMITERS, key=first.count)
             reader = csv.reader(chain([first], lines), delimiter=delimiter)
@@ -86,6 +87,14 @@ def _open(path: Path) -> Iterator[TextIO]:
         plain = gzip.GzipFile(fileobj=raw) if packed else raw
         with io.TextIOWrapper(plain, "utf-8-sig", "surrogateescape", newline="") as text:
             yield text
+
+
+def _reading(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """The lines of a file, its faults told as its own and not as those of the file that is written meanwhile."""
+    try:
+        yield from lines
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def _as_csv(source: Iterable[str]) -> Iterator[str]:

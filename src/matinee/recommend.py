@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
+from matinee.disk import writing_out
 from matinee.errors import ConfigError
 from matinee.idmap import as_ids
 from matinee.lineage import code_digest, digest_of
@@ -212,7 +213,8 @@ def _told_as_errors(out: Path) -> Iterator[None]:
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent} is not there. Make the folder, or name another with --out.")
     try:
-        yield
+        with writing_out(out):
+            yield
     except OSError as error:
         raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from error
 

@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 
 NOT_CODE: Final = frozenset(
     {
+        "matinee.disk",
         "matinee.documents",
         "matinee.errors",
         "matinee.evaluate.plots",

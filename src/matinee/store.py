@@ -7,12 +7,10 @@ the same folder waits for the first and then finds it done.
 """
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
 import os
-import re
 import shutil
 import time
 import uuid
@@ -22,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
 
+from matinee.disk import writing as writing  # noqa: PLC0414 - as MANIFEST
 from matinee.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
 from matinee.documents import read_json as read_json  # noqa: PLC0414
 from matinee.documents import with_checksum
@@ -165,7 +163,7 @@ class Store:
         """
         lease = self.root / RUNNING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         with contextlib.ExitStack() as held:
-            with lock_folder(lease.parent):
+            with writing(self.root), lock_folder(lease.parent):
                 held.enter_context(lock_folder(lease))
             try:
                 yield
@@ -225,31 +223,6 @@ class Store:
             except BaseException:  # a cancelled run too leaves nothing half-made
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
-
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}  # the kernel tells these of a write without the name of the file
-
-
-@contextlib.contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Turn an OSError that names a path under `root` into a StoreError that says what to do."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        cause = error if isinstance(error, OSError) else _io_error(str(error))
-        if cause is None or not (cause.errno in _FULL or str(cause.filename or "").startswith(str(root))):
-            raise
-        where = f"{cause.filename} in the store" if cause.filename else f"The store {root}"
-        raise StoreError(
-            f"{where} could not be written: {cause.strerror}. Free space or permissions of {root} "
-            "are the usual causes; nothing half-written is left, and the same command goes on from here."
-        ) from cause
-
-
-def _io_error(told: str) -> OSError | None:
-    """The I/O error that safetensors tells in words."""
-    found = re.search(r'\(os error (\d+)\) at path "(.*?)"', told)
-    return OSError(int(found[1]), os.strerror(int(found[1])), found[2]) if found else None
 
 
 def _leases(folder: Path) -> Iterator[Path]:

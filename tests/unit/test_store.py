@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from matinee.errors import StoreError
@@ -196,3 +200,55 @@ def test_a_dataset_without_one_of_its_partitions_is_made_anew(tmp_path: Path) ->
     store.ensure(dataset)
     assert store.take(dataset)
     assert (store.folder("partitions", "part") / "data.txt").read_text() == "data"
+
+
+def _polars(path: Path) -> None:
+    pl.DataFrame({"a": [1.0] * 9}).write_parquet(path)
+
+
+def _polars_csv(path: Path) -> None:
+    pl.DataFrame({"a": [1.0] * 9}).write_csv(path)
+
+
+def _pyarrow(path: Path) -> None:
+    with path.open("wb") as out:
+        pq.write_table(pa.table({"a": [1.0] * 9}), out)
+
+
+def _safetensors(path: Path) -> None:
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def _numpy(path: Path) -> None:
+    raise OSError("300000 requested and 12484 written")  # as np.save tells of a disk that is full
+
+
+def _copy(path: Path) -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/elsewhere/ratings.csv", None, str(path))
+    raise error
+
+
+@pytest.mark.parametrize("write", [_polars, _polars_csv, _pyarrow, _safetensors, _numpy, _copy])
+def test_a_full_disk_is_a_store_error_whoever_writes(tmp_path: Path, write: Any) -> None:
+    store = Store.open(tmp_path)
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "full").symlink_to("/dev/full")  # a device on which no byte finds room
+        write(folder / "full")
+        return {"rows": 7}
+
+    with pytest.raises(StoreError, match=r"could not be written: No space left on device\.") as caught:
+        store.ensure(_plan(make))
+    assert "elsewhere" not in str(caught.value)
+    assert not list((tmp_path / "datasets").iterdir())
+
+
+def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path: Path) -> None:
+    for error in (OSError(errno.ENOENT, "gone", "/elsewhere"), ValueError("os error"), OSError("odd")):
+
+        def make(folder: Path, error: Exception = error) -> dict[str, Any]:
+            raise error
+
+        with pytest.raises(type(error)) as caught:
+            Store.open(tmp_path).ensure(_plan(make))
+        assert caught.value is error

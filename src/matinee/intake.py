@@ -108,7 +108,7 @@ def _readable(store: Store, titles: Path) -> tuple[Path, str | None]:
     kept = store.root / KEPT / titles.name
     try:
         if not (kept.exists() and titles.exists() and filecmp.cmp(titles, kept, shallow=False)):
-            ingest.check_titles(titles)
+            ingest.check_titles(titles, settings)
             with writing(store.root):
                 kept.parent.mkdir(exist_ok=True)
                 half = kept.with_name(f".{kept.name}")

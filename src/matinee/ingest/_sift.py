@@ -43,12 +43,12 @@ def sift(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Si
     return reading.sift()
 
 
-def check_titles(path: Path) -> None:
+def check_titles(path: Path, settings: IngestSettings) -> None:
     """Read a titles file as it would be read in a dataset.
 
     Raises ConfigError when it is not there, and DataError for what it holds.
     """
-    read_titles(source_of(path))
+    read_titles(source_of(path), settings)
 
 
 class _Reading:

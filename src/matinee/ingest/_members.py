@@ -129,29 +129,31 @@ class _AsFile(io.RawIOBase):
 def reading(source: Source) -> Iterator[None]:
     """Turn what goes wrong while a source is read, and nothing else is done, into an error that names it."""
     label = source.label()
-    try:
-        with blaming(label):
+    with blaming(label):
+        try:
             yield
-    except FileNotFoundError:
-        raise ConfigError(f"{label} is not there any more.") from None
-    except pa.ArrowMemoryError as error:
-        raise DataError(f"{label} asks for more memory than there is ({shown(error)}). {_AGAIN}") from None
-    except (pa.ArrowException, TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have no number
-            raise DataError(f"{label} could not be read: {error.strerror}.") from None
-        told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DataError(f"{label} is damaged or cut off ({shown(told)}). {_AGAIN}") from None
+        except FileNotFoundError:
+            raise ConfigError(f"{label} is not there any more.") from None
+        except pa.ArrowMemoryError as error:
+            raise DataError(
+                f"{label} asks for more memory than there is ({shown(error)}). {_AGAIN}"
+            ) from None
+        except (pa.ArrowException, TarError, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have no number
+                raise DataError(f"{label} could not be read: {error.strerror}.") from None
+            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise DataError(f"{label} is damaged or cut off ({shown(told)}). {_AGAIN}") from None
 
 
 @contextlib.contextmanager
 def blaming(label: str) -> Iterator[None]:
     """Whatever else a file makes its reader raise is the file's fault: it is refused, and the log has the traceback.
 
-    Passed on are our own errors, those of Arrow and of the disk, and a lack of memory.
+    Passed on are our own errors, those of the disk, and a lack of memory.
     """
     try:
         yield
-    except (MatineeError, MemoryError, OSError, pa.ArrowException, TarError, EOFError):
+    except (MatineeError, MemoryError, OSError):
         raise
     except (Exception, PanicException) as error:
         log.warning("%s could not be read.", label, exc_info=True)

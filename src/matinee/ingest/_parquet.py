@@ -32,9 +32,10 @@ def open_parquet(raw: BinaryIO, label: str, settings: IngestSettings) -> "_CsvOf
 
     Raises DataError when it has no columns of numbers, texts or dates, or its columns can't be told apart.
     """
-    raw.seek(max(0, raw.seek(0, io.SEEK_END) - 8))
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(max(0, size - 8))
     footer = int.from_bytes(raw.read(4), "little")
-    if footer > _LONGEST_FOOTER:
+    if raw.read(4) == PARQUET_MAGIC and _LONGEST_FOOTER < footer < size:
         raise DataError(
             f"{label} is Parquet with a footer of {footer:,} bytes. Expected few columns: write it anew."
         )

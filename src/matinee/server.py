@@ -178,10 +178,10 @@ def _judge(url: str, path: str, answer: _Answer, *, authorization: str | None) -
         if authorization:
             return (
                 f"The Prefect server at {url} refuses the password that it was given. Its own is in the file that "
-                "`make up` names when it starts: name that file in MATINEE_PASSWORD_FILE."
+                "`make up` names when it starts: name that file in MATINEE_AUTH_FILE."
             )
         return (
-            f"The Prefect server at {url} asks for a password. Name the file that holds it in MATINEE_PASSWORD_FILE "
+            f"The Prefect server at {url} asks for a password. Name the file that holds it in MATINEE_AUTH_FILE "
             "(`make up` prints its name), or set PREFECT_API_AUTH_STRING to what is in it."
         )
     if answer.status >= 500:

@@ -8,7 +8,7 @@ import getpass
 import ipaddress
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -206,7 +206,7 @@ def _host(address: str) -> str:
     return f"[{digits}]" if digits.version == 6 else str(digits)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write them into a folder; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m flows.units", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -217,7 +217,7 @@ def main() -> int:
         "--address", default="127.0.0.1", help="where the server listens (this machine alone)"
     )
     parser.add_argument("--port", type=int, default=4200)
-    call = parser.parse_args()
+    call = parser.parse_args(arguments)
     try:
         paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
         made = units(user=call.user, address=call.address, port=call.port, **paths)

@@ -30,6 +30,7 @@ NOT_CODE: Final = frozenset(
         "matinee.ingest._warnings",
         "matinee.lineage",
         "matinee.lock",
+        "matinee.output",
         "matinee.progress",
         "matinee.seal",
         "matinee.settings",

@@ -28,9 +28,7 @@ def connect(*, quiet: bool) -> str | None:
     if url:
         if fault := find_fault(url, authorization=authorization_for(url)):
             raise ConfigError(fault)
-        password = password_for(url)
-        if password and password != setting("PREFECT_API_AUTH_STRING"):
-            use(url, password)
+        use(url, password_for(url))
     return url
 
 

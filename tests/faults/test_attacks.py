@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flows.cli import main
 from matinee.settings_text import read_settings
 from matinee.store import Store
 
@@ -42,24 +43,13 @@ def template(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(
-    attack: Attack,
-    template: Path,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_attack(attack: Attack, template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ground = Ground(tmp_path)
     ground.fill(template)
     attack.prepare(ground)
     foreign, store = digests(ground.foreign), digests(ground.store)
     try:
-        with monkeypatch.context() as patched:
-            for name, value in attack.variables(ground).items():
-                patched.setenv(name, value)
-            for name, meaning in attack.patches.items():
-                patched.setattr(name, meaning)
-            status = attack.program(attack.call(ground))
+        status = main(attack.call(ground))
     finally:
         logging.getLogger("matinee").handlers.clear()
     out, err = capfd.readouterr()

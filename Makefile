@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RELEASE := .venv-release
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint audit dist format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack audit dist format clean
 
 setup: $(VENV)/.ready
 
@@ -51,6 +51,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# The long attacks: 10,000 spoiled files of each kind that the program reads (some hours; a result in fuzzed.json).
+attack: setup
+	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
 
 # The tools of audit and dist have an environment of their own: none of them is needed to run or to test.
 $(RELEASE)/.ready: pyproject.toml requirements.lock

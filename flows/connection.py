@@ -28,7 +28,9 @@ def connect(*, quiet: bool) -> str | None:
     if url:
         if fault := find_fault(url, authorization=authorization_for(url)):
             raise ConfigError(fault)
-        use(url, password_for(url))
+        password = password_for(url)
+        if password and password != setting("PREFECT_API_AUTH_STRING"):
+            use(url, password)
     return url
 
 

@@ -6,6 +6,7 @@ whose name is made to point here (DNS rebinding) is of the same origin as the se
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -16,6 +17,7 @@ from matinee.text import shown
 
 HOSTS_VARIABLE = "MATINEE_ALLOWED_HOSTS"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Message = MutableMapping[str, Any]
@@ -31,7 +33,7 @@ def listed_names() -> list[str]:
     """
     listed = [name.strip().lower() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
     for name in listed:
-        if _host_of(f"//{name}") != name.strip("[]"):
+        if not _NAME.fullmatch(name) and not _is_address(name.strip("[]")):
             raise ConfigError(
                 f"{HOSTS_VARIABLE} holds {shown(name)!r}; expected host names with commas between them, without "
                 "scheme, port or path, such as matinee.example."

@@ -2,7 +2,7 @@
 
 `python -m flows.server` takes the options of `prefect server start`, except `--background`. It answers to its own names
 and pages alone (flows/guard.py). It asks for the password in PREFECT_SERVER_API_AUTH_STRING, or in the file that
-MATINEE_PASSWORD_FILE names; without either it listens on this machine alone.
+MATINEE_AUTH_FILE names; without either it listens on this machine alone.
 
 Seen with Prefect 3.8 and Python 3.11:
 

@@ -124,14 +124,20 @@ def retrain(call: argparse.Namespace) -> Outcome:
 
 def predict(call: argparse.Namespace) -> Outcome:
     """Add a prediction to each row of a file of pairs."""
+    from matinee.output import is_stdout
     from matinee.pairs import predict_file
 
+    if (aside := is_stdout(call.out)) and call.json:
+        raise ConfigError(
+            f"With --out {call.out} the predictions are on stdout, where --json puts its line. Leave one of them out."
+        )
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
     rows = predict_file(release, call.pairs, out=call.out)
     seconds = round(time.perf_counter() - started, 3)
     facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
-    return Outcome(facts, f"{rows:,} predictions by {release.version} in {call.out}")
+    where = "on stdout" if aside else f"in {call.out}"
+    return Outcome(facts, f"{rows:,} predictions by {release.version} {where}", aside=aside)
 
 
 def evaluate(call: argparse.Namespace) -> Outcome:
@@ -157,6 +163,9 @@ def evaluate(call: argparse.Namespace) -> Outcome:
 
 def recommend(call: argparse.Namespace) -> Outcome:
     """Write lists of unseen movies: for every user by the recommend flow in this process, for a few without it."""
+    from matinee.output import check_output
+
+    check_output(call.out)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
     out = call.out.absolute()

@@ -10,3 +10,8 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "rating": ("rating", "rate", "stars", "score"),
     "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
 }
+
+
+def plain_name(name: str) -> str:
+    """A column's name without case, spaces and signs."""
+    return "".join(char for char in name.lower() if char.isalnum())

@@ -4,6 +4,7 @@ What was worked through last stands in the store's nightly.json: with the same f
 last titles that could be read are kept beside it: a broken title file costs a night nothing but new names.
 """
 
+import contextlib
 import filecmp
 import shutil
 from pathlib import Path
@@ -13,10 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
 from matinee.documents import DONE, Mark, read_as
-from matinee.drop import Dropped, look, place_of_refused, set_aside
+from matinee.drop import Dropped, beside, look, place_of_refused, replacing, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.lineage import digest_of
-from matinee.settings import Settings
+from matinee.settings import LIMITS, Settings
 from matinee.store import Store, write_json, writing
 from matinee.text import shown, spreadsheet_cell
 
@@ -53,22 +54,26 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
     read is taken; before there is one, that raises ConfigError or DataError. Raises ConfigError when the folder is not
     there.
     """
+    _check_name(drop)
     dropped = look(drop, settle_seconds=settle_seconds)
+    refused = dict(_put_aside(drop, path, reason=reason) for path, reason in dropped.odd.items())
     named = drop / titles
     ratings = [path for path in dropped.complete if path != named]
-    refused: dict[str, str] = {}
     if named in dropped.unfinished or not ratings:
         taken, fault, mark = named, None, None
     else:
-        taken, fault = _readable(store, named)
+        taken, fault = _readable(store, named, settings)
+        faults = ingest.find_unreadable(ratings)
+        refused |= dict(_put_aside(drop, path, reason=reason) for path, reason in faults.items() if reason)
+        ratings = [path for path in ratings if path not in faults]
         mark = _mark(store, ratings, taken, settings)
     if mark is not None and not _is_done(store, mark):
         sifted = ingest.sift(store, ratings, settings=settings.ingest)
-        refused = dict(_set_aside(drop, sifted, path) for path in sifted.refused)
+        refused |= dict(_set_aside(drop, sifted, path) for path in sifted.refused)
         ratings = sifted.accepted
         mark = _mark(store, ratings, taken, settings)
     if fault and dropped.is_unchanged(named):
-        refused[str(set_aside(drop, named, reason=fault))] = fault
+        refused |= dict([_put_aside(drop, named, reason=fault)])
     return Intake(
         ratings=[str(path) for path in ratings],
         titles=str(taken),
@@ -78,6 +83,15 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
         unfinished=_unfinished(dropped),
         refused=refused,
     )
+
+
+def _check_name(drop: Path) -> None:
+    try:
+        str(drop).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"The name of the drop folder {shown(drop)} is not UTF-8, and tables can't hold it. Rename it."
+        ) from None
 
 
 def remember(store: Store, intake: Intake) -> None:
@@ -90,11 +104,24 @@ def _set_aside(drop: Path, sifted: ingest.Sifted, path: Path) -> tuple[str, str]
     """Move a refused file, its rejects beside it: prune does not know that somebody wants to look at them."""
     reason = sifted.refused[path]
     if path in sifted.rejects:
-        kept = place_of_refused(drop, path)
-        kept = kept.with_name(f"{kept.name}.rejects.csv")
-        write_table_for_people(pl.read_parquet(sifted.rejects[path]), kept)
-        reason = reason.replace(str(sifted.rejects[path]), str(kept))
-    return str(set_aside(drop, path, reason=reason)), reason
+        with contextlib.suppress(OSError):  # the refusal counts, and the store keeps the rejects for a while
+            kept = beside(place_of_refused(drop, path), ".rejects.csv")
+            with replacing(kept) as fresh:
+                write_table_for_people(pl.read_parquet(sifted.rejects[path]), fresh)
+            reason = reason.replace(str(sifted.rejects[path]), str(kept))
+    return _put_aside(drop, path, reason=reason)
+
+
+def _put_aside(drop: Path, path: Path, *, reason: str) -> tuple[str, str]:
+    """The report of a file that was set aside, and the reason; the file itself where it can't be moved.
+
+    No file may end the night: one that stays is refused again the next time.
+    """
+    try:
+        return str(set_aside(drop, path, reason=reason)), reason
+    except OSError as error:
+        reason += f" It could not be set aside ({error.strerror or error}) and stays where it is: remove it by hand."
+        return shown(path), reason
 
 
 def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
@@ -103,12 +130,12 @@ def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
     table.with_columns(safe).write_csv(out)
 
 
-def _readable(store: Store, titles: Path) -> tuple[Path, str | None]:
+def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str | None]:
     """The title file, which is kept for other nights; where it can't be read, the one kept last, and why."""
     kept = store.root / KEPT / titles.name
     try:
-        if not (kept.exists() and titles.exists() and filecmp.cmp(titles, kept, shallow=False)):
-            ingest.check_titles(titles)
+        if not _is_same(titles, kept):
+            ingest.check_titles(titles, settings.ingest)
             with writing(store.root):
                 kept.parent.mkdir(exist_ok=True)
                 half = kept.with_name(f".{kept.name}")
@@ -121,11 +148,19 @@ def _readable(store: Store, titles: Path) -> tuple[Path, str | None]:
     return titles, None
 
 
+def _is_same(titles: Path, kept: Path) -> bool:
+    try:
+        return filecmp.cmp(titles, kept, shallow=False)
+    except OSError:  # one of them is not there, or can't be read: whoever reads it says so
+        return False
+
+
 def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -> str | None:
     if not ratings:
         return None
     planned = ingest.plan(store, ratings=ratings, titles=titles, settings=settings.ingest)
-    return digest_of(dataset=planned.digest, settings=settings.resolved().model_dump(mode="json"))
+    meant = settings.resolved().model_dump(mode="json", exclude={"ingest": set(LIMITS)})
+    return digest_of(dataset=planned.digest, settings=meant)
 
 
 def _is_done(store: Store, mark: str) -> bool:
@@ -136,4 +171,4 @@ def _is_done(store: Store, mark: str) -> bool:
 
 
 def _unfinished(dropped: Dropped) -> list[str]:
-    return [str(path) for path in dropped.unfinished if not path.name.startswith(".")]
+    return [shown(path) for path in dropped.unfinished if not path.name.startswith(".")]

@@ -4,20 +4,19 @@ import contextlib
 import csv
 import gzip
 import io
-import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.columns import ALIASES
-from matinee.disk import writing_out
 from matinee.errors import ConfigError, DataError
+from matinee.output import writing_to
 from matinee.release import Release
 
 PREDICTION = "prediction"
@@ -36,12 +35,11 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
 
     `pairs` is a CSV with a header, of commas, semicolons or tabs and perhaps gzipped, or text as the Netflix Prize's
     probe.txt and qualifying.txt, which comes out as a CSV with the movie as its first column. `out` appears once it
-    is whole. Raises ConfigError when a file can't be read or written, DataError when a column is missing or an id is
-    no integer (with the line).
+    is whole; `-`, a pipe or a device is written to as it stands. Raises ConfigError when a file can't be read or made,
+    DataError when a column is missing or an id is no integer (with the line), StoreError when writing `out` fails.
     """
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with _open(pairs) as source, writing_out(out):
+        with _open(pairs) as source:
             lines = _as_csv(_reading(source, pairs))
             first = next(lines, "")
             delimiter = max(_DELIMITERS, key=first.count)
@@ -52,31 +50,38 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
                 )
             header = next(reader)
             user, movie = (_find(header, side, pairs) for side in ("user", "movie"))
-            with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
-                writer = csv.writer(target, delimiter=delimiter, lineterminator="\n")
-                writer.writerow([*header, PREDICTION])
+            with writing_to(out, streams=True) as target:
+                write = _row_writer(target, delimiter)
+                write([[*header, PREDICTION]])
                 rows = 0
                 for chunk, numbers in _chunks(reader):
                     users = _ids(chunk, user, numbers, pairs, header)
                     movies = _ids(chunk, movie, numbers, pairs, header)
                     scores = release.predict(users, movies)
-                    writer.writerows([*row, f"{score:.4f}"] for row, score in zip(chunk, scores, strict=True))
+                    write([*row, f"{score:.4f}"] for row, score in zip(chunk, scores, strict=True))
                     rows += len(chunk)
-        partial.replace(out)
-    except FileNotFoundError as error:
-        missing = pairs if Path(error.filename) == pairs else out.parent
-        raise ConfigError(f"{missing} is not there.") from None
+    except BrokenPipeError:
+        raise  # of the output
+    except FileNotFoundError:
+        raise ConfigError(f"{pairs} is not there.") from None
     except (OSError, EOFError, zlib.error) as error:
-        named = getattr(error, "filename", None) in (str(out), str(partial))
-        said = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{out if named else pairs} could not be {'written' if named else 'read'}: {said}."
+            f"{pairs} could not be read: {getattr(error, 'strerror', None) or error}."
         ) from None
     except csv.Error as error:
         raise DataError(f"{pairs}, line {reader.line_num}: {error}. Expected a CSV of pairs.") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return rows
+
+
+def _row_writer(target: BinaryIO, delimiter: str) -> Callable[[Iterable[Sequence[str]]], None]:
+    """A function that writes rows as CSV, bytes that are not UTF-8 as they came."""
+
+    def write(rows: Iterable[Sequence[str]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+        target.write(text.getvalue().encode("utf-8", "surrogateescape"))
+
+    return write
 
 
 @contextlib.contextmanager

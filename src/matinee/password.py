@@ -18,7 +18,7 @@ from matinee.errors import ConfigError
 from matinee.server import home, is_here, setting
 from matinee.text import shown
 
-VARIABLE: Final = "MATINEE_PASSWORD_FILE"
+VARIABLE: Final = "MATINEE_AUTH_FILE"
 _NAME: Final = "matinee.password"
 _FORM: Final = re.compile(r"[!-9;-~]{1,100}:[!-~]{8,400}")  # printable, as Prefect's pages take it
 _SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -28,7 +28,7 @@ _HERE: Final = {"0100007F", "0" * 8, "0" * 24 + "01000000", "0" * 32, "0" * 16 +
 
 
 def password_file() -> Path:
-    """Where the password lies: what MATINEE_PASSWORD_FILE says, or a file in Prefect's home."""
+    """Where the password lies: what MATINEE_AUTH_FILE says, or a file in Prefect's home."""
     named = os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else home() / _NAME
 

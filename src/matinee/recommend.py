@@ -24,6 +24,7 @@ from matinee.disk import writing_out
 from matinee.errors import ConfigError
 from matinee.idmap import as_ids
 from matinee.lineage import code_digest, digest_of
+from matinee.output import check_output, writing_to
 from matinee.recommend_parts import Lists, Parts, keep_parts
 from matinee.recommend_search import KernelSearch, Search, TorchSearch
 from matinee.release import Release
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
 _GROUP = 1 << 16  # users of a row group, at most
+_ROWS = 1 << 18  # of a row group, at most, where users are named; their lists are Python's objects meanwhile
 _BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 _TELL_SECONDS = 2.0  # between two lines of how far it is
 _SCHEMA = pa.schema(
@@ -70,6 +72,7 @@ def recommend_all(
     `out` can't be written or `top` is below 1.
     """
     _check_top(top)
+    target = check_output(out)
     started = told = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
@@ -86,7 +89,7 @@ def recommend_all(
     rows = 0
     with (
         _told_as_errors(out),
-        keep_parts(out, digest) as parts,
+        keep_parts(target, digest) as parts,
         _writing(out, release, asked) as write,
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(1 if device else threads or len(os.sched_getaffinity(0))) as pool,
@@ -105,21 +108,29 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
 
     Raises ConfigError when `out` can't be written or `top` is below 1.
     """
+    _check_top(top)
     started, user_ids = time.perf_counter(), list(dict.fromkeys(user_ids))
-    lists = [(user_id, release.recommend(user_id, top)) for user_id in user_ids]
+    size = max(_ROWS // max(min(top, len(release.movies)), 1), 1)  # users of a row group
+    with _writing(out, release, top) as write:
+        rows = sum(
+            write(_lists(release, user_ids[first : first + size], top))
+            for first in range(0, max(len(user_ids), 1), size)
+        )
+    unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
+    return _told(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
+
+
+def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
+    """The lists of users by their ids, as rows."""
     rows = [
         (user_id, rank, *suggestion)
-        for user_id, suggestions in lists
-        for rank, suggestion in enumerate(suggestions, 1)
+        for user_id in user_ids
+        for rank, suggestion in enumerate(release.recommend(user_id, top), 1)
     ]
     columns = list(zip(*rows, strict=True)) or [()] * len(_SCHEMA)
-    table = pa.table(
+    return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA
     )
-    with _told_as_errors(out), _writing(out, release, top) as write:
-        write(table)
-    unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
-    return _told(release, out, users=len(user_ids), rows=len(rows), started=started, unknown=unknown)
 
 
 def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoolExecutor) -> Iterator[Lists]:
@@ -191,7 +202,6 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
 @contextlib.contextmanager
 def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Table], int]]:
     """A function that writes a row group and returns its rows; the file appears once it is whole."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
     schema = _SCHEMA.with_metadata({"matinee.release": release.version, TOP: str(top)})
 
     def write(table: pa.Table) -> int:
@@ -199,19 +209,13 @@ def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Tab
         writer.write_table(table.cast(schema))
         return int(table.num_rows)
 
-    try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-            yield write
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing_to(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield write
 
 
 @contextlib.contextmanager
 def _told_as_errors(out: Path) -> Iterator[None]:
-    """Turn what the disk says about `out` into a ConfigError that says what to do."""
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent} is not there. Make the folder, or name another with --out.")
+    """Turn what the disk says of the parts beside `out` into an error that names it."""
     try:
         with writing_out(out):
             yield

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def keep_parts(out: Path, digest: str) -> Iterator[Parts]:
     Parts of other lists for the same file are removed. Waits for another process that finds the same.
     """
     folder = out.with_name(f".{out.name}.{digest}.partial")
+    own = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{20}}\.partial")
     for other in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
-        if other != folder:
+        if other != folder and own.fullmatch(other.name) and not other.is_symlink():
             shutil.rmtree(other, ignore_errors=True)
     with lock_folder(folder):
         yield Parts(folder)

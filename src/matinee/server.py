@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from matinee.errors import ConfigError
 from matinee.text import shown
 
-LIMIT_SECONDS: Final = 10.0  # after which a server counts as silent
+LIMIT_SECONDS = 10.0  # after which a server counts as silent
 _MOST_BYTES: Final = 1 << 16  # of an answer; health and version are one word each
 _HINT: Final = "Start it, or correct PREFECT_API_URL or the Prefect profile."
 
@@ -113,14 +113,14 @@ def is_here(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def find_fault(url: str, *, authorization: str | None = None, seconds: float = LIMIT_SECONDS) -> str | None:
-    """What keeps the server at an address from being worked with, or None; the answer comes within `seconds`."""
-    return _in_time(url, ("health", "admin/version"), authorization, seconds)
+def find_fault(url: str, *, authorization: str | None = None) -> str | None:
+    """What keeps the server at an address from being worked with, or None; the answer comes within ten seconds."""
+    return _in_time(url, ("health", "admin/version"), authorization, LIMIT_SECONDS)
 
 
-def is_healthy(url: str, *, seconds: float = LIMIT_SECONDS) -> bool:
+def is_healthy(url: str) -> bool:
     """Whether a Prefect server answers at an address; it is asked nothing that needs a password."""
-    return _in_time(url, ("health",), None, seconds) is None
+    return _in_time(url, ("health",), None, LIMIT_SECONDS) is None
 
 
 def _in_time(url: str, paths: Sequence[str], authorization: str | None, seconds: float) -> str | None:
@@ -178,10 +178,10 @@ def _judge(url: str, path: str, answer: _Answer, *, authorization: str | None) -
         if authorization:
             return (
                 f"The Prefect server at {url} refuses the password that it was given. Its own is in the file that "
-                "`make up` names when it starts: name that file in MATINEE_PASSWORD_FILE."
+                "`make up` names when it starts: name that file in MATINEE_AUTH_FILE."
             )
         return (
-            f"The Prefect server at {url} asks for a password. Name the file that holds it in MATINEE_PASSWORD_FILE "
+            f"The Prefect server at {url} asks for a password. Name the file that holds it in MATINEE_AUTH_FILE "
             "(`make up` prints its name), or set PREFECT_API_AUTH_STRING to what is in it."
         )
     if answer.status >= 500:

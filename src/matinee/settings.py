@@ -6,7 +6,7 @@ resolved settings reach a digest, so spelling a default out changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -46,6 +46,43 @@ class IngestSettings(Section):
     delimiter: DelimiterName = Field(
         "auto", description="What stands between two fields, where it is not recognised."
     )
+    max_line_mb: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description="Limit of one line in MB; a longer line means that the file is not text.",
+    )
+    max_titles_mb: int = Field(
+        256,
+        ge=1,
+        le=1 << 16,
+        description="Limit of the titles in memory in MB, with 64 bytes added per line; columns that are not read do "
+        "not count.",
+    )
+    max_rejects_mb: int = Field(
+        1024,
+        ge=1,
+        le=1 << 20,
+        description="Limit of the rejects of one file on disk in MB, uncompressed, with 64 bytes added per row; beyond "
+        "it the file is refused at once.",
+    )
+    max_members: int = Field(
+        100_000, ge=1, le=10_000_000, description="Limit of the entries of an archive, folders included."
+    )
+    max_depth: int = Field(
+        4, ge=1, le=16, description="Limit of containers within containers; a .tar.gz is two of them."
+    )
+    max_ratio: int = Field(
+        250,
+        ge=1,
+        le=1_000_000,
+        description="Limit of the unpacked size as a multiple of the file's size, for files that unpack to more than "
+        "64 MB; ratings reach 5 to 20.",
+    )
+
+    def dump_meaning(self) -> dict[str, Any]:
+        """The settings that decide what a file means, as they enter digests: the limits only refuse files."""
+        return self.model_dump(exclude=set(LIMITS))
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -54,6 +91,9 @@ class IngestSettings(Section):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
 
 class SplitSettings(Section):

@@ -30,15 +30,13 @@ NOT_CODE: Final = frozenset(
         "matinee.ingest._warnings",
         "matinee.lineage",
         "matinee.lock",
-        "matinee.manifest",
-        "matinee.plain",
+        "matinee.output",
         "matinee.progress",
         "matinee.seal",
         "matinee.settings",
         "matinee.source_code",
         "matinee.store",
         "matinee.text",
-        "matinee.versions",
     }
 )
 _PACKAGES: Final = ("matinee", "schemas")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from flows.cli import main
 from matinee.settings_text import read_settings
 from matinee.store import Store
 
@@ -43,13 +42,24 @@ def template(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(attack: Attack, template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_attack(
+    attack: Attack,
+    template: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ground = Ground(tmp_path)
     ground.fill(template)
     attack.prepare(ground)
     foreign, store = digests(ground.foreign), digests(ground.store)
     try:
-        status = main(attack.call(ground))
+        with monkeypatch.context() as patched:
+            for name, value in attack.variables(ground).items():
+                patched.setenv(name, value)
+            for name, meaning in attack.patches.items():
+                patched.setattr(name, meaning)
+            status = attack.program(attack.call(ground))
     finally:
         logging.getLogger("matinee").handlers.clear()
     out, err = capfd.readouterr()

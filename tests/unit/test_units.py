@@ -2,13 +2,15 @@
 
 import getpass
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from flows.units import ENVIRONMENT_FILE, units
+from flows.units import ENVIRONMENT_FILE, main, units
 from flows.up import _address
 from matinee.errors import ConfigError
 
@@ -17,22 +19,75 @@ def _units(tmp_path: Path, **more: str) -> dict[str, str]:
     return units(user=getpass.getuser(), drop=tmp_path / "drop", store=tmp_path / "store", **more)  # type: ignore[arg-type]
 
 
-def test_systemd_accepts_them(tmp_path: Path) -> None:
+def _systemd_says(folder: Path, made: dict[str, str]) -> tuple[int, str]:
+    """What systemd finds wrong with units."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("no program systemd-analyze: install systemd for this test")
-    for name, text in _units(tmp_path).items():
-        (tmp_path / name).write_text(text)
-    services = sorted(map(str, tmp_path.glob("*.service")))
-    assert len(services) == 3
-    verify = [program, "verify", "--man=no", "--recursive-errors=no"]
-    said = subprocess.run([*verify, *services], capture_output=True, text=True, check=False)
-    assert (said.returncode, said.stderr) == (0, "")
-    broken = tmp_path / "matinee-server.service"
-    broken.write_text(broken.read_text().replace("Restart=always", "Restart=sometimes"))
-    assert (
-        "sometimes" in subprocess.run([*verify, broken], capture_output=True, text=True, check=False).stderr
+    for name, text in made.items():
+        (folder / name).write_text(text)
+    verify = [program, "verify", "--man=no", "--recursive-errors=no", *map(str, folder.glob("*.service"))]
+    said = subprocess.run(verify, capture_output=True, text=True, check=False)
+    return said.returncode, said.stderr
+
+
+ODD = "/srv/a b/100%h $HOME ${PATH} \"q\" \\n \\ ;'x' é ="
+
+
+def test_systemd_accepts_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "my 100%i $x \\"
+    project.mkdir()
+    python = tmp_path / "my venv%n" / "python 3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr("flows.units.ROOT", project)
+    monkeypatch.setattr("flows.units.sys.executable", str(python))
+    made = units(user=getpass.getuser(), drop=Path(ODD, "drop"), store=Path(ODD, "store "))
+    assert _systemd_says(tmp_path, made) == (0, "")
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line as systemd.syntax(7) has them: with quotes, backslashes, and no specifier."""
+    words = shlex.split(line)
+    assert "%" not in line.replace("%%", "")
+    return [word.replace("%%", "%") for word in words]
+
+
+def test_what_systemd_reads_is_what_was_meant(tmp_path: Path) -> None:
+    made = units(user="matinee", drop=Path(ODD, "drop"), store=Path(ODD, "store "))
+    lines = made["matinee-worker.service"].splitlines()
+    (deploy,) = (line.removeprefix("ExecStartPre=") for line in lines if line.startswith("ExecStartPre="))
+    assert _words(deploy)[-4:] == ["--drop", f"{ODD}/drop", "--store", f"{ODD}/store "]
+    (may_write,) = (
+        line.removeprefix("ReadWritePaths=") for line in lines if line.startswith("ReadWritePaths=")
     )
+    assert _words(may_write) == [f"-{ODD}/drop", f"-{ODD}/store ", "-/tmp"]
+
+
+def test_the_password_is_handed_over_as_a_credential(tmp_path: Path) -> None:
+    made = units(user="matinee", drop=tmp_path, store=tmp_path, address="0.0.0.0")
+    for name in ("server", "worker", "doorbell"):
+        text = made[f"matinee-{name}.service"]
+        assert "LoadCredential=matinee.password:/etc/matinee/matinee.password\n" in text
+        assert "Environment=MATINEE_AUTH_FILE=%d/matinee.password\n" in text
+        assert "PREFECT_API_URL=http://127.0.0.1:4200/api\n" in text
+        assert "PREFECT_UI_STATIC_DIRECTORY=/var/lib/matinee/" in text
+    assert main(["--out", str(tmp_path / "out")]) == 0
+    secret = tmp_path / "out" / "matinee.password"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert not [
+        path
+        for path in secret.parent.glob("*.*e*")
+        if path != secret and secret.read_text() in path.read_text()
+    ]
+
+
+def test_systemd_accepts_them(tmp_path: Path) -> None:
+    made = _units(tmp_path)
+    assert len([name for name in made if name.endswith(".service")]) == 3
+    assert _systemd_says(tmp_path, made) == (0, "")
+    server = made["matinee-server.service"].replace("Restart=always", "Restart=sometimes")
+    assert "sometimes" in _systemd_says(tmp_path, {"matinee-server.service": server})[1]
 
 
 def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from matinee.ingest._sources import Source
 from matinee.settings import IngestSettings
 
 BLOCK_BYTES: Final = 1 << 24  # some 600,000 ratings: one row group of the table
-_LONGEST_LINE: Final = 1 << 28
 _ROOM_FOR_MORE = 1 << 20  # a block with less left is full
 
 
@@ -52,10 +51,10 @@ def read_blocks(
     Names of files in an archive that are no ratings are added to `left_out`. Raises DataError when a source is
     no ratings file, is cut off, or changes while it is read.
     """
-    packer = _Packer(block_bytes)
+    packer = _Packer(block_bytes, longest_line=settings.max_line_mb << 20)
     for source in sources:
         taken = 0
-        for member in open_members(source):
+        for member in open_members(source, settings):
             try:
                 dialect = recognise(member.head, settings, label=source.label(member.name))
             except DataError:
@@ -76,8 +75,9 @@ def read_blocks(
 class _Packer:
     """Fills blocks with lines, cutting only at line ends."""
 
-    def __init__(self, block_bytes: int) -> None:
+    def __init__(self, block_bytes: int, *, longest_line: int) -> None:
         self._size = block_bytes
+        self._longest_line = longest_line
         self._start_block(b"")
 
     def _start_block(self, begun: bytes) -> None:
@@ -109,10 +109,10 @@ class _Packer:
             if cut > begin:
                 self._pieces.append(Piece(member.name, dialect, begin, cut, goes_on))
                 goes_on = True
-            elif self._filled - begin > _LONGEST_LINE:
+            elif self._filled - begin >= self._longest_line:
                 raise DataError(
-                    f"{source.label(member.name)} has a line of more than {_LONGEST_LINE >> 20} MB. "
-                    "Expected a rating a line; check that it is the right file."
+                    f"{source.label(member.name)} has a line of more than {self._longest_line >> 20} MB "
+                    "(ingest.max_line_mb). Expected a rating a line; check that it is the right file."
                 )
             rest = self._text[cut : self._filled].tobytes()
             if self._pieces:

@@ -50,7 +50,7 @@ def plan(
     """
 
     def is_ratings(source: Source) -> bool:
-        return any(_is_ratings(member.head, settings) for member in read_heads(source))
+        return any(_is_ratings(member.head, settings) for member in read_heads(source, settings))
 
     title_sources = [] if titles is None else [source_of(titles)]
     # Of a folder or a glob the titles are not meant; where they are named as ratings, the reader says what they are.
@@ -92,7 +92,7 @@ class _Job:
             train=[(source.name, source.digest) for source in self.trains],
             test=[(source.name, source.digest) for source in self.tests],
             titles=[(source.name, source.digest) for source in self.titles],
-            settings=self.settings.model_dump(),
+            settings=self.settings.dump_meaning(),
             forgotten=self.forgotten.digest,
         )
 
@@ -101,7 +101,7 @@ class _Job:
         check_rows_read([*self.trains, *self.tests], parts)
         check_rejects(parts, self.settings, scale=scale)
         titles, title_rejects = (
-            read_titles(*self.titles) if self.titles else (Titles.empty(), Rejects.empty())
+            read_titles(self.titles[0], self.settings) if self.titles else (Titles.empty(), Rejects.empty())
         )
         losers = NO_LOSERS if self.settings.duplicates == "off" else find_superseded(parts)
         removed = write_superseded(folder, losers, parts)

@@ -12,10 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.columns import ALIASES
+from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
+from matinee.file_kinds import refuse_other_kinds
 from matinee.ingest import _kernel as kernel
+from matinee.integers import parse_int64
 from matinee.settings import IngestSettings
+from matinee.text import shown
 
 KINDS: Final = {
     "user_id": kernel.USER,
@@ -31,19 +34,7 @@ _SAMPLED_LINES = 50
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MOVIE_LINE = re.compile(rb"[+-]?\d+[ \t]*:[ \t]*")
-_CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
-_STRAY = 8  # so many are no reason to refuse a short file: their rows are
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
-    b"%PDF": "a PDF",
-    b"\x7fELF": "a program",
-    b"\x89PNG": "a picture",
-    b"BZh": "a bzip2 archive",
-    b"\xfd7zXZ": "an xz archive",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"SQLite format 3": "an SQLite database",
-}
+_TOLD_COLUMNS = 50
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,9 @@ class Dialect:
     def left_out(self) -> list[str]:
         """Names of the columns that are not read; one without a name is called so."""
         read = set(self.columns.values())
-        return [name or "(unnamed)" for place, name in enumerate(self.names) if place not in read]
+        names = [shown(name) or "(unnamed)" for place, name in enumerate(self.names) if place not in read]
+        more = len(names) - _TOLD_COLUMNS
+        return [*names[:_TOLD_COLUMNS], f"{more:,} more"] if more > 0 else names
 
     def to_kernel(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The parser's arguments: the dialect's numbers by position, and the kind of each column."""
@@ -91,10 +84,18 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
     if text_at == len(head):
-        raise DataError(f"{label} holds nothing but blank lines. Expected {_EXPECTED}, then a rating a line.")
+        told = (
+            "begins with 64 KB of blank lines" if len(head) == HEAD_BYTES else "holds nothing but blank lines"
+        )
+        raise DataError(f"{label} {told}. Expected {_EXPECTED}, then a rating a line.")
     begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
     before = head.count(line_end, 0, begin)
     *lines, rest = head[begin:].split(line_end, _SAMPLED_LINES)  # the rest may be cut off
+    if not lines and len(head) == HEAD_BYTES:
+        raise DataError(
+            f"{label}, line {before + 1}: the line is longer than {HEAD_BYTES - begin:,} bytes. Expected {_EXPECTED}, "
+            "then a rating a line; check that it is the right file."
+        )
     lines = lines or [rest]
     texts = [_decode(line).rstrip("\r") for line in lines if line.strip()]
     if _MOVIE_LINE.fullmatch(lines[0].rstrip(b"\r")):
@@ -108,23 +109,6 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         return Dialect(delimiter, names, columns, line_end[0], begin, before)
     skip = min(begin + len(lines[0]) + 1, len(head))
     return Dialect(delimiter, names, columns, line_end[0], skip, before + 1)
-
-
-def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
-    """Raise DataError when a file that starts with `head` is empty or no text."""
-    if not head:
-        raise DataError(f"{label} is empty. Expected {expected}.")
-    found = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-    if found:
-        raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
-    control = len(head) - len(head.translate(None, _CONTROL))
-    if control > max(_STRAY, len(head) // 50):
-        raise DataError(
-            f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
-            f"Expected {expected}, as text, .gz, .zst or Parquet; check that it is the right file and whole."
-        )
 
 
 def _refuse_pairs(texts: Sequence[str], label: str) -> None:
@@ -171,7 +155,7 @@ def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -
         if len(places) > 1:
             twice = " and ".join(f"column {place + 1}" for place in places)
             raise DataError(
-                f"{label} has the column {header[places[0]].strip()!r} twice ({twice}), and either may be "
+                f"{label} has the column '{shown(header[places[0]].strip())}' twice ({twice}), and either may be "
                 f"the {column}. Rename or remove one of them."
             )
         found[column] = places[0]
@@ -191,8 +175,9 @@ def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], labe
     """Columns of a file without a header: user, movie, rating, date, as in u.data, or by number as given."""
     width = len(rows[0])
     if given:
-        if all(place.isdecimal() and 1 <= int(place) <= width for place in given.values()):
-            places = {column: int(place) - 1 for column, place in given.items()}
+        numbers = {column: parse_int64(place) or 0 for column, place in given.items()}
+        if all(1 <= number <= width for number in numbers.values()):
+            places = {column: number - 1 for column, number in numbers.items()}
             if {"user_id", "movie_id", "rating"} <= places.keys():
                 return places
         raise DataError(
@@ -236,21 +221,22 @@ def _explain(
 
 def split_fields(text: str, delimiter: str) -> list[str]:
     """The fields of a line; a delimiter between quotes is part of its field."""
-    fields, field, quoted = [], "", False
+    fields: list[str] = []
+    held: list[str] = []  # parts of a field whose quote is open
+    quotes = 0
     for part in text.split(delimiter):
-        field = f"{field}{delimiter}{part}" if quoted else part
-        bare = field.strip(" \t")
-        quoted = bare.startswith('"') and (len(bare) == 1 or bare.count('"') % 2 == 1)
-        if not quoted:
-            fields.append(
-                bare[1:-1] if bare.startswith('"') and bare.endswith('"') and len(bare) > 1 else field
-            )
-    return [*fields, field] if quoted else fields
+        held.append(part)
+        quotes += part.count('"')
+        if quotes % 2 and held[0].lstrip(" \t").startswith('"'):
+            continue
+        fields.append(_unquoted(delimiter.join(held)))
+        held, quotes = [], 0
+    return [*fields, delimiter.join(held)] if held else fields
 
 
-def plain_name(name: str) -> str:
-    """A column's name without case, spaces and signs."""
-    return "".join(char for char in name.lower() if char.isalnum())
+def _unquoted(field: str) -> str:
+    bare = field.strip(" \t")
+    return bare[1:-1] if len(bare) > 1 and bare.startswith('"') and bare.endswith('"') else field
 
 
 def _decode(line: bytes) -> str:

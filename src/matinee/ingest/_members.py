@@ -5,23 +5,28 @@ What a file is, is seen from its first bytes and not from its name.
 
 import contextlib
 import io
-import tarfile
+import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+from polars.exceptions import PanicException
 
-from matinee.errors import ConfigError, DataError
+from matinee.errors import ConfigError, DataError, MatineeError
 from matinee.ingest._dialect import HEAD_BYTES
+from matinee.ingest._limits import Meter, Metered
 from matinee.ingest._parquet import PARQUET_MAGIC, open_parquet
 from matinee.ingest._sources import Source
+from matinee.ingest._tar import MAGIC, MAGIC_AT, TarError, read_tar
+from matinee.settings import IngestSettings
+from matinee.text import shown
+
+log = logging.getLogger(__name__)
 
 _CODECS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_TAR_MAGIC = b"ustar"
-_TAR_MAGIC_AT = 257
+_AGAIN: Final = "Copy or download it again."
 _PART_BYTES = 1 << 20
 _MOST_HEADS = 16  # of an archive: enough to see whether it holds ratings
 
@@ -52,45 +57,48 @@ class Member:
             filled += taken
         return bytes(buffer[:filled])
 
-    def read_all(self) -> bytes:
-        """All that is left, of a small member."""
-        parts = []
+    def parts(self) -> Iterator[bytes]:
+        """All that is left, in parts of a bounded size."""
         while part := self.read(_PART_BYTES):
-            parts.append(part)
-        return b"".join(parts)
+            yield part
 
 
-def open_members(source: Source) -> Generator[Member]:
+def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
     """The texts in a source: one, or as many as an archive holds.
 
-    Raises DataError when it is damaged or cut off, ConfigError when it is not there any more.
+    Raises DataError when it is damaged or cut off, or meets a limit of the settings; ConfigError when it is not there
+    any more.
     """
-    with _reading(source), source.path.open("rb", buffering=0) as raw:
+    meter = Meter(source, settings)
+    with reading(source), source.path.open("rb", buffering=0) as raw:
         if raw.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
             raw.seek(0)
-            yield _member(source.name, open_parquet(raw, source.label()))
+            text = open_parquet(raw, source.label(), settings)
+            yield _member(source.name, Metered(text, meter))
         else:
             raw.seek(0)
-            yield from _unpack(_member(source.name, raw))
+            yield from _unpack(_member(source.name, raw), meter)
 
 
-def read_heads(source: Source) -> list[Member]:
+def read_heads(source: Source, settings: IngestSettings) -> list[Member]:
     """The text in a source, or the first of those in an archive, to be looked at by their heads."""
-    with contextlib.closing(open_members(source)) as members:
+    with contextlib.closing(open_members(source, settings)) as members:
         return list(islice(members, _MOST_HEADS))
 
 
-def _unpack(member: Member) -> Iterator[Member]:
+def _unpack(member: Member, meter: Meter, depth: int = 0) -> Iterator[Member]:
     codec = next((name for magic, name in _CODECS.items() if member.head.startswith(magic)), None)
+    is_tar = member.head[MAGIC_AT:].startswith(MAGIC)
+    if codec or is_tar:
+        meter.enter(depth)
     if codec:
-        stream = pa.CompressedInputStream(pa.PythonFile(_AsFile(member), "r"), codec)
-        yield from _unpack(_member(member.name, stream, in_archive=member.in_archive))
-    elif member.head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
-        with tarfile.open(fileobj=_AsFile(member), mode="r|", bufsize=_PART_BYTES) as archive:
-            for entry in archive:
-                name = Path(entry.name).name
-                if entry.isfile() and entry.size and not name.startswith("."):
-                    yield from _unpack(_member(name, archive.extractfile(entry), in_archive=True))
+        stream = Metered(pa.CompressedInputStream(pa.PythonFile(_AsFile(member), "r"), codec), meter)
+        yield from _unpack(_member(member.name, stream, in_archive=member.in_archive), meter, depth + 1)
+    elif is_tar:
+        for entry in read_tar(member, meter):
+            name = entry.name.rpartition("/")[2]
+            if entry.size and not name.startswith("."):
+                yield from _unpack(_member(name, entry, in_archive=True), meter, depth + 1)
     else:
         yield member
 
@@ -118,16 +126,38 @@ class _AsFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    """Turn what goes wrong while a source is read into an error that names it."""
+def reading(source: Source) -> Iterator[None]:
+    """Turn what goes wrong while a source is read, and nothing else is done, into an error that names it."""
+    label = source.label()
+    with blaming(label):
+        try:
+            yield
+        except FileNotFoundError:
+            raise ConfigError(f"{label} is not there any more.") from None
+        except pa.ArrowMemoryError as error:
+            raise DataError(
+                f"{label} asks for more memory than there is ({shown(error)}). {_AGAIN}"
+            ) from None
+        except (pa.ArrowException, TarError, EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have no number
+                raise DataError(f"{label} could not be read: {error.strerror}.") from None
+            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise DataError(f"{label} is damaged or cut off ({shown(told)}). {_AGAIN}") from None
+
+
+@contextlib.contextmanager
+def blaming(label: str) -> Iterator[None]:
+    """Whatever else a file makes its reader raise is the file's fault: it is refused, and the log has the traceback.
+
+    Passed on are our own errors, those of the disk, and a lack of memory.
+    """
     try:
         yield
-    except FileNotFoundError:
-        raise ConfigError(f"{source.label()} is not there any more.") from None
-    except (pa.ArrowException, tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk; pyarrow's own have no number
-        told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    except (MatineeError, MemoryError, OSError):
+        raise
+    except (Exception, PanicException) as error:
+        log.warning("%s could not be read.", label, exc_info=True)
         raise DataError(
-            f"{source.label()} is damaged or cut off ({told}). Copy or download it again."
-        ) from None
+            f"{label} could not be read ({type(error).__name__}: {shown(error)}). Expected a table as text or Parquet; "
+            "the log has the traceback."
+        ) from error

@@ -3,6 +3,7 @@
 Blocks are parsed two at a time and written in order; a file that was seen before is not parsed again.
 """
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,11 +18,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pandera.polars import DataFrameSchema
 
+from matinee.errors import DataError
 from matinee.forgotten import NOBODY, Forgotten
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
 from matinee.ingest._erasure import blank, forget_rows
+from matinee.ingest._members import blaming
 from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
 from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
@@ -29,8 +32,11 @@ from matinee.ingest._sources import Source
 from matinee.lineage import code_digest, digest_of
 from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan
+from matinee.text import shown
 from schemas.ratings import FIRST_DATE, ratings_schema
 
+_REJECT_BYTES: Final = 64  # of a rejected row, besides its text
+_LONGEST_EXAMPLE: Final = 80
 _THREADS = 2
 _AHEAD = _THREADS + 1  # blocks in memory that wait to be written
 COUNTED: Final = ("user_id", "movie_id", "date")  # tables of rows by value, so that a profile needs no rows
@@ -79,7 +85,10 @@ def _make(
 ) -> dict[str, Any]:
     low, high = SCALES[scale]
     left_out: list[str] = []
-    with _Ledger(folder, ratings_schema(low=low, high=high), forgotten) as ledger:
+    named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
+    schema = ratings_schema(low=low, high=high)
+    most = settings.max_rejects_mb << 20
+    with blaming(named), _Ledger(folder, schema, forgotten, most_reject_bytes=most) as ledger:
         for typed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
             ledger.enter(typed)
     for name, counts in ledger.counts.items():
@@ -105,8 +114,17 @@ class _Ledger:
     Ratings are written and counted on a thread of its own, while the next block is checked.
     """
 
-    def __init__(self, folder: Path, schema: DataFrameSchema, forgotten: Forgotten = NOBODY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: DataFrameSchema,
+        forgotten: Forgotten = NOBODY,
+        *,
+        most_reject_bytes: int = sys.maxsize,
+    ) -> None:
         self._folder = folder
+        self._most_reject_bytes = most_reject_bytes
+        self._reject_bytes = 0
         self._schema = schema
         self._forgotten = forgotten
         self._lines = LineCounter()
@@ -162,12 +180,27 @@ class _Ledger:
             rejects = blank(rejects, self._forgotten)
         self._count_files(typed, rejects, good)
         if rejects.num_rows:
+            self._weigh(rejects)
             self._rejects.write_table(rejects)
         if table.num_rows:
             self._origins.write_table(origin_runs(typed, good, firsts, self.rows))
         self.rows += table.num_rows
         self._settle()
         self._behind = self._thread.submit(self._enter_ratings, table, slots_read)
+
+    def _weigh(self, rejects: pa.Table) -> None:
+        """Hold the rejects so far against their limit: they are all kept, and a disk is not for that.
+
+        Raises DataError.
+        """
+        self._reject_bytes += rejects["raw"].nbytes + _REJECT_BYTES * rejects.num_rows
+        if self._reject_bytes > self._most_reject_bytes:
+            file, line, raw, code = (rejects[name][-1].as_py() for name in ("file", "line", "raw", "code"))
+            raise DataError(
+                f"{shown(file)}: its rejected rows take more than {self._most_reject_bytes >> 20:,} MB "
+                f"(ingest.max_rejects_mb); line {line:,} is {code}: '{shown(raw, _LONGEST_EXAMPLE)}'. Expected "
+                "ratings: check that it is the right file, or allow more with that setting."
+            )
 
     def _enter_ratings(self, table: pa.Table, slots_read: Slots | None) -> None:
         slots = count_slots(table["rating"])

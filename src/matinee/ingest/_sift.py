@@ -4,17 +4,18 @@ Whatever is accepted is parsed by the way: the partitions are those that the dat
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
 from matinee.forgotten import Forgotten
-from matinee.ingest._guess import guess_scale
+from matinee.ingest._guess import count_head, scale_of
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import Part, group_sources, open_part
 from matinee.ingest._refusal import check_rejects, check_rows_read
-from matinee.ingest._scale import from_json, narrowest_scale
+from matinee.ingest._scale import Slots, from_json, narrowest_scale
 from matinee.ingest._sources import Source, source_of
 from matinee.ingest._titles import read_titles
 from matinee.settings import IngestSettings, ScaleName
@@ -43,36 +44,48 @@ def sift(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Si
     return reading.sift()
 
 
-def check_titles(path: Path) -> None:
+def find_unreadable(paths: Sequence[Path]) -> dict[Path, str]:
+    """Those of some files that can't be read at all, and why; one that went meanwhile has no reason."""
+    faults = {}
+    for path in paths:
+        try:
+            source_of(path)
+        except (ConfigError, DataError) as error:
+            faults[path] = str(error) if os.path.lexists(path) else ""
+    return faults
+
+
+def check_titles(path: Path, settings: IngestSettings) -> None:
     """Read a titles file as it would be read in a dataset.
 
     Raises ConfigError when it is not there, and DataError for what it holds.
     """
-    read_titles(source_of(path))
+    read_titles(source_of(path), settings)
 
 
 class _Reading:
     def __init__(self, store: Store, settings: IngestSettings, forgotten: Forgotten) -> None:
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
+        self.heads: dict[Path, Slots] = {}
         self.sifted = Sifted()
 
     def open(self, path: Path) -> None:
         try:
             self.sources[path] = source_of(path)
-        except ConfigError as error:
-            if path.exists():
+        except (ConfigError, DataError) as error:
+            if os.path.lexists(path):
                 self.sifted.refused[path] = str(error)
             return
         try:
-            guess_scale([self.sources[path]], self.settings)
+            self.heads[path] = count_head(self.sources[path], self.settings)
         except (ConfigError, DataError) as error:
             self._refuse(self.sources[path], str(error))
 
     def sift(self) -> Sifted:
         scale = self.settings.scale
         if scale == "auto" and self.sources:
-            scale = guess_scale(list(self.sources.values()), self.settings)
+            scale = scale_of([self.heads[path] for path in self.sources])
             parts = self._parse(self._groups(), scale)
             if parts:
                 scale = narrowest_scale(from_json(part.manifest["values_read"] for part in parts))

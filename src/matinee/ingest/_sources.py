@@ -1,17 +1,20 @@
 """Which files are meant by the paths that a user gives, and which bytes those are."""
 
+import fnmatch
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from matinee.errors import ConfigError, DataError
 from matinee.lineage import file_digest
+from matinee.text import shown
 
 Role = Literal["train", "test"]
+PATH_LENGTH: Final = 4096  # characters of a path in a message: all of it
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,20 @@ class Source:
 
     def label(self, member: str | None = None) -> str:
         """What a message calls the file, or a file within it."""
-        return str(self.path) if member in (None, self.name) else f"{self.path}:{member}"
+        path = shown(self.path, PATH_LENGTH)
+        return path if member in (None, self.name) else f"{path}:{shown(member)}"
 
     def check_unchanged(self) -> None:
         """Raise DataError when the file is not the one any more that the digest was taken of."""
         try:
             now = self.path.stat()
         except OSError:
-            raise DataError(f"{self.path} was removed while it was read. Nothing of it was taken.") from None
+            raise DataError(
+                f"{self.label()} was removed while it was read. Nothing of it was taken."
+            ) from None
         if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.size, self.modified, self.inode):
             raise DataError(
-                f"{self.path} changed while it was read ({self.size:,} bytes before, {now.st_size:,} now). "
+                f"{self.label()} changed while it was read ({self.size:,} bytes before, {now.st_size:,} now). "
                 "Nothing of it was taken; run again once it is complete."
             )
 
@@ -72,14 +78,45 @@ def find_sources(
 
 
 def _expand(path: Path) -> list[Path]:
-    if path.exists():
+    if _status(path) is not None:
         return [path]
     if glob.has_magic(str(path)):
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern has no folder to start from
+        matches = sorted(dict.fromkeys(_matches(Path(path.anchor), path.parts[bool(path.anchor) :])))
         if matches:
-            return [Path(match) for match in matches]
-        raise ConfigError(f"Nothing matches {path}. Check the path; nothing was read.")
-    raise ConfigError(f"{path} is not there. Check the path; nothing was read.")
+            return matches
+        raise ConfigError(f"Nothing matches {shown(path, PATH_LENGTH)}. Check the path; nothing was read.")
+    raise ConfigError(f"{shown(path, PATH_LENGTH)} is not there. Check the path; nothing was read.")
+
+
+def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """What a pattern matches below a folder, as the shell has it; `**` goes into no linked folder, so it ends."""
+    if not parts:
+        yield folder
+        return
+    part, rest = parts[0], parts[1:]
+    if not glob.has_magic(part):
+        if os.path.lexists(folder / part):
+            yield from _matches(folder / part, rest)
+        return
+    if part == "**":
+        yield from _matches(folder, rest)
+    for entry in _entries(folder):
+        if entry.name.startswith(".") and not part.startswith("."):
+            continue
+        if part == "**":
+            if entry.is_dir(follow_symlinks=False) and rest[:1] != ("**",):
+                yield from _matches(folder / entry.name, parts)
+        elif fnmatch.fnmatchcase(entry.name, part):
+            yield from _matches(folder / entry.name, rest)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where it is none, or can't be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
 
 
 def _walk(
@@ -101,33 +138,50 @@ def _walk(
 
 
 def _no_ratings(folder: Path, others: Sequence[Path]) -> str:
-    there = ", ".join(path.name for path in others[:5]) + (", ..." if len(others) > 5 else "")
+    there = ", ".join(shown(path.name) for path in others[:5]) + (", ..." if len(others) > 5 else "")
+    found = f"found {there}" if others else "it is empty"
     return (
-        f"The folder {folder} holds no ratings file; {f'found {there}' if others else 'it is empty'}. "
+        f"The folder {shown(folder, PATH_LENGTH)} holds no ratings file; {found}. "
         "Expected files with user, movie and rating; name one of them to learn why it is not taken."
     )
 
 
 def _source(path: Path, *, named: bool) -> Source:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
+    status, shows = _status(path), shown(path, PATH_LENGTH)
+    if status is None:
+        raise ConfigError(f"{shows} is not there. Check the path; nothing was read.")
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(
-            f"{path} is not a file of bytes on a disk (a pipe or a device). Save it to a file first."
+            f"{shows} is not a file of bytes on a disk (a pipe or a device). Save it to a file first."
         )
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"The name {shows} is not UTF-8, and tables can't hold it. Rename it.") from None
     digest = file_digest(path)
     return Source(path, digest, status.st_size, status.st_mtime_ns, status.st_ino, named)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What the system says of the file behind a path, or None when there is none.
+
+    Raises ConfigError when it can't be looked at.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{shown(path, PATH_LENGTH)} could not be read: {told}.") from error
 
 
 def source_of(path: Path) -> Source:
     """The one file at `path`.
 
-    Raises ConfigError when it is not there, is a folder, or can't be read.
+    Raises ConfigError when it is not there, is a folder, or can't be read; DataError when its name is not UTF-8.
     """
-    if not path.exists():
-        raise ConfigError(f"{path} is not there. Check the path; nothing was read.")
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder. Expected a file here.")
+    status = _status(path)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"{shown(path, PATH_LENGTH)} is a folder. Expected a file here.")
     return _source(path, named=True)

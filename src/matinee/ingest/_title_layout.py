@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matinee.columns import ALIASES
+from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
-from matinee.ingest._dialect import looks_like_ratings, plain_name, split_fields
+from matinee.ingest._dialect import looks_like_ratings, split_fields
 
 _NAMES: Final = {
     "movie_id": (*ALIASES["movie_id"], "id"),
@@ -19,8 +19,9 @@ _NAMES: Final = {
     "year": ("year", "yearofrelease", "releaseyear"),
 }
 _SAMPLED_LINES = 500
-_YEAR = re.compile(r"\s*(\d+(\.0)?|NULL|)\s*", re.ASCII | re.IGNORECASE)
-_YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)\s*$", re.ASCII)
+_YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
+_YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
+_YEAR_LENGTH = 40  # characters at a title's end in which its year is looked for
 _YEAR_IN_DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-(\d{4})", re.ASCII)
 _EXPECTED = "lines such as 1,2003,Dinosaur Planet, or a header such as movieId,title,genres"
 
@@ -61,7 +62,7 @@ class Layout:
         """The year's text: from its own field, or from the title or the release date."""
         if self.year is not None:
             return fields[self.year].strip()
-        found = _YEAR_IN_TITLE.search(fields[self.title])
+        found = _YEAR_IN_TITLE.search(fields[self.title].rstrip()[-_YEAR_LENGTH:])
         if found is None and self.delimiter == "|" and len(fields) > 2:
             found = _YEAR_IN_DATE.match(fields[2])
         return found[1] if found else ""
@@ -152,7 +153,7 @@ def split_quoted(line: str, delimiter: str) -> list[str] | None:
 
 
 def _is_year(text: str) -> bool:
-    return _YEAR.fullmatch(text) is not None
+    return _YEAR.fullmatch(text.strip()) is not None
 
 
 def _most(rows: Sequence[list[str]], holds: Callable[[list[str]], bool]) -> bool:

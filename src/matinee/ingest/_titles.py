@@ -3,60 +3,92 @@
 Lines that can't be taken are rejects, as those of ratings are; a wrong title costs no more than a name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from matinee.errors import DataError
-from matinee.ingest._dialect import refuse_other_kinds
-from matinee.ingest._members import open_members
+from matinee.ingest._lines import look_through, read_lines
+from matinee.ingest._members import blaming, open_members
 from matinee.ingest._rows import check_frame
 from matinee.ingest._sources import Source
 from matinee.ingest._title_layout import Layout, recognise_titles
+from matinee.integers import parse_int64
+from matinee.settings import IngestSettings
 from schemas.rejects import Rejects
 from schemas.titles import Titles
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
-_INT64: Final = range(-(2**63), 2**63)
+_LINE_BYTES: Final = 64  # of a line in memory, besides its text
+_DEFAULTS: Final = IngestSettings()
 
 
-def read_titles(source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The titles and the rejects of a titles file; tables of the schemas Titles and Rejects.
 
-    Raises DataError when it holds no titles.
+    It is read twice, some lines at a time: how it is written is known at its end only. Raises DataError when it holds
+    no titles, or more than the settings allow.
     """
-    lines: list[tuple[int, str]] = []
-    for member in open_members(source):
-        refuse_other_kinds(member.head, source.label(), expected="movie ids and titles")
-        lines += _lines(member.read_all())
+    longest = settings.max_line_mb << 20
+    texts = [look_through(member, source) for member in open_members(source, settings)]
+    table = _Table(source, most_bytes=settings.max_titles_mb << 20)
+    for text, member in zip(texts, open_members(source, settings), strict=True):
+        for lines in read_lines(member, text, longest=longest, label=source.label(member.name)):
+            with blaming(source.label()):
+                table.add(lines)
     source.check_unchanged()
-    if not lines:
-        raise DataError(f"{source.label()} holds nothing but blank lines. Expected movie ids and titles.")
-    layout = recognise_titles([text for _, text in lines], label=source.label())
-    rows, rejects = _read_rows(lines[layout.has_header :], layout)
-    titles, failed = _check_titles(rows)
-    rejected = pl.concat([rejects, failed]).sort("line").select(pl.lit(source.name).alias("file"), pl.all())
-    if titles.is_empty():
-        example = rejected.row(0, named=True) if rejected.height else None
-        told = f" (line {example['line']}: {example['code']}, {example['raw'][:80]!r})" if example else ""
-        raise DataError(
-            f"{source.label()} holds no title that can be read{told}. Expected lines such as 1,2003,Dinosaur Planet."
-        )
-    return Titles.validate(titles), Rejects.validate(rejected)
+    return table.finish()
 
 
-def _lines(text: bytes) -> list[tuple[int, str]]:
-    """The lines that are not blank, numbered from 1; UTF-8 where all bytes are, else ISO-8859-1."""
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    try:
-        decoded = text.decode("utf-8")
-    except UnicodeDecodeError:
-        decoded = text.decode("iso-8859-1")
-    if "\n" not in decoded:
-        decoded = decoded.replace("\r", "\n")
-    numbered = enumerate((line.removesuffix("\r") for line in decoded.split("\n")), start=1)
-    return [(number, line) for number, line in numbered if line.strip()]
+class _Table:
+    """Gathers titles and rejects; of the text, what neither needs is let go."""
+
+    def __init__(self, source: Source, *, most_bytes: int) -> None:
+        self._source = source
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._layout: Layout | None = None
+        self._ids: set[int] = set()
+        self._titles: list[pl.DataFrame] = [Titles.empty()]
+        self._rejects = [pl.DataFrame(schema=_FAULTS)]
+
+    def add(self, lines: Sequence[tuple[int, str]]) -> None:
+        """Take some lines, none of them blank."""
+        if self._layout is None:
+            self._layout = recognise_titles([text for _, text in lines], label=self._source.label())
+            lines = lines[self._layout.has_header :]
+        rows, rejects = _read_rows(lines, self._layout)
+        titles, failed = _check_titles(rows, self._ids)
+        self._ids.update(titles["movie_id"])
+        self._titles.append(titles)
+        self._rejects.append(pl.concat([rejects, failed]).sort("line"))
+        kept = (titles["title"], self._rejects[-1]["raw"])
+        self._bytes += sum(int(text.str.len_bytes().sum()) for text in kept) + _LINE_BYTES * len(lines)
+        if self._bytes > self._most_bytes:
+            raise DataError(
+                f"{self._source.label()}: up to line {lines[-1][0]:,} its titles take more than "
+                f"{self._most_bytes >> 20:,} MB (ingest.max_titles_mb). Expected some thousands of movies: check that "
+                "it is the right file, or allow more with that setting."
+            )
+
+    def finish(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The two tables.
+
+        Raises DataError when there is no title.
+        """
+        label = self._source.label()
+        if self._layout is None:
+            raise DataError(f"{label} holds nothing but blank lines. Expected movie ids and titles.")
+        titles = pl.concat(self._titles)
+        rejected = pl.concat(self._rejects).select(pl.lit(self._source.name).alias("file"), pl.all())
+        if titles.is_empty():
+            example = rejected.row(0, named=True) if rejected.height else None
+            told = f" (line {example['line']}: {example['code']}, {example['raw'][:80]!r})" if example else ""
+            raise DataError(
+                f"{label} holds no title that can be read{told}. Expected lines such as 1,2003,Dinosaur Planet."
+            )
+        return Titles.validate(titles), Rejects.validate(rejected)
 
 
 _ROWS: Final = {
@@ -77,41 +109,34 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> tuple[pl.Dat
         if isinstance(fields, str):
             rejects.append((number, line, None, fields))
             continue
-        movie_id, year = fields[layout.movie_id].strip(), layout.year_text(fields)
-        if movie_id and not _is_integer(movie_id):
+        id_text, year_text = fields[layout.movie_id].strip(), layout.year_text(fields)
+        movie_id = parse_int64(id_text)
+        year = None if year_text.upper() in ("", "NULL") else parse_int64(year_text.removesuffix(".0"))
+        if id_text and movie_id is None:
             rejects.append((number, line, "movie_id", "movie_id_not_integer"))
-        elif year.upper() not in ("", "NULL") and not _is_integer(year.removesuffix(".0")):
+        elif year is None and year_text.upper() not in ("", "NULL"):
             rejects.append((number, line, "year", "year_not_integer"))
         else:
-            number_of_year = None if year.upper() in ("", "NULL") else int(year.removesuffix(".0"))
-            if layout.year is None and number_of_year is not None and not 1870 <= number_of_year <= 2100:
-                number_of_year = None
-            rows.append(
-                (
-                    number,
-                    line,
-                    int(movie_id) if movie_id else None,
-                    None if number_of_year is None else max(-_INT16, min(number_of_year, _INT16)),
-                    fields[layout.title] or None,
-                )
-            )
+            if layout.year is None and year is not None and not 1870 <= year <= 2100:
+                year = None
+            year = None if year is None else max(-_INT16, min(year, _INT16))
+            rows.append((number, line, movie_id, year, fields[layout.title] or None))
     return pl.DataFrame(rows, _ROWS, orient="row"), pl.DataFrame(rejects, _FAULTS, orient="row")
 
 
-def _is_integer(text: str) -> bool:
-    digits = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
-    return digits.isascii() and digits.isdecimal() and int(text) in _INT64
+def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that hold to the schema, of the same movie the first; and the others with their codes.
 
-
-def _check_titles(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that hold to the schema, of the same movie the first; and the others with their codes."""
+    Movies in `known` stood in an earlier line.
+    """
     schema = Titles.to_schema()
     schema = schema.update_column("movie_id", unique=False)
     failures = check_frame(rows.select("movie_id", "year", "title"), schema)
     numbered = rows.with_row_index("row").cast({"row": pl.Int64})
     failed = numbered.join(failures, on="row")
     kept = numbered.join(failures, on="row", how="anti", maintain_order="left")
-    first = kept["movie_id"].is_first_distinct()
+    fresh = pl.Series([movie not in known for movie in kept["movie_id"]], dtype=pl.Boolean)
+    first = kept["movie_id"].is_first_distinct() & fresh
     again = kept.filter(~first).with_columns(column=pl.lit("movie_id"), code=pl.lit("duplicate_movie_id"))
     return (
         kept.filter(first).select("movie_id", "year", "title"),

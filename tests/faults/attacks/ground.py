@@ -5,9 +5,12 @@ A table of attacks is a file `attacks_*.py` here with a list `ATTACKS`; tests/fa
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from flows.cli import main
 
 Digests = dict[str, str]
 
@@ -54,6 +57,8 @@ class Attack:
 
     `words` may hold {store}, {ratings}, {titles}, {foreign} and {folder}. `status` is the exit status that is expected,
     `says` are texts that stdout and stderr together must hold, `hides` are texts that must not occur in them.
+    `environment` is set for the call, its values filled in as the words are; `patches` replaces what dotted names mean.
+    `program` takes the words; it is the command `matinee` unless another is named.
     """
 
     name: str
@@ -64,13 +69,21 @@ class Attack:
     hides: Sequence[str] = ()
     keeps_store: bool = True  # no file of the store may be changed, added or removed, but locks and the log
     check: Callable[[Ground], None] = field(default=lambda ground: None)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    patches: Mapping[str, Any] = field(default_factory=dict)
+    program: Callable[[list[str]], int] = main
 
     def call(self, ground: Ground) -> list[str]:
         """The words with the ground's paths filled in."""
-        names = {
-            name: str(getattr(ground, name)) for name in ("store", "ratings", "titles", "foreign", "folder")
-        }
-        return [word.format(**names) for word in self.words]
+        return [self._filled(word, ground) for word in self.words]
+
+    def variables(self, ground: Ground) -> dict[str, str]:
+        """The environment with the ground's paths filled in."""
+        return {name: self._filled(value, ground) for name, value in self.environment.items()}
+
+    def _filled(self, text: str, ground: Ground) -> str:
+        names = ("store", "ratings", "titles", "foreign", "folder")
+        return text.format(**{name: str(getattr(ground, name)) for name in names})
 
 
 def digests(folder: Path) -> Digests:

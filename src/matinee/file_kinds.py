@@ -1,0 +1,47 @@
+"""What a file is that is not text: told from its first bytes, for whoever expected a table as text."""
+
+from typing import Final
+
+from matinee.errors import DataError
+
+_CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
+_STRAY: Final = 8  # so many are no reason to refuse a short file: their rows are
+_MAGIC: Final = {
+    b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
+    b"PK\x05\x06": "an empty zip archive",
+    b"PK\x07\x08": "a part of a zip archive",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a rar archive",
+    b"\x04\x22\x4d\x18": "an lz4 archive",
+    b"\x1f\x9d": "an archive of compress (.Z)",
+    b"SQLite format 3": "an SQLite database",
+    b"ARROW1": "an Arrow file",
+    b"PARE": "an encrypted Parquet file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"\x89HDF": "an HDF5 file",
+}
+
+
+def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
+    """Raise DataError when a file that starts with `head` is empty or no text."""
+    if not head:
+        raise DataError(f"{label} is empty. Expected {expected}.")
+    found = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    if found:
+        raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
+    control = len(head) - len(head.translate(None, _CONTROL))
+    if control > max(_STRAY, len(head) // 50):
+        raise DataError(
+            f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
+            f"Expected {expected}, as text, .gz, .zst or Parquet; check that it is the right file and whole."
+        )

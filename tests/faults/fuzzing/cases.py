@@ -1,0 +1,184 @@
+"""One case after the other in one process: spoil, ask, compare, put back. What must not happen is a `Finding`."""
+
+import contextlib
+import faulthandler
+import json
+import resource
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fuzzing.formats import spoil
+from fuzzing.ground import Ground
+from fuzzing.kinds import KINDS, Probe
+from fuzzing.mutations import spoil_bytes
+
+from matinee.errors import MatineeError
+from matinee.lineage import _file_digest
+
+SECONDS = 30  # a case that takes longer hangs; the machine may be busy
+MEMORY = 1 << 30  # resident bytes that no case may reach
+_ROOM = (
+    3 << 30
+)  # address space on top of what a warm process has: what a bomb may ask for before it is stopped
+
+
+@dataclass(frozen=True)
+class Case:
+    """A mutation by its numbers: they make the same bytes each time."""
+
+    kind: str
+    seed: int
+    number: int
+
+
+@dataclass
+class Finding:
+    """What must not happen, and how to see it again."""
+
+    case: Case
+    file: str
+    probe: str
+    what: str  # the first line: alike for all cases of one cause
+    where: str
+    detail: str
+
+
+def mutate(ground: Ground, case: Case) -> tuple[str, bytes, Random]:
+    """The file that a case spoils and its new bytes, and the generator for what follows."""
+    kind = KINDS[case.kind]
+    rng = Random(f"{case.kind} {case.seed} {case.number}")
+    files = sorted(path for pattern in kind.files for path in ground.template.glob(pattern))
+    path = rng.choice(files)
+    data = path.read_bytes()
+    try:
+        spoiled = spoil(kind.form, data, rng)
+    except Exception:  # noqa: BLE001 - a mutation of its own kind that does not fit this file
+        spoiled = spoil_bytes(data, rng)
+    return str(path.relative_to(ground.template)), spoiled, rng
+
+
+class Round:
+    """The cases of one kind on one ground."""
+
+    def __init__(self, ground: Ground, kind: str) -> None:
+        self.ground, self.kind = ground, KINDS[kind]
+        self._unchanged: dict[tuple[str, str], str] = {}
+        self.counts: dict[str, int] = {}
+
+    def run(self, case: Case) -> list[Finding]:
+        """The findings of one case."""
+        name, data, rng = mutate(self.ground, case)
+        findings = []
+        probes = [*self.kind.always, *rng.sample(self.kind.probes, min(1, len(self.kind.probes)))]
+        expected = {probe: self._answer(probe, name) for probe in probes if self._is_compared(probe)}
+        for place, probe in enumerate(probes):
+            if place == 0 or place >= len(self.kind.always):
+                self.ground.restore()
+                self.ground.write(name, data)
+            said = self._ask(probe, name, rng, expected.get(probe))
+            self.counts[said[0]] = self.counts.get(said[0], 0) + 1
+            if said[0] == "finding":
+                findings.append(Finding(case, name, probe.__name__, *said[1:]))
+        _file_digest.cache_clear()
+        return findings
+
+    def _is_compared(self, probe: Probe) -> bool:
+        return self.kind.covered and probe in self.kind.always and probe.__name__ != "forged"
+
+    def _answer(self, probe: Probe, name: str) -> str:
+        """What the unchanged store says."""
+        if (probe.__name__, name) not in self._unchanged:
+            self.ground.restore()
+            self._unchanged[probe.__name__, name] = probe(self.ground, name, Random(0))
+            self.ground.restore()
+        return self._unchanged[probe.__name__, name]
+
+    def _ask(self, probe: Probe, name: str, rng: Random, expected: str | None) -> tuple[str, ...]:
+        """How a probe ended: "same", "answer", "refused" or "finding" with what, where and in detail."""
+        try:
+            answer = probe(self.ground, name, rng)
+        except MatineeError as error:
+            text = str(error)
+            if not text or "Traceback" in text:
+                return "finding", "an error without a sentence", "", repr(error)
+            return ("refused",)
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            return (
+                "finding",
+                f"{type(error).__name__}: {str(error)[:150]}",
+                _place(error),
+                traceback.format_exc()[-4000:],
+            )
+        if expected is not None and answer != expected:
+            return (
+                "finding",
+                "an answer that differs from the unchanged store's",
+                "",
+                f"{answer[:500]}\n{expected[:500]}",
+            )
+        return ("same" if expected is not None else "answer",)
+
+
+def _place(error: Exception) -> str:
+    """The line of the project where it came from: that in the traceback text, where the command line caught it."""
+    text = str(error) if type(error).__name__ == "FaultError" else "".join(traceback.format_exception(error))
+    lines = [
+        line.strip() for line in text.splitlines() if line.strip().startswith("File ") and "/matinee/" in line
+    ]
+    return lines[-1] if lines else ""
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak() -> int:
+    """The most resident bytes since it was forgotten last."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) << 10
+    return 0
+
+
+def limit_memory() -> None:
+    """No more address space than a warm process has, and some room: a bomb is then a MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _ROOM,) * 2)
+
+
+def work(ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path) -> Iterator[dict[str, Any]]:
+    """Run cases, write the number of each to `progress` first, and tell the findings and in the end the counts."""
+    todo, seconds, most = Round(ground, kind), 0.0, 0
+    for number in numbers:
+        progress.write_text(str(number))
+        if number == numbers[0] + 1:
+            limit_memory()
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        started = time.perf_counter()
+        _forget_peak()
+        for finding in todo.run(Case(kind, seed, number)):
+            yield {"finding": asdict(finding)}
+        seconds, most = max(seconds, time.perf_counter() - started), max(most, peak := _peak())
+        if peak > MEMORY:
+            heavy = Finding(
+                Case(kind, seed, number), "", "", f"more than {MEMORY >> 20} MiB resident", "", str(peak)
+            )
+            yield {"finding": asdict(heavy)}
+    faulthandler.cancel_dump_traceback_later()
+    yield {"counts": todo.counts, "seconds": round(seconds, 2), "mib": most >> 20}
+
+
+def main(words: list[str]) -> None:
+    """A worker: template, ground, kind, seed, first, last, progress; one JSON object a line on stdout."""
+    template, root, kind, seed, first, last, progress = words
+    faulthandler.enable()
+    ground = Ground(Path(template), Path(root))
+    numbers = range(int(first), int(last))
+    for told in work(ground, kind, seed=int(seed), numbers=numbers, progress=Path(progress)):
+        print(json.dumps(told), flush=True)

@@ -1,0 +1,297 @@
+"""Mutations that know a format: they keep its checksums and lengths right, so that what lies behind them is reached."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fuzzing.mutations import (
+    Mutation,
+    spoil_bytes,
+    spoil_json,
+    spoil_json_lines,
+    spoil_lines,
+    spoil_toml,
+)
+
+Tables = dict[str, np.ndarray]
+
+
+def spoil_tail(data: bytes, rng: Random) -> bytes:
+    """Bytes near the end, where Parquet and zip have their directory, or near the beginning."""
+    size = min(len(data), rng.choice((8, 64, 600)))
+    if rng.random() < 0.7:
+        return data[:-size] + spoil_bytes(data[-size:], rng)
+    return spoil_bytes(data[:size], rng) + data[size:]
+
+
+_CASTS = [
+    pa.string(),
+    pa.binary(),
+    pa.float64(),
+    pa.int8(),
+    pa.uint64(),
+    pa.bool_(),
+    pa.null(),
+    pa.duration("ns"),
+]
+_CASTS += [
+    pa.timestamp("ns", "UTC"),
+    pa.time64("us"),
+    pa.decimal128(30, 3),
+    pa.large_string(),
+    pa.list_(pa.int64()),
+]
+_CASTS += [pa.dictionary(pa.int32(), pa.string()), pa.struct([("a", pa.int64())]), pa.float16(), pa.binary(3)]
+
+
+def _odd_column(column: pa.ChunkedArray, rng: Random) -> pa.Array:
+    """A column of as many rows with another type or odd values."""
+    rows, kind = len(column), rng.choice(_CASTS)
+    way = rng.randrange(4)
+    if way == 0:
+        return pa.nulls(rows, rng.choice((kind, column.type)))
+    if way == 1:
+        values = rng.choices((0, -1, 2**63 - 1, -(2**63), 2**31, 7), k=rows)
+        return pa.array(values, pa.int64())
+    if way == 2:
+        values = rng.choices((float("nan"), float("inf"), -1e308, 0.5, None), k=rows)
+        return pa.array(values, rng.choice((pa.float32(), pa.float64())))
+    try:
+        return pa.array(column.to_pylist(), kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        texts = rng.choices(("a,b", 'say "no"', "\n", "\x1b[2J", "=1", "x" * 1000, ""), k=rows)
+        return pa.array(texts, pa.string())
+
+
+def spoil_table(data: bytes, rng: Random) -> bytes:
+    """A whole Parquet file with another table: columns gone, renamed, doubled, of another type; rows gone or more."""
+    table = pq.read_table(pa.BufferReader(data))
+    way = rng.randrange(8)
+    place = rng.randrange(table.num_columns)
+    name = table.column_names[place]
+    if way == 0:
+        table = table.remove_column(place)
+    elif way == 1:
+        odd = rng.choice(("", "x", name.upper(), "a\nb", "\x1b[2J", '"', "n" * 2000, table.column_names[0]))
+        table = table.rename_columns([*table.column_names[:place], odd, *table.column_names[place + 1 :]])
+    elif way == 2:
+        table = table.append_column(rng.choice((name, "more")), table.column(place))
+    elif way == 3:
+        table = table.slice(rng.randrange(len(table) + 1), rng.choice((0, 1, len(table) // 2, len(table))))
+    elif way == 4:
+        table = pa.concat_tables([table] * rng.choice((2, 3, 30)))
+    elif way == 5 and len(table):
+        order = list(range(len(table)))
+        rng.shuffle(order)
+        table = table.take(pa.array(order, pa.int64()))
+    else:
+        table = table.set_column(place, name, _odd_column(table.column(place), rng))
+    out = io.BytesIO()
+    try:
+        pq.write_table(
+            table, out, compression=rng.choice(("snappy", "zstd", "gzip", "none", "brotli", "lz4"))
+        )
+    except (pa.ArrowException, ValueError):  # a type that Parquet does not know
+        return spoil_tail(data, rng)
+    return out.getvalue()
+
+
+_DTYPES = ["<f4", "<f8", "<i4", "<i8", "<u8", "|b1", "<f2", "|i1"]
+
+
+def _odd_array(table: np.ndarray, rng: Random) -> np.ndarray:
+    """An array of another shape or type, or with odd values."""
+    with np.errstate(all="ignore"):
+        way = rng.randrange(6)
+        if way == 0:
+            return table.astype(rng.choice(_DTYPES))
+        if way == 1:
+            return table[: rng.randrange(len(table) + 1)]
+        if way == 2:
+            return np.concatenate([table, table])
+        if way == 3:
+            return table.reshape(rng.choice(((-1,), (1, -1), (-1, 1), (1, 1, -1))))
+        spoiled = table.copy()
+        if spoiled.size:
+            odd = rng.choice((float("nan"), float("inf"), 1e38, -1, 2**31 - 1, -(2**31)))
+            spoiled.flat[rng.randrange(spoiled.size)] = np.array(odd).astype(spoiled.dtype)
+        return spoiled
+
+
+def spoil_npy(data: bytes, rng: Random) -> bytes:
+    """An array file with another array, or with another header before the same bytes."""
+    if rng.random() < 0.5:
+        out = io.BytesIO()
+        np.save(out, _odd_array(np.load(io.BytesIO(data)), rng), allow_pickle=False)
+        return out.getvalue()
+    size = int.from_bytes(data[8:10], "little")
+    header, rest = data[10 : 10 + size], data[10 + size :]
+    changes = [
+        (b"<i4", b"|O"),
+        (b"<i8", b"|O"),
+        (b"False", b"True"),
+        (b"(", b"(-"),
+        (b",)", b",9999999999,)"),
+        (b"{", b"{" * 90),
+    ]
+    changes += [
+        (b"descr", b"desc"),
+        (b"<i", b">i"),
+        (b"<i8", b"<V8"),
+        (b"(", b"(10**10 + "),
+        (b"'", b'"'),
+        (b"}", b", 1: 2}"),
+    ]
+    header = header.replace(*rng.choice(changes))
+    length = rng.choice((len(header), len(header), 0, 65535)).to_bytes(2, "little")
+    return data[:8] + length + header + rest
+
+
+def spoil_safetensors(data: bytes, rng: Random) -> bytes:
+    """A weights file with other tables, or with another header that has the right length."""
+    from safetensors.numpy import load, save
+
+    size = int.from_bytes(data[:8], "little")
+    if rng.random() < 0.6:
+        tables: Tables = load(data)
+        name = rng.choice(sorted(tables))
+        way = rng.randrange(4)
+        if way == 0:
+            del tables[name]
+        elif way == 1:
+            tables[rng.choice(("x", "", "mean", "user_bias", name + " "))] = tables.pop(name)
+        else:
+            tables[name] = np.ascontiguousarray(_odd_array(tables[name], rng))
+        return save(tables)
+    header, rest = data[8 : 8 + size], data[8 + size :]
+    if rng.random() < 0.1:
+        return (
+            rng.choice((0, 1, 2**63, 2**64 - 1, size + 1, size - 1, 10**8)).to_bytes(8, "little") + data[8:]
+        )
+    header = spoil_json(header, rng)
+    return len(header).to_bytes(8, "little") + header + rest
+
+
+def within(unpack: Callable[[bytes], bytes], pack: Callable[[bytes], bytes], inner: Mutation) -> Mutation:
+    """What is in a compressed file spoiled, and packed again."""
+
+    def spoil(data: bytes, rng: Random) -> bytes:
+        return pack(inner(unpack(data), rng))
+
+    return spoil
+
+
+def _zstd(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, "zstd", asbytes=True)
+    return packed
+
+
+def _unzstd(data: bytes) -> bytes:
+    plain: bytes = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+    return plain
+
+
+def nest(data: bytes, rng: Random) -> bytes:
+    """Compressed again and again, deeper than anyone packs, or several frames one after the other."""
+    depth = rng.choice((2, 3, 30, 300))
+    if rng.random() < 0.4:
+        return data * rng.choice((2, 3)) + rng.choice((b"", bytes(10), rng.randbytes(10)))
+    for _ in range(depth):
+        data = gzip.compress(data, 1) if depth < 30 or rng.random() < 0.9 else _zstd(data)
+    return data
+
+
+def spoil_gzip(data: bytes, rng: Random) -> bytes:
+    """Flags, names and the trailer of gzip, or what is within."""
+    way = rng.randrange(4)
+    if way == 0:
+        return data[:3] + bytes([rng.randrange(256)]) + data[4:]
+    if way == 1:
+        return data[:-8] + rng.choice((b"", rng.randbytes(8), data[-8:-4] + b"\xff" * 4, data[-8:] + data))
+    if way == 2:
+        return nest(data, rng)
+    return gzip.compress(spoil_lines(gzip.decompress(data), rng), 1)
+
+
+def spoil_tar(data: bytes, rng: Random) -> bytes:
+    """Members with odd names, types and sizes whose header has the right checksum, or an archive without its end."""
+    spoiled = bytearray(data)
+    heads = [at for at in range(0, len(data) - 511, 512) if data[at + 257 : at + 262] == b"ustar"]
+    at = rng.choice(heads)
+    fields = {0: 100, 100: 8, 124: 12, 136: 12, 156: 1, 157: 100, 257: 8, 345: 155}
+    start = rng.choice(list(fields))
+    odd = [
+        b"../../x",
+        b"/etc/x",
+        b"\xff" * 8,
+        b"77777777777",
+        b"\x80" + b"\xff" * 11,
+        b"-1",
+        b"",
+        b"\x1b[2J",
+        b"5",
+        b"2",
+        b"S",
+        b"g",
+        b"L",
+    ]
+    value = rng.choice((*odd, rng.randbytes(fields[start])))[: fields[start]]
+    spoiled[at + start : at + start + fields[start]] = value.ljust(fields[start], b"\0")
+    spoiled[at + 148 : at + 156] = b" " * 8
+    spoiled[at + 148 : at + 156] = b"%06o\0 " % sum(spoiled[at : at + 512])
+    way = rng.randrange(6)
+    if way == 0:
+        return data[: rng.choice((-1024, -512, -9216, heads[-1] - len(data), -1536))]
+    return bytes(spoiled)
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    """An archive of some files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    """An archive of some files, compressed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+FORMS: dict[str, list[Mutation]] = {
+    "json": [spoil_json, spoil_json, spoil_json, spoil_bytes],
+    "jsonl": [spoil_json_lines, spoil_json_lines, spoil_json_lines, spoil_bytes],
+    "text": [spoil_lines, spoil_lines, spoil_bytes],
+    "toml": [spoil_toml, spoil_lines, spoil_bytes],
+    "parquet": [spoil_table, spoil_table, spoil_tail, spoil_bytes],
+    "npy": [spoil_npy, spoil_npy, spoil_bytes],
+    "safetensors": [spoil_safetensors, spoil_safetensors, spoil_bytes],
+    "bytes": [spoil_bytes],
+    "gzip": [spoil_gzip, spoil_gzip, spoil_bytes],
+    "zstd": [within(_unzstd, _zstd, spoil_lines), nest, spoil_bytes],
+    "tar": [spoil_tar, spoil_tar, spoil_bytes],
+    "tar.gz": [
+        within(gzip.decompress, lambda data: gzip.compress(data, 1), spoil_tar),
+        spoil_gzip,
+        spoil_bytes,
+    ],
+    "zip": [spoil_tail, spoil_bytes],
+}
+
+
+def spoil(form: str, data: bytes, rng: Random) -> bytes:
+    """The data of one form with one mutation, the same for the same state of the generator."""
+    return rng.choice(FORMS[form])(data, rng)

@@ -1,0 +1,184 @@
+"""What is fuzzed: a small store that holds each kind of file, sources in each format, and how they are put back."""
+
+import gzip
+import os
+import shutil
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+from fuzzing.formats import tar_of, zip_of
+
+import matinee
+from matinee.forget import forget
+from matinee.intake import remember, take_in
+from matinee.recommend import recommend_some
+from matinee.registry import Registry
+from matinee.sample import write_sample
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
+from matinee.store import Store
+from matinee.train.checkpoint import save_checkpoint
+
+NOBODY = 987_654_321  # a user who never rated, and is forgotten
+SETTINGS = [
+    "train.epochs=2",
+    "gate.tolerance=1",
+    "model.embedding_size=4",
+    "train.refit=all",
+    "gate.min_rows=1",
+]
+SETTINGS += ["gate.drift=false", "gate.slices=false", "gate.decay=false"]
+SETTINGS += ["ingest.max_reject_fraction=0.05"]  # there are rejects, so that each table has rows
+_TOML = b'[train]\nepochs = 20\nrefit = "all"\n\n[gate]\ntolerance = 0.002\n'
+_JSON = (
+    b'{"train": {"epochs": 20, "learning_rate": 0.05}, "ingest": {"scale": "1-5"}, "gate": {"drift": true}}\n'
+)
+
+
+def settings_of(seed: int, *more: str) -> Settings:
+    """Settings under which the sample trains at once and is published."""
+    return read_settings(assignments=[*SETTINGS, f"train.seed={seed}", *more])
+
+
+def build(folder: Path) -> None:
+    """Make the sources and a store with all that may be in one.
+
+    Two releases, a candidate that is held, a series, lists, who was forgotten, what a night took, a checkpoint.
+    """
+    warnings.simplefilter("ignore")
+    inputs, store, drop = folder / "inputs", folder / "store", folder / "drop"
+    write_sample(folder / "sample", ratings=1000, users=40, movies=30, seed=1, dirty=0.008)
+    _write_inputs(folder / "sample", inputs)
+    shutil.rmtree(folder / "sample")
+    half = inputs / "half.csv"
+    half.write_bytes(b"\n".join((inputs / "ratings.csv").read_bytes().split(b"\n")[:500]) + b"\n")
+    opened = Store.open(store)
+    matinee.retrain(half, inputs / "titles.csv", store, settings=settings_of(0))
+    forget(store, NOBODY)
+    drop.mkdir()
+    for name in ("half.csv", "titles.csv"):
+        shutil.copy(inputs / name, drop)
+    held = settings_of(2, "gate.min_rows=100000")
+    for settings in (settings_of(1), held):
+        matinee.retrain(inputs / "ratings.csv", inputs / "titles.csv", store, settings=settings)
+    remember(opened, take_in(opened, drop, titles="titles.csv", settings=settings_of(0), settle_seconds=0))
+    registry = Registry.open(store)
+    release = matinee.load(registry.champion_folder())
+    lists = registry.lists(release.version)
+    lists.parent.mkdir(exist_ok=True)
+    recommend_some(release, release.users.ids[:5].tolist(), out=lists, top=3)
+    save_checkpoint(
+        store / "work" / ("0" * 20) / "fit.safetensors", dict(release.weights), {"epoch": 1, "rows": [1, 2]}
+    )
+
+
+def _write_inputs(sample: Path, inputs: Path) -> None:
+    """The same ratings, titles, pairs and settings in each format that is read."""
+    ratings, titles = (sample / "ratings.csv").read_bytes(), (sample / "movie_titles.csv").read_bytes()
+    rows = ratings.split(b"\n")
+    pairs = b"\n".join(b",".join(row.split(b",")[:2]) for row in rows[:30]) + b"\n"
+    netflix = (
+        b"8:\n"
+        + b"\n".join(
+            b",".join(row.split(b",")[i] for i in (0, 2, 3)) for row in rows[1:30] if row.count(b",") == 3
+        )
+        + b"\n"
+    )
+    table = pl.read_csv(b"\n".join(row for row in rows[:500] if row.count(b",") == 3), infer_schema_length=0)
+    parts = {"mv_1.txt": netflix, "mv_2.txt": netflix.replace(b"8:", b"18:"), "readme.md": b"# ratings\n"}
+    files = {
+        "ratings.csv": ratings,
+        "netflix.txt": netflix,
+        "ratings.csv.gz": gzip.compress(ratings, 1),
+        "ratings.csv.zst": pa.compress(ratings, "zstd", asbytes=True),
+        "ratings.tar": tar_of(parts),
+        "ratings.tar.gz": gzip.compress(tar_of(parts), 1),
+        "ratings.zip": zip_of(parts),
+        "titles.csv": titles,
+        "titles.csv.gz": gzip.compress(titles, 1),
+        "movies.dat": b"8::Heat (1995)::Action\n18::Alien (1979)::Horror\n",
+        "pairs.csv": pairs,
+        "pairs.csv.gz": gzip.compress(pairs, 1),
+        "probe.txt": b"8:\n6\n7\n18:\n6\n",
+        "settings.json": _JSON,
+        "settings.toml": _TOML,
+    }
+    inputs.mkdir(parents=True)
+    for name, data in files.items():
+        (inputs / name).write_bytes(data)
+    table.with_columns(pl.col(table.columns[2]).cast(pl.Float64, strict=False)).write_parquet(
+        inputs / "ratings.parquet"
+    )
+
+
+@dataclass
+class Ground:
+    """A copy of what `build` made, which cases may spoil and `restore` mends."""
+
+    template: Path
+    root: Path
+    _whole: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shutil.copytree(self.template, self.root)
+        self._whole = self._look()
+
+    @property
+    def store(self) -> Path:
+        """The store."""
+        return self.root / "store"
+
+    @property
+    def inputs(self) -> Path:
+        """The folder of sources, pairs and settings."""
+        return self.root / "inputs"
+
+    @property
+    def out(self) -> Path:
+        """Where a case may write."""
+        return self.root / "out"
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file by one with these bytes."""
+        path = self.root / name
+        path.unlink(missing_ok=True)
+        path.write_bytes(data)
+
+    def _look(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        waiting = [(str(self.root), "")]
+        while waiting:
+            place, inside = waiting.pop()
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    name = inside + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        found[name] = ()
+                        waiting.append((entry.path, f"{name}/"))
+                    else:
+                        found[name] = _print(entry.stat(follow_symlinks=False))
+        return found
+
+    def restore(self) -> None:
+        """As it was."""
+        now = self._look()
+        for name in sorted(now.keys() - self._whole.keys(), reverse=True):
+            path = self.root / name
+            path.rmdir() if now[name] == () else path.unlink()
+        for name, print_ in sorted(self._whole.items()):
+            if now.get(name) == print_:
+                continue
+            path = self.root / name
+            if print_ == ():
+                path.mkdir()
+                continue
+            path.unlink(missing_ok=True)
+            shutil.copy2(self.template / name, path)
+            self._whole[name] = _print(path.lstat())
+
+
+def _print(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode

@@ -1,0 +1,279 @@
+"""The kinds of files that are fuzzed, and what is asked of the program afterwards.
+
+A probe returns the answer as text, or raises: a MatineeError is a refusal, anything else a finding.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from fuzzing.ground import NOBODY, Ground, settings_of
+
+import matinee
+from flows.cli import main
+from matinee import ingest
+from matinee.errors import MatineeError
+from matinee.intake import take_in
+from matinee.pairs import predict_file
+from matinee.registry import Registry
+from matinee.release import Release
+from matinee.seal import find_damage
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
+from matinee.store import Store
+from matinee.train.checkpoint import load_checkpoint
+
+Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the file that was spoiled
+
+
+class FaultError(Exception):
+    """The program said something that it must never say."""
+
+
+def answers(ground: Ground, name: str, rng: Random) -> str:
+    """What the release says, whose file was spoiled: predictions, lists, neighbours, a guest; both pairs of tables."""
+    folder = ground.root / Path(*Path(name).parts[:3])
+    return _answers(matinee.load(folder)) + _answers(matinee.load(folder, tested=True))
+
+
+def _answers(release: Release) -> str:
+    users, movies = [*release.users.ids[:40].tolist(), 1], [*release.movies.ids[:40].tolist(), 2]
+    told: list[Any] = [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
+    told += [release.recommend(user, 5) for user in (*users[:3], users[-1])]
+    with contextlib.suppress(MatineeError):  # of a movie without training rows nothing is known
+        told += [release.similar(movies[0], 4)]
+    with contextlib.suppress(MatineeError):  # another model has no closed form
+        told += [release.fold_in(dict.fromkeys(movies[:4], 3.0)).recommend(5)]
+    told += [release.version, release.manifest["model"], release.scale, repr(release)]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def forged(ground: Ground, name: str, rng: Random) -> str:
+    """The same, once the manifest tells the sha256 of the spoiled file: as somebody would do it on purpose."""
+    path = ground.root / Path(*Path(name).parts[:3]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    inner = str(Path(*Path(name).parts[3:]))
+    manifest["files"][inner] = hashlib.sha256((ground.root / name).read_bytes()).hexdigest()
+    ground.write(str(path.relative_to(ground.root)), json.dumps(manifest).encode())
+    answers(ground, name, rng)
+    return "loaded"
+
+
+def verb(*words: str) -> Probe:
+    """A verb of the command line, `{store}` and the like filled in."""
+
+    def probe(ground: Ground, name: str, rng: Random) -> str:
+        names = {"store": ground.store, "inputs": ground.inputs, "out": ground.out}
+        return command([word.format(**names) for word in words])
+
+    probe.__name__ = words[0]
+    return probe
+
+
+def command(words: list[str]) -> str:
+    """Run the command line in this process; what it says and its status."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([*words, "--verbose"])
+    finally:
+        logging.getLogger("matinee").handlers.clear()
+    texts = [
+        stream.buffer.getvalue().decode("utf-8", "surrogateescape")
+        for stream in (out, err)
+        if not stream.flush()
+    ]  # type: ignore[attr-defined]
+    said = "".join(texts)
+    if "Unexpected" in texts[1] or status not in (0, 1, 2, 3, 4):
+        raise FaultError(f"status {status}: {said}")
+    if any(char < " " and char not in "\n\t" for char in said):
+        raise FaultError(f"control characters: {ascii(said)[:2000]}")
+    return f"{status} {texts[0]}"
+
+
+def again(ground: Ground, name: str, rng: Random) -> str:
+    """The run that made the store, once more: what is damaged is made again, the result is the same."""
+    settings = settings_of(1)
+    run = matinee.retrain(
+        ground.inputs / "ratings.csv", ground.inputs / "titles.csv", ground.store, settings=settings
+    )
+    weights = (ground.store / "candidates" / run.candidate.digest / "weights.safetensors").read_bytes()
+    told = (run.dataset.digest, run.split.digest, run.candidate.digest, hashlib.sha256(weights).hexdigest())
+    for reference in (run.dataset, run.encoding, run.split, run.candidate, run.evaluation):
+        damaged, _ = find_damage(run.store.path(reference))
+        if damaged:
+            raise FaultError(f"{reference.location} was taken although it is damaged: {damaged}")
+    return repr(told)
+
+
+def ingested(ground: Ground, name: str, rng: Random) -> str:
+    """A dataset of the spoiled source; rows read are rows accepted and rows rejected."""
+    is_titles = Path(name).name.startswith(("titles", "movies"))
+    ratings, titles = ground.inputs / "netflix.txt", ground.inputs / "titles.csv"
+    given = (ratings, ground.root / name) if is_titles else (ground.root / name, titles)
+    store = Store.open(ground.out / "store")
+    plan = ingest.plan(store, ratings=[given[0]], titles=given[1], settings=Settings().ingest)
+    reference = store.ensure(plan)
+    manifest = store.manifest(reference.kind, reference.digest)
+    if manifest["rows_read"] < manifest["rows"] + manifest["rows_rejected"]:
+        raise FaultError(f"rows read are fewer than accepted and rejected: {manifest}")
+    return "ingested"
+
+
+def dropped(ground: Ground, name: str, rng: Random) -> str:
+    """A night whose drop folder holds the spoiled file beside a good one: it is taken or set aside, never an error."""
+    drop, store = ground.root / "drop", Store.open(ground.out / "store")
+    target = drop / ("titles.csv" if "titles" in name else Path(name).name)
+    target.unlink(missing_ok=True)
+    shutil.copy(ground.root / name, target)
+    try:
+        taken = take_in(store, drop, titles="titles.csv", settings=Settings(), settle_seconds=0)
+    except MatineeError as error:
+        if (
+            target.name == "titles.csv"
+        ):  # before there are titles that were read, a night has none to fall back on
+            raise
+        raise FaultError(f"a night ended at one file: {error}") from error
+    if str(drop / "half.csv") not in taken.ratings:
+        raise FaultError(f"the good file was not taken: {taken}")
+    return "taken" if str(target) in taken.ratings else "set aside"
+
+
+def predicted(ground: Ground, name: str, rng: Random) -> str:
+    """Predictions for the spoiled pairs: as many lines as rows, each with the columns it had and one more."""
+    ground.out.mkdir()
+    out = ground.out / "out.csv"
+    release = _release(ground.template)
+    rows = predict_file(release, ground.root / name, out=out)
+    return f"{rows} rows"
+
+
+_loaded: dict[Path, Release] = {}
+
+
+def _release(template: Path) -> Release:
+    """The champion of the template, loaded once a process."""
+    if template not in _loaded:
+        _loaded[template] = matinee.load(Registry.open(template / "store").champion_folder())
+    return _loaded[template]
+
+
+def understood(ground: Ground, name: str, rng: Random) -> str:
+    """The spoiled settings file; what is taken is within its bounds, by itself and as text."""
+    settings = read_settings(file=ground.root / name).resolved()
+    return settings.model_dump_json()[:100]
+
+
+def assigned(ground: Ground, name: str, rng: Random) -> str:
+    """Each line of the spoiled file as `--set` gets it."""
+    lines = (ground.root / name).read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    read_settings(assignments=[line.replace(" ", "") for line in lines if line])
+    return "understood"
+
+
+def resumed(ground: Ground, name: str, rng: Random) -> str:
+    """The checkpoint of a fit that was killed: it is whole, or there is none."""
+    found = load_checkpoint(ground.root / name)
+    return "none" if found is None else hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files that are spoiled alike, and the probes that follow: one of `probes` each time, and each of `always`."""
+
+    form: str
+    files: tuple[str, ...]  # globs below the ground
+    probes: tuple[Probe, ...] = ()
+    always: tuple[Probe, ...] = ()
+    covered: bool = (
+        False  # by a sha256 or seal: an answer of `always` that differs without an error is a finding
+    )
+
+
+_LIST = verb("releases", "--store", "{store}", "--verify", "--json")
+_LISTED = verb("releases", "--store", "{store}")
+_PAIRS = ("--pairs", "{inputs}/pairs.csv", "--out", "{out}.csv")
+_PREDICT = verb("predict", "--store", "{store}", *_PAIRS)
+_RECOMMEND = verb("recommend", "--store", "{store}", "--user", "6", "7", "--out", "{out}.parquet")
+_SIMILAR = verb("similar", "--store", "{store}", "--movie", "3")
+_EVALUATE = verb(
+    "evaluate",
+    "--store",
+    "{store}",
+    "--test",
+    "{inputs}/ratings.csv",
+    "--set",
+    "ingest.max_reject_fraction=0.1",
+)
+_DOCTOR = verb("doctor", "--store", "{store}")
+_PRUNE = verb("prune", "--store", "{store}", "--keep", "1")
+_FORGET = verb("forget", "--store", "{store}", "--user", "7")
+_NOBODY = verb("forget", "--store", "{store}", "--user", str(NOBODY + 1))
+_ROLLBACK = verb("rollback", "--store", "{store}")
+_PROMOTE = verb("promote", "--store", "{store}", "v0001")
+_USERS = (_PREDICT, _RECOMMEND, _SIMILAR, _LIST, _LISTED)
+_KEEPERS = (_DOCTOR, _PRUNE, _FORGET, _NOBODY, _ROLLBACK, _PROMOTE, _EVALUATE)
+_STEPS = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "outlooks")
+_V = "store/releases/v*/"
+
+
+def _of_release(form: str, *names: str) -> Kind:
+    return Kind(form, tuple(_V + name for name in names), always=(answers, forged), covered=True)
+
+
+def _of_steps(form: str, *endings: str) -> Kind:
+    files = tuple(f"store/{step}/*/{ending}" for step in _STEPS for ending in endings)
+    return Kind(form, files, probes=_KEEPERS, always=(again,), covered=True)
+
+
+def _source(form: str, name: str) -> Kind:
+    return Kind(form, (f"inputs/{name}",), probes=(ingested, dropped))
+
+
+KINDS: dict[str, Kind] = {
+    "release weights": _of_release("safetensors", "weights.safetensors", "tested.safetensors"),
+    "release ids": _of_release("parquet", "users.parquet", "movies.parquet"),
+    "release seen": _of_release("npy", "seen.*.npy"),
+    "release json": _of_release("json", "prior.json", "metrics.json", "settings.json"),
+    "release pages": _of_release("bytes", "CARD.md", "plots/*.png"),
+    "release manifest": Kind("json", (_V + "manifest.json",), probes=(*_USERS, *_KEEPERS), always=(answers,)),
+    "pointer": Kind("json", ("store/champion.json",), probes=(*_USERS, *_KEEPERS)),
+    "log": Kind("jsonl", ("store/log.jsonl",), probes=(*_USERS, *_KEEPERS)),
+    "store json": Kind("json", ("store/*.json",), probes=(*_KEEPERS, again)),
+    "lists": Kind("parquet", ("store/recommendations/*.parquet",), probes=(_FORGET, _PRUNE, _DOCTOR)),
+    "step manifests": Kind(
+        "json", tuple(f"store/{step}/*/manifest.json" for step in _STEPS), probes=(*_KEEPERS, again)
+    ),
+    "step json": _of_steps("json", "[!m]*.json", "metrics.json"),
+    "step tables": _of_steps("parquet", "*.parquet"),
+    "step weights": _of_steps("safetensors", "*.safetensors"),
+    "step plots": _of_steps("bytes", "plots/*.png"),
+    "checkpoint": Kind(
+        "safetensors", ("store/work/*/*.safetensors",), always=(resumed,), probes=(_FORGET, _PRUNE)
+    ),
+    "kept titles": Kind("text", ("store/titles/*",), probes=(dropped, _DOCTOR, _PRUNE)),
+    "ratings csv": _source("text", "ratings.csv"),
+    "ratings netflix": _source("text", "netflix.txt"),
+    "ratings gzip": _source("gzip", "ratings.csv.gz"),
+    "ratings zstd": _source("zstd", "ratings.csv.zst"),
+    "ratings tar": _source("tar", "ratings.tar"),
+    "ratings tar.gz": _source("tar.gz", "ratings.tar.gz"),
+    "ratings zip": _source("zip", "ratings.zip"),
+    "ratings parquet": _source("parquet", "ratings.parquet"),
+    "titles": _source("text", "titles.csv"),
+    "titles gzip": _source("gzip", "titles.csv.gz"),
+    "titles movielens": _source("text", "movies.dat"),
+    "pairs": Kind("text", ("inputs/pairs.csv", "inputs/probe.txt"), probes=(predicted,)),
+    "pairs gzip": Kind("gzip", ("inputs/pairs.csv.gz",), probes=(predicted,)),
+    "settings json": Kind("json", ("inputs/settings.json",), probes=(understood,)),
+    "settings toml": Kind("toml", ("inputs/settings.toml",), probes=(understood, assigned)),
+}

@@ -1,0 +1,160 @@
+"""What `--out` may name, and what becomes of it when a write fails."""
+
+import os
+import resource
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matinee.errors import ConfigError, StoreError
+from matinee.output import check_output, is_stdout, writing_to
+
+NEW = b"new\n"
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file may grow beyond 4 KiB: a write fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def _write(out: Path, data: bytes = NEW, *, streams: bool = False) -> None:
+    with writing_to(out, streams=streams) as file:
+        file.write(data)
+
+
+def test_a_new_file_has_the_mode_of_the_umask_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        _write(tmp_path / "out.csv")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.touch(0o600)
+    _write(out)
+    assert out.read_bytes() == NEW
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    out, target = tmp_path / "out.csv", tmp_path / "other" / "real.csv"
+    out.symlink_to(target)
+    for _ in range(2):  # a target that is new, and one that is there
+        _write(out)
+        assert out.is_symlink()
+        assert target.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "socket"])
+def test_what_is_no_plain_file_is_refused_and_stays(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if kind == "folder":
+        out.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(out)
+    elif kind == "device":
+        out.symlink_to(os.devnull)
+    else:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(out))
+    before = out.lstat()
+    with pytest.raises(ConfigError, match=f"is a {kind}"):
+        _write(out)
+    assert out.lstat() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("absent/out", "not there"), ("x" * 300, "too long"), ("loop", "symbolic links"), ("a\0b", "null byte")],
+)
+def test_a_name_that_can_not_be_written_is_said_before_anything_is_done(
+    name: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ConfigError, match=says):
+        check_output(tmp_path / name)
+
+
+def test_a_long_name_that_can_be_written_is(tmp_path: Path) -> None:
+    _write(tmp_path / ("x" * 250))
+    assert (tmp_path / ("x" * 250)).read_bytes() == NEW
+
+
+def test_a_device_is_written_as_it_stands_where_that_will_do(tmp_path: Path) -> None:
+    out = tmp_path / "null"
+    out.symlink_to(os.devnull)
+    _write(out, streams=True)
+    assert stat.S_ISCHR(out.stat().st_mode)
+    with pytest.raises(StoreError, match="/dev/full could not be written: No space left"):
+        _write(Path("/dev/full"), streams=True)
+
+
+def test_a_pipe_takes_what_is_read_from_it_and_waits_for_no_reader(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="nobody reads"):
+        _write(pipe, streams=True)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    _write(pipe, streams=True)
+    assert os.read(reader, 100) == NEW
+    with pytest.raises(BrokenPipeError), writing_to(pipe, streams=True) as file:
+        os.close(reader)
+        file.write(NEW)
+        file.flush()
+
+
+def test_a_full_disk_names_the_output_and_leaves_what_was_there(tmp_path: Path, small_files: None) -> None:
+    out = tmp_path / "out.csv"
+    out.write_bytes(b"old")
+    with pytest.raises(StoreError, match=r"out.csv could not be written: File too large"):
+        _write(out, b"x" * 100_000)
+    assert out.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with pytest.raises(KeyError), writing_to(out) as file:
+        file.write(NEW)
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_call(tmp_path: Path) -> None:
+    left, foreign = tmp_path / ".out.csv.0123456789ab.writing", tmp_path / ".out.csv.mine"
+    for path in (left, foreign):
+        path.touch()
+        os.utime(path, (0, 0))
+    _write(tmp_path / "out.csv")
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", ".out.csv.mine"}
+
+
+def test_a_file_that_another_process_is_writing_stays(tmp_path: Path) -> None:
+    with writing_to(tmp_path / "out.csv") as file:
+        file.write(b"first\n")
+        (half,) = tmp_path.iterdir()
+        os.utime(half, (0, 0))
+        _write(tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == b"first\n"
+
+
+def test_stdout_is_known_by_what_it_is() -> None:
+    assert is_stdout(Path("-"))
+    assert not is_stdout(Path("out.csv"))
+    assert not is_stdout(Path("/dev/full"))

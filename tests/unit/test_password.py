@@ -1,0 +1,63 @@
+"""The password of the Prefect server: one file, for its owner alone, and for no server but theirs."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from matinee import password
+from matinee.errors import ConfigError
+from matinee.password import VARIABLE, keep_password, owners_of, password_for, read_password
+
+NAMES = (VARIABLE, "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE")
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_it_is_made_once_and_closed_again(home: Path) -> None:
+    os.umask(os.umask(0))
+    path = home / "matinee.password"
+    first = keep_password(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    assert keep_password(path) == first == read_password(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in home.iterdir()] == ["matinee.password"]
+    assert keep_password(home / "other") != first
+
+
+def test_it_is_sent_to_the_own_server_on_this_machine_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = keep_password(home / "matinee.password")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert owners_of(port) in ({os.geteuid()}, set())
+        assert password_for(f"http://127.0.0.1:{port}/api") == secret
+        assert password_for(f"http://prefect.example:{port}/api") is None
+        monkeypatch.setattr(password.os, "geteuid", lambda: 4242)  # type: ignore[attr-defined]
+        assert password_for(f"http://127.0.0.1:{port}/api") is None or not owners_of(port)
+        monkeypatch.setenv(VARIABLE, str(home / "matinee.password"))  # who names it has decided
+        assert password_for(f"http://prefect.example:{port}/api") == secret
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", "a:given-one")
+        assert password_for(f"http://127.0.0.1:{port}/api") == "a:given-one"
+
+
+def test_where_it_can_not_be_kept_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"can't be kept in .*file/x"):
+        keep_password(tmp_path / "file" / "x")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    with pytest.raises(ConfigError):  # a link that leads nowhere is not followed to make something there
+        keep_password(tmp_path / "link")
+    assert not (tmp_path / "nothing").exists()

@@ -91,6 +91,7 @@ def make_release(
     run = matinee.retrain(
         scratch / "train.csv", None, scratch / "store", test=[scratch / "test.csv"], settings=settings
     )
+    assert run.release is not None, run.publication.reason
     return matinee.load(run.release)
 
 
@@ -118,8 +119,9 @@ def bias_only(known: pl.DataFrame, given: pl.DataFrame, asked: pl.DataFrame) -> 
     residuals = given.with_columns(left=given["rating"] - pl.Series(base(given)))
     biases = residuals.group_by("user_id").agg(bias=pl.col("left").sum() / (pl.len() + SHRINK))
     found = asked.join(biases, on="user_id", how="left", maintain_order="left")["bias"].fill_null(0.0)
-    low, high = known["rating"].min(), known["rating"].max()
-    return np.clip(base(asked) + found.to_numpy(), low, high)
+    ratings = known["rating"].to_numpy()
+    predicted: np.ndarray = np.clip(base(asked) + found.to_numpy(), ratings.min(), ratings.max())
+    return predicted
 
 
 def _first(given: pl.DataFrame, rows: int) -> pl.DataFrame:

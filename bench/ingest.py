@@ -38,7 +38,12 @@ def bare(data: Path, scratch: Path) -> Work:
 
     schema = {"userID": pl.Int64, "movieID": pl.Int64, "rating": pl.Float32, "date": pl.Date}
     out = scratch / "bare.parquet"
-    return lambda: (pl.scan_csv(data / "ratings.csv", schema=schema).sink_parquet(out), sync(out))
+
+    def work() -> None:
+        pl.scan_csv(data / "ratings.csv", schema=schema).sink_parquet(out)
+        sync(out)
+
+    return work
 
 
 def pandas(data: Path, scratch: Path) -> Work:
@@ -47,7 +52,12 @@ def pandas(data: Path, scratch: Path) -> Work:
     import pyarrow as _  # noqa: F401 - what to_parquet imports
 
     out = scratch / "pandas.parquet"
-    return lambda: (pd.read_csv(data / "ratings.csv", parse_dates=["date"]).to_parquet(out), sync(out))
+
+    def work() -> None:
+        pd.read_csv(data / "ratings.csv", parse_dates=["date"]).to_parquet(out)
+        sync(out)
+
+    return work
 
 
 def ingest(
@@ -109,7 +119,8 @@ def measure(name: str, data: Path, scratch: Path) -> dict[str, float]:
     scratch.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, __file__, "--case", name, "--data", str(data), "--scratch", str(scratch)]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(ran.stdout.splitlines()[-1])
+    measured: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return measured
 
 
 def run_case(name: str, data: Path, scratch: Path) -> None:

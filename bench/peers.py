@@ -178,7 +178,7 @@ def notebook(rows: Rows, *, threads: int, seed: int, batch_size: int = 4) -> Sta
     def step(users: torch.Tensor, movies: torch.Tensor, ratings: torch.Tensor) -> None:
         optimizer.zero_grad()
         pairs = torch.cat([embeddings[0](users), embeddings[1](movies)], dim=1)
-        nn.functional.mse_loss(output(pairs).squeeze(1), ratings).backward()
+        nn.functional.mse_loss(output(pairs).squeeze(1), ratings).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     def fit() -> Fit:

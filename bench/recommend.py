@@ -83,15 +83,14 @@ def run_implicit(
     """Seconds and memory of implicit on the same factors, and the share of its lists that hold the same movies."""
     rows, found = out.with_name("rows.npz"), out.with_name("implicit.npy")
     weights, shelf = release.weights, release.shelf
-    factors = {
-        "users": np.column_stack([weights["user_factors"], np.ones(len(release.users), np.float32)]),
-        "movies": np.column_stack([weights["movie_factors"], np.maximum(shelf.appeal, -1e9)]),
-    }
-    np.savez(rows, offsets=shelf.seen_offsets, seen=shelf.seen_movies, **factors)
+    users = np.column_stack([weights["user_factors"], np.ones(len(release.users), np.float32)])
+    movies = np.column_stack([weights["movie_factors"], np.maximum(shelf.appeal, -1e9)])
+    np.savez(rows, offsets=shelf.seen_offsets, seen=shelf.seen_movies, users=users, movies=movies)
     script = Path(__file__).with_name("recommend_peer.py")
-    call = [python, script, rows, found, "--top", str(top), "--threads", str(threads)]
+    call = [*map(str, (python, script, rows, found)), "--top", str(top), "--threads", str(threads)]
     quiet = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: it has threads of its own
-    told = json.loads(subprocess.run(call, check=True, capture_output=True, text=True, env=quiet).stdout)
+    ran = subprocess.run(call, check=True, capture_output=True, text=True, env=quiet)
+    told: dict[str, float] = json.loads(ran.stdout)
     ours = pq.read_table(out, columns=["user_id", "movie_id"])
     codes = release.movies.encode(ours["movie_id"].to_numpy())
     theirs = np.load(found)
@@ -110,7 +109,7 @@ def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
     """A release of random weights, its movies' popularity and its users' activity with long tails."""
     draw = np.random.default_rng(0)
     folder.mkdir()
-    tables = {
+    tables: dict[str, int | tuple[int, int]] = {
         "user_factors": (users, size),
         "movie_factors": (movies, size),
         "user_bias": users,
@@ -119,7 +118,7 @@ def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
     weights = {
         name: draw.standard_normal(shape, np.float32) * np.float32(0.2) for name, shape in tables.items()
     }
-    save_file(weights | {"mean": np.float32([3.6])}, folder / "weights.safetensors")
+    save_file(weights | {"mean": np.array([3.6], np.float32)}, folder / "weights.safetensors")
     counts = np.minimum(draw.geometric(1 / _SEEN, users), movies // 2)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     np.save(folder / "seen.offsets.npy", offsets)
@@ -147,7 +146,8 @@ def _draw_seen(draw: np.random.Generator, counts: np.ndarray, movies: int) -> np
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     codes = (np.repeat(starts, counts) + place * np.repeat(gaps, counts)) % movies
     owner = np.repeat(np.arange(len(counts)), counts)
-    return codes[np.lexsort((codes, owner))].astype(np.int32)
+    seen: np.ndarray = codes[np.lexsort((codes, owner))].astype(np.int32)
+    return seen
 
 
 def count_different(release: matinee.Release, out: Path, *, top: int) -> int:

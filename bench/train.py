@@ -131,9 +131,9 @@ def write_rows(folder: Path, out: Path) -> dict[str, int]:
         table = pl.read_parquet([folder / f"{part}.parquet" for part in parts], columns=columns)
         return np.stack([table[column].to_numpy().astype(np.float64) for column in columns])
 
-    parts = {"train": read("train", "valid"), "test": read("test")}
-    np.savez(out, **parts)
-    return {part: rows.shape[1] for part, rows in parts.items()}
+    train, test = read("train", "valid"), read("test")
+    np.savez(out, train=train, test=test)
+    return {"train": train.shape[1], "test": test.shape[1]}
 
 
 def measure_all(call: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, list[Run]]]:
@@ -199,10 +199,17 @@ def draw(results: Sequence[dict[str, Any]], path: Path, *, title: str) -> None:
         shown = [fit for fit in fits if (fit["group"] == "matinee") == ours]
         places = np.array([(fit["seconds"], fit["rmse"]) for fit in shown]).reshape(-1, 2)
         name = "Matinee" if ours else "others"
-        axes.scatter(*places.T, color=colour, marker=marker, s=48, label=name)
+        axes.scatter(places[:, 0], places[:, 1], color=colour, marker=marker, s=48, label=name)
         for fit, place in zip(shown, places, strict=True):
-            beside = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(fit["system"], place, color=colour, fontsize=9, **beside)
+            axes.annotate(
+                fit["system"],
+                tuple(place),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour,
+                fontsize=9,
+            )
     axes.set(xscale="log", xlabel="seconds of the fit", ylabel="RMSE on test rows", title=title)
     axes.set_xlim(right=20 * max((fit["seconds"] for fit in fits), default=1))  # room for the last label
     axes.xaxis.set_major_formatter("{x:g}")

@@ -7,6 +7,7 @@ run at the command line sees how it ends.
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
@@ -120,7 +121,9 @@ def _alert(
     else:
         body = f"{{{{ flow_run.name }}}}. {why}\n{{{{ flow_run | ui_url }}}}"
         said = {"subject": f"Matinee: {name}", "body": body}
-    ours = {} if match is None else {"match": {**_RUNS, **match}, "match_related": [_OURS, _UNATTENDED]}
+    ours: dict[str, Any] = {}
+    if match is not None:
+        ours = {"match": {**_RUNS, **match}, "match_related": [_OURS, _UNATTENDED]}
     return AutomationCore(
         name=f"matinee: alert {name}",
         description="Applied by `matinee alerts apply`.",
@@ -176,8 +179,11 @@ def _server() -> Iterator[SyncPrefectClient]:
 def _keep_webhook(client: SyncPrefectClient, url: str) -> UUID:
     """The block that keeps the URL, which may hold a token: encrypted, and shown by no page and no log."""
     kept = _block_id(client, "webhook", BLOCK)
-    if kept is not None and Webhook.load(BLOCK).url.get_secret_value() == url:
-        return kept
+    if kept is not None:
+        webhook = Webhook.load(BLOCK)
+        assert isinstance(webhook, Webhook)  # no coroutine: this is no asynchronous caller
+        if webhook.url.get_secret_value() == url:
+            return kept
     return UUID(str(Webhook(url=SecretStr(url)).save(BLOCK, overwrite=True)))
 
 

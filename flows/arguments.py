@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from flows import terminal, upkeep, verbs
 from flows.environment import WEBHOOK
@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
         told = shown(message, _COMPLAINT_LENGTH)
         raise ConfigError(f"{told[0].upper()}{told[1:]}. See `{self.prog} --help`.")
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         terminal.show_help(message)
 
 

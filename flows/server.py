@@ -54,7 +54,7 @@ _ADDRESS, _PORT, _ORIGINS = (
 
 def main() -> int:
     """Start the server and stay; returns the exit status where it does not start."""
-    from prefect.cli import _server_utils, app  # noqa: PLC0415 - a second that a temporary server has no use for
+    from prefect.cli import app  # noqa: PLC0415 - a second that a temporary server has no use for
 
     try:
         prepare(sys.argv[1:])
@@ -63,7 +63,8 @@ def main() -> int:
         return error.exit_status
     mend()
     serve = uvicorn.run
-    _server_utils.uvicorn.run = lambda **call: serve(**_guarded(call))  # type: ignore[assignment]
+    # Prefect calls it by the module, which is the same one wherever it is imported.
+    setattr(uvicorn, "run", lambda **call: serve(**_guarded(call)))  # noqa: B010 - a patch, of whatever type
     sys.argv[:] = ["prefect", "server", "start", *sys.argv[1:]]
     app()
     return 0
@@ -143,7 +144,7 @@ def guard(app: App) -> App:
 def mend() -> None:
     """Put the three things right in this process, before it makes the server."""
     collect_apart()
-    triggers.automations_session = _session
+    setattr(triggers, "automations_session", _session)  # noqa: B010 - a name that is not exported
     triggers.evaluate_proactive_triggers = _Evaluation(triggers.evaluate_proactive_triggers)
 
 

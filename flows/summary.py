@@ -60,7 +60,7 @@ class Walk:
         log.info("%s: %s", task.name, task.description)
         started = time.perf_counter()
         state = task(store=self._store, **inputs, return_state=True)
-        result = state.result()
+        result: R = state.result()
         self._seconds[task.name] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
             self._cached.append(task.name)

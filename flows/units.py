@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from flows.environment import PREFECT_DEFAULTS
+from flows.environment import POOL, PREFECT_DEFAULTS
 from flows.guard import is_any
-from flows.up import POOL, ROOT
+from flows.up import ROOT
 from matinee.errors import ConfigError, MatineeError
 from matinee.password import VARIABLE, keep_password
 from matinee.text import shown

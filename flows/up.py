@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flows.connection import answering, connect, find_address, use
@@ -226,11 +226,12 @@ def _end_runs() -> None:
     """Tell the server that runs whose worker is gone have ended: else they count as running, and hold their slot."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter  # noqa: PLC0415
+    from prefect.client.schemas.objects import State  # noqa: PLC0415
     from prefect.states import Crashed  # noqa: PLC0415
 
     alive = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}})
     pool = WorkPoolFilter.model_validate({"name": {"any_": [POOL]}})
-    stopped = Crashed(message="Its worker was stopped. Retry it: what was finished is kept.")
+    stopped: State[Any] = Crashed(message="Its worker was stopped. Retry it: what was finished is kept.")
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=alive, work_pool_filter=pool):
             client.set_flow_run_state(run.id, stopped, force=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 from prefect.client.orchestration import get_client
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run, task_run
 
 from matinee.errors import MatineeError
 from matinee.recipes import PRESETS
@@ -72,14 +72,14 @@ def name_recommend() -> str:
     return f"recommend {folder.name} {users:,} users {top}"
 
 
-def name_ingest(parameters: dict[str, Any]) -> str:
+def name_ingest() -> str:
     """The name of an ingest step's run."""
-    return f"ingest {data_name(parameters['ratings'])}"
+    return f"ingest {data_name(task_run.parameters['ratings'])}"
 
 
-def name_train(parameters: dict[str, Any]) -> str:
+def name_train() -> str:
     """The name of a train step's run."""
-    return f"train {model_name(parameters['settings'])}"
+    return f"train {model_name(task_run.parameters['settings'])}"
 
 
 def _retrain_name(parameters: dict[str, Any], rows: int | None) -> str:

@@ -3,15 +3,17 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.states import Completed, State
+from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
 from matinee.errors import MatineeError
 from matinee.store import Plan, Reference, Store
+
+Made = TypeVar("Made")
 
 # What a second try does not mend: the path is wrong, or this user may not.
 _PERMANENT = {
@@ -68,14 +70,17 @@ def cached_by(
     return {"cache_key_fn": key, "timeout_seconds": timeout_seconds, **RETRY, **RESULT}
 
 
-def fulfil(store: str, plan: Plan) -> Any:
+def fulfil(store: str, plan: Plan) -> Reference:
     """Make the plan's folder and refer to it; a folder that was whole before shows as `Cached` in the UI.
 
     The store decides what is done, whatever Prefect's database remembers.
     """
     opened = Store.open(Path(store))
     done = opened.has(plan)
-    reference: Reference = opened.ensure(plan)
-    if not done:
-        return reference
-    return Completed(name="Cached", message=f"{reference.location} was whole already", data=reference)
+    reference = opened.ensure(plan)
+    return as_cached(reference, message=f"{reference.location} was whole already") if done else reference
+
+
+def as_cached(made: Made, *, message: str) -> Made:
+    """What a task returns for a result that was there before: a state, out of which Prefect hands on the result."""
+    return cast("Made", Completed(name="Cached", message=message, data=made))

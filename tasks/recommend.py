@@ -1,11 +1,9 @@
 """The recommend task: the champion's list for every user."""
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 from prefect import task
-from prefect.states import Completed
 
 from matinee import recommend as library
 from matinee.recommend import Recommended
@@ -13,7 +11,7 @@ from matinee.registry import Registry
 from matinee.release import Release, load
 from matinee.settings import RecommendSettings
 from matinee.store import Store, writing
-from tasks.policies import RESULT, RETRY
+from tasks.policies import RESULT, RETRY, as_cached
 
 
 @task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
@@ -40,10 +38,10 @@ def _asked_for(kept: Path) -> int | None:
     return int(said) if said else None
 
 
-def _found(release: Release, kept: Path) -> Any:
+def _found(release: Release, kept: Path) -> Recommended:
     """What the lists that were made before say; shown as `Cached` in the UI."""
     rows = pq.read_metadata(kept).num_rows
     told = Recommended(
         release=release.version, users=len(release.users), rows=rows, out=str(kept), seconds=0.0
     )
-    return Completed(name="Cached", message=f"{kept} was whole already", data=told)
+    return as_cached(told, message=f"{kept} was whole already")

@@ -27,7 +27,7 @@ def _ingest(store: Store, made: Reference) -> list[str]:
     if manifest["rejects"]:
         most = sorted(manifest["rejects"].items(), key=lambda item: -item[1])[:3]
         lines.append("most rejects: " + ", ".join(f"{rows:,} {code}" for code, rows in most))
-    return lines + manifest["warnings"][:3]
+    return [*lines, *manifest["warnings"][:3]]
 
 
 def _encode(store: Store, made: Reference) -> list[str]:

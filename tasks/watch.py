@@ -107,7 +107,9 @@ class _Page:
         done = 100 * ((point.epoch - 1) * point.rows + point.rows_done) / (point.epochs * point.rows)
         told = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
         if fresh or self._artifact is None:
-            self._artifact = create_progress_artifact(done, key="training-progress", description=told)
+            made = create_progress_artifact(done, key="training-progress", description=told)
+            assert isinstance(made, UUID)  # no coroutine: this is no asynchronous caller
+            self._artifact = made
         else:
             update_progress_artifact(self._artifact, progress=done, description=told)
 

@@ -2,16 +2,26 @@
 
 import difflib
 import json
+import os
+import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from matinee.errors import ConfigError
 from matinee.recipes import PRESETS
 from matinee.settings import Settings
+from matinee.text import shown
+
+_FILE_BYTES: Final = 1 << 20  # of a settings file; all settings there are take some thousand
+_NAME_LENGTH: Final = 80
+_FAULTS: Final = 20  # told of one call
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_TOO_DEEP: Final = "are nested too deeply; expected sections of settings, as train.epochs"
 
 
 def read_settings(
@@ -22,10 +32,19 @@ def read_settings(
     Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), or an
     unreadable file; all faults of one call at once.
     """
+    try:
+        return _read(preset, file, assignments)
+    except RecursionError:
+        raise ConfigError(f"The settings {_TOO_DEEP}.") from None
+
+
+def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> Settings:
     merged: dict[str, Any] = {}
     if preset is not None:
         if preset not in PRESETS:
-            raise ConfigError(f"Preset {preset!r} is not known. Take one of: {', '.join(PRESETS)}.")
+            raise ConfigError(
+                f"Preset {shown(repr(preset))} is not known. Take one of: {', '.join(PRESETS)}."
+            )
         _merge(merged, PRESETS[preset])
     if file is not None:
         _merge(merged, _read_file(file))
@@ -55,15 +74,17 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The settings file {path} could not be read: {error}.") from None
-    try:
-        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        text = _read_bytes(path).decode("utf-8-sig")
+        values = tomllib.loads(text) if kind == "TOML" else _parse_json(text)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The settings file {path} is not UTF-8 text: {error}.") from None
+    except (OSError, _UnfitError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The settings file {path} could not be read: {said}.") from None
     except ValueError as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise ConfigError(f"The settings file {path} is not valid {kind}: {error}.") from None
+        raise ConfigError(f"The settings file {path} is not valid {kind}: {shown(error)}.") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"The settings file {path} holds no object at its top; expected sections like train."
@@ -71,24 +92,89 @@ def _read_file(path: Path) -> dict[str, Any]:
     return values
 
 
+class _UnfitError(Exception):
+    """Why a path is none that settings are read from."""
+
+
+def _read_bytes(path: Path) -> bytes:
+    """What a plain file holds, or the pipe of a shell's `<(command)`; a named pipe could keep us waiting for ever."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null byte in the name
+        raise _UnfitError(str(error)) from None
+    with open(handle, "rb") as file:  # noqa: PTH123 - by its number
+        mode = os.fstat(handle).st_mode
+        named_pipe = stat.S_ISFIFO(mode) and Path(os.path.realpath(path)).exists()
+        if named_pipe or not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise _UnfitError("it is no plain file. Name a file of JSON or TOML")
+        os.set_blocking(handle, True)
+        data = file.read(_FILE_BYTES + 1)
+    if len(data) > _FILE_BYTES:
+        raise _UnfitError(f"it is larger than {_FILE_BYTES >> 20} MB. Name a file of JSON or TOML")
+    return data
+
+
+def _parse_json(text: str) -> Any:
+    """A value from JSON as the standard has it: no NaN, no name twice. Raises ValueError."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{_bare(name)} is given twice")
+        found[name] = value
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _NAME_LENGTH:
+        raise ValueError(f"a number of {len(text):,} digits")
+    return int(text)
+
+
 def _read_assignment(text: str) -> dict[str, Any]:
     name, equals, value = text.partition("=")
     parts = name.strip().split(".")
-    if not equals or len(parts) != 2:
+    if not equals or len(parts) != 2 or not all(map(_BARE.fullmatch, parts)):
         raise ConfigError(
-            f"--set {text!r} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
+            f"--set {shown(repr(text))} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
         )
+    parsed: Any
     try:
-        parsed = json.loads(value)
+        parsed = _parse_json(value)
     except ValueError:
         parsed = value.strip()
+        if _is_odd_number(parsed):
+            raise ConfigError(
+                f"--set {shown(repr(text))} was not understood; expected a number of the digits 0 to 9 alone."
+            ) from None
     return {parts[0]: {parts[1]: parsed}}
+
+
+def _is_odd_number(text: str) -> bool:
+    """Whether Python takes a text for a number that nobody writes so: 1_000, digits of other scripts, nan."""
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return "_" in text or not text.isascii() or number - number != 0
+
+
+def _bare(name: str) -> str:
+    """A part of a setting's name; in quotes, as TOML has it, where it is more than letters and digits."""
+    return shown(name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False), _NAME_LENGTH)
 
 
 def _explain(error: ValidationError) -> str:
     sentences = []
-    for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"])
+    for fault in error.errors()[:_FAULTS]:
+        name = ".".join(_bare(str(part)) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
             nearest = difflib.get_close_matches(
                 name, [*setting_names(), *Settings.model_fields], n=1, cutoff=0.0
@@ -96,8 +182,19 @@ def _explain(error: ValidationError) -> str:
             sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
         else:
             told = fault["msg"][0].lower() + fault["msg"][1:]
-            sentences.append(f"Setting {name} was given {fault['input']!r}: {told}.{_describe(name)}")
+            sentences.append(
+                f"Setting {name} was given {_given(fault['input'])}: {shown(told)}.{_describe(name)}"
+            )
+    if (more := error.error_count() - len(sentences)) > 0:
+        sentences.append(f"{more:,} other settings are wrong as well.")
     return " ".join(sentences)
+
+
+def _given(value: object) -> str:
+    try:
+        return shown(repr(value))
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of too many digits"
 
 
 def _describe(name: str) -> str:

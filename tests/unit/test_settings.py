@@ -1,6 +1,8 @@
 """Settings: precedence, and what a person is told about a wrong one."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,69 @@ def test_test_files_and_the_strategy_go_together() -> None:
         read_settings(assignments=["split.strategy=given"]).for_test_files([])
     with pytest.raises(ConfigError, match="shuffle"):
         read_settings(assignments=["split.strategy=shuffle"]).for_test_files(["test.csv"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("deep.json", b'{"train": ' + b"[" * 100_000, "nested too deeply"),
+        ("deep.toml", b"train = " + b"[" * 100_000, "nested too deeply"),
+        ("nan.json", b'{"train": {"learning_rate": NaN}}', "NaN is no number"),
+        ("inf.toml", b"[train]\nlearning_rate = inf", "finite"),
+        ("huge.json", b'{"train": {"epochs": ' + b"9" * 5000 + b"}}", "a number of 5,000 digits"),
+        ("hex.toml", b"[train]\nepochs = 0x" + b"f" * 5000, "a number of too many digits"),
+        ("twice.json", b'{"train": {"epochs": 1, "epochs": 2}}', "epochs is given twice"),
+        ("latin.json", b'{"train": "\xff"}', "not UTF-8"),
+        ("long.json", b" " * (1 << 21), "larger than 1 MB"),
+        ("dots.toml", b'"train.epochs" = 5', 'Setting "train.epochs" is not known'),
+        ("line.toml", b'"train\\nepochs" = 5', r'Setting "train\nepochs" is not known'),
+        ("escape.json", b'{"\\u001b[31m": 1}', r'Setting "\u001b[31m" is not known'),
+        (
+            "many.json",
+            b'{"a0": 1' + b"".join(b',"a%d": 1' % each for each in range(1, 50)) + b"}",
+            "30 other",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_hostile_settings_file_is_one_sentence(
+    name: str, content: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(says)) as told:
+        read_settings(file=tmp_path / name)
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) <= 4_100
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    (tmp_path / "bom.json").write_bytes(b'\xef\xbb\xbf{"train": {"epochs": 3}}')
+    assert read_settings(file=tmp_path / "bom.json").train.epochs == 3
+
+
+def test_settings_are_read_from_plain_files_and_the_pipe_of_a_shell(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"), Path("a\0b")):
+        with pytest.raises(ConfigError, match="could not be read"):
+            read_settings(file=path)
+    reading, writing = os.pipe()
+    os.write(writing, b'{"train": {"epochs": 3}}')
+    os.close(writing)
+    assert read_settings(file=Path(f"/dev/fd/{reading}")).train.epochs == 3
+    os.close(reading)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("train.epochs", "=1", ".=1", "train.=1", ".epochs=1", "train.epochs=1_0", "train.epochs=١٢"),
+        *("train.learning_rate=nan", "train.learning_rate=-Infinity", "train.ep\x1bochs=1", "@file"),
+    ],
+)
+def test_an_assignment_that_nobody_writes_is_not_understood(text: str) -> None:
+    with pytest.raises(ConfigError, match="was not understood"):
+        read_settings(assignments=[text])
+
+
+def test_the_later_of_two_assignments_wins() -> None:
+    assert read_settings(assignments=["train.epochs=1", "train.epochs=2"]).train.epochs == 2

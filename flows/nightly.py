@@ -11,6 +11,7 @@ from pydantic import Field
 from flows.events import REFUSED, tell, tell_if_unlisted
 from flows.retrain import retrain
 from flows.summary import Summary
+from flows.telling import guard_log
 from matinee.intake import Intake, remember
 from matinee.settings import Settings
 from matinee.store import Store
@@ -58,6 +59,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
 
 
 def _say(intake: Intake, *, store: str) -> None:
+    guard_log()
     log.info("%s", intake.says())
     if intake.no_titles and intake.no_titles not in intake.refused.values():
         log.warning("%s", intake.no_titles)

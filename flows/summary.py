@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from prefect.tasks import Task
 from pydantic import BaseModel
 
+from flows.telling import guard_log
 from matinee.documents import read_json
 from matinee.evaluate.progressive import Standing
 from matinee.publish import Publication
@@ -46,6 +47,7 @@ class Walk:
         # Prefect takes the lines of this logger and leaves its level alone: on a worker that is WARNING.
         if library_log.level == logging.NOTSET:
             library_log.setLevel(logging.INFO)
+        guard_log()
         self._store = str(Path(store).absolute())
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []

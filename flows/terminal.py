@@ -10,8 +10,9 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from flows.telling import OneLine
 from matinee.errors import MatineeError
 from matinee.text import json_line, shown
 
@@ -172,21 +173,14 @@ class _Terminal(logging.Handler):
     """Writes to what stderr is when a line comes."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        complain(self.format(record))
-
-
-class _OneLine(logging.Formatter):
-    """A line of the log is one line on the terminal, whatever the names in it hold."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        safe: dict[str, Any] = {**record.__dict__, "msg": shown(record.getMessage(), _LINE), "args": None}
-        return super().format(logging.makeLogRecord(safe))
+        complain(*(shown(line, _LINE) for line in self.format(record).splitlines()))
 
 
 def log_to_terminal(*, verbose: bool, quiet: bool) -> None:
     """Show the library's lines; handlers of others, as Prefect's that takes them to the run's log, stay."""
     handler = _Terminal()
-    handler.setFormatter(_OneLine("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(OneLine())
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     logger = logging.getLogger("matinee")
     others = [each for each in logger.handlers if not isinstance(each, _Terminal)]

@@ -19,10 +19,12 @@ from matinee.evaluate.progressive import PICTURE, Standing, read_series
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
+from matinee.text import shown
 from schemas.rejects import CODES
 
 log = logging.getLogger("matinee.run")
 
+_TEXT_LENGTH: Final = 4_000  # characters of any text that may be anybody's
 _EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a damaged file may hold one line of a gigabyte
 _BAR_WIDTH: Final = 30
 _LIST_ROWS: Final = 50  # of the file of lists
@@ -34,7 +36,7 @@ _MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
 def escape(text: object) -> str:
     """Text of unknown origin as Markdown that shows as that text, on one line, in a table cell too."""
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
-    return _MARKUP.sub(r"\\\g<0>", line)
+    return _MARKUP.sub(r"\\\g<0>", shown(line, _TEXT_LENGTH))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -81,8 +83,8 @@ def progressive_report(store: Store, standing: Standing) -> str:
     points = read_series(store)
     if not points:
         return ""
-    shown = picture(store.root / PICTURE), table(*figures.series_table(points))
-    return _page("On newer ratings", escape(standing.says), *shown)
+    series = picture(store.root / PICTURE), table(*figures.series_table(points))
+    return _page("On newer ratings", escape(standing.says), *series)
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:

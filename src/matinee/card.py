@@ -14,7 +14,9 @@ from matinee.figures import (
     time_table,
     training_table,
 )
+from matinee.text import shown
 
+_REASON = 2_000  # characters
 _LIMITS = """\
 - A figure on randomly drawn test rows flatters: the model has seen ratings from after them. Expect worse on
   tomorrow's ratings.
@@ -34,7 +36,7 @@ def write_card(
         f"{manifest['scale'][1]:g}, published {manifest['created']}.",
         "## Figures",
         _figures(metrics),
-        f"The gate: {manifest['decision']['reason']}",
+        f"The gate: {shown(manifest['decision']['reason'], _REASON)}",
         *(_picture(folder, name) for name in PICTURES),
         "### Slices",
         _rows(slice_table(metrics)),
@@ -106,4 +108,4 @@ def _table(values: Mapping[str, Any]) -> str:
 def _told(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else shown(value)

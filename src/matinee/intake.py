@@ -42,9 +42,12 @@ class Intake(BaseModel):
         """What was found, in a sentence or two."""
         told = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
         told += [f"{len(self.unfinished):,} still being written: left alone"] if self.unfinished else []
-        told += [f"{len(self.refused):,} set aside: see {', '.join(self.refused)}"] if self.refused else []
+        told += [f"{len(self.refused):,} set aside: see {self._reports()}"] if self.refused else []
         told += ["the titles are those of the last run that could read some"] if self.no_titles else []
         return "; ".join(told) + "."
+
+    def _reports(self) -> str:
+        return ", ".join(shown(report, _CELL) for report in self.refused)
 
 
 def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle_seconds: float) -> Intake:

@@ -118,3 +118,8 @@ def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> 
         f"matinee promote --store {tmp_path} c0ffee",
     ):
         assert line in page
+
+
+def test_text_on_a_page_turns_no_reading_direction_and_can_be_encoded() -> None:
+    assert escape("\u202egnp.exe\udcff\u200b") == r"\\u202egnp.exe\\udcff\\u200b"
+    assert escape("x" * 10_000).endswith("(10,000 characters)")

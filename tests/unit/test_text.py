@@ -1,11 +1,14 @@
 """Text on its way out: nothing that a terminal obeys, and JSON that holds what was said."""
 
 import json
+import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.telling import guard_log
+from matinee.errors import DataError
 from matinee.text import json_line, shown, spreadsheet_cell
 
 HOSTILE = [
@@ -68,3 +71,26 @@ def test_no_cell_for_a_spreadsheet_starts_a_formula(text: str) -> None:
 
 def test_other_cells_stay() -> None:
     assert [spreadsheet_cell(text) for text in ("", "7", "Jaws", "'s")] == ["", "7", "Jaws", "'s"]
+
+
+def test_a_line_of_the_log_is_one_line_for_every_handler() -> None:
+    logger, lines = logging.getLogger("matinee.test_text"), []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    logging.root.addHandler(handler := Handler())
+    guard_log()
+    propagates, logging.getLogger("matinee").propagate = logging.getLogger("matinee").propagate, True
+    try:
+        logger.warning("%s lies there", "a\nmatinee: all is well\x1b[2K")
+    finally:
+        logging.root.removeHandler(handler)
+        logging.getLogger("matinee").propagate = propagates
+    assert lines == [r"a\nmatinee: all is well\x1b[2K lies there"]
+
+
+def test_an_error_of_ours_is_one_paragraph() -> None:
+    error = DataError("evil\x1b]0;x\x07.csv\nis no file of ratings")
+    assert str(error) == r"evil\x1b]0;x\x07.csv\nis no file of ratings"

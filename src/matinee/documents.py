@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from matinee.errors import StoreError
 from matinee.lineage import bytes_digest, digest_of
+from matinee.versions import Version
 
 MANIFEST = "manifest.json"
 POINTER, LOG = "champion.json", "log.jsonl"
@@ -31,7 +32,6 @@ def _check_time(text: str) -> str:
     return text
 
 
-Version = Annotated[str, StringConstraints(pattern=r"^v[0-9A-Za-z_-]{1,100}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,100}$")]
 Time = Annotated[str, AfterValidator(_check_time)]
 
@@ -181,6 +181,10 @@ def parse(data: bytes, path: Path) -> dict[str, Any]:
         told = json.loads(
             data.decode("utf-8"), object_hook=lambda told: Document(told, path), parse_constant=_refuse
         )
+        if b"\\u" in data:
+            json.dumps(
+                told, ensure_ascii=False
+            ).encode()  # half of a pair of surrogates can't be written or shown
     except (ValueError, RecursionError) as error:
         fault = "it is empty" if not data else describe(error)
         raise StoreError(f"{path} is damaged: {fault}. {advice(path)}") from None
@@ -193,6 +197,8 @@ def describe(error: Exception) -> str:
     """Why a text is no JSON, in words that are short whatever the text is."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
+    if isinstance(error, UnicodeEncodeError):
+        return "it holds half of a character"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start:,} is no UTF-8"
     if isinstance(error, ValidationError):

@@ -1,11 +1,14 @@
 """What a split takes over from the champion's, so that no row changes sides from one night to the next."""
 
+from matinee.documents import MANIFEST
+from matinee.errors import ReleaseError
+from matinee.manifest import need, read_manifest
 from matinee.registry import Registry
-from matinee.release import read_manifest
 from matinee.settings import SplitSettings
 from matinee.split import Inherited
 from matinee.store import Reference, Store
 from matinee.stratify import Cutoffs
+from matinee.text import shown
 
 
 def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
@@ -16,11 +19,17 @@ def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
     if not store.root.is_dir():
         return None
     registry = Registry.open(store.root)
-    version = registry.champion()
-    if version is None:
+    if registry.champion() is None:
         return None
-    split = read_manifest(registry.folder(version))["split"]
-    first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
-    if split["cutoffs"] is None or first_of_its_line:
-        return None
-    return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
+    folder = registry.champion_folder()
+    split = need(read_manifest(folder), "split")
+    try:
+        first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
+        if split["cutoffs"] is None or first_of_its_line:
+            return None
+        return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(
+            f"{folder / MANIFEST} does not tell how its split was drawn ({shown(error)}), so no later one can be drawn "
+            "alike. Restore it from a backup, or promote another release."
+        ) from error

@@ -5,22 +5,22 @@ The pointer is replaced atomically, under a lock that all who publish, promote a
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matinee.documents import POINTER, Pointer, read_as
+from matinee.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.lock import lock_folder
-from matinee.release import MANIFEST, read_manifest, verify
+from matinee.manifest import read_manifest
+from matinee.release import verify
 from matinee.run_log import Entry, RunLog, confirmed, now
 from matinee.store import write_json, writing
+from matinee.text import shown
+from matinee.versions import is_version, version_number
 
 __all__ = ["Registry", "now"]
-
-_VERSION = re.compile(r"v([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,15 @@ class Registry:
         return cls(root)
 
     def folder(self, version: str) -> Path:
-        """Where a release of that version belongs."""
+        """Where a release of that version belongs.
+
+        Raises ReleaseError for what is no version, so that no name leads out of the store.
+        """
+        if not is_version(version):
+            raise ReleaseError(
+                f"{shown(version)} is no release of {self.root}: a version is `v` and four digits or more. "
+                f"{self._listed()}"
+            )
         return self.root / "releases" / version
 
     def lists(self, version: str) -> Path:
@@ -53,8 +61,11 @@ class Registry:
         """The versions of all whole releases, oldest first."""
         found = (self.root / "releases").glob(f"v*/{MANIFEST}")
         return sorted(
-            (path.parent.name for path in found if _VERSION.fullmatch(path.parent.name)), key=_number
+            (path.parent.name for path in found if is_version(path.parent.name)), key=version_number
         )
+
+    def _listed(self) -> str:
+        return f"Listed: {', '.join(self.versions()) or 'none'}."
 
     def manifests(self) -> list[dict[str, Any]]:
         """The manifests of all releases, oldest first; a damaged one is left out, and one that is pruned meanwhile."""
@@ -95,13 +106,18 @@ class Registry:
     def champion_folder(self) -> Path:
         """The folder of the champion.
 
-        Raises ReleaseError when there is none yet.
+        Raises ReleaseError when there is none yet, or when it is not there any more.
         """
         version = self.champion()
         if version is None:
             raise ReleaseError(
                 f"The store {self.root} has no champion yet: no candidate has passed the gate. "
                 "Run `matinee retrain` first."
+            )
+        if version not in self.versions():
+            raise ReleaseError(
+                f"{self.root / POINTER} names {version}, and there is no such release. Restore {self.folder(version)} "
+                f"from a backup, or choose another one: `matinee promote --store {self.root} VERSION`. {self._listed()}"
             )
         return self.folder(version)
 
@@ -119,7 +135,7 @@ class Registry:
 
     def next_version(self) -> str:
         """The version after the highest that was ever given, pruned ones included; to be asked under the lock."""
-        there = [_number(path.name) for path in (self.root / "releases").glob("v*")]
+        there = [version_number(path.name) for path in (self.root / "releases").glob("v*")]
         return f"v{max([*there, self._log.highest_version()]) + 1:04d}"
 
     @contextlib.contextmanager
@@ -225,15 +241,13 @@ class Registry:
         if found is None:
             raise ConfigError(
                 f"There is no release before {self.champion() or 'the first'} to roll back to. "
-                f"Listed: {', '.join(self.versions()) or 'none'}."
+                f"{self._listed()}"
             )
         return found
 
     def _check_listed(self, version: str) -> None:
         if version not in self.versions():
-            raise ConfigError(
-                f"There is no release {version!r} in {self.root}. Listed: {', '.join(self.versions()) or 'none'}."
-            )
+            raise ConfigError(f"There is no release {version!r} in {self.root}. {self._listed()}")
         verify(self.folder(version))
 
     def _move(self, version: str, *, action: str) -> str:
@@ -247,9 +261,3 @@ class Registry:
         if before != version or anchor != version:
             self._point_to(version, action=action, reason=f"{action} by name", before=before)
         return before or ""
-
-
-def _number(name: str) -> int:
-    """The number in the name of a version; 0 where there is none."""
-    found = _VERSION.fullmatch(name)
-    return int(found[1]) if found else 0

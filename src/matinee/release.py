@@ -4,7 +4,6 @@ Weights, id maps, titles, settings, metrics, card, and a manifest with the sha25
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +17,27 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from matinee import forward
+from matinee.documents import MANIFEST
 from matinee.errors import ConfigError, ReleaseError
 from matinee.guest import Guest
 from matinee.idmap import IdMap, as_ids
+from matinee.manifest import SCHEMA_VERSION, check_schema_version, read_manifest
 from matinee.prior import Prior, describe, read_prior
 from matinee.shelf import Scores, Shelf, Suggestion
 from matinee.weights import read_weights
 
-SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
+__all__ = [
+    "MANIFEST",
+    "SCHEMA_VERSION",
+    "TESTED",
+    "WEIGHTS",
+    "Release",
+    "load",
+    "read_manifest",
+    "sha256",
+    "verify",
+]
+
 WEIGHTS = "weights.safetensors"
 TESTED = (
     "tested.safetensors"  # the weights that the figures belong to, where the release was refitted on all rows
@@ -220,11 +231,7 @@ def verify(folder: Path) -> dict[str, Any]:
     Raises ReleaseError otherwise.
     """
     manifest = read_manifest(folder)
-    if manifest["schema_version"] > SCHEMA_VERSION:
-        raise ReleaseError(
-            f"The release {folder} has schema version {manifest['schema_version']}; this matinee reads up to "
-            f"{SCHEMA_VERSION}. Install a later matinee."
-        )
+    check_schema_version(folder, manifest)
     with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
         list(pool.map(lambda name: _check_file(folder / name, manifest["files"][name]), manifest["files"]))
     return manifest
@@ -242,28 +249,6 @@ def _check_file(path: Path, expected: str) -> None:
             f"{path} was changed after it was published: its sha256 is {found[:12]}…, the manifest says "
             f"{expected[:12]}…. Roll back to another release, or run the flow again."
         )
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a release, its files unread.
-
-    Raises ReleaseError when it is absent or damaged.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        missing = {"version", "schema_version", "files", "model", "scale"} - manifest.keys()
-    except FileNotFoundError:
-        raise ReleaseError(f"{folder} is no release: it has no {MANIFEST}.") from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise ReleaseError(
-            f"{folder / MANIFEST} could not be read: {error}. Restore it from a backup, or remove the folder "
-            "unless it is the champion's."
-        ) from None
-    if missing:
-        raise ReleaseError(
-            f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}: it is not a release's manifest."
-        )
-    return manifest
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from matinee.documents import LOG, Digest, Time, Version, describe, read_bytes
+from matinee.documents import LOG, Digest, Time, describe, read_bytes
+from matinee.versions import Version
 
 log = logging.getLogger(__name__)
 

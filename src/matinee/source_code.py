@@ -31,12 +31,15 @@ NOT_CODE: Final = frozenset(
         "matinee.lineage",
         "matinee.lock",
         "matinee.output",
+        "matinee.manifest",
+        "matinee.plain",
         "matinee.progress",
         "matinee.seal",
         "matinee.settings",
         "matinee.source_code",
         "matinee.store",
         "matinee.text",
+        "matinee.versions",
     }
 )
 _PACKAGES: Final = ("matinee", "schemas")

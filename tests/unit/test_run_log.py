@@ -80,14 +80,22 @@ def _moves(*told: tuple[str | None, str]) -> list[Entry]:
 @pytest.mark.parametrize(
     ("told", "champion", "stays"),
     [
-        ([(None, "v1")], None, []),  # the first publish died
-        ([(None, "v1")], "v1", ["v1"]),
-        ([(None, "v1"), (None, "v1")], "v1", ["v1"]),  # died, and done again
-        ([(None, "v1"), ("v1", "v2"), ("v1", "v3")], "v3", ["v1", "v3"]),
-        ([(None, "v1"), ("v1", "v2"), ("v1", "v3"), ("v1", "v2")], "v1", ["v1"]),
-        ([(None, "v1"), ("v1", "v2"), ("v3", "v4")], "v4", ["v1", "v2", "v4"]),  # a line is lost
-        ([(None, "v1"), ("v1", "v2"), ("v2", "v2")], "v2", ["v1", "v2", "v2"]),  # only the anchor
-        ([(None, "v1"), ("v1", "v2")], "v9", ["v1", "v2"]),  # the last line is lost
+        ([(None, "v0001")], None, []),  # the first publish died
+        ([(None, "v0001")], "v0001", ["v0001"]),
+        ([(None, "v0001"), (None, "v0001")], "v0001", ["v0001"]),  # died, and done again
+        ([(None, "v0001"), ("v0001", "v0002"), ("v0001", "v0003")], "v0003", ["v0001", "v0003"]),
+        ([(None, "v0001"), ("v0001", "v0002"), ("v0001", "v0003"), ("v0001", "v0002")], "v0001", ["v0001"]),
+        (
+            [(None, "v0001"), ("v0001", "v0002"), ("v0003", "v0004")],
+            "v0004",
+            ["v0001", "v0002", "v0004"],
+        ),  # a line is lost
+        (
+            [(None, "v0001"), ("v0001", "v0002"), ("v0002", "v0002")],
+            "v0002",
+            ["v0001", "v0002", "v0002"],
+        ),  # only the anchor
+        ([(None, "v0001"), ("v0001", "v0002")], "v0009", ["v0001", "v0002"]),  # the last line is lost
     ],
 )
 def test_of_two_moves_from_one_place_the_later_took_place(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.drift import Portrait, Tally
 from matinee.idmap import IdMap
+from matinee.manifest import need
 from matinee.release import Release, load
 from matinee.store import Store
 from matinee.stratify import PARTS, TEST, Cutoffs, pair_hash
@@ -63,7 +64,7 @@ class Opponent:
 
     def saw(self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which rows its tested weights, or the choice of their best epoch, were fitted on."""
-        split: dict[str, Any] = self.release.manifest["split"]
+        split: dict[str, Any] = need(self.release.manifest, "split")
         if split["settings"]["strategy"] == "stratified":
             cutoffs, seen = Cutoffs.from_json(split["cutoffs"]), np.empty(len(user_ids), np.bool_)
             for part in pieces(len(user_ids)):
@@ -74,7 +75,9 @@ class Opponent:
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Looked up in the rows themselves, by their own codes, for splits that are not a function of the ids."""
-        folder = self._store.path(self._store.reference("splits", self.release.manifest["split"]["digest"]))
+        folder = self._store.path(
+            self._store.reference("splits", need(self.release.manifest, "split", "digest"))
+        )
         codes = {
             f"{side}_code": IdMap(
                 pl.read_parquet(folder / f"{side}s.parquet")[f"{side}_id"].to_numpy()

@@ -19,6 +19,7 @@ from matinee.documents import SERIES, Series, read_as
 from matinee.errors import StoreError
 from matinee.evaluate import plots
 from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
+from matinee.manifest import need
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.shelf import Codes, Shelf
@@ -75,7 +76,7 @@ def _key(point: dict[str, Any]) -> tuple[str, str]:
 
 def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFrame:
     """The ratings whose pair the champion's dataset had not; what both datasets share by name is not looked at."""
-    made_of = release.manifest["dataset"]
+    made_of = need(release.manifest, "dataset")
     try:
         shared = set(store.manifest("datasets", made_of)["partitions"])
     except StoreError:  # not in the store any more: every pair is looked up
@@ -136,15 +137,15 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
         "bias_only_rmse": rmse(np.clip(baseline.predict(users, movies), low, high) - ratings)
         if baseline
         else None,
-        "global_mean_rmse": rmse(release.manifest["metrics"]["mean_rating"] - ratings),
-        "test_rmse": release.manifest["metrics"]["rmse"],  # what its own test rows promised
+        "global_mean_rmse": rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
+        "test_rmse": need(release.manifest, "metrics", "rmse"),  # what its own test rows promised
     }
 
 
 def _baseline(store: Store, release: Release) -> Baseline | None:
     """Bias-only on the champion's own train and valid rows, where its split is still in the store."""
     try:
-        split = store.path(store.reference("splits", release.manifest["split"]["digest"]))
+        split = store.path(store.reference("splits", need(release.manifest, "split", "digest")))
     except StoreError:
         return None
     rows = read_rows(split, ("train", "valid"))

@@ -2,8 +2,8 @@
 
 from matinee.evaluate.gate import Champion
 from matinee.evaluate.opponent import Opponent
+from matinee.manifest import read_manifest
 from matinee.registry import Registry
-from matinee.release import read_manifest
 from matinee.store import Reference, Store
 
 
@@ -26,8 +26,8 @@ def find_anchor(store: Store, candidate: Reference) -> Champion | None:
 def _judged(registry: Registry, candidate: Reference, role: str, now: str | None) -> str | None:
     champion = registry.champion()
     if champion is not None:
-        manifest = read_manifest(registry.folder(champion))
-        if manifest["candidate"] == candidate.digest:
+        manifest = read_manifest(registry.champion_folder())
+        if manifest.get("candidate") == candidate.digest:
             judged: str | None = manifest.get(role)
             return judged
     return now

@@ -12,6 +12,7 @@ from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
 from matinee.evaluate.opponent import Opponent
 from matinee.evaluate.progressive import rated
+from matinee.manifest import need
 from matinee.registry import Registry
 from matinee.settings import IngestSettings
 from matinee.store import Store
@@ -44,7 +45,7 @@ def try_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) 
     errors = opponent.predict(users, movies) - ratings
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
-    means = release.manifest["metrics"]["mean_rating"] - ratings
+    means = need(release.manifest, "metrics", "mean_rating") - ratings
     return {
         "release": release.version,
         "rows": len(ratings),

@@ -77,10 +77,12 @@ def _erase_seen(source: Path, target: Path, code: int) -> None:
     offsets, movies = (np.load(source / name, mmap_mode="r") for name in (OFFSETS, MOVIES))
     first, last = int(offsets[code]), int(offsets[code + 1])
     np.save(target / OFFSETS, np.concatenate([offsets[: code + 1], offsets[code + 2 :] - (last - first)]))
-    shape = (len(movies) - (last - first),)
-    kept = np.lib.format.open_memmap(target / MOVIES, mode="w+", dtype=movies.dtype, shape=shape)
-    kept[:first], kept[first:] = movies[:first], movies[last:]
-    kept.flush()
+    head = np.lib.format.header_data_from_array_1_0(movies) | {"shape": (len(movies) - (last - first),)}
+    with (target / MOVIES).open("wb") as out:  # written and not mapped: a full disk would kill who maps
+        np.lib.format.write_array_header_1_0(out, head)
+        for kept in (movies[:first], movies[last:]):
+            for start in range(0, len(kept), _BATCH_ROWS):
+                out.write(kept[start : start + _BATCH_ROWS].tobytes())
 
 
 def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:

@@ -1,33 +1,40 @@
 """Erasure: one user leaves the store, and stays out when the same files are read again.
 
-Folders of the pipeline that hold the user are removed; the next run makes them anew, under other names, without the
-user. Releases are written anew and exchanged, each in one step, so that the champion answers all the while.
+Folders of the pipeline that hold the user are removed; the next run makes them again, under other names, without the
+user. Releases are written again and exchanged, each in one step, so that the champion answers all the while. A folder
+that is damaged counts as holding the user. What can't be looked into, and can't be made again, ends the call with an
+error that names it, once all else is done.
 """
 
-import ctypes
-import errno
-import os
+import logging
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 
+from matinee.disk import io_error
+from matinee.documents import KINDS, MANIFEST, WORK
 from matinee.erase import erase_from_release, erase_from_split
-from matinee.forgotten import Forgotten, numbers
+from matinee.errors import ReleaseError, StoreError
+from matinee.exchange import exchange as _exchange
+from matinee.forgotten import Forgotten
 from matinee.registry import Registry
-from matinee.release import MANIFEST, read_manifest
-from matinee.seal import sync_folder
+from matinee.release import verify
+from matinee.seal import find_damage, sync_folder
 from matinee.store import Store, writing
+from matinee.traces import mentioned, names_user, row_of
+
+log = logging.getLogger(__name__)
 
 # What is made of something goes before it: a forget that is cut off is found by what is left, and goes on.
-_KINDS = ("evaluations", "candidates", "splits", "encodings", "datasets", "partitions")
+_LAST_MADE_FIRST = KINDS[::-1]
 _FRESH, _DOOMED = ".erased", ".pruned"  # what a killed forget leaves of the second kind, prune clears as well
-_EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
-_HERE = -100  # AT_FDCWD
+_LISTS = re.compile(r"v[0-9]+\.parquet")
+_LISTS_BEGUN = re.compile(r"\.v[0-9]+\.parquet\..+")
 
 
 @dataclass(frozen=True)
@@ -35,156 +42,203 @@ class Erased:
     """What was done; who it was is told nowhere."""
 
     found: bool
-    releases: list[str]  # written anew
-    folders: int  # removed, or written anew, besides the releases
+    releases: list[str]  # written again
+    folders: int  # removed, or written again, besides the releases
 
 
 def forget(root: Path, user_id: int) -> Erased:
     """Erase a user from the store at `root` and keep the user out from now on, also one that is not in it yet.
 
     What a killed run left is removed as well, for it may hold the user. Raises ConfigError when there is no store,
-    StoreError while a run is under way: nothing is done then.
+    StoreError while a run is under way: nothing is done then. Raises StoreError as well, with all else done, when
+    something is left of which nobody knows whether it holds the user: a damaged release, say.
     """
     registry = Registry.open(root)
     with writing(root), Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
-        _clear(root)
-        releases = [version for version in registry.versions() if _erase_release(registry, version, user_id)]
-        folders = _erase_folders(root, user_id, looked_up=_looked_up(registry))
-        _erase_from_lists(root / "recommendations", user_id)
-        _clear(root)
-        registry.record("forget", releases=releases, folders=folders)
-    return Erased(bool(releases or folders), releases, folders)
+        erasure = _Erasure(registry, user_id)
+        done = erasure.run()
+        registry.record("forget", releases=done.releases, folders=done.folders)
+    if erasure.unsure:
+        raise StoreError(
+            f"Forgotten: {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders; rows of the "
+            f"user stay out from now on. But this may still hold the user: {'; '.join(erasure.unsure)}. Once that is "
+            "done, run the same command again."
+        )
+    return done
 
 
-def _clear(root: Path) -> None:
-    """Remove what is doomed and what killed runs left; a folder that was to be put in its place is put there."""
-    for path in [path for kind in ("releases", *_KINDS) for path in _entries(root / kind)]:
-        place = path.with_suffix("")
-        if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
-            path.rename(place)
-        elif path.suffix in (_FRESH, _DOOMED, ".partial"):
-            shutil.rmtree(path)
-    shutil.rmtree(root / "work", ignore_errors=True)
+@dataclass(frozen=True)
+class _Erasure:
+    registry: Registry
+    user_id: int
+    unsure: list[str] = field(default_factory=list)  # what may still hold the user, and what to do about it
 
+    def run(self) -> Erased:
+        root = self.registry.root
+        self._clear()
+        releases = [version for version in self.registry.versions() if self._erase_release(version)]
+        self._name_odd_releases()
+        folders = self._erase_folders(looked_up=self._looked_up())
+        self._erase_from_lists(root / "recommendations")
+        self._clear()
+        return Erased(bool(releases or folders), releases, folders)
 
-def _erase_release(registry: Registry, version: str, user_id: int) -> bool:
-    folder = registry.folder(version)
-    code = _code(folder, user_id)
-    if code is not None:
-        fresh = _beside(folder)
-        erase_from_release(folder, fresh, code)
-        _put(fresh, folder)
-    return code is not None
+    def _clear(self) -> None:
+        """Remove what is doomed and what killed runs left; a folder that was to be put in its place is put there."""
+        for path in [path for kind in ("releases", *_LAST_MADE_FIRST) for path in self._folders(kind)]:
+            place = path.with_suffix("")
+            if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
+                path.rename(place)
+            elif path.suffix in (_FRESH, _DOOMED, ".partial"):
+                shutil.rmtree(path)
+        work = self.registry.root / WORK
+        if work.is_symlink():
+            self._doubt(
+                f"{work} is a symbolic link, which is not followed: empty the folder that it points to"
+            )
+        elif work.is_dir():
+            shutil.rmtree(work)
 
+    def _folders(self, kind: str) -> list[Path]:
+        """The folders of a kind. Links are not followed, and of files that are none of ours a warning is given."""
+        place = self.registry.root / kind
+        if place.is_symlink():
+            self._doubt(f"{place} is a symbolic link, which is not followed: put the folder itself there")
+            return []
+        entries = sorted(place.iterdir()) if place.is_dir() else []
+        for path in entries:
+            if path.is_symlink():
+                self._doubt(
+                    f"{path} is a symbolic link, which is not followed: remove it, and what it points to"
+                )
+            elif not path.is_dir():
+                log.warning("%s is none of the store's files: it was not looked into, and stays.", path)
+        return [path for path in entries if path.is_dir() and not path.is_symlink()]
 
-def _looked_up(registry: Registry) -> set[str]:
-    """The splits that the gate looks rows up in: of a release whose split is no pure function of the ids."""
-    splits = [read_manifest(registry.folder(version)).get("split", {}) for version in registry.versions()]
-    return {
-        split["digest"]
-        for split in splits
-        if split.get("settings", {}).get("strategy", "stratified") != "stratified"
-    }
+    def _doubt(self, said: str) -> None:
+        if said not in self.unsure:
+            self.unsure.append(said)
 
-
-def _erase_folders(root: Path, user_id: int, *, looked_up: set[str]) -> int:
-    """Remove the folders that hold the user, or write them anew; returns their number."""
-    there = {path.name: path for kind in _KINDS for path in _entries(root / kind)}
-    found = {name for name, path in there.items() if _names_user(path, user_id)}
-    refers = {name: _mentioned(path) & there.keys() for name, path in there.items()}
-    while more := {name for name, digests in refers.items() if digests & found} - found:
-        found |= more
-    touched = 0
-    for name, path in there.items():  # in the order of the kinds
-        code = _code(path, user_id) if name in looked_up else None
-        if code is not None:
-            fresh = _beside(path)
-            erase_from_split(path, fresh, code)
-            _put(fresh, path)
-        elif name in found - looked_up:
-            _doom(path)
-        else:
-            continue
-        touched += 1
-    return touched
-
-
-def _erase_from_lists(folder: Path, user_id: int) -> None:
-    """Write the lists of each release anew without the user's; of some that a killed run began, nothing is left."""
-    for path in _entries(folder):
-        if path.name.startswith("."):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-            continue
-        table = pq.read_table(path)
-        fresh = path.with_name(f".{path.name}{_FRESH}")
-        pq.write_table(table.filter(pc.field("user_id") != user_id), fresh, compression="zstd")
-        fresh.replace(path)
-
-
-def _entries(kind: Path) -> list[Path]:
-    return sorted(kind.iterdir()) if kind.is_dir() else []
-
-
-def _names_user(folder: Path, user_id: int) -> bool:
-    """Whether the folder's own tables hold the id."""
-    if any(_place(folder / name, user_id) is not None for name in ("user_id.parquet", "users.parquet")):
+    def _erase_release(self, version: str) -> bool:
+        folder = self.registry.folder(version)
+        fresh = folder.with_name(f"{folder.name}{_FRESH}")
+        try:
+            verify(folder)
+            code = row_of(folder / "users.parquet", self.user_id)
+            if code is None:
+                return False
+            fresh.mkdir()
+            erase_from_release(folder, fresh, code)
+        except (ReleaseError, StoreError, ValueError, LookupError, TypeError, SafetensorError) as error:
+            if io_error(error) is not None:
+                raise
+            shutil.rmtree(fresh, ignore_errors=True)
+            self._doubt(
+                f"release {version} is damaged ({error!s:.300}): restore it from a backup or remove {folder}"
+            )
+            return False
+        self._put(fresh, folder)
         return True
-    rejects = folder / "rejects.parquet"
-    if not rejects.exists():
-        return False
-    raw = pq.read_table(rejects, columns=["raw"])["raw"]
-    likely = raw.filter(pc.match_substring(raw, str(abs(user_id))))
-    return any(user_id in numbers(text) for text in likely.to_pylist())
+
+    def _name_odd_releases(self) -> None:
+        whole = self.registry.versions()
+        for path in self._folders("releases"):
+            if path.name not in whole and path.suffix == "":
+                self._doubt(f"{path} has no readable {MANIFEST}: restore it from a backup or remove it")
+
+    def _looked_up(self) -> set[str]:
+        """The splits that the gate looks rows up in: of a release whose split is no pure function of the ids."""
+        return {
+            split["digest"]
+            for split in (manifest.get("split") for manifest in self.registry.manifests())
+            if split and split.get("settings", {}).get("strategy", "stratified") != "stratified"
+        }
+
+    def _erase_folders(self, *, looked_up: set[str]) -> int:
+        """Remove the folders that hold the user, or write them again; returns their number."""
+        there = {path.name: path for kind in _LAST_MADE_FIRST for path in self._folders(kind)}
+        found = {name for name, path in there.items() if self._may_hold(path)}
+        refers = {name: mentioned(path) & there.keys() for name, path in there.items()}
+        while more := {name for name, digests in refers.items() if digests & found} - found:
+            found |= more
+        touched = 0
+        for name, path in there.items():  # in the order of the kinds
+            if name in looked_up and not find_damage(path)[0]:
+                touched += self._erase_split(path)
+            elif name in found:
+                _doom(path)
+                touched += 1
+        return touched
+
+    def _may_hold(self, folder: Path) -> bool:
+        try:
+            return names_user(folder, self.user_id)
+        except OSError as error:  # of the disk, and it may pass
+            self._doubt(
+                f"{folder} could not be read ({error.strerror}): check the disk and the folder's permissions"
+            )
+            return False
+
+    def _erase_split(self, folder: Path) -> bool:
+        """Write a split without the user; False where the user is not in it."""
+        code = row_of(folder / "users.parquet", self.user_id)
+        if code is None:
+            return False
+        fresh = folder.with_name(f"{folder.name}{_FRESH}")
+        fresh.mkdir()
+        erase_from_split(folder, fresh, code)
+        self._put(fresh, folder)
+        return True
+
+    def _put(self, fresh: Path, folder: Path) -> None:
+        """Put a folder in another's place, in one step where the file system can, and doom the other."""
+        sync_folder(fresh)
+        if _exchange(fresh, folder):
+            _doom(fresh)
+        else:
+            _doom(folder)
+            fresh.rename(folder)
+
+    def _erase_from_lists(self, folder: Path) -> None:
+        """Write the lists of each release without the user's; of some that a killed run began, nothing is left."""
+        if folder.is_symlink():
+            self._doubt(f"{folder} is a symbolic link, which is not followed: put the folder itself there")
+            return
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.is_symlink() or not _LISTS.fullmatch(path.name):
+                self._clear_lists_begun(path)
+                continue
+            fresh = path.with_name(f".{path.name}{_FRESH}")
+            try:
+                table = pq.read_table(path)
+                kept = table.filter(pc.field("user_id") != self.user_id)
+            except (ValueError, LookupError, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:  # of the disk, and it may pass
+                    self._doubt(
+                        f"{path} could not be read ({error.strerror}): check the disk, or remove the file"
+                    )
+                    continue
+                log.warning("%s is damaged (%.200s) and was removed: recommend makes it again.", path, error)
+                _remove(path)
+                continue
+            pq.write_table(kept, fresh, compression="zstd")
+            fresh.replace(path)
+
+    @staticmethod
+    def _clear_lists_begun(path: Path) -> None:
+        if _LISTS_BEGUN.fullmatch(path.name) and not path.is_symlink():
+            _remove(path)
+        else:
+            log.warning("%s is none of the store's files: it was not looked into, and stays.", path)
 
 
-def _code(folder: Path, user_id: int) -> int | None:
-    return _place(folder / "users.parquet", user_id)
-
-
-def _place(table: Path, user_id: int) -> int | None:
-    """The row of a table of users that has the id."""
-    if not table.exists():
-        return None
-    rows = np.flatnonzero(pq.read_table(table, columns=["user_id"])["user_id"].to_numpy() == user_id)
-    return int(rows[0]) if len(rows) else None
-
-
-def _mentioned(folder: Path) -> set[str]:
-    """All words in the JSON of a folder: the digests of what it was made of are among them."""
-    return {
-        word for file in folder.glob("*.json") for word in re.findall(r'"(\w+)"', file.read_text("utf-8"))
-    }
-
-
-def _beside(folder: Path) -> Path:
-    fresh = folder.with_name(f"{folder.name}{_FRESH}")
-    fresh.mkdir()
-    return fresh
-
-
-def _put(fresh: Path, folder: Path) -> None:
-    """Put a folder in another's place, in one step where the file system can, and doom the other."""
-    sync_folder(fresh)
-    if _exchange(fresh, folder):
-        _doom(fresh)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     else:
-        _doom(folder)
-        fresh.rename(folder)
+        path.unlink()
 
 
 def _doom(folder: Path) -> None:
     folder.rename(folder.with_name(f"{folder.name}{_DOOMED}"))
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders atomically (renameat2 of Linux); False where system or file system does not know how."""
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None:
-        return False
-    if call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-        return False
-    raise OSError(number, os.strerror(number), str(one))

@@ -6,24 +6,27 @@ them finds a folder whole or absent; it is deleted afterwards. A run under way k
 
 import contextlib
 import fcntl
-import json
+import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from matinee.documents import MANIFEST
+from matinee.documents import KINDS, MANIFEST, WORK, read_json
 from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
 from matinee.store import RUNNING, Store, writing
 
-_KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "outlooks", "evaluations", "work")
+_KINDS = (*KINDS, WORK)
 _DOOMED = ".pruned"
+_SET_BACK = -1.0  # seconds that a clock may lag behind without having been set back
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ def _oldest_run(root: Path) -> int:
         if not free:
             with contextlib.suppress(FileNotFoundError):
                 starts.append(lease.stat().st_mtime_ns)
+    # Each lease is entered into the folder when its run starts. One that is newer was entered before the clock was set
+    # back: what its run makes now looks older than the run, so nothing is told apart by its time.
+    if max(starts) > (root / RUNNING).stat().st_mtime_ns:
+        log.warning("The clock was set back during a run, so nothing is removed until that run has ended.")
+        return 0
     return min(starts)
 
 
@@ -82,22 +90,27 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
     wanted = {champion, registry.predecessor(), registry.anchor()}
     wanted |= _judges(registry, champion)
     anchored: str | None = None
-    for entry in registry.log():
-        if datetime.fromisoformat(entry["at"]).timestamp() >= since:
-            wanted |= {entry.get("before"), anchored}
-        anchored = entry.get("anchor", anchored)
+    is_recent = False
+    for entry in registry.moves():
+        is_recent = (
+            is_recent or entry.time >= since
+        )  # and so is all that follows, whatever the clock said then
+        if is_recent:
+            wanted |= {entry.before, anchored}
+        anchored = entry.anchor or anchored
     versions = registry.versions()
     return [version for version in versions if version in wanted or version in versions[-keep:]]
 
 
 def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
     """The holds among the last decisions of the gate whose candidate and evaluation are still there."""
-    decisions = [entry for entry in registry.log() if entry.get("action") in ("publish", "hold")]
+    decisions = [entry for entry in registry.log() if entry["action"] in ("publish", "hold")]
+    kept = {entry.get("candidate") for entry in decisions[-keep:] if entry["action"] == "hold"}
     evaluations = registry.root / "evaluations"
     return [
         entry
         for entry in registry.held()
-        if entry in decisions[-keep:] and (evaluations / entry["evaluation"] / MANIFEST).is_file()
+        if entry["candidate"] in kept and (evaluations / entry["evaluation"] / MANIFEST).is_file()
     ]
 
 
@@ -117,12 +130,15 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     needed |= _needed([*roots, *taken], {path.name: path for path in folders if path.parent.name != "work"})
     # A training that is resumed needs its scratch folder, however old.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
-    doomed = 0
+    doomed, lag = 0, time.time() - time.monotonic()
     for path in folders:
         if path.stem in needed or path.suffix == _DOOMED:
             continue
         # The first lock keeps those away who would take the folder, the second is held by whoever makes it.
         with lock_folder(path.parent), _try_lock(path) as free:
+            if time.time() - time.monotonic() - lag < _SET_BACK:
+                log.warning("The clock was set back meanwhile, so the rest is left to the next prune.")
+                break
             if free and path.stat().st_mtime_ns < oldest:
                 _doom(path)
                 doomed += path.suffix == ""
@@ -148,24 +164,28 @@ def _is_taken(path: Path, oldest: int) -> bool:
     return False
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:  # damaged and set aside meanwhile, to be made anew
-        return None
-    except (OSError, ValueError) as error:
+        return read_json(path)
+    except StoreError as error:
+        if not path.exists():  # damaged and set aside meanwhile, to be made again
+            return {}
         raise StoreError(
-            f"{path} could not be read ({error}), so nobody knows what its folder refers to and nothing was removed. "
-            "Restore the file, or remove the folder."
+            f"{error} Nobody knows what its folder refers to, so nothing was removed."
         ) from error
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts(part)
+    """All texts in a JSON value, however deep."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, dict):
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
 
 
 def _is_locked(path: Path) -> bool:

@@ -4,12 +4,12 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee import evaluate
 from matinee.bundle import Bundle
 from matinee.documents import read_json
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.registry import Registry
@@ -89,12 +89,22 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         split = store.reference("splits", judged["split"])
         dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
         tested = store.reference("candidates", held["candidate"])
-        parts = Bundle(store, dataset, split, tested, tested, Settings.model_validate(judged["settings"]))
+        parts = Bundle(store, dataset, split, tested, tested, _settings_of(judged, evaluation))
         before, version = registry.champion(), registry.next_version()
         parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
         reason = f"promote by name; the gate said: {decision['reason']}"
         registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
     return version, before
+
+
+def _settings_of(judged: dict[str, Any], evaluation: Reference) -> Settings:
+    try:
+        return Settings.model_validate(judged["settings"])
+    except ValidationError as error:
+        raise StoreError(
+            f"The settings of {evaluation.location} can't be read ({error.error_count()} faults), so its candidate was "
+            "not published. Train it again."
+        ) from error
 
 
 def _checked(registry: Registry, parts: Bundle) -> Bundle:
@@ -172,4 +182,4 @@ def _conclude(
 
 def _published(registry: Registry, digest: str) -> str | None:
     """The version of a release with the same content, if there is one."""
-    return next((found["version"] for found in registry.manifests() if found["digest"] == digest), None)
+    return next((found["version"] for found in registry.manifests() if found.get("digest") == digest), None)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.errors import StoreError
 from matinee.evaluate.drift import Portrait, Tally
 from matinee.idmap import IdMap
 from matinee.manifest import need
@@ -75,9 +76,15 @@ class Opponent:
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Looked up in the rows themselves, by their own codes, for splits that are not a function of the ids."""
-        folder = self._store.path(
-            self._store.reference("splits", need(self.release.manifest, "split", "digest"))
-        )
+        digest = need(self.release.manifest, "split", "digest")
+        try:
+            folder = self._store.path(self._store.reference("splits", digest))
+        except StoreError as error:
+            raise StoreError(
+                f"The rows that release {self.release.version} was trained on are in "
+                f"{self._store.folder('splits', digest)}, which can't be read, so nothing can be judged against it. "
+                "Restore that folder from a backup, or roll back to a release whose split is there."
+            ) from error
         codes = {
             f"{side}_code": IdMap(
                 pl.read_parquet(folder / f"{side}s.parquet")[f"{side}_id"].to_numpy()

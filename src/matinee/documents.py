@@ -233,6 +233,9 @@ def _refuse(constant: str) -> None:
 def _check_manifest(told: dict[str, Any], path: Path) -> None:
     if not is_as_written(told):
         raise StoreError(f"{path} was changed after it was written. {advice(path)}")
+    kind, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
+    if kind in KINDS and "." not in name and (told.get("kind"), told.get("digest")) != (kind, name):
+        raise StoreError(f"{path} is damaged: it is not the manifest of that folder. {advice(path)}")
 
 
 def _sealed(path: Path) -> str | None:

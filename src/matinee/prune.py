@@ -55,12 +55,13 @@ def prune(root: Path, *, keep: int) -> Pruned:
             kept = _kept_versions(registry, keep, oldest)
             gone = [version for version in registry.versions() if version not in kept]
             held = _kept_holds(registry, keep)
+            roots = [registry.folder(version) for version in kept]
+            roots += [root / "evaluations" / entry["evaluation"] for entry in held]
+            _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
             for version in gone:
                 registry.record("prune", version=version)
                 registry.lists(version).unlink(missing_ok=True)
                 _doom(registry.folder(version))
-            roots = [registry.folder(version) for version in kept]
-            roots += [root / "evaluations" / entry["evaluation"] for entry in held]
             folders = _doom_folders(root, roots, oldest)
         return Pruned(gone, kept, folders, _delete(root), [entry["candidate"] for entry in held])
 
@@ -123,11 +124,11 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
 
 
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
-    folders = [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
+    folders = _folders(root)
     # What a run under way has taken is kept with all that it refers to.
     taken = [path for path in folders if _is_taken(path, oldest)]
     needed = {path.name for path in roots}
-    needed |= _needed([*roots, *taken], {path.name: path for path in folders if path.parent.name != "work"})
+    needed |= _needed([*roots, *taken], _by_name(folders))
     # A training that is resumed needs its scratch folder, however old.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
     doomed, lag = 0, time.time() - time.monotonic()
@@ -143,6 +144,14 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
                 _doom(path)
                 doomed += path.suffix == ""
     return doomed
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
+
+
+def _by_name(folders: list[Path]) -> dict[str, Path]:
+    return {path.name: path for path in folders if path.parent.name != WORK}
 
 
 def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:

@@ -1,6 +1,7 @@
 """After forget a user is nowhere in the store, stays out, and the champion answers as before for all others."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 import matinee
 from flows.cli import main
 from matinee import forget, ingest
+from matinee.doctor import examine
 from matinee.documents import read_json
 from matinee.errors import StoreError
 from matinee.forgotten import Forgotten
@@ -237,3 +239,125 @@ def test_the_lists_in_the_store_are_written_anew_without_the_user(tmp_path: Path
     assert pl.read_parquet(lists)["user_id"].to_list() == [WHO + 1]
     assert pq.read_schema(lists).metadata[b"matinee.release"] == b"v0001"
     assert [path.name for path in lists.parent.iterdir()] == ["v0001.parquet"]
+
+
+def _first(root: Path, kind: str, name: str) -> Path:
+    return sorted(root.glob(f"{kind}/*/{name}"))[0]
+
+
+DAMAGE: dict[str, Callable[[Path], Any]] = {
+    "a manifest of a candidate without a byte": lambda root: _first(
+        root, "candidates", "manifest.json"
+    ).write_text(""),
+    "a partition without its users": lambda root: _first(root, "partitions", "user_id.parquet").unlink(),
+    "a table of users that was cut": lambda root: _cut(_first(root, "encodings", "users.parquet")),
+    "rejects that were cut": lambda root: _cut(_first(root, "partitions", "rejects.parquet")),
+    "JSON that is no UTF-8": lambda root: _first(root, "evaluations", "decision.json").write_bytes(b'{"\xff'),
+    "JSON of another type": lambda root: _first(root, "datasets", "manifest.json").write_text("[]"),
+    "a folder without a manifest": lambda root: _first(root, "splits", "manifest.json").unlink(),
+    "a manifest that names no dataset": lambda root: _rename_key(_first(root, "splits", "manifest.json")),
+    "a pipe in place of a table": lambda root: _pipe(_first(root, "encodings", "users.parquet")),
+    "lists that were cut": lambda root: _write_lists(root).write_bytes(b"PAR1" + WHO.to_bytes(8, "little")),
+    "files of somebody else": lambda root: [
+        (root / kind / "notes.txt").write_text("mine") for kind in ("datasets", "releases")
+    ],
+}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _rename_key(path: Path) -> None:
+    path.write_text(path.read_text("utf-8").replace('"dataset"', '"datasat"'), "utf-8")
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _write_lists(root: Path) -> Path:
+    lists = Registry(root).lists("v0001")
+    lists.parent.mkdir()
+    return lists
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_what_is_damaged_counts_as_holding_the_user(damage: Callable[[Path], Any], store: Store) -> None:
+    damage(store.root)
+    done = forget.forget(store.root, WHO)
+    assert done.releases == ["v0001", "v0002"]
+    assert list(_traces(store.root, WHO)) == []
+    assert not list(store.root.glob("outlooks/*/*"))
+    assert not [path for path in store.root.rglob("*") if path.is_fifo()]
+
+
+def _link_work(root: Path) -> str:
+    elsewhere = root.parent / "elsewhere"
+    (root / "work").rename(elsewhere)
+    (root / "work").symlink_to(elsewhere)
+    return "work"
+
+
+def _cut_users(root: Path) -> str:
+    _cut(root / "releases" / "v0001" / "users.parquet")
+    return "releases/v0001"
+
+
+def _empty_manifest(root: Path) -> str:
+    (root / "releases" / "v0001" / "manifest.json").write_text("")
+    return "releases/v0001"
+
+
+def _lose_manifest(root: Path) -> str:
+    (root / "releases" / "v0001" / "manifest.json").unlink()
+    return "releases/v0001"
+
+
+@pytest.mark.parametrize("spoil", [_link_work, _cut_users, _empty_manifest, _lose_manifest])
+def test_what_can_not_be_looked_into_is_named_once_all_else_is_done(
+    spoil: Callable[[Path], str], store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = spoil(store.root)
+    for _ in range(2):
+        assert main(["forget", "--store", str(store.root), "--user", str(WHO)]) == 1
+        said = capsys.readouterr().err
+        assert f"{store.root}/{place}" in said
+        assert "Unexpected" not in said
+    left = store.root / place
+    left.unlink() if left.is_symlink() else shutil.rmtree(left)
+    assert list(_traces(store.root, WHO)) == []
+    verify(store.root / "releases" / "v0002")
+    assert [entry["action"] for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
+
+
+def test_a_damaged_list_of_forgotten_users_lets_nobody_in(
+    store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget.forget(store.root, WHO)
+    path = store.root / "forgotten.json"
+    whole = path.read_text()
+    flipped = whole.replace('"hashes": [\n    "', '"hashes": [\n    "0').replace('",\n', '",\n')
+    for damage in (
+        "",
+        "[]",
+        whole[:-9],
+        flipped,
+        whole.replace(whole.split('"')[3][:4], "0000", 1),
+        '{"key": "", "hashes": []}',
+        '{"key": 1}',
+    ):
+        path.write_text(damage)
+        for words in (
+            ["ingest", "--ratings", str(ratings), "--titles", str(titles)],
+            ["forget", "--user", "1"],
+        ):
+            assert main([words[0], "--store", str(store.root), *words[1:]]) == 1
+            said = capsys.readouterr().err
+            assert "forgotten.json" in said
+            assert "Restore it from a backup" in said
+            assert "emove" not in said
+        assert {check.name: check.status for check in examine(store.root)}["files"] == "fail"
+    path.unlink()
+    assert [check.status for check in examine(store.root) if check.name == "files"] == ["fail"]

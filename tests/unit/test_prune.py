@@ -149,3 +149,67 @@ def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
     with pytest.raises(ConfigError, match="0 releases"):
         prune(store.root, keep=0)
+
+
+def test_a_clock_that_was_set_back_removes_nothing_that_a_run_needs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.open(tmp_path / "store")
+    for name in ("a", "b", "c"):
+        _publish(store, name, partition="all")
+    with store.in_use():
+        later = time.time() + 3600
+        for lease in (store.root / "running").iterdir():
+            os.utime(
+                lease, (later, later)
+            )  # as if the run had begun before the clock was set back by an hour
+        done = prune(store.root, keep=1)
+    assert (done.releases, done.folders) == ([], 0)
+    assert "clock was set back" in caplog.text
+
+
+def test_a_clock_that_is_set_back_while_prune_looks_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.open(tmp_path / "store")
+    for name in ("a", "b"):
+        _folder(store, "datasets", name)
+    time_of, calls = time.time, []
+
+    def set_back() -> float:
+        calls.append(1)
+        return time_of() - (3600 if len(calls) > 2 else 0)
+
+    monkeypatch.setattr("matinee.prune.time.time", set_back)
+    time.sleep(0.01)
+    assert prune(store.root, keep=1).folders == 1
+    assert "clock was set back" in caplog.text
+
+
+def test_log_times_that_go_back_keep_what_was_champion_since(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    for name in ("a", "b", "c", "d"):
+        _publish(store, name, partition="all")
+    log = store.root / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line, hour in zip(lines, ("00", "01", "23", "02"), strict=True):
+        line["at"] = f"2099-01-01T{hour}:00:00+00:00" if hour == "23" else f"2020-01-01T{hour}:00:00+00:00"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert prune(store.root, keep=1).kept == ["v0002", "v0003", "v0004"]
+
+
+@pytest.mark.parametrize("damage", ["", "[1]", '{"a": ' * 900 + "1" + "}" * 900, "\x00", '{"rows": 1e999}'])
+def test_a_damaged_manifest_of_what_is_kept_is_named_and_nothing_goes(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    for name in ("a", "b", "c"):
+        _publish(store, name, partition="all")
+    manifest = store.root / "candidates" / "candidate-c" / "manifest.json"
+    manifest.write_text(damage)
+    before = set(store.root.rglob("*"))
+    assert main(["prune", "--store", str(store.root), "--keep", "1"]) == 1
+    said = capsys.readouterr().err
+    assert f"{manifest}" in said
+    assert "Unexpected" not in said
+    assert before <= set(store.root.rglob("*"))

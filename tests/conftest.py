@@ -172,7 +172,7 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
         from matinee.release import sha256
 
         draw = np.random.default_rng(7)
-        folder = tmp_path / "store" / "releases" / "v0001"
+        folder = Store.open(tmp_path / "store").root / "releases" / "v0001"
         folder.mkdir(parents=True)
         shapes = {"user_bias": users, "movie_bias": movies, "mean": 1}
         weights = {name: draw.normal(0, 0.3, shape) for name, shape in shapes.items()}

@@ -13,6 +13,7 @@ from matinee.card import write_card
 from matinee.documents import read_json
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.gate import Rule
+from matinee.files import copy_tree
 from matinee.lineage import digest_of
 from matinee.prior import PRIOR, estimate_prior
 from matinee.registry import now
@@ -69,7 +70,7 @@ class Bundle:
         for name in ("users.parquet", "movies.parquet"):
             shutil.copyfile(self.store.path(self.split) / name, folder / name)
         shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
-        shutil.copytree(self.store.path(evaluation) / "plots", folder / "plots")
+        copy_tree(self.store.path(evaluation) / "plots", folder / "plots")
 
     def _write_seen(self, folder: Path) -> None:
         """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""

@@ -16,12 +16,13 @@ from pydantic import BaseModel
 from matinee.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.errors import MatineeError, ReleaseError
 from matinee.forgotten import Forgotten
+from matinee.identity import check_usable
 from matinee.password import authorization_for
 from matinee.registry import Registry
 from matinee.release import read_manifest, verify
 from matinee.run_log import RunLog, now
 from matinee.server import check_address, find_fault, setting
-from matinee.store import Store
+from matinee.store import check_writable
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
 _SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
@@ -99,7 +100,8 @@ def _store(root: Path) -> Iterator[Check]:
         yield Check("store", "fail", f"{root} is not there. `matinee retrain --store {root}` makes it")
         return
     try:
-        Store.open(root)
+        check_usable(root)
+        check_writable(root)
     except MatineeError as error:
         yield Check("store", "fail", str(error))
         return

@@ -3,20 +3,19 @@
 A file is left alone while its name is a temporary one, a program has it open for writing, or it changed just now.
 """
 
-import contextlib
 import fcntl
 import hashlib
 import os
 import signal
 import stat
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from matinee.errors import ConfigError
+from matinee.files import replacing
 from matinee.text import shown
 
 REFUSED: Final = "refused"  # the folder within the drop folder
@@ -121,17 +120,6 @@ def place_of_refused(folder: Path, path: Path) -> Path:
 def beside(target: Path, suffix: str) -> Path:
     """The path of a file that belongs to a refused one, its name as long as a name may be."""
     return target.with_name(_plain_name(target.name, suffix))
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A path to write a file to, which takes the place of `target` once it is whole; no link is followed."""
-    fresh = target.with_name(f".{uuid.uuid4().hex}")
-    try:
-        yield fresh
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _plain_name(name: str, suffix: str = "") -> str:

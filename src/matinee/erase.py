@@ -1,6 +1,5 @@
 """Copies of a release and of a split without one user: the rows go, and the codes of later users move up by one."""
 
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from matinee.documents import read_json, with_checksum
+from matinee.files import copy_tree
 from matinee.release import MANIFEST, sha256
 from matinee.seal import seal
 from matinee.shelf import MOVIES, OFFSETS
 from matinee.store import write_json
+from matinee.weights import write_weights
 
 _USERS = "users.parquet"
 _BATCH_ROWS = 1 << 20
@@ -26,7 +26,7 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
 
     What was learned from the user about movies stays until the next training.
     """
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    copy_tree(source, target)
     users = _erase_row(source / _USERS, target / _USERS, code)
     weights = [path.name for path in source.glob("*.safetensors")]
     for name in weights:
@@ -41,7 +41,7 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
 
 def erase_from_split(source: Path, target: Path, code: int) -> None:
     """Fill the empty folder `target` with the split in `source` without the user of a code."""
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    copy_tree(source, target)
     _erase_row(source / _USERS, target / _USERS, code)
     manifest = read_json(source / MANIFEST)
     for part, counts in manifest["counts_per_rating"].items():
@@ -69,7 +69,7 @@ def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None
             if len(table) != users:
                 raise ValueError(f"{source}: {name} has {len(table)} rows for {users} users.")
             tables[name] = np.delete(table, code, axis=0)
-    save_file(tables, target, metadata=told)
+    write_weights(target, tables, metadata=told)
 
 
 def _erase_seen(source: Path, target: Path, code: int) -> None:

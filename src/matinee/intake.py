@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
 from matinee.documents import DONE, Mark, read_as
-from matinee.drop import Dropped, beside, look, place_of_refused, replacing, set_aside
+from matinee.drop import Dropped, beside, look, place_of_refused, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
+from matinee.files import replacing
 from matinee.lineage import digest_of
 from matinee.settings import LIMITS, Settings
 from matinee.store import Store, write_json, writing
@@ -141,9 +142,8 @@ def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str
             ingest.check_titles(titles, settings.ingest)
             with writing(store.root):
                 kept.parent.mkdir(exist_ok=True)
-                half = kept.with_name(f".{kept.name}")
-                shutil.copyfile(titles, half)
-                half.replace(kept)
+                with replacing(kept) as fresh:
+                    shutil.copyfile(titles, fresh)
     except (ConfigError, DataError) as error:
         if not kept.exists():
             raise

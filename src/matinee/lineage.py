@@ -5,6 +5,7 @@ A folder's name is the digest of its inputs' digests, its settings and the sourc
 
 import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from matinee.errors import ConfigError
 from matinee.source_code import installed
 
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
+DIGEST = re.compile(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}")
 _READ_BYTES = 1 << 22
 _PIECE_BYTES = 1 << 26
 

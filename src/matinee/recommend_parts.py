@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from matinee.lock import lock_folder
+from matinee.weights import write_weights
 
 Lists = tuple[
     NDArray[np.float32], NDArray[np.int32]
@@ -37,12 +37,7 @@ class Parts:
 
     def save(self, first: int, lists: Lists) -> None:
         """Keep the lists of a group, whole or not at all."""
-        path = self._path(first)
-        fresh = path.with_suffix(".partial")
-        save_file({"scores": lists[0], "codes": lists[1]}, fresh)
-        with fresh.open("rb") as written:
-            os.fsync(written.fileno())
-        fresh.replace(path)
+        write_weights(self._path(first), {"scores": lists[0], "codes": lists[1]})
 
     def _path(self, first: int) -> Path:
         return self.folder / f"{first}.safetensors"

@@ -12,6 +12,7 @@ from typing import Any
 
 from matinee.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
+from matinee.identity import is_store, require_store
 from matinee.lock import lock_folder
 from matinee.manifest import read_manifest
 from matinee.release import verify
@@ -109,6 +110,11 @@ class Registry:
         Raises ReleaseError when there is none yet, or when it is not there any more.
         """
         version = self.champion()
+        if version is None and not is_store(self.root):
+            raise ReleaseError(
+                f"There is no champion in {self.root}, for the folder is not a Matinee store. Name the folder that "
+                "`matinee retrain --store` made."
+            )
         if version is None:
             raise ReleaseError(
                 f"The store {self.root} has no champion yet: no candidate has passed the gate. "
@@ -140,7 +146,11 @@ class Registry:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep others from publishing or moving the pointer."""
+        """Keep others from publishing or moving the pointer.
+
+        Raises ConfigError where there is no store.
+        """
+        require_store(self.root)
         with writing(self.root), lock_folder(self.root / "releases"):
             yield
 

@@ -8,10 +8,10 @@ the same folder waits for the first and then finds it done.
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,6 +26,8 @@ from matinee.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of wh
 from matinee.documents import read_json as read_json  # noqa: PLC0414
 from matinee.documents import with_checksum
 from matinee.errors import StoreError
+from matinee.files import write_json as write_json  # noqa: PLC0414 - many take it from here
+from matinee.identity import make_store, require_store
 from matinee.lock import lock_folder
 from matinee.seal import find_damage, seal, sync_folder
 
@@ -69,20 +71,24 @@ class Store:
 
     @classmethod
     def open(cls, root: Path) -> "Store":
-        """The store at `root`, created when absent.
+        """The store at `root`, created where nothing is or an empty folder.
 
-        Raises StoreError when it can't be written.
+        Raises ConfigError for a folder that is no store, StoreError when it can't be written.
         """
-        probe = root / f".probe-{os.getpid()}"
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise StoreError(
-                f"The store {root} can't be written: {error.strerror or error}. "
-                "Give --store a folder that this user may write to."
-            ) from error
+        with _opening(root):
+            make_store(root)
+        check_writable(root)
+        return cls(root)
+
+    @classmethod
+    def existing(cls, root: Path) -> "Store":
+        """The store that is at `root` already.
+
+        Raises ConfigError when there is none, StoreError when it can't be written.
+        """
+        with _opening(root):
+            require_store(root)
+        check_writable(root)
         return cls(root)
 
     def folder(self, kind: str, digest: str) -> Path:
@@ -159,8 +165,9 @@ class Store:
         """Tell prune that a run is under way: what the run takes or makes from now on stays until it ends.
 
         A locked folder in `running/`, whose time is the run's start. The lock goes with the process. Waits for whoever
-        has the store alone.
+        has the store alone. Raises ConfigError where there is no store.
         """
+        require_store(self.root)
         lease = self.root / RUNNING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         with contextlib.ExitStack() as held:
             with writing(self.root), lock_folder(lease.parent):
@@ -177,8 +184,9 @@ class Store:
     def alone(self) -> Iterator[None]:
         """No run is under way, and none begins meanwhile.
 
-        Raises StoreError when one is.
+        Raises StoreError when one is, ConfigError where there is no store.
         """
+        require_store(self.root)
         with lock_folder(self.root / RUNNING):
             busy = [lease.name.partition("-")[0] for lease in _leases(self.root / RUNNING)]
             if busy:
@@ -225,6 +233,23 @@ class Store:
                 raise
 
 
+@contextlib.contextmanager
+def _opening(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The store {root} can't be written: {error.strerror or error}. "
+            "Give --store a folder that this user may write to."
+        ) from error
+
+
+def check_writable(root: Path) -> None:
+    """Raise StoreError when nothing can be written. The file that is tried has no name: a kill leaves none behind."""
+    with _opening(root), tempfile.TemporaryFile(dir=root):
+        pass
+
+
 def _leases(folder: Path) -> Iterator[Path]:
     """The leases of processes that are alive."""
     for lease in folder.iterdir():
@@ -246,14 +271,3 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write an object as JSON so that a reader sees the old file or the new one, whole."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("w", encoding="utf-8") as out:
-        json.dump(value, out, indent=2, ensure_ascii=False, allow_nan=False)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(path)

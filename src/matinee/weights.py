@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from matinee.files import replacing
+
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     """The tables of a weights file by name; what was stored in float16 comes back as float32.
@@ -21,6 +23,17 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     }
 
 
+def write_weights(
+    path: Path, tables: dict[str, NDArray[Any]], *, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a weights file, whole or not at all, with the mode that the umask gives: `save_file` makes it 0600.
+
+    Raises SafetensorError or OSError when it can't be written.
+    """
+    with replacing(path) as fresh:
+        save_file(tables, fresh, metadata=metadata)
+
+
 def halve_weights(source: Path, target: Path) -> None:
     """Copy a weights file with its vectors in float16, which halves it.
 
@@ -32,4 +45,4 @@ def halve_weights(source: Path, target: Path) -> None:
         name: table.astype(np.float16) if table.ndim > 1 else table
         for name, table in load_file(source).items()
     }
-    save_file(tables, target, metadata=told)
+    write_weights(target, tables, metadata=told)

@@ -48,7 +48,7 @@ def _start(sample: Path, store: Path, more: list[str]) -> "subprocess.Popen[str]
         [*command, *sources],
         env=environment,
         stdout=subprocess.PIPE,
-        stderr=(store / f"{len(more)}.log").open("w"),
+        stderr=store.with_name(f"{store.name}-{len(more)}.log").open("w"),
         text=True,
     )
 

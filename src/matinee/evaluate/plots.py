@@ -272,4 +272,4 @@ def _dress(axes: Axes, title: str, *, x: str, y: str) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a picture whose bytes depend on nothing but what it shows, with a margin for dark pages."""
     figure.set_layout_engine("constrained", w_pad=_MARGIN, h_pad=_MARGIN)
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})

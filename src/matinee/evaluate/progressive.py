@@ -19,6 +19,7 @@ from matinee.documents import SERIES, Series, read_as
 from matinee.errors import StoreError
 from matinee.evaluate import plots
 from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
+from matinee.files import replacing
 from matinee.manifest import need
 from matinee.registry import Registry, now
 from matinee.release import Release, load
@@ -157,9 +158,8 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
 def _write(store: Store, points: Sequence[dict[str, Any]]) -> None:
     """Replace the series and its picture, each at once; to be called under the registry's lock."""
     write_json(store.root / SERIES, {"points": list(points)})
-    fresh = store.root / f".{os.getpid()}.{PICTURE}"
-    plots.save(plots.progressive(points), fresh)
-    fresh.replace(store.root / PICTURE)
+    with replacing(store.root / PICTURE) as fresh:
+        plots.save(plots.progressive(points), fresh)
 
 
 def _say(point: dict[str, Any]) -> str:

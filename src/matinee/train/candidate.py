@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from matinee.progress import Listener
 from matinee.settings import Settings
@@ -20,6 +19,7 @@ from matinee.train.loop import Course, Stage
 from matinee.train.rows import Problem, Rows, count_rows, read_rows
 from matinee.train.sgd import SgdEngine
 from matinee.train.torch_engine import TorchEngine
+from matinee.weights import write_weights
 
 # Beside refitted weights, those that have not seen the valid rows: evaluate chooses by them.
 FIRST = "first.safetensors"
@@ -126,7 +126,7 @@ class Training:
         self, folder: Path, course: Course, *, rows: int, points: list[dict[str, Any]], seconds_compile: float
     ) -> dict[str, Any]:
         name = self.settings.model.name
-        save_file(course.best, folder / "weights.safetensors", metadata={"model": name})
+        write_weights(folder / "weights.safetensors", course.best, metadata={"model": name})
         write_json(folder / "history.json", {"points": points})
         return {
             "rows": rows,
@@ -148,7 +148,7 @@ def _save_first(course: Course, path: Path) -> None:
     tables = {
         name: table.astype(np.float16) if table.ndim > 1 else table for name, table in course.best.items()
     }
-    save_file(tables, path)
+    write_weights(path, tables)
 
 
 def _engine(problem: Problem) -> Engine:

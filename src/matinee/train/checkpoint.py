@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from matinee.files import replacing
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
@@ -29,23 +30,17 @@ _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
     """Write arrays and JSON-like values so that a reader sees the old checkpoint or this one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("wb") as out:
-            head, checksum = _head(arrays, told), 0
-            unsynced = out.write(head)
-            for piece in chain.from_iterable(map(_pieces, arrays.values())):
-                unsynced += out.write(piece)
-                checksum = zlib.crc32(piece, checksum)
-                if unsynced >= _PIECE_BYTES:
-                    _sync(out)
-                    unsynced = 0
-            out.seek(head.index(_BLANK))
-            out.write(b"%08x" % checksum)
-            _sync(out)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replacing(path) as fresh, fresh.open("wb") as out:
+        head, checksum = _head(arrays, told), 0
+        unsynced = out.write(head)
+        for piece in chain.from_iterable(map(_pieces, arrays.values())):
+            unsynced += out.write(piece)
+            checksum = zlib.crc32(piece, checksum)
+            if unsynced >= _PIECE_BYTES:
+                _sync(out)
+                unsynced = 0
+        out.seek(head.index(_BLANK))
+        out.write(b"%08x" % checksum)
 
 
 def _sync(out: BinaryIO) -> None:

@@ -1,0 +1,185 @@
+"""Which folder is a store: the one with a marker file of ours. No other is changed, whatever its folders are called.
+
+`Store.open` marks an empty or new folder. A store of an earlier version has no marker: it is recognised by what is in
+its files, once, and marked. The root may be a symbolic link to a folder; what lies within may not.
+"""
+
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from matinee.documents import KINDS, MANIFEST, WORK
+from matinee.errors import ConfigError
+from matinee.files import write_json
+from matinee.lineage import DIGEST
+from matinee.lock import lock_folder
+from matinee.versions import is_version
+
+MARKER = "matinee-store.json"
+_SAYS = {"kind": "matinee-store", "version": 1}
+_ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
+_LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thousands
+_LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
+# What an empty folder may hold: what file systems, version control and desktops put there.
+_NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_Store"}
+_LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+")  # by a process that was killed
+
+
+def is_store(root: Path) -> bool:
+    """Whether the folder is a store: it has the marker, or what is in it was written by an earlier version."""
+    return _is_marked(root) or _is_recognised(root)
+
+
+def is_empty(root: Path) -> bool:
+    """Whether there is nothing in a folder, or no such folder, so that it may become a store."""
+    try:
+        with os.scandir(root) as entries:
+            return all(entry.name in _NOTHING or _LEFT.fullmatch(entry.name) for entry in entries)
+    except FileNotFoundError:
+        return True
+
+
+def check_usable(root: Path) -> None:
+    """Raise ConfigError for a folder that is no store and can't become one; nothing is changed."""
+    with contextlib.suppress(OSError):  # what can't be looked at has its own error once it is opened
+        if not is_empty(root) and not is_store(root):
+            raise ConfigError(_refusal(root))
+
+
+def make_store(root: Path) -> None:
+    """Mark an empty or new folder as a store; a store stays one.
+
+    Raises ConfigError for a folder of somebody else's, OSError when it can't be made or written.
+    """
+    if _is_marked(root):
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with lock_folder(root):  # two that begin at once must not see each other's first file
+        if not _is_marked(root):
+            check_usable(root)
+            write_json(root / MARKER, _SAYS)
+
+
+def require_store(root: Path) -> None:
+    """Raise ConfigError unless there is a store at `root`; one of an earlier version is marked.
+
+    Whatever changes or removes something calls it first.
+    """
+    if _is_marked(root):
+        return
+    if not root.is_dir():
+        raise ConfigError(
+            f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
+        )
+    if not _is_recognised(root):
+        raise ConfigError(_refusal(root))
+    write_json(root / MARKER, _SAYS)
+
+
+def entries_of(root: Path, kind: str) -> list[Path]:
+    """The folders of one kind by name: `<digest>` or a version, and what is half made or doomed of such.
+
+    Whatever else lies there is somebody else's, and is not listed. Raises ConfigError for a symbolic link where a
+    folder of the store belongs: what it points to may be anybody's.
+    """
+    folder, is_ours = root / kind, is_version if kind == "releases" else DIGEST.fullmatch
+    if folder.is_symlink():
+        raise ConfigError(_linked(folder))
+    if not folder.is_dir():
+        return []
+    found = [path for path in sorted(folder.iterdir()) if is_ours(path.name.partition(".")[0])]
+    for path in found:
+        if path.is_symlink():
+            raise ConfigError(_linked(path))
+    return [path for path in found if path.is_dir() and path.suffix in ("", ".partial", ".pruned", ".erased")]
+
+
+def _is_marked(root: Path) -> bool:
+    return _object(root / MARKER).get("kind") == _SAYS["kind"]
+
+
+def _is_recognised(root: Path) -> bool:
+    return _is_pointer(root / "champion.json") or _is_log(root / "log.jsonl") or any(_whole_folders(root))
+
+
+def _is_pointer(path: Path) -> bool:
+    told = _object(path)
+    return bool(is_version(told.get("version")) and _is_time(told.get("since")) and "reason" in told)
+
+
+def _is_log(path: Path) -> bool:
+    """Whether any of its first lines tells a change of ours: who made it, what and when."""
+    for line in _head(path, _LOG_BYTES).splitlines():
+        told = _parse(line)
+        if told.get("action") in _ACTIONS and _is_time(told.get("at")) and "by" in told:
+            return True
+    return False
+
+
+def _whole_folders(root: Path) -> Iterator[Path]:
+    """The folders whose manifest says that they belong where they are."""
+    for kind in (*KINDS, WORK, "releases"):
+        with contextlib.suppress(ConfigError, OSError):
+            for folder in entries_of(root, kind):
+                told = _object(folder / MANIFEST)
+                here = {"kind": kind, "digest": folder.name}
+                if kind == "releases":
+                    here = {"version": folder.name}
+                if here.items() <= told.items() and "schema_version" in told:
+                    yield folder
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a plain file; an empty one where there is none."""
+    return _parse(_head(path, _LARGEST))
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _head(path: Path, size: int) -> bytes:
+    """The beginning of a plain file; nothing of a link, a pipe or a device, which could keep us waiting."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        status = os.fstat(handle)
+        return os.read(handle, min(size, status.st_size)) if stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _refusal(root: Path) -> str:
+    return (
+        f"{root} is not a Matinee store: it has no {MARKER}, and nothing in it was written by Matinee. Nothing was "
+        "changed. Name the folder that `matinee retrain --store` made, or an empty or new one for a new store."
+    )
+
+
+def _linked(path: Path) -> str:
+    return (
+        f"{path} is a symbolic link, and links within a store are not followed: what this one points to may be "
+        "somebody else's. Nothing was removed. Move the folder itself there, or mount it there; only the store's "
+        "root may be a link."
+    )

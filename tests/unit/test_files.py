@@ -1,0 +1,75 @@
+"""Files are replaced whole, with the mode that the umask gives, and what killed writers left is cleared."""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matinee.files import clear_temporaries, copy_tree, replacing, write_json
+from matinee.weights import halve_weights, write_weights
+
+DEAD = 2**22 + 1  # above the largest process id of Linux
+
+
+@pytest.fixture
+def umask_002() -> object:
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("umask_002")
+def test_modes_follow_the_umask_whoever_writes(tmp_path: Path) -> None:
+    weights, half, told = (tmp_path / name for name in ("weights", "half", "told.json"))
+    write_weights(weights, {"factors": np.ones((2, 2), np.float32)})
+    halve_weights(weights, half)
+    write_json(told, {})
+    weights.chmod(0o600)  # as an earlier version left it
+    copy_tree(tmp_path, tmp_path.with_name("copy"))
+    copied = tmp_path.with_name("copy") / "weights"
+    assert [_mode(path) for path in (half, told, copied)] == [0o664] * 3
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_json(tmp_path / "told.json", {"old": True})
+    before = (tmp_path / "told.json").read_text()
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(tmp_path / "told.json", {"value": float("nan")})
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "told.json") as fresh:
+        fresh.write_text("half")
+        raise OSError("full")
+    assert [path.name for path in tmp_path.iterdir()] == ["told.json"]
+    assert (tmp_path / "told.json").read_text() == before
+
+
+def test_temporaries_of_dead_writers_are_cleared_and_nothing_foreign(tmp_path: Path) -> None:
+    stays = [
+        f".other.json.{DEAD}",
+        f".told.json.{os.getppid()}",
+        ".told.json.old",
+        ".told.json.0",
+        "told.json.5",
+    ]
+    for name in [*stays, f".told.json.{DEAD}"]:
+        (tmp_path / name).write_text("")
+    (tmp_path / f".told.json.{DEAD + 1}").symlink_to("target")
+    clear_temporaries(tmp_path, "told.json")
+    assert {path.name for path in tmp_path.iterdir()} == {*stays, f".told.json.{DEAD + 1}"}
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / f".told.json.{os.getpid()}").symlink_to(tmp_path / "victim")
+    write_json(tmp_path / "told.json", {})
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_a_name_as_long_as_names_get_is_written(tmp_path: Path) -> None:
+    write_json(tmp_path / ("x" * 255), {})
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]

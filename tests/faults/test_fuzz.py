@@ -12,10 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fuzzing.cases import Case, Round
 from fuzzing.formats import FORMS, spoil
 from fuzzing.ground import Ground, build
-from fuzzing.kinds import KINDS, again
+from fuzzing.kinds import KINDS
 
-CASES = 3  # of each kind; one where steps are made again
-PENDING = {"settings json", "settings toml"}
+CASES = 3  # of each kind
 WHOLE_IS_REFUSED = {"ratings.csv", "ratings.csv.gz", "ratings.csv.zst", "ratings.zip"}  # dirty, or never read
 
 
@@ -28,12 +27,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_spoiled_files_are_refused_or_read_without_harm(kind: str, ground: Ground) -> None:
-    if kind in PENDING:
-        pytest.skip("pending")
-    rounds, cases = Round(ground, kind), 1 if again in KINDS[kind].always else CASES
-    findings = [finding for number in range(cases) for finding in rounds.run(Case(kind, 1, number))]
+    rounds = Round(ground, kind)
+    findings = [finding for number in range(CASES) for finding in rounds.run(Case(kind, 1, number))]
     assert not findings, findings[0].detail
-    assert sum(rounds.counts.values()) >= cases
+    assert sum(rounds.counts.values()) >= CASES
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,8 @@ from fuzzing.mutations import spoil_bytes
 from matinee.errors import MatineeError
 from matinee.lineage import _file_digest
 
-SECONDS = 30  # a case that takes longer hangs; the machine may be busy
+SECONDS = 30.0  # of the processor: a case that takes longer hangs
+_WAIT = 180.0  # by the clock, on a busy machine
 MEMORY = 1 << 30  # resident bytes that no case may reach
 _ROOM = (
     3 << 30
@@ -66,7 +67,7 @@ class Round:
     """The cases of one kind on one ground."""
 
     def __init__(self, ground: Ground, kind: str) -> None:
-        self.ground, self.kind = ground, KINDS[kind]
+        self.ground, self.name, self.kind = ground, kind, KINDS[kind]
         self._unchanged: dict[tuple[str, str], str] = {}
         self.counts: dict[str, int] = {}
 
@@ -86,6 +87,14 @@ class Round:
                 findings.append(Finding(case, name, probe.__name__, *said[1:]))
         _file_digest.cache_clear()
         return findings
+
+    def warm_up(self) -> None:
+        """Ask each probe about whole files: what is imported, compiled and kept then is no case's."""
+        name = mutate(self.ground, Case(self.name, 0, 0))[0]
+        for probe in dict.fromkeys((*self.kind.always, *self.kind.probes)):
+            self.ground.restore()
+            with contextlib.suppress(MatineeError):
+                probe(self.ground, name, Random(0))
 
     def _is_compared(self, probe: Probe) -> bool:
         return self.kind.covered and probe in self.kind.always and probe.__name__ != "forged"
@@ -155,12 +164,12 @@ def limit_memory() -> None:
 def work(ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path) -> Iterator[dict[str, Any]]:
     """Run cases, write the number of each to `progress` first, and tell the findings and in the end the counts."""
     todo, seconds, most = Round(ground, kind), 0.0, 0
+    todo.warm_up()
+    limit_memory()
     for number in numbers:
         progress.write_text(str(number))
-        if number == numbers[0] + 1:
-            limit_memory()
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
-        started = time.perf_counter()
+        faulthandler.dump_traceback_later(_WAIT, exit=True)
+        started = time.process_time()
         _forget_peak()
         for finding in todo.run(Case(kind, seed, number)):
             yield {"finding": asdict(finding)}

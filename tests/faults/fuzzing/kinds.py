@@ -21,7 +21,7 @@ from fuzzing.ground import NOBODY, Ground, settings_of
 import matinee
 from flows.cli import main
 from matinee import ingest
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, StoreError
 from matinee.intake import take_in
 from matinee.pairs import predict_file
 from matinee.registry import Registry
@@ -98,6 +98,14 @@ def command(words: list[str]) -> str:
     if any(char < " " and char not in "\n\t" for char in said):
         raise FaultError(f"control characters: {ascii(said)[:2000]}")
     return f"{status} {texts[0]}"
+
+
+def noticed(ground: Ground, name: str, rng: Random) -> str:
+    """Whether a run would take the folder whose file was spoiled, or make it again: `Store.take` asks the same."""
+    damaged, _ = find_damage((ground.root / name).parents[1 if "/plots/" in name else 0])
+    if damaged:
+        raise StoreError(f"{name} is damaged")
+    return "taken"
 
 
 def again(ground: Ground, name: str, rng: Random) -> str:
@@ -232,7 +240,7 @@ def _of_release(form: str, *names: str) -> Kind:
 
 def _of_steps(form: str, *endings: str) -> Kind:
     files = tuple(f"store/{step}/*/{ending}" for step in _STEPS for ending in endings)
-    return Kind(form, files, probes=_KEEPERS, always=(again,), covered=True)
+    return Kind(form, files, probes=(*_KEEPERS * 3, again), always=(noticed,), covered=True)
 
 
 def _source(form: str, name: str) -> Kind:

@@ -5,6 +5,7 @@ minutes for the server, or end in a traceback, and it prints addresses with the 
 """
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -103,10 +104,14 @@ def _settings_url() -> str | None:
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings.exceptions import SettingsError  # noqa: PLC0415
 
+    said = io.StringIO()  # what Prefect prints of a wrong setting holds its value
     try:
-        from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment when it is imported
+        with contextlib.redirect_stderr(said):
+            from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment
 
-        return get_current_settings().api.url
+            url = get_current_settings().api.url
+        print(said.getvalue(), end="", file=sys.stderr)
+        return url
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ConfigError(

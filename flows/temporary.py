@@ -40,7 +40,11 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
     password = draw_password()  # in its environment: a command line is there for all to read
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     server = subprocess.Popen(  # nosec B603 # our interpreter, a list of words
-        command, env={**os.environ, **secret}, stdout=subprocess.DEVNULL, start_new_session=True
+        command,
+        env={**os.environ, **secret},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,
+        start_new_session=True,
     )
     atexit.register(end_process, server)  # before Prefect registers what it still has to send
     api = f"http://127.0.0.1:{port}/api"

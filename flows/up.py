@@ -190,8 +190,9 @@ def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
     while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
             raise ConfigError(
-                f"The Prefect server did not come up at {api}. Another program on that port is the usual cause: "
-                "set PREFECT_API_URL to http://127.0.0.1:PORT/api with a free port."
+                f"The Prefect server did not come up at {api}. Another program on that port is the usual cause (set "
+                "PREFECT_API_URL to http://127.0.0.1:PORT/api with a free one), or a database that it can't reach "
+                "(PREFECT_SERVER_DATABASE_CONNECTION_URL). `python -m flows.server` tells the cause."
             )
         time.sleep(0.25)
 

@@ -226,9 +226,8 @@ def open_site(there: Site) -> Iterator[Site]:
     there.root.mkdir()
     try:
         there.start_server()
-        there.call("prefect", "work-pool", "create", POOL, "--type", "process")
-        there.call("prefect", "--no-prompt", "deploy", "--all")
-        there.call("flows.cli", "alerts", "apply")
+        drop, store = there.root / "drop", there.root / "store"
+        there.call("flows.up", "--deploy", "--drop", str(drop), "--store", str(store))
         there.start_worker()
         yield there
     finally:

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,20 @@ def _servers(home: Path) -> list[int]:
     return found
 
 
+def _status(home: Path, **headers: str) -> int:
+    """What a stranger is answered by the run's own server; 0 while it does not answer yet."""
+    (server,) = _servers(home)
+    words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
+    address = f"http://127.0.0.1:{int(words[words.index(b'flows.temporary') + 1])}/api/admin/version"
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+    return 200
+
+
 def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", "flows.cli", "retrain", "--store", str(tmp_path / "store")]
@@ -48,6 +64,10 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
         )
         try:
             _wait(lambda: _servers(tmp_path))
+            if number == signal.SIGINT:
+                _wait(lambda: _status(tmp_path) == 401)  # who has no password
+                assert _status(tmp_path, Host="evil.example") == 403
+                assert _status(tmp_path, Origin="http://evil.example") == 403
             if number == signal.SIGINT:  # after it the checkpoint is there from the start
                 _wait(lambda: list(tmp_path.glob("store/work/*/fit.safetensors")))
             os.killpg(run.pid, number)

@@ -110,11 +110,17 @@ def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: 
     _wait(lambda: list(store.glob("work/*/fit.safetensors")), 60)
     assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
     assert len(_left(home)) >= 4  # this command, the server, the worker, the run
+    secret = up.password.partition(":")[2]
+    assert len(secret) > 20
+    assert not [words for words in _left(home) if secret in words]
     process.send_signal(signal.SIGINT)
     assert process.wait(40) == 0
     assert _left(home) == []
     with sqlite3.connect(home / ".prefect" / "prefect.db") as database:
         of_run = database.execute("select state_name from flow_run where id = ?", [run["id"]])
         assert of_run.fetchall() == [("Crashed",)]
+    kept = [path for folder in (home, store) for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in kept if secret.encode() in path.read_bytes()] == ["matinee.password"]
+    assert secret not in process.stdout.read()
     assert list(store.glob("work/*/fit.safetensors"))
     assert not list(store.glob("candidates/*/manifest.json"))

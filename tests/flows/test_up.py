@@ -107,7 +107,7 @@ def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: 
     store = tmp_path / "store"
     body = {"parameters": _parameters(sample, store, **LONG)}
     run = up.ask(f"deployments/{adhoc['id']}/create_flow_run", body)
-    _wait(lambda: list(store.glob("work/*/fit.safetensors")), 60)
+    _wait(lambda: list(store.glob("work/*/fit.safetensors")), 240)
     assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
     assert len(_left(home)) >= 4  # this command, the server, the worker, the run
     secret = up.password.partition(":")[2]

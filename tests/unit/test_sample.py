@@ -326,7 +326,7 @@ def test_when_writing_fails_the_earlier_sample_stands(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def fail(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", str(tmp_path / ".partial" / "ratings.csv"))
+        raise OSError(28, "No space left on device", str(tmp_path / "ratings.csv"))
 
     monkeypatch.setattr("matinee.sample.write_csv", fail)
     with pytest.raises(StoreError, match="No space left"):
@@ -338,3 +338,32 @@ def test_a_folder_that_is_a_file_is_a_wrong_call(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(ConfigError, match="can't be written"):
         write_sample(tmp_path / "out", ratings=1000)
+
+
+@pytest.mark.parametrize("name", ["ratings.csv", "movie_titles.csv", "combined_data_1.txt"])
+@pytest.mark.parametrize("truth", ["", "{}", '{"version": 1}'])
+def test_a_truth_that_is_none_makes_no_sample_of_foreign_files(name: str, truth: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "truth.json").write_text(truth)
+    with pytest.raises(ConfigError, match="not from an earlier sample"):
+        write_sample(tmp_path, ratings=1000)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_the_folder_for_what_is_half_written_is_ours_or_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "ratings.csv").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".matinee-sample.partial").symlink_to(tmp_path / "mine")
+    with pytest.raises((ConfigError, StoreError)):
+        write_sample(tmp_path / "out", ratings=1000)
+    (tmp_path / "out" / ".matinee-sample.partial").unlink()
+    half = tmp_path / "out" / ".matinee-sample.partial"
+    half.mkdir()
+    (half / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="left as it is"):
+        write_sample(tmp_path / "out", ratings=1000)
+    assert (half / "thesis.txt").read_text() == (tmp_path / "mine" / "ratings.csv").read_text() == "mine"
+    (half / "thesis.txt").rename(half / "ratings.csv")  # as a killed call leaves it
+    write_sample(tmp_path / "out", ratings=1000)
+    assert not half.exists()

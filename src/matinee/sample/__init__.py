@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from matinee.disk import writing_out
 from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
 from matinee.sample.dirt import plan_dirt, soil_titles
@@ -18,12 +19,14 @@ from matinee.sample.rows import Tally, write_csv, write_netflix
 from matinee.sample.titles import invent_titles
 from matinee.seal import sync_folder
 from matinee.store import write_json
+from matinee.text import shown
 
 __all__ = ["Truth", "write_sample"]
 
 _VERSION = 1  # of the generator: raise it when the same seed gives other bytes
 _TRUTH = "truth.json"
 _RATINGS, _TITLES = "ratings.csv", "movie_titles.csv"
+_FRESH = ".matinee-sample.partial"
 _OWN_FILES = (_RATINGS, _TITLES, "combined_data_*.txt")
 # Below the first there is nothing to learn from; above the last ones the tables of users and movies get big.
 _BOUNDS = {
@@ -139,16 +142,17 @@ def _check_room(ratings: int, *, users: int, movies: int) -> None:
 @contextlib.contextmanager
 def _fresh_folder(out: Path) -> Iterator[Path]:
     """An empty folder within `out` that is ours alone and gone afterwards."""
-    fresh = out / ".partial"
+    fresh = out / _FRESH
     try:
         fresh.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            f"The sample can't be written to {out}: {error.strerror or error}. "
+            f"The sample can't be written to {out}: {getattr(error, 'strerror', None) or error}. "
             "Give a folder that this user may write to."
         ) from None
     try:
-        with lock_folder(fresh):
+        with lock_folder(fresh), writing_out(out):
+            _refuse_foreign_partial(fresh)
             try:
                 _refuse_foreign_files(out)
                 _clear(fresh)
@@ -163,13 +167,35 @@ def _fresh_folder(out: Path) -> Iterator[Path]:
         ) from error
 
 
-def _refuse_foreign_files(out: Path) -> None:
-    found = [path.name for path in _own_files(out)]
-    if found and not (out / _TRUTH).is_file():
+def _refuse_foreign_partial(fresh: Path) -> None:
+    """Nothing is cleared away but the files that a sample which was killed has left."""
+    own = set(_own_files(fresh))
+    if fresh.is_symlink() or any(path not in own or not _is_plain(path) for path in fresh.iterdir()):
         raise ConfigError(
-            f"{out} holds {', '.join(found)} but no {_TRUTH}, so these are not from an earlier sample and are left as "
-            "they are. Give another folder, or move them away."
+            f"{fresh} holds what no earlier sample has left there, and is left as it is. Give another folder, or move "
+            "it away."
         )
+
+
+def _refuse_foreign_files(out: Path) -> None:
+    found = _own_files(out)
+    if found and not (_is_sample(out) and all(map(_is_plain, found))):
+        raise ConfigError(
+            f"{out} holds {shown(', '.join(path.name for path in found))} but no {_TRUTH} of a sample beside, so these "
+            "are not from an earlier sample and are left as they are. Give another folder, or move them away."
+        )
+
+
+def _is_sample(out: Path) -> bool:
+    try:
+        Truth.model_validate_json((out / _TRUTH).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _replace(out: Path, fresh: Path, truth: Truth) -> None:

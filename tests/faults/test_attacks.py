@@ -1,6 +1,7 @@
 """The table of attacks: each is one call, which must end with the right status and leave foreign files alone."""
 
 import importlib
+import json
 import logging
 import shutil
 import sys
@@ -68,7 +69,9 @@ def test_attack(
         assert text in out + err
     for text in ("Traceback", "Unexpected", *attack.hides):
         assert text not in out + err
-    assert not {char for char in out + err if char < " "} - {"\n", "\t"}, "control characters"
+    assert (out + err).replace("\n", " ").replace("\t", " ").isprintable(), "what a terminal would obey"
+    if "--json" in attack.words and "sys.stdout" not in attack.patches:
+        assert json.loads(out.splitlines()[-1]) is not None
     assert digests(ground.foreign) == foreign, "a foreign file was changed"
     if attack.keeps_store:
         assert {**digests(ground.store), "log.jsonl": ""} == {**store, "log.jsonl": ""}

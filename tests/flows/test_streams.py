@@ -1,0 +1,47 @@
+"""The command in a process of its own, whose streams are broken: Python itself complains about them at its exit."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "flows.cli"]
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """The end to write to of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+def test_a_pipe_that_nobody_reads_is_not_complained_about(unread: int) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--version"], stdout=unread, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_disk_at_stdout_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("matinee: The output could not be written to stdout: No space left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_error_that_nobody_can_be_told_keeps_its_status(unread: int) -> None:
+    done = subprocess.run([*COMMAND, "similar"], stdout=unread, stderr=unread, check=False)
+    assert done.returncode == 2
+
+
+def test_streams_that_are_closed_are_as_dev_null() -> None:
+    shell = f"{sys.executable} -m flows.cli --version <&- >&- 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0

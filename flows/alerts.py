@@ -181,7 +181,7 @@ def _keep_webhook(client: SyncPrefectClient, url: str) -> UUID:
     kept = _block_id(client, "webhook", BLOCK)
     if kept is not None:
         webhook = Webhook.load(BLOCK)
-        assert isinstance(webhook, Webhook)  # no coroutine: this is no asynchronous caller
+        assert isinstance(webhook, Webhook)  # nosec B101 # for mypy: no coroutine, the caller is not asynchronous
         if webhook.url.get_secret_value() == url:
             return kept
     return UUID(str(Webhook(url=SecretStr(url)).save(BLOCK, overwrite=True)))

@@ -108,7 +108,7 @@ class _Page:
         told = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
         if fresh or self._artifact is None:
             made = create_progress_artifact(done, key="training-progress", description=told)
-            assert isinstance(made, UUID)  # no coroutine: this is no asynchronous caller
+            assert isinstance(made, UUID)  # nosec B101 # for mypy: no coroutine, the caller is not asynchronous
             self._artifact = made
         else:
             update_progress_artifact(self._artifact, progress=done, description=told)

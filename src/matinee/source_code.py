@@ -128,7 +128,7 @@ class SourceCode:
 
     def _tree(self, module: str) -> ast.Module:
         file = self._file(module)
-        assert file is not None, module
+        assert file is not None, module  # nosec B101 # for mypy: the caller looked for it
         return ast.parse(file.read_text("utf-8"))
 
     def _file(self, module: str) -> Path | None:

@@ -1,6 +1,7 @@
-"""The bill of materials names what the wheel needs at the locked versions, and the lock names all that is declared."""
+"""The bill of materials names what the wheel needs at the locked versions; the lock names all that is declared."""
 
 import importlib.util
+import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -81,3 +82,11 @@ def test_the_lock_pins_whatever_is_declared(sbom: ModuleType) -> None:
     assert sbom.names(PROJECT["dependencies"]) == BASE
     for extra, requirements in PROJECT["optional-dependencies"].items():
         assert sbom.names(requirements) <= set(locked), extra
+
+
+def test_the_readme_lists_each_target_of_make() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    table = (ROOT / "README.md").read_text().partition("| `make` |")[2]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.count("|") > 1]
+    listed = {name for row in rows for name in re.findall("`([a-z-]+)`", row)}
+    assert targets - {"setup", "clean"} == listed

@@ -74,10 +74,10 @@ def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
         if raw.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
             raw.seek(0)
             text = open_parquet(raw, source.label(), settings)
-            yield _member(source.name, Metered(text, meter))
+            yield _watched(_member(source.name, Metered(text, meter)), source)
         else:
             raw.seek(0)
-            yield from _unpack(_member(source.name, raw), meter)
+            yield from (_watched(each, source) for each in _unpack(_member(source.name, raw), meter))
 
 
 def read_heads(source: Source, settings: IngestSettings) -> list[Member]:
@@ -107,6 +107,25 @@ def _member(name: str, stream: Any, *, in_archive: bool = False) -> Member:
     member = Member(name, b"", stream, in_archive)
     member.head = member.read(HEAD_BYTES)
     return member
+
+
+def _watched(member: Member, source: Source) -> Member:
+    member.stream = _Watched(member.stream, source)
+    return member
+
+
+class _Watched:
+    """A stream whose faults are errors that name the source, whoever reads it, and however far into it."""
+
+    def __init__(self, stream: Any, source: Source) -> None:
+        self._stream = stream
+        self._source = source
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer with what comes next; 0 at the end."""
+        with reading(self._source):
+            taken: int = self._stream.readinto(buffer) or 0
+            return taken
 
 
 class _AsFile(io.RawIOBase):

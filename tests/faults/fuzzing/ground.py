@@ -89,11 +89,12 @@ def _write_inputs(sample: Path, inputs: Path) -> None:
     )
     table = pl.read_csv(b"\n".join(row for row in rows[:500] if row.count(b",") == 3), infer_schema_length=0)
     parts = {"mv_1.txt": netflix, "mv_2.txt": netflix.replace(b"8:", b"18:"), "readme.md": b"# ratings\n"}
+    long = ratings * 6  # longer than what is looked at to recognise a file
     files = {
         "ratings.csv": ratings,
         "netflix.txt": netflix,
-        "ratings.csv.gz": gzip.compress(ratings, 1),
-        "ratings.csv.zst": pa.compress(ratings, "zstd", asbytes=True),
+        "ratings.csv.gz": gzip.compress(long, 1),
+        "ratings.csv.zst": pa.compress(long, "zstd", asbytes=True),
         "ratings.tar": tar_of(parts),
         "ratings.tar.gz": gzip.compress(tar_of(parts), 1),
         "ratings.zip": zip_of(parts),

@@ -1,0 +1,322 @@
+"""What the fuzzer found, one row for each cause: files that ended in a traceback, a dead process or a wrong answer."""
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from attacks.ground import Attack, Ground
+from safetensors.numpy import load, save
+
+SIMILAR = ["similar", "--store", "{store}", "--movie", "3"]
+RELEASES = ["releases", "--store", "{store}", "--verify"]
+DOCTOR = ["doctor", "--store", "{store}"]
+INGEST = ["ingest", "--titles", "{titles}", "--store", "{folder}/new", "--ratings"]
+FORGET = ["forget", "--store", "{store}", "--user", "7"]
+PREDICT = ["predict", "--store", "{store}", "--out", "{folder}/out.csv", "--pairs"]
+DEEP = b"[" * 100_000
+
+Change = Callable[[bytes], bytes]
+
+
+def spoil(name: str, change: Change) -> Callable[[Ground], None]:
+    """Replace the first file of the store by that name; a pattern may stand for it."""
+
+    def prepare(ground: Ground) -> None:
+        path = sorted(ground.store.glob(name))[0]
+        path.write_bytes(change(path.read_bytes()))
+
+    return prepare
+
+
+def forge(name: str, change: Change) -> Callable[[Ground], None]:
+    """Replace a file of the champion, and its sha256 in the manifest."""
+
+    def prepare(ground: Ground) -> None:
+        folder = ground.store / "releases" / "v0002"
+        data = change((folder / name).read_bytes())
+        (folder / name).write_bytes(data)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"][name] = hashlib.sha256(data).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return prepare
+
+
+def claim(**values: Any) -> Callable[[Ground], None]:
+    """Let the champion's manifest say something else."""
+    return spoil(
+        "releases/v0002/manifest.json", lambda data: json.dumps({**json.loads(data), **values}).encode()
+    )
+
+
+def source(name: str, data: Change) -> Callable[[Ground], None]:
+    """Make a file of the ratings."""
+    return lambda ground: _write(ground.folder / name, data(ground.ratings.read_bytes()))
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def weights(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Callable[[Ground], None]:
+    """Other tables in the champion's weights."""
+    return forge("weights.safetensors", lambda data: save(change(load(data))))
+
+
+def array(change: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """Another array in a file of one."""
+
+    def changed(data: bytes) -> bytes:
+        out = io.BytesIO()
+        np.save(out, change(np.load(io.BytesIO(data))), allow_pickle=False)
+        return out.getvalue()
+
+    return changed
+
+
+def table(change: Callable[[pa.Table], pa.Table]) -> Change:
+    """Another table in a Parquet file."""
+
+    def changed(data: bytes) -> bytes:
+        out = io.BytesIO()
+        pq.write_table(change(pq.read_table(pa.BufferReader(data))), out)
+        return out.getvalue()
+
+    return changed
+
+
+def columns(**odd: pa.Array) -> Change:
+    """A Parquet file of ratings with some columns that are odd."""
+    usual = {"userID": [1, 2, 3], "movieID": [4, 5, 6], "rating": [1.0, 2.0, 3.0]}
+
+    def made(_: bytes) -> bytes:
+        out = io.BytesIO()
+        pq.write_table(pa.table({**usual, **odd}), out)
+        return out.getvalue()
+
+    return made
+
+
+def nested(data: bytes, depth: int, pack: Change) -> bytes:
+    """Packed again and again."""
+    for _ in range(depth):
+        data = pack(data)
+    return data
+
+
+def zstd(data: bytes) -> bytes:
+    """Packed by zstd."""
+    packed: bytes = pa.compress(data, "zstd", asbytes=True)
+    return packed
+
+
+ATTACKS = [
+    Attack(
+        "a line of 100,000 brackets in the log",
+        RELEASES,
+        0,
+        spoil("log.jsonl", lambda data: data + DEEP + b"\n"),
+    ),
+    Attack(
+        "null as a line of the log",
+        ["prune", "--store", "{store}"],
+        0,
+        spoil("log.jsonl", lambda data: b"null\n" + data),
+        keeps_store=False,
+    ),
+    Attack(
+        "a list of the forgotten in UTF-16",
+        FORGET,
+        1,
+        lambda ground: _write(ground.store / "forgotten.json", '{"salt": ""}'.encode("utf-16")),
+        ["forgotten.json"],
+    ),
+    Attack(
+        "a list of the forgotten without an end",
+        FORGET,
+        1,
+        lambda ground: _write(ground.store / "forgotten.json", DEEP),
+        ["forgotten.json"],
+    ),
+    Attack(
+        "a pointer to a number of 400 digits",
+        SIMILAR,
+        1,
+        spoil("champion.json", lambda _: b'{"version": 1' + b"0" * 400 + b"}"),
+        ["champion.json"],
+    ),
+    Attack(
+        "a pointer to a list",
+        SIMILAR,
+        1,
+        spoil("champion.json", lambda _: b'{"version": ["v0002"]}'),
+        ["champion.json"],
+    ),
+    Attack(
+        "a pointer nested 100,000 deep", DOCTOR, 1, spoil("champion.json", lambda _: DEEP), ["champion.json"]
+    ),
+    Attack(
+        "a step's manifest nested 100,000 deep",
+        ["prune", "--store", "{store}"],
+        1,
+        spoil("splits/*/manifest.json", lambda _: DEEP),
+        says=["nested too deep", "Remove the folder"],
+    ),
+    Attack(
+        "lists that are cut", FORGET, 0, lambda ground: _lists(ground, b"PAR1 no more"), keeps_store=False
+    ),
+    Attack("files: null in a manifest", SIMILAR, 1, claim(files=None), ["manifest.json"]),
+    Attack("a version of the schema that is text", RELEASES, 1, claim(schema_version="1"), ["v0001"]),
+    Attack("a scale of one number", SIMILAR, 1, claim(scale=[1.0]), ["scale"]),
+    Attack("a model without a name", SIMILAR, 1, claim(model=""), ["model"]),
+    Attack(
+        "cutoffs that are text",
+        ["evaluate", "--store", "{store}", "--test", "{ratings}"],
+        1,
+        claim(split={"settings": 3}),
+        ["split"],
+    ),
+    Attack(
+        "zstd within zstd, 40 deep",
+        [*INGEST, "{folder}/deep.zst"],
+        3,
+        source("deep.zst", lambda data: nested(data, 40, zstd)),
+        ["deep.zst"],
+    ),
+    Attack(
+        "zstd with something behind its end",
+        [*INGEST, "{folder}/more.zst"],
+        3,
+        source("more.zst", lambda data: zstd(data) + b"more and more"),
+        ["more.zst"],
+    ),
+    Attack(
+        "gzip with a flag that nobody knows",
+        [*INGEST, "{folder}/flag.gz"],
+        3,
+        source("flag.gz", lambda data: gzip.compress(data)[:3] + b"\xff" + gzip.compress(data)[4:]),
+        ["flag.gz"],
+    ),
+    Attack(
+        "Parquet with pictures in a column",
+        [*INGEST, "{folder}/p.parquet", "--set", "ingest.scale=1-5"],
+        0,
+        source("p.parquet", columns(poster=pa.array([b"\xff", b"", b"\0"]))),
+        ["3 accepted"],
+    ),
+    Attack(
+        "Parquet with users in lists",
+        [*INGEST, "{folder}/l.parquet"],
+        3,
+        source("l.parquet", columns(userID=pa.array([[1], [2], [3]]))),
+        ["l.parquet"],
+    ),
+    Attack(
+        "Parquet with a footer of 2 GB",
+        [*INGEST, "{folder}/f.parquet"],
+        3,
+        source("f.parquet", lambda data: columns()(data)[:-8] + b"\xff\xff\xff\x7fPAR1"),
+        ["f.parquet"],
+    ),
+    Attack(
+        "settings nested 100,000 deep",
+        [*INGEST, "{ratings}", "--settings", "{folder}/s.json"],
+        2,
+        source("s.json", lambda _: b'{"train": ' + DEEP),
+        ["nested too deep"],
+    ),
+    Attack(
+        "a TOML key of 5,000 parts",
+        [*INGEST, "{ratings}", "--settings", "{folder}/s.toml"],
+        2,
+        source("s.toml", lambda _: b".".join([b"a"] * 5000) + b" = 1"),
+        ["is not known"],
+    ),
+]
+PENDING = [
+    Attack(
+        "weights without the movies' biases",
+        SIMILAR,
+        1,
+        weights(lambda tables: {name: each for name, each in tables.items() if name != "movie_bias"}),
+        ["movie_bias"],
+    ),
+    Attack(
+        "vectors of one number for all users",
+        SIMILAR,
+        1,
+        weights(lambda tables: {**tables, "user_factors": tables["user_factors"].reshape(1, -1)}),
+        ["user_factors"],
+    ),
+    Attack(
+        "fewer users than vectors",
+        SIMILAR,
+        1,
+        forge("users.parquet", table(lambda users: users.slice(0, 7))),
+        ["users.parquet"],
+    ),
+    Attack(
+        "movies thrice",
+        SIMILAR,
+        1,
+        forge("movies.parquet", table(lambda movies: pa.concat_tables([movies] * 3))),
+        ["movies.parquet"],
+    ),
+    Attack(
+        "ids out of order",
+        SIMILAR,
+        1,
+        forge("movies.parquet", table(lambda movies: movies.take(list(range(len(movies)))[::-1]))),
+        ["movies.parquet"],
+    ),
+    Attack(
+        "offsets that are truth values",
+        SIMILAR,
+        1,
+        forge("seen.offsets.npy", array(lambda offsets: offsets.astype(bool))),
+        ["seen.offsets.npy"],
+    ),
+    Attack(
+        "one offset",
+        SIMILAR,
+        1,
+        forge("seen.offsets.npy", array(lambda offsets: offsets[:1])),
+        ["seen.offsets.npy"],
+    ),
+    Attack(
+        "an array whose header does not end",
+        SIMILAR,
+        1,
+        forge("seen.movies.npy", lambda data: data.replace(b"(", b"((", 1)),
+        ["seen.movies.npy"],
+    ),
+    Attack(
+        "a prior of texts",
+        SIMILAR,
+        1,
+        forge("prior.json", lambda data: json.dumps({**json.loads(data), "mean": ["a"]}).encode()),
+        ["prior.json"],
+    ),
+    Attack(
+        "metrics nested 100,000 deep", SIMILAR, 1, forge("metrics.json", lambda _: DEEP), ["metrics.json"]
+    ),
+    Attack(
+        "a pair with an id of 5,000 digits",
+        [*PREDICT, "{folder}/p.csv"],
+        3,
+        source("p.csv", lambda _: b"userID,movieID\n1," + b"9" * 5000),
+        ["p.csv", "line 2"],
+    ),
+]
+
+
+def _lists(ground: Ground, data: bytes) -> None:
+    (ground.store / "recommendations").mkdir()
+    (ground.store / "recommendations" / "v0002.parquet").write_bytes(data)

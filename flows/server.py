@@ -61,6 +61,7 @@ def main() -> int:
     except MatineeError as error:
         print(f"matinee server: {error}", file=sys.stderr)
         return error.exit_status
+    os.umask(0o077)  # its database holds the addresses of webhooks, and the key that they are encrypted with
     mend()
     serve = uvicorn.run
     # Prefect calls it by the module, which is the same one wherever it is imported.

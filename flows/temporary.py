@@ -63,6 +63,7 @@ def _serve(port: int, parent: int) -> None:
 
     from flows.server import guard, mend, prepare  # noqa: PLC0415
 
+    os.umask(0o077)
     prepare(["--host", "127.0.0.1", "--port", str(port)])
     mend()
     uvicorn.run(guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error")

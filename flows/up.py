@@ -30,7 +30,7 @@ from matinee.password import (
     password_for,
     read_password,
 )
-from matinee.server import find_fault, is_healthy, is_here, setting
+from matinee.server import find_fault, is_healthy, is_here, parse_address, setting
 
 if TYPE_CHECKING:
     from flows.doorbell import Doorbell
@@ -82,13 +82,13 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
 
     Raises ConfigError when the server does not start or the deployments are refused.
     """
-    api, is_named = _find_api(port)
+    api = _find_api(port)
     with contextlib.ExitStack() as stack:
         processes = []
         _adopt_orphans()
         stack.callback(_end_orphans)
         if is_healthy(api):
-            _check_owner(api, is_named=is_named)
+            _check_owner(api)
             connect(quiet=False)
         else:
             server = stack.enter_context(_start_server(api))
@@ -107,7 +107,7 @@ def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
 
     Raises ConfigError when it does not answer.
     """
-    api, _ = _find_api(port)
+    api = _find_api(port)
     deadline = time.monotonic() + _START_SECONDS
     while fault := find_fault(api, authorization=authorization_for(api)):
         if time.monotonic() > deadline:
@@ -119,12 +119,13 @@ def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
     _hang_doorbell(drop, store)
 
 
-def _find_api(port: int) -> tuple[str, bool]:
-    """The API's address, and whether the environment or Prefect's settings name it."""
-    named = find_address(quiet=False)
-    api = named or f"http://127.0.0.1:{port}/api"
+def _find_api(port: int) -> str:
+    """The API's address: what the environment or Prefect's settings name, or that of a server on the port."""
+    if webhook := os.environ.get(WEBHOOK):
+        parse_address(webhook, name=WEBHOOK)
+    api = find_address(quiet=False) or f"http://127.0.0.1:{port}/api"
     use(api, None)
-    return api, named is not None
+    return api
 
 
 @contextlib.contextmanager
@@ -134,6 +135,7 @@ def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     with _process([sys.executable, "-m", "flows.server", *_address(api)], secret) as server:
         wait_until_healthy(api, server)
+        _check_owner(api)
         use(api, password)
         yield server
 
@@ -148,15 +150,15 @@ def _is_kept(password: str) -> bool:
     return bool(password) and password_file().exists() and password == read_password(password_file())
 
 
-def _check_owner(api: str, *, is_named: bool) -> None:
-    """A worker runs what its server says: it is given to no server of another user that merely has the port.
+def _check_owner(api: str) -> None:
+    """A worker runs what its server says: it is given to no server of another user who merely has the port.
 
     Raises ConfigError.
     """
-    if not is_named and is_here(api) and not owners_of(urlsplit(api).port or 80) <= {os.geteuid()}:
+    if is_here(api) and not owners_of(urlsplit(api).port or 80) <= {os.geteuid(), 0}:
         raise ConfigError(
-            f"Another user's program answers at {api}, and a worker here would run what it says. Take another port "
-            "with --port, or set PREFECT_API_URL if that is the server that you mean."
+            f"Another user's program answers at {api}, and a worker of yours would run what it says. Take another "
+            "port (--port, or PREFECT_API_URL), or start the worker as that user."
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.up import _check_owner
 from matinee import password
 from matinee.errors import ConfigError
 from matinee.password import VARIABLE, keep_password, owners_of, password_for, read_password
@@ -51,6 +52,15 @@ def test_it_is_sent_to_the_own_server_on_this_machine_alone(
         assert password_for(f"http://prefect.example:{port}/api") == secret
         monkeypatch.setenv("PREFECT_API_AUTH_STRING", "a:given-one")
         assert password_for(f"http://127.0.0.1:{port}/api") == "a:given-one"
+
+
+def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.up.owners_of", lambda port: {os.geteuid() + 1000})
+    with pytest.raises(ConfigError, match=r"Another user's program answers at http://127.0.0.1:4200/api"):
+        _check_owner("http://127.0.0.1:4200/api")
+    _check_owner("http://prefect.example:4200/api")
+    monkeypatch.setattr("flows.up.owners_of", lambda port: {os.geteuid(), 0})
+    _check_owner("http://127.0.0.1:4200/api")
 
 
 def test_where_it_can_not_be_kept_is_said(tmp_path: Path) -> None:

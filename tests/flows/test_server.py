@@ -1,0 +1,82 @@
+"""How the Prefect server is told where to listen and whom to answer; nothing starts it open to others."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.context import refresh_global_settings_context
+
+from flows import server
+from flows.guard import Guard
+from matinee.errors import ConfigError
+from matinee.password import VARIABLE
+
+SETTINGS = ("HOST", "PORT", "AUTH_STRING", "CORS_ALLOWED_ORIGINS")
+NAMES = ["PREFECT_UI_STATIC_DIRECTORY", VARIABLE, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
+NAMES += [f"PREFECT_SERVER_API_{name}" for name in SETTINGS]
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Prefect's settings as they are where nobody has set any, and as before afterwards."""
+    with monkeypatch.context() as patched:
+        for name in NAMES:
+            patched.setenv(name, "")  # so that what is set meanwhile is taken back
+            patched.delenv(name)
+        patched.setenv("PREFECT_HOME", str(tmp_path / "home"))
+        refresh_global_settings_context()
+        yield
+    refresh_global_settings_context()
+
+
+def test_it_answers_its_own_pages_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    server.prepare(["--port", "4321", "--no-scheduler"])
+    assert "http://127.0.0.1:4321" in os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert "*" not in os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "10.0.0.7", "::", "build.example"])
+def test_no_server_without_a_password_is_open_to_others(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="must ask for a password"):
+        server.prepare(["--host", address])
+    (tmp_path / "secret").write_text("user:a-password-in-a-file\n")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "secret"))
+    server.prepare([f"--host={address}"])
+    assert os.environ["PREFECT_SERVER_API_AUTH_STRING"] == "user:a-password-in-a-file"
+
+
+def test_a_password_file_that_is_away_starts_no_server_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "away"))
+    with pytest.raises(ConfigError, match="No such file"):
+        server.prepare([])
+
+
+@pytest.mark.parametrize("words", [["--background"], ["-b"], ["--port", "http"], ["--port", "0"]])
+def test_what_would_start_it_unguarded_is_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError):
+        server.prepare(words)
+
+
+def test_each_way_to_start_it_is_guarded() -> None:
+    async def app(*_: Any) -> None:
+        """A server."""
+
+    assert isinstance(server._guarded({"app": app, "port": 1})["app"], Guard)
+    several = server._guarded({"app": "prefect.server.api.server:create_app", "workers": 2})
+    assert several == {"app": "flows.server:make_guarded", "factory": True, "workers": 2}
+
+
+def test_pages_that_can_not_be_written_to_the_package_go_to_the_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.set_pages()
+    assert "PREFECT_UI_STATIC_DIRECTORY" not in os.environ
+    monkeypatch.setattr(server.os, "access", lambda path, mode: False)  # a package of another user
+    server.set_pages()
+    assert os.environ["PREFECT_UI_STATIC_DIRECTORY"] == str(tmp_path / "home" / "ui")

@@ -3,11 +3,11 @@
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from flows import terminal, upkeep, verbs
 from flows.environment import WEBHOOK
+from flows.folders import path, path_text
 from matinee import __version__
 from matinee.errors import ConfigError
 from matinee.text import shown
@@ -62,7 +62,7 @@ def _add_data_verbs(verb: _Verb) -> None:
     sample = verb(
         "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
     )
-    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
+    sample.add_argument("--out", type=path, required=True, metavar="DIR")
     sample.add_argument(
         "--ratings", type=_whole, default=1_000_000, metavar="N", help="rows, 1,000 or more (1,000,000)"
     )
@@ -78,14 +78,26 @@ def _add_data_verbs(verb: _Verb) -> None:
     retrain = verb("retrain", verbs.retrain, "Train, evaluate and publish a release if it passes the gate.")
     for added in (ingest, retrain):
         added.add_argument(
-            "--ratings", nargs="+", required=True, metavar="PATH", help="files, folders or globs"
+            "--ratings",
+            type=path_text,
+            nargs="+",
+            required=True,
+            metavar="PATH",
+            help="files, folders or globs",
         )
-        added.add_argument("--titles", required=True, metavar="PATH", help="id, year and title of movies")
+        added.add_argument(
+            "--titles", type=path_text, required=True, metavar="PATH", help="id, year and title of movies"
+        )
         _add_store(added)
         added.add_argument("--preset", metavar="NAME", help="fast (the default) or accurate")
         _add_settings(added)
     retrain.add_argument(
-        "--test", nargs="+", default=[], metavar="PATH", help="test rows, instead of drawing them"
+        "--test",
+        type=path_text,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="test rows, instead of drawing them",
     )
     retrain.add_argument(
         "--fail-on-hold", action="store_true", help="exit 4 when the gate holds the candidate"
@@ -96,22 +108,27 @@ def _add_answer_verbs(verb: _Verb) -> None:
     predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
     _add_store(predict)
     predict.add_argument(
-        "--pairs", type=Path, required=True, metavar="PAIRS.csv", help="a column of users, one of movies"
+        "--pairs", type=path, required=True, metavar="PAIRS.csv", help="a column of users, one of movies"
     )
     predict.add_argument(
-        "--out", type=Path, required=True, metavar="OUT.csv", help="the same and a prediction"
+        "--out", type=path, required=True, metavar="OUT.csv", help="the same and a prediction"
     )
 
     evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
     _add_store(evaluate)
     evaluate.add_argument(
-        "--test", nargs="+", required=True, metavar="PATH", help="rating files, folders or globs"
+        "--test",
+        type=path_text,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="rating files, folders or globs",
     )
     _add_settings(evaluate)
 
     recommend = verb("recommend", verbs.recommend, "List the best unseen movies for users.")
     _add_store(recommend)
-    recommend.add_argument("--out", type=Path, required=True, metavar="OUT.parquet", help="the lists")
+    recommend.add_argument("--out", type=path, required=True, metavar="OUT.parquet", help="the lists")
     whom = recommend.add_mutually_exclusive_group(required=True)
     whom.add_argument("--all", action="store_true", help="every user of the champion, as a Prefect flow")
     whom.add_argument("--user", type=_id, nargs="+", metavar="ID", help="these users")
@@ -160,11 +177,11 @@ def _add_upkeep_verbs(verb: _Verb) -> None:
     to.add_argument("--webhook", metavar="URL", help=f"whom to call (or the variable {WEBHOOK})")
     to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
     doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server, and a store.")
-    doctor.add_argument("--store", type=Path, metavar="S", help="a store to look at as well")
+    doctor.add_argument("--store", type=path, metavar="S", help="a store to look at as well")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON or TOML")
+    parser.add_argument("--settings", type=path, metavar="FILE", help="settings as JSON or TOML")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
     )
@@ -206,5 +223,5 @@ _whole.__name__, _id.__name__, _count.__name__, _fraction.__name__ = (
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--store", type=Path, required=True, metavar="S", help="the folder where everything is kept"
+        "--store", type=path, required=True, metavar="S", help="the folder where everything is kept"
     )

@@ -13,6 +13,7 @@ from flows.retrain import retrain
 from flows.summary import Summary
 from flows.telling import guard_log
 from matinee.intake import Intake, remember
+from matinee.paths import check_apart, named
 from matinee.settings import Settings
 from matinee.store import Store
 from tasks.intake import take_in
@@ -43,6 +44,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         keep: How many releases to keep, besides the champion and its predecessor.
         settle_seconds: A file that changed since then may still be written, and is left alone.
     """
+    check_apart(store, drop=drop, sources=[Path(drop) / named(titles, "the titles")])
     opened = Store.open(Path(store))
     with opened.in_use():  # prune leaves alone what this run takes and makes
         intake = take_in(

@@ -6,6 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.summary import Walk
+from matinee.paths import check_apart, check_place
 from matinee.recommend import Recommended
 from matinee.settings import RecommendSettings
 from tasks.names import name_recommend
@@ -28,4 +29,7 @@ def recommend(
         top: Movies a user.
         settings: How much memory to take.
     """
+    check_apart(store)
+    if out is not None:
+        check_place(out)
     return Walk(store).step(recommend_to_everyone, out=out, top=top, settings=settings)

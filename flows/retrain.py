@@ -8,6 +8,7 @@ from pydantic import Field
 
 from flows.events import announce
 from flows.summary import Summary, Walk
+from matinee.paths import check_apart
 from matinee.settings import Settings
 from matinee.store import Store
 from tasks.encode import encode
@@ -40,6 +41,7 @@ def retrain(
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
     """
+    check_apart(store, sources=[*ratings, titles, *test])
     walk = Walk(store)
     settings = settings.for_test_files(test).resolved()
     with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.environment import POOL, PREFECT_DEFAULTS
+from flows.folders import check_folders, path
 from flows.guard import is_any
 from flows.up import ROOT
 from matinee.errors import ConfigError, MatineeError
@@ -209,10 +210,10 @@ def _host(address: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write them into a folder; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m flows.units", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=path, required=True, metavar="DIR")
     parser.add_argument("--user", default=getpass.getuser(), help="whom the services run as (you)")
-    parser.add_argument("--drop", type=Path, default=ROOT / "drop", help="where ratings are put into")
-    parser.add_argument("--store", type=Path, default=ROOT / "store")
+    parser.add_argument("--drop", type=path, default=ROOT / "drop", help="where ratings are put into")
+    parser.add_argument("--store", type=path, default=ROOT / "store")
     parser.add_argument(
         "--address", default="127.0.0.1", help="where the server listens (this machine alone)"
     )
@@ -220,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = parser.parse_args(arguments)
     try:
         paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
+        check_folders(**paths)
         made = units(user=call.user, address=call.address, port=call.port, **paths)
         _write(call.out, made)
     except MatineeError as error:

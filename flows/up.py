@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from flows.connection import answering, connect, find_address, use
 from flows.environment import POOL, WEBHOOK
+from flows.folders import check_folders, path
 from matinee.errors import ConfigError, MatineeError
 from matinee.password import (
     authorization_for,
@@ -45,8 +46,12 @@ def main() -> int:
     """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="of a server that is started here")
-    parser.add_argument("--drop", type=Path, help="the folder that ratings are put into (drop)")
-    parser.add_argument("--store", type=Path, help="where the nightly runs keep everything (store)")
+    parser.add_argument(
+        "--drop", type=path, default=ROOT / "drop", help="the folder that ratings are put into (drop)"
+    )
+    parser.add_argument(
+        "--store", type=path, default=ROOT / "store", help="where the nightly runs keep everything (store)"
+    )
     parser.add_argument(
         "--deploy", action="store_true", help="register all with a server that is there, and end"
     )
@@ -54,6 +59,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
+        check_folders(drop=call.drop, store=call.store)
         if call.deploy:
             with answering():
                 _register(call.port, drop=call.drop, store=call.store)
@@ -102,7 +108,7 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
         yield api.removesuffix("/api"), processes
 
 
-def _register(port: int, *, drop: Path | None, store: Path | None) -> None:
+def _register(port: int, *, drop: Path, store: Path) -> None:
     """Wait for a server that somebody else starts, and tell it the deployments and alerts.
 
     Raises ConfigError when it does not answer.
@@ -162,13 +168,12 @@ def _check_owner(api: str) -> None:
         )
 
 
-def _hang_doorbell(drop: Path | None, store: Path | None) -> "Doorbell":
+def _hang_doorbell(drop: Path, store: Path) -> "Doorbell":
     """What starts a nightly run when a file has come into the folder, which is made."""
     from flows.doorbell import Doorbell, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
 
-    drop = (drop or ROOT / "drop").absolute()
     drop.mkdir(parents=True, exist_ok=True)
-    set_folders(drop=drop, store=(store or ROOT / "store").absolute())
+    set_folders(drop=drop.absolute(), store=store.absolute())
     return Doorbell(ROOT)
 
 

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from glob import glob
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -15,6 +14,8 @@ from flows.connection import answering
 from flows.telling import reject_lines, rows_line, tell_run
 from flows.temporary import start_server
 from matinee.errors import ConfigError, ReleaseError
+from matinee.identity import check_usable, is_store, require_store
+from matinee.paths import check_apart, check_place, expand
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
@@ -67,6 +68,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
 
     settings = _settings(call)
     started = time.perf_counter()
+    check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
     plan = library.plan(
         store,
@@ -103,7 +105,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
     """Run the retrain flow in this process."""
     settings = _settings(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
-    _check_paths([*call.ratings, call.titles, *call.test])
+    _check_sources(call.store, [*call.ratings, call.titles, *call.test])
     wait_for_server = start_server(quiet=not call.verbose)
     from flows.retrain import retrain as flow
 
@@ -145,9 +147,9 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     from matinee.evaluate.trial import try_champion
     from matinee.store import Store
 
-    Registry.open(call.store)
+    store = Store.existing(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    trial = try_champion(Store.open(call.store), [Path(path) for path in call.test], settings)
+    trial = try_champion(store, [Path(path) for path in call.test], settings)
     rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
     lines = [
         rows_line(rows),
@@ -166,6 +168,9 @@ def recommend(call: argparse.Namespace) -> Outcome:
     from matinee.output import check_output
 
     check_output(call.out)
+    check_place(call.out, inputs=[call.settings] if call.settings else [])
+    if call.all:
+        require_store(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
     out = call.out.absolute()
@@ -228,7 +233,8 @@ def releases(call: argparse.Namespace) -> Outcome:
         )
     status = 1 if any(entry.get("verified") is False for entry in facts) else 0
     if not lines:
-        lines.append(f"No release in {call.store} yet.")
+        no_store = "" if is_store(call.store) else ": it is not a Matinee store"
+        lines.append(f"No release in {call.store} yet{no_store}.")
     lines += [
         f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
         for entry in registry.held()
@@ -291,12 +297,12 @@ def _absolute(paths: list[str]) -> list[str]:
     return [str(Path(path).absolute()) for path in paths]
 
 
-def _check_paths(paths: list[str]) -> None:
-    """Say what is missing before anything is started."""
+def _check_sources(store: Path, paths: list[str]) -> None:
+    """Say what is missing, or where it should not be, before anything is started."""
+    check_usable(store)
+    check_apart(store, sources=paths)
     missing = [
-        path
-        for path in paths
-        if not Path(path).exists() and not glob(path, recursive=True)  # noqa: PTH207 - as ingest takes it
+        path for path in paths if not any(match.exists() for match in expand(Path(path), missing_ok=True))
     ]
     if missing:
         verb = "are" if len(missing) > 1 else "is"

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name repeats; file systems allow 255 in all
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]{1,10})", re.DOTALL)
+_TEMPORARY = re.compile(
+    r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})", re.DOTALL
+)  # `.probe-1` is of earlier versions
 
 
 def temporary_name(name: str) -> str:

@@ -22,6 +22,7 @@ from matinee.erase import erase_from_release, erase_from_split
 from matinee.errors import ReleaseError, StoreError
 from matinee.exchange import exchange as _exchange
 from matinee.forgotten import Forgotten
+from matinee.identity import entries_of, links_of
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.seal import find_damage, sync_folder
@@ -92,29 +93,21 @@ class _Erasure:
                 path.rename(place)
             elif path.suffix in (_FRESH, _DOOMED, ".partial"):
                 shutil.rmtree(path)
-        work = self.registry.root / WORK
-        if work.is_symlink():
-            self._doubt(
-                f"{work} is a symbolic link, which is not followed: empty the folder that it points to"
-            )
-        elif work.is_dir():
-            shutil.rmtree(work)
+        for path in self._folders(WORK):
+            shutil.rmtree(path)
 
     def _folders(self, kind: str) -> list[Path]:
         """The folders of a kind. Links are not followed, and of files that are none of ours a warning is given."""
-        place = self.registry.root / kind
-        if place.is_symlink():
-            self._doubt(f"{place} is a symbolic link, which is not followed: put the folder itself there")
-            return []
-        entries = sorted(place.iterdir()) if place.is_dir() else []
-        for path in entries:
-            if path.is_symlink():
-                self._doubt(
-                    f"{path} is a symbolic link, which is not followed: remove it, and what it points to"
-                )
-            elif not path.is_dir():
-                log.warning("%s is none of the store's files: it was not looked into, and stays.", path)
-        return [path for path in entries if path.is_dir() and not path.is_symlink()]
+        root, place = self.registry.root, self.registry.root / kind
+        for link in links_of(root, kind):
+            where = "put the folder itself there" if link == place else "remove it, and what it points to"
+            self._doubt(f"{link} is a symbolic link, which is not followed: {where}")
+        ours = entries_of(root, kind)
+        if place.is_dir() and not place.is_symlink():
+            for path in sorted(set(place.iterdir()) - set(ours)):
+                if not path.is_symlink():
+                    log.warning("%s is none of the store's: it was not looked into, and stays.", path)
+        return ours
 
     def _doubt(self, said: str) -> None:
         if said not in self.unsure:

@@ -22,8 +22,11 @@ from matinee.lock import lock_folder
 from matinee.versions import is_version
 
 MARKER = "matinee-store.json"
+RUNNING = "running"
 _SAYS = {"kind": "matinee-store", "version": 1}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
+_LEASE = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
+_ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, half made, doomed, written again
 _LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thousands
 _LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
 # What an empty folder may hold: what file systems, version control and desktops put there.
@@ -31,9 +34,14 @@ _NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_S
 _LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+")  # by a process that was killed
 
 
+def is_marked(root: Path) -> bool:
+    """Whether the folder has the marker of a store."""
+    return _object(root / MARKER).get("kind") == _SAYS["kind"]
+
+
 def is_store(root: Path) -> bool:
     """Whether the folder is a store: it has the marker, or what is in it was written by an earlier version."""
-    return _is_marked(root) or _is_recognised(root)
+    return is_marked(root) or _is_recognised(root)
 
 
 def is_empty(root: Path) -> bool:
@@ -57,11 +65,11 @@ def make_store(root: Path) -> None:
 
     Raises ConfigError for a folder of somebody else's, OSError when it can't be made or written.
     """
-    if _is_marked(root):
+    if is_marked(root):
         return
     root.mkdir(parents=True, exist_ok=True)
     with lock_folder(root):  # two that begin at once must not see each other's first file
-        if not _is_marked(root):
+        if not is_marked(root):
             check_usable(root)
             write_json(root / MARKER, _SAYS)
 
@@ -71,7 +79,7 @@ def require_store(root: Path) -> None:
 
     Whatever changes or removes something calls it first.
     """
-    if _is_marked(root):
+    if is_marked(root):
         return
     if not root.is_dir():
         raise ConfigError(
@@ -85,23 +93,49 @@ def require_store(root: Path) -> None:
 def entries_of(root: Path, kind: str) -> list[Path]:
     """The folders of one kind by name: `<digest>` or a version, and what is half made or doomed of such.
 
-    Whatever else lies there is somebody else's, and is not listed. Raises ConfigError for a symbolic link where a
-    folder of the store belongs: what it points to may be anybody's.
+    Whatever else is there is somebody else's and is not listed, nor is what a symbolic link leads to.
     """
     folder, is_ours = root / kind, is_version if kind == "releases" else DIGEST.fullmatch
-    if folder.is_symlink():
-        raise ConfigError(_linked(folder))
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if is_ours(path.name.partition(".")[0])
+        and path.suffix in _ENDINGS
+        and path.is_dir()
+        and not path.is_symlink()
+    ]
+
+
+def leases_in(root: Path) -> list[Path]:
+    """The folders in `running/` by which runs tell that they are under way, of dead processes as well.
+
+    Raises ConfigError where `running` is a symbolic link.
+    """
+    folder = lease_folder(root)
     if not folder.is_dir():
         return []
-    found = [path for path in sorted(folder.iterdir()) if is_ours(path.name.partition(".")[0])]
-    for path in found:
-        if path.is_symlink():
-            raise ConfigError(_linked(path))
-    return [path for path in found if path.is_dir() and path.suffix in ("", ".partial", ".pruned", ".erased")]
+    return [path for path in folder.iterdir() if _LEASE.fullmatch(path.name) and path.is_dir()]
 
 
-def _is_marked(root: Path) -> bool:
-    return _object(root / MARKER).get("kind") == _SAYS["kind"]
+def lease_folder(root: Path) -> Path:
+    """Where leases are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
+    folder = root / RUNNING
+    if folder.is_symlink():
+        raise ConfigError(
+            f"{folder} is a symbolic link, and within a store none is followed. Remove the link: the folder is made "
+            "again. Nothing was changed."
+        )
+    return folder
+
+
+def links_of(root: Path, kind: str) -> list[Path]:
+    """The symbolic links where folders of one kind belong: what they point to may be anybody's."""
+    folder = root / kind
+    if folder.is_symlink():
+        return [folder]
+    return [path for path in sorted(folder.iterdir()) if path.is_symlink()] if folder.is_dir() else []
 
 
 def _is_recognised(root: Path) -> bool:
@@ -174,12 +208,4 @@ def _refusal(root: Path) -> str:
     return (
         f"{root} is not a Matinee store: it has no {MARKER}, and nothing in it was written by Matinee. Nothing was "
         "changed. Name the folder that `matinee retrain --store` made, or an empty or new one for a new store."
-    )
-
-
-def _linked(path: Path) -> str:
-    return (
-        f"{path} is a symbolic link, and links within a store are not followed: what this one points to may be "
-        "somebody else's. Nothing was removed. Move the folder itself there, or mount it there; only the store's "
-        "root may be a link."
     )

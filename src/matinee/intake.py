@@ -18,11 +18,12 @@ from matinee.drop import Dropped, beside, look, place_of_refused, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.files import replacing
 from matinee.lineage import digest_of
+from matinee.paths import KEPT_TITLES, check_apart
 from matinee.settings import LIMITS, Settings
 from matinee.store import Store, write_json, writing
 from matinee.text import shown, spreadsheet_cell
 
-KEPT = "titles"
+KEPT = KEPT_TITLES
 _CELL = 10_000  # characters of a rejected line that are shown; rejects.parquet has all
 
 
@@ -58,6 +59,7 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
     read is taken; before there is one, that raises ConfigError or DataError. Raises ConfigError when the folder is not
     there.
     """
+    check_apart(store.root, drop=drop)
     _check_name(drop)
     dropped = look(drop, settle_seconds=settle_seconds)
     refused = dict(_put_aside(drop, path, reason=reason) for path, reason in dropped.odd.items())

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from matinee.errors import ConfigError, StoreError
+from matinee.files import clear_temporaries
 
 STDOUT: Final = Path("-")
 _SUFFIX: Final = ".writing"
@@ -162,6 +163,7 @@ def _beside(out: Path, target: Path) -> Iterator[tuple[Path, io.FileIO]]:
     """A new file in the target's folder, gone afterwards unless it was renamed; of mode as the target or the umask."""
     stem = f".{target.name[:_NAME_LENGTH]}."
     fresh = target.with_name(f"{stem}{uuid.uuid4().hex[:12]}{_SUFFIX}")
+    clear_temporaries(target.parent, target.name)  # of earlier versions
     try:
         for left in target.parent.glob(f"{glob.escape(stem)}*{_SUFFIX}"):
             _clear(left)

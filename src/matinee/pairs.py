@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from matinee.columns import ALIASES
 from matinee.errors import ConfigError, DataError
-from matinee.output import writing_to
+from matinee.output import is_stdout, writing_to
+from matinee.paths import check_place
 from matinee.release import Release
 
 PREDICTION = "prediction"
@@ -38,6 +39,8 @@ def predict_file(release: Release, pairs: Path, *, out: Path) -> int:
     is whole; `-`, a pipe or a device is written to as it stands. Raises ConfigError when a file can't be read or made,
     DataError when a column is missing or an id is no integer (with the line), StoreError when writing `out` fails.
     """
+    if not is_stdout(out):
+        check_place(out, inputs=[pairs])
     try:
         with _open(pairs) as source:
             lines = _as_csv(_reading(source, pairs))

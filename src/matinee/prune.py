@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matinee.documents import KINDS, MANIFEST, WORK, read_json
+from matinee.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
 from matinee.errors import ConfigError, StoreError
+from matinee.files import clear_temporaries
+from matinee.identity import MARKER, RUNNING, entries_of, leases_in, links_of
 from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
-from matinee.store import RUNNING, Store, writing
+from matinee.store import Store, writing
 
 _KINDS = (*KINDS, WORK)
 _DOOMED = ".pruned"
@@ -50,26 +52,48 @@ def prune(root: Path, *, keep: int) -> Pruned:
         raise ConfigError(f"{keep} releases were to be kept; expected 1 or more.")
     registry = Registry.open(root)
     with writing(root), Store(root).in_use():
+        _name_links(root)
+        _clear_left(registry)
         with registry.lock():
             oldest = _oldest_run(root)
             kept = _kept_versions(registry, keep, oldest)
-            gone = [version for version in registry.versions() if version not in kept]
+            whole = {path.name for path in entries_of(root, "releases")}
+            gone = [version for version in registry.versions() if version in whole.difference(kept)]
             held = _kept_holds(registry, keep)
             roots = [registry.folder(version) for version in kept]
             roots += [root / "evaluations" / entry["evaluation"] for entry in held]
             _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
             for version in gone:
                 registry.record("prune", version=version)
-                registry.lists(version).unlink(missing_ok=True)
+                _remove_lists(registry, version)
                 _doom(registry.folder(version))
             folders = _doom_folders(root, roots, oldest)
         return Pruned(gone, kept, folders, _delete(root), [entry["candidate"] for entry in held])
 
 
+def _name_links(root: Path) -> None:
+    for link in [link for kind in (*_KINDS, "releases") for link in links_of(root, kind)]:
+        log.warning("%s is a symbolic link: it is not followed, and stays with what it points to.", link)
+
+
+def _clear_left(registry: Registry) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    clear_temporaries(registry.root, MARKER, POINTER, FORGOTTEN, SERIES, DONE, "progressive.png", "probe")
+    lists = [registry.lists(version) for version in registry.versions()]
+    if lists and not lists[0].parent.is_symlink():
+        clear_temporaries(lists[0].parent, *(path.name for path in lists))
+
+
+def _remove_lists(registry: Registry, version: str) -> None:
+    lists = registry.lists(version)
+    if not lists.parent.is_symlink():
+        lists.unlink(missing_ok=True)
+
+
 def _oldest_run(root: Path) -> int:
     """When the oldest run under way began, in nanoseconds, this one included; leases of the dead are removed."""
     starts = []
-    for lease in (root / RUNNING).iterdir():
+    for lease in leases_in(root):
         with _try_lock(lease) as free:
             if free:
                 with contextlib.suppress(FileNotFoundError):
@@ -147,7 +171,7 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [path for kind in _KINDS if (root / kind).is_dir() for path in (root / kind).iterdir()]
+    return [path for kind in _KINDS for path in entries_of(root, kind)]
 
 
 def _by_name(folders: list[Path]) -> dict[str, Path]:
@@ -231,7 +255,9 @@ def _delete(root: Path) -> int:
     """Delete what was doomed, by this prune or by one that was killed; returns the bytes."""
     total = 0
     for kind in (*_KINDS, "releases"):
-        for path in (root / kind).glob(f"*{_DOOMED}"):
+        for path in entries_of(root, kind):
+            if path.suffix != _DOOMED:
+                continue
             total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             shutil.rmtree(path, ignore_errors=True)
     return total

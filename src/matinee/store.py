@@ -27,14 +27,13 @@ from matinee.documents import read_json as read_json  # noqa: PLC0414
 from matinee.documents import with_checksum
 from matinee.errors import StoreError
 from matinee.files import write_json as write_json  # noqa: PLC0414 - many take it from here
-from matinee.identity import make_store, require_store
+from matinee.identity import lease_folder, leases_in, make_store, require_store
 from matinee.lock import lock_folder
 from matinee.seal import find_damage, seal, sync_folder
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
-RUNNING = "running"
 
 
 class Reference(BaseModel):
@@ -168,7 +167,7 @@ class Store:
         has the store alone. Raises ConfigError where there is no store.
         """
         require_store(self.root)
-        lease = self.root / RUNNING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        lease = lease_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         with contextlib.ExitStack() as held:
             with writing(self.root), lock_folder(lease.parent):
                 held.enter_context(lock_folder(lease))
@@ -187,8 +186,8 @@ class Store:
         Raises StoreError when one is, ConfigError where there is no store.
         """
         require_store(self.root)
-        with lock_folder(self.root / RUNNING):
-            busy = [lease.name.partition("-")[0] for lease in _leases(self.root / RUNNING)]
+        with lock_folder(lease_folder(self.root)):
+            busy = [lease.name.partition("-")[0] for lease in _live_leases(self.root)]
             if busy:
                 raise StoreError(
                     f"A run is under way on {self.root} (process {', '.join(busy)}), and may be reading or writing "
@@ -250,9 +249,9 @@ def check_writable(root: Path) -> None:
         pass
 
 
-def _leases(folder: Path) -> Iterator[Path]:
+def _live_leases(root: Path) -> Iterator[Path]:
     """The leases of processes that are alive."""
-    for lease in folder.iterdir():
+    for lease in leases_in(root):
         try:
             handle = os.open(lease, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:

@@ -17,27 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ReleaseError
+from matinee.lineage import digest_of
 from matinee.prune import prune
 from matinee.registry import Registry
 from matinee.release import sha256, verify
 from matinee.store import Plan, Store, write_json
 
 
-def make_folder(store: Store, kind: str, digest: str, **refers: Any) -> str:
-    """A folder of the store whose manifest names others."""
+def digest(name: str) -> str:
+    """What stands for a name in the store, where folders are named by digests."""
+    return digest_of(name=name)
+
+
+def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
+    """A folder of the store, named by the digest of a name, whose manifest names others; returns the digest."""
 
     def make(folder: Path) -> dict[str, Any]:
-        (folder / "data").write_text(digest)
+        (folder / "data").write_text(name)
         return {"rows": 1, **refers}
 
-    store.ensure(Plan(kind, digest, make))
-    return digest
+    return store.ensure(Plan(kind, digest(name), make)).digest
 
 
 def make_candidate(store: Store, name: str, *, partition: str) -> tuple[str, str]:
     """The split and the candidate of one night, with all that they are made of; nights share partitions."""
-    make_folder(store, "partitions", partition)
-    dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[partition])
+    held = make_folder(store, "partitions", partition)
+    dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[held])
     encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
     split = make_folder(store, "splits", f"split-{name}", dataset=dataset, encoding=encoding)
     return split, make_folder(store, "candidates", f"candidate-{name}", split=split)

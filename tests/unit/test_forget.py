@@ -84,7 +84,7 @@ def two_nights(steps: Steps, ratings: Path, titles: Path, tmp_path_factory: pyte
     store = Store.open(tmp_path_factory.mktemp("nights") / "store")
     steps(store, ratings, titles, FAST)
     steps(store, ratings, titles, read_settings(assignments=["train.epochs=4", "gate.tolerance=1"]))
-    for left in ("work/killed", "splits/killed.partial"):
+    for left in (f"work/{'0' * 20}", f"splits/{'0' * 20}.partial"):
         (store.root / left).mkdir(parents=True)
         (store.root / left / "users.csv").write_text(f"{WHO}")
     return store.root

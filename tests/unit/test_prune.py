@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from drill_registry import digest
 from drill_registry import hold_night as _hold
 from drill_registry import make_folder as _folder
 from drill_registry import publish_night as _publish
@@ -21,6 +22,12 @@ from matinee.registry import Registry
 from matinee.store import Plan, Store
 
 LONG_AGO = 1_000_000_000
+KINDS = ("dataset", "encoding", "split", "candidate", "evaluation")
+NAMES = {
+    digest(name): name
+    for name in ["old", "new", "newer", "orphan", "killed", "dead"]
+    + [f"{kind}-{night}" for kind in KINDS for night in "12345678"]
+}
 
 
 def _age(root: Path) -> None:
@@ -35,7 +42,12 @@ def _age(root: Path) -> None:
 
 
 def _there(root: Path) -> set[str]:
-    return {path.name for kind in root.iterdir() if kind.is_dir() for path in kind.iterdir()}
+    """The names that the digests in a store stand for."""
+    found = (path.name for kind in root.iterdir() if kind.is_dir() for path in kind.iterdir())
+    return {
+        ".".join([NAMES.get(name.partition(".")[0], name.partition(".")[0]), *name.split(".")[1:]])
+        for name in found
+    }
 
 
 def _made(*names: str) -> set[str]:
@@ -48,8 +60,8 @@ def store(tmp_path: Path) -> Store:
     store = Store.open(tmp_path / "store")
     for night, partition in enumerate(("old", "old", "new", "new", "new"), 1):
         _publish(store, str(night), partition=partition)
-    _folder(store, "candidates", "orphan", split="split-5")
-    (store.root / "work" / "killed").mkdir(parents=True)
+    _folder(store, "candidates", "orphan", split=digest("split-5"))
+    (store.root / "work" / digest("killed")).mkdir(parents=True)
     _age(store.root)
     return store
 
@@ -86,7 +98,7 @@ def test_what_the_gate_held_of_late_stays_with_what_it_was_made_from(store: Stor
     _age(store.root)
     held = {"newer", "evaluation-6"} | _made("6")
     done = prune(store.root, keep=2)
-    assert (done.held, done.kept) == (["candidate-6"], ["v0005", "v0006"])
+    assert (done.held, done.kept) == ([digest("candidate-6")], ["v0005", "v0006"])
     assert held <= _there(store.root)
     _publish(store, "8", partition="newer")
     _age(store.root)
@@ -105,7 +117,7 @@ def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
 
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
-        assert store.take(Plan("datasets", "dataset-1", lambda _: {}))
+        assert store.take(Plan("datasets", digest("dataset-1"), lambda _: {}))
         prune(store.root, keep=1)  # and what it refers to stays as well
         assert {"dataset-1", "old"} <= _there(store.root)
         assert "split-1" not in _there(store.root)
@@ -115,8 +127,8 @@ def test_a_run_keeps_what_it_takes(store: Store) -> None:
 
 
 def test_a_folder_that_is_being_made_stays_and_so_does_its_scratch(store: Store) -> None:
-    partial = store.root / "candidates" / "killed.partial"
-    dead = store.root / "candidates" / "dead.partial"
+    partial = store.root / "candidates" / f"{digest('killed')}.partial"
+    dead = store.root / "candidates" / f"{digest('dead')}.partial"
     dead.mkdir()
     with lock_folder(partial):
         for path in (partial, dead):
@@ -138,9 +150,10 @@ def test_a_dead_run_keeps_nothing(store: Store) -> None:
 
 
 def test_what_a_killed_prune_left_is_cleared(store: Store) -> None:
-    (store.root / "splits" / "split-1").rename(store.root / "splits" / "split-1.pruned")
+    split = store.root / "splits" / digest("split-1")
+    split.rename(split.with_name(f"{split.name}.pruned"))
     prune(store.root, keep=5)
-    assert "split-1.pruned" not in _there(store.root)
+    assert not {"split-1", "split-1.pruned"} & _there(store.root)
 
 
 def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +218,7 @@ def test_a_damaged_manifest_of_what_is_kept_is_named_and_nothing_goes(
     store = Store.open(tmp_path / "store")
     for name in ("a", "b", "c"):
         _publish(store, name, partition="all")
-    manifest = store.root / "candidates" / "candidate-c" / "manifest.json"
+    manifest = store.root / "candidates" / digest("candidate-c") / "manifest.json"
     manifest.write_text(damage)
     before = set(store.root.rglob("*"))
     assert main(["prune", "--store", str(store.root), "--keep", "1"]) == 1
@@ -213,3 +226,39 @@ def test_a_damaged_manifest_of_what_is_kept_is_named_and_nothing_goes(
     assert f"{manifest}" in said
     assert "Unexpected" not in said
     assert before <= set(store.root.rglob("*"))
+
+
+def test_nothing_foreign_is_touched_and_no_link_followed(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, foreign = store.root, tmp_path / "foreign"
+    for place in (
+        root / "datasets" / "mine",
+        root / "work" / "v1.pruned",
+        root / "running" / "mine",
+        foreign / "work",
+    ):
+        place.mkdir(parents=True)
+        (place / "thesis.txt").write_text("mine")
+    (foreign / digest("a")).mkdir()
+    (foreign / "v0001.parquet").write_text("mine")
+    (root / "outlooks").symlink_to(foreign)
+    (root / "splits" / digest("b")).symlink_to(foreign)
+    (root / "recommendations").symlink_to(foreign)
+    release = tmp_path / "v0001"
+    (root / "releases" / "v0001").rename(release)
+    (root / "releases" / "v0001").symlink_to(release)
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(root) or "mine" in str(path)}
+    assert prune(root, keep=1).releases == ["v0002", "v0003"]
+    assert before <= set(tmp_path.rglob("*"))
+    assert (root / "releases" / "v0001").is_symlink()
+    assert caplog.text.count("is a symbolic link") == 3
+
+
+def test_what_killed_writers_left_is_cleared(store: Store) -> None:
+    dead = 2**22 + 1
+    left = [store.root / name for name in (f".champion.json.{dead}", f".probe-{dead}", f".notes.json.{dead}")]
+    for path in left:
+        path.touch()
+    prune(store.root, keep=5)
+    assert [path.exists() for path in left] == [False, False, True]

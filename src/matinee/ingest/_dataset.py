@@ -25,6 +25,7 @@ from matinee.ingest._superseded import write_superseded
 from matinee.ingest._titles import read_titles
 from matinee.ingest._warnings import find_warnings
 from matinee.lineage import code_digest, digest_of
+from matinee.paths import check_apart
 from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan, Store, write_json
 from schemas.rejects import Rejects
@@ -45,13 +46,14 @@ def plan(
     """The folder of a dataset: which files it is made of, hashed but not parsed yet.
 
     `ratings` and `test` are files, folders or globs; without `titles` the table of titles is empty. Raises
-    ConfigError for a path that is not there, and DataError for a folder without ratings; making it raises
-    DataError for what the files hold.
+    ConfigError for a path that is not there or lies in the store, and DataError for a folder without ratings; making
+    it raises DataError for what the files hold.
     """
 
     def is_ratings(source: Source) -> bool:
         return any(_is_ratings(member.head, settings) for member in read_heads(source, settings))
 
+    check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     title_sources = [] if titles is None else [source_of(titles)]
     # Of a folder or a glob the titles are not meant; where they are named as ratings, the reader says what they are.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
@@ -64,6 +66,8 @@ def plan(
             f"{given} is given as ratings and also as test rows, so nothing is left to train on. Expected ratings "
             "(userID,movieID,rating) in files of their own."
         )
+    linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
+    check_apart(store.root, sources=linked)  # a folder may hold links to files of the store
     job = _Job(store, settings, title_sources, trains, tests, left_out, Forgotten.read(store.root))
     return Plan("datasets", job.digest(), job.make)
 

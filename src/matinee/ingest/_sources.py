@@ -1,20 +1,18 @@
 """Which files are meant by the paths that a user gives, and which bytes those are."""
 
-import fnmatch
-import glob
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from matinee.errors import ConfigError, DataError
 from matinee.lineage import file_digest
+from matinee.paths import PATH_LENGTH, expand, status_of
 from matinee.text import shown
 
 Role = Literal["train", "test"]
-PATH_LENGTH: Final = 4096  # characters of a path in a message: all of it
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def find_sources(
     sources: list[Source] = []
     others: list[Path] = []
     for path in paths:
-        for match in _expand(path):
+        for match in expand(path):
             if match.is_dir():
                 found = _walk(match, seen, others, is_ratings)
                 if not found and not sources:
@@ -75,48 +73,6 @@ def find_sources(
                 seen.add(os.path.realpath(match))
                 sources.append(_source(match, named=True))
     return sources, others
-
-
-def _expand(path: Path) -> list[Path]:
-    if _status(path) is not None:
-        return [path]
-    if glob.has_magic(str(path)):
-        matches = sorted(dict.fromkeys(_matches(Path(path.anchor), path.parts[bool(path.anchor) :])))
-        if matches:
-            return matches
-        raise ConfigError(f"Nothing matches {shown(path, PATH_LENGTH)}. Check the path; nothing was read.")
-    raise ConfigError(f"{shown(path, PATH_LENGTH)} is not there. Check the path; nothing was read.")
-
-
-def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """What a pattern matches below a folder, as the shell has it; `**` goes into no linked folder, so it ends."""
-    if not parts:
-        yield folder
-        return
-    part, rest = parts[0], parts[1:]
-    if not glob.has_magic(part):
-        if os.path.lexists(folder / part):
-            yield from _matches(folder / part, rest)
-        return
-    if part == "**":
-        yield from _matches(folder, rest)
-    for entry in _entries(folder):
-        if entry.name.startswith(".") and not part.startswith("."):
-            continue
-        if part == "**":
-            if entry.is_dir(follow_symlinks=False) and rest[:1] != ("**",):
-                yield from _matches(folder / entry.name, parts)
-        elif fnmatch.fnmatchcase(entry.name, part):
-            yield from _matches(folder / entry.name, rest)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder; nothing where it is none, or can't be looked into."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
 
 
 def _walk(
@@ -147,7 +103,7 @@ def _no_ratings(folder: Path, others: Sequence[Path]) -> str:
 
 
 def _source(path: Path, *, named: bool) -> Source:
-    status, shows = _status(path), shown(path, PATH_LENGTH)
+    status, shows = status_of(path), shown(path, PATH_LENGTH)
     if status is None:
         raise ConfigError(f"{shows} is not there. Check the path; nothing was read.")
     if not stat.S_ISREG(status.st_mode):
@@ -162,26 +118,12 @@ def _source(path: Path, *, named: bool) -> Source:
     return Source(path, digest, status.st_size, status.st_mtime_ns, status.st_ino, named)
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """What the system says of the file behind a path, or None when there is none.
-
-    Raises ConfigError when it can't be looked at.
-    """
-    try:
-        return path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{shown(path, PATH_LENGTH)} could not be read: {told}.") from error
-
-
 def source_of(path: Path) -> Source:
     """The one file at `path`.
 
     Raises ConfigError when it is not there, is a folder, or can't be read; DataError when its name is not UTF-8.
     """
-    status = _status(path)
+    status = status_of(path)
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"{shown(path, PATH_LENGTH)} is a folder. Expected a file here.")
     return _source(path, named=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from matinee.disk import writing_out
 from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
+from matinee.paths import check_place
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
 from matinee.sample.rows import Tally, write_csv, write_netflix
@@ -81,6 +82,7 @@ def write_sample(
     Raises ConfigError when a value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` can't
     be written or holds such files from elsewhere; StoreError when writing fails on the way. Nothing is left then.
     """
+    check_place(out)
     _check_bounds(ratings=ratings, users=users, movies=movies, seed=seed, dirty=dirty)
     users = default_users(ratings) if users is None else users
     movies = default_movies(ratings) if movies is None else movies

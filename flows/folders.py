@@ -12,8 +12,8 @@ def path(text: str) -> Path:
     """A path as the type of an argument: an empty one is none."""
     try:
         return named(text, "this argument")
-    except ConfigError:
-        raise argparse.ArgumentTypeError("the path is empty; the current folder is `.`") from None
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def path_text(text: str) -> str:

@@ -30,7 +30,11 @@ def named(text: Named, what: str) -> Path:
 
     Raises ConfigError for an empty one, which Python would take for the current folder, and for one that no system has.
     """
-    if not str(text).strip() or "\0" in str(text):
+    if "\0" in str(text):
+        raise ConfigError(
+            f"The path of {what} holds a null byte, which no name has. Name a file or a folder."
+        )
+    if not str(text).strip():
         raise ConfigError(f"The path of {what} is empty. Name a file or a folder; the current folder is `.`.")
     return Path(text)
 

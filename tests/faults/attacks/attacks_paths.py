@@ -1,0 +1,180 @@
+"""Paths that contain each other, by folders, globs and links; outputs where they do harm; paths that are empty."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attacks.ground import Attack, Ground
+
+from flows.units import main as units
+
+MIXED, IN_STORE, EMPTY = "one lies in the other", "lies in the store", "empty"
+TITLES = ["--titles", "{titles}"]
+SOURCES = ["--ratings", "{ratings}", *TITLES]
+PAIRS = ["--pairs", "{ratings}"]
+
+
+def _move_store(place: str) -> Callable[[Ground], None]:
+    """The store within the folder of the sources, a link to it where it was."""
+
+    def prepare(ground: Ground) -> None:
+        (ground.folder / place).parent.mkdir(exist_ok=True)
+        ground.store.rename(ground.folder / place)
+        ground.store.symlink_to(ground.folder / place)
+
+    return prepare
+
+
+def _link(name: str, target: str) -> Callable[[Ground], None]:
+    def prepare(ground: Ground) -> None:
+        path = ground.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(ground.folder / target)
+
+    return prepare
+
+
+def _ingest(
+    name: str, ratings: Sequence[str], prepare: Callable[[Ground], None] = lambda ground: None, *says: str
+) -> Attack:
+    words = ["ingest", "--ratings", *ratings, *TITLES, "--store", "{store}"]
+    return Attack(f"ingest {name}", words, 2, prepare, says=says or [MIXED])
+
+
+def _partition(ground: Ground) -> Path:
+    return next(ground.store.glob("partitions/*/ratings.parquet"))
+
+
+def _link_to_partition(ground: Ground) -> None:
+    (ground.folder / "links").mkdir()
+    (ground.folder / "links" / "r.parquet").symlink_to(_partition(ground))
+
+
+def _copy(ground: Ground) -> None:
+    shutil.copy(ground.ratings, ground.store / "r.csv")
+
+
+def _nothing(*names: str) -> Callable[[Ground], None]:
+    def check(ground: Ground) -> None:
+        assert [name for name in names if (ground.folder / name).exists()] == []
+
+    return check
+
+
+def _out(name: str, words: Sequence[str], says: str = IN_STORE, **more: Callable[[Ground], None]) -> Attack:
+    return Attack(name, words, 2, says=[says], **more)
+
+
+def _empty(name: str, words: Sequence[str]) -> Attack:
+    return Attack(
+        f"an empty path of {name}", words, 2, says=[EMPTY], check=_nothing("out.csv", "lists.parquet")
+    )
+
+
+PREDICT, LISTS = ["predict", "--store", "{store}"], ["recommend", "--store", "{store}", "--user", "1"]
+
+ATTACKS = [
+    _ingest("from the folder that holds the store", ["{folder}"]),
+    _ingest("from the folder that a moved store is in", ["{folder}/sources"], _move_store("sources/deep/store")),
+    _ingest("from the store", ["{store}"]),
+    _ingest("from the store's partitions", ["{store}/partitions"]),
+    _ingest("from files of the store by a glob", ["{store}/partitions/*/*.parquet"]),
+    _ingest("from a glob that matches the store", ["{folder}/s*"]),
+    _ingest("from a glob over all folders", ["{folder}/**/*.parquet"]),
+    _ingest("through a link to the store", ["{folder}/link"], _link("link", "store")),
+    _ingest("through a link above the store", ["{folder}/links/up"], _link("links/up", ".")),
+    _ingest("from a folder with a link to a file of the store", ["{folder}/links"], _link_to_partition),
+    _ingest("from a detour into the store", ["{folder}/sources/../store/partitions"]),
+    _ingest("from good files and one of the store", ["{ratings}", "{store}/log.jsonl"]),
+    Attack(
+        "titles of the store",
+        ["ingest", "--ratings", "{ratings}", "--titles", "{store}/log.jsonl", "--store", "{store}"],
+        2,
+        says=[MIXED],
+    ),
+    Attack(
+        "a new store within the sources",
+        ["ingest", "--ratings", "{folder}/sources", *TITLES, "--store", "{folder}/sources/new"],
+        2,
+        says=[MIXED],
+        check=_nothing("sources/new"),
+    ),
+    Attack(
+        "a new store within the sources, by retrain",
+        ["retrain", "--ratings", "{folder}/sources", *TITLES, "--store", "{folder}/sources/new"],
+        2,
+        says=[MIXED],
+        check=_nothing("sources/new"),
+    ),
+    Attack(
+        "the store as test rows",
+        ["retrain", *SOURCES, "--test", "{store}", "--set", "split.strategy=given", "--store", "{store}"],
+        2,
+        says=[MIXED],
+    ),
+    Attack(
+        "evaluate on the folder that holds the store",
+        ["evaluate", "--store", "{store}", "--test", "{folder}"],
+        2,
+        says=[MIXED],
+    ),
+    Attack(
+        "evaluate on a file within the store",
+        ["evaluate", "--store", "{store}", "--test", "{store}/r.csv"],
+        2,
+        _copy,
+        says=[MIXED],
+    ),
+    Attack(
+        "units for a store within the drop folder",
+        ["--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{folder}/drop/store"],
+        2,
+        says=[MIXED],
+        check=_nothing("units"),
+        program=units,
+    ),
+    Attack(
+        "units for a folder that is no store",
+        ["--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{foreign}"],
+        2,
+        says=["not a Matinee store"],
+        check=_nothing("units"),
+        program=units,
+    ),
+    _out("predictions in the store", [*PREDICT, *PAIRS, "--out", "{store}/out.csv"]),
+    _out("predictions in place of the champion", [*PREDICT, *PAIRS, "--out", "{store}/champion.json"]),
+    _out(
+        "predictions through a link into the store",
+        [*PREDICT, *PAIRS, "--out", "{folder}/link/out.csv"],
+        prepare=_link("link", "store/releases"),
+    ),
+    _out("lists in the store", [*LISTS, "--out", "{store}/recommendations.parquet"]),
+    _out("lists for all in a release", [*LISTS[:3], "--all", "--out", "{store}/releases/v0001/x"]),
+    _out("a sample in the store", ["sample", "--out", "{store}/releases/sample", "--ratings", "1000"]),
+    _out("a sample over the store", ["sample", "--out", "{store}", "--ratings", "1000"]),
+    _out("predictions over the pairs", [*PREDICT, *PAIRS, "--out", "{ratings}"], "is an input"),
+    _out(
+        "predictions over the pairs by a link",
+        [*PREDICT, *PAIRS, "--out", "{folder}/link.csv"],
+        "is an input",
+        prepare=_link("link.csv", "sources/ratings.csv"),
+    ),
+    _out(
+        "lists over the settings",
+        [*LISTS, "--out", "{folder}/settings.toml", "--settings", "{folder}/settings.toml"],
+        "is an input",
+        prepare=lambda ground: (ground.folder / "settings.toml").touch(),
+    ),
+    _empty("prune's store", ["prune", "--store", ""]),
+    _empty("forget's store", ["forget", "--store", "", "--user", "1"]),
+    _empty("doctor's store", ["doctor", "--store", ""]),
+    _empty("ratings", ["ingest", "--ratings", "", *TITLES, "--store", "{store}"]),
+    _empty("one of the ratings", ["ingest", "--ratings", "{ratings}", " ", *TITLES, "--store", "{store}"]),
+    _empty("titles", ["retrain", "--ratings", "{ratings}", "--titles", "", "--store", "{store}"]),
+    _empty("test rows", ["evaluate", "--store", "{store}", "--test", ""]),
+    _empty("pairs", [*PREDICT, "--pairs", "", "--out", "{folder}/out.csv"]),
+    _empty("an output", [*PREDICT, *PAIRS, "--out", ""]),
+    _empty("lists", [*LISTS, "--out", "\t"]),
+    _empty("a sample", ["sample", "--out", "", "--ratings", "1000"]),
+    _empty("settings", [*LISTS, "--out", "{folder}/lists.parquet", "--settings", ""]),
+]  # fmt: skip

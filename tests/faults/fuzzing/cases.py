@@ -173,12 +173,14 @@ def work(ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path
         _forget_peak()
         for finding in todo.run(Case(kind, seed, number)):
             yield {"finding": asdict(finding)}
-        seconds, most = max(seconds, time.perf_counter() - started), max(most, peak := _peak())
-        if peak > MEMORY:
-            heavy = Finding(
-                Case(kind, seed, number), "", "", f"more than {MEMORY >> 20} MiB resident", "", str(peak)
-            )
-            yield {"finding": asdict(heavy)}
+        taken, peak = time.process_time() - started, _peak()
+        seconds, most = max(seconds, taken), max(most, peak)
+        for what in ["more than 1 GiB resident"] * (peak > MEMORY) + ["hangs"] * (taken > SECONDS):
+            yield {
+                "finding": asdict(
+                    Finding(Case(kind, seed, number), "", "", what, "", f"{peak} bytes, {taken} s")
+                )
+            }
     faulthandler.cancel_dump_traceback_later()
     yield {"counts": todo.counts, "seconds": round(seconds, 2), "mib": most >> 20}
 

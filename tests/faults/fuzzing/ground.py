@@ -12,6 +12,7 @@ import pyarrow as pa
 from fuzzing.formats import tar_of, zip_of
 
 import matinee
+from matinee import ingest
 from matinee.forget import forget
 from matinee.intake import remember, take_in
 from matinee.recommend import recommend_some
@@ -51,8 +52,10 @@ def build(folder: Path) -> None:
     warnings.simplefilter("ignore")
     inputs, store, drop = folder / "inputs", folder / "store", folder / "drop"
     write_sample(folder / "sample", ratings=1000, users=40, movies=30, seed=1, dirty=0.008)
-    _write_inputs(folder / "sample", inputs)
-    shutil.rmtree(folder / "sample")
+    write_sample(folder / "long", ratings=3500, users=150, movies=60, seed=1)
+    _write_inputs(folder / "sample", inputs, long=(folder / "long" / "ratings.csv").read_bytes())
+    for made in ("sample", "long"):
+        shutil.rmtree(folder / made)
     half = inputs / "half.csv"
     half.write_bytes(b"\n".join((inputs / "ratings.csv").read_bytes().split(b"\n")[:500]) + b"\n")
     opened = Store.open(store)
@@ -64,7 +67,12 @@ def build(folder: Path) -> None:
     held = settings_of(2, "gate.min_rows=100000")
     for settings in (settings_of(1), held):
         matinee.retrain(inputs / "ratings.csv", inputs / "titles.csv", store, settings=settings)
-    remember(opened, take_in(opened, drop, titles="titles.csv", settings=settings_of(0), settle_seconds=0))
+    remember(opened, take_in(opened, drop, titles="titles.csv", settings=Settings(), settle_seconds=0))
+    opened.ensure(  # what cases read beside the spoiled file is there already
+        ingest.plan(
+            opened, ratings=[inputs / "netflix.txt"], titles=inputs / "titles.csv", settings=Settings().ingest
+        )
+    )
     registry = Registry.open(store)
     release = matinee.load(registry.champion_folder())
     lists = registry.lists(release.version)
@@ -75,8 +83,8 @@ def build(folder: Path) -> None:
     )
 
 
-def _write_inputs(sample: Path, inputs: Path) -> None:
-    """The same ratings, titles, pairs and settings in each format that is read."""
+def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
+    """Ratings, titles, pairs and settings in each format that is read; `long` has more than what is looked at first."""
     ratings, titles = (sample / "ratings.csv").read_bytes(), (sample / "movie_titles.csv").read_bytes()
     rows = ratings.split(b"\n")
     pairs = b"\n".join(b",".join(row.split(b",")[:2]) for row in rows[:30]) + b"\n"
@@ -89,7 +97,6 @@ def _write_inputs(sample: Path, inputs: Path) -> None:
     )
     table = pl.read_csv(b"\n".join(row for row in rows[:500] if row.count(b",") == 3), infer_schema_length=0)
     parts = {"mv_1.txt": netflix, "mv_2.txt": netflix.replace(b"8:", b"18:"), "readme.md": b"# ratings\n"}
-    long = ratings * 6  # longer than what is looked at to recognise a file
     files = {
         "ratings.csv": ratings,
         "netflix.txt": netflix,

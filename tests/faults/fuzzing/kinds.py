@@ -128,7 +128,7 @@ def ingested(ground: Ground, name: str, rng: Random) -> str:
     is_titles = Path(name).name.startswith(("titles", "movies"))
     ratings, titles = ground.inputs / "netflix.txt", ground.inputs / "titles.csv"
     given = (ratings, ground.root / name) if is_titles else (ground.root / name, titles)
-    store = Store.open(ground.out / "store")
+    store = Store.open(ground.store)
     plan = ingest.plan(store, ratings=[given[0]], titles=given[1], settings=Settings().ingest)
     reference = store.ensure(plan)
     manifest = store.manifest(reference.kind, reference.digest)
@@ -139,7 +139,7 @@ def ingested(ground: Ground, name: str, rng: Random) -> str:
 
 def dropped(ground: Ground, name: str, rng: Random) -> str:
     """A night whose drop folder holds the spoiled file beside a good one: it is taken or set aside, never an error."""
-    drop, store = ground.root / "drop", Store.open(ground.out / "store")
+    drop, store = ground.root / "drop", Store.open(ground.store)
     target = drop / ("titles.csv" if "titles" in name else Path(name).name)
     target.unlink(missing_ok=True)
     shutil.copy(ground.root / name, target)
@@ -244,7 +244,7 @@ def _of_steps(form: str, *endings: str) -> Kind:
 
 
 def _source(form: str, name: str) -> Kind:
-    return Kind(form, (f"inputs/{name}",), probes=(ingested, dropped))
+    return Kind(form, (f"inputs/{name}",), probes=(ingested, dropped, dropped))
 
 
 KINDS: dict[str, Kind] = {

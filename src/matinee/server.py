@@ -4,8 +4,10 @@ Without Prefect, which takes seconds to import, waits for minutes, and prints ad
 """
 
 import http.client
+import json
 import os
 import socket
+import ssl
 import threading
 import tomllib
 import urllib.error
@@ -155,8 +157,11 @@ def _silence(url: str, seconds: float) -> str:
 
 
 def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
-    request = urllib.request.Request(url, headers={"Authorization": authorization} if authorization else {})
-    opener = urllib.request.build_opener(_Unredirected())
+    headers = _custom_headers() | ({"Authorization": authorization} if authorization else {})
+    request = urllib.request.Request(url, headers=headers)
+    opener = urllib.request.build_opener(
+        _Unredirected(), urllib.request.HTTPSHandler(context=_certificates())
+    )
     try:
         with opener.open(request, timeout=seconds) as answer:
             return _Answer(answer.status, answer.read(_MOST_BYTES))
@@ -164,6 +169,24 @@ def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
         return _Answer(error.code, b"")
     except urllib.error.URLError as error:
         raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from error
+
+
+def _custom_headers() -> dict[str, str]:
+    """What a proxy before the server wants to see, as Prefect sends it."""
+    try:
+        told = json.loads(setting("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+
+
+def _certificates() -> ssl.SSLContext:
+    """Whom to believe that they are the server, as Prefect's settings say."""
+    context = ssl.create_default_context(cafile=setting("PREFECT_API_SSL_CERT_FILE") or None)
+    if setting("PREFECT_API_TLS_INSECURE_SKIP_VERIFY").lower() in ("1", "true", "yes", "on", "t", "y"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _reason(error: Exception) -> str:

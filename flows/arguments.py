@@ -148,7 +148,7 @@ def _add_registry_verbs(verb: _Verb) -> None:
     )
     releases.add_argument(
         "--public-key",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="check the files and that this minisign key signed them (or the variable MATINEE_PUBLIC_KEY)",
     )

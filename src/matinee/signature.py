@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from matinee.errors import ConfigError, ReleaseError
+from matinee.files import write_bytes
 from matinee.manifest import SIGNATURE, parse_manifest, read_manifest_bytes
 from matinee.plain import Folder, open_folder, read_plain
 from matinee.text import shown
@@ -77,9 +78,7 @@ def sign(path: Path, *, ask: Callable[[], str] | None = None) -> None:
     told = parse_manifest(path, manifest)
     with _unlock(key, ask=ask) as secret:
         signed = bytes(secret.sign(manifest, trusted_comment=f"matinee release {told['version']}"))
-    fresh = path / f".{SIGNATURE}.{os.getpid()}"
-    fresh.write_bytes(signed + b"\n")
-    fresh.replace(path / SIGNATURE)
+    write_bytes(path / SIGNATURE, signed + b"\n")
 
 
 def is_signed_by_us(path: Path) -> bool:

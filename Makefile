@@ -52,9 +52,11 @@ lint: setup
 test: lint
 	$(BIN)/pytest
 
-# The long attacks: 10,000 spoiled files of each kind that the program reads (some hours; a result in fuzzed.json).
+# The long attacks: 10,000 spoiled files of each kind that the program reads (some hours; a result in fuzzed.json), and
+# each change of a file that a command makes, failed one at a time (what was seen goes to docs/operations.md).
 attack: setup
 	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
+	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md
 
 # The tools of audit and dist have an environment of their own: none of them is needed to run or to test.
 $(RELEASE)/.ready: pyproject.toml requirements.lock

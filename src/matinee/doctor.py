@@ -19,7 +19,7 @@ from matinee.forgotten import Forgotten
 from matinee.identity import check_usable
 from matinee.password import authorization_for
 from matinee.registry import Registry
-from matinee.release import inspect, read_manifest
+from matinee.release import read_manifest, verify
 from matinee.run_log import RunLog, now
 from matinee.server import check_address, find_fault, setting
 from matinee.store import check_writable
@@ -140,7 +140,7 @@ def _champion(registry: Registry) -> Check:
         champion = registry.champion()
         if champion is None:
             return Check("champion", "warn", "none yet: `matinee retrain` makes the first")
-        manifest = inspect(registry.champion_folder())
+        manifest = verify(registry.folder(champion))
     except MatineeError as error:
         return Check("champion", "fail", str(error))
     created = manifest.get("created", "")
@@ -184,8 +184,15 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
             read()
         except MatineeError as error:
             yield str(error), status
-    if not (root / FORGOTTEN).exists() and any(entry.action == "forget" for entry in RunLog(root).entries()):
+    if not (root / FORGOTTEN).exists() and _has_forgotten(RunLog(root)):
         yield f"{root / FORGOTTEN} is not there, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
+
+
+def _has_forgotten(told: RunLog) -> bool:
+    try:
+        return any(entry.action == "forget" for entry in told.entries())
+    except MatineeError:  # has a check of its own
+        return False
 
 
 def _read_if_there(path: Path, model: type[BaseModel]) -> None:

@@ -1,0 +1,260 @@
+"""JSON of a store that is cut, emptied, of another type, with other bytes or too deep: named, with the right advice."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from attacks.ground import Attack, Ground
+
+INGEST = ["ingest", "--store", "{store}", "--ratings", "{ratings}", "--titles", "{titles}"]
+RETRAIN = ["retrain", *INGEST[1:]]
+PRUNE = ["prune", "--store", "{store}", "--keep", "1"]
+FORGET = ["forget", "--store", "{store}", "--user", "6"]
+PREDICT = ["predict", "--store", "{store}", "--pairs", "{ratings}", "--out", "{folder}/out.csv"]
+ROLLBACK = ["rollback", "--store", "{store}"]
+PROMOTE = ["promote", "--store", "{store}", "v0001"]
+RELEASES = ["releases", "--store", "{store}"]
+DOCTOR = ["doctor", "--store", "{store}"]
+DEEP = '{"a": ' * 50_000
+
+
+def _first(ground: Ground, place: str) -> Path:
+    return sorted(ground.store.glob(place))[0]
+
+
+def _write(place: str, text: str | bytes) -> Callable[[Ground], None]:
+    def prepare(ground: Ground) -> None:
+        path = _first(ground, place) if "*" in place else ground.store / place
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    return prepare
+
+
+def _change(place: str, old: str, new: str) -> Callable[[Ground], None]:
+    def prepare(ground: Ground) -> None:
+        path = _first(ground, place)
+        text = path.read_text("utf-8")
+        assert old in text, text
+        path.write_text(text.replace(old, new, 1), "utf-8")
+
+    return prepare
+
+
+def _pipe(place: str) -> Callable[[Ground], None]:
+    def prepare(ground: Ground) -> None:
+        path = ground.store / place
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return prepare
+
+
+def _cut_lists(ground: Ground) -> None:
+    (ground.store / "recommendations").mkdir()
+    (ground.store / "recommendations" / "v0001.parquet").write_text("PAR1")
+
+
+def _points_to(version: str) -> Callable[[Ground], None]:
+    def check(ground: Ground) -> None:
+        assert f'"version": "{version}"' in (ground.store / "champion.json").read_text("utf-8")
+
+    return check
+
+
+def _forgotten(ground: Ground) -> None:
+    assert (ground.store / "forgotten.json").is_file()
+
+
+LIST = '{"key": "00ff", "hashes": ["0123456789abcdef0123456789abcdef"], "checksum": "no"}'
+
+ATTACKS = [
+    Attack(
+        "ingest with an empty forgotten.json",
+        INGEST,
+        1,
+        _write("forgotten.json", ""),
+        ["forgotten.json", "Restore it from a backup"],
+        ["emove"],
+    ),
+    Attack(
+        "ingest with a list of forgotten users that lost its key",
+        INGEST,
+        1,
+        _write("forgotten.json", '{"key": "", "hashes": []}'),
+        ["forgotten.json", "key"],
+        ["emove"],
+    ),
+    Attack(
+        "ingest with a list of forgotten users whose hash was changed",
+        INGEST,
+        1,
+        _write("forgotten.json", LIST),
+        ["was changed after it was written"],
+        ["emove"],
+    ),
+    Attack(
+        "forget with a list that is nested too deep",
+        FORGET,
+        1,
+        _write("forgotten.json", DEEP),
+        ["nested too deep", "Restore it from a backup"],
+        ["emove"],
+    ),
+    Attack(
+        "forget with a list of numbers",
+        FORGET,
+        1,
+        _write("forgotten.json", '{"key": "00", "hashes": [1]}'),
+        ["forgotten.json", "hashes.0"],
+        ["emove"],
+    ),
+    Attack(
+        "doctor sees a damaged list of forgotten users",
+        DOCTOR,
+        1,
+        _write("forgotten.json", "[]"),
+        ["fail  files", "holds no JSON object"],
+    ),
+    Attack(
+        "doctor sees a series without points",
+        DOCTOR,
+        1,
+        _write("progressive.json", '{"points": {}}'),
+        ["fail  files", "progressive.json", "move this one file"],
+        ["emove the folder"],
+    ),
+    Attack(
+        "doctor sees a mark that is none",
+        DOCTOR,
+        0,
+        _write("nightly.json", "{}"),
+        ["nightly.json", "next night"],
+    ),
+    Attack(
+        "doctor sees a step's file of other bytes",
+        DOCTOR,
+        0,
+        _write("evaluations/*/decision.json", b'{"\xff'),
+        ["decision.json", "no UTF-8"],
+    ),
+    Attack(
+        "doctor sees a manifest whose number was changed",
+        DOCTOR,
+        0,
+        _change("splits/*/manifest.json", '"rows": ', '"rows": 1'),
+        ["was changed after it was written"],
+    ),
+    Attack(
+        "predict with an empty pointer",
+        PREDICT,
+        1,
+        _write("champion.json", ""),
+        ["champion.json is damaged", "v0002` writes the file"],
+    ),
+    Attack(
+        "predict with a pointer of numbers",
+        PREDICT,
+        1,
+        _write("champion.json", '{"version": 2}'),
+        ["champion.json is damaged"],
+    ),
+    Attack(
+        "predict with a pointer that is a pipe",
+        PREDICT,
+        1,
+        _pipe("champion.json"),
+        ["champion.json is damaged"],
+    ),
+    Attack(
+        "rollback with a pointer of another type",
+        ROLLBACK,
+        1,
+        _write("champion.json", "[]"),
+        ["matinee promote"],
+    ),
+    Attack(
+        "releases with a pointer that is nested too deep",
+        RELEASES,
+        1,
+        _write("champion.json", DEEP),
+        ["matinee promote"],
+    ),
+    Attack(
+        "promote writes a damaged pointer again",
+        PROMOTE,
+        0,
+        _write("champion.json", "\0\0"),
+        keeps_store=False,
+        check=_points_to("v0001"),
+    ),
+    Attack(
+        "prune with a manifest without a byte",
+        PRUNE,
+        1,
+        _write("candidates/*/manifest.json", ""),
+        ["it is empty", "nothing was removed", "makes the folder again"],
+    ),
+    Attack(
+        "prune with a manifest that belongs elsewhere",
+        PRUNE,
+        1,
+        _write("candidates/*/manifest.json", '{"kind": "splits", "digest": "x", "rows": 1}'),
+        ["is not the manifest of that folder"],
+    ),
+    Attack(
+        "prune with a file of partitions that is no object",
+        PRUNE,
+        1,
+        _write("datasets/*/partitions.json", '"x"'),
+        ["partitions.json", "nothing was removed"],
+    ),
+    Attack(
+        "prune with a profile that was cut",
+        PRUNE,
+        1,
+        _change("datasets/*/profile.json", "}", ""),
+        ["profile.json", "nothing was removed"],
+    ),
+    Attack(
+        "ingest makes a damaged dataset again",
+        INGEST,
+        0,
+        _write("datasets/*/manifest.json", '{"rows": []}'),
+        ["is damaged"],
+        keeps_store=False,
+    ),
+    Attack(
+        "forget on a store with an empty manifest of a candidate",
+        FORGET,
+        0,
+        _write("candidates/*/manifest.json", ""),
+        ["forgotten"],
+        keeps_store=False,
+        check=_forgotten,
+    ),
+    Attack(
+        "forget with the users of a release cut",
+        FORGET,
+        1,
+        _write("releases/v0001/users.parquet", "PAR1"),
+        ["release v0001 is damaged", "rows of the user stay out"],
+        keeps_store=False,
+        check=_forgotten,
+    ),
+    Attack(
+        "forget with metrics of a release that were changed",
+        FORGET,
+        1,
+        _write("releases/v0002/metrics.json", "{}"),
+        ["release v0002 is damaged", "or remove"],
+        keeps_store=False,
+    ),
+    Attack(
+        "forget with lists that were cut",
+        FORGET,
+        0,
+        _cut_lists,
+        ["v0001.parquet is damaged"],
+        keeps_store=False,
+    ),
+]

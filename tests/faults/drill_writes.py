@@ -1,0 +1,291 @@
+"""Fails every change of a file that promote, rollback, prune, forget, publish and a night make, one at a time.
+
+    python tests/faults/drill_writes.py [--only promote ...] [--every N] [--write docs/operations.md]
+
+Each write, rename, sync, unlink and so on meets a full disk (ENOSPC), a broken one (EIO), and the end of the process.
+After each: the command has said so in one of our errors, or has ended well; each release verifies, the champion is the
+one before or after, no line of the log is lost, doctor sees no failure, and the same command then does the rest.
+"""
+
+import argparse
+import contextlib
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from failing import FAULTS, Disk, Killed, failing
+from written import write_between
+
+import matinee
+from matinee import doctor, pipeline
+from matinee.documents import KINDS
+from matinee.errors import MatineeError
+from matinee.forget import forget
+from matinee.forgotten import Forgotten
+from matinee.intake import remember, take_in
+from matinee.prune import prune
+from matinee.registry import Registry
+from matinee.release import verify
+from matinee.sample import write_sample
+from matinee.settings import Settings
+from matinee.settings_text import read_settings
+from matinee.store import Store
+from matinee.traces import names_user, row_of
+
+BEGIN, END = "<!-- writes: written by `make attack` -->", "<!-- end of writes -->"
+_QUICK = [
+    "train.epochs=2",
+    "train.patience=0",
+    "train.device=cpu",
+    "gate.tolerance=1",
+    "model.embedding_size=4",
+]
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """A command that changes the store at a root, and how to see that it is done."""
+
+    name: str
+    run: Callable[[Path], Any]
+    champions: tuple[str, str]  # before and after
+    check: Callable[[Path], None] = lambda root: None
+    gone: frozenset[str] = frozenset()  # releases that it removes
+
+
+def settings(seed: int) -> Settings:
+    """Those of the n-th night: a seed of its own, so that each gives another release."""
+    return read_settings(assignments=[*_QUICK, f"train.seed={seed}"])
+
+
+def build(root: Path, *, nights: int = 4) -> None:
+    """A store of some nights below `root`, and the drop folder that they were made from."""
+    drop = root / "drop"
+    write_sample(drop, ratings=3_000, users=100, movies=60, seed=1)
+    (drop / "truth.json").unlink()
+    for seed in range(nights):
+        pipeline.retrain(
+            drop / "ratings.csv", drop / "movie_titles.csv", root / "store", settings=settings(seed)
+        )
+
+
+def commands(template: Path) -> Iterator[Drilled]:
+    """Each command, on copies of the template: releases v0001 to v0004, of which the last is the champion."""
+    user = int(matinee.load(Registry(template / "store").folder("v0001")).users.ids[3])
+    yield Drilled("promote", lambda root: Registry.open(root / "store").promote("v0001"), ("v0004", "v0001"))
+    yield Drilled("rollback", lambda root: Registry.open(root / "store").rollback(), ("v0004", "v0003"))
+    yield Drilled(
+        "prune",
+        lambda root: prune(root / "store", keep=1),
+        ("v0004", "v0004"),
+        check=_is_pruned,
+        gone=frozenset({"v0002"}),
+    )
+    yield Drilled(
+        "forget",
+        lambda root: forget(root / "store", user),
+        ("v0004", "v0004"),
+        check=partial(_is_forgotten, user=user),
+    )
+    yield Drilled("publish", _publish, ("v0004", "v0005"), check=_is_published)
+    yield Drilled(
+        "night", _night, ("v0004", "v0005"), check=_is_published, gone=frozenset({"v0002", "v0003"})
+    )
+
+
+def _publish(root: Path) -> None:
+    """The last step of a run whose other steps are done: the template of this command has them."""
+    drop = root / "drop"
+    pipeline.retrain(drop / "ratings.csv", drop / "movie_titles.csv", root / "store", settings=settings(4))
+
+
+def _night(root: Path) -> None:
+    """What the nightly flow does, without Prefect."""
+    store, chosen = Store.open(root / "store"), settings(4)
+    with store.in_use():
+        found = take_in(store, root / "drop", titles="movie_titles.csv", settings=chosen, settle_seconds=0)
+        if found.new:
+            pipeline.retrain(found.ratings, found.titles, store.root, settings=chosen)
+            remember(store, found)
+    prune(store.root, keep=2)
+
+
+def _is_pruned(root: Path) -> None:
+    assert Registry(root / "store").versions() == ["v0001", "v0003", "v0004"]
+    assert not list((root / "store").glob("*/*.pruned")), "what is doomed is deleted"
+
+
+def _is_published(root: Path) -> None:
+    assert "v0005" in Registry(root / "store").versions()
+
+
+def _is_forgotten(root: Path, *, user: int) -> None:
+    registry = Registry(root / "store")
+    assert Forgotten.read(registry.root).holds(user)
+    for version in registry.versions():
+        assert row_of(registry.folder(version) / "users.parquet", user) is None
+    for folder in [folder for kind in KINDS for folder in (registry.root / kind).glob("*")]:
+        assert not folder.suffix, folder
+        assert not names_user(folder, user), folder
+
+
+def drill(
+    command: Drilled, template: Path, scratch: Path, *, faults: tuple[str, ...] = FAULTS, every: int = 1
+) -> Counter[str]:
+    """Fail each `every`-th change of a command, by each fault; counts what was tried.
+
+    Raises AssertionError, with the point, when anything is lost.
+    """
+    seen = Counter({"changes": len(changes(command, template, scratch))})
+    for fault in faults:
+        for at in range(1, seen["changes"] + 1, every):
+            ended = _fail_once(command, template, scratch, fault=fault, at=at)
+            seen[fault] += 1
+            seen[ended] += 1
+    return seen
+
+
+def changes(command: Drilled, template: Path, scratch: Path) -> list[str]:
+    """What a command changes, in its order."""
+    root = _fresh(template, scratch)
+    with failing(Disk(root, "")) as disk:
+        command.run(root)
+    return disk.changes
+
+
+def _fresh(template: Path, scratch: Path) -> Path:
+    root = scratch / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(template, root, copy_function=shutil.copy2)
+    return root
+
+
+def _fail_once(command: Drilled, template: Path, scratch: Path, *, fault: str, at: int) -> str:
+    root = _fresh(template, scratch)
+    disk, log = Disk(root, fault, at), (root / "store" / "log.jsonl").read_bytes()
+    ended = "ended well"
+    try:
+        with failing(disk):
+            command.run(root)
+    except Killed:
+        ended = "killed"
+    except MatineeError:
+        ended = "told"
+    except Exception as error:
+        raise AssertionError(
+            f"{command.name}, {fault} at {at}, {disk.changes[at - 1]}: no error of ours"
+        ) from error
+    with _named(f"{command.name}, {fault} at {at}, {disk.changes[at - 1]}"):
+        _check(command, root, log=log)
+        if (
+            Registry(root / "store").champion() != command.champions[1]
+            or command.champions[0] == command.champions[1]
+        ):
+            command.run(root)
+        assert Registry(root / "store").champion() == command.champions[1], "the next command goes on"
+        if command.name in ("promote", "rollback"):
+            Registry(root / "store").record("prune", version="v0009")  # a line that comes after
+        _check(command, root, log=log)
+        command.check(root)
+    return ended
+
+
+@contextlib.contextmanager
+def _named(point: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise AssertionError(f"{point}: {error!r}") from error
+
+
+def _check(command: Drilled, root: Path, *, log: bytes) -> None:
+    """Whatever has happened: releases, champion, log and doctor are sound."""
+    registry = Registry(root / "store")
+    versions = registry.versions()
+    for version in versions:
+        verify(registry.folder(version))
+    assert {"v0001", "v0002", "v0003", "v0004"} - set(versions) <= command.gone, (
+        f"a release is lost: {versions}"
+    )
+    assert registry.champion() in command.champions, registry.champion()
+    assert registry.champion() in versions
+    assert (registry.root / "log.jsonl").read_bytes().startswith(log), "a line of the log is lost"
+    wrong = [check for check in doctor._store(registry.root) if check.status == "fail" or _is_odd(check)]
+    assert not wrong, wrong
+
+
+def _is_odd(check: doctor.Check) -> bool:
+    """A warning that no fault accounts for; half a line of the log is what a kill may leave."""
+    return check.status != "ok" and (
+        check.name == "files" or (check.name == "log" and "1 of its lines" not in check.said)
+    )
+
+
+def finish_steps(template: Path) -> None:
+    """Do all of the next run but its publication."""
+    real, told = pipeline.publish, RuntimeError("all but publish is done")
+
+    def stop(*_: Any, **__: Any) -> Any:
+        raise told
+
+    pipeline.publish = stop
+    try:
+        _publish(template)
+    except RuntimeError as error:
+        assert error is told
+    finally:
+        pipeline.publish = real
+
+
+def main() -> None:
+    """Drill, and write what was seen."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=[])
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th change alone")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
+    )
+    call = parser.parse_args()
+    logging.disable(logging.WARNING)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        scratch, template = Path(folder), Path(folder) / "template"
+        build(template)
+        for command in commands(template):
+            if command.name == "publish":
+                ready = scratch / "ready"
+                shutil.copytree(template, ready)
+                finish_steps(ready)
+            if call.only and command.name not in call.only:
+                continue
+            started = time.monotonic()
+            seen = drill(command, ready if command.name == "publish" else template, scratch, every=call.every)
+            cells = (
+                command.name,
+                seen["changes"],
+                *(seen[fault] for fault in FAULTS),
+                seen["told"],
+                seen["ended well"],
+                0,
+            )
+            rows.append(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else cell for cell in cells)} |")
+            print(rows[-1], f"{time.monotonic() - started:.0f} s", flush=True)
+    head = "| command | changes of files | ENOSPC | EIO | killed | told as an error | ended well all the same | lost |"
+    table = "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows])
+    if call.write:
+        write_between(call.write, table, begin=BEGIN, end=END)
+
+
+if __name__ == "__main__":
+    main()

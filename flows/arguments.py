@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from flows import terminal, upkeep, verbs
+from flows import release_verbs, terminal, upkeep, verbs
 from flows.environment import WEBHOOK
 from flows.folders import path, path_text
 from matinee import __version__
@@ -141,9 +141,20 @@ def _add_answer_verbs(verb: _Verb) -> None:
 
 
 def _add_registry_verbs(verb: _Verb) -> None:
-    releases = verb("releases", verbs.releases, "List the releases.")
+    releases = verb("releases", release_verbs.releases, "List the releases.")
     _add_store(releases)
-    releases.add_argument("--verify", action="store_true", help="check every file against its sha256")
+    releases.add_argument(
+        "--verify", action="store_true", help="check that every file is as it was published"
+    )
+    releases.add_argument(
+        "--public-key",
+        type=path,
+        metavar="FILE",
+        help="check the files and that this minisign key signed them (or the variable MATINEE_PUBLIC_KEY)",
+    )
+    sign = verb("sign", release_verbs.sign, "Sign a release with the key in MATINEE_SIGNING_KEY.")
+    _add_store(sign)
+    sign.add_argument("version", metavar="VERSION", help="a release")
     promote = verb("promote", verbs.promote, "Make a release, or a candidate that was held, the champion.")
     _add_store(promote)
     promote.add_argument(

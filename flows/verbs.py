@@ -6,23 +6,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import matinee
 from flows.connection import answering
 from flows.telling import reject_lines, rows_line, tell_run
 from flows.temporary import start_server
-from matinee.errors import ConfigError, ReleaseError
-from matinee.identity import check_usable, is_store, require_store
+from matinee.errors import ConfigError
+from matinee.identity import check_usable, require_store
 from matinee.paths import check_apart, check_place, expand
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
 
-QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget"}
+QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget", "sign"}
 HELD = 4
-_REASON = 160  # characters of why a candidate is held; decision.json has all
 
 
 @dataclass(frozen=True)
@@ -204,44 +202,6 @@ def similar(call: argparse.Namespace) -> Outcome:
     return Outcome(facts, lines)
 
 
-def releases(call: argparse.Namespace) -> Outcome:
-    """List the releases, oldest first."""
-    registry = Registry.open(call.store)
-    champion = registry.champion()
-    facts, lines = [], []
-    manifests = {manifest["version"]: manifest for manifest in registry.manifests()}
-    for version in registry.versions():
-        if (manifest := manifests.get(version)) is None:
-            unread = dict.fromkeys(("created", "rmse", "model"))
-            facts.append({"version": version, "champion": version == champion, **unread, "verified": False})
-            lines.append(f"{version}  DAMAGED: its manifest can't be read")
-            continue
-        entry = {
-            "version": version,
-            "champion": version == champion,
-            "created": manifest["created"],
-            "rmse": manifest["metrics"]["rmse"],
-            "model": manifest["model"],
-        }
-        if call.verify:
-            entry["verified"] = _verified(registry.folder(version))
-        facts.append(entry)
-        mark = "champion" if entry["champion"] else ""
-        check = {True: "  verified", False: "  DAMAGED", None: ""}[entry.get("verified")]
-        lines.append(
-            f"{version}  {entry['created']}  {entry['model']:6}  rmse {entry['rmse']:.4f}  {mark}{check}".rstrip()
-        )
-    status = 1 if any(entry.get("verified") is False for entry in facts) else 0
-    if not lines:
-        no_store = "" if is_store(call.store) else ": it is not a Matinee store"
-        lines.append(f"No release in {call.store} yet{no_store}.")
-    lines += [
-        f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
-        for entry in registry.held()
-    ]
-    return Outcome(facts, lines, status)
-
-
 def promote(call: argparse.Namespace) -> Outcome:
     """Make a release, or a candidate that the gate held, the champion by name."""
     registry, version = Registry.open(call.store), call.version
@@ -311,13 +271,3 @@ def _check_sources(store: Path, paths: list[str]) -> None:
 
 def _held(candidates: list[str]) -> str:
     return f"; held by the gate: {', '.join(candidates)}" if candidates else ""
-
-
-def _verified(folder: Path) -> bool:
-    from matinee.release import verify
-
-    try:
-        verify(folder)
-    except ReleaseError:
-        return False
-    return True

@@ -22,6 +22,9 @@ import pytest
 from flows.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store, write_json
 
+sys.path.insert(0, str(Path(__file__).parent))  # what tests share
+from small_release import write_release
+
 if TYPE_CHECKING:
     from matinee.publish import Publication
     from matinee.settings import Settings
@@ -167,48 +170,8 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
     def make(
         *, users: int = 50, movies: int = 40, size: int = 5, model: str = "dot", **more: np.ndarray
     ) -> Path:
-        from safetensors.numpy import save_file
-
-        from matinee.release import sha256
-
-        draw = np.random.default_rng(7)
         folder = Store.open(tmp_path / "store").root / "releases" / "v0001"
-        folder.mkdir(parents=True)
-        shapes = {"user_bias": users, "movie_bias": movies, "mean": 1}
-        weights = {name: draw.normal(0, 0.3, shape) for name, shape in shapes.items()}
-        weights |= {"user_factors": draw.normal(0, 1, (users, size)), "mean": np.array([3.5])}
-        weights |= {"movie_factors": draw.normal(0, 1, (movies, size))} | more
-        save_file(
-            {name: table.astype(np.float32) for name, table in weights.items()},
-            folder / "weights.safetensors",
-        )
-        rows = {"users": draw.integers(1, 9, users), "movies": draw.integers(1, 900, movies)}
-        rows["users"][-1] = rows["movies"][-1] = 0  # of the last ones nothing is known
-        titles = [f"Movie {code}" if code else None for code in range(movies)]
-        for side, extra in (("users", {}), ("movies", {"title": titles, "liked_rows": rows["movies"] // 3})):
-            ids = np.arange(len(rows[side])) * 10 + 3
-            table = pa.table({f"{side[:-1]}_id": ids, "train_rows": rows[side], **extra})
-            pq.write_table(table, folder / f"{side}.parquet")
-        seen = [np.sort(draw.choice(movies, draw.integers(0, 20), replace=False)) for _ in range(users)]
-        np.save(folder / "seen.offsets.npy", np.cumsum([0, *map(len, seen)]))
-        np.save(folder / "seen.movies.npy", np.concatenate(seen).astype(np.int32))
-        if model == "dot":
-            prior = {
-                "noise_precision": 2.0,
-                "mean": [0.1] * (size + 1),
-                "covariance": np.eye(size + 1).tolist(),
-            }
-            write_json(folder / "prior.json", prior)
-        write_json(folder / "metrics.json", {"ranking": {"popularity_weight": 0.4}})
-        manifest = {
-            "version": "v0001",
-            "schema_version": 1,
-            "model": model,
-            "scale": [1.0, 5.0],
-            "metrics": {},
-            "files": {path.name: sha256(path) for path in folder.iterdir()},
-        }
-        write_json(folder / "manifest.json", manifest)
+        write_release(folder, users=users, movies=movies, size=size, model=model, weights=more)
         write_json(folder.parents[1] / "champion.json", {"version": "v0001"})
         return folder
 

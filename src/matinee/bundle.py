@@ -11,16 +11,18 @@ import polars as pl
 
 from matinee.card import write_card
 from matinee.documents import read_json
+from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.gate import Rule
 from matinee.files import copy_tree
 from matinee.lineage import digest_of
 from matinee.prior import PRIOR, estimate_prior
 from matinee.registry import now
-from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, sha256
+from matinee.release import MANIFEST, SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.seal import sync_folder
 from matinee.settings import Settings
 from matinee.shelf import MOVIES, OFFSETS
+from matinee.signature import sign, signing_key
 from matinee.store import Reference, Store, write_json
 from matinee.stratify import PARTS
 from matinee.weights import halve_weights, read_weights
@@ -46,7 +48,10 @@ class Bundle:
         return digest_of(candidate=self.candidate.digest, shipped=self.shipped.digest)
 
     def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
-        """Write the release beside its place and rename it there: it is whole or absent."""
+        """Write the release beside its place and rename it there: it is whole or absent, and it loads.
+
+        Signed where there is a key for it. Raises ReleaseError for one that would not load.
+        """
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -59,6 +64,13 @@ class Bundle:
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
         write_json(partial / MANIFEST, manifest)
+        if signing_key() is not None:
+            sign(partial)
+        try:
+            inspect(partial)
+        except ReleaseError:
+            shutil.rmtree(partial)
+            raise
         sync_folder(partial)
         partial.rename(folder)
 

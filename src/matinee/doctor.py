@@ -19,7 +19,7 @@ from matinee.forgotten import Forgotten
 from matinee.identity import check_usable
 from matinee.password import authorization_for
 from matinee.registry import Registry
-from matinee.release import read_manifest, verify
+from matinee.release import inspect, read_manifest
 from matinee.run_log import RunLog, now
 from matinee.server import check_address, find_fault, setting
 from matinee.store import check_writable
@@ -140,7 +140,7 @@ def _champion(registry: Registry) -> Check:
         champion = registry.champion()
         if champion is None:
             return Check("champion", "warn", "none yet: `matinee retrain` makes the first")
-        manifest = verify(registry.folder(champion))
+        manifest = inspect(registry.champion_folder())
     except MatineeError as error:
         return Check("champion", "fail", str(error))
     created = manifest.get("created", "")

@@ -1,5 +1,6 @@
 """Copies of a release and of a split without one user: the rows go, and the codes of later users move up by one."""
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from safetensors import safe_open
 
 from matinee.documents import read_json, with_checksum
 from matinee.files import copy_tree
-from matinee.release import MANIFEST, sha256
+from matinee.manifest import SIGNATURE
+from matinee.release import MANIFEST, sha256, verify
 from matinee.seal import seal
 from matinee.shelf import MOVIES, OFFSETS
+from matinee.signature import is_signed_by_us, sign
 from matinee.store import write_json
 from matinee.weights import write_weights
+
+log = logging.getLogger(__name__)
 
 _USERS = "users.parquet"
 _BATCH_ROWS = 1 << 20
@@ -24,8 +29,12 @@ _BATCH_ROWS = 1 << 20
 def erase_from_release(source: Path, target: Path, code: int) -> None:
     """Fill the empty folder `target` with the release in `source` without the user of a code.
 
-    What was learned from the user about movies stays until the next training.
+    What was learned from the user about movies stays until the next training. What our key signed is signed again
+    where the key is at hand; any other signature would not fit and is left out, with a warning. Raises
+    ReleaseError for a release that is not as it was published: fresh checksums would hide that.
     """
+    verify(source, public_key=False)
+    signed, ours = (source / SIGNATURE).exists(), is_signed_by_us(source)
     copy_tree(source, target)
     users = _erase_row(source / _USERS, target / _USERS, code)
     weights = [path.name for path in source.glob("*.safetensors")]
@@ -37,6 +46,11 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     manifest["files"] |= fresh
     manifest["forgotten"] = manifest.get("forgotten", 0) + 1
     write_json(target / MANIFEST, manifest)
+    (target / SIGNATURE).unlink(missing_ok=True)
+    if ours:
+        sign(target)
+    elif signed:
+        log.warning("%s is not signed any more: sign it again with `matinee sign`.", manifest["version"])
 
 
 def erase_from_split(source: Path, target: Path, code: int) -> None:

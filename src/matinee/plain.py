@@ -80,14 +80,16 @@ def read_plain(folder: Folder, name: str, *, limit: int) -> bytes:
             raise unreadable(path, error) from None
 
 
-def check_list(folder: Folder, known: Collection[str]) -> None:
-    """Raise ReleaseError unless the files below a folder, however deep, are exactly those that are known."""
+def check_list(folder: Folder, known: Collection[str], *, optional: Collection[str] = ()) -> None:
+    """Raise ReleaseError unless the files below a folder, however deep, are those that are known, all and no others."""
     found: set[str] = set()
-    folders = sorted({name.rpartition("/")[0] for name in known} | {""})
-    for place in folders:
+    folders = {"/".join(name.split("/")[:depth]) for name in known for depth in range(name.count("/") + 1)}
+    for place in sorted(folders):
         try:
             with _open_below(folder, place) as handle, os.scandir(handle) as entries:
-                found.update(_check_entry(folder, place, entry, known, folders) for entry in entries)
+                found.update(
+                    _check_entry(folder, place, entry, {*known, *optional}, folders) for entry in entries
+                )
         except OSError as error:
             raise unreadable(folder.path / place, error) from None
     if missing := sorted(set(known) - found):
@@ -102,14 +104,14 @@ def unreadable(path: Path, error: BaseException) -> ReleaseError:
 
 
 def _check_entry(
-    folder: Folder, place: str, entry: "os.DirEntry[str]", known: Collection[str], folders: list[str]
+    folder: Folder, place: str, entry: "os.DirEntry[str]", known: Collection[str], folders: Collection[str]
 ) -> str:
     name = f"{place}/{entry.name}" if place else entry.name
     path = folder.path / name
     inner = entry.is_dir(follow_symlinks=False)
     if not (inner or entry.is_file(follow_symlinks=False)):
         raise _not_plain(path)
-    if not (any(f"{each}/".startswith(f"{name}/") for each in folders) if inner else name in known):
+    if name not in (folders if inner else known):
         raise ReleaseError(
             f"{shown(path)} is not in the release's manifest, and a release is exactly what was published. Remove it "
             "from the folder."

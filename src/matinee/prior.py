@@ -4,7 +4,6 @@ how noisy a rating is.
 Publish estimates it from the weights and the training rows; `Release.fold_in` meets new users with it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matinee import forward
+from matinee.soundness import check_array, check_number
 
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -24,6 +24,7 @@ _SAMPLE = 2_000_000  # rows: the noise is then known to about a thousandth
 # Chosen on users left out of the fit of four data sets, both presets (docs/notes.md).
 _WIDER = 1.5  # trained factors are shrunk, so the variance of what they stand for is larger than theirs
 _RARE = 0.5  # a movie with n rows is not known well: its ratings have this / (n + 1) more noise
+_ROUNDING = 1e-6  # of a variance: what float64 leaves of a zero
 _RIDGE = 0.03  # n picks count as 1 / (1 / n + this): vectors have seen the picks that they were trained on
 
 
@@ -85,21 +86,30 @@ class Prior:
         return {"noise_precision": self.noise_precision, **lists, "picks": picks}
 
 
-def read_prior(folder: Path) -> Prior | None:
-    """The prior of a release's folder; None where it has none, which only the dot model does.
+def parse_prior(told: Mapping[str, Any], *, size: int) -> Prior:
+    """The prior of a dot model with vectors of a size, from what prior.json says.
 
-    Raises OSError, ValueError or KeyError when it can't be read.
+    Raises ValueError or KeyError when it is none.
     """
-    path = folder / PRIOR
-    if not path.exists():
-        return None
-    told = json.loads(path.read_text("utf-8"))
+    whole = size + 1  # the factors and the bias
+    covariance = check_array("covariance", told["covariance"], (whole, whole))
+    if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(
+        covariance
+    ).min() < -_ROUNDING * np.trace(covariance):
+        raise ValueError("covariance is that of no distribution")
+    shapes = {
+        "centre": (whole + 1,),
+        "spread": (whole + 1, whole + 1),
+        "noise": (whole + 1, whole + 1),
+        "pull": (whole, whole + 1),
+    }
     picks = told.get("picks")
     return Prior(
-        noise_precision=told["noise_precision"],
-        mean=np.array(told["mean"]),
-        covariance=np.array(told["covariance"]),
-        picks=picks and Picks(**{name: np.array(table) for name, table in picks.items()}),
+        noise_precision=check_number("noise_precision", told["noise_precision"], low=0),
+        mean=check_array("mean", told["mean"], (whole,)),
+        covariance=covariance,
+        picks=picks
+        and Picks(**{name: check_array(name, picks[name], shape) for name, shape in shapes.items()}),
     )
 
 

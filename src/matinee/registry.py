@@ -15,7 +15,7 @@ from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.identity import is_store, require_store
 from matinee.lock import lock_folder
 from matinee.manifest import read_manifest
-from matinee.release import verify
+from matinee.release import inspect
 from matinee.run_log import Entry, RunLog, confirmed, now
 from matinee.store import write_json, writing
 from matinee.text import shown
@@ -213,7 +213,7 @@ class Registry:
     def promote(self, version: str) -> str:
         """Make a release the champion by name, whatever the gate said; returns the one it replaces, or ''.
 
-        Raises ConfigError for a version that is not listed, ReleaseError for one that does not verify.
+        Raises ConfigError for a version that is not listed, ReleaseError for one that does not load.
         """
         with self.lock():
             return self._move(version, action="promote")
@@ -221,7 +221,7 @@ class Registry:
     def rollback(self, version: str | None = None) -> str:
         """Make an earlier release the champion: the named one, or the one before; returns its version.
 
-        Raises ConfigError when there is none to go back to, ReleaseError for one that does not verify.
+        Raises ConfigError when there is none to go back to, ReleaseError for one that does not load.
         """
         with self.lock():
             target = self._before() if version is None else version
@@ -255,13 +255,17 @@ class Registry:
             )
         return found
 
-    def _check_listed(self, version: str) -> None:
+    def listed(self, version: str) -> Path:
+        """The folder of a release that there is.
+
+        Raises ConfigError for any other.
+        """
         if version not in self.versions():
             raise ConfigError(f"There is no release {version!r} in {self.root}. {self._listed()}")
-        verify(self.folder(version))
+        return self.folder(version)
 
     def _move(self, version: str, *, action: str) -> str:
-        self._check_listed(version)
+        inspect(self.listed(version))
         try:
             before, anchor = self.champion(), self.anchor()
         except ReleaseError:  # damaged; who says which release it shall be mends it

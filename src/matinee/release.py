@@ -1,30 +1,43 @@
 """A release: a self-contained folder that answers for itself with numpy, pyarrow and safetensors alone.
 
-Weights, id maps, titles, settings, metrics, card, and a manifest with the sha256 of every file.
+Weights, id maps, titles, settings, metrics, card, and a manifest with the sha256 of every file. It is believed in
+steps: the manifest makes sense (`read_manifest`, for lists), all files are those of the manifest (`verify`), and their
+tables fit together (`load`). `inspect` is all of it, for what is to become the champion.
 """
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 
-from matinee import forward
+from matinee.answers import Release
 from matinee.documents import MANIFEST
 from matinee.errors import ConfigError, ReleaseError
-from matinee.guest import Guest
-from matinee.idmap import IdMap, as_ids
-from matinee.manifest import SCHEMA_VERSION, check_schema_version, read_manifest
-from matinee.prior import Prior, describe, read_prior
-from matinee.shelf import Scores, Shelf, Suggestion
-from matinee.weights import read_weights
+from matinee.idmap import IdMap
+from matinee.manifest import SCHEMA_VERSION, parse_object, read_manifest
+from matinee.prior import PRIOR, Prior, parse_prior
+from matinee.release_files import ReleaseFiles, open_release
+from matinee.shelf import MOVIES as SEEN_MOVIES
+from matinee.shelf import OFFSETS as SEEN_OFFSETS
+from matinee.shelf import Shelf
+from matinee.signature import trusted_key
+from matinee.soundness import (
+    Kind,
+    Passing,
+    check_codes,
+    check_number,
+    check_numbers,
+    check_offsets,
+    check_shapes,
+    read_table,
+)
+from matinee.text import shown
+from matinee.weights import Place
 
 __all__ = [
     "MANIFEST",
@@ -32,234 +45,178 @@ __all__ = [
     "TESTED",
     "WEIGHTS",
     "Release",
+    "inspect",
     "load",
     "read_manifest",
     "sha256",
     "verify",
 ]
 
-WEIGHTS = "weights.safetensors"
-TESTED = (
-    "tested.safetensors"  # the weights that the figures belong to, where the release was refitted on all rows
-)
-_READ_BYTES = 1 << 22
+WEIGHTS: Final = "weights.safetensors"
+# The weights that the figures belong to, where the release was refitted on all rows.
+TESTED: Final = "tested.safetensors"
+USERS: Final = "users.parquet"
+MOVIES: Final = "movies.parquet"
+METRICS: Final = "metrics.json"
+_SMALL: Final = (USERS, MOVIES, METRICS)
+_MOVIE_COLUMNS: Final[dict[str, Kind]] = {
+    "movie_id": "id",
+    "train_rows": "count",
+    "liked_rows": "count",
+    "title": "text",
+}
+PublicKey = str | Path | Literal[False] | None  # a file; None for that of the environment, False for no check
+_Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Release:
-    """A loaded release. Safe to use from several threads: nothing in it changes after loading."""
-
-    path: Path
-    manifest: dict[str, Any]
-    users: IdMap
-    movies: IdMap
-    weights: dict[str, NDArray[Any]]
-    shelf: Shelf
-    prior: Prior | None  # of the dot model alone
-
-    def __repr__(self) -> str:
-        model, users, movies = self.manifest["model"], len(self.users), len(self.movies)
-        return f"Release({self.version}: {model}, {users:,} users, {movies:,} movies, {self.path})"
-
-    @property
-    def version(self) -> str:
-        """The name under which the store lists it."""
-        return str(self.manifest["version"])
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """The lowest and the highest rating."""
-        low, high = self.manifest["scale"]
-        return low, high
-
-    def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
-        """Expected ratings of pairs, within the scale; source ids, of one shape or shapes that numpy broadcasts to one.
-
-        A user or movie that the model does not know gets the mean and the bias of the one it does know. Raises
-        ConfigError for ids that are not integers and for shapes that do not fit.
-        """
-        given = as_ids(user_ids, "user"), as_ids(movie_ids, "movie")
-        try:
-            users, movies = np.broadcast_arrays(self.users.encode(given[0]), self.movies.encode(given[1]))
-        except ValueError:
-            raise ConfigError(
-                f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are no pairs. "
-                "Give as many of one as of the other."
-            ) from None
-        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest["model"])
-        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
-        return predicted
-
-    def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
-        """The n best movies that a user has not rated, by the user's taste and by popularity.
-
-        The score is the expected rating with what popularity adds in place of the movie's bias. Its weight was chosen
-        by evaluate for the order alone, so a score may lie outside the scale. A user that the release does not know
-        gets what is popular; a movie without training rows is in no list. Raises ConfigError when n is below 1.
-        """
-        code = int(self.users.encode(as_ids([user_id], "user"))[0])
-        taste = self.expect(code) - forward.movie_level(self.weights)
-        return self.shelf.best(taste + self.shelf.appeal, n, without=self.shelf.seen(code))
-
-    def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
-        """The n movies whose vectors point most nearly where this movie's does; the score is the cosine, -1 to 1.
-
-        The vectors are the factors of the dot model and the embeddings of the others. Raises ConfigError for a movie
-        without training rows, of which nothing is known, and when n is below 1.
-        """
-        code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
-        if code < 0 or not self.shelf.trained[code]:
-            raise ConfigError(
-                f"Movie {movie_id} has no training row in release {self.version}, so nothing is like it or unlike it. "
-                "Ask for a movie that was rated."
-            )
-        vectors = self._movie_vectors()
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-        return self.shelf.best(
-            vectors @ vectors[code] / lengths / lengths[code], n, without=np.array([code], np.int32)
-        )
-
-    def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]]) -> Guest:
-        """A new user from ratings by movie id: the mean of the posterior of the vector, in closed form.
-
-        Which movies were rated says something before the ratings do. Of a movie given twice the later rating counts;
-        one that the model does not know says how high the user rates, no more. Raises ReleaseError for a model that
-        has no closed form, ConfigError for a rating outside the scale.
-        """
-        if self.prior is None:
-            raise ReleaseError(
-                f"Release {self.version} can't take in a new user: {self._why_no_prior()} "
-                "Train the dot model, or retrain with the user's ratings."
-            )
-        given = dict(ratings)
-        self._check_ratings(given)
-        rated = self.movies.encode(as_ids(list(given), "movie"))
-        rows = np.where(rated < 0, 0, self.shelf.train_rows[rated])
-        movies = describe(self.weights, self.shelf.train_rows, rated)
-        mean, size = float(self.weights["mean"].sum()), self.weights["movie_factors"].shape[1]
-        stars = np.fromiter(given.values(), np.float64, len(given))
-        *vector, bias = self.prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
-        return Guest(
-            movies=self.movies,
-            shelf=self.shelf,
-            scale=self.scale,
-            expected=self._dot(np.array(vector, np.float32), bias),
-            level=forward.movie_level(self.weights),
-            expected_unknown=mean + bias,
-            rated=rated[rated >= 0],
-        )
-
-    def expect(self, user_code: int) -> Scores:
-        """The expected rating of every movie, by code, not cut to the scale; code -1 is a user nobody knows."""
-        if self.manifest["model"] != "dot":
-            movies = np.arange(len(self.movies), dtype=np.int32)
-            user = np.array([user_code], np.int32)
-            scores: Scores = forward.grid(self.weights, user, movies, model=self.manifest["model"])[0]
-            return scores
-        if user_code < 0:
-            return self._dot(np.zeros(self.weights["user_factors"].shape[1], np.float32), 0.0)
-        return self._dot(self.weights["user_factors"][user_code], float(self.weights["user_bias"][user_code]))
-
-    def _dot(self, vector: NDArray[Any], bias: float) -> Scores:
-        scores: Scores = self.weights["movie_factors"] @ vector + self.weights["movie_bias"]
-        return (scores + np.float32(float(self.weights["mean"].sum()) + bias)).astype(np.float32)
-
-    def _movie_vectors(self) -> NDArray[np.float32]:
-        tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
-        found = [self.weights[name] for name in tables if name in self.weights]
-        return np.concatenate(found, axis=1).astype(np.float32)
-
-    def _why_no_prior(self) -> str:
-        if self.manifest["model"] != "dot":
-            return (
-                f"its model is {self.manifest['model']}, and only a dot product has a closed form for that."
-            )
-        return "it was published without prior.json."
-
-    def _check_ratings(self, ratings: Mapping[int, float]) -> None:
-        low, high = self.scale
-        for movie_id, rating in ratings.items():
-            if not (math.isfinite(rating) and low <= rating <= high):
-                raise ConfigError(
-                    f"Movie {movie_id} was rated {rating}; expected {low:g} to {high:g}, the scale of the release."
-                )
-
-
-def load(path: str | Path, *, tested: bool = False) -> Release:
+def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None) -> Release:
     """Load a release folder and verify it; with `tested`, the weights that its figures were measured with.
 
-    Raises ReleaseError when a file is missing, changed since it was written, or of a later schema version.
+    With the file of a minisign key as `public_key`, or in the environment as MATINEE_PUBLIC_KEY, the release must be
+    signed by that key. Raises ReleaseError when it is not, and when a file is missing, changed since it was written,
+    not listed in the manifest, or of a later schema version, or when its tables don't fit together; ConfigError for a
+    key that can't be read.
     """
-    folder = Path(path)
+    if not str(path):
+        raise ConfigError("An empty path was given as a release. Name the folder of one.")
+    return _steady(
+        Path(path), lambda folder: _load(folder, tested=tested, public_key=trusted_key(public_key))
+    )
+
+
+def verify(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+    """The manifest of a release whose files are all there, no others, and unchanged; `public_key` as for `load`.
+
+    Raises ReleaseError otherwise. That the files make sense is for `load` to find out.
+    """
+    with open_release(folder, public_key=trusted_key(public_key)) as files, ThreadPoolExecutor(2) as pool:
+        list(pool.map(files.check, files.names))  # hashing lets go of the interpreter's lock
+        return files.manifest
+
+
+def inspect(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+    """The manifest of a release that loads, with the weights it ships and with those that were tested.
+
+    What must hold before a release becomes the champion. Raises ReleaseError otherwise.
+    """
+    manifest = load(folder, public_key=public_key).manifest
+    if TESTED in manifest["files"]:
+        load(folder, tested=True, public_key=public_key)
+    return manifest
+
+
+def _steady(folder: Path, read: Callable[[Path], _Read]) -> _Read:
+    """What is read of a folder that nobody exchanged meanwhile, as `matinee forget` does."""
     while True:
         place = _inode(folder)
         try:
-            release = _load(folder, tested=tested)
+            found = read(folder)
         except ReleaseError:
             if _inode(folder) == place:
                 raise
         else:
             if _inode(folder) == place:
-                return release
-        # The folder was exchanged meanwhile, as `matinee forget` does: what was read may be of both.
+                return found
 
 
 def _inode(folder: Path) -> int | None:
-    return folder.stat().st_ino if folder.exists() else None
-
-
-def _load(folder: Path, *, tested: bool) -> Release:
-    manifest = verify(folder)
-    weights = folder / (TESTED if tested and (folder / TESTED).exists() else WEIGHTS)
     try:
+        return folder.stat().st_ino
+    except (OSError, ValueError):
+        return None
+
+
+def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
+    with open_release(folder, public_key=public_key) as files:
+        weights = TESTED if tested and TESTED in files.names else WEIGHTS
+        if missing := [
+            name for name in (weights, *_SMALL, SEEN_OFFSETS, SEEN_MOVIES) if name not in files.names
+        ]:
+            raise ReleaseError(
+                f"The manifest of {shown(folder)} does not list {', '.join(missing)}. Publish it again."
+            )
+        small = [name for name in (*_SMALL, PRIOR) if name in files.names]
+        rest = files.names.keys() - {weights, *small, SEEN_OFFSETS, SEEN_MOVIES}
+        parts = _Parts(files, weights)
+        with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
+            seen = pool.submit(files.map, SEEN_MOVIES, np.int32, watch=parts.codes.watch_codes)
+            tables = pool.submit(files.read_tables, weights, accept=parts.accept)
+            offsets = pool.submit(files.map, SEEN_OFFSETS, np.int64, watch=parts.offsets.watch_offsets)
+            read = {name: pool.submit(files.read, name) for name in small}
+            list(pool.map(files.check, sorted(rest)))
+        parts.small = {name: future.result() for name, future in read.items()}
+        return parts.assemble(tables.result(), offsets=offsets.result(), seen=seen.result())
+
+
+@dataclass
+class _Parts:
+    """What was read of a release, to be put together if it fits."""
+
+    files: ReleaseFiles
+    weights: str  # the name of the file
+    users: int = 0
+    movies: int = 0
+    codes: Passing = field(default_factory=Passing)
+    offsets: Passing = field(default_factory=Passing)
+    small: dict[str, bytes] = field(default_factory=dict)
+
+    def accept(self, places: list[Place]) -> None:
+        """Look at the header of the weights."""
+        shapes = {place.name: place.shape for place in places}
+        self.users, self.movies = check_shapes(shapes, model=self.files.manifest["model"])
+
+    def assemble(
+        self, weights: dict[str, NDArray[Any]], *, offsets: NDArray[np.int64], seen: NDArray[np.int32]
+    ) -> Release:
+        """The release, every part of which fits the others."""
+        files = self.files
+        with files.parsing(self.weights):
+            for name, table in weights.items():
+                check_numbers(name, table)
+        with files.parsing(USERS):
+            users = read_table(self.small[USERS], {"user_id": "id"}, rows=self.users)
+        with files.parsing(SEEN_OFFSETS):
+            check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
+        with files.parsing(SEEN_MOVIES):
+            check_codes(self.codes, movies=self.movies)
+        shelf = self._shelf(offsets, seen)
         return Release(
-            path=folder,
-            manifest=manifest,
-            users=IdMap(_column(folder / "users.parquet", "user_id")),
-            movies=IdMap(_column(folder / "movies.parquet", "movie_id")),
-            weights=read_weights(weights),
-            shelf=Shelf.open(folder),
-            prior=read_prior(folder),
+            path=files.folder.path,
+            manifest=files.manifest,
+            users=IdMap(users["user_id"].to_numpy()),
+            movies=IdMap(shelf.movie_ids),
+            weights=weights,
+            shelf=shelf,
+            prior=self._prior(weights),
         )
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise ReleaseError(f"The release {folder} could not be loaded: {error}. Publish it again.") from error
 
-
-def verify(folder: Path) -> dict[str, Any]:
-    """The manifest of a release whose files are all there and unchanged.
-
-    Raises ReleaseError otherwise.
-    """
-    manifest = read_manifest(folder)
-    check_schema_version(folder, manifest)
-    with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
-        list(pool.map(lambda name: _check_file(folder / name, manifest["files"][name]), manifest["files"]))
-    return manifest
-
-
-def _check_file(path: Path, expected: str) -> None:
-    try:
-        found = sha256(path)
-    except OSError as error:
-        raise ReleaseError(
-            f"{path} can't be read: {error.strerror}. Roll back to another release."
-        ) from error
-    if found != expected:
-        raise ReleaseError(
-            f"{path} was changed after it was published: its sha256 is {found[:12]}…, the manifest says "
-            f"{expected[:12]}…. Roll back to another release, or run the flow again."
+    def _shelf(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> Shelf:
+        with self.files.parsing(MOVIES):
+            movies = read_table(self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies)
+        with self.files.parsing(METRICS):
+            ranking = self._object(METRICS)["ranking"]
+            weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
+        return Shelf(
+            movie_ids=movies["movie_id"].to_numpy(),
+            titles=movies["title"],
+            train_rows=movies["train_rows"].to_numpy(),
+            liked_rows=movies["liked_rows"].to_numpy(),
+            popularity_weight=weight,
+            seen_offsets=offsets,
+            seen_movies=seen,
         )
+
+    def _prior(self, weights: dict[str, NDArray[Any]]) -> Prior | None:
+        if PRIOR not in self.small:
+            return None
+        with self.files.parsing(PRIOR):
+            return parse_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
+
+    def _object(self, name: str) -> dict[str, Any]:
+        return parse_object(self.small[name], self.files.path(name))
 
 
 def sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
-    state = hashlib.sha256()
     with path.open("rb") as source:
-        while block := source.read(_READ_BYTES):
-            state.update(block)
-    return state.hexdigest()
-
-
-def _column(path: Path, name: str) -> NDArray[np.int64]:
-    column: NDArray[np.int64] = pq.read_table(path, columns=[name])[name].to_numpy()
-    return column
+        return hashlib.file_digest(source, "sha256").hexdigest()

@@ -3,14 +3,11 @@
 The part of a release that turns scores into lists; numpy and pyarrow alone.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matinee import liking
@@ -42,25 +39,6 @@ class Shelf:
     popularity_weight: float  # rating points per unit of `liking.popularity`, chosen by evaluate
     seen_offsets: NDArray[np.int64]
     seen_movies: Codes
-
-    @classmethod
-    def open(cls, folder: Path) -> "Shelf":
-        """The shelf of a release's folder.
-
-        Raises OSError, ValueError or KeyError when a file or what it should hold is missing.
-        """
-        ranking = json.loads((folder / "metrics.json").read_text("utf-8"))["ranking"]
-        columns = ["movie_id", "train_rows", "liked_rows", "title"]
-        movies = pq.read_table(folder / "movies.parquet", columns=columns)
-        return cls(
-            movie_ids=movies["movie_id"].to_numpy(),
-            titles=movies["title"],
-            train_rows=movies["train_rows"].to_numpy(),
-            liked_rows=movies["liked_rows"].to_numpy(),
-            popularity_weight=ranking["popularity_weight"],
-            seen_offsets=np.load(folder / OFFSETS, mmap_mode="r"),
-            seen_movies=np.load(folder / MOVIES, mmap_mode="r"),
-        )
 
     @property
     def trained(self) -> NDArray[np.bool_]:

@@ -39,6 +39,7 @@ NOT_CODE: Final = frozenset(
         "matinee.progress",
         "matinee.seal",
         "matinee.settings",
+        "matinee.signature",
         "matinee.source_code",
         "matinee.store",
         "matinee.text",

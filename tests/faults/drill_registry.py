@@ -20,8 +20,11 @@ from matinee.errors import ReleaseError
 from matinee.lineage import digest_of
 from matinee.prune import prune
 from matinee.registry import Registry
-from matinee.release import sha256, verify
-from matinee.store import Plan, Store, write_json
+from matinee.release import verify
+from matinee.store import Plan, Store
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from small_release import write_release
 
 
 def digest(name: str) -> str:
@@ -56,19 +59,7 @@ def publish_night(store: Store, name: str, *, partition: str) -> str:
         with registry.lock():
             version = registry.next_version()
             partial = registry.folder(version).with_suffix(".partial")
-            partial.mkdir()
-            weights = store.path(store.reference("candidates", candidate)) / "data"
-            (partial / "weights.safetensors").write_bytes(weights.read_bytes())
-            manifest = {
-                "version": version,
-                "schema_version": 1,
-                "model": "dot",
-                "scale": [1, 5],
-                "candidate": candidate,
-                "split": {"digest": split},
-                "files": {"weights.safetensors": sha256(partial / "weights.safetensors")},
-            }
-            write_json(partial / "manifest.json", manifest)
+            write_release(partial, manifest={"candidate": candidate, "split": {"digest": split}})
             partial.rename(registry.folder(version))
             registry.point_to(version, action="publish", reason=name)
     return version

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from small_release import write_release
 
 from flows.cli import main
 from matinee.doctor import examine
 from matinee.errors import ConfigError, ReleaseError
 from matinee.registry import Registry
-from matinee.release import read_manifest, sha256, verify
+from matinee.release import read_manifest, verify
 from matinee.store import write_json
 
 
@@ -17,16 +18,7 @@ def _registry(root: Path, versions: int) -> Registry:
     registry = Registry.open(root)
     for number in range(1, versions + 1):
         folder = root / "releases" / f"v{number:04d}"
-        folder.mkdir(parents=True)
-        (folder / "weights.safetensors").write_bytes(bytes([number]))
-        manifest = {
-            "version": folder.name,
-            "schema_version": 1,
-            "model": "dot",
-            "scale": [1, 5],
-            "files": {"weights.safetensors": sha256(folder / "weights.safetensors")},
-        }
-        write_json(folder / "manifest.json", manifest)
+        write_release(folder)
         with registry.lock():
             registry.point_to(folder.name, action="publish", reason="test")
     return registry

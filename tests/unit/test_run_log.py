@@ -7,26 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_release import write_release
 
 from flows.cli import main
 from matinee.doctor import examine
 from matinee.errors import StoreError
 from matinee.prune import prune
 from matinee.registry import Registry
-from matinee.release import sha256
 from matinee.run_log import Entry, RunLog, confirmed
-from matinee.store import write_json
 
 
 def _registry(root: Path, versions: int) -> Registry:
     registry = Registry.open(root)
     for number in range(1, versions + 1):
         folder = root / "releases" / f"v{number:04d}"
-        folder.mkdir(parents=True)
-        (folder / "weights.safetensors").write_bytes(bytes([number]))
-        files = {"weights.safetensors": sha256(folder / "weights.safetensors")}
-        told = {"version": folder.name, "schema_version": 1, "model": "dot", "scale": [1, 5], "files": files}
-        write_json(folder / "manifest.json", told)
+        write_release(folder)
         with registry.lock():
             registry.point_to(folder.name, action="publish", reason="test")
     return registry

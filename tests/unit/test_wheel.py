@@ -22,7 +22,18 @@ sys.path.insert(0, sys.argv[1])
 import matinee
 assert matinee.__file__.startswith(sys.argv[1]), matinee.__file__
 """
-EXTRAS = ["prefect", "polars", "pandera", "torch", "numba", "sklearn", "threadpoolctl", "matplotlib", "rich"]
+EXTRAS = [
+    "prefect",
+    "polars",
+    "pandera",
+    "torch",
+    "numba",
+    "sklearn",
+    "threadpoolctl",
+    "matplotlib",
+    "rich",
+    "minisign",
+]
 ASKED = """
 release = matinee.load(sys.argv[2])
 print(len(release.predict([13, 999], [23, 33])), len(release.recommend(13, 5)), len(release.similar(23, 5)))

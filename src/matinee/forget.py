@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from matinee.disk import io_error
 from matinee.documents import KINDS, MANIFEST, WORK
 from matinee.erase import erase_from_release, erase_from_split
-from matinee.errors import ReleaseError, StoreError
+from matinee.errors import MatineeError, StoreError
 from matinee.exchange import exchange as _exchange
 from matinee.forgotten import Forgotten
 from matinee.identity import entries_of, links_of
@@ -123,7 +124,14 @@ class _Erasure:
                 return False
             fresh.mkdir()
             erase_from_release(folder, fresh, code)
-        except (ReleaseError, StoreError, ValueError, LookupError, TypeError, SafetensorError) as error:
+        except (
+            MatineeError,
+            pa.ArrowException,
+            ValueError,
+            LookupError,
+            TypeError,
+            SafetensorError,
+        ) as error:
             if io_error(error) is not None:
                 raise
             shutil.rmtree(fresh, ignore_errors=True)
@@ -206,7 +214,7 @@ class _Erasure:
             try:
                 table = pq.read_table(path)
                 kept = table.filter(pc.field("user_id") != self.user_id)
-            except (ValueError, LookupError, OSError) as error:
+            except (pa.ArrowException, ValueError, LookupError, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:  # of the disk, and it may pass
                     self._doubt(
                         f"{path} could not be read ({error.strerror}): check the disk, or remove the file"

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -30,12 +31,8 @@ def names_user(folder: Path, user_id: int) -> bool:
         return any(row_of(folder / name, user_id) is not None for name in _USERS) or _is_rejected(
             folder, user_id
         )
-    except (
-        ValueError,
-        LookupError,
-        OSError,
-    ):  # its bytes are as they were written, or nobody knows: no table
-        return True
+    except (pa.ArrowException, ValueError, LookupError, OSError):
+        return True  # its bytes are as they were written, or nobody knows: no table
 
 
 def row_of(table: Path, user_id: int) -> int | None:

@@ -76,3 +76,7 @@ def test_attack(
     if attack.keeps_store:
         assert {**digests(ground.store), "log.jsonl": ""} == {**store, "log.jsonl": ""}
     attack.check(ground)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(ATTACKS) >= 200

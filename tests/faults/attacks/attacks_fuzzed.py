@@ -172,6 +172,14 @@ ATTACKS = [
     Attack(
         "lists that are cut", FORGET, 0, lambda ground: _lists(ground, b"PAR1 no more"), keeps_store=False
     ),
+    Attack(
+        "lists whose users are halves of numbers",
+        FORGET,
+        0,
+        lambda ground: _lists(ground, columns(user_id=pa.array([0.5, 1, 2], pa.float16()))(b"")),
+        ["is damaged"],
+        keeps_store=False,
+    ),
     Attack("files: null in a manifest", SIMILAR, 1, claim(files=None), ["manifest.json"]),
     Attack("a version of the schema that is text", RELEASES, 1, claim(schema_version="1"), ["v0001"]),
     Attack("a scale of one number", SIMILAR, 1, claim(scale=[1.0]), ["scale"]),

@@ -93,7 +93,7 @@ def command(words: list[str]) -> str:
         if not stream.flush()
     ]  # type: ignore[attr-defined]
     said = "".join(texts)
-    if "Unexpected" in texts[1] or status not in (0, 1, 2, 3, 4):
+    if "matinee: Unexpected" in texts[1] or status not in (0, 1, 2, 3, 4):
         raise FaultError(f"status {status}: {said}")
     if any(char < " " and char not in "\n\t" for char in said):
         raise FaultError(f"control characters: {ascii(said)[:2000]}")

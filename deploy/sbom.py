@@ -1,7 +1,7 @@
 """The bill of materials of the wheel (CycloneDX 1.6): what it needs, at the locked versions. `make dist` calls it.
 
 cyclonedx-py describes a whole environment with its licences. Kept is what the wheel needs: the base dependencies are
-"required", what only the extra `pipeline` brings is "optional". Development tools are left out.
+"required", what only the extras `pipeline` and `sign` bring is "optional". Development tools are left out.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 Bill = dict[str, Any]
 Needs = dict[str, set[str]]
 ROOT = Path(__file__).parents[1]
-SHIPPED_EXTRA = "pipeline"
+SHIPPED_EXTRAS = ("pipeline", "sign")
 UNPINNED = {"pip"}  # Prefect needs it, and each environment comes with its own
 
 
@@ -72,7 +72,8 @@ def of_the_wheel(
 
     Raises ValueError where the environment has another version than the lock file names.
     """
-    shipped = [*project["dependencies"], *project["optional-dependencies"][SHIPPED_EXTRA]]
+    extras = [project["optional-dependencies"][extra] for extra in SHIPPED_EXTRAS]
+    shipped = sum(extras, project["dependencies"])
     base, needs = closure(project["dependencies"], installed), closure(shipped, installed)
     refs = {normal(part["name"]): part["bom-ref"] for part in bill["components"]}
     refs[""] = bill["metadata"]["component"]["bom-ref"]

@@ -34,9 +34,9 @@ def bill(installed: dict[str, list[str]]) -> dict[str, Any]:
 
 @pytest.fixture
 def installed(sbom: ModuleType) -> dict[str, list[str]]:
-    """The requirements of each project of an environment with the extras pipeline and dev."""
+    """The requirements of each project of an environment with the extras pipeline, sign and dev."""
     extras = PROJECT["optional-dependencies"]
-    asked = [*PROJECT["dependencies"], *extras["pipeline"], *extras["dev"]]
+    asked = [*PROJECT["dependencies"], *extras["pipeline"], *extras["sign"], *extras["dev"]]
     found: dict[str, list[str]] = {name: [] for name in sbom.names(asked)}
     return found | {
         "pydantic": ["pydantic_core==1", "email-validator>=2; extra == 'email'"],

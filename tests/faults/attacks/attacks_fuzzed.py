@@ -247,8 +247,6 @@ ATTACKS = [
         source("s.toml", lambda _: b".".join([b"a"] * 5000) + b" = 1"),
         ["is not known"],
     ),
-]
-PENDING = [
     Attack(
         "weights without the movies' biases",
         SIMILAR,
@@ -261,7 +259,7 @@ PENDING = [
         SIMILAR,
         1,
         weights(lambda tables: {**tables, "user_factors": tables["user_factors"].reshape(1, -1)}),
-        ["user_factors"],
+        ["weights.safetensors", "shape"],
     ),
     Attack(
         "fewer users than vectors",
@@ -315,6 +313,8 @@ PENDING = [
     Attack(
         "metrics nested 100,000 deep", SIMILAR, 1, forge("metrics.json", lambda _: DEEP), ["metrics.json"]
     ),
+]
+PENDING = [
     Attack(
         "a pair with an id of 5,000 digits",
         [*PREDICT, "{folder}/p.csv"],

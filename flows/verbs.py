@@ -13,7 +13,7 @@ from flows.connection import answering
 from flows.telling import reject_lines, rows_line, tell_run
 from flows.temporary import start_server
 from matinee.errors import ConfigError
-from matinee.identity import check_usable, require_store
+from matinee.identity import check_usable
 from matinee.paths import check_apart, check_place, expand
 from matinee.registry import Registry
 from matinee.settings import Settings
@@ -145,9 +145,10 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     from matinee.evaluate.trial import try_champion
     from matinee.store import Store
 
-    store = Store.existing(call.store)
+    root = Registry.open(call.store).root
+    check_usable(root)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    trial = try_champion(store, [Path(path) for path in call.test], settings)
+    trial = try_champion(Store(root), [Path(path) for path in call.test], settings)
     rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
     lines = [
         rows_line(rows),
@@ -167,8 +168,8 @@ def recommend(call: argparse.Namespace) -> Outcome:
 
     check_output(call.out)
     check_place(call.out, inputs=[call.settings] if call.settings else [])
-    if call.all:
-        require_store(call.store)
+    if call.all:  # a run leaves its mark in the store
+        check_usable(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
     out = call.out.absolute()

@@ -1,7 +1,10 @@
 """One training at a time on a device: two would compete for its memory and cores, and both end later.
 
-The turn is a lock file of the machine, for the device is the machine's: it works over all stores, with or without a
-Prefect server, and goes with the process however it ends. A slot of a server's limit outlives a killed process.
+The turn is a lock file of this user on this machine: it works over all stores, with or without a Prefect server, and
+goes with the process however it ends. A slot of a server's limit outlives a killed process.
+
+It lies where nobody else can make, open or hold it. So two users of one machine do not wait for each other, though the
+device is the machine's: a lock that both can take is a lock that either can keep, and then no night of the other ends.
 """
 
 import contextlib
@@ -10,6 +13,7 @@ import fcntl
 import logging
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +48,11 @@ def device_name(settings: TrainSettings) -> str:
 @contextlib.contextmanager
 def hold(device: str) -> Iterator[None]:
     """Wait until no other process trains on the device, and keep the others waiting."""
-    path = Path(tempfile.gettempdir()) / f"matinee-{os.getuid()}-{device}.lock"
+    folder = private_folder()
+    if folder is None:
+        yield
+        return
+    path = folder / f"matinee-{device}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
@@ -55,3 +63,39 @@ def hold(device: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def private_folder() -> Path | None:
+    """A folder on this machine that is this user's alone: that of the session, or one in the temporary folder.
+
+    None, with a warning, where somebody else has taken the name: then trainings start without waiting.
+    """
+    session = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
+    temporary = Path(tempfile.gettempdir())
+    found = next((folder for folder in (session, temporary) if _is_private(folder)), None)
+    if found is not None:
+        return found
+    made = temporary / f"matinee-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        made.mkdir(mode=0o700)
+    if _is_private(made):
+        return made
+    log.warning(
+        "%s is not this user's alone, so no lock is kept in it and a training waits for no other. Remove it, or set "
+        "XDG_RUNTIME_DIR to a folder that is (mode 0700).",
+        made,
+    )
+    return None
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is a folder, and no link to one, that only this user may look into or write to."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.getuid()
+        and not stat.S_IMODE(status.st_mode) & 0o077
+    )

@@ -53,11 +53,18 @@ def is_empty(root: Path) -> bool:
         return True
 
 
+def is_foreign(root: Path) -> bool:
+    """Whether a folder is no store, and can't become one for what is in it."""
+    try:
+        return not is_empty(root) and not is_store(root)
+    except OSError:  # what can't be looked at has its own error once it is opened
+        return False
+
+
 def check_usable(root: Path) -> None:
     """Raise ConfigError for a folder that is no store and can't become one; nothing is changed."""
-    with contextlib.suppress(OSError):  # what can't be looked at has its own error once it is opened
-        if not is_empty(root) and not is_store(root):
-            raise ConfigError(_refusal(root))
+    if is_foreign(root):
+        raise ConfigError(_refusal(root))
 
 
 def make_store(root: Path) -> None:

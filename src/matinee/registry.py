@@ -12,7 +12,7 @@ from typing import Any
 
 from matinee.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
-from matinee.identity import is_store, require_store
+from matinee.identity import is_foreign, require_store
 from matinee.lock import lock_folder
 from matinee.manifest import read_manifest
 from matinee.release import inspect
@@ -110,7 +110,7 @@ class Registry:
         Raises ReleaseError when there is none yet, or when it is not there any more.
         """
         version = self.champion()
-        if version is None and not is_store(self.root):
+        if version is None and is_foreign(self.root):
             raise ReleaseError(
                 f"There is no champion in {self.root}, for the folder is not a Matinee store. Name the folder that "
                 "`matinee retrain --store` made."

@@ -79,17 +79,6 @@ class Store:
         check_writable(root)
         return cls(root)
 
-    @classmethod
-    def existing(cls, root: Path) -> "Store":
-        """The store that is at `root` already.
-
-        Raises ConfigError when there is none, StoreError when it can't be written.
-        """
-        with _opening(root):
-            require_store(root)
-        check_writable(root)
-        return cls(root)
-
     def folder(self, kind: str, digest: str) -> Path:
         """Where a folder belongs, whether it is there or not."""
         return self.root / kind / digest

@@ -44,9 +44,9 @@ def test_netflix(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("note,movieID,userID\na,8,1\nb,99999999,2442\nc,8,387418\n")
-    call = ["predict", "--store", str(tmp_path), "--pairs", str(pairs), "--out", str(tmp_path / "out.csv")]
+    call = ["predict", "--store", str(tmp_path), "--pairs", str(pairs), "--out", f"{tmp_path}.csv"]
     assert main(call) == 0
-    out = pl.read_csv(tmp_path / "out.csv")
+    out = pl.read_csv(f"{tmp_path}.csv")
     assert out.columns == ["note", "movieID", "userID", "prediction"]
     assert out["note"].to_list() == ["a", "b", "c"]
     assert out["prediction"].is_between(1, 5).all()

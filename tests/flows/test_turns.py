@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.turns import hold
+from tasks.turns import hold, private_folder
 
 TRAIN = """
 import sys, time
@@ -25,7 +25,7 @@ with hold("planted"):
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> dict[str, str]:
     """An environment whose locks are not those of this machine."""
-    return {**os.environ, "TMPDIR": str(tmp_path)}
+    return {**os.environ, "TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": ""}
 
 
 def _train(seconds: int, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -48,5 +48,32 @@ def test_a_second_training_waits_until_the_first_is_gone(elsewhere: dict[str, st
 
 def test_devices_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     with hold("cpu"), hold("cuda0"):
         assert len(list(tmp_path.glob("*.lock"))) == 2
+
+
+def test_locks_lie_where_nobody_else_can_hold_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session, shared = tmp_path / "session", tmp_path / "shared"
+    session.mkdir(mode=0o700)
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
+    assert private_folder() == session
+    session.chmod(0o755)
+    ours = shared / f"matinee-{os.getuid()}"
+    assert private_folder() == ours
+    assert ours.stat().st_mode & 0o777 == 0o700
+    (shared / "link").symlink_to(session)
+    session.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(shared / "link"))
+    assert private_folder() == ours
+    ours.rmdir()
+    ours.symlink_to(session)  # by somebody who can make that name
+    assert private_folder() is None
+    with hold("cpu"), hold("cpu"):  # nobody is kept waiting
+        assert list(session.iterdir()) == []
+    assert "is not this user's alone" in caplog.text

@@ -1,0 +1,69 @@
+"""A store that a group shares: in a setgid folder and with umask 002, every member publishes, promotes and prunes."""
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ONE, OTHER, GROUP = 60001, 60002, 60100
+MEMBER = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from drill_registry import make_folder, publish_night
+from matinee.prune import prune
+from matinee.registry import Registry
+from matinee.store import Store
+member, group = map(int, sys.argv[3:5])
+os.setgroups([group])  # once all is imported: Python itself may lie where only root can read it
+os.setgid(member)
+os.setuid(member)
+os.umask(0o002)
+store = Store.open(Path(sys.argv[2]))
+registry = Registry.open(store.root)
+for what in sys.argv[5:]:
+    if what == "publish":
+        publish_night(store, f"{os.getuid()}-{len(registry.log())}", partition="all")
+    elif what == "rollback":
+        registry.rollback()
+    elif what == "promote":
+        registry.promote(registry.versions()[-1])
+    elif what == "prune":
+        prune(store.root, keep=1)
+"""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder of a group that others can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        (root / "store").mkdir()
+        os.chown(root / "store", -1, GROUP)
+        (root / "store").chmod(0o2770)
+        yield root / "store"
+
+
+def _run(member: int, store: Path, *what: str) -> None:
+    told = [str(Path(__file__).parents[1] / "faults"), str(store), str(member), str(GROUP), *what]
+    done = subprocess.run([sys.executable, "-c", MEMBER, *told], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be two users")
+def test_two_members_of_a_group_work_on_one_store(shared: Path) -> None:
+    _run(ONE, shared, "publish", "publish", "publish")
+    _run(OTHER, shared, "publish", "rollback", "promote", "prune")
+    _run(ONE, shared, "rollback", "publish", "prune")
+    owners = {path.stat().st_uid for path in shared.rglob("*")}
+    assert owners == {ONE, OTHER}
+    for path in shared.rglob("*"):
+        mode = path.stat().st_mode
+        assert path.stat().st_gid == GROUP, path
+        assert stat.S_IMODE(mode) == (0o2775 if stat.S_ISDIR(mode) else 0o664), path

@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.verbs import Outcome
 from matinee.errors import ReleaseError
-from matinee.identity import is_store
+from matinee.identity import is_foreign
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
 from matinee.signature import sign as sign_release
@@ -30,7 +30,7 @@ def releases(call: argparse.Namespace) -> Outcome:
     ]
     lines = [_line(entry, signed=key is not None) for entry in facts]
     if not lines:
-        no_store = "" if is_store(call.store) else ": it is not a Matinee store"
+        no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
         lines.append(f"No release in {call.store} yet{no_store}.")
     lines += [
         f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import save_file
 
 from matinee.release import sha256
+from matinee.weights import write_weights
 
 
 def write_release(
@@ -31,7 +31,9 @@ def write_release(
     draw = np.random.default_rng(7)
     folder.mkdir(parents=True)
     tables = {**_tables(draw, model, users=users, movies=movies, size=size), **(weights or {})}
-    save_file({name: _typed(name, table) for name, table in tables.items()}, folder / "weights.safetensors")
+    write_weights(
+        folder / "weights.safetensors", {name: _typed(name, table) for name, table in tables.items()}
+    )
     rows = {"users": draw.integers(1, 9, users), "movies": draw.integers(1, 900, movies)}
     rows["users"][-1] = rows["movies"][-1] = 0  # of the last ones nothing is known
     titles = pa.array([f"Movie {code}" if code else None for code in range(movies)], pa.string())

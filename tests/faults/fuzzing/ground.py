@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 from fuzzing.formats import tar_of, zip_of
+from minisign import KeyPair
 
 import matinee
 from matinee import ingest
@@ -20,6 +21,7 @@ from matinee.registry import Registry
 from matinee.sample import write_sample
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
+from matinee.signature import SIGNING_KEY, sign
 from matinee.store import Store
 from matinee.train.checkpoint import save_checkpoint
 
@@ -75,6 +77,13 @@ def build(folder: Path) -> None:
     )
     registry = Registry.open(store)
     release = matinee.load(registry.champion_folder())
+    pair = KeyPair.generate()
+    (inputs / "key.pub").write_bytes(bytes(pair.public_key))
+    (inputs / "key.sec").write_bytes(bytes(pair.secret_key))
+    os.environ[SIGNING_KEY] = str(inputs / "key.sec")
+    for version in registry.versions():
+        sign(registry.folder(version))
+    del os.environ[SIGNING_KEY]
     lists = registry.lists(release.version)
     lists.parent.mkdir(exist_ok=True)
     recommend_some(release, release.users.ids[:5].tolist(), out=lists, top=3)

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from matinee.release import Release
 from matinee.seal import find_damage
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
+from matinee.signature import SIGNING_KEY, sign
 from matinee.store import Store
 from matinee.train.checkpoint import load_checkpoint
 
@@ -66,6 +68,26 @@ def forged(ground: Ground, name: str, rng: Random) -> str:
     ground.write(str(path.relative_to(ground.root)), json.dumps(manifest).encode())
     answers(ground, name, rng)
     return "loaded"
+
+
+def signed(ground: Ground, name: str, rng: Random) -> str:
+    """What a release says whose signature is asked for: of the champion, or of the release whose file was spoiled."""
+    folder = (
+        ground.root / Path(*Path(name).parts[:3])
+        if "releases" in name
+        else ground.store / "releases" / "v0002"
+    )
+    return _answers(matinee.load(folder, public_key=ground.inputs / "key.pub"))
+
+
+def signing(ground: Ground, name: str, rng: Random) -> str:
+    """A release that is signed by the spoiled key."""
+    os.environ[SIGNING_KEY] = str(ground.root / name)
+    try:
+        sign(ground.store / "releases" / "v0002")
+    finally:
+        del os.environ[SIGNING_KEY]
+    return "signed"
 
 
 def verb(*words: str) -> Probe:
@@ -253,7 +275,14 @@ KINDS: dict[str, Kind] = {
     "release seen": _of_release("npy", "seen.*.npy"),
     "release json": _of_release("json", "prior.json", "metrics.json", "settings.json"),
     "release pages": _of_release("bytes", "CARD.md", "plots/*.png"),
-    "release manifest": Kind("json", (_V + "manifest.json",), probes=(*_USERS, *_KEEPERS), always=(answers,)),
+    "release manifest": Kind(
+        "json", (_V + "manifest.json",), probes=(signed, *_USERS, *_KEEPERS), always=(answers,)
+    ),
+    "release signature": Kind(
+        "text", (_V + "manifest.json.minisig",), always=(signed,), probes=(answers, _LIST), covered=True
+    ),
+    "public key": Kind("text", ("inputs/key.pub",), always=(signed,), covered=True),
+    "secret key": Kind("text", ("inputs/key.sec",), probes=(signing,)),
     "pointer": Kind("json", ("store/champion.json",), probes=(*_USERS, *_KEEPERS)),
     "log": Kind("jsonl", ("store/log.jsonl",), probes=(*_USERS, *_KEEPERS)),
     "store json": Kind("json", ("store/*.json",), probes=(*_KEEPERS, again)),

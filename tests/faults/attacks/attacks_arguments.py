@@ -113,4 +113,10 @@ SETTINGS = [
     Attack("a file of arguments", ["releases", *STORE, "@{ratings}"], 2, says=["nrecognized"]),
 ]  # fmt: skip
 
-ATTACKS = [*NUMBERS, *SAMPLES, *SETTINGS]
+STORES = [
+    Attack("predictions from a folder that is no store", ["predict", "--store", "{foreign}", "--pairs", "{ratings}",
+        "--out", "{folder}/out.csv"], 1, says=["champion"]),
+    Attack("an absent store", ["prune", "--store", "{folder}/absent"], 2, says=["/absent"]),
+]  # fmt: skip
+
+ATTACKS = [*STORES, *NUMBERS, *SAMPLES, *SETTINGS]

@@ -16,6 +16,7 @@ from matinee.errors import DivergenceError
 from matinee.evaluate.progressive import Standing, score_champion
 from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.inheritance import inherit_split
+from matinee.paths import check_apart
 from matinee.progress import Listener, silent
 from matinee.publish import Publication, publish
 from matinee.settings import Settings, SplitSettings
@@ -92,6 +93,7 @@ def retrain(
     """
     sources = [ratings] if isinstance(ratings, str | Path) else ratings
     chosen = (settings or Settings()).for_test_files([str(path) for path in test]).resolved()
+    check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
         dataset = opened.ensure(

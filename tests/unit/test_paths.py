@@ -8,6 +8,7 @@ from flows.up import main as up
 from matinee.errors import ConfigError
 from matinee.intake import take_in
 from matinee.paths import check_apart, check_place, holds
+from matinee.pipeline import retrain
 from matinee.settings import Settings
 from matinee.store import Store
 
@@ -80,6 +81,14 @@ def test_make_up_starts_nothing_on_folders_that_are_not_apart(
     assert up() == 2
     assert "one lies in the other" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_program_makes_no_store_within_its_sources(ground: Path) -> None:
+    with pytest.raises(ConfigError, match="one lies in the other"):
+        retrain(ground / "data", None, ground / "data" / "new")
+    with pytest.raises(ConfigError, match="is empty"):
+        retrain("", None, ground / "new")
+    assert not list(ground.rglob("new"))
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "a\0b"])

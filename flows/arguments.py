@@ -113,6 +113,7 @@ def _add_answer_verbs(verb: _Verb) -> None:
     predict.add_argument(
         "--out", type=path, required=True, metavar="OUT.csv", help="the same and a prediction"
     )
+    _add_settings(predict)
 
     evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
     _add_store(evaluate)

@@ -133,7 +133,8 @@ def predict(call: argparse.Namespace) -> Outcome:
         )
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
-    rows = predict_file(release, call.pairs, out=call.out)
+    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    rows = predict_file(release, call.pairs, out=call.out, settings=settings)
     seconds = round(time.perf_counter() - started, 3)
     facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
     where = "on stdout" if aside else f"in {call.out}"

@@ -91,10 +91,10 @@ def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
         f"It lies in {shown(target, _LINE)} now. Put a mended file into {shown(path.parent, _LINE)}; nothing else is "
         "to be done.\n"
     )
-    path.rename(target)
     report = beside(target, ".report.txt")
     with replacing(report) as fresh:
         fresh.write_text(told, "utf-8")
+        path.rename(target)
     return report
 
 
@@ -113,7 +113,7 @@ def place_of_refused(folder: Path, path: Path) -> Path:
         good = False
     if not good:
         top.mkdir(exist_ok=True)
-        target = top / _plain_name("/".join(names))
+        target = top / _plain_name("/".join(["", *names]))
     return target
 
 

@@ -1,5 +1,7 @@
 """What a file is that is not text: told from its first bytes, for whoever expected a table as text."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from matinee.errors import DataError
@@ -30,18 +32,29 @@ _MAGIC: Final = {
 }
 
 
-def refuse_other_kinds(head: bytes, label: str, *, expected: str) -> None:
-    """Raise DataError when a file that starts with `head` is empty or no text."""
+def refuse_other_kinds(
+    head: bytes,
+    label: str,
+    *,
+    expected: str,
+    packings: Sequence[str] = (".gz", ".zst", "Parquet"),
+    also: Mapping[bytes, str] = MappingProxyType({}),
+) -> None:
+    """Raise DataError when a file that starts with `head` is empty or no text.
+
+    `packings` are the forms besides text that its reader takes; `also` names other kinds by their first bytes.
+    """
     if not head:
         raise DataError(f"{label} is empty. Expected {expected}.")
-    found = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    found = next((name for magic, name in {**_MAGIC, **also}.items() if head.startswith(magic)), None)
     if found:
-        raise DataError(f"{label} is {found}, not text. Unpack or save it as CSV, .csv.gz or .csv.zst.")
+        ways = " or ".join(["CSV", *(f".csv{way}" for way in packings if way.startswith("."))])
+        raise DataError(f"{label} is {found}, not text. Unpack it, or save it as {ways}.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > max(_STRAY, len(head) // 50):
         raise DataError(
             f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
-            f"Expected {expected}, as text, .gz, .zst or Parquet; check that it is the right file and whole."
+            f"Expected {expected}, as text or {' or '.join(packings)}; check that it is the right file and whole."
         )

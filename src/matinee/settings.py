@@ -93,6 +93,7 @@ class IngestSettings(Section):
         return {name.strip(): column.strip() for name, _, column in pairs}
 
 
+FREE_BYTES: Final = 1 << 26  # unpacked: below, max_ratio judges nothing, however well a file is packed
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
 

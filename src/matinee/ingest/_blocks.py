@@ -51,7 +51,8 @@ def read_blocks(
     Names of files in an archive that are no ratings are added to `left_out`. Raises DataError when a source is
     no ratings file, is cut off, or changes while it is read.
     """
-    packer = _Packer(block_bytes, longest_line=settings.max_line_mb << 20)
+    longest = settings.max_line_mb << 20
+    packer = _Packer(min(block_bytes, longest), longest_line=longest)
     for source in sources:
         taken = 0
         for member in open_members(source, settings):

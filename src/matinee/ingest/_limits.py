@@ -1,12 +1,10 @@
 """What one source may cost: depth, members and unpacked size, by the settings; an honest file meets none of them."""
 
-from typing import Any, Final
+from typing import Any
 
 from matinee.errors import DataError
 from matinee.ingest._sources import Source
-from matinee.settings import IngestSettings
-
-_FREE_BYTES: Final = 1 << 26  # unpacked: a file below is judged by nothing, however well it is packed
+from matinee.settings import FREE_BYTES, IngestSettings
 
 
 class Meter:
@@ -15,7 +13,7 @@ class Meter:
     def __init__(self, source: Source, settings: IngestSettings) -> None:
         self.label = source.label()
         self.settings = settings
-        self._most_bytes = max(_FREE_BYTES, settings.max_ratio * source.size)
+        self._most_bytes = max(FREE_BYTES, settings.max_ratio * source.size)
         self._packed = source.size
         self._bytes = 0
         self._members = 0

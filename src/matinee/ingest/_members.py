@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 from polars.exceptions import PanicException
 
+from matinee.disk import io_error
 from matinee.errors import ConfigError, DataError, MatineeError
 from matinee.ingest._dialect import HEAD_BYTES
 from matinee.ingest._limits import Meter, Metered
@@ -165,16 +166,19 @@ def reading(source: Source) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def blaming(label: str) -> Iterator[None]:
+def blaming(label: str, *, writes: bool = False) -> Iterator[None]:
     """Whatever else a file makes its reader raise is the file's fault: it is refused, and the log has the traceback.
 
-    Passed on are our own errors, those of the disk, and a lack of memory.
+    Passed on are our own errors, those of the disk, and a lack of memory; where something is written meanwhile, also
+    those in which a library tells of the disk in words.
     """
     try:
         yield
     except (MatineeError, MemoryError, OSError):
         raise
     except (Exception, PanicException) as error:
+        if writes and io_error(error) is not None:
+            raise
         log.warning("%s could not be read.", label, exc_info=True)
         raise DataError(
             f"{label} could not be read ({type(error).__name__}: {shown(error)}). Expected a table as text or Parquet; "

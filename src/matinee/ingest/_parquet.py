@@ -21,8 +21,8 @@ from matinee.text import shown
 
 PARQUET_MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 17
-_BATCH_BYTES: Final = 1 << 26  # of texts in a batch
-_MOST_COLUMNS: Final = 10_000
+_BATCH_BYTES: Final = 1 << 24  # of texts in a batch
+_MOST_COLUMNS: Final = 2_000
 _LONGEST_FOOTER: Final = 1 << 24
 _CSV: Final = pa.csv.WriteOptions(include_header=False)
 
@@ -147,7 +147,7 @@ class _CsvOfParquet(io.RawIOBase):
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows to be read at once, so that they take some 64 MB by what the file says of itself."""
+    """Rows to be read at once, so that they take some 16 MB by what the file says of itself."""
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     widest = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=0)
     return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / max(widest, 1))))

@@ -88,7 +88,7 @@ def _make(
     named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
     schema = ratings_schema(low=low, high=high)
     most = settings.max_rejects_mb << 20
-    with blaming(named), _Ledger(folder, schema, forgotten, most_reject_bytes=most) as ledger:
+    with blaming(named, writes=True), _Ledger(folder, schema, forgotten, most_reject_bytes=most) as ledger:
         for typed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
             ledger.enter(typed)
     for name, counts in ledger.counts.items():

@@ -1,0 +1,82 @@
+"""Files of pairs: what is no strict CSV is refused by line and column, in bounded memory, and nothing is written."""
+
+import gzip
+from collections.abc import Callable
+
+import pyarrow as pa
+from attacks.ground import Attack, Ground
+
+HEADER = "userID,movieID,note\n"
+GOOD = HEADER + "1,1,a\n2,1,b\n"
+PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out", "{folder}/out.csv"]
+
+
+def puts(content: str | bytes | Callable[[], bytes]) -> Callable[[Ground], None]:
+    def prepare(ground: Ground) -> None:
+        made = content() if callable(content) else content
+        (ground.folder / "pairs.csv").write_bytes(made.encode() if isinstance(made, str) else made)
+
+    return prepare
+
+
+def nothing_written(ground: Ground) -> None:
+    assert not [path for path in ground.folder.iterdir() if "out.csv" in path.name]
+
+
+def refused(
+    name: str, content: str | bytes | Callable[[], bytes], *says: str, status: int = 3, sets: str = ""
+) -> Attack:
+    words = [*PREDICT, *(["--set", sets] if sets else [])]
+    return Attack(name, words, status, puts(content), says=["pairs.csv", *says], check=nothing_written)
+
+
+def predicts(name: str, content: str | bytes, rows: int) -> Attack:
+    def check(ground: Ground) -> None:
+        assert len((ground.folder / "out.csv").read_text("utf-8", "replace").splitlines()) == rows + 1
+
+    return Attack(name, PREDICT, 0, puts(content), check=check)
+
+
+ATTACKS = [
+    refused("an open quote over two rows", HEADER + '1,1,"a\n2,1,b"\n3,1,c\n', "line 2", "column 3", "quote"),
+    refused("an open quote to the end", GOOD + '3,1,"c\n4,1,d\n', "line 4", "column 3", "quote"),
+    refused("an open quote as the user", HEADER + '"1,1,a\n2",1,b\n', "line 2", "column 1", "quote"),
+    refused("an open quote beside a stray one", HEADER + '1,1" ,"a\n2,1,b"\n', "line 2", "column 3"),
+    refused("text behind a quote", HEADER + '1,1,"a"b\n', "line 2"),
+    refused("an open quote in the header", 'userID,movieID,"note\n1,1,a\n', "line 1", "column 3"),
+    refused("a row with a field too few", HEADER + "1,1,a\n2,1\n", "line 3", "2 fields, expected 3"),
+    refused("a row with a field too many", HEADER + "1,1,a,b\n", "line 2", "4 fields, expected 3"),
+    refused("a NUL byte", GOOD + "3,1,c\0\n", "line 4", "NUL"),
+    refused("NUL bytes alone", bytes(4096), "binary bytes"),
+    refused("UTF-16", GOOD.encode("utf-16"), "UTF-16"),
+    refused("two columns of users", "userID,customer,movieID\n1,2,1\n", "userID", "customer", "either"),
+    refused("the same column twice", "user_id,movieID,userId\n1,2,1\n", "either"),
+    refused(
+        "a user of 5,000 digits", HEADER + f"{'9' * 5000},1,a\n", "line 2", "column userID", "integer id"
+    ),
+    refused("a user with an underscore", HEADER + "1_0,1,a\n", "'1_0'", "integer id"),
+    refused("a user in Arabic digits", HEADER + "\u0663,1,a\n", "line 2", "integer id"),
+    refused("a user behind a blank of another kind", HEADER + "\u00a01,1,a\n", "line 2", "integer id"),
+    refused("a user beyond 64 bits", HEADER + "9223372036854775808,1,a\n", "integer id"),
+    refused("a movie line of 5,000 digits", f"{'9' * 5000}:\n1\n", "line 2", "integer id"),
+    refused("a user of escapes", HEADER + "\x1b]0;own\x07,1,a\n", "\\x1b]0;own\\x07"),
+    refused("a header of escapes", "\x1b[31muser,mov\x1bie\n1,1\n", "no column for the user id"),
+    refused(
+        "a line of 20 MB",
+        lambda: HEADER.encode() + b"1,1," + b"a" * (20 << 20),
+        "line 2",
+        "ingest.max_line_mb",
+    ),
+    refused("a field of 200 kB", HEADER + "1,1," + "a" * 200_000 + "\n", "line 2", "field limit"),
+    refused("a bomb of gzip", lambda: gzip.compress(b"1" * (18 << 20), 1), "line 1", "ingest.max_line_mb"),
+    refused("gzip cut off", gzip.compress(GOOD.encode())[:-5], "could not be read", status=2),
+    refused("gzip within gzip", gzip.compress(gzip.compress(GOOD.encode())), "compressed twice"),
+    refused("zstd", pa.Codec("zstd").compress(GOOD.encode(), asbytes=True), "zstd", ".csv.gz"),
+    refused("Parquet", b"PAR1" + bytes(99) + b"PAR1", "Parquet"),
+    refused("a zip", b"PK\x03\x04" + GOOD.encode(), "zip archive"),
+    refused("nothing at all", b"", "is empty"),
+    predicts("carriage returns alone", GOOD.replace("\n", "\r"), 2),
+    predicts("blanks, signs and zeros around ids", HEADER + " +1 ,\t001,a\n", 1),
+    predicts("bytes that are not UTF-8", GOOD.encode() + b"3,1,\xff\xfe\n", 3),
+    predicts("blank lines of blanks", GOOD + "   \n\n\t\n", 2),
+]

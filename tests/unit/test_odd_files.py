@@ -1,0 +1,237 @@
+"""The night goes on whatever a file in the drop folder is: it is set aside with a report, and the others are taken."""
+
+import gzip
+import io
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from matinee import drop as room
+from matinee.errors import StoreError
+from matinee.ingest import _blocks, _partition, _sift
+from matinee.intake import Intake, take_in
+from matinee.settings import Settings
+from matinee.store import Store
+
+HEADER = "userID,movieID,rating\n"
+GOOD = HEADER + "".join(
+    f"{user},{movie},{1 + (user + movie) % 5}\n" for user in range(20) for movie in range(9)
+)
+IDS = {"userID": [1, 2], "movieID": [1, 1], "rating": [3.0, 4.0]}
+Put = Callable[[Path], object]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One for all nights, so that the good file is parsed once."""
+    return Store.open(tmp_path_factory.mktemp("nights") / "store")
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    """A drop folder with titles and a good file of ratings."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    (folder / "movie_titles.csv").write_text("1,2003,A\n2,NULL,B\n")
+    (folder / "good.csv").write_text(GOOD)
+    return folder
+
+
+def night(store: Store, drop: Path) -> Intake:
+    return take_in(store, drop, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
+
+
+def parquet(**columns: Any) -> Put:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(IDS | columns), buffer)
+    return lambda path: path.write_bytes(buffer.getvalue())
+
+
+def text(content: str | bytes) -> Put:
+    return lambda path: path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def nested(levels: int) -> bytes:
+    content = GOOD.encode()
+    for _ in range(levels):
+        content = gzip.compress(content, 1)
+    return content
+
+
+def listen(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        here = Path.cwd()
+        os.chdir(path.parent)  # the path of a socket must be short
+        try:
+            end.bind(path.name)
+        finally:
+            os.chdir(here)
+
+
+ODD: dict[str, tuple[str | bytes, Put]] = {
+    "Parquet of bytes": ("a.csv", parquet(userID=[b"1", b"2"])),
+    "Parquet of durations": ("a.csv", parquet(rating=pa.array([1, 2], pa.duration("s")))),
+    "Parquet of lists": ("a.csv", parquet(movieID=[[1], [2]])),
+    "Parquet of dates beyond the calendar": (
+        "a.csv",
+        parquet(date=pa.array([2**31 - 1, -(2**31)], pa.int32()).cast(pa.date32())),
+    ),
+    "Parquet cut off": ("a.csv", text(b"PAR1" + bytes(40) + b"PAR1")),
+    "an id of 5,000 digits": ("a.csv", text(HEADER + f"{'9' * 5000},1,3\n")),
+    "gzip nested 300 deep": ("a.csv", text(nested(300))),
+    "a name that is not UTF-8": (b"caf\xe9.csv", text(GOOD)),
+    "a name of 250 bytes": ("x" * 246 + ".csv", text(HEADER + "x,1,3\n")),
+    "a name of line ends and escapes": ("a\n\x1b[31m.csv", text(HEADER + "x,1,3\n")),
+    "a name of signs that turn text": ("\u202ecsv.exe", text("rating")),
+    "a pipe": ("a.csv", os.mkfifo),
+    "a socket": ("a.csv", listen),
+    "a link to itself": ("a.csv", lambda path: path.symlink_to(path)),
+    "a link that leads nowhere": ("a.csv", lambda path: path.symlink_to("nowhere")),
+    "a link to a device": ("a.csv", lambda path: path.symlink_to("/dev/zero")),
+    "a row that a spreadsheet obeys": ("a.csv", text(HEADER + "=cmd|' /C calc'!A0,1,3\n")),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_is_set_aside_and_the_good_one_is_taken(name: str, store: Store, drop: Path) -> None:
+    odd, put = ODD[name]
+    path = drop / os.fsdecode(odd)
+    put(path)
+    found = night(store, drop)
+    assert found.new
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    ((report, reason),) = found.refused.items()
+    assert not os.path.lexists(path)
+    told = Path(report).read_text("utf-8")
+    assert "was not taken" in told
+    assert reason.isprintable()
+    assert all(line.isprintable() for line in told.splitlines())
+    assert Path(report).parent == drop / "refused"
+    assert Intake.model_validate_json(found.model_dump_json()) == found, "Prefect keeps it as JSON"
+    assert not night(store, drop).refused
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_thing_called_refused_is_not_in_the_way(
+    kind: str, store: Store, drop: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    if kind == "file":
+        (drop / "refused").write_text("this is no rating\n")
+    else:
+        (drop / "refused").symlink_to(tmp_path / "elsewhere")
+    (drop / "a.csv").write_text("nor is this\n")
+    found = night(store, drop)
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    assert str(drop / "refused-files" / "a.csv.report.txt") in found.refused
+    assert not any((tmp_path / "elsewhere").iterdir())
+    assert not night(store, drop).refused
+
+
+def test_a_report_follows_no_link_and_a_folder_of_its_name_is_not_in_the_way(
+    store: Store, drop: Path, tmp_path: Path
+) -> None:
+    for letter in ("mine", "theirs"):
+        (tmp_path / letter).write_text("Dear reader\n")
+    (drop / "refused" / "b.csv").mkdir(parents=True)
+    (drop / "refused" / "a.csv").symlink_to(tmp_path / "mine")
+    (drop / "refused" / "a.csv.report.txt").symlink_to(tmp_path / "theirs")
+    for name in ("a.csv", "b.csv"):
+        (drop / name).write_text("no ratings\n")
+    found = night(store, drop)
+    assert len(found.refused) == 2
+    assert all("was not taken" in Path(report).read_text("utf-8") for report in found.refused)
+    assert {(tmp_path / letter).read_text() for letter in ("mine", "theirs")} == {"Dear reader\n"}
+
+
+def test_what_can_not_be_moved_stays_and_is_told(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (drop / "a.csv").write_text("no ratings\n")
+
+    def denied(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(room, "replacing", denied)
+    found = night(store, drop)
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    assert "could not be set aside (Permission denied)" in found.refused[str(drop / "a.csv")]
+    assert (drop / "a.csv").exists()
+
+
+def test_a_file_that_may_not_be_read_is_set_aside(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (drop / "a.csv").write_text(GOOD)
+    opened = Path.open
+
+    def denied(self: Path, *args: Any, **named: Any) -> Any:
+        if self == drop / "a.csv":
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **named)
+
+    monkeypatch.setattr(Path, "open", denied)
+    found = night(store, drop)
+    assert "Permission denied" in found.refused[str(drop / "refused" / "a.csv.report.txt")]
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+
+
+def test_a_file_that_vanishes_meanwhile_costs_nothing(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (drop / "a.csv").write_text(GOOD)
+    source_of = _sift.source_of
+
+    def vanishes(path: Path) -> Any:
+        if path.name == "a.csv":
+            path.unlink(missing_ok=True)
+        return source_of(path)
+
+    monkeypatch.setattr(_sift, "source_of", vanishes)
+    found = night(store, drop)
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    assert not found.refused
+
+
+def test_an_error_of_ours_is_the_files_and_the_log_has_the_traceback(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (drop / "a.csv").write_text(GOOD + "1,77,5\n")
+    recognise = _blocks.recognise
+
+    def slips(head: bytes, *args: Any, **named: Any) -> Any:
+        if head.endswith(b"1,77,5\n"):
+            raise RecursionError("a mistake of ours")
+        return recognise(head, *args, **named)
+
+    monkeypatch.setattr(_blocks, "recognise", slips)
+    logging.getLogger("matinee").propagate = True
+    with caplog.at_level(logging.WARNING, "matinee"):
+        found = night(store, drop)
+    assert "RecursionError: a mistake of ours" in found.refused[str(drop / "refused" / "a.csv.report.txt")]
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_partition._Ledger, "enter", full)
+    with pytest.raises(StoreError, match="No space left"):
+        night(Store.open(tmp_path / "store"), drop)
+    assert (drop / "good.csv").exists()
+
+
+def test_limits_do_not_make_anything_anew(store: Store, drop: Path) -> None:
+    settings = Settings.model_validate({"ingest": {"max_line_mb": 32, "max_ratio": 400, "max_rejects_mb": 9}})
+    there = night(store, drop)
+    raised = take_in(store, drop, titles="movie_titles.csv", settings=settings, settle_seconds=0)
+    assert raised.mark == there.mark

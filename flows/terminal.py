@@ -173,36 +173,16 @@ class _Terminal(logging.Handler):
     """Writes to what stderr is when a line comes."""
 
     def emit(self, record: logging.LogRecord) -> None:
-<<<<<<< HEAD
+        if self.level > logging.DEBUG:  # tracebacks come with --verbose
+            record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
         complain(*(shown(line, _LINE) for line in self.format(record).splitlines()))
-=======
-        complain(self.format(record))
-
-
-class _OneLine(logging.Formatter):
-    """A line of the log is one line on the terminal, whatever the names in it hold; tracebacks come with --verbose."""
-
-    tracebacks = False
-
-    def format(self, record: logging.LogRecord) -> str:
-        safe: dict[str, Any] = {**record.__dict__, "msg": shown(record.getMessage(), _LINE), "args": None}
-        if not self.tracebacks:
-            safe |= {"exc_info": None, "exc_text": None}
-        return super().format(logging.makeLogRecord(safe))
->>>>>>> bd9c626 (Pairs are strict CSV, a row a line; a table of attacks on files, archives and pairs; the night goes on whatever a file is)
 
 
 def log_to_terminal(*, verbose: bool, quiet: bool) -> None:
     """Show the library's lines; handlers of others, as Prefect's that takes them to the run's log, stay."""
     handler = _Terminal()
-<<<<<<< HEAD
     handler.addFilter(OneLine())
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-=======
-    formatter = _OneLine("%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    formatter.tracebacks = verbose
-    handler.setFormatter(formatter)
->>>>>>> bd9c626 (Pairs are strict CSV, a row a line; a table of attacks on files, archives and pairs; the night goes on whatever a file is)
     handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     logger = logging.getLogger("matinee")
     others = [each for each in logger.handlers if not isinstance(each, _Terminal)]

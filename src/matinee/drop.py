@@ -3,6 +3,7 @@
 A file is left alone while its name is a temporary one, a program has it open for writing, or it changed just now.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -104,7 +105,10 @@ def place_of_refused(folder: Path, path: Path) -> Path:
     It lies in the drop folder whatever links are there. Raises OSError when there is no such place.
     """
     names = [_plain_name(name) for name in path.relative_to(folder).parts]
-    top = next(place for place in (folder / REFUSED, folder / REFUSED_TOO) if _is_folder_or_free(place))
+    places = (folder / REFUSED, folder / REFUSED_TOO)
+    top = next((place for place in places if _is_folder_or_free(place)), None)
+    if top is None:
+        raise NotADirectoryError(errno.ENOTDIR, f"{REFUSED} and {REFUSED_TOO} are no folders")
     target = top.joinpath(*names)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ def _reword_a_warning(code: Path) -> None:
 
 
 def _reword_an_error(code: Path) -> None:
-    _edit(code / "ingest/_sources.py", "Nothing matches", "No file matches")
+    _edit(code / "ingest/_sources.py", "Expected a file here", "A file was expected")
 
 
 def _change_a_plot(code: Path) -> None:

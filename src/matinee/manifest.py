@@ -32,6 +32,12 @@ _FILES: Final = 1_000
 _DEPTH: Final = 4
 
 
+def _check_scale(scale: list[float]) -> list[float]:
+    if not scale[0] < scale[1]:
+        raise ValueError("the lower end is not below the upper one")
+    return scale
+
+
 def _check_file(name: str) -> str:
     parts = name.split("/")
     if name in (MANIFEST, SIGNATURE):
@@ -83,7 +89,7 @@ class Manifest(_Part):
     version: Version
     schema_version: PositiveInt
     model: Literal["dot", "linear", "mlp", "neumf"]
-    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_scale)]
     files: Annotated[dict[FileName, Sha256], Field(max_length=_FILES)]
     created: Moment | None = None
     digest: Name | None = None
@@ -97,11 +103,6 @@ class Manifest(_Part):
     judged_against: Version | None = None
     judged_anchor: Version | None = None
     forgotten: NonNegativeInt = 0
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Raise ValueError for a scale that has no width."""
-        if not self.scale[0] < self.scale[1]:
-            raise ValueError("the scale's lower end is not below its upper one")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

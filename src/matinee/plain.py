@@ -58,9 +58,10 @@ def open_plain(folder: Folder, name: str) -> Iterator[BinaryIO]:
             handle = os.open(last, _FILE, dir_fd=place)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_plain(path)
     with open(handle, "rb") as file:  # noqa: PTH123 - by its handle
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _not_plain(path)
         yield file
 
 

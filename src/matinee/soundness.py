@@ -81,7 +81,8 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
     """That a table holds numbers of a sensible size, and no less than none where it counts."""
     if table.dtype.kind == "f":
         # No number is larger than the length of all of them together, which is NaN if one of them is.
-        length = float(np.dot(table.reshape(-1), table.reshape(-1))) ** 0.5
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = float(np.dot(table.reshape(-1), table.reshape(-1))) ** 0.5
         sensible = length <= LARGEST
     else:
         sensible = not table.size or int(table.min()) >= 0

@@ -1,0 +1,177 @@
+"""Signatures say who wrote a release: publish and forget make them, and whoever names a key sees to them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_release import write_release
+
+import matinee
+from flows.cli import main
+from matinee import signature
+from matinee.errors import ConfigError, ReleaseError
+from matinee.forget import forget
+from matinee.registry import Registry
+from matinee.release import verify
+from matinee.settings_text import read_settings
+from matinee.signature import PASSWORD_FILE, PUBLIC_KEY, SIGNING_KEY, check_signing, sign
+from matinee.store import Store
+
+minisign = pytest.importorskip("minisign")
+Keys = tuple[Path, Path]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    """The files of a public key and of its secret key, as minisign writes them."""
+    pair = minisign.KeyPair.generate()
+    files = tmp_path / "key.pub", tmp_path / "key.sec"
+    for file, key in zip(files, (pair.public_key, pair.secret_key), strict=True):
+        file.write_bytes(bytes(key) + b"\n")
+    return files
+
+
+@pytest.fixture
+def folder(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release that is signed."""
+    write_release(tmp_path / "v0001")
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    sign(tmp_path / "v0001")
+    return tmp_path / "v0001"
+
+
+def test_a_signed_release_loads_by_its_key_alone(
+    folder: Path, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert matinee.load(folder, public_key=keys[0]).version == "v0001"
+    assert matinee.load(folder, public_key=str(keys[0])).version == "v0001"
+    assert matinee.load(folder).version == "v0001"
+    other = tmp_path / "other.pub"
+    other.write_bytes(bytes(minisign.KeyPair.generate().public_key))
+    monkeypatch.setenv(PUBLIC_KEY, str(other))  # what is given wins over the environment
+    assert verify(folder, public_key=keys[0])["version"] == "v0001"
+    for look in (matinee.load, verify):
+        with pytest.raises(ReleaseError, match="is no signature of this manifest by the key"):
+            look(folder)
+
+
+@pytest.mark.parametrize("change", ["byte", "cut", "empty", "text", "absent", "comment"])
+def test_a_signature_that_does_not_fit_is_a_release_error(change: str, folder: Path, keys: Keys) -> None:
+    path = folder / "manifest.json.minisig"
+    signed = path.read_bytes()
+    changed = {
+        "byte": signed.replace(signed.split(b"\n")[1][20:24], b"AAAA"),
+        "cut": signed[:90],
+        "empty": b"",
+        "text": b"\xff\n" * 4,
+        "absent": signed,
+        "comment": signed.replace(b"release v0001", b"release v0009"),
+    }
+    path.write_bytes(changed[change])
+    if change == "absent":
+        path.unlink()
+    with pytest.raises(ReleaseError, match=r"not signed|no signature of this manifest"):
+        matinee.load(folder, public_key=keys[0])
+
+
+def test_a_key_that_is_none_is_a_config_error(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text").write_text("no key")
+    for key, says in (("text", "no public key"), ("absent", "can't be read"), ("key.sec", "no public key")):
+        with pytest.raises(ConfigError, match=says):
+            matinee.load(folder, public_key=tmp_path / key)
+    with pytest.raises(ConfigError, match="empty path"):
+        matinee.load(folder, public_key="")
+    monkeypatch.setenv(SIGNING_KEY, "/dev/zero")
+    with pytest.raises(ConfigError, match="more than 16,384 bytes"):
+        check_signing()
+    monkeypatch.delenv(SIGNING_KEY)
+    check_signing()
+    with pytest.raises(ConfigError, match="no key to sign with"):
+        sign(folder)
+
+
+def test_a_password_comes_from_a_file_and_is_told_nowhere(
+    folder: Path, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = minisign.SecretKey.from_file(keys[1])
+    secret.encrypt("open sesame", opslimit=32768, memlimit=1 << 24)
+    keys[1].write_bytes(bytes(secret) + b"\n")
+    with pytest.raises(ConfigError, match=PASSWORD_FILE):
+        sign(folder)
+    monkeypatch.setenv(PASSWORD_FILE, str(tmp_path / "password"))
+    (tmp_path / "password").write_text("wrong sesame\n")
+    with pytest.raises(ConfigError, match="the password is another one") as caught:
+        check_signing()
+    assert "sesame" not in str(caught.value)
+    (tmp_path / "password").write_text("open sesame\n")
+    sign(folder)
+    assert matinee.load(folder, public_key=keys[0]).version == "v0001"
+
+
+def test_publish_signs_and_forget_signs_again_or_says_that_it_can_not(
+    sample: Path,
+    steps: Callable[..., Any],
+    keys: Keys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    monkeypatch.setenv(PUBLIC_KEY, str(keys[0]))
+    store = Store.open(tmp_path / "store")
+    settings = read_settings(assignments=["train.epochs=1", "gate.tolerance=1", "model.embedding_size=2"])
+    steps(store, sample / "ratings.csv", sample / "movie_titles.csv", settings)
+    champion = Registry(store.root).champion_folder
+    user = int(matinee.load(champion()).users.ids[3])
+    forget(store.root, user)
+    release = matinee.load(champion())
+    assert (release.manifest["forgotten"], user in release.users.ids) == (1, False)
+    assert str(keys[1]) not in "".join(path.read_text("latin-1") for path in store.root.rglob("*.json*"))
+    monkeypatch.delenv(SIGNING_KEY)
+    forget(store.root, int(release.users.ids[3]))
+    assert "v0001 is not signed any more: sign it again" in caplog.text
+    with pytest.raises(ReleaseError, match="is not signed"):
+        matinee.load(champion())
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    assert main(["sign", "--store", str(store.root), "v0001"]) == 0
+    assert matinee.load(champion()).manifest["forgotten"] == 2
+
+
+def test_forget_gives_no_changed_file_a_fresh_checksum(folder: Path) -> None:
+    from matinee.erase import erase_from_release
+
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ReleaseError, match="was changed"):
+        erase_from_release(folder, folder.with_name("fresh"), 0)
+
+
+def test_without_the_extra_the_error_says_what_to_install(
+    folder: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "minisign", None)
+    for call in (lambda: matinee.load(folder, public_key=keys[0]), signature.check_signing):
+        with pytest.raises(ConfigError, match=r"matinee\[sign\]"):
+            call()
+
+
+def test_releases_tell_who_signed_and_who_did_not(
+    tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    registry = Registry(Store.open(tmp_path / "store").root)
+    for version in ("v0001", "v0002"):
+        write_release(registry.folder(version))
+        registry.point_to(version, action="publish", reason="test")
+    sign(registry.folder("v0002"))
+    call = ["releases", "--store", str(registry.root), "--verify"]
+    assert main(call) == 0
+    assert main([*call, "--public-key", str(keys[0])]) == 1
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert "v0001" in first
+    assert "DAMAGED" in first
+    assert "is not signed" in first
+    assert second.endswith("champion  verified, signed")

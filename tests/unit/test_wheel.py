@@ -43,7 +43,7 @@ COMMANDS = """
 from flows.cli import main
 for verb in (["similar", "--movie", "23"], ["prune"], ["forget", "--user", "13"]):
     assert main([verb[0], "--store", sys.argv[2], *verb[1:]]) == 0, verb
-assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "out.parquet"]) == 1
+assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "../../out.parquet"]) == 1
 """
 
 

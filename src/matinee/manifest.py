@@ -61,9 +61,28 @@ Name = Annotated[
 Moment = Annotated[str, StringConstraints(pattern=r"^[0-9T:.+Z-]{1,40}$")]
 Rating = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
 
+Hash = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{1,16}$")]  # of 64 bits
+Share = Annotated[float, Field(ge=0, lt=1)]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", protected_namespaces=())
+
+
+class SplitRule(_Part):
+    """What of the settings of a split decides on which side a row is."""
+
+    strategy: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
+
+
+class CutoffsNote(_Part):
+    """`matinee.stratify.Cutoffs` as JSON."""
+
+    test: dict[Rating, Hash]
+    valid: dict[Rating, Hash]
+    test_share: Share
+    valid_share: Share
 
 
 class SplitNote(_Part):
@@ -71,8 +90,8 @@ class SplitNote(_Part):
 
     digest: Name | None = None
     dataset: Name | None = None
-    settings: dict[str, Any] = {}
-    cutoffs: dict[str, Any] | None = None
+    settings: SplitRule = SplitRule()
+    cutoffs: CutoffsNote | None = None
     inherited: bool = False
 
 

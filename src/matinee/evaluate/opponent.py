@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -65,11 +64,12 @@ class Opponent:
 
     def saw(self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which rows its tested weights, or the choice of their best epoch, were fitted on."""
-        split: dict[str, Any] = need(self.release.manifest, "split")
-        if split["settings"]["strategy"] == "stratified":
-            cutoffs, seen = Cutoffs.from_json(split["cutoffs"]), np.empty(len(user_ids), np.bool_)
+        manifest = self.release.manifest
+        if need(manifest, "split", "settings", "strategy") == "stratified":
+            cutoffs = Cutoffs.from_json(need(manifest, "split", "cutoffs"))
+            seed, seen = need(manifest, "split", "settings", "seed"), np.empty(len(user_ids), np.bool_)
             for part in pieces(len(user_ids)):
-                hashes = pair_hash(user_ids[part], movie_ids[part], seed=split["settings"]["seed"])
+                hashes = pair_hash(user_ids[part], movie_ids[part], seed=seed)
                 seen[part] = cutoffs.sides(hashes, ratings[part]) != TEST
             return seen
         return self._fitted_on(user_ids, movie_ids)

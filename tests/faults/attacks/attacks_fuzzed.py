@@ -56,6 +56,17 @@ def claim(**values: Any) -> Callable[[Ground], None]:
     )
 
 
+def cutoffs(**values: Any) -> Change:
+    """Other cutoffs in a manifest's note of the split."""
+
+    def changed(data: bytes) -> bytes:
+        manifest = json.loads(data)
+        manifest["split"]["cutoffs"] |= values
+        return json.dumps(manifest).encode()
+
+    return changed
+
+
 def source(name: str, data: Change) -> Callable[[Ground], None]:
     """Make a file of the ratings."""
     return lambda ground: _write(ground.folder / name, data(ground.ratings.read_bytes()))
@@ -192,6 +203,20 @@ ATTACKS = [
         ["split"],
     ),
     Attack(
+        "a cutoff that is a date",
+        ["evaluate", "--store", "{store}", "--test", "{ratings}"],
+        1,
+        spoil("releases/v0002/manifest.json", cutoffs(test={"1.0": "2020-01-01"})),
+        ["split.cutoffs"],
+    ),
+    Attack(
+        "a share of 2**70",
+        ["evaluate", "--store", "{store}", "--test", "{ratings}"],
+        1,
+        spoil("releases/v0002/manifest.json", cutoffs(test={}, test_share=2.0**70)),
+        ["split.cutoffs"],
+    ),
+    Attack(
         "zstd within zstd, 40 deep",
         [*INGEST, "{folder}/deep.zst"],
         3,
@@ -313,8 +338,6 @@ ATTACKS = [
     Attack(
         "metrics nested 100,000 deep", SIMILAR, 1, forge("metrics.json", lambda _: DEEP), ["metrics.json"]
     ),
-]
-PENDING = [
     Attack(
         "a pair with an id of 5,000 digits",
         [*PREDICT, "{folder}/p.csv"],

@@ -139,7 +139,7 @@ class PairsFile:
             if value is None:
                 raise DataError(
                     f"{self._label}, line {numbers[k]:,}, column {shown(self.header[place])}: found "
-                    f"{text[:80]!a}, expected an integer id. Mend or remove the line; no output was written."
+                    f"{shown(ascii(text), 80)}, expected an integer id. Mend or remove the line; no output was written."
                 )
             ids[k] = value
         return ids

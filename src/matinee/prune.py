@@ -143,7 +143,7 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
     """Whom the champion was judged against: the same run again is judged against the same."""
     if champion is None:
         return set()
-    manifest = read_manifest(registry.folder(champion))
+    manifest = read_manifest(registry.champion_folder())
     return {manifest.get("judged_against"), manifest.get("judged_anchor")}
 
 

@@ -13,6 +13,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.registry import Registry
+from matinee.release import inspect
 from matinee.settings import Settings
 from matinee.store import Reference, Store
 
@@ -166,6 +167,8 @@ def _conclude(
     if version is None:
         version = registry.next_version()
         parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+    elif champion != version:
+        inspect(registry.folder(version))
     if champion != version:
         anchor = version if decision["becomes_anchor"] else decision["anchor"]
         registry.point_to(version, action="publish", reason=decision["reason"], anchor=anchor)

@@ -51,7 +51,7 @@ def score_champion(store: Store, dataset: Reference) -> Standing:
     known = [point for point in read_series(store) if _key(point) == (version, dataset.digest)]
     if known:
         return Standing(point=known[0], says=_say(known[0]))
-    release = load(registry.folder(version))
+    release = load(registry.champion_folder())
     rows = _read_new(store, dataset, release)
     if rows.is_empty():
         return Standing(point=None, says=f"no rating is newer than {version}")

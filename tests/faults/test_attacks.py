@@ -79,4 +79,4 @@ def test_attack(
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(ATTACKS) >= 200
+    assert len(ATTACKS) >= 300

@@ -15,7 +15,7 @@ import pytest
 
 from matinee import drop as room
 from matinee.errors import StoreError
-from matinee.ingest import _blocks, _partition, _sift
+from matinee.ingest import _blocks, _partition, _refusal, _sift
 from matinee.intake import Intake, take_in
 from matinee.settings import Settings
 from matinee.store import Store
@@ -228,6 +228,16 @@ def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: py
     with pytest.raises(StoreError, match="No space left"):
         night(Store.open(tmp_path / "store"), drop)
     assert (drop / "good.csv").exists()
+
+
+def test_a_file_of_one_pair_over_and_over_is_set_aside(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_refusal, "MOST_ROWS_OF_A_USER", 200)
+    (drop / "a.csv").write_text(HEADER + "1,1,5\n" * 300)
+    found = night(store, drop)
+    assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
+    assert "the user 1 has 300 rows" in next(iter(found.refused.values()))
 
 
 def test_limits_do_not_make_anything_anew(store: Store, drop: Path) -> None:

@@ -18,7 +18,7 @@ from matinee.ingest._members import read_heads
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import PARTITIONS, Part, group_sources, open_part
 from matinee.ingest._profile import count_rows, profile
-from matinee.ingest._refusal import check_rejects, check_rows_read
+from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest._scale import SCALES, from_json, narrowest_scale
 from matinee.ingest._sources import Role, Source, find_sources, source_of
 from matinee.ingest._superseded import write_superseded
@@ -103,6 +103,7 @@ class _Job:
     def make(self, folder: Path) -> dict[str, Any]:
         scale, parts = self._partitions()
         check_rows_read([*self.trains, *self.tests], parts)
+        check_users(parts)
         check_rejects(parts, self.settings, scale=scale)
         titles, title_rejects = (
             read_titles(self.titles[0], self.settings) if self.titles else (Titles.empty(), Rejects.empty())

@@ -12,11 +12,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matinee.errors import DataError
 from matinee.ingest import _key_kernel as kernel
 from matinee.ingest._parts import Part
 
 _MOST_KEYS: Final = 1 << 27  # 1 GB
 _MOST_CANDIDATES: Final = 1 << 24
+_MOST_AT_ONCE: Final = 25_000_000  # candidates of one turn: some 3 GB
 _FILTER_BITS = 24
 _UNDATED = -(2**31)
 Keys = NDArray[np.uint64]
@@ -57,7 +59,7 @@ def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
         filled = 0
         for _, _, batch in _keyed_batches(parts, ()):
             mine = batch if turns == 1 else batch[batch % np.uint64(turns) == turn]
-            if filled + len(mine) > len(keys):  # one pair over and over
+            while filled + len(mine) > len(keys):  # one pair over and over
                 keys = np.concatenate([keys, np.empty_like(keys)])
             keys[filled : filled + len(mine)] = mine
             filled += len(mine)
@@ -83,10 +85,13 @@ def _keyed_batches(
 
 
 def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) -> pl.DataFrame:
-    """The rows whose key repeats, of one turn."""
+    """The rows whose key repeats, of one turn.
+
+    Raises DataError when they are more than fit in memory, which no more turns would change.
+    """
     seen = np.zeros(1 << _FILTER_BITS, np.bool_)
     seen[(repeated >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
-    found = [_NO_CANDIDATES]
+    found, held = [_NO_CANDIDATES], 0
     for (number, first), table, keys in _keyed_batches(parts, ("date",)):
         among = np.empty(len(keys), np.bool_)
         kernel.are_among(keys, repeated, seen, among)
@@ -94,6 +99,12 @@ def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) ->
             among &= keys % np.uint64(turns) == turn
         places = np.flatnonzero(among)
         if len(places):
+            held += len(places)
+            if held > _MOST_AT_ONCE:  # turns are even, unless a few pairs have it all
+                raise DataError(
+                    f"One pair of user and movie or a few of them fill more than {_MOST_AT_ONCE:,} rows. Expected a "
+                    "rating per user and movie: check the source, or set ingest.duplicates=off."
+                )
             rows = pl.DataFrame(pl.from_arrow(table.take(pa.array(places))))
             found.append(
                 rows.select(

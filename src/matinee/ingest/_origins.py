@@ -3,7 +3,7 @@
 A file without a fault is one run a block, so that the origin of 100 million rows takes some kilobytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._rows import PieceTally, Typed
 
+_REJECTS_AT_ONCE: Final = 1 << 18  # as text of Python's, which takes much memory
 ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
 REJECTS_SCHEMA: Final = pa.schema(
     [
@@ -74,26 +75,28 @@ def reject_rows(typed: Typed, failures: pl.DataFrame, firsts: Sequence[int]) -> 
     for tally, first in zip(typed.tallies, firsts, strict=True):
         begin, end = np.searchsorted(failed, [tally.rows.start, tally.rows.stop])
         if begin < end or tally.bads.start < tally.bads.stop:
-            tables.append(_piece_rejects(typed, tally, failures[int(begin) : int(end)], first))
+            tables += _piece_rejects(typed, tally, failures[int(begin) : int(end)], first)
     return pa.concat_tables(tables)
 
 
-def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, first: int) -> pa.Table:
-    faults = [kernel.FAULTS[fault] for fault in typed.bad_fault[tally.bads].tolist()]
+def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, first: int) -> Iterator[pa.Table]:
+    faults = typed.bad_fault[tally.bads]
     lines = np.concatenate([typed.bad_line[tally.bads], typed.line[failures["row"].to_numpy()]])
-    codes = [code for code, _ in faults] + failures["code"].to_list()
-    columns = [column for _, column in faults] + failures["column"].to_list()
     order = np.argsort(lines)
-    return pa.table(
-        [
-            pa.array([tally.piece.file] * len(order), pa.string()),
-            first + lines[order].astype(np.int64),
-            pa.array(_raw_lines(typed, tally, lines[order]), pa.large_string()),
-            pa.array([columns[k] for k in order], pa.string()),
-            pa.array([codes[k] for k in order], pa.string()),
-        ],
-        schema=REJECTS_SCHEMA,
-    )
+    for begin in range(0, len(order), _REJECTS_AT_ONCE):
+        some = order[begin : begin + _REJECTS_AT_ONCE]
+        failed = failures[some[some >= len(faults)] - len(faults)].select("code", "column").iter_rows()
+        told = [kernel.FAULTS[faults[k]] if k < len(faults) else next(failed) for k in some.tolist()]
+        yield pa.table(
+            [
+                pa.array([tally.piece.file] * len(some), pa.string()),
+                first + lines[some].astype(np.int64),
+                pa.array(_raw_lines(typed, tally, lines[some]), pa.large_string()),
+                pa.array([column for _, column in told], pa.string()),
+                pa.array([code for code, _ in told], pa.string()),
+            ],
+            schema=REJECTS_SCHEMA,
+        )
 
 
 def _raw_lines(typed: Typed, tally: PieceTally, lines: NDArray[np.int32]) -> list[str]:

@@ -226,7 +226,8 @@ class _Ledger:
             rows = tally.rows.stop - tally.rows.start
             file["rows_read"] += rows + tally.bads.stop - tally.bads.start
             file["rows"] += rows if good is None else int(good[tally.rows].sum())
-        self._codes.update(rejects["code"].to_pylist())
+        counted = rejects["code"].value_counts().to_pylist()
+        self._codes.update({each["values"]: each["counts"] for each in counted})
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says once all blocks are entered."""

@@ -5,6 +5,7 @@ What was read stays in the store: the partitions with the rejects are whole befo
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from matinee.ingest._sources import Source
 from matinee.settings import IngestSettings
 from schemas.rejects import CODES
 
+MOST_ROWS_OF_A_USER: Final = 10_000_000
 _TOLD_CODES = 3
 _TOLD_FOLDERS = 3
 _LONGEST_EXAMPLE = 80
@@ -36,6 +38,20 @@ def check_rows_read(sources: Sequence[Source], parts: Sequence[Part]) -> None:
             )
     if not rows.total():
         raise DataError("The files hold no rows. Expected a rating a line; check that they are whole.")
+
+
+def check_users(parts: Sequence[Part]) -> None:
+    """Refuse files in which one user has more rows than there are movies, by far: no memory holds the repeats.
+
+    Raises DataError.
+    """
+    for part in parts:
+        most = part.counts("user_id").sort("rows").tail(1)
+        if most.height and most["rows"].item() > MOST_ROWS_OF_A_USER:
+            raise DataError(
+                f"{part.label(part.manifest['files'][0]['file'])}: the user {most['user_id'].item()} has "
+                f"{most['rows'].item():,} rows. Expected a rating per user and movie: check where the file comes from."
+            )
 
 
 def check_rejects(parts: Sequence[Part], settings: IngestSettings, *, scale: str) -> None:

@@ -14,7 +14,7 @@ from matinee.forgotten import Forgotten
 from matinee.ingest._guess import count_head, scale_of
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import Part, group_sources, open_part
-from matinee.ingest._refusal import check_rejects, check_rows_read
+from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest._scale import Slots, from_json, narrowest_scale
 from matinee.ingest._sources import Source, source_of
 from matinee.ingest._titles import read_titles
@@ -117,6 +117,7 @@ class _Reading:
         """Refuse what has no rows or too many rejects; of many files that share a partition, each by its own."""
         try:
             check_rows_read(part.sources, [part])
+            check_users([part])
             check_rejects([part], self.settings, scale=scale)
         except DataError as error:
             if len(part.sources) == 1:

@@ -281,10 +281,17 @@ def main() -> None:
             )
             rows.append(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else cell for cell in cells)} |")
             print(rows[-1], f"{time.monotonic() - started:.0f} s", flush=True)
+            if call.write:
+                write_between(call.write, _table(call.write, rows[-1]), begin=BEGIN, end=END)
+
+
+def _table(file: Path, row: str) -> str:
+    """The table of a file with the row of one command written again."""
+    _, _, rest = file.read_text("utf-8").partition(BEGIN)
+    lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")][2:]
+    of_command = {line.split(" | ")[0]: line for line in [*lines, row]}
     head = "| command | changes of files | ENOSPC | EIO | killed | told as an error | ended well all the same | lost |"
-    table = "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows])
-    if call.write:
-        write_between(call.write, table, begin=BEGIN, end=END)
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *of_command.values()])
 
 
 if __name__ == "__main__":

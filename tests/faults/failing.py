@@ -178,7 +178,13 @@ def _files(disk: Disk, real: Callable[..., Any]) -> Callable[..., Any]:
         newline: Any = None,
         **named: Any,
     ) -> Any:
-        if not set(mode) & set("wax+") or isinstance(file, int) or not disk.holds(file) or disk.busy:
+        if (
+            not set(mode) & set("wax+")
+            or isinstance(file, int)
+            or named.get("opener")
+            or not disk.holds(file)
+            or disk.busy
+        ):
             return real(file, mode, buffering, encoding, errors, newline, **named)
         disk.change("open")
         raw = Raw(file, mode.replace("b", "").replace("t", ""))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matinee import forward
 from matinee.soundness import check_array, check_number
+from matinee.text import shown
 
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -104,12 +105,15 @@ def parse_prior(told: Mapping[str, Any], *, size: int) -> Prior:
         "pull": (whole, whole + 1),
     }
     picks = told.get("picks")
+    if not isinstance(picks, dict | None):
+        raise ValueError(f"picks is {shown(picks, 80)}; expected an object")
     return Prior(
         noise_precision=check_number("noise_precision", told["noise_precision"], low=0),
         mean=check_array("mean", told["mean"], (whole,)),
         covariance=covariance,
-        picks=picks
-        and Picks(**{name: check_array(name, picks[name], shape) for name, shape in shapes.items()}),
+        picks=None
+        if picks is None
+        else Picks(**{name: check_array(name, picks[name], shape) for name, shape in shapes.items()}),
     )
 
 

@@ -99,6 +99,8 @@ def read_table(data: bytes, columns: Mapping[str, Kind], *, rows: int) -> dict[s
         if odd := [name for name in columns if names.count(name) != 1]:
             raise ValueError(f"it has not exactly one column {odd[0]}")
         table = file.read(columns=list(columns), use_threads=False)
+    if any(len(column) != rows for column in table.columns):  # its row groups can say something else
+        raise ValueError(f"it says that it has {rows:,} rows, and holds {len(table):,}")
     for name, kind in columns.items():
         _check_column(name, table[name], kind)
     return {name: table[name] for name in columns}

@@ -103,6 +103,18 @@ def table(change: Callable[[pa.Table], pa.Table]) -> Change:
     return changed
 
 
+def empty_but_says_so(data: bytes) -> bytes:
+    """A Parquet file without rows whose footer tells the number that it had: a Thrift integer, seven bits a byte."""
+    emptied = table(lambda rows: rows.slice(0, 0))(data)
+    size = int.from_bytes(emptied[-8:-4], "little")
+    body, footer = emptied[: -8 - size], emptied[-8 - size : -8]
+    told = 2 * pq.read_metadata(pa.BufferReader(data)).num_rows
+    footer = footer.replace(b"\x16\x00\x19", bytes([0x16, told & 0x7F | 0x80, told >> 7, 0x19]), 1)
+    claimed = body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    assert pq.read_metadata(pa.BufferReader(claimed)).num_rows == told // 2
+    return claimed
+
+
 def columns(**odd: pa.Array) -> Change:
     """A Parquet file of ratings with some columns that are odd."""
     usual = {"userID": [1, 2, 3], "movieID": [4, 5, 6], "rating": [1.0, 2.0, 3.0]}
@@ -301,6 +313,13 @@ ATTACKS = [
         ["movies.parquet"],
     ),
     Attack(
+        "a table that says it has rows and has none",
+        SIMILAR,
+        1,
+        forge("movies.parquet", empty_but_says_so),
+        ["movies.parquet", "holds 0"],
+    ),
+    Attack(
         "ids out of order",
         SIMILAR,
         1,
@@ -327,6 +346,13 @@ ATTACKS = [
         1,
         forge("seen.movies.npy", lambda data: data.replace(b"(", b"((", 1)),
         ["seen.movies.npy"],
+    ),
+    Attack(
+        "a prior whose picks are an empty list",
+        SIMILAR,
+        1,
+        forge("prior.json", lambda data: json.dumps({**json.loads(data), "picks": []}).encode()),
+        ["prior.json", "picks"],
     ),
     Attack(
         "a prior of texts",

@@ -44,7 +44,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         keep: How many releases to keep, besides the champion and its predecessor.
         settle_seconds: A file that changed since then may still be written, and is left alone.
     """
-    check_apart(store, drop=drop, sources=[Path(drop) / named(titles, "the titles")])
+    outside = [titles] if named(titles, "the titles").is_absolute() else []  # take_in judges what was dropped
+    check_apart(store, drop=drop, sources=outside)
     opened = Store.open(Path(store))
     with opened.in_use():  # prune leaves alone what this run takes and makes
         intake = take_in(

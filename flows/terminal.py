@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from flows.telling import OneLine
-from matinee.errors import MatineeError
+from matinee.errors import ConfigError, MatineeError
 from matinee.text import json_line, shown
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def tell(outcome: "Outcome", *, as_json: bool) -> None:
 
 def tell_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
     """Say in one paragraph why a verb failed; returns the exit status. Raises UnheardError as `tell` does."""
+    if not isinstance(error, MatineeError) and _is_nowhere():
+        error = ConfigError(
+            "The current folder is not there any more, so paths have no place to start from. Go to another folder and "
+            "run the same command again."
+        )
     if isinstance(error, MatineeError):
         message, kind, status = str(error), error.kind, error.exit_status
     else:
@@ -89,12 +94,24 @@ def tell_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
     return status
 
 
+def _is_nowhere() -> bool:
+    try:
+        return not os.getcwd()  # noqa: PTH109 - Path.cwd is the same call
+    except OSError:
+        return True
+
+
 def _explain(error: Exception) -> str:
     """What to say of an error that none of ours is."""
     if isinstance(error, ModuleNotFoundError):
         return (
             f"This needs {error.name}, which is not installed: matinee alone asks and keeps releases. "
             "For the pipeline install 'matinee[pipeline]'."
+        )
+    if isinstance(error, RuntimeError) and "cannot cache function" in str(error):  # numba's words
+        return (
+            "There is no place for compiled code: this user can write neither where matinee is installed nor in a home "
+            "folder. Set NUMBA_CACHE_DIR to a folder that this user alone can write, and run the same command again."
         )
     return f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from matinee.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.errors import MatineeError, ReleaseError
 from matinee.forgotten import Forgotten
-from matinee.identity import check_usable
+from matinee.identity import check_usable, entries_of
 from matinee.password import authorization_for
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
@@ -115,7 +115,7 @@ def _store(root: Path) -> Iterator[Check]:
 def _space(root: Path) -> Check:
     free = shutil.disk_usage(root).free
     sizes = [
-        sum(file.stat().st_size for file in folder.iterdir()) for folder in (root / "releases").glob("v*")
+        sum(file.lstat().st_size for file in folder.iterdir()) for folder in entries_of(root, "releases")
     ]
     needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
     said = f"{root} can be written, {free / 1e9:,.1f} GB free"

@@ -17,6 +17,7 @@ from typing import Final
 
 from matinee.errors import ConfigError
 from matinee.files import replacing
+from matinee.identity import is_store
 from matinee.text import shown
 
 REFUSED: Final = "refused"  # the folder within the drop folder
@@ -45,6 +46,7 @@ class Dropped:
     complete: dict[Path, Print]
     unfinished: list[Path]
     odd: dict[Path, str] = field(default_factory=dict)  # what is there and no file, and why
+    stores: list[Path] = field(default_factory=list)  # folders that are stores: not looked into, never moved
 
     def is_unchanged(self, path: Path) -> bool:
         """Whether it was complete, and nobody has written to it since."""
@@ -63,7 +65,7 @@ def look(
     A file that changed within `settle_seconds` is looked at a second time after as long. Raises ConfigError when the
     folder is not there.
     """
-    first, odd = _prints(folder)
+    first, odd, stores = _prints(folder)
     moment = time.time() if now is None else now
     young = any(
         moment - changed / 1e9 < settle_seconds
@@ -72,13 +74,13 @@ def look(
     )
     if young:
         sleep(settle_seconds)
-    second, odd = _prints(folder) if young else (first, odd)
+    second, odd, stores = _prints(folder) if young else (first, odd, stores)
     complete = {
         path: found
         for path, found in first.items()
         if second.get(path) == found and not is_temporary(path) and not _is_written(path)
     }
-    return Dropped(complete, [path for path in second if path not in complete], odd)
+    return Dropped(complete, [path for path in second if path not in complete], odd, stores)
 
 
 def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
@@ -149,10 +151,10 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower().endswith(_TEMPORARY)
 
 
-def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str]]:
-    """Size, times and inode of each file, and why other things are no files.
+def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path]]:
+    """Size, times and inode of each file, why other things are no files, and which folders are stores.
 
-    Hidden folders and the refused are not looked into, nor are folders behind links.
+    Hidden folders, the refused and stores are not looked into, nor are folders behind links.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -160,6 +162,7 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str]]:
         )
     found: dict[Path, Print] = {}
     odd: dict[Path, str] = {}
+    stores: list[Path] = []
 
     def is_closed(error: OSError) -> None:
         if isinstance(error, PermissionError) and error.filename != str(folder):
@@ -172,13 +175,15 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str]]:
             for name in folders
             if not name.startswith(".") and not (top and name in {REFUSED, REFUSED_TOO})
         )
+        stores += [Path(place) / name for name in folders if is_store(Path(place) / name)]
+        folders[:] = [name for name in folders if Path(place) / name not in stores]
         for path in (Path(place) / name for name in names):
             looked = _print(path)
             if isinstance(looked, str):
                 odd |= {} if is_temporary(path) else {path: looked}
             else:
                 found |= looked
-    return dict(sorted(found.items())), dict(sorted(odd.items()))
+    return dict(sorted(found.items())), dict(sorted(odd.items())), stores
 
 
 def _print(path: Path) -> dict[Path, Print] | str:

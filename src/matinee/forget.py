@@ -29,6 +29,7 @@ from matinee.release import verify
 from matinee.seal import find_damage, sync_folder
 from matinee.store import Store, writing
 from matinee.traces import mentioned, names_user, row_of
+from matinee.versions import version_number
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,9 @@ class _Erasure:
     def run(self) -> Erased:
         root = self.registry.root
         self._clear()
-        releases = [version for version in self.registry.versions() if self._erase_release(version)]
+        whole = self.registry.versions()
+        ours = [path.name for path in self._folders("releases") if path.name in whole]  # none behind a link
+        releases = [version for version in sorted(ours, key=version_number) if self._erase_release(version)]
         self._name_odd_releases()
         folders = self._erase_folders(looked_up=self._looked_up())
         self._erase_from_lists(root / "recommendations")

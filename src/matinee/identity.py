@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee.documents import KINDS, MANIFEST, WORK
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.files import write_json
 from matinee.lineage import DIGEST
 from matinee.lock import lock_folder
@@ -65,6 +65,11 @@ def check_usable(root: Path) -> None:
     """Raise ConfigError for a folder that is no store and can't become one; nothing is changed."""
     if is_foreign(root):
         raise ConfigError(_refusal(root))
+    if outer := _outer_store(root):
+        raise ConfigError(
+            f"{root} lies in the store {outer}, which holds what Matinee keeps there and nothing else. Name a folder "
+            "outside of it; nothing was changed."
+        )
 
 
 def make_store(root: Path) -> None:
@@ -74,6 +79,7 @@ def make_store(root: Path) -> None:
     """
     if is_marked(root):
         return
+    check_usable(root)  # before anything is made
     root.mkdir(parents=True, exist_ok=True)
     with lock_folder(root):  # two that begin at once must not see each other's first file
         if not is_marked(root):
@@ -88,6 +94,7 @@ def require_store(root: Path) -> None:
     """
     if is_marked(root):
         return
+    check_readable(root)
     if not root.is_dir():
         raise ConfigError(
             f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
@@ -95,6 +102,23 @@ def require_store(root: Path) -> None:
     if not _is_recognised(root):
         raise ConfigError(_refusal(root))
     write_json(root / MARKER, _SAYS)
+
+
+def check_readable(folder: Path, *, listed: bool = False) -> None:
+    """Raise StoreError for a folder that this user may not look into: what can't be seen is not said to be absent.
+
+    To look at what has a name is one permission, to have the folder `listed` another.
+    """
+    try:
+        if listed:
+            os.scandir(folder).close()
+        os.lstat(folder / MARKER)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise StoreError(
+            f"{folder} can't be read: {error.strerror}. Ask whoever owns it for the permission, or name another store."
+        ) from error
 
 
 def entries_of(root: Path, kind: str) -> list[Path]:
@@ -129,12 +153,17 @@ def leases_in(root: Path) -> list[Path]:
 def lease_folder(root: Path) -> Path:
     """Where leases are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
     folder = root / RUNNING
+    refuse_link(folder)
+    return folder
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise ConfigError where a folder of a store is a symbolic link, whose target may be anybody's."""
     if folder.is_symlink():
         raise ConfigError(
             f"{folder} is a symbolic link, and within a store none is followed. Remove the link: the folder is made "
             "again. Nothing was changed."
         )
-    return folder
 
 
 def links_of(root: Path, kind: str) -> list[Path]:
@@ -143,6 +172,16 @@ def links_of(root: Path, kind: str) -> list[Path]:
     if folder.is_symlink():
         return [folder]
     return [path for path in sorted(folder.iterdir()) if path.is_symlink()] if folder.is_dir() else []
+
+
+def _outer_store(root: Path) -> Path | None:
+    """The store that holds a folder which is none itself yet."""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # what can't be looked at has its own error once it is opened
+        if not is_store(root):
+            return next((place for place in Path(os.path.realpath(root)).parents if is_store(place)), None)
+    return None
 
 
 def _is_recognised(root: Path) -> bool:

@@ -17,13 +17,17 @@ from matinee.documents import DONE, Mark, read_as
 from matinee.drop import Dropped, beside, look, place_of_refused, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.files import replacing
+from matinee.identity import refuse_link
 from matinee.lineage import digest_of
-from matinee.paths import KEPT_TITLES, check_apart
+from matinee.paths import KEPT_TITLES, check_apart, source_check
 from matinee.settings import LIMITS, Settings
 from matinee.store import Store, write_json, writing
 from matinee.text import shown, spreadsheet_cell
 
 KEPT = KEPT_TITLES
+_LEFT_ALONE = (
+    "{path} is a Matinee store. It was not looked into and stays where it is. Move it out of the drop folder."
+)
 _CELL = 10_000  # characters of a rejected line that are shown; rejects.parquet has all
 
 
@@ -63,13 +67,14 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
     _check_name(drop)
     dropped = look(drop, settle_seconds=settle_seconds)
     refused = dict(_put_aside(drop, path, reason=reason) for path, reason in dropped.odd.items())
+    refused |= {shown(path): _LEFT_ALONE.format(path=shown(path)) for path in dropped.stores}
     named = drop / titles
     ratings = [path for path in dropped.complete if path != named]
     if named in dropped.unfinished or not ratings:
         taken, fault, mark = named, None, None
     else:
         taken, fault = _readable(store, named, settings)
-        faults = ingest.find_unreadable(ratings)
+        faults = ingest.find_unreadable(ratings) | _links_into_stores(store, ratings)
         refused |= dict(_put_aside(drop, path, reason=reason) for path, reason in faults.items() if reason)
         ratings = [path for path in ratings if path not in faults]
         mark = _mark(store, ratings, taken, settings)
@@ -89,6 +94,17 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
         unfinished=_unfinished(dropped),
         refused=refused,
     )
+
+
+def _links_into_stores(store: Store, paths: list[Path]) -> dict[Path, str]:
+    """The links that lead into a store, and why they are not taken: its tables are no ratings that came in."""
+    store_of = source_check(store.root)
+    found = {path: store_of(path) for path in paths if path.is_symlink()}
+    return {
+        path: f"{shown(path)} is a link into the store {shown(place)}. Put the file itself here."
+        for path, place in found.items()
+        if place
+    }
 
 
 def _check_name(drop: Path) -> None:
@@ -140,10 +156,12 @@ def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str
     """The title file, which is kept for other nights; where it can't be read, the one kept last, and why."""
     kept = store.root / KEPT / titles.name
     try:
+        check_apart(store.root, sources=[titles])
         if not _is_same(titles, kept):
             ingest.check_titles(titles, settings.ingest)
             with writing(store.root):
                 kept.parent.mkdir(exist_ok=True)
+                refuse_link(kept.parent)
                 with replacing(kept) as fresh:
                     shutil.copyfile(titles, fresh)
     except (ConfigError, DataError) as error:

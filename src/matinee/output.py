@@ -52,6 +52,8 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
     Raises ConfigError when it is neither a plain file nor a new name in a folder that is there.
     """
     if out == STDOUT:
+        if sys.__stdout__ is None:  # what stands in for it since throws all away
+            raise ConfigError("--out - is stdout, and stdout is closed. Open it, or name a file.")
         if streams:
             return out
         raise ConfigError("--out - is stdout, and lists are a Parquet file. Name a plain file, or a new one.")

@@ -42,44 +42,57 @@ def named(text: Named, what: str) -> Path:
 def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | None = None) -> None:
     """Raise ConfigError when the store, the drop folder and the sources hold one another, or one of them has no name.
 
-    A glob is judged by what it matches, a folder by itself; what is not there yet by its name.
+    Nor may the drop folder or a source lie in another store, whose tables would be taken for ratings. A glob is judged
+    by what it matches, a folder by itself; what is not there yet by its name.
     """
     root = named(store, "the store")
     if drop is not None:
         folder = named(drop, "the drop folder")
         if holds(root, folder) or holds(folder, root):
             raise ConfigError(_mixed(root, f"the drop folder {_show(folder)}"))
-    is_mixed = source_check(root)
+        if other := store_around(folder):
+            raise ConfigError(_mixed(other, f"the drop folder {_show(folder)}"))
+    store_of = source_check(root)
     for source in sources:
         for match in expand(named(source, "a source"), missing_ok=True):
-            if is_mixed(match):
-                raise ConfigError(_mixed(root, f"the source {_show(match)}"))
+            if other := store_of(match):
+                raise ConfigError(_mixed(other, f"the source {_show(match)}"))
 
 
-def source_check(store: Path) -> Callable[[Path], bool]:
-    """A function that says whether a source lies in a store, or a folder of sources holds it.
+def source_check(store: Path) -> Callable[[Path], Path | None]:
+    """A function that names the store that a source lies in, whichever that is, or `store` where a source holds it.
 
     Folders are resolved once each: a source may be a folder of thousands of files.
     """
-    in_store = cache(lambda folder: holds(store, folder) and not holds(store / KEPT_TITLES, folder))
 
-    def is_mixed(source: Path) -> bool:
+    @cache
+    def around(folder: Path) -> Path | None:
+        if holds(store, folder):
+            return None if holds(store / KEPT_TITLES, folder) else store
+        return store_around(folder)
+
+    def store_of(source: Path) -> Path | None:
         if source.is_symlink() or source.is_dir():
-            return bool(in_store(source.resolve())) or holds(source, store)
-        return bool(in_store(source.parent))
+            return around(Path(os.path.realpath(source))) or (store if holds(source, store) else None)
+        return around(source.parent)
 
-    return is_mixed
+    return store_of
+
+
+def store_around(path: Path) -> Path | None:
+    """The store that a path is or lies in, behind its links; None where it is in none."""
+    place = Path(os.path.realpath(path))
+    return next((each for each in (place, *place.parents) if is_store(each)), None)
 
 
 def check_place(out: Named, *, inputs: Sequence[Named] = ()) -> None:
     """Raise ConfigError when an output has no name, lies in a store, or is one of the call's inputs."""
     path = Path(os.path.realpath(named(out, "the output")))
-    for place in (path, *path.parents):
-        if is_store(place):
-            raise ConfigError(
-                f"The output {_show(out)} lies in the store {_show(place)}, which holds what Matinee keeps there and "
-                "nothing else. Name a place outside of it; nothing was written."
-            )
+    if place := store_around(path):
+        raise ConfigError(
+            f"The output {_show(out)} lies in the store {_show(place)}, which holds what Matinee keeps there and "
+            "nothing else. Name a place outside of it; nothing was written."
+        )
     for each in inputs:
         if _is_same(path, Path(os.path.realpath(named(each, "an input")))):
             raise ConfigError(

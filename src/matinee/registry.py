@@ -12,7 +12,7 @@ from typing import Any
 
 from matinee.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
-from matinee.identity import is_foreign, require_store
+from matinee.identity import check_readable, is_foreign, require_store
 from matinee.lock import lock_folder
 from matinee.manifest import read_manifest
 from matinee.release import inspect
@@ -34,8 +34,9 @@ class Registry:
     def open(cls, root: Path) -> "Registry":
         """The registry of a store that is there.
 
-        Raises ConfigError when it is not.
+        Raises ConfigError when it is not, StoreError where this user may not look into it.
         """
+        check_readable(root)
         if not root.is_dir():
             raise ConfigError(
                 f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
@@ -60,10 +61,10 @@ class Registry:
 
     def versions(self) -> list[str]:
         """The versions of all whole releases, oldest first."""
-        found = (self.root / "releases").glob(f"v*/{MANIFEST}")
-        return sorted(
-            (path.parent.name for path in found if is_version(path.parent.name)), key=version_number
-        )
+        check_readable(self.root)
+        check_readable(self.root / "releases", listed=True)
+        found = (path for path in (self.root / "releases").glob("v*") if is_version(path.name))
+        return sorted((path.name for path in found if _has_manifest(path)), key=version_number)
 
     def _listed(self) -> str:
         return f"Listed: {', '.join(self.versions()) or 'none'}."
@@ -87,6 +88,7 @@ class Registry:
         Raises ReleaseError when it is damaged.
         """
         path = self.root / POINTER
+        check_readable(self.root)
         if not os.path.lexists(path):
             return None
         try:
@@ -275,3 +277,11 @@ class Registry:
         if before != version or anchor != version:
             self._point_to(version, action=action, reason=f"{action} by name", before=before)
         return before or ""
+
+
+def _has_manifest(folder: Path) -> bool:
+    """Whether a release is whole; one that can't be looked into is listed, and whoever reads it says so."""
+    try:
+        return (folder / MANIFEST).exists()
+    except OSError:
+        return True

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from matinee.documents import LOG, Digest, Time, describe, read_bytes
+from matinee.errors import StoreError
 from matinee.versions import Version
 
 log = logging.getLogger(__name__)
@@ -77,11 +78,19 @@ class RunLog:
     def append(self, action: str, **facts: Any) -> None:
         """Append one line, whole or not at all, whoever else appends.
 
-        Raises OSError when it could not be written; the log is then as it was.
+        Raises OSError when it could not be written; the log is then as it was. Raises StoreError where it is a link:
+        what that leads to may be anybody's.
         """
+        if self.path.is_symlink():
+            raise StoreError(
+                f"{self.path} is a symbolic link, and within a store none is followed. Put the file itself there, or "
+                "remove the link: the log begins again. Nothing was changed."
+            )
         told = {"at": now(), "action": action, "by": _user(), **facts}
         line = json.dumps(told, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
-        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        handle = os.open(
+            self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
+        )
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             _append(handle, line + b"\n", self.path)

@@ -136,3 +136,51 @@ def test_a_report_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
     path.touch()
     report = set_aside(tmp_path, path, reason="odd\x07")
     assert not {char for char in report.read_text() if char < " "} - {"\n"}
+
+
+def test_stores_and_links_into_them_are_not_taken_and_end_no_night(sample: Path, tmp_path: Path) -> None:
+    drop, store, other = (
+        tmp_path / "drop",
+        Store.open(tmp_path / "store"),
+        tmp_path / "drop" / "sub" / "backup",
+    )
+    (store.root / "partitions").mkdir()
+    other.parent.mkdir(parents=True)
+    Store.open(other)
+    for name in ("ratings.csv", "movie_titles.csv"):
+        shutil.copy(sample / name, drop)
+    shutil.copy(sample / "ratings.csv", other / "inside.csv")
+    shutil.copy(sample / "ratings.csv", store.root / "partitions" / "its.csv")
+    (drop / "link.csv").symlink_to(store.root / "partitions" / "its.csv")
+    (drop / "link2.csv").symlink_to(other / "inside.csv")
+    found = take_in(store, drop, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
+    assert _names(map(Path, found.ratings)) == ["ratings.csv"] and found.new
+    assert "link into the store" in (drop / "refused" / "link.csv.report.txt").read_text()
+    assert (drop / "refused" / "link2.csv").is_symlink()
+    assert "stays where it is" in found.refused[str(other)] and (other / "inside.csv").is_file()
+    for inside in (other, other / "sub"):
+        inside.mkdir(exist_ok=True)
+        with pytest.raises(ConfigError, match="one lies in the other"):
+            take_in(store, inside, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
+
+
+def test_titles_are_kept_in_no_folder_of_others_and_taken_from_no_store(sample: Path, tmp_path: Path) -> None:
+    drop, store, foreign = tmp_path / "drop", Store.open(tmp_path / "store"), tmp_path / "foreign"
+    for folder in (drop, foreign):
+        folder.mkdir()
+    for name in ("ratings.csv", "movie_titles.csv"):
+        shutil.copy(sample / name, drop)
+
+    def intake() -> Intake:
+        return take_in(store, drop, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
+
+    (store.root / "titles").symlink_to(foreign)
+    with pytest.raises(ConfigError, match="symbolic link"):
+        intake()
+    assert not list(foreign.iterdir())
+    (store.root / "titles").unlink()
+    assert not intake().refused
+    shutil.copy(sample / "movie_titles.csv", store.root / "mine.csv")
+    (drop / "movie_titles.csv").unlink()
+    (drop / "movie_titles.csv").symlink_to(store.root / "mine.csv")
+    assert "one lies in the other" in str(intake().no_titles), "the titles kept last are taken"

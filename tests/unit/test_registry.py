@@ -1,6 +1,8 @@
 """Promote, roll back, list; the pointer changes only with a line in the log."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,10 @@ from small_release import write_release
 
 from flows.cli import main
 from matinee.doctor import examine
-from matinee.errors import ConfigError, ReleaseError
+from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.registry import Registry
 from matinee.release import read_manifest, verify
-from matinee.store import write_json
+from matinee.store import Store, write_json
 
 
 def _registry(root: Path, versions: int) -> Registry:
@@ -129,3 +131,39 @@ def test_a_damaged_pointer_names_the_release_that_it_named_and_promote_mends_it(
         registry.champion()
     registry.promote("v0002")
     assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")
+
+
+@pytest.mark.parametrize("closed", ["", "releases"])
+def test_a_store_that_may_not_be_looked_into_is_not_said_to_be_empty(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Store.open(tmp_path / "store").root
+    (root / "releases" / "v0001").mkdir(parents=True)
+    look = os.lstat
+
+    def refuse(path: Path) -> os.stat_result:
+        if Path(path).parent == root / closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "lstat", refuse)  # root, who runs tests in a container, may look into all
+    with pytest.raises(StoreError, match="can't be read: Permission denied"):
+        Registry(root).versions()
+    if not closed:
+        for ask in (Registry(root).champion, lambda: Registry.open(root)):
+            with pytest.raises(StoreError, match="can't be read: Permission denied"):
+                ask()
+
+
+def test_a_release_that_may_not_be_looked_into_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Store.open(tmp_path / "store").root
+    (root / "releases" / "v0001").mkdir(parents=True)
+    assert Registry(root).versions() == []
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert Registry(root).versions() == ["v0001"]

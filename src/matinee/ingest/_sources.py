@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from matinee.errors import ConfigError, DataError
+from matinee.identity import is_store
 from matinee.lineage import file_digest
 from matinee.paths import PATH_LENGTH, expand, status_of
 from matinee.text import shown
@@ -82,6 +83,11 @@ def _walk(
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         real = os.path.realpath(path)
+        if not hidden and path.is_dir() and not path.is_symlink() and is_store(path):
+            raise ConfigError(
+                f"The folder {shown(folder, PATH_LENGTH)} holds the store {shown(path, PATH_LENGTH)}, whose tables "
+                "would be taken for ratings. Name the files, or a folder without a store; nothing was read."
+            )
         if hidden or not path.is_file() or real in seen:
             continue
         seen.add(real)

@@ -136,6 +136,11 @@ def _predict(name: str, out: str, status: int, *steps: Callable[[Ground], Any], 
 
 
 OUTPUTS = [
+    _predict("a stdout that was closed", "-", 2, says=["stdout is closed"], patches={"sys.__stdout__": None}),
+    Attack("a current folder that is gone", ["ingest", "--ratings", "a", "--titles", "b", "--store", "c"], 2,
+        patches={"os.getcwd": _raise(FileNotFoundError(2, "gone"))}, says=["The current folder is not there"]),
+    Attack("no place for compiled code", ["releases", "--store", "{store}"], 1, says=["NUMBA_CACHE_DIR"],
+        patches={"matinee.registry.Registry.versions": _raise(RuntimeError("cannot cache function 'f': no locator"))}),
     _predict("a folder", "{folder}/out", 2, lambda ground: _out(ground).mkdir(), says=["is a folder"]),
     _predict("a pipe without reader", "{folder}/out", 2, _fifo, check=_stays(stat.S_ISFIFO), says=["nobody reads"]),
     _predict("a socket", "{folder}/out", 2, _socket, check=_stays(stat.S_ISSOCK), says=["is a socket"]),

@@ -50,6 +50,11 @@ def _link_to_partition(ground: Ground) -> None:
     (ground.folder / "links" / "r.parquet").symlink_to(_partition(ground))
 
 
+def _another_store(ground: Ground) -> None:
+    shutil.copytree(ground.store, ground.folder / "data" / "backup")
+    shutil.copy(ground.ratings, ground.folder / "data" / "may.csv")
+
+
 def _copy(ground: Ground) -> None:
     shutil.copy(ground.ratings, ground.store / "r.csv")
 
@@ -80,6 +85,11 @@ ATTACKS = [
     _ingest("from the store's partitions", ["{store}/partitions"]),
     _ingest("from files of the store by a glob", ["{store}/partitions/*/*.parquet"]),
     _ingest("from a glob that matches the store", ["{folder}/s*"]),
+    _ingest("from a folder that holds another store", ["{folder}/data"], _another_store, "holds the store"),
+    _ingest("from another store by a glob", ["{folder}/data/*/p*/*/ratings.parquet"], _another_store),
+    Attack("a new store within a store", ["ingest", *SOURCES, "--store", "{store}/work/new"], 2, says=[IN_STORE],
+           check=_nothing("store/work/new")),
+    Attack("a store within a store by retrain", ["retrain", *SOURCES, "--store", "{store}/new"], 2, says=[IN_STORE]),
     _ingest("from a glob over all folders", ["{folder}/**/*.parquet"]),
     _ingest("through a link to the store", ["{folder}/link"], _link("link", "store")),
     _ingest("through a link above the store", ["{folder}/links/up"], _link("links/up", ".")),

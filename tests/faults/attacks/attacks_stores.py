@@ -96,6 +96,31 @@ def _still_linked(place: str) -> Callable[[Ground], None]:
     return check
 
 
+def _move_out(place: str) -> Callable[[Ground], None]:
+    """A part of the store elsewhere, and a link to it."""
+
+    def prepare(ground: Ground) -> None:
+        (ground.store / place).rename(ground.foreign / "moved")
+        (ground.store / place).symlink_to(ground.foreign / "moved")
+
+    return prepare
+
+
+def _link_log(ground: Ground) -> None:
+    (ground.store / "log.jsonl").unlink()
+    (ground.store / "log.jsonl").symlink_to(ground.foreign / "letter.txt")
+
+
+def _odd_releases(ground: Ground) -> None:
+    os.mkfifo(ground.store / "releases" / "v0003")
+    (ground.store / "releases" / "v0004").symlink_to("nowhere")
+    (ground.store / "releases" / "v0001" / "loop").symlink_to("loop")
+
+
+def _lose_champion(ground: Ground) -> None:
+    (ground.store / "releases" / "v0002").rename(ground.folder / "moved")
+
+
 def _plant(*names: str) -> Callable[[Ground], None]:
     def prepare(ground: Ground) -> None:
         for name in names:
@@ -172,6 +197,17 @@ ATTACKS = [
                keeps_store=False, check=_still_linked(place))
         for place, target in (("work", "work"), ("recommendations", "."), (f"outlooks/{DIGEST}", "datasets/mine"))
     ),
+    *(
+        Attack(f"forget where {place} are elsewhere", FORGET, 1, _move_out(place), says=[f"{place} is a symbolic link"],
+               hides=["pruned"], keeps_store=False, check=_still_linked(place))
+        for place in ("releases", "releases/v0002")
+    ),
+    Attack("a log that leads to another's file", ["promote", "v0001", "--store", "{store}"], 1, _link_log,
+           says=["log.jsonl is a symbolic link"]),
+    Attack("doctor among releases that are none", ["doctor", "--store", "{store}"], 0, _odd_releases,
+           says=["ok    champion"], hides=["Errno"]),
+    Attack("prune without the champion's folder", PRUNE, 1, _lose_champion,
+           says=["champion.json names v0002", "promote"]),
     Attack("prune beside foreign folders", PRUNE, 0, _plant(*THESIS, *RUNS), check=_stay(*THESIS, *RUNS)),
     Attack(
         "forget beside foreign folders", FORGET, 0, _plant(*THESIS), keeps_store=False, check=_stay(*THESIS)

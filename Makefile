@@ -50,7 +50,7 @@ lint: setup
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 # The long attacks: 10,000 spoiled files of each kind that the program reads (some hours; a result in fuzzed.json), and
 # each change of a file that a command makes, failed one at a time (what was seen goes to docs/operations.md).

@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 os.environ.update(PREFECT_DEFAULTS)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In parallel, the tests of a file stay together, for they share fixtures; those of one Prefect server as well."""
+    for item in items:
+        shares_server = "prefect_server" in getattr(item, "fixturenames", ())
+        item.add_marker(
+            pytest.mark.xdist_group("prefect" if shares_server else item.nodeid.partition("::")[0])
+        )
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real ratings, which can't be part of the project; the test is skipped without it."""

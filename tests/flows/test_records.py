@@ -79,7 +79,7 @@ def _log_of(run: str) -> list[dict[str, Any]]:
 
 def _wait_for_log(run: str) -> None:
     """Lines are sent in batches, some seconds apart."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not any("is the champion" in line["message"] for line in _log_of(run)):
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prefect.context import refresh_global_settings_context
+from prefect.settings import get_current_settings
 
 from flows import server
 from flows.guard import Guard
@@ -73,10 +74,10 @@ def test_each_way_to_start_it_is_guarded() -> None:
 
 
 def test_pages_that_can_not_be_written_to_the_package_go_to_the_home(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.set_pages()
     assert "PREFECT_UI_STATIC_DIRECTORY" not in os.environ
     monkeypatch.setattr(server.os, "access", lambda path, mode: False)  # a package of another user
     server.set_pages()
-    assert os.environ["PREFECT_UI_STATIC_DIRECTORY"] == str(tmp_path / "home" / "ui")
+    assert os.environ["PREFECT_UI_STATIC_DIRECTORY"] == str(get_current_settings().home / "ui")

@@ -203,6 +203,8 @@ def describe(error: Exception) -> str:
         return f"byte {error.start:,} is no UTF-8"
     if isinstance(error, ValidationError):
         return _first(error)
+    if str(error).startswith("Unexpected UTF-8 BOM"):
+        return "it begins with a byte order mark, which JSON has not"
     return f"it is no JSON ({error!s:.80})"
 
 

@@ -76,6 +76,14 @@ ATTACKS = [
         "rollback with bytes in the log", ROLLBACK, 0, _append(b'{"at": "\xff\xfe"}'), ["no UTF-8"], **UNDONE
     ),
     Attack("rollback with a line of zeros", ROLLBACK, 0, _append(b"\0" * 4096), ["line 3"], **UNDONE),
+    Attack(
+        "rollback with a line that begins with a byte order mark",
+        ROLLBACK,
+        0,
+        _append(b"\xef\xbb\xbf{}"),
+        ["line 3: it begins with a byte order mark"],
+        **UNDONE,
+    ),
     Attack("prune with a line that is a list", PRUNE, 0, _append(b"[1, 2]"), ["line 3"]),
     Attack(
         "prune with a line that is nested too deep", PRUNE, 0, _append(b"[" * 100_000), ["nested too deep"]

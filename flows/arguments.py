@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         told = shown(message, _COMPLAINT_LENGTH)
-        raise ConfigError(f"{told[0].upper()}{told[1:]}. See `{self.prog} --help`.")
+        raise ConfigError(f"{told[0].upper()}{told[1:].removesuffix('.')}. See `{self.prog} --help`.")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         terminal.show_help(message)
@@ -138,7 +138,7 @@ def _add_answer_verbs(verb: _Verb) -> None:
     _add_store(similar)
     similar.add_argument("--movie", type=_id, required=True, metavar="ID")
     for added in (recommend, similar):
-        added.add_argument("--top", type=_count, default=10, metavar="N", help="movies a list (10)")
+        added.add_argument("--top", type=_count, default=10, metavar="N", help="movies per list (10)")
 
 
 def _add_registry_verbs(verb: _Verb) -> None:

@@ -87,7 +87,7 @@ class Guard:
         said = [(name.lower(), value.decode("latin-1").lower()) for name, value in headers]
         hosts = [value for name, value in said if name == b"host"]
         if len(hosts) != 1 or not self._is_own(_host_of(f"//{hosts[0]}")):
-            return f"This server is not called so. A further name is allowed by {HOSTS_VARIABLE}."
+            return f"This server has another name than the one you asked for. {HOSTS_VARIABLE} adds names to its own."
         for origin in (value for name, value in said if name == b"origin"):
             if origin not in self._origins and not self._is_same(origin, hosts[0]):
                 return "This server answers to its own pages alone."

@@ -58,6 +58,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         summary = retrain(ratings=intake.ratings, titles=intake.titles, store=store, settings=settings)
         remember(opened, intake)
     prune(store=store, keep=keep)
+    if not summary.promoted:
+        tell_if_unlisted(store)
     return summary
 
 

@@ -45,7 +45,7 @@ _STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so
 def main() -> int:
     """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
-    parser.add_argument("--port", type=int, default=4200, help="of a server that is started here")
+    parser.add_argument("--port", type=int, default=4200, help="of the server that is started here (4200)")
     parser.add_argument(
         "--drop", type=path, default=ROOT / "drop", help="the folder that ratings are put into (drop)"
     )

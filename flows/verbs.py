@@ -247,7 +247,7 @@ def forget(call: argparse.Namespace) -> Outcome:
 
     done = library(call.store, call.user)
     held = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
-    text = f"forgotten {held}" if done.found else "the user was nowhere in the store"
+    text = f"the user is out of {held}" if done.found else "the user was nowhere in the store"
     return Outcome(asdict(done), f"{text}; rows of the user stay out from now on")
 
 

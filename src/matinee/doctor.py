@@ -158,7 +158,7 @@ def _log(told: RunLog) -> Check:
         return Check("log", "fail", str(error))
     if faults:
         return Check("log", "warn", told.say(faults))
-    return Check("log", "ok", f"{len(entries):,} lines")
+    return Check("log", "ok", f"{len(entries):,} {'line' if len(entries) == 1 else 'lines'}")
 
 
 def _files(root: Path) -> Iterator[Check]:

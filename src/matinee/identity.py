@@ -100,7 +100,7 @@ def require_store(root: Path) -> None:
             f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
         )
     if not _is_recognised(root):
-        raise ConfigError(_refusal(root))
+        raise ConfigError(_refusal(root, may_be_new=False))
     write_json(root / MARKER, _SAYS)
 
 
@@ -250,8 +250,10 @@ def _is_time(value: object) -> bool:
         return False
 
 
-def _refusal(root: Path) -> str:
+def _refusal(root: Path, *, may_be_new: bool = True) -> str:
+    """What is said of a folder that is no store; a verb that needs one has no use for an empty folder."""
+    other = ", or an empty or new one for a new store" if may_be_new else ""
     return (
         f"{root} is not a Matinee store: it has no {MARKER}, and nothing in it was written by Matinee. Nothing was "
-        "changed. Name the folder that `matinee retrain --store` made, or an empty or new one for a new store."
+        f"changed. Name the folder that `matinee retrain --store` made{other}."
     )

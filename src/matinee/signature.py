@@ -134,9 +134,15 @@ def _unlock(path: Path, *, ask: Callable[[], str] | None) -> "SecretKey":
         )
     try:
         secret.decrypt(password)
-    except (ValueError, MemoryError, OSError):
+    except MemoryError:
         raise ConfigError(
-            f"The signing key {path} could not be decrypted: the password is another one."
+            f"There is not enough memory to open the signing key {path}, which takes about 1 GB. Free some, or make a "
+            "key without a password: `minisign -G -W`."
+        ) from None
+    except (ValueError, OSError):
+        source = f"in {file}" if file is not None else "that was typed"
+        raise ConfigError(
+            f"The password {source} does not open the signing key {path}. Give the one that the key was made with."
         ) from None
     return secret
 

@@ -1,7 +1,9 @@
 """Night after night: the champion on what came after it, and a gate whose split moves on in time."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 
 from flows.cli import main
+from flows.nightly import nightly
 from matinee import ingest
 from matinee.evaluate.opponent import Opponent
 from matinee.evaluate.progressive import PICTURE, Standing, read_series, score_champion
@@ -105,3 +108,25 @@ def _pairs(store: Store, said: dict[str, Any], part: str) -> set[tuple[int, int]
     rows = pl.read_parquet(folder / f"{part}.parquet")
     ids = users["user_id"].gather(rows["user_code"]), movies["movie_id"].gather(rows["movie_code"])
     return set(zip(*ids, strict=True))
+
+
+@pytest.mark.parametrize(("new", "promoted", "told"), [(True, False, 1), (True, True, 0), (False, False, 1)])
+def test_a_night_that_promotes_nothing_asks_for_lists_that_are_missing(
+    new: bool, promoted: bool, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    intake = SimpleNamespace(
+        new=new, says=lambda: "a file", no_titles=None, refused={}, ratings=["r.csv"], titles="t.csv"
+    )
+    steps: dict[str, Callable[..., Any]] = {
+        "take_in": lambda **_: intake,
+        "retrain": lambda **_: SimpleNamespace(promoted=promoted),
+        "remember": lambda *_: None,
+        "prune": lambda **_: None,
+        "tell_if_unlisted": asked.append,
+    }
+    for name, step in steps.items():
+        monkeypatch.setattr(f"flows.nightly.{name}", step)
+    (tmp_path / "drop").mkdir()
+    nightly.fn(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"))
+    assert len(asked) == told

@@ -84,6 +84,12 @@ def test_any_other_folder_is_refused_and_left_as_it_is(tmp_path: Path, name: str
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_verb_that_needs_a_store_does_not_ask_for_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a Matinee store") as caught:
+        prune(tmp_path, keep=1)
+    assert "empty or new" not in str(caught.value)
+
+
 def test_a_marker_that_is_a_link_counts_for_nothing(tmp_path: Path) -> None:
     marker = Store.open(tmp_path / "store").root / MARKER
     foreign = tmp_path / "foreign"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import main as matinee
 from flows.up import main as up
 from matinee.errors import ConfigError
 from matinee.intake import take_in
@@ -121,3 +122,10 @@ def test_names_that_begin_alike_hold_nothing(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     assert not holds(tmp_path / "store", tmp_path / "store-2" / "r.csv")
     assert holds(tmp_path / "store", tmp_path / "store" / "r.csv")
+
+
+def test_a_complaint_about_an_option_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    assert matinee(["prune", "--store", ""]) == 2
+    said = capsys.readouterr().err
+    assert "is empty" in said
+    assert ".. " not in said

@@ -93,6 +93,10 @@ def test_a_key_that_is_none_is_a_config_error(
         sign(folder)
 
 
+def _without_memory(*_: object) -> None:
+    raise MemoryError
+
+
 def test_a_password_comes_from_a_file_and_is_told_nowhere(
     folder: Path, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,10 +107,14 @@ def test_a_password_comes_from_a_file_and_is_told_nowhere(
         sign(folder)
     monkeypatch.setenv(PASSWORD_FILE, str(tmp_path / "password"))
     (tmp_path / "password").write_text("wrong sesame\n")
-    with pytest.raises(ConfigError, match="the password is another one") as caught:
+    with pytest.raises(ConfigError, match=r"password in .* does not open the signing key") as caught:
         check_signing()
     assert "sesame" not in str(caught.value)
     (tmp_path / "password").write_text("open sesame\n")
+    with monkeypatch.context() as patched:
+        patched.setattr("minisign.SecretKey.decrypt", _without_memory)
+        with pytest.raises(ConfigError, match="not enough memory"):
+            check_signing()
     sign(folder)
     assert matinee.load(folder, public_key=keys[0]).version == "v0001"
 

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from flows.connection import answering
 from flows.environment import HEARTBEAT_SECONDS, WEBHOOK
 from matinee.errors import ConfigError
-from matinee.server import parse_address
+from matinee.prefect_server import parse_address
 
 BLOCK = "matinee-alerts"
 FLOWS = ["retrain", "recommend", "nightly"]

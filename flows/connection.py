@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from flows.environment import prepare_prefect
 from matinee.errors import ConfigError
-from matinee.password import authorization_for, password_for
-from matinee.server import check_address, find_fault, home, profile, setting
+from matinee.prefect_password import authorization_for, password_for
+from matinee.prefect_server import check_address, find_fault, home, profile, setting
 from matinee.text import shown
 
 _ROOM_BYTES = 1 << 20  # what the database of an empty server takes, about

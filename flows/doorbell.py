@@ -23,7 +23,7 @@ from prefect.exceptions import PrefectException
 from flows.connection import find_address, use
 from matinee.drop import Print, is_temporary, look
 from matinee.errors import ConfigError, MatineeError
-from matinee.password import VARIABLE, password_for
+from matinee.prefect_password import VARIABLE, password_for
 
 log = logging.getLogger("matinee.doorbell")
 

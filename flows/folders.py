@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from matinee.errors import ConfigError
-from matinee.identity import check_usable
 from matinee.paths import check_apart, named
+from matinee.store_identity import check_usable
 
 
 def path(text: str) -> Path:

@@ -9,11 +9,11 @@ from typing import Any
 
 from flows.verbs import Outcome
 from matinee.errors import ReleaseError
-from matinee.identity import is_foreign
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
 from matinee.signature import sign as sign_release
 from matinee.signature import trusted_key
+from matinee.store_identity import is_foreign
 
 _REASON = 160  # characters of why a candidate is held; decision.json has all
 _FAULT = 300  # characters of what is wrong with a release; an error of the verb that uses it says all

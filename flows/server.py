@@ -40,8 +40,8 @@ from flows.environment import HEARTBEAT_SECONDS
 from flows.garbage import collect_apart
 from flows.guard import App, Guard, origins_of
 from matinee.errors import ConfigError, MatineeError
-from matinee.password import VARIABLE, password_file, read_password
-from matinee.server import is_here
+from matinee.prefect_password import VARIABLE, password_file, read_password
+from matinee.prefect_server import is_here
 
 # A run sends what it has kept with its next heartbeat.
 _REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)

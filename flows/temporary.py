@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from flows.connection import connect, use
 from flows.up import end_process, wait_until_healthy
-from matinee.password import draw_password
+from matinee.prefect_password import draw_password
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -17,7 +17,7 @@ from flows.folders import check_folders, path
 from flows.guard import is_any
 from flows.up import ROOT
 from matinee.errors import ConfigError, MatineeError
-from matinee.password import VARIABLE, keep_password
+from matinee.prefect_password import VARIABLE, keep_password
 from matinee.text import shown
 
 ENVIRONMENT_FILE: Final = "/etc/matinee/matinee.env"

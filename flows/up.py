@@ -23,7 +23,7 @@ from flows.connection import answering, connect, find_address, use
 from flows.environment import POOL, WEBHOOK
 from flows.folders import check_folders, path
 from matinee.errors import ConfigError, MatineeError
-from matinee.password import (
+from matinee.prefect_password import (
     authorization_for,
     keep_password,
     owners_of,
@@ -31,7 +31,7 @@ from matinee.password import (
     password_for,
     read_password,
 )
-from matinee.server import find_fault, is_healthy, is_here, parse_address, setting
+from matinee.prefect_server import find_fault, is_healthy, is_here, parse_address, setting
 
 if TYPE_CHECKING:
     from flows.doorbell import Doorbell

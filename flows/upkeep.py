@@ -6,7 +6,7 @@ import os
 from flows.connection import connect
 from flows.environment import WEBHOOK
 from flows.verbs import Outcome
-from matinee.server import parse_address
+from matinee.prefect_server import parse_address
 
 
 def alerts(call: argparse.Namespace) -> Outcome:

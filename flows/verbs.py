@@ -13,11 +13,11 @@ from flows.connection import answering
 from flows.telling import reject_lines, rows_line, tell_run
 from flows.temporary import start_server
 from matinee.errors import ConfigError
-from matinee.identity import check_usable
 from matinee.paths import check_apart, check_place, expand
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings_text import read_settings
+from matinee.store_identity import check_usable
 
 QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget", "sign"}
 HELD = 4

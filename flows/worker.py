@@ -17,7 +17,7 @@ import sys
 from flows.connection import find_address, use
 from flows.garbage import collect_apart
 from matinee.errors import MatineeError
-from matinee.password import password_for
+from matinee.prefect_password import password_for
 
 
 def main() -> int:

@@ -16,13 +16,13 @@ from pydantic import BaseModel
 from matinee.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.errors import MatineeError, ReleaseError
 from matinee.forgotten import Forgotten
-from matinee.identity import check_usable, entries_of
-from matinee.password import authorization_for
+from matinee.prefect_password import authorization_for
+from matinee.prefect_server import check_address, find_fault, setting
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
 from matinee.run_log import RunLog, now
-from matinee.server import check_address, find_fault, setting
 from matinee.store import check_writable
+from matinee.store_identity import check_usable, entries_of
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
 _SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release

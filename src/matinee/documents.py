@@ -5,7 +5,6 @@ own. The files at the root of a store have no such witness; each has a model her
 """
 
 import json
-import stat
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from matinee.errors import StoreError
+from matinee.files import NotPlainError, open_plain
 from matinee.lineage import bytes_digest, digest_of
 from matinee.versions import Version
 
@@ -27,13 +27,14 @@ CHECKSUM = "checksum"  # the key of a manifest's own digest; manifests of earlie
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _check_time(text: str) -> str:
-    datetime.fromisoformat(text)
+def check_time(text: str) -> str:
+    """A time in ISO 8601, as it was given; raises ValueError for anything else."""
+    datetime.fromisoformat(text).timestamp()  # raises ValueError for one that no clock of ours shows
     return text
 
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,100}$")]
-Time = Annotated[str, AfterValidator(_check_time)]
+Time = Annotated[str, AfterValidator(check_time)]
 
 
 class _File(BaseModel):
@@ -160,9 +161,10 @@ def read_bytes(path: Path) -> bytes:
     Raises StoreError when it is absent, no plain file, or can't be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StoreError(f"{path} is no plain file, so it was not read. {advice(path)}")
-        return path.read_bytes()
+        with open_plain(path) as file:
+            return file.read()
+    except NotPlainError:
+        raise StoreError(f"{path} is no plain file, so it was not read. {advice(path)}") from None
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(f"{path} is not there. {advice(path)}") from None
     except OSError as error:

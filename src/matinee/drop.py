@@ -17,7 +17,7 @@ from typing import Final
 
 from matinee.errors import ConfigError
 from matinee.files import replacing
-from matinee.identity import is_store
+from matinee.store_identity import is_store
 from matinee.text import shown
 
 REFUSED: Final = "refused"  # the folder within the drop folder

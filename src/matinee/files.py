@@ -1,12 +1,16 @@
-"""Files that are replaced whole: a reader sees the old file or the new one, and a failed write leaves neither half.
+"""Files that are replaced whole, and plain files that are read: the one place for both.
 
-The new file is written under a temporary name in the same folder, synced, and renamed. A process that is killed leaves
-its temporary file behind; the next writer of the same file, or prune, clears it.
+A reader sees the old file or the new one. The new file is written under a temporary name in the same folder, synced,
+and renamed. A process that is killed leaves its temporary file behind; the next writer of the same file, or prune,
+clears it. Where somebody may have put a pipe or a device, nobody waits for it.
 """
 
 import contextlib
+import ctypes
 import errno
 import fcntl
+import io
+import itertools
 import json
 import os
 import re
@@ -17,31 +21,63 @@ from pathlib import Path
 from typing import Any
 
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name repeats; file systems allow 255 in all
-_TEMPORARY = re.compile(
-    r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})", re.DOTALL
-)  # `.probe-1` is of earlier versions
+# `.told.json.PROCESS_NUMBER`; earlier versions wrote `.told.json.PROCESS` and `.probe-PROCESS`.
+_TEMPORARY = re.compile(r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})(_[0-9]+)?", re.DOTALL)
+_EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
+_HERE = -100  # AT_FDCWD
+_numbers = itertools.count()
 
 
-def temporary_name(name: str) -> str:
-    """What this process calls the file `name` until it is whole."""
-    return f".{os.fsdecode(os.fsencode(name)[:_LONGEST_NAME])}.{os.getpid()}"
+class NotPlainError(OSError):
+    """What is at a path is no plain file but a folder, a pipe, a socket or a device."""
+
+
+def open_plain(
+    path: str | Path, *, follow_links: bool = True, folder: int | None = None
+) -> io.BufferedReader:
+    """A plain file, open for reading; a relative path is one below the opened `folder`.
+
+    Raises NotPlainError where it is none, at once: opening a pipe would wait for a writer. Raises OSError otherwise,
+    and ValueError for a name that no file has.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    handle = os.open(path, flags, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotPlainError(errno.EINVAL, "it is no plain file", str(path))
+        return open(handle, "rb")  # noqa: PTH123 - by its handle, for the caller to close
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_plain(path: Path, *, limit: int) -> bytes:
+    """The bytes of a plain file of at most `limit` bytes.
+
+    Raises OSError as `open_plain` does, and when it has more.
+    """
+    with open_plain(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EMSGSIZE, f"it has more than {limit:,} bytes", str(path))
+    return data
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """A new, empty file beside `path`, to be written by the block, that takes its place once the block has ended well.
 
-    The file has the mode that the umask gives, however the block writes it: safetensors would make it 0600. When the
-    block or the disk fails, `path` stays as it was and nothing is left beside it. Raises OSError.
+    The file has the given mode or the one that the umask gives, however the block writes it: safetensors would make it
+    0600. When the block or the disk fails, `path` stays as it was and nothing is left beside it. Raises OSError.
     """
     clear_temporaries(path.parent, path.name)
-    fresh = path.with_name(temporary_name(path.name))
-    handle = _create(fresh)
+    fresh, handle = _create(path)
     try:
-        with contextlib.suppress(
-            OSError
-        ):  # tells other machines that this process is alive, where that can be told
+        # Tells other machines that this process is alive; not every file system has locks.
+        with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_SH)
+        if mode is not None:
+            os.fchmod(handle, mode)
         yield fresh
         _finish(fresh, mode=stat.S_IMODE(os.fstat(handle).st_mode))
         fresh.replace(path)
@@ -99,8 +135,23 @@ def clear_temporaries(folder: Path, *names: str) -> None:
                 _clear(Path(entry.path), process=int(found["process"]))
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process of this machine has that number."""
+def exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that a reader always finds one (renameat2 of Linux).
+
+    False where the system or the file system can't. Raises OSError.
+    """
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(one))
+
+
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -110,10 +161,13 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def _create(fresh: Path) -> int:
-    """Make the temporary file; one of that name is of an earlier process with our number, or a planted link."""
-    fresh.unlink(missing_ok=True)
-    return os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def _create(path: Path) -> tuple[Path, int]:
+    """Make the temporary file of `path` under a name that is free, be it from a file of ours or a planted link."""
+    name = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
+    while True:
+        fresh = path.with_name(f".{name}.{os.getpid()}_{next(_numbers)}")
+        with contextlib.suppress(FileExistsError):
+            return fresh, os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
 
 def _finish(fresh: Path, *, mode: int) -> None:
@@ -137,7 +191,8 @@ def _sync_names(folder: Path) -> None:
 
 
 def _clear(path: Path, *, process: int) -> None:
-    if process == 0 or is_alive(process):
+    # One of our own number may be of an earlier process: in a container, all have the same few. The lock tells.
+    if process == 0 or (process != os.getpid() and _is_alive(process)):
         return
     with contextlib.suppress(OSError):  # somebody else cleared it, or it is not ours to remove
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -17,17 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 
-from matinee.disk import io_error
+from matinee.disk_errors import io_error
 from matinee.documents import KINDS, MANIFEST, WORK
 from matinee.erase import erase_from_release, erase_from_split
 from matinee.errors import MatineeError, StoreError
-from matinee.exchange import exchange as _exchange
+from matinee.files import exchange as _exchange
+from matinee.files import replacing
 from matinee.forgotten import Forgotten
-from matinee.identity import entries_of, links_of
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.seal import find_damage, sync_folder
+from matinee.signature import check_signing
 from matinee.store import Store, writing
+from matinee.store_identity import entries_of, links_of
 from matinee.traces import mentioned, names_user, row_of
 from matinee.versions import version_number
 
@@ -52,11 +54,13 @@ class Erased:
 def forget(root: Path, user_id: int) -> Erased:
     """Erase a user from the store at `root` and keep the user out from now on, also one that is not in it yet.
 
-    What a killed run left is removed as well, for it may hold the user. Raises ConfigError when there is no store,
-    StoreError while a run is under way: nothing is done then. Raises StoreError as well, with all else done, when
-    something is left of which nobody knows whether it holds the user: a damaged release, say.
+    What a killed run left is removed as well, for it may hold the user. Raises ConfigError when there is no store
+    or the signing key can't sign, StoreError while a run is under way: nothing is done then. Raises StoreError as
+    well, with all else done, when something is left of which nobody knows whether it holds the user: a damaged
+    release, say.
     """
     registry = Registry.open(root)
+    check_signing()  # a key that can't sign is no damage of a release
     with writing(root), Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
         erasure = _Erasure(registry, user_id)
@@ -213,7 +217,6 @@ class _Erasure:
             if path.is_symlink() or not _LISTS.fullmatch(path.name):
                 self._clear_lists_begun(path)
                 continue
-            fresh = path.with_name(f".{path.name}{_FRESH}")
             try:
                 table = pq.read_table(path)
                 kept = table.filter(pc.field("user_id") != self.user_id)
@@ -226,8 +229,8 @@ class _Erasure:
                 log.warning("%s is damaged (%.200s) and was removed: recommend makes it again.", path, error)
                 _remove(path)
                 continue
-            pq.write_table(kept, fresh, compression="zstd")
-            fresh.replace(path)
+            with replacing(path) as fresh:
+                pq.write_table(kept, fresh, compression="zstd")
 
     @staticmethod
     def _clear_lists_begun(path: Path) -> None:

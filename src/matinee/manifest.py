@@ -19,9 +19,9 @@ from pydantic import (
     ValidationError,
 )
 
-from matinee.documents import MANIFEST, describe, parse
+from matinee.documents import MANIFEST, Digest, describe, parse
 from matinee.errors import ReleaseError, StoreError
-from matinee.plain import Folder, open_folder, read_plain
+from matinee.release_folder import Folder, open_folder, read_file
 from matinee.text import shown
 from matinee.versions import Version, is_version
 
@@ -55,12 +55,8 @@ def _is_plain_part(part: str) -> bool:
 
 FileName = Annotated[str, AfterValidator(_check_file)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$")
-]  # of a folder of the store
 Moment = Annotated[str, StringConstraints(pattern=r"^[0-9T:.+Z-]{1,40}$")]
 Rating = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
-
 Hash = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{1,16}$")]  # of 64 bits
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -88,8 +84,8 @@ class CutoffsNote(_Part):
 class SplitNote(_Part):
     """The split that a release was made from: where it is, and by which rule it was drawn."""
 
-    digest: Name | None = None
-    dataset: Name | None = None
+    digest: Digest | None = None
+    dataset: Digest | None = None
     settings: SplitRule = SplitRule()
     cutoffs: CutoffsNote | None = None
     inherited: bool = False
@@ -111,12 +107,12 @@ class Manifest(_Part):
     scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_scale)]
     files: Annotated[dict[FileName, Sha256], Field(max_length=_FILES)]
     created: Moment | None = None
-    digest: Name | None = None
+    digest: Digest | None = None
     metrics: dict[str, FiniteFloat | str | None] = {}
-    candidate: Name | None = None
-    shipped: Name | None = None
-    evaluation: Name | None = None
-    dataset: Name | None = None
+    candidate: Digest | None = None
+    shipped: Digest | None = None
+    evaluation: Digest | None = None
+    dataset: Digest | None = None
     split: SplitNote | None = None
     data: DataNote | None = None
     judged_against: Version | None = None
@@ -139,7 +135,7 @@ def read_manifest_bytes(folder: Folder) -> bytes:
     Raises ReleaseError when it is absent or can't be read.
     """
     try:
-        return read_plain(folder, MANIFEST, limit=_LARGEST)
+        return read_file(folder, MANIFEST, limit=_LARGEST)
     except ReleaseError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise ReleaseError(f"{shown(folder.path)} is no release: it has no {MANIFEST}.") from None

@@ -6,25 +6,18 @@ A file is written beside its target, reaches the disk, and then takes the target
 
 import contextlib
 import errno
-import fcntl
-import glob
 import io
 import os
 import stat
 import sys
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from matinee.errors import ConfigError, StoreError
-from matinee.files import clear_temporaries
+from matinee.files import replacing
 
 STDOUT: Final = Path("-")
-_SUFFIX: Final = ".writing"
-_NAME_LENGTH: Final = 100  # characters of the target's name in that of the file beside it
-_LEFT_SECONDS: Final = 60.0  # a file this old that nobody holds is of a process that was killed
 _MODE: Final = 0o777
 _KINDS: Final = {
     stat.S_IFDIR: "a folder",
@@ -87,13 +80,16 @@ def writing_to(out: Path, *, streams: bool = False) -> Iterator[BinaryIO]:
     if out == STDOUT or (target.exists() and not target.is_file()):
         yield from _streaming(out)
         return
-    with _beside(out, target) as (fresh, raw):
+    with contextlib.ExitStack() as stack:
+        try:
+            fresh = stack.enter_context(replacing(target, mode=_mode_of(target)))
+            raw = stack.enter_context(fresh.open("wb", buffering=0))
+        except OSError as error:
+            raise _unwritable(out, error) from None
         with _buffered(raw, out) as file:
             yield file
         with _told(out):
-            os.fsync(raw.fileno())
-            fresh.replace(target)
-            _sync(target.parent)
+            stack.close()
 
 
 class _Telling(io.RawIOBase):
@@ -160,41 +156,11 @@ def _streaming(out: Path) -> Iterator[BinaryIO]:
             raw.close()
 
 
-@contextlib.contextmanager
-def _beside(out: Path, target: Path) -> Iterator[tuple[Path, io.FileIO]]:
-    """A new file in the target's folder, gone afterwards unless it was renamed; of mode as the target or the umask."""
-    stem = f".{target.name[:_NAME_LENGTH]}."
-    fresh = target.with_name(f"{stem}{uuid.uuid4().hex[:12]}{_SUFFIX}")
-    clear_temporaries(target.parent, target.name)  # of earlier versions
-    try:
-        for left in target.parent.glob(f"{glob.escape(stem)}*{_SUFFIX}"):
-            _clear(left)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with contextlib.suppress(OSError):  # not every file system has locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            os.fchmod(handle, stat.S_IMODE(target.stat().st_mode) & _MODE)
-    except OSError as error:
-        raise _unwritable(out, error) from None
-    raw = io.FileIO(handle, "w")
-    try:
-        yield fresh, raw
-    finally:
-        raw.close()
-        fresh.unlink(missing_ok=True)
-
-
-def _clear(left: Path) -> None:
-    """Remove a file that a process which was killed has left."""
-    with contextlib.suppress(OSError):
-        if time.time() - left.lstat().st_mtime < _LEFT_SECONDS:
-            return
-        handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
-        finally:
-            os.close(handle)
+def _mode_of(target: Path) -> int | None:
+    """The mode of a file that is there, without what makes a program run as somebody else."""
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_IMODE(target.stat().st_mode) & _MODE
+    return None
 
 
 def _refuse_planted_link(out: Path) -> None:
@@ -206,12 +172,3 @@ def _refuse_planted_link(out: Path) -> None:
 def _unwritable(out: Path, error: object) -> ConfigError:
     said = getattr(error, "strerror", None) or error
     return ConfigError(f"{out} can't be written: {said}. Name a file that this user may write with --out.")
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system syncs folders
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

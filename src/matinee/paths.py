@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from matinee.errors import ConfigError
-from matinee.identity import is_store
+from matinee.store_identity import is_store
 from matinee.text import shown
 
 PATH_LENGTH: Final = 4096  # characters of a path in a message: all of it

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matinee import forward
-from matinee.soundness import check_array, check_number
+from matinee.release_checks import check_array, check_number
 from matinee.text import shown
 
 Doubles = NDArray[np.float64]

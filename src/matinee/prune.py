@@ -18,11 +18,11 @@ from typing import Any
 from matinee.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
 from matinee.errors import ConfigError, StoreError
 from matinee.files import clear_temporaries
-from matinee.identity import MARKER, RUNNING, entries_of, leases_in, links_of
 from matinee.lock import lock_folder
 from matinee.registry import Registry
 from matinee.release import read_manifest
 from matinee.store import Store, writing
+from matinee.store_identity import MARKER, RUNNING, entries_of, leases_in, links_of
 
 _KINDS = (*KINDS, WORK)
 _DOOMED = ".pruned"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
-from matinee.disk import writing_out
+from matinee.disk_errors import writing_out
 from matinee.errors import ConfigError
 from matinee.idmap import as_ids
 from matinee.lineage import code_digest, digest_of

@@ -12,12 +12,12 @@ from typing import Any
 
 from matinee.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.errors import ConfigError, ReleaseError, StoreError
-from matinee.identity import check_readable, is_foreign, require_store
 from matinee.lock import lock_folder
 from matinee.manifest import read_manifest
 from matinee.release import inspect
 from matinee.run_log import Entry, RunLog, confirmed, now
 from matinee.store import write_json, writing
+from matinee.store_identity import check_readable, is_foreign, require_store
 from matinee.text import shown
 from matinee.versions import is_version, version_number
 

@@ -21,12 +21,7 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.idmap import IdMap
 from matinee.manifest import SCHEMA_VERSION, parse_object, read_manifest
 from matinee.prior import PRIOR, Prior, parse_prior
-from matinee.release_files import ReleaseFiles, open_release
-from matinee.shelf import MOVIES as SEEN_MOVIES
-from matinee.shelf import OFFSETS as SEEN_OFFSETS
-from matinee.shelf import Shelf
-from matinee.signature import trusted_key
-from matinee.soundness import (
+from matinee.release_checks import (
     Kind,
     Passing,
     check_codes,
@@ -36,6 +31,11 @@ from matinee.soundness import (
     check_shapes,
     read_table,
 )
+from matinee.release_files import ReleaseFiles, open_release
+from matinee.shelf import MOVIES as SEEN_MOVIES
+from matinee.shelf import OFFSETS as SEEN_OFFSETS
+from matinee.shelf import Shelf
+from matinee.signature import trusted_key
 from matinee.text import shown
 from matinee.weights import Place
 

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from matinee.documents import MANIFEST
 from matinee.errors import ReleaseError
 from matinee.manifest import SIGNATURE, check_schema_version, parse_manifest, read_manifest_bytes
-from matinee.plain import Folder, check_list, open_folder, open_plain, unreadable
+from matinee.release_folder import Folder, check_list, open_file, open_folder, unreadable
 from matinee.signature import check_signature
 from matinee.text import shown
 from matinee.weights import HEADER_LIMIT, Place, parse_header, widen
@@ -147,7 +147,7 @@ class ReleaseFiles:
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
-        with open_plain(self.folder, name) as file:
+        with open_file(self.folder, name) as file:
             try:
                 yield file, os.fstat(file.fileno()).st_size
             except (OSError, MemoryError) as error:

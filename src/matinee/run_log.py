@@ -26,7 +26,7 @@ from matinee.versions import Version
 log = logging.getLogger(__name__)
 
 MOVES = ("publish", "promote", "rollback")
-_GIVEN = re.compile(rb'"version": ?"v([0-9]{1,9})"')
+_GIVEN = re.compile(rb'"version": ?"v([0-9]{1,15})"')
 _NAMED = 3  # unreadable lines that a warning names
 
 
@@ -161,10 +161,8 @@ def _append(handle: int, line: bytes, path: Path) -> None:
     size = os.fstat(handle).st_size
     data = line if not size or os.pread(handle, 1, size - 1) == b"\n" else b"\n" + line
     try:
-        if os.write(handle, data) != len(data):
-            raise OSError(
-                errno.ENOSPC, os.strerror(errno.ENOSPC)
-            )  # a short write means that the disk is full
+        if os.write(handle, data) != len(data):  # a short write means that the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(handle)
     except BaseException as error:
         with contextlib.suppress(OSError):

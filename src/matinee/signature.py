@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from matinee.errors import ConfigError, ReleaseError
-from matinee.files import write_bytes
+from matinee.files import read_plain, write_bytes
 from matinee.manifest import SIGNATURE, parse_manifest, read_manifest_bytes
-from matinee.plain import Folder, open_folder, read_plain
+from matinee.release_folder import Folder, open_folder, read_file
 from matinee.text import shown
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _is_signed(folder: Folder, manifest: bytes, key: "PublicKey") -> bool:
     from minisign import Signature  # noqa: PLC0415 - an extra, which made the key
 
     try:
-        key.verify(manifest, Signature.from_bytes(read_plain(folder, SIGNATURE, limit=_LARGEST)))
+        key.verify(manifest, Signature.from_bytes(read_file(folder, SIGNATURE, limit=_LARGEST)))
     except ValueError:  # minisign's own errors are some
         return False
     return True
@@ -167,13 +167,10 @@ def _has_signature(folder: Folder) -> bool:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"The {what} {path} can't be read: {error.strerror}. Check the path.") from None
-    if len(data) > _LARGEST:
-        raise ConfigError(f"{path} is no {what}: it has more than {_LARGEST:,} bytes. Check the path.")
-    return data
+        return read_plain(path, limit=_LARGEST)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The {what} {shown(path)} can't be read: {why}. Check the path.") from None
 
 
 def _from_environment(name: str) -> Path | None:

@@ -21,15 +21,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from matinee.disk import writing as writing  # noqa: PLC0414 - as MANIFEST
+from matinee.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
 from matinee.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
 from matinee.documents import read_json as read_json  # noqa: PLC0414
 from matinee.documents import with_checksum
 from matinee.errors import StoreError
 from matinee.files import write_json as write_json  # noqa: PLC0414 - many take it from here
-from matinee.identity import lease_folder, leases_in, make_store, require_store
 from matinee.lock import lock_folder
 from matinee.seal import find_damage, seal, sync_folder
+from matinee.store_identity import lease_folder, leases_in, make_store, require_store
 
 log = logging.getLogger(__name__)
 

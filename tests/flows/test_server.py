@@ -12,7 +12,7 @@ from prefect.settings import get_current_settings
 from flows import server
 from flows.guard import Guard
 from matinee.errors import ConfigError
-from matinee.password import VARIABLE
+from matinee.prefect_password import VARIABLE
 
 SETTINGS = ("HOST", "PORT", "AUTH_STRING", "CORS_ALLOWED_ORIGINS")
 NAMES = ["PREFECT_UI_STATIC_DIRECTORY", VARIABLE, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]

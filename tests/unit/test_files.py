@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matinee.files import clear_temporaries, copy_tree, replacing, write_json
+from matinee import files
+from matinee.files import (
+    NotPlainError,
+    clear_temporaries,
+    copy_tree,
+    open_plain,
+    read_plain,
+    replacing,
+    write_json,
+)
 from matinee.weights import halve_weights, write_weights
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
@@ -63,11 +72,28 @@ def test_temporaries_of_dead_writers_are_cleared_and_nothing_foreign(tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {*stays, f".told.json.{DEAD + 1}"}
 
 
-def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+def test_a_planted_link_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_numbers", iter([7, 8]))
     (tmp_path / "victim").write_text("mine")
-    (tmp_path / f".told.json.{os.getpid()}").symlink_to(tmp_path / "victim")
+    planted = tmp_path / f".told.json.{os.getpid()}_7"
+    planted.symlink_to(tmp_path / "victim")
     write_json(tmp_path / "told.json", {})
+    assert planted.is_symlink()
     assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "plain").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("plain")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(NotPlainError):
+            read_plain(path, limit=5)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_plain(tmp_path / "link", follow_links=False)
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_plain(tmp_path / "plain", limit=4)
+    assert read_plain(tmp_path / "link", limit=5) == b"12345"
 
 
 def test_a_name_as_long_as_names_get_is_written(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from small_release import seal_release, write_release
 import matinee
 from matinee.errors import ReleaseError
 from matinee.manifest import need, read_manifest
-from matinee.plain import open_folder, open_plain
 from matinee.registry import Registry
 from matinee.release import inspect, verify
+from matinee.release_folder import open_file, open_folder
 from matinee.weights import parse_header
 
 
@@ -147,7 +147,7 @@ def test_nothing_but_plain_files_is_opened(kind: str, folder: Path) -> None:
     with (
         open_folder(folder) as opened,
         pytest.raises(ReleaseError, match=r"users\.parquet"),
-        open_plain(opened, "users.parquet"),
+        open_file(opened, "users.parquet"),
     ):
         pass
 

@@ -142,6 +142,7 @@ BAD = {
     "a number of 5,000 digits": b'{"at": ' + b"1" * 5000 + b"}",
     "no action": b'{"at": "2026-01-01T00:00:00+00:00"}',
     "a bad time": b'{"at": "yesterday", "action": "publish", "version": "v0001"}',
+    "a time before time": b'{"at": "0001-01-01T00:00:00", "action": "publish", "version": "v0001"}',
     "a version that is a number": b'{"at": "2026-01-01T00:00:00+00:00", "action": "publish", "version": 1}',
     "a move to nowhere": b'{"at": "2026-01-01T00:00:00+00:00", "action": "rollback"}',
     "a path": b'{"at": "2026-01-01T00:00:00+00:00", "action": "publish", "version": "../../v0001"}',

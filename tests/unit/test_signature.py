@@ -85,7 +85,7 @@ def test_a_key_that_is_none_is_a_config_error(
     with pytest.raises(ConfigError, match="empty path"):
         matinee.load(folder, public_key="")
     monkeypatch.setenv(SIGNING_KEY, "/dev/zero")
-    with pytest.raises(ConfigError, match="more than 16,384 bytes"):
+    with pytest.raises(ConfigError, match="no plain file"):
         check_signing()
     monkeypatch.delenv(SIGNING_KEY)
     check_signing()
@@ -146,6 +146,17 @@ def test_publish_signs_and_forget_signs_again_or_says_that_it_can_not(
     monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
     assert main(["sign", "--store", str(store.root), "v0001"]) == 0
     assert matinee.load(champion()).manifest["forgotten"] == 2
+
+
+def test_a_key_that_can_not_sign_ends_forget_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(Store.open(tmp_path / "store").root)
+    write_release(registry.folder("v0001"))
+    monkeypatch.setenv(SIGNING_KEY, str(tmp_path / "absent"))
+    with pytest.raises(ConfigError, match=r"secret key .* can't be read"):
+        forget(registry.root, 1)
+    assert not (registry.root / "forgotten.json").exists()
 
 
 def test_forget_gives_no_changed_file_a_fresh_checksum(folder: Path) -> None:

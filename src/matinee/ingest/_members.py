@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 from polars.exceptions import PanicException
 
-from matinee.disk import io_error
+from matinee.disk_errors import io_error
 from matinee.errors import ConfigError, DataError, MatineeError
 from matinee.ingest._dialect import HEAD_BYTES
 from matinee.ingest._limits import Meter, Metered

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from matinee.errors import ConfigError, DataError
-from matinee.identity import is_store
 from matinee.lineage import file_digest
 from matinee.paths import PATH_LENGTH, expand, status_of
+from matinee.store_identity import is_store
 from matinee.text import shown
 
 Role = Literal["train", "test"]

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from matinee.disk import writing_out
+from matinee.disk_errors import writing_out
 from matinee.errors import ConfigError, StoreError
 from matinee.lock import lock_folder
 from matinee.paths import check_place

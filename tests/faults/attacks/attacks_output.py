@@ -101,7 +101,7 @@ def _stays(kind: Callable[[int], bool], path: str = "out") -> Callable[[Ground],
 
 def _old_stays(ground: Ground) -> None:
     assert _out(ground).read_text() == "old"
-    assert not [path.name for path in ground.folder.iterdir() if path.name.endswith(".writing")]
+    assert not [path.name for path in ground.folder.iterdir() if path.name.startswith(".out")]
 
 
 def _nothing_is_made(ground: Ground) -> None:

@@ -18,7 +18,7 @@ from flows.units import main as units
 SECRET = "planted-7c1e"
 RETRAIN = ["retrain", "--ratings", "{ratings}", "--titles", "{titles}", "--store", "{store}"]
 LISTS = ["recommend", "--all", "--store", "{store}", "--out", "{folder}/lists.parquet"]
-QUICK = {"matinee.server.LIMIT_SECONDS": 0.4}
+QUICK = {"matinee.prefect_server.LIMIT_SECONDS": 0.4}
 
 
 class _Stranger(http.server.BaseHTTPRequestHandler):
@@ -162,7 +162,7 @@ ATTACKS = [
     _secret_file("an empty file for a password", "", "holds no password"),
     _secret_file("two lines for a password", f"user:{SECRET}\nuser:{SECRET}\n", "holds no password"),
     _secret_file("a password with an escape", f"user:\x1b]0;{SECRET}\n", "holds no password"),
-    _secret_file("a FIFO for a password", None, "is no file"),
+    _secret_file("a FIFO for a password", None, "no plain file"),
     _named(
         "no file for a password",
         _at("asks"),

@@ -139,7 +139,7 @@ def _stay(*names: str) -> Callable[[Ground], None]:
 
 def _is_cleared(ground: Ground) -> None:
     left = {path.name for path in ground.store.glob(".*")}
-    assert left == {f".mine.json.{DEAD}", f".champion.json.{os.getpid()}"}
+    assert left == {f".mine.json.{DEAD}", f".champion.json.{os.getppid()}"}
 
 
 PRUNE, FORGET = ["prune", "--store", "{store}"], ["forget", "--store", "{store}", "--user", "1"]
@@ -216,7 +216,7 @@ ATTACKS = [
         "temporary files of dead processes go, others stay",
         PRUNE,
         0,
-        _plant(f".champion.json.{DEAD}", f".probe-{DEAD}", f".mine.json.{DEAD}", f".champion.json.{os.getpid()}"),
+        _plant(f".champion.json.{DEAD}", f".probe-{DEAD}", f".mine.json.{DEAD}", f".champion.json.{os.getppid()}"),
         keeps_store=False,
         check=_is_cleared,
     ),

@@ -5,18 +5,15 @@ its files, once, and marked. The root may be a symbolic link to a folder; what l
 """
 
 import contextlib
-import json
 import os
 import re
-import stat
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from matinee.documents import KINDS, MANIFEST, WORK
+from matinee.documents import KINDS, LOG, MANIFEST, POINTER, WORK, check_time, parse
 from matinee.errors import ConfigError, StoreError
-from matinee.files import write_json
+from matinee.files import open_plain, write_json
 from matinee.lineage import DIGEST
 from matinee.lock import lock_folder
 from matinee.versions import is_version
@@ -31,7 +28,7 @@ _LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thou
 _LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
 # What an empty folder may hold: what file systems, version control and desktops put there.
 _NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_Store"}
-_LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+")  # by a process that was killed
+_LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+(_[0-9]+)?")  # by a process that was killed
 
 
 def is_marked(root: Path) -> bool:
@@ -185,7 +182,7 @@ def _outer_store(root: Path) -> Path | None:
 
 
 def _is_recognised(root: Path) -> bool:
-    return _is_pointer(root / "champion.json") or _is_log(root / "log.jsonl") or any(_whole_folders(root))
+    return _is_pointer(root / POINTER) or _is_log(root / LOG) or any(_whole_folders(root))
 
 
 def _is_pointer(path: Path) -> bool:
@@ -196,7 +193,7 @@ def _is_pointer(path: Path) -> bool:
 def _is_log(path: Path) -> bool:
     """Whether any of its first lines tells a change of ours: who made it, what and when."""
     for line in _head(path, _LOG_BYTES).splitlines():
-        told = _parse(line)
+        told = _parse(line, path)
         if told.get("action") in _ACTIONS and _is_time(told.get("at")) and "by" in told:
             return True
     return False
@@ -217,35 +214,28 @@ def _whole_folders(root: Path) -> Iterator[Path]:
 
 def _object(path: Path) -> dict[str, Any]:
     """The JSON object in a plain file; an empty one where there is none."""
-    return _parse(_head(path, _LARGEST))
+    return _parse(_head(path, _LARGEST), path)
 
 
-def _parse(text: bytes) -> dict[str, Any]:
+def _parse(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        return dict(parse(text, path))
+    except StoreError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _head(path: Path, size: int) -> bytes:
     """The beginning of a plain file; nothing of a link, a pipe or a device, which could keep us waiting."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_plain(path, follow_links=False) as file:
+            return file.read(min(size, os.fstat(file.fileno()).st_size))
     except OSError:
         return b""
-    try:
-        status = os.fstat(handle)
-        return os.read(handle, min(size, status.st_size)) if stat.S_ISREG(status.st_mode) else b""
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
 
 
 def _is_time(value: object) -> bool:
     try:
-        return isinstance(value, str) and bool(datetime.fromisoformat(value))
+        return isinstance(value, str) and bool(check_time(value))
     except ValueError:
         return False
 

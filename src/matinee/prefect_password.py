@@ -8,20 +8,21 @@ import contextlib
 import os
 import re
 import secrets
-import stat
 import tempfile
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from matinee.errors import ConfigError
-from matinee.server import home, is_here, setting
+from matinee.files import read_plain
+from matinee.prefect_server import home, is_here, setting
 from matinee.text import shown
 
 VARIABLE: Final = "MATINEE_AUTH_FILE"
 _NAME: Final = "matinee.password"
 _FORM: Final = re.compile(r"[!-9;-~]{1,100}:[!-~]{8,400}")  # printable, as Prefect's pages take it
 _SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LONGEST: Final = 1_000  # bytes of the file
 _LISTENS: Final = "0A"
 # 127.0.0.1, any address, ::1, any address, and 127.0.0.1 as IPv6 has it, in the kernel's hexadecimal.
 _HERE: Final = {"0100007F", "0" * 8, "0" * 24 + "01000000", "0" * 32, "0" * 16 + "FFFF0000" + "0100007F"}
@@ -44,13 +45,7 @@ def read_password(path: Path) -> str:
     Raises ConfigError where there is none to be read; the message holds nothing of what is there.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as source:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(
-                    f"{shown(path)} is no file; expected one line NAME:PASSWORD in it ({VARIABLE})."
-                )
-            text = source.read(1000).decode("ascii", errors="replace").strip()
+        text = read_plain(path, limit=_LONGEST).decode("ascii", errors="replace").strip()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no name of a file"
         raise ConfigError(

@@ -7,16 +7,15 @@ place meanwhile.
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from matinee.errors import ReleaseError
+from matinee.files import NotPlainError, open_plain
 from matinee.text import shown
 
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ADVICE: Final = "Roll back to another release, or restore this one from a backup."
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -46,7 +45,7 @@ def open_folder(path: Path) -> Iterator[Folder]:
 
 
 @contextlib.contextmanager
-def open_plain(folder: Folder, name: str) -> Iterator[BinaryIO]:
+def open_file(folder: Folder, name: str) -> Iterator[BinaryIO]:
     """Open a file by its plain name relative to a folder, `plots/slices.png` say.
 
     Raises ReleaseError when it is not there, can't be read, or is no plain file in plain folders.
@@ -55,23 +54,20 @@ def open_plain(folder: Folder, name: str) -> Iterator[BinaryIO]:
     parent, _, last = name.rpartition("/")
     try:
         with _open_below(folder, parent) as place:
-            handle = os.open(last, _FILE, dir_fd=place)
+            file = open_plain(last, follow_links=False, folder=place)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise _not_plain(path)
-    with open(handle, "rb") as file:  # noqa: PTH123 - by its handle
+    with file:
         yield file
 
 
-def read_plain(folder: Folder, name: str, *, limit: int) -> bytes:
+def read_file(folder: Folder, name: str, *, limit: int) -> bytes:
     """The bytes of a plain file of at most `limit` bytes.
 
     Raises ReleaseError when it has more, or can't be read.
     """
     path = folder.path / name
-    with open_plain(folder, name) as file:
+    with open_file(folder, name) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise ReleaseError(f"{shown(path)} has {size:,} bytes; expected {limit:,} at most. {_ADVICE}")
@@ -99,7 +95,8 @@ def check_list(folder: Folder, known: Collection[str], *, optional: Collection[s
 
 def unreadable(path: Path, error: BaseException) -> ReleaseError:
     """The error of a file that can't be read."""
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:  # what O_NOFOLLOW says of a link
+    # O_NOFOLLOW says ELOOP of a link.
+    if isinstance(error, NotPlainError) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return _not_plain(path)
     return ReleaseError(f"{shown(path)} can't be read: {_why(error)}. {_ADVICE}")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.up import _check_owner
-from matinee import password
+from matinee import prefect_password as password
 from matinee.errors import ConfigError
-from matinee.password import VARIABLE, keep_password, owners_of, password_for, read_password
+from matinee.prefect_password import VARIABLE, keep_password, owners_of, password_for, read_password
 
 NAMES = (VARIABLE, "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE")
 

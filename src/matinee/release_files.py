@@ -158,7 +158,7 @@ class ReleaseFiles:
         if found != expected:
             raise ReleaseError(
                 f"{shown(self.path(name))} was changed after it was published: its sha256 is {found[:12]}…, the "
-                f"manifest says {expected[:12]}…. Roll back to another release, or run the flow again."
+                f"manifest says {expected[:12]}…. Roll back to another release, or restore this one from a backup."
             )
 
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 os.environ.update(PREFECT_DEFAULTS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In parallel, the tests of a file stay together, for they share fixtures; those of one Prefect server as well."""
-    for item in items:
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
         shares_server = "prefect_server" in getattr(item, "fixturenames", ())
         item.add_marker(
             pytest.mark.xdist_group("prefect" if shares_server else item.nodeid.partition("::")[0])

@@ -54,6 +54,8 @@ def test_attack(
     ground.fill(template)
     attack.prepare(ground)
     foreign, store = digests(ground.foreign), digests(ground.store)
+    logger = logging.getLogger("matinee")
+    handlers = logger.handlers[:]  # Prefect's among them, where another test has imported it
     try:
         with monkeypatch.context() as patched:
             for name, value in attack.variables(ground).items():
@@ -62,7 +64,7 @@ def test_attack(
                 patched.setattr(name, meaning)
             status = attack.program(attack.call(ground))
     finally:
-        logging.getLogger("matinee").handlers.clear()
+        logger.handlers[:] = handlers
     out, err = capfd.readouterr()
     assert status == attack.status, out + err
     for text in attack.says:

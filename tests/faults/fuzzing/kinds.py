@@ -104,11 +104,13 @@ def verb(*words: str) -> Probe:
 def command(words: list[str]) -> str:
     """Run the command line in this process; what it says and its status."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
+    logger = logging.getLogger("matinee")
+    handlers = logger.handlers[:]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = main([*words, "--verbose"])
     finally:
-        logging.getLogger("matinee").handlers.clear()
+        logger.handlers[:] = handlers
     texts = [
         stream.buffer.getvalue().decode("utf-8", "surrogateescape")
         for stream in (out, err)

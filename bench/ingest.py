@@ -65,7 +65,7 @@ def ingest(
 ) -> Work:
     """Ours, on a fresh store or on the one that is there."""
     from matinee import ingest as library
-    from matinee.settings import IngestSettings
+    from matinee.ingest_settings import IngestSettings
     from matinee.store import Store
 
     def work() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from matinee import ingest as library
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from matinee.store import Plan, Reference, Store
 from tasks.names import name_ingest
 from tasks.policies import cached_by, fulfil

@@ -17,9 +17,10 @@ from matinee.documents import DONE, Mark, read_as
 from matinee.drop import Dropped, beside, look, place_of_refused, set_aside
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.files import replacing
+from matinee.ingest_settings import LIMITS
 from matinee.lineage import digest_of
 from matinee.paths import KEPT_TITLES, check_apart, source_check
-from matinee.settings import LIMITS, Settings
+from matinee.settings import Settings
 from matinee.store import Store, write_json, writing
 from matinee.store_identity import refuse_link
 from matinee.text import shown, spreadsheet_cell

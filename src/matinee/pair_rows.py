@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from matinee.columns import ALIASES, plain_name
 from matinee.errors import ConfigError, DataError
 from matinee.file_kinds import refuse_other_kinds
+from matinee.ingest_settings import FREE_BYTES, IngestSettings
 from matinee.integers import parse_int64
-from matinee.settings import FREE_BYTES, IngestSettings
 from matinee.text import shown
 
 _CHUNK_ROWS: Final = 200_000

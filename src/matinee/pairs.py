@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from matinee.errors import ConfigError
+from matinee.ingest_settings import IngestSettings
 from matinee.output import is_stdout, writing_to
 from matinee.pair_rows import PairsFile
 from matinee.paths import check_place
 from matinee.release import Release
-from matinee.settings import IngestSettings
 
 PREDICTION: Final = "prediction"
 _DEFAULTS: Final = IngestSettings()

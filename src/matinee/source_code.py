@@ -30,6 +30,7 @@ NOT_CODE: Final = frozenset(
         "matinee.file_kinds",
         "matinee.files",
         "matinee.ingest._warnings",
+        "matinee.ingest_settings",
         "matinee.lineage",
         "matinee.lock",
         "matinee.manifest",

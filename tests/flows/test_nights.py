@@ -15,7 +15,7 @@ from flows.nightly import nightly
 from matinee import ingest
 from matinee.evaluate.opponent import Opponent
 from matinee.evaluate.progressive import PICTURE, Standing, read_series, score_champion
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from matinee.store import Reference, Store
 from tasks.artifacts import progressive_report
 

@@ -15,8 +15,8 @@ from matinee import ingest
 from matinee.documents import read_json
 from matinee.errors import DataError
 from matinee.ingest import _duplicates, _parts
+from matinee.ingest_settings import IngestSettings
 from matinee.sample import write_sample
-from matinee.settings import IngestSettings
 from matinee.store import Reference, Store
 from schemas.ratings import Ratings
 from schemas.rejects import Rejects

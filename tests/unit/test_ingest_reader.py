@@ -17,7 +17,7 @@ from matinee.ingest._dialect import recognise
 from matinee.ingest._partition import _Ledger
 from matinee.ingest._rows import parse_block
 from matinee.ingest._sources import source_of
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from schemas.ratings import ratings_schema
 
 INTEGER = re.compile(r"[+-]?[0-9]+")

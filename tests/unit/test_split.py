@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from matinee import encode, ingest, split
 from matinee.chronology import UNDATED, choose_cuts, deal_last
 from matinee.errors import ConfigError, DataError
-from matinee.settings import IngestSettings, Settings, SplitSettings
+from matinee.ingest_settings import IngestSettings
+from matinee.settings import Settings, SplitSettings
 from matinee.store import Store
 from matinee.stratify import PARTS, TEST, TRAIN, VALID
 

@@ -12,9 +12,9 @@ from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
 from matinee.evaluate.opponent import Opponent
 from matinee.evaluate.progressive import rated
+from matinee.ingest_settings import IngestSettings
 from matinee.manifest import need
 from matinee.registry import Registry
-from matinee.settings import IngestSettings
 from matinee.store import Store
 
 

@@ -24,9 +24,9 @@ from matinee.ingest._sources import Role, Source, find_sources, source_of
 from matinee.ingest._superseded import write_superseded
 from matinee.ingest._titles import read_titles
 from matinee.ingest._warnings import find_warnings
+from matinee.ingest_settings import IngestSettings, ScaleName
 from matinee.lineage import code_digest, digest_of
 from matinee.paths import check_apart
-from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan, Store, write_json
 from schemas.rejects import Rejects
 from schemas.titles import Titles

@@ -16,8 +16,8 @@ from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
 from matinee.file_kinds import refuse_other_kinds
 from matinee.ingest import _kernel as kernel
+from matinee.ingest_settings import IngestSettings
 from matinee.integers import parse_int64
-from matinee.settings import IngestSettings
 from matinee.text import shown
 
 KINDS: Final = {

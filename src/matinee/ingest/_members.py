@@ -21,7 +21,7 @@ from matinee.ingest._limits import Meter, Metered
 from matinee.ingest._parquet import PARQUET_MAGIC, open_parquet
 from matinee.ingest._sources import Source
 from matinee.ingest._tar import MAGIC, MAGIC_AT, TarError, read_tar
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from matinee.text import shown
 
 log = logging.getLogger(__name__)

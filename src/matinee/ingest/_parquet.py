@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from matinee.text import shown
 
 PARQUET_MAGIC: Final = b"PAR1"

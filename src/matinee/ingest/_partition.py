@@ -29,8 +29,8 @@ from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter,
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
 from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
 from matinee.ingest._sources import Source
+from matinee.ingest_settings import IngestSettings, ScaleName
 from matinee.lineage import code_digest, digest_of
-from matinee.settings import IngestSettings, ScaleName
 from matinee.store import Plan
 from matinee.text import shown
 from schemas.ratings import FIRST_DATE, ratings_schema

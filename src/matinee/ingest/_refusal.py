@@ -12,7 +12,7 @@ import polars as pl
 from matinee.errors import DataError
 from matinee.ingest._parts import Part
 from matinee.ingest._sources import Source
-from matinee.settings import IngestSettings
+from matinee.ingest_settings import IngestSettings
 from schemas.rejects import CODES
 
 MOST_ROWS_OF_A_USER: Final = 10_000_000

@@ -18,7 +18,7 @@ from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest._scale import Slots, from_json, narrowest_scale
 from matinee.ingest._sources import Source, source_of
 from matinee.ingest._titles import read_titles
-from matinee.settings import IngestSettings, ScaleName
+from matinee.ingest_settings import IngestSettings, ScaleName
 from matinee.store import Store
 
 

@@ -14,8 +14,8 @@ from matinee.ingest._members import blaming, open_members
 from matinee.ingest._rows import check_frame
 from matinee.ingest._sources import Source
 from matinee.ingest._title_layout import Layout, recognise_titles
+from matinee.ingest_settings import IngestSettings
 from matinee.integers import parse_int64
-from matinee.settings import IngestSettings
 from schemas.rejects import Rejects
 from schemas.titles import Titles
 

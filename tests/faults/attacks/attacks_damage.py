@@ -228,7 +228,7 @@ ATTACKS = [
         FORGET,
         0,
         _write("candidates/*/manifest.json", ""),
-        ["forgotten"],
+        ["the user is out of"],
         keeps_store=False,
         check=_forgotten,
     ),

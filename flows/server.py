@@ -87,7 +87,7 @@ def prepare(arguments: list[str]) -> None:
             "`--background` would start a server that is not guarded. Leave it out; systemd can do that."
         )
     if not call.port.isdecimal() or not 0 < int(call.port) < 1 << 16:
-        raise ConfigError("--port is no port; expected a number from 1 to 65535.")
+        raise ConfigError("--port is not a port; expected a number from 1 to 65535.")
     os.environ[_ADDRESS], os.environ[_PORT] = call.host, call.port
     if settings.api.cors_allowed_origins == "*":
         os.environ[_ORIGINS] = ",".join(origins_of(call.host, int(call.port)))

@@ -128,11 +128,9 @@ def units(
     Raises ConfigError where something can't stand in a unit: a user, an address or a path that is none.
     """
     if not _USER.fullmatch(user):
-        raise ConfigError(
-            f"--user {shown(user)!r} is no name of a user; expected letters, digits, _, . and -."
-        )
+        raise ConfigError(f"--user {shown(user)!r} is not a user name; expected letters, digits, _, . and -.")
     if not 0 < port < 1 << 16:
-        raise ConfigError(f"--port {port} is no port; expected a number from 1 to 65535.")
+        raise ConfigError(f"--port {port} is not a port; expected a number from 1 to 65535.")
     host = _host(address)
     here = "127.0.0.1" if is_any(address) else host
     known: Mapping[str, object] = {

@@ -164,7 +164,7 @@ def read_bytes(path: Path) -> bytes:
         with open_plain(path) as file:
             return file.read()
     except NotPlainError:
-        raise StoreError(f"{path} is no plain file, so it was not read. {advice(path)}") from None
+        raise StoreError(f"{path} is not a plain file, so it was not read. {advice(path)}") from None
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(f"{path} is not there. {advice(path)}") from None
     except OSError as error:
@@ -196,18 +196,18 @@ def parse(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def describe(error: Exception) -> str:
-    """Why a text is no JSON, in words that are short whatever the text is."""
+    """Why a text is not JSON, in words that are short whatever the text is."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
     if isinstance(error, UnicodeEncodeError):
         return "it holds half of a character"
     if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start:,} is no UTF-8"
+        return f"byte {error.start:,} is not UTF-8"
     if isinstance(error, ValidationError):
         return _first(error)
     if str(error).startswith("Unexpected UTF-8 BOM"):
         return "it begins with a byte order mark, which JSON has not"
-    return f"it is no JSON ({error!s:.80})"
+    return f"it is not JSON ({error!s:.80})"
 
 
 def with_checksum(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
     target = place_of_refused(folder, path)
     told = (
         f"{shown(path, _LINE)} was not taken.\n\n{shown(reason, _LINE)}\n\n"
-        f"It lies in {shown(target, _LINE)} now. Put a mended file into {shown(path.parent, _LINE)}; nothing else is "
+        f"It is in {shown(target, _LINE)} now. Put a corrected file into {shown(path.parent, _LINE)}; nothing else is "
         "to be done.\n"
     )
     report = beside(target, ".report.txt")

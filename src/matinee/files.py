@@ -29,7 +29,7 @@ _numbers = itertools.count()
 
 
 class NotPlainError(OSError):
-    """What is at a path is no plain file but a folder, a pipe, a socket or a device."""
+    """What is at a path is not a plain file but a folder, a pipe, a socket or a device."""
 
 
 def open_plain(
@@ -44,7 +44,7 @@ def open_plain(
     handle = os.open(path, flags, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise NotPlainError(errno.EINVAL, "it is no plain file", str(path))
+            raise NotPlainError(errno.EINVAL, "it is not a plain file", str(path))
         return open(handle, "rb")  # noqa: PTH123 - by its handle, for the caller to close
     except BaseException:
         os.close(handle)

@@ -56,7 +56,7 @@ def forget(root: Path, user_id: int) -> Erased:
 
     What a killed run left is removed as well, for it may hold the user. Raises ConfigError when there is no store
     or the signing key can't sign, StoreError while a run is under way: nothing is done then. Raises StoreError as
-    well, with all else done, when something is left of which nobody knows whether it holds the user: a damaged
+    well, with all else done, when something is left that may still hold the user: a damaged
     release, say.
     """
     registry = Registry.open(root)
@@ -114,7 +114,7 @@ class _Erasure:
         if place.is_dir() and not place.is_symlink():
             for path in sorted(set(place.iterdir()) - set(ours)):
                 if not path.is_symlink():
-                    log.warning("%s is none of the store's: it was not looked into, and stays.", path)
+                    log.warning("%s does not belong to the store: it was left alone.", path)
         return ours
 
     def _doubt(self, said: str) -> None:
@@ -237,7 +237,7 @@ class _Erasure:
         if _LISTS_BEGUN.fullmatch(path.name) and not path.is_symlink():
             _remove(path)
         else:
-            log.warning("%s is none of the store's files: it was not looked into, and stays.", path)
+            log.warning("%s does not belong to the store: it was left alone.", path)
 
 
 def _remove(path: Path) -> None:

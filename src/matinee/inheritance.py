@@ -30,6 +30,6 @@ def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
         return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(
-            f"{folder / MANIFEST} does not tell how its split was drawn ({shown(error)}), so no later one can be drawn "
+            f"{folder / MANIFEST} does not say how its split was drawn ({shown(error)}), so no later one can be drawn "
             "alike. Restore it from a backup, or promote another release."
         ) from error

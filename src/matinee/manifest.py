@@ -138,7 +138,7 @@ def read_manifest_bytes(folder: Folder) -> bytes:
         return read_file(folder, MANIFEST, limit=_LARGEST)
     except ReleaseError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise ReleaseError(f"{shown(folder.path)} is no release: it has no {MANIFEST}.") from None
+            raise ReleaseError(f"{shown(folder.path)} is not a release: it has no {MANIFEST}.") from None
         raise
 
 

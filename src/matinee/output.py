@@ -64,7 +64,7 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
         raise _unwritable(out, error) from None
     streaming = stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
     if not (stat.S_ISREG(mode) or (streams and streaming)):
-        kind = _KINDS.get(stat.S_IFMT(mode), "no plain file")
+        kind = _KINDS.get(stat.S_IFMT(mode), "not a plain file")
         raise ConfigError(f"--out {out} is {kind}. Name a plain file, or a new one; nothing was written.")
     return target
 

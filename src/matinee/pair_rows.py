@@ -117,7 +117,7 @@ class PairsFile:
             told = f"column {place + 1}: a quote opens and does not close on the line"
         return DataError(
             f"{self._label}, line {number:,}, {told}, in '{shown(line.rstrip(), 80)}'. Expected a row a line, quotes "
-            "doubled within quotes. Mend the line; no output was written."
+            "doubled within quotes. Correct the line; no output was written."
         )
 
     def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> Rows:
@@ -127,7 +127,7 @@ class PairsFile:
             if len(row) != width:
                 raise DataError(
                     f"{self._label}, line {number:,}: found {len(row):,} fields, expected {width:,} as in the header. "
-                    "Mend or remove the line; no output was written."
+                    "Correct or remove the line; no output was written."
                 )
         return Rows(cells, users, movies)
 
@@ -139,7 +139,8 @@ class PairsFile:
             if value is None:
                 raise DataError(
                     f"{self._label}, line {numbers[k]:,}, column {shown(self.header[place])}: found "
-                    f"{shown(ascii(text), 80)}, expected an integer id. Mend or remove the line; no output was written."
+                    f"{shown(ascii(text), 80)}, expected an integer id. Correct or remove "
+                    "the line; no output was written."
                 )
             ids[k] = value
         return ids

@@ -61,7 +61,7 @@ def profile() -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no TOML file of profiles"
+        why = error.strerror if isinstance(error, OSError) else "it is not a TOML file of profiles"
         raise ConfigError(
             f"{shown(path)} can't be read: {why}. Prefect takes the address of its server from there. Correct it, "
             "or move it away."
@@ -214,7 +214,7 @@ def _judge(url: str, path: str, answer: _Answer, *, authorization: str | None) -
         answer.status != 200 or (path == "health" and answer.body.strip() != b"true")
     ):
         return (
-            f"What answers at {url} is no Prefect server (status {answer.status} for /{path}). Its address usually "
+            f"What answers at {url} is not a Prefect server (status {answer.status} for /{path}). Its address usually "
             "ends in /api, as in http://127.0.0.1:4200/api: correct PREFECT_API_URL or the Prefect profile."
         )
     return None

@@ -203,9 +203,7 @@ def _read(path: Path) -> dict[str, Any]:
     except StoreError as error:
         if not path.exists():  # damaged and set aside meanwhile, to be made again
             return {}
-        raise StoreError(
-            f"{error} Nobody knows what its folder refers to, so nothing was removed."
-        ) from error
+        raise StoreError(f"{error} What its folder refers to is unknown, so nothing was removed.") from error
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -124,7 +124,9 @@ def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
     held = {entry["candidate"]: entry for entry in registry.held()}
     found = [digest for digest in held if digest.startswith(candidate)]
     if len(candidate) < _SHORTEST:  # a script's empty variable, say, must publish nothing
-        told = f"{candidate!r} is no release, and a held candidate is named by {_SHORTEST} characters or more"
+        told = (
+            f"{candidate!r} is not a release, and a held candidate is named by {_SHORTEST} characters or more"
+        )
     elif len(found) > 1:
         told = f"More than one held candidate begins with {candidate!r}"
     elif not found:

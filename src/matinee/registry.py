@@ -50,7 +50,7 @@ class Registry:
         """
         if not is_version(version):
             raise ReleaseError(
-                f"{shown(version)} is no release of {self.root}: a version is `v` and four digits or more. "
+                f"{shown(version)} is not a release of {self.root}: a version is `v` and four digits or more. "
                 f"{self._listed()}"
             )
         return self.root / "releases" / version
@@ -98,8 +98,8 @@ class Registry:
                 raise
             last = self._last_logged() or "VERSION"
             raise ReleaseError(
-                f"{path} is damaged, so nobody knows the champion. By log.jsonl it was {last}: "
-                f"`matinee promote --store {self.root} {last}` writes the file anew."
+                f"{path} is damaged, so the current champion is unknown. By log.jsonl it was {last}: "
+                f"`matinee promote --store {self.root} {last}` writes the file again."
             ) from None
 
     def _last_logged(self) -> str | None:

@@ -87,7 +87,7 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
     else:
         sensible = not table.size or int(table.min()) >= 0
     if not sensible or (name in COUNTS) != (table.dtype.kind == "i"):
-        raise ValueError(f"{name} holds what is no number, or none that a model can have")
+        raise ValueError(f"{name} holds values that are not numbers or are out of bounds")
 
 
 def read_table(data: bytes, columns: Mapping[str, Kind], *, rows: int) -> dict[str, pa.ChunkedArray]:
@@ -161,7 +161,7 @@ def check_codes(passed: Passing, *, movies: int) -> None:
 def check_number(name: str, value: Any, *, low: float = -LARGEST) -> float:
     """A number of a JSON file."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= LARGEST:
-        raise ValueError(f"{name} is no number that it can be")
+        raise ValueError(f"{name} is not a number within its bounds")
     return value
 
 
@@ -169,7 +169,7 @@ def check_array(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.flo
     """An array of numbers in a JSON file, of a given shape."""
     array = np.array(value)
     if array.dtype.kind not in "if" or array.shape != shape:
-        raise ValueError(f"{name} is no array of numbers of the shape {shape}")
+        raise ValueError(f"{name} is not an array of numbers of the shape {shape}")
     if array.size and not (float(array.min()) >= -LARGEST and float(array.max()) <= LARGEST):
-        raise ValueError(f"{name} holds what is no number, or none that it can be")
+        raise ValueError(f"{name} holds values that are not numbers or are out of bounds")
     return array

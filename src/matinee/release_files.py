@@ -129,7 +129,7 @@ class ReleaseFiles:
             with self.parsing(name):
                 if place is None:
                     raise ValueError(
-                        f"it is no one-dimensional array of {np.dtype(dtype)} as numpy writes it"
+                        f"it is not a one-dimensional array of {np.dtype(dtype)} as numpy writes it"
                     )
                 return np.memmap(file, dtype, mode="r", offset=place[0], shape=(place[1],))
 

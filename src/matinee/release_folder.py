@@ -37,7 +37,7 @@ def open_folder(path: Path) -> Iterator[Folder]:
     try:
         handle = os.open(path, _FOLDER)
     except (OSError, ValueError) as error:
-        raise ReleaseError(f"{shown(path)} is no release: {_why(error)}. Check the path.") from None
+        raise ReleaseError(f"{shown(path)} is not a release: {_why(error)}. Check the path.") from None
     try:
         yield Folder(path, handle)
     finally:
@@ -48,7 +48,7 @@ def open_folder(path: Path) -> Iterator[Folder]:
 def open_file(folder: Folder, name: str) -> Iterator[BinaryIO]:
     """Open a file by its plain name relative to a folder, `plots/slices.png` say.
 
-    Raises ReleaseError when it is not there, can't be read, or is no plain file in plain folders.
+    Raises ReleaseError when it is not there, can't be read, or is not a plain file in plain folders.
     """
     path = folder.path / name
     parent, _, last = name.rpartition("/")
@@ -130,7 +130,7 @@ def _open_below(folder: Folder, place: str) -> Iterator[int]:
 
 def _not_plain(path: Path) -> ReleaseError:
     return ReleaseError(
-        f"{shown(path)} is no plain file: links, pipes and devices are not followed. {_ADVICE}"
+        f"{shown(path)} is not a plain file: links, pipes and devices are not followed. {_ADVICE}"
     )
 
 

@@ -106,7 +106,7 @@ def _read_bytes(path: Path) -> bytes:
         mode = os.fstat(handle).st_mode
         named_pipe = stat.S_ISFIFO(mode) and Path(os.path.realpath(path)).exists()
         if named_pipe or not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise _UnfitError("it is no plain file. Name a file of JSON or TOML")
+            raise _UnfitError("it is not a plain file. Name a file of JSON or TOML")
         os.set_blocking(handle, True)
         data = file.read(_FILE_BYTES + 1)
     if len(data) > _FILE_BYTES:
@@ -129,7 +129,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number in JSON")
+    raise ValueError(f"{text} is not a number in JSON")
 
 
 def _whole(text: str) -> int:

@@ -52,8 +52,8 @@ def check_signature(folder: Folder, manifest: bytes, *, key: Path) -> None:
         )
     if not _is_signed(folder, manifest, public):
         raise ReleaseError(
-            f"{shown(folder.path / SIGNATURE)} is no signature of this manifest by the key in {key}: the manifest was "
-            "changed, or somebody else signed it. Don't use the release; restore it from a backup, or roll back."
+            f"{shown(folder.path / SIGNATURE)} is not a signature of this manifest by the key in {key}: the manifest "
+            "was changed, or somebody else signed it. Don't use the release; restore it from a backup, or roll back."
         )
 
 
@@ -104,7 +104,7 @@ def read_public_key(path: Path) -> "PublicKey":
         return PublicKey.from_bytes(_read(path, "public key"))
     except ValueError as error:
         raise ConfigError(
-            f"{path} is no public key of minisign: {shown(error)}. `minisign -G` makes one."
+            f"{path} is not a minisign public key: {shown(error)}. `minisign -G` makes one."
         ) from None
 
 
@@ -120,7 +120,7 @@ def _unlock(path: Path, *, ask: Callable[[], str] | None) -> "SecretKey":
             return secret
     except ValueError as error:
         raise ConfigError(
-            f"{path} is no secret key of minisign: {shown(error)}. `minisign -G` makes one."
+            f"{path} is not a minisign secret key: {shown(error)}. `minisign -G` makes one."
         ) from None
     file = _from_environment(PASSWORD_FILE)
     if file is not None:

@@ -101,7 +101,7 @@ class Store:
         """
         folder = self.folder(reference.kind, reference.digest)
         if not (folder / MANIFEST).is_file():
-            raise StoreError(f"{folder} is not in the store any more. Run the flow again: it makes it anew.")
+            raise StoreError(f"{folder} is not in the store any more. Run the flow again: it is made again.")
         return folder
 
     def reference(self, kind: str, digest: str) -> Reference:
@@ -145,7 +145,7 @@ class Store:
                 with contextlib.suppress(FileNotFoundError):
                     folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
-            log.warning("%s is damaged (%s) and is made anew.", folder, ", ".join(damaged))
+            log.warning("%s is damaged (%s) and is made again.", folder, ", ".join(damaged))
         return not damaged
 
     @contextlib.contextmanager

@@ -63,7 +63,7 @@ def parse_header(data: bytes, size: int) -> list[Place]:
         if table.last - table.first != math.prod(table.shape) * table.dtype.itemsize:
             raise ValueError(f"its header gives {table.name:.40} {table.last - table.first:,} bytes")
     if ends[-1] != size:
-        raise ValueError(f"it has {size:,} bytes, and its header tells of {ends[-1]:,}")
+        raise ValueError(f"it has {size:,} bytes, and its header describes {ends[-1]:,}")
     return found
 
 

@@ -182,7 +182,7 @@ def corrupted_checkpoint(stage: Stage, store: Path) -> str:
         flip(checkpoint)
     stage.go_on(store)
     assert "checkpoint" in store.with_suffix(".log").read_text("utf-8")
-    return "a warning, the fit starts anew"
+    return "a warning, the fit starts again"
 
 
 def corrupted_manifest(stage: Stage, store: Path) -> str:

@@ -252,7 +252,9 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "a partition without its users": lambda root: _first(root, "partitions", "user_id.parquet").unlink(),
     "a table of users that was cut": lambda root: _cut(_first(root, "encodings", "users.parquet")),
     "rejects that were cut": lambda root: _cut(_first(root, "partitions", "rejects.parquet")),
-    "JSON that is no UTF-8": lambda root: _first(root, "evaluations", "decision.json").write_bytes(b'{"\xff'),
+    "JSON that is not UTF-8": lambda root: _first(root, "evaluations", "decision.json").write_bytes(
+        b'{"\xff'
+    ),
     "JSON of another type": lambda root: _first(root, "datasets", "manifest.json").write_text("[]"),
     "a folder without a manifest": lambda root: _first(root, "splits", "manifest.json").unlink(),
     "a manifest that names no dataset": lambda root: _rename_key(_first(root, "splits", "manifest.json")),

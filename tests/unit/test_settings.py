@@ -92,7 +92,7 @@ def test_test_files_and_the_strategy_go_together() -> None:
     [
         ("deep.json", b'{"train": ' + b"[" * 100_000, "nested too deeply"),
         ("deep.toml", b"train = " + b"[" * 100_000, "nested too deeply"),
-        ("nan.json", b'{"train": {"learning_rate": NaN}}', "NaN is no number"),
+        ("nan.json", b'{"train": {"learning_rate": NaN}}', "NaN is not a number"),
         ("inf.toml", b"[train]\nlearning_rate = inf", "finite"),
         ("huge.json", b'{"train": {"epochs": ' + b"9" * 5000 + b"}}", "a number of 5,000 digits"),
         ("hex.toml", b"[train]\nepochs = 0x" + b"f" * 5000, "a number of too many digits"),

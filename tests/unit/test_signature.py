@@ -52,7 +52,7 @@ def test_a_signed_release_loads_by_its_key_alone(
     monkeypatch.setenv(PUBLIC_KEY, str(other))  # what is given wins over the environment
     assert verify(folder, public_key=keys[0])["version"] == "v0001"
     for look in (matinee.load, verify):
-        with pytest.raises(ReleaseError, match="is no signature of this manifest by the key"):
+        with pytest.raises(ReleaseError, match="is not a signature of this manifest by the key"):
             look(folder)
 
 
@@ -71,7 +71,7 @@ def test_a_signature_that_does_not_fit_is_a_release_error(change: str, folder: P
     path.write_bytes(changed[change])
     if change == "absent":
         path.unlink()
-    with pytest.raises(ReleaseError, match=r"not signed|no signature of this manifest"):
+    with pytest.raises(ReleaseError, match=r"not signed|not a signature of this manifest"):
         matinee.load(folder, public_key=keys[0])
 
 
@@ -79,13 +79,17 @@ def test_a_key_that_is_none_is_a_config_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text").write_text("no key")
-    for key, says in (("text", "no public key"), ("absent", "can't be read"), ("key.sec", "no public key")):
+    for key, says in (
+        ("text", "not a minisign public key"),
+        ("absent", "can't be read"),
+        ("key.sec", "not a minisign public key"),
+    ):
         with pytest.raises(ConfigError, match=says):
             matinee.load(folder, public_key=tmp_path / key)
     with pytest.raises(ConfigError, match="empty path"):
         matinee.load(folder, public_key="")
     monkeypatch.setenv(SIGNING_KEY, "/dev/zero")
-    with pytest.raises(ConfigError, match="no plain file"):
+    with pytest.raises(ConfigError, match="not a plain file"):
         check_signing()
     monkeypatch.delenv(SIGNING_KEY)
     check_signing()

@@ -37,7 +37,7 @@ def open_parquet(raw: BinaryIO, label: str, settings: IngestSettings) -> "_CsvOf
     footer = int.from_bytes(raw.read(4), "little")
     if raw.read(4) == PARQUET_MAGIC and _LONGEST_FOOTER < footer < size:
         raise DataError(
-            f"{label} is Parquet with a footer of {footer:,} bytes. Expected few columns: write it anew."
+            f"{label} is Parquet with a footer of {footer:,} bytes. Expected few columns: write it again."
         )
     raw.seek(0)
     file = pq.ParquetFile(raw)

@@ -80,7 +80,7 @@ def load_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
         if _checksum(path) != checksum:
             raise ValueError("its checksum is another")
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        log.warning("The checkpoint %s is damaged (%s); the fit starts anew.", path, error)
+        log.warning("The checkpoint %s is damaged (%s); the fit starts again.", path, error)
         return None
     return arrays, told
 

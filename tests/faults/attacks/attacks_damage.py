@@ -135,7 +135,7 @@ ATTACKS = [
         DOCTOR,
         0,
         _write("evaluations/*/decision.json", b'{"\xff'),
-        ["decision.json", "no UTF-8"],
+        ["decision.json", "not UTF-8"],
     ),
     Attack(
         "doctor sees a manifest whose number was changed",

@@ -73,7 +73,7 @@ ATTACKS = [
         **UNDONE,
     ),
     Attack(
-        "rollback with bytes in the log", ROLLBACK, 0, _append(b'{"at": "\xff\xfe"}'), ["no UTF-8"], **UNDONE
+        "rollback with bytes in the log", ROLLBACK, 0, _append(b'{"at": "\xff\xfe"}'), ["not UTF-8"], **UNDONE
     ),
     Attack("rollback with a line of zeros", ROLLBACK, 0, _append(b"\0" * 4096), ["line 3"], **UNDONE),
     Attack(
@@ -119,7 +119,9 @@ ATTACKS = [
         keeps_store=False,
         check=_last_is("promote", "v0001"),
     ),
-    Attack("rollback with a log that is a folder", ROLLBACK, 1, _as_folder, ["log.jsonl", "no plain file"]),
+    Attack(
+        "rollback with a log that is a folder", ROLLBACK, 1, _as_folder, ["log.jsonl", "not a plain file"]
+    ),
     Attack("doctor sees a line that can't be read", DOCTOR, 0, _append(b"x"), ["warn  log", "line 3"]),
     Attack("doctor sees a log that is a folder", DOCTOR, 1, _as_folder, ["fail  log", "backup"]),
 ]

@@ -139,8 +139,8 @@ ATTACKS = [
     _named("a server that hangs up", _at("ends"), "does not answer"),
     _named("a server with an error", _at("fails"), "answers with an error (500)"),
     _named("a proxy without a server", _at("busy"), "(503)"),
-    _named("a router's page", _at("page"), "is no Prefect server"),
-    _named("another program's JSON", _at("json"), "is no Prefect server"),
+    _named("a router's page", _at("page"), "is not a Prefect server"),
+    _named("another program's JSON", _at("json"), "is not a Prefect server"),
     _named("a path that is not there", _at("nowhere"), "status 404"),
     _named("a redirect, which is not followed", _at("elsewhere"), "status 302"),
     _named("no password", _at("asks"), "asks for a password", "MATINEE_AUTH_FILE"),
@@ -162,7 +162,7 @@ ATTACKS = [
     _secret_file("an empty file for a password", "", "holds no password"),
     _secret_file("two lines for a password", f"user:{SECRET}\nuser:{SECRET}\n", "holds no password"),
     _secret_file("a password with an escape", f"user:\x1b]0;{SECRET}\n", "holds no password"),
-    _secret_file("a FIFO for a password", None, "no plain file"),
+    _secret_file("a FIFO for a password", None, "not a plain file"),
     _named(
         "no file for a password",
         _at("asks"),
@@ -180,9 +180,9 @@ ATTACKS = [
     _named(
         "a doctor and a password", f"http://a:{SECRET}@[::1]:9/api", "[::1]:9", words=["doctor"], status=1
     ),
-    _home("profiles that are no TOML", f"[profiles\n{SECRET}".encode(), "no TOML file of profiles"),
-    _home("profiles of another encoding", b'active = "\xff"', "no TOML file of profiles"),
-    _home("profiles that are a list", b"profiles = [1]", "no TOML file of profiles"),
+    _home("profiles that are no TOML", f"[profiles\n{SECRET}".encode(), "not a TOML file of profiles"),
+    _home("profiles of another encoding", b'active = "\xff"', "not a TOML file of profiles"),
+    _home("profiles that are a list", b"profiles = [1]", "not a TOML file of profiles"),
     _home("profiles that are a folder", None, "Is a directory"),
     _home("profiles that are no TOML, of alerts", b"=", "profiles.toml", words=["alerts", "remove"]),
     _home(
@@ -218,8 +218,8 @@ ATTACKS = [
         environment={"MATINEE_WEBHOOK": f"chat.example/{SECRET}"},
     ),
     _units("with a line of their own", "--drop", "/srv/a\nExecStartPre=/bin/false", says="control character"),
-    _units("for a user with options", "--user", "root\nAmbientCapabilities=~", says="no name of a user"),
-    _units("for a specifier", "--user", "%i", says="no name of a user"),
+    _units("for a user with options", "--user", "root\nAmbientCapabilities=~", says="not a user name"),
+    _units("for a specifier", "--user", "%i", says="not a user name"),
     _units("at an address with options", "--address", "127.0.0.1 --workers=9", says="--address"),
     _units("at no port", "--port", "70000", says="--port"),
 ]

@@ -10,7 +10,7 @@ from flows.events import announce
 from flows.summary import Summary, Walk
 from matinee.paths import check_apart
 from matinee.settings import Settings
-from matinee.signature import check_signing
+from matinee.signature import check_publishing
 from matinee.store import Store
 from tasks.encode import encode
 from tasks.evaluate import evaluate
@@ -43,7 +43,7 @@ def retrain(
         settings: How to read, split, train and judge; what is left out takes its default.
     """
     check_apart(store, sources=[*ratings, titles, *test])
-    check_signing()
+    check_publishing()
     walk = Walk(store)
     settings = settings.for_test_files(test).resolved()
     with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes

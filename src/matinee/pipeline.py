@@ -20,7 +20,7 @@ from matinee.paths import check_apart
 from matinee.progress import Listener, silent
 from matinee.publish import Publication, publish
 from matinee.settings import Settings, SplitSettings
-from matinee.signature import check_signing
+from matinee.signature import check_publishing
 from matinee.store import Plan, Reference, Store
 
 log = logging.getLogger("matinee.run")
@@ -95,7 +95,7 @@ def retrain(
     sources = [ratings] if isinstance(ratings, str | Path) else ratings
     chosen = (settings or Settings()).for_test_files([str(path) for path in test]).resolved()
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
-    check_signing()  # before hours of training
+    check_publishing()  # before hours of training
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
         dataset = opened.ensure(

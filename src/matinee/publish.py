@@ -151,21 +151,7 @@ def _conclude(
     if version is not None and champion == version and not decision["promoted"]:  # a person promoted it
         decision = decision | {"promoted": True, "reason": registry.reason()}
     if not decision["promoted"]:
-        held = {
-            "candidate": parts.candidate.digest,
-            "evaluation": evaluation.digest,
-            "reason": decision["reason"],
-        }
-        if not any(entry.items() >= held.items() for entry in registry.log()):
-            registry.record("hold", **held)
-        return Publication(
-            release=None,
-            promoted=False,
-            reason=decision["reason"],
-            location=None,
-            replaced=None,
-            evaluation=evaluation.digest,
-        )
+        return _hold(registry, parts, evaluation, reason=decision["reason"])
     if version is None:
         version = registry.next_version()
         parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
@@ -182,6 +168,21 @@ def _conclude(
         replaced=decision["champion"],
         evaluation=evaluation.digest,
         warning=None if parts.refit is None or parts.refit.passed else parts.refit.says,
+    )
+
+
+def _hold(registry: Registry, parts: Bundle, evaluation: Reference, *, reason: str) -> Publication:
+    """Log that the gate holds the candidate, once; the champion stays."""
+    held = {"candidate": parts.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
+    if not any(entry.items() >= held.items() for entry in registry.log()):
+        registry.record("hold", **held)
+    return Publication(
+        release=None,
+        promoted=False,
+        reason=reason,
+        location=None,
+        replaced=None,
+        evaluation=evaluation.digest,
     )
 
 

@@ -58,9 +58,34 @@ def check_signature(folder: Folder, manifest: bytes, *, key: Path) -> None:
 
 
 def check_signing() -> None:
-    """Raise ConfigError when the environment names a key to sign with that can't sign: before hours of training."""
+    """Raise ConfigError when the environment names a key to sign with that can't sign."""
     if (path := signing_key()) is not None:
         _unlock(path, ask=None).wipe()
+
+
+def check_publishing() -> None:
+    """Raise ConfigError when what a run publishes could not be used here: before hours of training.
+
+    A key to sign with must be able to sign, and a public key asks for releases that are signed by its secret key.
+    """
+    check_signing()
+    public, secret = _from_environment(PUBLIC_KEY), signing_key()
+    if public is None:
+        return
+    trusted = read_public_key(public)
+    if secret is None:
+        raise ConfigError(
+            f"{PUBLIC_KEY} is set, so only signed releases are used, and this run would publish one without a "
+            f"signature. Set {SIGNING_KEY} to the secret key, or unset {PUBLIC_KEY}."
+        )
+    with _unlock(secret, ask=None) as key:
+        try:
+            trusted.verify(b"matinee", key.sign(b"matinee"))
+        except ValueError:
+            raise ConfigError(
+                f"The signing key {shown(secret)} does not belong to the public key {shown(public)}, so what this run "
+                f"publishes could not be used. Correct {SIGNING_KEY} or {PUBLIC_KEY}."
+            ) from None
 
 
 def sign(path: Path, *, ask: Callable[[], str] | None = None) -> None:

@@ -15,7 +15,14 @@ from matinee.forget import forget
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.settings_text import read_settings
-from matinee.signature import PASSWORD_FILE, PUBLIC_KEY, SIGNING_KEY, check_signing, sign
+from matinee.signature import (
+    PASSWORD_FILE,
+    PUBLIC_KEY,
+    SIGNING_KEY,
+    check_publishing,
+    check_signing,
+    sign,
+)
 from matinee.store import Store
 
 minisign = pytest.importorskip("minisign")
@@ -150,6 +157,25 @@ def test_publish_signs_and_forget_signs_again_or_says_that_it_can_not(
     monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
     assert main(["sign", "--store", str(store.root), "v0001"]) == 0
     assert matinee.load(champion()).manifest["forgotten"] == 2
+
+
+def test_a_run_whose_release_could_not_be_used_is_refused_before_it_trains(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusal() -> str:
+        with pytest.raises(ConfigError) as caught:
+            matinee.retrain("ratings.csv", "titles.csv", tmp_path / "store")
+        return str(caught.value)
+
+    monkeypatch.setenv(PUBLIC_KEY, str(keys[0]))
+    monkeypatch.delenv(SIGNING_KEY, raising=False)
+    assert "without a signature" in refusal()
+    monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
+    check_publishing()
+    other = tmp_path / "other.sec"
+    other.write_bytes(bytes(minisign.KeyPair.generate().secret_key))
+    monkeypatch.setenv(SIGNING_KEY, str(other))
+    assert "does not belong to the public key" in refusal()
 
 
 def test_a_key_that_can_not_sign_ends_forget_before_it_begins(

@@ -22,7 +22,7 @@ run: setup
 # A Prefect server, its deployments and a worker; Ctrl-C takes all of it down.
 up: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
-	@exec $(BIN)/python -m flows.up
+	@exec $(BIN)/matinee up
 
 # Kills a run thirty times at random, lets publishers and a pruner race a hundred times, then breaks one thing after another; what was seen goes to docs/operations.md.
 drills: setup

@@ -18,11 +18,11 @@ import polars as pl
 
 import matinee
 from matinee import ingest
-from matinee.baseline import SHRINK, fit_baseline
-from matinee.idmap import IdMap
+from matinee.release.idmap import IdMap
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Store
+from matinee.train.baseline import SHRINK, fit_baseline
 
 _FEW = (0, 5, 10, 20)
 

@@ -65,7 +65,7 @@ def ingest(
 ) -> Work:
     """Ours, on a fresh store or on the one that is there."""
     from matinee import ingest as library
-    from matinee.ingest_settings import IngestSettings
+    from matinee.settings.ingest import IngestSettings
     from matinee.store import Store
 
     def work() -> None:
@@ -85,8 +85,9 @@ def nightly(data: Path, scratch: Path) -> Work:
 
 def encode_and_split(data: Path, scratch: Path) -> Work:
     """The two steps after ours, on the dataset that the store has."""
-    from matinee import encode, split
+    from matinee import split
     from matinee.settings import SplitSettings
+    from matinee.split import encode
     from matinee.store import Store
 
     def work() -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from recommend import write_release
 
-from matinee.documents import read_json
-from matinee.release import MANIFEST, WEIGHTS, sha256
-from matinee.store import write_json
-from matinee.weights import halve_weights
+from matinee.release import WEIGHTS, sha256
+from matinee.release.weights import halve_weights
+from matinee.store.documents import MANIFEST, read_json
+from matinee.store.files import write_json
 
 SIZES = {
     "small": {"users": 6_040, "movies": 3_706, "size": 32},

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.up import wait_until_healthy
+from matinee.ops.up import wait_until_healthy
 from matinee.sample import write_sample
 
 
@@ -41,7 +41,7 @@ def main() -> None:
         data = Path(folder) / "data"
         write_sample(data, ratings=call.ratings)
         library = [sys.executable, __file__, "--alone", str(data)]
-        flow = [sys.executable, "-m", "flows.cli", "retrain", "--ratings", str(data / "ratings.csv")]
+        flow = [sys.executable, "-m", "matinee.cli", "retrain", "--ratings", str(data / "ratings.csv")]
         flow += ["--titles", str(data / "movie_titles.csv"), "--store"]
         without = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
 
@@ -71,7 +71,7 @@ def main() -> None:
 def serving(port: int, home: Path) -> Iterator[str]:
     """The address of a server that has nothing else to do: no worker, no deployments."""
     api = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "matinee.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "PREFECT_HOME": str(home)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -26,7 +26,7 @@ import matinee
 from matinee.recommend import recommend_all
 from matinee.release import sha256
 from matinee.settings import RecommendSettings
-from matinee.store import write_json
+from matinee.store.files import write_json
 
 _CHECKED = 1_000  # users whose lists are found again one by one
 _SEEN = 209  # movies a user rated, as in the Netflix Prize

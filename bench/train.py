@@ -28,11 +28,12 @@ import numpy as np
 import polars as pl
 from peers import SYSTEMS, peak_kib
 
-from matinee import encode, evaluate, ingest, split, train
-from matinee.documents import read_json
+from matinee import evaluate, ingest, split, train
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
+from matinee.split import encode
 from matinee.store import Reference, Store
+from matinee.store.documents import read_json
 
 LOOPS = ("notebook", "dataloader")
 LABELS = {

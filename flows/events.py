@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from flows.summary import Summary
+from matinee.flows.summary import Summary
 from matinee.registry import Registry
 
 PROMOTED = "matinee.release.promoted"

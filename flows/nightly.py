@@ -8,16 +8,16 @@ from prefect import flow
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.events import REFUSED, tell, tell_if_unlisted
-from flows.retrain import retrain
-from flows.summary import Summary
-from flows.telling import guard_log
-from matinee.intake import Intake, remember
-from matinee.paths import check_apart, named
+from matinee.errors.log_filter import guard_log
+from matinee.flows.events import REFUSED, tell, tell_if_unlisted
+from matinee.flows.retrain import retrain
+from matinee.flows.summary import Summary
+from matinee.inbox.intake import Intake, remember
 from matinee.settings import Settings
 from matinee.store import Store
-from tasks.intake import take_in
-from tasks.prune import prune
+from matinee.store.paths import check_apart, named
+from matinee.tasks.intake import take_in
+from matinee.tasks.prune import prune
 
 log = logging.getLogger("matinee.run")
 

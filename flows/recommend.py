@@ -5,12 +5,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.summary import Walk
-from matinee.paths import check_apart, check_place
+from matinee.flows.summary import Walk
 from matinee.recommend import Recommended
 from matinee.settings import RecommendSettings
-from tasks.names import name_recommend
-from tasks.recommend import recommend as recommend_to_everyone
+from matinee.store.paths import check_apart, check_place
+from matinee.tasks.names import name_recommend
+from matinee.tasks.recommend import recommend as recommend_to_everyone
 
 
 @flow(name="recommend", flow_run_name=name_recommend, persist_result=True, result_serializer="json")

@@ -6,20 +6,20 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.events import announce
-from flows.summary import Summary, Walk
-from matinee.paths import check_apart
+from matinee.flows.events import announce
+from matinee.flows.summary import Summary, Walk
+from matinee.release.signature import check_publishing
 from matinee.settings import Settings
-from matinee.signature import check_publishing
 from matinee.store import Store
-from tasks.encode import encode
-from tasks.evaluate import evaluate
-from tasks.ingest import ingest
-from tasks.names import add_rows_to_name, name_retrain
-from tasks.progressive import progressive
-from tasks.publish import publish
-from tasks.split import split
-from tasks.train import refit, train
+from matinee.store.paths import check_apart
+from matinee.tasks.encode import encode
+from matinee.tasks.evaluate import evaluate
+from matinee.tasks.ingest import ingest
+from matinee.tasks.names import add_rows_to_name, name_retrain
+from matinee.tasks.progressive import progressive
+from matinee.tasks.publish import publish
+from matinee.tasks.split import split
+from matinee.tasks.train import refit, train
 
 
 @flow(name="retrain", flow_run_name=name_retrain, persist_result=True, result_serializer="json")

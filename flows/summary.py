@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from prefect.tasks import Task
 from pydantic import BaseModel
 
-from flows.telling import guard_log
-from matinee.documents import read_json
-from matinee.evaluate.progressive import Standing
+from matinee.errors.log_filter import guard_log
+from matinee.monitor.progressive import Standing
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
-from tasks.artifacts import show
-from tasks.story import tell
+from matinee.store.documents import read_json
+from matinee.tasks.artifacts import show
+from matinee.tasks.run_log import tell
 
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")

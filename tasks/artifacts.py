@@ -1,7 +1,4 @@
-"""What a person sees on a run's page: from the store's JSON to Markdown, one page a question.
-
-The flow calls `show` after each step. Whatever comes from a file of the user's is shown as text, never as markup.
-"""
+"""The pages of a run in Prefect's UI: Markdown from the store's JSON. Text from a user's file is never markup."""
 
 import base64
 import logging
@@ -13,14 +10,14 @@ from typing import Any, Final
 import polars as pl
 from prefect.artifacts import create_markdown_artifact
 
-from matinee import figures
-from matinee.documents import read_json
-from matinee.evaluate.progressive import PICTURE, Standing, read_series
+from matinee.errors.text import shown
+from matinee.evaluate import tables as figures
+from matinee.monitor.progressive import PICTURE, Standing, read_series
 from matinee.publish import Publication
 from matinee.recommend import Recommended
+from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
-from matinee.text import shown
-from schemas.rejects import CODES
+from matinee.store.documents import read_json
 
 log = logging.getLogger("matinee.run")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee import encode as library
+from matinee.split import encode as library
 from matinee.store import Plan, Reference, Store
-from tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, dataset: Reference) -> Plan:

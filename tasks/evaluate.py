@@ -7,7 +7,7 @@ from prefect import task
 from matinee.pipeline import plan_evaluation
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Plan:

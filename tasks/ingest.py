@@ -5,10 +5,10 @@ from pathlib import Path
 from prefect import task
 
 from matinee import ingest as library
-from matinee.ingest_settings import IngestSettings
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Reference, Store
-from tasks.names import name_ingest
-from tasks.policies import cached_by, fulfil
+from matinee.tasks.names import name_ingest
+from matinee.tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings) -> Plan:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee import intake as library
-from matinee.intake import Intake
+from matinee.inbox import intake as library
+from matinee.inbox.intake import Intake
 from matinee.settings import Settings
 from matinee.store import Store
-from tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import RESULT, RETRY
 
 
 @task(name="take in", **RETRY, **RESULT)

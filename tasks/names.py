@@ -9,9 +9,9 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run, task_run
 
 from matinee.errors import MatineeError
-from matinee.recipes import PRESETS
 from matinee.registry import Registry
 from matinee.settings import Settings
+from matinee.settings.presets import PRESETS
 
 log = logging.getLogger("matinee.run")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee.evaluate.progressive import Standing, score_champion
+from matinee.monitor.progressive import Standing, score_champion
 from matinee.store import Reference, Store
-from tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import RESULT, RETRY
 
 
 @task(name="progressive", task_run_name="progressive", **RETRY, **RESULT)

@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import task
 
-from matinee import prune as library
-from tasks.policies import RESULT, RETRY
+from matinee.maintenance import prune as library
+from matinee.tasks.policies import RESULT, RETRY
 
 
 @task(name="prune", **RETRY, **RESULT)

@@ -8,7 +8,7 @@ from matinee import publish as library
 from matinee.publish import Publication
 from matinee.settings import Settings
 from matinee.store import Reference, Store
-from tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import RESULT, RETRY
 
 
 @task(name="publish", task_run_name="publish", **RETRY, **RESULT)

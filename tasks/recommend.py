@@ -10,8 +10,9 @@ from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import Release, load
 from matinee.settings import RecommendSettings
-from matinee.store import Store, writing
-from tasks.policies import RESULT, RETRY, as_cached
+from matinee.store import Store
+from matinee.store.disk_errors import writing
+from matinee.tasks.policies import RESULT, RETRY, as_cached
 
 
 @task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)

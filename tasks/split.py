@@ -7,7 +7,7 @@ from prefect import task
 from matinee.pipeline import plan_split
 from matinee.settings import SplitSettings
 from matinee.store import Plan, Reference, Store
-from tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import cached_by, fulfil
 
 
 def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Plan:

@@ -8,13 +8,13 @@ from prefect import task
 from matinee import train as library
 from matinee.errors import DivergenceError
 from matinee.pipeline import plan_refit
-from matinee.progress import Listener, silent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from tasks.names import name_train
-from tasks.policies import RESULT, RETRY, cached_by, fulfil
-from tasks.turns import in_turn
-from tasks.watch import watching
+from matinee.store.progress import Listener, silent
+from matinee.tasks.names import name_train
+from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
+from matinee.tasks.watch import watching
+from matinee.train.device_lock import in_turn
 
 log = logging.getLogger("matinee.run")
 

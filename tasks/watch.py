@@ -11,8 +11,8 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from matinee.progress import Listener
-from matinee.progress import Progress as Point
+from matinee.store.progress import Listener
+from matinee.store.progress import Progress as Point
 
 log = logging.getLogger("matinee.train")
 

@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.environment import PREFECT_DEFAULTS
-from matinee.store import Reference, Store, write_json
+from matinee.ops.environment import PREFECT_DEFAULTS
+from matinee.store import Reference, Store
+from matinee.store.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent))  # what tests share
 from small_release import write_release
@@ -120,7 +121,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "-m", "flows.up", "--port", url.rpartition(":")[2]]
+    command = [sys.executable, "-m", "matinee.cli", "up", "--port", url.rpartition(":")[2]]
     command += ["--drop", str(home / "drop"), "--store", str(home / "store")]
     with subprocess.Popen(
         command,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matinee.release import sha256
-from matinee.weights import write_weights
+from matinee.release.weights import write_weights
 
 
 def write_release(

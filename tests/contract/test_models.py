@@ -12,19 +12,20 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from matinee import forward, train
-from matinee.models import build
+from matinee import train
+from matinee.release import scoring as forward
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.train import device_side
 from matinee.train.blocks import Crew
-from matinee.train.device_side import DeviceSide
-from matinee.train.gibbs import GibbsEngine
+from matinee.train.gibbs.device_side import DeviceSide
+from matinee.train.gibbs.sampler import GibbsEngine
+from matinee.train.gibbs.side import Side
+from matinee.train.gradient.torch_engine import TorchEngine
+from matinee.train.models import build
 from matinee.train.rows import Problem, read_rows
 from matinee.train.sgd import SgdEngine
-from matinee.train.side import Side
-from matinee.train.torch_engine import TorchEngine
 
 Split = tuple[Store, Reference]
 MODELS = ["dot", "linear", "mlp", "neumf"]

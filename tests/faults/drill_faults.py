@@ -202,7 +202,7 @@ def corrupted_pointer(stage: Stage, store: Path) -> str:
     pointer.write_bytes(pointer.read_bytes()[:10])
     said = stage.fail(stage.runs.start(store), store)
     assert "matinee promote" in said, said
-    promote = [sys.executable, "-m", "flows.cli", "promote", "--store", str(store), "v0001"]
+    promote = [sys.executable, "-m", "matinee.cli", "promote", "--store", str(store), "v0001"]
     subprocess.run(promote, check=True, capture_output=True)
     stage.go_on(store)
     return "ReleaseError names the release and `matinee promote`, which mends it"
@@ -212,7 +212,7 @@ def at_once(stage: Stage, store: Path) -> str:
     """two retrains and a prune at once"""
     processes = [stage.runs.start(store) for _ in range(2)]
     prunes = 0
-    prune = [sys.executable, "-m", "flows.cli", "prune", "--store", str(store), "--keep", "1"]
+    prune = [sys.executable, "-m", "matinee.cli", "prune", "--store", str(store), "--keep", "1"]
     while any(process.poll() is None for process in processes):
         if store.is_dir():
             subprocess.run(prune, check=True, capture_output=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ReleaseError
-from matinee.lineage import digest_of
-from matinee.prune import prune
+from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Plan, Store
+from matinee.store.digests import digest_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from small_release import write_release

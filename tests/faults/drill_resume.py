@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.up import wait_until_healthy
+from matinee.ops.up import wait_until_healthy
 from matinee.sample import write_sample
 
 # Three hundred epochs, or a hundred sweeps, with their checkpoints, and the second fit.
@@ -48,7 +48,7 @@ class Drill:
 
     def start(self, store: Path) -> "subprocess.Popen[bytes]":
         """The command, in a process group of its own."""
-        command = [sys.executable, "-m", "flows.cli", "retrain", "--json", "--store", str(store)]
+        command = [sys.executable, "-m", "matinee.cli", "retrain", "--json", "--store", str(store)]
         sources = [
             "--ratings",
             str(self.data / "ratings.csv"),
@@ -174,7 +174,7 @@ def server(port: int, home: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
     }
-    command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "matinee.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     ) as running:

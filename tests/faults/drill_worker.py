@@ -19,8 +19,8 @@ from typing import Any
 from drill_resume import content, release_of
 
 import matinee
-from flows.environment import PREFECT_DEFAULTS
-from flows.up import POOL, ROOT, wait_until_healthy
+from matinee.ops.environment import PREFECT_DEFAULTS
+from matinee.ops.up import POOL, ROOT, wait_until_healthy
 
 # Some seconds of training, so that a fault falls into it.
 SETTINGS = {"train": {"epochs": 6_000, "patience": 0, "device": "cpu"}}
@@ -59,11 +59,11 @@ class Site:
         return {**kept, **PREFECT_DEFAULTS, **own, **self.more}
 
     def start_server(self) -> None:
-        self._start("server", "flows.server", "--host", "127.0.0.1", "--port", str(self.port))
+        self._start("server", "matinee.ops.server", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until_healthy(self.api, self.running["server"])
 
     def start_worker(self) -> None:
-        self._start("worker", "flows.worker", "--pool", POOL, "--type", "process")
+        self._start("worker", "matinee.ops.worker", "--pool", POOL, "--type", "process")
 
     def _start(self, name: str, module: str, *words: str) -> None:
         with (self.root / f"{name}.log").open("ab") as log:
@@ -227,7 +227,7 @@ def open_site(there: Site) -> Iterator[Site]:
     try:
         there.start_server()
         drop, store = there.root / "drop", there.root / "store"
-        there.call("flows.up", "--deploy", "--drop", str(drop), "--store", str(store))
+        there.call("matinee.ops.up", "--deploy", "--drop", str(drop), "--store", str(store))
         there.start_worker()
         yield there
     finally:

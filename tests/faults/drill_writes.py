@@ -26,20 +26,21 @@ from failing import FAULTS, Disk, Killed, failing
 from written import write_between
 
 import matinee
-from matinee import doctor, pipeline
-from matinee.documents import KINDS
+from matinee import pipeline
 from matinee.errors import MatineeError
-from matinee.forget import forget
-from matinee.forgotten import Forgotten
-from matinee.intake import remember, take_in
-from matinee.prune import prune
+from matinee.inbox.intake import remember, take_in
+from matinee.maintenance import doctor
+from matinee.maintenance.forget import forget
+from matinee.maintenance.prune import prune
+from matinee.maintenance.traces import names_user, row_of
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.sample import write_sample
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Store
-from matinee.traces import names_user, row_of
+from matinee.store.documents import KINDS
+from matinee.store.erased_users import Forgotten
 
 BEGIN, END = "<!-- writes: written by `make attack` -->", "<!-- end of writes -->"
 _QUICK = [

@@ -126,7 +126,7 @@ def failing(disk: Disk) -> Iterator[Disk]:
             "serialize_file",
             lambda real: _native(disk, "safetensors", real, 1, SafetensorError),
         )
-        from matinee import forget
+        from matinee.maintenance import forget
 
         patch(forget, "_exchange", lambda real: _by_path(disk, "exchange", real))
         yield disk

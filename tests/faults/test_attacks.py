@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -15,7 +15,7 @@ import pytest
 from matinee import ingest
 from matinee.errors import ConfigError, DataError, MatineeError
 from matinee.ingest import _blocks
-from matinee.ingest_settings import IngestSettings
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 
 HEADER = "userID,movieID,rating,date\n"

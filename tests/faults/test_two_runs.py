@@ -41,7 +41,7 @@ def test_two_at_once_end_well(others: list[str], sample: Path, tmp_path: Path) -
 def _start(sample: Path, store: Path, more: list[str]) -> "subprocess.Popen[str]":
     from prefect.settings import get_current_settings
 
-    command = [sys.executable, "-m", "flows.cli", "retrain", "--json", "--store", str(store), *more]
+    command = [sys.executable, "-m", "matinee.cli", "retrain", "--json", "--store", str(store), *more]
     sources = ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     environment = {**os.environ, "PREFECT_API_URL": str(get_current_settings().api.url)}
     return subprocess.Popen(

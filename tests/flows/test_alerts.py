@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from flows.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
-from flows.up import wait_until_healthy
+from matinee.ops.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
+from matinee.ops.up import wait_until_healthy
 
 TOKEN = "planted-3f9a1c"
 HEARTBEAT = 6  # in place of thirty
@@ -74,7 +74,15 @@ class _Server:
             f"{late}_AFTER_SECONDS": "1",
             f"{late}_LOOP_SECONDS": "1",
         }
-        command = [sys.executable, "-m", "flows.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "matinee.ops.server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         wait_until_healthy(self.api, self.process)
@@ -135,7 +143,7 @@ def related(role: str, kind: str, which: Any, name: str) -> dict[str, str]:
 
 def _shorten(client: Any) -> None:
     """Let runs be ended after three and a half short heartbeats."""
-    from flows import alerts
+    from matinee.ops import alerts
 
     short = alerts._end_silent_runs(HEARTBEAT)
     (there,) = (each.id for each in client.read_automations() if each.name == short.name)
@@ -169,8 +177,8 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
     from prefect.events.worker import EventsWorker
     from prefect.states import Completed, Crashed, Failed
 
-    from flows import alerts
-    from flows.events import HELD, REFUSED
+    from matinee.flows.events import HELD, REFUSED
+    from matinee.ops import alerts
 
     url = f"http://127.0.0.1:{listener.server_port}/{TOKEN}"
     assert set(alerts.apply(webhook=url).values()) == {"created"}
@@ -267,7 +275,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
 def test_a_run_that_outlives_the_server_is_left_alone(server: _Server) -> None:
     from prefect.client.orchestration import get_client
 
-    from flows import alerts
+    from matinee.ops import alerts
 
     alerts.apply()
     with get_client(sync_client=True) as client:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
+from matinee.cli.main import main
 
 GOOD = "userID,movieID,rating\n" + "".join(
     f"{user},{movie},{1 + (user + movie) % 5}\n" for user in range(40) for movie in range(20)
@@ -99,7 +99,7 @@ def test_the_verbs_without_a_flow_never_import_prefect(tmp_path: Path) -> None:
     (tmp_path / "ratings.csv").write_text(GOOD)
     (tmp_path / "titles.csv").write_text(TITLES)
     code = (
-        "import sys; from flows.cli import main; "
+        "import sys; from matinee.cli.main import main; "
         "status = main(['ingest', '--ratings', 'ratings.csv', '--titles', 'titles.csv', '--store', 'store']); "
         "sys.exit(status or 'prefect' in sys.modules)"
     )

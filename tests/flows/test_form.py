@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from flows.retrain import retrain
+from matinee.flows.retrain import retrain
 from matinee.settings import Settings
 
 FORM: dict[str, Any] = retrain.parameters.model_dump()

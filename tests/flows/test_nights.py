@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.cli import main
-from flows.nightly import nightly
 from matinee import ingest
+from matinee.cli.main import main
 from matinee.evaluate.opponent import Opponent
-from matinee.evaluate.progressive import PICTURE, Standing, read_series, score_champion
-from matinee.ingest_settings import IngestSettings
+from matinee.flows.nightly import nightly
+from matinee.monitor.progressive import PICTURE, Standing, read_series, score_champion
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
-from tasks.artifacts import progressive_report
+from matinee.tasks.artifacts import progressive_report
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -126,7 +126,7 @@ def test_a_night_that_promotes_nothing_asks_for_lists_that_are_missing(
         "tell_if_unlisted": asked.append,
     }
     for name, step in steps.items():
-        monkeypatch.setattr(f"flows.nightly.{name}", step)
+        monkeypatch.setattr(f"matinee.flows.nightly.{name}", step)
     (tmp_path / "drop").mkdir()
     nightly.fn(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"))
     assert len(asked) == told

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
-from matinee.store import Plan, Reference, Store, write_json
-from tasks import artifacts
-from tasks.artifacts import escape, show, table
-from tasks.names import data_name, model_name, short_count
+from matinee.settings.parse import read_settings
+from matinee.store import Plan, Reference, Store
+from matinee.store.files import write_json
+from matinee.tasks import artifacts
+from matinee.tasks.artifacts import escape, show, table
+from matinee.tasks.names import data_name, model_name, short_count
 
 
 class _Cells(HTMLParser):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.nightly import nightly
-from flows.recommend import recommend
-from flows.retrain import retrain
 from matinee.errors import ConfigError
+from matinee.flows.nightly import nightly
+from matinee.flows.recommend import recommend
+from matinee.flows.retrain import retrain
 
 CALLS: dict[str, Callable[[str], object]] = {
     "a store within the drop folder": lambda root: nightly.fn(

@@ -23,8 +23,8 @@ def test_a_pool_of_an_earlier_version_is_closed_and_its_deployments_go_on() -> N
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.workers.process import ProcessWorker
 
-    from flows.environment import POOL
-    from flows.pool import TEMPLATE, settle_pool
+    from matinee.ops.environment import POOL
+    from matinee.ops.pool import TEMPLATE, settle_pool
 
     open_template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
@@ -46,7 +46,7 @@ def test_a_pool_of_an_earlier_version_is_closed_and_its_deployments_go_on() -> N
 def test_the_worker_passes_over_what_a_run_says_all_the_same(variables: dict[str, Any]) -> None:
     from prefect.workers.process import ProcessJobConfiguration
 
-    from flows.pool import TEMPLATE
+    from matinee.ops.pool import TEMPLATE
 
     found = asyncio.run(ProcessJobConfiguration.from_template_and_values(TEMPLATE, variables))
     assert found == ProcessJobConfiguration()

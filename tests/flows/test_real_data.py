@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.cli import main
+from matinee.cli.main import main
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("prefect_server")]
 

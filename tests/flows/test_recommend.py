@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import matinee
-from flows.cli import main
+from matinee.cli.main import main
 
 
 def test_recommend_all_runs_as_a_flow(
@@ -35,7 +35,7 @@ def _check_page(out: Path) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import ArtifactSort
 
-    from tasks.artifacts import escape
+    from matinee.tasks.artifacts import escape
 
     with get_client(sync_client=True) as client:
         run = max(client.read_flow_runs(), key=lambda each: each.created)

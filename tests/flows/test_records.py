@@ -29,8 +29,8 @@ def records(
     sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
 ) -> Iterator[dict[str, Any]]:
     """The server's records of one run, whose training fails once: its second checkpoint meets an I/O error."""
-    from flows.retrain import retrain
-    from matinee.settings_text import read_settings
+    from matinee.flows.retrain import retrain
+    from matinee.settings.parse import read_settings
     from matinee.train import loop
 
     loads, saves = [], []
@@ -49,7 +49,7 @@ def records(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "save_checkpoint", failing_save)
         patch.setattr(loop, "load_checkpoint", watched_load)
-        patch.setattr("tasks.train.train.retry_delay_seconds", [0.1, 0.1, 0.1])
+        patch.setattr("matinee.tasks.train.train.retry_delay_seconds", [0.1, 0.1, 0.1])
         state = retrain(
             ratings=[str(sample / "ratings.csv")],
             titles=str(sample / "movie_titles.csv"),

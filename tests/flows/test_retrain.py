@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import matinee
-from flows.cli import main
+from matinee.cli.main import main
 from matinee.errors import DataError
 from matinee.evaluate.slices import SLICINGS
 from matinee.registry import Registry
@@ -33,8 +33,8 @@ def first(
     sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
 ) -> tuple[Path, dict[str, Any]]:
     """A store with one release, and what the run said."""
-    from flows.retrain import retrain
-    from matinee.settings_text import read_settings
+    from matinee.flows.retrain import retrain
+    from matinee.settings.parse import read_settings
 
     store = tmp_path_factory.mktemp("store")
     summary = retrain(
@@ -224,7 +224,7 @@ def test_a_grown_dataset_keeps_every_row_on_its_side(
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
     """Let the encode step fail a number of times before it works."""
-    from matinee import encode
+    from matinee.split import encode
 
     calls: list[int] = []
     original = encode._make
@@ -236,7 +236,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> l
         return original(folder, **inputs)
 
     monkeypatch.setattr(encode, "_make", make)
-    monkeypatch.setattr("tasks.encode.encode.retry_delay_seconds", [0.1, 0.1, 0.1])
+    monkeypatch.setattr("matinee.tasks.encode.encode.retry_delay_seconds", [0.1, 0.1, 0.1])
     return calls
 
 

@@ -9,10 +9,10 @@ import pytest
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
-from flows import server
-from flows.guard import Guard
 from matinee.errors import ConfigError
-from matinee.prefect_password import VARIABLE
+from matinee.ops import server
+from matinee.ops.guard import Guard
+from matinee.ops.prefect_password import VARIABLE
 
 SETTINGS = ("HOST", "PORT", "AUTH_STRING", "CORS_ALLOWED_ORIGINS")
 NAMES = ["PREFECT_UI_STATIC_DIRECTORY", VARIABLE, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
@@ -70,7 +70,7 @@ def test_each_way_to_start_it_is_guarded() -> None:
 
     assert isinstance(server._guarded({"app": app, "port": 1})["app"], Guard)
     several = server._guarded({"app": "prefect.server.api.server:create_app", "workers": 2})
-    assert several == {"app": "flows.server:make_guarded", "factory": True, "workers": 2}
+    assert several == {"app": "matinee.ops.server:make_guarded", "factory": True, "workers": 2}
 
 
 def test_pages_that_can_not_be_written_to_the_package_go_to_the_home(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "flows.cli"]
+COMMAND = [sys.executable, "-m", "matinee.cli"]
 
 
 @pytest.fixture
@@ -43,5 +43,5 @@ def test_an_error_that_nobody_can_be_told_keeps_its_status(unread: int) -> None:
 
 
 def test_streams_that_are_closed_are_as_dev_null() -> None:
-    shell = f"{sys.executable} -m flows.cli --version <&- >&- 2>&-"
+    shell = f"{sys.executable} -m matinee.cli --version <&- >&- 2>&-"
     assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0

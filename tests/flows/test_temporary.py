@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.up import end_process
+from matinee.ops.up import end_process
 
 
 def _wait(true: Callable[[], object]) -> None:
@@ -27,7 +27,10 @@ def _servers(home: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if f"HOME={home}".encode() in (process / "environ").read_bytes() and b"flows.temporary" in words:
+            if (
+                f"HOME={home}".encode() in (process / "environ").read_bytes()
+                and b"matinee.ops.temporary" in words
+            ):
                 found.append(int(process.name))
         except OSError:
             continue
@@ -38,7 +41,7 @@ def _status(home: Path, **headers: str) -> int:
     """What a stranger is answered by the run's own server; 0 while it does not answer yet."""
     (server,) = _servers(home)
     words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
-    address = f"http://127.0.0.1:{int(words[words.index(b'flows.temporary') + 1])}/api/admin/version"
+    address = f"http://127.0.0.1:{int(words[words.index(b'matinee.ops.temporary') + 1])}/api/admin/version"
     try:
         urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
     except urllib.error.HTTPError as error:
@@ -50,7 +53,7 @@ def _status(home: Path, **headers: str) -> int:
 
 def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "-m", "flows.cli", "retrain", "--store", str(tmp_path / "store")]
+    command = [sys.executable, "-m", "matinee.cli", "retrain", "--store", str(tmp_path / "store")]
     command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
     # A shell's background jobs have it ignored, and pass that on.

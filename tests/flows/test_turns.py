@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.turns import hold, private_folder
+from matinee.train.device_lock import hold, private_folder
 
 TRAIN = """
 import sys, time
-from tasks.turns import hold
+from matinee.train.device_lock import hold
 
 print("asks", flush=True)
 with hold("planted"):

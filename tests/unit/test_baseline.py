@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matinee.baseline import SHRINK, fit_baseline
+from matinee.train.baseline import SHRINK, fit_baseline
 
 
 def _columns(rows: list[tuple[int, int, float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.connection import answering
 from matinee.errors import ConfigError
-from matinee.prefect_server import find_fault, is_healthy
+from matinee.ops.connection import answering
+from matinee.ops.prefect_server import find_fault, is_healthy
 
 SECRET = "planted-51d0"
 
@@ -51,8 +51,8 @@ def test_a_sound_server_has_no_fault_and_a_proxy_gets_its_header(
 
 
 def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matinee.prefect_server.LIMIT_SECONDS", 0.3)
-    monkeypatch.setattr("matinee.prefect_server._get", lambda *_: threading.Event().wait())
+    monkeypatch.setattr("matinee.ops.prefect_server.LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr("matinee.ops.prefect_server._get", lambda *_: threading.Event().wait())
     began = time.monotonic()
     assert "has not answered" in str(find_fault("http://127.0.0.1:1/api"))
     assert time.monotonic() - began < 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
-from matinee.doctor import Check, examine
+from matinee.cli.main import main
+from matinee.maintenance.doctor import Check, examine
 from matinee.registry import Registry
 
 

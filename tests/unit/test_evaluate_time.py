@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee.documents import read_json
-from matinee.evaluate.hindsight import measure_hindsight
+from matinee.evaluate.leakage import measure_hindsight
 from matinee.evaluate.metrics import Rows
-from matinee.evaluate.outlook import write_outlook
-from matinee.store import write_json
+from matinee.evaluate.temporal_holdout import write_outlook
+from matinee.store.documents import read_json
+from matinee.store.files import write_json
 
 START = date(2005, 1, 1)
 

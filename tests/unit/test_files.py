@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matinee import files
-from matinee.files import (
+from matinee.release.weights import halve_weights, write_weights
+from matinee.store import files
+from matinee.store.files import (
     NotPlainError,
     clear_temporaries,
     copy_tree,
@@ -17,7 +18,6 @@ from matinee.files import (
     replacing,
     write_json,
 )
-from matinee.weights import halve_weights, write_weights
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
 

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from fold_in import compare
 
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 
 
 def test_strangers_lose_little_against_users_trained_on(sample: Path, tmp_path: Path) -> None:

@@ -14,16 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import matinee
-from flows.cli import main
-from matinee import forget, ingest
-from matinee.doctor import examine
-from matinee.documents import read_json
+from matinee import ingest
+from matinee.cli.main import main
 from matinee.errors import StoreError
-from matinee.forgotten import Forgotten
+from matinee.maintenance import forget
+from matinee.maintenance.doctor import examine
 from matinee.registry import Registry
 from matinee.release import sha256, verify
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Store
+from matinee.store.documents import read_json
+from matinee.store.erased_users import Forgotten
 
 Steps = Callable[..., Any]  # the fixture
 

@@ -11,10 +11,10 @@ import torch
 
 from matinee.train import device_side
 from matinee.train.blocks import Crew
-from matinee.train.chance import fill_normal, gamma, stream
-from matinee.train.device_chance import generator
-from matinee.train.device_side import DeviceSide
-from matinee.train.side import Side
+from matinee.train.gibbs.chance import fill_normal, gamma, stream
+from matinee.train.gibbs.device_chance import generator
+from matinee.train.gibbs.device_side import DeviceSide
+from matinee.train.gibbs.side import Side
 
 MEAN, ALPHA, SEED, SWEEP = 0.9, 2.5, 3, 7
 USERS, MOVIES, SIZE = 12, 300, 6

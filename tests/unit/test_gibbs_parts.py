@@ -10,11 +10,11 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from matinee.train.blocks import Crew
-from matinee.train.chance import fill_normal, gamma, stream
-from matinee.train.conjugate import solve_columns
-from matinee.train.device_table import DeviceTable
 from matinee.train.fold import HostTable, RunningProduct
-from matinee.train.segments import Segments
+from matinee.train.gibbs.chance import fill_normal, gamma, stream
+from matinee.train.gibbs.conjugate import solve_columns
+from matinee.train.gibbs.device_table import DeviceTable
+from matinee.train.gibbs.segments import Segments
 
 TABLES: dict[str, Callable[..., Any]] = {
     "compiled": partial(HostTable, crew=Crew(2)),

@@ -16,7 +16,7 @@ import os, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from drill_registry import make_folder, publish_night
-from matinee.prune import prune
+from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Store
 

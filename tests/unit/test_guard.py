@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.guard import HOSTS_VARIABLE, Guard
 from matinee.errors import ConfigError
+from matinee.ops.guard import HOSTS_VARIABLE, Guard
 
 HERE = "127.0.0.1:4200"
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.idmap import UNKNOWN, IdMap
+from matinee.release.idmap import UNKNOWN, IdMap
 
 ids = st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 300), max_size=60)
 

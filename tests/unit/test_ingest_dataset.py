@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee import ingest
-from matinee.documents import read_json
 from matinee.errors import DataError
 from matinee.ingest import _duplicates, _parts
-from matinee.ingest_settings import IngestSettings
 from matinee.sample import write_sample
+from matinee.schemas.ratings import Ratings
+from matinee.schemas.rejects import Rejects
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
-from schemas.ratings import Ratings
-from schemas.rejects import Rejects
+from matinee.store.documents import read_json
 
 TITLES = "1,2003,A\n2,2004,B\n9,2005,C\n"
 

@@ -17,8 +17,8 @@ from matinee.ingest._dialect import recognise
 from matinee.ingest._partition import _Ledger
 from matinee.ingest._rows import parse_block
 from matinee.ingest._sources import source_of
-from matinee.ingest_settings import IngestSettings
-from schemas.ratings import ratings_schema
+from matinee.schemas.ratings import ratings_schema
+from matinee.settings.ingest import IngestSettings
 
 INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from matinee import drop as room
 from matinee.errors import StoreError
+from matinee.inbox import drop as room
+from matinee.inbox.intake import Intake, take_in
 from matinee.ingest import _blocks, _partition, _refusal, _sift
-from matinee.intake import Intake, take_in
 from matinee.settings import Settings
 from matinee.store import Store
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from matinee.errors import ConfigError, StoreError
-from matinee.output import check_output, is_stdout, writing_to
+from matinee.store.output import check_output, is_stdout, writing_to
 
 NEW = b"new\n"
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from matinee.errors import ConfigError, DataError, StoreError
-from matinee.idmap import IdMap
-from matinee.pairs import predict_file
 from matinee.release import Release
-from matinee.shelf import Shelf
+from matinee.release.idmap import IdMap
+from matinee.release.item_catalog import Shelf
+from matinee.release.predict_file import predict_file
 
 
 @pytest.fixture

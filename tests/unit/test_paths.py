@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main as matinee
-from flows.up import main as up
+from matinee.cli.main import main as matinee
 from matinee.errors import ConfigError
-from matinee.intake import take_in
-from matinee.paths import check_apart, check_place, holds
+from matinee.inbox.intake import take_in
+from matinee.ops.up import main as up
 from matinee.pipeline import retrain
 from matinee.settings import Settings
 from matinee.store import Store
+from matinee.store.paths import check_apart, check_place, holds
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_make_up_starts_nothing_on_folders_that_are_not_apart(
 ) -> None:
     call = ["up", "--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)]
     monkeypatch.setattr("sys.argv", call)
-    monkeypatch.setattr("flows.up.signal.signal", lambda *_: None)
+    monkeypatch.setattr("matinee.ops.up.signal.signal", lambda *_: None)
     assert up() == 2
     assert "one lies in the other" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

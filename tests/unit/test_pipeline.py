@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matinee
 import matinee.pipeline
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 
 
 def test_the_example_in_the_docstring(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.up import _check_owner
-from matinee import prefect_password as password
 from matinee.errors import ConfigError
-from matinee.prefect_password import VARIABLE, keep_password, owners_of, password_for, read_password
+from matinee.ops import prefect_password as password
+from matinee.ops.prefect_password import VARIABLE, keep_password, owners_of, password_for, read_password
+from matinee.ops.up import _check_owner
 
 NAMES = (VARIABLE, "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE")
 
@@ -55,11 +55,11 @@ def test_it_is_sent_to_the_own_server_on_this_machine_alone(
 
 
 def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.up.owners_of", lambda port: {os.geteuid() + 1000})
+    monkeypatch.setattr("matinee.ops.up.owners_of", lambda port: {os.geteuid() + 1000})
     with pytest.raises(ConfigError, match=r"Another user's program answers at http://127.0.0.1:4200/api"):
         _check_owner("http://127.0.0.1:4200/api")
     _check_owner("http://prefect.example:4200/api")
-    monkeypatch.setattr("flows.up.owners_of", lambda port: {os.geteuid(), 0})
+    monkeypatch.setattr("matinee.ops.up.owners_of", lambda port: {os.geteuid(), 0})
     _check_owner("http://127.0.0.1:4200/api")
 
 

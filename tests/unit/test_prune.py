@@ -14,12 +14,12 @@ from drill_registry import hold_night as _hold
 from drill_registry import make_folder as _folder
 from drill_registry import publish_night as _publish
 
-from flows.cli import main
+from matinee.cli.main import main
 from matinee.errors import ConfigError
-from matinee.lock import lock_folder
-from matinee.prune import prune
+from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Plan, Store
+from matinee.store.locks import lock_folder
 
 LONG_AGO = 1_000_000_000
 KINDS = ("dataset", "encoding", "split", "candidate", "evaluation")
@@ -193,7 +193,7 @@ def test_a_clock_that_is_set_back_while_prune_looks_stops_it(
         calls.append(1)
         return time_of() - (3600 if len(calls) > 2 else 0)
 
-    monkeypatch.setattr("matinee.prune.time.time", set_back)
+    monkeypatch.setattr("matinee.maintenance.prune.time.time", set_back)
     time.sleep(0.01)
     assert prune(store.root, keep=1).folders == 1
     assert "clock was set back" in caplog.text

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import matinee
-from matinee import recommend, recommend_search
+from matinee import recommend
 from matinee.errors import ConfigError
 from matinee.recommend import recommend_all, recommend_some
-from matinee.recommend_parts import Lists
+from matinee.recommend import search as recommend_search
+from matinee.recommend.parts import Lists
 from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]

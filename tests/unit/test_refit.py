@@ -13,8 +13,9 @@ from matinee.errors import DivergenceError
 from matinee.evaluate.gate import Rule
 from matinee.evaluate.refit import check_refit
 from matinee.settings import GateSettings
-from matinee.settings_text import read_settings
-from matinee.store import Plan, Reference, Store, write_json
+from matinee.settings.parse import read_settings
+from matinee.store import Plan, Reference, Store
+from matinee.store.files import write_json
 from matinee.train import plan, plan_refit_all
 
 Weights = dict[str, np.ndarray]
@@ -78,7 +79,7 @@ def test_predictions_elsewhere_count_too(check: Check, tmp_path: Path) -> None:
 def test_a_refit_that_diverges_leaves_the_tested_weights(
     planted_split: Callable[..., tuple[Store, Reference]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.train import library, refit
+    from matinee.tasks.train import library, refit
 
     def diverge(_: Path) -> dict[str, Any]:
         raise DivergenceError("The refit diverged in epoch 1.")

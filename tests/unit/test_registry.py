@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from small_release import write_release
 
-from flows.cli import main
-from matinee.doctor import examine
+from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError, StoreError
+from matinee.maintenance.doctor import examine
 from matinee.registry import Registry
 from matinee.release import read_manifest, verify
-from matinee.store import Store, write_json
+from matinee.store import Store
+from matinee.store.files import write_json
 
 
 def _registry(root: Path, versions: int) -> Registry:

@@ -14,7 +14,7 @@ import pytest
 
 import matinee
 from matinee.errors import ConfigError, ReleaseError
-from matinee.prior import Picks, Prior, estimate_prior
+from matinee.release.user_prior import Picks, Prior, estimate_prior
 
 Make = Callable[..., Path]
 

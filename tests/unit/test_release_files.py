@@ -13,11 +13,11 @@ from small_release import seal_release, write_release
 
 import matinee
 from matinee.errors import ReleaseError
-from matinee.manifest import need, read_manifest
 from matinee.registry import Registry
 from matinee.release import inspect, verify
-from matinee.release_folder import open_file, open_folder
-from matinee.weights import parse_header
+from matinee.release.folder import open_file, open_folder
+from matinee.release.manifest import need, read_manifest
+from matinee.release.weights import parse_header
 
 
 @pytest.fixture
@@ -155,14 +155,14 @@ def test_nothing_but_plain_files_is_opened(kind: str, folder: Path) -> None:
 def test_what_was_checked_is_what_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, evil = matinee.load(folder), folder.parent / "evil"
     write_release(evil, weights={"movie_bias": np.full(4, 5.0)})
-    compare = matinee.release_files.ReleaseFiles._compare
+    compare = matinee.release.files.ReleaseFiles._compare
 
     def swap(files: Any, name: str, found: str) -> None:
         compare(files, name, found)
         shutil.copyfile(evil / name, folder / f".{name}")
         (folder / f".{name}").replace(folder / name)
 
-    monkeypatch.setattr(matinee.release_files.ReleaseFiles, "_compare", swap)
+    monkeypatch.setattr(matinee.release.files.ReleaseFiles, "_compare", swap)
     loaded = matinee.load(folder)
     pairs = np.repeat(honest.users.ids, 4), np.tile(honest.movies.ids, 3)
     np.testing.assert_array_equal(loaded.predict(*pairs), honest.predict(*pairs))

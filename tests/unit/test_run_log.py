@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from small_release import write_release
 
-from flows.cli import main
-from matinee.doctor import examine
+from matinee.cli.main import main
 from matinee.errors import StoreError
-from matinee.prune import prune
+from matinee.maintenance.doctor import examine
+from matinee.maintenance.prune import prune
 from matinee.registry import Registry
-from matinee.run_log import Entry, RunLog, confirmed
+from matinee.registry.log import Entry, RunLog, confirmed
 
 
 def _registry(root: Path, versions: int) -> Registry:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matinee.errors import ConfigError, StoreError
 from matinee.sample import Truth, write_sample
 from matinee.sample.planted import default_movies, default_users, plant
-from schemas.rejects import CODES
+from matinee.schemas.rejects import CODES
 
 RATINGS = 20_000
 INT64 = range(-(2**63), 2**63)

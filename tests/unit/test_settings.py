@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from matinee.errors import ConfigError
-from matinee.recipes import RECIPES
 from matinee.settings import Settings
-from matinee.settings_text import read_settings, setting_names
+from matinee.settings.parse import read_settings, setting_names
+from matinee.settings.presets import RECIPES
 
 
 def test_set_wins_over_file_over_defaults(tmp_path: Path) -> None:

@@ -8,14 +8,12 @@ import pytest
 from small_release import write_release
 
 import matinee
-from flows.cli import main
-from matinee import signature
+from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError
-from matinee.forget import forget
+from matinee.maintenance.forget import forget
 from matinee.registry import Registry
-from matinee.release import verify
-from matinee.settings_text import read_settings
-from matinee.signature import (
+from matinee.release import signature, verify
+from matinee.release.signature import (
     PASSWORD_FILE,
     PUBLIC_KEY,
     SIGNING_KEY,
@@ -23,6 +21,7 @@ from matinee.signature import (
     check_signing,
     sign,
 )
+from matinee.settings.parse import read_settings
 from matinee.store import Store
 
 minisign = pytest.importorskip("minisign")
@@ -190,7 +189,7 @@ def test_a_key_that_can_not_sign_ends_forget_before_it_begins(
 
 
 def test_forget_gives_no_changed_file_a_fresh_checksum(folder: Path) -> None:
-    from matinee.erase import erase_from_release
+    from matinee.maintenance.erase import erase_from_release
 
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")

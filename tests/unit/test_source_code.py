@@ -10,14 +10,14 @@ import pytest
 from matinee.evaluate import plan as plan_evaluation
 from matinee.evaluate.gate import Champion
 from matinee.settings import Settings
-from matinee.source_code import NOT_CODE, SourceCode, installed
 from matinee.store import Reference, Store
+from matinee.store.source_code import NOT_CODE, SourceCode, installed
 
 ROOT = Path(__file__).parents[2]
 STEPS = {
     "partition": ["matinee.ingest._partition"],
     "dataset": ["matinee.ingest._dataset"],
-    "encode": ["matinee.encode"],
+    "encode": ["matinee.split.encode"],
     "split": ["matinee.split"],
     "train": ["matinee.train"],
     "evaluate": ["matinee.evaluate", "matinee.evaluate.opponent"],
@@ -28,10 +28,9 @@ STEPS = {
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
     """A copy of the code, to be changed."""
-    there = {"matinee": ROOT / "src" / "matinee", "schemas": ROOT / "schemas"}
-    for name, folder in there.items():
-        shutil.copytree(folder, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return {name: tmp_path / name for name in there}
+    code = tmp_path / "matinee"
+    shutil.copytree(ROOT / "src/matinee", code, ignore=shutil.ignore_patterns("__pycache__"))
+    return {"matinee": code}
 
 
 def _digests(code: SourceCode) -> dict[str, set[str]]:
@@ -66,11 +65,11 @@ AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that w
             "_MORE = 1\n\n\ndef recognise",
             {"partition", *AFTER_INGEST},
         ),
-        ("train/gibbs_kernels.py", r"1\.0", "1.5", {"train"}),
+        ("train/gibbs/kernels.py", r"1\.0", "1.5", {"train"}),
         ("evaluate/gate.py", r"<=", "<", {"evaluate"}),
         ("evaluate/opponent.py", r"!= TEST", "== TEST", {"evaluate"}),
-        ("stratify.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "evaluate"}),
-        ("recommend_kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
+        ("split/hash_split.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "evaluate"}),
+        ("recommend/kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
     ],
 )
 def test_what_changes_a_result_changes_the_digest_of_its_steps(
@@ -81,7 +80,7 @@ def test_what_changes_a_result_changes_the_digest_of_its_steps(
 
 
 def test_a_bound_of_a_schema_changes_what_is_read_by_it(folders: dict[str, Path]) -> None:
-    file = folders["schemas"] / "ratings.py"
+    file = folders["matinee"] / "schemas/ratings.py"
     file.write_text(file.read_text("utf-8") + "\nMORE = 1\n", "utf-8")
     assert _changed(folders) == {"partition", *AFTER_INGEST}
 
@@ -95,7 +94,7 @@ def _reword_a_docstring(code: Path) -> None:
 
 
 def _add_a_comment(code: Path) -> None:
-    _edit(code / "train/gibbs_kernels.py", r"\n\n\n", "\n# Why it is so.\n\n\n")
+    _edit(code / "train/gibbs/kernels.py", r"\n\n\n", "\n# Why it is so.\n\n\n")
 
 
 def _reword_a_warning(code: Path) -> None:
@@ -111,10 +110,17 @@ def _change_a_plot(code: Path) -> None:
 
 
 def _move_the_store_into_a_folder(code: Path) -> None:
-    (code / "store").mkdir()
-    (code / "store.py").rename(code / "store" / "_store.py")
-    names = ("Plan", "Reference", "Store", "read_json", "write_json", "writing", "MANIFEST")
-    (code / "store" / "__init__.py").write_text(f"from matinee.store._store import {', '.join(names)}\n")
+    (code / "store/store").mkdir()
+    (code / "store/store.py").rename(code / "store/store/folders.py")
+    names = ("Plan", "Reference", "Store", "check_writable")
+    (code / "store/store/__init__.py").write_text(
+        f"from matinee.store.store.folders import {', '.join(names)}\n"
+    )
+
+
+def _split_an_import_in_two(code: Path) -> None:
+    one, two = r"from matinee.ingest import \1\n", r"from matinee.ingest import \2\n"
+    _edit(code / "split/encode.py", r"from matinee.ingest import (\w+), (\w+)\n", two + one)
 
 
 def _move_the_kernel(code: Path) -> None:
@@ -124,13 +130,13 @@ def _move_the_kernel(code: Path) -> None:
 
 
 def _move_the_id_map(code: Path) -> None:
-    (code / "ids").mkdir()
-    (code / "ids" / "__init__.py").write_text("from matinee.ids.idmap import IdMap, as_ids\n")
-    _move(code, "idmap.py", "ids/idmap.py", "matinee.idmap import", "matinee.ids import")
+    _move(code, "release/idmap.py", "ids/idmap.py", "matinee.release.idmap import", "matinee.ids import")
+    (code / "ids/__init__.py").write_text("from matinee.ids.idmap import IdMap, as_ids\n")
 
 
 def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
     """Move a module, and correct what imports it."""
+    (code / target).parent.mkdir(exist_ok=True)
     (code / source).rename(code / target)
     for file in code.rglob("*.py"):
         file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
@@ -146,6 +152,7 @@ def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
         _reword_an_error,
         _change_a_plot,
         _move_the_store_into_a_folder,
+        _split_an_import_in_two,
         _move_the_kernel,
         _move_the_id_map,
     ],
@@ -161,7 +168,7 @@ def test_another_version_of_a_library_changes_what_is_computed_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = _digests(installed())
-    monkeypatch.setattr("matinee.source_code.version", lambda name: "99" if name == "torch" else "1")
+    monkeypatch.setattr("matinee.store.source_code.version", lambda name: "99" if name == "torch" else "1")
     numpy_only = _digests(installed())
     assert all(before[step] != numpy_only[step] for step in STEPS)
     assert "torch 99" in numpy_only["train"]
@@ -179,7 +186,7 @@ def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp
         ).digest
 
     from matinee.evaluate.opponent import Opponent
-    from matinee.forward import predict
+    from matinee.release.scoring import predict
 
     assert digest(Opponent.saw) != digest(predict)
 

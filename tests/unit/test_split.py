@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee import encode, ingest, split
-from matinee.chronology import UNDATED, choose_cuts, deal_last
+from matinee import ingest, split
 from matinee.errors import ConfigError, DataError
-from matinee.ingest_settings import IngestSettings
 from matinee.settings import Settings, SplitSettings
+from matinee.settings.ingest import IngestSettings
+from matinee.split import encode
+from matinee.split.hash_split import PARTS, TEST, TRAIN, VALID
+from matinee.split.time_split import UNDATED, choose_cuts, deal_last
 from matinee.store import Store
-from matinee.stratify import PARTS, TEST, TRAIN, VALID
 
 FRACTIONS = st.floats(0.01, 0.9)
 DAYS = st.lists(st.one_of(st.just(UNDATED), st.integers(-3, 12)), min_size=1, max_size=200)

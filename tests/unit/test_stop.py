@@ -14,11 +14,11 @@ import torch
 from safetensors.numpy import load_file
 
 from matinee import train
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.train import checkpoint, rows
 from matinee.train.blocks import Crew
-from matinee.train.torch_engine import shuffled
+from matinee.train.gradient.torch_engine import shuffled
 
 
 class CancelledError(BaseException):

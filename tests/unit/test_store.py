@@ -17,7 +17,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from matinee.errors import StoreError
-from matinee.store import MANIFEST, Plan, Store, write_json
+from matinee.store import Plan, Store
+from matinee.store.documents import MANIFEST
+from matinee.store.files import write_json
 
 
 def _plan(make: Any = None, digest: str = "abc") -> Plan:
@@ -122,7 +124,7 @@ def test_a_read_error_that_may_pass_removes_nothing(tmp_path: Path, monkeypatch:
     def fail(path: Path, *status: int) -> str:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
-    monkeypatch.setattr("matinee.lineage._file_digest", fail)
+    monkeypatch.setattr("matinee.store.digests._file_digest", fail)
     with pytest.raises(StoreError, match=os.strerror(errno.EIO)) as caught:
         store.ensure(_plan())
     assert isinstance(caught.value.__cause__, OSError)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from matinee.errors import ConfigError
-from matinee.prune import prune
+from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Plan, Store
-from matinee.store_identity import MARKER, is_store, require_store
+from matinee.store.identity import MARKER, is_store, require_store
 
 DIGEST = "0123456789abcdef0123"
 POINTER = {"version": "v0001", "since": "2026-01-01T00:00:00+00:00", "reason": "test"}

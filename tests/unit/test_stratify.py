@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matinee.stratify import TEST, TRAIN, VALID, Cutoffs, pair_hash, select_cutoffs
+from matinee.split.hash_split import TEST, TRAIN, VALID, Cutoffs, pair_hash, select_cutoffs
 
 _SPACE = 1 << 64
 

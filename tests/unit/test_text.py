@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.telling import guard_log
 from matinee.errors import DataError
-from matinee.text import json_line, shown, spreadsheet_cell
+from matinee.errors.log_filter import guard_log
+from matinee.errors.text import json_line, shown, spreadsheet_cell
 
 HOSTILE = [
     "\x1b]0;owned\x07",

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file
 
 from matinee import train
 from matinee.errors import ConfigError
-from matinee.progress import Listener, Progress, silent
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
+from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
+from matinee.store.progress import Listener, Progress, silent
 from matinee.train import loop
 
 Split = tuple[Store, Reference]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.units import ENVIRONMENT_FILE, main, units
-from flows.up import _address
 from matinee.errors import ConfigError
+from matinee.ops.units import ENVIRONMENT_FILE, main, units
+from matinee.ops.up import _address
 
 
 def _units(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -40,8 +40,8 @@ def test_systemd_accepts_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     python = tmp_path / "my venv%n" / "python 3"
     python.parent.mkdir()
     python.symlink_to(sys.executable)
-    monkeypatch.setattr("flows.units.ROOT", project)
-    monkeypatch.setattr("flows.units.sys.executable", str(python))
+    monkeypatch.setattr("matinee.ops.units.ROOT", project)
+    monkeypatch.setattr("matinee.ops.units.sys.executable", str(python))
     made = units(user=getpass.getuser(), drop=Path(ODD, "drop"), store=Path(ODD, "store "))
     assert _systemd_says(tmp_path, made) == (0, "")
 
@@ -91,9 +91,9 @@ def test_systemd_accepts_them(tmp_path: Path) -> None:
 
 
 def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path: Path) -> None:
-    assert "flows.server --host 127.0.0.1 --port 4200\n" in _units(tmp_path)["matinee-server.service"]
+    assert "matinee.ops.server --host 127.0.0.1 --port 4200\n" in _units(tmp_path)["matinee-server.service"]
     told = _units(tmp_path, address="10.0.0.7")
-    assert "flows.server --host 10.0.0.7 --port 4200\n" in told["matinee-server.service"]
+    assert "matinee.ops.server --host 10.0.0.7 --port 4200\n" in told["matinee-server.service"]
     assert "PREFECT_API_URL=http://10.0.0.7:4200/api" in told["matinee-worker.service"]
     assert _address("http://127.0.0.1:4321/api") == ["--host", "127.0.0.1", "--port", "4321"]
     with pytest.raises(ConfigError, match="does not answer"):

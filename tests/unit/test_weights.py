@@ -10,12 +10,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import matinee
-from matinee.documents import read_json
-from matinee.prior import PRIOR
 from matinee.registry import Registry
-from matinee.settings_text import read_settings
+from matinee.release.user_prior import PRIOR
+from matinee.release.weights import halve_weights, read_weights
+from matinee.settings.parse import read_settings
 from matinee.store import Store
-from matinee.weights import halve_weights, read_weights
+from matinee.store.documents import read_json
 
 
 def test_a_release_in_float16_answers_as_one_in_float32(

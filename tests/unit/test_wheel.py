@@ -40,7 +40,7 @@ print(len(release.predict([13, 999], [23, 33])), len(release.recommend(13, 5)), 
 print(len(release.fold_in({{13: 4.0}}).recommend(5)))
 """
 COMMANDS = """
-from flows.cli import main
+from matinee.cli.main import main
 for verb in (["similar", "--movie", "23"], ["prune"], ["forget", "--user", "13"]):
     assert main([verb[0], "--store", sys.argv[2], *verb[1:]]) == 0, verb
 assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "../../out.parquet"]) == 1

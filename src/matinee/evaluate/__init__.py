@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from matinee.evaluate.gate import Champion
-from matinee.lineage import code_digest, digest_of
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
+from matinee.store.digests import code_digest, digest_of
 
 __all__ = ["Champion", "plan", "plan_outlook"]
 
@@ -18,13 +18,13 @@ def plan_outlook(store: Store, split: Reference) -> Plan:
     """The folder of a split's outlook: outlook.json, figures of a quick model on the latest ratings."""
 
     def make(folder: Path) -> dict[str, Any]:
-        from matinee.evaluate.outlook import write_outlook  # noqa: PLC0415 - as below
+        from matinee.evaluate.temporal_holdout import write_outlook  # noqa: PLC0415 - as below
 
         return write_outlook(folder, split=store.path(split))
 
     fast = Settings().resolved()  # as the quick model is fitted
     digest = digest_of(
-        code=code_digest("matinee.evaluate.outlook"),
+        code=code_digest("matinee.evaluate.temporal_holdout"),
         split=split.digest,
         model=fast.model.model_dump(),
         train=fast.train.model_dump(exclude={"device", "threads"}),

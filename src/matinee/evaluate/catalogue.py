@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import forward
 from matinee.evaluate.metrics import Floats, Rows, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, mean_and_error, rank
-from matinee.liking import liked_from, popularity
+from matinee.release import scoring as forward
+from matinee.release.liking import liked_from, popularity
 
 # Rating points per unit of `popularity` on a scale of 1 to 5; the last is nearly the order of popularity itself.
 _GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.idmap import IdMap
+from matinee.release.idmap import IdMap
 from matinee.settings import GateSettings
 
 Figures = dict[str, float]

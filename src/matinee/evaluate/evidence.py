@@ -13,14 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee import forward
-from matinee.baseline import fit_baseline
-from matinee.documents import read_json
 from matinee.evaluate.catalogue import Catalogue
 from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
 from matinee.evaluate.gate import Champion, Contest
 from matinee.evaluate.metrics import Codes, Floats, Rows
 from matinee.evaluate.slices import Counts, Slicing, cut
+from matinee.release import scoring as forward
+from matinee.store.documents import read_json
+from matinee.train.baseline import fit_baseline
 from matinee.train.rows import count_codes, count_rows, read_rows
 
 

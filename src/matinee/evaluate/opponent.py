@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from matinee.errors import StoreError
 from matinee.evaluate.drift import Portrait, Tally
-from matinee.idmap import IdMap
-from matinee.manifest import need
 from matinee.release import Release, load
+from matinee.release.idmap import IdMap
+from matinee.release.manifest import need
+from matinee.split.hash_split import PARTS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
-from matinee.stratify import PARTS, TEST, Cutoffs, pair_hash
 from matinee.train.rows import count_codes, pieces
 
 Ids = NDArray[np.int64]

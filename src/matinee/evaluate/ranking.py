@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from matinee.evaluate.metrics import Codes, Rows
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
-from matinee.recommend_kernel import keep_best
+from matinee.recommend.kernel import keep_best
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> a score a movie [n, movies]; higher is better

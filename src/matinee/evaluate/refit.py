@@ -11,11 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee import forward
-from matinee.documents import read_json
 from matinee.evaluate.gate import Rule
 from matinee.evaluate.metrics import Codes, rmse
+from matinee.release import scoring as forward
 from matinee.settings import GateSettings
+from matinee.store.documents import read_json
 
 _PAIRS = 100_000  # the mean difference is then known to a hundredth of itself
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from matinee.documents import read_json
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
 from matinee.evaluate.evidence import Evidence, gather
 from matinee.evaluate.gate import Champion, Decision, decide
-from matinee.evaluate.hindsight import measure_hindsight
+from matinee.evaluate.leakage import measure_hindsight
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
-from matinee.evaluate.outlook import OUTLOOK
+from matinee.evaluate.temporal_holdout import OUTLOOK
+from matinee.release.weights import read_weights
 from matinee.settings import Settings
-from matinee.store import write_json
-from matinee.weights import read_weights
+from matinee.store.documents import read_json
+from matinee.store.files import write_json
 
 
 def write_evaluation(

@@ -2,8 +2,8 @@
 
 from matinee.evaluate.gate import Champion
 from matinee.evaluate.opponent import Opponent
-from matinee.manifest import read_manifest
 from matinee.registry import Registry
+from matinee.release.manifest import read_manifest
 from matinee.store import Reference, Store
 
 

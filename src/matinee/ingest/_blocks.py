@@ -14,7 +14,7 @@ from matinee.errors import DataError
 from matinee.ingest._dialect import Dialect, recognise
 from matinee.ingest._members import Member, open_members
 from matinee.ingest._sources import Source
-from matinee.ingest_settings import IngestSettings
+from matinee.settings.ingest import IngestSettings
 
 BLOCK_BYTES: Final = 1 << 24  # some 600,000 ratings: one row group of the table
 _ROOM_FOR_MORE = 1 << 20  # a block with less left is full

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import DataError
-from matinee.forgotten import Forgotten
 from matinee.ingest._dialect import recognise
 from matinee.ingest._duplicates import NO_LOSERS, find_superseded
 from matinee.ingest._guess import guess_scale
@@ -24,12 +23,14 @@ from matinee.ingest._sources import Role, Source, find_sources, source_of
 from matinee.ingest._superseded import write_superseded
 from matinee.ingest._titles import read_titles
 from matinee.ingest._warnings import find_warnings
-from matinee.ingest_settings import IngestSettings, ScaleName
-from matinee.lineage import code_digest, digest_of
-from matinee.paths import check_apart
-from matinee.store import Plan, Store, write_json
-from schemas.rejects import Rejects
-from schemas.titles import Titles
+from matinee.schemas.rejects import Rejects
+from matinee.schemas.titles import Titles
+from matinee.settings.ingest import IngestSettings, ScaleName
+from matinee.store import Plan, Store
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.erased_users import Forgotten
+from matinee.store.files import write_json
+from matinee.store.paths import check_apart
 
 TITLES: Final = "titles.parquet"
 COUNTS: Final = {"user_id": "users.parquet", "movie_id": "movies.parquet"}

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
-from matinee.file_kinds import refuse_other_kinds
+from matinee.errors.text import shown
 from matinee.ingest import _kernel as kernel
-from matinee.ingest_settings import IngestSettings
-from matinee.integers import parse_int64
-from matinee.text import shown
+from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
+from matinee.settings.ingest import IngestSettings
+from matinee.store.file_kinds import refuse_other_kinds
 
 KINDS: Final = {
     "user_id": kernel.USER,

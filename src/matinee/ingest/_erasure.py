@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matinee.forgotten import Forgotten
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._rows import Typed
+from matinee.store.erased_users import Forgotten
 
 CODE: Final = "forgotten"
 

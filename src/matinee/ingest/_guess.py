@@ -11,7 +11,7 @@ from matinee.ingest._members import blaming, read_heads
 from matinee.ingest._rows import parse_block
 from matinee.ingest._scale import Slots, count_slots, narrowest_scale, no_slots
 from matinee.ingest._sources import Source
-from matinee.ingest_settings import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings, ScaleName
 
 _FILES = 16
 

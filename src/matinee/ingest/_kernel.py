@@ -13,7 +13,7 @@ from numba import njit
 # Kinds of columns: the first four are also their bit in `nulls`.
 USER, MOVIE, RATING, DATE, OTHER = 0, 1, 2, 3, 4
 
-# Faults of a line, in the order of `schemas.rejects.CODES`; a field's fault is FIELD plus its kind.
+# Faults of a line, in the order of `matinee.schemas.rejects.CODES`; a field's fault is FIELD plus its kind.
 TOO_FEW, TOO_MANY, QUOTE, FIELD = 1, 2, 3, 4
 FAULTS = (
     ("", None),

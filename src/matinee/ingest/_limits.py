@@ -4,7 +4,7 @@ from typing import Any
 
 from matinee.errors import DataError
 from matinee.ingest._sources import Source
-from matinee.ingest_settings import FREE_BYTES, IngestSettings
+from matinee.settings.ingest import FREE_BYTES, IngestSettings
 
 
 class Meter:

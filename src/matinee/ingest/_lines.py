@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from matinee.errors import DataError
-from matinee.file_kinds import refuse_other_kinds
 from matinee.ingest._members import Member
 from matinee.ingest._sources import Source
+from matinee.store.file_kinds import refuse_other_kinds
 
 _MARK: Final = b"\xef\xbb\xbf"
 _LINES_AT_ONCE: Final = 50_000

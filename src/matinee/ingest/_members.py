@@ -14,15 +14,15 @@ from typing import Any, Final
 import pyarrow as pa
 from polars.exceptions import PanicException
 
-from matinee.disk_errors import io_error
 from matinee.errors import ConfigError, DataError, MatineeError
+from matinee.errors.text import shown
 from matinee.ingest._dialect import HEAD_BYTES
 from matinee.ingest._limits import Meter, Metered
 from matinee.ingest._parquet import PARQUET_MAGIC, open_parquet
 from matinee.ingest._sources import Source
 from matinee.ingest._tar import MAGIC, MAGIC_AT, TarError, read_tar
-from matinee.ingest_settings import IngestSettings
-from matinee.text import shown
+from matinee.settings.ingest import IngestSettings
+from matinee.store.disk_errors import io_error
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
-from matinee.ingest_settings import IngestSettings
-from matinee.text import shown
+from matinee.errors.text import shown
+from matinee.schemas.headers import ALIASES, plain_name
+from matinee.settings.ingest import IngestSettings
 
 PARQUET_MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 17

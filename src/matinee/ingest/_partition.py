@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pandera.polars import DataFrameSchema
 
 from matinee.errors import DataError
-from matinee.forgotten import NOBODY, Forgotten
+from matinee.errors.text import shown
 from matinee.ingest import _kernel as kernel
 from matinee.ingest._blocks import Block, read_blocks
 from matinee.ingest._counts import IdCounts
@@ -29,11 +29,11 @@ from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter,
 from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
 from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
 from matinee.ingest._sources import Source
-from matinee.ingest_settings import IngestSettings, ScaleName
-from matinee.lineage import code_digest, digest_of
+from matinee.schemas.ratings import FIRST_DATE, ratings_schema
+from matinee.settings.ingest import IngestSettings, ScaleName
 from matinee.store import Plan
-from matinee.text import shown
-from schemas.ratings import FIRST_DATE, ratings_schema
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.erased_users import NOBODY, Forgotten
 
 _REJECT_BYTES: Final = 64  # of a rejected row, besides its text
 _LONGEST_EXAMPLE: Final = 80

@@ -11,7 +11,7 @@ from matinee.ingest._partition import COUNTED
 from matinee.ingest._parts import Part
 from matinee.ingest._scale import Slots, distribution, from_json
 from matinee.ingest._superseded import Removed
-from schemas.ratings import FIRST_DATE
+from matinee.schemas.ratings import FIRST_DATE
 
 _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 

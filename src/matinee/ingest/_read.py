@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from matinee.documents import read_json
 from matinee.ingest._dataset import COUNTS, TITLES
 from matinee.ingest._parts import PARTITIONS, open_part
 from matinee.ingest._rows import COLUMNS
 from matinee.ingest._sources import Role
 from matinee.ingest._superseded import SUPERSEDED
 from matinee.store import Reference, Store
+from matinee.store.documents import read_json
 
 BATCH_ROWS: Final = 1 << 20
 

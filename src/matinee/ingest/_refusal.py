@@ -12,8 +12,8 @@ import polars as pl
 from matinee.errors import DataError
 from matinee.ingest._parts import Part
 from matinee.ingest._sources import Source
-from matinee.ingest_settings import IngestSettings
-from schemas.rejects import CODES
+from matinee.schemas.rejects import CODES
+from matinee.settings.ingest import IngestSettings
 
 MOST_ROWS_OF_A_USER: Final = 10_000_000
 _TOLD_CODES = 3

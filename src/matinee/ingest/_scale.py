@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matinee.ingest import _key_kernel as kernel
-from matinee.ingest_settings import ScaleName
+from matinee.settings.ingest import ScaleName
 
 SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "1-5": (1, 5),

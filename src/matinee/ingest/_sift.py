@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
-from matinee.forgotten import Forgotten
 from matinee.ingest._guess import count_head, scale_of
 from matinee.ingest._partition import plan_partition
 from matinee.ingest._parts import Part, group_sources, open_part
@@ -18,8 +17,9 @@ from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest._scale import Slots, from_json, narrowest_scale
 from matinee.ingest._sources import Source, source_of
 from matinee.ingest._titles import read_titles
-from matinee.ingest_settings import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings, ScaleName
 from matinee.store import Store
+from matinee.store.erased_users import Forgotten
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from matinee.errors import ConfigError, DataError
-from matinee.lineage import file_digest
-from matinee.paths import PATH_LENGTH, expand, status_of
-from matinee.store_identity import is_store
-from matinee.text import shown
+from matinee.errors.text import shown
+from matinee.store.digests import file_digest
+from matinee.store.identity import is_store
+from matinee.store.paths import PATH_LENGTH, expand, status_of
 
 Role = Literal["train", "test"]
 

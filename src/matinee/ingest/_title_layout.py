@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matinee.columns import ALIASES, plain_name
 from matinee.errors import DataError
 from matinee.ingest._dialect import looks_like_ratings, split_fields
+from matinee.schemas.headers import ALIASES, plain_name
 
 _NAMES: Final = {
     "movie_id": (*ALIASES["movie_id"], "id"),

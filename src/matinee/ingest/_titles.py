@@ -14,10 +14,10 @@ from matinee.ingest._members import blaming, open_members
 from matinee.ingest._rows import check_frame
 from matinee.ingest._sources import Source
 from matinee.ingest._title_layout import Layout, recognise_titles
-from matinee.ingest_settings import IngestSettings
-from matinee.integers import parse_int64
-from schemas.rejects import Rejects
-from schemas.titles import Titles
+from matinee.schemas.integers import parse_int64
+from matinee.schemas.rejects import Rejects
+from matinee.schemas.titles import Titles
+from matinee.settings.ingest import IngestSettings
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _LINE_BYTES: Final = 64  # of a line in memory, besides its text

@@ -8,7 +8,7 @@ import polars as pl
 
 from matinee.ingest._parts import Part
 from matinee.ingest._superseded import Removed
-from matinee.ingest_settings import IngestSettings
+from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
 _TOLD_NAMES = 8

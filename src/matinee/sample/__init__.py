@@ -10,17 +10,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from matinee.disk_errors import writing_out
 from matinee.errors import ConfigError, StoreError
-from matinee.lock import lock_folder
-from matinee.paths import check_place
+from matinee.errors.text import shown
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
 from matinee.sample.rows import Tally, write_csv, write_netflix
 from matinee.sample.titles import invent_titles
-from matinee.seal import sync_folder
-from matinee.store import write_json
-from matinee.text import shown
+from matinee.store.checksums import sync_folder
+from matinee.store.disk_errors import writing_out
+from matinee.store.files import write_json
+from matinee.store.locks import lock_folder
+from matinee.store.paths import check_place
 
 __all__ = ["Truth", "write_sample"]
 

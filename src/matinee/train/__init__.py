@@ -5,10 +5,10 @@ import os
 import torch
 
 from matinee.errors import ConfigError
-from matinee.lineage import code_digest, digest_of
-from matinee.progress import Listener, silent
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.progress import Listener, silent
 from matinee.train.candidate import Training
 
 __all__ = ["plan", "plan_refit_all"]

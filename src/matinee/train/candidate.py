@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from matinee.progress import Listener
+from matinee.release.weights import write_weights
 from matinee.settings import Settings
-from matinee.store import write_json
+from matinee.store.files import write_json
+from matinee.store.progress import Listener
 from matinee.train.engine import Engine
-from matinee.train.gibbs import gibbs_engine
+from matinee.train.gibbs.sampler import gibbs_engine
+from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.loop import Course, Stage
 from matinee.train.rows import Problem, Rows, count_rows, read_rows
 from matinee.train.sgd import SgdEngine
-from matinee.train.torch_engine import TorchEngine
-from matinee.weights import write_weights
 
 # Beside refitted weights, those that have not seen the valid rows: evaluate chooses by them.
 FIRST = "first.safetensors"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from matinee.files import replacing
+from matinee.store.files import replacing
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)

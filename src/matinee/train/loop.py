@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import DivergenceError
-from matinee.progress import Listener, Progress
+from matinee.store.progress import Listener, Progress
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.engine import Arrays, Engine
 

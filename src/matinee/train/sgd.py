@@ -107,7 +107,7 @@ class SgdEngine:
         return factors
 
     def _start_biases(self, user_rows: Counts, movie_rows: Counts) -> None:
-        """Alternate shrunk means of residuals, movies first, as in `matinee.baseline`, on all threads."""
+        """Alternate shrunk means of residuals, movies first, as in `matinee.train.baseline`, on all threads."""
         users, movies, ratings = self._rows.columns[1:]
         user_bias, movie_bias = self._biases
         for _ in range(_BIAS_ROUNDS):

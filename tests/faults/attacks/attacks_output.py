@@ -13,7 +13,7 @@ from typing import Any
 
 from attacks.ground import Attack, Ground
 
-from matinee.shelf import Suggestion
+from matinee.release.item_catalog import Suggestion
 
 PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out"]
 LISTS = ["recommend", "--store", "{store}", "--user", "6", "--out"]
@@ -147,7 +147,7 @@ OUTPUTS = [
     _predict("a device", "/dev/null", 0, check=_stays(stat.S_ISCHR, "/dev/null")),
     _predict("a full device", "/dev/full", 1, says=["/dev/full could not be written: No space"], hides=["pairs.csv"]),
     _predict("a full disk", "{folder}/out", 1, lambda ground: _out(ground).write_text("old"),
-        patches={"matinee.output.os.fsync": NO_SPACE}, check=_old_stays, says=["/out could not be written"],
+        patches={"matinee.store.output.os.fsync": NO_SPACE}, check=_old_stays, says=["/out could not be written"],
         hides=["pairs.csv"]),
     _predict("a link to a file", "{folder}/out", 0, _link("{folder}/real.csv"), check=_behind_the_link),
     _predict("a link to nowhere", "{folder}/out", 2, _link("{folder}/none/real.csv"), says=["/none is not there"]),
@@ -164,7 +164,7 @@ OUTPUTS = [
     Attack("lists on stdout", [*LISTS, "-"], 2, check=_nothing_is_made, says=["a Parquet file"]),
     Attack("lists into a folder, for everyone", ["recommend", "--all", *LISTS[1:3], "--out", "{foreign}"], 2,
         says=["is a folder"]),
-    Attack("lists onto a full disk", [*LISTS, "{folder}/out"], 1, patches={"matinee.output.os.fsync": NO_SPACE},
+    Attack("lists onto a full disk", [*LISTS, "{folder}/out"], 1, patches={"matinee.store.output.os.fsync": NO_SPACE},
         check=_nothing_is_made, says=["/out could not be written"]),
 ]  # fmt: skip
 
@@ -207,10 +207,10 @@ STREAMS = [
         patches={"sys.stderr": FULL}, says=["kept"], keeps_store=False),
     Attack("stderr is closed", RELEASES, 0, patches={"sys.stderr": None}, says=["v0002"]),
     Attack("Ctrl-C while the program is imported", [*RELEASES, "--json"], 130,
-        patches={"flows.terminal.attended": _raise(KeyboardInterrupt())}, says=["Stopped.", '"kind"']),
+        patches={"matinee.cli.terminal.attended": _raise(KeyboardInterrupt())}, says=["Stopped.", '"kind"']),
     Attack("Ctrl-C while a verb runs", RELEASES, 130,
-        patches={"flows.verbs.Registry.open": _raise(KeyboardInterrupt())}, says=["Stopped."]),
-    Attack("SIGTERM while a verb runs", RELEASES, 143, patches={"flows.verbs.Registry.open": _terminate},
+        patches={"matinee.cli.verbs.Registry.open": _raise(KeyboardInterrupt())}, says=["Stopped."]),
+    Attack("SIGTERM while a verb runs", RELEASES, 143, patches={"matinee.cli.verbs.Registry.open": _terminate},
         says=["Ended by SIGTERM"]),
 ]  # fmt: skip
 

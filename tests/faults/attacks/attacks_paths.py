@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attacks.ground import Attack, Ground
 
-from flows.units import main as units
+from matinee.ops.units import main as units
 
 MIXED, IN_STORE, EMPTY = "one lies in the other", "lies in the store", "empty"
 TITLES = ["--titles", "{titles}"]

@@ -13,12 +13,12 @@ from typing import Any
 
 from attacks.ground import Attack, Ground
 
-from flows.units import main as units
+from matinee.ops.units import main as units
 
 SECRET = "planted-7c1e"
 RETRAIN = ["retrain", "--ratings", "{ratings}", "--titles", "{titles}", "--store", "{store}"]
 LISTS = ["recommend", "--all", "--store", "{store}", "--out", "{folder}/lists.parquet"]
-QUICK = {"matinee.prefect_server.LIMIT_SECONDS": 0.4}
+QUICK = {"matinee.ops.prefect_server.LIMIT_SECONDS": 0.4}
 
 
 class _Stranger(http.server.BaseHTTPRequestHandler):
@@ -201,7 +201,7 @@ ATTACKS = [
         2,
         says=["No space left on device", "PREFECT_HOME"],
         environment={"PREFECT_HOME": "{folder}/home"},
-        patches={"flows.connection.tempfile.TemporaryFile": _full},
+        patches={"matinee.ops.connection.tempfile.TemporaryFile": _full},
     ),
     _webhook("that is no address", "notaurl"),
     _webhook("that is a file", f"file:///etc/{SECRET}"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.cli import main
+from matinee.cli.main import main
 
 Digests = dict[str, str]
 

@@ -18,7 +18,7 @@ from fuzzing.kinds import KINDS, Probe
 from fuzzing.mutations import spoil_bytes
 
 from matinee.errors import MatineeError
-from matinee.lineage import _file_digest
+from matinee.store.digests import _file_digest
 
 SECONDS = 30.0  # of the processor: a case that takes longer hangs
 _WAIT = 180.0  # by the clock, on a busy machine

@@ -14,14 +14,14 @@ from minisign import KeyPair
 
 import matinee
 from matinee import ingest
-from matinee.forget import forget
-from matinee.intake import remember, take_in
+from matinee.inbox.intake import remember, take_in
+from matinee.maintenance.forget import forget
 from matinee.recommend import recommend_some
 from matinee.registry import Registry
+from matinee.release.signature import SIGNING_KEY, sign
 from matinee.sample import write_sample
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
-from matinee.signature import SIGNING_KEY, sign
+from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.train.checkpoint import save_checkpoint
 

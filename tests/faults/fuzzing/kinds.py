@@ -20,18 +20,18 @@ import numpy as np
 from fuzzing.ground import NOBODY, Ground, settings_of
 
 import matinee
-from flows.cli import main
 from matinee import ingest
+from matinee.cli.main import main
 from matinee.errors import MatineeError, StoreError
-from matinee.intake import take_in
-from matinee.pairs import predict_file
+from matinee.inbox.intake import take_in
 from matinee.registry import Registry
 from matinee.release import Release
-from matinee.seal import find_damage
+from matinee.release.predict_file import predict_file
+from matinee.release.signature import SIGNING_KEY, sign
 from matinee.settings import Settings
-from matinee.settings_text import read_settings
-from matinee.signature import SIGNING_KEY, sign
+from matinee.settings.parse import read_settings
 from matinee.store import Store
+from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import load_checkpoint
 
 Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the file that was spoiled

@@ -1,0 +1,19 @@
+"""Verbs that stay until they are stopped, or write service files: each has options of its own in `matinee.ops`."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+# The module and the help line of each. They set up signals and Prefect by themselves, so nothing is imported before.
+OPERATIONS: Final = {
+    "up": ("matinee.ops.up", "Run a Prefect server, the deployments and a worker until Ctrl-C."),
+    "server": ("matinee.ops.server", "Run the Prefect server; takes the options of `prefect server start`."),
+    "worker": ("matinee.ops.worker", "Run a Prefect worker; takes the options of `prefect worker start`."),
+    "inbox-watcher": ("matinee.ops.inbox_watcher", "Start the nightly run as soon as a file arrives."),
+    "units": ("matinee.ops.units", "Write systemd units for a machine that retrains every night."),
+}
+
+
+def operate(name: str, arguments: Sequence[str]) -> int:
+    """Run one of OPERATIONS with its own options; returns the exit status."""
+    return int(import_module(OPERATIONS[name][0]).main(arguments))

@@ -1,0 +1,85 @@
+"""The verbs that look at releases as they are, or sign them."""
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from matinee.cli.verbs import Outcome
+from matinee.errors import ReleaseError
+from matinee.registry import Registry
+from matinee.release import inspect, read_manifest
+from matinee.release.signature import sign as sign_release
+from matinee.release.signature import trusted_key
+from matinee.store.identity import is_foreign
+
+_REASON = 160  # characters of why a candidate is held; decision.json has all
+_FAULT = 300  # characters of what is wrong with a release; an error of the verb that uses it says all
+
+
+def releases(call: argparse.Namespace) -> Outcome:
+    """List the releases, oldest first; one that is damaged is a line that says so."""
+    registry = Registry.open(call.store)
+    champion, key = registry.champion(), trusted_key(call.public_key)
+    verify = call.verify or call.public_key is not None
+    facts = [
+        _look_at(registry.folder(version), champion=champion, verify=verify, key=key)
+        for version in registry.versions()
+    ]
+    lines = [_line(entry, signed=key is not None) for entry in facts]
+    if not lines:
+        no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
+        lines.append(f"No release in {call.store} yet{no_store}.")
+    lines += [
+        f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
+        for entry in registry.held()
+    ]
+    return Outcome(facts, lines, 1 if any(entry.get("verified") is False for entry in facts) else 0)
+
+
+def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> dict[str, Any]:
+    """What a release is, as far as it can be told; `verified` where that was asked for or is out of the question."""
+    entry: dict[str, Any] = {"version": folder.name, "champion": folder.name == champion}
+    entry |= dict.fromkeys(("created", "rmse", "model"))
+    try:
+        manifest = read_manifest(folder)
+        metrics = manifest.get("metrics", {})
+        entry |= {
+            "created": manifest.get("created"),
+            "rmse": metrics.get("rmse"),
+            "model": manifest["model"],
+        }
+        if verify:
+            inspect(folder, public_key=key)
+            entry["verified"] = True
+    except ReleaseError as error:
+        entry |= {"verified": False, "error": str(error)}
+    return entry
+
+
+def _line(entry: dict[str, Any], *, signed: bool) -> str:
+    told = [entry["version"]]
+    if entry["model"] is not None:
+        rmse = entry["rmse"]
+        figure = f"{rmse:.4f}" if isinstance(rmse, int | float) else "-"
+        told += [entry["created"] or "-", f"{entry['model']:6}", f"rmse {figure}"]
+    if entry["champion"]:
+        told.append("champion")
+    if entry.get("verified"):
+        told.append("verified, signed" if signed else "verified")
+    elif "error" in entry:
+        told.append(f"DAMAGED: {shorten(entry['error'], _FAULT, placeholder=' …')}")
+    return "  ".join(told).rstrip()
+
+
+def sign(call: argparse.Namespace) -> Outcome:
+    """Sign a release that loads with the key that the environment names."""
+    registry = Registry.open(call.store)
+    with registry.lock():
+        folder = registry.listed(call.version)
+        inspect(folder, public_key=False)
+        ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
+        sign_release(folder, ask=ask)
+    return Outcome({"signed": call.version}, f"{call.version} is signed")

@@ -1,0 +1,275 @@
+"""What each verb of the command line does: read the call, ask the library, say what came out."""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import matinee
+from matinee.cli.run_report import reject_lines, rows_line, tell_run
+from matinee.errors import ConfigError
+from matinee.ops.connection import answering
+from matinee.ops.temporary import start_server
+from matinee.registry import Registry
+from matinee.settings import Settings
+from matinee.settings.parse import read_settings
+from matinee.store.identity import check_usable
+from matinee.store.paths import check_apart, check_place, expand
+
+QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget", "sign"}
+HELD = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb leaves: facts for scripts, a line or lines for people, the exit status.
+
+    `aside` when stdout holds the verb's own output, so that the lines go elsewhere.
+    """
+
+    facts: Any
+    text: str | Sequence[str]
+    status: int = 0
+    aside: bool = False
+
+
+def sample(call: argparse.Namespace) -> Outcome:
+    """Write ratings, titles and the truth about them."""
+    from matinee.sample import write_sample
+
+    started = time.perf_counter()
+    truth = write_sample(
+        call.out,
+        ratings=call.ratings,
+        users=call.users,
+        movies=call.movies,
+        seed=call.seed,
+        format=call.format,
+        dirty=call.dirty,
+    )
+    facts = json.loads((call.out / "truth.json").read_text("utf-8"))
+    text = (
+        f"{call.ratings:,} ratings in {call.out} in {time.perf_counter() - started:.1f} s; "
+        f"the best RMSE that a model can reach is {truth.best_rmse:.4f}"
+    )
+    return Outcome(facts, text)
+
+
+def ingest(call: argparse.Namespace) -> Outcome:
+    """Read the sources into the store, without Prefect."""
+    from matinee import ingest as library
+    from matinee.store import Store
+    from matinee.store.documents import read_json
+
+    settings = _settings(call)
+    started = time.perf_counter()
+    check_apart(call.store, sources=[*call.ratings, call.titles])
+    store = Store.open(call.store)
+    plan = library.plan(
+        store,
+        ratings=[Path(path) for path in call.ratings],
+        titles=Path(call.titles),
+        settings=settings.ingest,
+    )
+    dataset = store.ensure(plan)
+    manifest = store.manifest(dataset.kind, dataset.digest)
+    rows = {
+        "read": manifest["rows_read"],
+        "accepted": manifest["rows"],
+        "rejected": manifest["rows_rejected"],
+    }
+    facts = {
+        "dataset": dataset.digest,
+        "rows": rows,
+        "rejects": manifest["rejects"],
+        "title_rejects": manifest["title_rejects"],
+        "warnings": manifest["warnings"],
+        "profile": read_json(store.path(dataset) / "profile.json"),
+        "seconds": {"ingest": round(time.perf_counter() - started, 3)},
+    }
+    lines = [
+        f"dataset   {store.path(dataset)}",
+        rows_line(rows),
+        *reject_lines(manifest["rejects"]),
+        *(f"warning   {warning}" for warning in manifest["warnings"]),
+    ]
+    return Outcome(facts, lines)
+
+
+def retrain(call: argparse.Namespace) -> Outcome:
+    """Run the retrain flow in this process."""
+    settings = _settings(call)
+    settings.for_test_files(call.test)  # before Prefect is waited for
+    _check_sources(call.store, [*call.ratings, call.titles, *call.test])
+    wait_for_server = start_server(quiet=not call.verbose)
+    from matinee.flows.retrain import retrain as flow
+
+    wait_for_server()
+    with answering():
+        summary = flow(
+            ratings=_absolute(call.ratings),
+            titles=_absolute([call.titles])[0],
+            store=str(call.store.absolute()),
+            test=_absolute(call.test),
+            settings=settings,
+        )
+    status = HELD if call.fail_on_hold and not summary.promoted else 0
+    return Outcome(
+        summary.model_dump(), tell_run(summary.model_dump(), ratings=call.ratings, store=call.store), status
+    )
+
+
+def predict(call: argparse.Namespace) -> Outcome:
+    """Add a prediction to each row of a file of pairs."""
+    from matinee.release.predict_file import predict_file
+    from matinee.store.output import is_stdout
+
+    if (aside := is_stdout(call.out)) and call.json:
+        raise ConfigError(
+            f"With --out {call.out} the predictions are on stdout, where --json puts its line. Leave one of them out."
+        )
+    release = matinee.load(Registry.open(call.store).champion_folder())
+    started = time.perf_counter()
+    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    rows = predict_file(release, call.pairs, out=call.out, settings=settings)
+    seconds = round(time.perf_counter() - started, 3)
+    facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
+    where = "on stdout" if aside else f"in {call.out}"
+    return Outcome(facts, f"{rows:,} predictions by {release.version} {where}", aside=aside)
+
+
+def evaluate(call: argparse.Namespace) -> Outcome:
+    """Measure the champion on ratings of a file, leaving out the rows that it was trained on."""
+    from matinee.monitor.trial import try_champion
+    from matinee.store import Store
+
+    root = Registry.open(call.store).root
+    check_usable(root)
+    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    trial = try_champion(Store(root), [Path(path) for path in call.test], settings)
+    rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
+    lines = [
+        rows_line(rows),
+        *reject_lines(trial["rejects"]),
+        *(f"warning   {warning}" for warning in trial["warnings"]),
+        f"{trial['release']} on {trial['rows']:,} ratings that it was not trained on "
+        f"({trial['rows_seen']:,} others left out)",
+        f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}",
+        f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}",
+    ]
+    return Outcome(trial, lines)
+
+
+def recommend(call: argparse.Namespace) -> Outcome:
+    """Write lists of unseen movies: for every user by the recommend flow in this process, for a few without it."""
+    from matinee.store.output import check_output
+
+    check_output(call.out)
+    check_place(call.out, inputs=[call.settings] if call.settings else [])
+    if call.all:  # a run leaves its mark in the store
+        check_usable(call.store)
+    settings = read_settings(file=call.settings, assignments=call.set).recommend
+    folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
+    out = call.out.absolute()
+    if call.all:
+        wait_for_server = start_server(quiet=not call.verbose)
+        from matinee.flows.recommend import recommend as flow
+
+        wait_for_server()
+        with answering():
+            done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
+    else:
+        from matinee.recommend import recommend_some
+
+        done = recommend_some(matinee.load(folder), call.user, out=out, top=call.top)
+    facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
+    popular = f" ({done.unknown:,} unknown to it: what is popular)" if done.unknown else ""
+    whom = f"{done.users:,} users{popular} by {done.release}"
+    return Outcome(facts, f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s")
+
+
+def similar(call: argparse.Namespace) -> Outcome:
+    """List the movies most like one."""
+    release = matinee.load(Registry.open(call.store).champion_folder())
+    found = release.similar(call.movie, call.top)
+    lines = [f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found]
+    facts = {
+        "release": release.version,
+        "movie_id": call.movie,
+        "similar": [movie._asdict() for movie in found],
+    }
+    return Outcome(facts, lines)
+
+
+def promote(call: argparse.Namespace) -> Outcome:
+    """Make a release, or a candidate that the gate held, the champion by name."""
+    registry, version = Registry.open(call.store), call.version
+    replaced: str | None
+    if version in registry.versions() or not registry.held():
+        replaced = registry.promote(version)
+    else:
+        from matinee.publish import publish_held
+        from matinee.store import Store
+
+        version, replaced = publish_held(Store.open(call.store), version)
+    return Outcome({"champion": version, "replaced": replaced or None}, f"{version} is the champion")
+
+
+def rollback(call: argparse.Namespace) -> Outcome:
+    """Go back to an earlier release."""
+    registry = Registry.open(call.store)
+    before = registry.champion()
+    version = registry.rollback(call.version)
+    return Outcome(
+        {"champion": version, "replaced": before}, f"{version} is the champion again, instead of {before}"
+    )
+
+
+def prune(call: argparse.Namespace) -> Outcome:
+    """Remove old releases and the folders that nothing kept refers to."""
+    from matinee.maintenance.prune import prune as library
+
+    done = library(call.store, keep=call.keep)
+    gone = ", ".join(done.releases) or "no release"
+    lines = [
+        f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB",
+        f"kept      {', '.join(done.kept) or 'no release'}{_held(done.held)}",
+    ]
+    return Outcome(asdict(done), lines)
+
+
+def forget(call: argparse.Namespace) -> Outcome:
+    """Erase a user from the store, and keep the user out."""
+    from matinee.maintenance.forget import forget as library
+
+    done = library(call.store, call.user)
+    held = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
+    text = f"the user is out of {held}" if done.found else "the user was nowhere in the store"
+    return Outcome(asdict(done), f"{text}; rows of the user stay out from now on")
+
+
+def _settings(call: argparse.Namespace) -> Settings:
+    return read_settings(preset=call.preset, file=call.settings, assignments=call.set)
+
+
+def _absolute(paths: list[str]) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]
+
+
+def _check_sources(store: Path, paths: list[str]) -> None:
+    """Say what is missing, or where it should not be, before anything is started."""
+    check_usable(store)
+    check_apart(store, sources=paths)
+    missing = [
+        path for path in paths if not any(match.exists() for match in expand(Path(path), missing_ok=True))
+    ]
+    if missing:
+        verb = "are" if len(missing) > 1 else "is"
+        raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
+
+
+def _held(candidates: list[str]) -> str:
+    return f"; held by the gate: {', '.join(candidates)}" if candidates else ""

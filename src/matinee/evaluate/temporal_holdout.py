@@ -1,0 +1,127 @@
+"""How well the future is predicted: a quick model, fitted on the past of a dataset alone, on the ratings after it.
+
+Beside it the same model on as many rows drawn at random, so that nothing but the choice of test rows differs. What
+metrics.json has as `temporal`; made once a split, whatever is trained on it.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.errors import DataError
+from matinee.evaluate.metrics import estimate_rmse, mae, rmse
+from matinee.release import scoring as forward
+from matinee.settings import Settings
+from matinee.split.time_split import choose_cuts, day_text
+from matinee.store.documents import read_json
+from matinee.store.files import write_json
+from matinee.train.baseline import fit_baseline
+from matinee.train.rows import Problem, Rows, count_rows
+from matinee.train.sgd import SgdEngine
+
+OUTLOOK = "outlook.json"
+_TEST_SHARE = 0.1
+_MOST_ROWS = 10_000_000  # above, the ratings of a part of the users: two fits take seconds, whatever the data
+_USER_PARTS = 1000
+_COLUMNS = ("user_code", "movie_code", "rating")
+
+
+def write_outlook(folder: Path, *, split: Path) -> dict[str, Any]:
+    """Fill the folder of an outlook and return what its manifest says; all parts of the split are its data.
+
+    `temporal` is null where the ratings have too few dates to cut between.
+    """
+    manifest = read_json(split / "manifest.json")
+    rows, share = _read_dated(split)
+    days: NDArray[np.int32] = rows["date"].to_physical().to_numpy()
+    figures = None
+    try:
+        counts = Counter(dict(rows["date"].to_physical().value_counts().iter_rows()))
+        cut = choose_cuts(counts, test_fraction=_TEST_SHARE, valid_fraction=_TEST_SHARE).test_from
+    except DataError:
+        pass
+    else:
+        low, high = manifest["scale"]
+        later = days >= cut
+        drawn = np.zeros(len(days), np.bool_)
+        drawn[np.random.default_rng(0).choice(len(days), int(later.sum()), replace=False)] = True
+        figures = {
+            "cut": day_text(cut),
+            "rows": int(later.sum()),
+            "rows_fitted": int((~later).sum()),
+            "users_share": share,
+            **_fit_and_test(rows, later, split, scale=(low, high)),
+            "at_random": _fit_and_test(rows, drawn, split, scale=(low, high)),
+        }
+    write_json(folder / OUTLOOK, {"temporal": figures})
+    return {"rows": rows.height, "split": manifest["digest"]}
+
+
+def _read_dated(split: Path) -> tuple[pl.DataFrame, float]:
+    """All rows that have a date, or those of a share of the users, and that share."""
+    rows = pl.scan_parquet([split / f"{part}.parquet" for part in ("train", "valid", "test")])
+    dated = rows.select(*_COLUMNS, "date").filter(pl.col("date").is_not_null())
+    count = dated.select(pl.len()).collect().item()
+    parts = min(_USER_PARTS, _MOST_ROWS * _USER_PARTS // max(count, 1))
+    if parts < _USER_PARTS:
+        dated = dated.filter(pl.col("user_code") % _USER_PARTS < parts)
+    return dated.collect(), parts / _USER_PARTS
+
+
+def _fit_and_test(
+    rows: pl.DataFrame, held_out: NDArray[np.bool_], split: Path, *, scale: tuple[float, float]
+) -> dict[str, Any]:
+    """The quick model, bias-only and the global mean on the rows held out, fitted on the others."""
+    past, test = (
+        Rows(*(rows[name].to_numpy()[chosen] for name in _COLUMNS)) for chosen in (~held_out, held_out)
+    )
+    users, movies = (count_rows(split / f"{side}.parquet") for side in ("users", "movies"))
+    baseline = fit_baseline(past.users, past.movies, past.ratings, users=users, movies=movies)
+    weights = _fit(past, users=users, movies=movies, scale=scale)
+    model, bias_only, global_mean = (
+        np.clip(prediction.astype(np.float64), *scale) - test.ratings
+        for prediction in (
+            forward.predict(weights, test.users, test.movies, model="dot"),
+            baseline.predict(test.users, test.movies),
+            np.full(len(test), baseline.mean),
+        )
+    )
+    met_users, met_movies = (
+        np.bincount(past.users, minlength=users),
+        np.bincount(past.movies, minlength=movies),
+    )
+    return {
+        "rmse": rmse(model),
+        "mae": mae(model),
+        "interval": estimate_rmse(model, test.users, test.movies).to_json(),
+        "bias_only_rmse": rmse(bias_only),
+        "global_mean_rmse": rmse(global_mean),
+        "rows_of_unknown_users": int(np.count_nonzero(met_users[test.users] == 0)),
+        "rows_of_unknown_movies": int(np.count_nonzero(met_movies[test.movies] == 0)),
+    }
+
+
+def _fit(past: Rows, *, users: int, movies: int, scale: tuple[float, float]) -> dict[str, NDArray[Any]]:
+    """The weights of the preset `fast`; the same bits at any number of threads."""
+    fast = Settings().resolved()
+    problem = Problem(
+        rows=past,
+        valid=None,
+        users=users,
+        movies=movies,
+        scale=scale,
+        model=fast.model,
+        train=fast.train,
+        device="cpu",
+        threads=len(os.sched_getaffinity(0)),
+    )
+    engine = SgdEngine(problem)
+    for epoch in range(1, (fast.train.epochs or 1) + 1):
+        for _ in engine.run_epoch(epoch):
+            pass
+    return engine.weights()

@@ -1,0 +1,211 @@
+"""What somebody wants to know first when something is wrong: versions, device, store, champion, server, clock."""
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from matinee.errors import MatineeError, ReleaseError
+from matinee.ops.prefect_password import authorization_for
+from matinee.ops.prefect_server import check_address, find_fault, setting
+from matinee.registry import Registry
+from matinee.registry.log import RunLog, now
+from matinee.release import inspect, read_manifest
+from matinee.store.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
+from matinee.store.erased_users import Forgotten
+from matinee.store.identity import check_usable, entries_of
+from matinee.store.store import check_writable
+
+_PACKAGES = ("prefect", "polars", "numba", "torch")
+_SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
+_LEAST_SPACE = 1 << 30
+
+
+class Check(NamedTuple):
+    """One thing that was looked at; `warn` needs a look, `fail` keeps runs from ending well."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    said: str
+
+
+def examine(store: Path | None) -> Iterator[Check]:
+    """Look at the machine, and at a store if one is given; nothing raises, nothing is changed."""
+    yield _versions()
+    yield _device()
+    yield _clock()
+    yield _server()
+    if store is not None:
+        yield from _store(store)
+
+
+def _versions() -> Check:
+    found, missing = [f"matinee {version('matinee')}", f"Python {platform.python_version()}"], []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        lack = (
+            f"without {', '.join(missing)}: releases can be used, not made. pip install 'matinee[pipeline]'"
+        )
+        return Check("versions", "warn", f"{', '.join(found)}; {lack}")
+    return Check("versions", "ok", ", ".join(found))
+
+
+def _device() -> Check:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = f"{threads} threads"
+    try:
+        import torch  # noqa: PLC0415 - takes seconds, and is not needed to use a release
+    except ImportError as error:
+        return Check("device", "warn", f"cpu, {cores}; torch can't be imported: {error}")
+    if torch.cuda.is_available():
+        return Check("device", "ok", f"cuda: {torch.cuda.get_device_name()}; {cores}")
+    if torch.version.cuda and shutil.which("nvidia-smi"):
+        return Check(
+            "device", "warn", f"cpu, {cores}: there is a driver, but torch finds no GPU. Try nvidia-smi"
+        )
+    return Check("device", "ok", f"cpu, {cores}")
+
+
+def _clock() -> Check:
+    here = datetime.now().astimezone()
+    said = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules go by the zone in prefect.yaml, UTC"
+    return Check("clock", "ok", said)
+
+
+def _server() -> Check:
+    try:
+        if not (url := setting("PREFECT_API_URL")):
+            said = "none is named: each run starts its own. `make up` starts one that stays"
+            return Check("server", "ok", said)
+        fault = find_fault(check_address(url), authorization=authorization_for(url))
+    except MatineeError as error:
+        return Check("server", "fail", str(error))
+    return Check("server", "fail", fault) if fault else Check("server", "ok", f"{check_address(url)} answers")
+
+
+def _store(root: Path) -> Iterator[Check]:
+    if not root.is_dir():
+        yield Check("store", "fail", f"{root} is not there. `matinee retrain --store {root}` makes it")
+        return
+    try:
+        check_usable(root)
+        check_writable(root)
+    except MatineeError as error:
+        yield Check("store", "fail", str(error))
+        return
+    yield _space(root)
+    yield from _releases(Registry(root))
+    yield _log(RunLog(root))
+    yield from _files(root)
+    yield _leftovers(root)
+
+
+def _space(root: Path) -> Check:
+    free = shutil.disk_usage(root).free
+    sizes = [
+        sum(file.lstat().st_size for file in folder.iterdir()) for folder in entries_of(root, "releases")
+    ]
+    needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
+    said = f"{root} can be written, {free / 1e9:,.1f} GB free"
+    if free < needed:
+        return Check(
+            "store", "warn", f"{said}; a night may need {needed / 1e9:,.1f} GB. `matinee prune` makes room"
+        )
+    return Check("store", "ok", said)
+
+
+def _releases(registry: Registry) -> Iterator[Check]:
+    yield _champion(registry)
+    for folder in map(registry.folder, registry.versions()):
+        try:
+            read_manifest(folder)
+        except ReleaseError as error:
+            yield Check("release", "warn", str(error))
+
+
+def _champion(registry: Registry) -> Check:
+    try:
+        champion = registry.champion()
+        if champion is None:
+            return Check("champion", "warn", "none yet: `matinee retrain` makes the first")
+        manifest = inspect(registry.champion_folder())
+    except MatineeError as error:
+        return Check("champion", "fail", str(error))
+    created = manifest.get("created", "")
+    if created > now():
+        return Check(
+            "champion", "warn", f"{champion} was made at {created}, which is to come: check the clock"
+        )
+    return Check("champion", "ok", f"{champion} of {created} verifies")
+
+
+def _log(told: RunLog) -> Check:
+    try:
+        entries, faults = told.entries(), told.faults()
+    except MatineeError as error:
+        return Check("log", "fail", str(error))
+    if faults:
+        return Check("log", "warn", told.say(faults))
+    return Check("log", "ok", f"{len(entries):,} {'line' if len(entries) == 1 else 'lines'}")
+
+
+def _files(root: Path) -> Iterator[Check]:
+    """The JSON of the store but for the pointer and the releases, which have checks of their own."""
+    damaged = 0
+    for said, status in _damaged(root):
+        damaged += 1
+        yield Check("files", status, said)
+    if not damaged:
+        yield Check("files", "ok", "every JSON file of the store can be read")
+
+
+def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
+    readers: list[tuple[Callable[[], Any], Literal["warn", "fail"]]] = [
+        (lambda: Forgotten.read(root), "fail"),
+        (lambda: _read_if_there(root / SERIES, Series), "fail"),
+        (lambda: _read_if_there(root / DONE, Mark), "warn"),
+    ]
+    folders = [file for kind in KINDS for file in sorted(root.glob(f"{kind}/*/*.json"))]
+    readers += [(partial(read_json, file), "warn") for file in folders if file.parent.suffix == ""]
+    for read, status in readers:
+        try:
+            read()
+        except MatineeError as error:
+            yield str(error), status
+    if not (root / FORGOTTEN).exists() and _has_forgotten(RunLog(root)):
+        yield f"{root / FORGOTTEN} is not there, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
+
+
+def _has_forgotten(told: RunLog) -> bool:
+    try:
+        return any(entry.action == "forget" for entry in told.entries())
+    except MatineeError:  # has a check of its own
+        return False
+
+
+def _read_if_there(path: Path, model: type[BaseModel]) -> None:
+    if os.path.lexists(path):
+        read_as(path, model)
+
+
+def _leftovers(root: Path) -> Check:
+    found = [path for ending in ("partial", "pruned", "erased") for path in root.glob(f"*/*.{ending}")]
+    running = len(list((root / "running").glob("*-*")))
+    if found and not running:
+        said = f"{len(found)} half-made or doomed folders, such as {found[0]}. `matinee prune` clears them"
+        return Check("leftovers", "warn", said)
+    return Check(
+        "leftovers", "ok", f"none; {running} runs under way" if not found else f"{running} runs under way"
+    )

@@ -1,0 +1,118 @@
+"""Copies of a release and of a split without one user: the rows go, and the codes of later users move up by one."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import safe_open
+
+from matinee.release import sha256, verify
+from matinee.release.item_catalog import MOVIES, OFFSETS
+from matinee.release.manifest import SIGNATURE
+from matinee.release.signature import is_signed_by_us, sign
+from matinee.release.weights import write_weights
+from matinee.store.checksums import seal
+from matinee.store.documents import MANIFEST, read_json, with_checksum
+from matinee.store.files import copy_tree, write_json
+
+log = logging.getLogger(__name__)
+
+_USERS = "users.parquet"
+_BATCH_ROWS = 1 << 20
+
+
+def erase_from_release(source: Path, target: Path, code: int) -> None:
+    """Fill the empty folder `target` with the release in `source` without the user of a code.
+
+    What was learned from the user about movies stays until the next training. What our key signed is signed again
+    where the key is at hand; any other signature would not fit and is left out, with a warning. Raises
+    ReleaseError for a release that is not as it was published: fresh checksums would hide that.
+    """
+    verify(source, public_key=False)
+    signed, ours = (source / SIGNATURE).exists(), is_signed_by_us(source)
+    copy_tree(source, target)
+    users = _erase_row(source / _USERS, target / _USERS, code)
+    weights = [path.name for path in source.glob("*.safetensors")]
+    for name in weights:
+        _erase_weights(source / name, target / name, code, users=users)
+    _erase_seen(source, target, code)
+    manifest = read_json(source / MANIFEST)
+    fresh = {name: sha256(target / name) for name in (_USERS, OFFSETS, MOVIES, *weights)}
+    manifest["files"] |= fresh
+    manifest["forgotten"] = manifest.get("forgotten", 0) + 1
+    write_json(target / MANIFEST, manifest)
+    (target / SIGNATURE).unlink(missing_ok=True)
+    if ours:
+        sign(target)
+    elif signed:
+        log.warning("%s is not signed any more: sign it again with `matinee sign`.", manifest["version"])
+
+
+def erase_from_split(source: Path, target: Path, code: int) -> None:
+    """Fill the empty folder `target` with the split in `source` without the user of a code."""
+    copy_tree(source, target)
+    _erase_row(source / _USERS, target / _USERS, code)
+    manifest = read_json(source / MANIFEST)
+    for part, counts in manifest["counts_per_rating"].items():
+        gone = _erase_rows(source / f"{part}.parquet", target / f"{part}.parquet", code)
+        manifest["counts_per_rating"][part] = _less(counts, gone)
+        manifest["counts"][part] -= gone.total()
+        manifest["rows"] -= gone.total()
+    (target / MANIFEST).unlink()
+    manifest["seal"] = seal(target)
+    write_json(target / MANIFEST, with_checksum(manifest))
+
+
+def _erase_row(source: Path, target: Path, code: int) -> int:
+    """Copy a table without the row of a code; returns how many it had."""
+    table = pq.read_table(source)
+    pq.write_table(pa.concat_tables([table.slice(0, code), table.slice(code + 1)]), target)
+    return int(table.num_rows)
+
+
+def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None:
+    with safe_open(source, framework="numpy") as file:
+        told, tables = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, table in tables.items():
+        if name.rpartition(".")[2].startswith("user_"):
+            if len(table) != users:
+                raise ValueError(f"{source}: {name} has {len(table)} rows for {users} users.")
+            tables[name] = np.delete(table, code, axis=0)
+    write_weights(target, tables, metadata=told)
+
+
+def _erase_seen(source: Path, target: Path, code: int) -> None:
+    """Copy the seen lists, mapped, without that of a code."""
+    offsets, movies = (np.load(source / name, mmap_mode="r") for name in (OFFSETS, MOVIES))
+    first, last = int(offsets[code]), int(offsets[code + 1])
+    np.save(target / OFFSETS, np.concatenate([offsets[: code + 1], offsets[code + 2 :] - (last - first)]))
+    head = np.lib.format.header_data_from_array_1_0(movies) | {"shape": (len(movies) - (last - first),)}
+    with (target / MOVIES).open("wb") as out:  # written and not mapped: a full disk would kill who maps
+        np.lib.format.write_array_header_1_0(out, head)
+        for kept in (movies[:first], movies[last:]):
+            for start in range(0, len(kept), _BATCH_ROWS):
+                out.write(kept[start : start + _BATCH_ROWS].tobytes())
+
+
+def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:
+    """Copy a split's rows without those of a code; returns how many of each rating went."""
+    gone: Counter[str] = Counter()
+    with pq.ParquetFile(source) as file:
+        place = file.schema_arrow.get_field_index("user_code")
+        with pq.ParquetWriter(target, file.schema_arrow, compression="zstd", compression_level=1) as writer:
+            for batch in file.iter_batches(_BATCH_ROWS):
+                table = pa.Table.from_batches([batch])
+                users = table["user_code"].to_numpy()
+                gone.update(map(str, table["rating"].to_numpy()[users == code].tolist()))
+                moved = pa.array(users - (users > code).astype(users.dtype))
+                table = table.set_column(place, file.schema_arrow.field("user_code"), moved)
+                writer.write_table(table.filter(pa.array(users != code)))
+    return gone
+
+
+def _less(counts: dict[str, Any], gone: Counter[str]) -> dict[str, Any]:
+    return {rating: count - gone[rating] for rating, count in counts.items() if count > gone[rating]}

@@ -1,0 +1,262 @@
+"""Take out of a store what nobody needs: old releases and holds, and the folders that nothing kept refers to.
+
+Safe while flows run and publish. What goes is renamed under the locks that makers and publishers share, so each of
+them finds a folder whole or absent; it is deleted afterwards. A run under way keeps all that it took or made.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError, StoreError
+from matinee.registry import Registry
+from matinee.release import read_manifest
+from matinee.store import Store
+from matinee.store.disk_errors import writing
+from matinee.store.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
+from matinee.store.files import clear_temporaries
+from matinee.store.identity import MARKER, RUNNING, entries_of, leases_in, links_of
+from matinee.store.locks import lock_folder
+
+_KINDS = (*KINDS, WORK)
+_DOOMED = ".pruned"
+_SET_BACK = -1.0  # seconds that a clock may lag behind without having been set back
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went and what stayed."""
+
+    releases: list[str]
+    kept: list[str]
+    folders: int  # besides the releases
+    bytes: int
+    held: list[str]  # held candidates that stayed
+
+
+def prune(root: Path, *, keep: int) -> Pruned:
+    """Keep the newest `keep` releases, the champion, its predecessor, the anchor, and what these and runs refer to.
+
+    And what the gate held in the last `keep` of its decisions, to be looked at and promoted by name. Raises
+    ConfigError when there is no store at `root` or `keep` is below 1.
+    """
+    if keep < 1:
+        raise ConfigError(f"{keep} releases were to be kept; expected 1 or more.")
+    registry = Registry.open(root)
+    with writing(root), Store(root).in_use():
+        _name_links(root)
+        _clear_left(registry)
+        with registry.lock():
+            oldest = _oldest_run(root)
+            kept = _kept_versions(registry, keep, oldest)
+            whole = {path.name for path in entries_of(root, "releases")}
+            gone = [version for version in registry.versions() if version in whole.difference(kept)]
+            held = _kept_holds(registry, keep)
+            roots = [registry.folder(version) for version in kept]
+            roots += [root / "evaluations" / entry["evaluation"] for entry in held]
+            _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
+            for version in gone:
+                registry.record("prune", version=version)
+                _remove_lists(registry, version)
+                _doom(registry.folder(version))
+            folders = _doom_folders(root, roots, oldest)
+        return Pruned(gone, kept, folders, _delete(root), [entry["candidate"] for entry in held])
+
+
+def _name_links(root: Path) -> None:
+    for link in [link for kind in (*_KINDS, "releases") for link in links_of(root, kind)]:
+        log.warning("%s is a symbolic link: it is not followed, and stays with what it points to.", link)
+
+
+def _clear_left(registry: Registry) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    clear_temporaries(registry.root, MARKER, POINTER, FORGOTTEN, SERIES, DONE, "progressive.png", "probe")
+    lists = [registry.lists(version) for version in registry.versions()]
+    if lists and not lists[0].parent.is_symlink():
+        clear_temporaries(lists[0].parent, *(path.name for path in lists))
+
+
+def _remove_lists(registry: Registry, version: str) -> None:
+    lists = registry.lists(version)
+    if not lists.parent.is_symlink():
+        lists.unlink(missing_ok=True)
+
+
+def _oldest_run(root: Path) -> int:
+    """When the oldest run under way began, in nanoseconds, this one included; leases of the dead are removed."""
+    starts = []
+    for lease in leases_in(root):
+        with _try_lock(lease) as free:
+            if free:
+                with contextlib.suppress(FileNotFoundError):
+                    lease.rmdir()
+        if not free:
+            with contextlib.suppress(FileNotFoundError):
+                starts.append(lease.stat().st_mtime_ns)
+    # Each lease is entered into the folder when its run starts. One that is newer was entered before the clock was set
+    # back: what its run makes now looks older than the run, so nothing is told apart by its time.
+    if max(starts) > (root / RUNNING).stat().st_mtime_ns:
+        log.warning("The clock was set back during a run, so nothing is removed until that run has ended.")
+        return 0
+    return min(starts)
+
+
+def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
+    """The versions to keep, oldest first: a run under way may judge its candidate by an earlier champion or anchor."""
+    champion, since = registry.champion(), oldest // 10**9
+    wanted = {champion, registry.predecessor(), registry.anchor()}
+    wanted |= _judges(registry, champion)
+    anchored: str | None = None
+    is_recent = False
+    for entry in registry.moves():
+        is_recent = (
+            is_recent or entry.time >= since
+        )  # and so is all that follows, whatever the clock said then
+        if is_recent:
+            wanted |= {entry.before, anchored}
+        anchored = entry.anchor or anchored
+    versions = registry.versions()
+    return [version for version in versions if version in wanted or version in versions[-keep:]]
+
+
+def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
+    """The holds among the last decisions of the gate whose candidate and evaluation are still there."""
+    decisions = [entry for entry in registry.log() if entry["action"] in ("publish", "hold")]
+    kept = {entry.get("candidate") for entry in decisions[-keep:] if entry["action"] == "hold"}
+    evaluations = registry.root / "evaluations"
+    return [
+        entry
+        for entry in registry.held()
+        if entry["candidate"] in kept and (evaluations / entry["evaluation"] / MANIFEST).is_file()
+    ]
+
+
+def _judges(registry: Registry, champion: str | None) -> set[str | None]:
+    """Whom the champion was judged against: the same run again is judged against the same."""
+    if champion is None:
+        return set()
+    manifest = read_manifest(registry.champion_folder())
+    return {manifest.get("judged_against"), manifest.get("judged_anchor")}
+
+
+def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
+    folders = _folders(root)
+    # What a run under way has taken is kept with all that it refers to.
+    taken = [path for path in folders if _is_taken(path, oldest)]
+    needed = {path.name for path in roots}
+    needed |= _needed([*roots, *taken], _by_name(folders))
+    # A training that is resumed needs its scratch folder, however old.
+    needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
+    doomed, lag = 0, time.time() - time.monotonic()
+    for path in folders:
+        if path.stem in needed or path.suffix == _DOOMED:
+            continue
+        # The first lock keeps those away who would take the folder, the second is held by whoever makes it.
+        with lock_folder(path.parent), _try_lock(path) as free:
+            if time.time() - time.monotonic() - lag < _SET_BACK:
+                log.warning("The clock was set back meanwhile, so the rest is left to the next prune.")
+                break
+            if free and path.stat().st_mtime_ns < oldest:
+                _doom(path)
+                doomed += path.suffix == ""
+    return doomed
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for kind in _KINDS for path in entries_of(root, kind)]
+
+
+def _by_name(folders: list[Path]) -> dict[str, Path]:
+    return {path.name: path for path in folders if path.parent.name != WORK}
+
+
+def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
+    """The names of all folders that the roots refer to, however deep: each names its own by digest, in JSON."""
+    needed: set[str] = set()
+    files = [folder / MANIFEST for folder in roots]
+    while files:
+        texts = _texts(_read(files.pop()))
+        fresh = {text for text in texts if text in folders} - needed
+        needed |= fresh
+        files += [file for name in fresh for file in folders[name].glob("*.json")]
+    return needed
+
+
+def _is_taken(path: Path, oldest: int) -> bool:
+    """Whether a whole folder was made or taken since; one that is renamed meanwhile was only being made."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.suffix == "" and (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest
+    return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except StoreError as error:
+        if not path.exists():  # damaged and set aside meanwhile, to be made again
+            return {}
+        raise StoreError(f"{error} What its folder refers to is unknown, so nothing was removed.") from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value, however deep."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, dict):
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+
+
+def _is_locked(path: Path) -> bool:
+    with _try_lock(path) as free:
+        return not free
+
+
+@contextlib.contextmanager
+def _try_lock(path: Path) -> Iterator[bool]:
+    """Whether nobody holds the lock on a folder; if so we hold it meanwhile."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(handle)
+
+
+def _doom(path: Path) -> None:
+    """Take a folder out of everyone's sight."""
+    target = path.with_name(f"{path.name}{_DOOMED}")
+    shutil.rmtree(target, ignore_errors=True)
+    path.rename(target)
+
+
+def _delete(root: Path) -> int:
+    """Delete what was doomed, by this prune or by one that was killed; returns the bytes."""
+    total = 0
+    for kind in (*_KINDS, "releases"):
+        for path in entries_of(root, kind):
+            if path.suffix != _DOOMED:
+                continue
+            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            shutil.rmtree(path, ignore_errors=True)
+    return total

@@ -1,0 +1,1 @@
+"""Quality over time: champions on ratings that came after them."""

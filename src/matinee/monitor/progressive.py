@@ -1,0 +1,171 @@
+"""Progressive validation: the champion on the ratings that came after it was made, the figure that equals production.
+
+Each run does it before it trains anything. The series lies in the store as `progressive.json` and `progressive.png`,
+and stays when releases are pruned.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from matinee import ingest
+from matinee.errors import StoreError
+from matinee.evaluate import plots
+from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
+from matinee.registry import Registry, now
+from matinee.release import Release, load
+from matinee.release.item_catalog import Codes, Shelf
+from matinee.release.manifest import need
+from matinee.store import Reference, Store
+from matinee.store.documents import SERIES, Series, read_as
+from matinee.store.files import replacing, write_json
+from matinee.train.baseline import Baseline, fit_baseline
+from matinee.train.rows import read_rows
+
+PICTURE = "progressive.png"
+
+
+class Standing(BaseModel):
+    """How the champion did on what is new; without a point there is nothing to say, and `says` tells why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    point: dict[str, Any] | None
+    says: str
+
+
+def score_champion(store: Store, dataset: Reference) -> Standing:
+    """Measure the champion, as it is used, on pairs that its dataset had not; the point joins the series, once.
+
+    A pair that was rated again is not new. The released weights answer, also where they were fitted on all rows.
+    """
+    registry = Registry.open(store.root)
+    version = registry.champion()
+    if version is None:
+        return Standing(point=None, says="there is no champion yet")
+    known = [point for point in read_series(store) if _key(point) == (version, dataset.digest)]
+    if known:
+        return Standing(point=known[0], says=_say(known[0]))
+    release = load(registry.champion_folder())
+    rows = _read_new(store, dataset, release)
+    if rows.is_empty():
+        return Standing(point=None, says=f"no rating is newer than {version}")
+    point = _measure(store, dataset, release, rows)
+    with registry.lock():
+        points = read_series(store)
+        if _key(point) not in map(_key, points):
+            _write(store, [*points, point])
+    return Standing(point=point, says=_say(point))
+
+
+def read_series(store: Store) -> list[dict[str, Any]]:
+    """All points, oldest first."""
+    path = store.root / SERIES
+    if not os.path.lexists(path):
+        return []
+    return [point.model_dump(exclude_unset=True) for point in read_as(path, Series).points]
+
+
+def _key(point: dict[str, Any]) -> tuple[str, str]:
+    return point["release"], point["dataset"]
+
+
+def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFrame:
+    """The ratings whose pair the champion's dataset had not; what both datasets share by name is not looked at."""
+    made_of = need(release.manifest, "dataset")
+    try:
+        shared = set(store.manifest("datasets", made_of)["partitions"])
+    except StoreError:  # not in the store any more: every pair is looked up
+        shared = set()
+    found = [
+        pl.DataFrame(
+            schema={"user_id": pl.Int64, "movie_id": pl.Int64, "rating": pl.Float32, "date": pl.Date}
+        )
+    ]
+    for batch in ingest.iter_ratings(store, dataset, but=shared):
+        users = release.users.encode(batch["user_id"].to_numpy())
+        movies = release.movies.encode(batch["movie_id"].to_numpy())
+        found.append(batch.filter(pl.Series(~rated(release.shelf, users, movies))))
+    return pl.concat(found)
+
+
+def rated(shelf: Shelf, users: Codes, movies: Codes) -> NDArray[np.bool_]:
+    """For which pairs of codes the release's dataset had a rating; code -1 has none.
+
+    Each user's movies are ascending: all pairs are searched at once, halving what is left of each.
+    """
+    asked = np.flatnonzero((users >= 0) & (movies >= 0))
+    low = np.asarray(shelf.seen_offsets[users[asked]])
+    high = np.asarray(shelf.seen_offsets[users[asked] + 1])
+    end, wanted, last = high, movies[asked], len(shelf.seen_movies) - 1
+    while (open_ := low < high).any():
+        middle = (low + high) // 2
+        below = open_ & (shelf.seen_movies[np.minimum(middle, last)] < wanted)
+        low = np.where(below, middle + 1, low)
+        high = np.where(open_ & ~below, middle, high)
+    seen = np.zeros(len(users), np.bool_)
+    if last >= 0:
+        seen[asked] = (low < end) & (shelf.seen_movies[np.minimum(low, last)] == wanted)
+    return seen
+
+
+def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFrame) -> dict[str, Any]:
+    user_ids, movie_ids = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
+    ratings = rows["rating"].to_numpy().astype(np.float64)
+    users, movies = release.users.encode(user_ids), release.movies.encode(movie_ids)
+    errors: Floats = release.predict(user_ids, movie_ids) - ratings
+    baseline = _baseline(store, release)
+    low, high = release.scale
+    clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (user_ids, movie_ids)]
+    dates = rows["date"].drop_nulls()
+    return {
+        "at": now(),
+        "release": release.version,
+        "dataset": dataset.digest,
+        "rows": len(ratings),
+        "first_date": str(dates.min()) if len(dates) else None,
+        "last_date": str(dates.max()) if len(dates) else None,
+        "rows_of_unknown_users": int(np.count_nonzero(users < 0)),
+        "rows_of_unknown_movies": int(np.count_nonzero(movies < 0)),
+        "rmse": rmse(errors),
+        "mae": mae(errors),
+        "interval": estimate_rmse(errors, *clusters).to_json(),
+        "bias_only_rmse": rmse(np.clip(baseline.predict(users, movies), low, high) - ratings)
+        if baseline
+        else None,
+        "global_mean_rmse": rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
+        "test_rmse": need(release.manifest, "metrics", "rmse"),  # what its own test rows promised
+    }
+
+
+def _baseline(store: Store, release: Release) -> Baseline | None:
+    """Bias-only on the champion's own train and valid rows, where its split is still in the store."""
+    try:
+        split = store.path(store.reference("splits", need(release.manifest, "split", "digest")))
+    except StoreError:
+        return None
+    rows = read_rows(split, ("train", "valid"))
+    return fit_baseline(
+        rows.users, rows.movies, rows.ratings, users=len(release.users), movies=len(release.movies)
+    )
+
+
+def _write(store: Store, points: Sequence[dict[str, Any]]) -> None:
+    """Replace the series and its picture, each at once; to be called under the registry's lock."""
+    write_json(store.root / SERIES, {"points": list(points)})
+    with replacing(store.root / PICTURE) as fresh:
+        plots.save(plots.progressive(points), fresh)
+
+
+def _say(point: dict[str, Any]) -> str:
+    bias_only = point["bias_only_rmse"]
+    beside = "" if bias_only is None else f", bias only {bias_only:.4f}"
+    return (
+        f"{point['release']} on {point['rows']:,} ratings newer than itself: RMSE {point['rmse']:.4f}{beside}; "
+        f"its test rows had {point['test_rmse']:.4f}"
+    )

@@ -1,0 +1,1 @@
+"""What runs around the runs: Prefect server, worker, inbox watcher, alerts and systemd units."""

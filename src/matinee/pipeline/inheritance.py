@@ -1,0 +1,35 @@
+"""What a split takes over from the champion's, so that no row changes sides from one night to the next."""
+
+from matinee.errors import ReleaseError
+from matinee.errors.text import shown
+from matinee.registry import Registry
+from matinee.release.manifest import need, read_manifest
+from matinee.settings import SplitSettings
+from matinee.split import Inherited
+from matinee.split.hash_split import Cutoffs
+from matinee.store import Reference, Store
+from matinee.store.documents import MANIFEST
+
+
+def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
+    """The settings and cutoffs of the champion's split, or None where there is nothing to inherit.
+
+    On the champion's own dataset it is what that split itself inherited: the same run gives the same split.
+    """
+    if not store.root.is_dir():
+        return None
+    registry = Registry.open(store.root)
+    if registry.champion() is None:
+        return None
+    folder = registry.champion_folder()
+    split = need(read_manifest(folder), "split")
+    try:
+        first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
+        if split["cutoffs"] is None or first_of_its_line:
+            return None
+        return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReleaseError(
+            f"{folder / MANIFEST} does not say how its split was drawn ({shown(error)}), so no later one can be drawn "
+            "alike. Restore it from a backup, or promote another release."
+        ) from error

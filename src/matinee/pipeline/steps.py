@@ -1,0 +1,171 @@
+"""The pipeline: the steps from rating files to a release, and the decisions between them. It does not know Prefect.
+
+`retrain` runs all steps in this process. The tasks of a flow call the `plan_` functions one by one: they add retries,
+a cache key and a page to each step, and decide nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matinee import evaluate, ingest, split, train
+from matinee.errors import DivergenceError
+from matinee.evaluate.rivals import find_anchor, find_opponent
+from matinee.monitor.progressive import Standing, score_champion
+from matinee.pipeline.inheritance import inherit_split
+from matinee.publish import Publication, publish
+from matinee.release.signature import check_publishing
+from matinee.settings import Settings, SplitSettings
+from matinee.split import encode
+from matinee.store import Plan, Reference, Store
+from matinee.store.documents import read_json
+from matinee.store.paths import check_apart
+from matinee.store.progress import Listener, silent
+
+log = logging.getLogger("matinee.run")
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a run made: the folder of each step, and what became of the candidate."""
+
+    store: Store
+    dataset: Reference
+    standing: Standing  # the champion on the ratings that are newer than it
+    encoding: Reference
+    split: Reference
+    candidate: Reference  # the weights that were tested
+    evaluation: Reference
+    publication: Publication
+
+    @property
+    def release(self) -> Path | None:
+        """The folder of the release, for `matinee.load`; None when the gate held the candidate."""
+        return Path(self.publication.location) if self.publication.location else None
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures of the evaluation that decided, as in metrics.json."""
+        return read_json(self.store.folder("evaluations", self.publication.evaluation) / "metrics.json")
+
+
+def retrain(
+    ratings: str | Path | Sequence[str | Path],
+    titles: str | Path | None,
+    store: str | Path,
+    *,
+    test: Sequence[str | Path] = (),
+    settings: Settings | None = None,
+    listener: Listener = silent,
+) -> Retrained:
+    """Ingest, encode, split, train, evaluate, and publish a release if it passes the gate.
+
+    Finished steps are skipped, so that the same call goes on after a failure and computes nothing twice.
+
+    Args:
+        ratings: A rating file, a folder or a glob, or several of them.
+        titles: The title file; None for a release without titles.
+        store: The folder where everything is kept; it is created if absent.
+        test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
+        settings: How to read, split, train and judge; the defaults if None. `matinee.settings.parse.read_settings`
+            makes them from presets, files and `NAME=VALUE` texts.
+        listener: Called with the progress of the fit, several times per second.
+
+    Returns:
+        The folders that the run made or found, and the publication.
+
+    Raises:
+        ConfigError: A setting or a path is wrong.
+        DataError: The input is refused.
+        StoreError: The store cannot be read or written.
+
+    Example:
+        >>> import matinee
+        >>> from matinee.sample import write_sample
+        >>> _ = write_sample(folder / "sample", ratings=20_000, users=300, movies=100)
+        >>> run = matinee.retrain(folder / "sample" / "ratings.csv", folder / "sample" / "movie_titles.csv",
+        ...                       folder / "store")
+        >>> run.publication.promoted
+        True
+        >>> release = matinee.load(run.release)
+        >>> len(release.recommend(6, n=5))
+        5
+    """
+    sources = [ratings] if isinstance(ratings, str | Path) else ratings
+    chosen = (settings or Settings()).for_test_files([str(path) for path in test]).resolved()
+    check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
+    check_publishing()  # before hours of training
+    opened = Store.open(Path(store))
+    with opened.in_use():  # prune keeps what this run takes and makes
+        dataset = opened.ensure(
+            ingest.plan(
+                opened,
+                ratings=[Path(path) for path in sources],
+                titles=Path(titles) if titles is not None else None,
+                test=[Path(path) for path in test],
+                settings=chosen.ingest,
+            )
+        )
+        standing = score_champion(opened, dataset)
+        encoding = opened.ensure(encode.plan(opened, dataset))
+        parts = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
+        candidate = opened.ensure(train.plan(opened, parts, settings=chosen, listener=listener))
+        evaluation = opened.ensure(plan_evaluation(opened, parts, candidate, settings=chosen))
+        shipped = _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
+        publication = publish(
+            opened,
+            dataset=dataset,
+            split=parts,
+            candidate=candidate,
+            shipped=shipped,
+            evaluation=evaluation,
+            settings=chosen,
+        )
+    return Retrained(opened, dataset, standing, encoding, parts, candidate, evaluation, publication)
+
+
+def plan_split(store: Store, dataset: Reference, encoding: Reference, *, settings: SplitSettings) -> Plan:
+    """The split of a dataset; rows that the champion's split had keep their side."""
+    return split.plan(store, dataset, encoding, settings=settings, inherited=inherit_split(store, dataset))
+
+
+def plan_evaluation(store: Store, split: Reference, candidate: Reference, *, settings: Settings) -> Plan:
+    """The evaluation of a candidate, against the champion and the anchor of this moment."""
+    return evaluate.plan(
+        store,
+        candidate=candidate,
+        split=split,
+        champion=find_opponent(store, candidate),
+        anchor=find_anchor(store, candidate),
+        settings=settings,
+    )
+
+
+def plan_refit(
+    store: Store,
+    candidate: Reference,
+    evaluation: Reference,
+    *,
+    settings: Settings,
+    listener: Listener = silent,
+) -> Plan | None:
+    """The refit on every row; None unless `train.refit=all` asks for it and the gate has passed the candidate."""
+    if settings.train.refit != "all" or not read_json(store.path(evaluation) / "decision.json")["promoted"]:
+        return None
+    return train.plan_refit_all(store, candidate, listener=listener)
+
+
+def _refit(
+    store: Store, candidate: Reference, evaluation: Reference, *, settings: Settings, listener: Listener
+) -> Reference:
+    """What is published: the refit, or the tested weights where none is asked for or it diverges."""
+    plan = plan_refit(store, candidate, evaluation, settings=settings, listener=listener)
+    if plan is None:
+        return candidate
+    try:
+        return store.ensure(plan)
+    except DivergenceError as error:
+        log.warning("The tested weights are published, not the refit: %s", error)
+        return candidate

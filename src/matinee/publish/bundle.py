@@ -1,0 +1,150 @@
+"""What a release is made of, and how its folder is written: the part of publishing that moves no pointer."""
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from matinee.errors import ReleaseError
+from matinee.evaluate.drift import add_up
+from matinee.evaluate.gate import Rule
+from matinee.publish.card import write_card
+from matinee.registry import now
+from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
+from matinee.release.item_catalog import MOVIES, OFFSETS
+from matinee.release.signature import sign, signing_key
+from matinee.release.user_prior import PRIOR, estimate_prior
+from matinee.release.weights import halve_weights, read_weights
+from matinee.settings import Settings
+from matinee.split.hash_split import PARTS
+from matinee.store import Reference, Store
+from matinee.store.checksums import sync_folder
+from matinee.store.digests import digest_of
+from matinee.store.documents import MANIFEST, read_json
+from matinee.store.files import copy_tree, write_json
+
+_VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a release is made of, and how its folder is written."""
+
+    store: Store
+    dataset: Reference
+    split: Reference
+    candidate: Reference  # has the tested weights
+    shipped: Reference  # has those to publish
+    settings: Settings
+    refit: Rule | None = None  # what the check of a refit said
+
+    @property
+    def digest(self) -> str:
+        """Of what is published: a release with the same one is the same release."""
+        return digest_of(candidate=self.candidate.digest, shipped=self.shipped.digest)
+
+    def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
+        """Write the release beside its place and rename it there: it is whole or absent, and it loads.
+
+        Signed where there is a key for it. Raises ReleaseError for one that would not load.
+        """
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        self._copy(partial, evaluation)
+        self._write_seen(partial)
+        self._write_prior(partial)
+        manifest = self._manifest(version, evaluation, decision)
+        write_json(partial / "settings.json", self.settings.resolved().model_dump())
+        write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
+        write_json(partial / MANIFEST, manifest)
+        if signing_key() is not None:
+            sign(partial)
+        try:
+            inspect(partial)
+        except ReleaseError:
+            shutil.rmtree(partial)
+            raise
+        sync_folder(partial)
+        partial.rename(folder)
+
+    def _copy(self, folder: Path, evaluation: Reference) -> None:
+        copy = halve_weights if self.settings.release.storage == "float16" else shutil.copyfile
+        copy(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
+        if self.shipped != self.candidate:
+            copy(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
+        for name in ("users.parquet", "movies.parquet"):
+            shutil.copyfile(self.store.path(self.split) / name, folder / name)
+        shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
+        copy_tree(self.store.path(evaluation) / "plots", folder / "plots")
+
+    def _write_seen(self, folder: Path) -> None:
+        """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""
+        source = self.store.path(self.split)
+        rows = pl.concat(
+            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"]) for part in PARTS
+        ).sort("user_code", "movie_code")
+        users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
+        counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
+        np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        np.save(folder / MOVIES, rows["movie_code"].to_numpy().astype(np.int32))
+
+    def _metrics(self, evaluation: Reference) -> dict[str, Any]:
+        return read_json(self.store.path(evaluation) / "metrics.json")
+
+    def _write_prior(self, folder: Path) -> None:
+        """What fold_in needs to meet a new user, where the model allows it."""
+        weights = read_weights(folder / WEIGHTS)
+        if "user_factors" in weights:
+            write_json(folder / PRIOR, estimate_prior(weights, self.store.path(self.split)).to_json())
+
+    def _profile(self) -> dict[str, Any]:
+        return read_json(self.store.path(self.dataset) / "profile.json")
+
+    def _manifest(self, version: str, evaluation: Reference, decision: dict[str, Any]) -> dict[str, Any]:
+        split = self.store.manifest("splits", self.split.digest)
+        candidate = self.store.manifest("candidates", self.candidate.digest)
+        shipped = self.store.manifest("candidates", self.shipped.digest)
+        metrics = self._metrics(evaluation)
+        return {
+            "version": version,
+            "schema_version": SCHEMA_VERSION,
+            "digest": self.digest,
+            "created": now(),
+            "model": candidate["model"],
+            "scale": split["scale"],
+            "metrics": {name: value for name, value in metrics.items() if not isinstance(value, dict | list)},
+            "decision": {"reason": decision["reason"], "champion": decision["champion"]},
+            "judged_against": decision["champion"],
+            "judged_anchor": decision["anchor"],
+            "data": {
+                "rows_per_rating": add_up(split["counts_per_rating"]),
+                "drifts": decision["drifts"],
+            },
+            "refit": self.refit.to_json() if self.refit else None,
+            "candidate": self.candidate.digest,
+            "shipped": self.shipped.digest,
+            "evaluation": evaluation.digest,
+            "dataset": self.dataset.digest,
+            "split": {
+                "digest": self.split.digest,
+                "dataset": split["dataset"],
+                "settings": split["settings"],
+                "counts": split["counts"],
+                "cutoffs": split["cutoffs"],
+                "inherited": split["inherited"],
+            },
+            "training": {
+                name: candidate[name]
+                for name in ("device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train")
+                if name in candidate
+            },
+            "rows_fitted": shipped["rows"],
+            "versions": {name: installed(name) for name in _VERSIONS_OF},
+        }

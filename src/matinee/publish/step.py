@@ -1,0 +1,191 @@
+"""The publish step: a candidate that passed the gate becomes a release and the champion; the rest stays as it was."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from matinee import evaluate
+from matinee.errors import ConfigError, StoreError
+from matinee.evaluate.refit import check_refit
+from matinee.evaluate.rivals import find_anchor, find_opponent
+from matinee.publish.bundle import Bundle
+from matinee.registry import Registry
+from matinee.release import inspect
+from matinee.settings import Settings
+from matinee.store import Reference, Store
+from matinee.store.documents import read_json
+
+log = logging.getLogger("matinee.run")
+
+_SHORTEST = 4  # characters of a digest that name a held candidate
+
+
+class Publication(BaseModel):
+    """What became of a candidate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str | None  # the version, or None when the gate held the candidate
+    promoted: bool
+    reason: str
+    location: str | None
+    replaced: str | None  # the champion before
+    evaluation: str  # digest of the evaluation that decided
+    warning: str | None = None  # why the tested weights were published and not those refitted on all rows
+
+
+def publish(
+    store: Store,
+    *,
+    dataset: Reference,
+    split: Reference,
+    candidate: Reference,
+    shipped: Reference,
+    evaluation: Reference,
+    settings: Settings,
+) -> Publication:
+    """Write the release and move the pointer if the gate passed; otherwise log the hold.
+
+    `candidate` has the tested weights; `shipped` those to publish, the same unless refitted on all rows; a refit
+    that went astray is left and the tested weights are published. When another run has changed the champion or the
+    anchor since the evaluation, the candidate is judged again, against the new ones.
+    """
+    registry = Registry.open(store.root)
+    parts = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
+    while True:
+        decision = read_json(store.path(evaluation) / "decision.json")
+        with registry.lock():
+            champion, anchor = registry.champion(), registry.anchor()
+            version = _published(registry, parts.digest)
+            as_judged = (champion, anchor) == (decision["champion"], decision["anchor"])
+            if as_judged or (version is not None and champion == version):
+                return _conclude(registry, parts, evaluation=evaluation, decision=decision, version=version)
+        evaluation = store.ensure(
+            evaluate.plan(
+                store,
+                candidate=candidate,
+                split=split,
+                champion=find_opponent(store, candidate),
+                anchor=find_anchor(store, candidate),
+                settings=settings,
+            )
+        )
+
+
+def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
+    """Publish a held candidate by name, whatever the gate said, with its tested weights; logged as `promote`.
+
+    `candidate` is its digest or the beginning of it. Returns the version and the champion it replaces. Raises
+    ConfigError when there is no such candidate, or more than one.
+    """
+    registry = Registry.open(store.root)
+    with store.in_use(), registry.lock():
+        held = _find_held(registry, candidate)
+        evaluation = store.reference("evaluations", held["evaluation"])
+        judged, decision = (
+            read_json(store.path(evaluation) / name) for name in ("manifest.json", "decision.json")
+        )
+        split = store.reference("splits", judged["split"])
+        dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
+        tested = store.reference("candidates", held["candidate"])
+        parts = Bundle(store, dataset, split, tested, tested, _settings_of(judged, evaluation))
+        before, version = registry.champion(), registry.next_version()
+        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+        reason = f"promote by name; the gate said: {decision['reason']}"
+        registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
+    return version, before
+
+
+def _settings_of(judged: dict[str, Any], evaluation: Reference) -> Settings:
+    try:
+        return Settings.model_validate(judged["settings"])
+    except ValidationError as error:
+        raise StoreError(
+            f"The settings of {evaluation.location} can't be read ({error.error_count()} faults), so its candidate was "
+            "not published. Train it again."
+        ) from error
+
+
+def _checked(registry: Registry, parts: Bundle) -> Bundle:
+    """The same parts, with the tested weights in place of a refit that is not what was tested."""
+    if parts.shipped == parts.candidate or _published(registry, parts.digest):
+        return parts
+    tested, refit, split = (parts.store.path(each) for each in (parts.candidate, parts.shipped, parts.split))
+    rule = check_refit(tested, refit, split=split, settings=parts.settings.gate)
+    if rule.passed:
+        return replace(parts, refit=rule)
+    log.warning("The tested weights are published, not the refit: %s.", rule.says)
+    return replace(parts, refit=rule, shipped=parts.candidate)
+
+
+def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
+    held = {entry["candidate"]: entry for entry in registry.held()}
+    found = [digest for digest in held if digest.startswith(candidate)]
+    if len(candidate) < _SHORTEST:  # a script's empty variable, say, must publish nothing
+        told = (
+            f"{candidate!r} is not a release, and a held candidate is named by {_SHORTEST} characters or more"
+        )
+    elif len(found) > 1:
+        told = f"More than one held candidate begins with {candidate!r}"
+    elif not found:
+        told = f"There is no release and no held candidate {candidate!r}"
+    else:
+        return held[found[0]]
+    raise ConfigError(
+        f"{told} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
+        f"Held candidates: {', '.join(held) or 'none'}."
+    )
+
+
+def _conclude(
+    registry: Registry,
+    parts: Bundle,
+    *,
+    evaluation: Reference,
+    decision: dict[str, Any],
+    version: str | None,
+) -> Publication:
+    champion = registry.champion()
+    if version is not None and champion == version and not decision["promoted"]:  # a person promoted it
+        decision = decision | {"promoted": True, "reason": registry.reason()}
+    if not decision["promoted"]:
+        return _hold(registry, parts, evaluation, reason=decision["reason"])
+    if version is None:
+        version = registry.next_version()
+        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+    elif champion != version:
+        inspect(registry.folder(version))
+    if champion != version:
+        anchor = version if decision["becomes_anchor"] else decision["anchor"]
+        registry.point_to(version, action="publish", reason=decision["reason"], anchor=anchor)
+    return Publication(
+        release=version,
+        promoted=True,
+        reason=decision["reason"],
+        location=str(registry.folder(version)),
+        replaced=decision["champion"],
+        evaluation=evaluation.digest,
+        warning=None if parts.refit is None or parts.refit.passed else parts.refit.says,
+    )
+
+
+def _hold(registry: Registry, parts: Bundle, evaluation: Reference, *, reason: str) -> Publication:
+    """Log that the gate holds the candidate, once; the champion stays."""
+    held = {"candidate": parts.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
+    if not any(entry.items() >= held.items() for entry in registry.log()):
+        registry.record("hold", **held)
+    return Publication(
+        release=None,
+        promoted=False,
+        reason=reason,
+        location=None,
+        replaced=None,
+        evaluation=evaluation.digest,
+    )
+
+
+def _published(registry: Registry, digest: str) -> str | None:
+    """The version of a release with the same content, if there is one."""
+    return next((found["version"] for found in registry.manifests() if found.get("digest") == digest), None)

@@ -1,0 +1,241 @@
+"""The recommend step: a release's list for every user, or for some, to one Parquet file.
+
+The scores of a few users and movies at a time: they stay in the cache, and memory does not grow with the users.
+"""
+
+import contextlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from threadpoolctl import threadpool_limits
+
+from matinee.errors import ConfigError
+from matinee.recommend.parts import Lists, Parts, keep_parts
+from matinee.recommend.search import KernelSearch, Search, TorchSearch
+from matinee.release import Release
+from matinee.release.idmap import as_ids
+from matinee.release.item_catalog import Codes, Scores
+from matinee.schemas.recommendations import Recommendations
+from matinee.settings import RecommendSettings
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.disk_errors import writing_out
+from matinee.store.output import check_output, writing_to
+
+log = logging.getLogger(__name__)
+
+TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
+_GROUP = 1 << 16  # users of a row group, at most
+_ROWS = 1 << 18  # of a row group, at most, where users are named; their lists are Python's objects meanwhile
+_BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
+_TELL_SECONDS = 2.0  # between two lines of how far it is
+_SCHEMA = pa.schema(
+    [
+        ("user_id", pa.int64()),
+        ("rank", pa.int32()),
+        ("movie_id", pa.int64()),
+        ("title", pa.string()),
+        ("score", pa.float32()),
+    ]
+)
+
+
+class Recommended(BaseModel):
+    """What was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str
+    users: int
+    rows: int
+    out: str
+    seconds: float
+    unknown: int = 0  # users that the release does not know, who get what is popular
+
+
+def recommend_all(
+    release: Release, *, out: Path, top: int, settings: RecommendSettings, threads: int = 0
+) -> Recommended:
+    """Write the `top` best unseen movies of every user of the release, as `Release.recommend` orders them.
+
+    What a call that was killed has found is not searched again. Threads: 0 takes all cores. Raises ConfigError when
+    `out` can't be written or `top` is below 1.
+    """
+    _check_top(top)
+    target = check_output(out)
+    started = told = time.perf_counter()
+    asked, top = top, min(top, len(release.movies))
+    users, device = len(release.users), _device(release, settings)
+    size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
+    groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
+    search = (
+        KernelSearch(release, top)
+        if device is None
+        else TorchSearch(release, top, device=device, memory_mb=settings.memory_mb)
+    )
+    digest = digest_of(
+        code=code_digest(__name__), files=release.manifest["files"], top=top, size=size, device=device
+    )
+    rows = 0
+    with (
+        _told_as_errors(out),
+        keep_parts(target, digest) as parts,
+        _writing(out, release, asked) as write,
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(1 if device else threads or len(os.sched_getaffinity(0))) as pool,
+    ):
+        for group, (best, codes) in zip(groups, _find(search, groups, parts, pool), strict=True):
+            rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
+            if (now := time.perf_counter()) - told > _TELL_SECONDS or group.stop == users:
+                log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
+                told = now
+    return _told(release, out, users=users, rows=rows, started=started)
+
+
+def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top: int) -> Recommended:
+    """Write the lists of the users named, in their order, each once; one that the release does not know gets what is
+    popular.
+
+    Raises ConfigError when `out` can't be written or `top` is below 1.
+    """
+    _check_top(top)
+    started, user_ids = time.perf_counter(), list(dict.fromkeys(user_ids))
+    size = max(_ROWS // max(min(top, len(release.movies)), 1), 1)  # users of a row group
+    with _writing(out, release, top) as write:
+        rows = sum(
+            write(_lists(release, user_ids[first : first + size], top))
+            for first in range(0, max(len(user_ids), 1), size)
+        )
+    unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
+    return _told(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
+
+
+def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
+    """The lists of users by their ids, as rows."""
+    rows = [
+        (user_id, rank, *suggestion)
+        for user_id in user_ids
+        for rank, suggestion in enumerate(release.recommend(user_id, top), 1)
+    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(_SCHEMA)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA
+    )
+
+
+def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoolExecutor) -> Iterator[Lists]:
+    """The lists of each group, from the parts where they are kept; one is searched while the caller writes another."""
+
+    def begin(group: range) -> Callable[[], Lists]:
+        if (kept := parts.load(group.start)) is not None:
+            return lambda: kept
+        starts = range(group.start, group.stop, search.users_at_a_time)
+        found = [
+            pool.submit(search, slice(start, min(start + search.users_at_a_time, group.stop)))
+            for start in starts
+        ]
+
+        def finish() -> Lists:
+            scores, codes = zip(*(part.result() for part in found), strict=True)
+            lists = np.concatenate(scores), np.concatenate(codes)
+            parts.save(group.start, lists)
+            return lists
+
+        return finish
+
+    waiting: deque[Callable[[], Lists]] = deque()
+    for group in groups:
+        waiting.append(begin(group))
+        if len(waiting) == 2:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
+
+
+def _device(release: Release, settings: RecommendSettings) -> str | None:
+    """The GPU to search on, or None for the CPU: models without factors are searched there.
+
+    Raises ConfigError when a GPU is asked for and there is none.
+    """
+    if settings.device == "cpu" or release.manifest["model"] != "dot":
+        return None
+    import torch  # noqa: PLC0415 - only who may have a GPU waits for it
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
+        raise ConfigError(
+            "recommend.device=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its "
+            "driver, or set recommend.device=auto."
+        )
+    return None
+
+
+def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:
+    """The lists of some users as rows."""
+    if release.manifest["model"] == "dot":
+        best = best + (release.weights["mean"] + release.weights["user_bias"][users])[:, None]
+    place, rank = np.nonzero(codes >= 0)
+    movies = codes[place, rank]
+    return pa.table(
+        [
+            release.users.decode(users[place].astype(np.int32)),
+            (rank + 1).astype(np.int32),
+            release.movies.decode(movies),
+            release.shelf.titles.take(pa.array(movies)).cast(pa.string()),
+            best[place, rank].astype(np.float32),
+        ],
+        _SCHEMA,
+    )
+
+
+@contextlib.contextmanager
+def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Table], int]]:
+    """A function that writes a row group and returns its rows; the file appears once it is whole."""
+    schema = _SCHEMA.with_metadata({"matinee.release": release.version, TOP: str(top)})
+
+    def write(table: pa.Table) -> int:
+        Recommendations.validate(pl.DataFrame(table))
+        writer.write_table(table.cast(schema))
+        return int(table.num_rows)
+
+    with writing_to(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield write
+
+
+@contextlib.contextmanager
+def _told_as_errors(out: Path) -> Iterator[None]:
+    """Turn what the disk says of the parts beside `out` into an error that names it."""
+    try:
+        with writing_out(out):
+            yield
+    except OSError as error:
+        raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from error
+
+
+def _told(
+    release: Release, out: Path, *, users: int, rows: int, started: float, unknown: int = 0
+) -> Recommended:
+    return Recommended(
+        release=release.version,
+        users=users,
+        rows=rows,
+        out=str(out),
+        seconds=round(time.perf_counter() - started, 3),
+        unknown=unknown,
+    )
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise ConfigError(f"Lists of {top} movies were asked for; expected 1 or more.")

@@ -1,0 +1,108 @@
+"""The search for a user's best movies among all scores: compiled for the CPU, or by torch on a GPU."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from matinee.recommend.kernel import keep_best
+from matinee.recommend.parts import Lists
+from matinee.release import Release
+from matinee.release import scoring as forward
+from matinee.release.item_catalog import Scores
+
+# Scores at a time: half a megabyte a thread, which its cache holds beside the factors.
+_USERS, _MOVIES = 128, 1024
+_BYTES_A_SCORE = 32  # on a GPU: scores, their order in 64 bits, and what a sort of both needs besides
+
+
+class Search(Protocol):
+    """Finds the best movies of a range of users; nothing in it changes, so threads share it."""
+
+    users_at_a_time: int
+
+    def __call__(self, users: slice) -> Lists:
+        """The lists of some users, the best first; of a dot, scores without what the user adds to each."""
+        ...
+
+
+class KernelSearch:
+    """Blocks of scores that stay in the cache, and a compiled loop that keeps each user's best."""
+
+    users_at_a_time = _USERS
+
+    def __init__(self, release: Release, top: int) -> None:
+        self._shelf = release.shelf
+        self._top = top
+        self._score = _scorer(release)
+        self._offset = _offset(release)
+
+    def __call__(self, users: slice) -> Lists:
+        shelf, count = self._shelf, users.stop - users.start
+        best = np.full((count, self._top), -np.inf, np.float32)
+        codes = np.full((count, self._top), -1, np.int32)
+        starts = np.asarray(shelf.seen_offsets[users.start : users.stop + 1])
+        seen = np.asarray(shelf.seen_movies[starts[0] : starts[-1]])
+        place, end = starts[:-1] - starts[0], starts[1:] - starts[0]
+        for first in range(0, len(self._offset), _MOVIES):
+            scores = self._score(users, slice(first, min(first + _MOVIES, len(self._offset))))
+            keep_best(scores, self._offset, first, seen, place, end, best, codes)
+        return best, codes
+
+
+class TorchSearch:
+    """The same lists of a dot model by torch: whole rows of scores, as many users as a GPU likes."""
+
+    def __init__(self, release: Release, top: int, *, device: str, memory_mb: int) -> None:
+        import torch  # noqa: PLC0415 - only who has a GPU waits for it
+
+        self._torch = torch
+        self._shelf = release.shelf
+        self._top = top
+        self._users = torch.from_numpy(release.weights["user_factors"]).to(device)
+        self._movies = torch.from_numpy(release.weights["movie_factors"]).to(device).T.contiguous()
+        self._offset = torch.from_numpy(_offset(release)).to(device)
+        self.users_at_a_time = max(1, (memory_mb << 20) // (_BYTES_A_SCORE * max(1, len(self._offset))))
+
+    def __call__(self, users: slice) -> Lists:
+        torch, shelf, device = self._torch, self._shelf, self._users.device
+        scores = self._users[users] @ self._movies + self._offset
+        starts = np.asarray(shelf.seen_offsets[users.start : users.stop + 1])
+        seen = np.asarray(shelf.seen_movies[starts[0] : starts[-1]]).astype(np.int64)
+        places = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        scores[torch.from_numpy(places).to(device), torch.from_numpy(seen).to(device)] = -np.inf
+        n = min(self._top, scores.shape[1])
+        best, codes = scores.topk(n, dim=1)
+        # topk says nothing of equal scores: where they are cut, sort the row; then the lower code first.
+        cut = torch.nonzero((scores >= best[:, -1:]).sum(dim=1) > n).flatten()
+        if len(cut):
+            whole, order = scores[cut].sort(dim=1, descending=True, stable=True)
+            best[cut], codes[cut] = whole[:, :n], order[:, :n]
+        codes, by_code = codes.sort(dim=1)
+        best, by_score = best.gather(1, by_code).sort(dim=1, descending=True, stable=True)
+        codes = torch.where(best > -np.inf, codes.gather(1, by_score), -1)
+        missing = ((0, 0), (0, self._top - n))
+        return (
+            np.pad(best.cpu().numpy(), missing, constant_values=-np.inf),
+            np.pad(codes.cpu().numpy().astype(np.int32), missing, constant_values=-1),
+        )
+
+
+def _offset(release: Release) -> Scores:
+    """What popularity adds; the scores of models without factors hold the movie's own level, which goes."""
+    appeal, dot = release.shelf.appeal, release.manifest["model"] == "dot"
+    return appeal if dot else appeal - forward.movie_level(release.weights)
+
+
+def _scorer(release: Release) -> Callable[[slice, slice], Scores]:
+    """Scores [users, movies] of two ranges of codes; of a dot, the products alone."""
+    weights, model = release.weights, release.manifest["model"]
+    if model == "dot":
+        left, right = weights["user_factors"], np.ascontiguousarray(weights["movie_factors"].T)
+        return lambda users, movies: left[users] @ right[:, movies]
+
+    def score(users: slice, movies: slice) -> Scores:
+        codes = [np.arange(side.start, side.stop, dtype=np.int32) for side in (users, movies)]
+        return forward.grid(weights, *codes, model=model)
+
+    return score

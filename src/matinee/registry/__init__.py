@@ -1,0 +1,5 @@
+"""The releases of a store: the champion, and the log of every change."""
+
+from matinee.registry.registry import Registry, now
+
+__all__ = ["Registry", "now"]

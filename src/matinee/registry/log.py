@@ -1,0 +1,181 @@
+"""The log of a store: one JSON object a line, for every change of the champion, every hold, prune and forget.
+
+Appended to and never changed. A line that can't be read is named in a warning and passed over.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from matinee.errors import StoreError
+from matinee.store.documents import LOG, Digest, Time, describe, read_bytes
+from matinee.store.versions import Version
+
+log = logging.getLogger(__name__)
+
+MOVES = ("publish", "promote", "rollback")
+_GIVEN = re.compile(rb'"version": ?"v([0-9]{1,15})"')
+_NAMED = 3  # unreadable lines that a warning names
+
+
+class Entry(BaseModel):
+    """A line of the log; keys that it has besides are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    at: Time
+    action: str
+    by: str = ""
+    version: Version | None = None  # of a move or a prune
+    before: Version | None = None
+    anchor: Version | None = None
+    reason: str = ""
+    candidate: Digest | None = None  # of a hold, or of what was promoted by its digest
+    evaluation: Digest | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Entry":
+        if self.action in MOVES and self.version is None:
+            raise ValueError(f"{self.action} without a version")
+        if self.action == "hold" and None in (self.candidate, self.evaluation):
+            raise ValueError("a hold without its candidate and evaluation")
+        return self
+
+    @property
+    def is_move(self) -> bool:
+        """Whether the line tells of another champion."""
+        return self.action in MOVES
+
+    @property
+    def time(self) -> float:
+        """When it was written, in seconds since 1970."""
+        return datetime.fromisoformat(self.at).timestamp()
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """The log of the store at `root`."""
+
+    root: Path
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.root / LOG
+
+    def append(self, action: str, **facts: Any) -> None:
+        """Append one line, whole or not at all, whoever else appends.
+
+        Raises OSError when it could not be written; the log is then as it was. Raises StoreError where it is a link:
+        what that leads to may be anybody's.
+        """
+        if self.path.is_symlink():
+            raise StoreError(
+                f"{self.path} is a symbolic link, and within a store none is followed. Put the file itself there, or "
+                "remove the link: the log begins again. Nothing was changed."
+            )
+        told = {"at": now(), "action": action, "by": _user(), **facts}
+        line = json.dumps(told, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+        handle = os.open(
+            self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
+        )
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            _append(handle, line + b"\n", self.path)
+        finally:
+            os.close(handle)
+
+    def entries(self) -> list[Entry]:
+        """Every line that can be read, oldest first; the others are named in a warning, once."""
+        found, faults = self._parsed()
+        if faults:
+            _warn(self.say(faults))
+        return found
+
+    def faults(self) -> dict[int, str]:
+        """What is wrong with each line that can't be read, by its number."""
+        return self._parsed()[1]
+
+    def say(self, faults: dict[int, str]) -> str:
+        """What is wrong, in a sentence or two."""
+        named = [f"line {number}: {fault}" for number, fault in list(faults.items())[:_NAMED]]
+        more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
+        return (
+            f"{self.path}: {len(faults):,} of its lines can't be read ({'; '.join(named)}{more}) and "
+            "are passed over. Restore the file from a backup, or correct the lines."
+        )
+
+    def highest_version(self) -> int:
+        """The highest number that was ever given to a release, in lines that can't be read as well; or 0."""
+        return max(map(int, _GIVEN.findall(self._read())), default=0)
+
+    def _parsed(self) -> tuple[list[Entry], dict[int, str]]:
+        found, faults = [], {}
+        for number, line in enumerate(self._read().split(b"\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(Entry.model_validate(json.loads(line.decode("utf-8"))))
+            except (ValueError, RecursionError) as error:  # ValidationError is a ValueError
+                faults[number] = describe(error)
+        return found, faults
+
+    def _read(self) -> bytes:
+        return read_bytes(self.path) if os.path.lexists(self.path) else b""
+
+
+def confirmed(entries: Iterable[Entry], champion: str | None) -> list[Entry]:
+    """The moves that took place, oldest first.
+
+    A move is logged before the pointer is replaced. One whose process died in between is void: the next move, or the
+    pointer itself, starts where it started. So of two moves with the same `before` only the later one took place.
+    """
+    found: list[Entry] = []
+    start = champion
+    for entry in reversed([entry for entry in entries if entry.is_move]):
+        if start == entry.version or start != entry.before:
+            found.append(entry)
+            start = entry.before
+    return found[::-1]
+
+
+def now() -> str:
+    """The time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _append(handle: int, line: bytes, path: Path) -> None:
+    """Write at the end of the file, below a last line that was cut; what can't be written whole is taken back."""
+    size = os.fstat(handle).st_size
+    data = line if not size or os.pread(handle, 1, size - 1) == b"\n" else b"\n" + line
+    try:
+        if os.write(handle, data) != len(data):  # a short write means that the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(handle)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, size)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+@cache
+def _warn(said: str) -> None:
+    log.warning("%s", said)
+
+
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"

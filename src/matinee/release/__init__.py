@@ -1,0 +1,16 @@
+"""A published release: loading, checking and asking it. Needs numpy, pyarrow, pydantic and safetensors alone."""
+
+from matinee.release.manifest import SCHEMA_VERSION, read_manifest
+from matinee.release.release import TESTED, WEIGHTS, Release, inspect, load, sha256, verify
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TESTED",
+    "WEIGHTS",
+    "Release",
+    "inspect",
+    "load",
+    "read_manifest",
+    "sha256",
+    "verify",
+]

@@ -1,0 +1,191 @@
+"""The files of a release, each opened once: what was checked against the manifest is what is used.
+
+Small files and the weights are read whole, checked and then parsed. The lists of what users have seen are mapped: they
+are checked through the handle that is mapped, so a file that is put in their place later changes nothing; one that is
+overwritten where it is would.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from matinee.errors import ReleaseError
+from matinee.errors.text import shown
+from matinee.release.folder import Folder, check_list, open_file, open_folder, unreadable
+from matinee.release.manifest import SIGNATURE, check_schema_version, parse_manifest, read_manifest_bytes
+from matinee.release.signature import check_signature
+from matinee.release.weights import HEADER_LIMIT, Place, parse_header, widen
+from matinee.store.documents import MANIFEST
+
+_BLOCK: Final = 1 << 22
+# What numpy.save writes for a one-dimensional array; nothing else is a file of ours.
+_NPY: Final = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '<(i[48])', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n",
+    re.DOTALL,
+)
+_NPY_HEADER: Final = 256
+# All that parsers of data that makes no sense have been seen to raise.
+_NONSENSE: Final = (
+    pa.ArrowException,
+    SafetensorError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    NotImplementedError,
+    MemoryError,
+    OSError,
+)
+Watch = Callable[[NDArray[Any]], None]
+
+
+@dataclass(frozen=True)
+class ReleaseFiles:
+    """The files of a release whose manifest makes sense, and which has exactly the files that it lists."""
+
+    folder: Folder
+    manifest: dict[str, Any]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The sha256 of each file by its name."""
+        files: dict[str, str] = self.manifest["files"]
+        return files
+
+    def path(self, name: str) -> Path:
+        """Where a file is, for messages."""
+        return self.folder.path / name
+
+    def check(self, name: str) -> None:
+        """Raise ReleaseError unless a file is what was published."""
+        with self._open(name) as (file, _):
+            state = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                state.update(block)
+            self._compare(name, state.hexdigest())
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises ReleaseError unless they are those that were published.
+        """
+        with self._open(name) as (file, size):
+            data = file.read(size)
+            self._compare(name, hashlib.sha256(data).hexdigest())
+            return data
+
+    def read_tables(self, name: str, *, accept: Callable[[list[Place]], Any]) -> dict[str, NDArray[Any]]:
+        """The tables of a weights file; `accept` looks at their types and shapes before any is read.
+
+        Raises ReleaseError unless they are what was published.
+        """
+        with self._open(name) as (file, size):
+            try:
+                length = 8 + min(int.from_bytes(file.read(8), "little"), HEADER_LIMIT)
+                file.seek(0)
+                header = file.read(length)
+                places = parse_header(header, size)
+                accept(places)
+            except _NONSENSE as error:
+                self.check(name)  # a file that was changed is told as one
+                with self.parsing(name):
+                    raise error
+            state, tables = hashlib.sha256(header), {}
+            for place in places:
+                tables[place.name] = np.empty(place.shape, place.dtype)
+                view = memoryview(tables[place.name].reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+                for first in range(0, len(view), _BLOCK):
+                    block = view[first : first + _BLOCK]
+                    state.update(block[: file.readinto(block)])  # type: ignore[attr-defined]
+            self._compare(name, state.hexdigest())
+            return widen(tables)
+
+    def map(self, name: str, dtype: type[Any], *, watch: Watch) -> NDArray[Any]:
+        """A one-dimensional array in a .npy file, mapped; `watch` gets all of it in blocks, while it is checked.
+
+        Raises ReleaseError unless it is what was published.
+        """
+        with self._open(name) as (file, size):
+            place = _parse_header(file.read(_NPY_HEADER), np.dtype(dtype), size)
+            file.seek(0)
+            state = hashlib.sha256(file.read(place[0]) if place else b"")
+            while block := file.read(_BLOCK):
+                state.update(block)
+                if place:
+                    watch(np.frombuffer(block, dtype))
+            self._compare(name, state.hexdigest())
+            with self.parsing(name):
+                if place is None:
+                    raise ValueError(
+                        f"it is not a one-dimensional array of {np.dtype(dtype)} as numpy writes it"
+                    )
+                return np.memmap(file, dtype, mode="r", offset=place[0], shape=(place[1],))
+
+    @contextlib.contextmanager
+    def parsing(self, name: str) -> Iterator[None]:
+        """Turn whatever a file's content makes fail into a ReleaseError that names the file."""
+        try:
+            yield
+        except _NONSENSE as error:
+            what = "there is not enough memory for it" if isinstance(error, MemoryError) else shown(error)
+            raise ReleaseError(
+                f"{shown(self.path(name))} is as it was published, but no release can have it: {what}. Roll back to "
+                "another release, and publish this one again."
+            ) from error
+
+    @contextlib.contextmanager
+    def _open(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
+        with open_file(self.folder, name) as file:
+            try:
+                yield file, os.fstat(file.fileno()).st_size
+            except (OSError, MemoryError) as error:
+                raise unreadable(self.path(name), error) from error
+
+    def _compare(self, name: str, found: str) -> None:
+        expected = self.names[name]
+        if found != expected:
+            raise ReleaseError(
+                f"{shown(self.path(name))} was changed after it was published: its sha256 is {found[:12]}…, the "
+                f"manifest says {expected[:12]}…. Roll back to another release, or restore this one from a backup."
+            )
+
+
+@contextlib.contextmanager
+def open_release(path: Path, *, public_key: Path | None) -> Iterator[ReleaseFiles]:
+    """Open a release's folder; with a key, its manifest must be signed by it.
+
+    Raises ReleaseError when it is none, when files are missing or too many, or when the signature is not of the key.
+    """
+    with open_folder(path) as folder:
+        data = read_manifest_bytes(folder)
+        manifest = parse_manifest(path, data)
+        check_schema_version(path, manifest)
+        if public_key is not None:
+            check_signature(folder, data, key=public_key)
+        check_list(folder, {MANIFEST, *manifest["files"]}, optional={SIGNATURE})
+        yield ReleaseFiles(folder, manifest)
+
+
+def _parse_header(data: bytes, dtype: np.dtype[Any], size: int) -> tuple[int, int] | None:
+    """Where the values of a .npy file of a size begin, and how many there are; None if it is no file of ours."""
+    found = _NPY.match(data)
+    if (
+        found is None
+        or found[2].decode() != dtype.str[1:]
+        or int.from_bytes(found[1], "little") != found.end() - 10
+        or size != found.end() + int(found[3]) * dtype.itemsize
+    ):
+        return None
+    return found.end(), int(found[3])

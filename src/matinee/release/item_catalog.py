@@ -1,0 +1,76 @@
+"""What there is to recommend: movies with their titles and popularity, and what each user has seen already.
+
+The part of a release that turns scores into lists; numpy and pyarrow alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matinee.errors import ConfigError
+from matinee.release import liking
+
+Codes = NDArray[np.int32]
+Scores = NDArray[np.float32]
+
+OFFSETS = "seen.offsets.npy"
+MOVIES = "seen.movies.npy"
+
+
+class Suggestion(NamedTuple):
+    """A movie of a list, the best first; the title is None where the source had none."""
+
+    movie_id: int
+    title: str | None
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """Movies by code. What users have seen is mapped from disk: only the pages of users asked for are read."""
+
+    movie_ids: NDArray[np.int64]
+    titles: pa.ChunkedArray
+    train_rows: NDArray[np.int64]
+    liked_rows: NDArray[np.int64]  # train rows that liked the movie
+    popularity_weight: float  # rating points per unit of `liking.popularity`, chosen by evaluate
+    seen_offsets: NDArray[np.int64]
+    seen_movies: Codes
+
+    @property
+    def trained(self) -> NDArray[np.bool_]:
+        """Which movies have training rows; of the others nothing is known, so they are in no list."""
+        return self.train_rows > 0
+
+    @property
+    def appeal(self) -> Scores:
+        """What popularity adds to a movie's score, in place of its bias; -inf for a movie that must not be listed."""
+        added = np.float32(self.popularity_weight) * liking.popularity(self.train_rows, self.liked_rows)
+        return np.where(self.trained, added, np.float32(-np.inf))
+
+    def seen(self, user_code: int) -> Codes:
+        """The movies that a user rated; none for code -1."""
+        if user_code < 0:
+            return np.empty(0, np.int32)
+        return self.seen_movies[self.seen_offsets[user_code] : self.seen_offsets[user_code + 1]]
+
+    def best(self, scores: Scores, n: int, *, without: Codes) -> list[Suggestion]:
+        """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
+
+        Raises ConfigError when n is below 1.
+        """
+        if n < 1:
+            raise ConfigError(f"A list of {n} movies was asked for; expected 1 or more.")
+        scores = np.where(self.trained, scores, np.float32(-np.inf))
+        scores[without] = -np.inf
+        limit = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
+        codes = np.flatnonzero((scores >= limit) & (scores > -np.inf))
+        codes = codes[np.lexsort((codes, -scores[codes]))][:n]
+        return [self._suggest(int(code), float(scores[code])) for code in codes]
+
+    def _suggest(self, code: int, score: float) -> Suggestion:
+        title: Any = self.titles[code].as_py()
+        return Suggestion(int(self.movie_ids[code]), title, score)

@@ -1,0 +1,254 @@
+"""Reads files of pairs: strict CSV, a row a line, in bounded memory; what breaks that is named by line and column."""
+
+import csv
+import gzip
+import io
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import ConfigError, DataError
+from matinee.errors.text import shown
+from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
+from matinee.settings.ingest import FREE_BYTES, IngestSettings
+from matinee.store.file_kinds import refuse_other_kinds
+
+_CHUNK_ROWS: Final = 200_000
+_CHUNK_CHARS: Final = 1 << 26
+_HEAD_BYTES: Final = 1 << 16
+# By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
+_NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
+_MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
+_GZIP: Final = b"\x1f\x8b"
+_NOT_READ: Final = {
+    _GZIP: "compressed twice",
+    b"PAR1": "a Parquet file",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+}
+_DELIMITERS: Final = ",;\t"
+_BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
+_EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a file as they are written there, and their ids."""
+
+    cells: list[list[str]]
+    users: NDArray[np.int64]
+    movies: NDArray[np.int64]
+
+
+class PairsFile:
+    """An open file of pairs: its delimiter and header, and its rows some at a time.
+
+    Raises DataError when it is no CSV of pairs, ConfigError when it can't be read.
+    """
+
+    def __init__(self, path: Path, raw: io.BufferedReader, settings: IngestSettings) -> None:
+        self._label = shown(path, 4096)
+        self._lines = _Lines(_open(raw, self._label), self._label, raw, settings)
+        lines = _as_csv(self._lines)
+        first = next(lines, "")
+        if not first:
+            raise DataError(f"{self._label} is empty. Expected {_EXPECTED}.")
+        self.delimiter = max(_DELIMITERS, key=first.count)
+        self._held: list[str] = []  # lines of the row that is read
+        watched = self._watch(chain([first], lines))
+        self._reader = csv.reader(watched, delimiter=self.delimiter, strict=True)
+        self.header = next(self._strictly())[1]
+        self._user, self._movie = (_find(self.header, side, self._label) for side in ("user", "movie"))
+
+    def chunks(self) -> Iterator[Rows]:
+        """The rows that are not blank, in order."""
+        cells: list[list[str]] = []
+        numbers: list[int] = []
+        begin = self._lines.chars
+        for number, row in self._strictly():
+            if not row or (len(row) == 1 and not row[0].strip(_BLANKS)):
+                continue
+            cells.append(row)
+            numbers.append(number)
+            if len(cells) == _CHUNK_ROWS or self._lines.chars - begin > _CHUNK_CHARS:
+                yield self._typed(cells, numbers)
+                cells, numbers, begin = [], [], self._lines.chars
+        if cells:
+            yield self._typed(cells, numbers)
+
+    def _strictly(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows with the line that each stands on.
+
+        Raises DataError when one is no CSV, or goes on over the line's end.
+        """
+        reader, held = self._reader, self._held
+        number = reader.line_num
+        while True:
+            held.clear()
+            number += 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise self._no_row(number, held, str(error)) from None
+            if row is None:
+                return
+            if reader.line_num != number:
+                raise self._no_row(number, held, "a quote opens and does not close on the line")
+            yield number, row
+
+    def _watch(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            self._held.append(line)
+            yield line
+
+    def _no_row(self, number: int, held: Sequence[str], told: str) -> DataError:
+        line = held[0] if held else ""
+        place = _open_field(line, self.delimiter)
+        if place is not None:
+            told = f"column {place + 1}: a quote opens and does not close on the line"
+        return DataError(
+            f"{self._label}, line {number:,}, {told}, in '{shown(line.rstrip(), 80)}'. Expected a row a line, quotes "
+            "doubled within quotes. Correct the line; no output was written."
+        )
+
+    def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> Rows:
+        users, movies = (self._ids(cells, place, numbers) for place in (self._user, self._movie))
+        width = len(self.header)
+        for number, row in zip(numbers, cells, strict=True):
+            if len(row) != width:
+                raise DataError(
+                    f"{self._label}, line {number:,}: found {len(row):,} fields, expected {width:,} as in the header. "
+                    "Correct or remove the line; no output was written."
+                )
+        return Rows(cells, users, movies)
+
+    def _ids(self, rows: Sequence[Sequence[str]], place: int, numbers: Sequence[int]) -> NDArray[np.int64]:
+        ids = np.empty(len(rows), np.int64)
+        for k, row in enumerate(rows):
+            text = row[place].strip(_BLANKS) if place < len(row) else ""
+            value = parse_int64(text)
+            if value is None:
+                raise DataError(
+                    f"{self._label}, line {numbers[k]:,}, column {shown(self.header[place])}: found "
+                    f"{shown(ascii(text), 80)}, expected an integer id. Correct or remove "
+                    "the line; no output was written."
+                )
+            ids[k] = value
+        return ids
+
+
+class _Lines:
+    """The lines of a text, bounded; `chars` counts what was read."""
+
+    def __init__(self, text: TextIO, label: str, raw: io.BufferedReader, settings: IngestSettings) -> None:
+        self._text = text
+        self._label = label
+        self._longest = settings.max_line_mb << 20
+        status = os.fstat(raw.fileno())
+        self._most_chars = max(FREE_BYTES, settings.max_ratio * status.st_size)
+        self._bounded = stat.S_ISREG(status.st_mode)
+        self.chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        number = 0
+        while line := self._next():
+            number += 1
+            if len(line) > self._longest:
+                raise DataError(
+                    f"{self._label}, line {number:,} is longer than {self._longest >> 20} MB (ingest.max_line_mb). "
+                    f"Expected {_EXPECTED}; check that it is the right file."
+                )
+            if "\0" in line:
+                raise DataError(
+                    f"{self._label}, line {number:,} holds a NUL byte. Expected {_EXPECTED}, as UTF-8 text; check that "
+                    "it is the right file and whole."
+                )
+            self.chars += len(line)
+            if self._bounded and self.chars > self._most_chars:
+                raise DataError(
+                    f"{self._label} unpacks to more than {self.chars >> 20:,} MB, too much for a file of its size "
+                    "(ingest.max_ratio). Check where it comes from, or unpack it."
+                )
+            yield line
+
+    def _next(self) -> str:
+        """The next line; the faults of this file are told as its own, and not as those of the one that is written."""
+        try:
+            return self._text.readline(self._longest + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            told = getattr(error, "strerror", None) or shown(error)
+            raise ConfigError(f"{self._label} could not be read: {told}.") from None
+
+
+def _open(raw: io.BufferedReader, label: str) -> TextIO:
+    """The text of a file, unpacked; a byte that is not UTF-8 stays what it is. No seek, so a pipe is good too."""
+    try:
+        packed = raw.peek(2).startswith(_GZIP)
+        plain = io.BufferedReader(gzip.GzipFile(fileobj=raw), _HEAD_BYTES) if packed else raw
+        head = plain.peek(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        told = getattr(error, "strerror", None) or shown(error)
+        raise ConfigError(f"{label} could not be read: {told}.") from None
+    refuse_other_kinds(head, label, expected=_EXPECTED, packings=(".gz",), also=_NOT_READ)
+    return io.TextIOWrapper(plain, "utf-8-sig", "surrogateescape", newline="")
+
+
+def _as_csv(source: Iterable[str]) -> Iterator[str]:
+    """The lines of a file of pairs, Netflix text turned into CSV line by line, so that lines keep their numbers.
+
+    There, `8:` names the movie of the lines below it, which are a user and perhaps a date.
+    """
+    lines = iter(source)
+    first = next(lines, "")
+    movie = _MOVIE_LINE.fullmatch(first)
+    if movie is None:
+        yield from chain([first], lines) if first else ()
+        return
+    second = next(lines, "")
+    yield _NETFLIX_HEADERS[min(second.count(","), 2)]
+    for line in chain([second], lines):
+        if found := _MOVIE_LINE.fullmatch(line):
+            movie = found
+        blank = found or not line.strip()
+        yield "\n" if blank else f"{movie[1]},{line}"
+
+
+def _find(header: Sequence[str], side: str, label: str) -> int:
+    found = [place for place, name in enumerate(header) if plain_name(name) in ALIASES[f"{side}_id"]]
+    if not found:
+        raise DataError(
+            f"{label}, line 1: no column for the {side} id among {shown(', '.join(header))}. "
+            "Expected a header such as userID,movieID."
+        )
+    if len(found) > 1:
+        names = " and ".join(f"'{shown(header[place], 80)}' (column {place + 1})" for place in found[:2])
+        raise DataError(
+            f"{label}, line 1: either of {names} may be the {side} id. Rename or remove one of them."
+        )
+    return found[0]
+
+
+def _open_field(line: str, delimiter: str) -> int | None:
+    """The first field whose quote does not close, or None."""
+    i, place = 0, 0
+    line = line.rstrip("\r\n")
+    while True:
+        if line.startswith('"', i):
+            i = line.find('"', i + 1)
+            while i >= 0 and line.startswith('"', i + 1):
+                i = line.find('"', i + 2)
+            if i < 0:
+                return place
+        i = line.find(delimiter, i)
+        if i < 0:
+            return None
+        i, place = i + 1, place + 1

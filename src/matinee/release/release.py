@@ -1,0 +1,222 @@
+"""A release: a self-contained folder that answers for itself with numpy, pyarrow and safetensors alone.
+
+Weights, id maps, titles, settings, metrics, card, and a manifest with the sha256 of every file. It is believed in
+steps: the manifest makes sense (`read_manifest`, for lists), all files are those of the manifest (`verify`), and their
+tables fit together (`load`). `inspect` is all of it, for what is to become the champion.
+"""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import ConfigError, ReleaseError
+from matinee.errors.text import shown
+from matinee.release.answers import Release
+from matinee.release.checks import (
+    Kind,
+    Passing,
+    check_codes,
+    check_number,
+    check_numbers,
+    check_offsets,
+    check_shapes,
+    read_table,
+)
+from matinee.release.files import ReleaseFiles, open_release
+from matinee.release.idmap import IdMap
+from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
+from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
+from matinee.release.item_catalog import Shelf
+from matinee.release.manifest import SCHEMA_VERSION, parse_object, read_manifest
+from matinee.release.signature import trusted_key
+from matinee.release.user_prior import PRIOR, Prior, parse_prior
+from matinee.release.weights import Place
+from matinee.store.documents import MANIFEST
+
+__all__ = [
+    "MANIFEST",
+    "SCHEMA_VERSION",
+    "TESTED",
+    "WEIGHTS",
+    "Release",
+    "inspect",
+    "load",
+    "read_manifest",
+    "sha256",
+    "verify",
+]
+
+WEIGHTS: Final = "weights.safetensors"
+# The weights that the figures belong to, where the release was refitted on all rows.
+TESTED: Final = "tested.safetensors"
+USERS: Final = "users.parquet"
+MOVIES: Final = "movies.parquet"
+METRICS: Final = "metrics.json"
+_SMALL: Final = (USERS, MOVIES, METRICS)
+_MOVIE_COLUMNS: Final[dict[str, Kind]] = {
+    "movie_id": "id",
+    "train_rows": "count",
+    "liked_rows": "count",
+    "title": "text",
+}
+PublicKey = str | Path | Literal[False] | None  # a file; None for that of the environment, False for no check
+_Read = TypeVar("_Read")
+
+
+def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None) -> Release:
+    """Load a release folder and verify it; with `tested`, the weights that its figures were measured with.
+
+    With the file of a minisign key as `public_key`, or in the environment as MATINEE_PUBLIC_KEY, the release must be
+    signed by that key. Raises ReleaseError when it is not, and when a file is missing, changed since it was written,
+    not listed in the manifest, or of a later schema version, or when its tables don't fit together; ConfigError for a
+    key that can't be read.
+    """
+    if not str(path):
+        raise ConfigError("An empty path was given as a release. Name the folder of one.")
+    return _steady(
+        Path(path), lambda folder: _load(folder, tested=tested, public_key=trusted_key(public_key))
+    )
+
+
+def verify(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+    """The manifest of a release whose files are all there, no others, and unchanged; `public_key` as for `load`.
+
+    Raises ReleaseError otherwise. That the files make sense is for `load` to find out.
+    """
+    with open_release(folder, public_key=trusted_key(public_key)) as files, ThreadPoolExecutor(2) as pool:
+        list(pool.map(files.check, files.names))  # hashing lets go of the interpreter's lock
+        return files.manifest
+
+
+def inspect(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+    """The manifest of a release that loads, with the weights it ships and with those that were tested.
+
+    What must hold before a release becomes the champion. Raises ReleaseError otherwise.
+    """
+    manifest = load(folder, public_key=public_key).manifest
+    if TESTED in manifest["files"]:
+        load(folder, tested=True, public_key=public_key)
+    return manifest
+
+
+def _steady(folder: Path, read: Callable[[Path], _Read]) -> _Read:
+    """What is read of a folder that nobody exchanged meanwhile, as `matinee forget` does."""
+    while True:
+        place = _inode(folder)
+        try:
+            found = read(folder)
+        except ReleaseError:
+            if _inode(folder) == place:
+                raise
+        else:
+            if _inode(folder) == place:
+                return found
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_ino
+    except (OSError, ValueError):
+        return None
+
+
+def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
+    with open_release(folder, public_key=public_key) as files:
+        weights = TESTED if tested and TESTED in files.names else WEIGHTS
+        if missing := [
+            name for name in (weights, *_SMALL, SEEN_OFFSETS, SEEN_MOVIES) if name not in files.names
+        ]:
+            raise ReleaseError(
+                f"The manifest of {shown(folder)} does not list {', '.join(missing)}. Publish it again."
+            )
+        small = [name for name in (*_SMALL, PRIOR) if name in files.names]
+        rest = files.names.keys() - {weights, *small, SEEN_OFFSETS, SEEN_MOVIES}
+        parts = _Parts(files, weights)
+        with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
+            seen = pool.submit(files.map, SEEN_MOVIES, np.int32, watch=parts.codes.watch_codes)
+            tables = pool.submit(files.read_tables, weights, accept=parts.accept)
+            offsets = pool.submit(files.map, SEEN_OFFSETS, np.int64, watch=parts.offsets.watch_offsets)
+            read = {name: pool.submit(files.read, name) for name in small}
+            list(pool.map(files.check, sorted(rest)))
+        parts.small = {name: future.result() for name, future in read.items()}
+        return parts.assemble(tables.result(), offsets=offsets.result(), seen=seen.result())
+
+
+@dataclass
+class _Parts:
+    """What was read of a release, to be put together if it fits."""
+
+    files: ReleaseFiles
+    weights: str  # the name of the file
+    users: int = 0
+    movies: int = 0
+    codes: Passing = field(default_factory=Passing)
+    offsets: Passing = field(default_factory=Passing)
+    small: dict[str, bytes] = field(default_factory=dict)
+
+    def accept(self, places: list[Place]) -> None:
+        """Look at the header of the weights."""
+        shapes = {place.name: place.shape for place in places}
+        self.users, self.movies = check_shapes(shapes, model=self.files.manifest["model"])
+
+    def assemble(
+        self, weights: dict[str, NDArray[Any]], *, offsets: NDArray[np.int64], seen: NDArray[np.int32]
+    ) -> Release:
+        """The release, every part of which fits the others."""
+        files = self.files
+        with files.parsing(self.weights):
+            for name, table in weights.items():
+                check_numbers(name, table)
+        with files.parsing(USERS):
+            users = read_table(self.small[USERS], {"user_id": "id"}, rows=self.users)
+        with files.parsing(SEEN_OFFSETS):
+            check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
+        with files.parsing(SEEN_MOVIES):
+            check_codes(self.codes, movies=self.movies)
+        shelf = self._shelf(offsets, seen)
+        return Release(
+            path=files.folder.path,
+            manifest=files.manifest,
+            users=IdMap(users["user_id"].to_numpy()),
+            movies=IdMap(shelf.movie_ids),
+            weights=weights,
+            shelf=shelf,
+            prior=self._prior(weights),
+        )
+
+    def _shelf(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> Shelf:
+        with self.files.parsing(MOVIES):
+            movies = read_table(self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies)
+        with self.files.parsing(METRICS):
+            ranking = self._object(METRICS)["ranking"]
+            weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
+        return Shelf(
+            movie_ids=movies["movie_id"].to_numpy(),
+            titles=movies["title"],
+            train_rows=movies["train_rows"].to_numpy(),
+            liked_rows=movies["liked_rows"].to_numpy(),
+            popularity_weight=weight,
+            seen_offsets=offsets,
+            seen_movies=seen,
+        )
+
+    def _prior(self, weights: dict[str, NDArray[Any]]) -> Prior | None:
+        if PRIOR not in self.small:
+            return None
+        with self.files.parsing(PRIOR):
+            return parse_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
+
+    def _object(self, name: str) -> dict[str, Any]:
+        return parse_object(self.small[name], self.files.path(name))
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

@@ -1,0 +1,196 @@
+"""What a trained model predicts, from its weights alone and with numpy alone.
+
+A release is asked through this file, so that its users need no torch. The formulas are those of
+`matinee.train.models`; the contract tests hold the two together.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.int32]
+Vector = npt.NDArray[np.float32]
+Weights = Mapping[str, Vector]
+Score = Callable[[Codes, Codes], Vector]
+
+LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
+_CHUNK = 1 << 11  # pairs at a time: their vectors stay in the cache
+_PIECE = (
+    1 << 18
+)  # pairs put in the order of their users, so that the largest table is read from front to back
+
+
+def predict(
+    weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
+) -> Vector:
+    """Unclipped float32 ratings, one a pair; code -1 is an id that the model does not know.
+
+    A side that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
+    are the arrays of a `weights.safetensors`; codes lie below their number of rows. Memory does not grow
+    with the number of pairs beyond the answer itself.
+    """
+    score = _SCORES[model](weights)
+    users, movies = np.asarray(user_codes), np.asarray(movie_codes)
+    predicted = np.empty(len(users), np.float32)
+    for first in range(0, len(users), _PIECE):
+        order = first + np.argsort(users[first : first + _PIECE])
+        for start in range(0, len(order), _CHUNK):
+            part = order[start : start + _CHUNK]
+            predicted[part] = score(users[part], movies[part])
+    return predicted
+
+
+def grid(
+    weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
+) -> Vector:
+    """What `predict` says of every user with every movie, [users, movies], many times as fast as pair by pair.
+
+    Equal to it but for the last bits: what a layer makes of a user and of a movie is summed, not made again for each
+    pair of them.
+    """
+    users, movies = np.asarray(user_codes), np.asarray(movie_codes)
+    prefix = "" if model == "dot" else "baseline."
+    sides = [
+        _known(weights[f"{prefix}{side}_bias"], codes) for side, codes in (("user", users), ("movie", movies))
+    ]
+    scores: Vector = (weights[f"{prefix}mean"] + sides[0][:, None] + sides[1]).astype(np.float32)
+    if model == "dot":
+        vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
+        scores += vectors[0] @ vectors[1].T
+        return scores
+    trained = [
+        np.flatnonzero(_known(weights[f"{side}_rows"], codes) > 0)
+        for side, codes in (("user", users), ("movie", movies))
+    ]
+    scores[np.ix_(*trained)] = _GRIDS[model](weights, users[trained[0]], movies[trained[1]])
+    return scores
+
+
+def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
+    """By movie: what a rating has from the movie alone, whoever the user is."""
+    bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]
+    return bias.astype(np.float32)
+
+
+def _dot(weights: Weights) -> Score:
+    # One place for the vectors of all chunks: getting fresh memory for each takes several times as long as the sums.
+    tables = weights["user_factors"], weights["movie_factors"]
+    left, right = (np.empty_like(table, shape=(_CHUNK, table.shape[1])) for table in tables)
+
+    def score(users: Codes, movies: Codes) -> Vector:
+        bias = _known(weights["user_bias"], users) + _known(weights["movie_bias"], movies)
+        vectors = (
+            _known(tables[0], users, out=left[: len(users)]),
+            _known(tables[1], movies, out=right[: len(movies)]),
+        )
+        rating: Vector = weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
+        return rating
+
+    return score
+
+
+def _linear(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    return _output(weights, _pair(weights, "embedding", users, movies))
+
+
+def _mlp(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    return _output(weights, _hidden(weights, _pair(weights, "embedding", users, movies)))
+
+
+def _neumf(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    product = weights["user_dot"][users] * weights["movie_dot"][movies]
+    hidden = _hidden(weights, _pair(weights, "mlp", users, movies))
+    return _output(weights, np.concatenate([product, hidden], axis=1))
+
+
+def _or_baseline(
+    score: Callable[[Weights, Codes, Codes], Vector],
+) -> Callable[[Weights], Score]:
+    """Score the pairs whose two sides were trained; the others get the mean and the biases that are known."""
+
+    def bind(weights: Weights) -> Score:
+        def scored(users: Codes, movies: Codes) -> Vector:
+            bias = _known(weights["baseline.user_bias"], users) + _known(
+                weights["baseline.movie_bias"], movies
+            )
+            answer = weights["baseline.mean"] + bias
+            trained = (_known(weights["user_rows"], users) > 0) & (_known(weights["movie_rows"], movies) > 0)
+            answer[trained] = score(weights, users[trained], movies[trained])
+            return answer
+
+        return scored
+
+    return bind
+
+
+def _known(table: Vector, codes: Codes, *, out: Vector | None = None) -> Vector:
+    """Rows of a table by code; zeros for code -1."""
+    if not len(table):
+        return np.zeros((len(codes), *table.shape[1:]), table.dtype)
+    rows: Vector = np.take(table, codes, axis=0, out=out, mode="clip")
+    rows[codes < 0] = 0
+    return rows
+
+
+def _pair(weights: Weights, table: str, users: Codes, movies: Codes) -> Vector:
+    return np.concatenate([weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]], axis=1)
+
+
+def _hidden(weights: Weights, inputs: Vector) -> Vector:
+    value: Vector = inputs @ weights["hidden.weight"].T + weights["hidden.bias"]
+    return np.where(value > 0, value, value * np.float32(LEAK))
+
+
+def _output(weights: Weights, inputs: Vector) -> Vector:
+    rating: Vector = inputs @ weights["output.weight"][0] + weights["output.bias"][0]
+    return rating
+
+
+def _linear_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    left, right = weights["user_embedding"][users], weights["movie_embedding"][movies]
+    output, size = weights["output.weight"][0], left.shape[1]
+    scores: Vector = (left @ output[:size])[:, None] + right @ output[size:] + weights["output.bias"][0]
+    return scores
+
+
+def _mlp_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    scores = _hidden_grid(weights, "embedding", users, movies, output=weights["output.weight"][0])
+    scores += weights["output.bias"][0]
+    return scores
+
+
+def _neumf_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+    left, right = weights["user_dot"][users], weights["movie_dot"][movies]
+    output, size = weights["output.weight"][0], left.shape[1]
+    products: Vector = (left * output[:size]) @ right.T + weights["output.bias"][0]
+    return products + _hidden_grid(weights, "mlp", users, movies, output=output[size:])
+
+
+def _hidden_grid(weights: Weights, table: str, users: Codes, movies: Codes, *, output: Vector) -> Vector:
+    """The hidden layer of every pair, through the last one: user by user, so that it stays in the cache."""
+    left, right = weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]
+    layer, size = weights["hidden.weight"], left.shape[1]
+    of_users = left @ layer[:, :size].T + weights["hidden.bias"]
+    of_movies = right @ layer[:, size:].T
+    scores = np.empty((len(users), len(movies)), np.float32)
+    value = np.empty_like(of_movies)
+    for row, of_user in zip(scores, of_users, strict=True):
+        np.add(of_movies, of_user, out=value)
+        np.maximum(value, value * np.float32(LEAK), out=value)
+        np.matmul(value, output, out=row)
+    return scores
+
+
+_GRIDS: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {
+    "linear": _linear_grid,
+    "mlp": _mlp_grid,
+    "neumf": _neumf_grid,
+}
+_SCORES: dict[str, Callable[[Weights], Score]] = {
+    "dot": _dot,
+    "linear": _or_baseline(_linear),
+    "mlp": _or_baseline(_mlp),
+    "neumf": _or_baseline(_neumf),
+}

@@ -1,0 +1,193 @@
+"""What a release knows of users in general: how their vectors are spread, what their choice of movies says of them, and
+how noisy a rating is.
+
+Publish estimates it from the weights and the training rows; `Release.fold_in` meets new users with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matinee.errors.text import shown
+from matinee.release import scoring as forward
+from matinee.release.checks import check_array, check_number
+
+Doubles = NDArray[np.float64]
+Codes = NDArray[np.int32]
+
+PRIOR = "prior.json"
+_SAMPLE = 2_000_000  # rows: the noise is then known to about a thousandth
+# Chosen on users left out of the fit of four data sets, both presets (docs/notes.md).
+_WIDER = 1.5  # trained factors are shrunk, so the variance of what they stand for is larger than theirs
+_RARE = 0.5  # a movie with n rows is not known well: its ratings have this / (n + 1) more noise
+_ROUNDING = 1e-6  # of a variance: what float64 leaves of a zero
+_RIDGE = 0.03  # n picks count as 1 / (1 / n + this): vectors have seen the picks that they were trained on
+
+
+@dataclass(frozen=True, eq=False)
+class Picks:
+    """What the average of the movies that a user picked says of (user factors, user bias), before any rating.
+
+    A movie is told by f numbers, `describe`. `spread` [f, f] is how far the averages of users lie from `centre` [f],
+    `noise` [f, f] how far the movies of a user from that; `pull` [k + 1, f] is how the averages go with the vectors.
+    """
+
+    centre: Doubles
+    spread: Doubles
+    noise: Doubles
+    pull: Doubles
+
+    def explain(self, picked: Doubles) -> tuple[Doubles, Doubles]:
+        """The expected shift of the vector [k + 1] after some picks [n, f], and the covariance that it explains."""
+        system = self.spread + self.noise * (1 / len(picked) + _RIDGE)
+        gain = self.pull @ np.linalg.pinv(system, rcond=1e-10, hermitian=True)
+        return gain @ (picked.mean(axis=0) - self.centre), gain @ self.pull.T
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A normal distribution of (user factors, user bias), k + 1 numbers, and the precision of a rating's noise."""
+
+    noise_precision: float
+    mean: Doubles
+    covariance: Doubles
+    picks: Picks | None  # releases of earlier versions have none
+
+    def posterior_mean(self, movies: Doubles, left: Doubles, *, rows: NDArray[np.int64]) -> Doubles:
+        """The expected (factors, bias) of a user, given what is left of each rating [n] for them to explain.
+
+        `movies` [n, k + 2] are the rated movies as `describe` tells them, `rows` [n] their training rows. Bayesian
+        linear regression, Bishop (2006), eq. 3.50, multiplied by the covariance so that a direction without spread
+        needs no inverse: mean + (I + S Z'A Z)^-1 S Z'A (left - Z mean).
+        """
+        if not len(left):
+            return self.mean
+        mean, covariance = self.mean, self.covariance
+        known = rows > 0  # the model can't say what the others are, nor what picking them means
+        if self.picks is not None and known.any():
+            shift, explained = self.picks.explain(movies[known])
+            mean, covariance = mean + shift, covariance - explained
+        wider = np.append(np.full(len(mean) - 1, np.sqrt(_WIDER)), 1.0)
+        vectors = np.column_stack([movies[:, : len(mean) - 1], np.ones(len(movies))])
+        precision = self.noise_precision / (1 + _RARE / (rows + 1))
+        gain = (covariance * np.outer(wider, wider)) @ vectors.T * precision
+        system = np.eye(len(mean)) + gain @ vectors
+        return mean + np.asarray(np.linalg.solve(system, gain @ (left - vectors @ mean)), np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in prior.json."""
+        told = asdict(self)
+        lists = {name: told[name].tolist() for name in ("mean", "covariance")}
+        picks = told["picks"] and {name: table.tolist() for name, table in told["picks"].items()}
+        return {"noise_precision": self.noise_precision, **lists, "picks": picks}
+
+
+def parse_prior(told: Mapping[str, Any], *, size: int) -> Prior:
+    """The prior of a dot model with vectors of a size, from what prior.json says.
+
+    Raises ValueError or KeyError when it is none.
+    """
+    whole = size + 1  # the factors and the bias
+    covariance = check_array("covariance", told["covariance"], (whole, whole))
+    if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(
+        covariance
+    ).min() < -_ROUNDING * np.trace(covariance):
+        raise ValueError("covariance is that of no distribution")
+    shapes = {
+        "centre": (whole + 1,),
+        "spread": (whole + 1, whole + 1),
+        "noise": (whole + 1, whole + 1),
+        "pull": (whole, whole + 1),
+    }
+    picks = told.get("picks")
+    if not isinstance(picks, dict | None):
+        raise ValueError(f"picks is {shown(picks, 80)}; expected an object")
+    return Prior(
+        noise_precision=check_number("noise_precision", told["noise_precision"], low=0),
+        mean=check_array("mean", told["mean"], (whole,)),
+        covariance=covariance,
+        picks=None
+        if picks is None
+        else Picks(**{name: check_array(name, picks[name], shape) for name, shape in shapes.items()}),
+    )
+
+
+def describe(weights: Mapping[str, NDArray[Any]], rows: NDArray[np.int64], codes: Codes) -> Doubles:
+    """Movies by code as picks [n, k + 2]: factors, bias, log(1 + training rows); zeros for one without rows."""
+    told = np.column_stack(
+        [weights["movie_factors"][codes], weights["movie_bias"][codes], np.log1p(rows[codes])]
+    )
+    told[(codes < 0) | (rows[codes] == 0)] = 0
+    return told.astype(np.float64)
+
+
+def estimate_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> Prior:
+    """The prior of a dot model's weights: the spread of trained users and their picks, the noise of training rows.
+
+    Reads `train.parquet`, in batches, `users.parquet` and `movies.parquet` in the folder `split`. From two million
+    rows on, evenly spaced rows and users stand for all of them. A user counts by the square root of the rows: those
+    with many are known better, and most ratings to come are theirs.
+    """
+    counts = {
+        side: pq.read_table(split / f"{side}.parquet", columns=["train_rows"])["train_rows"].to_numpy()
+        for side in ("users", "movies")
+    }
+    users, movies, square = _read_rows(weights, split / "train.parquet")
+    asked = np.unique(users)
+    vectors = np.column_stack([weights["user_factors"][asked], weights["user_bias"][asked]]).astype(
+        np.float64
+    )
+    weight = np.sqrt(counts["users"][asked])
+    weight /= max(weight.sum(), 1.0)
+    mean = weight @ vectors
+    apart = vectors - mean
+    told = describe(weights, counts["movies"], np.arange(len(counts["movies"]), dtype=np.int32))
+    return Prior(
+        noise_precision=1 / max(square, 1e-6),
+        mean=mean,
+        covariance=(apart * weight[:, None]).T @ apart,
+        picks=_estimate_picks(told, np.searchsorted(asked, users), movies, weight=weight, apart=apart),
+    )
+
+
+def _estimate_picks(
+    told: Doubles, users: NDArray[np.int64], movies: Codes, *, weight: Doubles, apart: Doubles
+) -> Picks:
+    """Moments of what users picked: their averages, and what is left of a movie within a user."""
+    rows = np.maximum(np.bincount(users, minlength=len(weight)), 1).astype(np.float64)
+    sums = [np.bincount(users, column[movies], len(weight)) for column in told.T]
+    average = np.column_stack(sums) / rows[:, None]
+    centre = weight @ average
+    around = average - centre
+    picked = np.bincount(movies, minlength=len(told)).astype(np.float64)
+    within = (told * picked[:, None]).T @ told - (average * rows[:, None]).T @ average
+    return Picks(
+        centre=centre,
+        spread=(around * weight[:, None]).T @ around,
+        noise=within / max(len(movies) - len(weight), 1),
+        pull=(apart * weight[:, None]).T @ around,
+    )
+
+
+def _read_rows(weights: Mapping[str, NDArray[Any]], rows: Path) -> tuple[Codes, Codes, float]:
+    """User and movie codes of all rows of evenly spaced users, and the mean squared residual of evenly spaced rows."""
+    total, count = 0.0, 0
+    kept: list[list[Codes]] = []
+    with pq.ParquetFile(rows) as file:
+        step = max(-(-file.metadata.num_rows // _SAMPLE), 1)
+        for batch in file.iter_batches(1 << 20, columns=["user_code", "movie_code", "rating"]):
+            columns = [column.to_numpy() for column in batch.columns]
+            users, movies, ratings = (column[::step] for column in columns)
+            residuals = (ratings - forward.predict(weights, users, movies, model="dot")).astype(np.float64)
+            total += float(residuals @ residuals)
+            count += len(residuals)
+            kept.append([column[columns[0] % step == 0] for column in columns[:2]])
+    users, movies = (
+        (np.concatenate(parts) for parts in zip(*kept, strict=True)) if kept else [np.empty(0, np.int32)] * 2
+    )
+    return users, movies, total / max(count, 1)

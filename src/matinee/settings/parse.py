@@ -1,0 +1,204 @@
+"""Settings from what people write: a preset, a file, `NAME=VALUE`; what is wrong with them is told by name."""
+
+import difflib
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from matinee.errors import ConfigError
+from matinee.errors.text import shown
+from matinee.settings.model import Settings
+from matinee.settings.presets import PRESETS
+
+_FILE_BYTES: Final = 1 << 20  # of a settings file; all settings there are take some thousand
+_NAME_LENGTH: Final = 80
+_FAULTS: Final = 20  # told of one call
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_TOO_DEEP: Final = "are nested too deeply; expected sections of settings, as train.epochs"
+
+
+def read_settings(
+    *, preset: str | None = None, file: Path | None = None, assignments: Iterable[str] = ()
+) -> Settings:
+    """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
+
+    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), or an
+    unreadable file; all faults of one call at once.
+    """
+    try:
+        return _read(preset, file, assignments)
+    except RecursionError:
+        raise ConfigError(f"The settings {_TOO_DEEP}.") from None
+
+
+def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> Settings:
+    merged: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ConfigError(
+                f"Preset {shown(repr(preset))} is not known. Take one of: {', '.join(PRESETS)}."
+            )
+        _merge(merged, PRESETS[preset])
+    if file is not None:
+        _merge(merged, _read_file(file))
+    for assignment in assignments:
+        _merge(merged, _read_assignment(assignment))
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def setting_names() -> list[str]:
+    """The dotted names of all settings, in order."""
+    return [
+        f"{section}.{name}"
+        for section, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields  # type: ignore[union-attr]
+    ]
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
+    try:
+        text = _read_bytes(path).decode("utf-8-sig")
+        values = tomllib.loads(text) if kind == "TOML" else _parse_json(text)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The settings file {path} is not UTF-8 text: {error}.") from None
+    except (OSError, _UnfitError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The settings file {path} could not be read: {said}.") from None
+    except ValueError as error:
+        raise ConfigError(f"The settings file {path} is not valid {kind}: {shown(error)}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"The settings file {path} holds no object at its top; expected sections like train."
+        )
+    return values
+
+
+class _UnfitError(Exception):
+    """Why a path is none that settings are read from."""
+
+
+def _read_bytes(path: Path) -> bytes:
+    """What a plain file holds, or the pipe of a shell's `<(command)`; a named pipe could keep us waiting for ever."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null byte in the name
+        raise _UnfitError(str(error)) from None
+    with open(handle, "rb") as file:  # noqa: PTH123 - by its number
+        mode = os.fstat(handle).st_mode
+        named_pipe = stat.S_ISFIFO(mode) and Path(os.path.realpath(path)).exists()
+        if named_pipe or not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise _UnfitError("it is not a plain file. Name a file of JSON or TOML")
+        os.set_blocking(handle, True)
+        data = file.read(_FILE_BYTES + 1)
+    if len(data) > _FILE_BYTES:
+        raise _UnfitError(f"it is larger than {_FILE_BYTES >> 20} MB. Name a file of JSON or TOML")
+    return data
+
+
+def _parse_json(text: str) -> Any:
+    """A value from JSON as the standard has it: no NaN, no name twice. Raises ValueError."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{_bare(name)} is given twice")
+        found[name] = value
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a number in JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _NAME_LENGTH:
+        raise ValueError(f"a number of {len(text):,} digits")
+    return int(text)
+
+
+def _read_assignment(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    parts = name.strip().split(".")
+    if not equals or len(parts) != 2 or not all(map(_BARE.fullmatch, parts)):
+        raise ConfigError(
+            f"--set {shown(repr(text))} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
+        )
+    parsed: Any
+    try:
+        parsed = _parse_json(value)
+    except ValueError:
+        parsed = value.strip()
+        if _is_odd_number(parsed):
+            raise ConfigError(
+                f"--set {shown(repr(text))} was not understood; expected a number of the digits 0 to 9 alone."
+            ) from None
+    return {parts[0]: {parts[1]: parsed}}
+
+
+def _is_odd_number(text: str) -> bool:
+    """Whether Python takes a text for a number that nobody writes so: 1_000, digits of other scripts, nan."""
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return "_" in text or not text.isascii() or number - number != 0
+
+
+def _bare(name: str) -> str:
+    """A part of a setting's name; in quotes, as TOML has it, where it is more than letters and digits."""
+    return shown(name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False), _NAME_LENGTH)
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for fault in error.errors()[:_FAULTS]:
+        name = ".".join(_bare(str(part)) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(
+                name, [*setting_names(), *Settings.model_fields], n=1, cutoff=0.0
+            )
+            sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
+        else:
+            told = fault["msg"][0].lower() + fault["msg"][1:]
+            sentences.append(
+                f"Setting {name} was given {_given(fault['input'])}: {shown(told)}.{_describe(name)}"
+            )
+    if (more := error.error_count() - len(sentences)) > 0:
+        sentences.append(f"{more:,} other settings are wrong as well.")
+    return " ".join(sentences)
+
+
+def _given(value: object) -> str:
+    try:
+        return shown(repr(value))
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of too many digits"
+
+
+def _describe(name: str) -> str:
+    section, _, field = name.partition(".")
+    model = Settings.model_fields.get(section)
+    fields = getattr(model.annotation, "model_fields", {}) if model else {}
+    return f" ({fields[field].description})" if field in fields else ""

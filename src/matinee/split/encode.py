@@ -1,0 +1,44 @@
+"""The encode step: which users and movies the dataset has, and the code of each.
+
+Movies that have a title but no rating get a code too, so that a release knows every title of the file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from matinee.ingest import read_counts, read_titles_table
+from matinee.release.idmap import IdMap
+from matinee.store import Plan, Reference, Store
+from matinee.store.digests import code_digest, digest_of
+
+
+def plan(store: Store, dataset: Reference) -> Plan:
+    """The folder of id maps of a dataset: users.parquet and movies.parquet, the row number being the code."""
+    digest = digest_of(code=code_digest(__name__), dataset=dataset.digest)
+    return Plan("encodings", digest, lambda folder: _make(folder, store=store, dataset=dataset))
+
+
+def read_maps(store: Store, encoding: Reference) -> tuple[IdMap, IdMap]:
+    """The id maps of users and of movies."""
+    folder = store.path(encoding)
+    users = pl.read_parquet(folder / "users.parquet")["user_id"].to_numpy()
+    movies = pl.read_parquet(folder / "movies.parquet")["movie_id"].to_numpy()
+    return IdMap(users), IdMap(movies)
+
+
+def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
+    titles = read_titles_table(store, dataset)
+    users = read_counts(store, dataset, column="user_id").select("user_id")
+    movies = read_counts(store, dataset, column="movie_id").select("movie_id")
+    known = pl.concat([movies, titles.select("movie_id")]).unique().sort("movie_id")
+    movie_table = known.join(titles, on="movie_id", how="left", maintain_order="left")
+    users.write_parquet(folder / "users.parquet")
+    movie_table.write_parquet(folder / "movies.parquet")
+    return {
+        "rows": dataset.rows,
+        "dataset": dataset.digest,
+        "users": users.height,
+        "movies": movie_table.height,
+    }

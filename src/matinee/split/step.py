@@ -1,0 +1,297 @@
+"""The split step: every row of a dataset to train, valid or test, once and for all.
+
+`stratified` decides by a specified hash of the pair (`matinee.split.hash_split`), so that a row keeps its side as data
+grows and what a model has seen is a pure function. `shuffle` is scikit-learn's draw, as the notebook had it.
+`given` takes the test rows from files. `temporal` and `last_n` go by the dates (`matinee.split.time_split`):
+as time goes on their test rows become train rows, so what a model has seen is looked up in its own split.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from matinee.errors import DataError
+from matinee.ingest import iter_ratings
+from matinee.release.idmap import IdMap
+from matinee.release.liking import liked_from
+from matinee.schemas.encoded import Encoded, Movies, Users
+from matinee.settings import SplitSettings
+from matinee.split import encode
+from matinee.split.hash_split import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALID,
+    Cutoffs,
+    Hashes,
+    Part,
+    Sides,
+    pair_hash,
+    select_cutoffs,
+)
+from matinee.split.time_split import UNDATED, DayCuts, Days, choose_cuts, deal_last
+from matinee.store import Plan, Reference, Store
+from matinee.store.digests import code_digest, digest_of
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What a new split takes from the champion's, so that no row changes sides as data grows."""
+
+    settings: SplitSettings
+    cutoffs: Cutoffs
+
+    def fits(self, settings: SplitSettings) -> bool:
+        """Whether a split with these settings may go on with these cutoffs."""
+        return settings.strategy in ("stratified", "given") and settings == self.settings
+
+
+def plan(
+    store: Store,
+    dataset: Reference,
+    encoding: Reference,
+    *,
+    settings: SplitSettings,
+    inherited: Inherited | None = None,
+) -> Plan:
+    """The folder of a split: train, valid and test rows by code, and what the codes stand for.
+
+    Raises DataError, on making it, when a part would be empty.
+    """
+    cutoffs = inherited.cutoffs if inherited and inherited.fits(settings) else None
+    digest = digest_of(
+        code=code_digest(__name__),
+        dataset=dataset.digest,
+        encoding=encoding.digest,
+        settings=settings.model_dump(),
+        cutoffs=cutoffs.to_json() if cutoffs else None,
+    )
+    job = _Job(store, dataset, encoding, settings, cutoffs)
+    return Plan("splits", digest, job.make)
+
+
+@dataclass(frozen=True)
+class _Job:
+    store: Store
+    dataset: Reference
+    encoding: Reference
+    settings: SplitSettings
+    inherited: Cutoffs | None
+
+    def make(self, folder: Path) -> dict[str, Any]:
+        deal, limits = self._deal()
+        tally = self._write(folder, deal)
+        if empty := [part for part in PARTS if not tally.counts[part]]:
+            raise DataError(
+                f"The split leaves no row for {' and '.join(empty)}: the dataset has {self.dataset.rows:,} rows. "
+                "Give more ratings, or larger split.test_fraction and split.valid_fraction."
+            )
+        manifest = self.store.manifest(self.dataset.kind, self.dataset.digest)
+        return {
+            "rows": sum(sum(counts.values()) for counts in tally.counts.values()),
+            "dataset": self.dataset.digest,
+            "encoding": self.encoding.digest,
+            "scale": manifest["scale"],
+            "strategy": self.settings.strategy,
+            "settings": self.settings.model_dump(),
+            "counts": {part: sum(tally.counts[part].values()) for part in PARTS},
+            "counts_per_rating": {
+                part: {str(rating): tally.counts[part][rating] for rating in sorted(tally.counts[part])}
+                for part in PARTS
+            },
+            "cutoffs": limits.to_json() if isinstance(limits, Cutoffs) else None,
+            "days": limits.to_json() if isinstance(limits, DayCuts) else None,
+            "inherited": self.inherited is not None,
+        }
+
+    def _deal(self) -> "tuple[_Deal, Cutoffs | DayCuts | None]":
+        """What deals the rows, batch by batch, and the limits that it goes by where there are any."""
+        settings = self.settings
+        if settings.strategy == "shuffle":
+            return _in_order(_shuffle(self._ratings(), settings)), None
+        if settings.strategy == "last_n":
+            self._count_days()
+            users = np.concatenate([batch["user_id"].to_numpy() for _, batch in self._batches()])
+            days = np.concatenate([_days(batch) for _, batch in self._batches()])
+            return _in_order(deal_last(users, days, n=settings.last_n)), None
+        if settings.strategy == "temporal":
+            shares = {"test_fraction": settings.test_fraction, "valid_fraction": settings.valid_fraction}
+            cuts = choose_cuts(self._count_days(), **shares)
+            return lambda batch: cuts.sides(_days(batch)), cuts
+        cutoffs = self.inherited or self._cutoffs()
+        return _by_hash(cutoffs, settings.seed), cutoffs
+
+    def _batches(self) -> Iterator[tuple[bool, pl.DataFrame]]:
+        """All rows in their stable order, each batch with whether its files were given as test files."""
+        if self.settings.strategy == "given":
+            yield from ((False, batch) for batch in iter_ratings(self.store, self.dataset, role="train"))
+            yield from ((True, batch) for batch in iter_ratings(self.store, self.dataset, role="test"))
+        else:
+            yield from ((False, batch) for batch in iter_ratings(self.store, self.dataset))
+
+    def _ratings(self) -> NDArray[np.float32]:
+        return np.concatenate([batch["rating"].to_numpy() for _, batch in self._batches()])
+
+    def _count_days(self) -> Counter[int]:
+        """Rows by day; raises DataError when no row has a date."""
+        counts: Counter[int] = Counter()
+        for _, batch in self._batches():
+            days, rows = np.unique(_days(batch), return_counts=True)
+            counts.update(dict(zip(days.tolist(), rows.tolist(), strict=True)))
+        if set(counts) <= {UNDATED}:
+            raise DataError(
+                f"split.strategy={self.settings.strategy} needs the dates of the ratings, and none of the "
+                f"{self.dataset.rows:,} has one. Name their column with ingest.columns=date=NAME, or take "
+                "split.strategy=stratified, which needs none."
+            )
+        return counts
+
+    def _cutoffs(self) -> Cutoffs:
+        """The exact quota of each rating; rows that are given as test rows take no part in it."""
+        test_share = 0.0 if self.settings.strategy == "given" else self.settings.test_fraction
+
+        def hashed() -> Iterator[tuple[Hashes, NDArray[np.float32]]]:
+            for given, batch in self._batches():
+                if not given:
+                    yield _hash_rows(batch, self.settings.seed), batch["rating"].to_numpy()
+
+        def ranks(rows: int) -> tuple[int, int]:
+            test = round(rows * test_share)
+            return test, test + round((rows - test) * self.settings.valid_fraction)
+
+        test, valid = select_cutoffs(hashed, ranks)
+        return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
+
+    def _write(self, folder: Path, deal: "_Deal") -> "_Tally":
+        user_map, movie_map = encode.read_maps(self.store, self.encoding)
+        low, high = self.store.manifest(self.dataset.kind, self.dataset.digest)["scale"]
+        tally = _Tally.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
+        writers = {part: _PartWriter(folder / f"{part}.parquet") for part in PARTS}
+        for given, batch in self._batches():
+            sides = np.full(batch.height, TEST, np.int8) if given else deal(batch)
+            rows = Encoded.validate(_encode_rows(batch, user_map, movie_map))
+            for side, part in enumerate(PARTS):
+                chosen = rows.filter(pl.Series(sides == side))
+                writers[part].write(chosen)
+                tally.add(part, chosen)
+        for writer in writers.values():
+            writer.close()
+        source = self.store.path(self.encoding)
+        users, movies = (pl.read_parquet(source / f"{name}.parquet") for name in ("users", "movies"))
+        users.insert_column(1, pl.Series("train_rows", tally.user_rows))
+        movies.insert_column(1, pl.Series("train_rows", tally.movie_rows))
+        movies.insert_column(2, pl.Series("liked_rows", tally.liked_rows))
+        Users.validate(users).write_parquet(folder / "users.parquet")
+        Movies.validate(movies).write_parquet(folder / "movies.parquet")
+        return tally
+
+
+_Deal = Callable[[pl.DataFrame], Sides]
+
+
+def _hash_rows(batch: pl.DataFrame, seed: int) -> Hashes:
+    return pair_hash(batch["user_id"].to_numpy(), batch["movie_id"].to_numpy(), seed=seed)
+
+
+def _by_hash(cutoffs: Cutoffs, seed: int) -> _Deal:
+    return lambda batch: cutoffs.sides(_hash_rows(batch, seed), batch["rating"].to_numpy())
+
+
+def _days(batch: pl.DataFrame) -> Days:
+    days: Days = batch["date"].to_physical().fill_null(UNDATED).to_numpy()
+    return days
+
+
+def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> Sides:
+    """scikit-learn's stratified draw over the rows in their order, first the test rows, then the valid rows."""
+    sides = np.full(len(ratings), TRAIN, np.int8)
+    rest = np.arange(len(ratings))
+    for side, share in ((TEST, settings.test_fraction), (VALID, settings.valid_fraction)):
+        try:
+            rest, drawn = train_test_split(
+                rest, test_size=share, random_state=settings.seed, stratify=ratings[rest]
+            )
+        except ValueError as error:
+            raise DataError(
+                f"split.strategy=shuffle can't draw from {len(ratings):,} rows: {error} "
+                "Give more ratings, or take split.strategy=stratified, which can."
+            ) from None
+        sides[drawn] = side
+    return sides
+
+
+def _in_order(sides: Sides) -> _Deal:
+    """Deal what was decided for all rows at once, in their order."""
+    position = 0
+
+    def deal(batch: pl.DataFrame) -> Sides:
+        nonlocal position
+        position += batch.height
+        return sides[position - batch.height : position]
+
+    return deal
+
+
+def _encode_rows(batch: pl.DataFrame, users: IdMap, movies: IdMap) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user_code": users.encode(batch["user_id"].to_numpy()),
+            "movie_code": movies.encode(batch["movie_id"].to_numpy()),
+            "rating": batch["rating"],
+            "date": batch["date"],
+        }
+    )
+
+
+class _PartWriter:
+    """One Parquet file of a part, written batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        self._schema = _empty_part().to_arrow().schema
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
+
+    def write(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            self._writer.write_table(rows.to_arrow().cast(self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _empty_part() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={"user_code": pl.Int32, "movie_code": pl.Int32, "rating": pl.Float32, "date": pl.Date}
+    )
+
+
+@dataclass
+class _Tally:
+    """What the manifest and the tables of codes say about the rows written."""
+
+    user_rows: NDArray[np.int64]
+    movie_rows: NDArray[np.int64]
+    liked_rows: NDArray[np.int64]  # by movie: train rows of at least `liked_from`
+    liked_from: float
+    counts: dict[Part, Counter[float]] = field(default_factory=lambda: {part: Counter() for part in PARTS})
+
+    @classmethod
+    def of(cls, users: int, movies: int, *, liked_from: float) -> "_Tally":
+        user_rows, movie_rows, liked_rows = (np.zeros(codes, np.int64) for codes in (users, movies, movies))
+        return cls(user_rows, movie_rows, liked_rows, liked_from)
+
+    def add(self, part: Part, rows: pl.DataFrame) -> None:
+        self.counts[part].update(dict(rows["rating"].value_counts().iter_rows()))
+        if part == "train":
+            self.user_rows += np.bincount(rows["user_code"].to_numpy(), minlength=len(self.user_rows))
+            movies = rows["movie_code"].to_numpy()
+            self.movie_rows += np.bincount(movies, minlength=len(self.movie_rows))
+            liked = movies[rows["rating"].to_numpy() >= self.liked_from]
+            self.liked_rows += np.bincount(liked, minlength=len(self.liked_rows))

@@ -1,0 +1,75 @@
+"""Digests: what a step's folder is named by, so that nothing is computed twice and nothing stale is reused.
+
+A folder's name is the digest of its inputs' digests, its settings and the source code of the step.
+"""
+
+import hashlib
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError
+from matinee.store.source_code import installed
+
+_DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
+DIGEST = re.compile(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}")
+_READ_BYTES = 1 << 22
+_PIECE_BYTES = 1 << 26
+
+
+def digest_of(**parts: Any) -> str:
+    """Digest of JSON-like values, independent of the order of their names."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file's bytes. Asked again in one process for an unchanged file, it is not read again.
+
+    Raises ConfigError when the file can't be read.
+    """
+    try:
+        status = path.stat()
+        return _file_digest(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    except OSError as error:
+        raise ConfigError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def bytes_digest(data: bytes) -> str:
+    """The digest that `file_digest` gives for a file with these bytes."""
+    starts = range(0, max(len(data), 1), _PIECE_BYTES)
+    digests = [hashlib.sha256(data[start : start + _PIECE_BYTES]).digest() for start in starts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:_DIGEST_LENGTH]
+
+
+@cache
+def _file_digest(path: Path, size: int, modified: int, inode: int) -> str:
+    """The digest of the digests of a file's pieces: of a large file, two are read at once."""
+    starts = range(0, max(size, 1), _PIECE_BYTES)
+    if len(starts) == 1:
+        digests = [_piece_digest(path, 0)]
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            digests = list(pool.map(lambda start: _piece_digest(path, start), starts))
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:_DIGEST_LENGTH]
+
+
+def _piece_digest(path: Path, start: int) -> bytes:
+    state = hashlib.sha256()
+    with path.open("rb") as source:
+        source.seek(start)
+        left = _PIECE_BYTES
+        while left and (block := source.read(min(left, _READ_BYTES))):
+            state.update(block)
+            left -= len(block)
+    return state.digest()
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest of the code of modules and of all that they lead to, by the rule of `matinee.store.source_code`."""
+    code = installed()
+    return digest_of(code=sorted({digest for module in modules for digest in code.digests(module)}))

@@ -1,0 +1,259 @@
+"""The JSON files of a store: read with a check of what stands in them, and with advice that fits the file.
+
+A file of a step's folder must hold what it held when the folder was made: its manifest has the digest of each, and its
+own. The files at the root of a store have no such witness; each has a model here.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from matinee.errors import StoreError
+from matinee.store.digests import bytes_digest, digest_of
+from matinee.store.files import NotPlainError, open_plain
+from matinee.store.versions import Version
+
+MANIFEST = "manifest.json"
+POINTER, LOG = "champion.json", "log.jsonl"
+FORGOTTEN, SERIES, DONE = "forgotten.json", "progressive.json", "nightly.json"
+# The kinds of folders that steps make, each made of earlier ones; what a training leaves to go on from lies in `work`.
+KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "outlooks", "evaluations")
+WORK = "work"
+CHECKSUM = "checksum"  # the key of a manifest's own digest; manifests of earlier versions have none
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def check_time(text: str) -> str:
+    """A time in ISO 8601, as it was given; raises ValueError for anything else."""
+    datetime.fromisoformat(text).timestamp()  # raises ValueError for one that no clock of ours shows
+    return text
+
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,100}$")]
+Time = Annotated[str, AfterValidator(check_time)]
+
+
+class _File(BaseModel):
+    """Keys that a later version adds are kept; values are taken as they stand, never converted."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class Pointer(_File):
+    """champion.json: the release in use."""
+
+    version: Version
+    before: Version | None = None
+    since: str | None = None
+    reason: str = ""
+    anchor: Version | None = None
+
+
+class Interval(_File):
+    """How sure a point is."""
+
+    standard_error: float
+
+
+class Point(_File):
+    """One point of progressive.json: a champion on the ratings of a dataset that came after it."""
+
+    at: Time
+    release: Version
+    dataset: Digest
+    rows: int
+    rmse: float
+    mae: float
+    test_rmse: float
+    bias_only_rmse: float | None
+    interval: Interval
+    last_date: str | None
+
+
+class Series(_File):
+    """progressive.json."""
+
+    points: list[Point]
+
+
+class Mark(_File):
+    """nightly.json: what the last night worked through."""
+
+    mark: str | None
+
+
+class ForgottenList(_File):
+    """forgotten.json: a key of at least one byte and the hashes of ids, with a digest of both."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,64}$")]
+    hashes: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]]
+    checksum: str | None = Field(default=None)  # lists of earlier versions have none
+
+    def digest(self) -> str:
+        """What `checksum` must say."""
+        return digest_of(key=self.key, hashes=sorted(self.hashes))
+
+
+_ADVICE = {
+    FORGOTTEN: "It keeps forgotten users out, and without it their rows would come in again. "
+    "Restore it from a backup of the store; until then nothing is read in.",
+    SERIES: "Restore it from a backup of the store. Without one, move this one file elsewhere: "
+    "its series of figures begins again with the next run, and nothing else needs it.",
+    DONE: "Nothing needs to be done: the next night writes it again.",
+    POINTER: "Name the release to use with `matinee promote`: it writes the file again.",
+    LOG: "Restore it from a backup of the store.",
+}
+
+
+def advice(path: Path) -> str:
+    """What to do about a damaged file: that depends on whether it can be made again, and by whom."""
+    if path.name in _ADVICE:
+        return _ADVICE[path.name]
+    if path.parent.parent.name == "releases":
+        return "Restore the release from a backup, or roll back to another one."
+    return f"Remove the folder {path.parent} and run the same command again: it makes the folder again."
+
+
+class Document(dict[str, Any]):
+    """A JSON object that names its file when a key is asked for that it lacks."""
+
+    def __init__(self, told: Mapping[str, Any], path: Path | None = None) -> None:
+        super().__init__(told)
+        self.path = path or Path("A file of the store")
+
+    def __missing__(self, key: str) -> Any:
+        raise StoreError(f"{self.path} lacks {key!r}. {advice(self.path)}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of the store; as it was written, where a manifest says how that was.
+
+    Raises StoreError when the file is absent or damaged.
+    """
+    data = read_bytes(path)
+    told = parse(data, path)
+    if path.name == MANIFEST:
+        _check_manifest(told, path)
+    elif (said := _sealed(path)) is not None and bytes_digest(data) != said:
+        raise StoreError(f"{path} was changed after it was written. {advice(path)}")
+    return told
+
+
+def read_as(path: Path, model: type[_Model]) -> _Model:
+    """A JSON file at the root of the store as its model.
+
+    Raises StoreError when the file is absent or damaged.
+    """
+    told = parse(read_bytes(path), path)
+    try:
+        return model.model_validate(told)
+    except ValidationError as error:
+        raise StoreError(f"{path} is damaged: {_first(error)}. {advice(path)}") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a plain file of the store.
+
+    Raises StoreError when it is absent, no plain file, or can't be read.
+    """
+    try:
+        with open_plain(path) as file:
+            return file.read()
+    except NotPlainError:
+        raise StoreError(f"{path} is not a plain file, so it was not read. {advice(path)}") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(f"{path} is not there. {advice(path)}") from None
+    except OSError as error:
+        raise StoreError(
+            f"{path} could not be read: {error.strerror}. Check the disk and who may read the file; "
+            "a file that can't be read now need not be damaged."
+        ) from error
+
+
+def parse(data: bytes, path: Path) -> dict[str, Any]:
+    """The object in the text of a JSON file.
+
+    Raises StoreError when it holds none.
+    """
+    try:
+        told = json.loads(
+            data.decode("utf-8"), object_hook=lambda told: Document(told, path), parse_constant=_refuse
+        )
+        if b"\\u" in data:
+            json.dumps(
+                told, ensure_ascii=False
+            ).encode()  # half of a pair of surrogates can't be written or shown
+    except (ValueError, RecursionError) as error:
+        fault = "it is empty" if not data else describe(error)
+        raise StoreError(f"{path} is damaged: {fault}. {advice(path)}") from None
+    if not isinstance(told, dict):
+        raise StoreError(f"{path} is damaged: it holds no JSON object. {advice(path)}")
+    return told
+
+
+def describe(error: Exception) -> str:
+    """Why a text is not JSON, in words that are short whatever the text is."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, UnicodeEncodeError):
+        return "it holds half of a character"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start:,} is not UTF-8"
+    if isinstance(error, ValidationError):
+        return _first(error)
+    if str(error).startswith("Unexpected UTF-8 BOM"):
+        return "it begins with a byte order mark, which JSON has not"
+    return f"it is not JSON ({error!s:.80})"
+
+
+def with_checksum(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with the digest of all that it says."""
+    told: dict[str, Any] = json.loads(
+        json.dumps(manifest, allow_nan=False)
+    )  # as it is read again: keys are texts
+    return told | {CHECKSUM: _checksum(told)}
+
+
+def is_as_written(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest says what it said when it was written; one of an earlier version is taken at its word."""
+    try:
+        return CHECKSUM not in manifest or manifest[CHECKSUM] == _checksum(manifest)
+    except RecursionError:
+        return False
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return digest_of(said={key: value for key, value in manifest.items() if key != CHECKSUM})
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _check_manifest(told: dict[str, Any], path: Path) -> None:
+    if not is_as_written(told):
+        raise StoreError(f"{path} was changed after it was written. {advice(path)}")
+    kind, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
+    if kind in KINDS and "." not in name and (told.get("kind"), told.get("digest")) != (kind, name):
+        raise StoreError(f"{path} is damaged: it is not the manifest of that folder. {advice(path)}")
+
+
+def _sealed(path: Path) -> str | None:
+    """The digest that the manifest beside a file gives for it; None where there is none that does."""
+    manifest = path.with_name(MANIFEST)
+    if not manifest.is_file():
+        return None
+    files = read_json(manifest).get("seal")
+    said = files.get(path.name) if isinstance(files, dict) else None
+    return said if isinstance(said, str) else None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that a model found, without the value, which may be anything."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    return f"{place:.80}: {fault['msg']:.120}" if place else f"{fault['msg']:.120}"

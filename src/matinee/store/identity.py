@@ -1,0 +1,249 @@
+"""Which folder is a store: the one with a marker file of ours. No other is changed, whatever its folders are called.
+
+`Store.open` marks an empty or new folder. A store of an earlier version has no marker: it is recognised by what is in
+its files, once, and marked. The root may be a symbolic link to a folder; what lies within may not.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from matinee.errors import ConfigError, StoreError
+from matinee.store.digests import DIGEST
+from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, WORK, check_time, parse
+from matinee.store.files import open_plain, write_json
+from matinee.store.locks import lock_folder
+from matinee.store.versions import is_version
+
+MARKER = "matinee-store.json"
+RUNNING = "running"
+_SAYS = {"kind": "matinee-store", "version": 1}
+_ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
+_LEASE = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
+_ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, half made, doomed, written again
+_LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thousands
+_LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
+# What an empty folder may hold: what file systems, version control and desktops put there.
+_NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_Store"}
+_LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+(_[0-9]+)?")  # by a process that was killed
+
+
+def is_marked(root: Path) -> bool:
+    """Whether the folder has the marker of a store."""
+    return _object(root / MARKER).get("kind") == _SAYS["kind"]
+
+
+def is_store(root: Path) -> bool:
+    """Whether the folder is a store: it has the marker, or what is in it was written by an earlier version."""
+    return is_marked(root) or _is_recognised(root)
+
+
+def is_empty(root: Path) -> bool:
+    """Whether there is nothing in a folder, or no such folder, so that it may become a store."""
+    try:
+        with os.scandir(root) as entries:
+            return all(entry.name in _NOTHING or _LEFT.fullmatch(entry.name) for entry in entries)
+    except FileNotFoundError:
+        return True
+
+
+def is_foreign(root: Path) -> bool:
+    """Whether a folder is no store, and can't become one for what is in it."""
+    try:
+        return not is_empty(root) and not is_store(root)
+    except OSError:  # what can't be looked at has its own error once it is opened
+        return False
+
+
+def check_usable(root: Path) -> None:
+    """Raise ConfigError for a folder that is no store and can't become one; nothing is changed."""
+    if is_foreign(root):
+        raise ConfigError(_refusal(root))
+    if outer := _outer_store(root):
+        raise ConfigError(
+            f"{root} lies in the store {outer}, which holds what Matinee keeps there and nothing else. Name a folder "
+            "outside of it; nothing was changed."
+        )
+
+
+def make_store(root: Path) -> None:
+    """Mark an empty or new folder as a store; a store stays one.
+
+    Raises ConfigError for a folder of somebody else's, OSError when it can't be made or written.
+    """
+    if is_marked(root):
+        return
+    check_usable(root)  # before anything is made
+    root.mkdir(parents=True, exist_ok=True)
+    with lock_folder(root):  # two that begin at once must not see each other's first file
+        if not is_marked(root):
+            check_usable(root)
+            write_json(root / MARKER, _SAYS)
+
+
+def require_store(root: Path) -> None:
+    """Raise ConfigError unless there is a store at `root`; one of an earlier version is marked.
+
+    Whatever changes or removes something calls it first.
+    """
+    if is_marked(root):
+        return
+    check_readable(root)
+    if not root.is_dir():
+        raise ConfigError(
+            f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
+        )
+    if not _is_recognised(root):
+        raise ConfigError(_refusal(root, may_be_new=False))
+    write_json(root / MARKER, _SAYS)
+
+
+def check_readable(folder: Path, *, listed: bool = False) -> None:
+    """Raise StoreError for a folder that this user may not look into: what can't be seen is not said to be absent.
+
+    To look at what has a name is one permission, to have the folder `listed` another.
+    """
+    try:
+        if listed:
+            os.scandir(folder).close()
+        os.lstat(folder / MARKER)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise StoreError(
+            f"{folder} can't be read: {error.strerror}. Ask whoever owns it for the permission, or name another store."
+        ) from error
+
+
+def entries_of(root: Path, kind: str) -> list[Path]:
+    """The folders of one kind by name: `<digest>` or a version, and what is half made or doomed of such.
+
+    Whatever else is there is somebody else's and is not listed, nor is what a symbolic link leads to.
+    """
+    folder, is_ours = root / kind, is_version if kind == "releases" else DIGEST.fullmatch
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if is_ours(path.name.partition(".")[0])
+        and path.suffix in _ENDINGS
+        and path.is_dir()
+        and not path.is_symlink()
+    ]
+
+
+def leases_in(root: Path) -> list[Path]:
+    """The folders in `running/` by which runs tell that they are under way, of dead processes as well.
+
+    Raises ConfigError where `running` is a symbolic link.
+    """
+    folder = lease_folder(root)
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _LEASE.fullmatch(path.name) and path.is_dir()]
+
+
+def lease_folder(root: Path) -> Path:
+    """Where leases are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
+    folder = root / RUNNING
+    refuse_link(folder)
+    return folder
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise ConfigError where a folder of a store is a symbolic link, whose target may be anybody's."""
+    if folder.is_symlink():
+        raise ConfigError(
+            f"{folder} is a symbolic link, and within a store none is followed. Remove the link: the folder is made "
+            "again. Nothing was changed."
+        )
+
+
+def links_of(root: Path, kind: str) -> list[Path]:
+    """The symbolic links where folders of one kind belong: what they point to may be anybody's."""
+    folder = root / kind
+    if folder.is_symlink():
+        return [folder]
+    return [path for path in sorted(folder.iterdir()) if path.is_symlink()] if folder.is_dir() else []
+
+
+def _outer_store(root: Path) -> Path | None:
+    """The store that holds a folder which is none itself yet."""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # what can't be looked at has its own error once it is opened
+        if not is_store(root):
+            return next((place for place in Path(os.path.realpath(root)).parents if is_store(place)), None)
+    return None
+
+
+def _is_recognised(root: Path) -> bool:
+    return _is_pointer(root / POINTER) or _is_log(root / LOG) or any(_whole_folders(root))
+
+
+def _is_pointer(path: Path) -> bool:
+    told = _object(path)
+    return bool(is_version(told.get("version")) and _is_time(told.get("since")) and "reason" in told)
+
+
+def _is_log(path: Path) -> bool:
+    """Whether any of its first lines tells a change of ours: who made it, what and when."""
+    for line in _head(path, _LOG_BYTES).splitlines():
+        told = _parse(line, path)
+        if told.get("action") in _ACTIONS and _is_time(told.get("at")) and "by" in told:
+            return True
+    return False
+
+
+def _whole_folders(root: Path) -> Iterator[Path]:
+    """The folders whose manifest says that they belong where they are."""
+    for kind in (*KINDS, WORK, "releases"):
+        with contextlib.suppress(ConfigError, OSError):
+            for folder in entries_of(root, kind):
+                told = _object(folder / MANIFEST)
+                here = {"kind": kind, "digest": folder.name}
+                if kind == "releases":
+                    here = {"version": folder.name}
+                if here.items() <= told.items() and "schema_version" in told:
+                    yield folder
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a plain file; an empty one where there is none."""
+    return _parse(_head(path, _LARGEST), path)
+
+
+def _parse(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return dict(parse(text, path))
+    except StoreError:
+        return {}
+
+
+def _head(path: Path, size: int) -> bytes:
+    """The beginning of a plain file; nothing of a link, a pipe or a device, which could keep us waiting."""
+    try:
+        with open_plain(path, follow_links=False) as file:
+            return file.read(min(size, os.fstat(file.fileno()).st_size))
+    except OSError:
+        return b""
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(check_time(value))
+    except ValueError:
+        return False
+
+
+def _refusal(root: Path, *, may_be_new: bool = True) -> str:
+    """What is said of a folder that is no store; a verb that needs one has no use for an empty folder."""
+    other = ", or an empty or new one for a new store" if may_be_new else ""
+    return (
+        f"{root} is not a Matinee store: it has no {MARKER}, and nothing in it was written by Matinee. Nothing was "
+        f"changed. Name the folder that `matinee retrain --store` made{other}."
+    )

@@ -1,0 +1,193 @@
+"""Digests of source code: what a step's folder is named by, besides its inputs and its settings.
+
+The rule: a change that can change what a step writes changes the digest of the step's code, and no other change does.
+
+- A module counts by its syntax tree, without comments, docstrings, and the words of errors and log lines. Neither its
+  name nor its place counts, so that moving a module changes nothing.
+- An import counts by what it names: `from matinee.ingest import plan` leads to the module that defines `plan`, not to
+  everything that the package offers. What a module leads to counts as well, however deep.
+- numba, numpy, scikit-learn and torch count by their version where they are imported.
+- `NOT_CODE` does not count: modules whose values are part of the digest by themselves, and those that only keep, show
+  or describe what was computed.
+- A function that a step is given counts too: whoever makes the plan adds the code of the module that defines it.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+NOT_CODE: Final = frozenset(
+    {
+        "matinee.errors",
+        "matinee.evaluate.plots",
+        "matinee.ingest._warnings",
+        "matinee.release.checks",
+        "matinee.release.files",
+        "matinee.release.folder",
+        "matinee.release.manifest",
+        "matinee.release.signature",
+        "matinee.settings.ingest",
+        "matinee.settings.model",
+        "matinee.store.checksums",
+        "matinee.store.digests",
+        "matinee.store.disk_errors",
+        "matinee.store.documents",
+        "matinee.store.file_kinds",
+        "matinee.store.files",
+        "matinee.store.identity",
+        "matinee.store.locks",
+        "matinee.store.output",
+        "matinee.store.paths",
+        "matinee.store.source_code",
+        "matinee.store.store",
+        "matinee.store.versions",
+        "matinee.store.progress",
+    }
+)
+_PACKAGES: Final = ("matinee",)
+_LIBRARIES: Final = {"numba": "numba", "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch"}
+
+
+class SourceCode:
+    """The modules of some packages, read once.
+
+    Args:
+        folders: The folder of each package, by its name.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._folders = dict(folders)
+        self._read: dict[str, _Module] = {}
+
+    def digests(self, module: str) -> list[str]:
+        """The digests of a module and of all that it leads to, and the versions of libraries; sorted.
+
+        Empty for a module that is in none of the packages.
+        """
+        found: set[str] = set()
+        known: set[str] = set()
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            if name not in known and self._counts(name):
+                known.add(name)
+                read = self._module(name)
+                names = sorted(f"{bound} = {self._bare(source)}" for bound, source in read.imports)
+                found.add(_sha256("\n".join([read.text, *names])))
+                found |= {f"{library} {version(library)}" for library in read.libraries}
+                waiting += [source for _, source in read.imports]
+        return sorted(found)
+
+    def _counts(self, module: str) -> bool:
+        parts = module.split(".")
+        ours = (".".join(parts[: end + 1]) for end in range(len(parts)))
+        return NOT_CODE.isdisjoint(ours) and self._file(module) is not None
+
+    def _bare(self, module: str) -> str:
+        """The digest of a module without what it imports: an import names it, wherever it lies."""
+        return _sha256(self._module(module).text) if self._counts(module) else ""
+
+    def _module(self, name: str) -> "_Module":
+        if name not in self._read:
+            tree = self._tree(name)
+            bound = list(self._imports(tree))
+            tops = {source.partition(".")[0] for _, source in bound}
+            self._read[name] = _Module(
+                text=ast.unparse(_OnlyCode(self._folders).visit(tree)),
+                imports=[(name, source) for name, source in bound if self._file(source) is not None],
+                libraries={_LIBRARIES[top] for top in tops & _LIBRARIES.keys()},
+            )
+        return self._read[name]
+
+    def _imports(self, tree: ast.AST) -> Iterator[tuple[str, str]]:
+        """Each name that is imported, and the module that it comes from."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    source, bound = self._definer(node.module, alias.name), alias.asname or alias.name
+                    # A module that is imported whole may be renamed; a name in one may not.
+                    is_whole = source == f"{node.module}.{alias.name}"
+                    yield bound if is_whole else f"{alias.name} as {bound}", source
+
+    def _definer(self, module: str, name: str) -> str:
+        """The module from which `from module import name` gets the name: a module in it, itself, or one it imports."""
+        file = self._file(module)
+        if file is None or file.name != "__init__.py":
+            return module
+        if self._file(f"{module}.{name}") is not None:
+            return f"{module}.{name}"
+        for node in ast.walk(self._tree(module)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        return self._definer(node.module, alias.name)
+        return module
+
+    def _tree(self, module: str) -> ast.Module:
+        file = self._file(module)
+        assert file is not None, module  # nosec B101 # for mypy: the caller looked for it
+        return ast.parse(file.read_text("utf-8"))
+
+    def _file(self, module: str) -> Path | None:
+        """The file of a module, `__init__.py` for a package; None for one that is not ours."""
+        package, *names = module.split(".")
+        if package not in self._folders:
+            return None
+        place = self._folders[package].joinpath(*names)
+        return next(
+            (file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None
+        )
+
+
+class _Module(NamedTuple):
+    text: str  # the code alone
+    imports: list[tuple[str, str]]  # of ours: the name that is bound, the module it comes from
+    libraries: set[str]  # those that count, as they are called where they are installed
+
+
+class _OnlyCode(ast.NodeTransformer):
+    """Takes out of a syntax tree what changes no result."""
+
+    def __init__(self, ours: Mapping[str, Path]) -> None:
+        self._ours = ours
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Docstrings and log lines go."""
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        is_log = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith("log.")
+        return None if is_text or is_log else node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """What is raised stays, and its words go."""
+        return ast.Raise(exc=node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+        """Imports of ours go: their names are counted with the digests of what they lead to."""
+        return self._without_ours(node, [alias.name for alias in node.names])
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        """As `visit_Import`."""
+        return self._without_ours(node, [node.module or ""])
+
+    def _without_ours(self, node: ast.AST, modules: list[str]) -> ast.AST | None:
+        return None if any(name.partition(".")[0] in self._ours for name in modules) else node
+
+
+@cache
+def installed() -> SourceCode:
+    """The code that this process runs."""
+    specs = {package: find_spec(package) for package in _PACKAGES}
+    return SourceCode(
+        {name: Path(spec.origin).parent for name, spec in specs.items() if spec and spec.origin}
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,261 @@
+"""The store: content-addressed folders, each whole or absent.
+
+A step is a `Plan`: where its folder belongs and how to make it. `Store.ensure` makes it once: in a folder
+named `.partial`, under a lock, with the manifest written last and the folder then renamed into place. A
+process that dies leaves a `.partial` folder behind, which the next one clears; a second process that wants
+the same folder waits for the first and then finds it done.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from matinee.errors import StoreError
+from matinee.store.checksums import find_damage, seal, sync_folder
+from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
+from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
+from matinee.store.documents import read_json as read_json  # noqa: PLC0414
+from matinee.store.documents import with_checksum
+from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
+from matinee.store.identity import lease_folder, leases_in, make_store, require_store
+from matinee.store.locks import lock_folder
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+
+class Reference(BaseModel):
+    """What passes between steps: the name of a whole folder in the store, never its content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    digest: str
+    location: str
+    rows: int
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A folder that is there already or that `make` can fill.
+
+    `make` gets an empty folder and returns what the manifest shall say; `rows` must be among it. What it needs
+    to go on from after a kill lies in `scratch`, which goes once the folder is whole.
+    """
+
+    kind: str
+    digest: str
+    make: Callable[[Path], dict[str, Any]]
+    scratch: Path | None = None
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder where everything that the pipeline makes lives."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Store":
+        """The store at `root`, created where nothing is or an empty folder.
+
+        Raises ConfigError for a folder that is no store, StoreError when it can't be written.
+        """
+        with _opening(root):
+            make_store(root)
+        check_writable(root)
+        return cls(root)
+
+    def folder(self, kind: str, digest: str) -> Path:
+        """Where a folder belongs, whether it is there or not."""
+        return self.root / kind / digest
+
+    def has(self, plan: Plan) -> bool:
+        """Whether the plan's folder is whole."""
+        return (self.folder(plan.kind, plan.digest) / MANIFEST).is_file()
+
+    def manifest(self, kind: str, digest: str) -> dict[str, Any]:
+        """What the manifest of a whole folder says.
+
+        Raises StoreError when the folder is absent or its manifest is damaged.
+        """
+        return read_json(self.folder(kind, digest) / MANIFEST)
+
+    def path(self, reference: Reference) -> Path:
+        """The folder behind a reference.
+
+        Raises StoreError when it is not whole any more.
+        """
+        folder = self.folder(reference.kind, reference.digest)
+        if not (folder / MANIFEST).is_file():
+            raise StoreError(f"{folder} is not in the store any more. Run the flow again: it is made again.")
+        return folder
+
+    def reference(self, kind: str, digest: str) -> Reference:
+        """The reference to a whole folder."""
+        rows = self.manifest(kind, digest)["rows"]
+        return Reference(kind=kind, digest=digest, location=f"{kind}/{digest}", rows=rows)
+
+    def ensure(self, plan: Plan) -> Reference:
+        """Make the plan's folder unless it is whole already, and refer to it."""
+        with writing(self.root), self.in_use():
+            if not self.take(plan):
+                self._make(plan)
+        if plan.scratch is not None:
+            shutil.rmtree(plan.scratch, ignore_errors=True)
+        return self.reference(plan.kind, plan.digest)
+
+    def take(self, plan: Plan) -> bool:
+        """Whether the plan's folder is whole; if it is, it counts as used now, and prune leaves it to who is in use.
+
+        One that the disk has damaged is removed, so that it is made anew. Raises StoreError when the store can't be
+        written.
+        """
+        if not self.has(plan) or not self._is_sound(plan.kind, plan.digest):
+            return False
+        with writing(self.root), lock_folder(self.root / plan.kind):
+            whole = self.has(plan)
+            if whole:
+                os.utime(self.folder(plan.kind, plan.digest))  # no file changes, not even its time
+            return whole
+
+    def _is_sound(self, kind: str, digest: str) -> bool:
+        """Whether a folder, and the partitions that it lists, hold what was written there; those that do not go."""
+        folder = self.folder(kind, digest)
+        damaged, manifest = find_damage(folder)
+        parts = manifest.get("partitions", ())
+        damaged += [f"partition {part}" for part in parts if not self._is_sound("partitions", part)]
+        if damaged:
+            with writing(self.root), lock_folder(self.root / kind):
+                aside = folder.with_name(f"{digest}.pruned")
+                shutil.rmtree(aside, ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):
+                    folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+            log.warning("%s is damaged (%s) and is made again.", folder, ", ".join(damaged))
+        return not damaged
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Tell prune that a run is under way: what the run takes or makes from now on stays until it ends.
+
+        A locked folder in `running/`, whose time is the run's start. The lock goes with the process. Waits for whoever
+        has the store alone. Raises ConfigError where there is no store.
+        """
+        require_store(self.root)
+        lease = lease_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        with contextlib.ExitStack() as held:
+            with writing(self.root), lock_folder(lease.parent):
+                held.enter_context(lock_folder(lease))
+            try:
+                yield
+            finally:
+                with contextlib.suppress(
+                    OSError
+                ):  # a store that is gone has its own error; prune clears dead leases
+                    lease.rmdir()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """No run is under way, and none begins meanwhile.
+
+        Raises StoreError when one is, ConfigError where there is no store.
+        """
+        require_store(self.root)
+        with lock_folder(lease_folder(self.root)):
+            busy = [lease.name.partition("-")[0] for lease in _live_leases(self.root)]
+            if busy:
+                raise StoreError(
+                    f"A run is under way on {self.root} (process {', '.join(busy)}), and may be reading or writing "
+                    "what is to be changed. Run the same command again once it has ended."
+                )
+            yield
+
+    def _make(self, plan: Plan) -> None:
+        with self._claim(plan) as folder:
+            if folder is not None:
+                started = time.perf_counter()
+                told = plan.make(folder)
+                seconds = round(time.perf_counter() - started, 3)
+                manifest: dict[str, Any] = {
+                    "kind": plan.kind,
+                    "digest": plan.digest,
+                    "schema_version": SCHEMA_VERSION,
+                }
+                manifest |= {"seconds": seconds, **told, "seal": seal(folder)}
+                write_json(folder / MANIFEST, with_checksum(manifest))
+                sync_folder(folder)
+                target = self.folder(plan.kind, plan.digest)
+                shutil.rmtree(
+                    target, ignore_errors=True
+                )  # has no manifest, or this one would not have been made
+                folder.rename(target)
+
+    @contextlib.contextmanager
+    def _claim(self, plan: Plan) -> Iterator[Path | None]:
+        """An empty folder that is this process's alone, or None when another one finished the plan meanwhile."""
+        partial = self.root / plan.kind / f"{plan.digest}.partial"
+        with lock_folder(partial):
+            if self.has(plan):
+                shutil.rmtree(partial, ignore_errors=True)
+                yield None
+                return
+            _empty(partial)
+            try:
+                yield partial
+            except BaseException:  # a cancelled run too leaves nothing half-made
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+
+
+@contextlib.contextmanager
+def _opening(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The store {root} can't be written: {error.strerror or error}. "
+            "Give --store a folder that this user may write to."
+        ) from error
+
+
+def check_writable(root: Path) -> None:
+    """Raise StoreError when nothing can be written. The file that is tried has no name: a kill leaves none behind."""
+    with _opening(root), tempfile.TemporaryFile(dir=root):
+        pass
+
+
+def _live_leases(root: Path) -> Iterator[Path]:
+    """The leases of processes that are alive."""
+    for lease in leases_in(root):
+        try:
+            handle = os.open(lease, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield lease
+        finally:
+            os.close(handle)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,299 @@
+"""One side of the Gibbs sampler in torch, for a GPU: the conditionals of `Side`, for many rows at once.
+
+What is drawn depends on (seed, sweep, purpose, part) and on the device alone: all sums have a fixed order (`Segments`;
+cuBLAS keeps its own on one stream), and nothing is added from several threads to one place.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from matinee.train.engine import Arrays
+from matinee.train.gibbs.conjugate import solve_columns
+from matinee.train.gibbs.device_chance import draw_normal, generator
+from matinee.train.gibbs.device_table import DeviceTable
+from matinee.train.gibbs.prior import Moments, Prior
+from matinee.train.gibbs.segments import LENGTH, Segments
+from matinee.train.gibbs.side import first_vectors, group_ratings, purpose_of, shares
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+
+# Segments of a part: a million ratings, whose vectors, products and matrices take less than 2 GB at 32 numbers each. A
+# part is never less than a row: one of 10 million ratings alone takes 7 GB.
+_PART_SEGMENTS = 1 << 15
+_PAIRS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The ratings of some rows by segments; places behind the end of a row have weight and error 0."""
+
+    rows: Tensor  # of each segment
+    design: Tensor  # segments x LENGTH x size: the other side's vectors with their bias replaced by 1
+    weight: Tensor  # segments x LENGTH: the other side's
+    error: Tensor  # segments x LENGTH
+
+
+@dataclass
+class DeviceSide:
+    """Ratings grouped by this side's codes, and its part of the chain's state, on a device."""
+
+    name: str
+    purpose: int
+    device: str
+    starts: Counts
+    codes: Tensor  # of the other side, by rating
+    ratings: Tensor
+    segments: Segments
+    rows: Tensor  # of each segment
+    bounds: Counts  # of the parts that are drawn at once
+    counts: Tensor  # ratings of each code, in float64
+    share: Tensor  # n^-1/2, as a column
+    size: int
+    X: Tensor
+    E: Tensor
+    omega: Tensor
+    pull: Tensor
+    pull_mass: Tensor
+    prior: Prior
+
+    @classmethod
+    def of(
+        cls, name: str, keys: Codes, others: Codes, ratings: Floats,
+        *, count: int, other_count: int, size: int, device: str,
+    ) -> "DeviceSide":  # fmt: skip
+        """Group ratings by `keys`; the state is blank until a chain begins."""
+        starts, codes, grouped = group_ratings(keys, others, ratings, count=count)
+        segments = Segments(starts, device)
+        each = np.diff(segments.bounds)
+        # A row without ratings has a matrix as well, if it is between others.
+        costs = np.cumsum(np.maximum(each, 1))
+        cuts = np.searchsorted(costs, np.arange(0, costs[-1], _PART_SEGMENTS), side="left")
+        vectors = torch.zeros((count, size), device=device)
+        return cls(
+            name=name,
+            purpose=purpose_of(name),
+            device=device,
+            starts=starts,
+            codes=torch.from_numpy(codes).to(device),
+            ratings=torch.from_numpy(grouped).to(device),
+            segments=segments,
+            rows=torch.from_numpy(np.repeat(np.arange(count, dtype=np.int32), each)).to(device),
+            bounds=np.unique(np.concatenate([[0], cuts, [count]])),
+            counts=torch.from_numpy(np.diff(starts).astype(np.float64)).to(device),
+            share=torch.from_numpy(shares(starts)[:, None]).to(device),
+            size=size,
+            X=vectors,
+            E=vectors.clone(),
+            omega=torch.ones(count, device=device),
+            pull=torch.zeros((other_count, size), device=device),
+            pull_mass=torch.zeros((other_count, 1), device=device),
+            prior=Prior.of(size, centred=name == "user"),
+        )
+
+    def begin(self, draw: np.random.Generator) -> None:
+        """Start a chain: small random vectors for the codes that have ratings, and nothing learned yet."""
+        self.X.copy_(torch.from_numpy(first_vectors(draw, self.known, size=self.size)))
+        self.E.copy_(self.X)
+        self.omega.fill_(1)
+        self.pull.fill_(0)
+        self.prior.begin()
+
+    def state(self) -> Arrays:
+        """All that the next draw needs, on the host."""
+        return {name: tensor.cpu().numpy() for name, tensor in self._drawn().items()} | self.prior.state()
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a state."""
+        for name, tensor in self._drawn().items():
+            tensor.copy_(torch.from_numpy(state[name]))
+        for name, array in self.prior.state().items():
+            array[...] = state[name]
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """The codes that have a rating."""
+        return np.diff(self.starts) > 0
+
+    @property
+    def present(self) -> Tensor:
+        """The same on the device, as a column."""
+        return self.counts[:, None] > 0
+
+    def weigh(self, other: "DeviceSide") -> None:
+        """Sum what the pull of each code of the other side is divided by; it never changes.
+
+        Of a pair that is there twice it says too little, which costs the solver a step and nothing else.
+        """
+        self.pull_mass = other.sums(self.share.square())
+
+    def sums(self, table: Tensor) -> Tensor:
+        """For each code the sum of the rows of the other side's table that it has a rating with."""
+        return self.segments.sums(table, self.codes)
+
+    def batches(self) -> Iterator[Counts]:
+        """All parts that have ratings, one at a time: the host waits for the device once a part."""
+        parts = (np.array([part]) for part in range(len(self.bounds) - 1))
+        return (part for part in parts if self.rows_of(part))
+
+    def rows_of(self, parts: Counts) -> int:
+        """Ratings in some parts."""
+        return int((self.starts[self.bounds[parts + 1]] - self.starts[self.bounds[parts]]).sum())
+
+    def draw_prior(self, draw: np.random.Generator, other: "DeviceSide") -> None:
+        """Draw mean and precision of each column, and the precision of its pull, given the vectors."""
+        known, count = self.present, int(self.known.sum())
+        middle = self.E.sum(0, dtype=torch.float64) / count  # E and pulls of strangers are 0
+        scatter = ((self.E - middle.float()) * known).square().sum(0, dtype=torch.float64)
+        squares = self.pull.square().sum(0, dtype=torch.float64)
+        average, around, pulled = torch.stack([middle, scatter, squares]).cpu().numpy()
+        before = self.prior.mean.copy()
+        told = Moments(
+            count=count,
+            average=average + before,
+            scatter=around,
+            pulls=int(other.known.sum()),
+            pull_squares=pulled,
+        )
+        self.prior.draw(draw, told)
+        self.E += known * self._line(before - self.prior.mean)
+        # A stranger is drawn towards the middle.
+        self.X = torch.where(known, self.X, self._line(self.prior.mean))
+
+    def draw_part(
+        self, parts: Counts, other: "DeviceSide", *, mean: float, alpha: float, seed: int, sweep: int
+    ) -> float:
+        """Draw weights and vectors of some parts; returns the sum of squared errors before."""
+        draws = ((part, generator(self.device, seed, sweep, self.purpose, part)) for part in parts.tolist())
+        return sum(
+            self._draw_rows(self._rows(part), other, mean=mean, alpha=alpha, draw=draw)
+            for part, draw in draws
+        )
+
+    def _draw_rows(
+        self, rows: slice, other: "DeviceSide", *, mean: float, alpha: float, draw: torch.Generator
+    ) -> float:
+        """Draw some rows; returns the sum of squared errors before.
+
+        A vector moves by a draw from N(P^-1 g, P^-1), P = diag(lambda) + alpha omega sum w d d' and
+        g = alpha omega sum w e d - lambda E. Its old place is in no sum, so that float32 is good enough for them.
+        """
+        gathered, size = self._gather(rows, other, mean=mean), self.size
+        sums, known = self._products(gathered, rows), self.present[rows]
+        half_nu = float(self.prior.nu[0]) / 2
+        shape, rate = half_nu + self.counts[rows] / 2, half_nu + alpha / 2 * sums[:, size, size]
+        omega = torch._standard_gamma(shape, generator=draw) / rate
+        self.omega[rows] = torch.where(known[:, 0], omega.float(), self.omega[rows])
+        sums *= alpha * omega[:, None, None]
+        precision = torch.from_numpy(self.prior.precision).to(self.device)
+        gradient = sums[:, :size, size] - precision * self.E[rows]
+        change = draw_normal(sums[:, :size, :size] + precision.diag(), gradient, draw)
+        change = known * change.float()
+        self.X[rows] += change
+        self.E[rows] += change
+        return float(gathered.error.square().sum(dtype=torch.float64))
+
+    def draw_pulls(self, other: "DeviceSide", *, seed: int, sweep: int) -> None:
+        """Draw what all codes of the other side add to the prior means of this one, jointly.
+
+        E = X - mean - S y is normal given the pulls y, column by column, with S the shares of who has rated whom. A
+        draw is the solution of a system with noise on its right side (Papandreou and Yuille 2010; for side information
+        Simm et al. 2017). The compiled kernel draws one pull after the other, which keeps a GPU waiting.
+        """
+        draw = generator(self.device, seed, sweep, self.purpose + 2)
+        precision, pull_precision = self.prior.precision, self.prior.pull_precision
+        ridge = self._line(pull_precision / precision)
+        noise = self._normal(self.E, draw) * self._line(precision**-0.5)
+        own = self._normal(self.pull, draw) * self._line(pull_precision**0.5 / precision)
+        right = other.sums(self.share * (self.E + noise)) + other.present * (own - ridge * self.pull)
+
+        def multiply(pulls: Tensor) -> Tensor:
+            """S'S and the ridge, which is the system divided by the precision."""
+            return other.sums(self.share.square() * self.sums(pulls)) + ridge * pulls
+
+        change = solve_columns(multiply, right, diagonal=self.pull_mass + ridge)
+        self.pull += change
+        self.E -= self.share * self.sums(change)
+
+    def draw_nu(self, draw: np.random.Generator) -> None:
+        """Draw the degrees of freedom of the weights."""
+        omega = self.omega.double()
+        evidence = ((omega.log() - omega) * self.present[:, 0]).sum().item()
+        self.prior.draw_nu(draw, count=int(self.known.sum()), evidence=evidence)
+
+    def residual_sums(self, other: "DeviceSide", *, mean: float) -> Doubles:
+        """Sums of w, w e and w e^2 over all ratings, where w is the product of both sides' weights."""
+        total = torch.zeros(3, dtype=torch.float64, device=self.device)
+        for parts in self.batches():
+            gathered = self._gather(self._rows(int(parts[0])), other, mean=mean)
+            weight = gathered.weight * self.omega[gathered.rows][:, None]
+            terms = (weight, weight * gathered.error, weight * gathered.error.square())
+            total += torch.stack([term.sum(dtype=torch.float64) for term in terms])
+        return total.cpu().numpy()
+
+    def predict(self, other: "DeviceSide", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
+        """Write what this draw predicts for some pairs."""
+        for start in range(0, len(keys), _PAIRS):
+            here = slice(start, start + _PAIRS)
+            x, q = (
+                functional.embedding(torch.from_numpy(codes[here]).to(self.device), side.X)
+                for side, codes in ((self, keys), (other, others))
+            )
+            dots = (x[:, :-1] * q[:, :-1]).sum(1)
+            into[here] = (mean + dots + x[:, -1] + q[:, -1]).cpu().numpy()
+
+    @property
+    def biases(self) -> Floats:
+        """The last numbers of the vectors."""
+        return self.X[:, -1].cpu().numpy()
+
+    @property
+    def factors(self) -> Tensor:
+        """The other numbers, without the strangers: a cut would spend its columns on rows that are zero in the end."""
+        return self.X[:, :-1] * self.present
+
+    def table(self, width: int) -> DeviceTable:
+        """Room for the vectors of many draws."""
+        return DeviceTable(len(self.X), width, device=self.device)
+
+    def _rows(self, part: int) -> slice:
+        return slice(int(self.bounds[part]), int(self.bounds[part + 1]))
+
+    def _gather(self, rows: slice, other: "DeviceSide", *, mean: float) -> Gathered:
+        """Gather the ratings of some rows with what the other side knows of them."""
+        bounds = self.segments.bounds
+        here = slice(int(bounds[rows.start]), int(bounds[rows.stop]))
+        starts = self.segments.levels[0].starts[here.start : here.stop + 1, None]
+        places = starts[:-1] + torch.arange(LENGTH, dtype=torch.int32, device=self.device)
+        there = places < starts[1:]
+        places = torch.where(there, places, starts[:-1])
+        codes, of = self.codes[places], self.rows[here]
+        design, weight = functional.embedding(codes, other.X), other.omega[codes] * there
+        target = self.ratings[places] - mean - design[..., -1]
+        design[..., -1] = 1
+        guess = torch.bmm(design, functional.embedding(of, self.X)[..., None])[..., 0]
+        return Gathered(of, design, weight, (target - guess) * there)
+
+    def _products(self, gathered: Gathered, rows: slice) -> Tensor:
+        """For each row sum w (d, e) (d, e)', in float64: its matrix, its gradient and its squared errors."""
+        both = torch.cat([gathered.design, gathered.error[..., None]], 2)
+        each = torch.bmm((both * gathered.weight[..., None]).mT, both)
+        return self.segments.fold(each.flatten(1), rows=rows).double().view(-1, *each.shape[1:])
+
+    def _drawn(self) -> dict[str, Tensor]:
+        return {"X": self.X, "E": self.E, "omega": self.omega, "pull": self.pull}
+
+    def _line(self, values: Doubles) -> Tensor:
+        """A number a column, beside float32."""
+        return torch.from_numpy(values.astype(np.float32)).to(self.device)
+
+    def _normal(self, like: Tensor, draw: torch.Generator) -> Tensor:
+        return torch.randn(like.shape, generator=draw, device=self.device)

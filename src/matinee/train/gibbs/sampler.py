@@ -1,0 +1,167 @@
+"""The engine of the preset `accurate`: Bayesian matrix factorization by blocked Gibbs sampling.
+
+Salakhutdinov and Mnih (2008), with implicit features on both sides (as in SVD++), a precision per user and per
+movie, and the posterior mean folded into one dot product as it runs. docs/models.md has the formulas. Here are the
+chains; what works on rows is a side's, compiled for the CPU or in torch.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from matinee.train.blocks import Crew
+from matinee.train.engine import Arrays, Piece, in_stars, rmse_within
+from matinee.train.fold import RunningProduct
+from matinee.train.gibbs.device_side import DeviceSide
+from matinee.train.gibbs.side import Side
+from matinee.train.rows import Problem
+
+AnySide = TypeVar("AnySide", Side, DeviceSide)
+
+_NOISE_SHAPE = _NOISE_RATE = 0.5  # of the gamma prior of the noise's precision: one rating with unit error
+
+
+class GibbsEngine(Generic[AnySide]):
+    """Chains over vectors, weights and their priors, one after the other; an epoch is a sweep of one.
+
+    A chain stays near one of the many sets of vectors that explain the ratings alike: means over several are better.
+    """
+
+    def __init__(self, problem: Problem, side: Callable[..., AnySide]) -> None:
+        """`side` groups ratings: `Side.of` or `DeviceSide.of` with its place."""
+        rows, users, movies = problem.rows, problem.users, problem.movies
+        self._problem, self._seed = problem, problem.train.seed
+        ratings = problem.ratings_in_units
+        size, columns = (problem.train.sampler_rank or 1) + 1, problem.model.embedding_size or 1
+        user: AnySide = side(
+            "user", rows.users, rows.movies, ratings, count=users, other_count=movies, size=size
+        )
+        movie: AnySide = side(
+            "movie", rows.movies, rows.users, ratings, count=movies, other_count=users, size=size
+        )
+        user.weigh(movie)
+        movie.weigh(user)
+        self._sides: tuple[AnySide, AnySide] = (user, movie)
+        self._mean, self._alpha = float(np.mean(ratings, dtype=np.float64)), 1.0
+        self._kept = 0
+        self._product = RunningProduct[Any](user.table, movie.table, rank=size - 1, columns=columns)
+        self._bias_sums = [np.zeros(users), np.zeros(movies), np.zeros(1)]
+        self._valid_sum = np.zeros(0 if problem.valid is None else len(problem.valid))
+        self._valid_now = np.zeros_like(self._valid_sum)
+
+    def learning_rate(self, epoch: int) -> None:
+        """A sampler has no step size."""
+
+    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+        """One sweep; half of its pieces' rows are done when the users are, the rest when the movies are."""
+        draw = np.random.default_rng((self._seed, epoch))
+        if self._sweep_of_chain(epoch) == 1:
+            self._alpha = 1.0
+            for side in self._sides:
+                side.begin(draw)
+        self._draw_noise(draw)
+        rows, done, told = len(self._problem.rows), 0, 0
+        for side, other in (self._sides, self._sides[::-1]):
+            side.draw_prior(draw, other)
+            for parts in side.batches():
+                squared_error = side.draw_part(
+                    parts, other, mean=self._mean, alpha=self._alpha, seed=self._seed, sweep=epoch
+                )
+                done += (count := side.rows_of(parts))
+                if done < 2 * rows and done // 2 > told:
+                    yield self._piece(done // 2 - told, squared_error / count)
+                    told = done // 2
+            side.draw_pulls(other, seed=self._seed, sweep=epoch)
+        for side in self._sides:
+            side.draw_nu(draw)
+        self._keep(epoch)
+        yield self._piece(done // 2 - told, squared_error / count)
+
+    def valid_rmse(self) -> float | None:
+        """RMSE of the mean of all draws kept so far; of the latest draw before the first is kept."""
+        valid = self._problem.valid
+        if valid is None:
+            return None
+        predicted = self._valid_sum / self._kept if self._kept else self._valid_now
+        return rmse_within(predicted * self._problem.unit, valid.ratings, self._problem.scale)
+
+    def weights(self) -> Arrays:
+        """The mean over the kept draws, around the average of the vectors, so that zeros stand for a stranger."""
+        self._product.cut()
+        left, right = (table / np.float32(self._kept**0.5) for table in self._product.tables)
+        user_bias, movie_bias, mean = (total / self._kept for total in self._bias_sums)
+        middle = [
+            table[side.known].mean(axis=0, dtype=np.float64)
+            for table, side in zip((left, right), self._sides, strict=True)
+        ]
+        movie_bias += right @ middle[0]
+        user_bias += (left - middle[0]) @ middle[1]
+        arrays = {"mean": mean, "user_bias": user_bias, "movie_bias": movie_bias}
+        arrays |= {"user_factors": left - middle[0], "movie_factors": right - middle[1]}
+        for side in self._sides:
+            arrays["mean"] += (shift := arrays[f"{side.name}_bias"][side.known].mean())
+            arrays[f"{side.name}_bias"] -= shift
+            for name in (f"{side.name}_bias", f"{side.name}_factors"):
+                arrays[name][~side.known] = 0
+        return in_stars(
+            {name: array.astype(np.float32) for name, array in arrays.items()}, unit=self._problem.unit
+        )
+
+    def state(self) -> Arrays:
+        arrays: Arrays = {
+            f"{side.name}.{name}": array for side in self._sides for name, array in side.state().items()
+        }
+        left, right = self._product.tables
+        arrays |= {f"sum.{number}": total for number, total in enumerate(self._bias_sums)}
+        arrays |= {"left": left, "right": right, "valid.sum": self._valid_sum, "valid.now": self._valid_now}
+        return {**arrays, "chain": np.array([self._mean, self._alpha, self._kept])}
+
+    def restore(self, state: Arrays) -> None:
+        for side in self._sides:
+            own = f"{side.name}."
+            side.restore(
+                {name.removeprefix(own): array for name, array in state.items() if name.startswith(own)}
+            )
+        for number, total in enumerate(self._bias_sums):
+            total[...] = state[f"sum.{number}"]
+        self._product.restore(state["left"], state["right"])
+        self._valid_sum[...], self._valid_now[...] = state["valid.sum"], state["valid.now"]
+        self._mean, self._alpha = (float(value) for value in state["chain"][:2])
+        self._kept = int(state["chain"][2])
+
+    def _draw_noise(self, draw: np.random.Generator) -> None:
+        """Draw the overall mean and the precision of a rating, given all else."""
+        user, movie = self._sides
+        weight, once, twice = user.residual_sums(movie, mean=self._mean)
+        rate = _NOISE_RATE + max(twice, 0.0) / 2
+        self._alpha = float(draw.gamma(_NOISE_SHAPE + len(self._problem.rows) / 2) / rate)
+        self._mean += float(draw.normal(once / weight, 1 / np.sqrt(self._alpha * weight)))
+
+    def _keep(self, epoch: int) -> None:
+        """Fold this draw into the means, once its chain has left where it began."""
+        (user, movie), valid = self._sides, self._problem.valid
+        if valid is not None:
+            user.predict(movie, valid.users, valid.movies, mean=self._mean, into=self._valid_now)
+        if self._sweep_of_chain(epoch) > (self._problem.train.burn_in or 0):
+            self._kept += 1
+            self._product.add(user.factors, movie.factors)
+            self._valid_sum += self._valid_now
+            self._bias_sums[0] += user.biases
+            self._bias_sums[1] += movie.biases
+            self._bias_sums[2] += self._mean
+
+    def _sweep_of_chain(self, epoch: int) -> int:
+        """Which sweep of its chain an epoch is, from 1."""
+        return (epoch - 1) % (self._problem.train.sweeps or 1) + 1
+
+    def _piece(self, rows: int, mean_squared_error: float) -> Piece:
+        return Piece(rows=rows, squared_error=rows * mean_squared_error * self._problem.unit**2)
+
+
+def gibbs_engine(problem: Problem) -> "GibbsEngine[Side] | GibbsEngine[DeviceSide]":
+    """The sampler on the problem's device."""
+    if problem.device == "cpu":
+        return GibbsEngine(problem, partial(Side.of, crew=Crew(problem.threads)))
+    return GibbsEngine(problem, partial(DeviceSide.of, device=problem.device))

@@ -1,0 +1,227 @@
+"""One side of the Gibbs sampler on the CPU, users or movies: its ratings in order and its part of the chain's state.
+
+`DeviceSide` is the same in torch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.train.blocks import Crew
+from matinee.train.engine import Arrays
+from matinee.train.fold import HostTable
+from matinee.train.gibbs.kernels import (
+    LANES,
+    draw_pull,
+    draw_vectors,
+    group_rows,
+    predict_pairs,
+    residual_sums,
+    sum_squares,
+)
+from matinee.train.gibbs.prior import Moments, Prior
+from matinee.train.rows import blank, count_codes, pieces
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+
+_SPREAD = 0.1
+_PART_ROWS = 1 << 15  # ratings of a task: small beside a run of them, so that threads end together
+_TASKS = 8  # parts a thread takes at a time: between two times a fit can be stopped
+_PAIRS = 1 << 16
+
+
+@dataclass
+class Side:
+    """Ratings grouped by this side's codes, and its part of the chain's state."""
+
+    name: str
+    purpose: int  # tells its random streams from the other side's
+    crew: Crew
+    starts: Counts
+    codes: Codes  # of the other side, by rating
+    ratings: Floats
+    bounds: Counts  # of the parts that threads share
+    share: Floats  # n^-1/2 by code
+    size: int  # numbers of a vector, the last of them the bias
+    X: Floats
+    E: Floats  # X minus its prior mean
+    omega: Floats
+    pull: Floats  # by code of the other side: what it adds to the prior mean of this side's vectors
+    pull_mass: Doubles  # by code of the other side: the squared length of what its pull is multiplied by
+    prior: Prior
+
+    @classmethod
+    def of(
+        cls, name: str, keys: Codes, others: Codes, ratings: Floats,
+        *, count: int, other_count: int, size: int, crew: Crew,
+    ) -> "Side":  # fmt: skip
+        """Group ratings by `keys`; the state is blank until a chain begins."""
+        starts, codes, grouped = group_ratings(keys, others, ratings, count=count)
+        width = -(-size // LANES) * LANES
+        cuts = np.searchsorted(starts, np.arange(0, len(keys), _PART_ROWS), side="left")
+        return cls(
+            name=name,
+            purpose=purpose_of(name),
+            crew=crew,
+            starts=starts,
+            codes=codes,
+            ratings=grouped,
+            bounds=np.unique(np.concatenate([[0], cuts, [count]])),
+            share=shares(starts),
+            size=size,
+            X=np.zeros((count, width), np.float32),
+            E=np.zeros((count, width), np.float32),
+            omega=np.ones(count, np.float32),
+            pull=np.zeros((other_count, width), np.float32),
+            pull_mass=np.zeros(other_count),
+            prior=Prior.of(width, centred=name == "user"),
+        )
+
+    def begin(self, draw: np.random.Generator) -> None:
+        """Start a chain: small random vectors for the codes that have ratings, and nothing learned yet."""
+        self.X[:, : self.size] = first_vectors(draw, self.known, size=self.size)
+        self.E[:] = self.X
+        self.omega[:] = 1
+        self.pull[:] = 0
+        self.prior.begin()
+
+    def state(self) -> Arrays:
+        """All that the next draw needs."""
+        return {"X": self.X, "E": self.E, "omega": self.omega, "pull": self.pull, **self.prior.state()}
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a state."""
+        for name, array in self.state().items():
+            array[...] = state[name]
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """The codes that have a rating."""
+        return np.diff(self.starts) > 0
+
+    def weigh(self, other: "Side") -> None:
+        """Sum what the pull of each code of the other side is divided by; it never changes."""
+        times = np.zeros(len(self.share), np.int64)
+        for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
+            sum_squares(first, last, other.starts, other.codes, self.share, times, self.pull_mass)
+
+    def batches(self) -> Iterator[Counts]:
+        """All parts, as many at a time as keep the threads busy for a moment."""
+        rated = (
+            self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
+        )  # the last codes may have no rating
+        parts, step = np.flatnonzero(rated), _TASKS * self.crew.threads
+        return (parts[start : start + step] for start in range(0, len(parts), step))
+
+    def rows_of(self, parts: Counts) -> int:
+        """Ratings in some parts."""
+        return int((self.starts[self.bounds[parts + 1]] - self.starts[self.bounds[parts]]).sum())
+
+    def draw_prior(self, draw: np.random.Generator, other: "Side") -> None:
+        """Draw mean and precision of each column, and the precision of its pull, given the vectors."""
+        known, before = self.known, self.prior.mean.copy()
+        free = (self.E[known] + before)[:, : self.size]
+        average = free.mean(axis=0)
+        pull = self.pull[other.known, : self.size].astype(np.float64)
+        told = Moments(
+            count=len(free),
+            average=average,
+            scatter=np.square(free - average).sum(axis=0),
+            pulls=len(pull),
+            pull_squares=np.square(pull).sum(axis=0),
+        )
+        self.prior.draw(draw, told)
+        self.E[known] += (before - self.prior.mean).astype(np.float32)
+        self.X[~known] = self.prior.mean  # a stranger is drawn towards the middle
+
+    def draw_part(
+        self, parts: Counts, other: "Side", *, mean: float, alpha: float, seed: int, sweep: int
+    ) -> float:
+        """Draw weights and vectors of some parts; returns the sum of squared errors before."""
+        squared = np.zeros(len(self.bounds) - 1)
+        self.crew.share(
+            draw_vectors, parts, self.bounds, self.starts, self.codes, self.ratings, self.X, self.E, self.omega,
+            other.X, other.omega, self.size, np.float32(mean), alpha, self.prior.precision, self.prior.nu[0], seed,
+            sweep, self.purpose, squared,
+        )  # fmt: skip
+        return float(squared[parts].sum())
+
+    def draw_pulls(self, other: "Side", *, seed: int, sweep: int) -> None:
+        """Draw what each code of the other side adds to the prior means of this one."""
+        groups = np.arange(self.X.shape[1] // LANES)
+        for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
+            self.crew.share(
+                draw_pull, groups, first, last, other.starts, other.codes, self.E, self.share,
+                self.pull, self.pull_mass, self.size, self.prior.precision, self.prior.pull_precision,
+                seed, sweep, self.purpose + 2,
+            )  # fmt: skip
+
+    def draw_nu(self, draw: np.random.Generator) -> None:
+        """Draw the degrees of freedom of the weights."""
+        omega = self.omega[self.known].astype(np.float64)
+        self.prior.draw_nu(draw, count=len(omega), evidence=(np.log(omega) - omega).sum())
+
+    def residual_sums(self, other: "Side", *, mean: float) -> Doubles:
+        """Sums of w, w e and w e^2 over all ratings, where w is the product of both sides' weights."""
+        sums = np.zeros((len(self.bounds) - 1, 3))
+        for parts in self.batches():
+            self.crew.share(
+                residual_sums, parts, self.bounds, self.starts, self.codes, self.ratings, self.X, self.omega,
+                other.X, other.omega, self.size, np.float32(mean), sums,
+            )  # fmt: skip
+        total: Doubles = sums.sum(axis=0)
+        return total
+
+    def predict(self, other: "Side", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
+        """Write what this draw predicts for some pairs."""
+        parts = np.arange(-(-len(keys) // _PAIRS))
+        self.crew.share(
+            predict_pairs, parts, _PAIRS, keys, others, self.X, other.X, self.size, np.float32(mean), into
+        )
+
+    @property
+    def biases(self) -> Floats:
+        """The last numbers of the vectors."""
+        return self.X[:, self.size - 1]
+
+    @property
+    def factors(self) -> Floats:
+        """The other numbers, without the strangers: a cut would spend its columns on rows that are zero in the end."""
+        return np.where(self.known[:, None], self.X[:, : self.size - 1], np.float32(0))
+
+    def table(self, width: int) -> HostTable:
+        """Room for the vectors of many draws."""
+        return HostTable(len(self.X), width, crew=self.crew)
+
+
+def group_ratings(keys: Codes, others: Codes, ratings: Floats, *, count: int) -> tuple[Counts, Codes, Floats]:
+    """Where the ratings of each of `count` keys start, and the other codes and the ratings in that order."""
+    starts = np.concatenate([[0], np.cumsum(count_codes(keys, count))])
+    codes, grouped = (blank(len(keys), dtype=column.dtype) for column in (others, ratings))
+    free = starts[:-1].copy()
+    for piece in pieces(len(keys)):
+        group_rows(keys[piece], others[piece], ratings[piece], free, codes, grouped)
+    return starts, codes, grouped
+
+
+def shares(starts: Counts) -> Floats:
+    """What the sum of pulls of each code is multiplied by: n^-1/2."""
+    return (1 / np.sqrt(np.maximum(np.diff(starts), 1))).astype(np.float32)
+
+
+def purpose_of(name: str) -> int:
+    """What tells the random streams of a side from the other's."""
+    return 0 if name == "user" else 1
+
+
+def first_vectors(draw: np.random.Generator, known: npt.NDArray[np.bool_], *, size: int) -> Floats:
+    """Small random vectors, with biases of 0; zeros for who is not known."""
+    vectors = np.zeros((len(known), size), np.float32)
+    vectors[:, : size - 1] = _SPREAD * draw.standard_normal((len(known), size - 1), np.float32)
+    vectors[~known] = 0
+    return vectors

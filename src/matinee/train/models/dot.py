@@ -1,0 +1,29 @@
+"""Biased matrix factorization: mean + user bias + movie bias + dot product (Koren, Bell, Volinsky 2009)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from matinee.settings import ModelSettings
+from matinee.train.models.base import RatingModel
+
+_SPREAD = 0.05  # initial factors: small beside the biases, large enough to leave the saddle at zero
+
+
+class Dot(RatingModel):
+    """The default. Without biases it is the notebook's MatrixFactorization, around the mean."""
+
+    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
+        super().__init__(**shape)
+        size = settings.embedding_size or 1
+        self.user_factors = self._table(self.users, size, spread=_SPREAD)
+        self.movie_factors = self._table(self.movies, size, spread=_SPREAD)
+        self.user_bias = nn.Parameter(torch.zeros(self.users, 1), requires_grad=settings.biases)
+        self.movie_bias = nn.Parameter(torch.zeros(self.movies, 1), requires_grad=settings.biases)
+        self.mean = nn.Parameter(torch.tensor([mean]), requires_grad=False)
+
+    def forward(self, users: Tensor, movies: Tensor) -> Tensor:
+        bias = self._look_up(self.user_bias, users) + self._look_up(self.movie_bias, movies)
+        factors = self._look_up(self.user_factors, users), self._look_up(self.movie_factors, movies)
+        return self.mean + bias[:, 0] + (factors[0] * factors[1]).sum(1)

@@ -1,0 +1,30 @@
+"""Two concatenated embeddings through one linear layer, the notebook's RecSysModel.
+
+By algebra w . [p_u, q_m] + c = (w_1 . p_u) + (w_2 . q_m) + c: a bias-only model, whatever the sizes.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from matinee.settings import ModelSettings
+from matinee.train.models.base import RatingModel
+
+_SPREAD = 0.05
+
+
+class Linear(RatingModel):
+    """The notebook's first model: it can learn how generous a user is, and no taste."""
+
+    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
+        super().__init__(**shape)
+        size = settings.embedding_size or 1
+        self.user_embedding = self._table(self.users, size, spread=_SPREAD)
+        self.movie_embedding = self._table(self.movies, size, spread=_SPREAD)
+        self.output = self._layer(2 * size, 1, bias=mean)
+
+    def forward(self, users: Tensor, movies: Tensor) -> Tensor:
+        pair = self._look_up(self.user_embedding, users), self._look_up(self.movie_embedding, movies)
+        rating: Tensor = self.output(torch.cat(pair, dim=1))
+        return rating[:, 0]

@@ -1,0 +1,102 @@
+"""The story of a run in about twenty log lines: what each step starts to do, and what came out of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from matinee.monitor.progressive import Standing
+from matinee.publish import Publication
+from matinee.recommend import Recommended
+from matinee.store import Reference, Store
+from matinee.store.documents import read_json
+
+
+def tell(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> list[str]:
+    """What came out of a step, from what it left in the store."""
+    return _TELLERS[step](store, made)
+
+
+def _ingest(store: Store, made: Reference) -> list[str]:
+    manifest = store.manifest(made.kind, made.digest)
+    profile = read_json(store.path(made) / "profile.json")
+    low, high = manifest["scale"]
+    lines = [
+        f"{manifest['rows_read']:,} rows read, {manifest['rows']:,} accepted, {manifest['rows_rejected']:,} rejected",
+        f"{profile['users']:,} users, {profile['movies']:,} movies, {profile['percentage_filled']:.2f} % of the full "
+        f"matrix, ratings from {low:g} to {high:g}",
+    ]
+    if manifest["rejects"]:
+        most = sorted(manifest["rejects"].items(), key=lambda item: -item[1])[:3]
+        lines.append("most rejects: " + ", ".join(f"{rows:,} {code}" for code, rows in most))
+    return [*lines, *manifest["warnings"][:3]]
+
+
+def _encode(store: Store, made: Reference) -> list[str]:
+    manifest = store.manifest(made.kind, made.digest)
+    return [f"codes for {manifest['users']:,} users and {manifest['movies']:,} movies"]
+
+
+def _split(store: Store, made: Reference) -> list[str]:
+    manifest = store.manifest(made.kind, made.digest)
+    parts = ", ".join(f"{rows:,} {part}" for part, rows in manifest["counts"].items())
+    how = "cutoffs of the champion's split" if manifest["inherited"] else manifest["strategy"]
+    if manifest["days"]:
+        how += f": valid rows from {manifest['days']['valid_from']}, test rows from {manifest['days']['test_from']}"
+    return [f"{parts} rows ({how})"]
+
+
+def _train(store: Store, made: Reference) -> list[str]:
+    manifest = store.manifest(made.kind, made.digest)
+    valid = "" if manifest["valid_rmse"] is None else f", valid RMSE {manifest['valid_rmse']:.4f}"
+    return [
+        f"{manifest['model']} on {manifest['device']}: {manifest['epochs_run']} epochs, the best was "
+        f"{manifest['best_epoch']}{valid}; the fit on {manifest['rows']:,} rows took {manifest['seconds_train']:.1f} s"
+    ]
+
+
+def _evaluate(store: Store, made: Reference) -> list[str]:
+    metrics = read_json(store.path(made) / "metrics.json")
+    interval = metrics["intervals"]["rmse"]
+    warning = [hindsight["says"]] if (hindsight := metrics["hindsight"]) and hindsight["anyone"] else []
+    if found := metrics["temporal"]:
+        at_random = found["at_random"]
+        warning.append(
+            f"a quick model fitted on the past: RMSE {found['rmse']:.4f} from {found['cut']} on (bias only "
+            f"{found['bias_only_rmse']:.4f}), {at_random['rmse']:.4f} at random ({at_random['bias_only_rmse']:.4f})"
+        )
+    return [
+        f"test RMSE {metrics['rmse']:.4f} ({interval['low']:.4f} to {interval['high']:.4f}), bias only "
+        f"{metrics['bias_only_rmse']:.4f}, global mean {metrics['global_mean_rmse']:.4f}",
+        *warning,
+        read_json(store.path(made) / "decision.json")["reason"],
+    ]
+
+
+def _refit(store: Store, made: Reference) -> list[str]:
+    return [f"weights to publish: {made.location}, fitted on {made.rows:,} rows"]
+
+
+def _publish(store: Store, made: Publication) -> list[str]:
+    if made.release is None:
+        return ["nothing is published, the champion stays"]
+    return [f"{made.release} is the champion, in {made.location}"]
+
+
+def _recommend(store: Store, made: Recommended) -> list[str]:
+    return [f"{made.rows:,} movies for {made.users:,} users by {made.release}, in {made.out}"]
+
+
+def _progressive(store: Store, made: Standing) -> list[str]:
+    return [made.says]
+
+
+_TELLERS: dict[str, Callable[[Store, Any], list[str]]] = {
+    "ingest": _ingest,
+    "progressive": _progressive,
+    "encode": _encode,
+    "split": _split,
+    "train": _train,
+    "evaluate": _evaluate,
+    "refit": _refit,
+    "publish": _publish,
+    "recommend": _recommend,
+}

@@ -14,7 +14,7 @@ import pytest
 
 from matinee import ingest
 from matinee.errors import ConfigError, DataError, MatineeError
-from matinee.ingest import _blocks
+from matinee.ingest.reading import blocks
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 
@@ -346,7 +346,7 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text(MANY)
-    recognise = _blocks.recognise
+    recognize = blocks.recognize
 
     def meanwhile(*args: Any, **named: Any) -> Any:
         if change == "grows":
@@ -356,10 +356,10 @@ def test_a_file_that_changes_while_it_is_read(
             path.unlink()
             if change == "is replaced":
                 path.write_text(MANY)
-        monkeypatch.setattr(_blocks, "recognise", recognise)
-        return recognise(*args, **named)
+        monkeypatch.setattr(blocks, "recognize", recognize)
+        return recognize(*args, **named)
 
-    monkeypatch.setattr(_blocks, "recognise", meanwhile)
+    monkeypatch.setattr(blocks, "recognize", meanwhile)
     expected = Refused(DataError, ("ratings.csv", "while it was read"))
     assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [path]))
 

@@ -87,7 +87,7 @@ def test_each_room_imports_only_what_it_may() -> None:
     [
         ("train/loop.py", "from matinee.evaluate import gate"),
         ("store/files.py", "def later() -> None:\n    import prefect"),
-        ("ingest/_rows.py", "from matinee import release"),
+        ("ingest/reading/parser.py", "from matinee import release"),
         ("split/encode.py", "import tasks.encode"),
     ],
 )

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from matinee import ingest
 from matinee.errors import DataError
-from matinee.ingest import _duplicates, _parts
+from matinee.ingest.duplicates import search
+from matinee.ingest.partitions import partition
 from matinee.sample import write_sample
 from matinee.schemas.ratings import Ratings
 from matinee.schemas.rejects import Rejects
@@ -138,8 +139,8 @@ def test_duplicates_are_those_of_a_slow_search(
         best[user, movie] = max(day, best.get((user, movie), ""))
     with pytest.MonkeyPatch.context() as patch:
         if turns:  # as if there were more rows than memory holds
-            patch.setattr(_duplicates, "_MOST_KEYS", 8)
-            patch.setattr(_duplicates, "_MOST_CANDIDATES", 8)
+            patch.setattr(search, "_MOST_KEYS", 8)
+            patch.setattr(search, "_MOST_CANDIDATES", 8)
         store, dataset = make(folder, ratings=paths)
     found = {(str(user), str(movie)): str(day or "") for user, movie, _, day in rows_of(store, dataset)}
     assert found == best
@@ -177,7 +178,7 @@ def test_many_small_files_share_a_partition_and_a_new_one_changes_one(tmp_path: 
     store, dataset = make(tmp_path, ratings=[folder])
     assert dataset.rows == 2400
     assert len(set((store.root / "partitions").iterdir()) - before) == 1
-    listed = read_json(store.path(dataset) / _parts.PARTITIONS)["partitions"]
+    listed = read_json(store.path(dataset) / partition.PARTITIONS)["partitions"]
     assert sum(len(part["files"]) for part in listed) == 1201
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from matinee.ingest._blocks import read_blocks
-from matinee.ingest._dialect import recognise
-from matinee.ingest._partition import _Ledger
-from matinee.ingest._rows import parse_block
-from matinee.ingest._sources import source_of
+from matinee.ingest.partitions.writer import PartitionWriter
+from matinee.ingest.reading.blocks import read_blocks
+from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.parser import parse_block
+from matinee.ingest.reading.sources import source_of
 from matinee.schemas.ratings import ratings_schema
 from matinee.settings.ingest import IngestSettings
 
@@ -127,12 +127,12 @@ def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16) -> Read:
     """What the compiled reader makes of it, through the tables that it writes."""
     path = folder / "ratings.txt"
     path.write_bytes(text)
-    with _Ledger(folder, ratings_schema(low=1, high=5)) as ledger:
+    with PartitionWriter(folder, ratings_schema(low=1, high=5)) as writer:
         for block in read_blocks([source_of(path)], IngestSettings(), left_out=[], block_bytes=block_bytes):
-            ledger.enter(parse_block(block))
+            writer.write(parse_block(block))
     ratings = pl.read_parquet(folder / "ratings.parquet")
     rejects = pl.read_parquet(folder / "rejects.parquet").sort("line", maintain_order=True)
-    manifest = ledger.manifest()
+    manifest = writer.manifest()
     assert manifest["rows_read"] == ratings.height + rejects.height
     assert manifest["rejects"] == dict(rejects["code"].value_counts().sort("code").iter_rows())
     origins = pl.read_parquet(folder / "origins.parquet")
@@ -256,7 +256,7 @@ def test_netflix_text_keeps_its_movies_over_blocks(
 def test_headers_of_the_field_are_recognised(
     head: str, delimiter: str, columns: tuple[int, ...], left_out: list[str]
 ) -> None:
-    dialect = recognise(head.encode(), IngestSettings(), label="x")
+    dialect = recognize(head.encode(), IngestSettings(), label="x")
     assert dialect.delimiter == delimiter
     assert tuple(dialect.columns.values()) == columns
     assert dialect.left_out == left_out
@@ -264,7 +264,7 @@ def test_headers_of_the_field_are_recognised(
 
 def test_columns_can_be_named_and_numbered() -> None:
     named = IngestSettings.model_validate({"columns": "user_id=Who,movie_id=What,rating=Stars"})
-    dialect = recognise(b"When,Stars,What,Who\n", named, label="x")
+    dialect = recognize(b"When,Stars,What,Who\n", named, label="x")
     assert dialect.columns == {"user_id": 3, "movie_id": 2, "rating": 1}
     numbered = IngestSettings.model_validate({"columns": "user_id=3,movie_id=2,rating=1"})
-    assert recognise(b"5,2,7\n", numbered, label="x").columns == {"user_id": 2, "movie_id": 1, "rating": 0}
+    assert recognize(b"5,2,7\n", numbered, label="x").columns == {"user_id": 2, "movie_id": 1, "rating": 0}

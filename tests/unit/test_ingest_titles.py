@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from matinee.ingest._sources import source_of
-from matinee.ingest._titles import read_titles
+from matinee.ingest.reading.sources import source_of
+from matinee.ingest.titles.table import read_titles
 
 NETFLIX = """1,2003,Dinosaur Planet
 2,NULL,"Weird Al" Yankovic Live!

@@ -16,7 +16,10 @@ import pytest
 from matinee.errors import StoreError
 from matinee.inbox import drop as room
 from matinee.inbox.intake import Intake, take_in
-from matinee.ingest import _blocks, _partition, _refusal, _sift
+from matinee.ingest import screening
+from matinee.ingest.checks import refusal
+from matinee.ingest.partitions import writer
+from matinee.ingest.reading import blocks
 from matinee.settings import Settings
 from matinee.store import Store
 
@@ -187,14 +190,14 @@ def test_a_file_that_vanishes_meanwhile_costs_nothing(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (drop / "a.csv").write_text(GOOD)
-    source_of = _sift.source_of
+    source_of = screening.source_of
 
     def vanishes(path: Path) -> Any:
         if path.name == "a.csv":
             path.unlink(missing_ok=True)
         return source_of(path)
 
-    monkeypatch.setattr(_sift, "source_of", vanishes)
+    monkeypatch.setattr(screening, "source_of", vanishes)
     found = night(store, drop)
     assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
     assert not found.refused
@@ -204,14 +207,14 @@ def test_an_error_of_ours_is_the_files_and_the_log_has_the_traceback(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (drop / "a.csv").write_text(GOOD + "1,77,5\n")
-    recognise = _blocks.recognise
+    recognize = blocks.recognize
 
     def slips(head: bytes, *args: Any, **named: Any) -> Any:
         if head.endswith(b"1,77,5\n"):
             raise RecursionError("a mistake of ours")
-        return recognise(head, *args, **named)
+        return recognize(head, *args, **named)
 
-    monkeypatch.setattr(_blocks, "recognise", slips)
+    monkeypatch.setattr(blocks, "recognize", slips)
     logging.getLogger("matinee").propagate = True
     with caplog.at_level(logging.WARNING, "matinee"):
         found = night(store, drop)
@@ -224,7 +227,7 @@ def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: py
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_partition._Ledger, "enter", full)
+    monkeypatch.setattr(writer.PartitionWriter, "write", full)
     with pytest.raises(StoreError, match="No space left"):
         night(Store.open(tmp_path / "store"), drop)
     assert (drop / "good.csv").exists()
@@ -233,7 +236,7 @@ def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: py
 def test_a_file_of_one_pair_over_and_over_is_set_aside(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_refusal, "MOST_ROWS_OF_A_USER", 200)
+    monkeypatch.setattr(refusal, "MOST_ROWS_OF_A_USER", 200)
     (drop / "a.csv").write_text(HEADER + "1,1,5\n" * 300)
     found = night(store, drop)
     assert [Path(taken).name for taken in found.ratings] == ["good.csv"]

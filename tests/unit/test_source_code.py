@@ -15,8 +15,8 @@ from matinee.store.source_code import NOT_CODE, SourceCode, installed
 
 ROOT = Path(__file__).parents[2]
 STEPS = {
-    "partition": ["matinee.ingest._partition"],
-    "dataset": ["matinee.ingest._dataset"],
+    "partition": ["matinee.ingest.partitions.writer"],
+    "dataset": ["matinee.ingest.dataset"],
     "encode": ["matinee.split.encode"],
     "split": ["matinee.split"],
     "train": ["matinee.train"],
@@ -58,11 +58,16 @@ AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that w
 @pytest.mark.parametrize(
     ("file", "pattern", "replacement", "steps"),
     [
-        ("ingest/_kernel.py", r"(?m)^@compiled\n", "@compiled\n@str\n", {"partition", *AFTER_INGEST}),
         (
-            "ingest/_dialect.py",
-            r"(?m)^def recognise",
-            "_MORE = 1\n\n\ndef recognise",
+            "ingest/reading/parser_kernel.py",
+            r"(?m)^@compiled\n",
+            "@compiled\n@str\n",
+            {"partition", *AFTER_INGEST},
+        ),
+        (
+            "ingest/reading/dialect.py",
+            r"(?m)^def recognize",
+            "_MORE = 1\n\n\ndef recognize",
             {"partition", *AFTER_INGEST},
         ),
         ("train/gibbs/kernels.py", r"1\.0", "1.5", {"train"}),
@@ -90,7 +95,7 @@ def _raise_version(code: Path) -> None:
 
 
 def _reword_a_docstring(code: Path) -> None:
-    _edit(code / "ingest/_partition.py", r'"""', '"""Other words. ')
+    _edit(code / "ingest/partitions/writer.py", r'"""', '"""Other words. ')
 
 
 def _add_a_comment(code: Path) -> None:
@@ -98,11 +103,11 @@ def _add_a_comment(code: Path) -> None:
 
 
 def _reword_a_warning(code: Path) -> None:
-    _edit(code / "ingest/_warnings.py", "Files without a row", "Files that hold no row")
+    _edit(code / "ingest/checks/warnings.py", "Files without a row", "Files that hold no row")
 
 
 def _reword_an_error(code: Path) -> None:
-    _edit(code / "ingest/_sources.py", "Expected a file here", "A file was expected")
+    _edit(code / "ingest/reading/sources.py", "Expected a file here", "A file was expected")
 
 
 def _change_a_plot(code: Path) -> None:
@@ -125,7 +130,11 @@ def _split_an_import_in_two(code: Path) -> None:
 
 def _move_the_kernel(code: Path) -> None:
     _move(
-        code, "ingest/_kernel.py", "ingest/parse_kernel.py", " _kernel as kernel", " parse_kernel as kernel"
+        code,
+        "ingest/reading/parser_kernel.py",
+        "ingest/parse_kernel.py",
+        ".reading import parser_kernel as kernel",
+        " import parse_kernel as kernel",
     )
 
 

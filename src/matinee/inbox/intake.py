@@ -81,9 +81,9 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
         ratings = [path for path in ratings if path not in faults]
         mark = _mark(store, ratings, taken, settings)
     if mark is not None and not _is_done(store, mark):
-        sifted = ingest.sift(store, ratings, settings=settings.ingest)
-        refused |= dict(_set_aside(drop, sifted, path) for path in sifted.refused)
-        ratings = sifted.accepted
+        screening = ingest.screen(store, ratings, settings=settings.ingest)
+        refused |= dict(_set_aside(drop, screening, path) for path in screening.refused)
+        ratings = screening.accepted
         mark = _mark(store, ratings, taken, settings)
     if fault and dropped.is_unchanged(named):
         refused |= dict([_put_aside(drop, named, reason=fault)])
@@ -124,15 +124,15 @@ def remember(store: Store, intake: Intake) -> None:
         write_json(store.root / DONE, {"mark": intake.mark})
 
 
-def _set_aside(drop: Path, sifted: ingest.Sifted, path: Path) -> tuple[str, str]:
+def _set_aside(drop: Path, screening: ingest.Screening, path: Path) -> tuple[str, str]:
     """Move a refused file, its rejects beside it: prune does not know that somebody wants to look at them."""
-    reason = sifted.refused[path]
-    if path in sifted.rejects:
+    reason = screening.refused[path]
+    if path in screening.rejects:
         with contextlib.suppress(OSError):  # the refusal counts, and the store keeps the rejects for a while
             kept = beside(place_of_refused(drop, path), ".rejects.csv")
             with replacing(kept) as fresh:
-                write_table_for_people(pl.read_parquet(sifted.rejects[path]), fresh)
-            reason = reason.replace(str(sifted.rejects[path]), str(kept))
+                write_table_for_people(pl.read_parquet(screening.rejects[path]), fresh)
+            reason = reason.replace(str(screening.rejects[path]), str(kept))
     return _put_aside(drop, path, reason=reason)
 
 

@@ -3,19 +3,19 @@
 The first step of the flow. `plan` says what to make, the others read it back.
 """
 
-from matinee.ingest._dataset import plan
-from matinee.ingest._read import iter_ratings, read_counts, read_titles_table
-from matinee.ingest._scale import SCALES
-from matinee.ingest._sift import Sifted, check_titles, find_unreadable, sift
+from matinee.ingest.dataset import plan
+from matinee.ingest.dataset_reader import iter_ratings, read_counts, read_titles_table
+from matinee.ingest.rating_scale import SCALES
+from matinee.ingest.screening import Screening, check_titles, find_unreadable, screen
 
 __all__ = [
     "SCALES",
-    "Sifted",
+    "Screening",
     "check_titles",
     "find_unreadable",
     "iter_ratings",
     "plan",
     "read_counts",
     "read_titles_table",
-    "sift",
+    "screen",
 ]

@@ -25,7 +25,7 @@ NOT_CODE: Final = frozenset(
     {
         "matinee.errors",
         "matinee.evaluate.plots",
-        "matinee.ingest._warnings",
+        "matinee.ingest.checks.warnings",
         "matinee.release.checks",
         "matinee.release.files",
         "matinee.release.folder",

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
-from matinee.ingest._guess import count_head, scale_of
-from matinee.ingest._partition import plan_partition
-from matinee.ingest._parts import Part, group_sources, open_part
-from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
-from matinee.ingest._scale import Slots, from_json, narrowest_scale
-from matinee.ingest._sources import Source, source_of
-from matinee.ingest._titles import read_titles
+from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
+from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
+from matinee.ingest.partitions.writer import plan_partition
+from matinee.ingest.rating_scale import Histogram, from_json, narrowest_scale
+from matinee.ingest.reading.sources import Source, source_of
+from matinee.ingest.scale_guess import count_head, scale_of
+from matinee.ingest.titles.table import read_titles
 from matinee.settings.ingest import IngestSettings, ScaleName
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
 
 
 @dataclass(frozen=True)
-class Sifted:
+class Screening:
     """Files by what becomes of them; one that is in neither changed while it was read, or went."""
 
     accepted: list[Path] = field(default_factory=list)
@@ -33,15 +33,15 @@ class Sifted:
     )  # of a refused file that had rows: the table of them
 
 
-def sift(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Sifted:
+def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Screening:
     """Read each rating file as it would be read in a dataset of all of them, and tell which can't be.
 
     Raises StoreError when the store can't be written.
     """
-    reading = _Reading(store, settings, Forgotten.read(store.root))
+    screener = _Screener(store, settings, Forgotten.read(store.root))
     for path in paths:
-        reading.open(path)
-    return reading.sift()
+        screener.open(path)
+    return screener.screen()
 
 
 def find_unreadable(paths: Sequence[Path]) -> dict[Path, str]:
@@ -63,73 +63,75 @@ def check_titles(path: Path, settings: IngestSettings) -> None:
     read_titles(source_of(path), settings)
 
 
-class _Reading:
+class _Screener:
     def __init__(self, store: Store, settings: IngestSettings, forgotten: Forgotten) -> None:
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
-        self.heads: dict[Path, Slots] = {}
-        self.sifted = Sifted()
+        self.heads: dict[Path, Histogram] = {}
+        self.screening = Screening()
 
     def open(self, path: Path) -> None:
         try:
             self.sources[path] = source_of(path)
         except (ConfigError, DataError) as error:
             if os.path.lexists(path):
-                self.sifted.refused[path] = str(error)
+                self.screening.refused[path] = str(error)
             return
         try:
             self.heads[path] = count_head(self.sources[path], self.settings)
         except (ConfigError, DataError) as error:
             self._refuse(self.sources[path], str(error))
 
-    def sift(self) -> Sifted:
+    def screen(self) -> Screening:
         scale = self.settings.scale
         if scale == "auto" and self.sources:
             scale = scale_of([self.heads[path] for path in self.sources])
-            parts = self._parse(self._groups(), scale)
-            if parts:
-                scale = narrowest_scale(from_json(part.manifest["values_read"] for part in parts))
-        for part in self._parse(self._groups(), scale):
-            self._judge(part, scale)
-        self.sifted.accepted.extend(self.sources)
-        return self.sifted
+            partitions = self._parse(self._groups(), scale)
+            if partitions:
+                scale = narrowest_scale(
+                    from_json(partition.manifest["values_read"] for partition in partitions)
+                )
+        for partition in self._parse(self._groups(), scale):
+            self._check(partition, scale)
+        self.screening.accepted.extend(self.sources)
+        return self.screening
 
     def _groups(self) -> list[list[Source]]:
         return group_sources(list(self.sources.values()))
 
-    def _parse(self, groups: list[list[Source]], scale: ScaleName) -> list[Part]:
+    def _parse(self, groups: list[list[Source]], scale: ScaleName) -> list[Partition]:
         """The partitions of all files that can be read; of many that share one, each alone where one can't."""
-        parts = []
+        partitions = []
         while groups:
             group = groups.pop()
             planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
             try:
                 made = self.store.ensure(planned)
-                parts.append(open_part(self.store, made.digest, "train", group))
+                partitions.append(open_partition(self.store, made.digest, "train", group))
             except (ConfigError, DataError) as error:
                 if len(group) > 1:
                     groups += [[source] for source in group]
                 else:
                     self._refuse(group[0], str(error))
-        return parts
+        return partitions
 
-    def _judge(self, part: Part, scale: ScaleName) -> None:
+    def _check(self, partition: Partition, scale: ScaleName) -> None:
         """Refuse what has no rows or too many rejects; of many files that share a partition, each by its own."""
         try:
-            check_rows_read(part.sources, [part])
-            check_users([part])
-            check_rejects([part], self.settings, scale=scale)
+            check_rows_read(partition.sources, [partition])
+            check_users([partition])
+            check_rejects([partition], self.settings, scale=scale)
         except DataError as error:
-            if len(part.sources) == 1:
-                self.sifted.rejects[part.sources[0].path] = part.folder / "rejects.parquet"
-                self._refuse(part.sources[0], str(error))
+            if len(partition.sources) == 1:
+                self.screening.rejects[partition.sources[0].path] = partition.folder / "rejects.parquet"
+                self._refuse(partition.sources[0], str(error))
                 return
-            for alone in self._parse([[source] for source in part.sources], scale):
-                self._judge(alone, scale)
+            for alone in self._parse([[source] for source in partition.sources], scale):
+                self._check(alone, scale)
 
     def _refuse(self, source: Source, reason: str) -> None:
         """Take a file out; one that is not the same any more is not refused, it is not complete yet."""
         del self.sources[source.path]
         with contextlib.suppress(DataError):
             source.check_unchanged()
-            self.sifted.refused[source.path] = reason
+            self.screening.refused[source.path] = reason

@@ -16,11 +16,11 @@ from polars.exceptions import PanicException
 
 from matinee.errors import ConfigError, DataError, MatineeError
 from matinee.errors.text import shown
-from matinee.ingest._dialect import HEAD_BYTES
-from matinee.ingest._limits import Meter, Metered
-from matinee.ingest._parquet import PARQUET_MAGIC, open_parquet
-from matinee.ingest._sources import Source
-from matinee.ingest._tar import MAGIC, MAGIC_AT, TarError, read_tar
+from matinee.ingest.reading.dialect import HEAD_BYTES
+from matinee.ingest.reading.limits import Meter, Metered
+from matinee.ingest.reading.parquet import PARQUET_MAGIC, open_parquet
+from matinee.ingest.reading.sources import Source
+from matinee.ingest.reading.tar import MAGIC, MAGIC_AT, TarError, read_tar
 from matinee.settings.ingest import IngestSettings
 from matinee.store.disk_errors import io_error
 
@@ -71,7 +71,7 @@ def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
     any more.
     """
     meter = Meter(source, settings)
-    with reading(source), source.path.open("rb", buffering=0) as raw:
+    with translate_read_errors(source), source.path.open("rb", buffering=0) as raw:
         if raw.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
             raw.seek(0)
             text = open_parquet(raw, source.label(), settings)
@@ -124,7 +124,7 @@ class _Watched:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer with what comes next; 0 at the end."""
-        with reading(self._source):
+        with translate_read_errors(self._source):
             taken: int = self._stream.readinto(buffer) or 0
             return taken
 
@@ -146,10 +146,10 @@ class _AsFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def reading(source: Source) -> Iterator[None]:
+def translate_read_errors(source: Source) -> Iterator[None]:
     """Turn what goes wrong while a source is read, and nothing else is done, into an error that names it."""
     label = source.label()
-    with blaming(label):
+    with translate_parser_errors(label):
         try:
             yield
         except FileNotFoundError:
@@ -166,7 +166,7 @@ def reading(source: Source) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def blaming(label: str, *, writes: bool = False) -> Iterator[None]:
+def translate_parser_errors(label: str, *, writes: bool = False) -> Iterator[None]:
     """Whatever else a file makes its reader raise is the file's fault: it is refused, and the log has the traceback.
 
     Passed on are our own errors, those of the disk, and a lack of memory; where something is written meanwhile, also

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
-from matinee.ingest import _key_kernel as kernel
-from matinee.ingest._parts import Part
+from matinee.ingest import column_kernel as kernel
+from matinee.ingest.partitions.partition import Partition
 
 _MOST_KEYS: Final = 1 << 27  # 1 GB
 _MOST_CANDIDATES: Final = 1 << 24
@@ -22,8 +22,8 @@ _MOST_AT_ONCE: Final = 25_000_000  # candidates of one turn: some 3 GB
 _FILTER_BITS = 24
 _UNDATED = -(2**31)
 Keys = NDArray[np.uint64]
-NO_LOSERS: Final = pl.DataFrame(
-    schema={"part": pl.Int32, "row": pl.Int64, "winner_part": pl.Int32, "winner_row": pl.Int64}
+NOTHING_SUPERSEDED: Final = pl.DataFrame(
+    schema={"partition": pl.Int32, "row": pl.Int64, "winner_partition": pl.Int32, "winner_row": pl.Int64}
 )
 _NO_CANDIDATES: Final = pl.DataFrame(
     schema={
@@ -31,25 +31,28 @@ _NO_CANDIDATES: Final = pl.DataFrame(
         "movie_id": pl.Int64,
         "date": pl.Int32,
         "test": pl.Boolean,
-        "part": pl.Int32,
+        "partition": pl.Int32,
         "row": pl.Int64,
     }
 )
 
 
-def find_superseded(parts: Sequence[Part]) -> pl.DataFrame:
-    """Rows that another row of the same pair supersedes: `part`, `row`, `winner_part`, `winner_row`, in order.
+def find_superseded(partitions: Sequence[Partition]) -> pl.DataFrame:
+    """Find the rows that another row of the same pair supersedes.
 
-    A test row wins over a train row, then the latest date, then the later row; no date is the oldest.
+    A test row wins over a train row, then the latest date wins, then the later row. A row without a date is the oldest.
+
+    Returns:
+        One row per superseded row, in order: `partition`, `row`, `winner_partition`, `winner_row`.
     """
-    rows = sum(part.manifest["rows"] for part in parts)
-    repeated, candidates = _repeated_keys(parts, rows)
+    rows = sum(partition.manifest["rows"] for partition in partitions)
+    repeated, candidates = _repeated_keys(partitions, rows)
     turns = -(-candidates // _MOST_CANDIDATES)
-    losers = [_losers(_candidates(parts, repeated, turn, turns)) for turn in range(turns)]
-    return pl.concat([NO_LOSERS, *losers]).sort("part", "row")
+    superseded = [_superseded_rows(_candidates(partitions, repeated, turn, turns)) for turn in range(turns)]
+    return pl.concat([NOTHING_SUPERSEDED, *superseded]).sort("partition", "row")
 
 
-def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
+def _repeated_keys(partitions: Sequence[Partition], rows: int) -> tuple[Keys, int]:
     """The keys that occur more than once, sorted, and the number of rows that have them."""
     turns = max(1, -(-rows // _MOST_KEYS))
     found: list[Keys] = []
@@ -57,7 +60,7 @@ def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
     for turn in range(turns):
         keys = np.empty(rows if turns == 1 else _MOST_KEYS + _MOST_KEYS // 8, np.uint64)
         filled = 0
-        for _, _, batch in _keyed_batches(parts, ()):
+        for _, _, batch in _keyed_batches(partitions, ()):
             mine = batch if turns == 1 else batch[batch % np.uint64(turns) == turn]
             while filled + len(mine) > len(keys):  # one pair over and over
                 keys = np.concatenate([keys, np.empty_like(keys)])
@@ -74,17 +77,17 @@ def _repeated_keys(parts: Sequence[Part], rows: int) -> tuple[Keys, int]:
 
 
 def _keyed_batches(
-    parts: Sequence[Part], columns: Sequence[str]
+    partitions: Sequence[Partition], columns: Sequence[str]
 ) -> Iterator[tuple[tuple[int, int], pa.Table, Keys]]:
-    """Batches of all parts: (part, first row), the table with `columns` besides the pair, and its keys."""
-    for number, part in enumerate(parts):
-        for first, table in part.batches(("user_id", "movie_id", *columns)):
+    """Batches of all partitions: (partition, first row), the table with `columns` besides the pair, and its keys."""
+    for number, partition in enumerate(partitions):
+        for first, table in partition.batches(("user_id", "movie_id", *columns)):
             keys = np.empty(table.num_rows, np.uint64)
             kernel.pair_keys(table["user_id"].to_numpy(), table["movie_id"].to_numpy(), keys)
             yield (number, first), table, keys
 
 
-def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) -> pl.DataFrame:
+def _candidates(partitions: Sequence[Partition], repeated: Keys, turn: int, turns: int) -> pl.DataFrame:
     """The rows whose key repeats, of one turn.
 
     Raises DataError when they are more than fit in memory, which no more turns would change.
@@ -92,7 +95,7 @@ def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) ->
     seen = np.zeros(1 << _FILTER_BITS, np.bool_)
     seen[(repeated >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
     found, held = [_NO_CANDIDATES], 0
-    for (number, first), table, keys in _keyed_batches(parts, ("date",)):
+    for (number, first), table, keys in _keyed_batches(partitions, ("date",)):
         among = np.empty(len(keys), np.bool_)
         kernel.are_among(keys, repeated, seen, among)
         if turns > 1:
@@ -111,17 +114,17 @@ def _candidates(parts: Sequence[Part], repeated: Keys, turn: int, turns: int) ->
                     "user_id",
                     "movie_id",
                     pl.col("date").cast(pl.Int32).fill_null(_UNDATED),
-                    test=pl.lit(parts[number].role == "test"),
-                    part=pl.lit(number, pl.Int32),
+                    test=pl.lit(partitions[number].role == "test"),
+                    partition=pl.lit(number, pl.Int32),
                     row=pl.Series(first + places),
                 )
             )
     return pl.concat(found)
 
 
-def _losers(candidates: pl.DataFrame) -> pl.DataFrame:
+def _superseded_rows(candidates: pl.DataFrame) -> pl.DataFrame:
     pair = ["user_id", "movie_id"]
-    ordered = candidates.sort(*pair, "test", "date", "part", "row")
-    winners = {f"winner_{name}": pl.col(name).last().over(pair) for name in ("part", "row")}
-    is_winner = (pl.col("part") == pl.col("winner_part")) & (pl.col("row") == pl.col("winner_row"))
-    return ordered.with_columns(**winners).filter(~is_winner).select(*NO_LOSERS.columns)
+    ordered = candidates.sort(*pair, "test", "date", "partition", "row")
+    winners = {f"winner_{name}": pl.col(name).last().over(pair) for name in ("partition", "row")}
+    is_winner = (pl.col("partition") == pl.col("winner_partition")) & (pl.col("row") == pl.col("winner_row"))
+    return ordered.with_columns(**winners).filter(~is_winner).select(*NOTHING_SUPERSEDED.columns)

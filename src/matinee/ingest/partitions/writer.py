@@ -20,15 +20,29 @@ from pandera.polars import DataFrameSchema
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest import _kernel as kernel
-from matinee.ingest._blocks import Block, read_blocks
-from matinee.ingest._counts import IdCounts
-from matinee.ingest._erasure import blank, forget_rows
-from matinee.ingest._members import blaming
-from matinee.ingest._origins import ORIGINS_SCHEMA, REJECTS_SCHEMA, LineCounter, origin_runs, reject_rows
-from matinee.ingest._rows import COLUMNS, Typed, check_rows, parse_block
-from matinee.ingest._scale import SCALES, Slots, count_slots, no_slots, sum_ratings, to_json
-from matinee.ingest._sources import Source
+from matinee.ingest.checks.schema import check_rows
+from matinee.ingest.partitions.erasure import blank, forget_rows
+from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.origins import (
+    ORIGINS_SCHEMA,
+    REJECTS_SCHEMA,
+    LineCounter,
+    origin_runs,
+    reject_rows,
+)
+from matinee.ingest.rating_scale import (
+    SCALES,
+    Histogram,
+    empty_histogram,
+    rating_histogram,
+    sum_ratings,
+    to_json,
+)
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.blocks import Block, read_blocks
+from matinee.ingest.reading.members import translate_parser_errors
+from matinee.ingest.reading.parser import COLUMNS, ParsedBlock, parse_block
+from matinee.ingest.reading.sources import Source
 from matinee.schemas.ratings import FIRST_DATE, ratings_schema
 from matinee.settings.ingest import IngestSettings, ScaleName
 from matinee.store import Plan
@@ -88,18 +102,21 @@ def _make(
     named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
     schema = ratings_schema(low=low, high=high)
     most = settings.max_rejects_mb << 20
-    with blaming(named, writes=True), _Ledger(folder, schema, forgotten, most_reject_bytes=most) as ledger:
-        for typed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
-            ledger.enter(typed)
-    for name, counts in ledger.counts.items():
+    with (
+        translate_parser_errors(named, writes=True),
+        PartitionWriter(folder, schema, forgotten, most_reject_bytes=most) as writer,
+    ):
+        for parsed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
+            writer.write(parsed)
+    for name, counts in writer.counts.items():
         counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
-    return ledger.manifest() | {"scale": [low, high], "left_out": left_out}
+    return writer.manifest() | {"scale": [low, high], "left_out": left_out}
 
 
-def _parse_ahead(blocks: Iterable[Block]) -> Iterator[Typed]:
+def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
     """Parse blocks on several threads and hand them out in order."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting: deque[Future[Typed]] = deque()
+        waiting: deque[Future[ParsedBlock]] = deque()
         for block in blocks:
             waiting.append(pool.submit(parse_block, block))
             if len(waiting) == _AHEAD:
@@ -108,7 +125,7 @@ def _parse_ahead(blocks: Iterable[Block]) -> Iterator[Typed]:
             yield waiting.popleft().result()
 
 
-class _Ledger:
+class PartitionWriter:
     """Writes parsed blocks to the tables of a partition and keeps count of what was read.
 
     Ratings are written and counted on a thread of its own, while the next block is checked.
@@ -131,13 +148,13 @@ class _Ledger:
         self._movie = kernel.NO_MOVIE
         self._files: dict[str, dict[str, Any]] = {}
         self._codes: Counter[str] = Counter()
-        self._read_slots, self._accepted_slots = no_slots(), no_slots()
+        self._read_histogram, self._accepted_histogram = empty_histogram(), empty_histogram()
         self._rating_sum = 0.0
         self._behind: Future[None] | None = None
         self.rows = 0
         self.counts = {name: IdCounts() for name in COUNTED}
 
-    def __enter__(self) -> "_Ledger":
+    def __enter__(self) -> "PartitionWriter":
         with ExitStack() as stack:
             self._ratings, self._rejects, self._origins = (
                 stack.enter_context(pq.ParquetWriter(self._folder / f"{name}.parquet", schema, **encoding))
@@ -153,42 +170,42 @@ class _Ledger:
 
     def __exit__(self, *failure: Any) -> None:
         with self._open:
-            self._settle()
+            self._wait_for_ratings()
 
-    def _settle(self) -> None:
+    def _wait_for_ratings(self) -> None:
         """Wait until the ratings so far are written; raises what went wrong with them."""
         if self._behind is not None:
             self._behind.result()
             self._behind = None
 
-    def enter(self, typed: Typed) -> None:
+    def write(self, parsed: ParsedBlock) -> None:
         """Write one block's accepted rows, rejects and origins; blocks come in the order of the files."""
-        self._movie = typed.continue_movie(self._movie)
-        table = typed.table()
+        self._movie = parsed.continue_movie(self._movie)
+        table = parsed.table()
         failures = check_rows(table, self._schema)
         if self._forgotten:
-            failures = forget_rows(failures, typed, self._forgotten)
-        good, slots_read = None, None
+            failures = forget_rows(failures, parsed, self._forgotten)
+        good, read_histogram = None, None
         if failures.height:
-            slots_read = count_slots(table["rating"])
+            read_histogram = rating_histogram(table["rating"])
             good = np.ones(table.num_rows, bool)
             good[failures["row"].to_numpy()] = False
             table = table.filter(pa.array(good))
-        firsts = self._lines.first_lines(typed.tallies)
-        rejects = reject_rows(typed, failures, firsts)
+        firsts = self._lines.first_lines(parsed.pieces)
+        rejects = reject_rows(parsed, failures, firsts)
         if self._forgotten:
             rejects = blank(rejects, self._forgotten)
-        self._count_files(typed, rejects, good)
+        self._count_files(parsed, rejects, good)
         if rejects.num_rows:
-            self._weigh(rejects)
+            self._check_reject_bytes(rejects)
             self._rejects.write_table(rejects)
         if table.num_rows:
-            self._origins.write_table(origin_runs(typed, good, firsts, self.rows))
+            self._origins.write_table(origin_runs(parsed, good, firsts, self.rows))
         self.rows += table.num_rows
-        self._settle()
-        self._behind = self._thread.submit(self._enter_ratings, table, slots_read)
+        self._wait_for_ratings()
+        self._behind = self._thread.submit(self._write_ratings, table, read_histogram)
 
-    def _weigh(self, rejects: pa.Table) -> None:
+    def _check_reject_bytes(self, rejects: pa.Table) -> None:
         """Hold the rejects so far against their limit: they are all kept, and a disk is not for that.
 
         Raises DataError.
@@ -202,35 +219,35 @@ class _Ledger:
                 "ratings: check that it is the right file, or allow more with that setting."
             )
 
-    def _enter_ratings(self, table: pa.Table, slots_read: Slots | None) -> None:
-        slots = count_slots(table["rating"])
-        self._accepted_slots += slots
-        self._read_slots += slots if slots_read is None else slots_read
+    def _write_ratings(self, table: pa.Table, read_histogram: Histogram | None) -> None:
+        histogram = rating_histogram(table["rating"])
+        self._accepted_histogram += histogram
+        self._read_histogram += histogram if read_histogram is None else read_histogram
         self._rating_sum += sum_ratings(table["rating"])
         for name, counts in self.counts.items():
             counts.add(to_ids(table[name]))
         if table.num_rows:
             self._ratings.write_table(pa.table(table.columns, schema=_RATINGS))
 
-    def _count_files(self, typed: Typed, rejects: pa.Table, good: NDArray[np.bool_] | None) -> None:
-        for tally in typed.tallies:
+    def _count_files(self, parsed: ParsedBlock, rejects: pa.Table, good: NDArray[np.bool_] | None) -> None:
+        for piece in parsed.pieces:
             file = self._files.setdefault(
-                tally.piece.file,
+                piece.span.file,
                 {
-                    "file": tally.piece.file,
+                    "file": piece.span.file,
                     "rows_read": 0,
                     "rows": 0,
-                    "left_out": tally.piece.dialect.left_out,
+                    "left_out": piece.span.dialect.left_out,
                 },
             )
-            rows = tally.rows.stop - tally.rows.start
-            file["rows_read"] += rows + tally.bads.stop - tally.bads.start
-            file["rows"] += rows if good is None else int(good[tally.rows].sum())
+            rows = piece.rows.stop - piece.rows.start
+            file["rows_read"] += rows + piece.bads.stop - piece.bads.start
+            file["rows"] += rows if good is None else int(good[piece.rows].sum())
         counted = rejects["code"].value_counts().to_pylist()
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
     def manifest(self) -> dict[str, Any]:
-        """What the manifest says once all blocks are entered."""
+        """What the manifest says once all blocks are written."""
         files = list(self._files.values())
         read = sum(file["rows_read"] for file in files)
         return {
@@ -240,8 +257,8 @@ class _Ledger:
             "rejects": dict(sorted(self._codes.items())),
             "files": files,
             "rating_sum": self._rating_sum,
-            "values_read": to_json(self._read_slots),
-            "values": to_json(self._accepted_slots),
+            "values_read": to_json(self._read_histogram),
+            "values": to_json(self._accepted_histogram),
         }
 
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 import polars as pl
 
 from matinee.errors import DataError
-from matinee.ingest._lines import look_through, read_lines
-from matinee.ingest._members import blaming, open_members
-from matinee.ingest._rows import check_frame
-from matinee.ingest._sources import Source
-from matinee.ingest._title_layout import Layout, recognise_titles
+from matinee.ingest.checks.schema import check_frame
+from matinee.ingest.reading.lines import look_through, read_lines
+from matinee.ingest.reading.members import open_members, translate_parser_errors
+from matinee.ingest.reading.sources import Source
+from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.schemas.integers import parse_int64
 from matinee.schemas.rejects import Rejects
 from matinee.schemas.titles import Titles
@@ -35,7 +35,7 @@ def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> tuple[p
     table = _Table(source, most_bytes=settings.max_titles_mb << 20)
     for text, member in zip(texts, open_members(source, settings), strict=True):
         for lines in read_lines(member, text, longest=longest, label=source.label(member.name)):
-            with blaming(source.label()):
+            with translate_parser_errors(source.label()):
                 table.add(lines)
     source.check_unchanged()
     return table.finish()
@@ -56,7 +56,7 @@ class _Table:
     def add(self, lines: Sequence[tuple[int, str]]) -> None:
         """Take some lines, none of them blank."""
         if self._layout is None:
-            self._layout = recognise_titles([text for _, text in lines], label=self._source.label())
+            self._layout = recognize_titles([text for _, text in lines], label=self._source.label())
             lines = lines[self._layout.has_header :]
         rows, rejects = _read_rows(lines, self._layout)
         titles, failed = _check_titles(rows, self._ids)

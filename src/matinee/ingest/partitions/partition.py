@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matinee.ingest._sources import Role, Source
+from matinee.ingest.reading.sources import Role, Source
 from matinee.store import Store
 
 # Many small files share a partition, as the 17,770 of the Netflix Prize; a few have one each, so that a new
@@ -22,7 +22,7 @@ PARTITIONS: Final = "partitions.json"
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """A partition in its place in a dataset."""
 
     digest: str
@@ -80,10 +80,10 @@ def group_sources(sources: Sequence[Source]) -> list[list[Source]]:
     return groups
 
 
-def open_part(store: Store, digest: str, role: Role, sources: Sequence[Source] = ()) -> Part:
+def open_partition(store: Store, digest: str, role: Role, sources: Sequence[Source] = ()) -> Partition:
     """The partition of a digest in the store.
 
     Raises StoreError when it is not there any more.
     """
     manifest = store.manifest("partitions", digest)
-    return Part(digest, role, store.folder("partitions", digest), manifest, sources)
+    return Partition(digest, role, store.folder("partitions", digest), manifest, sources)

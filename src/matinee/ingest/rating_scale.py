@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matinee.ingest import _key_kernel as kernel
+from matinee.ingest import column_kernel as kernel
 from matinee.settings.ingest import ScaleName
 
 SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
@@ -21,19 +21,19 @@ SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
 }
 _ENOUGH = 0.99  # of the values; what lies outside is dirt
 
-Slots = NDArray[np.int64]
+Histogram = NDArray[np.int64]
 
 
-def no_slots() -> Slots:
+def empty_histogram() -> Histogram:
     """Counts of no ratings: below 0, 0, between 0 and 0.5, 0.5, ..., 100, above 100."""
     return np.zeros(kernel.SLOTS, np.int64)
 
 
-def count_slots(ratings: pa.ChunkedArray) -> Slots:
+def rating_histogram(ratings: pa.ChunkedArray) -> Histogram:
     """Counts of the ratings of a column; nulls are not counted."""
-    slots = no_slots()
-    kernel.count_slots(ratings.drop_null().to_numpy(), slots)
-    return slots
+    histogram = empty_histogram()
+    kernel.count_slots(ratings.drop_null().to_numpy(), histogram)
+    return histogram
 
 
 def sum_ratings(ratings: pa.ChunkedArray) -> float:
@@ -41,44 +41,44 @@ def sum_ratings(ratings: pa.ChunkedArray) -> float:
     return float(pc.sum(ratings.cast(pa.float64())).as_py() or 0.0)
 
 
-def narrowest_scale(slots: Slots) -> ScaleName:
+def narrowest_scale(histogram: Histogram) -> ScaleName:
     """The first scale that holds 99 % of the counted ratings, or of all scales the one that holds most.
 
     Scales by width, so that of two that hold as much the narrower is taken.
     """
-    held = {name: _within(slots, *bounds) for name, bounds in SCALES.items()}
-    enough = _ENOUGH * int(slots.sum())
+    held = {name: _within(histogram, *bounds) for name, bounds in SCALES.items()}
+    enough = _ENOUGH * int(histogram.sum())
     return next((name for name in SCALES if held[name] >= enough), max(SCALES, key=lambda name: held[name]))
 
 
-def distribution(slots: Slots) -> dict[str, int]:
+def distribution(histogram: Histogram) -> dict[str, int]:
     """Counts by rating; ratings between two halves are told as `low-high`."""
     counts = {}
-    for slot in np.flatnonzero(slots[:-2] if slots[-2] == 0 else slots[:-1]).tolist():
+    for slot in np.flatnonzero(histogram[:-2] if histogram[-2] == 0 else histogram[:-1]).tolist():
         if slot == 0:
             name = "<0"
         else:
             half, between = divmod(slot - 1, 2)
             name = f"{half / 2:g}-{half / 2 + 0.5:g}" if between else f"{half / 2:.1f}"
-        counts[name] = int(slots[slot])
-    if slots[-1]:
-        counts[">100"] = int(slots[-1])
+        counts[name] = int(histogram[slot])
+    if histogram[-1]:
+        counts[">100"] = int(histogram[-1])
     return counts
 
 
-def to_json(slots: Slots) -> dict[str, int]:
+def to_json(histogram: Histogram) -> dict[str, int]:
     """The counts that are not 0, by slot."""
-    return {str(slot): int(slots[slot]) for slot in np.flatnonzero(slots)}
+    return {str(slot): int(histogram[slot]) for slot in np.flatnonzero(histogram)}
 
 
-def from_json(kept: Iterable[Mapping[str, Any]]) -> Slots:
+def from_json(kept: Iterable[Mapping[str, Any]]) -> Histogram:
     """The sum of several counts that were kept."""
-    slots = no_slots()
+    histogram = empty_histogram()
     for counts in kept:
         for slot, count in counts.items():
-            slots[int(slot)] += count
-    return slots
+            histogram[int(slot)] += count
+    return histogram
 
 
-def _within(slots: Slots, low: float, high: float) -> int:
-    return int(slots[1 + int(4 * low) : 2 + int(4 * high)].sum())
+def _within(histogram: Histogram, low: float, high: float) -> int:
+    return int(histogram[1 + int(4 * low) : 2 + int(4 * high)].sum())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from matinee.errors import DataError
-from matinee.ingest._sources import Source
+from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import FREE_BYTES, IngestSettings
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from matinee.errors import DataError
-from matinee.ingest._blocks import Block, Piece
-from matinee.ingest._dialect import recognise
-from matinee.ingest._members import blaming, read_heads
-from matinee.ingest._rows import parse_block
-from matinee.ingest._scale import Slots, count_slots, narrowest_scale, no_slots
-from matinee.ingest._sources import Source
+from matinee.ingest.rating_scale import Histogram, empty_histogram, narrowest_scale, rating_histogram
+from matinee.ingest.reading.blocks import Block, Span
+from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.members import read_heads, translate_parser_errors
+from matinee.ingest.reading.parser import parse_block
+from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings, ScaleName
 
 _FILES = 16
@@ -24,29 +24,29 @@ def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> ScaleNam
     return scale_of([count_head(source, settings) for source in sources[:_FILES]])
 
 
-def scale_of(heads: Sequence[Slots]) -> ScaleName:
+def scale_of(heads: Sequence[Histogram]) -> ScaleName:
     """The scale of what `count_head` counted in some files, the first of them."""
-    return narrowest_scale(sum(heads[:_FILES], no_slots()))
+    return narrowest_scale(sum(heads[:_FILES], empty_histogram()))
 
 
-def count_head(source: Source, settings: IngestSettings) -> Slots:
+def count_head(source: Source, settings: IngestSettings) -> Histogram:
     """The ratings in the first lines of a file, counted.
 
     Raises DataError when it is no ratings file.
     """
-    slots = no_slots()
+    histogram = empty_histogram()
     for member in read_heads(source, settings):
         head = member.head
         try:
-            dialect = recognise(head, settings, label=source.label(member.name))
+            dialect = recognize(head, settings, label=source.label(member.name))
         except DataError:
             if member.in_archive:
                 continue
             raise
         body = head[dialect.skip_bytes :]
         text = body[: body.rfind(bytes([dialect.line_end])) + 1]
-        piece = Piece(member.name, dialect, 0, len(text), goes_on=False)
-        with blaming(source.label(member.name)):
-            typed = parse_block(Block(np.frombuffer(text, np.uint8), [piece]))
-            slots += count_slots(typed.table()["rating"])
-    return slots
+        span = Span(member.name, dialect, 0, len(text), continues=False)
+        with translate_parser_errors(source.label(member.name)):
+            parsed = parse_block(Block(np.frombuffer(text, np.uint8), [span]))
+            histogram += rating_histogram(parsed.table()["rating"])
+    return histogram

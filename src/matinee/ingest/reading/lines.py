@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from matinee.errors import DataError
-from matinee.ingest._members import Member
-from matinee.ingest._sources import Source
+from matinee.ingest.reading.members import Member
+from matinee.ingest.reading.sources import Source
 from matinee.store.file_kinds import refuse_other_kinds
 
 _MARK: Final = b"\xef\xbb\xbf"

@@ -7,17 +7,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matinee.ingest import _kernel as kernel
-from matinee.ingest._rows import Typed
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.parser import ParsedBlock
 from matinee.store.erased_users import Forgotten
 
 CODE: Final = "forgotten"
 
 
-def forget_rows(failures: pl.DataFrame, typed: Typed, forgotten: Forgotten) -> pl.DataFrame:
+def forget_rows(failures: pl.DataFrame, parsed: ParsedBlock, forgotten: Forgotten) -> pl.DataFrame:
     """The failures of a block with all its typed rows of forgotten users among them, whatever else is wrong there."""
-    has_user = typed.nulls >> kernel.USER & 1 == 0
-    gone = np.flatnonzero(forgotten.among(typed.ids[kernel.USER]) & has_user)
+    has_user = parsed.nulls >> kernel.USER & 1 == 0
+    gone = np.flatnonzero(forgotten.among(parsed.ids[kernel.USER]) & has_user)
     if not len(gone):
         return failures
     theirs = pl.DataFrame(

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import DataError
-from matinee.ingest._dialect import recognise
-from matinee.ingest._duplicates import NO_LOSERS, find_superseded
-from matinee.ingest._guess import guess_scale
-from matinee.ingest._members import read_heads
-from matinee.ingest._partition import plan_partition
-from matinee.ingest._parts import PARTITIONS, Part, group_sources, open_part
-from matinee.ingest._profile import count_rows, profile
-from matinee.ingest._refusal import check_rejects, check_rows_read, check_users
-from matinee.ingest._scale import SCALES, from_json, narrowest_scale
-from matinee.ingest._sources import Role, Source, find_sources, source_of
-from matinee.ingest._superseded import write_superseded
-from matinee.ingest._titles import read_titles
-from matinee.ingest._warnings import find_warnings
+from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
+from matinee.ingest.checks.warnings import find_warnings
+from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
+from matinee.ingest.duplicates.superseded import write_superseded
+from matinee.ingest.partitions.partition import PARTITIONS, Partition, group_sources, open_partition
+from matinee.ingest.partitions.writer import plan_partition
+from matinee.ingest.profile import count_rows, profile
+from matinee.ingest.rating_scale import SCALES, from_json, narrowest_scale
+from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.members import read_heads
+from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
+from matinee.ingest.scale_guess import guess_scale
+from matinee.ingest.titles.table import read_titles
 from matinee.schemas.rejects import Rejects
 from matinee.schemas.titles import Titles
 from matinee.settings.ingest import IngestSettings, ScaleName
@@ -75,7 +75,7 @@ def plan(
 
 def _is_ratings(head: bytes, settings: IngestSettings) -> bool:
     try:
-        recognise(head, settings, label="")
+        recognize(head, settings, label="")
     except DataError:
         return False
     return True
@@ -102,26 +102,28 @@ class _Job:
         )
 
     def make(self, folder: Path) -> dict[str, Any]:
-        scale, parts = self._partitions()
-        check_rows_read([*self.trains, *self.tests], parts)
-        check_users(parts)
-        check_rejects(parts, self.settings, scale=scale)
+        scale, partitions = self._partitions()
+        check_rows_read([*self.trains, *self.tests], partitions)
+        check_users(partitions)
+        check_rejects(partitions, self.settings, scale=scale)
         titles, title_rejects = (
             read_titles(self.titles[0], self.settings) if self.titles else (Titles.empty(), Rejects.empty())
         )
-        losers = NO_LOSERS if self.settings.duplicates == "off" else find_superseded(parts)
-        removed = write_superseded(folder, losers, parts)
-        counts = count_rows(parts, removed)
+        superseded = NOTHING_SUPERSEDED if self.settings.duplicates == "off" else find_superseded(partitions)
+        removed = write_superseded(folder, superseded, partitions)
+        counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():
             counts[name].write_parquet(folder / file)
-        seen = profile(parts, titles, removed, counts=counts)
+        seen = profile(partitions, titles, removed, counts=counts)
         titles.write_parquet(folder / TITLES)
         title_rejects.write_parquet(folder / "title_rejects.parquet")
         write_json(folder / "profile.json", seen)
-        write_json(folder / PARTITIONS, {"partitions": [part.to_json() for part in parts]})
-        codes = sum((Counter(part.manifest["rejects"]) for part in parts), Counter[str]())
+        write_json(folder / PARTITIONS, {"partitions": [partition.to_json() for partition in partitions]})
+        codes = sum((Counter(partition.manifest["rejects"]) for partition in partitions), Counter[str]())
         codes["superseded"] += removed.rows
-        read, rows = (sum(part.manifest[name] for part in parts) for name in ("rows_read", "rows"))
+        read, rows = (
+            sum(partition.manifest[name] for partition in partitions) for name in ("rows_read", "rows")
+        )
         return {
             "rows": rows - removed.rows,
             "rows_read": read,
@@ -130,39 +132,39 @@ class _Job:
             "title_rejects": dict(sorted(Counter(title_rejects["code"].to_list()).items())),
             "scale": list(SCALES[scale]),
             "warnings": find_warnings(
-                parts,
+                partitions,
                 removed,
                 profile=seen,
                 title_rejects=title_rejects,
                 settings=self.settings,
                 left_out=self.left_out,
             ),
-            "partitions": [part.digest for part in parts],
-            "sources": self._told(),
+            "partitions": [partition.digest for partition in partitions],
+            "sources": self._describe_sources(),
         }
 
-    def _partitions(self) -> tuple[ScaleName, list[Part]]:
+    def _partitions(self) -> tuple[ScaleName, list[Partition]]:
         """The partitions on the scale that is set, or on the one that all values together show."""
         if self.settings.scale != "auto":
             return self.settings.scale, self._ensure(self.settings.scale)
         guess = guess_scale([*self.trains, *self.tests], self.settings)
-        parts = self._ensure(guess)
-        scale = narrowest_scale(from_json(part.manifest["values_read"] for part in parts))
-        return scale, parts if scale == guess else self._ensure(scale)
+        partitions = self._ensure(guess)
+        scale = narrowest_scale(from_json(partition.manifest["values_read"] for partition in partitions))
+        return scale, partitions if scale == guess else self._ensure(scale)
 
-    def _ensure(self, scale: ScaleName) -> list[Part]:
-        parts = []
+    def _ensure(self, scale: ScaleName) -> list[Partition]:
+        partitions = []
         for role, sources in self._by_role():
             for group in group_sources(sources):
                 planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
                 made = self.store.ensure(planned)
-                parts.append(open_part(self.store, made.digest, role, group))
-        return parts
+                partitions.append(open_partition(self.store, made.digest, role, group))
+        return partitions
 
     def _by_role(self) -> list[tuple[Role, Sequence[Source]]]:
         return [("train", self.trains), ("test", self.tests)]
 
-    def _told(self) -> list[dict[str, Any]]:
+    def _describe_sources(self) -> list[dict[str, Any]]:
         return [
             {
                 "name": source.name,

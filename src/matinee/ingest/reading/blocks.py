@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
-from matinee.ingest._dialect import Dialect, recognise
-from matinee.ingest._members import Member, open_members
-from matinee.ingest._sources import Source
+from matinee.ingest.reading.dialect import Dialect, recognize
+from matinee.ingest.reading.members import Member, open_members
+from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 
 BLOCK_BYTES: Final = 1 << 24  # some 600,000 ratings: one row group of the table
@@ -21,14 +21,14 @@ _ROOM_FOR_MORE = 1 << 20  # a block with less left is full
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A run of lines of one file within a block."""
+class Span:
+    """Consecutive lines of one file within a block."""
 
     file: str
     dialect: Dialect
     start: int
     stop: int
-    goes_on: bool  # the lines before stand in the block before
+    continues: bool  # the file's earlier lines are in the previous block
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Block:
     """Bytes that end with a line end, and which of them are of which file."""
 
     text: NDArray[np.uint8]
-    pieces: Sequence[Piece]
+    spans: Sequence[Span]
 
 
 def read_blocks(
@@ -57,7 +57,7 @@ def read_blocks(
         taken = 0
         for member in open_members(source, settings):
             try:
-                dialect = recognise(member.head, settings, label=source.label(member.name))
+                dialect = recognize(member.head, settings, label=source.label(member.name))
             except DataError:
                 if not member.in_archive:
                     raise
@@ -86,18 +86,18 @@ class _Packer:
         self._text = np.empty(max(self._size, 2 * len(begun)) + 1, np.uint8)
         self._text[: len(begun)] = np.frombuffer(begun, np.uint8)
         self._filled = len(begun)
-        self._pieces: list[Piece] = []
+        self._spans: list[Span] = []
 
     def emit(self) -> Iterator[Block]:
         """The block so far, if anything is in it."""
-        if self._pieces:
-            yield Block(self._text[: self._pieces[-1].stop], self._pieces)
+        if self._spans:
+            yield Block(self._text[: self._spans[-1].stop], self._spans)
         self._start_block(b"")
 
     def add(self, member: Member, dialect: Dialect, source: Source) -> Iterator[Block]:
         """Add a member's lines after its header; yields each block that is full."""
         member.read(dialect.skip_bytes)
-        begin, goes_on = self._filled, False
+        begin, continues = self._filled, False
         while True:
             room = self._text.size - 1
             if self._filled < room:
@@ -108,26 +108,26 @@ class _Packer:
                 continue
             cut = _line_end_before(self._text, begin, self._filled, dialect.line_end)
             if cut > begin:
-                self._pieces.append(Piece(member.name, dialect, begin, cut, goes_on))
-                goes_on = True
+                self._spans.append(Span(member.name, dialect, begin, cut, continues))
+                continues = True
             elif self._filled - begin >= self._longest_line:
                 raise DataError(
                     f"{source.label(member.name)} has a line of more than {self._longest_line >> 20} MB "
                     "(ingest.max_line_mb). Expected a rating a line; check that it is the right file."
                 )
             rest = self._text[cut : self._filled].tobytes()
-            if self._pieces:
-                yield Block(self._text[:cut], self._pieces)
+            if self._spans:
+                yield Block(self._text[:cut], self._spans)
             self._start_block(rest)
             begin = 0
-        yield from self._finish(member, dialect, begin, goes_on)
+        yield from self._finish(member, dialect, begin, continues)
 
-    def _finish(self, member: Member, dialect: Dialect, begin: int, goes_on: bool) -> Iterator[Block]:
+    def _finish(self, member: Member, dialect: Dialect, begin: int, continues: bool) -> Iterator[Block]:
         if self._filled > begin and self._text[self._filled - 1] != dialect.line_end:
             self._text[self._filled] = dialect.line_end
             self._filled += 1
-        # A file without a row is a piece too: it is counted.
-        self._pieces.append(Piece(member.name, dialect, begin, self._filled, goes_on))
+        # A file without a row is a span too: it is counted.
+        self._spans.append(Span(member.name, dialect, begin, self._filled, continues))
         if self._text.size - self._filled < min(_ROOM_FOR_MORE, self._size // 2):
             yield from self.emit()
 

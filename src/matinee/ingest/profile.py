@@ -6,29 +6,35 @@ from typing import Any, Final
 
 import polars as pl
 
-from matinee.ingest._counts import IdCounts
-from matinee.ingest._partition import COUNTED
-from matinee.ingest._parts import Part
-from matinee.ingest._scale import Slots, distribution, from_json
-from matinee.ingest._superseded import Removed
+from matinee.ingest.duplicates.superseded import SupersededSummary
+from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.partitions.writer import COUNTED
+from matinee.ingest.rating_scale import Histogram, distribution, from_json
 from matinee.schemas.ratings import FIRST_DATE
 
 _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-def count_rows(parts: Sequence[Part], removed: Removed) -> dict[str, pl.DataFrame]:
+def count_rows(partitions: Sequence[Partition], removed: SupersededSummary) -> dict[str, pl.DataFrame]:
     """The accepted rows that are left, by user, by movie and by day, from the counts kept by partition."""
-    return {name: _count(name, parts, removed) for name in COUNTED}
+    return {name: _count(name, partitions, removed) for name in COUNTED}
 
 
 def profile(
-    parts: Sequence[Part], titles: pl.DataFrame, removed: Removed, *, counts: Mapping[str, pl.DataFrame]
+    partitions: Sequence[Partition],
+    titles: pl.DataFrame,
+    removed: SupersededSummary,
+    *,
+    counts: Mapping[str, pl.DataFrame],
 ) -> dict[str, Any]:
-    """Sizes, distributions and dates of the accepted rows that are left; `counts` is `count_rows` of the parts."""
+    """Sizes, distributions and dates of the accepted rows that are left; `counts` is `count_rows` of the partitions."""
     users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
-    slots: Slots = from_json(part.manifest["values"] for part in parts) - removed.slots
+    histogram: Histogram = (
+        from_json(partition.manifest["values"] for partition in partitions) - removed.histogram
+    )
     ratings = int(users.sum())
-    total = sum(part.manifest["rating_sum"] for part in parts) - removed.rating_sum
+    total = sum(partition.manifest["rating_sum"] for partition in partitions) - removed.rating_sum
     cells = len(users) * len(movies)
     rated = counts["movie_id"]["movie_id"]
     return {
@@ -38,7 +44,7 @@ def profile(
         "full_matrix": cells,
         "percentage_filled": 100 * ratings / cells if cells else 0.0,
         "mean_rating": total / ratings if ratings else None,
-        "distribution": distribution(slots),
+        "distribution": distribution(histogram),
         **_dates(counts["date"], ratings),
         "titles": titles.height,
         "rated_movies_without_a_title": int((~rated.is_in(titles["movie_id"].implode())).sum()),
@@ -48,10 +54,10 @@ def profile(
     }
 
 
-def _count(name: str, parts: Sequence[Part], removed: Removed) -> pl.DataFrame:
+def _count(name: str, partitions: Sequence[Partition], removed: SupersededSummary) -> pl.DataFrame:
     total = IdCounts()
-    for part in parts:
-        kept = part.counts(name)
+    for partition in partitions:
+        kept = partition.counts(name)
         total.add(kept[name].to_numpy(), kept["rows"].to_numpy())
     gone = removed.counts[name].to_frame(name)
     total.add(gone[name].to_numpy(), -gone["rows"].to_numpy())

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.ingest import _key_kernel as kernel
+from matinee.ingest import column_kernel as kernel
 
 _FIRST_SIZE = 1 << 12
 

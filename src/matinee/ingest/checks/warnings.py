@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from matinee.ingest._parts import Part
-from matinee.ingest._superseded import Removed
+from matinee.ingest.duplicates.superseded import SupersededSummary
+from matinee.ingest.partitions.partition import Partition
 from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
@@ -15,8 +15,8 @@ _TOLD_NAMES = 8
 
 
 def find_warnings(
-    parts: Sequence[Part],
-    removed: Removed,
+    partitions: Sequence[Partition],
+    removed: SupersededSummary,
     *,
     profile: Mapping[str, Any],
     title_rejects: pl.DataFrame,
@@ -25,29 +25,31 @@ def find_warnings(
 ) -> list[str]:
     """The sentences, in a fixed order."""
     return [
-        *_about_files(parts, settings, left_out),
+        *_about_files(partitions, settings, left_out),
         *_about_duplicates(removed, profile["ratings"]),
         *_about_titles(profile, title_rejects),
     ]
 
 
-def _about_files(parts: Sequence[Part], settings: IngestSettings, left_out: Sequence[Path]) -> Iterator[str]:
+def _about_files(
+    partitions: Sequence[Partition], settings: IngestSettings, left_out: Sequence[Path]
+) -> Iterator[str]:
     if left_out:
         names = [path.name for path in left_out]
         yield f"Left out of the folders, as they hold no ratings: {_list(names)}."
-    if members := [name for part in parts for name in part.manifest["left_out"]]:
+    if members := [name for partition in partitions for name in partition.manifest["left_out"]]:
         yield f"Left out of the archives, as they hold no ratings: {_list(members)}."
-    files = [(part, file) for part in parts for file in part.manifest["files"]]
-    for part, file in files:
+    files = [(partition, file) for partition in partitions for file in partition.manifest["files"]]
+    for partition, file in files:
         if file["rows_read"] == _SPREADSHEET_ROWS:
             yield (
-                f"{part.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet "
+                f"{partition.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet "
                 "holds: it may have been cut off when it was saved."
             )
-    for part, file in files:
+    for partition, file in files:
         rejected = file["rows_read"] - file["rows"]
         if rejected > settings.max_reject_fraction * file["rows_read"]:
-            yield f"{part.label(file['file'])}: {rejected:,} of {file['rows_read']:,} rows were rejected."
+            yield f"{partition.label(file['file'])}: {rejected:,} of {file['rows_read']:,} rows were rejected."
     unread: dict[str, list[str]] = {}
     for _, file in files:
         if file["left_out"]:
@@ -58,7 +60,7 @@ def _about_files(parts: Sequence[Part], settings: IngestSettings, left_out: Sequ
         yield f"Files without a row: {_list(empty)}."
 
 
-def _about_duplicates(removed: Removed, ratings: int) -> Iterator[str]:
+def _about_duplicates(removed: SupersededSummary, ratings: int) -> Iterator[str]:
     if removed.leaked:
         yield (
             f"{removed.leaked:,} pairs of the test files stand in the train files too: the test row was kept, and "

@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matinee.ingest import _kernel as kernel
-from matinee.ingest._rows import PieceTally, Typed
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.parser import ParsedBlock, ParsedPiece
 
 _REJECTS_AT_ONCE: Final = 1 << 18  # as text of Python's, which takes much memory
 ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
@@ -34,32 +34,34 @@ class LineCounter:
     def __init__(self) -> None:
         self._lines = 0
 
-    def first_lines(self, tallies: Sequence[PieceTally]) -> list[int]:
+    def first_lines(self, pieces: Sequence[ParsedPiece]) -> list[int]:
         """The line number, from 1, of each piece's first line."""
         firsts = []
-        for tally in tallies:
-            if not tally.piece.goes_on:
-                self._lines = tally.piece.dialect.skip_lines
+        for piece in pieces:
+            if not piece.span.continues:
+                self._lines = piece.span.dialect.skip_lines
             firsts.append(self._lines + 1)
-            self._lines += tally.lines
+            self._lines += piece.lines
         return firsts
 
 
-def origin_runs(typed: Typed, good: NDArray[np.bool_] | None, firsts: Sequence[int], row: int) -> pa.Table:
+def origin_runs(
+    parsed: ParsedBlock, good: NDArray[np.bool_] | None, firsts: Sequence[int], row: int
+) -> pa.Table:
     """Runs of accepted rows of a block, the first of which is row `row` of the partition.
 
     `good` says which typed rows were accepted; None stands for all.
     """
     rows, files, lines = [], [], []
-    for tally, first in zip(typed.tallies, firsts, strict=True):
-        there = typed.line[tally.rows]
+    for piece, first in zip(parsed.pieces, firsts, strict=True):
+        there = parsed.line[piece.rows]
         if good is not None:
-            there = there[good[tally.rows]]
+            there = there[good[piece.rows]]
         if len(there):
             starts = np.concatenate([[0], np.flatnonzero(np.diff(there) != 1) + 1])
             rows.append(row + starts)
             lines.append(first + there[starts].astype(np.int64))
-            files += [tally.piece.file] * len(starts)
+            files += [piece.span.file] * len(starts)
             row += len(there)
     empty = [np.empty(0, np.int64)]
     return pa.table(
@@ -68,20 +70,22 @@ def origin_runs(typed: Typed, good: NDArray[np.bool_] | None, firsts: Sequence[i
     )
 
 
-def reject_rows(typed: Typed, failures: pl.DataFrame, firsts: Sequence[int]) -> pa.Table:
+def reject_rows(parsed: ParsedBlock, failures: pl.DataFrame, firsts: Sequence[int]) -> pa.Table:
     """The rejects of a block: bad lines and rows that failed the schema, in the order of the file."""
     tables = [REJECTS_SCHEMA.empty_table()]
     failed = failures["row"].to_numpy()
-    for tally, first in zip(typed.tallies, firsts, strict=True):
-        begin, end = np.searchsorted(failed, [tally.rows.start, tally.rows.stop])
-        if begin < end or tally.bads.start < tally.bads.stop:
-            tables += _piece_rejects(typed, tally, failures[int(begin) : int(end)], first)
+    for piece, first in zip(parsed.pieces, firsts, strict=True):
+        begin, end = np.searchsorted(failed, [piece.rows.start, piece.rows.stop])
+        if begin < end or piece.bads.start < piece.bads.stop:
+            tables += _piece_rejects(parsed, piece, failures[int(begin) : int(end)], first)
     return pa.concat_tables(tables)
 
 
-def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, first: int) -> Iterator[pa.Table]:
-    faults = typed.bad_fault[tally.bads]
-    lines = np.concatenate([typed.bad_line[tally.bads], typed.line[failures["row"].to_numpy()]])
+def _piece_rejects(
+    parsed: ParsedBlock, piece: ParsedPiece, failures: pl.DataFrame, first: int
+) -> Iterator[pa.Table]:
+    faults = parsed.bad_fault[piece.bads]
+    lines = np.concatenate([parsed.bad_line[piece.bads], parsed.line[failures["row"].to_numpy()]])
     order = np.argsort(lines)
     for begin in range(0, len(order), _REJECTS_AT_ONCE):
         some = order[begin : begin + _REJECTS_AT_ONCE]
@@ -89,9 +93,9 @@ def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, firs
         told = [kernel.FAULTS[faults[k]] if k < len(faults) else next(failed) for k in some.tolist()]
         yield pa.table(
             [
-                pa.array([tally.piece.file] * len(some), pa.string()),
+                pa.array([piece.span.file] * len(some), pa.string()),
                 first + lines[some].astype(np.int64),
-                pa.array(_raw_lines(typed, tally, lines[some]), pa.large_string()),
+                pa.array(_raw_lines(parsed, piece, lines[some]), pa.large_string()),
                 pa.array([column for _, column in told], pa.string()),
                 pa.array([code for code, _ in told], pa.string()),
             ],
@@ -99,15 +103,15 @@ def _piece_rejects(typed: Typed, tally: PieceTally, failures: pl.DataFrame, firs
         )
 
 
-def _raw_lines(typed: Typed, tally: PieceTally, lines: NDArray[np.int32]) -> list[str]:
+def _raw_lines(parsed: ParsedBlock, piece: ParsedPiece, lines: NDArray[np.int32]) -> list[str]:
     """The texts of some lines of a piece, without their line ends."""
-    piece = tally.piece
-    ends = (piece.start, piece.stop, piece.dialect.line_end)
+    span = piece.span
+    ends = (span.start, span.stop, span.dialect.line_end)
     starts = np.empty(len(lines), np.int64)
     stops = np.empty(len(lines), np.int64)
-    kernel.find_lines(typed.block.text, *ends, lines, starts)
-    kernel.find_lines(typed.block.text, *ends, lines + 1, stops)
-    text = typed.block.text
+    kernel.find_lines(parsed.block.text, *ends, lines, starts)
+    kernel.find_lines(parsed.block.text, *ends, lines + 1, stops)
+    text = parsed.block.text
     return [_text(text[start : stop - 1].tobytes()) for start, stop in zip(starts, stops, strict=True)]
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from matinee.ingest._dataset import COUNTS, TITLES
-from matinee.ingest._parts import PARTITIONS, open_part
-from matinee.ingest._rows import COLUMNS
-from matinee.ingest._sources import Role
-from matinee.ingest._superseded import SUPERSEDED
+from matinee.ingest.dataset import COUNTS, TITLES
+from matinee.ingest.duplicates.superseded import SUPERSEDED
+from matinee.ingest.partitions.partition import PARTITIONS, open_partition
+from matinee.ingest.reading.parser import COLUMNS
+from matinee.ingest.reading.sources import Role
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 
@@ -37,7 +37,7 @@ def iter_ratings(
     for number, listed in enumerate(read_json(folder / PARTITIONS)["partitions"]):
         if role in (None, listed["role"]) and listed["digest"] not in but:
             removed = _superseded(folder, number)
-            for first, table in open_part(store, listed["digest"], listed["role"]).batches(
+            for first, table in open_partition(store, listed["digest"], listed["role"]).batches(
                 COLUMNS, rows=batch_rows
             ):
                 begin, end = np.searchsorted(removed, [first, first + table.num_rows])

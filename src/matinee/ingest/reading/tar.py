@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from matinee.ingest._limits import Meter
+from matinee.ingest.reading.limits import Meter
 
 MAGIC: Final = b"ustar"
 MAGIC_AT: Final = 257

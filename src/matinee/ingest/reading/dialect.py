@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest import _kernel as kernel
+from matinee.ingest.reading import parser_kernel as kernel
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 from matinee.settings.ingest import IngestSettings
@@ -74,7 +74,7 @@ class Dialect:
         return numbers, kinds
 
 
-def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
+def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
     """The dialect of the ratings file that starts with `head` (its first HEAD_BYTES or all of it).
 
     Raises DataError, naming the file by `label`, when it is not a ratings file.
@@ -102,7 +102,7 @@ def recognise(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         _refuse_pairs(texts, label)
         columns = {"user_id": 0, "rating": 1, "date": 2}
         return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], begin, before, netflix=True)
-    delimiter, columns, has_header = _recognise_columns(texts, settings, label)
+    delimiter, columns, has_header = _recognize_columns(texts, settings, label)
     names = tuple(split_fields(texts[0], delimiter))
     if not has_header:
         names = tuple(f"column {number}" for number in range(1, len(names) + 1))
@@ -120,7 +120,7 @@ def _refuse_pairs(texts: Sequence[str], label: str) -> None:
         )
 
 
-def _recognise_columns(
+def _recognize_columns(
     texts: Sequence[str], settings: IngestSettings, label: str
 ) -> tuple[str, dict[str, int], bool]:
     """The delimiter, the place of each of our columns, and whether the first line is a header."""

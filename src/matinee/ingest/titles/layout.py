@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matinee.errors import DataError
-from matinee.ingest._dialect import looks_like_ratings, split_fields
+from matinee.ingest.reading.dialect import looks_like_ratings, split_fields
 from matinee.schemas.headers import ALIASES, plain_name
 
 _NAMES: Final = {
@@ -68,13 +68,13 @@ class Layout:
         return found[1] if found else ""
 
 
-def recognise_titles(lines: Sequence[str], *, label: str) -> Layout:
+def recognize_titles(lines: Sequence[str], *, label: str) -> Layout:
     """The layout of a titles file of these lines, none of them blank.
 
     Raises DataError when they are something else, ratings above all.
     """
     sample = lines[:_SAMPLED_LINES]
-    header = _recognise_header(sample, label)
+    header = _recognize_header(sample, label)
     if header is not None:
         return header
     for delimiter in ("::", "|", "\t", ";", ","):
@@ -91,7 +91,7 @@ def recognise_titles(lines: Sequence[str], *, label: str) -> Layout:
     raise DataError(_not_titles(label, "something else", sample[0]))
 
 
-def _recognise_header(sample: Sequence[str], label: str) -> Layout | None:
+def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
     for delimiter in ("::", "|", "\t", ";", ","):
         names = [plain_name(name) for name in split_fields(sample[0], delimiter)]
         found = {

@@ -1,0 +1,53 @@
+"""Validates typed rows against a pandera schema and gives each failing row one reject code."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaErrors
+from pandera.polars import DataFrameSchema
+
+_ONE_AT_A_TIME = threading.Lock()  # some versions of pandera keep a validation's settings per process
+
+
+def check_rows(table: pa.Table, schema: DataFrameSchema) -> pl.DataFrame:
+    """`check_frame` of a table in Arrow's form."""
+    return check_frame(pl.DataFrame(pl.from_arrow(table)), schema)
+
+
+def check_frame(frame: pl.DataFrame, schema: DataFrameSchema) -> pl.DataFrame:
+    """The rows of a typed frame that fail its schema: `row`, `column`, `code`, one line a row, ascending.
+
+    Of several faults of a row the first column's counts, and that it is missing before that it is out of bounds.
+    """
+    try:
+        with _ONE_AT_A_TIME, _full_depth():
+            schema.validate(frame, lazy=True)
+    except SchemaErrors as failed:
+        return _name_failures(failed.failure_cases, frame.columns)
+    return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "code": pl.String})
+
+
+def _full_depth() -> Any:
+    return config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA)
+
+
+def _name_failures(cases: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    order = {name: place for place, name in enumerate(columns)}
+    missing = pl.col("check") == "not_nullable"
+    return (
+        cases.select(
+            row=pl.col("index").cast(pl.Int64),
+            column=pl.col("column"),
+            code=pl.format(
+                "{}_{}", "column", pl.when(missing).then(pl.lit("missing")).otherwise(pl.lit("out_of_bounds"))
+            ),
+            rank=pl.col("column").replace_strict(order, return_dtype=pl.Int8) * 2 + (~missing).cast(pl.Int8),
+        )
+        .sort("row", "rank")
+        .unique("row", keep="first", maintain_order=True)
+        .select("row", "column", "code")
+    )

@@ -1,0 +1,1 @@
+"""Repeated ratings of one movie by one user: which row is kept, and the table of the rows that it supersedes."""

@@ -1,0 +1,101 @@
+"""The table of superseded rows: what they said, where they stood, and where the row stands that won."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.origins import Origins
+from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.partitions.writer import COUNTED, to_ids
+from matinee.ingest.rating_scale import Histogram, empty_histogram, rating_histogram, sum_ratings
+from matinee.ingest.reading.parser import COLUMNS
+
+SUPERSEDED: Final = "superseded.parquet"
+_SCHEMA: Final = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("row", pa.int64()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("user_id", pa.int64()),
+        ("movie_id", pa.int64()),
+        ("rating", pa.float32()),
+        ("date", pa.date32()),
+        ("winner_file", pa.string()),
+        ("winner_line", pa.int64()),
+    ]
+)
+
+
+class SupersededSummary:
+    """What the superseded rows take away from the counts of a profile."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.leaked = 0  # train rows whose pair stands in the test files too
+        self.histogram: Histogram = empty_histogram()
+        self.rating_sum = 0.0
+        self.counts = {name: IdCounts() for name in COUNTED}
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        self.histogram += rating_histogram(table["rating"])
+        self.rating_sum += sum_ratings(table["rating"])
+        for name, counts in self.counts.items():
+            counts.add(to_ids(table[name]))
+
+
+def write_superseded(
+    folder: Path, superseded: pl.DataFrame, partitions: Sequence[Partition]
+) -> SupersededSummary:
+    """Write the table of `superseded` (as `find_superseded` finds them); returns what goes with them."""
+    removed = SupersededSummary()
+    tests = [number for number, partition in enumerate(partitions) if partition.role == "test"]
+    origins = {number: Origins(partitions[number].folder) for number in _numbers(superseded)}
+    with pq.ParquetWriter(folder / SUPERSEDED, _SCHEMA) as writer:
+        for number in superseded["partition"].unique().sort().to_list():
+            mine = superseded.filter(pl.col("partition") == number)
+            rows = mine["row"].to_numpy()
+            for first, batch in partitions[number].batches(COLUMNS):
+                begin, end = np.searchsorted(rows, [first, first + batch.num_rows])
+                if begin < end:
+                    table = batch.take(pa.array(rows[begin:end] - first))
+                    removed.add(table)
+                    writer.write_table(_describe(mine[int(begin) : int(end)], table, origins))
+            if partitions[number].role == "train":
+                removed.leaked += int(mine["winner_partition"].is_in(tests).sum())
+    return removed
+
+
+def _numbers(superseded: pl.DataFrame) -> list[int]:
+    return (
+        pl.concat([superseded["partition"], superseded["winner_partition"].rename("partition")])
+        .unique()
+        .sort()
+        .to_list()
+    )
+
+
+def _describe(superseded: pl.DataFrame, values: pa.Table, origins: dict[int, Origins]) -> pa.Table:
+    """Rows of the table for one batch of one partition."""
+    file, line = _find(superseded["partition"], superseded["row"], origins)
+    winner_file, winner_line = _find(superseded["winner_partition"], superseded["winner_row"], origins)
+    columns = [superseded["partition"].to_arrow(), superseded["row"].to_arrow(), file, line]
+    return pa.table([*columns, *values.columns, winner_file, winner_line], schema=_SCHEMA)
+
+
+def _find(partitions: pl.Series, rows: pl.Series, origins: dict[int, Origins]) -> tuple[pa.Array, pa.Array]:
+    files = np.empty(len(partitions), object)
+    lines = np.empty(len(partitions), np.int64)
+    numbers, places = partitions.to_numpy(), rows.to_numpy()
+    for number in np.unique(numbers).tolist():
+        mine = numbers == number
+        names, lines[mine] = origins[number].find(places[mine])
+        files[mine] = names.to_numpy()
+    return pa.array(files, pa.string()), pa.array(lines)

@@ -17,8 +17,8 @@ from matinee.release import scoring as forward
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
-from matinee.train import device_side
 from matinee.train.blocks import Crew
+from matinee.train.gibbs import device_side
 from matinee.train.gibbs.device_side import DeviceSide
 from matinee.train.gibbs.sampler import GibbsEngine
 from matinee.train.gibbs.side import Side

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from matinee.train import device_side
 from matinee.train.blocks import Crew
+from matinee.train.gibbs import device_side
 from matinee.train.gibbs.chance import fill_normal, gamma, stream
 from matinee.train.gibbs.device_chance import generator
 from matinee.train.gibbs.device_side import DeviceSide

@@ -76,10 +76,8 @@ def test_a_drop_folder_and_a_store_hold_neither_the_other(drop: str, ground: Pat
 def test_make_up_starts_nothing_on_folders_that_are_not_apart(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = ["up", "--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)]
-    monkeypatch.setattr("sys.argv", call)
     monkeypatch.setattr("matinee.ops.up.signal.signal", lambda *_: None)
-    assert up() == 2
+    assert up(["--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)]) == 2
     assert "one lies in the other" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

@@ -4,12 +4,12 @@ import doctest
 from pathlib import Path
 
 import matinee
-import matinee.pipeline
+from matinee.pipeline import steps
 from matinee.settings.parse import read_settings
 
 
 def test_the_example_in_the_docstring(tmp_path: Path) -> None:
-    found = doctest.testmod(matinee.pipeline, extraglobs={"folder": tmp_path})
+    found = doctest.testmod(steps, extraglobs={"folder": tmp_path})
     assert found.attempted > 5
     assert not found.failed
 

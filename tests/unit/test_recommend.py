@@ -10,10 +10,8 @@ import pytest
 import torch
 
 import matinee
-from matinee import recommend
 from matinee.errors import ConfigError
-from matinee.recommend import recommend_all, recommend_some
-from matinee.recommend import search as recommend_search
+from matinee.recommend import lists, recommend_all, recommend_some, search
 from matinee.recommend.parts import Lists
 from matinee.settings import RecommendSettings
 
@@ -38,9 +36,9 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Both ways to search; what runs on a GPU runs on the CPU as well."""
     if request.param == "torch":
         monkeypatch.setattr(
-            recommend, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
+            lists, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
         )
-        monkeypatch.setattr(recommend_search, "_BYTES_A_SCORE", 1 << 12)  # 52 users of 2,500 movies
+        monkeypatch.setattr(search, "_BYTES_A_SCORE", 1 << 12)  # 52 users of 2,500 movies
     return str(request.param)
 
 
@@ -91,8 +89,8 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
 
 def test_a_gpu_holds_no_more_scores_than_it_may(random_release: Make) -> None:
     release = matinee.load(random_release(users=50, movies=3000))
-    search = recommend_search.TorchSearch(release, 10, device="cpu", memory_mb=16)
-    assert 0 < search.users_at_a_time * 3000 * recommend_search._BYTES_A_SCORE <= 16 << 20
+    found = search.TorchSearch(release, 10, device="cpu", memory_mb=16)
+    assert 0 < found.users_at_a_time * 3000 * search._BYTES_A_SCORE <= 16 << 20
 
 
 def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path, engine: str) -> None:
@@ -112,15 +110,15 @@ def test_a_call_that_was_killed_is_gone_on_with(
     dies_at: int, random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = matinee.load(random_release(users=1200, movies=90))
-    monkeypatch.setattr(recommend, "_GROUP", 400)
+    monkeypatch.setattr(lists, "_GROUP", 400)
     searched: list[int] = []
-    search = recommend_search.KernelSearch.__call__
+    search_users = search.KernelSearch.__call__
 
-    def mortal(self: recommend_search.KernelSearch, users: slice) -> Lists:
+    def mortal(self: search.KernelSearch, users: slice) -> Lists:
         searched.append(users.start)
         if len(searched) == dies_at:
             raise KeyboardInterrupt
-        return search(self, users)
+        return search_users(self, users)
 
     def run(name: str, top: int = 5) -> pl.DataFrame:
         searched.clear()
@@ -129,11 +127,11 @@ def test_a_call_that_was_killed_is_gone_on_with(
 
     whole = run("whole.parquet")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(recommend_search.KernelSearch, "__call__", mortal)
+        patch.setattr(search.KernelSearch, "__call__", mortal)
         run("out.parquet")
     assert not (tmp_path / "out.parquet").exists()
     dies_at = 0
-    monkeypatch.setattr(recommend_search.KernelSearch, "__call__", mortal)
+    monkeypatch.setattr(search.KernelSearch, "__call__", mortal)
     kept = len(list(tmp_path.glob(".out.parquet.*.partial/*.safetensors")))
     assert run("out.parquet").equals(whole)
     assert searched == [
@@ -146,9 +144,9 @@ def test_parts_of_other_lists_are_not_taken(
     random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, out = matinee.load(random_release(users=900)), tmp_path / "out.parquet"
-    monkeypatch.setattr(recommend, "_GROUP", 300)
+    monkeypatch.setattr(lists, "_GROUP", 300)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(recommend, "_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(lists, "_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         recommend_all(release, out=out, top=5, settings=SETTINGS)
     left = list(tmp_path.glob(".out.parquet.*.partial"))
     assert len(list(left[0].iterdir())) >= 1

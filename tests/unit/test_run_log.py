@@ -41,7 +41,7 @@ def test_a_rollback_that_died_before_the_pointer_moved_is_no_step(
 ) -> None:
     registry = _registry(tmp_path, 3)
     with monkeypatch.context() as patch:
-        patch.setattr("matinee.registry.write_json", _die)
+        patch.setattr("matinee.registry.registry.write_json", _die)
         for _ in range(times):
             with pytest.raises(Killed):
                 registry.rollback()
@@ -57,7 +57,7 @@ def test_a_promote_that_died_before_the_pointer_moved_is_no_step(
 ) -> None:
     registry = _registry(tmp_path, 3)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("matinee.registry.write_json", _die)
+        patch.setattr("matinee.registry.registry.write_json", _die)
         registry.promote(dead)
     registry.record("hold", candidate="c", evaluation="e", reason="a line after it")
     assert registry.promote("v0001") == "v0003"

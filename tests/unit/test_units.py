@@ -91,9 +91,9 @@ def test_systemd_accepts_them(tmp_path: Path) -> None:
 
 
 def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path: Path) -> None:
-    assert "matinee.ops.server --host 127.0.0.1 --port 4200\n" in _units(tmp_path)["matinee-server.service"]
+    assert "matinee.cli server --host 127.0.0.1 --port 4200\n" in _units(tmp_path)["matinee-server.service"]
     told = _units(tmp_path, address="10.0.0.7")
-    assert "matinee.ops.server --host 10.0.0.7 --port 4200\n" in told["matinee-server.service"]
+    assert "matinee.cli server --host 10.0.0.7 --port 4200\n" in told["matinee-server.service"]
     assert "PREFECT_API_URL=http://10.0.0.7:4200/api" in told["matinee-worker.service"]
     assert _address("http://127.0.0.1:4321/api") == ["--host", "127.0.0.1", "--port", "4321"]
     with pytest.raises(ConfigError, match="does not answer"):

@@ -17,6 +17,7 @@ from matinee.release import scoring as forward
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
+from matinee.store.rows import read_rows
 from matinee.train.blocks import Crew
 from matinee.train.gibbs import device_side
 from matinee.train.gibbs.device_side import DeviceSide
@@ -24,7 +25,7 @@ from matinee.train.gibbs.sampler import GibbsEngine
 from matinee.train.gibbs.side import Side
 from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.models import build
-from matinee.train.rows import Problem, read_rows
+from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
 Split = tuple[Store, Reference]

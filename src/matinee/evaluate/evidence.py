@@ -20,8 +20,8 @@ from matinee.evaluate.metrics import Codes, Floats, Rows
 from matinee.evaluate.slices import Counts, Slicing, cut
 from matinee.release import scoring as forward
 from matinee.store.documents import read_json
+from matinee.store.rows import count_codes, count_rows, read_rows
 from matinee.train.baseline import fit_baseline
-from matinee.train.rows import count_codes, count_rows, read_rows
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matinee.release.idmap import IdMap
 from matinee.release.manifest import need
 from matinee.split.hash_split import PARTS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
-from matinee.train.rows import count_codes, pieces
+from matinee.store.rows import count_codes, pieces
 
 Ids = NDArray[np.int64]
 

@@ -20,8 +20,9 @@ from matinee.settings import Settings
 from matinee.split.time_split import choose_cuts, day_text
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
+from matinee.store.rows import Rows, count_rows
 from matinee.train.baseline import fit_baseline
-from matinee.train.rows import Problem, Rows, count_rows
+from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
 OUTLOOK = "outlook.json"

@@ -24,8 +24,8 @@ from matinee.release.manifest import need
 from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Series, read_as
 from matinee.store.files import replacing, write_json
+from matinee.store.rows import read_rows
 from matinee.train.baseline import Baseline, fit_baseline
-from matinee.train.rows import read_rows
 
 PICTURE = "progressive.png"
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from matinee.store.rows import Rows, blank, count_codes, pieces
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
-from matinee.train.rows import Rows, blank, count_codes, pieces
 
 Counts = npt.NDArray[np.int64]
 

@@ -14,11 +14,12 @@ from matinee.release.weights import write_weights
 from matinee.settings import Settings
 from matinee.store.files import write_json
 from matinee.store.progress import Listener
+from matinee.store.rows import Rows, count_rows, read_rows
 from matinee.train.engine import Engine
 from matinee.train.gibbs.sampler import gibbs_engine
 from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.loop import Course, Stage
-from matinee.train.rows import Problem, Rows, count_rows, read_rows
+from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
 # Beside refitted weights, those that have not seen the valid rows: evaluate chooses by them.

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from matinee.store.rows import blank
 from matinee.train.blocks import Crew
-from matinee.train.rows import blank
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from matinee.train.blocks import Crew, block_rows
 from matinee.train.engine import Arrays, Piece, in_stars, step_size
 from matinee.train.kernels import add_residuals, descend, squared_errors
 from matinee.train.penalty import column_shares, row_penalties
-from matinee.train.rows import Problem
+from matinee.train.problem import Problem
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05

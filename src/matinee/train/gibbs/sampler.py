@@ -16,7 +16,7 @@ from matinee.train.engine import Arrays, Piece, in_stars, rmse_within
 from matinee.train.fold import RunningProduct
 from matinee.train.gibbs.device_side import DeviceSide
 from matinee.train.gibbs.side import Side
-from matinee.train.rows import Problem
+from matinee.train.problem import Problem
 
 AnySide = TypeVar("AnySide", Side, DeviceSide)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from matinee.store.rows import blank, count_codes, pieces
 from matinee.train.blocks import Crew
 from matinee.train.engine import Arrays
 from matinee.train.fold import HostTable
@@ -22,7 +23,6 @@ from matinee.train.gibbs.kernels import (
     sum_squares,
 )
 from matinee.train.gibbs.prior import Moments, Prior
-from matinee.train.rows import blank, count_codes, pieces
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

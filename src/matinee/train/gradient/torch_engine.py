@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from matinee.store.rows import Rows, count_codes
 from matinee.train.baseline import Baseline, fit_baseline
 from matinee.train.engine import Arrays, Piece, in_stars, rmse_within, step_size
 from matinee.train.gradient.adagrad import RowAdagrad
@@ -16,7 +17,7 @@ from matinee.train.gradient.adam import DenseAdam
 from matinee.train.gradient.row_sgd import RowSgd
 from matinee.train.models import build
 from matinee.train.penalty import Penalty
-from matinee.train.rows import Problem, Rows, count_codes
+from matinee.train.problem import Problem
 
 Optimizer = RowAdagrad | DenseAdam | RowSgd
 

@@ -1,4 +1,4 @@
-"""The rows of a split as three compact columns, 12 bytes a row, and what one fit has to do with them."""
+"""The rows of a split as three compact columns, 12 bytes per row, read without a data frame."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-
-from matinee.settings import ModelSettings, TrainSettings
 
 _BATCH_ROWS = 1 << 20
 _PIECE_ROWS = 1 << 22  # of a pass over all rows: a tenth of a second, and a fit can be stopped between two
@@ -25,34 +23,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ratings)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One fit: rows to fit on, rows to stop by (None in a refit), sizes, settings without a None, and means."""
-
-    rows: Rows
-    valid: Rows | None
-    users: int
-    movies: int
-    scale: tuple[float, float]
-    model: ModelSettings
-    train: TrainSettings
-    device: str  # cpu or cuda
-    threads: int
-
-    @property
-    def ratings_in_units(self) -> npt.NDArray[np.float32]:
-        """What engines fit."""
-        ratings, unit = np.empty_like(self.rows.ratings), np.float32(self.unit)
-        for piece in pieces(len(ratings)):
-            np.divide(self.rows.ratings[piece], unit, out=ratings[piece])
-        return ratings
-
-    @property
-    def unit(self) -> float:
-        """A quarter of the scale: engines fit in it, so that one step size suits 1 to 5 and 1 to 100."""
-        return (self.scale[1] - self.scale[0]) / 4
 
 
 def pieces(rows: int) -> Iterator[slice]:

@@ -1,0 +1,37 @@
+"""One fit: the rows, the sizes and the settings that an engine gets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.settings import ModelSettings, TrainSettings
+from matinee.store.rows import Rows, pieces
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fit: rows to fit on, rows to stop by (None in a refit), sizes, settings without a None, and means."""
+
+    rows: Rows
+    valid: Rows | None
+    users: int
+    movies: int
+    scale: tuple[float, float]
+    model: ModelSettings
+    train: TrainSettings
+    device: str  # cpu or cuda
+    threads: int
+
+    @property
+    def ratings_in_units(self) -> npt.NDArray[np.float32]:
+        """What engines fit."""
+        ratings, unit = np.empty_like(self.rows.ratings), np.float32(self.unit)
+        for piece in pieces(len(ratings)):
+            np.divide(self.rows.ratings[piece], unit, out=ratings[piece])
+        return ratings
+
+    @property
+    def unit(self) -> float:
+        """A quarter of the scale: engines fit in it, so that one step size suits 1 to 5 and 1 to 100."""
+        return (self.scale[1] - self.scale[0]) / 4

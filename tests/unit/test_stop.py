@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 from matinee import train
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
-from matinee.train import checkpoint, rows
+from matinee.store import rows
+from matinee.train import checkpoint
 from matinee.train.blocks import Crew
 from matinee.train.gradient.torch_engine import shuffled
 

@@ -15,8 +15,7 @@ from safetensors.numpy import load_file
 
 from matinee import train
 from matinee.settings.parse import read_settings
-from matinee.store import Reference, Store
-from matinee.store import rows
+from matinee.store import Reference, Store, rows
 from matinee.train import checkpoint
 from matinee.train.blocks import Crew
 from matinee.train.gradient.torch_engine import shuffled

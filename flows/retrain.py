@@ -45,7 +45,7 @@ def retrain(
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     walk = Walk(store)
-    settings = settings.for_test_files(test).resolved()
+    settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes
         dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
         add_rows_to_name(dataset.rows)

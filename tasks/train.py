@@ -5,22 +5,20 @@ from pathlib import Path
 
 from prefect import task
 
-from matinee import train as library
 from matinee.errors import DivergenceError
-from matinee.pipeline import plan_refit
+from matinee.pipeline import plan_refit, plan_training
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.progress import Listener, silent
 from matinee.tasks.names import name_train
 from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
 from matinee.tasks.watch import watching
-from matinee.train.device_lock import in_turn
 
 log = logging.getLogger("matinee.run")
 
 
 def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
-    return library.plan(Store(Path(store)), split, settings=settings, listener=listener)
+    return plan_training(Store(Path(store)), split, settings=settings, listener=listener)
 
 
 @task(name="train", task_run_name=name_train, tags=["training"], **cached_by(_plan, timeout_seconds=None))
@@ -28,7 +26,7 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit a candidate, from the last checkpoint if there is one."""
     with watching() as listener:
         plan = _plan(store=store, split=split, settings=settings, listener=listener)
-        return fulfil(store, in_turn(plan, settings.train))
+        return fulfil(store, plan)
 
 
 @task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
@@ -39,7 +37,7 @@ def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: 
         if plan is None:
             return candidate
         try:
-            return fulfil(store, in_turn(plan, settings.train))
+            return fulfil(store, plan)
         except DivergenceError as error:
             log.warning("The tested weights are published, not refitted ones: %s", error)
             return candidate

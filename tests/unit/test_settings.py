@@ -63,13 +63,43 @@ def test_an_unreadable_file_and_an_unknown_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_leaves_nothing_open_and_resolving_twice_changes_nothing(name: str) -> None:
     resolved = read_settings(assignments=[f"model.name={name}"]).resolved()
-    assert None not in {
-        value
-        for field, value in resolved.train.model_dump().items()
-        if field not in ("trace_every", "sampler_rank", "chains", "sweeps", "burn_in")
-    }
-    assert resolved.model.embedding_size is not None
-    assert resolved.resolved() == resolved
+    assert None not in {*resolved.train.model_dump().values(), *resolved.model.model_dump().values()}
+    assert resolved.written().resolved() == resolved
+
+
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        (
+            ["train.sweeps=10"],
+            r"train\.sweeps has no effect with train\.method=sgd .*set train\.method=gibbs",
+        ),
+        (["model.name=mlp", "train.sweeps=10"], r"train\.sweeps .*train\.method=adagrad .*Leave it out\.$"),
+        (["train.method=gibbs", "train.epochs=3"], r"train\.epochs .*gibbs.*set train\.method=sgd"),
+        (["train.method=gibbs", "train.patience=9"], r"train\.patience .*gibbs.*sgd, adagrad, adam"),
+        (["model.hidden_size=8"], r"model\.hidden_size .*model\.name=dot; it is for mlp, neumf"),
+        (["model.name=linear", "model.biases=false"], r"model\.biases .*set model\.name=dot"),
+        (["model.name=mlp", "train.method=sgd"], "dot model alone"),
+        (["train.method=gibbs", "train.burn_in=80"], r"burn_in is 80 and train\.sweeps is 75"),
+        (["train.sweeps=10", "model.dropout=0.5"], r"model\.dropout has.*train\.sweeps has"),
+    ],
+)
+def test_a_setting_that_the_method_does_not_use_is_refused(assignments: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        read_settings(assignments=assignments)
+
+
+@pytest.mark.parametrize("name", ["model.name=mlp", "train.method=gibbs", "train.method=adam"])
+def test_settings_that_a_release_keeps_can_be_asked_for_again(name: str, tmp_path: Path) -> None:
+    kept = read_settings(assignments=[name]).spelled_out()
+    (tmp_path / "settings.json").write_text(kept.model_dump_json())
+    assert read_settings(file=tmp_path / "settings.json") == kept
+    assert kept.resolved() == read_settings(assignments=[name]).resolved()
+
+
+def test_settings_of_an_older_release_are_read_without_what_has_no_effect() -> None:
+    kept = Settings.model_validate({"train": {"sweeps": 10, "method": "sgd"}, "model": {"dropout": 0.5}})
+    assert kept.resolved() == Settings().resolved()
 
 
 def test_every_setting_has_its_help() -> None:

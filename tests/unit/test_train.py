@@ -60,7 +60,7 @@ def test_killed_and_resumed_gives_the_same_bits(
     planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, name: str, stage: str
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint each epoch, however short
-    split, settings = planted_split(), read_settings(assignments=[*FITS[name], "train.patience=0"])
+    split, settings = planted_split(), read_settings(assignments=FITS[name])
     undisturbed = _result(_fit(split, settings))
     killed_at: list[int] = []
 

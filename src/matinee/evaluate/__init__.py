@@ -61,7 +61,7 @@ def plan(
             anchor=anchor,
             settings=settings,
         )
-        kept = settings.resolved().model_dump()
+        kept = settings.spelled_out().model_dump()
         inputs = {"candidate": candidate.digest, "split": split.digest}
         return {**inputs, "outlook": made.digest if made else None, "settings": kept, **told}
 

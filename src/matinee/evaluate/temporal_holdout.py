@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_rmse, mae, rmse
 from matinee.release import scoring as forward
-from matinee.settings import Settings
+from matinee.settings import GradientTraining, Settings
+from matinee.settings.training import DotModel
 from matinee.split.time_split import choose_cuts, day_text
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
@@ -110,19 +111,20 @@ def _fit_and_test(
 def _fit(past: Rows, *, users: int, movies: int, scale: tuple[float, float]) -> dict[str, NDArray[Any]]:
     """The weights of the preset `fast`; the same bits at any number of threads."""
     fast = Settings().resolved()
+    model, training = fast.model, fast.train
+    assert isinstance(model, DotModel)  # nosec B101 # for mypy: the defaults are those of the preset `fast`
+    assert isinstance(training, GradientTraining)  # nosec B101
     problem = Problem(
         rows=past,
         valid=None,
         users=users,
         movies=movies,
         scale=scale,
-        model=fast.model,
-        train=fast.train,
         device="cpu",
         threads=len(os.sched_getaffinity(0)),
     )
-    engine = SgdEngine(problem)
-    for epoch in range(1, (fast.train.epochs or 1) + 1):
+    engine = SgdEngine(problem, model, training=training)
+    for epoch in range(1, training.epochs + 1):
         for _ in engine.run_epoch(epoch):
             pass
     return engine.weights()

@@ -184,7 +184,7 @@ def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -
     if not ratings:
         return None
     planned = ingest.plan(store, ratings=ratings, titles=titles, settings=settings.ingest)
-    meant = settings.resolved().model_dump(mode="json", exclude={"ingest": set(LIMITS)})
+    meant = settings.spelled_out().model_dump(mode="json", exclude={"ingest": set(LIMITS)})
     return digest_of(dataset=planned.digest, settings=meant)
 
 

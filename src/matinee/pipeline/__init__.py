@@ -1,5 +1,5 @@
 """The whole pipeline without Prefect: the steps in order, and the decisions between them."""
 
-from matinee.pipeline.steps import Retrained, plan_evaluation, plan_refit, plan_split, retrain
+from matinee.pipeline.steps import Retrained, plan_evaluation, plan_refit, plan_split, plan_training, retrain
 
-__all__ = ["Retrained", "plan_evaluation", "plan_refit", "plan_split", "retrain"]
+__all__ = ["Retrained", "plan_evaluation", "plan_refit", "plan_split", "plan_training", "retrain"]

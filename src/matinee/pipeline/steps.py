@@ -23,6 +23,7 @@ from matinee.store import Plan, Reference, Store
 from matinee.store.documents import read_json
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
+from matinee.train.device_lock import in_turn
 
 log = logging.getLogger("matinee.run")
 
@@ -94,7 +95,8 @@ def retrain(
         5
     """
     sources = [ratings] if isinstance(ratings, str | Path) else ratings
-    chosen = (settings or Settings()).for_test_files([str(path) for path in test]).resolved()
+    chosen = (settings or Settings()).for_test_files([str(path) for path in test])
+    chosen.check()
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
@@ -111,7 +113,7 @@ def retrain(
         standing = score_champion(opened, dataset)
         encoding = opened.ensure(encode.plan(opened, dataset))
         parts = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
-        candidate = opened.ensure(train.plan(opened, parts, settings=chosen, listener=listener))
+        candidate = opened.ensure(plan_training(opened, parts, settings=chosen, listener=listener))
         evaluation = opened.ensure(plan_evaluation(opened, parts, candidate, settings=chosen))
         shipped = _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
         publication = publish(
@@ -129,6 +131,12 @@ def retrain(
 def plan_split(store: Store, dataset: Reference, encoding: Reference, *, settings: SplitSettings) -> Plan:
     """The split of a dataset; rows that the champion's split had keep their side."""
     return split.plan(store, dataset, encoding, settings=settings, inherited=inherit_split(store, dataset))
+
+
+def plan_training(store: Store, split: Reference, *, settings: Settings, listener: Listener = silent) -> Plan:
+    """The candidate of a split; its fit waits while another training of this user runs on its device."""
+    plan = train.plan(store, split, settings=settings, listener=listener)
+    return in_turn(plan, settings.train.device)
 
 
 def plan_evaluation(store: Store, split: Reference, candidate: Reference, *, settings: Settings) -> Plan:
@@ -154,7 +162,7 @@ def plan_refit(
     """The refit on every row; None unless `train.refit=all` asks for it and the gate has passed the candidate."""
     if settings.train.refit != "all" or not read_json(store.path(evaluation) / "decision.json")["promoted"]:
         return None
-    return train.plan_refit_all(store, candidate, listener=listener)
+    return in_turn(train.plan_refit_all(store, candidate, listener=listener), settings.train.device)
 
 
 def _refit(

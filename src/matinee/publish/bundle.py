@@ -59,7 +59,7 @@ class Bundle:
         self._write_seen(partial)
         self._write_prior(partial)
         manifest = self._manifest(version, evaluation, decision)
-        write_json(partial / "settings.json", self.settings.resolved().model_dump())
+        write_json(partial / "settings.json", self.settings.spelled_out().model_dump())
         write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}

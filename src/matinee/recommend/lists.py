@@ -28,6 +28,7 @@ from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, Scores
 from matinee.schemas.recommendations import Recommendations
 from matinee.settings import RecommendSettings
+from matinee.settings.device import choose_device
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.disk_errors import writing_out
 from matinee.store.output import check_output, writing_to
@@ -167,18 +168,10 @@ def _device(release: Release, settings: RecommendSettings) -> str | None:
 
     Raises ConfigError when a GPU is asked for and there is none.
     """
-    if settings.device == "cpu" or release.manifest["model"] != "dot":
+    if release.manifest["model"] != "dot":
         return None
-    import torch  # noqa: PLC0415 - only who may have a GPU waits for it
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if settings.device == "cuda":
-        raise ConfigError(
-            "recommend.device=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its "
-            "driver, or set recommend.device=auto."
-        )
-    return None
+    device = choose_device(settings.device, setting="recommend.device")
+    return device if device == "cuda" else None
 
 
 def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:

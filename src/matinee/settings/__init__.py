@@ -4,9 +4,23 @@ from matinee.settings.model import (
     GateSettings,
     ModelSettings,
     RecommendSettings,
+    Resolved,
     Settings,
     SplitSettings,
     TrainSettings,
 )
+from matinee.settings.training import AnyModel, AnyTraining, GradientTraining, SamplerTraining
 
-__all__ = ["GateSettings", "ModelSettings", "RecommendSettings", "Settings", "SplitSettings", "TrainSettings"]
+__all__ = [
+    "AnyModel",
+    "AnyTraining",
+    "GateSettings",
+    "GradientTraining",
+    "ModelSettings",
+    "RecommendSettings",
+    "Resolved",
+    "SamplerTraining",
+    "Settings",
+    "SplitSettings",
+    "TrainSettings",
+]

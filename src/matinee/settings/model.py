@@ -1,18 +1,29 @@
 """Every setting of the pipeline: its default, its bounds and the reason for it in one line.
 
 The models below are the flow's parameters, so they are also the form in the Prefect UI. A field that is
-None takes the recipe of the chosen model (`matinee.settings.presets`); `Settings.resolved` fills those in, and only
-resolved settings reach a digest, so spelling a default out changes nothing.
+None takes the recipe of the chosen model (`matinee.settings.presets`); `Settings.resolved` fills those in and drops
+what the chosen method does not use. Only resolved settings reach a digest, so spelling a default out changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import Literal, Self
 
 from pydantic import Field
 
 from matinee.errors import ConfigError
+from matinee.settings.device import DeviceName
 from matinee.settings.ingest import IngestSettings, Section
 from matinee.settings.presets import MethodName, ModelName, recipe_of
+from matinee.settings.training import (
+    MODELS,
+    TRAININGS,
+    AnyModel,
+    AnyTraining,
+    check_pair,
+    explain_unused,
+    fill,
+    find_unused,
+)
 
 
 class SplitSettings(Section):
@@ -93,7 +104,7 @@ class TrainSettings(Section):
     trace_every: int | None = Field(
         None, ge=1, description="Steps between two points of the loss trace; default 10 an epoch."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    device: DeviceName = Field("auto", description="auto takes a GPU where there is one.")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights and of the order of rows.")
     refit: Literal["none", "train_valid", "all"] = Field(
@@ -188,9 +199,7 @@ class RecommendSettings(Section):
         le=1 << 20,
         description="Memory for the lists that wait to be written, on top of the release itself.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto takes a GPU where there is one, for the dot model."
-    )
+    device: DeviceName = Field("auto", description="auto takes a GPU where there is one, for the dot model.")
 
 
 class ReleaseSettings(Section):
@@ -232,17 +241,56 @@ class Settings(Section):
             )
         return self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
 
-    def resolved(self) -> Self:
-        """Settings with every None filled in, from the recipe of the chosen model and of its method."""
+    def resolved(self) -> "Resolved":
+        """What the steps take: every None filled in, from the recipe of the chosen model and of its method.
+
+        A setting that the model or the method does not use is left out. Raises ConfigError for a model and a method
+        that do not go together.
+        """
         recipe = recipe_of(self.model.name, self.train.method)
-        return self.model_copy(
-            update={
-                "model": _filled(self.model, recipe["model"]),
-                "train": _filled(self.train, recipe["train"]),
+        model = fill(self.model, MODELS[self.model.name], recipe.model)
+        training = fill(self.train, TRAININGS[recipe.method], recipe.train)
+        check_pair(model, training)
+        rest = {name: section for name, section in self if name not in ("model", "train")}
+        return Resolved.model_validate({**rest, "model": model, "train": training})
+
+    def spelled_out(self) -> "Settings":
+        """These settings with the recipe's value for each None, as files keep them."""
+        return self.resolved().written()
+
+    def check(self) -> None:
+        """Raise ConfigError, naming each, for settings that the chosen model and method do not use or that clash."""
+        recipe = recipe_of(self.model.name, self.train.method)
+        unused = [
+            *(f"model.{name}" for name in find_unused(self.model, MODELS[self.model.name])),
+            *(f"train.{name}" for name in find_unused(self.train, TRAININGS[recipe.method])),
+        ]
+        if unused:
+            raise ConfigError(
+                " ".join(explain_unused(name, model=self.model.name, method=recipe.method) for name in unused)
+            )
+        self.resolved()
+
+
+class Resolved(Section):
+    """The settings of a run with nothing left open: the model and its training are those of one method."""
+
+    ingest: IngestSettings
+    split: SplitSettings
+    model: AnyModel = Field(discriminator="name")
+    train: AnyTraining = Field(discriminator="method")
+    evaluate: EvaluateSettings
+    gate: GateSettings
+    release: ReleaseSettings
+    recommend: RecommendSettings
+
+    def written(self) -> Settings:
+        """The same as a person would write them and as files keep them; what has no effect is at its default."""
+        rest = {name: section for name, section in self if name not in ("model", "train")}
+        return Settings.model_validate(
+            {
+                **rest,
+                "model": self.model.model_dump(),
+                "train": self.train.model_dump(exclude_defaults=True) | {"method": self.train.method},
             }
         )
-
-
-def _filled(section: Section, recipe: Mapping[str, Any]) -> Section:
-    missing = {name: value for name, value in recipe.items() if getattr(section, name) is None}
-    return section.model_copy(update=missing)

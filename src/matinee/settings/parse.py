@@ -29,8 +29,8 @@ def read_settings(
 ) -> Settings:
     """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
 
-    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), or an
-    unreadable file; all faults of one call at once.
+    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), a setting
+    without effect, or an unreadable file; all faults of one call at once.
     """
     try:
         return _read(preset, file, assignments)
@@ -51,9 +51,11 @@ def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> 
     for assignment in assignments:
         _merge(merged, _read_assignment(assignment))
     try:
-        return Settings.model_validate(merged)
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
+    settings.check()
+    return settings
 
 
 def setting_names() -> list[str]:

@@ -1,13 +1,25 @@
 """What each model and each way of training it starts from, and what a preset stands for."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 
 ModelName = Literal["dot", "linear", "mlp", "neumf"]
 MethodName = Literal["sgd", "adagrad", "adam", "gibbs"]
 PresetName = Literal["fast", "accurate"]
+Value = int | float | str
+Values = Mapping[str, Value]
+
+
+class Recipe(NamedTuple):
+    """What a model, or a model with a method, starts from, by section of the settings."""
+
+    model: Values
+    method: MethodName
+    train: Values
+
 
 # What a method starts from where the model's recipe says nothing else; adam is the notebook's optimizer.
-METHODS: dict[MethodName, dict[str, Any]] = {
+METHODS: Final[Mapping[MethodName, Values]] = {
     "sgd": {
         "epochs": 20,
         "learning_rate": 0.1,
@@ -35,36 +47,31 @@ METHODS: dict[MethodName, dict[str, Any]] = {
     "gibbs": {"sampler_rank": 31, "chains": 2, "sweeps": 75, "burn_in": 25},
 }
 # Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
-RECIPES: dict[ModelName, dict[str, dict[str, Any]]] = {
-    "dot": {"model": {"embedding_size": 32}, "train": {"method": "sgd"}},
-    "linear": {
-        "model": {"embedding_size": 32},
-        "train": {"method": "adagrad", "learning_rate": 0.02, "weight_decay": 0.055},
-    },
-    "mlp": {
-        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0},
-        "train": {"method": "adagrad", "weight_decay": 0.03},
-    },
-    "neumf": {
-        "model": {"embedding_size": 32, "hidden_size": 64, "dropout": 0.1},
-        "train": {"method": "adagrad", "learning_rate": 0.03, "weight_decay": 0.004},
-    },
+RECIPES: Final[Mapping[ModelName, Recipe]] = {
+    "dot": Recipe({"embedding_size": 32}, "sgd", {}),
+    "linear": Recipe({"embedding_size": 32}, "adagrad", {"learning_rate": 0.02, "weight_decay": 0.055}),
+    "mlp": Recipe(
+        {"embedding_size": 32, "hidden_size": 64, "dropout": 0.0}, "adagrad", {"weight_decay": 0.03}
+    ),
+    "neumf": Recipe(
+        {"embedding_size": 32, "hidden_size": 64, "dropout": 0.1},
+        "adagrad",
+        {"learning_rate": 0.03, "weight_decay": 0.004},
+    ),
 }
 # A sampler's mean over many draws is wider than a draw.
-SIZES: dict[MethodName, dict[str, Any]] = {"gibbs": {"embedding_size": 128}}
-PRESETS: dict[PresetName, dict[str, dict[str, Any]]] = {
+SIZES: Final[Mapping[MethodName, Values]] = {"gibbs": {"embedding_size": 128}}
+PRESETS: Final[dict[str, Mapping[str, Values]]] = {
     "fast": {},
     "accurate": {"train": {"method": "gibbs"}},
 }
 
 
-def recipe_of(model: ModelName, method: MethodName | None) -> dict[str, dict[str, Any]]:
-    """What a model starts from, by section of the settings; its own values count for its own method alone."""
-    recipe = RECIPES[model]
-    usual = recipe["train"]["method"]
-    chosen = method or usual
-    own = recipe["train"] if chosen == usual else {}
-    return {
-        "model": recipe["model"] | SIZES.get(chosen, {}),
-        "train": {"method": chosen, **METHODS[chosen], **own},
-    }
+def recipe_of(model: ModelName, method: MethodName | None) -> Recipe:
+    """What a model starts from with a method, or with its usual one; its own values count for its own method alone."""
+    own = RECIPES[model]
+    chosen = method or own.method
+    usual = own.train if chosen == own.method else {}
+    return Recipe(
+        {**own.model, **SIZES.get(chosen, {})}, chosen, {"method": chosen, **METHODS[chosen], **usual}
+    )

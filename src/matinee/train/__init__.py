@@ -2,10 +2,8 @@
 
 import os
 
-import torch
-
-from matinee.errors import ConfigError
-from matinee.settings import Settings
+from matinee.settings import Resolved, Settings
+from matinee.settings.device import choose_device
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
@@ -21,8 +19,7 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     when the fit diverges.
     """
     resolved = settings.resolved()
-    _check(resolved)
-    device = _device(resolved)
+    device = choose_device(resolved.train.device, setting="train.device")
     train = resolved.train.model_dump(exclude={"device", "threads"})  # threads change no bit
     train["refit"] = (
         resolved.train.refit != "none"
@@ -44,8 +41,8 @@ def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = s
     Raises ConfigError as `plan` does.
     """
     tested = store.manifest(candidate.kind, candidate.digest)
-    resolved = Settings.model_validate(tested["settings"])
-    device = _device(resolved)
+    resolved = Settings.model_validate(tested["settings"]).resolved()
+    device = choose_device(resolved.train.device, setting="train.device")
     digest = digest_of(
         candidate=candidate.digest, device=device, code=code_digest("matinee.train"), rows="all"
     )
@@ -61,7 +58,7 @@ def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = s
 
 
 def _training(
-    store: Store, split: Reference, resolved: Settings, *, device: str, digest: str, listener: Listener
+    store: Store, split: Reference, resolved: Resolved, *, device: str, digest: str, listener: Listener
 ) -> Training:
     return Training(
         split=store.path(split),
@@ -72,33 +69,3 @@ def _training(
         work=store.folder("work", digest),
         listener=listener,
     )
-
-
-def _device(settings: Settings) -> str:
-    """Where the fit runs."""
-    wanted, there = settings.train.device, torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise ConfigError(
-            "train.device=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its driver, "
-            "or set train.device=auto."
-        )
-    return "cuda" if there and wanted != "cpu" else "cpu"
-
-
-def _check(settings: Settings) -> None:
-    """Raise ConfigError for settings that do not go together."""
-    model, train = settings.model, settings.train
-    if train.method in ("sgd", "gibbs") and model.name != "dot":
-        raise ConfigError(
-            f"train.method={train.method} fits the dot model alone, and model.name is {model.name}. "
-            "Leave train.method out, or set it to adagrad or adam."
-        )
-    if train.method == "gibbs" and not model.biases:
-        raise ConfigError(
-            "model.biases=false was set, and the sampler always has biases. Set train.method=sgd."
-        )
-    if train.method == "gibbs" and (train.burn_in or 0) >= (train.sweeps or 0):
-        raise ConfigError(
-            f"train.burn_in is {train.burn_in} and train.sweeps is {train.sweeps}: no sweep is left for the mean. "
-            "Set more sweeps than burn-in."
-        )

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from matinee.release.weights import write_weights
-from matinee.settings import Settings
+from matinee.settings import Resolved, SamplerTraining
+from matinee.settings.training import DotModel
 from matinee.store.files import write_json
 from matinee.store.progress import Listener
 from matinee.store.rows import Rows, count_rows, read_rows
@@ -33,7 +34,7 @@ class Training:
 
     split: Path
     manifest: dict[str, Any]  # the split's
-    settings: Settings  # resolved
+    settings: Resolved
     device: str
     threads: int
     work: Path
@@ -60,13 +61,13 @@ class Training:
 
     @property
     def _samples(self) -> bool:
-        return self.settings.train.method == "gibbs"
+        return isinstance(self.settings.train, SamplerTraining)
 
     @property
     def _epochs(self) -> int:
         """As many as there may be; with the sampler, sweeps of all chains."""
         train = self.settings.train
-        return (train.chains or 1) * (train.sweeps or 1) if self._samples else train.epochs or 1
+        return train.chains * train.sweeps if isinstance(train, SamplerTraining) else train.epochs
 
     def _warm_up(self) -> float:
         """Seconds that compiling the kernels, or loading them from their cache, took; the fit's own are free of it.
@@ -84,7 +85,7 @@ class Training:
     def _fit_two_rows(self) -> None:
         """Call every kernel once."""
         pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
-        engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1))
+        engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
         if not isinstance(engine, TorchEngine):
             for _ in engine.run_epoch(1):
                 engine.valid_rmse()
@@ -97,8 +98,6 @@ class Training:
             users=users,
             movies=movies,
             scale=(low, high),
-            model=self.settings.model,
-            train=self.settings.train,
             device=self.device,
             threads=self.threads,
         )
@@ -115,13 +114,13 @@ class Training:
             epochs=epochs or self._epochs,
             rows=len(rows),
             keeps_best=valid is not None and not self._samples,
-            patience=train.patience,
+            patience=0 if isinstance(train, SamplerTraining) else train.patience,
             error_limit=problem.scale[1] - problem.scale[0],
             checkpoint=self.work / f"{name}.safetensors",
             listener=self.listener,
         )
         started = time.perf_counter()
-        return stage.run(_engine(problem), started=started), len(rows)
+        return stage.run(_engine(problem, self.settings), started=started), len(rows)
 
     def _write(
         self, folder: Path, course: Course, *, rows: int, points: list[dict[str, Any]], seconds_compile: float
@@ -134,7 +133,7 @@ class Training:
             "model": name,
             "split": self.manifest["digest"],
             "scale": self.manifest["scale"],
-            "settings": self.settings.model_dump(include={"model", "train"}),
+            "settings": self.settings.written().model_dump(include={"model", "train"}),
             "device": self.device,
             "threads": self.threads,
             "seconds_train": round(course.seconds, 4),
@@ -152,8 +151,12 @@ def _save_first(course: Course, path: Path) -> None:
     write_weights(path, tables)
 
 
-def _engine(problem: Problem) -> Engine:
-    if problem.train.method == "gibbs":
-        return gibbs_engine(problem)
-    compiled = problem.train.method == "sgd" and problem.device == "cpu"
-    return SgdEngine(problem) if compiled else TorchEngine(problem)
+def _engine(problem: Problem, settings: Resolved) -> Engine:
+    model, training = settings.model, settings.train
+    if isinstance(training, SamplerTraining):
+        assert isinstance(model, DotModel)  # nosec B101 # for mypy: no settings with another model are resolved
+        return gibbs_engine(problem, model, training=training)
+    if training.method == "sgd" and problem.device == "cpu":
+        assert isinstance(model, DotModel)  # nosec B101 # as above
+        return SgdEngine(problem, model, training=training)
+    return TorchEngine(problem, model, training=training)

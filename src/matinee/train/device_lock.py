@@ -19,27 +19,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from matinee.settings import TrainSettings
+from matinee.settings.device import DeviceName, choose_device
 from matinee.store import Plan
 
 log = logging.getLogger("matinee.run")
 
 
-def in_turn(plan: Plan, settings: TrainSettings) -> Plan:
+def in_turn(plan: Plan, device: DeviceName) -> Plan:
     """The plan, made while no other training runs on its device; a folder that is whole waits for nobody."""
 
     def make(folder: Path) -> dict[str, Any]:
-        with hold(device_name(settings)):
+        with hold(device_name(device)):
             return plan.make(folder)
 
     return dataclasses.replace(plan, make=make)
 
 
-def device_name(settings: TrainSettings) -> str:
-    """The device that a fit with these settings takes: `cpu`, or `cuda` and what of it this process may see."""
-    if settings.device == "cpu" or not torch.cuda.is_available():
+def device_name(wanted: DeviceName) -> str:
+    """The device that a fit takes, by `train.device`: `cpu`, or `cuda` and what of it this process may see."""
+    if choose_device(wanted, setting="train.device") == "cpu":
         return "cpu"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     return re.sub(r"[^\w-]", "_", f"cuda{visible}")

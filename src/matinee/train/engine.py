@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from matinee.settings import TrainSettings
+from matinee.settings import GradientTraining
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -46,10 +46,9 @@ class Engine(Protocol):
         """Go on from a state."""
 
 
-def step_size(train: TrainSettings, epoch: int) -> float:
+def step_size(train: GradientTraining, epoch: int) -> float:
     """Learning rate of an epoch: cut by `lr_gamma` after each `lr_step` epochs, as torch's StepLR does."""
-    start, gamma, step = train.learning_rate or 0.0, train.lr_gamma or 1.0, train.lr_step or 1
-    return float(start * gamma ** ((epoch - 1) // step))
+    return float(train.learning_rate * train.lr_gamma ** ((epoch - 1) // train.lr_step))
 
 
 def rmse_within(

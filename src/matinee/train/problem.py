@@ -5,21 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from matinee.settings import ModelSettings, TrainSettings
 from matinee.store.rows import Rows, pieces
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fit: rows to fit on, rows to stop by (None in a refit), sizes, settings without a None, and means."""
+    """One fit: rows to fit on, rows to stop by (None in a refit), sizes, and means."""
 
     rows: Rows
     valid: Rows | None
     users: int
     movies: int
     scale: tuple[float, float]
-    model: ModelSettings
-    train: TrainSettings
     device: str  # cpu or cuda
     threads: int
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from matinee.settings.training import DotModel, GradientTraining
 from matinee.train.blocks import Crew, block_rows
 from matinee.train.engine import Arrays, Piece, in_stars, step_size
 from matinee.train.kernels import add_residuals, descend, squared_errors
@@ -30,8 +31,8 @@ Counts = npt.NDArray[np.int64]
 class SgdEngine:
     """Fits mean + biases + dot product, in units of a quarter of the rating scale."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem, self._settings = problem, problem.train
+    def __init__(self, problem: Problem, model: DotModel, *, training: GradientTraining) -> None:
+        self._problem, self._model, self._settings = problem, model, training
         self._crew = Crew(problem.threads)
         rows = replace(problem.rows, ratings=problem.ratings_in_units)
         self._mean = np.float32(np.mean(rows.ratings, dtype=np.float64))
@@ -39,7 +40,7 @@ class SgdEngine:
             rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, crew=self._crew
         )
         counts = user_rows, movie_rows = self._rows.counts
-        constant = self._settings.weight_decay or 0.0
+        constant = self._settings.weight_decay
         self._penalties = [
             row_penalties(name, np.maximum(count, 1), constant=constant).astype(np.float32)
             for name, count in zip(_TABLES, counts * 2, strict=True)
@@ -47,7 +48,7 @@ class SgdEngine:
         draw = np.random.default_rng(self._settings.seed)
         self._factors = [self._draw_factors(draw, user_rows), self._draw_factors(draw, movie_rows)]
         self._biases = [np.zeros(problem.users, np.float32), np.zeros(problem.movies, np.float32)]
-        if problem.model.biases:
+        if model.biases:
             self._start_biases(user_rows, movie_rows)
 
     def learning_rate(self, epoch: int) -> float:
@@ -56,7 +57,7 @@ class SgdEngine:
     def run_epoch(self, epoch: int) -> Iterator[Piece]:
         """One pass over all blocks, a diagonal at a time."""
         rate = np.float32(self.learning_rate(epoch))
-        bias_rate = rate if self._problem.model.biases else np.float32(0)
+        bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
         penalties = (*self._penalties, self._column_shares())
         sums = np.zeros(self._rows.groups**2)
@@ -81,7 +82,7 @@ class SgdEngine:
     def weights(self) -> Arrays:
         arrays = {"mean": np.array([self._mean])}
         for name, table in self.state().items():
-            arrays[name] = table[:, : self._problem.model.embedding_size] if table.ndim == 2 else table
+            arrays[name] = table[:, : self._model.embedding_size] if table.ndim == 2 else table
         return in_stars(arrays, unit=self._problem.unit)
 
     def state(self) -> Arrays:
@@ -93,13 +94,13 @@ class SgdEngine:
 
     def _column_shares(self) -> Floats:
         left, right = self._factors
-        shares, size = np.ones(left.shape[1], np.float32), self._problem.model.embedding_size
+        shares, size = np.ones(left.shape[1], np.float32), self._model.embedding_size
         shares[:size] = column_shares(left[:, :size], right[:, :size])
         return shares
 
     def _draw_factors(self, draw: np.random.Generator, counts: Counts) -> Floats:
         """Small random vectors; a code without a training row keeps zeros, so that it never answers with noise."""
-        size = self._problem.model.embedding_size or 1
+        size = self._model.embedding_size
         factors = np.zeros((len(counts), -(-size // _LANES) * _LANES), np.float32)
         factors[:, :size] = draw.standard_normal((len(counts), size), np.float32)
         factors *= np.float32(_SPREAD)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from matinee.settings.training import DotModel, SamplerTraining
 from matinee.train.blocks import Crew
 from matinee.train.engine import Arrays, Piece, in_stars, rmse_within
 from matinee.train.fold import RunningProduct
@@ -29,12 +30,19 @@ class GibbsEngine(Generic[AnySide]):
     A chain stays near one of the many sets of vectors that explain the ratings alike: means over several are better.
     """
 
-    def __init__(self, problem: Problem, side: Callable[..., AnySide]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        model: DotModel,
+        *,
+        training: SamplerTraining,
+        side: Callable[..., AnySide],
+    ) -> None:
         """`side` groups ratings: `Side.of` or `DeviceSide.of` with its place."""
         rows, users, movies = problem.rows, problem.users, problem.movies
-        self._problem, self._seed = problem, problem.train.seed
+        self._problem, self._training, self._seed = problem, training, training.seed
         ratings = problem.ratings_in_units
-        size, columns = (problem.train.sampler_rank or 1) + 1, problem.model.embedding_size or 1
+        size, columns = training.sampler_rank + 1, model.embedding_size
         user: AnySide = side(
             "user", rows.users, rows.movies, ratings, count=users, other_count=movies, size=size
         )
@@ -144,7 +152,7 @@ class GibbsEngine(Generic[AnySide]):
         (user, movie), valid = self._sides, self._problem.valid
         if valid is not None:
             user.predict(movie, valid.users, valid.movies, mean=self._mean, into=self._valid_now)
-        if self._sweep_of_chain(epoch) > (self._problem.train.burn_in or 0):
+        if self._sweep_of_chain(epoch) > self._training.burn_in:
             self._kept += 1
             self._product.add(user.factors, movie.factors)
             self._valid_sum += self._valid_now
@@ -154,14 +162,17 @@ class GibbsEngine(Generic[AnySide]):
 
     def _sweep_of_chain(self, epoch: int) -> int:
         """Which sweep of its chain an epoch is, from 1."""
-        return (epoch - 1) % (self._problem.train.sweeps or 1) + 1
+        return (epoch - 1) % self._training.sweeps + 1
 
     def _piece(self, rows: int, mean_squared_error: float) -> Piece:
         return Piece(rows=rows, squared_error=rows * mean_squared_error * self._problem.unit**2)
 
 
-def gibbs_engine(problem: Problem) -> "GibbsEngine[Side] | GibbsEngine[DeviceSide]":
+def gibbs_engine(
+    problem: Problem, model: DotModel, *, training: SamplerTraining
+) -> "GibbsEngine[Side] | GibbsEngine[DeviceSide]":
     """The sampler on the problem's device."""
     if problem.device == "cpu":
-        return GibbsEngine(problem, partial(Side.of, crew=Crew(problem.threads)))
-    return GibbsEngine(problem, partial(DeviceSide.of, device=problem.device))
+        side = partial(Side.of, crew=Crew(problem.threads))
+        return GibbsEngine(problem, model, training=training, side=side)
+    return GibbsEngine(problem, model, training=training, side=partial(DeviceSide.of, device=problem.device))

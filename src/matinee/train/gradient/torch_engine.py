@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from matinee.settings.training import AnyModel, GradientTraining
 from matinee.store.rows import Rows, count_codes
 from matinee.train.baseline import Baseline, fit_baseline
 from matinee.train.engine import Arrays, Piece, in_stars, rmse_within, step_size
@@ -30,9 +31,10 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 class TorchEngine:
     """Fits any of the models by Adagrad or Adam, and dot by SGD, in units of a quarter of the rating scale."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, model: AnyModel, *, training: GradientTraining) -> None:
         torch.set_num_threads(1)
-        rows, self._problem, self._settings = problem.rows, problem, problem.train
+        rows, self._problem, self._settings = problem.rows, problem, training
+        self._is_dot = model.name == "dot"
         self._users, self._movies, _ = self._resident(rows)
         self._ratings = self._tensor(problem.ratings_in_units)
         self._rows = {
@@ -43,13 +45,12 @@ class TorchEngine:
             rows.users, rows.movies, rows.ratings, users=problem.users, movies=problem.movies
         )
         self._model = build(
-            problem.model.name,
-            problem.model,
+            model,
             users=problem.users,
             movies=problem.movies,
             mean=self._baseline.mean / problem.unit,
-            generator=torch.Generator().manual_seed(self._settings.seed),
-            sparse=self._settings.method == "adagrad",
+            generator=torch.Generator().manual_seed(training.seed),
+            sparse=training.method == "adagrad",
         ).to(problem.device)
         known = {name: self._tensor(count) for name, count in self._rows.items()}
         self._clear_unknown(known)
@@ -60,7 +61,7 @@ class TorchEngine:
 
     def run_epoch(self, epoch: int) -> Iterator[Piece]:
         """One pass in an order, and with dropout, drawn from (seed, epoch)."""
-        rows, batch, rate = len(self._ratings), self._settings.batch_size or 1, self.learning_rate(epoch)
+        rows, batch, rate = len(self._ratings), self._settings.batch_size, self.learning_rate(epoch)
         steps = -(-rows // batch)
         trace_every = self._settings.trace_every or -(-steps // _TRACE_POINTS)
         draw = torch.Generator(self._problem.device).manual_seed((self._settings.seed << 20) + epoch)
@@ -94,7 +95,7 @@ class TorchEngine:
 
     def weights(self) -> Arrays:
         arrays = in_stars(_numpy(dict(self._model.named_parameters())), unit=self._problem.unit)
-        if self._problem.model.name == "dot":
+        if self._is_dot:
             return {name: array.reshape(-1) if "_bias" in name else array for name, array in arrays.items()}
         return arrays | self._rows | _named(self._baseline)
 
@@ -114,7 +115,7 @@ class TorchEngine:
         )
 
     def _make_optimizer(self, known: dict[str, Tensor]) -> Optimizer:
-        decay = self._settings.weight_decay or 0.0
+        decay = self._settings.weight_decay
         if self._settings.method == "adam":
             return DenseAdam(self._model, weight_decay=decay)
         kind = RowAdagrad if self._settings.method == "adagrad" else RowSgd
@@ -136,7 +137,7 @@ class TorchEngine:
 
     def _trained(self, rows: Rows) -> np.ndarray:
         """Where the model answers itself; with dot everywhere, since what it does not know is 0."""
-        if self._problem.model.name == "dot":
+        if self._is_dot:
             return np.ones(len(rows), np.bool_)
         return (self._rows["user_rows"][rows.users] > 0) & (self._rows["movie_rows"][rows.movies] > 0)
 

@@ -2,9 +2,8 @@
 
 import torch
 
-from matinee.settings import ModelSettings
-from matinee.settings.presets import ModelName
-from matinee.train.models.base import RatingModel
+from matinee.settings.training import AnyModel, DotModel, LinearModel, MlpModel, NeumfModel
+from matinee.train.models.base import RatingModel, Shape
 from matinee.train.models.dot import Dot
 from matinee.train.models.linear import Linear
 from matinee.train.models.mlp import Mlp
@@ -12,17 +11,9 @@ from matinee.train.models.neumf import NeuMF
 
 __all__ = ["RatingModel", "build"]
 
-_MODELS: dict[ModelName, type[Dot | Linear | Mlp | NeuMF]] = {
-    "dot": Dot,
-    "linear": Linear,
-    "mlp": Mlp,
-    "neumf": NeuMF,
-}
-
 
 def build(
-    name: ModelName,
-    settings: ModelSettings,
+    settings: AnyModel,
     *,
     users: int,
     movies: int,
@@ -32,6 +23,15 @@ def build(
 ) -> RatingModel:
     """A model with fresh weights drawn on the CPU from `generator`, its answers near `mean` at first.
 
-    `settings` are resolved (no None); `sparse` makes the gradients of the tables sparse.
+    `sparse` makes the gradients of the tables sparse.
     """
-    return _MODELS[name](settings, mean=mean, users=users, movies=movies, sparse=sparse, generator=generator)
+    shape = Shape(users=users, movies=movies, sparse=sparse, generator=generator)
+    match settings:
+        case DotModel():
+            return Dot(settings, shape, mean=mean)
+        case LinearModel():
+            return Linear(settings, shape, mean=mean)
+        case MlpModel():
+            return Mlp(settings, shape, mean=mean)
+        case NeumfModel():
+            return NeuMF(settings, shape, mean=mean)

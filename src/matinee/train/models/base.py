@@ -1,10 +1,20 @@
 """What the models share: tables of one row per code, and a forward pass over pairs of codes."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class Shape(NamedTuple):
+    """What every model is made of besides its settings."""
+
+    users: int
+    movies: int
+    sparse: bool  # whether the gradients of the tables are sparse
+    generator: torch.Generator  # draws the initial weights, and in training what is dropped
 
 
 class RatingModel(nn.Module, ABC):
@@ -14,12 +24,12 @@ class RatingModel(nn.Module, ABC):
     `sparse` the gradient of a table holds the rows that a batch touched and no others.
     """
 
-    def __init__(self, *, users: int, movies: int, sparse: bool, generator: torch.Generator) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.users = users
-        self.movies = movies
-        self.sparse = sparse
-        self.generator = generator  # draws the initial weights, and in training what is dropped
+        self.users = shape.users
+        self.movies = shape.movies
+        self.sparse = shape.sparse
+        self.generator = shape.generator
 
     @abstractmethod
     def forward(self, users: Tensor, movies: Tensor) -> Tensor:

@@ -1,12 +1,10 @@
 """Biased matrix factorization: mean + user bias + movie bias + dot product (Koren, Bell, Volinsky 2009)."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from matinee.settings import ModelSettings
-from matinee.train.models.base import RatingModel
+from matinee.settings.training import DotModel
+from matinee.train.models.base import RatingModel, Shape
 
 _SPREAD = 0.05  # initial factors: small beside the biases, large enough to leave the saddle at zero
 
@@ -14,9 +12,9 @@ _SPREAD = 0.05  # initial factors: small beside the biases, large enough to leav
 class Dot(RatingModel):
     """The default. Without biases it is the notebook's MatrixFactorization, around the mean."""
 
-    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
-        super().__init__(**shape)
-        size = settings.embedding_size or 1
+    def __init__(self, settings: DotModel, shape: Shape, *, mean: float) -> None:
+        super().__init__(shape)
+        size = settings.embedding_size
         self.user_factors = self._table(self.users, size, spread=_SPREAD)
         self.movie_factors = self._table(self.movies, size, spread=_SPREAD)
         self.user_bias = nn.Parameter(torch.zeros(self.users, 1), requires_grad=settings.biases)

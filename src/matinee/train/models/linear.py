@@ -3,13 +3,11 @@
 By algebra w . [p_u, q_m] + c = (w_1 . p_u) + (w_2 . q_m) + c: a bias-only model, whatever the sizes.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from matinee.settings import ModelSettings
-from matinee.train.models.base import RatingModel
+from matinee.settings.training import LinearModel
+from matinee.train.models.base import RatingModel, Shape
 
 _SPREAD = 0.05
 
@@ -17,9 +15,9 @@ _SPREAD = 0.05
 class Linear(RatingModel):
     """The notebook's first model: it can learn how generous a user is, and no taste."""
 
-    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
-        super().__init__(**shape)
-        size = settings.embedding_size or 1
+    def __init__(self, settings: LinearModel, shape: Shape, *, mean: float) -> None:
+        super().__init__(shape)
+        size = settings.embedding_size
         self.user_embedding = self._table(self.users, size, spread=_SPREAD)
         self.movie_embedding = self._table(self.movies, size, spread=_SPREAD)
         self.output = self._layer(2 * size, 1, bias=mean)

@@ -1,13 +1,11 @@
 """Two concatenated embeddings, a hidden layer with leaky ReLU, one output: the notebook's fc1, relu, fc2."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matinee.settings import ModelSettings
-from matinee.train.models.base import RatingModel
+from matinee.settings.training import MlpModel
+from matinee.train.models.base import RatingModel, Shape
 
 _SPREAD = 0.05
 
@@ -15,10 +13,10 @@ _SPREAD = 0.05
 class Mlp(RatingModel):
     """A learned similarity in place of the dot product; Rendle et al. (2020) on why that is hard."""
 
-    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
-        super().__init__(**shape)
-        size, hidden = settings.embedding_size or 1, settings.hidden_size or 1
-        self.dropout = settings.dropout or 0.0
+    def __init__(self, settings: MlpModel, shape: Shape, *, mean: float) -> None:
+        super().__init__(shape)
+        size, hidden = settings.embedding_size, settings.hidden_size
+        self.dropout = settings.dropout
         self.user_embedding = self._table(self.users, size, spread=_SPREAD)
         self.movie_embedding = self._table(self.movies, size, spread=_SPREAD)
         self.hidden = self._layer(2 * size, hidden)

@@ -1,13 +1,11 @@
 """Neural matrix factorization (He et al. 2017): a generalized dot product beside an MLP, joined by a last layer."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matinee.settings import ModelSettings
-from matinee.train.models.base import RatingModel
+from matinee.settings.training import NeumfModel
+from matinee.train.models.base import RatingModel, Shape
 
 _SPREAD = 0.05
 
@@ -15,10 +13,10 @@ _SPREAD = 0.05
 class NeuMF(RatingModel):
     """Each part has embeddings of its own, as in the paper; ratings instead of clicks, so no sigmoid."""
 
-    def __init__(self, settings: ModelSettings, *, mean: float, **shape: Any) -> None:
-        super().__init__(**shape)
-        size, hidden = settings.embedding_size or 1, settings.hidden_size or 1
-        self.dropout = settings.dropout or 0.0
+    def __init__(self, settings: NeumfModel, shape: Shape, *, mean: float) -> None:
+        super().__init__(shape)
+        size, hidden = settings.embedding_size, settings.hidden_size
+        self.dropout = settings.dropout
         self.user_dot = self._table(self.users, size, spread=_SPREAD)
         self.movie_dot = self._table(self.movies, size, spread=_SPREAD)
         self.user_mlp = self._table(self.users, size, spread=_SPREAD)

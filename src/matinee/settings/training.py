@@ -1,0 +1,149 @@
+"""Settings of a fit as the code that fits takes them: one class per model and per method, every value known.
+
+A person writes `ModelSettings` and `TrainSettings`, where None stands for the recipe's value and where each model's and
+each method's settings have a place. A fit takes one of the classes below, which have what is used and nothing else.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeVar
+
+from matinee.errors import ConfigError
+from matinee.settings.device import DeviceName
+from matinee.settings.ingest import Section
+from matinee.settings.presets import MethodName, ModelName, Value
+
+
+class DotModel(Section):
+    """Biases and a dot product."""
+
+    name: Literal["dot"] = "dot"
+    embedding_size: int
+    biases: bool
+
+
+class LinearModel(Section):
+    """Two embeddings through one linear layer."""
+
+    name: Literal["linear"] = "linear"
+    embedding_size: int
+
+
+class MlpModel(Section):
+    """Two embeddings through a hidden layer."""
+
+    name: Literal["mlp"] = "mlp"
+    embedding_size: int
+    hidden_size: int
+    dropout: float
+
+
+class NeumfModel(Section):
+    """A dot product next to a hidden layer, joined by a last one."""
+
+    name: Literal["neumf"] = "neumf"
+    embedding_size: int
+    hidden_size: int
+    dropout: float
+
+
+class Training(Section):
+    """What every method takes."""
+
+    device: DeviceName
+    threads: int
+    seed: int
+    refit: Literal["none", "train_valid", "all"]
+
+
+class GradientTraining(Training):
+    """Steps along a gradient, epoch by epoch until the valid rows say stop."""
+
+    method: Literal["sgd", "adagrad", "adam"]
+    epochs: int
+    learning_rate: float
+    lr_step: int
+    lr_gamma: float
+    batch_size: int
+    weight_decay: float
+    patience: int
+    trace_every: int = 0  # 0: ten points per epoch
+
+
+class SamplerTraining(Training):
+    """Chains of a Gibbs sampler; every sweep is run."""
+
+    method: Literal["gibbs"] = "gibbs"
+    sampler_rank: int
+    chains: int
+    sweeps: int
+    burn_in: int
+
+
+AnyModel = DotModel | LinearModel | MlpModel | NeumfModel
+AnyTraining = GradientTraining | SamplerTraining
+MODELS: Final[Mapping[ModelName, type[AnyModel]]] = {
+    "dot": DotModel,
+    "linear": LinearModel,
+    "mlp": MlpModel,
+    "neumf": NeumfModel,
+}
+TRAININGS: Final[Mapping[MethodName, type[AnyTraining]]] = {
+    "sgd": GradientTraining,
+    "adagrad": GradientTraining,
+    "adam": GradientTraining,
+    "gibbs": SamplerTraining,
+}
+_Kind = TypeVar("_Kind", AnyModel, AnyTraining)
+
+
+def fill(section: Section, kind: type[_Kind], recipe: Mapping[str, Value]) -> _Kind:
+    """What a section says, with the recipe's value for each None, as the class that is used."""
+    written = {name: value for name, value in section if value is not None}
+    known = {name: value for name, value in {**recipe, **written}.items() if name in kind.model_fields}
+    return kind.model_validate(known)
+
+
+def find_unused(section: Section, kind: type[_Kind]) -> list[str]:
+    """Names of the settings of a section that have another value than their default and that the class has no use for.
+
+    A whole form, as Prefect sends it and as a release keeps it, has every setting: one at its default was not chosen.
+    """
+    defaults = type(section).model_fields
+    return [
+        name
+        for name, value in section
+        if name not in kind.model_fields and value is not None and value != defaults[name].default
+    ]
+
+
+def explain_unused(name: str, *, model: ModelName, method: MethodName) -> str:
+    """What is wrong with a setting that the model, or the method, does not use, and what to do."""
+    section, _, field = name.partition(".")
+    if section == "model":
+        there = f"model.name={model}"
+        users = [str(other) for other, kind in MODELS.items() if field in kind.model_fields]
+    else:
+        there = f"train.method={method} (model.name={model})"
+        users = [str(other) for other, kind in TRAININGS.items() if field in kind.model_fields]
+    alone = model != "dot" and users == ["gibbs"]  # gibbs fits no other model
+    change = "" if alone else f", or set {there.partition('=')[0]}={users[0]}"
+    return f"Setting {name} has no effect with {there}; it is for {', '.join(users)}. Leave it out{change}."
+
+
+def check_pair(model: AnyModel, training: AnyTraining) -> None:
+    """Raise ConfigError for a model and a method that do not go together."""
+    if training.method in ("sgd", "gibbs") and model.name != "dot":
+        raise ConfigError(
+            f"train.method={training.method} fits the dot model alone, and model.name is {model.name}. "
+            "Leave train.method out, or set it to adagrad or adam."
+        )
+    if isinstance(training, SamplerTraining):
+        if isinstance(model, DotModel) and not model.biases:
+            raise ConfigError(
+                "model.biases=false was set, and the sampler always has biases. Set train.method=sgd."
+            )
+        if training.burn_in >= training.sweeps:
+            raise ConfigError(
+                f"train.burn_in is {training.burn_in} and train.sweeps is {training.sweeps}: no sweep is left for the "
+                "mean. Set more sweeps than burn-in."
+            )

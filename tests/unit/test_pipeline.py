@@ -1,11 +1,19 @@
 """`matinee.retrain`: the steps in one call, for a program; the flow is tested against the same store."""
 
+import contextlib
 import doctest
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import matinee
-from matinee.pipeline import steps
+from matinee.errors import ConfigError
+from matinee.pipeline import plan_training, steps
+from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+from matinee.store import Reference, Store
+from matinee.train import device_lock
 
 
 def test_the_example_in_the_docstring(tmp_path: Path) -> None:
@@ -38,3 +46,23 @@ def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Pa
     )
     assert run.release is not None
     assert (run.release / "tested.safetensors").is_file()
+
+
+def test_two_programs_train_in_turn(
+    planted_split: Callable[..., tuple[Store, Reference]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    monkeypatch.setattr(
+        device_lock, "hold", lambda device: contextlib.nullcontext(held.append(device))
+    )  # tests/flows/test_turns.py has what it does
+    store, split = planted_split()
+    for _ in range(2):  # a candidate that is there waits for nobody
+        store.ensure(plan_training(store, split, settings=read_settings(assignments=["train.device=cpu"])))
+    assert held == ["cpu"]
+
+
+def test_a_setting_without_effect_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    useless = Settings.model_validate({"train": {"sweeps": 10}})
+    with pytest.raises(ConfigError, match=r"train\.sweeps has no effect"):
+        matinee.retrain(tmp_path / "none.csv", None, tmp_path / "store", settings=useless)
+    assert not (tmp_path / "store").exists()

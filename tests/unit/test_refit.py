@@ -79,14 +79,15 @@ def test_predictions_elsewhere_count_too(check: Check, tmp_path: Path) -> None:
 def test_a_refit_that_diverges_leaves_the_tested_weights(
     planted_split: Callable[..., tuple[Store, Reference]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matinee.tasks.train import library, refit
+    from matinee import train
+    from matinee.tasks.train import refit
 
     def diverge(_: Path) -> dict[str, Any]:
         raise DivergenceError("The refit diverged in epoch 1.")
 
     store, candidate = planted_split()
     passed = store.ensure(Plan("evaluations", "passed", _write_passed))
-    monkeypatch.setattr(library, "plan_refit_all", lambda *_, **__: Plan("candidates", "r", diverge))
+    monkeypatch.setattr(train, "plan_refit_all", lambda *_, **__: Plan("candidates", "r", diverge))
     settings = read_settings(assignments=["train.refit=all"])
     shipped = refit.fn(store=str(store.root), candidate=candidate, evaluation=passed, settings=settings)
     assert shipped == candidate

@@ -1,4 +1,4 @@
-"""One fit: the rows, the sizes and the settings that an engine gets."""
+"""What an engine fits: the rows, the sizes and the place."""
 
 from dataclasses import dataclass
 

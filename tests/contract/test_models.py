@@ -17,12 +17,12 @@ from matinee.release import scoring as forward
 from matinee.settings import Resolved, Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
-from matinee.store.rows import read_rows
-from matinee.train.blocks import Crew
-from matinee.train.gibbs import device_side
-from matinee.train.gibbs.device_side import DeviceSide
+from matinee.store.ratings import read_ratings
+from matinee.train.blocks import KernelPool
+from matinee.train.gibbs import device_axis
+from matinee.train.gibbs.axis import Axis
+from matinee.train.gibbs.device_axis import DeviceAxis
 from matinee.train.gibbs.sampler import GibbsEngine
-from matinee.train.gibbs.side import Side
 from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.models import build
 from matinee.train.problem import Problem
@@ -53,11 +53,11 @@ def test_numpy_answers_as_torch_does(model: str) -> None:
     built.eval()
     draw = np.random.default_rng(0)
     with torch.no_grad():
-        for part in built.parameters():
-            part.copy_(torch.from_numpy(draw.normal(size=part.shape).astype(np.float32)))
+        for parameter in built.parameters():
+            parameter.copy_(torch.from_numpy(draw.normal(size=parameter.shape).astype(np.float32)))
         users, movies = (draw.integers(0, n, 100, np.int32) for n in (7, 9))
         expected = built(torch.from_numpy(users), torch.from_numpy(movies)).numpy()
-    weights = {name: part.detach().numpy() for name, part in built.named_parameters()}
+    weights = {name: parameter.detach().numpy() for name, parameter in built.named_parameters()}
     weights |= {name: weights[name][:, 0] for name in weights if name.endswith("_bias")}
     weights |= {"user_rows": np.ones(7), "movie_rows": np.ones(9), "baseline.mean": np.zeros(1)}
     weights |= {"baseline.user_bias": np.zeros(7), "baseline.movie_bias": np.zeros(9)}
@@ -165,7 +165,7 @@ def device(request: pytest.FixtureRequest) -> str:
 def _problem(split: Split, *assignments: str, device: str) -> tuple[Problem, Resolved]:
     store, reference = split
     settings = read_settings(assignments=assignments).resolved()
-    rows, valid = (read_rows(store.path(reference), (part,)) for part in ("train", "valid"))
+    rows, valid = (read_ratings(store.path(reference), (subset,)) for subset in ("train", "valid"))
     problem = Problem(
         rows=rows,
         valid=valid,
@@ -195,11 +195,11 @@ def test_batched_sgd_ends_where_the_compiled_one_does(
 
 
 def _sampled(
-    fit: tuple[Problem, Resolved], side: Callable[..., Side | DeviceSide], *, killed_at: int | None = None
+    fit: tuple[Problem, Resolved], axis: Callable[..., Axis | DeviceAxis], *, killed_at: int | None = None
 ) -> GibbsEngine:
     """The sampler after all of its sweeps, of which one may be the first of another process."""
     problem, settings = fit
-    begin = partial(GibbsEngine, problem, settings.model, training=settings.train, side=side)
+    begin = partial(GibbsEngine, problem, settings.model, training=settings.train, axis=axis)
     engine = begin()
     for epoch in range(1, 41):
         if epoch == killed_at:
@@ -213,11 +213,11 @@ def _sampled(
 def test_the_sampler_in_torch_ends_where_the_compiled_one_does(
     planted_split: Callable[..., Split], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_side, "_PART_SEGMENTS", 700)  # so that there are several parts
+    monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 700)  # so that there are several chunks
     split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
     problem = _problem(split, *SAMPLED, "train.sampler_rank=7", device=device)
-    in_torch = partial(DeviceSide.of, device=device)
-    compiled, engine = _sampled(problem, partial(Side.of, crew=Crew(1))), _sampled(problem, in_torch)
+    in_torch = partial(DeviceAxis.of, device=device)
+    compiled, engine = _sampled(problem, partial(Axis.of, pool=KernelPool(1))), _sampled(problem, in_torch)
     assert engine.valid_rmse() == pytest.approx(compiled.valid_rmse(), abs=0.001)
     again = _sampled(problem, in_torch, killed_at=31).weights()
     for name, array in engine.weights().items():

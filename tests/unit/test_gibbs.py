@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from matinee.train.blocks import Crew
-from matinee.train.gibbs import device_side
-from matinee.train.gibbs.chance import fill_normal, gamma, stream
-from matinee.train.gibbs.device_chance import generator
-from matinee.train.gibbs.device_side import DeviceSide
-from matinee.train.gibbs.side import Side
+from matinee.train.blocks import KernelPool
+from matinee.train.gibbs import device_axis
+from matinee.train.gibbs.axis import Axis
+from matinee.train.gibbs.device_axis import DeviceAxis
+from matinee.train.gibbs.device_random import generator
+from matinee.train.gibbs.random_streams import fill_normal, gamma, stream
 
 MEAN, ALPHA, SEED, SWEEP = 0.9, 2.5, 3, 7
 USERS, MOVIES, SIZE = 12, 300, 6
-AnySide = Side | DeviceSide
-Sides = tuple[AnySide, AnySide]
-MAKE: dict[str, Callable[..., AnySide]] = {
-    "compiled": partial(Side.of, crew=Crew(1)),
-    "cpu": partial(DeviceSide.of, device="cpu"),
-    "cuda": partial(DeviceSide.of, device="cuda"),
+AnyAxis = Axis | DeviceAxis
+AxisPair = tuple[AnyAxis, AnyAxis]
+MAKE: dict[str, Callable[..., AnyAxis]] = {
+    "compiled": partial(Axis.of, pool=KernelPool(1)),
+    "cpu": partial(DeviceAxis.of, device="cpu"),
+    "cuda": partial(DeviceAxis.of, device="cuda"),
 }
 
 
@@ -36,13 +36,13 @@ def place(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sides(place: str, monkeypatch: pytest.MonkeyPatch) -> Sides:
-    """Those of a place; in torch in several parts."""
-    monkeypatch.setattr(device_side, "_PART_SEGMENTS", 12)
-    return _sides(place)
+def axes(place: str, monkeypatch: pytest.MonkeyPatch) -> AxisPair:
+    """Those of a place; in torch in several chunks."""
+    monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 12)
+    return _axes(place)
 
 
-def _sides(place: str) -> Sides:
+def _axes(place: str) -> AxisPair:
     """Users and movies with a state far from where a chain begins; the last user has no rating."""
     draw = np.random.default_rng(0)
     users, movies = draw.integers(0, USERS - 1, 900, np.int32), draw.integers(0, MOVIES, 900, np.int32)
@@ -52,35 +52,35 @@ def _sides(place: str) -> Sides:
         ("user", users, movies, USERS, MOVIES),
         ("movie", movies, users, MOVIES, USERS),
     ):
-        side = MAKE[place](name, keys, others, ratings, count=count, other_count=other_count, size=SIZE)
-        side.begin(draw)
-        known = np.flatnonzero(side.known)
+        axis = MAKE[place](name, keys, others, ratings, count=count, other_count=other_count, size=SIZE)
+        axis.begin(draw)
+        known = np.flatnonzero(axis.known)
         vectors = np.zeros((count, SIZE))
         vectors[known] = draw.normal(0, 0.5, (len(known), SIZE))
         numbers = {"precision": draw.gamma(5, 1, SIZE), "pull_precision": draw.gamma(5, 2, SIZE)}
-        _set(side, X=vectors, omega=draw.gamma(5, 0.2, count), nu=np.array([6.0]), **numbers)
+        _set(axis, X=vectors, omega=draw.gamma(5, 0.2, count), nu=np.array([6.0]), **numbers)
         pull = draw.normal(0, 0.1, (other_count, SIZE))
         pull[np.bincount(others, minlength=other_count) == 0] = 0
-        _set(side, mean=np.append(draw.normal(0, 0.2, SIZE - 1), 0), pull=pull)
-        _set(side, E=np.where(side.known[:, None], vectors - _prior_mean(side), 0))
-        both.append(side)
+        _set(axis, mean=np.append(draw.normal(0, 0.2, SIZE - 1), 0), pull=pull)
+        _set(axis, E=np.where(axis.known[:, None], vectors - _prior_mean(axis), 0))
+        both.append(axis)
     user, movie = both
     user.weigh(movie)
     movie.weigh(user)
     return user, movie
 
 
-def _set(side: AnySide, **arrays: np.ndarray) -> None:
-    """Replace parts of a side's state; compiled vectors have columns of padding."""
-    state = {name: array.copy() for name, array in side.state().items()}
+def _set(axis: AnyAxis, **arrays: np.ndarray) -> None:
+    """Replace arrays of an axis's state; compiled vectors have columns of padding."""
+    state = {name: array.copy() for name, array in axis.state().items()}
     for name, array in arrays.items():
         state[name][..., : array.shape[-1]] = array
-    side.restore(state)
+    axis.restore(state)
 
 
-def _get(side: AnySide, name: str) -> np.ndarray:
-    """A part of a side's state in float64, as it is now and without padding."""
-    array = side.state()[name].astype(float)
+def _get(axis: AnyAxis, name: str) -> np.ndarray:
+    """One array of an axis's state in float64, as it is now and without padding."""
+    array = axis.state()[name].astype(float)
     return array if name in ("omega", "nu") else array[..., :SIZE]
 
 
@@ -88,17 +88,17 @@ def _numpy(column: Any) -> np.ndarray:
     return column.cpu().numpy() if isinstance(column, torch.Tensor) else column
 
 
-def _shares(side: AnySide) -> np.ndarray:
-    """How the pull of each code of the other side enters the prior mean of each of this side's: S."""
-    counts = np.diff(side.starts)
-    shares = np.zeros((len(counts), len(_get(side, "pull"))))
-    np.add.at(shares, (np.repeat(np.arange(len(counts)), counts), _numpy(side.codes)), 1.0)
+def _shares(axis: AnyAxis) -> np.ndarray:
+    """How the pull of each code of the other axis enters the prior mean of each of this axis's: S."""
+    counts = np.diff(axis.starts)
+    shares = np.zeros((len(counts), len(_get(axis, "pull"))))
+    np.add.at(shares, (np.repeat(np.arange(len(counts)), counts), _numpy(axis.codes)), 1.0)
     return shares / np.sqrt(np.maximum(counts, 1))[:, None]
 
 
-def _prior_mean(side: AnySide) -> np.ndarray:
+def _prior_mean(axis: AnyAxis) -> np.ndarray:
     """mu + n^(-1/2) times the sum of the pulls of the codes that each row has rated."""
-    return _get(side, "mean") + _shares(side) @ _get(side, "pull")
+    return _get(axis, "mean") + _shares(axis) @ _get(axis, "pull")
 
 
 def _normal(*key: int, count: int) -> np.ndarray:
@@ -107,31 +107,31 @@ def _normal(*key: int, count: int) -> np.ndarray:
     return values
 
 
-def _chance(side: AnySide, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The gamma and normal numbers that a side draws its users with."""
+def _chance(axis: AnyAxis, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The gamma and normal numbers that an axis draws its users with."""
     gammas, normals = np.zeros(len(shapes)), np.zeros((len(shapes), SIZE))
-    if isinstance(side, DeviceSide):
-        assert len(side.bounds) == 4
-        for part, (first, last) in enumerate(pairwise(side.bounds)):
-            draw = generator(side.device, SEED, SWEEP, side.purpose, part)
-            some = torch.from_numpy(shapes[first:last, None]).to(side.device)
+    if isinstance(axis, DeviceAxis):
+        assert len(axis.bounds) == 4
+        for chunk, (first, last) in enumerate(pairwise(axis.bounds)):
+            draw = generator(axis.device, SEED, SWEEP, axis.purpose, chunk)
+            some = torch.from_numpy(shapes[first:last, None]).to(axis.device)
             gammas[first:last] = _numpy(torch._standard_gamma(some, generator=draw))[:, 0]
             drawn = torch.randn((last - first, SIZE, 1), generator=draw, dtype=some.dtype, device=some.device)
             normals[first:last] = _numpy(drawn)[..., 0]
         return gammas, normals
     for row, shape in enumerate(shapes):
-        state = stream(SEED, SWEEP, side.purpose, row)
+        state = stream(SEED, SWEEP, axis.purpose, row)
         gammas[row] = gamma(state, shape)
         fill_normal(state, normals[row], SIZE)
     return gammas, normals
 
 
-def test_vectors_and_weights_follow_their_conditionals(sides: Sides) -> None:
-    user, movie = sides
+def test_vectors_and_weights_follow_their_conditionals(axes: AxisPair) -> None:
+    user, movie = axes
     before, prior, counts = _get(user, "X"), _prior_mean(user), np.diff(user.starts)
     gammas, normals = _chance(user, (6.0 + counts) / 2)
-    draw_part = partial(user.draw_part, mean=MEAN, alpha=ALPHA, seed=SEED, sweep=SWEEP)
-    found, squared = sum(draw_part(parts, movie) for parts in user.batches()), 0.0
+    draw_chunks = partial(user.draw_chunks, mean=MEAN, alpha=ALPHA, seed=SEED, sweep=SWEEP)
+    found, squared = sum(draw_chunks(chunks, movie) for chunks in user.batches()), 0.0
     for row in range(11):
         rated = slice(user.starts[row], user.starts[row + 1])
         codes, column = _numpy(user.codes)[rated], _get(user, "precision")
@@ -153,7 +153,7 @@ def test_vectors_and_weights_follow_their_conditionals(sides: Sides) -> None:
 
 
 def test_pulls_one_by_one_follow_their_conditionals() -> None:
-    user, movie = _sides("compiled")
+    user, movie = _axes("compiled")
     residual, pull, shares = _get(user, "E"), _get(user, "pull"), _shares(user)
     precision, pull_precision = _get(user, "precision"), _get(user, "pull_precision")
     for code in np.flatnonzero(movie.known):  # the mean of one movie's pull, given all others; then its draw
@@ -172,20 +172,20 @@ def test_pulls_one_by_one_follow_their_conditionals() -> None:
 @pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
 @pytest.mark.parametrize("turn", [1, -1])
 def test_joint_pulls_have_the_mean_of_their_conditional(
-    sides: Sides, turn: int, monkeypatch: pytest.MonkeyPatch
+    axes: AxisPair, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    side, other = sides[::turn]
-    shares, residual, pull = _shares(side), _get(side, "E"), _get(side, "pull")
+    axis, other = axes[::turn]
+    shares, residual, pull = _shares(axis), _get(axis, "E"), _get(axis, "pull")
     around = residual + shares @ pull
     expected = np.zeros_like(pull)
     for column in range(SIZE):
-        precision, ridge = (_get(side, name)[column] for name in ("precision", "pull_precision"))
+        precision, ridge = (_get(axis, name)[column] for name in ("precision", "pull_precision"))
         system = precision * shares.T @ shares + ridge * np.eye(len(pull))
         expected[:, column] = np.linalg.solve(system, precision * shares.T @ around[:, column])
-    monkeypatch.setattr(DeviceSide, "_normal", lambda side, like, draw: torch.zeros_like(like))
-    side.draw_pulls(other, seed=SEED, sweep=SWEEP)
-    np.testing.assert_allclose(_get(side, "pull"), expected, atol=1e-5)
-    np.testing.assert_allclose(_get(side, "E"), around - shares @ expected, atol=1e-5)
+    monkeypatch.setattr(DeviceAxis, "_normal", lambda axis, like, draw: torch.zeros_like(like))
+    axis.draw_pulls(other, seed=SEED, sweep=SWEEP)
+    np.testing.assert_allclose(_get(axis, "pull"), expected, atol=1e-5)
+    np.testing.assert_allclose(_get(axis, "E"), around - shares @ expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
@@ -209,17 +209,24 @@ def test_joint_pulls_spread_and_hang_together_as_they_should(place: str) -> None
 
 
 def test_no_batch_is_without_ratings() -> None:
-    codes = np.repeat(np.arange(8, dtype=np.int32), 32_778)  # each crosses a part's end, the last one too
-    side = Side.of(
-        "movie", codes, codes, np.ones(len(codes), np.float32), count=11, other_count=8, size=2, crew=Crew(1)
+    codes = np.repeat(np.arange(8, dtype=np.int32), 32_778)  # each crosses a chunk's end, the last one too
+    axis = Axis.of(
+        "movie",
+        codes,
+        codes,
+        np.ones(len(codes), np.float32),
+        count=11,
+        other_count=8,
+        size=2,
+        pool=KernelPool(1),
     )
-    rows = [side.rows_of(parts) for parts in side.batches()]
+    rows = [axis.rows_of(chunks) for chunks in axis.batches()]
     assert min(rows) > 0
     assert sum(rows) == len(codes)
 
 
-def test_noise_is_drawn_from_the_weighted_residuals(sides: Sides) -> None:
-    user, movie = sides
+def test_noise_is_drawn_from_the_weighted_residuals(axes: AxisPair) -> None:
+    user, movie = axes
     rows, codes = np.repeat(np.arange(USERS), np.diff(user.starts)), _numpy(user.codes)
     x, q = _get(user, "X")[rows], _get(movie, "X")[codes]
     error = _numpy(user.ratings) - MEAN - x[:, 5] - q[:, 5] - np.einsum("nk,nk->n", x[:, :5], q[:, :5])
@@ -231,8 +238,8 @@ def test_noise_is_drawn_from_the_weighted_residuals(sides: Sides) -> None:
     np.testing.assert_allclose(predicted, _numpy(user.ratings) - error, atol=1e-5)
 
 
-def test_priors_follow_the_normal_gamma_conditional(sides: Sides) -> None:
-    user, movie = sides
+def test_priors_follow_the_normal_gamma_conditional(axes: AxisPair) -> None:
+    user, movie = axes
     vectors = (_get(movie, "X") - _prior_mean(movie) + _get(movie, "mean"))[movie.known]
     drawn = []
     for seed in range(3000):
@@ -240,7 +247,7 @@ def test_priors_follow_the_normal_gamma_conditional(sides: Sides) -> None:
         drawn.append((movie.prior.mean[:SIZE].copy(), movie.prior.precision[:SIZE].copy()))
     n, average = len(vectors), vectors.mean(axis=0)
     rate = 0.5 + (np.square(vectors - average).sum(axis=0) + n / (n + 1) * average**2) / 2
-    means, precisions = (np.array(part) for part in zip(*drawn, strict=True))
+    means, precisions = (np.array(values) for values in zip(*drawn, strict=True))
     np.testing.assert_allclose(means.mean(axis=0), n * average / (n + 1), atol=0.01)
     np.testing.assert_allclose(precisions.mean(axis=0), (0.5 + n / 2) / rate, rtol=0.01)
     np.testing.assert_allclose(precisions.var(axis=0), (0.5 + n / 2) / rate**2, rtol=0.15)
@@ -254,13 +261,13 @@ def test_priors_follow_the_normal_gamma_conditional(sides: Sides) -> None:
     np.testing.assert_allclose(_get(movie, "X")[~known], np.tile(_get(movie, "mean"), ((~known).sum(), 1)))
 
 
-def test_degrees_of_freedom_are_found_again(sides: Sides) -> None:
+def test_degrees_of_freedom_are_found_again(axes: AxisPair) -> None:
     draw = np.random.default_rng(1)
-    side = sides[1]
-    _set(side, omega=draw.gamma(4.0, 1 / 4.0, MOVIES))  # nu = 8
+    axis = axes[1]
+    _set(axis, omega=draw.gamma(4.0, 1 / 4.0, MOVIES))  # nu = 8
     found = []
     for _ in range(200):
-        side.draw_nu(draw)
-        found.append(side.prior.nu[0])
+        axis.draw_nu(draw)
+        found.append(axis.prior.nu[0])
     assert 6 < np.mean(found) < 10
     assert np.std(found) > 0.3

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch.nn.functional import embedding_bag
 
-from matinee.train.blocks import Crew
-from matinee.train.fold import HostTable, RunningProduct
-from matinee.train.gibbs.chance import fill_normal, gamma, stream
+from matinee.train.blocks import KernelPool
 from matinee.train.gibbs.conjugate import solve_columns
 from matinee.train.gibbs.device_table import DeviceTable
+from matinee.train.gibbs.random_streams import fill_normal, gamma, stream
 from matinee.train.gibbs.segments import Segments
+from matinee.train.running_product import HostTable, RunningProduct
 
 TABLES: dict[str, Callable[..., Any]] = {
-    "compiled": partial(HostTable, crew=Crew(2)),
+    "compiled": partial(HostTable, pool=KernelPool(2)),
     "cpu": partial(DeviceTable, device="cpu"),
     "cuda": partial(DeviceTable, device="cuda"),
 }
@@ -40,7 +40,7 @@ def test_segments_add_up_whatever_the_length_of_a_row() -> None:
     starts = np.concatenate([[0], np.cumsum(counts)])
     draw = np.random.default_rng(0)
     codes, table = draw.integers(0, 50, starts[-1], np.int32), draw.normal(size=(50, 4)).astype(np.float32)
-    expected = np.array([table[part].sum(axis=0, dtype=float) for part in np.split(codes, starts[1:-1])])
+    expected = np.array([table[chunk].sum(axis=0, dtype=float) for chunk in np.split(codes, starts[1:-1])])
     segments = Segments(starts, "cpu")
     found = segments.sums(torch.from_numpy(table), torch.from_numpy(codes))
     np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -12,7 +12,7 @@ import torch
 import matinee
 from matinee.errors import ConfigError
 from matinee.recommend import lists, recommend_all, recommend_some, search
-from matinee.recommend.parts import Lists
+from matinee.recommend.saved_lists import Lists
 from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]

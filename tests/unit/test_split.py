@@ -14,8 +14,8 @@ from matinee.errors import ConfigError, DataError
 from matinee.settings import Settings, SplitSettings
 from matinee.settings.ingest import IngestSettings
 from matinee.split import encode
-from matinee.split.hash_split import PARTS, TEST, TRAIN, VALID
-from matinee.split.time_split import UNDATED, choose_cuts, deal_last
+from matinee.split.hash_split import SUBSETS, TEST, TRAIN, VALID
+from matinee.split.time_split import UNDATED, choose_cuts, hold_out_last
 from matinee.store import Store
 
 FRACTIONS = st.floats(0.01, 0.9)
@@ -34,7 +34,7 @@ def test_a_cut_in_time_leaves_every_part_rows_and_no_day_on_two_sides(
     except DataError:
         assert len(set(drawn)) < 3
         return
-    train, valid, test = (days[cuts.sides(days) == side] for side in (TRAIN, VALID, TEST))
+    train, valid, test = (days[cuts.assign(days) == number] for number in (TRAIN, VALID, TEST))
     assert len(train) + len(valid) + len(test) == len(days)
     assert train.max() < valid.min() <= valid.max() < test.min()
 
@@ -50,14 +50,14 @@ def test_the_cuts_are_those_nearest_to_the_shares() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=80), st.integers(1, 3))
 def test_the_last_ratings_of_each_user_are_held_out(rows: list[tuple[int, int]], n: int) -> None:
     users, days = (np.array(column, np.int32) for column in (zip(*rows, strict=True) if rows else ([], [])))
-    sides = deal_last(users, days, n=n)
+    subsets = hold_out_last(users, days, n=n)
     for user in set(users.tolist()):
         mine = [row for row in range(len(rows)) if users[row] == user]
         by_time = sorted(mine, key=lambda row: (days[row], row))
         expected = [TRAIN] * len(mine)
         if len(mine) > 2 * n:
             expected = [TRAIN] * (len(mine) - 2 * n) + [VALID] * n + [TEST] * n
-        assert [int(sides[row]) for row in by_time] == expected
+        assert [int(subsets[row]) for row in by_time] == expected
 
 
 def _write(folder: Path, *, dated: bool, rows: int = 600) -> list[tuple[int, int, date | None]]:
@@ -84,30 +84,32 @@ def _split(folder: Path, strategy: str) -> tuple[dict[str, pl.DataFrame], dict[s
     made = store.path(store.ensure(split.plan(store, dataset, encoding, settings=settings)))
     users = pl.read_parquet(made / "users.parquet")["user_id"]
     movies = pl.read_parquet(made / "movies.parquet")["movie_id"]
-    parts = {}
-    for part in PARTS:
-        rows = pl.read_parquet(made / f"{part}.parquet")
-        parts[part] = rows.with_columns(
+    subsets = {}
+    for subset in SUBSETS:
+        rows = pl.read_parquet(made / f"{subset}.parquet")
+        subsets[subset] = rows.with_columns(
             user_id=users[rows["user_code"].to_list()], movie_id=movies[rows["movie_code"].to_list()]
         )
-    return parts, store.manifest("splits", made.name)
+    return subsets, store.manifest("splits", made.name)
 
 
 @pytest.mark.parametrize("strategy", ["temporal", "last_n"])
 def test_a_split_by_time_of_a_file(strategy: str, tmp_path: Path) -> None:
     given_rows = _write(tmp_path, dated=True)
-    parts, manifest = _split(tmp_path, strategy)
-    dealt = [row for rows in parts.values() for row in rows.select("user_id", "movie_id", "date").iter_rows()]
+    subsets, manifest = _split(tmp_path, strategy)
+    dealt = [
+        row for rows in subsets.values() for row in rows.select("user_id", "movie_id", "date").iter_rows()
+    ]
     assert sorted(dealt, key=repr) == sorted(given_rows, key=repr)
     if strategy == "temporal":
-        assert parts["train"]["date"].max() < parts["valid"]["date"].min()  # type: ignore[operator]
-        assert parts["valid"]["date"].max() < parts["test"]["date"].min()  # type: ignore[operator]
-        assert str(parts["test"]["date"].min()) == manifest["days"]["test_from"]  # type: ignore[index]
-        assert parts["test"].height == pytest.approx(60, abs=7)
+        assert subsets["train"]["date"].max() < subsets["valid"]["date"].min()  # type: ignore[operator]
+        assert subsets["valid"]["date"].max() < subsets["test"]["date"].min()  # type: ignore[operator]
+        assert str(subsets["test"]["date"].min()) == manifest["days"]["test_from"]  # type: ignore[index]
+        assert subsets["test"].height == pytest.approx(60, abs=7)
     else:
-        newest = parts["train"].group_by("user_id").agg(pl.col("date").max().alias("newest"))
-        tested = parts["test"].join(newest, on="user_id")
-        assert tested.height == parts["test"].height == parts["test"]["user_id"].n_unique() > 30
+        newest = subsets["train"].group_by("user_id").agg(pl.col("date").max().alias("newest"))
+        tested = subsets["test"].join(newest, on="user_id")
+        assert tested.height == subsets["test"].height == subsets["test"]["user_id"].n_unique() > 30
         assert (tested["date"] >= tested["newest"]).all()
 
 

@@ -1,4 +1,4 @@
-"""A fit hears a signal soon, whatever its size: everything over all rows comes in pieces, and pieces change no bit."""
+"""A fit hears a signal soon, whatever its size: everything over all rows is done in chunks, and chunks change no bit."""
 
 import signal
 import threading
@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from matinee import train
 from matinee.settings.parse import read_settings
-from matinee.store import Reference, Store, rows
+from matinee.store import Reference, Store, ratings
 from matinee.train import checkpoint
 from matinee.train.blocks import Crew
 from matinee.train.gradient.torch_engine import shuffled
@@ -80,9 +80,9 @@ def test_pieces_change_no_bit(
     store, split = planted_split()
     plan = train.plan(store, split, settings=read_settings(assignments=settings))
     weights = []
-    for piece_rows in (1 << 22, 97):
-        monkeypatch.setattr(rows, "_PIECE_ROWS", piece_rows)
-        folder = store.root / str(piece_rows)
+    for chunk_rows in (1 << 22, 97):
+        monkeypatch.setattr(ratings, "_CHUNK_ROWS", chunk_rows)
+        folder = store.root / str(chunk_rows)
         folder.mkdir()
         plan.make(folder)
         weights.append(load_file(folder / "weights.safetensors"))

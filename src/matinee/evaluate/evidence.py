@@ -20,7 +20,7 @@ from matinee.evaluate.metrics import Codes, Floats, Rows
 from matinee.evaluate.slices import Counts, Slicing, cut
 from matinee.release import scoring as forward
 from matinee.store.documents import read_json
-from matinee.store.rows import count_codes, count_rows, read_rows
+from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.baseline import fit_baseline
 
 
@@ -128,7 +128,7 @@ def _count(ids: pl.Series, parts: list[Codes]) -> Tally:
 
 def _read_fitted(split: Path, *, refit: bool) -> tuple[Rows, Rows, Rows]:
     """Train rows, valid rows, and those that the tested weights were fitted on: parts of the same memory."""
-    rows = read_rows(split, ("train", "valid"))
+    rows = read_ratings(split, ("train", "valid"))
     pa.default_memory_pool().release_unused()  # a third of what the rows take, which it would keep
     undated = np.broadcast_to(np.datetime64("NaT", "D"), len(rows))
     both = Rows(rows.users, rows.movies, rows.ratings, undated)
@@ -137,7 +137,7 @@ def _read_fitted(split: Path, *, refit: bool) -> tuple[Rows, Rows, Rows]:
 
 
 def _read_test(split: Path) -> Rows:
-    rows, dates = read_rows(split, ("test",)), pl.read_parquet(split / "test.parquet", columns=["date"])
+    rows, dates = read_ratings(split, ("test",)), pl.read_parquet(split / "test.parquet", columns=["date"])
     return Rows(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
 
 

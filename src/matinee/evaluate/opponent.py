@@ -12,9 +12,9 @@ from matinee.evaluate.drift import Portrait, Tally
 from matinee.release import Release, load
 from matinee.release.idmap import IdMap
 from matinee.release.manifest import need
-from matinee.split.hash_split import PARTS, TEST, Cutoffs, pair_hash
+from matinee.split.hash_split import SUBSETS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
-from matinee.store.rows import count_codes, pieces
+from matinee.store.ratings import count_codes, row_chunks
 
 Ids = NDArray[np.int64]
 
@@ -68,9 +68,9 @@ class Opponent:
         if need(manifest, "split", "settings", "strategy") == "stratified":
             cutoffs = Cutoffs.from_json(need(manifest, "split", "cutoffs"))
             seed, seen = need(manifest, "split", "settings", "seed"), np.empty(len(user_ids), np.bool_)
-            for part in pieces(len(user_ids)):
+            for part in row_chunks(len(user_ids)):
                 hashes = pair_hash(user_ids[part], movie_ids[part], seed=seed)
-                seen[part] = cutoffs.sides(hashes, ratings[part]) != TEST
+                seen[part] = cutoffs.assign(hashes, ratings[part]) != TEST
             return seen
         return self._fitted_on(user_ids, movie_ids)
 
@@ -93,7 +93,7 @@ class Opponent:
         }
         asked = pl.DataFrame(codes).with_row_index("row")
         seen = np.zeros(len(user_ids), np.bool_)
-        for part in PARTS:
+        for part in SUBSETS:
             if part != "test":
                 rows = pl.scan_parquet(folder / f"{part}.parquet").select("user_code", "movie_code")
                 found = asked.lazy().join(rows, on=["user_code", "movie_code"], how="semi").collect()

@@ -21,7 +21,7 @@ from matinee.settings.training import DotModel
 from matinee.split.time_split import choose_cuts, day_text
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
-from matinee.store.rows import Rows, count_rows
+from matinee.store.ratings import EncodedRatings, count_rows
 from matinee.train.baseline import fit_baseline
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
@@ -80,7 +80,8 @@ def _fit_and_test(
 ) -> dict[str, Any]:
     """The quick model, bias-only and the global mean on the rows held out, fitted on the others."""
     past, test = (
-        Rows(*(rows[name].to_numpy()[chosen] for name in _COLUMNS)) for chosen in (~held_out, held_out)
+        EncodedRatings(*(rows[name].to_numpy()[chosen] for name in _COLUMNS))
+        for chosen in (~held_out, held_out)
     )
     users, movies = (count_rows(split / f"{side}.parquet") for side in ("users", "movies"))
     baseline = fit_baseline(past.users, past.movies, past.ratings, users=users, movies=movies)
@@ -108,7 +109,9 @@ def _fit_and_test(
     }
 
 
-def _fit(past: Rows, *, users: int, movies: int, scale: tuple[float, float]) -> dict[str, NDArray[Any]]:
+def _fit(
+    past: EncodedRatings, *, users: int, movies: int, scale: tuple[float, float]
+) -> dict[str, NDArray[Any]]:
     """The weights of the preset `fast`; the same bits at any number of threads."""
     fast = Settings().resolved()
     model, training = fast.model, fast.train

@@ -24,7 +24,7 @@ from matinee.release.manifest import need
 from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Series, read_as
 from matinee.store.files import replacing, write_json
-from matinee.store.rows import read_rows
+from matinee.store.ratings import read_ratings
 from matinee.train.baseline import Baseline, fit_baseline
 
 PICTURE = "progressive.png"
@@ -149,7 +149,7 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
         split = store.path(store.reference("splits", need(release.manifest, "split", "digest")))
     except StoreError:
         return None
-    rows = read_rows(split, ("train", "valid"))
+    rows = read_ratings(split, ("train", "valid"))
     return fit_baseline(
         rows.users, rows.movies, rows.ratings, users=len(release.users), movies=len(release.movies)
     )

@@ -20,7 +20,7 @@ from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_prior
 from matinee.release.weights import halve_weights, read_weights
 from matinee.settings import Settings
-from matinee.split.hash_split import PARTS
+from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
 from matinee.store.checksums import sync_folder
 from matinee.store.digests import digest_of
@@ -88,7 +88,8 @@ class Bundle:
         """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""
         source = self.store.path(self.split)
         rows = pl.concat(
-            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"]) for part in PARTS
+            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"])
+            for part in SUBSETS
         ).sort("user_code", "movie_code")
         users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
         counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
-from matinee.recommend.parts import Lists, Parts, keep_parts
+from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch
 from matinee.release import Release
 from matinee.release.idmap import as_ids
@@ -90,12 +90,12 @@ def recommend_all(
     rows = 0
     with (
         _told_as_errors(out),
-        keep_parts(target, digest) as parts,
+        keep_lists(target, digest) as saved,
         _writing(out, release, asked) as write,
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(1 if device else threads or len(os.sched_getaffinity(0))) as pool,
     ):
-        for group, (best, codes) in zip(groups, _find(search, groups, parts, pool), strict=True):
+        for group, (best, codes) in zip(groups, _find(search, groups, saved, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
             if (now := time.perf_counter()) - told > _TELL_SECONDS or group.stop == users:
                 log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
@@ -134,11 +134,13 @@ def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
     )
 
 
-def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoolExecutor) -> Iterator[Lists]:
+def _find(
+    search: Search, groups: Sequence[range], saved: SavedLists, pool: ThreadPoolExecutor
+) -> Iterator[Lists]:
     """The lists of each group, from the parts where they are kept; one is searched while the caller writes another."""
 
     def begin(group: range) -> Callable[[], Lists]:
-        if (kept := parts.load(group.start)) is not None:
+        if (kept := saved.load(group.start)) is not None:
             return lambda: kept
         starts = range(group.start, group.stop, search.users_at_a_time)
         found = [
@@ -149,7 +151,7 @@ def _find(search: Search, groups: Sequence[range], parts: Parts, pool: ThreadPoo
         def finish() -> Lists:
             scores, codes = zip(*(part.result() for part in found), strict=True)
             lists = np.concatenate(scores), np.concatenate(codes)
-            parts.save(group.start, lists)
+            saved.save(group.start, lists)
             return lists
 
         return finish

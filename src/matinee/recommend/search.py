@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from matinee.recommend.kernel import keep_best
-from matinee.recommend.parts import Lists
+from matinee.recommend.saved_lists import Lists
 from matinee.release import Release
 from matinee.release import scoring as forward
 from matinee.release.item_catalog import Scores
@@ -102,7 +102,7 @@ def _scorer(release: Release) -> Callable[[slice, slice], Scores]:
         return lambda users, movies: left[users] @ right[:, movies]
 
     def score(users: slice, movies: slice) -> Scores:
-        codes = [np.arange(side.start, side.stop, dtype=np.int32) for side in (users, movies)]
+        codes = [np.arange(span.start, span.stop, dtype=np.int32) for span in (users, movies)]
         return forward.grid(weights, *codes, model=model)
 
     return score

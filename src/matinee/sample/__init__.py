@@ -14,7 +14,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
-from matinee.sample.rows import Tally, write_csv, write_netflix
+from matinee.sample.rows import SampleStatistics, write_csv, write_netflix
 from matinee.sample.titles import invent_titles
 from matinee.store.checksums import sync_folder
 from matinee.store.disk_errors import writing_out
@@ -94,9 +94,9 @@ def write_sample(
     with _fresh_folder(out) as fresh:
         (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
         if format == "csv":
-            tally = write_csv(fresh / _RATINGS, planted, dirt=dirt)
+            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt)
         else:
-            tally = write_netflix(fresh, planted, dirt=dirt)
+            statistics = write_netflix(fresh, planted, dirt=dirt)
         truth = Truth(
             version=_VERSION,
             seed=seed,
@@ -106,9 +106,9 @@ def write_sample(
             ratings=ratings,
             users=users,
             movies=movies,
-            rated_movies=int(tally.rated.sum()),
+            rated_movies=int(statistics.rated.sum()),
             rank=RANK,
-            **_figures(tally),
+            **_figures(statistics),
             rejects=dirt.counts(),
             titles=len(titles),
             title_rejects=title_rejects,
@@ -117,9 +117,9 @@ def write_sample(
     return truth
 
 
-def _figures(tally: Tally) -> dict[str, float]:
+def _figures(statistics: SampleStatistics) -> dict[str, float]:
     names = ("mean_rating", "best_rmse", "bias_only_rmse", "global_mean_rmse")
-    return {name: round(getattr(tally, name), 6) for name in names}
+    return {name: round(getattr(statistics, name), 6) for name in names}
 
 
 def _check_bounds(**values: float | None) -> None:

@@ -54,7 +54,7 @@ class Law(NamedTuple):
     days: int  # dates are 0 to days - 1
 
 
-class Rows(NamedTuple):
+class RatingRows(NamedTuple):
     """Rows to be written as text."""
 
     user_id: NDArray[np.int32]
@@ -64,7 +64,7 @@ class Rows(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """The rows of a block in random order, and what they add to the tally."""
+    """The rows of a block in random order, and what they add to the statistics."""
 
     user: NDArray[np.int32]  # from 0 within the block
     movie: NDArray[np.int32]  # from 0
@@ -217,7 +217,7 @@ def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
 
 @_compiled
 def write_rows(
-    rows: Rows, dates: NDArray[np.uint8], section: int
+    rows: RatingRows, dates: NDArray[np.uint8], section: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Rows as bytes, and where each row starts in them; `dates` has a day's ten characters in a row.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.sample.dirt import Dirt, bad_row
-from matinee.sample.kernels import BIAS_BINS, Drawn, Rows, Users, draw_block, write_rows
+from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, write_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
 
 HEADER = b"userID,movieID,rating,date\n"
@@ -36,7 +36,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass
-class Tally:
+class SampleStatistics:
     """What the figures of a sample are made from, summed over its clean rows in the order of blocks."""
 
     movies: int
@@ -77,43 +77,43 @@ class Tally:
         return math.sqrt(self.ratings @ (np.arange(6) - self.mean_rating) ** 2 / self.ratings.sum())
 
 
-def write_csv(path: Path, planted: Planted, *, dirt: Dirt) -> Tally:
+def write_csv(path: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
     """Write one CSV file: users in blocks, the rows of a block in random order."""
-    tally = Tally(len(planted.movies.weight))
+    statistics = SampleStatistics(len(planted.movies.weight))
     first_rows = _first_rows(planted)
 
     def write_block(block: int) -> tuple[Drawn, bytes]:
         drawn = _draw(planted, block)
         user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
-        rows = Rows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
+        rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
         return drawn, _as_text(rows, dirt, first_row=first_rows[block], section=_CSV)
 
     with path.open("wb") as out:
         out.write(HEADER)
         for drawn, text in _in_order(write_block, len(first_rows)):
-            tally.add(drawn)
+            statistics.add(drawn)
             out.write(text)
-    return tally
+    return statistics
 
 
-def write_netflix(folder: Path, planted: Planted, *, dirt: Dirt) -> Tally:
+def write_netflix(folder: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
     """Write `combined_data_1.txt` and on: movies ascending, each file a range of them.
 
     All ratings are drawn once for each file, of which it keeps its movies: cheaper than to sort on disk.
     """
     movies, ratings = len(planted.movies.weight), int(planted.users.ratings.sum())
-    tally = Tally(movies)
+    statistics = SampleStatistics(movies)
     files = min(movies, max(_NETFLIX_FILES, math.ceil(ratings / _ROWS_PER_FILE)))
     first_row = 0
     for number in range(files):
         low, high = movies * number // files, movies * (number + 1) // files
         path = folder / f"combined_data_{number + 1}.txt"
-        rows = _rows_of_movies(planted, low, high, tally=None if number else tally)
+        rows = _rows_of_movies(planted, low, high, statistics=None if number else statistics)
         with path.open("wb") as out:
             out.writelines(_netflix_texts(rows, dirt, first_row=first_row))
         first_row += len(rows.day)
         del rows  # before the next ones are drawn
-    return tally
+    return statistics
 
 
 def _first_rows(planted: Planted) -> list[int]:
@@ -143,12 +143,14 @@ def _in_order(work: Callable[[int], _Result], count: int) -> Iterator[_Result]:
             yield waiting.popleft().result()
 
 
-def _rows_of_movies(planted: Planted, low: int, high: int, *, tally: Tally | None) -> Rows:
-    """All ratings of the movies `low` to `high` - 1, by movie; a tally takes in those of the others too."""
+def _rows_of_movies(
+    planted: Planted, low: int, high: int, *, statistics: SampleStatistics | None
+) -> RatingRows:
+    """All ratings of the movies `low` to `high` - 1, by movie; `statistics` counts the rows of the other movies too."""
     parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8], NDArray[np.int16]]] = []
     for block, drawn in enumerate(_in_order(partial(_draw, planted), len(_first_rows(planted)))):
-        if tally is not None:
-            tally.add(drawn)
+        if statistics is not None:
+            statistics.add(drawn)
         here = np.flatnonzero((drawn.movie >= low) & (drawn.movie < high))
         user = drawn.user[here] + np.int32(block * _USERS_PER_BLOCK)
         parts.append((user, drawn.movie[here], drawn.rating[here], drawn.day[here]))
@@ -156,21 +158,21 @@ def _rows_of_movies(planted: Planted, low: int, high: int, *, tally: Tally | Non
     del parts
     narrow = (movie - low).astype(np.uint16 if high - low <= 1 << 16 else np.uint32)  # 16 bits sort by radix
     order = np.argsort(narrow, kind="stable")
-    return Rows(planted.user_ids[user[order]], movie[order] + np.int32(1), rating[order], day[order])
+    return RatingRows(planted.user_ids[user[order]], movie[order] + np.int32(1), rating[order], day[order])
 
 
-def _netflix_texts(rows: Rows, dirt: Dirt, *, first_row: int) -> Iterator[bytes]:
+def _netflix_texts(rows: RatingRows, dirt: Dirt, *, first_row: int) -> Iterator[bytes]:
     def write_piece(number: int) -> bytes:
         start = number * _ROWS_PER_PIECE
         here = slice(start, start + _ROWS_PER_PIECE)
-        piece = Rows(rows.user_id[here], rows.movie_id[here], rows.rating[here], rows.day[here])
+        piece = RatingRows(rows.user_id[here], rows.movie_id[here], rows.rating[here], rows.day[here])
         open_section = int(rows.movie_id[start - 1]) if start else 0
         return _as_text(piece, dirt, first_row=first_row + start, section=open_section)
 
     return _in_order(write_piece, math.ceil(len(rows.day) / _ROWS_PER_PIECE))
 
 
-def _as_text(rows: Rows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
+def _as_text(rows: RatingRows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
     """Rows as the bytes of a file, and among them the bad rows that belong there."""
     written, starts = write_rows(rows, _DATES, section)
     text = written.data
@@ -188,7 +190,7 @@ def _as_text(rows: Rows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
     return b"".join([*pieces, text[done:]])
 
 
-def _fields(rows: Rows, row: int, *, with_movie: bool) -> dict[str, str]:
+def _fields(rows: RatingRows, row: int, *, with_movie: bool) -> dict[str, str]:
     """A row's fields by name, in the order of the file."""
     date = str(FIRST_DATE + timedelta(int(rows.day[row])))
     movie = {"movie": str(rows.movie_id[row])} if with_movie else {}

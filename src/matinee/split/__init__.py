@@ -1,4 +1,4 @@
-"""Encoding ids as dense codes, and dealing the rows into train, valid and test."""
+"""Encodes ids as dense codes, and splits the rows into train, valid and test."""
 
 from matinee.split.step import Inherited, plan
 

@@ -1,6 +1,6 @@
-"""The encode step: which users and movies the dataset has, and the code of each.
+"""The encode step: gives each user and each movie of the dataset a dense code.
 
-Movies that have a title but no rating get a code too, so that a release knows every title of the file.
+A movie with a title and no rating gets a code too, so that a release has every title.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Which side of a stratified split a row is on: a hash of its pair, against cutoffs per rating.
+"""Assigns rows to the subsets of a stratified split by comparing a hash of the pair with one cutoff per rating.
 
-The hash and the cutoffs are all there is to it, so what a model has seen is a pure function of the ids.
+The hash and the cutoffs decide alone, so which rows a model was trained on is a pure function of the ids.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 TRAIN, VALID, TEST = range(3)
-Part = Literal["train", "valid", "test"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
+Subset = Literal["train", "valid", "test"]
+SUBSETS: tuple[Subset, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
 Hashes = NDArray[np.uint64]
 Ratings = NDArray[np.float32]
-Sides = NDArray[np.int8]
+Subsets = NDArray[np.int8]
 
 _BINS = 1 << 16
 _SPACE = 1 << 64
@@ -40,9 +40,9 @@ def _mix(x: Hashes) -> Hashes:
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """Per rating, the hash below which a row is a test row, and the one below which it is a valid row.
+    """One pair of cutoffs per rating: below the first a row is a test row, below the second a valid row.
 
-    A rating that the first dataset did not have takes the share of the hash space instead.
+    A rating that the first dataset did not have uses the overall shares instead.
     """
 
     test: Mapping[float, int]
@@ -50,7 +50,7 @@ class Cutoffs:
     test_share: float
     valid_share: float
 
-    def sides(self, hashes: Hashes, ratings: NDArray[np.float32]) -> Sides:
+    def assign(self, hashes: Hashes, ratings: NDArray[np.float32]) -> Subsets:
         """TRAIN, VALID or TEST for each row."""
         values, place = np.unique(ratings, return_inverse=True)
         test = _limits(self.test, values, self.test_share)[place]
@@ -58,7 +58,7 @@ class Cutoffs:
         return np.where(hashes < test, TEST, np.where(hashes < valid, VALID, TRAIN)).astype(np.int8)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a manifest; hashes as hexadecimal text, since JSON readers round large numbers."""
+        """The form that a manifest holds: hashes as hexadecimal text, because JSON readers round large numbers."""
         return {
             "test": {str(rating): hex(cutoff) for rating, cutoff in self.test.items()},
             "valid": {str(rating): hex(cutoff) for rating, cutoff in self.valid.items()},
@@ -70,8 +70,8 @@ class Cutoffs:
     def from_json(cls, value: Mapping[str, Any]) -> "Cutoffs":
         """The inverse of `to_json`."""
         test, valid = (
-            {float(rating): int(cutoff, 16) for rating, cutoff in value[part].items()}
-            for part in ("test", "valid")
+            {float(rating): int(cutoff, 16) for rating, cutoff in value[subset].items()}
+            for subset in ("test", "valid")
         )
         return cls(test, valid, value["test_share"], value["valid_share"])
 
@@ -83,10 +83,10 @@ def _limits(cutoffs: Mapping[float, int], values: NDArray[np.float32], share: fl
 def select_cutoffs(
     rows: Callable[[], Iterable[tuple[Hashes, Ratings]]], ranks: Callable[[int], tuple[int, ...]]
 ) -> list[dict[float, int]]:
-    """For each rating, the hashes that have exactly `ranks(rows of the rating)` rows below them.
+    """For each rating, find the hashes that exactly `ranks(rows of the rating)` rows are below.
 
-    Reads the rows twice and holds a histogram and the few rows of the bins that a cutoff falls into, never a
-    column: bins first, by the upper 16 bits, then the exact place within the bin.
+    The rows are read twice: first into a histogram by the upper 16 bits, then the rows of the bins that hold a cutoff.
+    Memory holds the histogram and those rows, never a whole column.
     """
     bins: dict[float, NDArray[np.int64]] = {}
     for hashes, ratings in rows():

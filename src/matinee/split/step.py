@@ -1,9 +1,10 @@
-"""The split step: every row of a dataset to train, valid or test, once and for all.
+"""The split step: assigns each row of a dataset to the train, valid or test subset.
 
-`stratified` decides by a specified hash of the pair (`matinee.split.hash_split`), so that a row keeps its side as data
-grows and what a model has seen is a pure function. `shuffle` is scikit-learn's draw, as the notebook had it.
-`given` takes the test rows from files. `temporal` and `last_n` go by the dates (`matinee.split.time_split`):
-as time goes on their test rows become train rows, so what a model has seen is looked up in its own split.
+`stratified` compares a specified hash of the pair with cutoffs (`matinee.split.hash_split`). A row stays in its subset
+as data grows, and which rows a model was trained on is a pure function of the ids. `shuffle` is scikit-learn's random
+draw, as in the seed notebook. `given` takes the test rows from files. `temporal` and `last_n` split by date
+(`matinee.split.time_split`): with newer data, test rows become train rows. The rows that a model was trained on are
+then looked up in the split that it was trained on.
 """
 
 from collections import Counter
@@ -26,31 +27,31 @@ from matinee.schemas.encoded import Encoded, Movies, Users
 from matinee.settings import SplitSettings
 from matinee.split import encode
 from matinee.split.hash_split import (
-    PARTS,
+    SUBSETS,
     TEST,
     TRAIN,
     VALID,
     Cutoffs,
     Hashes,
-    Part,
-    Sides,
+    Subset,
+    Subsets,
     pair_hash,
     select_cutoffs,
 )
-from matinee.split.time_split import UNDATED, DayCuts, Days, choose_cuts, deal_last
+from matinee.split.time_split import UNDATED, DayCuts, Days, choose_cuts, hold_out_last
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """What a new split takes from the champion's, so that no row changes sides as data grows."""
+    """The settings and cutoffs that a new split takes from the champion's: rows stay in their subset as data grows."""
 
     settings: SplitSettings
     cutoffs: Cutoffs
 
     def fits(self, settings: SplitSettings) -> bool:
-        """Whether a split with these settings may go on with these cutoffs."""
+        """Whether a split with these settings may use these cutoffs."""
         return settings.strategy in ("stratified", "given") and settings == self.settings
 
 
@@ -64,7 +65,7 @@ def plan(
 ) -> Plan:
     """The folder of a split: train, valid and test rows by code, and what the codes stand for.
 
-    Raises DataError, on making it, when a part would be empty.
+    Making it raises DataError if a subset would be empty.
     """
     cutoffs = inherited.cutoffs if inherited and inherited.fits(settings) else None
     digest = digest_of(
@@ -87,33 +88,33 @@ class _Job:
     inherited: Cutoffs | None
 
     def make(self, folder: Path) -> dict[str, Any]:
-        deal, limits = self._deal()
-        tally = self._write(folder, deal)
-        if empty := [part for part in PARTS if not tally.counts[part]]:
+        assign, limits = self._assignment()
+        written = self._write(folder, assign)
+        if empty := [subset for subset in SUBSETS if not written.rows[subset]]:
             raise DataError(
-                f"The split leaves no row for {' and '.join(empty)}: the dataset has {self.dataset.rows:,} rows. "
-                "Give more ratings, or larger split.test_fraction and split.valid_fraction."
+                f"The split has no {' and '.join(empty)} rows: the dataset has {self.dataset.rows:,} rows. "
+                "Give more ratings, or set a larger split.test_fraction and split.valid_fraction."
             )
         manifest = self.store.manifest(self.dataset.kind, self.dataset.digest)
         return {
-            "rows": sum(sum(counts.values()) for counts in tally.counts.values()),
+            "rows": sum(sum(counts.values()) for counts in written.rows.values()),
             "dataset": self.dataset.digest,
             "encoding": self.encoding.digest,
             "scale": manifest["scale"],
             "strategy": self.settings.strategy,
             "settings": self.settings.model_dump(),
-            "counts": {part: sum(tally.counts[part].values()) for part in PARTS},
+            "counts": {subset: sum(written.rows[subset].values()) for subset in SUBSETS},
             "counts_per_rating": {
-                part: {str(rating): tally.counts[part][rating] for rating in sorted(tally.counts[part])}
-                for part in PARTS
+                subset: {str(rating): written.rows[subset][rating] for rating in sorted(written.rows[subset])}
+                for subset in SUBSETS
             },
             "cutoffs": limits.to_json() if isinstance(limits, Cutoffs) else None,
             "days": limits.to_json() if isinstance(limits, DayCuts) else None,
             "inherited": self.inherited is not None,
         }
 
-    def _deal(self) -> "tuple[_Deal, Cutoffs | DayCuts | None]":
-        """What deals the rows, batch by batch, and the limits that it goes by where there are any."""
+    def _assignment(self) -> "tuple[_Assignment, Cutoffs | DayCuts | None]":
+        """The function that assigns a batch of rows to subsets, and the cutoffs or cut days that it uses, if any."""
         settings = self.settings
         if settings.strategy == "shuffle":
             return _in_order(_shuffle(self._ratings(), settings)), None
@@ -121,16 +122,16 @@ class _Job:
             self._count_days()
             users = np.concatenate([batch["user_id"].to_numpy() for _, batch in self._batches()])
             days = np.concatenate([_days(batch) for _, batch in self._batches()])
-            return _in_order(deal_last(users, days, n=settings.last_n)), None
+            return _in_order(hold_out_last(users, days, n=settings.last_n)), None
         if settings.strategy == "temporal":
             shares = {"test_fraction": settings.test_fraction, "valid_fraction": settings.valid_fraction}
             cuts = choose_cuts(self._count_days(), **shares)
-            return lambda batch: cuts.sides(_days(batch)), cuts
+            return lambda batch: cuts.assign(_days(batch)), cuts
         cutoffs = self.inherited or self._cutoffs()
         return _by_hash(cutoffs, settings.seed), cutoffs
 
     def _batches(self) -> Iterator[tuple[bool, pl.DataFrame]]:
-        """All rows in their stable order, each batch with whether its files were given as test files."""
+        """All rows in a stable order, in batches; each batch with a flag for rows from files given as test files."""
         if self.settings.strategy == "given":
             yield from ((False, batch) for batch in iter_ratings(self.store, self.dataset, role="train"))
             yield from ((True, batch) for batch in iter_ratings(self.store, self.dataset, role="test"))
@@ -148,14 +149,14 @@ class _Job:
             counts.update(dict(zip(days.tolist(), rows.tolist(), strict=True)))
         if set(counts) <= {UNDATED}:
             raise DataError(
-                f"split.strategy={self.settings.strategy} needs the dates of the ratings, and none of the "
-                f"{self.dataset.rows:,} has one. Name their column with ingest.columns=date=NAME, or take "
-                "split.strategy=stratified, which needs none."
+                f"split.strategy={self.settings.strategy} needs dated ratings, and none of the "
+                f"{self.dataset.rows:,} has one. Name their column with ingest.columns=date=NAME, or set "
+                "split.strategy=stratified, which needs no dates."
             )
         return counts
 
     def _cutoffs(self) -> Cutoffs:
-        """The exact quota of each rating; rows that are given as test rows take no part in it."""
+        """Cutoffs that give each rating its exact quota; rows from given test files are not counted."""
         test_share = 0.0 if self.settings.strategy == "given" else self.settings.test_fraction
 
         def hashed() -> Iterator[tuple[Hashes, NDArray[np.float32]]]:
@@ -170,39 +171,39 @@ class _Job:
         test, valid = select_cutoffs(hashed, ranks)
         return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
 
-    def _write(self, folder: Path, deal: "_Deal") -> "_Tally":
+    def _write(self, folder: Path, assign: "_Assignment") -> "_SplitCounts":
         user_map, movie_map = encode.read_maps(self.store, self.encoding)
         low, high = self.store.manifest(self.dataset.kind, self.dataset.digest)["scale"]
-        tally = _Tally.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
-        writers = {part: _PartWriter(folder / f"{part}.parquet") for part in PARTS}
+        counts = _SplitCounts.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
+        writers = {subset: _SubsetWriter(folder / f"{subset}.parquet") for subset in SUBSETS}
         for given, batch in self._batches():
-            sides = np.full(batch.height, TEST, np.int8) if given else deal(batch)
+            subsets = np.full(batch.height, TEST, np.int8) if given else assign(batch)
             rows = Encoded.validate(_encode_rows(batch, user_map, movie_map))
-            for side, part in enumerate(PARTS):
-                chosen = rows.filter(pl.Series(sides == side))
-                writers[part].write(chosen)
-                tally.add(part, chosen)
+            for number, subset in enumerate(SUBSETS):
+                chosen = rows.filter(pl.Series(subsets == number))
+                writers[subset].write(chosen)
+                counts.add(subset, chosen)
         for writer in writers.values():
             writer.close()
         source = self.store.path(self.encoding)
         users, movies = (pl.read_parquet(source / f"{name}.parquet") for name in ("users", "movies"))
-        users.insert_column(1, pl.Series("train_rows", tally.user_rows))
-        movies.insert_column(1, pl.Series("train_rows", tally.movie_rows))
-        movies.insert_column(2, pl.Series("liked_rows", tally.liked_rows))
+        users.insert_column(1, pl.Series("train_rows", counts.user_rows))
+        movies.insert_column(1, pl.Series("train_rows", counts.movie_rows))
+        movies.insert_column(2, pl.Series("liked_rows", counts.liked_rows))
         Users.validate(users).write_parquet(folder / "users.parquet")
         Movies.validate(movies).write_parquet(folder / "movies.parquet")
-        return tally
+        return counts
 
 
-_Deal = Callable[[pl.DataFrame], Sides]
+_Assignment = Callable[[pl.DataFrame], Subsets]
 
 
 def _hash_rows(batch: pl.DataFrame, seed: int) -> Hashes:
     return pair_hash(batch["user_id"].to_numpy(), batch["movie_id"].to_numpy(), seed=seed)
 
 
-def _by_hash(cutoffs: Cutoffs, seed: int) -> _Deal:
-    return lambda batch: cutoffs.sides(_hash_rows(batch, seed), batch["rating"].to_numpy())
+def _by_hash(cutoffs: Cutoffs, seed: int) -> _Assignment:
+    return lambda batch: cutoffs.assign(_hash_rows(batch, seed), batch["rating"].to_numpy())
 
 
 def _days(batch: pl.DataFrame) -> Days:
@@ -210,34 +211,34 @@ def _days(batch: pl.DataFrame) -> Days:
     return days
 
 
-def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> Sides:
-    """scikit-learn's stratified draw over the rows in their order, first the test rows, then the valid rows."""
-    sides = np.full(len(ratings), TRAIN, np.int8)
+def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> Subsets:
+    """Draw the test rows, then the valid rows, with scikit-learn's stratified split."""
+    subsets = np.full(len(ratings), TRAIN, np.int8)
     rest = np.arange(len(ratings))
-    for side, share in ((TEST, settings.test_fraction), (VALID, settings.valid_fraction)):
+    for number, share in ((TEST, settings.test_fraction), (VALID, settings.valid_fraction)):
         try:
             rest, drawn = train_test_split(
                 rest, test_size=share, random_state=settings.seed, stratify=ratings[rest]
             )
         except ValueError as error:
             raise DataError(
-                f"split.strategy=shuffle can't draw from {len(ratings):,} rows: {error} "
-                "Give more ratings, or take split.strategy=stratified, which can."
+                f"split.strategy=shuffle cannot draw from {len(ratings):,} rows: {error} "
+                "Give more ratings, or set split.strategy=stratified, which can."
             ) from None
-        sides[drawn] = side
-    return sides
+        subsets[drawn] = number
+    return subsets
 
 
-def _in_order(sides: Sides) -> _Deal:
-    """Deal what was decided for all rows at once, in their order."""
+def _in_order(subsets: Subsets) -> _Assignment:
+    """Hand out, batch by batch, an assignment made for all rows at once."""
     position = 0
 
-    def deal(batch: pl.DataFrame) -> Sides:
+    def assign(batch: pl.DataFrame) -> Subsets:
         nonlocal position
         position += batch.height
-        return sides[position - batch.height : position]
+        return subsets[position - batch.height : position]
 
-    return deal
+    return assign
 
 
 def _encode_rows(batch: pl.DataFrame, users: IdMap, movies: IdMap) -> pl.DataFrame:
@@ -251,11 +252,11 @@ def _encode_rows(batch: pl.DataFrame, users: IdMap, movies: IdMap) -> pl.DataFra
     )
 
 
-class _PartWriter:
-    """One Parquet file of a part, written batch by batch."""
+class _SubsetWriter:
+    """One Parquet file of a subset, written batch by batch."""
 
     def __init__(self, path: Path) -> None:
-        self._schema = _empty_part().to_arrow().schema
+        self._schema = _empty_subset().to_arrow().schema
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
 
     def write(self, rows: pl.DataFrame) -> None:
@@ -266,30 +267,32 @@ class _PartWriter:
         self._writer.close()
 
 
-def _empty_part() -> pl.DataFrame:
+def _empty_subset() -> pl.DataFrame:
     return pl.DataFrame(
         schema={"user_code": pl.Int32, "movie_code": pl.Int32, "rating": pl.Float32, "date": pl.Date}
     )
 
 
 @dataclass
-class _Tally:
-    """What the manifest and the tables of codes say about the rows written."""
+class _SplitCounts:
+    """Counts of the rows written, for the manifest and the tables of codes."""
 
     user_rows: NDArray[np.int64]
     movie_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]  # by movie: train rows of at least `liked_from`
     liked_from: float
-    counts: dict[Part, Counter[float]] = field(default_factory=lambda: {part: Counter() for part in PARTS})
+    rows: dict[Subset, Counter[float]] = field(
+        default_factory=lambda: {subset: Counter() for subset in SUBSETS}
+    )
 
     @classmethod
-    def of(cls, users: int, movies: int, *, liked_from: float) -> "_Tally":
+    def of(cls, users: int, movies: int, *, liked_from: float) -> "_SplitCounts":
         user_rows, movie_rows, liked_rows = (np.zeros(codes, np.int64) for codes in (users, movies, movies))
         return cls(user_rows, movie_rows, liked_rows, liked_from)
 
-    def add(self, part: Part, rows: pl.DataFrame) -> None:
-        self.counts[part].update(dict(rows["rating"].value_counts().iter_rows()))
-        if part == "train":
+    def add(self, subset: Subset, rows: pl.DataFrame) -> None:
+        self.rows[subset].update(dict(rows["rating"].value_counts().iter_rows()))
+        if subset == "train":
             self.user_rows += np.bincount(rows["user_code"].to_numpy(), minlength=len(self.user_rows))
             movies = rows["movie_code"].to_numpy()
             self.movie_rows += np.bincount(movies, minlength=len(self.movie_rows))

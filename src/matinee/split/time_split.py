@@ -1,7 +1,7 @@
-"""Splits by time: one cut for all rows, or the last ratings of each user.
+"""Splits by date: one cut for all rows, or the last ratings of each user.
 
-A day is whole: all rows of one day are on one side of a cut. A row without a date counts as older than every other,
-as it does where the same pair was rated twice.
+All rows of one day are in the same subset. A row without a date counts as older than every dated row, as it does when
+repeated ratings are resolved.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
-from matinee.split.hash_split import TEST, TRAIN, VALID, Sides
+from matinee.split.hash_split import TEST, TRAIN, VALID, Subsets
 
 Days = NDArray[np.int32]  # since 1970
 UNDATED = int(np.iinfo(np.int32).min)
@@ -26,27 +26,27 @@ class DayCuts:
     valid_from: int
     test_from: int
 
-    def sides(self, days: Days) -> Sides:
+    def assign(self, days: Days) -> Subsets:
         """TRAIN, VALID or TEST for each row."""
         held_out = np.where(days < self.test_from, VALID, TEST)
         return np.where(days < self.valid_from, TRAIN, held_out).astype(np.int8)
 
     def to_json(self) -> dict[str, str]:
-        """As it stands in a manifest."""
+        """The form that a manifest holds."""
         return {"valid_from": day_text(self.valid_from), "test_from": day_text(self.test_from)}
 
 
 def choose_cuts(rows_by_day: Mapping[int, int], *, test_fraction: float, valid_fraction: float) -> DayCuts:
-    """The cuts between days that come nearest to both shares: of all rows, then of those that are left.
+    """The cuts between days that come nearest to both fractions: of all rows, then of the rest.
 
-    Raises DataError when there are too few days to give each part one.
+    Raises DataError if there are fewer days than subsets.
     """
     days = np.array(sorted(set(rows_by_day) - {UNDATED}), np.int64)
     first = 0 if rows_by_day.get(UNDATED) else 1  # the first day that need not be left to the train rows
     if len(days) < first + 2:
         raise DataError(
-            f"A split by time cuts between days, and the ratings have {len(days)} with a date: "
-            "train, valid and test rows need one each. Give ratings of more days, or take split.strategy=stratified."
+            f"A split by date cuts between days, and the ratings have {len(days)} dated days: "
+            "each subset needs at least one day. Give ratings of more days, or set split.strategy=stratified."
         )
     counts = np.array([rows_by_day[int(day)] for day in days])
     since = counts[::-1].cumsum()[::-1]  # rows of that day and later
@@ -57,10 +57,10 @@ def choose_cuts(rows_by_day: Mapping[int, int], *, test_fraction: float, valid_f
     return DayCuts(int(days[valid]), int(days[test]))
 
 
-def deal_last(users: NDArray[np.integer], days: Days, *, n: int) -> Sides:
-    """Of each user with more than 2n rows: the last n are test rows, the n before them valid rows.
+def hold_out_last(users: NDArray[np.integer], days: Days, *, n: int) -> Subsets:
+    """Hold out the last n rows of each user with more than 2n rows as test rows, and the n before them as valid rows.
 
-    The latest is the one of the latest day, of one day the one that stands last. All other rows are train rows.
+    Rows are ordered by day, and within a day by their place in the data. All other rows are train rows.
     """
     order = np.lexsort((days, users))  # stable: rows of one day keep their order
     ordered = users[order]
@@ -68,9 +68,9 @@ def deal_last(users: NDArray[np.integer], days: Days, *, n: int) -> Sides:
     lengths = np.diff(np.concatenate([starts, [len(users)]]))
     from_end = np.repeat(starts + lengths, lengths) - np.arange(len(users))  # 1 for the last
     held_out = np.repeat(lengths > 2 * n, lengths) & (from_end <= 2 * n)
-    sides = np.full(len(users), TRAIN, np.int8)
-    sides[order[held_out]] = np.where(from_end[held_out] <= n, TEST, VALID)
-    return sides
+    subsets = np.full(len(users), TRAIN, np.int8)
+    subsets[order[held_out]] = np.where(from_end[held_out] <= n, TEST, VALID)
+    return subsets
 
 
 def day_text(day: int) -> str:

@@ -18,7 +18,7 @@ Vector = npt.NDArray[np.float64]
 
 ROUNDS = 15  # the biases move by less than .001 long before
 SHRINK = 5.0  # pseudo-rows at zero bias: one row moves a bias by a sixth of its residual
-_PARTS = 8  # that threads share; a number of our own, so that sums do not depend on the cores
+_CHUNKS = 8  # that threads share; a number of our own, so that sums do not depend on the cores
 _CHUNK = 1 << 22
 
 
@@ -40,7 +40,7 @@ def fit_baseline(
 ) -> Baseline:
     """Alternate shrunk means of residuals, movies first, for a fixed number of rounds.
 
-    The three columns are of one length; codes lie within `users` and `movies`. Sums are in float64, and of parts that
+    The three columns are of one length; codes lie within `users` and `movies`. Sums are in float64, and of chunks that
     do not depend on the machine, so the same rows give the same bits.
     """
     mean = float(np.sum(ratings, dtype=np.float64) / max(len(ratings), 1))
@@ -49,12 +49,12 @@ def fit_baseline(
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
 
         def residuals(codes: Codes, others: Codes, bias: Vector, *, size: int) -> Vector:
-            def of_part(part: slice) -> Vector:
+            def of_chunk(chunk: slice) -> Vector:
                 sums = np.zeros(size)
-                add_residuals(codes[part], others[part], ratings[part], mean, bias, sums)
+                add_residuals(codes[chunk], others[chunk], ratings[chunk], mean, bias, sums)
                 return sums
 
-            return np.asarray(sum(pool.map(of_part, _parts(len(codes)))))
+            return np.asarray(sum(pool.map(of_chunk, _chunks(len(codes)))))
 
         for _ in range(ROUNDS):
             movie_bias = residuals(movie_codes, user_codes, user_bias, size=movies) / weights[1]
@@ -70,8 +70,8 @@ def _count(codes: Codes, size: int) -> Vector:
     return rows
 
 
-def _parts(rows: int) -> list[slice]:
-    ends = [rows * part // _PARTS for part in range(_PARTS + 1)]
+def _chunks(rows: int) -> list[slice]:
+    ends = [rows * chunk // _CHUNKS for chunk in range(_CHUNKS + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 

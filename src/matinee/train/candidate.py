@@ -15,11 +15,11 @@ from matinee.settings import Resolved, SamplerTraining
 from matinee.settings.training import DotModel
 from matinee.store.files import write_json
 from matinee.store.progress import Listener
-from matinee.store.rows import Rows, count_rows, read_rows
+from matinee.store.ratings import EncodedRatings, count_rows, read_ratings
 from matinee.train.engine import Engine
 from matinee.train.gibbs.sampler import gibbs_engine
 from matinee.train.gradient.torch_engine import TorchEngine
-from matinee.train.loop import Course, Stage
+from matinee.train.loop import FitState, Stage
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
@@ -43,21 +43,21 @@ class Training:
     def fit(self, folder: Path) -> dict[str, Any]:
         """Fit on train rows until valid rows say stop, and again on both if so set; fill a candidate's folder."""
         compiling = self._warm_up()
-        course, rows = self._stage("fit", ("train",), valid=read_rows(self.split, ("valid",)))
-        points, best = course.points, course
+        state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
+        points, best = state.points, state
         if self.settings.train.refit != "none":
-            _save_first(course, folder / FIRST)
-            best, rows = self._stage("refit", ("train", "valid"), epochs=course.best_epoch)
+            _save_first(state, folder / FIRST)
+            best, rows = self._stage("refit", ("train", "valid"), epochs=state.best_epoch)
             points = points + best.points
-        told = {"epochs_run": course.epoch, "best_epoch": course.best_epoch, "valid_rmse": course.best_rmse}
+        told = {"epochs_run": state.epoch, "best_epoch": state.best_epoch, "valid_rmse": state.best_rmse}
         return self._write(folder, best, rows=rows, points=points, seconds_compile=compiling) | told
 
     def fit_all(self, folder: Path, *, epochs: int) -> dict[str, Any]:
         """Fit on every row of the split for a number of epochs; fill a candidate's folder."""
         compiling = self._warm_up()
-        course, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
+        state, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
         told = {"epochs_run": epochs, "best_epoch": epochs, "valid_rmse": None}
-        return self._write(folder, course, rows=rows, points=course.points, seconds_compile=compiling) | told
+        return self._write(folder, state, rows=rows, points=state.points, seconds_compile=compiling) | told
 
     @property
     def _samples(self) -> bool:
@@ -84,13 +84,17 @@ class Training:
 
     def _fit_two_rows(self) -> None:
         """Call every kernel once."""
-        pair = Rows(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
+        pair = EncodedRatings(
+            np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32)
+        )
         engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
         if not isinstance(engine, TorchEngine):
             for _ in engine.run_epoch(1):
                 engine.valid_rmse()
 
-    def _problem(self, rows: Rows, valid: Rows | None, *, users: int, movies: int) -> Problem:
+    def _problem(
+        self, rows: EncodedRatings, valid: EncodedRatings | None, *, users: int, movies: int
+    ) -> Problem:
         low, high = map(float, self.manifest["scale"])
         return Problem(
             rows=rows,
@@ -103,11 +107,16 @@ class Training:
         )
 
     def _stage(
-        self, name: str, parts: tuple[str, ...], *, valid: Rows | None = None, epochs: int | None = None
-    ) -> tuple[Course, int]:
-        rows = read_rows(self.split, parts)
+        self,
+        name: str,
+        subsets: tuple[str, ...],
+        *,
+        valid: EncodedRatings | None = None,
+        epochs: int | None = None,
+    ) -> tuple[FitState, int]:
+        rows = read_ratings(self.split, subsets)
         train = self.settings.train
-        users, movies = (count_rows(self.split / f"{side}.parquet") for side in ("users", "movies"))
+        users, movies = (count_rows(self.split / f"{axis}.parquet") for axis in ("users", "movies"))
         problem = self._problem(rows, valid, users=users, movies=movies)
         stage = Stage(
             name=name,
@@ -123,10 +132,16 @@ class Training:
         return stage.run(_engine(problem, self.settings), started=started), len(rows)
 
     def _write(
-        self, folder: Path, course: Course, *, rows: int, points: list[dict[str, Any]], seconds_compile: float
+        self,
+        folder: Path,
+        state: FitState,
+        *,
+        rows: int,
+        points: list[dict[str, Any]],
+        seconds_compile: float,
     ) -> dict[str, Any]:
         name = self.settings.model.name
-        write_weights(folder / "weights.safetensors", course.best, metadata={"model": name})
+        write_weights(folder / "weights.safetensors", state.best, metadata={"model": name})
         write_json(folder / "history.json", {"points": points})
         return {
             "rows": rows,
@@ -136,17 +151,17 @@ class Training:
             "settings": self.settings.written().model_dump(include={"model", "train"}),
             "device": self.device,
             "threads": self.threads,
-            "seconds_train": round(course.seconds, 4),
+            "seconds_train": round(state.seconds, 4),
             "seconds_compile": seconds_compile,
-            "rows_per_second": round(rows * course.epoch / max(course.seconds, 1e-9)),
+            "rows_per_second": round(rows * state.epoch / max(state.seconds, 1e-9)),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
         }
 
 
-def _save_first(course: Course, path: Path) -> None:
+def _save_first(state: FitState, path: Path) -> None:
     """Keep the weights of the first fit, their vectors in half the bytes: an order is all that is asked of them."""
     tables = {
-        name: table.astype(np.float16) if table.ndim > 1 else table for name, table in course.best.items()
+        name: table.astype(np.float16) if table.ndim > 1 else table for name, table in state.best.items()
     }
     write_weights(path, tables)
 

@@ -17,7 +17,7 @@ _POWERS |= dict.fromkeys(("mean", "user_bias", "movie_bias", "output.weight", "o
 
 
 @dataclass(frozen=True)
-class Piece:
+class EpochStep:
     """Some rows of an epoch that are done; none takes long, so that a fit can be stopped between two."""
 
     rows: int
@@ -30,7 +30,7 @@ class Engine(Protocol):
     def learning_rate(self, epoch: int) -> float | None:
         """Step size of an epoch, from 1; None where there is none."""
 
-    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+    def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
         """Run one epoch piece by piece; what it draws depends on the seed and on `epoch` alone."""
 
     def valid_rmse(self) -> float | None:
@@ -59,6 +59,6 @@ def rmse_within(
     return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
 
 
-def in_stars(arrays: Arrays, *, unit: float) -> Arrays:
+def to_rating_scale(arrays: Arrays, *, unit: float) -> Arrays:
     """Weights that were fitted to ratings in units, so that they answer in the scale's own."""
     return {name: array * np.float32(unit ** _POWERS.get(name, 0.0)) for name, array in arrays.items()}

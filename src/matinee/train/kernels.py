@@ -60,16 +60,16 @@ def descend(
     mean,
     rate,
     bias_rate,
-    decay_P,
-    decay_Q,
-    decay_b,
-    decay_c,
+    reg_P,
+    reg_Q,
+    reg_b,
+    reg_c,
     shares,
     sums,
 ):
-    """One step per row against half its squared error and its penalties; `sums` gets a block's squared errors.
+    """One step per row against half its squared error and its regularization; `sums` gets a block's squared errors.
 
-    `shares` says how much of its penalty each column pays.
+    `shares` says how much of its regularization each column pays.
     """
     size = P.shape[1]
     for block in blocks:
@@ -83,35 +83,35 @@ def descend(
             error = ratings[row] - mean - b[u] - c[m] - guess
             total += error * error
             step = rate * error
-            shrink_p, shrink_q = rate * decay_P[u], rate * decay_Q[m]
+            shrink_p, shrink_q = rate * reg_P[u], rate * reg_Q[m]
             for j in range(size):
                 old = p[j]
                 p[j] = (np.float32(1) - shrink_p * shares[j]) * old + step * q[j]
                 q[j] = (np.float32(1) - shrink_q * shares[j]) * q[j] + step * old
-            b[u] += bias_rate * (error - decay_b[u] * b[u])
-            c[m] += bias_rate * (error - decay_c[m] * c[m])
+            b[u] += bias_rate * (error - reg_b[u] * b[u])
+            c[m] += bias_rate * (error - reg_c[m] * c[m])
         sums[block] = total
 
 
 @numba.njit(nogil=True, cache=True)
 def add_residuals(blocks, starts, codes, others, ratings, mean, other_bias, sums):
-    """Add what the mean and the other side's bias leave of each rating to its code's sum."""
+    """Add what the mean and the other bias leave of each rating to its code's sum."""
     for block in blocks:
         for row in range(starts[block], starts[block + 1]):
             sums[codes[row]] += ratings[row] - mean - other_bias[others[row]]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def squared_errors(parts, length, users, movies, ratings, P, Q, b, c, mean, unit, low, high, sums):
-    """Sum the squared errors of clipped predictions over each part of `length` rows into `sums`."""
+def squared_errors(chunks, length, users, movies, ratings, P, Q, b, c, mean, unit, low, high, sums):
+    """Sum the squared errors of clipped predictions over each chunk of `length` rows into `sums`."""
     size = P.shape[1]
-    for part in parts:
+    for chunk in chunks:
         total = 0.0
-        for row in range(part * length, min((part + 1) * length, len(users))):
+        for row in range(chunk * length, min((chunk + 1) * length, len(users))):
             p, q = P[users[row]], Q[movies[row]]
             guess = mean + b[users[row]] + c[movies[row]]
             for j in range(size):
                 guess += p[j] * q[j]
             error = min(max(guess * unit, low), high) - ratings[row]
             total += error * error
-        sums[part] = total
+        sums[chunk] = total

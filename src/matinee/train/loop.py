@@ -19,7 +19,7 @@ _STATE, _BEST = "state.", "best."  # what a checkpoint's arrays belong to
 
 
 @dataclass
-class Course:
+class FitState:
     """How far a stage has come; with the engine's state it is all that a checkpoint holds."""
 
     epoch: int = 0
@@ -44,31 +44,31 @@ class Stage:
     checkpoint: Path
     listener: Listener
 
-    def run(self, engine: Engine, *, started: float) -> Course:
+    def run(self, engine: Engine, *, started: float) -> FitState:
         """Run epochs until the end or until `patience` of them brought nothing; go on from a checkpoint.
 
         `started` is the clock before the engine was made, so that `seconds` holds its preparations. Raises
         ConfigError when the fit diverges.
         """
-        course, began = self._resume(engine), started
+        state, began = self._resume(engine), started
         saved = written = 0.0
-        while not course.finished:
-            for point in self._epoch(engine, course, began):
-                course.points.append(point)
-            self._judge(engine, course)
+        while not state.finished:
+            for point in self._epoch(engine, state, began):
+                state.points.append(point)
+            self._judge(engine, state)
             now = time.perf_counter()
-            course.seconds += now - began
-            if course.finished or now - saved >= written / CHECKPOINT_SHARE:
-                self._save(engine, course)
+            state.seconds += now - began
+            if state.finished or now - saved >= written / CHECKPOINT_SHARE:
+                self._save(engine, state)
                 saved = time.perf_counter()
                 written = saved - now
             began = time.perf_counter()
-        return course
+        return state
 
-    def _epoch(self, engine: Engine, course: Course, began: float) -> Iterator[dict[str, Any]]:
+    def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[dict[str, Any]]:
         """Run one epoch; yields a point of the history for each piece, the last one with the valid RMSE."""
-        course.epoch += 1
-        epoch, done, start = course.epoch, 0, time.perf_counter()
+        state.epoch += 1
+        epoch, done, start = state.epoch, 0, time.perf_counter()
         for piece in engine.run_epoch(epoch):
             done += piece.rows
             train_rmse = math.sqrt(piece.squared_error / piece.rows) if piece.squared_error >= 0 else math.nan
@@ -87,7 +87,7 @@ class Stage:
                     rows_per_second=rate,
                     train_rmse=train_rmse,
                     valid_rmse=valid_rmse,
-                    best_rmse=_least(course.best_rmse, valid_rmse),
+                    best_rmse=_least(state.best_rmse, valid_rmse),
                     seconds_left=((self.epochs - epoch + 1) * self.rows - done) / rate,
                 )
             )
@@ -98,40 +98,40 @@ class Stage:
                 "train_rmse": train_rmse,
                 "valid_rmse": valid_rmse,
                 "learning_rate": engine.learning_rate(epoch),
-                "seconds": round(course.seconds + now - began, 4),
+                "seconds": round(state.seconds + now - began, 4),
             }
 
-    def _judge(self, engine: Engine, course: Course) -> None:
+    def _judge(self, engine: Engine, state: FitState) -> None:
         """Keep the weights of the best epoch, and decide whether it was the last."""
-        rmse, last = course.points[-1]["valid_rmse"], course.epoch == self.epochs
-        better = rmse is not None and (course.best_rmse is None or rmse < course.best_rmse)
+        rmse, last = state.points[-1]["valid_rmse"], state.epoch == self.epochs
+        better = rmse is not None and (state.best_rmse is None or rmse < state.best_rmse)
         if better or not self.keeps_best:
-            course.best_epoch, course.best_rmse = course.epoch, rmse
+            state.best_epoch, state.best_rmse = state.epoch, rmse
         if better if self.keeps_best else last:
-            course.best = engine.weights()
-        stale = self.keeps_best and 0 < self.patience <= course.epoch - course.best_epoch
-        course.finished = last or stale
+            state.best = engine.weights()
+        stale = self.keeps_best and 0 < self.patience <= state.epoch - state.best_epoch
+        state.finished = last or stale
 
-    def _save(self, engine: Engine, course: Course) -> None:
-        told = {
-            part.name: getattr(course, part.name)
-            for part in dataclasses.fields(course)
-            if part.name != "best"
+    def _save(self, engine: Engine, state: FitState) -> None:
+        values = {
+            field.name: getattr(state, field.name)
+            for field in dataclasses.fields(state)
+            if field.name != "best"
         }
-        state = {} if course.finished else engine.state()
-        arrays = {_STATE + name: array for name, array in state.items()}
-        arrays |= {_BEST + name: array for name, array in course.best.items()}
-        save_checkpoint(self.checkpoint, arrays, told)
+        engine_state = {} if state.finished else engine.state()
+        arrays = {_STATE + name: array for name, array in engine_state.items()}
+        arrays |= {_BEST + name: array for name, array in state.best.items()}
+        save_checkpoint(self.checkpoint, arrays, values)
 
-    def _resume(self, engine: Engine) -> Course:
+    def _resume(self, engine: Engine) -> FitState:
         found = load_checkpoint(self.checkpoint)
         if found is None:
-            return Course()
-        arrays, told = found
-        course = Course(**told, best=_under(_BEST, arrays))
-        if not course.finished:
+            return FitState()
+        arrays, values = found
+        state = FitState(**values, best=_under(_BEST, arrays))
+        if not state.finished:
             engine.restore(_under(_STATE, arrays))
-        return course
+        return state
 
     def _diverged(self, engine: Engine, epoch: int, done: int, rmse: float) -> str:
         rate = engine.learning_rate(epoch)

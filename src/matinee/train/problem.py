@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from matinee.store.rows import Rows, pieces
+from matinee.store.ratings import EncodedRatings, row_chunks
 
 
 @dataclass(frozen=True)
 class Problem:
     """One fit: rows to fit on, rows to stop by (None in a refit), sizes, and means."""
 
-    rows: Rows
-    valid: Rows | None
+    rows: EncodedRatings
+    valid: EncodedRatings | None
     users: int
     movies: int
     scale: tuple[float, float]
@@ -24,8 +24,8 @@ class Problem:
     def ratings_in_units(self) -> npt.NDArray[np.float32]:
         """What engines fit."""
         ratings, unit = np.empty_like(self.rows.ratings), np.float32(self.unit)
-        for piece in pieces(len(ratings)):
-            np.divide(self.rows.ratings[piece], unit, out=ratings[piece])
+        for chunk in row_chunks(len(ratings)):
+            np.divide(self.rows.ratings[chunk], unit, out=ratings[chunk])
         return ratings
 
     @property

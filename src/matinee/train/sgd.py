@@ -1,7 +1,7 @@
 """The CPU engine of the dot model: SGD row by row over conflict-free blocks, in compiled kernels.
 
 Same bits at any number of threads. Blocks: Gemulla et al. (2011); the update: Koren, Bell, Volinsky (2009), with
-penalties by row and column (`penalty.py`).
+regularization by row and column (`regularization.py`).
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.settings.training import DotModel, GradientTraining
-from matinee.train.blocks import Crew, block_rows
-from matinee.train.engine import Arrays, Piece, in_stars, step_size
+from matinee.train.blocks import KernelPool, block_rows
+from matinee.train.engine import Arrays, EpochStep, step_size, to_rating_scale
 from matinee.train.kernels import add_residuals, descend, squared_errors
-from matinee.train.penalty import column_shares, row_penalties
 from matinee.train.problem import Problem
+from matinee.train.regularization import column_shares, row_regularization
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
@@ -33,16 +33,16 @@ class SgdEngine:
 
     def __init__(self, problem: Problem, model: DotModel, *, training: GradientTraining) -> None:
         self._problem, self._model, self._settings = problem, model, training
-        self._crew = Crew(problem.threads)
+        self._pool = KernelPool(problem.threads)
         rows = replace(problem.rows, ratings=problem.ratings_in_units)
         self._mean = np.float32(np.mean(rows.ratings, dtype=np.float64))
         self._rows = block_rows(
-            rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, crew=self._crew
+            rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, pool=self._pool
         )
         counts = user_rows, movie_rows = self._rows.counts
         constant = self._settings.weight_decay
-        self._penalties = [
-            row_penalties(name, np.maximum(count, 1), constant=constant).astype(np.float32)
+        self._row_regularization = [
+            row_regularization(name, np.maximum(count, 1), constant=constant).astype(np.float32)
             for name, count in zip(_TABLES, counts * 2, strict=True)
         ]
         draw = np.random.default_rng(self._settings.seed)
@@ -54,36 +54,36 @@ class SgdEngine:
     def learning_rate(self, epoch: int) -> float:
         return step_size(self._settings, epoch)
 
-    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+    def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
         """One pass over all blocks, a diagonal at a time."""
         rate = np.float32(self.learning_rate(epoch))
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
-        penalties = (*self._penalties, self._column_shares())
+        regularization = (*self._row_regularization, self._column_shares())
         sums = np.zeros(self._rows.groups**2)
         for blocks in self._rows.diagonals():
-            self._crew.share(
-                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *penalties, sums
+            self._pool.share(
+                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *regularization, sums
             )
             squared_error = float(sums[blocks].sum()) * self._problem.unit**2
-            yield Piece(rows=self._rows.count(blocks), squared_error=squared_error)
+            yield EpochStep(rows=self._rows.count(blocks), squared_error=squared_error)
 
     def valid_rmse(self) -> float | None:
         valid, unit = self._problem.valid, self._problem.unit
         if valid is None:
             return None
-        parts = np.arange(-(-len(valid) // _VALID_ROWS))
-        sums = np.zeros(len(parts))
+        chunks = np.arange(-(-len(valid) // _VALID_ROWS))
+        sums = np.zeros(len(chunks))
         columns = (valid.users, valid.movies, valid.ratings)
         weights = (*self._factors, *self._biases, self._mean, np.float32(unit), *self._problem.scale)
-        self._crew.share(squared_errors, parts, _VALID_ROWS, *columns, *weights, sums)
+        self._pool.share(squared_errors, chunks, _VALID_ROWS, *columns, *weights, sums)
         return float(np.sqrt(sums.sum() / len(valid)))
 
     def weights(self) -> Arrays:
         arrays = {"mean": np.array([self._mean])}
         for name, table in self.state().items():
             arrays[name] = table[:, : self._model.embedding_size] if table.ndim == 2 else table
-        return in_stars(arrays, unit=self._problem.unit)
+        return to_rating_scale(arrays, unit=self._problem.unit)
 
     def state(self) -> Arrays:
         return dict(zip(_TABLES, (*self._factors, *self._biases), strict=True))
@@ -118,7 +118,7 @@ class SgdEngine:
             ):
                 sums = np.zeros(len(bias))
                 for blocks in self._rows.diagonals():
-                    self._crew.share(
+                    self._pool.share(
                         add_residuals,
                         blocks,
                         self._rows.starts,

@@ -1,4 +1,4 @@
-"""Conjugate gradients for many right sides at once (Hestenes and Stiefel 1952), in torch."""
+"""Conjugate gradients for many right-hand sides at once (Hestenes and Stiefel 1952), in torch."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ def solve_columns(multiply: Callable[[Tensor], Tensor], right: Tensor, *, diagon
     """The X with P_j x_j = right_j for each column j, where `multiply` makes P_j x_j of all x_j.
 
     Each P_j is positive definite, with a diagonal near `diagonal`'s column: the residuals are divided by it. Stops
-    at a residual of 1e-5 of the right side's, or after 500 steps. Columns that are done before others stand still.
+    at a residual of 1e-5 of the right-hand side's, or after 500 steps. Columns that are done before others stand still.
     """
     found, residual = torch.zeros_like(right), right.clone()
     scaled = residual / diagonal

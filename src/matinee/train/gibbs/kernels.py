@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-untyped-def"
 """The compiled conditionals of the Gibbs sampler; docs/models.md has the model.
 
-A side's vectors are rows of `X`, `size` numbers of which the last is the bias, padded with zeros to whole vector
-registers. `E` is what the prior mean leaves of them. Rows of ratings are grouped by the side's own code.
+The vectors of an axis are rows of `X`, `size` numbers of which the last is the bias, padded with zeros to whole vector
+registers. `E` is what the prior mean leaves of them. Rows of ratings are grouped by the axis's own code.
 """
 
 import math
@@ -10,7 +10,7 @@ import math
 import numba
 import numpy as np
 
-from matinee.train.gibbs.chance import fill_normal, gamma, stream
+from matinee.train.gibbs.random_streams import fill_normal, gamma, stream
 
 LANES = 8  # floats in a vector register; the literal lets the compiler unroll loops over a group of columns
 _CHUNK = 256  # ratings of one row at a time: their vectors stay in the cache, their sums in float32
@@ -19,13 +19,13 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
 def draw_vectors(
-    parts, bounds, starts, codes, ratings, X, E, omega, other_X, other_omega,
+    chunks, bounds, starts, codes, ratings, X, E, omega, other_X, other_omega,
     size, mean, alpha, precision, nu, seed, sweep, purpose, squared
 ):  # fmt: skip
-    """Draw weight and vector of each row of some parts given the other side; `squared` gets squared errors before.
+    """Draw weight and vector of each row of some chunks given the other axis; `squared` gets squared errors before.
 
     omega ~ Gamma((nu + n) / 2, (nu + alpha sum w e^2) / 2); the vector is normal with precision
-    diag(lambda) + alpha omega sum w d d', where d is the other side's vector with its bias replaced by 1.
+    diag(lambda) + alpha omega sum w d d', where d is the other axis's vector with its bias replaced by 1.
     """
     width = X.shape[1]
     design = np.zeros((_CHUNK, width), np.float32)
@@ -34,9 +34,9 @@ def draw_vectors(
     moment = np.zeros(width, np.float32)
     A, b = np.zeros((width, width)), np.zeros(width)
     normal = np.zeros(width)
-    for part in parts:
+    for chunk in chunks:
         total = 0.0
-        for row in range(bounds[part], bounds[part + 1]):
+        for row in range(bounds[chunk], bounds[chunk + 1]):
             first, last = starts[row], starts[row + 1]
             if first == last:
                 continue
@@ -81,7 +81,7 @@ def draw_vectors(
             for i in range(size):
                 E[row, i] += np.float32(b[i]) - x[i]
                 x[i] = b[i]
-        squared[part] = total
+        squared[chunk] = total
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
@@ -133,7 +133,7 @@ def draw_pull(
     groups, first, last, starts, codes, E, share, pull, pull_mass,
     size, precision, pull_precision, seed, sweep, purpose
 ):  # fmt: skip
-    """Draw what having been rated by (or having rated) each of some rows adds to the other side's prior mean.
+    """Draw what having been rated by (or having rated) each of some rows adds to the other axis's prior mean.
 
     E_u = x_u - mu - s_u sum y_m is kept up to date. Columns are independent: a group of them is one task.
     """
@@ -166,12 +166,12 @@ def draw_pull(
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def residual_sums(parts, bounds, starts, codes, ratings, X, omega, other_X, other_omega, size, mean, sums):
-    """Sums of w, w e and w e^2 over the ratings of some parts, where w is the product of both sides' weights."""
+def residual_sums(chunks, bounds, starts, codes, ratings, X, omega, other_X, other_omega, size, mean, sums):
+    """Sums of w, w e and w e^2 over the ratings of some chunks, where w is the product of both axes' weights."""
     width = X.shape[1]
-    for part in parts:
+    for chunk in chunks:
         weight = once = twice = 0.0
-        for row in range(bounds[part], bounds[part + 1]):
+        for row in range(bounds[chunk], bounds[chunk + 1]):
             x = X[row]
             row_weight = row_once = row_twice = 0.0
             for i in range(starts[row], starts[row + 1]):
@@ -189,15 +189,15 @@ def residual_sums(parts, bounds, starts, codes, ratings, X, omega, other_X, othe
             weight += omega[row] * row_weight
             once += omega[row] * row_once
             twice += omega[row] * row_twice
-        sums[part, 0], sums[part, 1], sums[part, 2] = weight, once, twice
+        sums[chunk, 0], sums[chunk, 1], sums[chunk, 2] = weight, once, twice
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def predict_pairs(parts, length, users, movies, X, other_X, size, mean, answers):
-    """What this draw predicts for the pairs of some parts of `length` rows each."""
+def predict_pairs(chunks, length, users, movies, X, other_X, size, mean, answers):
+    """What this draw predicts for the pairs of some chunks of `length` rows each."""
     width = X.shape[1]
-    for part in parts:
-        for row in range(part * length, min((part + 1) * length, len(users))):
+    for chunk in chunks:
+        for row in range(chunk * length, min((chunk + 1) * length, len(users))):
             x, other = X[users[row]], other_X[movies[row]]
             guess = np.float32(0)
             for j in range(width):

@@ -1,4 +1,4 @@
-"""What a side of the sampler learns of its rows as a whole: the priors of columns, and how far weights spread.
+"""What an axis of the sampler learns of its rows as a whole: the priors of columns, and how far weights spread.
 
 Few numbers, on the host and in float64, whatever device the rows are on.
 """

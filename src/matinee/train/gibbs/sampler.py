@@ -1,8 +1,8 @@
 """The engine of the preset `accurate`: Bayesian matrix factorization by blocked Gibbs sampling.
 
-Salakhutdinov and Mnih (2008), with implicit features on both sides (as in SVD++), a precision per user and per
+Salakhutdinov and Mnih (2008), with implicit features on both axes (as in SVD++), a precision per user and per
 movie, and the posterior mean folded into one dot product as it runs. docs/models.md has the formulas. Here are the
-chains; what works on rows is a side's, compiled for the CPU or in torch.
+chains; what works on rows is an axis's, compiled for the CPU or in torch.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,19 +12,19 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from matinee.settings.training import DotModel, SamplerTraining
-from matinee.train.blocks import Crew
-from matinee.train.engine import Arrays, Piece, in_stars, rmse_within
-from matinee.train.fold import RunningProduct
-from matinee.train.gibbs.device_side import DeviceSide
-from matinee.train.gibbs.side import Side
+from matinee.train.blocks import KernelPool
+from matinee.train.engine import Arrays, EpochStep, rmse_within, to_rating_scale
+from matinee.train.gibbs.axis import Axis
+from matinee.train.gibbs.device_axis import DeviceAxis
 from matinee.train.problem import Problem
+from matinee.train.running_product import RunningProduct
 
-AnySide = TypeVar("AnySide", Side, DeviceSide)
+AnyAxis = TypeVar("AnyAxis", Axis, DeviceAxis)
 
 _NOISE_SHAPE = _NOISE_RATE = 0.5  # of the gamma prior of the noise's precision: one rating with unit error
 
 
-class GibbsEngine(Generic[AnySide]):
+class GibbsEngine(Generic[AnyAxis]):
     """Chains over vectors, weights and their priors, one after the other; an epoch is a sweep of one.
 
     A chain stays near one of the many sets of vectors that explain the ratings alike: means over several are better.
@@ -36,22 +36,22 @@ class GibbsEngine(Generic[AnySide]):
         model: DotModel,
         *,
         training: SamplerTraining,
-        side: Callable[..., AnySide],
+        axis: Callable[..., AnyAxis],
     ) -> None:
-        """`side` groups ratings: `Side.of` or `DeviceSide.of` with its place."""
+        """`axis` groups ratings: `Axis.of` or `DeviceAxis.of` with its place."""
         rows, users, movies = problem.rows, problem.users, problem.movies
         self._problem, self._training, self._seed = problem, training, training.seed
         ratings = problem.ratings_in_units
         size, columns = training.sampler_rank + 1, model.embedding_size
-        user: AnySide = side(
+        user: AnyAxis = axis(
             "user", rows.users, rows.movies, ratings, count=users, other_count=movies, size=size
         )
-        movie: AnySide = side(
+        movie: AnyAxis = axis(
             "movie", rows.movies, rows.users, ratings, count=movies, other_count=users, size=size
         )
         user.weigh(movie)
         movie.weigh(user)
-        self._sides: tuple[AnySide, AnySide] = (user, movie)
+        self._axes: tuple[AnyAxis, AnyAxis] = (user, movie)
         self._mean, self._alpha = float(np.mean(ratings, dtype=np.float64)), 1.0
         self._kept = 0
         self._product = RunningProduct[Any](user.table, movie.table, rank=size - 1, columns=columns)
@@ -62,28 +62,28 @@ class GibbsEngine(Generic[AnySide]):
     def learning_rate(self, epoch: int) -> None:
         """A sampler has no step size."""
 
-    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+    def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
         """One sweep; half of its pieces' rows are done when the users are, the rest when the movies are."""
         draw = np.random.default_rng((self._seed, epoch))
         if self._sweep_of_chain(epoch) == 1:
             self._alpha = 1.0
-            for side in self._sides:
-                side.begin(draw)
+            for axis in self._axes:
+                axis.begin(draw)
         self._draw_noise(draw)
         rows, done, told = len(self._problem.rows), 0, 0
-        for side, other in (self._sides, self._sides[::-1]):
-            side.draw_prior(draw, other)
-            for parts in side.batches():
-                squared_error = side.draw_part(
-                    parts, other, mean=self._mean, alpha=self._alpha, seed=self._seed, sweep=epoch
+        for axis, other in (self._axes, self._axes[::-1]):
+            axis.draw_prior(draw, other)
+            for chunks in axis.batches():
+                squared_error = axis.draw_chunks(
+                    chunks, other, mean=self._mean, alpha=self._alpha, seed=self._seed, sweep=epoch
                 )
-                done += (count := side.rows_of(parts))
+                done += (count := axis.rows_of(chunks))
                 if done < 2 * rows and done // 2 > told:
                     yield self._piece(done // 2 - told, squared_error / count)
                     told = done // 2
-            side.draw_pulls(other, seed=self._seed, sweep=epoch)
-        for side in self._sides:
-            side.draw_nu(draw)
+            axis.draw_pulls(other, seed=self._seed, sweep=epoch)
+        for axis in self._axes:
+            axis.draw_nu(draw)
         self._keep(epoch)
         yield self._piece(done // 2 - told, squared_error / count)
 
@@ -101,25 +101,25 @@ class GibbsEngine(Generic[AnySide]):
         left, right = (table / np.float32(self._kept**0.5) for table in self._product.tables)
         user_bias, movie_bias, mean = (total / self._kept for total in self._bias_sums)
         middle = [
-            table[side.known].mean(axis=0, dtype=np.float64)
-            for table, side in zip((left, right), self._sides, strict=True)
+            table[axis.known].mean(axis=0, dtype=np.float64)
+            for table, axis in zip((left, right), self._axes, strict=True)
         ]
         movie_bias += right @ middle[0]
         user_bias += (left - middle[0]) @ middle[1]
         arrays = {"mean": mean, "user_bias": user_bias, "movie_bias": movie_bias}
         arrays |= {"user_factors": left - middle[0], "movie_factors": right - middle[1]}
-        for side in self._sides:
-            arrays["mean"] += (shift := arrays[f"{side.name}_bias"][side.known].mean())
-            arrays[f"{side.name}_bias"] -= shift
-            for name in (f"{side.name}_bias", f"{side.name}_factors"):
-                arrays[name][~side.known] = 0
-        return in_stars(
+        for axis in self._axes:
+            arrays["mean"] += (shift := arrays[f"{axis.name}_bias"][axis.known].mean())
+            arrays[f"{axis.name}_bias"] -= shift
+            for name in (f"{axis.name}_bias", f"{axis.name}_factors"):
+                arrays[name][~axis.known] = 0
+        return to_rating_scale(
             {name: array.astype(np.float32) for name, array in arrays.items()}, unit=self._problem.unit
         )
 
     def state(self) -> Arrays:
         arrays: Arrays = {
-            f"{side.name}.{name}": array for side in self._sides for name, array in side.state().items()
+            f"{axis.name}.{name}": array for axis in self._axes for name, array in axis.state().items()
         }
         left, right = self._product.tables
         arrays |= {f"sum.{number}": total for number, total in enumerate(self._bias_sums)}
@@ -127,9 +127,9 @@ class GibbsEngine(Generic[AnySide]):
         return {**arrays, "chain": np.array([self._mean, self._alpha, self._kept])}
 
     def restore(self, state: Arrays) -> None:
-        for side in self._sides:
-            own = f"{side.name}."
-            side.restore(
+        for axis in self._axes:
+            own = f"{axis.name}."
+            axis.restore(
                 {name.removeprefix(own): array for name, array in state.items() if name.startswith(own)}
             )
         for number, total in enumerate(self._bias_sums):
@@ -141,7 +141,7 @@ class GibbsEngine(Generic[AnySide]):
 
     def _draw_noise(self, draw: np.random.Generator) -> None:
         """Draw the overall mean and the precision of a rating, given all else."""
-        user, movie = self._sides
+        user, movie = self._axes
         weight, once, twice = user.residual_sums(movie, mean=self._mean)
         rate = _NOISE_RATE + max(twice, 0.0) / 2
         self._alpha = float(draw.gamma(_NOISE_SHAPE + len(self._problem.rows) / 2) / rate)
@@ -149,7 +149,7 @@ class GibbsEngine(Generic[AnySide]):
 
     def _keep(self, epoch: int) -> None:
         """Fold this draw into the means, once its chain has left where it began."""
-        (user, movie), valid = self._sides, self._problem.valid
+        (user, movie), valid = self._axes, self._problem.valid
         if valid is not None:
             user.predict(movie, valid.users, valid.movies, mean=self._mean, into=self._valid_now)
         if self._sweep_of_chain(epoch) > self._training.burn_in:
@@ -164,15 +164,15 @@ class GibbsEngine(Generic[AnySide]):
         """Which sweep of its chain an epoch is, from 1."""
         return (epoch - 1) % self._training.sweeps + 1
 
-    def _piece(self, rows: int, mean_squared_error: float) -> Piece:
-        return Piece(rows=rows, squared_error=rows * mean_squared_error * self._problem.unit**2)
+    def _piece(self, rows: int, mean_squared_error: float) -> EpochStep:
+        return EpochStep(rows=rows, squared_error=rows * mean_squared_error * self._problem.unit**2)
 
 
 def gibbs_engine(
     problem: Problem, model: DotModel, *, training: SamplerTraining
-) -> "GibbsEngine[Side] | GibbsEngine[DeviceSide]":
+) -> "GibbsEngine[Axis] | GibbsEngine[DeviceAxis]":
     """The sampler on the problem's device."""
     if problem.device == "cpu":
-        side = partial(Side.of, crew=Crew(problem.threads))
-        return GibbsEngine(problem, model, training=training, side=side)
-    return GibbsEngine(problem, model, training=training, side=partial(DeviceSide.of, device=problem.device))
+        axis = partial(Axis.of, pool=KernelPool(problem.threads))
+        return GibbsEngine(problem, model, training=training, axis=axis)
+    return GibbsEngine(problem, model, training=training, axis=partial(DeviceAxis.of, device=problem.device))

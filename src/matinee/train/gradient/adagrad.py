@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matinee.train.penalty import Penalty
+from matinee.train.regularization import Regularization
 
 _EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
 class Touched:
-    """The rows of one side's tables that a batch touches: each once, with how often and where in the batch."""
+    """The rows of one axis's tables that a batch touches: each once, with how often and where in the batch."""
 
     rows: Tensor  # distinct codes, ascending
     counts: Tensor
@@ -38,29 +38,31 @@ class Touched:
 class RowAdagrad:
     """Duchi et al. (2011) with one accumulator per row of a table and one per number of a layer."""
 
-    def __init__(self, model: nn.Module, penalty: Penalty) -> None:
-        self._penalty = penalty
-        self._parameters = {name: part for name, part in model.named_parameters() if part.requires_grad}
+    def __init__(self, model: nn.Module, regularization: Regularization) -> None:
+        self._regularization = regularization
+        self._parameters = {
+            name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
+        }
         self._totals = {
-            name: torch.zeros_like(part[:, :1] if penalty.covers(name) else part)
-            for name, part in self._parameters.items()
+            name: torch.zeros_like(parameter[:, :1] if regularization.covers(name) else parameter)
+            for name, parameter in self._parameters.items()
         }
 
     def begin_epoch(self) -> None:
         """Nothing to prepare."""
 
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
-        """One step on half the summed squared error of a batch, each row of a table with its penalty."""
+        """One step on half the summed squared error of a batch, each row of a table with its regularization."""
         error.square().sum().mul(0.5).backward()  # type: ignore[no-untyped-call]
         touched = {"user": Touched.by(users), "movie": Touched.by(movies)}
         with torch.no_grad():
-            for name, part in self._parameters.items():
-                if self._penalty.covers(name):
-                    self._move_rows(name, part, rate, touched[name.partition("_")[0]])
-                elif part.grad is not None:
-                    self._totals[name] += part.grad.square()
-                    part.sub_(rate * part.grad / (self._totals[name].sqrt() + _EPSILON))
-                part.grad = None
+            for name, parameter in self._parameters.items():
+                if self._regularization.covers(name):
+                    self._move_rows(name, parameter, rate, touched[name.partition("_")[0]])
+                elif parameter.grad is not None:
+                    self._totals[name] += parameter.grad.square()
+                    parameter.sub_(rate * parameter.grad / (self._totals[name].sqrt() + _EPSILON))
+                parameter.grad = None
 
     def _move_rows(self, name: str, table: Tensor, rate: float, touched: Touched) -> None:
         if table.grad is None:
@@ -68,7 +70,7 @@ class RowAdagrad:
         rows, totals = touched.rows, self._totals[name]
         before = table[rows]
         gradient = touched.sums(table.grad._values())
-        gradient += self._penalty.of(name, rows) * touched.counts[:, None] * before
+        gradient += self._regularization.of(name, rows) * touched.counts[:, None] * before
         total = totals[rows] + gradient.square().mean(1, keepdim=True)
         totals[rows] = total
         table[rows] = before - rate * gradient / (total.sqrt() + _EPSILON)

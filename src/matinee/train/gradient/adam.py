@@ -8,7 +8,7 @@ class DenseAdam:
     """torch's Adam behind the interface of this package; fused where the device is a GPU."""
 
     def __init__(self, model: nn.Module, *, weight_decay: float) -> None:
-        trained = [part for part in model.parameters() if part.requires_grad]
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._adam = torch.optim.Adam(trained, weight_decay=weight_decay, fused=trained[0].is_cuda)
 
     def begin_epoch(self) -> None:

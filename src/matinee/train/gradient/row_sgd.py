@@ -5,7 +5,7 @@ from torch import Tensor
 
 from matinee.train.gradient.adagrad import Touched
 from matinee.train.models import RatingModel
-from matinee.train.penalty import Penalty, column_shares
+from matinee.train.regularization import Regularization, column_shares
 
 
 class RowSgd:
@@ -16,9 +16,11 @@ class RowSgd:
     place would overshoot: rate c h is far above 1 for the popular movies of a large batch.
     """
 
-    def __init__(self, model: RatingModel, penalty: Penalty) -> None:
-        self._penalty = penalty
-        self._tables = {name: part.data for name, part in model.named_parameters() if part.requires_grad}
+    def __init__(self, model: RatingModel, regularization: Regularization) -> None:
+        self._regularization = regularization
+        self._tables = {
+            name: parameter.data for name, parameter in model.named_parameters() if parameter.requires_grad
+        }
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
@@ -27,26 +29,26 @@ class RowSgd:
 
     @torch.no_grad()
     def step(self, error: Tensor, rate: float, users: Tensor, movies: Tensor) -> None:
-        """One step on half the summed squared error of a batch and the penalties of its rows."""
+        """One step on half the summed squared error of a batch and the regularization of its rows."""
         p = self._tables["user_factors"][users]
         q = self._tables["movie_factors"][movies]
         minus = error.detach()[:, None]
-        for side, codes, other in (("user", users, q), ("movie", movies, p)):
+        for axis, codes, other in (("user", users, q), ("movie", movies, p)):
             touched = Touched.by(codes)
             curvature = touched.sums(other.square().sum(1, keepdim=True))
-            self._move(f"{side}_factors", touched, rate, touched.sums(minus * other), curvature)
-            if f"{side}_bias" in self._tables:
+            self._move(f"{axis}_factors", touched, rate, touched.sums(minus * other), curvature)
+            if f"{axis}_bias" in self._tables:
                 counts = touched.counts[:, None].to(minus.dtype)
-                self._move(f"{side}_bias", touched, rate, touched.sums(minus), counts)
+                self._move(f"{axis}_bias", touched, rate, touched.sums(minus), counts)
 
     def _move(self, name: str, touched: Touched, rate: float, gradient: Tensor, curvature: Tensor) -> None:
         """Move the touched rows of a table; gradient and curvature are sums over the batch."""
         table, rows, counts = self._tables[name], touched.rows, touched.counts[:, None]
-        penalty = self._penalty.of(name, rows)
+        regularization = self._regularization.of(name, rows)
         if name.endswith("_factors"):
-            penalty = penalty * self._shares
-        slope = gradient / counts + penalty * table[rows]
-        bend = (curvature / counts + penalty).clamp(min=1e-12)
+            regularization = regularization * self._shares
+        slope = gradient / counts + regularization * table[rows]
+        bend = (curvature / counts + regularization).clamp(min=1e-12)
         reach = -torch.expm1(counts * torch.log1p(-(rate * bend).clamp(max=0.9))) / bend
         table[rows] -= reach * slope
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from matinee.settings.training import AnyModel, GradientTraining
-from matinee.store.rows import Rows, count_codes
+from matinee.store.ratings import EncodedRatings, count_codes
 from matinee.train.baseline import Baseline, fit_baseline
-from matinee.train.engine import Arrays, Piece, in_stars, rmse_within, step_size
+from matinee.train.engine import Arrays, EpochStep, rmse_within, step_size, to_rating_scale
 from matinee.train.gradient.adagrad import RowAdagrad
 from matinee.train.gradient.adam import DenseAdam
 from matinee.train.gradient.row_sgd import RowSgd
 from matinee.train.models import build
-from matinee.train.penalty import Penalty
 from matinee.train.problem import Problem
+from matinee.train.regularization import Regularization
 
 Optimizer = RowAdagrad | DenseAdam | RowSgd
 
@@ -59,7 +59,7 @@ class TorchEngine:
     def learning_rate(self, epoch: int) -> float:
         return step_size(self._settings, epoch)
 
-    def run_epoch(self, epoch: int) -> Iterator[Piece]:
+    def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
         """One pass in an order, and with dropout, drawn from (seed, epoch)."""
         rows, batch, rate = len(self._ratings), self._settings.batch_size, self.learning_rate(epoch)
         steps = -(-rows // batch)
@@ -78,7 +78,7 @@ class TorchEngine:
             squared += error.detach().square().sum()
             seen += len(picked)
             if (step + 1) % trace_every == 0 or step + 1 == steps:
-                yield Piece(
+                yield EpochStep(
                     rows=seen, squared_error=squared.item() * self._problem.unit**2
                 )  # waits for the device
                 squared.zero_()
@@ -94,21 +94,21 @@ class TorchEngine:
         return rmse_within(predicted, valid.ratings, self._problem.scale)
 
     def weights(self) -> Arrays:
-        arrays = in_stars(_numpy(dict(self._model.named_parameters())), unit=self._problem.unit)
+        arrays = to_rating_scale(_numpy(dict(self._model.named_parameters())), unit=self._problem.unit)
         if self._is_dot:
             return {name: array.reshape(-1) if "_bias" in name else array for name, array in arrays.items()}
         return arrays | self._rows | _named(self._baseline)
 
     def state(self) -> Arrays:
-        model = {_MODEL + name: part for name, part in self._model.named_parameters()}
-        optimizer = {_OPTIMIZER + name: part for name, part in self._optimizer.state().items()}
+        model = {_MODEL + name: parameter for name, parameter in self._model.named_parameters()}
+        optimizer = {_OPTIMIZER + name: tensor for name, tensor in self._optimizer.state().items()}
         return _numpy(model | optimizer)
 
     def restore(self, state: Arrays) -> None:
         tensors = {name: self._tensor(array) for name, array in state.items()}
         with torch.no_grad():
-            for name, part in self._model.named_parameters():
-                part.copy_(tensors[_MODEL + name])
+            for name, parameter in self._model.named_parameters():
+                parameter.copy_(tensors[_MODEL + name])
         size = len(_OPTIMIZER)
         self._optimizer.restore(
             {name[size:]: value for name, value in tensors.items() if name.startswith(_OPTIMIZER)}
@@ -119,34 +119,34 @@ class TorchEngine:
         if self._settings.method == "adam":
             return DenseAdam(self._model, weight_decay=decay)
         kind = RowAdagrad if self._settings.method == "adagrad" else RowSgd
-        return kind(self._model, Penalty(constant=decay, **known))
+        return kind(self._model, Regularization(constant=decay, **known))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._problem.device)
 
-    def _resident(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    def _resident(self, rows: EncodedRatings) -> tuple[Tensor, Tensor, Tensor]:
         return self._tensor(rows.users), self._tensor(rows.movies), self._tensor(rows.ratings)
 
     @torch.no_grad()
     def _clear_unknown(self, known: dict[str, Tensor]) -> None:
         """A code without a training row keeps a vector of zeros: it never answers with initial noise."""
-        for name, part in self._model.named_parameters():
-            side = f"{name.partition('_')[0]}_rows"
-            if side in known:
-                part.mul_(known[side][:, None] > 0)
+        for name, parameter in self._model.named_parameters():
+            axis = f"{name.partition('_')[0]}_rows"
+            if axis in known:
+                parameter.mul_(known[axis][:, None] > 0)
 
-    def _trained(self, rows: Rows) -> np.ndarray:
+    def _trained(self, rows: EncodedRatings) -> np.ndarray:
         """Where the model answers itself; with dot everywhere, since what it does not know is 0."""
         if self._is_dot:
             return np.ones(len(rows), np.bool_)
         return (self._rows["user_rows"][rows.users] > 0) & (self._rows["movie_rows"][rows.movies] > 0)
 
     @torch.no_grad()
-    def _forward(self, rows: Rows) -> np.ndarray:
+    def _forward(self, rows: EncodedRatings) -> np.ndarray:
         self._model.eval()
         users, movies, _ = self._resident(rows)
-        parts = zip(torch.split(users, _FORWARD_ROWS), torch.split(movies, _FORWARD_ROWS), strict=True)
-        return torch.cat([self._model(*part) for part in parts]).cpu().numpy() * self._problem.unit
+        batches = zip(torch.split(users, _FORWARD_ROWS), torch.split(movies, _FORWARD_ROWS), strict=True)
+        return torch.cat([self._model(*batch) for batch in batches]).cpu().numpy() * self._problem.unit
 
 
 def shuffled(rows: int, draw: torch.Generator, *, bin_rows: int = _BIN_ROWS) -> Tensor:
@@ -164,7 +164,9 @@ def shuffled(rows: int, draw: torch.Generator, *, bin_rows: int = _BIN_ROWS) -> 
         places = torch.randint(bins, (len(some),), generator=draw, dtype=torch.int16)
         for number, into in enumerate(dealt):
             into.append(some[places == number])
-    return torch.cat([part[torch.randperm(len(part), generator=draw)] for part in map(torch.cat, dealt)])
+    return torch.cat(
+        [numbers[torch.randperm(len(numbers), generator=draw)] for numbers in map(torch.cat, dealt)]
+    )
 
 
 def _numpy(tensors: dict[str, Tensor]) -> Arrays:

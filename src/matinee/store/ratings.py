@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 _BATCH_ROWS = 1 << 20
-_PIECE_ROWS = 1 << 22  # of a pass over all rows: a tenth of a second, and a fit can be stopped between two
+_CHUNK_ROWS = 1 << 22  # of a pass over all rows: a tenth of a second, and a fit can be stopped between two
 
 
 @dataclass(frozen=True)
-class Rows:
+class EncodedRatings:
     """Ratings by code, in the order of the split: no order that training could rely on."""
 
     users: npt.NDArray[np.int32]
@@ -25,33 +25,33 @@ class Rows:
         return len(self.ratings)
 
 
-def pieces(rows: int) -> Iterator[slice]:
+def row_chunks(rows: int) -> Iterator[slice]:
     """Slices that together are all rows: no compiled code may be under way for long, or a signal has to wait."""
-    return (slice(start, start + _PIECE_ROWS) for start in range(0, rows, _PIECE_ROWS))
+    return (slice(start, start + _CHUNK_ROWS) for start in range(0, rows, _CHUNK_ROWS))
 
 
-def blank(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def zeros(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Zeros whose memory is there: the first write to each page of fresh memory takes longer than many later ones."""
     array = np.empty(shape, dtype)
     flat = array.reshape(-1)
-    for piece in pieces(flat.size):
-        flat[piece] = 0
+    for chunk in row_chunks(flat.size):
+        flat[chunk] = 0
     return array
 
 
 def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
     """How often each of the codes 0 to size - 1 occurs."""
     counts = np.zeros(size, np.int64)
-    for piece in pieces(len(codes)):
-        counts += np.bincount(codes[piece], minlength=size)
+    for chunk in row_chunks(len(codes)):
+        counts += np.bincount(codes[chunk], minlength=size)
     return counts
 
 
-def read_rows(folder: Path, parts: Sequence[str]) -> Rows:
-    """The rows of some parts of a split (train, valid, test), one after the other."""
-    files = [pq.ParquetFile(folder / f"{part}.parquet") for part in parts]
+def read_ratings(folder: Path, subsets: Sequence[str]) -> EncodedRatings:
+    """Read the rows of some subsets of a split (train, valid, test), one after the other."""
+    files = [pq.ParquetFile(folder / f"{subset}.parquet") for subset in subsets]
     count = sum(file.metadata.num_rows for file in files)
-    rows = Rows(np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32))
+    rows = EncodedRatings(np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32))
     done = 0
     for file in files:
         for batch in file.iter_batches(_BATCH_ROWS, columns=["user_code", "movie_code", "rating"]):

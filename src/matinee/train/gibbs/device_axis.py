@@ -1,6 +1,6 @@
-"""One side of the Gibbs sampler in torch, for a GPU: the conditionals of `Side`, for many rows at once.
+"""One axis of the Gibbs sampler in torch, for a GPU: the conditionals of `Axis`, for many rows at once.
 
-What is drawn depends on (seed, sweep, purpose, part) and on the device alone: all sums have a fixed order (`Segments`;
+What is drawn depends on (seed, sweep, purpose, chunk) and on the device alone: all sums have a fixed order (`Segments`;
 cuBLAS keeps its own on one stream), and nothing is added from several threads to one place.
 """
 
@@ -14,21 +14,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from matinee.train.engine import Arrays
+from matinee.train.gibbs.axis import first_vectors, group_ratings, purpose_of, shares
 from matinee.train.gibbs.conjugate import solve_columns
-from matinee.train.gibbs.device_chance import draw_normal, generator
+from matinee.train.gibbs.device_random import draw_normal, generator
 from matinee.train.gibbs.device_table import DeviceTable
 from matinee.train.gibbs.prior import Moments, Prior
 from matinee.train.gibbs.segments import LENGTH, Segments
-from matinee.train.gibbs.side import first_vectors, group_ratings, purpose_of, shares
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
-# Segments of a part: a million ratings, whose vectors, products and matrices take less than 2 GB at 32 numbers each. A
-# part is never less than a row: one of 10 million ratings alone takes 7 GB.
-_PART_SEGMENTS = 1 << 15
+# Segments of a chunk: a million ratings, whose vectors, products and matrices take less than 2 GB at 32 numbers each. A
+# chunk is never less than a row: one of 10 million ratings alone takes 7 GB.
+_CHUNK_SEGMENTS = 1 << 15
 _PAIRS = 1 << 20
 
 
@@ -37,24 +37,24 @@ class Gathered:
     """The ratings of some rows by segments; places behind the end of a row have weight and error 0."""
 
     rows: Tensor  # of each segment
-    design: Tensor  # segments x LENGTH x size: the other side's vectors with their bias replaced by 1
-    weight: Tensor  # segments x LENGTH: the other side's
+    design: Tensor  # segments x LENGTH x size: the other axis's vectors with their bias replaced by 1
+    weight: Tensor  # segments x LENGTH: the other axis's
     error: Tensor  # segments x LENGTH
 
 
 @dataclass
-class DeviceSide:
-    """Ratings grouped by this side's codes, and its part of the chain's state, on a device."""
+class DeviceAxis:
+    """Ratings grouped by this axis's codes, and its part of the chain's state, on a device."""
 
     name: str
     purpose: int
     device: str
     starts: Counts
-    codes: Tensor  # of the other side, by rating
+    codes: Tensor  # of the other axis, by rating
     ratings: Tensor
     segments: Segments
     rows: Tensor  # of each segment
-    bounds: Counts  # of the parts that are drawn at once
+    bounds: Counts  # of the chunks that are drawn at once
     counts: Tensor  # ratings of each code, in float64
     share: Tensor  # n^-1/2, as a column
     size: int
@@ -69,14 +69,14 @@ class DeviceSide:
     def of(
         cls, name: str, keys: Codes, others: Codes, ratings: Floats,
         *, count: int, other_count: int, size: int, device: str,
-    ) -> "DeviceSide":  # fmt: skip
+    ) -> "DeviceAxis":  # fmt: skip
         """Group ratings by `keys`; the state is blank until a chain begins."""
         starts, codes, grouped = group_ratings(keys, others, ratings, count=count)
         segments = Segments(starts, device)
         each = np.diff(segments.bounds)
         # A row without ratings has a matrix as well, if it is between others.
         costs = np.cumsum(np.maximum(each, 1))
-        cuts = np.searchsorted(costs, np.arange(0, costs[-1], _PART_SEGMENTS), side="left")
+        cuts = np.searchsorted(costs, np.arange(0, costs[-1], _CHUNK_SEGMENTS), side="left")
         vectors = torch.zeros((count, size), device=device)
         return cls(
             name=name,
@@ -128,27 +128,24 @@ class DeviceSide:
         """The same on the device, as a column."""
         return self.counts[:, None] > 0
 
-    def weigh(self, other: "DeviceSide") -> None:
-        """Sum what the pull of each code of the other side is divided by; it never changes.
-
-        Of a pair that is there twice it says too little, which costs the solver a step and nothing else.
-        """
+    def weigh(self, other: "DeviceAxis") -> None:
+        """Sum the constant divisor of each pull of the other axis; a repeated pair only costs the solver a step."""
         self.pull_mass = other.sums(self.share.square())
 
     def sums(self, table: Tensor) -> Tensor:
-        """For each code the sum of the rows of the other side's table that it has a rating with."""
+        """For each code the sum of the rows of the other axis's table that it has a rating with."""
         return self.segments.sums(table, self.codes)
 
     def batches(self) -> Iterator[Counts]:
-        """All parts that have ratings, one at a time: the host waits for the device once a part."""
-        parts = (np.array([part]) for part in range(len(self.bounds) - 1))
-        return (part for part in parts if self.rows_of(part))
+        """All chunks that have ratings, one at a time: the host waits for the device once a chunk."""
+        chunks = (np.array([chunk]) for chunk in range(len(self.bounds) - 1))
+        return (chunk for chunk in chunks if self.rows_of(chunk))
 
-    def rows_of(self, parts: Counts) -> int:
-        """Ratings in some parts."""
-        return int((self.starts[self.bounds[parts + 1]] - self.starts[self.bounds[parts]]).sum())
+    def rows_of(self, chunks: Counts) -> int:
+        """Ratings in some chunks."""
+        return int((self.starts[self.bounds[chunks + 1]] - self.starts[self.bounds[chunks]]).sum())
 
-    def draw_prior(self, draw: np.random.Generator, other: "DeviceSide") -> None:
+    def draw_prior(self, draw: np.random.Generator, other: "DeviceAxis") -> None:
         """Draw mean and precision of each column, and the precision of its pull, given the vectors."""
         known, count = self.present, int(self.known.sum())
         middle = self.E.sum(0, dtype=torch.float64) / count  # E and pulls of strangers are 0
@@ -168,18 +165,20 @@ class DeviceSide:
         # A stranger is drawn towards the middle.
         self.X = torch.where(known, self.X, self._line(self.prior.mean))
 
-    def draw_part(
-        self, parts: Counts, other: "DeviceSide", *, mean: float, alpha: float, seed: int, sweep: int
+    def draw_chunks(
+        self, chunks: Counts, other: "DeviceAxis", *, mean: float, alpha: float, seed: int, sweep: int
     ) -> float:
-        """Draw weights and vectors of some parts; returns the sum of squared errors before."""
-        draws = ((part, generator(self.device, seed, sweep, self.purpose, part)) for part in parts.tolist())
+        """Draw weights and vectors of some chunks; returns the sum of squared errors before."""
+        draws = (
+            (chunk, generator(self.device, seed, sweep, self.purpose, chunk)) for chunk in chunks.tolist()
+        )
         return sum(
-            self._draw_rows(self._rows(part), other, mean=mean, alpha=alpha, draw=draw)
-            for part, draw in draws
+            self._draw_rows(self._rows(chunk), other, mean=mean, alpha=alpha, draw=draw)
+            for chunk, draw in draws
         )
 
     def _draw_rows(
-        self, rows: slice, other: "DeviceSide", *, mean: float, alpha: float, draw: torch.Generator
+        self, rows: slice, other: "DeviceAxis", *, mean: float, alpha: float, draw: torch.Generator
     ) -> float:
         """Draw some rows; returns the sum of squared errors before.
 
@@ -201,12 +200,12 @@ class DeviceSide:
         self.E[rows] += change
         return float(gathered.error.square().sum(dtype=torch.float64))
 
-    def draw_pulls(self, other: "DeviceSide", *, seed: int, sweep: int) -> None:
-        """Draw what all codes of the other side add to the prior means of this one, jointly.
+    def draw_pulls(self, other: "DeviceAxis", *, seed: int, sweep: int) -> None:
+        """Draw what all codes of the other axis add to the prior means of this one, jointly.
 
-        E = X - mean - S y is normal given the pulls y, column by column, with S the shares of who has rated whom. A
-        draw is the solution of a system with noise on its right side (Papandreou and Yuille 2010; for side information
-        Simm et al. 2017). The compiled kernel draws one pull after the other, which keeps a GPU waiting.
+        E = X - mean - S y is normal given the pulls y, by column; S holds the shares. A draw solves a system with
+        noise on its right-hand side (Papandreou and Yuille 2010; for side information Simm et al. 2017). The compiled
+        kernel draws the pulls one by one, which would leave a GPU idle.
         """
         draw = generator(self.device, seed, sweep, self.purpose + 2)
         precision, pull_precision = self.prior.precision, self.prior.pull_precision
@@ -229,23 +228,23 @@ class DeviceSide:
         evidence = ((omega.log() - omega) * self.present[:, 0]).sum().item()
         self.prior.draw_nu(draw, count=int(self.known.sum()), evidence=evidence)
 
-    def residual_sums(self, other: "DeviceSide", *, mean: float) -> Doubles:
-        """Sums of w, w e and w e^2 over all ratings, where w is the product of both sides' weights."""
+    def residual_sums(self, other: "DeviceAxis", *, mean: float) -> Doubles:
+        """Sums of w, w e and w e^2 over all ratings, where w is the product of both axes' weights."""
         total = torch.zeros(3, dtype=torch.float64, device=self.device)
-        for parts in self.batches():
-            gathered = self._gather(self._rows(int(parts[0])), other, mean=mean)
+        for chunks in self.batches():
+            gathered = self._gather(self._rows(int(chunks[0])), other, mean=mean)
             weight = gathered.weight * self.omega[gathered.rows][:, None]
             terms = (weight, weight * gathered.error, weight * gathered.error.square())
             total += torch.stack([term.sum(dtype=torch.float64) for term in terms])
         return total.cpu().numpy()
 
-    def predict(self, other: "DeviceSide", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
+    def predict(self, other: "DeviceAxis", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
         """Write what this draw predicts for some pairs."""
         for start in range(0, len(keys), _PAIRS):
             here = slice(start, start + _PAIRS)
             x, q = (
-                functional.embedding(torch.from_numpy(codes[here]).to(self.device), side.X)
-                for side, codes in ((self, keys), (other, others))
+                functional.embedding(torch.from_numpy(codes[here]).to(self.device), axis.X)
+                for axis, codes in ((self, keys), (other, others))
             )
             dots = (x[:, :-1] * q[:, :-1]).sum(1)
             into[here] = (mean + dots + x[:, -1] + q[:, -1]).cpu().numpy()
@@ -264,11 +263,11 @@ class DeviceSide:
         """Room for the vectors of many draws."""
         return DeviceTable(len(self.X), width, device=self.device)
 
-    def _rows(self, part: int) -> slice:
-        return slice(int(self.bounds[part]), int(self.bounds[part + 1]))
+    def _rows(self, chunk: int) -> slice:
+        return slice(int(self.bounds[chunk]), int(self.bounds[chunk + 1]))
 
-    def _gather(self, rows: slice, other: "DeviceSide", *, mean: float) -> Gathered:
-        """Gather the ratings of some rows with what the other side knows of them."""
+    def _gather(self, rows: slice, other: "DeviceAxis", *, mean: float) -> Gathered:
+        """Gather the ratings of some rows with what the other axis knows of them."""
         bounds = self.segments.bounds
         here = slice(int(bounds[rows.start]), int(bounds[rows.stop]))
         starts = self.segments.levels[0].starts[here.start : here.stop + 1, None]
@@ -292,7 +291,7 @@ class DeviceSide:
         return {"X": self.X, "E": self.E, "omega": self.omega, "pull": self.pull}
 
     def _line(self, values: Doubles) -> Tensor:
-        """A number a column, beside float32."""
+        """One number per column, as float32 on the device."""
         return torch.from_numpy(values.astype(np.float32)).to(self.device)
 
     def _normal(self, like: Tensor, draw: torch.Generator) -> Tensor:

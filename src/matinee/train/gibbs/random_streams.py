@@ -15,8 +15,8 @@ def stream(seed, sweep, purpose, row):
     """The state of a stream: one cell that each draw moves on."""
     state = np.empty(1, np.uint64)
     state[0] = np.uint64(seed)
-    for part in (sweep, purpose, row):
-        state[0] = next_bits(state) ^ np.uint64(part)
+    for number in (sweep, purpose, row):
+        state[0] = next_bits(state) ^ np.uint64(number)
     state[0] = next_bits(state)
     return state
 

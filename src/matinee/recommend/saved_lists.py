@@ -22,7 +22,7 @@ Lists = tuple[
 
 
 @dataclass(frozen=True)
-class Parts:
+class SavedLists:
     """A folder with a file for each group of users whose lists were found."""
 
     folder: Path
@@ -44,10 +44,10 @@ class Parts:
 
 
 @contextlib.contextmanager
-def keep_parts(out: Path, digest: str) -> Iterator[Parts]:
+def keep_lists(out: Path, digest: str) -> Iterator[SavedLists]:
     """The parts of `out`, named by the digest of all that the lists depend on; they go once the block has ended well.
 
-    Parts of other lists for the same file are removed. Waits for another process that finds the same.
+    SavedLists of other lists for the same file are removed. Waits for another process that finds the same.
     """
     folder = out.with_name(f".{out.name}.{digest}.partial")
     own = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{20}}\.partial")
@@ -55,5 +55,5 @@ def keep_parts(out: Path, digest: str) -> Iterator[Parts]:
         if other != folder and own.fullmatch(other.name) and not other.is_symlink():
             shutil.rmtree(other, ignore_errors=True)
     with lock_folder(folder):
-        yield Parts(folder)
+        yield SavedLists(folder)
         shutil.rmtree(folder)

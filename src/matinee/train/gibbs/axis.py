@@ -1,6 +1,6 @@
-"""One side of the Gibbs sampler on the CPU, users or movies: its ratings in order and its part of the chain's state.
+"""One axis of the Gibbs sampler on the CPU, users or movies: its ratings in order and its part of the chain's state.
 
-`DeviceSide` is the same in torch.
+`DeviceAxis` does the same in torch.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from matinee.store.rows import blank, count_codes, pieces
-from matinee.train.blocks import Crew
+from matinee.store.ratings import count_codes, row_chunks, zeros
+from matinee.train.blocks import KernelPool
 from matinee.train.engine import Arrays
-from matinee.train.fold import HostTable
 from matinee.train.gibbs.kernels import (
     LANES,
     draw_pull,
@@ -23,6 +22,7 @@ from matinee.train.gibbs.kernels import (
     sum_squares,
 )
 from matinee.train.gibbs.prior import Moments, Prior
+from matinee.train.running_product import HostTable
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -30,44 +30,44 @@ Counts = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
 _SPREAD = 0.1
-_PART_ROWS = 1 << 15  # ratings of a task: small beside a run of them, so that threads end together
-_TASKS = 8  # parts a thread takes at a time: between two times a fit can be stopped
+_CHUNK_ROWS = 1 << 15  # ratings of a task: small beside a run of them, so that threads end together
+_TASKS = 8  # chunks a thread takes at a time: between two times a fit can be stopped
 _PAIRS = 1 << 16
 
 
 @dataclass
-class Side:
-    """Ratings grouped by this side's codes, and its part of the chain's state."""
+class Axis:
+    """Ratings grouped by this axis's codes, and its part of the chain's state."""
 
     name: str
-    purpose: int  # tells its random streams from the other side's
-    crew: Crew
+    purpose: int  # tells its random streams from the other axis's
+    pool: KernelPool
     starts: Counts
-    codes: Codes  # of the other side, by rating
+    codes: Codes  # of the other axis, by rating
     ratings: Floats
-    bounds: Counts  # of the parts that threads share
+    bounds: Counts  # of the chunks that threads share
     share: Floats  # n^-1/2 by code
     size: int  # numbers of a vector, the last of them the bias
     X: Floats
     E: Floats  # X minus its prior mean
     omega: Floats
-    pull: Floats  # by code of the other side: what it adds to the prior mean of this side's vectors
-    pull_mass: Doubles  # by code of the other side: the squared length of what its pull is multiplied by
+    pull: Floats  # by code of the other axis: what it adds to the prior mean of this axis's vectors
+    pull_mass: Doubles  # by code of the other axis: the squared length of what its pull is multiplied by
     prior: Prior
 
     @classmethod
     def of(
         cls, name: str, keys: Codes, others: Codes, ratings: Floats,
-        *, count: int, other_count: int, size: int, crew: Crew,
-    ) -> "Side":  # fmt: skip
+        *, count: int, other_count: int, size: int, pool: KernelPool,
+    ) -> "Axis":  # fmt: skip
         """Group ratings by `keys`; the state is blank until a chain begins."""
         starts, codes, grouped = group_ratings(keys, others, ratings, count=count)
         width = -(-size // LANES) * LANES
-        cuts = np.searchsorted(starts, np.arange(0, len(keys), _PART_ROWS), side="left")
+        cuts = np.searchsorted(starts, np.arange(0, len(keys), _CHUNK_ROWS), side="left")
         return cls(
             name=name,
             purpose=purpose_of(name),
-            crew=crew,
+            pool=pool,
             starts=starts,
             codes=codes,
             ratings=grouped,
@@ -104,25 +104,25 @@ class Side:
         """The codes that have a rating."""
         return np.diff(self.starts) > 0
 
-    def weigh(self, other: "Side") -> None:
-        """Sum what the pull of each code of the other side is divided by; it never changes."""
+    def weigh(self, other: "Axis") -> None:
+        """Sum what the pull of each code of the other axis is divided by; it never changes."""
         times = np.zeros(len(self.share), np.int64)
         for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
             sum_squares(first, last, other.starts, other.codes, self.share, times, self.pull_mass)
 
     def batches(self) -> Iterator[Counts]:
-        """All parts, as many at a time as keep the threads busy for a moment."""
+        """All chunks, as many at a time as keep the threads busy for a moment."""
         rated = (
             self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
         )  # the last codes may have no rating
-        parts, step = np.flatnonzero(rated), _TASKS * self.crew.threads
-        return (parts[start : start + step] for start in range(0, len(parts), step))
+        chunks, step = np.flatnonzero(rated), _TASKS * self.pool.threads
+        return (chunks[start : start + step] for start in range(0, len(chunks), step))
 
-    def rows_of(self, parts: Counts) -> int:
-        """Ratings in some parts."""
-        return int((self.starts[self.bounds[parts + 1]] - self.starts[self.bounds[parts]]).sum())
+    def rows_of(self, chunks: Counts) -> int:
+        """Ratings in some chunks."""
+        return int((self.starts[self.bounds[chunks + 1]] - self.starts[self.bounds[chunks]]).sum())
 
-    def draw_prior(self, draw: np.random.Generator, other: "Side") -> None:
+    def draw_prior(self, draw: np.random.Generator, other: "Axis") -> None:
         """Draw mean and precision of each column, and the precision of its pull, given the vectors."""
         known, before = self.known, self.prior.mean.copy()
         free = (self.E[known] + before)[:, : self.size]
@@ -139,23 +139,23 @@ class Side:
         self.E[known] += (before - self.prior.mean).astype(np.float32)
         self.X[~known] = self.prior.mean  # a stranger is drawn towards the middle
 
-    def draw_part(
-        self, parts: Counts, other: "Side", *, mean: float, alpha: float, seed: int, sweep: int
+    def draw_chunks(
+        self, chunks: Counts, other: "Axis", *, mean: float, alpha: float, seed: int, sweep: int
     ) -> float:
-        """Draw weights and vectors of some parts; returns the sum of squared errors before."""
+        """Draw weights and vectors of some chunks; returns the sum of squared errors before."""
         squared = np.zeros(len(self.bounds) - 1)
-        self.crew.share(
-            draw_vectors, parts, self.bounds, self.starts, self.codes, self.ratings, self.X, self.E, self.omega,
+        self.pool.share(
+            draw_vectors, chunks, self.bounds, self.starts, self.codes, self.ratings, self.X, self.E, self.omega,
             other.X, other.omega, self.size, np.float32(mean), alpha, self.prior.precision, self.prior.nu[0], seed,
             sweep, self.purpose, squared,
         )  # fmt: skip
-        return float(squared[parts].sum())
+        return float(squared[chunks].sum())
 
-    def draw_pulls(self, other: "Side", *, seed: int, sweep: int) -> None:
-        """Draw what each code of the other side adds to the prior means of this one."""
+    def draw_pulls(self, other: "Axis", *, seed: int, sweep: int) -> None:
+        """Draw what each code of the other axis adds to the prior means of this one."""
         groups = np.arange(self.X.shape[1] // LANES)
         for first, last in zip(other.bounds[:-1], other.bounds[1:], strict=True):
-            self.crew.share(
+            self.pool.share(
                 draw_pull, groups, first, last, other.starts, other.codes, self.E, self.share,
                 self.pull, self.pull_mass, self.size, self.prior.precision, self.prior.pull_precision,
                 seed, sweep, self.purpose + 2,
@@ -166,22 +166,22 @@ class Side:
         omega = self.omega[self.known].astype(np.float64)
         self.prior.draw_nu(draw, count=len(omega), evidence=(np.log(omega) - omega).sum())
 
-    def residual_sums(self, other: "Side", *, mean: float) -> Doubles:
-        """Sums of w, w e and w e^2 over all ratings, where w is the product of both sides' weights."""
+    def residual_sums(self, other: "Axis", *, mean: float) -> Doubles:
+        """Sums of w, w e and w e^2 over all ratings, where w is the product of both axes' weights."""
         sums = np.zeros((len(self.bounds) - 1, 3))
-        for parts in self.batches():
-            self.crew.share(
-                residual_sums, parts, self.bounds, self.starts, self.codes, self.ratings, self.X, self.omega,
+        for chunks in self.batches():
+            self.pool.share(
+                residual_sums, chunks, self.bounds, self.starts, self.codes, self.ratings, self.X, self.omega,
                 other.X, other.omega, self.size, np.float32(mean), sums,
             )  # fmt: skip
         total: Doubles = sums.sum(axis=0)
         return total
 
-    def predict(self, other: "Side", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
+    def predict(self, other: "Axis", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
         """Write what this draw predicts for some pairs."""
-        parts = np.arange(-(-len(keys) // _PAIRS))
-        self.crew.share(
-            predict_pairs, parts, _PAIRS, keys, others, self.X, other.X, self.size, np.float32(mean), into
+        chunks = np.arange(-(-len(keys) // _PAIRS))
+        self.pool.share(
+            predict_pairs, chunks, _PAIRS, keys, others, self.X, other.X, self.size, np.float32(mean), into
         )
 
     @property
@@ -196,16 +196,16 @@ class Side:
 
     def table(self, width: int) -> HostTable:
         """Room for the vectors of many draws."""
-        return HostTable(len(self.X), width, crew=self.crew)
+        return HostTable(len(self.X), width, pool=self.pool)
 
 
 def group_ratings(keys: Codes, others: Codes, ratings: Floats, *, count: int) -> tuple[Counts, Codes, Floats]:
     """Where the ratings of each of `count` keys start, and the other codes and the ratings in that order."""
     starts = np.concatenate([[0], np.cumsum(count_codes(keys, count))])
-    codes, grouped = (blank(len(keys), dtype=column.dtype) for column in (others, ratings))
+    codes, grouped = (zeros(len(keys), dtype=column.dtype) for column in (others, ratings))
     free = starts[:-1].copy()
-    for piece in pieces(len(keys)):
-        group_rows(keys[piece], others[piece], ratings[piece], free, codes, grouped)
+    for chunk in row_chunks(len(keys)):
+        group_rows(keys[chunk], others[chunk], ratings[chunk], free, codes, grouped)
     return starts, codes, grouped
 
 
@@ -215,7 +215,7 @@ def shares(starts: Counts) -> Floats:
 
 
 def purpose_of(name: str) -> int:
-    """What tells the random streams of a side from the other's."""
+    """What tells the random streams of an axis from the other's."""
     return 0 if name == "user" else 1
 
 

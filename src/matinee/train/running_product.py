@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from matinee.store.rows import blank
-from matinee.train.blocks import Crew
+from matinee.store.ratings import zeros
+from matinee.train.blocks import KernelPool
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -88,11 +88,11 @@ class RunningProduct(Generic[Values_contra]):
 
 
 class HostTable:
-    """A table in memory, whose products the threads of a crew share."""
+    """A table in memory, whose products the threads of a pool share."""
 
-    def __init__(self, rows: int, width: int, *, crew: Crew) -> None:
-        self.width, self._crew = width, crew
-        self._table: Floats = blank(rows, width, dtype=np.float32)
+    def __init__(self, rows: int, width: int, *, pool: KernelPool) -> None:
+        self.width, self._pool = width, pool
+        self._table: Floats = zeros(rows, width, dtype=np.float32)
         self._chunks = np.arange(-(-rows // _CHUNK))
 
     def put(self, start: int, values: Floats) -> None:
@@ -101,15 +101,15 @@ class HostTable:
 
     def gram(self, used: int) -> Doubles:
         """T'T of the used columns, in float64."""
-        table, parts = self.read(used), [np.empty(0)] * len(self._chunks)
+        table, chunks = self.read(used), [np.empty(0)] * len(self._chunks)
 
         def multiply(numbers: npt.NDArray[np.int64]) -> None:
             for number in numbers:
                 chunk = table[number * _CHUNK : (number + 1) * _CHUNK].astype(np.float64)
-                parts[number] = chunk.T @ chunk
+                chunks[number] = chunk.T @ chunk
 
-        self._crew.share(multiply, self._chunks)
-        total: Doubles = np.sum(parts, axis=0)
+        self._pool.share(multiply, self._chunks)
+        total: Doubles = np.sum(chunks, axis=0)
         return total
 
     def turn(self, used: int, turn: Doubles) -> None:
@@ -121,7 +121,7 @@ class HostTable:
                 chunk = table[number * _CHUNK : (number + 1) * _CHUNK]
                 chunk[:, : narrow.shape[1]] = chunk[:, :used] @ narrow
 
-        self._crew.share(multiply, self._chunks)
+        self._pool.share(multiply, self._chunks)
 
     def read(self, used: int) -> Floats:
         """The used columns."""

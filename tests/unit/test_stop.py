@@ -1,4 +1,4 @@
-"""A fit hears a signal soon, whatever its size: everything over all rows is done in chunks, and chunks change no bit."""
+"""A fit reacts to a signal soon, whatever its size: work over all rows is done in chunks, which change no bit."""
 
 import signal
 import threading

@@ -35,10 +35,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The call that words make: `verb`, `run` and the verb's options. Raises ConfigError when they make none."""
-    return _parser().parse_args(words)
+    return build_parser().parse_args(words)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; the documentation is generated from it as well."""
     parser = _Parser(
         prog="matinee", description="Retrain a movie recommender and publish it when it is good enough."
     )

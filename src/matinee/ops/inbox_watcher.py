@@ -91,13 +91,18 @@ def _not_now(seconds: float) -> None:
     raise _NotNow
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Look until SIGTERM or Ctrl-C; returns the exit status."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee inbox-watcher", description=__doc__)
     parser.add_argument(
         "--root", type=Path, default=Path.cwd(), help="what deployments' paths are relative to"
     )
-    call = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Look until SIGTERM or Ctrl-C; returns the exit status."""
+    call = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if url := find_address(quiet=False):

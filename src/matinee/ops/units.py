@@ -205,8 +205,8 @@ def _host(address: str) -> str:
     return f"[{digits}]" if digits.version == 6 else str(digits)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write them into a folder; returns the exit status."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee units", description=__doc__)
     parser.add_argument("--out", type=path, required=True, metavar="DIR")
     parser.add_argument("--user", default=getpass.getuser(), help="whom the services run as (you)")
@@ -216,7 +216,12 @@ def main(arguments: Sequence[str]) -> int:
         "--address", default="127.0.0.1", help="where the server listens (this machine alone)"
     )
     parser.add_argument("--port", type=int, default=4200)
-    call = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write them into a folder; returns the exit status."""
+    call = build_parser().parse_args(arguments)
     try:
         paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
         check_folders(**paths)

@@ -42,8 +42,8 @@ _START_SECONDS = 120.0  # the first start ever makes the database
 _STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so to the server
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
+def build_parser() -> argparse.ArgumentParser:
+    """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee up", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="of the server that is started here (4200)")
     parser.add_argument(
@@ -55,7 +55,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--deploy", action="store_true", help="register all with a server that is there, and end"
     )
-    call = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Start, wait for Ctrl-C or SIGTERM, stop; returns the exit status."""
+    call = build_parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:

@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RELEASE := .venv-release
+DOCS := .venv-docs
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack audit dist format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack audit dist docs format clean
 
 setup: $(VENV)/.ready
 
@@ -70,6 +71,17 @@ dist: setup $(RELEASE)/.ready
 	$(RELEASE)/bin/python -m build --wheel --no-isolation --outdir dist
 	$(RELEASE)/bin/python deploy/sbom.py --environment $(VENV) --wheel dist/*.whl --out dist/sbom.json
 
+$(DOCS)/.ready: pyproject.toml requirements.lock
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock mkdocs mkdocs-material mkdocstrings mkdocstrings-python ruff
+	@touch $@
+
+# The documentation site, in build/site: hand-written pages and a reference generated from the code. A warning fails.
+docs: setup $(DOCS)/.ready
+	$(BIN)/python deploy/docs_pages.py build/pages
+	PATH="$(DOCS)/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 # Known vulnerabilities of every locked version. It needs PyPI's JSON API (https://pypi.org/pypi/NAME/VERSION/json): a mirror
 # that serves packages alone has no advisories, and then this fails and says so. `make test` never asks.
 ADVISORIES := https://pypi.org/pypi/$(subst ==,/,$(firstword $(shell cat requirements.lock)))/json
@@ -87,4 +99,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(RELEASE) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RELEASE) $(DOCS) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

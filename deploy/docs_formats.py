@@ -1,0 +1,115 @@
+"""The page of file formats, generated from the models that the code reads and writes files with."""
+
+import ast
+import inspect
+import json
+import pkgutil
+import re
+import types
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import pandera.polars as pa
+from docs_markdown import first_paragraph, table
+from pydantic import BaseModel
+
+import matinee
+
+_INTRODUCTION: Final = """\
+# File formats
+
+What files hold, as declared by the code that reads and writes them. [The store](../architecture.md#the-store) says
+which folder has which file."""
+_RULES: Final = (
+    (re.compile(r"greater_than_or_equal_to\((.*)\)"), r"≥ \1"),
+    (re.compile(r"less_than_or_equal_to\((.*)\)"), r"≤ \1"),
+    (re.compile(r"str_length\((\d+), None\)"), r"length ≥ \1"),
+    (re.compile(r"isin\((.*)\)", re.DOTALL), r"one of the known codes"),
+)
+
+
+def formats_page() -> str:
+    """Tables from the pandera models, JSON documents from the pydantic models."""
+    found = list(_declared())
+    parts = [
+        _INTRODUCTION,
+        "## Tables\n\nParquet files. A column that is not nullable has a value in every row.",
+    ]
+    parts += [_table_format(model) for model in found if issubclass(model, pa.DataFrameModel)]
+    parts.append("## Documents\n\nJSON files, and objects within them.")
+    parts += [_document_format(model) for model in found if issubclass(model, BaseModel)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _declared() -> Iterator[type[Any]]:
+    """Every public pandera and pydantic model of the package that holds no settings, module by module."""
+    for module in sorted(set(_modules_with("BaseModel", "DataFrameModel"))):
+        if module.startswith("matinee.settings"):
+            continue
+        loaded = import_module(module)
+        classes = [
+            node.name for node in ast.parse(inspect.getsource(loaded)).body if isinstance(node, ast.ClassDef)
+        ]
+        for model in (getattr(loaded, name) for name in classes if not name.startswith("_")):
+            if issubclass(model, (pa.DataFrameModel, BaseModel)):
+                yield model
+
+
+def _modules_with(*words: str) -> Iterator[str]:
+    """The modules in whose text one of the words stands: importing all of them would take long."""
+    for info in pkgutil.walk_packages(matinee.__path__, "matinee."):
+        spec = find_spec(info.name)
+        if spec is None or spec.origin is None:
+            continue
+        source = Path(spec.origin).read_text("utf-8")
+        if any(word in source for word in words):
+            yield info.name
+
+
+def _table_format(model: type[pa.DataFrameModel]) -> str:
+    rows = []
+    for name, column in model.to_schema().columns.items():
+        rules = ["unique"] if column.unique else []
+        rules += [_rule(str(check.error or check.name)) for check in column.checks]
+        rows.append([f"`{name}`", str(column.dtype), "yes" if column.nullable else "", ", ".join(rules)])
+    columns = table(["column", "type", "nullable", "rules"], rows)
+    return f"### {model.__name__}\n\n{first_paragraph(model)}\n\n{columns}"
+
+
+def _rule(text: str) -> str:
+    for pattern, shown in _RULES:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def _document_format(model: type[BaseModel]) -> str:
+    fields = model.model_fields.items()
+    described = any(field.description for _, field in fields)
+    rows = [
+        [
+            f"`{name}`",
+            f"`{_type(field.annotation)}`",
+            "" if field.is_required() else "yes",
+            *([field.description or ""] if described else []),
+        ]
+        for name, field in fields
+    ]
+    keys = table(["key", "type", "optional", *(["meaning"] if described else [])], rows)
+    return f"### {model.__name__}\n\n{first_paragraph(model)}\n\n{keys}"
+
+
+def _type(annotation: Any) -> str:
+    """A type as a reader would write it, without the rules that pydantic attaches to it."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_type(each) for each in inner))
+    if inner and all(isinstance(each, str) for each in inner):
+        return " or ".join(json.dumps(each) for each in inner)
+    if inner and inspect.isclass(origin):
+        return f"{origin.__name__}[{', '.join('...' if each is ... else _type(each) for each in inner)}]"
+    return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))

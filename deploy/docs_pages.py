@@ -1,0 +1,113 @@
+"""The pages of the documentation site: those of docs/, the documents of the root, and the generated reference.
+
+`make docs` runs this in the project's environment, into a folder that mkdocs then builds in one of its own.
+
+A link that leads out of docs/ works on the forge, but not on the site. It is turned into a link to a page that shows
+the linked file.
+"""
+
+import argparse
+import os
+import posixpath
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from docs_markdown import links, target_of, without_escapes
+from docs_reference import reference_pages
+
+ROOT: Final = Path(__file__).parents[1]
+# Documents of the root by their page: the README is the front page.
+ROOT_PAGES: Final[Mapping[str, str]] = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
+    "CHANGELOG.md": "project/changelog.md",
+}
+
+
+def write_pages(out: Path) -> None:
+    """Fill a folder with everything that mkdocs needs, in place of what it held.
+
+    Args:
+        out: The folder. It is emptied first.
+
+    Raises:
+        ValueError: A page links to a file that is absent.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    pages = page_names()
+    reference = reference_pages()
+    linked: set[str] = set()
+    for source, page in pages.items():
+        (out / page).parent.mkdir(parents=True, exist_ok=True)
+        if not source.endswith(".md"):
+            shutil.copy(ROOT / source, out / page)
+            continue
+        text = (ROOT / source).read_text("utf-8")
+        text = _redirect(text, source, page, pages={**pages, **{f"docs/{name}": name for name in reference}})
+        linked |= _linked_sources(source, pages=pages)
+        (out / page).write_text(without_escapes(text), "utf-8")
+    for name, text in {**reference, **{_source_page(path): _show(ROOT / path) for path in linked}}.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(without_escapes(text), "utf-8")
+
+
+def page_names() -> dict[str, str]:
+    """The page of each hand-written file, both as relative paths: README.md to index.md, docs/x.md to x.md."""
+    docs = ROOT / "docs"
+    files = (
+        path for path in sorted(docs.rglob("*")) if path.is_file() and path.suffix in {".css", ".md", ".png"}
+    )
+    pages = {path.relative_to(ROOT).as_posix(): path.relative_to(docs).as_posix() for path in files}
+    return pages | {source: page for source, page in ROOT_PAGES.items() if (ROOT / source).is_file()}
+
+
+def _redirect(text: str, source: str, page: str, *, pages: Mapping[str, str]) -> str:
+    """A document with its links turned into links between pages."""
+    parts, end = [], 0
+    for link in links(text):
+        target = target_of(source, link["path"])
+        if target not in pages and not (ROOT / target).exists():
+            raise ValueError(f"{source} links to {target}, which is absent")
+        there = pages.get(target) or _source_page(target)
+        parts += [
+            text[end : link.start()],
+            f"]({os.path.relpath(there, posixpath.dirname(page) or '.')}{link['anchor'] or ''})",
+        ]
+        end = link.end()
+    return "".join([*parts, text[end:]])
+
+
+def _linked_sources(source: str, *, pages: Mapping[str, str]) -> set[str]:
+    """The files and folders without a page of their own that a document links to."""
+    targets = {target_of(source, link["path"]) for link in links((ROOT / source).read_text("utf-8"))}
+    return {target for target in targets - pages.keys() if (ROOT / target).exists()}
+
+
+def _source_page(path: str) -> str:
+    return f"source/{path}.md"
+
+
+def _show(path: Path) -> str:
+    """A page with a file's text, or with a folder's modules and what each says of itself."""
+    name = path.relative_to(ROOT).as_posix()
+    if path.is_dir():
+        files = sorted(file.name for file in path.iterdir() if file.is_file())
+        return "\n".join([f"# {name}/", "", *(f"- `{file}`" for file in files), ""])
+    kind = {".py": "python", ".toml": "toml", ".yaml": "yaml"}.get(path.suffix, "text")
+    return f"# {name}\n\n~~~~~~ {kind}\n{path.read_text('utf-8')}\n~~~~~~\n"
+
+
+def main() -> int:
+    """Write the pages into the folder that is named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the pages of the documentation site.")
+    parser.add_argument("out", type=Path, help="a folder; what it held is removed")
+    write_pages(parser.parse_args().out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""What a newcomer reads is true: links lead somewhere, commands parse, code runs, and settings of tools agree."""
+
+import ast
+import json
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "deploy"))
+from docs_markdown import Block, blocks, links, target_of
+from docs_pages import page_names
+
+from matinee.cli.arguments import parse
+from matinee.cli.operations import OPERATIONS
+
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENTS: Final = sorted(source for source in page_names() if source.endswith(".md"))
+GENERATED: Final = "docs/reference/"
+LOCK: Final = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+TARGETS: Final = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+# Whatever else a document lets a shell run; each is known to exist on the machines that it is for.
+OTHER_PROGRAMS: Final = {
+    *(
+        "cp",
+        "curl",
+        "export",
+        "install",
+        "mv",
+        "pip",
+        "pre-commit",
+        "prefect",
+        "psql",
+        "pg_dump",
+        "pg_restore",
+        "sudo",
+    ),
+    *(
+        "rm",
+        "rsync",
+        "source",
+        "tar",
+        "systemctl",
+        "journalctl",
+        "minisign",
+        "dropdb",
+        "createdb",
+        "git",
+        "cd",
+        "umask",
+    ),
+}
+
+
+def _read(source: str) -> str:
+    return (ROOT / source).read_text("utf-8")
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors of a document's headings, as the forge and the site make them."""
+    for block in reversed(list(blocks(text))):
+        text = text[: block.span[0]] + text[block.span[1] :]
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("source", DOCUMENTS)
+def test_links_lead_somewhere(source: str) -> None:
+    for link in links(_read(source)):
+        target, anchor = target_of(source, link["path"]), link["anchor"]
+        if target.startswith(GENERATED):
+            continue  # test_docs_reference has those
+        assert (ROOT / target).exists(), f"{source}: {link[0]}"
+        if anchor and target.endswith(".md"):
+            assert anchor[1:] in _anchors(_read(target)), f"{source}: {link[0]}"
+
+
+def _blocks_of(*languages: str) -> list[Any]:
+    return [
+        pytest.param(block, id=f"{source}:{block.line}")
+        for source in DOCUMENTS
+        for block in blocks(_read(source))
+        if block.language in languages
+    ]
+
+
+@pytest.mark.parametrize("block", _blocks_of("bash", "sh", ""))
+def test_commands_exist_and_parse(block: Block) -> None:
+    for words in _commands(block):
+        program = words[0]
+        if program == "matinee":
+            if words[1] == "--version":
+                continue
+            if words[1] in OPERATIONS:
+                continue  # `matinee up` and the like read their words when they start
+            parse(words[1:])
+        elif program == "make":
+            assert set(words[1:]) - {word for word in words if "=" in word} <= TARGETS
+        elif program.startswith(".venv/bin/"):
+            assert all((ROOT / word).exists() for word in words[1:] if word.startswith("tests/"))
+        elif program == "python":
+            assert (ROOT / words[1]).is_file()
+        else:
+            assert program in OTHER_PROGRAMS, words
+
+
+def _commands(block: Block) -> Iterator[list[str]]:
+    """The commands of a block; one without a language is output or a listing unless it starts with a known command."""
+    text = block.code.replace("\\\n", " ")
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    if block.language or first in {"make", "matinee", "pip", "prefect", "python", "sudo", "export"}:
+        for line in text.splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+
+
+@pytest.mark.parametrize("block", _blocks_of("python"))
+def test_python_compiles_and_uses_names_that_it_has(block: Block) -> None:
+    compile(block.code, "a block", "exec")
+    for node in ast.walk(ast.parse(block.code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matinee"):
+            exec(ast.unparse(node), {})  # the names are there
+
+
+@pytest.mark.parametrize("block", _blocks_of("toml", "json"))
+def test_settings_are_read(block: Block, tmp_path: Path) -> None:
+    from matinee.settings.parse import read_settings
+
+    file = tmp_path / f"settings.{block.language}"
+    file.write_text(block.code)
+    assert read_settings(file=file) != read_settings()
+
+
+def test_every_block_has_a_test() -> None:
+    known = {
+        "",
+        "bash",
+        "sh",
+        "python",
+        "toml",
+        "json",
+        "text",
+        "mermaid",
+    }  # text is output, mermaid a picture
+    for source in DOCUMENTS:
+        assert {block.language for block in blocks(_read(source))} <= known, source
+
+
+def test_pre_commit_runs_the_linters_of_the_lock() -> None:
+    hooks = yaml.safe_load(_read(".pre-commit-config.yaml"))["repos"]
+    revisions = {hook["id"].partition("-")[0]: repo.get("rev") for repo in hooks for hook in repo["hooks"]}
+    assert revisions["ruff"] == f"v{LOCK['ruff']}"
+    assert revisions["bandit"] == LOCK["bandit"]
+    assert revisions["mypy"] is None, "mypy runs from .venv, at the lock's version"
+
+
+def test_the_forge_runs_what_ci_runs_on_every_python_that_is_declared() -> None:
+    job = yaml.safe_load(_read(".github/workflows/check.yml"))["jobs"]["test"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    project = tomllib.loads(_read("pyproject.toml"))["project"]
+    declared = [each.rpartition(" ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
+    assert job["strategy"]["matrix"]["python"] == declared
+    assert "macos-latest" in json.dumps(job["strategy"])
+
+
+def test_the_citation_is_of_this_version() -> None:
+    project = tomllib.loads(_read("pyproject.toml"))["project"]
+    cited = yaml.safe_load(_read("CITATION.cff"))
+    assert cited.keys() >= {"cff-version", "message", "title", "authors", "version", "license"}
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    for template in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"):
+        assert yaml.safe_load(template.read_text("utf-8"))
+
+
+def test_docs_are_built_with_what_is_declared() -> None:
+    declared = tomllib.loads(_read("pyproject.toml"))["project"]["optional-dependencies"]["docs"]
+    names = [re.split("[>=<]", each)[0] for each in declared]
+    assert " ".join(names) in _read("Makefile")

@@ -34,7 +34,9 @@ def settings_page() -> str:
             if len(sections) > 1:
                 parts.append(f"### {section.__name__}\n\n{first_paragraph(section)}")
             parts.append(_section_table(name, section))
-    parts.append(f"## Defaults by model and preset\n\n{_recipes()}")
+    parts.append(
+        f"## Defaults by model and preset\n\nA setting marked – has no effect there, and is refused.\n\n{_recipes()}"
+    )
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,0 +1,175 @@
+"""From ratings to a ranking model: a ridge regression from what users rated to what they liked, cut to few columns.
+
+Each user is x = [rated, grade], two numbers per movie; the target is y = rated_weight * rated + grade. A denoising
+linear autoencoder (Steck 2020) is B = (X'X + D)^-1 X'Y with D = penalty + p / (1 - p) * diag(X'X). Its best form of
+rank k is B V V', with V the leading eigenvectors of B' X'X B (reduced-rank regression); subspace iteration finds
+them from products with B alone, so that nothing of the size of B is ever made.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from matinee.rank.normal import Normal, make_normal
+from matinee.rank.rows import GradedRows, group_rows
+from matinee.release.ranking_model import Floats, RankingModel, grade_codes
+from matinee.settings.ranking import RankSettings
+from matinee.train.blocks import KernelPool
+from matinee.train.checkpoint import load_checkpoint, save_checkpoint
+
+# More columns are better throughout; with a large catalogue they are what lists and releases cost.
+_SMALL_CATALOGUE, _SMALL_RANK, _LARGE_RANK = 10_000, 384, 128
+_SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
+_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class RankProgress:
+    """One point of a fit: how much of what is done; `stage` is products, factor, gradients or iterations."""
+
+    stage: str
+    done: int
+    total: int
+    seconds: float  # since the fit began
+
+
+Listener = Callable[[RankProgress], None]
+
+
+def fit_ranking(
+    user_codes: npt.NDArray[np.int32],
+    movie_codes: npt.NDArray[np.int32],
+    ratings: npt.NDArray[np.float32],
+    *,
+    users: int,
+    movies: int,
+    scale: tuple[float, float],
+    settings: RankSettings,
+    seed: int = 0,
+    threads: int = 1,
+    checkpoint: Path | None = None,
+    listener: Listener | None = None,
+) -> RankingModel:
+    """Fit a ranking model; the bits depend on the ratings, the settings and the seed, not on rows' order or threads.
+
+    Args:
+        user_codes, movie_codes, ratings: one entry per rating, no pair twice.
+        users, movies: number of codes on either side.
+        scale: lowest and highest rating; equal where there are only plays.
+        settings: see RankSettings.
+        seed: of the vectors that the iteration starts from.
+        threads: CPU threads.
+        checkpoint: where rounds are kept; a fit that was killed goes on from the last one with the same bits.
+        listener: called between pieces of work; what it raises stops the fit.
+
+    Returns:
+        The model; its rank is no more than the movies that somebody rated.
+
+    Raises:
+        ValueError: a code is outside its range.
+    """
+    started = time.perf_counter()
+
+    def told(stage: str, done: int, total: int) -> None:
+        if listener is not None:
+            listener(RankProgress(stage, done, total, time.perf_counter() - started))
+
+    with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
+        rows = group_rows(
+            user_codes,
+            movie_codes,
+            grade_codes(ratings, scale),
+            users=users,
+            movies=movies,
+            pool=KernelPool(threads),
+        )
+        ridge = settings.penalty + settings.dropout / (1 - settings.dropout) * rows.squares
+        normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, told=told)
+        cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
+        rank = settings.rank or (_SMALL_RANK if movies <= _SMALL_CATALOGUE else _LARGE_RANK)
+        return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, told=told)
+
+
+class _Cut:
+    """The leading eigenvectors of B' X'X B, by products with B and its transpose."""
+
+    def __init__(self, rows: GradedRows, normal: Normal, ridge: Floats, settings: RankSettings) -> None:
+        self._rows, self._normal, self._ridge = rows, normal, ridge[..., None]
+        self._weight, self._iterations = np.float32(settings.rated_weight), settings.iterations
+        self._rated = rows.by_movie.starts[1:] > rows.by_movie.starts[:-1]
+        self.known = int(self._rated.sum())
+
+    def run(
+        self, rank: int, *, seed: int, checkpoint: Path | None, told: Callable[[str, int, int], None]
+    ) -> RankingModel:
+        """Iterate from seeded vectors, or from a checkpoint; the last round turns them into the model."""
+        basis, done = self._begin(rank, seed, checkpoint)
+        total = 1 if basis.shape[1] >= self.known else self._iterations
+        while done < total - 1:
+            encoder = self._encode(basis)
+            basis = _orthonormal(self._back(self._normal.gram(encoder)))
+            done += 1
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, {"basis": basis}, {"done": done})
+            told("iterations", done, total)
+        encoder = self._encode(basis)
+        product = self._normal.gram(encoder)
+        small = _product(encoder[0], product[0]) + _product(encoder[1], product[1])
+        _, vectors = np.linalg.eigh((small + small.T) / 2)
+        turn = np.ascontiguousarray(vectors[:, ::-1][:, :rank].astype(np.float32))
+        turn *= np.where(
+            turn[np.abs(turn).argmax(axis=0), np.arange(rank)] < 0, np.float32(-1), np.float32(1)
+        )
+        model = self._model(encoder, basis, turn)
+        told("iterations", total, total)
+        return model
+
+    def _begin(self, rank: int, seed: int, checkpoint: Path | None) -> tuple[Floats, int]:
+        found = load_checkpoint(checkpoint) if checkpoint is not None else None
+        if found is not None:
+            return found[0]["basis"], int(found[1]["done"])
+        width = min(rank + max(_SPARE, rank // _SPARE), self.known)
+        draw = np.random.Generator(np.random.Philox(seed))
+        start = np.zeros((self._rows.movies, width), np.float32)
+        start[self._rated] = draw.standard_normal((self.known, width), dtype=np.float32)
+        return _orthonormal(start), 0
+
+    def _encode(self, basis: Floats) -> Floats:
+        """B Q; with T = [rated_weight I; I] the target is X T, so B = T - (X'X + D)^-1 D T."""
+        target = np.stack([self._weight * basis, basis])
+        target -= self._normal.solve(self._ridge * target)
+        return target
+
+    def _back(self, product: Floats) -> Floats:
+        """B' W."""
+        left = self._normal.solve(product.copy())
+        left *= self._ridge
+        np.subtract(product, left, out=left)
+        found: Floats = self._weight * left[0] + left[1]
+        return found
+
+    def _model(self, encoder: Floats, basis: Floats, turn: Floats) -> RankingModel:
+        counts = self._rows.by_movie.starts[1:] - self._rows.by_movie.starts[:-1]
+        # Movies that nobody rated: whatever rounding left there goes.
+        rated, liked, decode = (
+            np.where(self._rated[:, None], table @ turn, np.float32(0)) for table in (*encoder, basis)
+        )
+        return RankingModel(rated, liked, decode, popularity=np.log1p(counts).astype(np.float32))
+
+
+def _orthonormal(table: Floats) -> Floats:
+    return np.linalg.qr(table)[0].astype(np.float32, order="C", copy=False)
+
+
+def _product(left: Floats, right: Floats) -> npt.NDArray[np.float64]:
+    """L'R, summed in float64 chunk by chunk."""
+    total = np.zeros((left.shape[1], right.shape[1]))
+    for start in range(0, len(left), _CHUNK):
+        here = slice(start, start + _CHUNK)
+        total += left[here].T.astype(np.float64) @ right[here]
+    return total

@@ -1,0 +1,193 @@
+"""The normal equations of the ridge, (X'X + D) W = R, solved in three ways behind one interface.
+
+X is [users, 2 movies], so its Gram matrix has twice the movies as its side. Where that fits into memory it is
+factored; with few users the smaller matrix X D^-1 X' is (Woodbury); else conjugate gradients multiply by X alone.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from matinee.rank.kernels import movie_products, user_products
+from matinee.rank.rows import Counts, GradedRows
+from matinee.rank.tiles import TILE, Factor, Told, triangle_bytes
+from matinee.release.ranking_model import GRADE_STEP, Floats
+from matinee.store.ratings import zeros
+
+_TOLERANCE = 1e-3  # of the residual's norm; lists are the same from 1e-2 on
+_MOST_STEPS = 100
+_CHUNK = 8192  # movies of a sum at a time
+
+Told2 = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+
+class Normal(Protocol):
+    """X'X and (X'X + D)^-1 for features [2, movies, columns]."""
+
+    def solve(self, right: Floats) -> Floats:
+        """(X'X + D)^-1 R."""
+
+    def gram(self, values: Floats) -> Floats:
+        """X'X V."""
+
+
+def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, told: Told2) -> Normal:
+    """The way that is cheapest within `memory` bytes; `ridge` is the diagonal D, [2, movies]."""
+    by_users, by_movies = triangle_bytes(rows.users), triangle_bytes(2 * rows.movies)
+    if min(by_users, by_movies) > memory:
+        return ConjugateGradients(rows, ridge, told)
+    return UserSide(rows, ridge, told) if by_users < by_movies else MovieSide(rows, ridge, told)
+
+
+class MovieSide:
+    """D^-1/2 (X'X + D) D^-1/2, factored: scaled, since popular movies have a thousand times the entries of others."""
+
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+        self._rows, self._block = rows, TILE // 2
+        self._roots = np.ascontiguousarray(1 / np.sqrt(ridge))
+        blocks = -(-rows.movies // self._block)
+        panels = []
+        for number in range(blocks):
+            panels.append(self._panel(number))
+            told("products", number + 1, blocks)
+        self._factor = Factor(panels, rows.pool, _named(told, "factor"))
+
+    def solve(self, right: Floats) -> Floats:
+        """(X'X + D)^-1 R."""
+        return self._lay_back(self._factor.solve(self._lay_out(right)))
+
+    def gram(self, values: Floats) -> Floats:
+        """X'X V, from the factor: quicker than going through the ratings."""
+        found = self._factor.multiply(self._lay_out(values, inverse=True))
+        found = self._lay_back(found, inverse=True)
+        found -= values / np.square(self._roots)[..., None]
+        return found
+
+    def _panel(self, number: int) -> Floats:
+        block, rows = self._block, self._rows
+        panel = zeros(TILE, (number + 1) * TILE, dtype=np.float32)
+        first, last = number * block, min((number + 1) * block, rows.movies)
+        rows.pool.share(
+            movie_products, np.arange(first, last), first, block, last,
+            *rows.by_movie.columns, *rows.by_user.columns, GRADE_STEP, self._roots, panel,
+        )  # fmt: skip
+        diagonal = np.arange(TILE)
+        panel[diagonal, number * TILE + diagonal] += 1
+        return panel
+
+    def _lay_out(self, values: Floats, *, inverse: bool = False) -> Floats:
+        """Features in the order of the panels, scaled: a block of movies has its rated rows, then its grades."""
+        blocks, columns = -(-self._rows.movies // self._block), values.shape[2]
+        laid = np.zeros((blocks, 2, self._block, columns), np.float32)
+        scale = 1 / self._roots if inverse else self._roots
+        for side in range(2):
+            flat = np.zeros((blocks * self._block, columns), np.float32)
+            np.multiply(values[side], scale[side][:, None], out=flat[: self._rows.movies])
+            laid[:, side] = flat.reshape(blocks, self._block, columns)
+        return laid.reshape(-1, columns)
+
+    def _lay_back(self, laid: Floats, *, inverse: bool = False) -> Floats:
+        movies, columns = self._rows.movies, laid.shape[1]
+        blocks = laid.reshape(-1, 2, self._block, columns)
+        scale = 1 / self._roots if inverse else self._roots
+        sides = [blocks[:, side].reshape(-1, columns)[:movies] * scale[side][:, None] for side in range(2)]
+        return np.stack(sides)
+
+
+class UserSide:
+    """I + X D^-1 X', factored; (X'X + D)^-1 = D^-1 - D^-1 X' (I + X D^-1 X')^-1 X D^-1."""
+
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+        self._rows = rows
+        self._inverse: Floats = np.ascontiguousarray(1 / ridge)
+        blocks = -(-rows.users // TILE)
+        panels = []
+        for number in range(blocks):
+            panels.append(self._panel(number))
+            told("products", number + 1, blocks)
+        self._factor = Factor(panels, rows.pool, _named(told, "factor"))
+
+    def solve(self, right: Floats) -> Floats:
+        """(X'X + D)^-1 R."""
+        scaled: Floats = right * self._inverse[..., None]
+        by_user = np.zeros((-(-self._rows.users // TILE) * TILE, right.shape[2]), np.float32)
+        by_user[: self._rows.users] = self._rows.times(scaled)
+        back = self._rows.back(self._factor.solve(by_user)[: self._rows.users])
+        back *= self._inverse[..., None]
+        scaled -= back
+        return scaled
+
+    def gram(self, values: Floats) -> Floats:
+        """X'X V."""
+        return self._rows.back(self._rows.times(values))
+
+    def _panel(self, number: int) -> Floats:
+        rows, first = self._rows, number * TILE
+        panel = zeros(TILE, first + TILE, dtype=np.float32)
+        last = min(first + TILE, rows.users)
+        rows.pool.share(
+            user_products, np.arange(first, last), first, last,
+            *rows.by_user.columns, *rows.by_movie.columns, GRADE_STEP, self._inverse, panel,
+        )  # fmt: skip
+        diagonal = np.arange(TILE)
+        panel[diagonal, first + diagonal] += 1
+        return panel
+
+
+class ConjugateGradients:
+    """Products with X alone (Hestenes and Stiefel 1952), residuals divided by the diagonal of X'X + D."""
+
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+        self._rows, self._ridge, self._told = rows, ridge, told
+        self._diagonal: Floats = (rows.squares + ridge).astype(np.float32)
+
+    def gram(self, values: Floats) -> Floats:
+        """X'X V."""
+        return self._rows.back(self._rows.times(values))
+
+    def solve(self, right: Floats) -> Floats:
+        """(X'X + D)^-1 R, to a thousandth of each column's residual; R is used up."""
+        found, residual = np.zeros_like(right), right
+        direction = residual / self._diagonal[..., None]
+        size = self._dots(residual, direction)
+        enough = size * _TOLERANCE**2
+        for step in range(_MOST_STEPS):
+            if (size <= enough).all():
+                break
+            product = self.gram(direction)
+            product += self._ridge[..., None] * direction
+            length = _ratio(size, self._dots(direction, product))
+            found += length * direction
+            product *= length
+            residual -= product
+            np.divide(residual, self._diagonal[..., None], out=product)
+            before, size = size, self._dots(residual, product)
+            direction *= _ratio(size, before)
+            direction += product
+            self._told("gradients", step + 1, _MOST_STEPS)
+        return found
+
+    def _dots(self, left: Floats, right: Floats) -> Floats:
+        """Scalar products of columns, summed in float64 chunk by chunk."""
+        starts = np.arange(0, self._rows.movies, _CHUNK)
+        sums = np.zeros((len(starts), left.shape[2]))
+
+        def work(numbers: Counts) -> None:
+            for number in numbers:
+                here = slice(starts[number], starts[number] + _CHUNK)
+                sums[number] = (left[:, here] * right[:, here]).sum(axis=(0, 1), dtype=np.float64)
+
+        self._rows.pool.share(work, np.arange(len(starts)))
+        total: Floats = sums.sum(axis=0)
+        return total
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """A quotient; 0 where there is nothing left to divide by."""
+    found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0).astype(np.float32)
+    return found
+
+
+def _named(told: Told2, name: str) -> Told:
+    return lambda done, total: told(name, done, total)

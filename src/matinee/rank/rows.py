@@ -1,0 +1,127 @@
+"""Ratings grouped by user and by movie, 10 bytes per rating, and products with them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.rank.kernels import place, sum_by_movie, sum_by_user, transpose
+from matinee.release.ranking_model import GRADE_STEP, Codes, Floats
+from matinee.store.ratings import count_codes, row_chunks
+from matinee.train.blocks import KernelPool
+
+Counts = npt.NDArray[np.int64]
+
+_PART_WORK = 1 << 22  # rows times columns of one part: milliseconds
+_SOME_MOVIES = 4096
+
+
+@dataclass(frozen=True)
+class Group:
+    """Ratings in the order of one side's codes, within each in the order of the other's."""
+
+    starts: Counts
+    others: npt.NDArray[np.int32]
+    codes: Codes
+
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """What each kernel reads."""
+        return self.starts, self.others, self.codes
+
+    def bounds(self, work: int) -> Counts:
+        """Cuts between codes such that each part has about `work` rows; never within one code."""
+        total = int(self.starts[-1])
+        cuts = np.searchsorted(self.starts, np.arange(0, total, max(work, 1))[1:])
+        return np.unique(np.concatenate([[0], cuts, [len(self.starts) - 1]]))
+
+
+@dataclass(frozen=True)
+class GradedRows:
+    """A matrix of users and features, X = [rated, grade], by user and by movie; features are arrays [2, movies, .]."""
+
+    by_user: Group
+    by_movie: Group
+    pool: KernelPool
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return len(self.by_user.starts) - 1
+
+    @property
+    def movies(self) -> int:
+        """Number of movies."""
+        return len(self.by_movie.starts) - 1
+
+    @cached_property
+    def squares(self) -> npt.NDArray[np.float64]:
+        """The diagonal of X'X, [2, movies]."""
+        found = np.zeros((2, self.movies))
+        found[0] = np.diff(self.by_movie.starts)
+        for first in range(0, self.movies, _SOME_MOVIES):
+            last = min(first + _SOME_MOVIES, self.movies)
+            starts = self.by_movie.starts[first : last + 1]
+            grades = self.by_movie.codes[starts[0] : starts[-1]].astype(np.float64) * GRADE_STEP
+            sums = np.concatenate([[0.0], np.cumsum(grades**2)])
+            found[1, first:last] = np.diff(sums[starts - starts[0]])
+        return found
+
+    def times(self, tables: Floats) -> Floats:
+        """X V for features V [2, movies, columns]: one row per user."""
+        out = np.empty((self.users, tables.shape[2]), np.float32)
+        bounds = self.by_user.bounds(_PART_WORK // tables.shape[2])
+        self.pool.share(
+            sum_by_user, np.arange(len(bounds) - 1), bounds, *self.by_user.columns, GRADE_STEP, tables, out
+        )
+        return out
+
+    def back(self, table: Floats) -> Floats:
+        """X'Z for one row per user: features [2, movies, columns]."""
+        out = np.empty((2, self.movies, table.shape[1]), np.float32)
+        bounds = self.by_movie.bounds(_PART_WORK // table.shape[1])
+        self.pool.share(
+            sum_by_movie, np.arange(len(bounds) - 1), bounds, *self.by_movie.columns, GRADE_STEP, table, out
+        )
+        return out
+
+
+def group_rows(
+    user_codes: npt.NDArray[np.int32],
+    movie_codes: npt.NDArray[np.int32],
+    grades: Codes,
+    *,
+    users: int,
+    movies: int,
+    pool: KernelPool,
+) -> GradedRows:
+    """Group ratings by user and by movie; the result does not depend on their order.
+
+    Raises ValueError when a code is outside its range.
+    """
+    for name, codes, size in (("user", user_codes, users), ("movie", movie_codes, movies)):
+        if len(codes) and not 0 <= codes.min() <= codes.max() < size:
+            raise ValueError(f"{name} codes go from {codes.min()} to {codes.max()}; expected 0 to {size - 1}")
+    by_user, by_movie = (
+        Group(
+            np.concatenate([[0], np.cumsum(count_codes(codes, size))]),
+            np.empty(len(codes), np.int32),
+            np.empty(len(codes), np.uint8),
+        )
+        for codes, size in ((user_codes, users), (movie_codes, movies))
+    )
+    free = by_movie.starts[:-1].copy()
+    for chunk in row_chunks(len(grades)):
+        place(movie_codes[chunk], user_codes[chunk], grades[chunk], free, by_movie.others, by_movie.codes)
+    _regroup(by_movie, by_user)
+    _regroup(by_user, by_movie)
+    return GradedRows(by_user, by_movie, pool)
+
+
+def _regroup(source: Group, target: Group) -> None:
+    free, bounds = target.starts[:-1].copy(), source.bounds(_PART_WORK)
+    for first, last in pairwise(bounds):
+        transpose(first, last, source.starts, source.others, source.codes, free, target.others, target.codes)

@@ -1,0 +1,175 @@
+"""The ranking model: exact where it can be checked, the same bits however it is run, and better than popularity."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from matinee.rank.fit import RankProgress, fit_ranking
+from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
+from matinee.settings.ranking import RankSettings
+
+SCALE = (1.0, 5.0)
+TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
+# users, movies, memory: which of the three ways to solve the equations is taken
+WAYS = {"movies": (900, 310, 4096), "users": (120, 310, 4096), "gradients": (900, 310, 0)}
+Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+
+def _planted(users: int, movies: int, *, seed: int = 0, tastes: int = 6) -> tuple[Rows, npt.NDArray[Any]]:
+    """Users watch, and like, the movies of their taste more often; also each pair's chance to be watched."""
+    draw = np.random.default_rng(seed)
+    taste, kind = draw.integers(tastes, size=users), draw.integers(tastes, size=movies)
+    popular = draw.gamma(1.0, size=movies) * 0.05
+    match = taste[:, None] == kind
+    chance = np.minimum(popular * np.where(match, 6.0, 0.7), 0.9)
+    user, movie = np.nonzero(draw.random(chance.shape) < chance)
+    ratings = np.where(match[user, movie], 4, 2) + draw.integers(-1, 2, size=len(user))
+    return (user.astype(np.int32), movie.astype(np.int32), ratings.astype(np.float32)), chance
+
+
+def _fit(rows: Rows, users: int, movies: int, **given: Any) -> RankingModel:
+    call = {key: given.pop(key) for key in ("threads", "checkpoint", "listener", "seed") if key in given}
+    return fit_ranking(*rows, users=users, movies=movies, scale=SCALE, settings=RankSettings(**given), **call)
+
+
+def _vectors(model: RankingModel, rows: Rows, users: int) -> npt.NDArray[np.float32]:
+    order = np.lexsort((rows[1], rows[0]))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows[0], minlength=users))])
+    return model.user_vectors(starts, rows[1][order], grade_codes(rows[2][order], SCALE))
+
+
+def _same(left: RankingModel, right: RankingModel) -> bool:
+    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in TABLES)
+
+
+def test_a_full_rank_fit_is_the_closed_form() -> None:
+    users, movies = 200, 40
+    rows, _ = _planted(users, movies)
+    grades = grade_codes(rows[2], SCALE) * GRADE_STEP
+    X = np.zeros((users, 2 * movies))
+    X[rows[0], rows[1]], X[rows[0], movies + rows[1]] = 1, grades
+    Y = 0.6 * X[:, :movies] + X[:, movies:]
+    gram = X.T @ X
+    B = np.linalg.solve(gram + np.diag(30 + np.diag(gram)), X.T @ Y)
+    for memory in (0, 4096):
+        model = _fit(rows, users, movies, rank=movies, penalty=30, dense_mb=memory)
+        active = X.any(axis=1)
+        assert model.score(_vectors(model, rows, users)[active]) == pytest.approx((X @ B)[active], abs=2e-3)
+
+
+def test_a_cut_keeps_the_best_columns() -> None:
+    users, movies, rank = 200, 40, 5
+    rows, _ = _planted(users, movies)
+    full = _fit(rows, users, movies, rank=movies, penalty=30)
+    best = (_vectors(full, rows, users) @ full.decode.T).astype(np.float64)
+    _, _, vectors = np.linalg.svd(best)
+    expected = best @ vectors[:rank].T @ vectors[:rank]
+    cut = _fit(rows, users, movies, rank=rank, penalty=30, iterations=30)
+    assert cut.decode.shape == (movies, rank)
+    assert _vectors(cut, rows, users) @ cut.decode.T == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_and_the_order_of_rows_do_not_show(way: str) -> None:
+    users, movies, memory = WAYS[way]
+    rows, _ = _planted(users, movies)
+    shuffled = np.random.default_rng(1).permutation(len(rows[0]))
+    one = _fit(rows, users, movies, dense_mb=memory, rank=70, iterations=2)
+    two = _fit(
+        tuple(column[shuffled] for column in rows),  # type: ignore[arg-type]
+        users,
+        movies,
+        dense_mb=memory,
+        rank=70,
+        iterations=2,
+        threads=2,
+    )
+    assert _same(one, two)
+    assert not _same(one, _fit(rows, users, movies, dense_mb=memory, rank=70, iterations=2, seed=1))
+
+
+def test_all_ways_to_solve_agree() -> None:
+    users, movies, _ = WAYS["users"]
+    rows, _ = _planted(users, movies)
+    found = []
+    for more in (0, 900):  # users without ratings change nothing but the way
+        for memory in (4096, 0):
+            model = _fit(rows, users + more, movies, dense_mb=memory, rank=8, iterations=20, penalty=50)
+            found.append(model.score(_vectors(model, rows, users)))
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], abs=5e-3 * float(np.abs(found[0]).max()))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_planted_tastes_are_found(way: str) -> None:
+    users, movies, memory = WAYS[way]
+    rows, chance = _planted(users, movies)
+    model = _fit(rows, users, movies, dense_mb=memory, rank=16, penalty=50)
+    scores = model.score(_vectors(model, rows, users))
+    popular = np.tile(model.popularity, (users, 1))
+    chance[rows[0], rows[1]] = scores[rows[0], rows[1]] = popular[rows[0], rows[1]] = -1
+    mine, best, usual = (
+        np.take_along_axis(chance, np.argsort(-table, axis=1)[:, :10], axis=1).mean()
+        for table in (scores, chance, popular)
+    )
+    assert mine > usual + 0.6 * (best - usual)
+
+
+def test_a_killed_fit_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    rows, _ = _planted(300, 100)
+
+    def kill(point: RankProgress) -> None:
+        if point.stage == "iterations" and point.done == 3:
+            raise KeyboardInterrupt
+
+    whole = _fit(rows, 300, 100, rank=10)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=kill)
+    seen: list[RankProgress] = []
+    again = _fit(rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=seen.append)
+    assert _same(whole, again)
+    assert [point.done for point in seen if point.stage == "iterations"] == [4, 5, 6]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_saved_model_answers_alike(half: bool, tmp_path: Path) -> None:
+    rows, _ = _planted(300, 100)
+    model = _fit(rows, 300, 100, rank=10)
+    save_model(tmp_path / "rank.safetensors", model, half=half)
+    again = load_model(tmp_path / "rank.safetensors")
+    assert _same(model, again) is not half
+    before, after = (each.score(_vectors(each, rows, 300)) for each in (model, again))
+    assert after == pytest.approx(before, abs=5e-3 * float(np.abs(before).max()) if half else 0)
+
+
+def test_shares_add_up_and_unknown_movies_count_for_nothing() -> None:
+    rows, _ = _planted(300, 100)
+    model = _fit(rows, 300, 100, rank=10)
+    movies, codes = np.array([3, 7, 50]), grade_codes(np.array([5.0, 1.0, 4.0]), SCALE)
+    vector = model.user_vector(movies, codes)
+    shares = model.shares(movies, codes, movie=20)
+    assert shares.sum() == pytest.approx(model.score(vector[None])[0, 20], abs=1e-5)
+    with_unknown = model.user_vector(np.array([-1, 3, 7, 50, 100]), np.insert(codes, [0, 3], 255))
+    assert np.array_equal(vector, with_unknown)
+    nobody = model.user_vectors(np.array([0, 0]), movies[:0], codes[:0])
+    assert np.array_equal(model.score(nobody)[0], model.popularity)
+
+
+def test_grades_follow_the_scale() -> None:
+    grades = grade_codes(np.arange(1, 6), SCALE) * GRADE_STEP
+    assert grades == pytest.approx([0, 0, 1 / 3, 1, 5 / 3], abs=4e-3)
+    assert np.array_equal(grade_codes(np.arange(1, 6), SCALE), grade_codes(np.arange(25, 126, 25), (25, 125)))
+    assert not grade_codes(np.ones(3), (1, 1)).any()
+
+
+def test_odd_sizes_fit() -> None:
+    one = (np.zeros(1, np.int32), np.zeros(1, np.int32), np.full(1, 5, np.float32))
+    for memory in (0, 4096):
+        model = _fit(one, 1, 3, dense_mb=memory)
+        assert model.decode.shape == (3, 1)
+        assert np.isfinite(model.score(_vectors(model, one, 1))).all()
+    with pytest.raises(ValueError, match="movie codes go from 0 to 0; expected 0 to -1"):
+        _fit(one, 1, 0)

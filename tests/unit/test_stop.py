@@ -17,7 +17,7 @@ from matinee import train
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store, ratings
 from matinee.train import checkpoint
-from matinee.train.blocks import Crew
+from matinee.train.blocks import KernelPool
 from matinee.train.gradient.torch_engine import shuffled
 
 
@@ -49,7 +49,7 @@ def test_a_crew_stops_with_the_calls_under_way(threads: int, alarm: Callable[[fl
 
     alarm(0.2)
     with pytest.raises(CancelledError):
-        Crew(threads).share(kernel, np.arange(1000))
+        KernelPool(threads).share(kernel, np.arange(1000))
     goes_on.set()
     time.sleep(0.1)
     assert 0 < sum(calls) < 300
@@ -64,7 +64,7 @@ def test_a_failed_call_is_the_last_of_its_crew() -> None:
         raise ValueError("planted")
 
     with pytest.raises(ValueError, match="planted"):
-        Crew(2).share(kernel, np.arange(1000))
+        KernelPool(2).share(kernel, np.arange(1000))
     time.sleep(0.1)
     assert len(calls) <= 3
 

@@ -179,29 +179,29 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
         Taken(200, {}),
     ),
     "gzip of nothing": refused(gzip.compress(b""), "is empty"),
-    "gzip cut off": refused(gzip.compress(MANY.encode())[:-200], "damaged or cut off"),
-    "gzip cut within its end": refused(gzip.compress(MANY.encode())[:-4], "damaged or cut off"),
+    "gzip cut off": refused(gzip.compress(MANY.encode())[:-200], "corrupt or truncated"),
+    "gzip cut within its end": refused(gzip.compress(MANY.encode())[:-4], "corrupt or truncated"),
     "gzip with a wrong byte": refused(
         gzip.compress(MANY.encode())[:200] + b"x" * 9 + gzip.compress(MANY.encode())[209:],
-        "damaged or cut off",
+        "corrupt or truncated",
     ),
     "zstd": (zst(MANY), Taken(200, {})),
     "zstd in two frames": (zst(MANY[:999]) + zst(MANY[999:]), Taken(200, {})),
-    "zstd cut off": refused(zst(MANY)[:-20], "damaged or cut off"),
+    "zstd cut off": refused(zst(MANY)[:-20], "corrupt or truncated"),
     "tar": (tar({"set/mv_1.txt": NETFLIX, "set/mv_2.txt": "2:\n5,3,2005-01-01\n"}), Taken(102, {})),
     "tar.gz": (tar({"mv_1.txt": NETFLIX}, mode="w:gz"), Taken(101, {})),
     "tar cut off": refused(
-        tar({"mv_1.txt": NETFLIX * 9, "mv_2.txt": NETFLIX * 9})[:9000], "damaged or cut off"
+        tar({"mv_1.txt": NETFLIX * 9, "mv_2.txt": NETFLIX * 9})[:9000], "corrupt or truncated"
     ),
     "tar of a tar and of other files": (
         tar({"README": "Read me.\n", "probe.txt": "1:\n7\n", "training_set.tar": tar({"mv_1.txt": NETFLIX})}),
         Taken(101, {}),
     ),
     "tar of gzip": (tar({"a.csv.gz": gzip.compress(MANY.encode())}), Taken(200, {})),
-    "tar without ratings": refused(tar({"README": "Read me.\n"}), "archive", "no ratings file"),
+    "tar without ratings": refused(tar({"README": "Read me.\n"}), "archive", "no rating file"),
     "parquet": (parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
     "parquet with nulls": refused(parquet(user=[1, None], item=[1, 1], rating=[3, 4]), "user_id_missing"),
-    "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "damaged or cut off"),
+    "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "corrupt or truncated"),
     "parquet of something else": refused(parquet(name=["a"]), "no column for"),
 }
 
@@ -275,7 +275,7 @@ TITLE_CASES: dict[str, tuple[str | bytes, dict[str, int] | Refused]] = {
     "ratings with a header": (MANY, Refused(DataError, ("ratings", "1,2003,Dinosaur Planet"))),
     "ratings without a header": ("\n".join(GOOD), Refused(DataError, ("ratings",))),
     "prose": ("Call me Ishmael.\n" * 5, Refused(DataError, ("something else",))),
-    "only a header": ("movieId,title,genres\n", Refused(DataError, ("no title",))),
+    "only a header": ("movieId,title,genres\n", Refused(DataError, ("no readable title",))),
 }
 
 
@@ -297,11 +297,11 @@ def test_paths_that_are_not_files(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "absent.csv", "is not there"),
         (tmp_path / "*.none", "Nothing matches"),
-        (tmp_path / "pipe", "not a file"),
+        (tmp_path / "pipe", "not a regular file"),
     ):
         expected = Refused(ConfigError, (str(path), words))
         assert_refused(tmp_path, expected, of=lambda path=path: run(tmp_path, [path]))
-    expected = Refused(DataError, ("holds no ratings file",))
+    expected = Refused(DataError, ("contains no rating file",))
     assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [tmp_path / "folder"]))
     (tmp_path / "ratings.csv").write_text(MANY)
     with pytest.raises(ConfigError, match="is a folder"):
@@ -336,7 +336,7 @@ def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text(MANY)
     (tmp_path / "data" / "b.csv.gz").write_bytes(gzip.compress(MANY.encode())[:-200])
-    expected = Refused(DataError, ("b.csv.gz", "damaged or cut off"))
+    expected = Refused(DataError, ("b.csv.gz", "corrupt or truncated"))
     assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [tmp_path / "data"]))
 
 

@@ -108,7 +108,7 @@ def test_files_that_are_given_for_something_else_are_not_taken_from_a_folder(tmp
         assert len(rows_of(store, dataset, role="train")) == 2
         assert len(rows_of(store, dataset, role="test")) == 1
         assert store.manifest("datasets", dataset.digest)["warnings"] == []
-    with pytest.raises(DataError, match="nothing is left to train on"):
+    with pytest.raises(DataError, match="no row is left to train on"):
         make(tmp_path, ratings=[test], test=[test])
     with pytest.raises(DataError, match="looks like a titles file"):
         make(tmp_path, ratings=[titles], titles=titles)

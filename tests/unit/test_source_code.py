@@ -107,7 +107,7 @@ def _reword_a_warning(code: Path) -> None:
 
 
 def _reword_an_error(code: Path) -> None:
-    _edit(code / "ingest/reading/sources.py", "Expected a file here", "A file was expected")
+    _edit(code / "ingest/reading/sources.py", "Expected a file", "A file was expected")
 
 
 def _change_a_plot(code: Path) -> None:

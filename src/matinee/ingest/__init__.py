@@ -1,6 +1,8 @@
-"""Ingest: rating files and a titles file, of whatever dialect, to validated tables; what is not taken is kept.
+"""Ingest: reads rating files and a titles file of many dialects into validated tables, and keeps every rejected row.
 
-The first step of the flow. `plan` says what to make, the others read it back.
+The first step of the pipeline. `plan` describes the dataset to make, `iter_ratings` and the `read_` functions read it
+back. `screen` checks new files one by one. Folders: `reading` (bytes to parsed rows), `partitions`, `duplicates`,
+`titles`, `checks`.
 """
 
 from matinee.ingest.dataset import plan

@@ -1,4 +1,4 @@
-"""Compiled loops over whole columns: counts by id and by rating, and keys of pairs with those that repeat."""
+"""Compiled loops over whole columns: counts by id and by rating, keys of pairs, and repeated keys."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numba import njit
 
 compiled: Any = njit(nogil=True, cache=True)
 
-FREE = -1  # an empty place of a table of ids, none of which is negative
+FREE = -1  # an empty slot of a table of ids; ids are not negative
 SLOTS = 1 + 402 + 1  # of `count_slots`
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: Fibonacci hashing
 _MIX = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's
@@ -15,7 +15,7 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's
 
 @compiled
 def count_ids(ids, weights, keys, counts, start, used):
-    """Add ids from `start` on to an open-addressed table; stops where it is half full. Returns (next, used)."""
+    """Add ids from `start` on to an open-addressed table until it is half full. Returns (next, used)."""
     shift = np.uint64(64 - int(np.log2(keys.size)))
     for k in range(start, ids.size):
         if 2 * used >= keys.size:
@@ -57,7 +57,7 @@ def pair_keys(users, movies, keys):
 
 @compiled
 def keep_repeated(keys):
-    """Move each key that occurs again in sorted `keys` to the front, once; their number, and that of their rows."""
+    """Move each repeated key of sorted `keys` to the front, once; returns their number and that of their rows."""
     found, rows, k = 0, 0, 0
     while k < keys.size:
         stop = k + 1
@@ -73,7 +73,7 @@ def keep_repeated(keys):
 
 @compiled
 def are_among(keys, repeated, seen, among):
-    """Whether each key stands in sorted `repeated`; `seen` has a 1 for the first bits of each that does."""
+    """Whether each key is in sorted `repeated`; `seen` marks the leading bits of the repeated keys."""
     shift = np.uint64(64 - int(np.log2(seen.size)))
     for k in range(keys.size):
         among[k] = False

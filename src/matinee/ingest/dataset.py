@@ -1,6 +1,6 @@
-"""The ingest step: source files to a dataset, which is a list of partitions, the superseded rows and the titles.
+"""The ingest step: turns source files into a dataset: a list of partitions, the superseded rows and the titles.
 
-Partitions are folders of their own, so a run with one new file parses that file alone.
+Each partition is a folder of its own, so a run with one new file parses only that file.
 """
 
 from collections import Counter
@@ -44,11 +44,21 @@ def plan(
     test: Sequence[Path] = (),
     settings: IngestSettings,
 ) -> Plan:
-    """The folder of a dataset: which files it is made of, hashed but not parsed yet.
+    """Plan the dataset of some source files; the files are hashed here, and parsed when the plan is made.
 
-    `ratings` and `test` are files, folders or globs; without `titles` the table of titles is empty. Raises
-    ConfigError for a path that is not there or lies in the store, and DataError for a folder without ratings; making
-    it raises DataError for what the files hold.
+    Args:
+        store: The store in which the dataset will be.
+        ratings: Rating files, folders or globs.
+        titles: The titles file; None for an empty titles table.
+        test: Files, folders or globs of test rows.
+        settings: How to read them.
+
+    Returns:
+        The plan of the dataset's folder. Making it raises DataError if the content of a file is refused.
+
+    Raises:
+        ConfigError: A path does not exist or is inside the store.
+        DataError: A folder holds no rating file.
     """
 
     def is_ratings(source: Source) -> bool:
@@ -56,19 +66,19 @@ def plan(
 
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     title_sources = [] if titles is None else [source_of(titles)]
-    # Of a folder or a glob the titles are not meant; where they are named as ratings, the reader says what they are.
+    # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
-    tests, _ = find_sources(test, is_ratings=is_ratings, but=taken)
+    tests, _ = find_sources(test, is_ratings=is_ratings, exclude=taken)
     taken += [source.path for source in tests]
-    trains, left_out = find_sources(ratings, is_ratings=is_ratings, but=taken)
+    trains, left_out = find_sources(ratings, is_ratings=is_ratings, exclude=taken)
     if not trains:
         given = ", ".join(map(str, ratings))
         raise DataError(
-            f"{given} is given as ratings and also as test rows, so nothing is left to train on. Expected ratings "
-            "(userID,movieID,rating) in files of their own."
+            f"{given} is given both as ratings and as test rows, so no row is left to train on. Expected ratings "
+            "(userID,movieID,rating) in separate files."
         )
     linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
-    check_apart(store.root, sources=linked)  # a folder may hold links to files of the store
+    check_apart(store.root, sources=linked)  # a folder may hold links into the store
     job = _Job(store, settings, title_sources, trains, tests, left_out, Forgotten.read(store.root))
     return Plan("datasets", job.digest(), job.make)
 
@@ -144,7 +154,7 @@ class _Job:
         }
 
     def _partitions(self) -> tuple[ScaleName, list[Partition]]:
-        """The partitions on the scale that is set, or on the one that all values together show."""
+        """The partitions on the configured scale, or on the scale inferred from all values."""
         if self.settings.scale != "auto":
             return self.settings.scale, self._ensure(self.settings.scale)
         guess = guess_scale([*self.trains, *self.tests], self.settings)

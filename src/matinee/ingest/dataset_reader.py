@@ -1,4 +1,4 @@
-"""Reads a dataset back: its ratings in bounded batches, and its titles."""
+"""Reads a dataset back: its ratings in bounded batches, its titles, and its row counts."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -24,18 +24,27 @@ def iter_ratings(
     dataset: Reference | str,
     *,
     role: Role | None = None,
-    but: Collection[str] = (),
+    exclude: Collection[str] = (),
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pl.DataFrame]:
-    """The accepted ratings that no other row supersedes, as frames of the schema Ratings, in a stable order.
+    """Iterate over the accepted ratings that are not superseded, in a stable order.
 
-    `dataset` is a reference or a digest; `role` takes the rows of train or of test files alone; `but` leaves out
-    partitions by digest. A batch has at most `batch_rows` rows. Raises StoreError when the dataset is not in the
-    store any more.
+    Args:
+        store: The store that holds the dataset.
+        dataset: Its reference or digest.
+        role: Only rows from train files or only rows from test files; all rows if None.
+        exclude: Digests of partitions to skip.
+        batch_rows: The maximum number of rows per batch.
+
+    Yields:
+        Data frames of the schema Ratings.
+
+    Raises:
+        StoreError: The dataset is no longer in the store.
     """
     folder = _folder(store, dataset)
     for number, listed in enumerate(read_json(folder / PARTITIONS)["partitions"]):
-        if role in (None, listed["role"]) and listed["digest"] not in but:
+        if role in (None, listed["role"]) and listed["digest"] not in exclude:
             removed = _superseded(folder, number)
             for first, table in open_partition(store, listed["digest"], listed["role"]).batches(
                 COLUMNS, rows=batch_rows
@@ -47,9 +56,9 @@ def iter_ratings(
 
 
 def read_titles_table(store: Store, dataset: Reference | str) -> pl.DataFrame:
-    """The titles of a dataset, a table of the schema Titles.
+    """The titles of a dataset, as a table of the schema Titles.
 
-    Raises StoreError when the dataset is not in the store any more.
+    Raises StoreError if the dataset is no longer in the store.
     """
     return pl.read_parquet(_folder(store, dataset) / TITLES)
 
@@ -57,9 +66,9 @@ def read_titles_table(store: Store, dataset: Reference | str) -> pl.DataFrame:
 def read_counts(
     store: Store, dataset: Reference | str, *, column: Literal["user_id", "movie_id"]
 ) -> pl.DataFrame:
-    """The rated users or movies of a dataset, ids ascending, and `rows`: how many ratings each has.
+    """The rated users or movies of a dataset by ascending id, with their number of ratings as `rows`.
 
-    Raises StoreError when the dataset is not in the store any more.
+    Raises StoreError if the dataset is no longer in the store.
     """
     return pl.read_parquet(_folder(store, dataset) / COUNTS[column])
 

@@ -1,4 +1,4 @@
-"""What a dataset looks like, over all its files together: the diagnostics that a person wants to see first."""
+"""The profile of a dataset: sizes, distributions and dates over all its files."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +17,7 @@ _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 def count_rows(partitions: Sequence[Partition], removed: SupersededSummary) -> dict[str, pl.DataFrame]:
-    """The accepted rows that are left, by user, by movie and by day, from the counts kept by partition."""
+    """Counts of the accepted, not superseded rows by user, by movie and by day, from the counts of the partitions."""
     return {name: _count(name, partitions, removed) for name in COUNTED}
 
 
@@ -28,7 +28,7 @@ def profile(
     *,
     counts: Mapping[str, pl.DataFrame],
 ) -> dict[str, Any]:
-    """Sizes, distributions and dates of the accepted rows that are left; `counts` is `count_rows` of the partitions."""
+    """Sizes, distributions and dates of the accepted, not superseded rows; `counts` comes from `count_rows`."""
     users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
     histogram: Histogram = (
         from_json(partition.manifest["values"] for partition in partitions) - removed.histogram
@@ -83,5 +83,5 @@ def _spread(rows: pl.Series) -> dict[str, float]:
     if rows.is_empty():
         return {}
     quantiles = {name: rows.quantile(level, "nearest") for name, level in _QUANTILES.items()}
-    told = {"min": rows.min(), **quantiles, "max": rows.max(), "mean": rows.mean()}
-    return {name: round(float(value), 2) for name, value in told.items()}  # type: ignore[arg-type]
+    spread = {"min": rows.min(), **quantiles, "max": rows.max(), "mean": rows.mean()}
+    return {name: round(float(value), 2) for name, value in spread.items()}  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The rating scale: counts of ratings by value, and the smallest scale that holds nearly all of them."""
+"""The rating scale: histograms of ratings, and the smallest scale that contains nearly all of them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -19,32 +19,32 @@ SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "0-10": (0, 10),
     "1-100": (1, 100),
 }
-_ENOUGH = 0.99  # of the values; what lies outside is dirt
+_ENOUGH = 0.99  # share of the values that a scale must contain; values outside are rejected
 
 Histogram = NDArray[np.int64]
 
 
 def empty_histogram() -> Histogram:
-    """Counts of no ratings: below 0, 0, between 0 and 0.5, 0.5, ..., 100, above 100."""
+    """A histogram without ratings; its bins: below 0, 0, between 0 and 0.5, 0.5, ..., 100, above 100."""
     return np.zeros(kernel.SLOTS, np.int64)
 
 
 def rating_histogram(ratings: pa.ChunkedArray) -> Histogram:
-    """Counts of the ratings of a column; nulls are not counted."""
+    """The histogram of a column of ratings; nulls are not counted."""
     histogram = empty_histogram()
     kernel.count_slots(ratings.drop_null().to_numpy(), histogram)
     return histogram
 
 
 def sum_ratings(ratings: pa.ChunkedArray) -> float:
-    """The sum of a column of ratings, added up in 64 bits."""
+    """The sum of a column of ratings in float64."""
     return float(pc.sum(ratings.cast(pa.float64())).as_py() or 0.0)
 
 
 def narrowest_scale(histogram: Histogram) -> ScaleName:
-    """The first scale that holds 99 % of the counted ratings, or of all scales the one that holds most.
+    """The narrowest scale that contains 99 % of the counted ratings; if none does, the scale that contains most.
 
-    Scales by width, so that of two that hold as much the narrower is taken.
+    `SCALES` is ordered by width.
     """
     held = {name: _within(histogram, *bounds) for name, bounds in SCALES.items()}
     enough = _ENOUGH * int(histogram.sum())
@@ -52,7 +52,7 @@ def narrowest_scale(histogram: Histogram) -> ScaleName:
 
 
 def distribution(histogram: Histogram) -> dict[str, int]:
-    """Counts by rating; ratings between two halves are told as `low-high`."""
+    """Counts by rating; ratings between two half steps are named `low-high`."""
     counts = {}
     for slot in np.flatnonzero(histogram[:-2] if histogram[-2] == 0 else histogram[:-1]).tolist():
         if slot == 0:
@@ -67,12 +67,12 @@ def distribution(histogram: Histogram) -> dict[str, int]:
 
 
 def to_json(histogram: Histogram) -> dict[str, int]:
-    """The counts that are not 0, by slot."""
+    """The counts that are not 0, by bin number."""
     return {str(slot): int(histogram[slot]) for slot in np.flatnonzero(histogram)}
 
 
 def from_json(kept: Iterable[Mapping[str, Any]]) -> Histogram:
-    """The sum of several counts that were kept."""
+    """The sum of several stored histograms."""
     histogram = empty_histogram()
     for counts in kept:
         for slot, count in counts.items():

@@ -1,4 +1,4 @@
-"""The first guess of the rating scale, from the first lines of the files: right unless the rest says otherwise."""
+"""A first guess of the rating scale from the first lines of the files; the full data may correct it."""
 
 from collections.abc import Sequence
 
@@ -17,22 +17,22 @@ _FILES = 16
 
 
 def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> ScaleName:
-    """The scale that the first lines of the first files show.
+    """Guess the scale from the first lines of the first files.
 
-    Raises DataError when one of them is no ratings file.
+    Raises DataError if one of them is not a rating file.
     """
     return scale_of([count_head(source, settings) for source in sources[:_FILES]])
 
 
 def scale_of(heads: Sequence[Histogram]) -> ScaleName:
-    """The scale of what `count_head` counted in some files, the first of them."""
+    """The scale of the histograms that `count_head` made of the first files."""
     return narrowest_scale(sum(heads[:_FILES], empty_histogram()))
 
 
 def count_head(source: Source, settings: IngestSettings) -> Histogram:
-    """The ratings in the first lines of a file, counted.
+    """The histogram of the ratings in the first lines of a file.
 
-    Raises DataError when it is no ratings file.
+    Raises DataError if it is not a rating file.
     """
     histogram = empty_histogram()
     for member in read_heads(source, settings):

@@ -1,6 +1,6 @@
-"""Which of several rating files would be refused, so that one of them does not stop the others.
+"""Screens rating files one by one, so that a file that would be refused does not stop the others.
 
-Whatever is accepted is parsed by the way: the partitions are those that the dataset is made of.
+Accepted files are parsed in the process: the dataset reuses their partitions.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from matinee.store.erased_users import Forgotten
 
 @dataclass(frozen=True)
 class Screening:
-    """Files by what becomes of them; one that is in neither changed while it was read, or went."""
+    """The result of screening. A file that changed or disappeared while it was read is in neither list."""
 
     accepted: list[Path] = field(default_factory=list)
-    refused: dict[Path, str] = field(default_factory=dict)  # and why
+    refused: dict[Path, str] = field(default_factory=dict)  # with the reason
     rejects: dict[Path, Path] = field(
         default_factory=dict
-    )  # of a refused file that had rows: the table of them
+    )  # the table of rejected rows of a refused file, if it had rows
 
 
 def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Screening:
-    """Read each rating file as it would be read in a dataset of all of them, and tell which can't be.
+    """Read each rating file as part of a dataset of all of them, and report which files would be refused.
 
-    Raises StoreError when the store can't be written.
+    Raises StoreError if the store cannot be written.
     """
     screener = _Screener(store, settings, Forgotten.read(store.root))
     for path in paths:
@@ -45,7 +45,7 @@ def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> 
 
 
 def find_unreadable(paths: Sequence[Path]) -> dict[Path, str]:
-    """Those of some files that can't be read at all, and why; one that went meanwhile has no reason."""
+    """The files that cannot be read at all, with the reason; empty for a file that disappeared meanwhile."""
     faults = {}
     for path in paths:
         try:
@@ -56,9 +56,9 @@ def find_unreadable(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def check_titles(path: Path, settings: IngestSettings) -> None:
-    """Read a titles file as it would be read in a dataset.
+    """Read a titles file as part of a dataset, to check it.
 
-    Raises ConfigError when it is not there, and DataError for what it holds.
+    Raises ConfigError if it does not exist, and DataError if its content is refused.
     """
     read_titles(source_of(path), settings)
 
@@ -100,7 +100,7 @@ class _Screener:
         return group_sources(list(self.sources.values()))
 
     def _parse(self, groups: list[list[Source]], scale: ScaleName) -> list[Partition]:
-        """The partitions of all files that can be read; of many that share one, each alone where one can't."""
+        """The partitions of all readable files; if a shared partition fails, its files are parsed one by one."""
         partitions = []
         while groups:
             group = groups.pop()
@@ -116,7 +116,7 @@ class _Screener:
         return partitions
 
     def _check(self, partition: Partition, scale: ScaleName) -> None:
-        """Refuse what has no rows or too many rejects; of many files that share a partition, each by its own."""
+        """Refuse a partition without rows or with too many rejects; a shared partition is checked file by file."""
         try:
             check_rows_read(partition.sources, [partition])
             check_users([partition])
@@ -130,7 +130,7 @@ class _Screener:
                 self._check(alone, scale)
 
     def _refuse(self, source: Source, reason: str) -> None:
-        """Take a file out; one that is not the same any more is not refused, it is not complete yet."""
+        """Refuse a file, unless it changed meanwhile: then it is not complete yet and stays for the next run."""
         del self.sources[source.path]
         with contextlib.suppress(DataError):
             source.check_unchanged()

@@ -87,7 +87,7 @@ def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFram
             schema={"user_id": pl.Int64, "movie_id": pl.Int64, "rating": pl.Float32, "date": pl.Date}
         )
     ]
-    for batch in ingest.iter_ratings(store, dataset, but=shared):
+    for batch in ingest.iter_ratings(store, dataset, exclude=shared):
         users = release.users.encode(batch["user_id"].to_numpy())
         movies = release.movies.encode(batch["movie_id"].to_numpy())
         found.append(batch.filter(pl.Series(~rated(release.shelf, users, movies))))

@@ -216,7 +216,7 @@ def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
 
 
 @_compiled
-def write_rows(
+def format_rows(
     rows: RatingRows, dates: NDArray[np.uint8], section: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Rows as bytes, and where each row starts in them; `dates` has a day's ten characters in a row.

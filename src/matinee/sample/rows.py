@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.sample.dirt import Dirt, bad_row
-from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, write_rows
+from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
 
 HEADER = b"userID,movieID,rating,date\n"
@@ -174,7 +174,7 @@ def _netflix_texts(rows: RatingRows, dirt: Dirt, *, first_row: int) -> Iterator[
 
 def _as_text(rows: RatingRows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
     """Rows as the bytes of a file, and among them the bad rows that belong there."""
-    written, starts = write_rows(rows, _DATES, section)
+    written, starts = format_rows(rows, _DATES, section)
     text = written.data
     chance = Random(f"rows {dirt.seed} {first_row}")  # nosec B311 # sample data, the same for a seed; no secret
     codes = dirt.among(first_row, first_row + len(starts))

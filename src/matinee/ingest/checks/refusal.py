@@ -1,6 +1,6 @@
-"""When a dataset is refused for its rows, and what a person is told: the reasons, an example of each, the way out.
+"""Refuses a dataset because of its rows; the error gives the reasons, one example per reason, and a remedy.
 
-What was read stays in the store: the partitions with the rejects are whole before anything is refused.
+The partitions, with their rejects, are complete in the store before a dataset is refused.
 """
 
 from collections import Counter
@@ -16,13 +16,13 @@ from matinee.schemas.rejects import CODES
 from matinee.settings.ingest import IngestSettings
 
 MOST_ROWS_OF_A_USER: Final = 10_000_000
-_TOLD_CODES = 3
-_TOLD_FOLDERS = 3
+_REPORTED_CODES = 3
+_REPORTED_FOLDERS = 3
 _LONGEST_EXAMPLE = 80
 
 
 def check_rows_read(sources: Sequence[Source], partitions: Sequence[Partition]) -> None:
-    """Refuse files without a row: each that the user named, and all together.
+    """Refuse a file that the user named and that has no row, and a dataset without any row.
 
     Raises DataError.
     """
@@ -33,15 +33,15 @@ def check_rows_read(sources: Sequence[Source], partitions: Sequence[Partition]) 
     for source in sources:
         if source.named and rows.get(source.name, 1) == 0:
             raise DataError(
-                f"{source.label()} has a header and no rows. Expected a rating a line after it; check that the "
-                "file is whole."
+                f"{source.label()} has a header and no rows. Expected one rating per line; check that the "
+                "file is complete."
             )
     if not rows.total():
-        raise DataError("The files hold no rows. Expected a rating a line; check that they are whole.")
+        raise DataError("The files hold no rows. Expected one rating per line; check that they are complete.")
 
 
 def check_users(partitions: Sequence[Partition]) -> None:
-    """Refuse files in which one user has more rows than there are movies, by far: no memory holds the repeats.
+    """Refuse files in which one user has far more rows than there are movies: the duplicates would not fit in memory.
 
     Raises DataError.
     """
@@ -50,30 +50,30 @@ def check_users(partitions: Sequence[Partition]) -> None:
         if most.height and most["rows"].item() > MOST_ROWS_OF_A_USER:
             raise DataError(
                 f"{partition.label(partition.manifest['files'][0]['file'])}: the user {most['user_id'].item()} has "
-                f"{most['rows'].item():,} rows. Expected a rating per user and movie: check where the file comes from."
+                f"{most['rows'].item():,} rows. Expected one rating per user and movie: check the source of the file."
             )
 
 
 def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, scale: str) -> None:
-    """Refuse a dataset of which too many rows were rejected.
+    """Refuse a dataset with too many rejected rows.
 
-    Raises DataError that names the codes that are most frequent, each with an example, and where all are kept.
+    Raises DataError with the most frequent codes, one example per code, and where all rejects are kept.
     """
     read = sum(partition.manifest["rows_read"] for partition in partitions)
     codes: Counter[str] = Counter()
     for partition in partitions:
         codes.update(partition.manifest["rejects"])
-    codes.pop("forgotten", None)  # nothing is wrong with those rows
+    codes.pop("forgotten", None)  # these rows are not faulty
     rejected = codes.total()
     if rejected <= settings.max_reject_fraction * read:
         return
-    told = [
+    reasons = [
         f"{count:,} {code} ({CODES[code]}), as {_example(partitions, code)}"
-        for code, count in codes.most_common(_TOLD_CODES)
+        for code, count in codes.most_common(_REPORTED_CODES)
     ]
-    if len(codes) > _TOLD_CODES:
-        told.append(
-            f"{sum(codes.values()) - sum(n for _, n in codes.most_common(_TOLD_CODES)):,} of other kinds"
+    if len(codes) > _REPORTED_CODES:
+        reasons.append(
+            f"{sum(codes.values()) - sum(n for _, n in codes.most_common(_REPORTED_CODES)):,} of other kinds"
         )
     worst = sorted(partitions, key=lambda partition: -partition.manifest["rows_rejected"])
     folders = [
@@ -81,13 +81,15 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
         for partition in worst
         if partition.manifest["rows_rejected"]
     ]
-    kept = ", ".join(folders[:_TOLD_FOLDERS]) + (" and others" if len(folders) > _TOLD_FOLDERS else "")
+    kept = ", ".join(folders[:_REPORTED_FOLDERS]) + (
+        " and others" if len(folders) > _REPORTED_FOLDERS else ""
+    )
     ratings = f" The scale is {scale} (ingest.scale)." if "rating_out_of_bounds" in codes else ""
     raise DataError(
         f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f} %) were rejected, and "
         f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g} %: "
-        f"{'; '.join(told)}.{ratings} "
-        f"All of them are kept in {kept} to look at. Mend the source, or allow more with that setting."
+        f"{'; '.join(reasons)}.{ratings} "
+        f"{kept} holds all of them. Correct the source, or allow more with that setting."
     )
 
 

@@ -14,14 +14,17 @@ _ONE_AT_A_TIME = threading.Lock()  # some versions of pandera keep a validation'
 
 
 def check_rows(table: pa.Table, schema: DataFrameSchema) -> pl.DataFrame:
-    """`check_frame` of a table in Arrow's form."""
+    """As `check_frame`, for an Arrow table."""
     return check_frame(pl.DataFrame(pl.from_arrow(table)), schema)
 
 
 def check_frame(frame: pl.DataFrame, schema: DataFrameSchema) -> pl.DataFrame:
-    """The rows of a typed frame that fail its schema: `row`, `column`, `code`, one line a row, ascending.
+    """Find the rows of a typed frame that fail its schema.
 
-    Of several faults of a row the first column's counts, and that it is missing before that it is out of bounds.
+    Returns:
+        `row`, `column` and `code`; one line per failing row, ascending. If a row has several faults, the first column
+        counts, and a missing value before one out of bounds.
+
     """
     try:
         with _ONE_AT_A_TIME, _full_depth():

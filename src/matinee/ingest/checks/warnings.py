@@ -1,4 +1,4 @@
-"""What a person should know of a dataset although it is no reason to refuse it: a sentence each."""
+"""Warnings about a dataset that is accepted; one sentence per finding."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from matinee.ingest.partitions.partition import Partition
 from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
-_TOLD_NAMES = 8
+_LISTED_NAMES = 8
 
 
 def find_warnings(
@@ -23,7 +23,11 @@ def find_warnings(
     settings: IngestSettings,
     left_out: Sequence[Path],
 ) -> list[str]:
-    """The sentences, in a fixed order."""
+    """Find what is unusual in a dataset.
+
+    Returns:
+        The warnings, in a fixed order.
+    """
     return [
         *_about_files(partitions, settings, left_out),
         *_about_duplicates(removed, profile["ratings"]),
@@ -36,15 +40,15 @@ def _about_files(
 ) -> Iterator[str]:
     if left_out:
         names = [path.name for path in left_out]
-        yield f"Left out of the folders, as they hold no ratings: {_list(names)}."
+        yield f"Files in the folders that are not rating files, left out: {_list(names)}."
     if members := [name for partition in partitions for name in partition.manifest["left_out"]]:
-        yield f"Left out of the archives, as they hold no ratings: {_list(members)}."
+        yield f"Files in the archives that are not rating files, left out: {_list(members)}."
     files = [(partition, file) for partition in partitions for file in partition.manifest["files"]]
     for partition, file in files:
         if file["rows_read"] == _SPREADSHEET_ROWS:
             yield (
-                f"{partition.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the most that a spreadsheet "
-                "holds: it may have been cut off when it was saved."
+                f"{partition.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the maximum of a "
+                "spreadsheet: it may have been truncated when it was saved."
             )
     for partition, file in files:
         rejected = file["rows_read"] - file["rows"]
@@ -63,13 +67,13 @@ def _about_files(
 def _about_duplicates(removed: SupersededSummary, ratings: int) -> Iterator[str]:
     if removed.leaked:
         yield (
-            f"{removed.leaked:,} pairs of the test files stand in the train files too: the test row was kept, and "
+            f"{removed.leaked:,} pairs of the test files are also in the train files: the test row was kept, and "
             "the train row is superseded."
         )
     if removed.rows > ratings:
         yield (
-            f"Most rows ({removed.rows:,}) repeat a pair that stands elsewhere: the same ratings may have been "
-            "given in several files."
+            f"Most rows ({removed.rows:,}) repeat a pair of another row: the same ratings may be in "
+            "several files."
         )
 
 
@@ -77,7 +81,7 @@ def _about_titles(profile: Mapping[str, Any], title_rejects: pl.DataFrame) -> It
     if title_rejects.height:
         first = title_rejects.row(0, named=True)
         yield (
-            f"{title_rejects.height:,} lines of the titles file were rejected, the first of them line "
+            f"{title_rejects.height:,} lines of the titles file were rejected; the first is line "
             f"{first['line']:,} ({first['code']})."
         )
     if profile["titles"] and (without := profile["rated_movies_without_a_title"]):
@@ -85,5 +89,5 @@ def _about_titles(profile: Mapping[str, Any], title_rejects: pl.DataFrame) -> It
 
 
 def _list(names: Sequence[str]) -> str:
-    more = len(names) - _TOLD_NAMES
-    return ", ".join(names[:_TOLD_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(names) - _LISTED_NAMES
+    return ", ".join(names[:_LISTED_NAMES]) + (f" and {more:,} more" if more > 0 else "")

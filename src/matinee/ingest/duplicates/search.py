@@ -1,7 +1,7 @@
-"""Finds pairs of user and movie that were rated more than once, and which of their rows wins.
+"""Finds pairs of user and movie that were rated more than once, and which of their rows is kept.
 
-Every pair becomes a 64-bit key; sorted keys show which repeat. Only rows with such a key are looked at again,
-exactly. Both passes take their turns when there are too many keys, so that memory has a bound.
+Every pair becomes a 64-bit key; sorted keys show which repeat. Rows with a repeated key are then compared exactly. With
+many keys both passes run in several rounds, each over a share of the keys, so that memory is bounded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from matinee.ingest.partitions.partition import Partition
 
 _MOST_KEYS: Final = 1 << 27  # 1 GB
 _MOST_CANDIDATES: Final = 1 << 24
-_MOST_AT_ONCE: Final = 25_000_000  # candidates of one turn: some 3 GB
+_MOST_AT_ONCE: Final = 25_000_000  # candidates of one round: about 3 GB
 _FILTER_BITS = 24
 _UNDATED = -(2**31)
 Keys = NDArray[np.uint64]
@@ -47,30 +47,32 @@ def find_superseded(partitions: Sequence[Partition]) -> pl.DataFrame:
     """
     rows = sum(partition.manifest["rows"] for partition in partitions)
     repeated, candidates = _repeated_keys(partitions, rows)
-    turns = -(-candidates // _MOST_CANDIDATES)
-    superseded = [_superseded_rows(_candidates(partitions, repeated, turn, turns)) for turn in range(turns)]
+    rounds = -(-candidates // _MOST_CANDIDATES)
+    superseded = [
+        _superseded_rows(_candidates(partitions, repeated, round_, rounds)) for round_ in range(rounds)
+    ]
     return pl.concat([NOTHING_SUPERSEDED, *superseded]).sort("partition", "row")
 
 
 def _repeated_keys(partitions: Sequence[Partition], rows: int) -> tuple[Keys, int]:
     """The keys that occur more than once, sorted, and the number of rows that have them."""
-    turns = max(1, -(-rows // _MOST_KEYS))
+    rounds = max(1, -(-rows // _MOST_KEYS))
     found: list[Keys] = []
     candidates = 0
-    for turn in range(turns):
-        keys = np.empty(rows if turns == 1 else _MOST_KEYS + _MOST_KEYS // 8, np.uint64)
+    for round_ in range(rounds):
+        keys = np.empty(rows if rounds == 1 else _MOST_KEYS + _MOST_KEYS // 8, np.uint64)
         filled = 0
         for _, _, batch in _keyed_batches(partitions, ()):
-            mine = batch if turns == 1 else batch[batch % np.uint64(turns) == turn]
+            mine = batch if rounds == 1 else batch[batch % np.uint64(rounds) == round_]
             while filled + len(mine) > len(keys):  # one pair over and over
                 keys = np.concatenate([keys, np.empty_like(keys)])
             keys[filled : filled + len(mine)] = mine
             filled += len(mine)
         keys = keys[:filled]
         keys.sort()
-        repeats, held = kernel.keep_repeated(keys)
+        repeats, rows_held = kernel.keep_repeated(keys)
         found.append(keys[:repeats].copy())
-        candidates += held
+        candidates += rows_held
     repeated = np.concatenate(found)
     repeated.sort()
     return repeated, candidates
@@ -87,10 +89,10 @@ def _keyed_batches(
             yield (number, first), table, keys
 
 
-def _candidates(partitions: Sequence[Partition], repeated: Keys, turn: int, turns: int) -> pl.DataFrame:
-    """The rows whose key repeats, of one turn.
+def _candidates(partitions: Sequence[Partition], repeated: Keys, round_: int, rounds: int) -> pl.DataFrame:
+    """The rows of one round whose key repeats.
 
-    Raises DataError when they are more than fit in memory, which no more turns would change.
+    Raises DataError if they do not fit in memory; more rounds would not help.
     """
     seen = np.zeros(1 << _FILTER_BITS, np.bool_)
     seen[(repeated >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)] = True
@@ -98,14 +100,14 @@ def _candidates(partitions: Sequence[Partition], repeated: Keys, turn: int, turn
     for (number, first), table, keys in _keyed_batches(partitions, ("date",)):
         among = np.empty(len(keys), np.bool_)
         kernel.are_among(keys, repeated, seen, among)
-        if turns > 1:
-            among &= keys % np.uint64(turns) == turn
+        if rounds > 1:
+            among &= keys % np.uint64(rounds) == round_
         places = np.flatnonzero(among)
         if len(places):
             held += len(places)
-            if held > _MOST_AT_ONCE:  # turns are even, unless a few pairs have it all
+            if held > _MOST_AT_ONCE:  # rounds are even, unless a few pairs have nearly all rows
                 raise DataError(
-                    f"One pair of user and movie or a few of them fill more than {_MOST_AT_ONCE:,} rows. Expected a "
+                    f"A few pairs of user and movie fill more than {_MOST_AT_ONCE:,} rows. Expected one "
                     "rating per user and movie: check the source, or set ingest.duplicates=off."
                 )
             rows = pl.DataFrame(pl.from_arrow(table.take(pa.array(places))))

@@ -1,4 +1,4 @@
-"""The table of superseded rows: what they said, where they stood, and where the row stands that won."""
+"""The table of superseded rows: their values, their file and line, and the file and line of the row that was kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,11 +34,11 @@ _SCHEMA: Final = pa.schema(
 
 
 class SupersededSummary:
-    """What the superseded rows take away from the counts of a profile."""
+    """Counts of the superseded rows, to be subtracted from those of the partitions."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self.leaked = 0  # train rows whose pair stands in the test files too
+        self.leaked = 0  # train rows whose pair is also in the test files
         self.histogram: Histogram = empty_histogram()
         self.rating_sum = 0.0
         self.counts = {name: IdCounts() for name in COUNTED}
@@ -54,7 +54,7 @@ class SupersededSummary:
 def write_superseded(
     folder: Path, superseded: pl.DataFrame, partitions: Sequence[Partition]
 ) -> SupersededSummary:
-    """Write the table of `superseded` (as `find_superseded` finds them); returns what goes with them."""
+    """Write the table of the rows that `find_superseded` found; returns their counts."""
     removed = SupersededSummary()
     tests = [number for number, partition in enumerate(partitions) if partition.role == "test"]
     origins = {number: Origins(partitions[number].folder) for number in _numbers(superseded)}

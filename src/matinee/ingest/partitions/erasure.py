@@ -1,4 +1,4 @@
-"""What becomes of the rows of users who were forgotten, in files that still hold them: counted, and nothing else."""
+"""Removes the rows of erased users from files that still hold them; they are counted and not kept."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ CODE: Final = "forgotten"
 
 
 def forget_rows(failures: pl.DataFrame, parsed: ParsedBlock, forgotten: Forgotten) -> pl.DataFrame:
-    """The failures of a block with all its typed rows of forgotten users among them, whatever else is wrong there."""
+    """Add the rows of erased users to the failures of a block, in place of other faults of those rows."""
     has_user = parsed.nulls >> kernel.USER & 1 == 0
     gone = np.flatnonzero(forgotten.among(parsed.ids[kernel.USER]) & has_user)
     if not len(gone):
@@ -26,8 +26,8 @@ def forget_rows(failures: pl.DataFrame, parsed: ParsedBlock, forgotten: Forgotte
     return pl.concat([failures.filter(~pl.col("row").is_in(gone.tolist())), theirs]).sort("row")
 
 
-def blank(rejects: pa.Table, forgotten: Forgotten) -> pa.Table:
-    """Rejects without the text of those that mention a forgotten user; a line that was not understood may too."""
+def blank_text(rejects: pa.Table, forgotten: Forgotten) -> pa.Table:
+    """Blank the text of rejects that mention an erased user, which an unparsed line may do too."""
     if not rejects.num_rows:
         return rejects
     named = [forgotten.mentioned(text) for text in rejects["raw"].to_pylist()]

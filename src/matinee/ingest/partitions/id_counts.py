@@ -1,4 +1,4 @@
-"""Counts of rows by id, over any number of blocks, in memory that grows with the ids and not with the rows."""
+"""Counts rows by id over any number of blocks; memory grows with the ids, not with the rows."""
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ class IdCounts:
         self._used = 0
 
     def add(self, ids: NDArray[np.int64], weights: NDArray[np.int64] | None = None) -> None:
-        """Count each of `ids` once, or as often as `weights` says; none is negative."""
+        """Count each of `ids` once, or by `weights`; ids are not negative."""
         weights = np.empty(0, np.int64) if weights is None else weights
         start = 0
         while start < len(ids):
@@ -39,7 +39,7 @@ class IdCounts:
         return self._used
 
     def to_frame(self, name: str) -> pl.DataFrame:
-        """The ids, ascending, as `name`, and their counts as `rows`; ids whose counts are 0 are left out."""
+        """The ids, ascending, as `name`, with their counts as `rows`; ids with a count of 0 are left out."""
         there = (self._keys != kernel.FREE) & (self._counts != 0)
         keys, counts = self._keys[there], self._counts[there]
         order = np.argsort(keys)

@@ -1,6 +1,6 @@
-"""Where rows came from: the file and line of each accepted row, as runs of neighbouring lines; and the rejects.
+"""The origin of each accepted row, as runs of consecutive lines of a file; and the table of rejects.
 
-A file without a fault is one run a block, so that the origin of 100 million rows takes some kilobytes.
+A file without a fault has one run per block, so the origins of 100 million rows take a few kilobytes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.parser import ParsedBlock, ParsedPiece
 
-_REJECTS_AT_ONCE: Final = 1 << 18  # as text of Python's, which takes much memory
+_REJECTS_AT_ONCE: Final = 1 << 18  # Python strings take much memory
 ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
 REJECTS_SCHEMA: Final = pa.schema(
     [
@@ -29,13 +29,13 @@ REJECTS_SCHEMA: Final = pa.schema(
 
 
 class LineCounter:
-    """Numbers the lines of files whose pieces come block by block."""
+    """Numbers the lines of files whose spans come block by block."""
 
     def __init__(self) -> None:
         self._lines = 0
 
     def first_lines(self, pieces: Sequence[ParsedPiece]) -> list[int]:
-        """The line number, from 1, of each piece's first line."""
+        """The line number, from 1, of the first line of each span."""
         firsts = []
         for piece in pieces:
             if not piece.span.continues:
@@ -50,7 +50,7 @@ def origin_runs(
 ) -> pa.Table:
     """Runs of accepted rows of a block, the first of which is row `row` of the partition.
 
-    `good` says which typed rows were accepted; None stands for all.
+    `good` marks the accepted rows; None means all.
     """
     rows, files, lines = [], [], []
     for piece, first in zip(parsed.pieces, firsts, strict=True):
@@ -71,7 +71,7 @@ def origin_runs(
 
 
 def reject_rows(parsed: ParsedBlock, failures: pl.DataFrame, firsts: Sequence[int]) -> pa.Table:
-    """The rejects of a block: bad lines and rows that failed the schema, in the order of the file."""
+    """The rejects of a block, in file order: lines that are not rows, and rows that failed the schema."""
     tables = [REJECTS_SCHEMA.empty_table()]
     failed = failures["row"].to_numpy()
     for piece, first in zip(parsed.pieces, firsts, strict=True):
@@ -90,21 +90,21 @@ def _piece_rejects(
     for begin in range(0, len(order), _REJECTS_AT_ONCE):
         some = order[begin : begin + _REJECTS_AT_ONCE]
         failed = failures[some[some >= len(faults)] - len(faults)].select("code", "column").iter_rows()
-        told = [kernel.FAULTS[faults[k]] if k < len(faults) else next(failed) for k in some.tolist()]
+        reasons = [kernel.FAULTS[faults[k]] if k < len(faults) else next(failed) for k in some.tolist()]
         yield pa.table(
             [
                 pa.array([piece.span.file] * len(some), pa.string()),
                 first + lines[some].astype(np.int64),
                 pa.array(_raw_lines(parsed, piece, lines[some]), pa.large_string()),
-                pa.array([column for _, column in told], pa.string()),
-                pa.array([code for code, _ in told], pa.string()),
+                pa.array([column for _, column in reasons], pa.string()),
+                pa.array([code for code, _ in reasons], pa.string()),
             ],
             schema=REJECTS_SCHEMA,
         )
 
 
 def _raw_lines(parsed: ParsedBlock, piece: ParsedPiece, lines: NDArray[np.int32]) -> list[str]:
-    """The texts of some lines of a piece, without their line ends."""
+    """The texts of some lines of a span, without their line ends."""
     span = piece.span
     ends = (span.start, span.stop, span.dialect.line_end)
     starts = np.empty(len(lines), np.int64)
@@ -124,7 +124,7 @@ def _text(raw: bytes) -> str:
 
 
 class Origins:
-    """The kept runs of one partition, to be asked for the origin of a row."""
+    """The stored runs of one partition; finds the origin of a row."""
 
     def __init__(self, folder: Path) -> None:
         runs = pl.read_parquet(folder / "origins.parquet")

@@ -1,4 +1,4 @@
-"""The partitions of a dataset: which files share one, and their rows read back in batches."""
+"""The partitions of a dataset: which files share a partition, and reading their rows in batches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from matinee.ingest.reading.sources import Role, Source
 from matinee.store import Store
 
-# Many small files share a partition, as the 17,770 of the Netflix Prize; a few have one each, so that a new
-# one leaves the others as they are.
+# Many small files share a partition, like the 17,770 of the Netflix Prize. If there are few files, each has its own, so
+# that a new file leaves the others unchanged.
 _SMALL_BYTES = 4 << 20
 _FEW = 100
 _SHARED_BYTES = 64 << 20
@@ -23,7 +23,7 @@ PARTITIONS: Final = "partitions.json"
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition in its place in a dataset."""
+    """One partition of a dataset."""
 
     digest: str
     role: Role
@@ -32,7 +32,7 @@ class Partition:
     sources: Sequence[Source] = ()  # known while the dataset is made
 
     def label(self, file: str) -> str:
-        """What a person is told of a file of this partition: where it lies."""
+        """The path of a file of this partition, for messages."""
         if len(self.sources) == 1:
             return self.sources[0].label(file)
         return next((source.label() for source in self.sources if source.name == file), file)
@@ -45,7 +45,7 @@ class Partition:
         return {"digest": self.digest, "role": self.role, "rows": self.manifest["rows"], "files": files}
 
     def batches(self, columns: Sequence[str], *, rows: int = _BATCH_ROWS) -> Iterator[tuple[int, pa.Table]]:
-        """Accepted rows, in order, and the number of each batch's first row."""
+        """Iterate over the accepted rows, in order; each batch with the number of its first row."""
         first = 0
         with pq.ParquetFile(self.folder / "ratings.parquet") as file:
             for batch in file.iter_batches(rows, columns=list(columns)):
@@ -58,10 +58,10 @@ class Partition:
 
 
 def group_sources(sources: Sequence[Source]) -> list[list[Source]]:
-    """The sources by partition, in order.
+    """Group the sources into partitions, in order.
 
-    Where a shared partition ends is decided by the files themselves and not by their place, so that a new file
-    among many changes the one that it joins and no other.
+    The content of the files decides where a shared partition ends, not their position. A new file among many therefore
+    changes only the partition that it joins.
     """
     many = sum(source.size < _SMALL_BYTES for source in sources) > _FEW
     groups: list[list[Source]] = []
@@ -81,9 +81,9 @@ def group_sources(sources: Sequence[Source]) -> list[list[Source]]:
 
 
 def open_partition(store: Store, digest: str, role: Role, sources: Sequence[Source] = ()) -> Partition:
-    """The partition of a digest in the store.
+    """Open the partition with a digest.
 
-    Raises StoreError when it is not there any more.
+    Raises StoreError if it is no longer in the store.
     """
     manifest = store.manifest("partitions", digest)
     return Partition(digest, role, store.folder("partitions", digest), manifest, sources)

@@ -1,6 +1,6 @@
-"""A partition: the rows of one source file, or of many small ones, validated and written once.
+"""Writes a partition: the validated rows of one source file, or of many small ones.
 
-Blocks are parsed two at a time and written in order; a file that was seen before is not parsed again.
+Blocks are parsed two at a time and written in order. A file that was parsed before is not parsed again.
 """
 
 import sys
@@ -21,7 +21,7 @@ from pandera.polars import DataFrameSchema
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.checks.schema import check_rows
-from matinee.ingest.partitions.erasure import blank, forget_rows
+from matinee.ingest.partitions.erasure import blank_text, forget_rows
 from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.origins import (
     ORIGINS_SCHEMA,
@@ -49,11 +49,15 @@ from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import NOBODY, Forgotten
 
-_REJECT_BYTES: Final = 64  # of a rejected row, besides its text
+_REJECT_BYTES: Final = 64  # of a rejected row, in addition to its text
 _LONGEST_EXAMPLE: Final = 80
 _THREADS = 2
-_AHEAD = _THREADS + 1  # blocks in memory that wait to be written
-COUNTED: Final = ("user_id", "movie_id", "date")  # tables of rows by value, so that a profile needs no rows
+_AHEAD = _THREADS + 1  # blocks in memory that are not written yet
+COUNTED: Final = (
+    "user_id",
+    "movie_id",
+    "date",
+)  # tables of row counts by value, so that a profile need not read the rows
 _RATINGS: Final = pa.schema(
     [
         pa.field(name, kind, nullable=name == "date")
@@ -74,10 +78,10 @@ def plan_partition(
     scale: ScaleName,
     forgotten: Forgotten = NOBODY,
 ) -> Plan:
-    """The folder of the rows of some files on one scale: ratings, rejects, origins, rows by user, movie and day.
+    """Plan the partition of some files on one scale: ratings, rejects, origins, and row counts by user, movie and day.
 
-    Rows of users who were forgotten are rejects without their text. Making it raises DataError when a file is no
-    ratings file, is damaged, or changes meanwhile.
+    Rows of erased users become rejects without their text. Making the plan raises DataError if a file is not a rating
+    file, is corrupt, or changes meanwhile.
     """
     digest = digest_of(
         code=code_digest(__name__),
@@ -114,7 +118,7 @@ def _make(
 
 
 def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
-    """Parse blocks on several threads and hand them out in order."""
+    """Parse blocks on several threads; yields them in order."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[Future[ParsedBlock]] = deque()
         for block in blocks:
@@ -126,9 +130,9 @@ def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
 
 
 class PartitionWriter:
-    """Writes parsed blocks to the tables of a partition and keeps count of what was read.
+    """Writes parsed blocks to the tables of a partition and counts what was read.
 
-    Ratings are written and counted on a thread of its own, while the next block is checked.
+    A separate thread writes and counts the ratings while the next block is checked.
     """
 
     def __init__(
@@ -173,7 +177,7 @@ class PartitionWriter:
             self._wait_for_ratings()
 
     def _wait_for_ratings(self) -> None:
-        """Wait until the ratings so far are written; raises what went wrong with them."""
+        """Wait until the ratings so far are written; raises any error of the writing thread."""
         if self._behind is not None:
             self._behind.result()
             self._behind = None
@@ -194,7 +198,7 @@ class PartitionWriter:
         firsts = self._lines.first_lines(parsed.pieces)
         rejects = reject_rows(parsed, failures, firsts)
         if self._forgotten:
-            rejects = blank(rejects, self._forgotten)
+            rejects = blank_text(rejects, self._forgotten)
         self._count_files(parsed, rejects, good)
         if rejects.num_rows:
             self._check_reject_bytes(rejects)
@@ -206,10 +210,7 @@ class PartitionWriter:
         self._behind = self._thread.submit(self._write_ratings, table, read_histogram)
 
     def _check_reject_bytes(self, rejects: pa.Table) -> None:
-        """Hold the rejects so far against their limit: they are all kept, and a disk is not for that.
-
-        Raises DataError.
-        """
+        """Raise DataError if the rejects so far exceed their limit; all are kept, and must not fill the disk."""
         self._reject_bytes += rejects["raw"].nbytes + _REJECT_BYTES * rejects.num_rows
         if self._reject_bytes > self._most_reject_bytes:
             file, line, raw, code = (rejects[name][-1].as_py() for name in ("file", "line", "raw", "code"))
@@ -247,7 +248,7 @@ class PartitionWriter:
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
     def manifest(self) -> dict[str, Any]:
-        """What the manifest says once all blocks are written."""
+        """The manifest's entries, once all blocks are written."""
         files = list(self._files.values())
         read = sum(file["rows_read"] for file in files)
         return {
@@ -263,7 +264,7 @@ class PartitionWriter:
 
 
 def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A counted column as ids that are not negative, without its nulls: a date is days since 1900."""
+    """A counted column as non-negative ids, without nulls; a date becomes days since 1900."""
     is_date = column.type == pa.date32()
     values = column.drop_null().cast(pa.int32()) if is_date else column
     ids: NDArray[np.int64] = values.to_numpy().astype(np.int64, copy=False)

@@ -1,6 +1,6 @@
-"""Cuts the text of source files into blocks of whole lines: what the parser is fed with.
+"""Cuts the text of source files into blocks of whole lines, the input of the parser.
 
-Small files share a block, a large one fills many; memory holds a few blocks, whatever the size of the file.
+Small files share a block; a large file fills several. Memory holds a few blocks, whatever the size of the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from matinee.ingest.reading.members import Member, open_members
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 
-BLOCK_BYTES: Final = 1 << 24  # some 600,000 ratings: one row group of the table
+BLOCK_BYTES: Final = 1 << 24  # about 600,000 ratings: one row group of the table
 _ROOM_FOR_MORE = 1 << 20  # a block with less left is full
 
 
@@ -33,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Block:
-    """Bytes that end with a line end, and which of them are of which file."""
+    """Bytes that end with a line end, and the span of each file within them."""
 
     text: NDArray[np.uint8]
     spans: Sequence[Span]
@@ -46,10 +46,10 @@ def read_blocks(
     left_out: list[str],
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
-    """The text of the sources, in order, as blocks of whole lines.
+    """Read the text of the sources, in order, as blocks of whole lines.
 
-    Names of files in an archive that are no ratings are added to `left_out`. Raises DataError when a source is
-    no ratings file, is cut off, or changes while it is read.
+    Names of archive members that are not rating files are added to `left_out`. Raises DataError if a source is not a
+    rating file, is truncated, or changes while it is read.
     """
     longest = settings.max_line_mb << 20
     packer = _Packer(min(block_bytes, longest), longest_line=longest)
@@ -67,7 +67,7 @@ def read_blocks(
             yield from packer.add(member, dialect, source)
         if not taken:
             raise DataError(
-                f"The archive {source.label()} holds no ratings file. Expected mv_*.txt or the like."
+                f"The archive {source.label()} contains no rating file. Expected files such as mv_*.txt."
             )
         source.check_unchanged()
     yield from packer.emit()
@@ -82,20 +82,20 @@ class _Packer:
         self._start_block(b"")
 
     def _start_block(self, begun: bytes) -> None:
-        # One byte more than is read into: a last line without an end gets one.
+        # One spare byte: a last line without a line end gets one.
         self._text = np.empty(max(self._size, 2 * len(begun)) + 1, np.uint8)
         self._text[: len(begun)] = np.frombuffer(begun, np.uint8)
         self._filled = len(begun)
         self._spans: list[Span] = []
 
     def emit(self) -> Iterator[Block]:
-        """The block so far, if anything is in it."""
+        """Yield the block so far, if it is not empty."""
         if self._spans:
             yield Block(self._text[: self._spans[-1].stop], self._spans)
         self._start_block(b"")
 
     def add(self, member: Member, dialect: Dialect, source: Source) -> Iterator[Block]:
-        """Add a member's lines after its header; yields each block that is full."""
+        """Add a member's lines after its header; yields each full block."""
         member.read(dialect.skip_bytes)
         begin, continues = self._filled, False
         while True:
@@ -113,7 +113,7 @@ class _Packer:
             elif self._filled - begin >= self._longest_line:
                 raise DataError(
                     f"{source.label(member.name)} has a line of more than {self._longest_line >> 20} MB "
-                    "(ingest.max_line_mb). Expected a rating a line; check that it is the right file."
+                    "(ingest.max_line_mb). Expected one rating per line; check that it is the right file."
                 )
             rest = self._text[cut : self._filled].tobytes()
             if self._spans:
@@ -126,14 +126,14 @@ class _Packer:
         if self._filled > begin and self._text[self._filled - 1] != dialect.line_end:
             self._text[self._filled] = dialect.line_end
             self._filled += 1
-        # A file without a row is a span too: it is counted.
+        # A file without a row has a span too, so that it is counted.
         self._spans.append(Span(member.name, dialect, begin, self._filled, continues))
         if self._text.size - self._filled < min(_ROOM_FOR_MORE, self._size // 2):
             yield from self.emit()
 
 
 def _line_end_before(text: NDArray[np.uint8], start: int, stop: int, line_end: int) -> int:
-    """One past the last line end in text[start:stop], or `start` where there is none."""
+    """The position after the last line end in text[start:stop]; `start` if there is none."""
     step = 1 << 12
     while True:
         begin = max(start, stop - step)

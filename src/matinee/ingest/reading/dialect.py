@@ -1,7 +1,7 @@
-"""Recognises how a ratings file is written, from its first lines: delimiter, quoting, header, columns.
+"""Recognizes the dialect of a rating file from its first lines: delimiter, quoting, header, columns.
 
-What can't be recognised is refused with what was found and what was expected; `ingest.columns` and
-`ingest.delimiter` overrule the guess.
+A file that is not recognized is refused with what was found and what was expected. `ingest.columns` and
+`ingest.delimiter` override the detection.
 """
 
 import re
@@ -34,16 +34,16 @@ _SAMPLED_LINES = 50
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _MOVIE_LINE = re.compile(rb"[+-]?\d+[ \t]*:[ \t]*")
-_TOLD_COLUMNS = 50
+_LISTED_COLUMNS = 50
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one file is written: what the parser needs to know, and what a person wants to be told."""
+    """The dialect of one file: the arguments of the parser, and the column names for messages."""
 
     delimiter: str
     names: tuple[str, ...]  # of the file's columns, in order
-    columns: Mapping[str, int]  # which of them is which of ours
+    columns: Mapping[str, int]  # our column names and their positions in the file
     line_end: int = 10
     skip_bytes: int = 0  # byte order mark, blank lines and header
     skip_lines: int = 0
@@ -51,11 +51,11 @@ class Dialect:
 
     @property
     def left_out(self) -> list[str]:
-        """Names of the columns that are not read; one without a name is called so."""
+        """Names of the columns that are not read; `(unnamed)` for one without a name."""
         read = set(self.columns.values())
         names = [shown(name) or "(unnamed)" for place, name in enumerate(self.names) if place not in read]
-        more = len(names) - _TOLD_COLUMNS
-        return [*names[:_TOLD_COLUMNS], f"{more:,} more"] if more > 0 else names
+        more = len(names) - _LISTED_COLUMNS
+        return [*names[:_LISTED_COLUMNS], f"{more:,} more"] if more > 0 else names
 
     def to_kernel(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The parser's arguments: the dialect's numbers by position, and the kind of each column."""
@@ -75,26 +75,33 @@ class Dialect:
 
 
 def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
-    """The dialect of the ratings file that starts with `head` (its first HEAD_BYTES or all of it).
+    """Recognize the dialect of a rating file.
 
-    Raises DataError, naming the file by `label`, when it is not a ratings file.
+    Args:
+        head: The first HEAD_BYTES of the file, or all of it.
+        settings: May fix the delimiter and the columns.
+        label: The name of the file in messages.
+
+    Raises:
+        DataError: It is not a rating file.
+
     """
-    refuse_other_kinds(head, label, expected=f"{_EXPECTED}, then a rating a line")
+    refuse_other_kinds(head, label, expected=f"{_EXPECTED}, then one rating per line")
     mark = 3 if head.startswith(b"\xef\xbb\xbf") else 0
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
     if text_at == len(head):
-        told = (
+        content = (
             "begins with 64 KB of blank lines" if len(head) == HEAD_BYTES else "holds nothing but blank lines"
         )
-        raise DataError(f"{label} {told}. Expected {_EXPECTED}, then a rating a line.")
+        raise DataError(f"{label} {content}. Expected {_EXPECTED}, then one rating per line.")
     begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
     before = head.count(line_end, 0, begin)
     *lines, rest = head[begin:].split(line_end, _SAMPLED_LINES)  # the rest may be cut off
     if not lines and len(head) == HEAD_BYTES:
         raise DataError(
             f"{label}, line {before + 1}: the line is longer than {HEAD_BYTES - begin:,} bytes. Expected {_EXPECTED}, "
-            "then a rating a line; check that it is the right file."
+            "then one rating per line; check that it is the right file."
         )
     lines = lines or [rest]
     texts = [_decode(line).rstrip("\r") for line in lines if line.strip()]
@@ -115,15 +122,15 @@ def _refuse_pairs(texts: Sequence[str], label: str) -> None:
     rows = [text.split(",") for text in texts if not text.strip().endswith(":")]
     if rows and all(len(row) < 3 for row in rows):
         raise DataError(
-            f"{label} holds pairs of user and movie without a rating, as the Netflix Prize's probe.txt and "
-            "qualifying.txt do. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
+            f"{label} holds pairs of user and movie without a rating, like the Netflix Prize's probe.txt and "
+            "qualifying.txt. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
         )
 
 
 def _recognize_columns(
     texts: Sequence[str], settings: IngestSettings, label: str
 ) -> tuple[str, dict[str, int], bool]:
-    """The delimiter, the place of each of our columns, and whether the first line is a header."""
+    """The delimiter, the position of each of our columns, and whether the first line is a header."""
     asked = settings.delimiter
     given: dict[str, str] = {str(column): name for column, name in settings.columns.items()}
     candidates = list(DELIMITERS.values()) if asked == "auto" else [DELIMITERS[asked]]
@@ -140,7 +147,7 @@ def _recognize_columns(
 
 
 def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -> dict[str, int]:
-    """Where our columns stand in a header, by the names that were given or else by alias."""
+    """The positions of our columns in a header, by the given names or else by alias."""
     plain = [plain_name(name) for name in header]
     found: dict[str, int] = {}
     for column, aliases in ALIASES.items():
@@ -155,7 +162,7 @@ def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -
         if len(places) > 1:
             twice = " and ".join(f"column {place + 1}" for place in places)
             raise DataError(
-                f"{label} has the column '{shown(header[places[0]].strip())}' twice ({twice}), and either may be "
+                f"{label} has the column '{shown(header[places[0]].strip())}' twice ({twice}), and either could be "
                 f"the {column}. Rename or remove one of them."
             )
         found[column] = places[0]
@@ -163,7 +170,7 @@ def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -
 
 
 def looks_like_ratings(row: Sequence[str]) -> bool:
-    """Whether a line's fields are two integers and a number, as a rating without a header."""
+    """Whether a line starts with two integers and a number, like a rating in a file without a header."""
     return (
         len(row) >= 3
         and all(_INTEGER.fullmatch(field.strip()) for field in row[:2])
@@ -172,7 +179,7 @@ def looks_like_ratings(row: Sequence[str]) -> bool:
 
 
 def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], label: str) -> dict[str, int]:
-    """Columns of a file without a header: user, movie, rating, date, as in u.data, or by number as given."""
+    """Columns of a file without a header: user, movie, rating, date, as in u.data, or the given numbers."""
     width = len(rows[0])
     if given:
         numbers = {column: parse_int64(place) or 0 for column, place in given.items()}
@@ -187,8 +194,8 @@ def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], labe
         )
     if width > 4:
         raise DataError(
-            f"{label} has no header and {width} columns, so it can't be told which of them is which. Expected "
-            "user, movie, rating and perhaps a date; or give their numbers, as --set "
+            f"{label} has no header and {width} columns, so its columns are ambiguous. Expected "
+            "user, movie, rating and an optional date; or give their numbers, as --set "
             "ingest.columns=user_id=1,movie_id=2,rating=3,date=5."
         )
     return dict(zip(KINDS, range(width), strict=False))
@@ -214,7 +221,7 @@ def _explain(
         )
     wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
     return (
-        f"{label}, line 1: no column for {', '.join(missing) or 'each of ours'}{wanted}; found {names}. "
+        f"{label}, line 1: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
         f"Expected {_EXPECTED}. {_WAY_OUT}"
     )
 
@@ -222,7 +229,7 @@ def _explain(
 def split_fields(text: str, delimiter: str) -> list[str]:
     """The fields of a line; a delimiter between quotes is part of its field."""
     fields: list[str] = []
-    held: list[str] = []  # parts of a field whose quote is open
+    held: list[str] = []  # pieces of a field whose quote is open
     quotes = 0
     for part in text.split(delimiter):
         held.append(part)

@@ -1,4 +1,4 @@
-"""What one source may cost: depth, members and unpacked size, by the settings; an honest file meets none of them."""
+"""Limits on what one source may unpack to: depth, members and size, from the settings. Ordinary files are far below."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from matinee.settings.ingest import FREE_BYTES, IngestSettings
 
 
 class Meter:
-    """Counts what a source unpacks to, over all of its containers together."""
+    """Counts what a source unpacks to, over all its containers together."""
 
     def __init__(self, source: Source, settings: IngestSettings) -> None:
         self.label = source.label()
@@ -19,22 +19,22 @@ class Meter:
         self._members = 0
 
     def unpacked(self, size: int) -> None:
-        """Count bytes that came out of a container.
+        """Count unpacked bytes.
 
-        Raises DataError when they are too many for a file of its size.
+        Raises DataError if they are too many for a file of its size.
         """
         self._bytes += size
         if self._bytes > self._most_bytes:
             raise DataError(
-                f"{self.label} unpacks to more than {self._bytes >> 20:,} MB from {self._packed:,} bytes, and "
-                f"ingest.max_ratio={self.settings.max_ratio} allows that factor at most. Ratings unpack to 5 to 20 "
-                "times their size: check where the file comes from, or allow more with that setting."
+                f"{self.label} unpacks to more than {self._bytes >> 20:,} MB from {self._packed:,} bytes, more than "
+                f"ingest.max_ratio={self.settings.max_ratio} allows. Ratings unpack to 5 to 20 times their size: "
+                "check where the file comes from, or allow more with that setting."
             )
 
     def member(self) -> None:
         """Count an entry of an archive.
 
-        Raises DataError when there are too many.
+        Raises DataError if there are too many.
         """
         self._members += 1
         if self._members > self.settings.max_members:
@@ -44,27 +44,26 @@ class Meter:
             )
 
     def enter(self, depth: int) -> None:
-        """Go into a container that lies within `depth` others.
+        """Enter a container that is nested in `depth` others.
 
-        Raises DataError when that is too deep.
+        Raises DataError if that is too deep.
         """
         if depth >= self.settings.max_depth:
             raise DataError(
-                f"{self.label} holds containers within containers, more than {self.settings.max_depth} deep "
-                "(ingest.max_depth). Expected ratings as text, perhaps packed: unpack it, or allow more with that "
-                "setting."
+                f"{self.label} is nested more than {self.settings.max_depth} containers deep (ingest.max_depth). "
+                "Expected ratings as text, perhaps compressed: unpack it, or allow more with that setting."
             )
 
 
 class Metered:
-    """A stream that unpacks something, and counts what it gives."""
+    """A decompressing stream that counts the bytes it returns."""
 
     def __init__(self, stream: Any, meter: Meter) -> None:
         self._stream = stream
         self._meter = meter
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with what comes next; 0 at the end."""
+        """Fill the buffer; returns the number of bytes, 0 at the end."""
         taken: int = self._stream.readinto(buffer) or 0
         self._meter.unpacked(taken)
         return taken

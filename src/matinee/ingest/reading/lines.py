@@ -1,4 +1,4 @@
-"""Reads text line by line in bounded memory, where how it is written shows only once all of it was seen."""
+"""Reads text line by line in bounded memory, after a first pass that detects encoding and line ends."""
 
 import codecs
 from collections.abc import Iterator
@@ -17,25 +17,25 @@ _BYTES_AT_ONCE: Final = 1 << 24
 
 @dataclass(frozen=True)
 class Text:
-    """How a text is written: UTF-8 where all bytes are, else ISO-8859-1; lines end with LF where there is one."""
+    """Encoding and line end: UTF-8 if all bytes are valid, else ISO-8859-1; LF if there is one, else CR."""
 
     encoding: str
     line_end: bytes
 
 
 def look_through(member: Member, source: Source) -> Text:
-    """Read a member of a source to its end, to see how it is written.
+    """Read a member of a source to its end, to detect its encoding and line ends.
 
-    Raises DataError when it is no text.
+    Raises DataError if it is not text.
     """
     refuse_other_kinds(member.head, source.label(), expected="movie ids and titles")
     decoder = codecs.getincrementaldecoder("utf-8")()
     encoding, line_end = "utf-8", b"\r"
-    for part in member.parts():
-        line_end = b"\n" if b"\n" in part else line_end
+    for chunk in member.chunks():
+        line_end = b"\n" if b"\n" in chunk else line_end
         if encoding == "utf-8":
             try:
-                decoder.decode(part)
+                decoder.decode(chunk)
             except UnicodeDecodeError:
                 encoding = "iso-8859-1"
     if encoding == "utf-8" and decoder.getstate()[0]:
@@ -44,9 +44,9 @@ def look_through(member: Member, source: Source) -> Text:
 
 
 def read_lines(member: Member, text: Text, *, longest: int, label: str) -> Iterator[list[tuple[int, str]]]:
-    """The lines that are not blank, numbered from 1, some at a time.
+    """Iterate over the lines that are not blank, in batches, each with its line number from 1.
 
-    Raises DataError when one is longer than `longest` bytes.
+    Raises DataError if a line is longer than `longest` bytes.
     """
     lines: list[tuple[int, str]] = []
     size = 0
@@ -64,19 +64,19 @@ def read_lines(member: Member, text: Text, *, longest: int, label: str) -> Itera
 
 
 def _raw_lines(member: Member, line_end: bytes, longest: int, label: str) -> Iterator[bytes]:
-    """The lines without their line ends, and without the mark at the start of a file."""
+    """The lines without their line ends, and without a byte order mark."""
     held: list[bytes] = []
     size = 0
     mark = True
-    for part in member.parts():
-        first, *lines = (part.removeprefix(_MARK) if mark else part).split(line_end)
+    for chunk in member.chunks():
+        first, *lines = (chunk.removeprefix(_MARK) if mark else chunk).split(line_end)
         mark = False
         held.append(first)
         size += len(first)
         if size > longest:
             raise DataError(
-                f"{label} has a line of more than {longest >> 20} MB (ingest.max_line_mb). Expected a movie a line; "
-                "check that it is the right file."
+                f"{label} has a line of more than {longest >> 20} MB (ingest.max_line_mb). Expected one movie per "
+                "line; check that it is the right file."
             )
         if lines:
             yield b"".join(held)

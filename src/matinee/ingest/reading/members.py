@@ -1,6 +1,6 @@
-"""Opens source files: plain, compressed, Parquet, or archives of any of them, as streams of text.
+"""Opens source files as streams of text: plain, compressed, Parquet, or archives of any of them.
 
-What a file is, is seen from its first bytes and not from its name.
+The kind of a file is detected from its first bytes, not from its name.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 
 _CODECS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _AGAIN: Final = "Copy or download it again."
-_PART_BYTES = 1 << 20
-_MOST_HEADS = 16  # of an archive: enough to see whether it holds ratings
+_CHUNK_BYTES = 1 << 20
+_MOST_HEADS = 16  # members of an archive: enough to see whether it holds ratings
 
 
 @dataclass
 class Member:
-    """A text to read: a source file, or a file within an archive; its first bytes are read already."""
+    """A text to read: a source file, or a file within an archive. `head` holds its first bytes."""
 
     name: str
     head: bytes
@@ -42,7 +42,7 @@ class Member:
     in_archive: bool = False
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with what comes next, the head first; 0 at the end."""
+        """Fill the buffer, first from the head; returns the number of bytes, 0 at the end."""
         if self.head:
             taken = min(len(self.head), len(buffer))
             buffer[:taken] = self.head[:taken]
@@ -51,24 +51,23 @@ class Member:
         return self.stream.readinto(buffer) or 0
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end."""
+        """Read `size` bytes; fewer only at the end."""
         buffer = bytearray(size)
         filled = 0
         while filled < size and (taken := self.readinto(memoryview(buffer)[filled:])):
             filled += taken
         return bytes(buffer[:filled])
 
-    def parts(self) -> Iterator[bytes]:
-        """All that is left, in parts of a bounded size."""
-        while part := self.read(_PART_BYTES):
-            yield part
+    def chunks(self) -> Iterator[bytes]:
+        """Read the rest in chunks of a bounded size."""
+        while chunk := self.read(_CHUNK_BYTES):
+            yield chunk
 
 
 def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
-    """The texts in a source: one, or as many as an archive holds.
+    """Open the texts in a source: one, or all members of an archive.
 
-    Raises DataError when it is damaged or cut off, or meets a limit of the settings; ConfigError when it is not there
-    any more.
+    Raises DataError if it is corrupt, truncated or over a limit of the settings; ConfigError if it no longer exists.
     """
     meter = Meter(source, settings)
     with translate_read_errors(source), source.path.open("rb", buffering=0) as raw:
@@ -82,7 +81,7 @@ def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
 
 
 def read_heads(source: Source, settings: IngestSettings) -> list[Member]:
-    """The text in a source, or the first of those in an archive, to be looked at by their heads."""
+    """Open the first texts in a source, to inspect their heads."""
     with contextlib.closing(open_members(source, settings)) as members:
         return list(islice(members, _MOST_HEADS))
 
@@ -116,21 +115,21 @@ def _watched(member: Member, source: Source) -> Member:
 
 
 class _Watched:
-    """A stream whose faults are errors that name the source, whoever reads it, and however far into it."""
+    """A stream whose read errors name the source, wherever they occur."""
 
     def __init__(self, stream: Any, source: Source) -> None:
         self._stream = stream
         self._source = source
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with what comes next; 0 at the end."""
+        """Fill the buffer; returns the number of bytes, 0 at the end."""
         with translate_read_errors(self._source):
             taken: int = self._stream.readinto(buffer) or 0
             return taken
 
 
 class _AsFile(io.RawIOBase):
-    """A member as those who unpack it want to read it."""
+    """A member as a raw file object, for the decompressor."""
 
     def __init__(self, member: Member) -> None:
         self._member = member
@@ -147,30 +146,30 @@ class _AsFile(io.RawIOBase):
 
 @contextlib.contextmanager
 def translate_read_errors(source: Source) -> Iterator[None]:
-    """Turn what goes wrong while a source is read, and nothing else is done, into an error that names it."""
+    """Translate any error while a source is read into one that names it."""
     label = source.label()
     with translate_parser_errors(label):
         try:
             yield
         except FileNotFoundError:
-            raise ConfigError(f"{label} is not there any more.") from None
+            raise ConfigError(f"{label} no longer exists.") from None
         except pa.ArrowMemoryError as error:
             raise DataError(
-                f"{label} asks for more memory than there is ({shown(error)}). {_AGAIN}"
+                f"{label} needs more memory than is available ({shown(error)}). {_AGAIN}"
             ) from None
         except (pa.ArrowException, TarError, EOFError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:  # pyarrow's own have no number
                 raise DataError(f"{label} could not be read: {error.strerror}.") from None
-            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            raise DataError(f"{label} is damaged or cut off ({shown(told)}). {_AGAIN}") from None
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise DataError(f"{label} is corrupt or truncated ({shown(reason)}). {_AGAIN}") from None
 
 
 @contextlib.contextmanager
 def translate_parser_errors(label: str, *, writes: bool = False) -> Iterator[None]:
-    """Whatever else a file makes its reader raise is the file's fault: it is refused, and the log has the traceback.
+    """Translate any other error that a file's content causes into a refusal of that file; the log has the traceback.
 
-    Passed on are our own errors, those of the disk, and a lack of memory; where something is written meanwhile, also
-    those in which a library tells of the disk in words.
+    Our own errors, disk errors and a lack of memory are passed on. With `writes`, so are errors in which a library
+    reports a disk error as text.
     """
     try:
         yield

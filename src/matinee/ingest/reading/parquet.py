@@ -1,7 +1,7 @@
-"""Ratings that come as Parquet, read as the CSV they stand for: one parser, one meaning of every field.
+"""Converts Parquet ratings to CSV text, so that one parser handles every format.
 
-Line numbers are those of that CSV, whose first line is the header. All of it is done by Arrow: polars panics on dates
-and texts that a damaged file holds, and Arrow shows them.
+Line numbers refer to that CSV, whose first line is the header. Arrow does the conversion: polars panics on dates and
+texts of a corrupt file that Arrow can print.
 """
 
 import io
@@ -30,28 +30,28 @@ _CSV: Final = pa.csv.WriteOptions(include_header=False)
 def open_parquet(raw: BinaryIO, label: str, settings: IngestSettings) -> "_CsvOfParquet":
     """The text of a Parquet file as a stream.
 
-    Raises DataError when it has no columns of numbers, texts or dates, or its columns can't be told apart.
+    Raises DataError if it has no columns of numbers, texts or dates, or if columns have the same name.
     """
     size = raw.seek(0, io.SEEK_END)
     raw.seek(max(0, size - 8))
     footer = int.from_bytes(raw.read(4), "little")
     if raw.read(4) == PARQUET_MAGIC and _LONGEST_FOOTER < footer < size:
         raise DataError(
-            f"{label} is Parquet with a footer of {footer:,} bytes. Expected few columns: write it again."
+            f"{label} is Parquet with a footer of {footer:,} bytes. Expected a few columns: write the file again."
         )
     raw.seek(0)
     file = pq.ParquetFile(raw)
     plain = _plain_columns(file.schema_arrow, label, settings)
     texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-    # Texts stay numbers of a dictionary: one long text in a million rows is in memory once.
+    # Texts stay dictionary-encoded: a long text repeated in a million rows is in memory once.
     file = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=texts)
     return _CsvOfParquet(file, plain, label, settings.max_line_mb << 20)
 
 
 def _plain_columns(schema: pa.Schema, label: str, settings: IngestSettings) -> list[str]:
-    """The columns that can be read as text.
+    """The columns that can be written as text.
 
-    Raises DataError when there is none, one occurs twice, or one that is needed is of another kind.
+    Raises DataError if there is none, if one occurs twice, or if a required column has another type.
     """
     if len(schema) > _MOST_COLUMNS:
         raise DataError(
@@ -64,7 +64,9 @@ def _plain_columns(schema: pa.Schema, label: str, settings: IngestSettings) -> l
         )
     plain = [field.name for field in schema if _is_plain(field.type)]
     if not plain:
-        raise DataError(f"{label} is Parquet without a plain column. Expected userID, movieID, rating, date.")
+        raise DataError(
+            f"{label} is Parquet without a column of numbers, texts or dates. Expected userID, movieID, rating, date."
+        )
     for column, aliases in ALIASES.items():
         names = [plain_name(settings.columns[column])] if column in settings.columns else aliases
         found = [field for field in schema if plain_name(field.name) in names]
@@ -125,21 +127,19 @@ class _CsvOfParquet(io.RawIOBase):
         )
         for batch in file.iter_batches(_batch_rows(file), columns=columns):
             if batch.schema.names != columns:
-                raise DataError(
-                    f"{self._label} is Parquet with columns that can't be told apart. Rename them."
-                )
+                raise DataError(f"{self._label} is Parquet with ambiguous columns. Rename them.")
             yield from self._write_rows(batch)
 
     def _write_rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
-        """The rows as CSV, fewer at a time where their texts are long."""
+        """The rows as CSV, in smaller batches if their texts are long."""
         if _text_bytes(batch) > _BATCH_BYTES and batch.num_rows > 1:
             half = batch.num_rows // 2
             yield from self._write_rows(batch.slice(0, half))
             yield from self._write_rows(batch.slice(half))
         elif batch.num_rows == 1 and _text_bytes(batch) > self._longest:
             raise DataError(
-                f"{self._label} has a row of more than {self._longest >> 20} MB (ingest.max_line_mb). Expected a "
-                "rating a row; check that it is the right file."
+                f"{self._label} has a row of more than {self._longest >> 20} MB (ingest.max_line_mb). Expected one "
+                "rating per row; check that it is the right file."
             )
         elif batch.num_rows:
             columns = [pc.cast(column, _written_as(column.type)) for column in batch.columns]
@@ -147,7 +147,7 @@ class _CsvOfParquet(io.RawIOBase):
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows to be read at once, so that they take some 16 MB by what the file says of itself."""
+    """Rows per batch, so that a batch takes about 16 MB by the file's own metadata."""
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     widest = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=0)
     return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / max(widest, 1))))
@@ -173,7 +173,7 @@ def _written_as(kind: pa.DataType) -> pa.DataType:
 
 
 def _csv(table: pa.Table) -> bytes:
-    """A table as CSV, a line a row: line ends within a text would break that."""
+    """A table as CSV, one line per row; line ends within a text are replaced."""
     for place, field in enumerate(table.schema):
         if _is_text(field.type):
             text = table.column(place)

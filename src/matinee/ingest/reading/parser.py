@@ -19,13 +19,13 @@ COLUMNS: Final = ("user_id", "movie_id", "rating", "date")
 
 @dataclass(frozen=True)
 class ParsedPiece:
-    """What the parser made of one piece: its rows and bad lines as slices of the block's, and its lines."""
+    """The parsed rows of one span and its bad lines, as slices of the block's, and its number of lines."""
 
     span: Span
     rows: slice
     bads: slice
     lines: int
-    first_movie_row: int  # of the first `8:` line, -1 where there is none
+    first_movie_row: int  # the row of the first `8:` line, -1 if there is none
     last_movie: int
 
 
@@ -37,14 +37,14 @@ class ParsedBlock:
     ids: NDArray[np.int64]
     rating: NDArray[np.float32]
     date: NDArray[np.int32]
-    line: NDArray[np.int32]  # within the piece, from 0
+    line: NDArray[np.int32]  # within the span, from 0
     nulls: NDArray[np.uint8]
     bad_line: NDArray[np.int32]
     bad_fault: NDArray[np.uint8]
     pieces: Sequence[ParsedPiece]
 
     def table(self) -> pa.Table:
-        """The typed rows; what was empty is null."""
+        """The typed rows; empty fields are null."""
         null_kinds = int(np.bitwise_or.reduce(self.nulls)) if len(self.nulls) else 0
         values = (self.ids[0], self.ids[1], self.rating, self.date)
         arrays = []
@@ -55,9 +55,9 @@ class ParsedBlock:
         return pa.table(arrays, names=list(COLUMNS))
 
     def continue_movie(self, movie: int) -> int:
-        """Give the rows before the first `8:` line of a piece that goes on the movie they belong to.
+        """Set the movie of rows before the first `8:` line of a span that continues from the previous block.
 
-        Returns the movie that holds at the block's end.
+        Returns the movie that is current at the block's end.
         """
         for piece in self.pieces:
             if not piece.span.dialect.netflix:
@@ -73,7 +73,7 @@ class ParsedBlock:
 
 
 def parse_block(block: Block) -> ParsedBlock:
-    """Parse a block; releases the interpreter's lock while it does."""
+    """Parse a block; the interpreter lock is released meanwhile."""
     text = block.text
     most = sum(kernel.count_lines(text, span.start, span.stop, span.dialect.line_end) for span in block.spans)
     ids = np.empty((2, most), np.int64)

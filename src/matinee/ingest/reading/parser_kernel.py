@@ -1,8 +1,8 @@
-"""The compiled parser: a block of delimited lines to typed columns, and a fault for each line that is no row.
+"""The compiled parser: turns a block of delimited lines into typed columns, and marks each line that is not a row.
 
 One pass over the bytes, one state machine for all dialects. It runs without the interpreter's lock, so two
-blocks are parsed at once. What a field may look like is written in docs/data.md. All of it stands in one file:
-a compiled function in the cache does not notice that one which it calls has changed in another file.
+blocks are parsed at once. docs/data.md describes what a field may look like. All functions are in one file:
+a cached compiled function does not notice that a function it calls has changed in another file.
 """
 
 from typing import Any

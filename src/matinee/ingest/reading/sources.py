@@ -1,4 +1,4 @@
-"""Which files are meant by the paths that a user gives, and which bytes those are."""
+"""Finds the source files behind the paths that a user gives, and records their content digest."""
 
 import os
 import stat
@@ -25,42 +25,52 @@ class Source:
     size: int
     modified: int
     inode: int
-    named: bool  # by the user, and not found in a folder
+    named: bool  # given by the user, not found in a folder
 
     @property
     def name(self) -> str:
-        """What tables call the file: not its folder, so that moving it changes nothing."""
+        """The name in tables; without the folder, so that moving the file changes nothing."""
         return self.path.name
 
     def label(self, member: str | None = None) -> str:
-        """What a message calls the file, or a file within it."""
+        """The name in messages, for the file or for a file within it."""
         path = shown(self.path, PATH_LENGTH)
         return path if member in (None, self.name) else f"{path}:{shown(member)}"
 
     def check_unchanged(self) -> None:
-        """Raise DataError when the file is not the one any more that the digest was taken of."""
+        """Raise DataError if the file has changed since its digest was taken."""
         try:
             now = self.path.stat()
         except OSError:
             raise DataError(
-                f"{self.label()} was removed while it was read. Nothing of it was taken."
+                f"{self.label()} was removed while it was read. None of its rows were taken."
             ) from None
         if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.size, self.modified, self.inode):
             raise DataError(
                 f"{self.label()} changed while it was read ({self.size:,} bytes before, {now.st_size:,} now). "
-                "Nothing of it was taken; run again once it is complete."
+                "None of its rows were taken; run again once it is complete."
             )
 
 
 def find_sources(
-    paths: Sequence[Path], *, is_ratings: Callable[[Source], bool], but: Iterable[Path] = ()
+    paths: Sequence[Path], *, is_ratings: Callable[[Source], bool], exclude: Iterable[Path] = ()
 ) -> tuple[list[Source], list[Path]]:
-    """The files behind files, folders and globs, each once, in order; and those that a folder has besides.
+    """Find the source files behind files, folders and globs.
 
-    Of a folder, the files are taken that `is_ratings`; a file of `but` never is. Raises ConfigError for a path
-    that is not there or can't be read, DataError for a folder without ratings.
+    Args:
+        paths: What the user gave.
+        is_ratings: Decides whether a file of a folder is a rating file; files named directly are always taken.
+        exclude: Files that are never taken.
+
+    Returns:
+        The sources, each once, in order; and the files in the folders that were not taken.
+
+    Raises:
+        ConfigError: A path does not exist or cannot be read.
+        DataError: A folder holds no rating file.
+
     """
-    seen = {os.path.realpath(path) for path in but}
+    seen = {os.path.realpath(path) for path in exclude}
     sources: list[Source] = []
     others: list[Path] = []
     for path in paths:
@@ -85,8 +95,8 @@ def _walk(
         real = os.path.realpath(path)
         if not hidden and path.is_dir() and not path.is_symlink() and is_store(path):
             raise ConfigError(
-                f"The folder {shown(folder, PATH_LENGTH)} holds the store {shown(path, PATH_LENGTH)}, whose tables "
-                "would be taken for ratings. Name the files, or a folder without a store; nothing was read."
+                f"The folder {shown(folder, PATH_LENGTH)} contains the store {shown(path, PATH_LENGTH)}, whose tables "
+                "would be read as ratings. Name the files, or a folder without a store; nothing was read."
             )
         if hidden or not path.is_file() or real in seen:
             continue
@@ -103,33 +113,35 @@ def _no_ratings(folder: Path, others: Sequence[Path]) -> str:
     there = ", ".join(shown(path.name) for path in others[:5]) + (", ..." if len(others) > 5 else "")
     found = f"found {there}" if others else "it is empty"
     return (
-        f"The folder {shown(folder, PATH_LENGTH)} holds no ratings file; {found}. "
-        "Expected files with user, movie and rating; name one of them to learn why it is not taken."
+        f"The folder {shown(folder, PATH_LENGTH)} contains no rating file; {found}. "
+        "Expected files with user, movie and rating. Name one file directly to learn why it is not accepted."
     )
 
 
 def _source(path: Path, *, named: bool) -> Source:
     status, shows = status_of(path), shown(path, PATH_LENGTH)
     if status is None:
-        raise ConfigError(f"{shows} is not there. Check the path; nothing was read.")
+        raise ConfigError(f"{shows} does not exist. Check the path; nothing was read.")
     if not stat.S_ISREG(status.st_mode):
         raise ConfigError(
-            f"{shows} is not a file of bytes on a disk (a pipe or a device). Save it to a file first."
+            f"{shows} is a pipe or a device, not a regular file. Save its content to a file first."
         )
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise DataError(f"The name {shows} is not UTF-8, and tables can't hold it. Rename it.") from None
+        raise DataError(
+            f"The name {shows} is not UTF-8, and tables cannot hold it. Rename the file."
+        ) from None
     digest = file_digest(path)
     return Source(path, digest, status.st_size, status.st_mtime_ns, status.st_ino, named)
 
 
 def source_of(path: Path) -> Source:
-    """The one file at `path`.
+    """The source file at `path`.
 
-    Raises ConfigError when it is not there, is a folder, or can't be read; DataError when its name is not UTF-8.
+    Raises ConfigError if it does not exist, is a folder, or cannot be read; DataError if its name is not UTF-8.
     """
     status = status_of(path)
     if status is not None and stat.S_ISDIR(status.st_mode):
-        raise ConfigError(f"{shown(path, PATH_LENGTH)} is a folder. Expected a file here.")
+        raise ConfigError(f"{shown(path, PATH_LENGTH)} is a folder. Expected a file.")
     return _source(path, named=True)

@@ -1,7 +1,7 @@
-"""Reads tar archives as streams, strictly: one that ends without its end-of-archive blocks was cut off.
+"""Reads tar archives as streams, strictly: an archive without its end-of-archive blocks is truncated.
 
-The standard library takes any end for the end of the archive, keeps every entry in memory, and loops over sizes below
-zero. Formats: ustar, GNU with long names, pax (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html).
+The standard library accepts any end as the end of the archive, keeps every entry in memory, and loops on negative
+sizes. Formats: ustar, GNU with long names, pax (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,16 +18,16 @@ _READ_BYTES: Final = 1 << 16
 _FILES: Final = b"0\x007"
 _WITHOUT_CONTENT: Final = b"123456"  # links, devices, folders and pipes
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_OLD, _PAX_ALL = b"L", b"K", b"x", b"X", b"g"
-_PARTS: Final = b"SM"  # sparse files, files of several volumes
+_SPLIT_FILES: Final = b"SM"  # sparse files, files of several volumes
 
 
 class TarError(Exception):
-    """The archive is damaged, cut off, or of a kind that is not read."""
+    """The archive is corrupt, truncated, or of an unsupported kind."""
 
 
 @dataclass
 class Entry:
-    """A plain file in the archive, to be read before the next one is asked for."""
+    """A regular file in the archive; it must be read before the next one is requested."""
 
     name: str
     size: int
@@ -35,7 +35,7 @@ class Entry:
     left: int
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with what comes next; 0 at the end of the file."""
+        """Fill the buffer; returns the number of bytes, 0 at the end of the file."""
         taken = self._read(buffer[: min(self.left, len(buffer))]) if self.left else 0
         if self.left and not taken:
             raise TarError(f"it ends within {self.name}, {self.left:,} bytes short")
@@ -44,9 +44,9 @@ class Entry:
 
 
 def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
-    """The plain files of an archive, in order; `stream` has readinto(buffer).
+    """Iterate over the regular files of an archive, in order; `stream` has readinto(buffer).
 
-    Raises TarError when the archive does not end as archives end, or DataError when it has too many entries.
+    Raises TarError if the archive is corrupt or truncated, and DataError if it has too many entries.
     """
     notes: dict[str, str] = {}
     while (header := _read(stream, _BLOCK, "without its end-of-archive blocks")) != bytes(_BLOCK):
@@ -57,9 +57,9 @@ def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
             notes |= {"path": _text(note)} if kind == _LONG_NAME else _pax(note)
             continue
         size = _number(notes["size"].encode(), 10) if "size" in notes else size
-        if kind in _PARTS or any(name.startswith("GNU.sparse") for name in notes):
+        if kind in _SPLIT_FILES or any(name.startswith("GNU.sparse") for name in notes):
             raise TarError(
-                "it holds a sparse file or a part of one, which is not read; pack it without --sparse"
+                "it holds a sparse or multi-volume file, which is not supported; pack it without --sparse"
             )
         entry = Entry(notes.get("path") or _name(header), size, stream.readinto, size)
         notes = notes if kind in (_LONG_LINK, _PAX_ALL) else {}
@@ -72,25 +72,25 @@ def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
 
 
 def _finish(stream: Any) -> None:
-    """Read on to the end, so that a container around it is checked to its end too."""
+    """Read to the end, so that an enclosing container is checked to its end too."""
     if _read(stream, _BLOCK, "without its end-of-archive blocks") != bytes(_BLOCK):
-        raise TarError("a block of zeros stands within it")
+        raise TarError("a block of zeros is within it")
     buffer = memoryview(bytearray(_READ_BYTES))
     while taken := stream.readinto(buffer):
         if any(buffer[:taken]):
-            raise TarError("something follows the end of the archive; unpack archives that were joined")
+            raise TarError("data follows the end of the archive; unpack concatenated archives first")
 
 
 def _check(header: bytes) -> tuple[bytes, int]:
-    """The kind of an entry and its size, once the header's checksum is right."""
-    told = _number(header[148:156], 8)
-    if told != sum(header) - sum(header[148:156]) + 8 * 32 or not header[MAGIC_AT:].startswith(MAGIC):
-        raise TarError("a header in it is wrong")
+    """The kind and the size of an entry; the header's checksum is verified."""
+    stated = _number(header[148:156], 8)
+    if stated != sum(header) - sum(header[148:156]) + 8 * 32 or not header[MAGIC_AT:].startswith(MAGIC):
+        raise TarError("a header in it is invalid")
     return header[156:157], _number(header[124:136], 8)
 
 
 def _number(field: bytes, base: int) -> int:
-    """A number of a header: digits, or 256 as the base where the first bit is set (GNU)."""
+    """A number of a header: digits, or base 256 if the first bit is set (GNU)."""
     if field[0] & 0x80:
         value = int.from_bytes(field[1:], "big")
         if field[0] == 0x80 and value < 2**63:
@@ -102,7 +102,7 @@ def _number(field: bytes, base: int) -> int:
                 return int(digits or b"0", base)
             except ValueError:
                 pass
-    raise TarError("a number in a header of it is wrong")
+    raise TarError("a number in one of its headers is invalid")
 
 
 def _name(header: bytes) -> str:
@@ -127,7 +127,7 @@ def _pax(note: bytes) -> dict[str, str]:
     while note:
         length, _, _ = note.partition(b" ")
         if not length.isdigit() or len(length) > 8 or not len(length) + 1 < int(length) <= len(note):
-            raise TarError("an extended header in it is wrong")
+            raise TarError("an extended header in it is invalid")
         line, note = note[len(length) + 1 : int(length)], note[int(length) :]
         name, _, value = line.removesuffix(b"\n").partition(b"=")
         found[_text(name)] = _text(value)

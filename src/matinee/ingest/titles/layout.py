@@ -1,7 +1,7 @@
-"""Recognises how a titles file is written: Netflix's, MovieLens' movies.csv, movies.dat and u.item, and kin.
+"""Recognizes the layout of a titles file: Netflix's, MovieLens' movies.csv, movies.dat and u.item, and similar ones.
 
-The Netflix file is not quoted although titles hold commas and quotes: it is split at the first two commas
-only. Copies of it that are quoted are told by what their titles with commas look like.
+The Netflix file is not quoted although titles contain commas and quotes: only its first two commas split a line. Quoted
+copies of it are recognized by their titles with commas.
 """
 
 import re
@@ -21,14 +21,14 @@ _NAMES: Final = {
 _SAMPLED_LINES = 500
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
 _YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
-_YEAR_LENGTH = 40  # characters at a title's end in which its year is looked for
+_YEAR_LENGTH = 40  # the year is searched in this many characters at the title's end
 _YEAR_IN_DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-(\d{4})", re.ASCII)
 _EXPECTED = "lines such as 1,2003,Dinosaur Planet, or a header such as movieId,title,genres"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the id, the year and the title stand in a line."""
+    """The positions of id, year and title in a line."""
 
     delimiter: str
     quoted: bool
@@ -39,7 +39,7 @@ class Layout:
     has_header: bool
 
     def split(self, line: str) -> list[str] | str:
-        """The fields of a line, or the code of the fault for which it has none."""
+        """The fields of a line, or its reject code."""
         if self.fields is None:
             fields = line.split(self.delimiter, self.title)
             if len(fields) <= self.title:
@@ -69,9 +69,9 @@ class Layout:
 
 
 def recognize_titles(lines: Sequence[str], *, label: str) -> Layout:
-    """The layout of a titles file of these lines, none of them blank.
+    """Recognize the layout of a titles file from its first lines, none of them blank.
 
-    Raises DataError when they are something else, ratings above all.
+    Raises DataError if it is something else, such as ratings.
     """
     sample = lines[:_SAMPLED_LINES]
     header = _recognize_header(sample, label)
@@ -111,7 +111,7 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
 
 
 def _is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:
-    """Whether titles at the line's end are quoted: those that hold the delimiter are, or all are."""
+    """Whether titles at the line's end are quoted: all titles, or those that contain the delimiter."""
     titles = [fields[title] for line in lines if len(fields := line.split(delimiter, title)) > title]
     enclosed = [_is_enclosed(text) for text in titles]
     telling = [closed for text, closed in zip(titles, enclosed, strict=True) if delimiter in text]
@@ -127,14 +127,14 @@ def _is_enclosed(text: str) -> bool:
 
 
 def unquote(text: str) -> str | None:
-    """A field without the quotes of its file; as it is when it is not enclosed; None when a quote is open."""
+    """A field without its enclosing quotes; unchanged if not enclosed; None if a quote is open."""
     if _is_enclosed(text):
         return text[1:-1].replace('""', '"')
     return None if text.startswith('"') and text.count('"') % 2 else text
 
 
 def split_quoted(line: str, delimiter: str) -> list[str] | None:
-    """The fields of a line in which a delimiter between quotes is text; None when a quote stays open."""
+    """The fields of a line; a delimiter between quotes is text. None if a quote stays open."""
     fields, i = [], 0
     while True:
         stop = line.find(delimiter, i)
@@ -161,4 +161,4 @@ def _most(rows: Sequence[list[str]], holds: Callable[[list[str]], bool]) -> bool
 
 
 def _not_titles(label: str, what: str, line: str) -> str:
-    return f"{label} holds no titles but {what}: its first line is {line[:80]!r}. Expected {_EXPECTED}."
+    return f"{label} does not hold titles but {what}: its first line is {line[:80]!r}. Expected {_EXPECTED}."

@@ -1,6 +1,6 @@
-"""The titles table: a movie a line, its title kept to the character, whatever the file's encoding.
+"""Reads the titles table: one movie per line, its title unchanged, whatever the file's encoding.
 
-Lines that can't be taken are rejects, as those of ratings are; a wrong title costs no more than a name.
+Faulty lines become rejects, as in rating files.
 """
 
 from collections.abc import Container, Sequence
@@ -20,15 +20,25 @@ from matinee.schemas.titles import Titles
 from matinee.settings.ingest import IngestSettings
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
-_LINE_BYTES: Final = 64  # of a line in memory, besides its text
+_LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
 _DEFAULTS: Final = IngestSettings()
 
 
 def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The titles and the rejects of a titles file; tables of the schemas Titles and Rejects.
+    """Read a titles file.
 
-    It is read twice, some lines at a time: how it is written is known at its end only. Raises DataError when it holds
-    no titles, or more than the settings allow.
+    The file is read twice, in batches of lines: its encoding is known only at its end.
+
+    Args:
+        source: The titles file, or an archive of it.
+        settings: Limits on its size.
+
+    Returns:
+        The titles and the rejects, as tables of the schemas Titles and Rejects.
+
+    Raises:
+        DataError: The file holds no titles, or more than the settings allow.
+
     """
     longest = settings.max_line_mb << 20
     texts = [look_through(member, source) for member in open_members(source, settings)]
@@ -42,7 +52,7 @@ def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> tuple[p
 
 
 class _Table:
-    """Gathers titles and rejects; of the text, what neither needs is let go."""
+    """Collects titles and rejects, and drops the rest of the text."""
 
     def __init__(self, source: Source, *, most_bytes: int) -> None:
         self._source = source
@@ -54,7 +64,7 @@ class _Table:
         self._rejects = [pl.DataFrame(schema=_FAULTS)]
 
     def add(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Take some lines, none of them blank."""
+        """Add some lines, none of them blank."""
         if self._layout is None:
             self._layout = recognize_titles([text for _, text in lines], label=self._source.label())
             lines = lines[self._layout.has_header :]
@@ -68,14 +78,14 @@ class _Table:
         if self._bytes > self._most_bytes:
             raise DataError(
                 f"{self._source.label()}: up to line {lines[-1][0]:,} its titles take more than "
-                f"{self._most_bytes >> 20:,} MB (ingest.max_titles_mb). Expected some thousands of movies: check that "
+                f"{self._most_bytes >> 20:,} MB (ingest.max_titles_mb). Expected a few thousand movies: check that "
                 "it is the right file, or allow more with that setting."
             )
 
     def finish(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The two tables.
 
-        Raises DataError when there is no title.
+        Raises DataError if there is no title.
         """
         label = self._source.label()
         if self._layout is None:
@@ -84,9 +94,11 @@ class _Table:
         rejected = pl.concat(self._rejects).select(pl.lit(self._source.name).alias("file"), pl.all())
         if titles.is_empty():
             example = rejected.row(0, named=True) if rejected.height else None
-            told = f" (line {example['line']}: {example['code']}, {example['raw'][:80]!r})" if example else ""
+            reason = (
+                f" (line {example['line']}: {example['code']}, {example['raw'][:80]!r})" if example else ""
+            )
             raise DataError(
-                f"{label} holds no title that can be read{told}. Expected lines such as 1,2003,Dinosaur Planet."
+                f"{label} holds no readable title{reason}. Expected lines such as 1,2003,Dinosaur Planet."
             )
         return Titles.validate(titles), Rejects.validate(rejected)
 
@@ -125,9 +137,9 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> tuple[pl.Dat
 
 
 def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that hold to the schema, of the same movie the first; and the others with their codes.
+    """The rows that pass the schema, only the first one of each movie; and the other rows with their codes.
 
-    Movies in `known` stood in an earlier line.
+    Movies in `known` are in an earlier line.
     """
     schema = Titles.to_schema()
     schema = schema.update_column("movie_id", unique=False)

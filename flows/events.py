@@ -18,18 +18,18 @@ def announce(summary: Summary, *, store: str) -> None:
     """Say what became of a run's candidate."""
     figures = {name: value for name, value in summary.metrics.items() if isinstance(value, int | float)}
     payload = {"reason": summary.reason, "metrics": figures}
-    tell(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
+    emit(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
 
 
-def tell_if_unlisted(store: str) -> None:
+def announce_unlisted(store: str) -> None:
     """Say again that the champion was promoted while there are no lists by it: a person did it, or nobody heard."""
     registry = Registry.open(Path(store))
     champion = registry.champion()
     if champion is not None and not registry.lists(champion).exists():
-        tell(PROMOTED, store=store, version=champion, reason=registry.reason(), metrics={})
+        emit(PROMOTED, store=store, version=champion, reason=registry.reason(), metrics={})
 
 
-def tell(event: str, *, store: str, **payload: Any) -> None:
+def emit(event: str, *, store: str, **payload: Any) -> None:
     """Emit an event about a store; the server adds the run and its deployment to it."""
     folder = str(Path(store).absolute())
     resource: Mapping[str, str] = {

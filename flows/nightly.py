@@ -9,7 +9,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from matinee.errors.log_filter import guard_log
-from matinee.flows.events import REFUSED, tell, tell_if_unlisted
+from matinee.flows.events import REFUSED, announce_unlisted, emit
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary
 from matinee.inbox.intake import Intake, remember
@@ -53,13 +53,13 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         )
         _say(intake, store=store)
         if not intake.new:
-            tell_if_unlisted(store)
+            announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
         summary = retrain(ratings=intake.ratings, titles=intake.titles, store=store, settings=settings)
         remember(opened, intake)
     prune(store=store, keep=keep)
     if not summary.promoted:
-        tell_if_unlisted(store)
+        announce_unlisted(store)
     return summary
 
 
@@ -70,4 +70,4 @@ def _say(intake: Intake, *, store: str) -> None:
         log.warning("%s", intake.no_titles)
     for report, reason in intake.refused.items():
         log.warning("%s", reason)
-        tell(REFUSED, store=store, report=report, reason=reason)
+        emit(REFUSED, store=store, report=report, reason=reason)

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from matinee.flows.summary import Walk
+from matinee.flows.summary import StepRunner
 from matinee.recommend import Recommended
 from matinee.settings import RecommendSettings
 from matinee.store.paths import check_apart, check_place
@@ -32,4 +32,4 @@ def recommend(
     check_apart(store)
     if out is not None:
         check_place(out)
-    return Walk(store).step(recommend_to_everyone, out=out, top=top, settings=settings)
+    return StepRunner(store).run(recommend_to_everyone, out=out, top=top, settings=settings)

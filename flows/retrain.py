@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from matinee.flows.events import announce
-from matinee.flows.summary import Summary, Walk
+from matinee.flows.summary import StepRunner, Summary
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Store
@@ -44,26 +44,26 @@ def retrain(
     """
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
-    walk = Walk(store)
+    steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes
-        dataset = walk.step(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
+        dataset = steps.run(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
         add_rows_to_name(dataset.rows)
-        walk.step(progressive, dataset=dataset)
-        encoding = walk.step(encode, dataset=dataset)
-        parts = walk.step(split, dataset=dataset, encoding=encoding, settings=settings.split)
-        candidate = walk.step(train, split=parts, settings=settings)
-        evaluation = walk.step(evaluate, split=parts, candidate=candidate, settings=settings)
-        shipped = walk.step(refit, candidate=candidate, evaluation=evaluation, settings=settings)
-        publication = walk.step(
+        steps.run(progressive, dataset=dataset)
+        encoding = steps.run(encode, dataset=dataset)
+        rows_split = steps.run(split, dataset=dataset, encoding=encoding, settings=settings.split)
+        candidate = steps.run(train, split=rows_split, settings=settings)
+        evaluation = steps.run(evaluate, split=rows_split, candidate=candidate, settings=settings)
+        shipped = steps.run(refit, candidate=candidate, evaluation=evaluation, settings=settings)
+        publication = steps.run(
             publish,
             dataset=dataset,
-            split=parts,
+            split=rows_split,
             candidate=candidate,
             shipped=shipped,
             evaluation=evaluation,
             settings=settings,
         )
-        summary = walk.summary(publication)
+        summary = steps.summary(publication)
     announce(summary, store=store)
     return summary

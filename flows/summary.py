@@ -9,18 +9,18 @@ from prefect.tasks import Task
 from pydantic import BaseModel
 
 from matinee.errors.log_filter import guard_log
-from matinee.monitor.progressive import Standing
+from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 from matinee.tasks.artifacts import show
-from matinee.tasks.run_log import tell
+from matinee.tasks.run_log import describe
 
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")
 
-R = TypeVar("R", Reference, Publication, Recommended, Standing)
+R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
 
 
 class Summary(BaseModel):
@@ -40,7 +40,7 @@ class Summary(BaseModel):
     progressive: dict[str, Any] | None  # the champion on the ratings that are newer than it
 
 
-class Walk:
+class StepRunner:
     """Goes through the steps of a flow and keeps a record."""
 
     def __init__(self, store: str) -> None:
@@ -54,7 +54,7 @@ class Walk:
         self._made: dict[str, Reference] = {}
         self._progressive: dict[str, Any] | None = None
 
-    def step(self, task: Task[..., R], **inputs: Any) -> R:
+    def run(self, task: Task[..., R], **inputs: Any) -> R:
         """Run one task on the store and note how long it took and whether it was done already.
 
         Raises what the task raised, once its retries are used up.
@@ -69,14 +69,14 @@ class Walk:
             log.info("    was done already")
         if isinstance(result, Reference):
             self._made[task.name] = result
-        if isinstance(result, Standing):
+        if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._tell(task.name, result)
+        self._report(task.name, result)
         return result
 
-    def _tell(self, step: str, result: Reference | Publication | Recommended | Standing) -> None:
+    def _report(self, step: str, result: Reference | Publication | Recommended | ChampionScore) -> None:
         store = Store(Path(self._store))
-        for line in tell(step, store, result):
+        for line in describe(step, store, result):
             log.info("    %s", line)
         show(step, store, result)
 

@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from matinee.errors.text import shown
 from matinee.evaluate import tables as figures
-from matinee.monitor.progressive import PICTURE, Standing, read_series
+from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.schemas.rejects import CODES
@@ -75,13 +75,13 @@ def data_report(store: Store, dataset: Reference) -> str:
     )
 
 
-def progressive_report(store: Store, standing: Standing) -> str:
+def progressive_report(store: Store, champion_score: ChampionScore) -> str:
     """Each champion on the ratings that came after it: the figure that equals production."""
     points = read_series(store)
     if not points:
         return ""
     series = picture(store.root / PICTURE), table(*figures.series_table(points))
-    return _page("On newer ratings", escape(standing.says), *series)
+    return _page("On newer ratings", escape(champion_score.says), *series)
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:
@@ -208,7 +208,7 @@ PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
 }
 
 
-def show(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> None:
+def show(step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore) -> None:
     """Put the pages of a finished step on the run; a page that can't be made or sent is a warning in the log."""
     for key, write in PAGES.get(step, {}).items():
         try:

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from matinee.monitor.progressive import Standing
+from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 
 
-def tell(step: str, store: Store, made: Reference | Publication | Recommended | Standing) -> list[str]:
+def describe(
+    step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore
+) -> list[str]:
     """What came out of a step, from what it left in the store."""
-    return _TELLERS[step](store, made)
+    return _DESCRIBERS[step](store, made)
 
 
 def _ingest(store: Store, made: Reference) -> list[str]:
@@ -85,11 +87,11 @@ def _recommend(store: Store, made: Recommended) -> list[str]:
     return [f"{made.rows:,} movies for {made.users:,} users by {made.release}, in {made.out}"]
 
 
-def _progressive(store: Store, made: Standing) -> list[str]:
+def _progressive(store: Store, made: ChampionScore) -> list[str]:
     return [made.says]
 
 
-_TELLERS: dict[str, Callable[[Store, Any], list[str]]] = {
+_DESCRIBERS: dict[str, Callable[[Store, Any], list[str]]] = {
     "ingest": _ingest,
     "progressive": _progressive,
     "encode": _encode,

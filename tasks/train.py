@@ -10,9 +10,9 @@ from matinee.pipeline import plan_refit, plan_training
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.progress import Listener, silent
+from matinee.tasks.fit_progress import reporting_progress
 from matinee.tasks.names import name_train
 from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
-from matinee.tasks.watch import watching
 
 log = logging.getLogger("matinee.run")
 
@@ -24,7 +24,7 @@ def _plan(*, store: str, split: Reference, settings: Settings, listener: Listene
 @task(name="train", task_run_name=name_train, tags=["training"], **cached_by(_plan, timeout_seconds=None))
 def train(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit a candidate, from the last checkpoint if there is one."""
-    with watching() as listener:
+    with reporting_progress() as listener:
         plan = _plan(store=store, split=split, settings=settings, listener=listener)
         return fulfil(store, plan)
 
@@ -32,7 +32,7 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
 @task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
 def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
     """Fit once more on every row, where `train.refit=all` asks for it and the gate has passed the candidate."""
-    with watching() as listener:
+    with reporting_progress() as listener:
         plan = plan_refit(Store(Path(store)), candidate, evaluation, settings=settings, listener=listener)
         if plan is None:
             return candidate

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from matinee.evaluate.gate import Contest, Decision, decide
+from matinee.evaluate.gate import Decision, PairedErrors, decide
 from matinee.evaluate.metrics import rmse_influence
 from matinee.sample.kernels import draw_block
 from matinee.sample.planted import plant
@@ -69,9 +69,9 @@ class Data:
         base = np.sqrt(self.variance + NOISE**2)
         return np.sqrt((base + worse_by) ** 2 - self.variance) * field - self.residual
 
-    def contest(self, candidate: Field, champion: Field) -> Contest:
+    def paired(self, candidate: Field, champion: Field) -> PairedErrors:
         """The candidate's errors beside the champion's, on all rows."""
-        return Contest(self.users, self.movies, candidate, champion)
+        return PairedErrors(self.users, self.movies, candidate, champion)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def judge(data: Data, *, worse_by: float, seed: int, settings: GateSettings) -> 
     common = data.field(draw)
     champion, candidate = (another(common, data.field(draw), shared=OTHER_SETTINGS) for _ in range(2))
     errors = data.errors(candidate, worse_by=worse_by)
-    contest = data.contest(errors, data.errors(champion, worse_by=0))
-    return decide(errors, errors, contest=contest, anchor=contest, settings=settings)
+    paired = data.paired(errors, data.errors(champion, worse_by=0))
+    return decide(errors, errors, champion=paired, anchor=paired, settings=settings)
 
 
 def promoted_share(size: Size, *, worse_by: float, sets: range, settings: GateSettings) -> float:
@@ -131,7 +131,7 @@ def coverage(size: Size, *, sets: range) -> tuple[float, float]:
             data.errors(data.field(draw), worse_by=worse_by),
             data.errors(data.field(draw), worse_by=0),
         )
-        estimate = data.contest(ours, theirs).difference()
+        estimate = data.paired(ours, theirs).difference()
         row_wise = np.std(rmse_influence(ours) - rmse_influence(theirs)) / np.sqrt(len(ours))
         off = abs(estimate.value - worse_by)
         held += [estimate.low <= worse_by <= estimate.high, off <= z * row_wise]
@@ -150,8 +150,8 @@ def decayed(data: Data, *, seed: int, settings: GateSettings) -> float:
     for _ in range(NIGHTS):
         worse = loss + settings.tolerance / 2
         errors = train(worse)
-        contests = (data.contest(errors, other) for other in (champion, anchor))
-        decision = decide(errors, errors, contest=next(contests), anchor=next(contests), settings=settings)
+        pairs = (data.paired(errors, other) for other in (champion, anchor))
+        decision = decide(errors, errors, champion=next(pairs), anchor=next(pairs), settings=settings)
         if decision.promoted:
             loss, champion = worse, errors
             anchor = errors if decision.becomes_anchor else anchor

@@ -12,9 +12,9 @@ import pytest
 
 from matinee import ingest
 from matinee.cli.main import main
-from matinee.evaluate.opponent import Opponent
+from matinee.evaluate.released_model import ReleasedModel
 from matinee.flows.nightly import nightly
-from matinee.monitor.progressive import PICTURE, Standing, read_series, score_champion
+from matinee.monitor.progressive import PICTURE, ChampionScore, read_series, score_champion
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
 from matinee.tasks.artifacts import progressive_report
@@ -70,7 +70,7 @@ def test_the_champion_is_scored_on_what_is_new_and_once(
     assert point["rmse"] < point["bias_only_rmse"] < point["global_mean_rmse"]
     assert [each["dataset"] for each in read_series(store)] == [grown["dataset"], point["dataset"]]
 
-    page = progressive_report(store, Standing(point=point, says="v0001"))
+    page = progressive_report(store, ChampionScore(point=point, says="v0001"))
     assert "data:image/png;base64," in page
     assert f"{point['rmse']:.4f}" in page
     assert (store.root / PICTURE).stat().st_size > 10_000
@@ -94,9 +94,9 @@ def test_a_cut_in_time_moves_on_and_nobody_is_judged_by_what_it_saw(
     assert first["metrics"]["hindsight"]["anyone"] == second["metrics"]["hindsight"]["anyone"] == 0
 
     # Whatever rows it is asked about, the release knows what it was fitted on.
-    opponent = Opponent(store, Path(first["location"]))
+    model = ReleasedModel(store, Path(first["location"]))
     rows = pl.read_csv(nights / "grown.csv")
-    saw = opponent.saw(
+    saw = model.was_trained_on(
         rows["userID"].to_numpy(), rows["movieID"].to_numpy(), np.ones(rows.height, np.float32)
     )
     assert set(rows.filter(pl.Series(saw)).select("userID", "movieID").iter_rows()) == seen
@@ -106,7 +106,10 @@ def _pairs(store: Store, said: dict[str, Any], part: str) -> set[tuple[int, int]
     folder = store.root / said["folders"]["split"]
     users, movies = (pl.read_parquet(folder / f"{side}.parquet") for side in ("users", "movies"))
     rows = pl.read_parquet(folder / f"{part}.parquet")
-    ids = users["user_id"].gather(rows["user_code"]), movies["movie_id"].gather(rows["movie_code"])
+    ids = (
+        users["user_id"].collect_inputs(rows["user_code"]),
+        movies["movie_id"].collect_inputs(rows["movie_code"]),
+    )
     return set(zip(*ids, strict=True))
 
 
@@ -123,7 +126,7 @@ def test_a_night_that_promotes_nothing_asks_for_lists_that_are_missing(
         "retrain": lambda **_: SimpleNamespace(promoted=promoted),
         "remember": lambda *_: None,
         "prune": lambda **_: None,
-        "tell_if_unlisted": asked.append,
+        "announce_unlisted": asked.append,
     }
     for name, step in steps.items():
         monkeypatch.setattr(f"matinee.flows.nightly.{name}", step)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
+from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
 from matinee.evaluate.gate import Rule, decide
 from matinee.settings import GateSettings
 
@@ -23,16 +23,16 @@ def data() -> np.ndarray:
     return np.column_stack([users, movies, draw.choice([1, 2, 3, 4, 5], ROWS, p=[0.05, 0.1, 0.3, 0.35, 0.2])])
 
 
-def _portrait(rows: np.ndarray) -> Portrait:
+def _portrait(rows: np.ndarray) -> DataSummary:
     values, counts = np.unique(rows[:, 2], return_counts=True)
-    sides = [Tally.of(*np.unique(rows[:, side], return_counts=True)) for side in (0, 1)]
-    return Portrait(dict(zip(values.tolist(), counts.tolist(), strict=True)), *sides)
+    sides = [RowCounts.of(*np.unique(rows[:, side], return_counts=True)) for side in (0, 1)]
+    return DataSummary(dict(zip(values.tolist(), counts.tolist(), strict=True)), *sides)
 
 
 def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ...] = ()) -> Rule:
     good, bad = np.full(10, 0.5), np.full(10, 1.0)
     drift = Drift(compare(_portrait(now), _portrait(before)), past)
-    decision = decide(good, bad, contest=None, drift=drift, settings=SETTINGS)
+    decision = decide(good, bad, champion=None, drift=drift, settings=SETTINGS)
     return next(rule for rule in decision.rules if rule.name == "drift")
 
 
@@ -80,10 +80,10 @@ def _deliver_twice(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
     ("breaks", "says"),
     [
         (_flip, "PSI of the ratings"),
-        (_lose_half, "of its rows are gone"),
-        (_shift_ids, "users that the champion's data lacks"),
-        (_deal_ids_anew, "of its rows are gone"),
-        (_deliver_twice, "users that the champion's data lacks"),
+        (_lose_half, "rows are missing"),
+        (_shift_ids, "users absent from the champion's data"),
+        (_deal_ids_anew, "rows are missing"),
+        (_deliver_twice, "users absent from the champion's data"),
     ],
 )
 def test_what_breaks_a_feed_is_held_and_named(data: np.ndarray, breaks: object, says: str) -> None:
@@ -102,7 +102,7 @@ def test_one_wrong_night_shows_in_much_data(data: np.ndarray) -> None:
     rule = _judge(wrong, before)
     assert rule.figures["psi"] < SETTINGS.drift_psi / 10 < SETTINGS.drift_psi_new < rule.figures["psi_new"]
     assert not rule.passed
-    assert "those that came since" in rule.says
+    assert "PSI of the new ratings" in rule.says
     # Of data that was replaced, or of a few rows, it says nothing.
     assert compare(_portrait(wrong[10_000:]), _portrait(before))["psi_new"] == 0
     assert compare(_portrait(wrong[:-600]), _portrait(before))["psi_new"] == 0
@@ -133,8 +133,8 @@ def test_one_night_that_a_person_let_through_widens_nothing() -> None:
 
 
 def test_psi_by_hand() -> None:
-    some = Tally(np.arange(2), np.array([50, 50]))
-    now, before = (Portrait(ratings, some, some) for ratings in ({1.0: 90, 5.0: 10}, {1.0: 50, 5.0: 50}))
+    some = RowCounts(np.arange(2), np.array([50, 50]))
+    now, before = (DataSummary(ratings, some, some) for ratings in ({1.0: 90, 5.0: 10}, {1.0: 50, 5.0: 50}))
     p, q = np.array([90.5, 10.5]) / 101, np.array([50.5, 50.5]) / 101
     assert compare(now, before)["psi"] == pytest.approx(np.sum((p - q) * np.log(p / q)))
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from matinee import evaluate
-from matinee.evaluate import Champion
+from matinee.evaluate import ComparedModel
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 
@@ -83,7 +83,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def _evaluate(store: Store, champion: Champion | None = None) -> Reference:
+def _evaluate(store: Store, champion: ComparedModel | None = None) -> Reference:
     plan = evaluate.plan(
         store,
         candidate=store.reference("candidates", "c"),
@@ -98,12 +98,12 @@ def _read(store: Store, reference: Reference, name: str) -> dict[str, object]:
     return dict(json.loads((store.path(reference) / name).read_text()))
 
 
-def _champion(rating: float, *, saw: bool = False) -> Champion:
-    return Champion(
+def _champion(rating: float, *, saw: bool = False) -> ComparedModel:
+    return ComparedModel(
         version="v0001",
         digest=f"always {rating} {saw}",
         predict=lambda users, _: np.full(len(users), rating, np.float32),
-        saw=lambda users, *_: np.full(len(users), saw),
+        was_trained_on=lambda users, *_: np.full(len(users), saw),
     )
 
 
@@ -150,7 +150,7 @@ def test_a_better_champion_stays(store: Store) -> None:
     assert weak["promoted"] is True
     assert weak["rows"] == {"test": 200, "compared": 200}
     test = pl.read_parquet(store.folder("splits", "s") / "test.parquet")
-    truth = Champion("v0002", "truth", lambda *_: test["rating"].to_numpy(), lambda users, *_: users < 0)
+    truth = ComparedModel("v0002", "truth", lambda *_: test["rating"].to_numpy(), lambda users, *_: users < 0)
     assert _read(store, _evaluate(store, truth), "decision.json")["promoted"] is False
 
 

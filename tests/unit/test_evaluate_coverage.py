@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 
 from matinee.evaluate import metrics
-from matinee.evaluate.gate import Contest, decide
+from matinee.evaluate.gate import PairedErrors, decide
 from matinee.settings import GateSettings
 
 USERS, MOVIES, ROWS, DATA_SETS = 300, 200, 6_000, 400
@@ -50,8 +50,8 @@ def _promoted(worse_by: float, *, seed: int) -> float:
         users, movies = _draw(draw)
         champion = _hanging(draw, users, movies)
         candidate = champion + noise * _hanging(draw, users, movies)
-        contest = Contest(users, movies, candidate, champion)
-        promoted += decide(candidate, candidate, contest=contest, settings=SETTINGS).promoted
+        paired = PairedErrors(users, movies, candidate, champion)
+        promoted += decide(candidate, candidate, champion=paired, settings=SETTINGS).promoted
     return promoted / DATA_SETS
 
 
@@ -61,7 +61,7 @@ def _detectable() -> float:
     champion = _hanging(draw, users, movies)
     candidate = champion + 0.15 * _hanging(draw, users, movies)
     rules = decide(
-        candidate, candidate, contest=Contest(users, movies, candidate, champion), settings=SETTINGS
+        candidate, candidate, champion=PairedErrors(users, movies, candidate, champion), settings=SETTINGS
     ).rules
     return float(next(rule for rule in rules if rule.name == "champion").figures["detectable"])
 

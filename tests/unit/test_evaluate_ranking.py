@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from matinee.evaluate.metrics import Rows
+from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import make_task, rank, top
 
 
-def _rows(users: list[int], movies: list[int], ratings: list[float]) -> Rows:
-    return Rows(
+def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRatings:
+    return DatedRatings(
         users=np.array(users, np.int32),
         movies=np.array(movies, np.int32),
         ratings=np.array(ratings, np.float32),

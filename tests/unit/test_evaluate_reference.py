@@ -6,13 +6,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, calc_aggregate, nDCG
 
-from matinee.evaluate.metrics import Rows
+from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.ranking import make_task, rank
 
 
-def _rows(pairs: np.ndarray) -> Rows:
+def _rows(pairs: np.ndarray) -> DatedRatings:
     users, movies = (side.astype(np.int32) for side in np.nonzero(pairs))
-    return Rows(
+    return DatedRatings(
         users, movies, np.full(len(users), 5, np.float32), np.full(len(users), np.datetime64("NaT", "D"))
     )
 

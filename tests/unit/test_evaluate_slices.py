@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from matinee.evaluate.calibration import calibrate
-from matinee.evaluate.metrics import Rows
+from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.slices import cut
 
 
-def _rows(users: list[int], movies: list[int], dates: list[str]) -> Rows:
-    return Rows(
+def _rows(users: list[int], movies: list[int], dates: list[str]) -> DatedRatings:
+    return DatedRatings(
         users=np.array(users, np.int32),
         movies=np.array(movies, np.int32),
         ratings=np.ones(len(users), np.float32),
@@ -46,7 +46,7 @@ def test_a_long_range_of_dates_is_cut_into_years_and_none_is_left_out() -> None:
 
 def test_calibration_by_hand() -> None:
     rows = _rows([0, 1, 2, 3], [0, 1, 2, 3], ["NaT"] * 4)
-    rated = Rows(rows.users, rows.movies, np.array([1, 3, 2, 4], np.float32), rows.dates)
+    rated = DatedRatings(rows.users, rows.movies, np.array([1, 3, 2, 4], np.float32), rows.dates)
     predicted = np.array([2.0, 2.0, 4.0, 4.0])
     found = calibrate(rated, predicted - rated.ratings, (1.0, 5.0))
     assert [(b["rows"], b["mean_prediction"], b["mean_rating"]) for b in found["bins"]] == [

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from matinee.evaluate.leakage import measure_hindsight
-from matinee.evaluate.metrics import Rows
+from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.temporal_holdout import write_outlook
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
@@ -30,9 +30,9 @@ def _table(
     )
 
 
-def _test_rows(users: list[int], days: list[int | None]) -> Rows:
+def _test_rows(users: list[int], days: list[int | None]) -> DatedRatings:
     table = _table(np.array(users), np.zeros(len(users)), np.zeros(len(users)), days)
-    return Rows(
+    return DatedRatings(
         table["user_code"].to_numpy(),
         table["movie_code"].to_numpy(),
         table["rating"].to_numpy(),

@@ -1,11 +1,11 @@
-"""The gate on contests whose outcome is known: equal, better, worse, too uncertain, nothing to compare."""
+"""The gate on pairs of models whose outcome is known: equal, better, worse, too uncertain, nothing to compare."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from matinee.evaluate.gate import Contest, Decision, decide, holm
+from matinee.evaluate.gate import Decision, PairedErrors, decide, holm
 from matinee.evaluate.slices import Slicing
 from matinee.settings import GateSettings
 
@@ -17,20 +17,20 @@ def _signs(rows: int) -> np.ndarray:
     return np.random.default_rng(0).choice([-1.0, 1.0], rows)
 
 
-def _contest(candidate: float, champion: float, *, rows: int = ROWS) -> Contest:
+def _pair(candidate: float, champion: float, *, rows: int = ROWS) -> PairedErrors:
     """Errors of one size each, their signs mixed, so that every RMSE is exact and every difference certain."""
     draw, sign = np.random.default_rng(1), _signs(rows)
-    return Contest(
+    return PairedErrors(
         users=draw.integers(0, 500, rows, np.int32),
         movies=draw.integers(0, 300, rows, np.int32),
         candidate=candidate * sign,
-        champion=champion * sign,
+        other=champion * sign,
     )
 
 
-def _decide(contest: Contest | None, *, candidate: float = 0.9, bias_only: float = 1.0) -> Decision:
+def _decide(paired: PairedErrors | None, *, candidate: float = 0.9, bias_only: float = 1.0) -> Decision:
     sign = _signs(ROWS)
-    return decide(candidate * sign, bias_only * sign, contest=contest, settings=SETTINGS)
+    return decide(candidate * sign, bias_only * sign, champion=paired, settings=SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def _decide(contest: Contest | None, *, candidate: float = 0.9, bias_only: float
     ],
 )
 def test_tolerance_decides_where_there_is_no_doubt(candidate: float, champion: float, promoted: bool) -> None:
-    assert _decide(_contest(candidate, champion)).promoted is promoted
+    assert _decide(_pair(candidate, champion)).promoted is promoted
 
 
 def test_without_a_champion_bias_only_decides() -> None:
@@ -56,7 +56,7 @@ def test_without_a_champion_bias_only_decides() -> None:
 
 
 def test_better_than_the_champion_and_worse_than_bias_only_is_held() -> None:
-    decision = _decide(_contest(1.1, 1.2), candidate=1.1)
+    decision = _decide(_pair(1.1, 1.2), candidate=1.1)
     assert [rule.name for rule in decision.rules if not rule.passed] == ["bias_only"]
     assert not decision.promoted
 
@@ -64,7 +64,7 @@ def test_better_than_the_champion_and_worse_than_bias_only_is_held() -> None:
 def test_doubt_holds_a_candidate_that_looks_better() -> None:
     draw = np.random.default_rng(3)
     noisy = replace(
-        _contest(0.9, 0.9, rows=300), candidate=draw.normal(size=300) * 0.9, champion=draw.normal(size=300)
+        _pair(0.9, 0.9, rows=300), candidate=draw.normal(size=300) * 0.9, other=draw.normal(size=300)
     )
     rule = next(rule for rule in _decide(noisy).rules if rule.name == "champion")
     assert rule.figures["difference"] < 0 < SETTINGS.tolerance < rule.figures["upper_bound"]
@@ -72,36 +72,36 @@ def test_doubt_holds_a_candidate_that_looks_better() -> None:
 
 
 def test_too_few_rows_hold_however_good_they_look() -> None:
-    decision = _decide(_contest(0.1, 0.9, rows=99))
+    decision = _decide(_pair(0.1, 0.9, rows=99))
     assert [rule.name for rule in decision.rules] == ["rows", "bias_only"]
     assert not decision.promoted
-    assert "trained on every row" in _decide(_contest(0.1, 0.9, rows=0)).reason
+    assert "trained on every row" in _decide(_pair(0.1, 0.9, rows=0)).reason
 
 
 def test_a_slice_that_got_worse_holds_a_candidate_that_is_better_overall() -> None:
-    contest = _contest(0.88, 0.90)
+    paired = _pair(0.88, 0.90)
     cold = np.arange(ROWS) < 2_000
-    contest.candidate[cold] = 1.0 * _signs(ROWS)[cold]
-    cut = replace(contest, slicings=(Slicing("user_rows", ("0", "1+"), (~cold).astype(np.int16)),))
+    paired.candidate[cold] = 1.0 * _signs(ROWS)[cold]
+    cut = replace(paired, slicings=(Slicing("user_rows", ("0", "1+"), (~cold).astype(np.int16)),))
     decision = _decide(cut)
     assert [rule.name for rule in decision.rules if not rule.passed] == ["slices"]
     assert "user_rows 0 (+0.1000)" in decision.reason
     off = GateSettings(tolerance=0.002, slices=False)
-    assert decide(cut.candidate, cut.champion + 1, contest=cut, settings=off).promoted
+    assert decide(cut.candidate, cut.other + 1, champion=cut, settings=off).promoted
 
 
 def test_a_small_slice_is_not_judged() -> None:
-    contest = _contest(0.88, 0.90)
+    paired = _pair(0.88, 0.90)
     few = np.arange(ROWS) < 900
-    contest.candidate[few] = 1.0
-    assert _decide(replace(contest, slicings=(Slicing("s", ("a", "b"), (~few).astype(np.int16)),))).promoted
+    paired.candidate[few] = 1.0
+    assert _decide(replace(paired, slicings=(Slicing("s", ("a", "b"), (~few).astype(np.int16)),))).promoted
 
 
 def test_the_difference_on_ids_that_both_know_stands_beside() -> None:
-    contest = _contest(0.9, 0.9)
+    paired = _pair(0.9, 0.9)
     fresh = np.arange(ROWS) < ROWS // 2
-    contest.champion[fresh] = 1.2
-    rule = _decide(replace(contest, known=~fresh)).rules[1]
+    paired.other[fresh] = 1.2
+    rule = _decide(replace(paired, known=~fresh)).rules[1]
     assert rule.figures["difference"] < -0.1
     assert rule.figures["known_ids"] == {"rows": ROWS // 2, "difference": 0.0, "standard_error": 0.0}
 
@@ -109,8 +109,8 @@ def test_the_difference_on_ids_that_both_know_stands_beside() -> None:
 def _against_anchor(candidate: float, anchor: float, *, rows: int = ROWS) -> Decision:
     """A candidate as good as the champion, beside an anchor."""
     errors = 0.9 * _signs(ROWS)
-    contests = {"contest": _contest(0.9, 0.9), "anchor": _contest(candidate, anchor, rows=rows)}
-    return decide(errors, errors, settings=SETTINGS, **contests)
+    pairs = {"champion": _pair(0.9, 0.9), "anchor": _pair(candidate, anchor, rows=rows)}
+    return decide(errors, errors, settings=SETTINGS, **pairs)
 
 
 @pytest.mark.parametrize(("anchor", "promoted"), [(0.8965, True), (0.8955, False)])

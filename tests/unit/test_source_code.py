@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matinee.evaluate import plan as plan_evaluation
-from matinee.evaluate.gate import Champion
+from matinee.evaluate.gate import ComparedModel
 from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.source_code import NOT_CODE, SourceCode, installed
@@ -20,7 +20,7 @@ STEPS = {
     "encode": ["matinee.split.encode"],
     "split": ["matinee.split"],
     "train": ["matinee.train"],
-    "evaluate": ["matinee.evaluate", "matinee.evaluate.opponent"],
+    "evaluate": ["matinee.evaluate", "matinee.evaluate.released_model"],
     "recommend": ["matinee.recommend"],
 }
 
@@ -72,7 +72,7 @@ AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that w
         ),
         ("train/gibbs/kernels.py", r"1\.0", "1.5", {"train"}),
         ("evaluate/gate.py", r"<=", "<", {"evaluate"}),
-        ("evaluate/opponent.py", r"!= TEST", "== TEST", {"evaluate"}),
+        ("evaluate/released_model.py", r"!= TEST", "== TEST", {"evaluate"}),
         ("split/hash_split.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "evaluate"}),
         ("recommend/kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
     ],
@@ -189,15 +189,15 @@ def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp
     made = [Reference(kind=kind, digest="ab", location="", rows=1) for kind in ("candidates", "splits")]
 
     def digest(judge: Callable[..., object]) -> str:
-        champion = Champion(version="v0001", digest="v0001", predict=judge, saw=judge)  # type: ignore[arg-type]
+        champion = ComparedModel(version="v0001", digest="v0001", predict=judge, was_trained_on=judge)  # type: ignore[arg-type]
         return plan_evaluation(
             store, candidate=made[0], split=made[1], champion=champion, settings=Settings()
         ).digest
 
-    from matinee.evaluate.opponent import Opponent
+    from matinee.evaluate.released_model import ReleasedModel
     from matinee.release.scoring import predict
 
-    assert digest(Opponent.saw) != digest(predict)
+    assert digest(ReleasedModel.was_trained_on) != digest(predict)
 
 
 def test_each_name_that_does_not_count_is_there() -> None:

@@ -143,13 +143,13 @@ def predict(call: argparse.Namespace) -> Outcome:
 
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on ratings of a file, leaving out the rows that it was trained on."""
-    from matinee.monitor.trial import try_champion
+    from matinee.monitor.file_evaluation import evaluate_champion
     from matinee.store import Store
 
     root = Registry.open(call.store).root
     check_usable(root)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    trial = try_champion(Store(root), [Path(path) for path in call.test], settings)
+    trial = evaluate_champion(Store(root), [Path(path) for path in call.test], settings)
     rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
     lines = [
         rows_line(rows),

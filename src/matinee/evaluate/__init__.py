@@ -1,12 +1,12 @@
-"""The evaluate step: figures on the test rows, the gate's decision and their pictures, in one folder.
+"""The evaluate step: metrics on the test rows, the gate's decision and plots, in one folder.
 
-After train and before publish. The only step that reads test rows.
+It runs after train and before publish, and is the only step that reads test rows.
 """
 
 from pathlib import Path
 from typing import Any
 
-from matinee.evaluate.gate import Champion
+from matinee.evaluate.gate import ComparedModel
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
@@ -22,7 +22,7 @@ def plan_outlook(store: Store, split: Reference) -> Plan:
 
         return write_outlook(folder, split=store.path(split))
 
-    fast = Settings().resolved()  # as the quick model is fitted
+    fast = Settings().resolved()  # the settings of the quick model
     digest = digest_of(
         code=code_digest("matinee.evaluate.temporal_holdout"),
         split=split.digest,
@@ -37,22 +37,30 @@ def plan(
     *,
     candidate: Reference,
     split: Reference,
-    champion: Champion | None,
+    champion: ComparedModel | None,
     settings: Settings,
-    anchor: Champion | None = None,
+    anchor: ComparedModel | None = None,
 ) -> Plan:
-    """The folder of an evaluation: metrics.json, decision.json and plots/.
+    """Plan an evaluation: metrics.json, decision.json and plots/.
 
-    With no champion the candidate is judged against bias-only alone. The manifest keeps all settings, for whoever
-    publishes a held candidate by name.
+    Args:
+        store: The store that holds the candidate and the split.
+        candidate: The candidate to evaluate.
+        split: The split that it was trained on.
+        champion: The champion; None before there is one, when only bias-only is compared.
+        settings: All settings; the manifest keeps them, so that a held candidate can be published later.
+        anchor: The anchor, if there is one.
+
+    Returns:
+        The plan of the evaluation's folder.
     """
 
     def make(folder: Path) -> dict[str, Any]:
-        # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
+        # Imported here, so that the import of this package does not wait for matplotlib and polars.
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
         made = store.ensure(outlook) if outlook else None
-        told = write_evaluation(
+        entries = write_evaluation(
             folder,
             candidate=store.path(candidate),
             split=store.path(split),
@@ -63,7 +71,7 @@ def plan(
         )
         kept = settings.spelled_out().model_dump()
         inputs = {"candidate": candidate.digest, "split": split.digest}
-        return {**inputs, "outlook": made.digest if made else None, "settings": kept, **told}
+        return {**inputs, "outlook": made.digest if made else None, "settings": kept, **entries}
 
     outlook = plan_outlook(store, split) if settings.evaluate.temporal else None
     digest = digest_of(
@@ -79,9 +87,9 @@ def plan(
     return Plan("evaluations", digest, make)
 
 
-def _given(opponent: Champion | None) -> list[str]:
-    """The modules whose functions answer for an opponent: what they do is part of what is computed."""
-    if opponent is None:
+def _given(model: ComparedModel | None) -> list[str]:
+    """The modules of the functions of a compared model: their code is part of what is computed."""
+    if model is None:
         return []
-    functions = (opponent.predict, opponent.saw, opponent.knows, opponent.portrait)
+    functions = (model.predict, model.was_trained_on, model.knows_ids, model.data_summary)
     return [function.__module__ for function in functions if function is not None]

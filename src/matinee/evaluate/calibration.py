@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from matinee.evaluate.metrics import Floats, Rows, clustered_error
+from matinee.evaluate.metrics import DatedRatings, Floats, clustered_error
 
 _BINS = 20
 
 
-def calibrate(test: Rows, errors: Floats, scale: tuple[float, float]) -> dict[str, Any]:
+def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) -> dict[str, Any]:
     """Mean rating by prediction, in bins of equal width over the scale, and the line through all rows.
 
     rating = intercept + slope * prediction by least squares; slope 1 and intercept 0 are perfect, a slope

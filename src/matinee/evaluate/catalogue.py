@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Floats, Rows, count_clusters
+from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, mean_and_error, rank
 from matinee.release import scoring as forward
@@ -60,7 +60,7 @@ class Catalogue:
         return min(wanted, max(_PAIRS // max(len(self.train_rows), 1), 1))
 
 
-def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
+def choose_weight(catalogue: Catalogue, train: DatedRatings, valid: DatedRatings) -> float:
     """The weight on popularity nearest to the usual one whose nDCG@10 on the valid rows is as good as the best.
 
     That is within a standard error of the paired difference, as Breiman et al. (1984) choose: from half to twice the
@@ -87,7 +87,7 @@ def choose_weight(catalogue: Catalogue, train: Rows, valid: Rows) -> float:
 
 
 def measure_ranking(
-    catalogue: Catalogue, seen: Rows, test: Rows, *, weight: float, users: int
+    catalogue: Catalogue, seen: DatedRatings, test: DatedRatings, *, weight: float, users: int
 ) -> dict[str, Any]:
     """Figures of the model's two orders and of popularity over the catalogue without what `seen` holds.
 
@@ -121,7 +121,9 @@ def measure_ranking(
     }
 
 
-def measure_order(catalogue: Catalogue, test: Rows, candidate: Floats, bias_only: Floats) -> dict[str, Any]:
+def measure_order(
+    catalogue: Catalogue, test: DatedRatings, candidate: Floats, bias_only: Floats
+) -> dict[str, Any]:
     """The share of a user's test pairs in the right order, for the model, bias-only and popularity."""
     scores: dict[str, NDArray[np.floating[Any]]] = {
         "candidate": test.ratings + candidate,

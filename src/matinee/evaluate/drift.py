@@ -1,6 +1,6 @@
-"""Drift: how far the data of a candidate is from the champion's, beside how far apart the last datasets were.
+"""Drift: how far the data of a candidate is from the champion's, relative to the drift between the last datasets.
 
-Rows by rating, by user and by movie are all it takes, and a release has those of its own data.
+It is computed from row counts by rating, by user and by movie, which each release has of its own data.
 """
 
 from collections import Counter
@@ -15,54 +15,56 @@ from matinee.settings import GateSettings
 
 Figures = dict[str, float]
 
-REMEMBERED = 10  # datasets: about two working weeks of nights
+REMEMBERED = 10  # datasets: about two working weeks of nightly runs
 _ENOUGH = 5  # past datasets that make a spread
-_SPREADS = 4  # above the median: chance alone passes it once in thousands of nights
+_SPREADS = 4  # above the median; by chance a figure exceeds it once in thousands of runs
 _NORMAL = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 _BINS = 10
-_APPENDED = 0.01  # of the earlier rows may be gone from data that just grew: some were rated again
+_APPENDED = (
+    0.01  # share of the earlier rows that may be missing from data that only grew: some are rated again
+)
 _ENOUGH_NEW = 1_000  # new rows, whose PSI is within .01 by chance
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
-    """Rows by id: ids ascending, each with a row."""
+class RowCounts:
+    """Row counts by id: ids ascending, each with at least one row."""
 
     ids: NDArray[np.int64]
     rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ids: NDArray[np.int64], rows: NDArray[np.int64]) -> "Tally":
-        """The ids that have rows."""
+    def of(cls, ids: NDArray[np.int64], rows: NDArray[np.int64]) -> "RowCounts":
+        """Only the ids that have rows."""
         rated = rows > 0
         return cls(ids[rated], rows[rated])
 
 
 @dataclass(frozen=True, eq=False)
-class Portrait:
-    """What drift is measured on: the rows of a whole dataset by rating, by user and by movie.
+class DataSummary:
+    """Row counts of a whole dataset by rating, by user and by movie: what drift is measured on.
 
-    `past` tells how far the datasets up to this one were from those before them, oldest first.
+    `past` holds the drift figures of the last datasets up to this one, oldest first.
     """
 
     ratings: Mapping[float, int]
-    users: Tally
-    movies: Tally
+    users: RowCounts
+    movies: RowCounts
     past: tuple[Figures, ...] = ()
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Tonight's figures, and those of the last datasets that were released, oldest first."""
+    """The figures of this dataset, and of the last released datasets, oldest first."""
 
     figures: Figures
     past: tuple[Figures, ...]
 
     def limits(self, settings: GateSettings) -> Figures:
-        """The most that each figure may be: what the last datasets make plausible, at least half its bound.
+        """The limit of each figure: what the last datasets make plausible, but at least half of its setting.
 
-        The median of the past figures plus four spreads, the spread being the scaled median absolute deviation:
-        one night that a person let through widens nothing. Below five past datasets the bound itself holds.
+        The limit is the median of the past figures plus four scaled median absolute deviations, so that one outlier
+        does not widen it. With fewer than five past datasets the setting itself is the limit.
         """
         bounds = {
             "psi": settings.drift_psi,
@@ -80,20 +82,23 @@ class Drift:
 
     @property
     def remembered(self) -> list[Figures]:
-        """What the next dataset is measured beside."""
+        """The figures to keep for the next dataset."""
         return [*self.past, self.figures][-REMEMBERED:]
 
 
-def compare(now: Portrait, before: Portrait) -> Figures:
-    """How far a dataset is from an earlier one; every figure is 0 where nothing changed.
+def compare(now: DataSummary, before: DataSummary) -> Figures:
+    """Measure how far a dataset is from an earlier one; every figure is 0 if nothing changed.
 
-    `psi`: population stability index of the ratings. `psi_new`: the same of those that came in addition, against the
-    earlier ones: in much data a night that is all wrong moves nothing else; 0 for few rows, and where the data did not
-    just grow. `new_users`, `new_movies`: share of rows whose id the earlier
-    one did not have. `lost`: share of the earlier rows that are gone, by user or by movie, whichever is more; ids
-    that were dealt anew lose most. `growth`: rows in addition, as a share of the earlier ones.
+    - `psi`: population stability index of the ratings.
+    - `psi_new`: the same for the added ratings against the earlier ones. In a large dataset, a bad night shows here
+      alone.
+      0 for few rows, and if rows were removed too.
+    - `new_users`, `new_movies`: share of rows whose id is not in the earlier dataset.
+    - `lost`: share of the earlier rows that are missing, by user or by movie, whichever is larger. Reassigned ids show
+      here.
+    - `growth`: added rows, as a share of the earlier rows.
     """
-    rows = {portrait: int(portrait.users.rows.sum()) for portrait in (now, before)}
+    rows = {data_summary: int(data_summary.users.rows.sum()) for data_summary in (now, before)}
     lost = max(_lost(now.users, before.users), _lost(now.movies, before.movies))
     return {
         "psi": _psi(now.ratings, before.ratings),
@@ -106,7 +111,7 @@ def compare(now: Portrait, before: Portrait) -> Figures:
 
 
 def add_up(counts_per_rating: Mapping[str, Mapping[str, int]]) -> dict[float, int]:
-    """Rows by rating over all parts of a split, from what its manifest says of each."""
+    """Row counts by rating over all subsets of a split, from its manifest."""
     total: Counter[float] = Counter()
     for counts in counts_per_rating.values():
         total.update({float(rating): rows for rating, rows in counts.items()})
@@ -119,12 +124,12 @@ def _plausible(past: Sequence[float]) -> float:
     return middle + _SPREADS * _NORMAL * float(np.median(np.abs(values - middle)))
 
 
-def _new(now: Tally, before: Tally) -> float:
+def _new(now: RowCounts, before: RowCounts) -> float:
     unknown = IdMap(before.ids).encode(now.ids) < 0
     return float(now.rows[unknown].sum() / max(now.rows.sum(), 1))
 
 
-def _lost(now: Tally, before: Tally) -> float:
+def _lost(now: RowCounts, before: RowCounts) -> float:
     """1 - sum of min(rows before, rows now) / sum of rows before."""
     places = IdMap(now.ids).encode(before.ids)
     there = np.where(places >= 0, now.rows[places], 0)
@@ -141,9 +146,9 @@ def _psi(now: Mapping[float, int], before: Mapping[float, int]) -> float:
     values = [*now, *before]
     low, width = min(values), max(max(values) - min(values), 1e-9)
     counts = np.zeros((2, _BINS))
-    for side, ratings in enumerate((now, before)):
+    for place, ratings in enumerate((now, before)):
         for rating, rows in ratings.items():
-            counts[side, min(int((rating - low) / width * _BINS), _BINS - 1)] += rows
+            counts[place, min(int((rating - low) / width * _BINS), _BINS - 1)] += rows
     used = counts[:, counts.any(axis=0)] + 0.5
     p, q = used / used.sum(axis=1, keepdims=True)
     return float(np.sum((p - q) * np.log(p / q)))

@@ -1,6 +1,6 @@
-"""The gate: whether a candidate may replace the champion, and every figure that says so.
+"""The gate: decides whether a candidate may replace the champion, and records the figures behind the decision.
 
-Between evaluate and publish. A hold is a decision, not a failure: the candidate stays where it is.
+It runs between evaluate and publish. A hold is a decision, not a failure: the candidate stays in the store.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.drift import Drift, Portrait
+from matinee.evaluate.drift import DataSummary, Drift
 from matinee.evaluate.metrics import (
     Codes,
     Estimate,
@@ -26,51 +26,49 @@ from matinee.settings import GateSettings
 Ids = NDArray[np.int64]
 Ratings = NDArray[np.float32]
 
-# A clustered standard error from fewer users or movies than this is too small to test with.
+# With fewer users or movies than this, a clustered standard error is too small for a test.
 _MIN_CLUSTERS = 10
 _POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The release in use, as the gate sees it: its tested weights behind functions over columns of ids."""
+class ComparedModel:
+    """The champion or the anchor: its tested weights, as functions of columns of ids."""
 
     version: str
     digest: str
     predict: Callable[[Ids, Ids], Ratings]  # (user_ids, movie_ids) -> ratings, clipped
-    saw: Callable[
-        [Ids, Ids, Ratings], NDArray[np.bool_]
-    ]  # whether it was trained on (user_id, movie_id, rating)
-    # Whether it knows both ids of (user_ids, movie_ids); without it, figures on known ids are left out.
-    knows: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
-    # What its data looks like; without it drift can't be told.
-    portrait: Callable[[], Portrait | None] | None = None
+    was_trained_on: Callable[[Ids, Ids, Ratings], NDArray[np.bool_]]  # of (user_id, movie_id, rating)
+    # Whether it knows both ids of (user_ids, movie_ids); if None, figures on known ids are omitted.
+    knows_ids: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
+    # A summary of its data; if None, drift cannot be measured.
+    data_summary: Callable[[], DataSummary | None] | None = None
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Errors (prediction - rating) on the same rows, that neither side was trained on, and how to cut them.
+class PairedErrors:
+    """Errors (prediction - rating) of two models on the same rows, unseen by both, and slices of the rows.
 
-    `known` tells the rows whose user and movie both sides know; None where that can't be told.
+    `known` marks the rows whose user and movie both models know; None if that is unknown.
     """
 
     users: Codes
     movies: Codes
     candidate: Floats
-    champion: Floats
+    other: Floats  # of the champion or the anchor
     slicings: tuple[Slicing, ...] = ()
     known: NDArray[np.bool_] | None = None
 
     def difference(self, rows: NDArray[Any] | slice = slice(None)) -> Estimate:
-        """RMSE(candidate) - RMSE(champion), on some of the rows."""
+        """RMSE(candidate) - RMSE(other), on some of the rows."""
         return estimate_rmse_difference(
-            self.candidate[rows], self.champion[rows], self.users[rows], self.movies[rows]
+            self.candidate[rows], self.other[rows], self.users[rows], self.movies[rows]
         )
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule's verdict, the sentence that says it, and its figures."""
+    """One rule: whether it passed, a sentence for people, and its figures."""
 
     name: str
     passed: bool
@@ -83,10 +81,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdicts of all rules; one that failed holds the candidate."""
+    """The results of all rules; one failed rule holds the candidate."""
 
     rules: tuple[Rule, ...]
-    becomes_anchor: bool  # once it is released: what comes after it is held against it from then on
+    becomes_anchor: bool  # whether the release becomes the anchor, which later candidates are compared with
 
     @property
     def promoted(self) -> bool:
@@ -94,33 +92,43 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """One line for a person: what failed, or what was shown."""
+        """One line for people: the rules that failed, or the main results."""
         failed = [rule for rule in self.rules if not rule.passed]
-        told = failed or [rule for rule in self.rules if rule.name in ("champion", "bias_only")]
-        return f"{'Promoted' if self.promoted else 'Held'}: {'; '.join(rule.says for rule in told)}."
+        reported = failed or [rule for rule in self.rules if rule.name in ("champion", "bias_only")]
+        return f"{'Promoted' if self.promoted else 'Held'}: {'; '.join(rule.says for rule in reported)}."
 
 
 def decide(
     candidate: Floats,
     bias_only: Floats,
     *,
-    contest: Contest | None,
+    champion: PairedErrors | None,
     settings: GateSettings,
-    anchor: Contest | None = None,
+    anchor: PairedErrors | None = None,
     drift: Drift | None = None,
 ) -> Decision:
-    """Judge a candidate: against bias-only always, against champion, anchor and earlier data where there are some.
+    """Decide on a candidate: against bias-only always, against champion, anchor and earlier data if they exist.
 
-    `candidate` and `bias_only` are the errors on all test rows. With too few rows to compare, the rules that
-    would compare are left out and the candidate is held.
+    Args:
+        candidate: The candidate's errors on all test rows.
+        bias_only: The errors of bias-only on the same rows.
+        champion: The paired errors of candidate and champion; None without a champion.
+        settings: The limits of the rules.
+        anchor: The paired errors of candidate and anchor; None without an anchor.
+        drift: How far the data is from the champion's.
+
+    Returns:
+        The result of each rule. With too few rows to compare, the rules that compare are omitted and the candidate is
+        held.
+
     """
     rules = [_beats_bias_only(candidate, bias_only, settings)]
-    if contest is not None:
-        rules.insert(0, _has_enough_rows(contest, settings))
+    if champion is not None:
+        rules.insert(0, _has_enough_rows(champion, settings))
         if rules[0].passed:
-            rules.insert(1, _holds_against_champion(contest, settings))
+            rules.insert(1, _holds_against_champion(champion, settings))
             if settings.slices:
-                rules.append(_no_slice_got_worse(contest, settings))
+                rules.append(_no_slice_got_worse(champion, settings))
     if anchor is not None and settings.decay:
         rules.append(_has_not_decayed(anchor, settings))
     if drift is not None and settings.drift:
@@ -128,25 +136,25 @@ def decide(
     return Decision(tuple(rules), becomes_anchor=_is_best_so_far(anchor, settings))
 
 
-def _has_enough_rows(contest: Contest, settings: GateSettings) -> Rule:
-    rows = len(contest.candidate)
-    says = f"{rows:,} test rows that neither side was trained on, {settings.min_rows:,} needed"
+def _has_enough_rows(paired: PairedErrors, settings: GateSettings) -> Rule:
+    rows = len(paired.candidate)
+    says = f"{rows:,} test rows unseen by both models ({settings.min_rows:,} required)"
     if rows == 0:
-        says = "the champion was trained on every row of this test part, so nothing compares the two"
+        says = "the champion was trained on every row of this test set, so the two cannot be compared"
     return Rule("rows", rows >= settings.min_rows, says, {"rows": rows, "min_rows": settings.min_rows})
 
 
-def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
-    ours, theirs = rmse(contest.candidate), rmse(contest.champion)
-    difference = contest.difference()
+def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Rule:
+    ours, theirs = rmse(paired.candidate), rmse(paired.other)
+    difference = paired.difference()
     upper = _upper_bound(difference, settings)
     says = (
-        f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(contest.candidate):,} rows that neither was "
-        f"trained on, a difference of {difference.value:+.4f} that is at most {upper:+.4f} "
-        f"with {settings.confidence:.0%} certainty (tolerance {settings.tolerance:g})"
+        f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(paired.candidate):,} rows unseen by both models: "
+        f"difference {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
+        f"(tolerance {settings.tolerance:g})"
     )
     figures = {
-        "rows": len(contest.candidate),
+        "rows": len(paired.candidate),
         "candidate_rmse": ours,
         "champion_rmse": theirs,
         "difference": difference.value,
@@ -154,10 +162,10 @@ def _holds_against_champion(contest: Contest, settings: GateSettings) -> Rule:
         "upper_bound": upper,
         "confidence": settings.confidence,
         "tolerance": settings.tolerance,
-        # The smallest true difference that these rows show to be there this often.
+        # The smallest true difference that these rows detect with this power.
         "detectable": (_z(settings) + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
         "power": _POWER,
-        "known_ids": _on_known_ids(contest),
+        "known_ids": _on_known_ids(paired),
     }
     return Rule("champion", upper <= settings.tolerance, says, figures)
 
@@ -170,13 +178,13 @@ def _upper_bound(difference: Estimate, settings: GateSettings) -> float:
     return difference.value + _z(settings) * difference.standard_error
 
 
-def _on_known_ids(contest: Contest) -> dict[str, Any] | None:
-    """The same difference without fresh users and movies: what is left is not about who knows more ids."""
-    if contest.known is None or not contest.known.any():
+def _on_known_ids(paired: PairedErrors) -> dict[str, Any] | None:
+    """The same difference without new users and movies, so that it does not depend on which model knows more ids."""
+    if paired.known is None or not paired.known.any():
         return None
-    difference = contest.difference(contest.known)
+    difference = paired.difference(paired.known)
     return {
-        "rows": int(np.count_nonzero(contest.known)),
+        "rows": int(np.count_nonzero(paired.known)),
         "difference": difference.value,
         "standard_error": difference.standard_error,
     }
@@ -195,13 +203,13 @@ def _beats_bias_only(candidate: Floats, bias_only: Floats, settings: GateSetting
     return Rule("bias_only", ours - theirs <= settings.tolerance, says, figures)
 
 
-def _no_slice_got_worse(contest: Contest, settings: GateSettings) -> Rule:
-    """One test a slice that is large enough, all of them together at the gate's level by Holm's correction."""
+def _no_slice_got_worse(paired: PairedErrors, settings: GateSettings) -> Rule:
+    """One test per slice that is large enough; Holm's correction keeps the gate's level over all slices."""
     tested: list[dict[str, Any]] = []
-    for slicing in contest.slicings:
+    for slicing in paired.slicings:
         for label, rows in slicing:
-            if len(rows) >= settings.slice_min_rows and _clusters(contest, rows) >= _MIN_CLUSTERS:
-                difference = contest.difference(rows)
+            if len(rows) >= settings.slice_min_rows and _clusters(paired, rows) >= _MIN_CLUSTERS:
+                difference = paired.difference(rows)
                 excess = (difference.value - settings.tolerance) / (difference.standard_error or 1e-12)
                 tested.append(
                     {
@@ -217,28 +225,28 @@ def _no_slice_got_worse(contest: Contest, settings: GateSettings) -> Rule:
     worse = tested[: holm([found["p"] for found in tested], level=1 - settings.confidence)]
     names = ", ".join(f"{found['slicing']} {found['slice']} ({found['difference']:+.4f})" for found in worse)
     says = (
-        f"worse beyond doubt on {names}" if worse else f"worse beyond doubt on none of {len(tested)} slices"
+        f"significantly worse on {names}" if worse else f"significantly worse on none of {len(tested)} slices"
     )
     figures = {"worse": worse, "tested": tested, "min_rows": settings.slice_min_rows}
     return Rule("slices", not worse, says, figures)
 
 
-def _has_not_decayed(anchor: Contest, settings: GateSettings) -> Rule:
-    """Losses that are each too small to hold a candidate add up against a release that stands still."""
+def _has_not_decayed(anchor: PairedErrors, settings: GateSettings) -> Rule:
+    """Losses that are each too small to hold a candidate add up against the anchor, which stays fixed."""
     rows, limit = len(anchor.candidate), settings.decay_tolerances * settings.tolerance
     figures: dict[str, Any] = {"rows": rows, "min_rows": settings.min_rows, "limit": limit}
     if rows < settings.min_rows:
-        says = f"{rows:,} test rows that the anchor was not trained on either, {settings.min_rows:,} needed"
+        says = f"{rows:,} test rows unseen by candidate and anchor ({settings.min_rows:,} required)"
         return Rule("decay", False, says, figures)
     difference = anchor.difference()
     upper = _upper_bound(difference, settings)
     says = (
-        f"against the anchor a difference of {difference.value:+.4f} that is at most {upper:+.4f} with "
-        f"{settings.confidence:.0%} certainty (limit {limit:g})"
+        f"difference from the anchor {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
+        f"(limit {limit:g})"
     )
     figures |= {
         "candidate_rmse": rmse(anchor.candidate),
-        "anchor_rmse": rmse(anchor.champion),
+        "anchor_rmse": rmse(anchor.other),
         "difference": difference.value,
         "standard_error": difference.standard_error,
         "upper_bound": upper,
@@ -247,8 +255,8 @@ def _has_not_decayed(anchor: Contest, settings: GateSettings) -> Rule:
     return Rule("decay", upper <= limit, says, figures)
 
 
-def _is_best_so_far(anchor: Contest | None, settings: GateSettings) -> bool:
-    """Whether a candidate is better than the anchor beyond doubt; without the rule the champion is the anchor."""
+def _is_best_so_far(anchor: PairedErrors | None, settings: GateSettings) -> bool:
+    """Whether a candidate is significantly better than the anchor; always true with `gate.decay=false`."""
     if anchor is None or not settings.decay:
         return True
     return len(anchor.candidate) >= settings.min_rows and _upper_bound(anchor.difference(), settings) < 0
@@ -257,26 +265,26 @@ def _is_best_so_far(anchor: Contest | None, settings: GateSettings) -> bool:
 def _data_is_as_before(drift: Drift, settings: GateSettings) -> Rule:
     limits = drift.limits(settings)
     beyond = [name for name, value in drift.figures.items() if value > limits[name]]
-    told = ", ".join(
+    details = ", ".join(
         _DRIFT_SAYS[name].format(drift.figures[name], limits[name]) for name in beyond or _DRIFT_SAYS
     )
-    says = f"the data drifted: {told}" if beyond else f"the data is within its limits: {told}"
+    says = f"the data drifted: {details}" if beyond else f"the data is within its limits: {details}"
     figures = {**drift.figures, **{f"{name}_limit": limit for name, limit in limits.items()}}
     return Rule("drift", not beyond, says, {**figures, "past_datasets": len(drift.past)})
 
 
 _DRIFT_SAYS = {
     "psi": "PSI of the ratings {:.3f} (limit {:.3f})",
-    "psi_new": "of those that came since {:.3f} (limit {:.3f})",
-    "new_users": "{:.1%} of the rows are of users that the champion's data lacks (limit {:.1%})",
-    "new_movies": "{:.1%} are of movies that it lacks (limit {:.1%})",
-    "lost": "{:.1%} of its rows are gone (limit {:.1%})",
+    "psi_new": "PSI of the new ratings {:.3f} (limit {:.3f})",
+    "new_users": "{:.1%} of the rows are of users absent from the champion's data (limit {:.1%})",
+    "new_movies": "{:.1%} are of movies absent from it (limit {:.1%})",
+    "lost": "{:.1%} of the champion's rows are missing (limit {:.1%})",
     "growth": "{:.1%} more rows (limit {:.1%})",
 }
 
 
-def _clusters(contest: Contest, rows: NDArray[np.intp]) -> int:
-    return min(count_clusters(codes[rows]) for codes in (contest.users, contest.movies))
+def _clusters(paired: PairedErrors, rows: NDArray[np.intp]) -> int:
+    return min(count_clusters(codes[rows]) for codes in (paired.users, paired.movies))
 
 
 def holm(p_values: list[float], *, level: float) -> int:

@@ -16,7 +16,7 @@ _TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
 
 @dataclass(frozen=True)
-class Rows:
+class DatedRatings:
     """Rows of a split as columns of one length: who, what, how much, when (a day, or NaT)."""
 
     users: Codes
@@ -27,8 +27,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ratings)
 
-    def __getitem__(self, part: slice) -> "Rows":
-        return Rows(self.users[part], self.movies[part], self.ratings[part], self.dates[part])
+    def __getitem__(self, rows: slice) -> "DatedRatings":
+        return DatedRatings(self.users[rows], self.movies[rows], self.ratings[rows], self.dates[rows])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The pictures of an evaluation: each title says what was found, each axis what it measures.
 
-Drawn from metrics.json and the evidence behind it, without pyplot's global state and without a date in the
+Drawn from metrics.json and the inputs behind it, without pyplot's global state and without a date in the
 file: the same evaluation gives the same bytes.
 """
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from matinee.evaluate.evidence import Evidence
+from matinee.evaluate.inputs import EvaluationInputs
 from matinee.evaluate.metrics import Floats, rmse
 from matinee.evaluate.slices import SLICINGS
 
@@ -30,14 +30,16 @@ _FEWEST = 30  # rows of a slice that the title may name
 _CROWDED = 9  # more labels than this stand upright
 
 
-def draw(folder: Path, *, evidence: Evidence, figures: Mapping[str, Any], history: Mapping[str, Any]) -> None:
+def draw(
+    folder: Path, *, inputs: EvaluationInputs, figures: Mapping[str, Any], history: Mapping[str, Any]
+) -> None:
     """Write every picture of one evaluation into `folder`, which is created."""
     folder.mkdir()
     save(learning_curve(history), folder / "learning_curve.png")
-    save(residuals(evidence), folder / "residuals.png")
+    save(residuals(inputs), folder / "residuals.png")
     save(calibration(figures), folder / "calibration.png")
     save(slices(figures), folder / "slices.png")
-    save(long_tail(evidence), folder / "long_tail.png")
+    save(long_tail(inputs), folder / "long_tail.png")
 
 
 def learning_curve(history: Mapping[str, Any]) -> Figure:
@@ -61,16 +63,16 @@ def learning_curve(history: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def residuals(evidence: Evidence) -> Figure:
+def residuals(inputs: EvaluationInputs) -> Figure:
     """How errors are spread, and how they lean with the rating that was given."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    within = float(np.median(np.abs(evidence.candidate)))
-    span = evidence.scale[1] - evidence.scale[0]
+    within = float(np.median(np.abs(inputs.candidate)))
+    span = inputs.scale[1] - inputs.scale[0]
     edges = np.linspace(-span, span, 82)  # an odd number of bins: exact predictions are the middle one
     for errors, color, name in (
-        (evidence.bias_only, BASELINE, "bias-only"),
-        (evidence.candidate, MODEL, "this model"),
+        (inputs.bias_only, BASELINE, "bias-only"),
+        (inputs.candidate, MODEL, "this model"),
     ):
         share = np.histogram(errors, edges)[0] / len(errors) * 100
         left.stairs(share, edges, color=color, linewidth=1.6, label=name)
@@ -82,15 +84,15 @@ def residuals(evidence: Evidence) -> Figure:
         y="test rows in each step (%)",
     )
     left.legend(frameon=False)
-    _by_rating(right, evidence)
+    _by_rating(right, inputs)
     return figure
 
 
-def _by_rating(axes: Axes, evidence: Evidence) -> None:
-    values, place = np.unique(evidence.test.ratings, return_inverse=True)
+def _by_rating(axes: Axes, inputs: EvaluationInputs) -> None:
+    values, place = np.unique(inputs.test.ratings, return_inverse=True)
     rows = np.bincount(place)
     axes.plot(values, values, color=QUIET, linewidth=1, linestyle="--", label="exact")
-    lean, base = (np.bincount(place, errors) / rows for errors in (evidence.candidate, evidence.bias_only))
+    lean, base = (np.bincount(place, errors) / rows for errors in (inputs.candidate, inputs.bias_only))
     axes.plot(values, values + base, color=BASELINE, marker="o", markersize=4, label="bias-only")
     axes.plot(values, values + lean, color=MODEL, marker="o", markersize=4, label="this model")
     if len(values) <= _CROWDED:
@@ -153,8 +155,8 @@ def _slices_title(figures: Mapping[str, Any]) -> str:
     ]
     name, hardest = max(rows, key=lambda pair: pair[1]["low"], default=("", None))
     if hardest is None or hardest["low"] <= figures["rmse"]:
-        return "No slice is harder than all rows together, beyond doubt"
-    return f"Hardest, beyond doubt: {hardest['slice']} {SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
+        return "No slice is significantly harder than all rows together"
+    return f"Significantly hardest: {hardest['slice']} {SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
 
 
 def _slice_panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -179,11 +181,11 @@ def _short(rows: int) -> str:
     return str(rows)
 
 
-def long_tail(evidence: Evidence) -> Figure:
+def long_tail(inputs: EvaluationInputs) -> Figure:
     """How the training rows are spread over movies, and what that means for the error."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    counts = evidence.movie_rows
+    counts = inputs.movie_rows
     order = np.argsort(-counts, kind="stable")
     rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
     share = np.cumsum(rated) / rated.sum() * 100
@@ -200,20 +202,19 @@ def long_tail(evidence: Evidence) -> Figure:
         x="movies, most rated first (logarithmic)",
         y="share of training rows (%)",
     )
-    _error_by_popularity(right, evidence, order)
+    _error_by_popularity(right, inputs, order)
     return figure
 
 
-def _error_by_popularity(axes: Axes, evidence: Evidence, order: NDArray[np.intp]) -> None:
+def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np.intp]) -> None:
     """Ten groups of as many test rows each, from the most rated movies to the least rated."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    rows = np.argsort(place[evidence.test.movies], kind="stable")
+    rows = np.argsort(place[inputs.test.movies], kind="stable")
     groups = [group for group in np.array_split(rows, 10) if len(group)]
     tenths = np.arange(1, len(groups) + 1)
     base, ours = (
-        np.array([rmse(errors[group]) for group in groups])
-        for errors in (evidence.bias_only, evidence.candidate)
+        np.array([rmse(errors[group]) for group in groups]) for errors in (inputs.bias_only, inputs.candidate)
     )
     axes.plot(tenths, base, color=BASELINE, marker="o", markersize=4, label="bias-only")
     axes.plot(tenths, ours, color=MODEL, marker="o", markersize=4, label="this model")

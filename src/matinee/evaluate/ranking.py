@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from matinee.evaluate.metrics import Codes, Rows
+from matinee.evaluate.metrics import Codes, DatedRatings
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
 from matinee.recommend.kernel import keep_best
 
@@ -98,7 +98,14 @@ def mean_and_error(of_users: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def make_task(
-    seen: Rows, judged: Rows, *, relevant_from: float, users: int, movies: int, most: int, seed: int = 0
+    seen: DatedRatings,
+    judged: DatedRatings,
+    *,
+    relevant_from: float,
+    users: int,
+    movies: int,
+    most: int,
+    seed: int = 0,
 ) -> Task:
     """The users with a relevant row among `judged`; a seeded draw of `most` of them when there are more.
 
@@ -123,7 +130,7 @@ def rank(score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = Tr
     anywhere in the catalogue, which is NaN without `mrr`. Equal scores keep the order of the codes. The scorer is
     called from several threads.
     """
-    results = [_Tally(task) for _ in offsets]
+    results = [_UserSums(task) for _ in offsets]
 
     def work(part: tuple[int, int]) -> None:
         block = _Block.of(task, *part)
@@ -167,7 +174,7 @@ class _Block:
         return scores
 
 
-class _Tally:
+class _UserSums:
     """Figures of one ordering as the users go by; blocks may come from several threads."""
 
     def __init__(self, task: Task) -> None:

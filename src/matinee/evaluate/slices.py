@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Codes, Rows
+from matinee.evaluate.metrics import Codes, DatedRatings
 
 Counts = NDArray[np.int64]
 
@@ -48,7 +48,7 @@ class Slicing:
 
 
 def cut(
-    test: Rows, *, user_rows: Counts, movie_rows: Counts, movie_years: NDArray[np.int16]
+    test: DatedRatings, *, user_rows: Counts, movie_rows: Counts, movie_years: NDArray[np.int16]
 ) -> tuple[Slicing, ...]:
     """All slicings of the test rows.
 

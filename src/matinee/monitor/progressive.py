@@ -30,7 +30,7 @@ from matinee.train.baseline import Baseline, fit_baseline
 PICTURE = "progressive.png"
 
 
-class Standing(BaseModel):
+class ChampionScore(BaseModel):
     """How the champion did on what is new; without a point there is nothing to say, and `says` tells why."""
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +39,7 @@ class Standing(BaseModel):
     says: str
 
 
-def score_champion(store: Store, dataset: Reference) -> Standing:
+def score_champion(store: Store, dataset: Reference) -> ChampionScore:
     """Measure the champion, as it is used, on pairs that its dataset had not; the point joins the series, once.
 
     A pair that was rated again is not new. The released weights answer, also where they were fitted on all rows.
@@ -47,20 +47,20 @@ def score_champion(store: Store, dataset: Reference) -> Standing:
     registry = Registry.open(store.root)
     version = registry.champion()
     if version is None:
-        return Standing(point=None, says="there is no champion yet")
+        return ChampionScore(point=None, says="there is no champion yet")
     known = [point for point in read_series(store) if _key(point) == (version, dataset.digest)]
     if known:
-        return Standing(point=known[0], says=_say(known[0]))
+        return ChampionScore(point=known[0], says=_say(known[0]))
     release = load(registry.champion_folder())
     rows = _read_new(store, dataset, release)
     if rows.is_empty():
-        return Standing(point=None, says=f"no rating is newer than {version}")
+        return ChampionScore(point=None, says=f"no rating is newer than {version}")
     point = _measure(store, dataset, release, rows)
     with registry.lock():
         points = read_series(store)
         if _key(point) not in map(_key, points):
             _write(store, [*points, point])
-    return Standing(point=point, says=_say(point))
+    return ChampionScore(point=point, says=_say(point))
 
 
 def read_series(store: Store) -> list[dict[str, Any]]:

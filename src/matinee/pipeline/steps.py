@@ -12,8 +12,8 @@ from typing import Any
 
 from matinee import evaluate, ingest, split, train
 from matinee.errors import DivergenceError
-from matinee.evaluate.rivals import find_anchor, find_opponent
-from matinee.monitor.progressive import Standing, score_champion
+from matinee.evaluate.compared_releases import find_anchor, find_champion
+from matinee.monitor.progressive import ChampionScore, score_champion
 from matinee.pipeline.inheritance import inherit_split
 from matinee.publish import Publication, publish
 from matinee.release.signature import check_publishing
@@ -34,7 +34,7 @@ class Retrained:
 
     store: Store
     dataset: Reference
-    standing: Standing  # the champion on the ratings that are newer than it
+    champion_score: ChampionScore  # the champion on the ratings that are newer than it
     encoding: Reference
     split: Reference
     candidate: Reference  # the weights that were tested
@@ -110,22 +110,24 @@ def retrain(
                 settings=chosen.ingest,
             )
         )
-        standing = score_champion(opened, dataset)
+        champion_score = score_champion(opened, dataset)
         encoding = opened.ensure(encode.plan(opened, dataset))
-        parts = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
-        candidate = opened.ensure(plan_training(opened, parts, settings=chosen, listener=listener))
-        evaluation = opened.ensure(plan_evaluation(opened, parts, candidate, settings=chosen))
+        rows_split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
+        candidate = opened.ensure(plan_training(opened, rows_split, settings=chosen, listener=listener))
+        evaluation = opened.ensure(plan_evaluation(opened, rows_split, candidate, settings=chosen))
         shipped = _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
         publication = publish(
             opened,
             dataset=dataset,
-            split=parts,
+            split=rows_split,
             candidate=candidate,
             shipped=shipped,
             evaluation=evaluation,
             settings=chosen,
         )
-    return Retrained(opened, dataset, standing, encoding, parts, candidate, evaluation, publication)
+    return Retrained(
+        opened, dataset, champion_score, encoding, rows_split, candidate, evaluation, publication
+    )
 
 
 def plan_split(store: Store, dataset: Reference, encoding: Reference, *, settings: SplitSettings) -> Plan:
@@ -145,7 +147,7 @@ def plan_evaluation(store: Store, split: Reference, candidate: Reference, *, set
         store,
         candidate=candidate,
         split=split,
-        champion=find_opponent(store, candidate),
+        champion=find_champion(store, candidate),
         anchor=find_anchor(store, candidate),
         settings=settings,
     )

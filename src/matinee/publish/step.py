@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee import evaluate
 from matinee.errors import ConfigError, StoreError
+from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.refit import check_refit
-from matinee.evaluate.rivals import find_anchor, find_opponent
 from matinee.publish.bundle import Bundle
 from matinee.registry import Registry
 from matinee.release import inspect
@@ -53,21 +53,21 @@ def publish(
     anchor since the evaluation, the candidate is judged again, against the new ones.
     """
     registry = Registry.open(store.root)
-    parts = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
+    bundle = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
     while True:
         decision = read_json(store.path(evaluation) / "decision.json")
         with registry.lock():
             champion, anchor = registry.champion(), registry.anchor()
-            version = _published(registry, parts.digest)
+            version = _published(registry, bundle.digest)
             as_judged = (champion, anchor) == (decision["champion"], decision["anchor"])
             if as_judged or (version is not None and champion == version):
-                return _conclude(registry, parts, evaluation=evaluation, decision=decision, version=version)
+                return _conclude(registry, bundle, evaluation=evaluation, decision=decision, version=version)
         evaluation = store.ensure(
             evaluate.plan(
                 store,
                 candidate=candidate,
                 split=split,
-                champion=find_opponent(store, candidate),
+                champion=find_champion(store, candidate),
                 anchor=find_anchor(store, candidate),
                 settings=settings,
             )
@@ -90,9 +90,9 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         split = store.reference("splits", judged["split"])
         dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
         tested = store.reference("candidates", held["candidate"])
-        parts = Bundle(store, dataset, split, tested, tested, _settings_of(judged, evaluation))
+        bundle = Bundle(store, dataset, split, tested, tested, _settings_of(judged, evaluation))
         before, version = registry.champion(), registry.next_version()
-        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+        bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
         reason = f"promote by name; the gate said: {decision['reason']}"
         registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
     return version, before
@@ -108,40 +108,42 @@ def _settings_of(judged: dict[str, Any], evaluation: Reference) -> Settings:
         ) from error
 
 
-def _checked(registry: Registry, parts: Bundle) -> Bundle:
-    """The same parts, with the tested weights in place of a refit that is not what was tested."""
-    if parts.shipped == parts.candidate or _published(registry, parts.digest):
-        return parts
-    tested, refit, split = (parts.store.path(each) for each in (parts.candidate, parts.shipped, parts.split))
-    rule = check_refit(tested, refit, split=split, settings=parts.settings.gate)
+def _checked(registry: Registry, bundle: Bundle) -> Bundle:
+    """The same bundle, with the tested weights in place of a refit that is not what was tested."""
+    if bundle.shipped == bundle.candidate or _published(registry, bundle.digest):
+        return bundle
+    tested, refit, split = (
+        bundle.store.path(each) for each in (bundle.candidate, bundle.shipped, bundle.split)
+    )
+    rule = check_refit(tested, refit, split=split, settings=bundle.settings.gate)
     if rule.passed:
-        return replace(parts, refit=rule)
+        return replace(bundle, refit=rule)
     log.warning("The tested weights are published, not the refit: %s.", rule.says)
-    return replace(parts, refit=rule, shipped=parts.candidate)
+    return replace(bundle, refit=rule, shipped=bundle.candidate)
 
 
 def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
     held = {entry["candidate"]: entry for entry in registry.held()}
     found = [digest for digest in held if digest.startswith(candidate)]
     if len(candidate) < _SHORTEST:  # a script's empty variable, say, must publish nothing
-        told = (
+        fault = (
             f"{candidate!r} is not a release, and a held candidate is named by {_SHORTEST} characters or more"
         )
     elif len(found) > 1:
-        told = f"More than one held candidate begins with {candidate!r}"
+        fault = f"More than one held candidate begins with {candidate!r}"
     elif not found:
-        told = f"There is no release and no held candidate {candidate!r}"
+        fault = f"There is no release and no held candidate {candidate!r}"
     else:
         return held[found[0]]
     raise ConfigError(
-        f"{told} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
+        f"{fault} in {registry.root}. Releases: {', '.join(registry.versions()) or 'none'}. "
         f"Held candidates: {', '.join(held) or 'none'}."
     )
 
 
 def _conclude(
     registry: Registry,
-    parts: Bundle,
+    bundle: Bundle,
     *,
     evaluation: Reference,
     decision: dict[str, Any],
@@ -151,10 +153,10 @@ def _conclude(
     if version is not None and champion == version and not decision["promoted"]:  # a person promoted it
         decision = decision | {"promoted": True, "reason": registry.reason()}
     if not decision["promoted"]:
-        return _hold(registry, parts, evaluation, reason=decision["reason"])
+        return _hold(registry, bundle, evaluation, reason=decision["reason"])
     if version is None:
         version = registry.next_version()
-        parts.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+        bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
     elif champion != version:
         inspect(registry.folder(version))
     if champion != version:
@@ -167,13 +169,13 @@ def _conclude(
         location=str(registry.folder(version)),
         replaced=decision["champion"],
         evaluation=evaluation.digest,
-        warning=None if parts.refit is None or parts.refit.passed else parts.refit.says,
+        warning=None if bundle.refit is None or bundle.refit.passed else bundle.refit.says,
     )
 
 
-def _hold(registry: Registry, parts: Bundle, evaluation: Reference, *, reason: str) -> Publication:
+def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
     """Log that the gate holds the candidate, once; the champion stays."""
-    held = {"candidate": parts.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
+    held = {"candidate": bundle.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
     if not any(entry.items() >= held.items() for entry in registry.log()):
         registry.record("hold", **held)
     return Publication(

@@ -1,6 +1,6 @@
-"""The evidence of an evaluation: the test rows, and how far off everyone is on them.
+"""The inputs of an evaluation: the test rows, and the errors of each model on them.
 
-Read from a split's and a candidate's folders; the figures, the gate and the plots are all made from it.
+Read from the folders of a split and a candidate. Metrics, gate and plots are computed from them.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from matinee.evaluate.catalogue import Catalogue
-from matinee.evaluate.drift import Drift, Portrait, Tally, add_up, compare
-from matinee.evaluate.gate import Champion, Contest
-from matinee.evaluate.metrics import Codes, Floats, Rows
+from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
+from matinee.evaluate.gate import ComparedModel, PairedErrors
+from matinee.evaluate.metrics import Codes, DatedRatings, Floats
 from matinee.evaluate.slices import Counts, Slicing, cut
 from matinee.release import scoring as forward
 from matinee.store.documents import read_json
@@ -25,30 +25,30 @@ from matinee.train.baseline import fit_baseline
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What is known of the test rows once everyone has predicted them; errors are prediction - rating."""
+class EvaluationInputs:
+    """The test rows and each model's errors on them; an error is prediction - rating."""
 
     scale: tuple[float, float]
-    train: Rows
-    valid: Rows
-    fitted: Rows  # the rows that the tested weights and the baselines were fitted on
-    test: Rows
+    train: DatedRatings
+    valid: DatedRatings
+    fitted: DatedRatings  # the rows that the tested weights and the baselines were fitted on
+    test: DatedRatings
     candidate: Floats
     bias_only: Floats
     global_mean: Floats
     slicings: tuple[Slicing, ...]
     catalogue: Catalogue
-    contest: Contest | None  # with the champion, where there is one
-    anchor: Contest | None  # with the anchor, the same where the champion is the anchor
-    drift: Drift | None  # of the data since the champion's
-    user_rows: Counts  # fitted rows by code; who has none is unknown to the model
+    against_champion: PairedErrors | None  # None without a champion
+    against_anchor: PairedErrors | None  # the same object if the champion is the anchor
+    drift: Drift | None  # between the champion's data and this data
+    user_rows: Counts  # fitted rows by code; a code without any is unknown to the model
     movie_rows: Counts
 
 
-def gather(
-    candidate: Path, split: Path, champion: Champion | None, anchor: Champion | None = None
-) -> Evidence:
-    """Read a split and a candidate, and let model, baselines, champion and anchor predict the test rows."""
+def collect_inputs(
+    candidate: Path, split: Path, champion: ComparedModel | None, anchor: ComparedModel | None = None
+) -> EvaluationInputs:
+    """Read a split and a candidate, and predict the test rows with candidate, baselines, champion and anchor."""
     manifest, trained = read_json(split / "manifest.json"), read_json(candidate / "manifest.json")
     scale = manifest["scale"][0], manifest["scale"][1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
@@ -71,12 +71,12 @@ def gather(
     ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
     known = (user_rows[test.users] > 0) & (movie_rows[test.movies] > 0)
 
-    def meet(opponent: Champion, cuts: tuple[Slicing, ...] = ()) -> Contest:
-        return _meet(opponent, *ids, test=test, candidate=ours, known=known, slicings=cuts, scale=scale)
+    def pair(other: ComparedModel, cuts: tuple[Slicing, ...] = ()) -> PairedErrors:
+        return _pair_errors(other, *ids, test=test, candidate=ours, known=known, slicings=cuts, scale=scale)
 
-    contest = meet(champion, slicings) if champion else None
+    against_champion = pair(champion, slicings) if champion else None
     is_same = champion is not None and anchor is not None and champion.digest == anchor.digest
-    return Evidence(
+    return EvaluationInputs(
         scale=scale,
         train=train,
         valid=valid,
@@ -94,8 +94,8 @@ def gather(
             users=users.height,
             scale=scale,
         ),
-        contest=contest,
-        anchor=contest if is_same else meet(anchor) if anchor else None,
+        against_champion=against_champion,
+        against_anchor=against_champion if is_same else pair(anchor) if anchor else None,
         drift=_measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
@@ -104,65 +104,65 @@ def gather(
 
 def _measure_drift(
     manifest: dict[str, Any],
-    parts: tuple[Rows, ...],
+    subsets: tuple[DatedRatings, ...],
     tables: tuple[pl.DataFrame, pl.DataFrame],
-    champion: Champion | None,
+    champion: ComparedModel | None,
 ) -> Drift | None:
-    before = champion.portrait() if champion and champion.portrait else None
+    before = champion.data_summary() if champion and champion.data_summary else None
     if before is None:
         return None
-    now = Portrait(
+    now = DataSummary(
         ratings=add_up(manifest["counts_per_rating"]),
-        users=_count(tables[0]["user_id"], [rows.users for rows in parts]),
-        movies=_count(tables[1]["movie_id"], [rows.movies for rows in parts]),
+        users=_count(tables[0]["user_id"], [rows.users for rows in subsets]),
+        movies=_count(tables[1]["movie_id"], [rows.movies for rows in subsets]),
     )
     return Drift(compare(now, before), before.past)
 
 
-def _count(ids: pl.Series, parts: list[Codes]) -> Tally:
+def _count(ids: pl.Series, subsets: list[Codes]) -> RowCounts:
     rows = np.zeros(len(ids), np.int64)
-    for codes in parts:
+    for codes in subsets:
         rows += count_codes(codes, len(ids))
-    return Tally.of(ids.to_numpy(), rows)
+    return RowCounts.of(ids.to_numpy(), rows)
 
 
-def _read_fitted(split: Path, *, refit: bool) -> tuple[Rows, Rows, Rows]:
-    """Train rows, valid rows, and those that the tested weights were fitted on: parts of the same memory."""
+def _read_fitted(split: Path, *, refit: bool) -> tuple[DatedRatings, DatedRatings, DatedRatings]:
+    """Train rows, valid rows, and the rows that the tested weights were fitted on, as views of the same memory."""
     rows = read_ratings(split, ("train", "valid"))
-    pa.default_memory_pool().release_unused()  # a third of what the rows take, which it would keep
+    pa.default_memory_pool().release_unused()  # otherwise the pool keeps a third of the rows' memory
     undated = np.broadcast_to(np.datetime64("NaT", "D"), len(rows))
-    both = Rows(rows.users, rows.movies, rows.ratings, undated)
+    both = DatedRatings(rows.users, rows.movies, rows.ratings, undated)
     of_train = count_rows(split / "train.parquet")
     return both[:of_train], both[of_train:], both if refit else both[:of_train]
 
 
-def _read_test(split: Path) -> Rows:
+def _read_test(split: Path) -> DatedRatings:
     rows, dates = read_ratings(split, ("test",)), pl.read_parquet(split / "test.parquet", columns=["date"])
-    return Rows(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
+    return DatedRatings(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
 
 
-def _meet(
-    champion: Champion,
+def _pair_errors(
+    other: ComparedModel,
     user_ids: NDArray[np.int64],
     movie_ids: NDArray[np.int64],
     *,
-    test: Rows,
+    test: DatedRatings,
     candidate: Floats,
     known: NDArray[np.bool_],
     slicings: tuple[Slicing, ...],
     scale: tuple[float, float],
-) -> Contest:
-    """The candidate and the champion on the test rows that the champion was not trained on."""
-    saw = champion.saw(user_ids, movie_ids, test.ratings)
-    # As a rule that is all of them: then nothing is copied.
-    rows = np.flatnonzero(~saw) if saw.any() else slice(None)
+) -> PairedErrors:
+    """The errors of the candidate and another model on the test rows that the other was not trained on."""
+    seen = other.was_trained_on(user_ids, movie_ids, test.ratings)
+    # Usually no row was seen; then nothing is copied.
+    rows = np.flatnonzero(~seen) if seen.any() else slice(None)
     user_ids, movie_ids = user_ids[rows], movie_ids[rows]
-    predicted = np.clip(champion.predict(user_ids, movie_ids).astype(np.float64), *scale)
-    return Contest(
+    predicted = np.clip(other.predict(user_ids, movie_ids).astype(np.float64), *scale)
+    return PairedErrors(
         users=test.users[rows],
         movies=test.movies[rows],
         candidate=candidate[rows],
-        champion=predicted - test.ratings[rows],
+        other=predicted - test.ratings[rows],
         slicings=tuple(slicing.take(rows) for slicing in slicings),
-        known=known[rows] & champion.knows(user_ids, movie_ids) if champion.knows else None,
+        known=known[rows] & other.knows_ids(user_ids, movie_ids) if other.knows_ids else None,
     )

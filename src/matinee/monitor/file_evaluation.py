@@ -10,7 +10,7 @@ import polars as pl
 from matinee import ingest
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
-from matinee.evaluate.opponent import Opponent
+from matinee.evaluate.released_model import ReleasedModel
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.release.manifest import need
@@ -18,15 +18,15 @@ from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 
 
-def try_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> dict[str, Any]:
+def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> dict[str, Any]:
     """RMSE and MAE of the champion on the ratings of some files, beside the mean of what it was trained on.
 
     The tested weights are used, and rows they were fitted on are left out and counted. The files are read by
     `settings`, with the champion's scale. Raises ReleaseError without a champion, DataError when no row is left.
     """
     registry = Registry.open(store.root)
-    opponent = Opponent(store, registry.champion_folder())
-    release = opponent.release
+    model = ReleasedModel(store, registry.champion_folder())
+    release = model.release
     scale = next(name for name, bounds in ingest.SCALES.items() if bounds == release.scale)
     settings = settings.model_copy(update={"scale": scale})
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
@@ -35,14 +35,14 @@ def try_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) 
     ratings = rows["rating"].to_numpy()
     # By its side of the split a pair may be a train row that came only after the release.
     known = rated(release.shelf, release.users.encode(users), release.movies.encode(movies))
-    fresh = ~(known & opponent.saw(users, movies, ratings))
+    fresh = ~(known & model.was_trained_on(users, movies, ratings))
     if not fresh.any():
         raise DataError(
             f"{release.version} was trained on all {len(rows):,} ratings of {', '.join(map(str, paths))}. "
             "Give ratings that are newer, or that were test rows of its split."
         )
     users, movies, ratings = users[fresh], movies[fresh], ratings[fresh].astype(np.float64)
-    errors = opponent.predict(users, movies) - ratings
+    errors = model.predict(users, movies) - ratings
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = need(release.manifest, "metrics", "mean_rating") - ratings

@@ -1,4 +1,4 @@
-"""A release that a candidate is judged against, with the weights that its own figures were measured with."""
+"""A release as a model to compare candidates with; it answers with its tested weights."""
 
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import StoreError
-from matinee.evaluate.drift import Portrait, Tally
+from matinee.evaluate.drift import DataSummary, RowCounts
 from matinee.release import Release, load
 from matinee.release.idmap import IdMap
 from matinee.release.manifest import need
@@ -19,8 +19,8 @@ from matinee.store.ratings import count_codes, row_chunks
 Ids = NDArray[np.int64]
 
 
-class Opponent:
-    """A release, loaded only once it has to answer."""
+class ReleasedModel:
+    """A release that is loaded on first use."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
@@ -32,70 +32,72 @@ class Opponent:
         return load(self._folder, tested=True)
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.float32]:
-        """Its ratings of pairs, within its scale."""
+        """Predicted ratings of pairs, within the release's scale."""
         return self.release.predict(user_ids, movie_ids)
 
-    def knows(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
-        """For which pairs it had training rows of both the user and the movie."""
+    def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
+        """Which pairs have a user and a movie that both have training rows in this release."""
         users, movies = self.release.users.encode(user_ids), self.release.movies.encode(movie_ids)
         known: NDArray[np.bool_] = self._rated("users", users) & self._rated("movies", movies)
         return known
 
-    def portrait(self) -> Portrait | None:
-        """What the whole of its data looks like; None of a release that was published without it."""
+    def data_summary(self) -> DataSummary | None:
+        """A summary of the release's dataset; None for a release published without one."""
         data = self.release.manifest.get("data")
         if data is None:
             return None
         shelf = self.release.shelf
         rows = np.diff(shelf.seen_offsets), count_codes(shelf.seen_movies, len(self.release.movies))
-        return Portrait(
+        return DataSummary(
             ratings={float(rating): count for rating, count in data["rows_per_rating"].items()},
-            users=Tally.of(self.release.users.ids, rows[0]),
-            movies=Tally.of(self.release.movies.ids, rows[1]),
+            users=RowCounts.of(self.release.users.ids, rows[0]),
+            movies=RowCounts.of(self.release.movies.ids, rows[1]),
             past=tuple(data["drifts"]),
         )
 
-    def _rated(self, side: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-        rows = pl.read_parquet(self._folder / f"{side}.parquet", columns=["train_rows"])[
+    def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        rows = pl.read_parquet(self._folder / f"{axis}.parquet", columns=["train_rows"])[
             "train_rows"
         ].to_numpy()
         rated: NDArray[np.bool_] = (codes >= 0) & (rows[codes] > 0)
         return rated
 
-    def saw(self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which rows its tested weights, or the choice of their best epoch, were fitted on."""
+    def was_trained_on(
+        self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Which rows the tested weights were fitted on, or their best epoch was selected by."""
         manifest = self.release.manifest
         if need(manifest, "split", "settings", "strategy") == "stratified":
             cutoffs = Cutoffs.from_json(need(manifest, "split", "cutoffs"))
             seed, seen = need(manifest, "split", "settings", "seed"), np.empty(len(user_ids), np.bool_)
-            for part in row_chunks(len(user_ids)):
-                hashes = pair_hash(user_ids[part], movie_ids[part], seed=seed)
-                seen[part] = cutoffs.assign(hashes, ratings[part]) != TEST
+            for chunk in row_chunks(len(user_ids)):
+                hashes = pair_hash(user_ids[chunk], movie_ids[chunk], seed=seed)
+                seen[chunk] = cutoffs.assign(hashes, ratings[chunk]) != TEST
             return seen
         return self._fitted_on(user_ids, movie_ids)
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
-        """Looked up in the rows themselves, by their own codes, for splits that are not a function of the ids."""
+        """Look the pairs up in the rows of the split, for splits that are not a function of the ids."""
         digest = need(self.release.manifest, "split", "digest")
         try:
             folder = self._store.path(self._store.reference("splits", digest))
         except StoreError as error:
             raise StoreError(
                 f"The rows that release {self.release.version} was trained on are in "
-                f"{self._store.folder('splits', digest)}, which can't be read, so nothing can be judged against it. "
-                "Restore that folder from a backup, or roll back to a release whose split is there."
+                f"{self._store.folder('splits', digest)}, which cannot be read, so no candidate can be compared "
+                "with it. Restore that folder from a backup, or roll back to a release whose split exists."
             ) from error
         codes = {
-            f"{side}_code": IdMap(
-                pl.read_parquet(folder / f"{side}s.parquet")[f"{side}_id"].to_numpy()
+            f"{axis}_code": IdMap(
+                pl.read_parquet(folder / f"{axis}s.parquet")[f"{axis}_id"].to_numpy()
             ).encode(ids)
-            for side, ids in (("user", user_ids), ("movie", movie_ids))
+            for axis, ids in (("user", user_ids), ("movie", movie_ids))
         }
         asked = pl.DataFrame(codes).with_row_index("row")
         seen = np.zeros(len(user_ids), np.bool_)
-        for part in SUBSETS:
-            if part != "test":
-                rows = pl.scan_parquet(folder / f"{part}.parquet").select("user_code", "movie_code")
+        for subset in SUBSETS:
+            if subset != "test":
+                rows = pl.scan_parquet(folder / f"{subset}.parquet").select("user_code", "movie_code")
                 found = asked.lazy().join(rows, on=["user_code", "movie_code"], how="semi").collect()
                 seen[found["row"].to_numpy()] = True
         return seen

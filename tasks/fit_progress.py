@@ -21,16 +21,16 @@ _SECONDS_BETWEEN_LINES = 5.0  # a long fit says where it is, a short one does no
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Listener]:
+def reporting_progress() -> Iterator[Listener]:
     """A listener for the time of a fit."""
     with _terminal() as terminal:
         page = _Page()
 
-        def tell(point: Point) -> None:
+        def report(point: Point) -> None:
             terminal(point)
             page(point)
 
-        yield tell
+        yield report
 
 
 @contextlib.contextmanager
@@ -105,13 +105,13 @@ class _Page:
 
     def _move(self, point: Point, *, fresh: bool) -> None:
         done = 100 * ((point.epoch - 1) * point.rows + point.rows_done) / (point.epochs * point.rows)
-        told = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
+        text = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
         if fresh or self._artifact is None:
-            made = create_progress_artifact(done, key="training-progress", description=told)
+            made = create_progress_artifact(done, key="training-progress", description=text)
             assert isinstance(made, UUID)  # nosec B101 # for mypy: no coroutine, the caller is not asynchronous
             self._artifact = made
         else:
-            update_progress_artifact(self._artifact, progress=done, description=told)
+            update_progress_artifact(self._artifact, progress=done, description=text)
 
 
 def _has_ended(point: Point) -> bool:

@@ -1,0 +1,49 @@
+"""Finds the releases that a candidate is compared with: the champion and the anchor."""
+
+from matinee.evaluate.gate import ComparedModel
+from matinee.evaluate.released_model import ReleasedModel
+from matinee.registry import Registry
+from matinee.release.manifest import read_manifest
+from matinee.store import Reference, Store
+
+
+def find_champion(store: Store, candidate: Reference) -> ComparedModel | None:
+    """The champion, or None before there is one.
+
+    A candidate that already is the champion is compared with the champion that it replaced, so that an identical run
+    finds its evaluation finished.
+    """
+    registry = Registry.open(store.root)
+    return _as_compared_model(store, _judged(registry, candidate, "judged_against", registry.champion()))
+
+
+def find_anchor(store: Store, candidate: Reference) -> ComparedModel | None:
+    """The anchor, or None before there is one; for the current champion, the anchor that it was compared with."""
+    registry = Registry.open(store.root)
+    return _as_compared_model(store, _judged(registry, candidate, "judged_anchor", registry.anchor()))
+
+
+def _judged(registry: Registry, candidate: Reference, role: str, now: str | None) -> str | None:
+    champion = registry.champion()
+    if champion is not None:
+        manifest = read_manifest(registry.champion_folder())
+        if manifest.get("candidate") == candidate.digest:
+            judged: str | None = manifest.get(role)
+            return judged
+    return now
+
+
+def _as_compared_model(store: Store, version: str | None) -> ComparedModel | None:
+    if version is None:
+        return None
+    folder = Registry(store.root).folder(version)
+    released = ReleasedModel(store, folder)
+    # The digest is the version, which is never reused: nothing else is known of a pruned release.
+    return ComparedModel(
+        version=version,
+        digest=version,
+        predict=released.predict,
+        was_trained_on=released.was_trained_on,
+        knows_ids=released.knows_ids,
+        data_summary=released.data_summary,
+    )

@@ -23,7 +23,7 @@ LOOP_PASSES = 5
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainRows:
     """Train rows as columns; codes lie within `n_users` and `n_movies`."""
 
     users: np.ndarray
@@ -46,7 +46,7 @@ class Fit:
 Start = Callable[[], Fit]
 
 
-def bias(rows: Rows, *, threads: int, seed: int) -> Start:
+def bias(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """The mean and a bias per user and movie, shrunk by 5 rows, 15 rounds."""
 
     def fit() -> Fit:
@@ -64,7 +64,7 @@ def bias(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def surprise(rows: Rows, *, threads: int, seed: int) -> Start:
+def surprise(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """Surprise's SVD with its defaults: 100 factors, 20 epochs, one thread."""
     import pandas as pd
     from surprise import SVD, Dataset, Reader
@@ -84,7 +84,7 @@ def surprise(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def lenskit(rows: Rows, *, threads: int, seed: int) -> Start:
+def lenskit(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """LensKit's biased ALS, 64 factors, 15 epochs."""
     import pandas as pd
     from lenskit.als import BiasedMFScorer
@@ -109,7 +109,7 @@ def lenskit(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def cmfrec(rows: Rows, *, threads: int, seed: int) -> Start:
+def cmfrec(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """cmfrec's ALS, 40 factors, regularization 10."""
     import pandas as pd
     from cmfrec import CMF
@@ -124,7 +124,7 @@ def cmfrec(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def myfm(rows: Rows, *, threads: int, seed: int) -> Start:
+def myfm(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """myFM's Bayesian factorization machine, rank 10, 300 samples of which 280 are kept."""
     from myfm import MyFMRegressor
     from scipy.sparse import csr_matrix
@@ -146,7 +146,7 @@ def myfm(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def libmf(rows: Rows, *, threads: int, seed: int) -> Start:
+def libmf(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """LIBMF, 32 factors, 20 passes; what its Python wrapper predicts can't be used."""
     from libmf import mf
 
@@ -161,7 +161,7 @@ def libmf(rows: Rows, *, threads: int, seed: int) -> Start:
     return fit
 
 
-def notebook(rows: Rows, *, threads: int, seed: int, batch_size: int = 4) -> Start:
+def notebook(rows: TrainRows, *, threads: int, seed: int, batch_size: int = 4) -> Start:
     """The source notebook's loop: embeddings of 32 + 32 into a linear layer, Adam on all of it, a DataLoader."""
     import torch
     from torch import nn
@@ -194,7 +194,7 @@ def notebook(rows: Rows, *, threads: int, seed: int, batch_size: int = 4) -> Sta
     return fit
 
 
-def dataloader(rows: Rows, *, threads: int, seed: int) -> Start:
+def dataloader(rows: TrainRows, *, threads: int, seed: int) -> Start:
     """The same with batches of 8,192."""
     return notebook(rows, threads=threads, seed=seed, batch_size=8192)
 
@@ -211,7 +211,7 @@ def measure(name: str, path: Path, *, threads: int, seed: int) -> dict[str, floa
     users, movies = (np.concatenate([train[i], test[i]]).astype(np.int64) for i in (0, 1))
     n = train.shape[1]
     ratings = train[2].astype(np.float32)
-    rows = Rows(users[:n], movies[:n], ratings, int(users.max()) + 1, int(movies.max()) + 1)
+    rows = TrainRows(users[:n], movies[:n], ratings, int(users.max()) + 1, int(movies.max()) + 1)
     start = SYSTEMS[name](rows, threads=threads, seed=seed)
     started = time.perf_counter()
     done = start()

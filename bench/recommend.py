@@ -82,10 +82,10 @@ def run_implicit(
 ) -> dict[str, float]:
     """Seconds and memory of implicit on the same factors, and the share of its lists that hold the same movies."""
     rows, found = out.with_name("rows.npz"), out.with_name("implicit.npy")
-    weights, shelf = release.weights, release.shelf
+    weights, catalog = release.weights, release.catalog
     users = np.column_stack([weights["user_factors"], np.ones(len(release.users), np.float32)])
-    movies = np.column_stack([weights["movie_factors"], np.maximum(shelf.appeal, -1e9)])
-    np.savez(rows, offsets=shelf.seen_offsets, seen=shelf.seen_movies, users=users, movies=movies)
+    movies = np.column_stack([weights["movie_factors"], np.maximum(catalog.appeal, -1e9)])
+    np.savez(rows, offsets=catalog.seen_offsets, seen=catalog.seen_movies, users=users, movies=movies)
     script = Path(__file__).with_name("recommend_peer.py")
     call = [*map(str, (python, script, rows, found)), "--top", str(top), "--threads", str(threads)]
     quiet = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: it has threads of its own
@@ -154,12 +154,12 @@ def count_different(release: matinee.Release, out: Path, *, top: int) -> int:
     """Users, of an evenly spaced thousand, whose list is not the one that sorting all scores gives."""
     written = pq.read_table(out, columns=["user_id", "movie_id"])
     user_ids, movie_ids = (written[name].to_numpy() for name in ("user_id", "movie_id"))
-    weights, shelf = release.weights, release.shelf
-    offset = shelf.appeal.astype(np.float64)
+    weights, catalog = release.weights, release.catalog
+    offset = catalog.appeal.astype(np.float64)
     different = 0
     for code in range(0, len(release.users), max(len(release.users) // _CHECKED, 1)):
         scores = weights["movie_factors"].astype(np.float64) @ weights["user_factors"][code] + offset
-        scores[shelf.seen(code)] = -np.inf
+        scores[catalog.seen(code)] = -np.inf
         best = np.argsort(-scores, kind="stable")[:top]
         start, stop = np.searchsorted(user_ids, [release.users.ids[code], release.users.ids[code] + 1])
         different += not np.array_equal(release.movies.ids[best], movie_ids[start:stop])

@@ -53,10 +53,10 @@ def write_release(
     (folder / "metrics.json").write_text(json.dumps({"ranking": {"popularity_weight": 0.4}}))
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    seal_release(folder, **(manifest or {}), model=model)
+    write_checksums(folder, **(manifest or {}), model=model)
 
 
-def seal_release(folder: Path, **more: Any) -> None:
+def write_checksums(folder: Path, **more: Any) -> None:
     """Write a manifest for the files that are in a folder."""
     told = {"version": folder.name.partition(".")[0], "schema_version": 1, "scale": [1.0, 5.0], "metrics": {}}
     files = {path.name: sha256(path) for path in folder.iterdir() if path.name != "manifest.json"}

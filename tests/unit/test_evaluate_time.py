@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee.evaluate.leakage import measure_hindsight
+from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.temporal_holdout import write_outlook
+from matinee.evaluate.temporal_holdout import write_temporal_holdout
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
 
@@ -40,21 +40,21 @@ def _test_rows(users: list[int], days: list[int | None]) -> DatedRatings:
     )
 
 
-def test_hindsight_counts_the_test_rows_that_are_older(tmp_path: Path) -> None:
+def test_leakage_counts_the_test_rows_that_are_older(tmp_path: Path) -> None:
     zeros = np.zeros(4)
     _table(np.array([0, 0, 1, 2]), zeros, zeros, [1, 9, 5, None]).write_parquet(tmp_path / "train.parquet")
     # Of user 0 one row is older than day 9; user 1's are newer or as new; of users 2 and 3 no day is known.
-    found = measure_hindsight(
+    found = measure_leakage(
         tmp_path, ["train"], _test_rows([0, 0, 1, 1, 2, 3, 0], [3, 9, 5, 20, 0, 12, None])
     )
     assert found is not None
     assert (found["rows"], found["same_user"]) == (6, pytest.approx(1 / 6))
     assert found["anyone"] == pytest.approx(3 / 6)
     assert "17% of them are older" in found["says"]
-    later = measure_hindsight(tmp_path, ["train"], _test_rows([0], [9]))
+    later = measure_leakage(tmp_path, ["train"], _test_rows([0], [9]))
     assert later is not None
     assert "nothing of their future" in later["says"]
-    assert measure_hindsight(tmp_path, ["train"], _test_rows([0], [None])) is None
+    assert measure_leakage(tmp_path, ["train"], _test_rows([0], [None])) is None
 
 
 def _write_split(folder: Path, *, drift: float, dated: bool = True) -> None:
@@ -74,7 +74,7 @@ def _write_split(folder: Path, *, drift: float, dated: bool = True) -> None:
 
 def test_a_shift_in_time_shows_in_the_temporal_figure_and_not_at_random(tmp_path: Path) -> None:
     _write_split(tmp_path, drift=1.0)
-    told = write_outlook(tmp_path, split=tmp_path)
+    told = write_temporal_holdout(tmp_path, split=tmp_path)
     found = read_json(tmp_path / "outlook.json")["temporal"]
     assert told == {"rows": 6000, "split": "made"}
     assert (found["cut"], found["rows"] + found["rows_fitted"]) == ("2005-04-01", 6000)
@@ -83,7 +83,7 @@ def test_a_shift_in_time_shows_in_the_temporal_figure_and_not_at_random(tmp_path
     assert found["rows_of_unknown_users"] == 0
 
 
-def test_without_dates_there_is_no_outlook(tmp_path: Path) -> None:
+def test_without_dates_there_is_no_temporal_holdout(tmp_path: Path) -> None:
     _write_split(tmp_path, drift=0.0, dated=False)
-    write_outlook(tmp_path, split=tmp_path)
+    write_temporal_holdout(tmp_path, split=tmp_path)
     assert read_json(tmp_path / "outlook.json") == {"temporal": None}

@@ -10,7 +10,7 @@ import pytest
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.release import Release
 from matinee.release.idmap import IdMap
-from matinee.release.item_catalog import Shelf
+from matinee.release.item_catalog import ItemCatalog
 from matinee.release.predict_file import predict_file
 
 
@@ -26,7 +26,7 @@ def release() -> Release:
     }
     ids = IdMap(np.array([10, 20])), IdMap(np.array([1, 2]))
     manifest = {"version": "v0001", "model": "dot", "scale": [1.0, 5.0]}
-    shelf = Shelf(
+    catalog = ItemCatalog(
         movie_ids=ids[1].ids,
         titles=pa.chunked_array([["One", "Two"]]),
         train_rows=np.array([2, 1]),
@@ -35,7 +35,9 @@ def release() -> Release:
         seen_offsets=np.zeros(3, np.int64),
         seen_movies=np.empty(0, np.int32),
     )
-    return Release(Path(), manifest, users=ids[0], movies=ids[1], weights=weights, shelf=shelf, prior=None)
+    return Release(
+        Path(), manifest, users=ids[0], movies=ids[1], weights=weights, catalog=catalog, user_prior=None
+    )
 
 
 def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(

@@ -172,9 +172,9 @@ def test_a_clock_that_was_set_back_removes_nothing_that_a_run_needs(
         _publish(store, name, partition="all")
     with store.in_use():
         later = time.time() + 3600
-        for lease in (store.root / "running").iterdir():
+        for run_lock in (store.root / "running").iterdir():
             os.utime(
-                lease, (later, later)
+                run_lock, (later, later)
             )  # as if the run had begun before the clock was set back by an hour
         done = prune(store.root, keep=1)
     assert (done.releases, done.folders) == ([], 0)

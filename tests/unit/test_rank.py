@@ -15,10 +15,12 @@ SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
 # users, movies, memory: which of the three ways to solve the equations is taken
 WAYS = {"movies": (900, 310, 4096), "users": (120, 310, 4096), "gradients": (900, 310, 0)}
-Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
-def _planted(users: int, movies: int, *, seed: int = 0, tastes: int = 6) -> tuple[Rows, npt.NDArray[Any]]:
+def _planted(
+    users: int, movies: int, *, seed: int = 0, tastes: int = 6
+) -> tuple[RatingColumns, npt.NDArray[Any]]:
     """Users watch, and like, the movies of their taste more often; also each pair's chance to be watched."""
     draw = np.random.default_rng(seed)
     taste, kind = draw.integers(tastes, size=users), draw.integers(tastes, size=movies)
@@ -30,12 +32,12 @@ def _planted(users: int, movies: int, *, seed: int = 0, tastes: int = 6) -> tupl
     return (user.astype(np.int32), movie.astype(np.int32), ratings.astype(np.float32)), chance
 
 
-def _fit(rows: Rows, users: int, movies: int, **given: Any) -> RankingModel:
+def _fit(rows: RatingColumns, users: int, movies: int, **given: Any) -> RankingModel:
     call = {key: given.pop(key) for key in ("threads", "checkpoint", "listener", "seed") if key in given}
     return fit_ranking(*rows, users=users, movies=movies, scale=SCALE, settings=RankSettings(**given), **call)
 
 
-def _vectors(model: RankingModel, rows: Rows, users: int) -> npt.NDArray[np.float32]:
+def _vectors(model: RankingModel, rows: RatingColumns, users: int) -> npt.NDArray[np.float32]:
     order = np.lexsort((rows[1], rows[0]))
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[0], minlength=users))])
     return model.user_vectors(starts, rows[1][order], grade_codes(rows[2][order], SCALE))

@@ -96,10 +96,10 @@ def test_a_gpu_holds_no_more_scores_than_it_may(random_release: Make) -> None:
 def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path: Path, engine: str) -> None:
     flat = {"movie_factors": np.zeros((40, 5)), "movie_bias": np.zeros(40)}
     release = matinee.load(random_release(**flat))
-    release.shelf.__dict__.update(train_rows=np.full(40, 5), liked_rows=np.full(40, 5))
+    release.catalog.__dict__.update(train_rows=np.full(40, 5), liked_rows=np.full(40, 5))
     recommend_all(release, out=tmp_path / "out.parquet", top=3, settings=SETTINGS)
     for user_id, movies in _read(tmp_path / "out.parquet").items():
-        seen = set(release.movies.decode(release.shelf.seen((user_id - 3) // 10)).tolist())
+        seen = set(release.movies.decode(release.catalog.seen((user_id - 3) // 10)).tolist())
         assert [movie for movie, _ in movies] == [movie for movie in range(3, 400, 10) if movie not in seen][
             :3
         ]

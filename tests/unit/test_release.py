@@ -14,16 +14,16 @@ import pytest
 
 import matinee
 from matinee.errors import ConfigError, ReleaseError
-from matinee.release.user_prior import Picks, Prior, estimate_prior
+from matinee.release.user_prior import Picks, UserPrior, estimate_user_prior
 
 Make = Callable[..., Path]
 
 
 def _expected_list(release: matinee.Release, user: int, n: int) -> list[int]:
     """The codes of a user's list, one movie after the other."""
-    weights, rows, liked = release.weights, release.shelf.train_rows, release.shelf.liked_rows
-    start, stop = release.shelf.seen_offsets[user : user + 2]
-    seen = set(release.shelf.seen_movies[start:stop].tolist())
+    weights, rows, liked = release.weights, release.catalog.train_rows, release.catalog.liked_rows
+    start, stop = release.catalog.seen_offsets[user : user + 2]
+    seen = set(release.catalog.seen_movies[start:stop].tolist())
     scores = {
         movie: weights["mean"][0]
         + weights["user_bias"][user]
@@ -47,18 +47,18 @@ def test_recommend_is_the_best_of_what_a_user_has_not_seen(random_release: Make)
     assert best.title == (f"Movie {(best.movie_id - 3) // 10}" if best.movie_id > 3 else None)
     code = (best.movie_id - 3) // 10
     taste = release.expect(1)[code] - release.weights["movie_bias"][code]
-    assert best.score == pytest.approx(taste + release.shelf.appeal[code], rel=1e-5)
+    assert best.score == pytest.approx(taste + release.catalog.appeal[code], rel=1e-5)
 
 
 def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> None:
-    shelf = matinee.load(random_release()).shelf
-    assert isinstance(shelf.seen_movies, np.memmap)
-    assert isinstance(shelf.seen_offsets, np.memmap)
+    catalog = matinee.load(random_release()).catalog
+    assert isinstance(catalog.seen_movies, np.memmap)
+    assert isinstance(catalog.seen_offsets, np.memmap)
 
 
 def test_an_unknown_user_gets_what_is_popular(random_release: Make) -> None:
     release = matinee.load(random_release())
-    rows, liked = release.shelf.train_rows, release.shelf.liked_rows
+    rows, liked = release.catalog.train_rows, release.catalog.liked_rows
     popular = np.log1p(rows) + np.log1p(liked)
     order = [code * 10 + 3 for code in np.argsort(-popular, kind="stable") if code != 39]
     assert [movie_id for movie_id, _, _ in release.recommend(999_999, 100)] == order
@@ -88,7 +88,7 @@ def test_equal_scores_keep_the_order_of_the_ids(random_release: Make) -> None:
     flat = {name: np.zeros(shape) for name, shape in (("movie_factors", (40, 5)), ("movie_bias", 40))}
     release = matinee.load(random_release(**flat))
     rows = np.full(40, 5)
-    release = replace(release, shelf=replace(release.shelf, train_rows=rows, liked_rows=rows))
+    release = replace(release, catalog=replace(release.catalog, train_rows=rows, liked_rows=rows))
     assert [movie_id for movie_id, _, _ in release.recommend(999_999, 3)] == [3, 13, 23]
 
 
@@ -99,7 +99,7 @@ def test_fold_in_solves_the_normal_equations(random_release: Make) -> None:
     Z = np.column_stack([release.weights["movie_factors"][:5], np.ones(5)]).astype(np.float64)
     left = np.array([5.0, 1.0, 4.5, 5.0, 1.0]) - 3.5 - np.append(release.weights["movie_bias"][:3], [0, 0])
     Z[3:, :5] = 0  # nothing but how high the user rates
-    A = np.diag(2 / (1 + 0.5 / (np.append(release.shelf.train_rows[:3], [0, 0]) + 1)))
+    A = np.diag(2 / (1 + 0.5 / (np.append(release.catalog.train_rows[:3], [0, 0]) + 1)))
     precision = np.diag([1 / 1.5] * 5 + [1.0])  # of the prior: factors are wider than the trained ones
     x = np.linalg.solve(precision + Z.T @ A @ Z, precision @ np.full(6, 0.1) + Z.T @ A @ left)
     movie = release.weights["movie_factors"][7] @ x[:5] + release.weights["movie_bias"][7] + x[5] + 3.5
@@ -138,7 +138,7 @@ def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
     codes = {"user_code": np.int32([0, 0, 0, 0, 1]), "movie_code": np.int32([0, 0, 0, 1, 0])}
     rating = np.float32([5, 5, 5, 12, 4])  # residuals -1 (three times), 1, 2
     pq.write_table(pa.table({**codes, "rating": rating}), tmp_path / "train.parquet")
-    prior = estimate_prior(weights, tmp_path)
+    prior = estimate_user_prior(weights, tmp_path)
     assert prior.noise_precision == pytest.approx(5 / 8)
     np.testing.assert_allclose(prior.mean, [4 / 3, 1 / 3])  # the square root of the rows: 2 to 1
     np.testing.assert_allclose(prior.covariance, np.full((2, 2), 8 / 9))
@@ -150,7 +150,7 @@ def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
 
 
 def test_a_direction_without_spread_stays_at_the_mean() -> None:
-    prior = Prior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]), picks=None)
+    prior = UserPrior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]), picks=None)
     movies = np.array([[2.0, 0.0, 0.0]])
     found = prior.posterior_mean(movies, np.array([3.0]), rows=np.array([10**9]))
     assert found == pytest.approx([0.5, 1.0])  # half of what 3 - 2 * .5 leaves
@@ -165,7 +165,7 @@ def test_what_a_user_picked_moves_the_prior() -> None:
 
 def test_a_movie_that_is_unknown_is_no_pick() -> None:
     picks = Picks(centre=np.ones(3), spread=np.eye(3), noise=np.eye(3), pull=0.5 * np.eye(2, 3))
-    prior = Prior(noise_precision=2.0, mean=np.zeros(2), covariance=np.eye(2), picks=picks)
+    prior = UserPrior(noise_precision=2.0, mean=np.zeros(2), covariance=np.eye(2), picks=picks)
     ratings = np.zeros((2, 3)), np.zeros(2)
     unknown = prior.posterior_mean(*ratings, rows=np.zeros(2, np.int64))
     expected = replace(prior, picks=None).posterior_mean(*ratings, rows=np.zeros(2, np.int64))

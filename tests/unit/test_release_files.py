@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_release import seal_release, write_release
+from small_release import write_checksums, write_release
 
 import matinee
 from matinee.errors import ReleaseError
@@ -124,10 +124,10 @@ def test_a_release_is_exactly_the_files_of_its_manifest(folder: Path) -> None:
 
 def test_a_release_without_a_prior_loads(folder: Path) -> None:
     (folder / "prior.json").unlink()
-    seal_release(folder, model="dot")
-    assert matinee.load(folder).prior is None
+    write_checksums(folder, model="dot")
+    assert matinee.load(folder).user_prior is None
     (folder / "metrics.json").unlink()
-    seal_release(folder, model="dot")
+    write_checksums(folder, model="dot")
     with pytest.raises(ReleaseError, match=r"does not list metrics\.json"):
         matinee.load(folder)
 
@@ -166,7 +166,7 @@ def test_what_was_checked_is_what_is_used(folder: Path, monkeypatch: pytest.Monk
     loaded = matinee.load(folder)
     pairs = np.repeat(honest.users.ids, 4), np.tile(honest.movies.ids, 3)
     np.testing.assert_array_equal(loaded.predict(*pairs), honest.predict(*pairs))
-    np.testing.assert_array_equal(loaded.shelf.seen_movies, honest.shelf.seen_movies)
+    np.testing.assert_array_equal(loaded.catalog.seen_movies, honest.catalog.seen_movies)
 
 
 def test_a_release_has_the_name_of_its_folder_in_a_store_and_any_elsewhere(folder: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_header_that_lies_is_refused_before_anything_is_read(header: bytes, fo
     (folder / "weights.safetensors").write_bytes(header)
     with pytest.raises(ReleaseError, match="was changed after it was published"):
         matinee.load(folder)
-    seal_release(folder, model="dot")
+    write_checksums(folder, model="dot")
     with pytest.raises(ReleaseError, match=r"weights\.safetensors is as it was published, but"):
         matinee.load(folder)
 
@@ -239,7 +239,7 @@ def test_no_release_that_does_not_load_becomes_the_champion(tmp_path: Path) -> N
     shutil.copyfile(
         registry.folder("v0001") / "users.parquet", registry.folder("v0001") / "tested.safetensors"
     )
-    seal_release(registry.folder("v0001"), model="dot")
+    write_checksums(registry.folder("v0001"), model="dot")
     assert matinee.load(registry.folder("v0001")).version == "v0001"
     moves: list[Callable[[], object]] = [lambda: registry.promote("v0001"), registry.rollback]
     for move in moves:

@@ -11,16 +11,16 @@ from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 
-__all__ = ["Champion", "plan", "plan_outlook"]
+__all__ = ["Champion", "plan", "plan_temporal_holdout"]
 
 
-def plan_outlook(store: Store, split: Reference) -> Plan:
+def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
     """The folder of a split's outlook: outlook.json, figures of a quick model on the latest ratings."""
 
     def make(folder: Path) -> dict[str, Any]:
-        from matinee.evaluate.temporal_holdout import write_outlook  # noqa: PLC0415 - as below
+        from matinee.evaluate.temporal_holdout import write_temporal_holdout  # noqa: PLC0415 - as below
 
-        return write_outlook(folder, split=store.path(split))
+        return write_temporal_holdout(folder, split=store.path(split))
 
     fast = Settings().resolved()  # the settings of the quick model
     digest = digest_of(
@@ -59,12 +59,12 @@ def plan(
         # Imported here, so that the import of this package does not wait for matplotlib and polars.
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
-        made = store.ensure(outlook) if outlook else None
+        made = store.ensure(temporal_holdout) if temporal_holdout else None
         entries = write_evaluation(
             folder,
             candidate=store.path(candidate),
             split=store.path(split),
-            outlook=store.path(made) if made else None,
+            temporal_holdout=store.path(made) if made else None,
             champion=champion,
             anchor=anchor,
             settings=settings,
@@ -73,10 +73,10 @@ def plan(
         inputs = {"candidate": candidate.digest, "split": split.digest}
         return {**inputs, "outlook": made.digest if made else None, "settings": kept, **entries}
 
-    outlook = plan_outlook(store, split) if settings.evaluate.temporal else None
+    temporal_holdout = plan_temporal_holdout(store, split) if settings.evaluate.temporal else None
     digest = digest_of(
         code=code_digest("matinee.evaluate", *_given(champion), *_given(anchor)),
-        outlook=outlook.digest if outlook else None,
+        outlook=temporal_holdout.digest if temporal_holdout else None,
         candidate=candidate.digest,
         split=split.digest,
         champion=champion.digest if champion else None,

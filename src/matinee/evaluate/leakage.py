@@ -10,7 +10,7 @@ import polars as pl
 from matinee.evaluate.metrics import DatedRatings
 
 
-def measure_hindsight(split: Path, parts: Sequence[str], test: DatedRatings) -> dict[str, Any] | None:
+def measure_leakage(split: Path, parts: Sequence[str], test: DatedRatings) -> dict[str, Any] | None:
     """Shares of the dated test rows that are older than the newest fitted row, of the same user and of anyone.
 
     `parts` are those of the split that the weights were fitted on. None where either side has no dates.

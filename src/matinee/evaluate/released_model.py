@@ -46,8 +46,8 @@ class ReleasedModel:
         data = self.release.manifest.get("data")
         if data is None:
             return None
-        shelf = self.release.shelf
-        rows = np.diff(shelf.seen_offsets), count_codes(shelf.seen_movies, len(self.release.movies))
+        catalog = self.release.catalog
+        rows = np.diff(catalog.seen_offsets), count_codes(catalog.seen_movies, len(self.release.movies))
         return DataSummary(
             ratings={float(rating): count for rating, count in data["rows_per_rating"].items()},
             users=RowCounts.of(self.release.users.ids, rows[0]),

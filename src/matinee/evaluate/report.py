@@ -14,9 +14,9 @@ from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
 from matinee.evaluate.gate import ComparedModel, Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
-from matinee.evaluate.leakage import measure_hindsight
+from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
-from matinee.evaluate.temporal_holdout import OUTLOOK
+from matinee.evaluate.temporal_holdout import TEMPORAL_HOLDOUT
 from matinee.release.weights import read_weights
 from matinee.settings import Settings
 from matinee.store.documents import read_json
@@ -28,7 +28,7 @@ def write_evaluation(
     *,
     candidate: Path,
     split: Path,
-    outlook: Path | None,
+    temporal_holdout: Path | None,
     champion: ComparedModel | None,
     anchor: ComparedModel | None,
     settings: Settings,
@@ -41,8 +41,10 @@ def write_evaluation(
     unseen = replace(inputs.catalogue, weights=_unseen_weights(candidate))
     weight = choose_weight(unseen, inputs.train, inputs.valid)
     figures = measure(inputs, popularity_weight=weight, ranking_users=settings.evaluate.ranking_users)
-    figures["temporal"] = read_json(outlook / OUTLOOK)["temporal"] if outlook else None
-    figures["hindsight"] = measure_hindsight(split, _fitted_subsets(candidate), inputs.test)
+    figures["temporal"] = (
+        read_json(temporal_holdout / TEMPORAL_HOLDOUT)["temporal"] if temporal_holdout else None
+    )
+    figures["hindsight"] = measure_leakage(split, _fitted_subsets(candidate), inputs.test)
     decision = decide(
         inputs.candidate,
         inputs.bias_only,

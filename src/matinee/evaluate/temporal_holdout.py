@@ -26,15 +26,15 @@ from matinee.train.baseline import fit_baseline
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
-OUTLOOK = "outlook.json"
+TEMPORAL_HOLDOUT = "outlook.json"
 _TEST_SHARE = 0.1
 _MOST_ROWS = 10_000_000  # above, the ratings of a part of the users: two fits take seconds, whatever the data
 _USER_PARTS = 1000
 _COLUMNS = ("user_code", "movie_code", "rating")
 
 
-def write_outlook(folder: Path, *, split: Path) -> dict[str, Any]:
-    """Fill the folder of an outlook and return what its manifest says; all parts of the split are its data.
+def write_temporal_holdout(folder: Path, *, split: Path) -> dict[str, Any]:
+    """Fill the folder of a temporal holdout and return what its manifest says; all parts of the split are its data.
 
     `temporal` is null where the ratings have too few dates to cut between.
     """
@@ -60,7 +60,7 @@ def write_outlook(folder: Path, *, split: Path) -> dict[str, Any]:
             **_fit_and_test(rows, later, split, scale=(low, high)),
             "at_random": _fit_and_test(rows, drawn, split, scale=(low, high)),
         }
-    write_json(folder / OUTLOOK, {"temporal": figures})
+    write_json(folder / TEMPORAL_HOLDOUT, {"temporal": figures})
     return {"rows": rows.height, "split": manifest["digest"]}
 
 

@@ -15,7 +15,7 @@ from matinee.release.item_catalog import MOVIES, OFFSETS
 from matinee.release.manifest import SIGNATURE
 from matinee.release.signature import is_signed_by_us, sign
 from matinee.release.weights import write_weights
-from matinee.store.checksums import seal
+from matinee.store.checksums import compute_checksums
 from matinee.store.documents import MANIFEST, read_json, with_checksum
 from matinee.store.files import copy_tree, write_json
 
@@ -63,7 +63,7 @@ def erase_from_split(source: Path, target: Path, code: int) -> None:
         manifest["counts"][part] -= gone.total()
         manifest["rows"] -= gone.total()
     (target / MANIFEST).unlink()
-    manifest["seal"] = seal(target)
+    manifest["seal"] = compute_checksums(target)
     write_json(target / MANIFEST, with_checksum(manifest))
 
 

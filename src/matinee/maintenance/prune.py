@@ -22,7 +22,7 @@ from matinee.store import Store
 from matinee.store.disk_errors import writing
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
 from matinee.store.files import clear_temporaries
-from matinee.store.identity import MARKER, RUNNING, entries_of, leases_in, links_of
+from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
 from matinee.store.locks import lock_folder
 
 _KINDS = (*KINDS, WORK)
@@ -92,18 +92,18 @@ def _remove_lists(registry: Registry, version: str) -> None:
 
 
 def _oldest_run(root: Path) -> int:
-    """When the oldest run under way began, in nanoseconds, this one included; leases of the dead are removed."""
+    """When the oldest run under way began, in nanoseconds, this one included; run locks of the dead are removed."""
     starts = []
-    for lease in leases_in(root):
-        with _try_lock(lease) as free:
+    for run_lock in run_locks_in(root):
+        with _try_lock(run_lock) as free:
             if free:
                 with contextlib.suppress(FileNotFoundError):
-                    lease.rmdir()
+                    run_lock.rmdir()
         if not free:
             with contextlib.suppress(FileNotFoundError):
-                starts.append(lease.stat().st_mtime_ns)
-    # Each lease is entered into the folder when its run starts. One that is newer was entered before the clock was set
-    # back: what its run makes now looks older than the run, so nothing is told apart by its time.
+                starts.append(run_lock.stat().st_mtime_ns)
+    # A run creates its lock when it starts. A lock that is newer than the folder was created before the clock was set
+    # back. What that run writes now looks older than the run, so times distinguish nothing.
     if max(starts) > (root / RUNNING).stat().st_mtime_ns:
         log.warning("The clock was set back during a run, so nothing is removed until that run has ended.")
         return 0

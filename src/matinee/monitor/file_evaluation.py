@@ -34,7 +34,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy()
     # By its side of the split a pair may be a train row that came only after the release.
-    known = rated(release.shelf, release.users.encode(users), release.movies.encode(movies))
+    known = rated(release.catalog, release.users.encode(users), release.movies.encode(movies))
     fresh = ~(known & model.was_trained_on(users, movies, ratings))
     if not fresh.any():
         raise DataError(

@@ -19,7 +19,7 @@ from matinee.evaluate import plots
 from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
 from matinee.registry import Registry, now
 from matinee.release import Release, load
-from matinee.release.item_catalog import Codes, Shelf
+from matinee.release.item_catalog import Codes, ItemCatalog
 from matinee.release.manifest import need
 from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Series, read_as
@@ -90,27 +90,27 @@ def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFram
     for batch in ingest.iter_ratings(store, dataset, exclude=shared):
         users = release.users.encode(batch["user_id"].to_numpy())
         movies = release.movies.encode(batch["movie_id"].to_numpy())
-        found.append(batch.filter(pl.Series(~rated(release.shelf, users, movies))))
+        found.append(batch.filter(pl.Series(~rated(release.catalog, users, movies))))
     return pl.concat(found)
 
 
-def rated(shelf: Shelf, users: Codes, movies: Codes) -> NDArray[np.bool_]:
+def rated(catalog: ItemCatalog, users: Codes, movies: Codes) -> NDArray[np.bool_]:
     """For which pairs of codes the release's dataset had a rating; code -1 has none.
 
     Each user's movies are ascending: all pairs are searched at once, halving what is left of each.
     """
     asked = np.flatnonzero((users >= 0) & (movies >= 0))
-    low = np.asarray(shelf.seen_offsets[users[asked]])
-    high = np.asarray(shelf.seen_offsets[users[asked] + 1])
-    end, wanted, last = high, movies[asked], len(shelf.seen_movies) - 1
+    low = np.asarray(catalog.seen_offsets[users[asked]])
+    high = np.asarray(catalog.seen_offsets[users[asked] + 1])
+    end, wanted, last = high, movies[asked], len(catalog.seen_movies) - 1
     while (open_ := low < high).any():
         middle = (low + high) // 2
-        below = open_ & (shelf.seen_movies[np.minimum(middle, last)] < wanted)
+        below = open_ & (catalog.seen_movies[np.minimum(middle, last)] < wanted)
         low = np.where(below, middle + 1, low)
         high = np.where(open_ & ~below, middle, high)
     seen = np.zeros(len(users), np.bool_)
     if last >= 0:
-        seen[asked] = (low < end) & (shelf.seen_movies[np.minimum(low, last)] == wanted)
+        seen[asked] = (low < end) & (catalog.seen_movies[np.minimum(low, last)] == wanted)
     return seen
 
 

@@ -26,18 +26,18 @@ from matinee.inbox.drop import Print, is_temporary, look
 from matinee.ops.connection import find_address, use
 from matinee.ops.prefect_password import VARIABLE, password_for
 
-log = logging.getLogger("matinee.doorbell")
+log = logging.getLogger("matinee.inbox_watcher")
 
 EVERY_SECONDS = 5.0
 _NIGHTLY = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})
 
 
 @dataclass
-class Doorbell:
+class InboxWatcher:
     """Knows for which files a run was started; `root` is the folder that deployments' paths are relative to."""
 
     root: Path
-    rung: dict[Any, set[tuple[Path, Print]]] = field(default_factory=dict)
+    started: dict[Any, set[tuple[Path, Print]]] = field(default_factory=dict)
     next_look: float = 0.0
 
     def look(self) -> None:
@@ -67,10 +67,10 @@ class Doorbell:
         except (OSError, KeyError) as error:  # a folder that is away must not take the server down
             log.warning("The drop folder of %s could not be looked at: %r", deployment, error)
             return
-        there, before = set(dropped.complete.items()), self.rung.get(deployment, set())
+        there, before = set(dropped.complete.items()), self.started.get(deployment, set())
         if there - before and all(map(is_temporary, dropped.unfinished)):
             client.create_flow_run_from_deployment(deployment, tags=["drop"])
-            self.rung[deployment] = there | before
+            self.started[deployment] = there | before
 
 
 def set_folders(*, drop: Path, store: Path) -> None:
@@ -110,10 +110,10 @@ def main(arguments: Sequence[str]) -> int:
     except MatineeError as error:
         print(f"matinee inbox-watcher: {error}", file=sys.stderr)
         return error.exit_status
-    bell = Doorbell(call.root)
+    watcher = InboxWatcher(call.root)
     try:
         while True:
-            bell.look()
+            watcher.look()
             time.sleep(EVERY_SECONDS)
     except KeyboardInterrupt:
         return 0

@@ -103,7 +103,7 @@ TimeoutStopSec=60
 WantedBy=multi-user.target
 """
 
-_DOORBELL: Final = """\
+_INBOX_WATCHER: Final = """\
 [Unit]
 Description=Matinee: starts a run when a file has come
 Documentation={documentation}
@@ -153,7 +153,7 @@ def units(
         "defaults": "\n".join(f"Environment={name}={value}" for name, value in PREFECT_DEFAULTS.items()),
     }
     service = _SERVICE.format(**known)
-    templates = {"server": _SERVER, "worker": _WORKER, "doorbell": _DOORBELL}
+    templates = {"server": _SERVER, "worker": _WORKER, "doorbell": _INBOX_WATCHER}
     written = {
         f"matinee-{name}.service": template.format(**known, service=service)
         for name, template in templates.items()

@@ -34,7 +34,7 @@ from matinee.ops.prefect_password import (
 from matinee.ops.prefect_server import find_fault, is_healthy, is_here, parse_address, setting
 
 if TYPE_CHECKING:
-    from matinee.ops.inbox_watcher import Doorbell
+    from matinee.ops.inbox_watcher import InboxWatcher
 
 ROOT = Path(__file__).resolve().parents[3]
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -70,12 +70,12 @@ def main(arguments: Sequence[str]) -> int:
                 _register(call.port, drop=call.drop, store=call.store)
             return 0
         with answering(), running(call.port) as (url, processes):
-            bell = _hang_doorbell(call.drop, call.store)
+            watcher = _start_inbox_watcher(call.drop, call.store)
             if _is_kept(setting("PREFECT_API_AUTH_STRING")):
                 print(f"\nThe UI asks for a password once: it is the line in {password_file()}")
             print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
             while all(process.poll() is None for process in processes):
-                bell.look()
+                watcher.look()
                 time.sleep(0.5)
             raise ConfigError("The server or the worker has ended by itself; what it said is above.")
     except MatineeError as error:
@@ -129,7 +129,7 @@ def _register(port: int, *, drop: Path, store: Path) -> None:
     use(api, password_for(api))
     _deploy()
     _apply_alerts()
-    _hang_doorbell(drop, store)
+    _start_inbox_watcher(drop, store)
 
 
 def _find_api(port: int) -> str:
@@ -175,13 +175,13 @@ def _check_owner(api: str) -> None:
         )
 
 
-def _hang_doorbell(drop: Path, store: Path) -> "Doorbell":
+def _start_inbox_watcher(drop: Path, store: Path) -> "InboxWatcher":
     """What starts a nightly run when a file has come into the folder, which is made."""
-    from matinee.ops.inbox_watcher import Doorbell, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
+    from matinee.ops.inbox_watcher import InboxWatcher, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
 
     drop.mkdir(parents=True, exist_ok=True)
     set_folders(drop=drop.absolute(), store=store.absolute())
-    return Doorbell(ROOT)
+    return InboxWatcher(ROOT)
 
 
 def _address(api: str) -> list[str]:

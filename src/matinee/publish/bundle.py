@@ -17,7 +17,7 @@ from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import MOVIES, OFFSETS
 from matinee.release.signature import sign, signing_key
-from matinee.release.user_prior import PRIOR, estimate_prior
+from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
 from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS
@@ -57,7 +57,7 @@ class Bundle:
         partial.mkdir()
         self._copy(partial, evaluation)
         self._write_seen(partial)
-        self._write_prior(partial)
+        self._write_user_prior(partial)
         manifest = self._manifest(version, evaluation, decision)
         write_json(partial / "settings.json", self.settings.spelled_out().model_dump())
         write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
@@ -99,11 +99,11 @@ class Bundle:
     def _metrics(self, evaluation: Reference) -> dict[str, Any]:
         return read_json(self.store.path(evaluation) / "metrics.json")
 
-    def _write_prior(self, folder: Path) -> None:
+    def _write_user_prior(self, folder: Path) -> None:
         """What fold_in needs to meet a new user, where the model allows it."""
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
-            write_json(folder / PRIOR, estimate_prior(weights, self.store.path(self.split)).to_json())
+            write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_json())
 
     def _profile(self) -> dict[str, Any]:
         return read_json(self.store.path(self.dataset) / "profile.json")

@@ -187,7 +187,7 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
             release.users.decode(users[place].astype(np.int32)),
             (rank + 1).astype(np.int32),
             release.movies.decode(movies),
-            release.shelf.titles.take(pa.array(movies)).cast(pa.string()),
+            release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
             best[place, rank].astype(np.float32),
         ],
         _SCHEMA,

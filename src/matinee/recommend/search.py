@@ -32,17 +32,17 @@ class KernelSearch:
     users_at_a_time = _USERS
 
     def __init__(self, release: Release, top: int) -> None:
-        self._shelf = release.shelf
+        self._catalog = release.catalog
         self._top = top
         self._score = _scorer(release)
         self._offset = _offset(release)
 
     def __call__(self, users: slice) -> Lists:
-        shelf, count = self._shelf, users.stop - users.start
+        catalog, count = self._catalog, users.stop - users.start
         best = np.full((count, self._top), -np.inf, np.float32)
         codes = np.full((count, self._top), -1, np.int32)
-        starts = np.asarray(shelf.seen_offsets[users.start : users.stop + 1])
-        seen = np.asarray(shelf.seen_movies[starts[0] : starts[-1]])
+        starts = np.asarray(catalog.seen_offsets[users.start : users.stop + 1])
+        seen = np.asarray(catalog.seen_movies[starts[0] : starts[-1]])
         place, end = starts[:-1] - starts[0], starts[1:] - starts[0]
         for first in range(0, len(self._offset), _MOVIES):
             scores = self._score(users, slice(first, min(first + _MOVIES, len(self._offset))))
@@ -57,7 +57,7 @@ class TorchSearch:
         import torch  # noqa: PLC0415 - only who has a GPU waits for it
 
         self._torch = torch
-        self._shelf = release.shelf
+        self._catalog = release.catalog
         self._top = top
         self._users = torch.from_numpy(release.weights["user_factors"]).to(device)
         self._movies = torch.from_numpy(release.weights["movie_factors"]).to(device).T.contiguous()
@@ -65,10 +65,10 @@ class TorchSearch:
         self.users_at_a_time = max(1, (memory_mb << 20) // (_BYTES_A_SCORE * max(1, len(self._offset))))
 
     def __call__(self, users: slice) -> Lists:
-        torch, shelf, device = self._torch, self._shelf, self._users.device
+        torch, catalog, device = self._torch, self._catalog, self._users.device
         scores = self._users[users] @ self._movies + self._offset
-        starts = np.asarray(shelf.seen_offsets[users.start : users.stop + 1])
-        seen = np.asarray(shelf.seen_movies[starts[0] : starts[-1]]).astype(np.int64)
+        starts = np.asarray(catalog.seen_offsets[users.start : users.stop + 1])
+        seen = np.asarray(catalog.seen_movies[starts[0] : starts[-1]]).astype(np.int64)
         places = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         scores[torch.from_numpy(places).to(device), torch.from_numpy(seen).to(device)] = -np.inf
         n = min(self._top, scores.shape[1])
@@ -90,7 +90,7 @@ class TorchSearch:
 
 def _offset(release: Release) -> Scores:
     """What popularity adds; the scores of models without factors hold the movie's own level, which goes."""
-    appeal, dot = release.shelf.appeal, release.manifest["model"] == "dot"
+    appeal, dot = release.catalog.appeal, release.manifest["model"] == "dot"
     return appeal if dot else appeal - forward.movie_level(release.weights)
 
 

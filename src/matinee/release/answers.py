@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import ConfigError, ReleaseError
 from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
-from matinee.release.item_catalog import Scores, Shelf, Suggestion
+from matinee.release.item_catalog import ItemCatalog, Scores, Suggestion
 from matinee.release.new_user import Guest
-from matinee.release.user_prior import Prior, describe
+from matinee.release.user_prior import UserPrior, describe
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,8 +26,8 @@ class Release:
     users: IdMap
     movies: IdMap
     weights: dict[str, NDArray[Any]]
-    shelf: Shelf
-    prior: Prior | None  # of the dot model alone
+    catalog: ItemCatalog
+    user_prior: UserPrior | None  # of the dot model alone
 
     def __repr__(self) -> str:
         model, users, movies = self.manifest["model"], len(self.users), len(self.movies)
@@ -71,7 +71,7 @@ class Release:
         """
         code = int(self.users.encode(as_ids([user_id], "user"))[0])
         taste = self.expect(code) - forward.movie_level(self.weights)
-        return self.shelf.best(taste + self.shelf.appeal, n, without=self.shelf.seen(code))
+        return self.catalog.best(taste + self.catalog.appeal, n, without=self.catalog.seen(code))
 
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
         """The n movies whose vectors point most nearly where this movie's does; the score is the cosine, -1 to 1.
@@ -80,14 +80,14 @@ class Release:
         without training rows, of which nothing is known, and when n is below 1.
         """
         code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
-        if code < 0 or not self.shelf.trained[code]:
+        if code < 0 or not self.catalog.trained[code]:
             raise ConfigError(
                 f"Movie {movie_id} has no training row in release {self.version}, so nothing is like it or unlike it. "
                 "Ask for a movie that was rated."
             )
         vectors = self._movie_vectors()
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-        return self.shelf.best(
+        return self.catalog.best(
             vectors @ vectors[code] / lengths / lengths[code], n, without=np.array([code], np.int32)
         )
 
@@ -98,22 +98,22 @@ class Release:
         one that the model does not know says how high the user rates, no more. Raises ReleaseError for a model that
         has no closed form, ConfigError for a rating outside the scale.
         """
-        if self.prior is None:
+        if self.user_prior is None:
             raise ReleaseError(
-                f"Release {self.version} can't take in a new user: {self._why_no_prior()} "
+                f"Release {self.version} can't take in a new user: {self._why_no_user_prior()} "
                 "Train the dot model, or retrain with the user's ratings."
             )
         given = dict(ratings)
         self._check_ratings(given)
         rated = self.movies.encode(as_ids(list(given), "movie"))
-        rows = np.where(rated < 0, 0, self.shelf.train_rows[rated])
-        movies = describe(self.weights, self.shelf.train_rows, rated)
+        rows = np.where(rated < 0, 0, self.catalog.train_rows[rated])
+        movies = describe(self.weights, self.catalog.train_rows, rated)
         mean, size = float(self.weights["mean"].sum()), self.weights["movie_factors"].shape[1]
         stars = np.fromiter(given.values(), np.float64, len(given))
-        *vector, bias = self.prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
+        *vector, bias = self.user_prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
         return Guest(
             movies=self.movies,
-            shelf=self.shelf,
+            catalog=self.catalog,
             scale=self.scale,
             expected=self._dot(np.array(vector, np.float32), bias),
             level=forward.movie_level(self.weights),
@@ -141,7 +141,7 @@ class Release:
         found = [self.weights[name] for name in tables if name in self.weights]
         return np.concatenate(found, axis=1).astype(np.float32)
 
-    def _why_no_prior(self) -> str:
+    def _why_no_user_prior(self) -> str:
         if self.manifest["model"] != "dot":
             return (
                 f"its model is {self.manifest['model']}, and only a dot product has a closed form for that."

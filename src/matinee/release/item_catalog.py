@@ -29,7 +29,7 @@ class Suggestion(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
+class ItemCatalog:
     """Movies by code. What users have seen is mapped from disk: only the pages of users asked for are read."""
 
     movie_ids: NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.release.idmap import IdMap, as_ids
-from matinee.release.item_catalog import Codes, Scores, Shelf, Suggestion
+from matinee.release.item_catalog import Codes, ItemCatalog, Scores, Suggestion
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -14,7 +14,7 @@ class Guest:
     """Answers for one new user as a release does for those that it knows; nothing in it changes."""
 
     movies: IdMap
-    shelf: Shelf
+    catalog: ItemCatalog
     scale: tuple[float, float]
     expected: Scores  # rating by movie code, not cut to the scale
     level: Scores  # what of it is the movie's, whoever the user is
@@ -39,4 +39,4 @@ class Guest:
 
         Raises ConfigError when n is below 1.
         """
-        return self.shelf.best(self.expected - self.level + self.shelf.appeal, n, without=self.rated)
+        return self.catalog.best(self.expected - self.level + self.catalog.appeal, n, without=self.rated)

@@ -41,7 +41,7 @@ _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
 
 
 @dataclass(frozen=True)
-class Rows:
+class PairRows:
     """Some rows of a file as they are written there, and their ids."""
 
     cells: list[list[str]]
@@ -69,7 +69,7 @@ class PairsFile:
         self.header = next(self._strictly())[1]
         self._user, self._movie = (_find(self.header, side, self._label) for side in ("user", "movie"))
 
-    def chunks(self) -> Iterator[Rows]:
+    def chunks(self) -> Iterator[PairRows]:
         """The rows that are not blank, in order."""
         cells: list[list[str]] = []
         numbers: list[int] = []
@@ -120,7 +120,7 @@ class PairsFile:
             "doubled within quotes. Correct the line; no output was written."
         )
 
-    def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> Rows:
+    def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> PairRows:
         users, movies = (self._ids(cells, place, numbers) for place in (self._user, self._movie))
         width = len(self.header)
         for number, row in zip(numbers, cells, strict=True):
@@ -129,7 +129,7 @@ class PairsFile:
                     f"{self._label}, line {number:,}: found {len(row):,} fields, expected {width:,} as in the header. "
                     "Correct or remove the line; no output was written."
                 )
-        return Rows(cells, users, movies)
+        return PairRows(cells, users, movies)
 
     def _ids(self, rows: Sequence[Sequence[str]], place: int, numbers: Sequence[int]) -> NDArray[np.int64]:
         ids = np.empty(len(rows), np.int64)

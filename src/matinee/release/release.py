@@ -32,10 +32,10 @@ from matinee.release.files import ReleaseFiles, open_release
 from matinee.release.idmap import IdMap
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
-from matinee.release.item_catalog import Shelf
+from matinee.release.item_catalog import ItemCatalog
 from matinee.release.manifest import SCHEMA_VERSION, parse_object, read_manifest
 from matinee.release.signature import trusted_key
-from matinee.release.user_prior import PRIOR, Prior, parse_prior
+from matinee.release.user_prior import PRIOR, UserPrior, parse_user_prior
 from matinee.release.weights import Place
 from matinee.store.documents import MANIFEST
 
@@ -179,24 +179,24 @@ class _Parts:
             check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
         with files.parsing(SEEN_MOVIES):
             check_codes(self.codes, movies=self.movies)
-        shelf = self._shelf(offsets, seen)
+        catalog = self._catalog(offsets, seen)
         return Release(
             path=files.folder.path,
             manifest=files.manifest,
             users=IdMap(users["user_id"].to_numpy()),
-            movies=IdMap(shelf.movie_ids),
+            movies=IdMap(catalog.movie_ids),
             weights=weights,
-            shelf=shelf,
-            prior=self._prior(weights),
+            catalog=catalog,
+            user_prior=self._user_prior(weights),
         )
 
-    def _shelf(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> Shelf:
+    def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
         with self.files.parsing(MOVIES):
             movies = read_table(self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies)
         with self.files.parsing(METRICS):
             ranking = self._object(METRICS)["ranking"]
             weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
-        return Shelf(
+        return ItemCatalog(
             movie_ids=movies["movie_id"].to_numpy(),
             titles=movies["title"],
             train_rows=movies["train_rows"].to_numpy(),
@@ -206,11 +206,11 @@ class _Parts:
             seen_movies=seen,
         )
 
-    def _prior(self, weights: dict[str, NDArray[Any]]) -> Prior | None:
+    def _user_prior(self, weights: dict[str, NDArray[Any]]) -> UserPrior | None:
         if PRIOR not in self.small:
             return None
         with self.files.parsing(PRIOR):
-            return parse_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
+            return parse_user_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
 
     def _object(self, name: str) -> dict[str, Any]:
         return parse_object(self.small[name], self.files.path(name))

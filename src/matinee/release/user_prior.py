@@ -50,7 +50,7 @@ class Picks:
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class UserPrior:
     """A normal distribution of (user factors, user bias), k + 1 numbers, and the precision of a rating's noise."""
 
     noise_precision: float
@@ -87,7 +87,7 @@ class Prior:
         return {"noise_precision": self.noise_precision, **lists, "picks": picks}
 
 
-def parse_prior(told: Mapping[str, Any], *, size: int) -> Prior:
+def parse_user_prior(told: Mapping[str, Any], *, size: int) -> UserPrior:
     """The prior of a dot model with vectors of a size, from what prior.json says.
 
     Raises ValueError or KeyError when it is none.
@@ -107,7 +107,7 @@ def parse_prior(told: Mapping[str, Any], *, size: int) -> Prior:
     picks = told.get("picks")
     if not isinstance(picks, dict | None):
         raise ValueError(f"picks is {shown(picks, 80)}; expected an object")
-    return Prior(
+    return UserPrior(
         noise_precision=check_number("noise_precision", told["noise_precision"], low=0),
         mean=check_array("mean", told["mean"], (whole,)),
         covariance=covariance,
@@ -126,7 +126,7 @@ def describe(weights: Mapping[str, NDArray[Any]], rows: NDArray[np.int64], codes
     return told.astype(np.float64)
 
 
-def estimate_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> Prior:
+def estimate_user_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> UserPrior:
     """The prior of a dot model's weights: the spread of trained users and their picks, the noise of training rows.
 
     Reads `train.parquet`, in batches, `users.parquet` and `movies.parquet` in the folder `split`. From two million
@@ -147,7 +147,7 @@ def estimate_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> Prior:
     mean = weight @ vectors
     apart = vectors - mean
     told = describe(weights, counts["movies"], np.arange(len(counts["movies"]), dtype=np.int32))
-    return Prior(
+    return UserPrior(
         noise_precision=1 / max(square, 1e-6),
         mean=mean,
         covariance=(apart * weight[:, None]).T @ apart,

@@ -20,7 +20,7 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def seal(folder: Path) -> dict[str, str]:
+def compute_checksums(folder: Path) -> dict[str, str]:
     """The digest of each file below a folder, by its path in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): file_digest(path) for path in files}

@@ -138,7 +138,7 @@ def read_json(path: Path) -> dict[str, Any]:
     told = parse(data, path)
     if path.name == MANIFEST:
         _check_manifest(told, path)
-    elif (said := _sealed(path)) is not None and bytes_digest(data) != said:
+    elif (said := _recorded_checksum(path)) is not None and bytes_digest(data) != said:
         raise StoreError(f"{path} was changed after it was written. {advice(path)}")
     return told
 
@@ -242,7 +242,7 @@ def _check_manifest(told: dict[str, Any], path: Path) -> None:
         raise StoreError(f"{path} is damaged: it is not the manifest of that folder. {advice(path)}")
 
 
-def _sealed(path: Path) -> str | None:
+def _recorded_checksum(path: Path) -> str | None:
     """The digest that the manifest beside a file gives for it; None where there is none that does."""
     manifest = path.with_name(MANIFEST)
     if not manifest.is_file():

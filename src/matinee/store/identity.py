@@ -22,7 +22,7 @@ MARKER = "matinee-store.json"
 RUNNING = "running"
 _SAYS = {"kind": "matinee-store", "version": 1}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
-_LEASE = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
+_RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
 _ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, half made, doomed, written again
 _LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thousands
 _LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
@@ -136,19 +136,19 @@ def entries_of(root: Path, kind: str) -> list[Path]:
     ]
 
 
-def leases_in(root: Path) -> list[Path]:
+def run_locks_in(root: Path) -> list[Path]:
     """The folders in `running/` by which runs tell that they are under way, of dead processes as well.
 
     Raises ConfigError where `running` is a symbolic link.
     """
-    folder = lease_folder(root)
+    folder = run_lock_folder(root)
     if not folder.is_dir():
         return []
-    return [path for path in folder.iterdir() if _LEASE.fullmatch(path.name) and path.is_dir()]
+    return [path for path in folder.iterdir() if _RUN_LOCK.fullmatch(path.name) and path.is_dir()]
 
 
-def lease_folder(root: Path) -> Path:
-    """Where leases are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
+def run_lock_folder(root: Path) -> Path:
+    """Where run locks are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
     folder = root / RUNNING
     refuse_link(folder)
     return folder

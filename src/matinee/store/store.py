@@ -22,13 +22,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import StoreError
-from matinee.store.checksums import find_damage, seal, sync_folder
+from matinee.store.checksums import compute_checksums, find_damage, sync_folder
 from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
 from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
 from matinee.store.documents import with_checksum
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
-from matinee.store.identity import lease_folder, leases_in, make_store, require_store
+from matinee.store.identity import make_store, require_store, run_lock_folder, run_locks_in
 from matinee.store.locks import lock_folder
 
 log = logging.getLogger(__name__)
@@ -156,17 +156,17 @@ class Store:
         has the store alone. Raises ConfigError where there is no store.
         """
         require_store(self.root)
-        lease = lease_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        run_lock = run_lock_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         with contextlib.ExitStack() as held:
-            with writing(self.root), lock_folder(lease.parent):
-                held.enter_context(lock_folder(lease))
+            with writing(self.root), lock_folder(run_lock.parent):
+                held.enter_context(lock_folder(run_lock))
             try:
                 yield
             finally:
                 with contextlib.suppress(
                     OSError
-                ):  # a store that is gone has its own error; prune clears dead leases
-                    lease.rmdir()
+                ):  # a store that is gone has its own error; prune clears dead run locks
+                    run_lock.rmdir()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -175,8 +175,8 @@ class Store:
         Raises StoreError when one is, ConfigError where there is no store.
         """
         require_store(self.root)
-        with lock_folder(lease_folder(self.root)):
-            busy = [lease.name.partition("-")[0] for lease in _live_leases(self.root)]
+        with lock_folder(run_lock_folder(self.root)):
+            busy = [run_lock.name.partition("-")[0] for run_lock in _live_run_locks(self.root)]
             if busy:
                 raise StoreError(
                     f"A run is under way on {self.root} (process {', '.join(busy)}), and may be reading or writing "
@@ -195,7 +195,7 @@ class Store:
                     "digest": plan.digest,
                     "schema_version": SCHEMA_VERSION,
                 }
-                manifest |= {"seconds": seconds, **told, "seal": seal(folder)}
+                manifest |= {"seconds": seconds, **told, "seal": compute_checksums(folder)}
                 write_json(folder / MANIFEST, with_checksum(manifest))
                 sync_folder(folder)
                 target = self.folder(plan.kind, plan.digest)
@@ -238,17 +238,17 @@ def check_writable(root: Path) -> None:
         pass
 
 
-def _live_leases(root: Path) -> Iterator[Path]:
-    """The leases of processes that are alive."""
-    for lease in leases_in(root):
+def _live_run_locks(root: Path) -> Iterator[Path]:
+    """The run locks of processes that are alive."""
+    for run_lock in run_locks_in(root):
         try:
-            handle = os.open(lease, os.O_RDONLY | os.O_DIRECTORY)
+            handle = os.open(run_lock, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield lease
+            yield run_lock
         finally:
             os.close(handle)
 

@@ -43,7 +43,7 @@ def _listed(folder: Path, name: str, digest: str = "0" * 64) -> None:
     _retell(folder, files={**told["files"], name: digest})
 
 
-def _reseal(folder: Path) -> None:
+def _correct_checksums(folder: Path) -> None:
     """A manifest with fresh checksums: what somebody writes who has changed a file and knows the format."""
     told = json.loads((folder / "manifest.json").read_text())
     names = [path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"]
@@ -59,7 +59,7 @@ def _spoil(change: Change, *, version: str = "v0002", sealed: bool = True) -> Ca
     def prepare(ground: Ground) -> None:
         change(_release(ground, version))
         if sealed:
-            _reseal(_release(ground, version))
+            _correct_checksums(_release(ground, version))
 
     return prepare
 
@@ -184,7 +184,7 @@ def _signed_and_changed(ground: Ground) -> None:
     _weights(lambda tables: tables["movie_bias"].fill(0))(_release(ground))
     signature = (_release(ground) / "manifest.json.minisig").read_bytes()
     (_release(ground) / "manifest.json.minisig").unlink()
-    _reseal(_release(ground))
+    _correct_checksums(_release(ground))
     (_release(ground) / "manifest.json.minisig").write_bytes(signature)
 
 

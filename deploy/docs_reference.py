@@ -49,17 +49,27 @@ def reference_pages() -> dict[str, str]:
 
 def api_page() -> str:
     """One mkdocstrings directive per public name: functions first, errors last."""
-    names = [f"matinee.{name}" for name in matinee.__all__] + list(_BESIDES)
-    order = sorted(names, key=lambda name: (inspect.isclass(_resolve(name)), "Error" in name))
-    directives = "\n\n".join(f"::: {name}" for name in order)
+    order = sorted(api_names(), key=lambda name: (inspect.isclass(resolve(name)), "Error" in name))
+    directives = "\n\n".join(_directive(name) for name in order)
     return (
         f"# API\n\nWhat a program may rely on. Everything else may change in any release.\n\n{directives}\n"
     )
 
 
-def _resolve(name: str) -> Any:
+def api_names() -> list[str]:
+    """The dotted names of what a program may rely on."""
+    return [f"matinee.{name}" for name in matinee.__all__] + list(_BESIDES)
+
+
+def resolve(name: str) -> Any:
+    """What a dotted name stands for."""
     module, _, attribute = name.rpartition(".")
     return getattr(import_module(module), attribute)
+
+
+def _directive(name: str) -> str:
+    """The settings have a page of their own: their class is shown without its fields."""
+    return f"::: {name}" + ("\n    options:\n      members: false" if name.endswith(".Settings") else "")
 
 
 def command_line_page() -> str:

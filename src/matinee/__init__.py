@@ -1,9 +1,10 @@
 """Matinee: retrain a movie recommender on a schedule and publish it only when it is good enough.
 
 >>> import matinee
->>> run = matinee.retrain("ratings.csv", "movie_titles.csv", "store")  # doctest: +SKIP
->>> release = matinee.load(run.release)  # doctest: +SKIP
->>> release.predict([6, 7], [8, 8])  # doctest: +SKIP
+>>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
+>>> release = matinee.load(run.release)
+>>> len(release.recommend(5449, n=3))
+3
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,6 @@
 """`matinee.retrain`: the steps in one call, for a program; the flow is tested against the same store."""
 
 import contextlib
-import doctest
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +8,11 @@ import pytest
 
 import matinee
 from matinee.errors import ConfigError
-from matinee.pipeline import plan_training, steps
+from matinee.pipeline import plan_training
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.train import device_lock
-
-
-def test_the_example_in_the_docstring(tmp_path: Path) -> None:
-    found = doctest.testmod(steps, extraglobs={"folder": tmp_path})
-    assert found.attempted > 5
-    assert not found.failed
 
 
 def test_a_second_call_computes_nothing_and_a_held_candidate_is_no_release(

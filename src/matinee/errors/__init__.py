@@ -12,7 +12,19 @@ _PARAGRAPH: Final = 4_000  # characters
 
 
 class MatineeError(Exception):
-    """Base of all errors that are meant for a person to read."""
+    """Base of all errors that are meant for a person to read.
+
+    Attributes:
+        exit_status: The exit status of the command line.
+
+    Example:
+        >>> import matinee
+        >>> try:
+        ...     matinee.load("store/releases/v9999")
+        ... except matinee.MatineeError as error:
+        ...     print(error.kind, error.exit_status)
+        ReleaseError 1
+    """
 
     exit_status = 1
 

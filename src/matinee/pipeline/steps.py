@@ -30,14 +30,31 @@ log = logging.getLogger("matinee.run")
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a run made: the folder of each step, and what became of the candidate."""
+    """What a run made: the folder of each step, and what became of the candidate.
+
+    Attributes:
+        store: The store.
+        dataset: The ingested ratings and titles.
+        champion_score: The champion's error on the ratings that are newer than it.
+        encoding: The codes of users and movies.
+        split: The train, valid and test rows.
+        candidate: The weights that were tested.
+        evaluation: Metrics, plots and the gate's decision.
+        publication: Whether the candidate was promoted, and why.
+
+    Example:
+        >>> import matinee
+        >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
+        >>> run.publication.promoted, run.release.name
+        (True, 'v0001')
+    """
 
     store: Store
     dataset: Reference
-    champion_score: ChampionScore  # the champion on the ratings that are newer than it
+    champion_score: ChampionScore
     encoding: Reference
     split: Reference
-    candidate: Reference  # the weights that were tested
+    candidate: Reference
     evaluation: Reference
     publication: Publication
 
@@ -84,15 +101,12 @@ def retrain(
 
     Example:
         >>> import matinee
-        >>> from matinee.sample import write_sample
-        >>> _ = write_sample(folder / "sample", ratings=20_000, users=300, movies=100)
-        >>> run = matinee.retrain(folder / "sample" / "ratings.csv", folder / "sample" / "movie_titles.csv",
-        ...                       folder / "store")
+        >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
         >>> run.publication.promoted
         True
+        >>> run.metrics["rmse"] < run.metrics["bias_only_rmse"]
+        True
         >>> release = matinee.load(run.release)
-        >>> len(release.recommend(6, n=5))
-        5
     """
     sources = [ratings] if isinstance(ratings, str | Path) else ratings
     chosen = (settings or Settings()).for_test_files([str(path) for path in test])

@@ -19,7 +19,17 @@ from matinee.release.user_prior import UserPrior, describe
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Release:
-    """A loaded release. Safe to use from several threads: nothing in it changes after loading."""
+    """A loaded release. Safe to use from several threads: nothing in it changes after loading.
+
+    `matinee.load` makes one. Ids are those of the rating files, not codes.
+
+    Attributes:
+        path: The folder that it was loaded from.
+        manifest: The content of manifest.json: model, metrics, and what the release was made from.
+        users: The user ids that it knows.
+        movies: The movie ids that it knows.
+        weights: The arrays of the model, by name.
+    """
 
     path: Path
     manifest: dict[str, Any]
@@ -45,10 +55,28 @@ class Release:
         return low, high
 
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
-        """Expected ratings of pairs, within the scale; source ids, of one shape or shapes that numpy broadcasts to one.
+        """Expected ratings of pairs of users and movies, within the scale.
 
-        A user or movie that the model does not know gets the mean and the bias of the one it does know. Raises
-        ConfigError for ids that are not integers and for shapes that do not fit.
+        Ids that the model does not know are fine: such a pair gets the mean rating, and the bias of the id that is
+        known.
+
+        Args:
+            user_ids: One id, or ids of any shape.
+            movie_ids: As many ids, or a shape that numpy broadcasts with that of `user_ids`.
+
+        Returns:
+            The expected ratings, in the shape of the pairs.
+
+        Raises:
+            ConfigError: An id is not an integer, or the shapes do not fit.
+
+        Example:
+            >>> import matinee
+            >>> release = matinee.load("store/releases/v0001")
+            >>> [f"{rating:.1f}" for rating in release.predict([5449, 11041], [1, 2])]
+            ['2.3', '3.7']
+            >>> release.predict(5449, [1, 2, 999_999]).shape
+            (3,)
         """
         given = as_ids(user_ids, "user"), as_ids(movie_ids, "movie")
         try:
@@ -63,21 +91,54 @@ class Release:
         return predicted
 
     def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
-        """The n best movies that a user has not rated, by the user's taste and by popularity.
+        """The best movies that a user has not rated, by the user's taste and by popularity.
 
-        The score is the expected rating with what popularity adds in place of the movie's bias. Its weight was chosen
-        by evaluate for the order alone, so a score may lie outside the scale. A user that the release does not know
-        gets what is popular; a movie without training rows is in no list. Raises ConfigError when n is below 1.
+        The score is the expected rating with a weight on popularity in place of the movie's bias. It orders the list
+        and may lie outside the scale. A user that the release does not know gets popular movies. A movie without
+        training rows is in no list.
+
+        Args:
+            user_id: The user.
+            n: The length of the list, at most.
+
+        Returns:
+            Suggestions (movie_id, title, score), the best first.
+
+        Raises:
+            ConfigError: The id is not an integer, or n is below 1.
+
+        Example:
+            >>> import matinee
+            >>> release = matinee.load("store/releases/v0001")
+            >>> for movie_id, title, score in release.recommend(5449, n=2):
+            ...     print(movie_id, title)
+            41 The Electric Quarry
+            60 Xaver and Ada: Season 7
         """
         code = int(self.users.encode(as_ids([user_id], "user"))[0])
         taste = self.expect(code) - forward.movie_level(self.weights)
         return self.catalog.best(taste + self.catalog.appeal, n, without=self.catalog.seen(code))
 
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
-        """The n movies whose vectors point most nearly where this movie's does; the score is the cosine, -1 to 1.
+        """The movies whose vectors are closest in direction to a movie's vector.
 
-        The vectors are the factors of the dot model and the embeddings of the others. Raises ConfigError for a movie
-        without training rows, of which nothing is known, and when n is below 1.
+        The vectors are the factors of the dot model and the embeddings of the others.
+
+        Args:
+            movie_id: The movie.
+            n: The length of the list, at most.
+
+        Returns:
+            Suggestions (movie_id, title, score), the most similar first. The score is the cosine, -1 to 1.
+
+        Raises:
+            ConfigError: The movie has no training rows, so nothing is known of it; or n is below 1.
+
+        Example:
+            >>> import matinee
+            >>> release = matinee.load("store/releases/v0001")
+            >>> [similar.movie_id for similar in release.similar(1, n=2)]
+            [60, 140]
         """
         code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
         if code < 0 or not self.catalog.trained[code]:
@@ -92,11 +153,27 @@ class Release:
         )
 
     def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]]) -> Guest:
-        """A new user from ratings by movie id: the mean of the posterior of the vector, in closed form.
+        """Meet a new user with a few ratings: the mean of the posterior of the user's vector, in closed form.
 
-        Which movies were rated says something before the ratings do. Of a movie given twice the later rating counts;
-        one that the model does not know says how high the user rates, no more. Raises ReleaseError for a model that
-        has no closed form, ConfigError for a rating outside the scale.
+        Nothing is trained, and the release stays as it is. The choice of movies counts as well as their ratings.
+
+        Args:
+            ratings: Ratings by movie id, or pairs of movie id and rating. Of a movie given twice the later rating
+                counts. A movie that the model does not know only says how high the user rates.
+
+        Returns:
+            A guest, which answers for this user.
+
+        Raises:
+            ReleaseError: The model has no closed form. Only `dot`, the default, has one.
+            ConfigError: A rating lies outside the scale, or an id is not an integer.
+
+        Example:
+            >>> import matinee
+            >>> release = matinee.load("store/releases/v0001")
+            >>> guest = release.fold_in({1: 5, 2: 4, 3: 1})
+            >>> [movie_id for movie_id, title, score in guest.recommend(n=2)]
+            [140, 17]
         """
         if self.user_prior is None:
             raise ReleaseError(
@@ -122,7 +199,14 @@ class Release:
         )
 
     def expect(self, user_code: int) -> Scores:
-        """The expected rating of every movie, by code, not cut to the scale; code -1 is a user nobody knows."""
+        """The expected rating of every movie, not cut to the scale.
+
+        Args:
+            user_code: The code of a user, as `users.encode` gives it; -1 is a user that the release does not know.
+
+        Returns:
+            One rating per movie code.
+        """
         if self.manifest["model"] != "dot":
             movies = np.arange(len(self.movies), dtype=np.int32)
             user = np.array([user_code], np.int32)

@@ -11,7 +11,18 @@ from matinee.release.item_catalog import Codes, ItemCatalog, Scores, Suggestion
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Guest:
-    """Answers for one new user as a release does for those that it knows; nothing in it changes."""
+    """A new user, met with a few ratings: answers as a release does for the users that it knows.
+
+    `Release.fold_in` makes one. Nothing in it changes.
+
+    Example:
+        >>> import matinee
+        >>> guest = matinee.load("store/releases/v0001").fold_in({1: 5, 2: 4, 3: 1})
+        >>> guest
+        Guest(with 3 ratings of 150 movies)
+        >>> guest.predict([4, 5]).shape
+        (2,)
+    """
 
     movies: IdMap
     catalog: ItemCatalog
@@ -25,9 +36,16 @@ class Guest:
         return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies)"
 
     def predict(self, movie_ids: ArrayLike) -> NDArray[np.float32]:
-        """Expected ratings of movies, any shape, within the scale.
+        """Expected ratings of movies, within the scale.
 
-        Raises ConfigError for ids that are not integers.
+        Args:
+            movie_ids: One id, or ids of any shape. Ids that the release does not know are fine.
+
+        Returns:
+            The expected ratings, in the shape of the ids.
+
+        Raises:
+            ConfigError: An id is not an integer.
         """
         codes = self.movies.encode(as_ids(movie_ids, "movie"))
         expected = np.where(codes >= 0, self.expected[codes], np.float32(self.expected_unknown))
@@ -35,8 +53,15 @@ class Guest:
         return predicted
 
     def recommend(self, n: int = 10) -> list[Suggestion]:
-        """The n best movies that the user has not rated; the score is as in `Release.recommend`.
+        """The best movies that the user has not rated; scores are as in `Release.recommend`.
 
-        Raises ConfigError when n is below 1.
+        Args:
+            n: The length of the list, at most.
+
+        Returns:
+            Suggestions (movie_id, title, score), the best first.
+
+        Raises:
+            ConfigError: n is below 1.
         """
         return self.catalog.best(self.expected - self.level + self.catalog.appeal, n, without=self.rated)

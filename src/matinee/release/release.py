@@ -70,12 +70,26 @@ _Read = TypeVar("_Read")
 
 
 def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None) -> Release:
-    """Load a release folder and verify it; with `tested`, the weights that its figures were measured with.
+    """Load a release folder and verify that its files are those that were published.
 
-    With the file of a minisign key as `public_key`, or in the environment as MATINEE_PUBLIC_KEY, the release must be
-    signed by that key. Raises ReleaseError when it is not, and when a file is missing, changed since it was written,
-    not listed in the manifest, or of a later schema version, or when its tables don't fit together; ConfigError for a
-    key that can't be read.
+    Args:
+        path: The folder, such as `store/releases/v0001`.
+        tested: Load the weights that the release's figures were measured with, if `train.refit=all` published others.
+        public_key: The file of a minisign public key that must have signed the release. None takes the file that the
+            environment variable MATINEE_PUBLIC_KEY names, if any; False checks no signature.
+
+    Returns:
+        The release, ready to answer. Loading needs numpy, pyarrow, pydantic and safetensors alone.
+
+    Raises:
+        ReleaseError: A file is missing, was changed, is not listed in the manifest or has a later schema version; its
+            tables don't fit together; or the signature is missing or wrong.
+        ConfigError: The path is empty, or the key can't be read.
+
+    Example:
+        >>> import matinee
+        >>> matinee.load("store/releases/v0001")
+        Release(v0001: dot, 400 users, 150 movies, store/releases/v0001)
     """
     if not str(path):
         raise ConfigError("An empty path was given as a release. Name the folder of one.")
@@ -85,9 +99,17 @@ def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None
 
 
 def verify(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
-    """The manifest of a release whose files are all there, no others, and unchanged; `public_key` as for `load`.
+    """Check that the files of a release are those that were published. Whether they make sense, `load` finds out.
 
-    Raises ReleaseError otherwise. That the files make sense is for `load` to find out.
+    Args:
+        folder: The release.
+        public_key: As for `load`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ReleaseError: A file is missing, changed or not listed, or the signature is missing or wrong.
     """
     with open_release(folder, public_key=trusted_key(public_key)) as files, ThreadPoolExecutor(2) as pool:
         list(pool.map(files.check, files.names))  # hashing lets go of the interpreter's lock

@@ -210,7 +210,15 @@ class ReleaseSettings(Section):
 
 
 class Settings(Section):
-    """All settings of one retraining run."""
+    """All settings of one retraining run.
+
+    Frozen. `read_settings` makes them from what a person writes.
+
+    Example:
+        >>> from matinee.settings import Settings
+        >>> Settings().gate.tolerance
+        0.002
+    """
 
     ingest: IngestSettings = Field(IngestSettings(), description="How ratings and titles are read.")
     split: SplitSettings = Field(

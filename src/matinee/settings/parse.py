@@ -29,8 +29,23 @@ def read_settings(
 ) -> Settings:
     """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
 
-    Raises ConfigError for an unknown name (with the nearest), a value out of bounds (with the bounds), a setting
-    without effect, or an unreadable file; all faults of one call at once.
+    Args:
+        preset: `fast` or `accurate`.
+        file: A JSON or TOML file with sections of settings.
+        assignments: Texts such as `train.epochs=30`.
+
+    Returns:
+        The settings, for `matinee.retrain`.
+
+    Raises:
+        ConfigError: A name is unknown (the nearest is suggested), a value is out of bounds, a setting has no effect, or
+            the file is unreadable. All faults of one call are reported at once.
+
+    Example:
+        >>> from matinee.settings.parse import read_settings
+        >>> settings = read_settings(preset="accurate", assignments=["train.chains=1"])
+        >>> settings.train.method, settings.train.chains
+        ('gibbs', 1)
     """
     try:
         return _read(preset, file, assignments)

@@ -1,0 +1,69 @@
+"""The docstrings of the public API say what is taken, returned and raised, and their examples run."""
+
+import doctest
+import inspect
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import matinee
+from matinee.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "deploy"))
+from docs_reference import api_names, resolve
+
+PUBLIC = {name: resolve(name) for name in api_names()}
+
+
+def _functions() -> Iterator[tuple[str, Any]]:
+    """The public functions, and the public methods of public classes of ours."""
+    for name, member in PUBLIC.items():
+        if inspect.isfunction(member):
+            yield name, member
+        elif not issubclass(member, Exception | Settings):
+            own = (each for each in vars(member).items() if inspect.isfunction(each[1]))
+            yield from ((f"{name}.{each}", method) for each, method in own if not each.startswith("_"))
+
+
+@pytest.fixture(scope="module")
+def folder(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that examples are run in: a sample, and the store of one run."""
+    place = tmp_path_factory.mktemp("examples")
+    shutil.copytree(sample, place / "sample")
+    run = matinee.retrain(place / "sample/ratings.csv", place / "sample/movie_titles.csv", place / "store")
+    assert run.release is not None
+    return place
+
+
+def test_the_examples_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    runner, finder = doctest.DocTestRunner(), doctest.DocTestFinder()
+    ran = set()
+    for name, member in {"matinee": matinee, **PUBLIC}.items():
+        for example in finder.find(member, name, globs={}):
+            if example.examples:
+                runner.run(example)
+                ran.add(example.name)
+    assert not runner.summarize().failed
+    assert ran >= {
+        "matinee",
+        "matinee.load",
+        "matinee.retrain",
+        "matinee.Release.predict",
+        "matinee.Release.fold_in",
+    }
+    assert ran >= {"matinee.MatineeError", "matinee.release.new_user.Guest"}
+
+
+@pytest.mark.parametrize(("name", "function"), list(_functions()))
+def test_arguments_returns_and_errors_are_documented(name: str, function: Any) -> None:
+    text = inspect.getdoc(function) or ""
+    taken = [each for each in inspect.signature(function).parameters if each != "self"]
+    undocumented = [each for each in taken if f"    {each}: " not in text]
+    assert not undocumented, name
+    assert "Returns:" in text, name
+    assert "Raises:" in text or name == "matinee.Release.expect"

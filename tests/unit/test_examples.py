@@ -1,7 +1,9 @@
-"""The docstrings of the public API say what is taken, returned and raised, and their examples run."""
+"""Examples run: those in the docstrings of the public API, the scripts and the notebook in examples/."""
 
 import doctest
 import inspect
+import json
+import runpy
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from matinee.settings import Settings
 sys.path.insert(0, str(Path(__file__).parents[2] / "deploy"))
 from docs_reference import api_names, resolve
 
+ROOT = Path(__file__).parents[2]
 PUBLIC = {name: resolve(name) for name in api_names()}
 
 
@@ -67,3 +70,44 @@ def test_arguments_returns_and_errors_are_documented(name: str, function: Any) -
     assert not undocumented, name
     assert "Returns:" in text, name
     assert "Raises:" in text or name == "matinee.Release.expect"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "says"),
+    [
+        ("retrain_and_ask.py", "sample/ratings.csv sample/movie_titles.csv store", "41  The Electric Quarry"),
+        ("fold_in.py", "store/releases/v0001 1=5 2=4 3=1", "140  Quarry of the Zealous Ferryman"),
+    ],
+)
+def test_a_script_runs(
+    script: str,
+    arguments: str,
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [script, *arguments.split()])
+    runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+    assert says in capsys.readouterr().out
+
+
+def test_the_notebook_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import matplotlib.pyplot as plt
+
+    monkeypatch.setenv("MATINEE_RELEASE", str(folder / "store/releases/v0001"))
+    plt.switch_backend("agg")
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf().number))
+    cells = json.loads((ROOT / "examples/explore_release.ipynb").read_text("utf-8"))["cells"]
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+            assert not cell["outputs"], "outputs are not kept: they are somebody's data"
+    assert len(set(shown)) == 4
+    assert "Like Über Projectionist" in capsys.readouterr().out
+    plt.close("all")

@@ -30,9 +30,9 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class RankProgress:
-    """One point of a fit: how much of what is done; `stage` is products, factor, gradients or iterations."""
+    """One point of a fit: what is done and how much of it. All but `iterations` are parts of one, or come first."""
 
-    stage: str
+    stage: str  # products, factor, solve, multiply, gradients or iterations
     done: int
     total: int
     seconds: float  # since the fit began

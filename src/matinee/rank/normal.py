@@ -4,7 +4,6 @@ X is [users, 2 movies], so its Gram matrix has twice the movies as its side. Whe
 factored; with few users the smaller matrix X D^-1 X' is (Woodbury); else conjugate gradients multiply by X alone.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -19,8 +18,6 @@ _TOLERANCE = 1e-3  # of the residual's norm; lists are the same from 1e-2 on
 _MOST_STEPS = 100
 _CHUNK = 8192  # movies of a sum at a time
 
-Told2 = Callable[[str, int, int], None]  # what is done, how much of it, of how much
-
 
 class Normal(Protocol):
     """X'X and (X'X + D)^-1 for features [2, movies, columns]."""
@@ -32,7 +29,7 @@ class Normal(Protocol):
         """X'X V."""
 
 
-def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, told: Told2) -> Normal:
+def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, told: Told) -> Normal:
     """The way that is cheapest within `memory` bytes; `ridge` is the diagonal D, [2, movies]."""
     by_users, by_movies = triangle_bytes(rows.users), triangle_bytes(2 * rows.movies)
     if min(by_users, by_movies) > memory:
@@ -43,7 +40,7 @@ def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, told: Told2) ->
 class MovieSide:
     """D^-1/2 (X'X + D) D^-1/2, factored: scaled, since popular movies have a thousand times the entries of others."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
         self._rows, self._block = rows, TILE // 2
         self._roots = np.ascontiguousarray(1 / np.sqrt(ridge))
         blocks = -(-rows.movies // self._block)
@@ -51,7 +48,7 @@ class MovieSide:
         for number in range(blocks):
             panels.append(self._panel(number))
             told("products", number + 1, blocks)
-        self._factor = Factor(panels, rows.pool, _named(told, "factor"))
+        self._factor = Factor(panels, rows.pool, told)
 
     def solve(self, right: Floats) -> Floats:
         """(X'X + D)^-1 R."""
@@ -98,7 +95,7 @@ class MovieSide:
 class UserSide:
     """I + X D^-1 X', factored; (X'X + D)^-1 = D^-1 - D^-1 X' (I + X D^-1 X')^-1 X D^-1."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
         self._rows = rows
         self._inverse: Floats = np.ascontiguousarray(1 / ridge)
         blocks = -(-rows.users // TILE)
@@ -106,7 +103,7 @@ class UserSide:
         for number in range(blocks):
             panels.append(self._panel(number))
             told("products", number + 1, blocks)
-        self._factor = Factor(panels, rows.pool, _named(told, "factor"))
+        self._factor = Factor(panels, rows.pool, told)
 
     def solve(self, right: Floats) -> Floats:
         """(X'X + D)^-1 R."""
@@ -138,7 +135,7 @@ class UserSide:
 class ConjugateGradients:
     """Products with X alone (Hestenes and Stiefel 1952), residuals divided by the diagonal of X'X + D."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told2) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
         self._rows, self._ridge, self._told = rows, ridge, told
         self._diagonal: Floats = (rows.squares + ridge).astype(np.float32)
 
@@ -187,7 +184,3 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     """A quotient; 0 where there is nothing left to divide by."""
     found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0).astype(np.float32)
     return found
-
-
-def _named(told: Told2, name: str) -> Told:
-    return lambda done, total: told(name, done, total)

@@ -13,9 +13,9 @@ from matinee.release.ranking_model import Floats
 from matinee.train.blocks import KernelPool
 
 TILE = 512  # rows of a panel
-_COLUMNS = 64  # right sides that one thread solves at a time
+_COLUMNS = 36  # right sides that one thread solves at a time: as many threads as possible, none idle
 _DEPTH = 8192  # of one product: a tenth of a second
-Told = Callable[[int, int], None]  # how many panels are done, of how many
+Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
 def triangle_bytes(size: int) -> int:
@@ -29,11 +29,11 @@ class Factor:
 
     def __init__(self, panels: list[Floats], pool: KernelPool, told: Told) -> None:
         """Factor A in place. Raises LinAlgError when it is not positive definite."""
-        self._panels, self._pool = panels, pool
+        self._panels, self._pool, self._told = panels, pool, told
         self._inverses: list[Floats] = []
         for number in range(len(panels)):
             self._eliminate(number)
-            told(number + 1, len(panels))
+            told("factor", number + 1, len(panels))
 
     def solve(self, right: Floats) -> Floats:
         """A^-1 R, in the memory of R, [panels * TILE, columns]."""
@@ -49,6 +49,7 @@ class Factor:
                 part[...] = self._inverses[number] @ part
 
             self._by_columns(right, forward)
+            self._told("solve", number + 1, 2 * len(self._panels))
         for number in reversed(range(len(self._panels))):
             start, panel = number * TILE, self._panels[number]
 
@@ -61,6 +62,7 @@ class Factor:
                     right[:start, columns] -= panel[:, :start].T @ part
 
             self._by_columns(right, backward)
+            self._told("solve", 2 * len(self._panels) - number, 2 * len(self._panels))
         return right
 
     def multiply(self, values: Floats) -> Floats:
@@ -73,6 +75,7 @@ class Factor:
                 middle[:width, columns] += panel.T @ values[start : start + TILE, columns]
 
             self._by_columns(values, down)
+            self._told("multiply", number + 1, 2 * len(self._panels))
         for number, panel in enumerate(self._panels):
             start, width = number * TILE, panel.shape[1]
 
@@ -80,6 +83,7 @@ class Factor:
                 out[start : start + TILE, columns] = panel @ middle[:width, columns]
 
             self._by_columns(values, up)
+            self._told("multiply", len(self._panels) + number + 1, 2 * len(self._panels))
         return out
 
     def _eliminate(self, number: int) -> None:

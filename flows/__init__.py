@@ -1,1 +1,1 @@
-"""What runs and in which order, and the command line that starts it."""
+"""Prefect flows: which tasks run, and in which order."""

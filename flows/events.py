@@ -1,4 +1,4 @@
-"""What a run tells the Prefect server's automations: a release was promoted, a candidate was held, a file set aside."""
+"""Events for the automations of the Prefect server: a release was promoted, a candidate held, or a file refused."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +15,14 @@ REFUSED = "matinee.file.refused"
 
 
 def announce(summary: Summary, *, store: str) -> None:
-    """Say what became of a run's candidate."""
+    """Emit whether a run's candidate was promoted or held."""
     figures = {name: value for name, value in summary.metrics.items() if isinstance(value, int | float)}
     payload = {"reason": summary.reason, "metrics": figures}
     emit(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
 
 
 def announce_unlisted(store: str) -> None:
-    """Say again that the champion was promoted while there are no lists by it: a person did it, or nobody heard."""
+    """Emit the promotion event again if the champion has no lists yet, as after a promotion by hand."""
     registry = Registry.open(Path(store))
     champion = registry.champion()
     if champion is not None and not registry.lists(champion).exists():

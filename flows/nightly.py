@@ -1,4 +1,4 @@
-"""The nightly flow: from whatever lies in the drop folder to a release, with nobody watching."""
+"""The nightly flow: from new files in the drop folder to a release, unattended."""
 
 import logging
 from pathlib import Path
@@ -31,23 +31,25 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     keep: Annotated[int, Field(ge=1, le=1000)] = 7,
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
 ) -> Summary | Any:
-    """Take in what is new in a folder, retrain, publish if the gate passes, and prune.
+    """Take in the new files of a folder, retrain, publish if the gate passes, and prune.
 
-    Lists for every user follow by themselves: the deployment `recommend/promoted` makes them when it hears of the
-    release. A run that finds nothing new ends at once, in the state `Nothing new`.
+    The deployment `recommend/promoted` reacts to the promotion and makes the lists for every user. A run without new
+    files ends at once, in the state `Nothing new`.
 
     Args:
-        drop: The folder of rating files; all that lie in it are the data.
+        drop: The folder of rating files; all files in it are the data.
         store: The folder where everything is kept.
         titles: The title file; a relative path is one within the drop folder.
         settings: How to read, split, train and judge; what is left out takes its default.
         keep: How many releases to keep, besides the champion and its predecessor.
-        settle_seconds: A file that changed since then may still be written, and is left alone.
+        settle_seconds: Files that changed within this time may still be being written, and are skipped.
     """
-    outside = [titles] if named(titles, "the titles").is_absolute() else []  # take_in judges what was dropped
+    outside = (
+        [titles] if named(titles, "the titles").is_absolute() else []
+    )  # take_in checks the dropped files
     check_apart(store, drop=drop, sources=outside)
     opened = Store.open(Path(store))
-    with opened.in_use():  # prune leaves alone what this run takes and makes
+    with opened.in_use():  # prune keeps what this run uses
         intake = take_in(
             store=store, drop=drop, titles=titles, settings=settings, settle_seconds=settle_seconds
         )

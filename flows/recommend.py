@@ -20,14 +20,13 @@ def recommend(
     top: Annotated[int, Field(ge=1)] = 10,
     settings: RecommendSettings = RecommendSettings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Recommended:
-    """Write the champion's list for every user, movies that the user rated left out.
+    """Write the champion's list for every user, without movies that the user rated.
 
     Args:
         store: The folder where everything is kept.
-        out: The Parquet file to write; else one in the store's `recommendations/`, named by the release, which is
-            made once.
-        top: Movies a user.
-        settings: How much memory to take.
+        out: The Parquet file to write; by default one per release in the store's `recommendations/`.
+        top: Movies per user.
+        settings: Device and memory limit.
     """
     check_apart(store)
     if out is not None:

@@ -30,10 +30,10 @@ def retrain(
     test: list[str] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Summary:
-    """Ingest, score the champion on what is new, encode, split, train, evaluate and publish if the gate passes.
+    """Ingest, score the champion on new ratings, encode, split, train, evaluate, and publish if the gate passes.
 
-    Each step is a folder in the store, named by what it was made from: a second run goes on where the first one
-    ended, and does nothing again that is done.
+    Each step is a folder in the store, named by the digest of its inputs. A second run resumes where the first one
+    ended, and skips finished steps.
 
     Args:
         ratings: Rating files, folders or globs.
@@ -46,7 +46,7 @@ def retrain(
     check_publishing()
     steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
-    with Store.open(Path(store)).in_use():  # prune leaves alone what this run takes and makes
+    with Store.open(Path(store)).in_use():  # prune keeps what this run uses
         dataset = steps.run(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
         add_rows_to_name(dataset.rows)
         steps.run(progressive, dataset=dataset)

@@ -1,4 +1,4 @@
-"""What a run did: which steps were done already, what the others took, and what came out."""
+"""Runs the steps of a flow and records the result: cached steps, seconds per step, and the outcome."""
 
 import logging
 import time
@@ -37,14 +37,14 @@ class Summary(BaseModel):
     seconds: dict[str, float]
     cached: list[str]
     folders: dict[str, str]
-    progressive: dict[str, Any] | None  # the champion on the ratings that are newer than it
+    progressive: dict[str, Any] | None  # the champion's error on ratings newer than itself
 
 
 class StepRunner:
-    """Goes through the steps of a flow and keeps a record."""
+    """Runs the steps of a flow, logs them and keeps a record."""
 
     def __init__(self, store: str) -> None:
-        # Prefect takes the lines of this logger and leaves its level alone: on a worker that is WARNING.
+        # Prefect handles this logger but does not set its level; on a worker it would be WARNING.
         if library_log.level == logging.NOTSET:
             library_log.setLevel(logging.INFO)
         guard_log()
@@ -55,9 +55,9 @@ class StepRunner:
         self._progressive: dict[str, Any] | None = None
 
     def run(self, task: Task[..., R], **inputs: Any) -> R:
-        """Run one task on the store and note how long it took and whether it was done already.
+        """Run one task on the store; record its duration and whether it was cached.
 
-        Raises what the task raised, once its retries are used up.
+        Raises the task's error once its retries are used up.
         """
         log.info("%s: %s", task.name, task.description)
         started = time.perf_counter()
@@ -66,7 +66,7 @@ class StepRunner:
         self._seconds[task.name] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
             self._cached.append(task.name)
-            log.info("    was done already")
+            log.info("    finished before, skipped")
         if isinstance(result, Reference):
             self._made[task.name] = result
         if isinstance(result, ChampionScore):
@@ -81,7 +81,7 @@ class StepRunner:
         show(step, store, result)
 
     def summary(self, publication: Publication) -> Summary:
-        """The record of a walk that came to its end."""
+        """The record of a finished run."""
         store = Store(Path(self._store))
         dataset, candidate = (self._manifest(store, step) for step in ("ingest", "train"))
         metrics = read_json(store.folder("evaluations", publication.evaluation) / "metrics.json")

@@ -1,1 +1,1 @@
-"""One pandera model a table: the only place where a column, its type and its bounds are written."""
+"""One pandera model per table: the only definition of its columns, types and bounds."""

@@ -1,4 +1,4 @@
-"""The encoded tables of a split: rows by code, and what each code stands for."""
+"""The encoded tables of a split: rows by code, and the id of each code."""
 
 import pandera.polars as pa
 import polars as pl
@@ -18,7 +18,7 @@ class Encoded(pa.DataFrameModel):
 
 
 class Users(pa.DataFrameModel):
-    """What a user code stands for: the row number is the code, ids ascend."""
+    """The users of a split: the row number is the code, ids ascend."""
 
     user_id: pl.Int64 = pa.Field(unique=True)
     train_rows: pl.Int64 = pa.Field(ge=0)
@@ -29,7 +29,7 @@ class Users(pa.DataFrameModel):
 
 
 class Movies(pa.DataFrameModel):
-    """What a movie code stands for: the row number is the code, ids ascend."""
+    """The movies of a split: the row number is the code, ids ascend."""
 
     movie_id: pl.Int64 = pa.Field(unique=True)
     train_rows: pl.Int64 = pa.Field(ge=0)

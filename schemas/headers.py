@@ -1,9 +1,9 @@
-"""What the columns of files are called: the names that are known without being told."""
+"""Known names of the columns of rating files."""
 
 from typing import Final
 
-# By column, without case, spaces and signs, the preferred one first: of `date` and `timestamp` in one file the date
-# is read.
+# By column, in lower case without spaces and punctuation, the preferred name first: if a file has `date` and
+# `timestamp`, the date is read.
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "user_id": ("userid", "customerid", "custid", "user", "customer", "uid"),
     "movie_id": ("movieid", "itemid", "filmid", "movie", "item", "film", "iid"),
@@ -13,5 +13,5 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def plain_name(name: str) -> str:
-    """A column's name without case, spaces and signs."""
+    """A column's name in lower case, without spaces and punctuation."""
     return "".join(char for char in name.lower() if char.isalnum())

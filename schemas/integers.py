@@ -1,4 +1,4 @@
-"""Integers of 64 bits from text: ASCII digits with a sign, as the compiled parser of ratings reads them."""
+"""Parses 64-bit integers: ASCII digits with an optional sign, as the compiled rating parser does."""
 
 import re
 from typing import Final
@@ -8,7 +8,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 def parse_int64(text: str) -> int | None:
-    """The integer that a text is, or None: no blanks, no underscores, no digits of other scripts, at most 64 bits.
+    """The integer in a text, or None. Blanks, underscores, other scripts and more than 64 bits are refused.
 
     >>> parse_int64("+0042"), parse_int64("1_0"), parse_int64("٣"), parse_int64("9" * 5000)
     (42, None, None, None)

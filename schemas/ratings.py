@@ -1,4 +1,4 @@
-"""The ratings table: one row a user's rating of a movie, as the source has it."""
+"""The ratings table: one row per rating, with the ids of the source."""
 
 from datetime import date
 
@@ -11,7 +11,7 @@ LAST_DATE = date(2099, 12, 31)
 
 
 class Ratings(pa.DataFrameModel):
-    """Accepted ratings; ids as in the source, the rating within `bounds` where a schema is made with them."""
+    """Accepted ratings; `ratings_schema` adds the bounds of the rating scale."""
 
     user_id: pl.Int64 = pa.Field(ge=0)
     movie_id: pl.Int64 = pa.Field(ge=0)

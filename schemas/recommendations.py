@@ -1,11 +1,11 @@
-"""The recommendations table: for each user a list of movies, the best first."""
+"""The recommendations table: a list of movies per user, best first."""
 
 import pandera.polars as pa
 import polars as pl
 
 
 class Recommendations(pa.DataFrameModel):
-    """One row a movie of a user's list; ranks count from 1, titles are null where the source had none."""
+    """One row per movie of a user's list; ranks count from 1, titles are null if the source had none."""
 
     user_id: pl.Int64
     rank: pl.Int32 = pa.Field(ge=1)

@@ -1,34 +1,34 @@
-"""The rejects table: one row a source row that was not taken, and the codes that say why."""
+"""The rejects table: one row per rejected source row, and the reason codes."""
 
 import pandera.polars as pa
 import polars as pl
 
-# Code to what a person reads. Scripts rely on the codes: add, never rename.
+# Code and its meaning. Scripts rely on the codes: add, never rename.
 CODES = {
-    # What fails before there is a typed row: found by the reader.
-    "too_few_columns": "the row ends before the last column that is needed",
+    # Found by the parser.
+    "too_few_columns": "the row ends before the last required column",
     "too_many_columns": "the row has more columns than the header",
     "quote_unclosed": "a quote opens and does not close on the line",
-    "user_id_not_integer": "the user id is no integer of 64 bits",
-    "movie_id_not_integer": "the movie id is no integer of 64 bits",
-    "rating_not_a_number": "the rating is no finite number",
+    "user_id_not_integer": "the user id is not a 64-bit integer",
+    "movie_id_not_integer": "the movie id is not a 64-bit integer",
+    "rating_not_a_number": "the rating is not a finite number",
     "date_unparsable": "the date is neither YYYY-MM-DD nor unix seconds",
     "year_not_integer": "the year is neither a number nor NULL",
-    # What a typed row fails: found by the pandera models.
+    # Found by the pandera models.
     "user_id_missing": "the user id is empty",
     "movie_id_missing": "the movie id is empty",
     "rating_missing": "the rating is empty",
     "title_missing": "the title is empty",
     "user_id_out_of_bounds": "the user id is negative",
     "movie_id_out_of_bounds": "the movie id is negative",
-    "rating_out_of_bounds": "the rating lies outside the scale",
-    "date_out_of_bounds": "the date lies before 1900 or after 2099",
-    "year_out_of_bounds": "the year lies before 1870 or after 2100",
+    "rating_out_of_bounds": "the rating is outside the scale",
+    "date_out_of_bounds": "the date is before 1900 or after 2099",
+    "year_out_of_bounds": "the year is before 1870 or after 2100",
     "duplicate_movie_id": "an earlier line has the same movie id",
-    # Of whoever the row is: the text is not kept.
-    "forgotten": "the user was forgotten (matinee forget), and stays out",
+    # The text of these rows is not kept.
+    "forgotten": "the user was erased (matinee forget)",
     # Found over all files together.
-    "superseded": "the same user rated the same movie in another row that wins",
+    "superseded": "another row with the same user and movie is kept instead",
 }
 
 

@@ -1,15 +1,15 @@
-"""The titles table: one row a movie, its title kept to the character."""
+"""The titles table: one row per movie, its title unchanged."""
 
 import pandera.polars as pa
 import polars as pl
 
-# The first moving pictures, and far enough ahead for films that are announced.
+# From the first moving pictures to announced films.
 FIRST_YEAR = 1870
 LAST_YEAR = 2100
 
 
 class Titles(pa.DataFrameModel):
-    """Movies by id; the year is null where the source says NULL or nothing."""
+    """Movies by id; the year is null if the source has NULL or nothing."""
 
     movie_id: pl.Int64 = pa.Field(ge=0, unique=True)
     year: pl.Int16 = pa.Field(nullable=True, ge=FIRST_YEAR, le=LAST_YEAR)

@@ -1,1 +1,1 @@
-"""One task a step: its policy in the decorator, one call of the library in the body."""
+"""One task per step: its policy in the decorator, one library call in the body."""

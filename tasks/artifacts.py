@@ -1,4 +1,4 @@
-"""The pages of a run in Prefect's UI: Markdown from the store's JSON. Text from a user's file is never markup."""
+"""The pages of a run in Prefect's UI: Markdown from the store's JSON. Text from users' files is escaped."""
 
 import base64
 import logging
@@ -21,23 +21,23 @@ from matinee.store.documents import read_json
 
 log = logging.getLogger("matinee.run")
 
-_TEXT_LENGTH: Final = 4_000  # characters of any text that may be anybody's
-_EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a damaged file may hold one line of a gigabyte
+_TEXT_LENGTH: Final = 4_000  # characters of untrusted text
+_EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a corrupt file may have a line of a gigabyte
 _BAR_WIDTH: Final = 30
 _LIST_ROWS: Final = 50  # of the file of lists
-# Letters, digits, space and these mean nothing to Markdown or HTML inside a line.
-# Backslashes, since the UI shows HTML entities as they are written.
+# All other characters have no meaning in Markdown or HTML inside a line.
+# Escaped with backslashes, because the UI shows HTML entities literally.
 _MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
 
 
 def escape(text: object) -> str:
-    """Text of unknown origin as Markdown that shows as that text, on one line, in a table cell too."""
+    """Escape untrusted text for Markdown, on one line, also for a table cell."""
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
     return _MARKUP.sub(r"\\\g<0>", shown(line, _TEXT_LENGTH))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; numbers stand right, all cells are escaped."""
+    """A Markdown table; numbers are right-aligned, all cells are escaped."""
     body = [[_cell(value) for value in row] for row in rows]
     names = list(head)
     right = [
@@ -48,13 +48,13 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def picture(path: Path) -> str:
-    """A PNG inside the Markdown itself: the UI serves no files of the store."""
+    """A PNG embedded in the Markdown: the UI serves no files of the store."""
     name = path.stem.replace("_", " ")
     return f"![{name}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
 
 
 def data_report(store: Store, dataset: Reference) -> str:
-    """What was read and what was not taken, then what the ratings look like."""
+    """Rows read and rejected, and the profile of the ratings."""
     manifest = store.manifest(dataset.kind, dataset.digest)
     profile = read_json(store.path(dataset) / "profile.json")
     sources = [(source["name"], source["role"], source["bytes"]) for source in manifest["sources"]]
@@ -76,7 +76,7 @@ def data_report(store: Store, dataset: Reference) -> str:
 
 
 def progressive_report(store: Store, champion_score: ChampionScore) -> str:
-    """Each champion on the ratings that came after it: the figure that equals production."""
+    """The error of each champion on ratings newer than itself: its error in production."""
     points = read_series(store)
     if not points:
         return ""
@@ -85,7 +85,7 @@ def progressive_report(store: Store, champion_score: ChampionScore) -> str:
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:
-    """How the fit went, epoch by epoch."""
+    """The fit, epoch by epoch."""
     candidate = store.manifest("candidates", store.manifest("evaluations", evaluation.digest)["candidate"])
     settings = candidate["settings"]
     chosen = [
@@ -104,16 +104,16 @@ def learning_curve(store: Store, evaluation: Reference) -> str:
 
 
 def evaluation_report(store: Store, evaluation: Reference) -> str:
-    """The candidate beside its baselines on the test rows, whole and in slices."""
+    """Candidate and baselines on the test rows, overall and by slice."""
     metrics = read_json(store.path(evaluation) / "metrics.json")
     interval = metrics["intervals"]["rmse"]
     hindsight, in_time = metrics["hindsight"], figures.time_table(metrics)
     return _page(
         "Evaluation",
         table(*figures.error_table(metrics, name="candidate")),
-        f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies. The RMSE "
-        f"lies between {interval['low']:.4f} and {interval['high']:.4f} with 95 % certainty.",
-        "## In time" if hindsight or in_time else "",
+        f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies. The 95 % "
+        f"interval of the RMSE is {interval['low']:.4f} to {interval['high']:.4f}.",
+        "## Temporal holdout" if hindsight or in_time else "",
         escape(hindsight["says"]) if hindsight else "",
         table(*in_time) if in_time else "",
         "## Ranking",
@@ -128,22 +128,22 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
 
 
 def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str]:
-    """Pictures, each above a sentence that says what it is good for."""
+    """Plots, each with a sentence of explanation."""
     for name in names:
         yield picture(store.path(evaluation) / "plots" / f"{name}.png")
         yield escape(figures.PICTURES[name])
 
 
 def gate_report(store: Store, evaluation: Reference) -> str:
-    """What the gate decided, and every figure that it went by."""
+    """The gate's decision, and every figure behind it."""
     decision = read_json(store.path(evaluation) / "decision.json")
     rules = decision["rules"]
-    told = {"name", "passed", "says"}
+    shown_above = {"name", "passed", "says"}
     values = [
         (rule["name"], name.replace("_", " "), value)
         for rule in rules
         for name, value in _flat(rule)
-        if name not in told and not isinstance(value, list)
+        if name not in shown_above and not isinstance(value, list)
     ]
     columns = ("slicing", "slice", "rows", "difference", "standard_error", "p")
     slices = [[each[name] for name in columns] for rule in rules for each in rule.get("tested", [])]
@@ -151,7 +151,7 @@ def gate_report(store: Store, evaluation: Reference) -> str:
         "Gate: promoted" if decision["promoted"] else "Gate: held",
         escape(decision["reason"]),
         table(
-            ["rule", "verdict", "because"],
+            ["rule", "result", "reason"],
             [(rule["name"], "passed" if rule["passed"] else "held", rule["says"]) for rule in rules],
         ),
         "## Figures",
@@ -163,7 +163,7 @@ def gate_report(store: Store, evaluation: Reference) -> str:
 
 
 def card(store: Store, publication: Publication) -> str:
-    """The release's own card, with its pictures; nothing where the gate held the candidate."""
+    """The release's card with its plots; empty if the gate held the candidate."""
     if publication.location is None:
         return ""
     folder = Path(publication.location)
@@ -172,14 +172,14 @@ def card(store: Store, publication: Publication) -> str:
 
 
 def release_report(store: Store, publication: Publication) -> str:
-    """Where the release lies and how to use it, or why there is none."""
+    """The location of the release and how to use it, or why the candidate was held."""
     if publication.location is None:
         return _page("No release: the champion stays", escape(publication.reason))
-    before = f", instead of {publication.replaced}" if publication.replaced else ""
+    before = f" and replaces {publication.replaced}" if publication.replaced else ""
     code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, n=10)"
     return _page(
         f"Release {publication.release}",
-        f"It is the champion now{escape(before)}. It lies in {escape(publication.location)}",
+        f"It is the champion now{escape(before)}. Its folder: {escape(publication.location)}",
         f"The tested weights are published, not the refit: {escape(publication.warning)}"
         if publication.warning
         else "",
@@ -188,12 +188,12 @@ def release_report(store: Store, publication: Publication) -> str:
 
 
 def lists_report(store: Store, made: Recommended) -> str:
-    """Where the lists lie, and those of the first users."""
+    """The location of the lists, and the lists of the first users."""
     first = pl.scan_parquet(made.out).head(_LIST_ROWS).collect()
     return _page(
         f"Lists by {made.release}",
-        f"**{made.rows:,}** movies for **{made.users:,}** users, in {made.seconds:.1f} seconds.",
-        f"They lie in {escape(made.out)}",
+        f"**{made.rows:,}** list entries for **{made.users:,}** users, made in {made.seconds:.1f} seconds.",
+        f"The file: {escape(made.out)}",
         "## The first lists",
         table(first.columns, ((str(row[0]), row[1], str(row[2]), *row[3:]) for row in first.iter_rows())),
     )
@@ -209,17 +209,17 @@ PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
 
 
 def show(step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore) -> None:
-    """Put the pages of a finished step on the run; a page that can't be made or sent is a warning in the log."""
+    """Add the pages of a finished step to the run; if a page fails, a warning is logged."""
     for key, write in PAGES.get(step, {}).items():
         try:
             if text := write(store, made):
                 create_markdown_artifact(text, key=key, description=write.__doc__)
-        except Exception as error:  # noqa: BLE001 - a page is a courtesy: no run may fail for it
+        except Exception as error:  # noqa: BLE001 - pages are optional: no run may fail because of one
             log.warning("The page %s could not be shown (%s: %s).", key, type(error).__name__, error)
 
 
 def _flat(figures: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Figures with those of a group within under `group name`."""
+    """Figures, with nested ones as `group_name`."""
     for name, value in figures.items():
         if isinstance(value, dict):
             yield from ((f"{name}_{inner}", each) for inner, each in value.items())
@@ -230,13 +230,13 @@ def _flat(figures: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _how_to_promote(store: Store, evaluation: Reference) -> str:
     candidate = store.manifest("evaluations", evaluation.digest)["candidate"]
     return (
-        f"The candidate stays in the store until it is pruned. To release it all the same:\n\n"
+        f"The candidate stays in the store until it is pruned. To release it anyway:\n\n"
         f"```\nmatinee promote --store {str(store.root).replace('```', '')} {candidate}\n```"
     )
 
 
-def _page(title: str, *parts: str) -> str:
-    return "\n\n".join([f"# {title}", *(part for part in parts if part)]) + "\n"
+def _page(title: str, *sections: str) -> str:
+    return "\n\n".join([f"# {title}", *(section for section in sections if section)]) + "\n"
 
 
 def _cell(value: object) -> str:
@@ -252,7 +252,7 @@ def _cell(value: object) -> str:
 
 
 def _rejects(store: Store, manifest: Mapping[str, Any]) -> str:
-    """A row a code: how many, what it means, and the first line that has it."""
+    """One row per code: count, meaning, and the first line with it."""
     tables = [store.folder("partitions", digest) / "rejects.parquet" for digest in manifest["partitions"]]
     first = pl.scan_parquet(tables).group_by("code", maintain_order=True).first().collect()
     examples = {
@@ -280,14 +280,14 @@ def _diagnostics(profile: Mapping[str, Any]) -> str:
         ("rated movies without a title", profile["rated_movies_without_a_title"]),
     ]
     spread = ("min", "p10", "median", "p90", "p99", "max", "mean")
-    sides = [
+    spreads = [
         (name, *(profile[f"ratings_per_{name}"].get(point) for point in spread)) for name in ("user", "movie")
     ]
-    return table(["", ""], facts) + "\n\n" + table(["ratings per", *spread], sides)
+    return table(["", ""], facts) + "\n\n" + table(["ratings per", *spread], spreads)
 
 
 def _bars(name: str, counts: Mapping[str, int]) -> str:
-    """Counts as a table with a bar in each row."""
+    """Counts as a table with one bar per row."""
     if not counts:
         return ""
     most, total = max(counts.values()) or 1, sum(counts.values()) or 1

@@ -15,5 +15,5 @@ def _plan(*, store: str, dataset: Reference) -> Plan:
 
 @task(name="encode", task_run_name="encode", **cached_by(_plan))
 def encode(*, store: str, dataset: Reference) -> Reference:
-    """Give every user and movie of the dataset its code."""
+    """Give every user and movie of the dataset a code."""
     return fulfil(store, _plan(store=store, dataset=dataset))

@@ -1,4 +1,4 @@
-"""The evaluate task: figures on the test rows and the gate's decision."""
+"""The evaluate task: metrics on the test rows and the gate's decision."""
 
 from pathlib import Path
 
@@ -16,5 +16,5 @@ def _plan(*, store: str, split: Reference, candidate: Reference, settings: Setti
 
 @task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))
 def evaluate(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Reference:
-    """Measure the candidate on the test rows, beside the baselines and the champion."""
+    """Measure the candidate, the baselines and the champion on the test rows."""
     return fulfil(store, _plan(store=store, split=split, candidate=candidate, settings=settings))

@@ -1,4 +1,4 @@
-"""Who watches a fit: a progress bar on a terminal, plain lines everywhere else, and always the run's page."""
+"""Progress of a fit: a bar on a terminal, log lines elsewhere, and always a bar on the run's page."""
 
 import contextlib
 import logging
@@ -16,13 +16,13 @@ from matinee.store.progress import Progress as Point
 
 log = logging.getLogger("matinee.train")
 
-_SECONDS_BETWEEN_MOVES = 3.0  # a move costs the fit some hundredths of a second
-_SECONDS_BETWEEN_LINES = 5.0  # a long fit says where it is, a short one does not flood the log
+_SECONDS_BETWEEN_MOVES = 3.0  # an update delays the fit by some hundredths of a second
+_SECONDS_BETWEEN_LINES = 5.0  # regular lines for a long fit, few for a short one
 
 
 @contextlib.contextmanager
 def reporting_progress() -> Iterator[Listener]:
-    """A listener for the time of a fit."""
+    """A listener that reports progress during a fit."""
     with _terminal() as terminal:
         page = _Page()
 
@@ -48,7 +48,7 @@ def _terminal() -> Iterator[Listener]:
 
 
 class _Lines:
-    """A line every few seconds, and one when a stage ends."""
+    """Logs a line every few seconds, and one when a stage ends."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
@@ -84,7 +84,7 @@ class _Bar:
 
 
 class _Page:
-    """A progress bar on the run's page, moved every few seconds; one that fails is not tried again."""
+    """A progress bar on the run's page, updated every few seconds; after an error it is not updated again."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -99,7 +99,7 @@ class _Page:
         self._stage, self._last = point.stage, now
         try:
             self._move(point, fresh=fresh)
-        except Exception as error:  # noqa: BLE001 - watching is a courtesy: no fit may fail for it
+        except Exception as error:  # noqa: BLE001 - the page is optional: no fit may fail because of it
             self._works = False
             log.warning("The progress could not be shown (%s: %s).", type(error).__name__, error)
 

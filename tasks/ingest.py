@@ -25,5 +25,5 @@ def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], setti
 def ingest(
     *, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings
 ) -> Reference:
-    """Read ratings and titles, set aside what is not valid, and write the dataset."""
+    """Read ratings and titles, reject invalid rows, and write the dataset."""
     return fulfil(store, _plan(store=store, ratings=ratings, titles=titles, test=test, settings=settings))

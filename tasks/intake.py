@@ -1,4 +1,4 @@
-"""The take-in task: what the drop folder has for a nightly run."""
+"""The take-in task: the new files of the drop folder, for a nightly run."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from matinee.tasks.policies import RESULT, RETRY
 
 @task(name="take in", **RETRY, **RESULT)
 def take_in(*, store: str, drop: str, titles: str, settings: Settings, settle_seconds: float) -> Intake:
-    """Find the complete files of the drop folder and set aside those that can't be read."""
+    """Find the complete files of the drop folder and set aside those that cannot be read."""
     return library.take_in(
         Store.open(Path(store)),
         Path(drop).absolute(),

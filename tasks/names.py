@@ -1,4 +1,4 @@
-"""What runs are called in the UI: names that say data and model before a page is opened."""
+"""Names of runs in the UI: they show data and model."""
 
 import logging
 from pathlib import Path
@@ -15,12 +15,12 @@ from matinee.settings.presets import PRESETS
 
 log = logging.getLogger("matinee.run")
 
-# File names that say nothing: the folder's name says more.
+# Uninformative file names: the folder's name is used instead.
 _PLAIN: Final = ("ratings", "combined_data", "train", "mv_", "data")
 
 
 def data_name(ratings: list[str]) -> str:
-    """What the data is called: the file, or its folder where the file is just called ratings."""
+    """The name of the data: the file, or its folder if the file name is generic."""
     path = Path(ratings[0])
     plain = path.stem.startswith(_PLAIN) or "*" in path.name
     name = (path.parent.name if plain else path.stem) or path.name
@@ -47,28 +47,28 @@ def short_count(rows: int) -> str:
 
 
 def name_retrain() -> str:
-    """The name of a retrain run while its rows are not counted yet."""
+    """The name of a retrain run before its rows are counted."""
     return _retrain_name(flow_run.parameters, None)
 
 
 def add_rows_to_name(rows: int) -> None:
-    """Put the number of ratings into the run's name, once ingest knows it."""
+    """Add the number of ratings to the run's name, after ingest."""
     try:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, name=_retrain_name(flow_run.parameters, rows))
-    except Exception as error:  # noqa: BLE001 - a name is a courtesy: no run may fail for it
+    except Exception as error:  # noqa: BLE001 - the name is cosmetic: no run may fail because of it
         log.warning("The run could not be renamed (%s: %s).", type(error).__name__, error)
 
 
 def name_recommend() -> str:
-    """The name of a recommend run: whose lists, for how many users, how long."""
+    """The name of a recommend run: release, number of users, list length."""
     parameters = flow_run.parameters
     top = f"top {parameters.get('top', 10)}"
     try:
         folder = Registry.open(Path(parameters["store"])).champion_folder()
         users = pq.read_metadata(folder / "users.parquet").num_rows
     except (MatineeError, OSError):
-        return f"recommend {top}"  # the step itself says what is wrong
+        return f"recommend {top}"  # the step itself reports the error
     return f"recommend {folder.name} {users:,} users {top}"
 
 

@@ -1,4 +1,4 @@
-"""The retry and cache policies, each named once, with its reason."""
+"""The retry and cache policies, each with its reason."""
 
 import errno
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from matinee.store import Plan, Reference, Store
 
 Made = TypeVar("Made")
 
-# What a second try does not mend: the path is wrong, or this user may not.
+# Errors that a retry does not fix: the path is wrong, or permission is missing.
 _PERMANENT = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -28,16 +28,16 @@ _PERMANENT = {
 
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed step is worth another try: an I/O error of the machine, never an error in call or data."""
+    """Whether to retry a failed step: after an I/O error of the machine, never after an error in call or data."""
     try:
         state.result()
-    except Exception as error:  # noqa: BLE001 - any failure is looked at, none is swallowed
+    except Exception as error:  # noqa: BLE001 - any failure is inspected, none is swallowed
         cause = error.__cause__ if isinstance(error, MatineeError) else error
         return isinstance(cause, OSError) and cause.errno not in _PERMANENT
     return False
 
 
-# A full disk or a network folder that went away often comes back within a minute; all at once would not help it.
+# A full disk or a lost network folder often recovers within a minute; jitter avoids retries all at once.
 RETRY: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
@@ -45,19 +45,19 @@ RETRY: dict[str, Any] = {
     "retry_condition_fn": is_transient,
 }
 
-# References are small and worth reading in the database; pickles are neither.
+# References are small and readable in the database; pickles are neither.
 RESULT: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
 
 
-# A hundred million ratings go through any step but training in minutes: what takes this long hangs. Training has no
-# timeout, for its length is the user's choice, and it tells every few seconds how far it is.
+# Any step but training handles a hundred million ratings in minutes: a step that takes this long hangs. Training has no
+# timeout, because its length is the user's choice and it reports its progress every few seconds.
 STEP_TIMEOUT_SECONDS = 6 * 3600
 
 
 def cached_by(
     plan: Callable[..., Plan], *, timeout_seconds: float | None = STEP_TIMEOUT_SECONDS
 ) -> dict[str, Any]:
-    """The policy of a step that makes one folder: its digest is the cache key, given only when the folder is whole."""
+    """The policy of a step that makes one folder: its digest is the cache key, given only if the folder is complete."""
 
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         try:
@@ -71,16 +71,16 @@ def cached_by(
 
 
 def fulfil(store: str, plan: Plan) -> Reference:
-    """Make the plan's folder and refer to it; a folder that was whole before shows as `Cached` in the UI.
+    """Make the plan's folder and return its reference; a folder that exists already shows as `Cached` in the UI.
 
-    The store decides what is done, whatever Prefect's database remembers.
+    The store decides whether a step is finished, whatever Prefect's database holds.
     """
     opened = Store.open(Path(store))
     done = opened.has(plan)
     reference = opened.ensure(plan)
-    return as_cached(reference, message=f"{reference.location} was whole already") if done else reference
+    return as_cached(reference, message=f"{reference.location} exists already") if done else reference
 
 
 def as_cached(made: Made, *, message: str) -> Made:
-    """What a task returns for a result that was there before: a state, out of which Prefect hands on the result."""
+    """The return value of a task whose result exists already: a state that carries the result."""
     return cast("Made", Completed(name="Cached", message=message, data=made))

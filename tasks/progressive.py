@@ -1,4 +1,4 @@
-"""The progressive task: the champion on the ratings that are new, before anything is trained."""
+"""The progressive task: the champion's error on new ratings, before training."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ from matinee.tasks.policies import RESULT, RETRY
 
 @task(name="progressive", task_run_name="progressive", **RETRY, **RESULT)
 def progressive(*, store: str, dataset: Reference) -> ChampionScore:
-    """Score the champion on the ratings that came after it."""
+    """Score the champion on ratings newer than itself."""
     return score_champion(Store.open(Path(store)), dataset)

@@ -1,4 +1,4 @@
-"""The prune task: old releases and what nothing kept refers to."""
+"""The prune task: removes old releases and folders that no kept release refers to."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,5 +12,5 @@ from matinee.tasks.policies import RESULT, RETRY
 
 @task(name="prune", **RETRY, **RESULT)
 def prune(*, store: str, keep: int) -> dict[str, Any]:
-    """Keep the newest releases, the champion, its predecessor, late holds and what these refer to."""
+    """Keep the newest releases, the champion, its predecessor, recent holds, and everything they refer to."""
     return asdict(library.prune(Path(store), keep=keep))

@@ -1,4 +1,4 @@
-"""The publish task: the release, and the pointer to it."""
+"""The publish task: the release and the champion."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def publish(
     evaluation: Reference,
     settings: Settings,
 ) -> Publication:
-    """Publish what the gate has passed; what it holds stays in the store to be looked at."""
+    """Publish the candidate if the gate passed it; a held candidate stays in the store."""
     return library.publish(
         Store.open(Path(store)),
         dataset=dataset,

@@ -17,12 +17,12 @@ from matinee.tasks.policies import RESULT, RETRY, as_cached
 
 @task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
 def recommend(*, store: str, out: str | None, top: int, settings: RecommendSettings) -> Recommended:
-    """Write the best unseen movies of every user to a Parquet file; the store's own is made once a release."""
+    """Write the best unseen movies of every user to a Parquet file; the store's own file is made once per release."""
     registry = Registry.open(Path(store))
     with (
         writing(registry.root),
         Store(registry.root).in_use(),
-    ):  # prune and forget leave the release alone meanwhile
+    ):  # prune and forget keep the release meanwhile
         release = load(registry.champion_folder())
         kept = registry.lists(release.version)
         if out is None and kept.exists() and _asked_for(kept) == top:
@@ -34,15 +34,15 @@ def recommend(*, store: str, out: str | None, top: int, settings: RecommendSetti
 
 
 def _asked_for(kept: Path) -> int | None:
-    """How many movies the lists were to have; None of lists that do not say."""
+    """The requested list length in the file's metadata; None if it is missing."""
     said = (pq.read_schema(kept).metadata or {}).get(library.TOP.encode())
     return int(said) if said else None
 
 
 def _found(release: Release, kept: Path) -> Recommended:
-    """What the lists that were made before say; shown as `Cached` in the UI."""
+    """The result for lists that exist already; shown as `Cached` in the UI."""
     rows = pq.read_metadata(kept).num_rows
-    told = Recommended(
+    found = Recommended(
         release=release.version, users=len(release.users), rows=rows, out=str(kept), seconds=0.0
     )
-    return as_cached(told, message=f"{kept} was whole already")
+    return as_cached(found, message=f"{kept} exists already")

@@ -13,7 +13,7 @@ from matinee.store.documents import read_json
 def describe(
     step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore
 ) -> list[str]:
-    """What came out of a step, from what it left in the store."""
+    """Log lines for the result of a step, from its folder in the store."""
     return _DESCRIBERS[step](store, made)
 
 
@@ -39,11 +39,11 @@ def _encode(store: Store, made: Reference) -> list[str]:
 
 def _split(store: Store, made: Reference) -> list[str]:
     manifest = store.manifest(made.kind, made.digest)
-    parts = ", ".join(f"{rows:,} {part}" for part, rows in manifest["counts"].items())
-    how = "cutoffs of the champion's split" if manifest["inherited"] else manifest["strategy"]
+    subsets = ", ".join(f"{rows:,} {subset}" for subset, rows in manifest["counts"].items())
+    how = "with the cutoffs of the champion's split" if manifest["inherited"] else manifest["strategy"]
     if manifest["days"]:
         how += f": valid rows from {manifest['days']['valid_from']}, test rows from {manifest['days']['test_from']}"
-    return [f"{parts} rows ({how})"]
+    return [f"{subsets} rows ({how})"]
 
 
 def _train(store: Store, made: Reference) -> list[str]:
@@ -62,7 +62,7 @@ def _evaluate(store: Store, made: Reference) -> list[str]:
     if found := metrics["temporal"]:
         at_random = found["at_random"]
         warning.append(
-            f"a quick model fitted on the past: RMSE {found['rmse']:.4f} from {found['cut']} on (bias only "
+            f"temporal holdout with a quick model: RMSE {found['rmse']:.4f} from {found['cut']} on (bias-only "
             f"{found['bias_only_rmse']:.4f}), {at_random['rmse']:.4f} at random ({at_random['bias_only_rmse']:.4f})"
         )
     return [
@@ -79,12 +79,12 @@ def _refit(store: Store, made: Reference) -> list[str]:
 
 def _publish(store: Store, made: Publication) -> list[str]:
     if made.release is None:
-        return ["nothing is published, the champion stays"]
+        return ["nothing was published, the champion stays"]
     return [f"{made.release} is the champion, in {made.location}"]
 
 
 def _recommend(store: Store, made: Recommended) -> list[str]:
-    return [f"{made.rows:,} movies for {made.users:,} users by {made.release}, in {made.out}"]
+    return [f"{made.rows:,} list entries for {made.users:,} users, made by {made.release}: {made.out}"]
 
 
 def _progressive(store: Store, made: ChampionScore) -> list[str]:

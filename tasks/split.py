@@ -16,5 +16,5 @@ def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: Spli
 
 @task(name="split", task_run_name="split", **cached_by(_plan))
 def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Reference:
-    """Deal the rows to train, valid and test; rows that the champion's split had keep their side."""
+    """Split the rows into train, valid and test; rows of the champion's split stay in their subset."""
     return fulfil(store, _plan(store=store, dataset=dataset, encoding=encoding, settings=settings))

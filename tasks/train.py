@@ -1,4 +1,4 @@
-"""The train tasks: a candidate, and its refit on all rows once the gate has passed it."""
+"""The train tasks: a candidate, and its refit on all rows after it passed the gate."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def _plan(*, store: str, split: Reference, settings: Settings, listener: Listene
 
 @task(name="train", task_run_name=name_train, tags=["training"], **cached_by(_plan, timeout_seconds=None))
 def train(*, store: str, split: Reference, settings: Settings) -> Reference:
-    """Fit a candidate, from the last checkpoint if there is one."""
+    """Fit a candidate, resuming from the last checkpoint if there is one."""
     with reporting_progress() as listener:
         plan = _plan(store=store, split=split, settings=settings, listener=listener)
         return fulfil(store, plan)
@@ -31,7 +31,7 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
 
 @task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
 def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
-    """Fit once more on every row, where `train.refit=all` asks for it and the gate has passed the candidate."""
+    """With `train.refit=all`, refit a candidate that passed the gate on every row."""
     with reporting_progress() as listener:
         plan = plan_refit(Store(Path(store)), candidate, evaluation, settings=settings, listener=listener)
         if plan is None:

@@ -13,7 +13,7 @@ def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) ->
     """Mean rating by prediction, in bins of equal width over the scale, and the line through all rows.
 
     rating = intercept + slope * prediction by least squares; slope 1 and intercept 0 are perfect, a slope
-    below 1 says that predictions are too far from the mean. The slope is null when all predictions are equal.
+    below 1 means that predictions are too far from the mean. The slope is null if all predictions are equal.
     """
     predicted = test.ratings + errors
     low, high = scale

@@ -1,4 +1,4 @@
-"""The ranking section of a report: the model's order of the catalogue, with and without its popularity weight.
+"""The ranking section of a report: the model's order of the catalog, with and without its popularity weight.
 
 Ordering by expected rating loses to plain popularity, because what people watch decides what they rate. So
 `recommend` takes the movie's bias out of the expected rating and puts a weight on popularity in its place: a bias per
@@ -25,16 +25,16 @@ _USERS_TO_CHOOSE = 5_000  # nDCG is then known to about .003, and the grid's ste
 _PAIRS = 200_000_000  # that a model without factors may score: about half a minute on two cores
 
 SAYS = (
-    "Test rows are movies that people chose to watch and to rate, and a movie nobody rated may be as good as one "
-    "that was. So these figures say how well liked movies are found again among all others, which knowing what is "
-    "popular does well too; they can't say how pleased people would be with movies they would not have found "
-    "themselves. Compare them with popularity beside them, not with other data sets, splits or sampled rankings."
+    "Test rows are movies that people chose to watch and rate; an unrated movie may be just as good. Ranking metrics "
+    "therefore show how well liked movies are found among all others, which popularity does well too. They cannot show "
+    "how much people would like movies that they would not have found themselves. Compare them with popularity, not "
+    "with other data sets, splits or sampled rankings."
 )
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a model is asked to order; `train_rows` and `liked_rows` are by movie code."""
+    """The movies that a model ranks; `train_rows` and `liked_rows` are by movie code."""
 
     weights: Mapping[str, NDArray[Any]]
     model: str
@@ -50,11 +50,11 @@ class Catalogue:
 
     @property
     def popularity(self) -> Scores:
-        """What `recommend` puts its weight on."""
+        """The popularity of each movie, which `recommend` weights."""
         return popularity(self.train_rows, self.liked_rows)
 
     def most_users(self, wanted: int) -> int:
-        """How many users a model may be asked about: all that are wanted, fewer where each takes long."""
+        """The number of users to rank for: `wanted`, or fewer if the model is slow."""
         if _has_factors(self.weights):
             return wanted
         return min(wanted, max(_PAIRS // max(len(self.train_rows), 1), 1))

@@ -1,4 +1,4 @@
-"""Whether the model was shown the future of its test rows: how many are older than what it was fitted on."""
+"""Temporal leakage: the share of test rows that are older than rows that the model was trained on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ import polars as pl
 from matinee.evaluate.metrics import DatedRatings
 
 
-def measure_leakage(split: Path, parts: Sequence[str], test: DatedRatings) -> dict[str, Any] | None:
-    """Shares of the dated test rows that are older than the newest fitted row, of the same user and of anyone.
+def measure_leakage(split: Path, subsets: Sequence[str], test: DatedRatings) -> dict[str, Any] | None:
+    """Shares of the dated test rows that are older than the newest fitted row, of the same user and of any user.
 
-    `parts` are those of the split that the weights were fitted on. None where either side has no dates.
+    `subsets` are those that the weights were fitted on. None if the fitted rows or the test rows have no dates.
     """
-    fitted = pl.scan_parquet([split / f"{part}.parquet" for part in parts])
+    fitted = pl.scan_parquet([split / f"{subset}.parquet" for subset in subsets])
     newest = fitted.group_by("user_code").agg(pl.col("date").max()).drop_nulls().collect(engine="streaming")
     dated = np.flatnonzero(~np.isnat(test.dates))
     if newest.is_empty() or not len(dated):
@@ -26,16 +26,16 @@ def measure_leakage(split: Path, parts: Sequence[str], test: DatedRatings) -> di
     latest[codes] = newest["date"].to_numpy()
     same_user = float(
         np.mean(dates < latest[users])
-    )  # never of a user without fitted rows: NaT is before nothing
+    )  # False for a user without fitted rows: a comparison with NaT is False
     anyone = float(np.mean(dates < np.nanmax(latest)))
     return {"rows": len(dated), "same_user": same_user, "anyone": anyone, "says": _say(same_user, anyone)}
 
 
 def _say(same_user: float, anyone: float) -> str:
     if anyone == 0:
-        return "No test row is older than any row that the model was fitted on: it was shown nothing of their future."
+        return "No test row is older than any training row: there is no temporal leakage."
     return (
-        f"The split let the model see the future of its test rows: {same_user:.0%} of them are older than the newest "
-        f"training row of the same user, {anyone:.0%} than the newest of anyone. Such figures flatter; the temporal "
-        "ones do not."
+        f"Temporal leakage: {same_user:.0%} of the test rows are older than the newest training row of the same user, "
+        f"{anyone:.0%} are older than the newest of any user. Metrics on such rows are optimistic; the temporal "
+        "metrics are not."
     )

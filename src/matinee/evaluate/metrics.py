@@ -1,6 +1,6 @@
-"""Error figures over held-out rows one by one, with intervals that know rows of one user or movie hang together.
+"""Error metrics over held-out rows, with intervals clustered by user and by movie.
 
-Used by the report for each model and each slice, and by the gate for the difference between two models.
+The report uses them for each model and slice, the gate for the difference between two models.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ _TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
 @dataclass(frozen=True)
 class DatedRatings:
-    """Rows of a split as columns of one length: who, what, how much, when (a day, or NaT)."""
+    """Rows of a split as columns of equal length: user and movie codes, ratings, dates (NaT if undated)."""
 
     users: Codes
     movies: Codes
@@ -54,8 +54,8 @@ def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
     """Standard error of the mean of `influence`, clustered by user and by movie.
 
     var = G/(G-1) sum(user sums^2)/n^2 + H/(H-1) sum(movie sums^2)/n^2 - sum(rows^2)/n^2, centred, for G users
-    and H movies (Cameron, Gelbach and Miller 2011). That can fall below either part, even below zero, by
-    chance; the larger part is then the answer. 0 for fewer than two rows.
+    and H movies (Cameron, Gelbach and Miller 2011). By chance that can be below either one-way
+    term, even below zero; the larger term is then used. 0 for fewer than two rows.
     """
     rows = len(influence)
     if rows < 2:
@@ -73,17 +73,17 @@ def _sum_of_squares(centred: Floats, codes: Codes) -> float:
 
 
 def count_clusters(codes: Codes) -> int:
-    """How many different codes there are: that many users, or movies, have a row."""
+    """The number of distinct codes: users, or movies, that have a row."""
     return int(np.count_nonzero(np.bincount(codes)))
 
 
 def rmse(errors: Floats) -> float:
-    """Root mean squared error over rows one by one."""
+    """Root mean squared error over rows."""
     return float(np.sqrt(np.square(errors).mean()))
 
 
 def mae(errors: Floats) -> float:
-    """Mean absolute error over rows one by one."""
+    """Mean absolute error over rows."""
     return float(np.abs(errors).mean())
 
 
@@ -105,13 +105,13 @@ def estimate_mae(errors: Floats, users: Codes, movies: Codes) -> Estimate:
 
 
 def estimate_rmse_difference(ours: Floats, theirs: Floats, users: Codes, movies: Codes) -> Estimate:
-    """RMSE(ours) - RMSE(theirs) on the same rows, paired: what both find hard cancels out."""
+    """RMSE(ours) - RMSE(theirs) on the same rows, paired: the difficulty of a row cancels out."""
     influence = rmse_influence(ours) - rmse_influence(theirs)
     return Estimate(rmse(ours) - rmse(theirs), clustered_error(influence, users, movies))
 
 
 def mean_over_users(errors: Floats, users: Codes) -> tuple[float, float]:
-    """The mean over users of each user's own RMSE and MAE: a user with few rows counts as much as one with many."""
+    """The means over users of each user's RMSE and MAE: each user has the same weight."""
     rows = np.bincount(users)
     there = rows > 0
     squares = np.bincount(users, np.square(errors))[there] / rows[there]

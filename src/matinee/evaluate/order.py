@@ -1,6 +1,6 @@
-"""The share of a user's rated pairs that a model puts in the right order: ranking among movies that were rated.
+"""Pairwise accuracy: the share of a user's pairs of rated movies that a model orders correctly.
 
-Unlike ranking over the catalogue it does not reward knowing what people choose to watch.
+Unlike ranking over the catalog, it does not reward predicting what people choose to watch.
 """
 
 import os
@@ -15,13 +15,13 @@ from matinee.evaluate.metrics import Codes
 from matinee.evaluate.order_kernel import count_in_order
 from matinee.evaluate.ranking import Lists
 
-_LEVELS = 128  # finer ratings than this are put into as many steps
-_USERS = 1 << 14  # at a time: a signal has to wait for no longer
+_LEVELS = 128  # finer ratings are binned into this many steps
+_USERS = 1 << 14  # per call, so that a signal does not wait long
 
 
 @dataclass(frozen=True)
 class PairOrder:
-    """The mean over users of the share of pairs in the right order; null when no user has two unlike ratings."""
+    """The mean over users of the share of correctly ordered pairs; null if no user has two different ratings."""
 
     share: float | None
     users: int
@@ -31,10 +31,10 @@ class PairOrder:
 def share_in_order(
     users: Codes, ratings: NDArray[np.float32], scores: Sequence[NDArray[np.floating]]
 ) -> list[PairOrder]:
-    """Over all pairs of one user's rows with different ratings: is the higher rated one scored higher?
+    """The share of pairs of one user's rows with different ratings in which the higher rated one is scored higher.
 
-    Equal scores count half (so it is the AUC within a user). The columns are of one length; one answer for each of
-    the scores.
+    Equal scores count half, so this is the AUC within a user. The columns have equal length; one result per element of
+    `scores`.
     """
     everyone = np.arange(users.max(initial=-1) + 1, dtype=np.int32)
     rows = np.arange(len(users), dtype=np.int32)
@@ -46,12 +46,12 @@ def share_in_order(
 def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray[np.floating]) -> PairOrder:
     right, pairs = np.zeros((2, len(by_user.starts) - 1))
 
-    def work(part: slice) -> None:
-        starts = by_user.starts[part.start : part.stop + 1]
-        count_in_order(by_user.values, starts, levels, score, count, right[part], pairs[part])
+    def work(chunk: slice) -> None:
+        starts = by_user.starts[chunk.start : chunk.stop + 1]
+        count_in_order(by_user.values, starts, levels, score, count, right[chunk], pairs[chunk])
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(work, _parts(len(right))):
+        for _ in pool.map(work, _user_chunks(len(right))):
             pass
     there = pairs > 0
     if not there.any():
@@ -60,7 +60,7 @@ def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray
     return PairOrder(share, int(np.count_nonzero(there)), int(pairs.sum()))
 
 
-def _parts(users: int) -> Iterator[slice]:
+def _user_chunks(users: int) -> Iterator[slice]:
     return (slice(start, min(start + _USERS, users)) for start in range(0, users, _USERS))
 
 

@@ -1,7 +1,7 @@
-"""How well a model orders movies: the full catalogue without what a user has seen, never a sample of movies.
+"""Ranking metrics over the full catalog without movies that the user has seen; movies are never sampled.
 
-Beside it stands popularity, which is hard to beat here. The share of a user's own test rows put in the right
-order is in `matinee.evaluate.order`.
+Popularity is the baseline, and hard to beat here. `matinee.evaluate.order` measures the order of a user's own test
+rows.
 """
 
 import os
@@ -48,7 +48,7 @@ class Lists:
             pool.submit(fill_places, users, place, movies, starts[:-1].copy(), values).result()
         return cls(starts, values)
 
-    def part(self, start: int, stop: int) -> tuple[NDArray[np.int64], Codes]:
+    def chunk(self, start: int, stop: int) -> tuple[NDArray[np.int64], Codes]:
         """For users start..stop-1: the user's place, from 0, and the movie of each entry."""
         lengths = np.diff(self.starts[start : stop + 1])
         places = np.repeat(np.arange(stop - start), lengths)
@@ -57,7 +57,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class Task:
-    """Whom to rank for, what each has seen already and what they turned out to like."""
+    """The users to rank for, the movies that each has seen, and the test movies that each liked."""
 
     users: Codes
     seen: Lists
@@ -67,7 +67,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Figures of one ordering, means over users; `coverage` is the share of movies in anyone's top 10."""
+    """Metrics of one ordering, as means over users; `coverage` is the share of movies in any user's top 10."""
 
     ndcgs: NDArray[np.float64]  # of each user
     recall: float
@@ -107,7 +107,7 @@ def make_task(
     most: int,
     seed: int = 0,
 ) -> Task:
-    """The users with a relevant row among `judged`; a seeded draw of `most` of them when there are more.
+    """The users with a relevant row among `judged`; a seeded sample of `most` of them if there are more.
 
     A row is relevant when its rating is at least `relevant_from`; `users` and `movies` count the codes.
     """
@@ -132,27 +132,27 @@ def rank(score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = Tr
     """
     results = [_UserSums(task) for _ in offsets]
 
-    def work(part: tuple[int, int]) -> None:
-        block = _Block.of(task, *part)
-        scores = block.hide_seen(score(task.users[slice(*part)]))
+    def work(chunk: tuple[int, int]) -> None:
+        block = _Block.of(task, *chunk)
+        scores = block.hide_seen(score(task.users[slice(*chunk)]))
         for offset, result in zip(offsets, results, strict=True):
             result.add(block, scores, offset, mrr=mrr)
 
-    # The products of a block are small: a thread a block is faster than all threads on one.
+    # The products of a block are small: one thread per block is faster than all threads on one block.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(work, _parts(task)):
+        for _ in pool.map(work, _user_chunks(task)):
             pass
     return [result.ranking() for result in results]
 
 
-def _parts(task: Task) -> Iterator[tuple[int, int]]:
+def _user_chunks(task: Task) -> Iterator[tuple[int, int]]:
     step = max(_CELLS // max(task.movies, 1), 1)
     return ((start, min(start + step, len(task.users))) for start in range(0, len(task.users), step))
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Some users that follow each other: which they are, what they have seen, what they liked of all movies."""
+    """Consecutive users, the movies that they have seen, and the movies that they liked."""
 
     users: slice
     seen: tuple[NDArray[np.int64], Codes]  # user's place and movie
@@ -163,19 +163,19 @@ class _Block:
     @classmethod
     def of(cls, task: Task, start: int, stop: int) -> "_Block":
         relevant = task.relevant.starts[start : stop + 1]
-        places, movies = task.relevant.part(start, stop)
+        places, movies = task.relevant.chunk(start, stop)
         wanted = np.zeros((stop - start, task.movies), np.bool_)
         wanted[places, movies] = True
-        return cls(slice(start, stop), task.seen.part(start, stop), relevant - relevant[0], movies, wanted)
+        return cls(slice(start, stop), task.seen.chunk(start, stop), relevant - relevant[0], movies, wanted)
 
     def hide_seen(self, scores: Scores) -> Scores:
-        """The same scores, -inf where a movie is out of question."""
+        """The same scores, with -inf for seen movies."""
         scores[self.seen] = -np.inf
         return scores
 
 
 class _UserSums:
-    """Figures of one ordering as the users go by; blocks may come from several threads."""
+    """Metrics of one ordering per user; blocks may come from several threads."""
 
     def __init__(self, task: Task) -> None:
         self._ndcg = np.zeros(len(task.users))
@@ -184,7 +184,7 @@ class _UserSums:
         self._shown = np.zeros(task.movies, np.bool_)
 
     def add(self, block: _Block, scores: Scores, offset: Scores, *, mrr: bool) -> None:
-        """Take in the users of a block; scores are -inf where a movie is out of question."""
+        """Add the users of a block; scores of seen movies are -inf."""
         shown = top(scores, offset, size=TOP)
         hits = np.take_along_axis(block.wanted, np.maximum(shown, 0), axis=1) & (shown >= 0)
         relevant = np.count_nonzero(block.wanted, axis=1)
@@ -212,9 +212,9 @@ _IDEAL = np.concatenate([[1.0], np.cumsum(_DISCOUNT)])
 
 
 def top(scores: Scores, offset: Scores, *, size: int) -> Codes:
-    """The best `size` columns of each row by score + offset, [rows, size]; -1 where all that is left is -inf."""
+    """The best `size` columns of each row by score + offset, [rows, size]; -1 where only -inf is left."""
     best = np.full((len(scores), size), -np.inf, np.float32)
     codes = np.full((len(scores), size), -1, np.int32)
-    none = np.zeros(len(scores), np.int64)  # what is out of question is -inf already
+    none = np.zeros(len(scores), np.int64)  # seen movies are -inf already
     keep_best(scores, offset, 0, np.zeros(0, np.int32), none, none, best, codes)
     return codes

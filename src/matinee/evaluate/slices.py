@@ -1,6 +1,6 @@
-"""Where a model is strong and where it is weak: the test rows cut by user, movie and date.
+"""Slices of the test rows by user, movie and date, which show where a model is strong or weak.
 
-The report shows every slice; the gate holds a candidate that got worse on one.
+The report shows every slice; the gate holds a candidate that is significantly worse on one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from matinee.evaluate.metrics import Codes, DatedRatings
 
 Counts = NDArray[np.int64]
 
-# What rows are cut by, in words.
+# What the rows are sliced by, for people.
 SLICINGS = {
     "user_rows": "training rows of the user",
     "movie_rows": "training rows of the movie",
     "movie_year": "year of the movie",
     "date": "date of the rating",
 }
-# Fixed bounds, not quantiles: a slice must mean the same rows tonight and next month.
+# Fixed bounds, not quantiles, so that a slice is comparable between runs.
 _USER_ROWS = (0, 1, 5, 20, 100, 500)
 _MOVIE_ROWS = (0, 1, 10, 100, 1_000, 10_000)
 _DECADES = (0, *range(1950, 2060, 10))
@@ -29,14 +29,14 @@ _MONTHS_UP_TO = 24  # a longer range of dates is cut into years
 
 @dataclass(frozen=True)
 class Slicing:
-    """One way to cut rows: the slice of each row as a place in `labels`."""
+    """One way to slice rows: for each row, the index of its slice in `labels`."""
 
     name: str
     labels: tuple[str, ...]
     places: NDArray[np.int16]
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.intp]]]:
-        """Each slice that has rows: its label and which rows they are."""
+        """Iterate over the slices that have rows: label and row numbers."""
         for place, label in enumerate(self.labels):
             rows = np.flatnonzero(self.places == place)
             if len(rows):
@@ -52,8 +52,8 @@ def cut(
 ) -> tuple[Slicing, ...]:
     """All slicings of the test rows.
 
-    `user_rows` and `movie_rows` count the fitted rows by code; 0 is one that the model never met. `movie_years` is by
-    movie code, 0 where unknown. Years and dates are left out when there is none.
+    `user_rows` and `movie_rows` count the fitted rows by code; a code with 0 rows is unknown to the model.
+    `movie_years` is by movie code, 0 where unknown. Slicings by year or date are omitted if there are none.
     """
     slicings = [
         _by_count("user_rows", user_rows, test.users, _USER_ROWS),
@@ -85,7 +85,7 @@ def _by_decade(years: NDArray[np.int16]) -> Slicing:
 
 
 def _by_date(dates: NDArray[np.datetime64]) -> Slicing:
-    """By month, or by year when there are too many months to look at; the first place is rows without a date."""
+    """By month, or by year if the range is long; the first slice holds rows without a date."""
     months = dates.astype("datetime64[M]")
     dated = months[~np.isnat(months)]
     unit = "M" if (dated.max() - dated.min()).astype(int) < _MONTHS_UP_TO else "Y"

@@ -1,1 +1,1 @@
-"""Quality over time: champions on ratings that came after them."""
+"""Quality over time: the error of each champion on ratings newer than itself."""

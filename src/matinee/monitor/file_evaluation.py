@@ -1,4 +1,4 @@
-"""The champion on ratings of a file: what `matinee evaluate` measures by hand, the rows it was trained on left out."""
+"""The champion's error on the ratings of some files (`matinee evaluate`), without rows that it was trained on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,30 +19,39 @@ from matinee.store import Store
 
 
 def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> dict[str, Any]:
-    """RMSE and MAE of the champion on the ratings of some files, beside the mean of what it was trained on.
+    """Measure RMSE and MAE of the champion, and of its mean rating, on the ratings of some files.
 
-    The tested weights are used, and rows they were fitted on are left out and counted. The files are read by
-    `settings`, with the champion's scale. Raises ReleaseError without a champion, DataError when no row is left.
+    The tested weights are measured. Rows that they were fitted on are excluded and counted.
+
+    Args:
+        store: The store with the champion.
+        paths: Rating files, folders or globs.
+        settings: How to read them; the champion's scale is used.
+
+    Raises:
+        ReleaseError: There is no champion.
+        DataError: No row is left.
+
     """
     registry = Registry.open(store.root)
-    model = ReleasedModel(store, registry.champion_folder())
-    release = model.release
+    champion = ReleasedModel(store, registry.champion_folder())
+    release = champion.release
     scale = next(name for name, bounds in ingest.SCALES.items() if bounds == release.scale)
     settings = settings.model_copy(update={"scale": scale})
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
     rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.manifest(dataset.kind, dataset.digest)
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy()
-    # By its side of the split a pair may be a train row that came only after the release.
+    # By its hash, a pair newer than the release may belong to the train subset; the release never saw it.
     known = rated(release.catalog, release.users.encode(users), release.movies.encode(movies))
-    fresh = ~(known & model.was_trained_on(users, movies, ratings))
+    fresh = ~(known & champion.was_trained_on(users, movies, ratings))
     if not fresh.any():
         raise DataError(
             f"{release.version} was trained on all {len(rows):,} ratings of {', '.join(map(str, paths))}. "
-            "Give ratings that are newer, or that were test rows of its split."
+            "Give newer ratings, or test rows of its split."
         )
     users, movies, ratings = users[fresh], movies[fresh], ratings[fresh].astype(np.float64)
-    errors = model.predict(users, movies) - ratings
+    errors = champion.predict(users, movies) - ratings
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = need(release.manifest, "metrics", "mean_rating") - ratings

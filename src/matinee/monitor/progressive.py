@@ -1,7 +1,7 @@
-"""Progressive validation: the champion on the ratings that came after it was made, the figure that equals production.
+"""Progressive validation: the champion's error on ratings newer than itself, which is its error in production.
 
-Each run does it before it trains anything. The series lies in the store as `progressive.json` and `progressive.png`,
-and stays when releases are pruned.
+Each run measures it before it trains. The series is in the store as `progressive.json` and `progressive.png`, and is
+kept when releases are pruned.
 """
 
 import os
@@ -31,7 +31,7 @@ PICTURE = "progressive.png"
 
 
 class ChampionScore(BaseModel):
-    """How the champion did on what is new; without a point there is nothing to say, and `says` tells why."""
+    """The champion's error on new ratings as a point of the series; if there is none, `says` gives the reason."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,9 +40,9 @@ class ChampionScore(BaseModel):
 
 
 def score_champion(store: Store, dataset: Reference) -> ChampionScore:
-    """Measure the champion, as it is used, on pairs that its dataset had not; the point joins the series, once.
+    """Measure the released champion on pairs that are not in its dataset, and add the point to the series once.
 
-    A pair that was rated again is not new. The released weights answer, also where they were fitted on all rows.
+    A pair that was rated again is not new. The released weights are measured, even if they were fitted on all rows.
     """
     registry = Registry.open(store.root)
     version = registry.champion()
@@ -54,7 +54,7 @@ def score_champion(store: Store, dataset: Reference) -> ChampionScore:
     release = load(registry.champion_folder())
     rows = _read_new(store, dataset, release)
     if rows.is_empty():
-        return ChampionScore(point=None, says=f"no rating is newer than {version}")
+        return ChampionScore(point=None, says=f"no ratings are newer than {version}")
     point = _measure(store, dataset, release, rows)
     with registry.lock():
         points = read_series(store)
@@ -76,11 +76,11 @@ def _key(point: dict[str, Any]) -> tuple[str, str]:
 
 
 def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFrame:
-    """The ratings whose pair the champion's dataset had not; what both datasets share by name is not looked at."""
+    """The ratings whose pair is not in the champion's dataset; partitions that both datasets share are skipped."""
     made_of = need(release.manifest, "dataset")
     try:
         shared = set(store.manifest("datasets", made_of)["partitions"])
-    except StoreError:  # not in the store any more: every pair is looked up
+    except StoreError:  # no longer in the store: every pair is looked up
         shared = set()
     found = [
         pl.DataFrame(
@@ -95,9 +95,9 @@ def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFram
 
 
 def rated(catalog: ItemCatalog, users: Codes, movies: Codes) -> NDArray[np.bool_]:
-    """For which pairs of codes the release's dataset had a rating; code -1 has none.
+    """Which pairs of codes have a rating in the release's dataset; code -1 has none.
 
-    Each user's movies are ascending: all pairs are searched at once, halving what is left of each.
+    Each user's movies are ascending, so a binary search runs over all pairs at once.
     """
     asked = np.flatnonzero((users >= 0) & (movies >= 0))
     low = np.asarray(catalog.seen_offsets[users[asked]])
@@ -139,12 +139,12 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
         if baseline
         else None,
         "global_mean_rmse": rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
-        "test_rmse": need(release.manifest, "metrics", "rmse"),  # what its own test rows promised
+        "test_rmse": need(release.manifest, "metrics", "rmse"),  # on the champion's own test rows
     }
 
 
 def _baseline(store: Store, release: Release) -> Baseline | None:
-    """Bias-only on the champion's own train and valid rows, where its split is still in the store."""
+    """Bias-only fitted on the champion's train and valid rows; None if its split is no longer in the store."""
     try:
         split = store.path(store.reference("splits", need(release.manifest, "split", "digest")))
     except StoreError:
@@ -156,7 +156,7 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
 
 
 def _write(store: Store, points: Sequence[dict[str, Any]]) -> None:
-    """Replace the series and its picture, each at once; to be called under the registry's lock."""
+    """Replace the series and its plot, each atomically; call it under the registry's lock."""
     write_json(store.root / SERIES, {"points": list(points)})
     with replacing(store.root / PICTURE) as fresh:
         plots.save(plots.progressive(points), fresh)
@@ -164,8 +164,8 @@ def _write(store: Store, points: Sequence[dict[str, Any]]) -> None:
 
 def _say(point: dict[str, Any]) -> str:
     bias_only = point["bias_only_rmse"]
-    beside = "" if bias_only is None else f", bias only {bias_only:.4f}"
+    baseline = "" if bias_only is None else f", bias only {bias_only:.4f}"
     return (
-        f"{point['release']} on {point['rows']:,} ratings newer than itself: RMSE {point['rmse']:.4f}{beside}; "
-        f"its test rows had {point['test_rmse']:.4f}"
+        f"{point['release']} on {point['rows']:,} ratings newer than itself: RMSE {point['rmse']:.4f}{baseline}; "
+        f"{point['test_rmse']:.4f} on its test rows"
     )

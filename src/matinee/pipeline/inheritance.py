@@ -1,4 +1,4 @@
-"""What a split takes over from the champion's, so that no row changes sides from one night to the next."""
+"""What a new split inherits from the champion's split, so that rows stay in their subset between runs."""
 
 from matinee.errors import ReleaseError
 from matinee.errors.text import shown
@@ -12,9 +12,9 @@ from matinee.store.documents import MANIFEST
 
 
 def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
-    """The settings and cutoffs of the champion's split, or None where there is nothing to inherit.
+    """The settings and cutoffs of the champion's split; None if there is nothing to inherit.
 
-    On the champion's own dataset it is what that split itself inherited: the same run gives the same split.
+    On the champion's own dataset, only what that split itself inherited: an identical run then gives the same split.
     """
     if not store.root.is_dir():
         return None
@@ -30,6 +30,6 @@ def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
         return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(
-            f"{folder / MANIFEST} does not say how its split was drawn ({shown(error)}), so no later one can be drawn "
-            "alike. Restore it from a backup, or promote another release."
+            f"{folder / MANIFEST} does not describe its split ({shown(error)}), so no later split can inherit "
+            "from it. Restore it from a backup, or promote another release."
         ) from error

@@ -30,12 +30,12 @@ log = logging.getLogger("matinee.run")
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a run made: the folder of each step, and what became of the candidate.
+    """The result of a run: the folder of each step, and the publication.
 
     Attributes:
         store: The store.
         dataset: The ingested ratings and titles.
-        champion_score: The champion's error on the ratings that are newer than it.
+        champion_score: The champion's error on ratings newer than itself.
         encoding: The codes of users and movies.
         split: The train, valid and test rows.
         candidate: The weights that were tested.
@@ -60,12 +60,12 @@ class Retrained:
 
     @property
     def release(self) -> Path | None:
-        """The folder of the release, for `matinee.load`; None when the gate held the candidate."""
+        """The folder of the release, for `matinee.load`; None if the gate held the candidate."""
         return Path(self.publication.location) if self.publication.location else None
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures of the evaluation that decided, as in metrics.json."""
+        """The metrics of the deciding evaluation, as in metrics.json."""
         return read_json(self.store.folder("evaluations", self.publication.evaluation) / "metrics.json")
 
 
@@ -80,7 +80,7 @@ def retrain(
 ) -> Retrained:
     """Ingest, encode, split, train, evaluate, and publish a release if it passes the gate.
 
-    Finished steps are skipped, so that the same call goes on after a failure and computes nothing twice.
+    Finished steps are skipped, so the same call resumes after a failure and computes nothing twice.
 
     Args:
         ratings: A rating file, a folder or a glob, or several of them.
@@ -145,7 +145,7 @@ def retrain(
 
 
 def plan_split(store: Store, dataset: Reference, encoding: Reference, *, settings: SplitSettings) -> Plan:
-    """The split of a dataset; rows that the champion's split had keep their side."""
+    """The split of a dataset; rows of the champion's split stay in their subset."""
     return split.plan(store, dataset, encoding, settings=settings, inherited=inherit_split(store, dataset))
 
 
@@ -156,7 +156,7 @@ def plan_training(store: Store, split: Reference, *, settings: Settings, listene
 
 
 def plan_evaluation(store: Store, split: Reference, candidate: Reference, *, settings: Settings) -> Plan:
-    """The evaluation of a candidate, against the champion and the anchor of this moment."""
+    """The evaluation of a candidate, against the current champion and anchor."""
     return evaluate.plan(
         store,
         candidate=candidate,
@@ -184,7 +184,7 @@ def plan_refit(
 def _refit(
     store: Store, candidate: Reference, evaluation: Reference, *, settings: Settings, listener: Listener
 ) -> Reference:
-    """What is published: the refit, or the tested weights where none is asked for or it diverges."""
+    """The weights to publish: the refit, or the tested weights if no refit is configured or it diverges."""
     plan = plan_refit(store, candidate, evaluation, settings=settings, listener=listener)
     if plan is None:
         return candidate

@@ -1,4 +1,4 @@
-"""Publishing: the last look at the gate, and the folder that becomes a release."""
+"""Publishing: checks the gate's decision once more, and writes the folder that becomes a release."""
 
 from matinee.publish.step import Publication, publish, publish_held
 

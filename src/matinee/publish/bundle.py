@@ -1,4 +1,4 @@
-"""What a release is made of, and how its folder is written: the part of publishing that moves no pointer."""
+"""Writes the folder of a release from the folders of the steps; it does not change the champion."""
 
 import shutil
 from dataclasses import dataclass
@@ -32,25 +32,25 @@ _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a release is made of, and how its folder is written."""
+    """The inputs of a release, and the writer of its folder."""
 
     store: Store
     dataset: Reference
     split: Reference
     candidate: Reference  # has the tested weights
-    shipped: Reference  # has those to publish
+    shipped: Reference  # has the weights to publish
     settings: Settings
-    refit: Rule | None = None  # what the check of a refit said
+    refit: Rule | None = None  # the result of the refit check
 
     @property
     def digest(self) -> str:
-        """Of what is published: a release with the same one is the same release."""
+        """The digest of the published weights: equal digests mean the same release."""
         return digest_of(candidate=self.candidate.digest, shipped=self.shipped.digest)
 
     def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
-        """Write the release beside its place and rename it there: it is whole or absent, and it loads.
+        """Write the release into a partial folder and rename it, so that it is complete or absent.
 
-        Signed where there is a key for it. Raises ReleaseError for one that would not load.
+        The release is signed if a signing key is configured. Raises ReleaseError if it could not be loaded.
         """
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -85,11 +85,11 @@ class Bundle:
         copy_tree(self.store.path(evaluation) / "plots", folder / "plots")
 
     def _write_seen(self, folder: Path) -> None:
-        """What each user rated, in any part: movie codes by user, as offsets and values that can be mapped."""
+        """Write the movies that each user rated, in any subset, as two arrays: offsets by user, and movie codes."""
         source = self.store.path(self.split)
         rows = pl.concat(
-            pl.read_parquet(source / f"{part}.parquet", columns=["user_code", "movie_code"])
-            for part in SUBSETS
+            pl.read_parquet(source / f"{subset}.parquet", columns=["user_code", "movie_code"])
+            for subset in SUBSETS
         ).sort("user_code", "movie_code")
         users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
         counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
@@ -100,7 +100,7 @@ class Bundle:
         return read_json(self.store.path(evaluation) / "metrics.json")
 
     def _write_user_prior(self, folder: Path) -> None:
-        """What fold_in needs to meet a new user, where the model allows it."""
+        """Write what fold_in needs for new users, if the model supports it."""
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
             write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_json())

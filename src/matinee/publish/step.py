@@ -1,4 +1,4 @@
-"""The publish step: a candidate that passed the gate becomes a release and the champion; the rest stays as it was."""
+"""The publish step: a candidate that passed the gate becomes a release and the champion."""
 
 import logging
 from dataclasses import replace
@@ -23,17 +23,17 @@ _SHORTEST = 4  # characters of a digest that name a held candidate
 
 
 class Publication(BaseModel):
-    """What became of a candidate."""
+    """The result of publishing a candidate."""
 
     model_config = ConfigDict(frozen=True)
 
-    release: str | None  # the version, or None when the gate held the candidate
+    release: str | None  # the version; None if the gate held the candidate
     promoted: bool
     reason: str
     location: str | None
     replaced: str | None  # the champion before
     evaluation: str  # digest of the evaluation that decided
-    warning: str | None = None  # why the tested weights were published and not those refitted on all rows
+    warning: str | None = None  # why the tested weights were published instead of the refit on all rows
 
 
 def publish(
@@ -46,11 +46,22 @@ def publish(
     evaluation: Reference,
     settings: Settings,
 ) -> Publication:
-    """Write the release and move the pointer if the gate passed; otherwise log the hold.
+    """Write the release and make it the champion if the gate passed; otherwise log the hold.
 
-    `candidate` has the tested weights; `shipped` those to publish, the same unless refitted on all rows; a refit
-    that went astray is left and the tested weights are published. When another run has changed the champion or the
-    anchor since the evaluation, the candidate is judged again, against the new ones.
+    If another run has changed the champion or the anchor since the evaluation, the candidate is evaluated again.
+
+    Args:
+        store: The store.
+        dataset: The dataset of the split.
+        split: The split that the candidate was trained on.
+        candidate: The candidate with the tested weights.
+        shipped: The candidate with the weights to publish: the refit on all rows, or `candidate` itself. If a refit
+            fails its check, the tested weights are published.
+        evaluation: The evaluation of the candidate.
+        settings: All settings of the run.
+
+    Returns:
+        What was published, or why the candidate was held.
     """
     registry = Registry.open(store.root)
     bundle = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
@@ -75,10 +86,18 @@ def publish(
 
 
 def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
-    """Publish a held candidate by name, whatever the gate said, with its tested weights; logged as `promote`.
+    """Publish a held candidate by name with its tested weights, in spite of the gate; logged as `promote`.
 
-    `candidate` is its digest or the beginning of it. Returns the version and the champion it replaces. Raises
-    ConfigError when there is no such candidate, or more than one.
+    Args:
+        store: The store.
+        candidate: The digest of the candidate, or the beginning of it.
+
+    Returns:
+        The version, and the champion that it replaces.
+
+    Raises:
+        ConfigError: No held candidate matches, or more than one.
+
     """
     registry = Registry.open(store.root)
     with store.in_use(), registry.lock():
@@ -103,13 +122,13 @@ def _settings_of(judged: dict[str, Any], evaluation: Reference) -> Settings:
         return Settings.model_validate(judged["settings"])
     except ValidationError as error:
         raise StoreError(
-            f"The settings of {evaluation.location} can't be read ({error.error_count()} faults), so its candidate was "
-            "not published. Train it again."
+            f"The settings of {evaluation.location} cannot be read ({error.error_count()} faults), so its candidate "
+            "was not published. Train it again."
         ) from error
 
 
 def _checked(registry: Registry, bundle: Bundle) -> Bundle:
-    """The same bundle, with the tested weights in place of a refit that is not what was tested."""
+    """The same bundle; if the refit fails its check, with the tested weights instead."""
     if bundle.shipped == bundle.candidate or _published(registry, bundle.digest):
         return bundle
     tested, refit, split = (
@@ -125,14 +144,14 @@ def _checked(registry: Registry, bundle: Bundle) -> Bundle:
 def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
     held = {entry["candidate"]: entry for entry in registry.held()}
     found = [digest for digest in held if digest.startswith(candidate)]
-    if len(candidate) < _SHORTEST:  # a script's empty variable, say, must publish nothing
+    if len(candidate) < _SHORTEST:  # for example a script's empty variable, which must publish nothing
         fault = (
             f"{candidate!r} is not a release, and a held candidate is named by {_SHORTEST} characters or more"
         )
     elif len(found) > 1:
         fault = f"More than one held candidate begins with {candidate!r}"
     elif not found:
-        fault = f"There is no release and no held candidate {candidate!r}"
+        fault = f"No release and no held candidate is named {candidate!r}"
     else:
         return held[found[0]]
     raise ConfigError(
@@ -174,7 +193,7 @@ def _conclude(
 
 
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
-    """Log that the gate holds the candidate, once; the champion stays."""
+    """Log once that the gate holds the candidate; the champion stays."""
     held = {"candidate": bundle.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
     if not any(entry.items() >= held.items() for entry in registry.log()):
         registry.record("hold", **held)
@@ -189,5 +208,5 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
 
 
 def _published(registry: Registry, digest: str) -> str | None:
-    """The version of a release with the same content, if there is one."""
+    """The version of a release with the same weights, if there is one."""
     return next((found["version"] for found in registry.manifests() if found.get("digest") == digest), None)

@@ -5,7 +5,9 @@ library or the command line, in worker processes with little memory and a time l
 how the probes ended and the findings by kind; exit status 1 where there is one. A finding is a traceback, a dead or
 hanging process, more than 1 GiB, or an answer that differs without an error although a sha256 covers the file.
 
-`--case N` with `--kind` runs one case in this process, tells what comes of it, and keeps the spoiled file in `--keep`.
+With `--seconds` it stops by itself: `missing` of a kind has the cases that were not reached, [first, end) each, which
+`--first` and `--cases` ask for. `--case N` with `--kind` runs one case in this process, tells what comes of it, and
+keeps the spoiled file in `--keep`.
 """
 
 import argparse
@@ -16,14 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # before anything is imported that reads it: a worker for each core is enough
+    os.environ.update(POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+
 sys.path.insert(0, str(Path(__file__).parent))
 Result = dict[str, Any]
-_PIECE = 2500  # cases of one process
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a worker for each core is enough
+_PIECE = 1250  # cases of one process
 _MOST_DEATHS = (
     200  # of processes, of one kind: then something is wrong with the fuzzer or nearly everything dies
 )
@@ -33,29 +37,37 @@ def main() -> int:
     """Fuzz the kinds that were asked for."""
     from fuzzing.kinds import KINDS
 
+    call = _parser(list(KINDS)).parse_args()
+    scratch = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=scratch) as folder:
+        template = call.template or Path(folder) / "template"
+        if not template.exists():
+            subprocess.run([sys.executable, __file__, "--build", str(template)], check=True)
+        if call.case is not None:
+            return _one(template, Path(folder) / "ground", call)
+        result = _all(template, Path(folder), call.kind or list(KINDS), call)
+    print(json.dumps(result, indent=1))
+    return 1 if result["findings"] else 0
+
+
+def _parser(kinds: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", type=int, default=10_000, help="of each kind (10,000)")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="these kinds alone")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case (0)")
+    parser.add_argument("--kind", action="append", choices=kinds, help="these kinds alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="this case alone, in this process")
     parser.add_argument(
         "--keep", type=Path, default=Path("fuzzed"), help="where spoiled files of findings are kept"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--piece", type=int, default=_PIECE, help=f"cases of one process ({_PIECE:,})")
+    parser.add_argument("--seconds", type=float, help="begin no case after this time")
+    parser.add_argument("--template", type=Path, help="where the unspoiled files are kept, or made if absent")
     parser.add_argument("--out", type=Path, help="the JSON object here as well, also while it goes on")
-    call = parser.parse_args()
-    scratch = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=scratch) as folder:
-        template = Path(folder) / "template"
-        subprocess.run([sys.executable, __file__, "--build", str(template)], check=True)
-        kinds = call.kind or list(KINDS)
-        if call.case is not None:
-            return _one(template, Path(folder) / "ground", call)
-        result = _all(template, kinds, call)
-    print(json.dumps(result, indent=1))
-    return 1 if result["findings"] else 0
+    return parser
 
 
 def _one(template: Path, root: Path, call: argparse.Namespace) -> int:
@@ -85,109 +97,133 @@ def _keep(ground: Any, case: Any, folder: Path) -> Path:
     return kept
 
 
-def _all(template: Path, kinds: list[str], call: argparse.Namespace) -> Result:
-    """All kinds, a few at a time; what is found is written as it comes."""
-    started = time.perf_counter()
-    result: Result = {"cases": 0, "seconds": 0.0, "findings": 0, "kinds": {}}
-    with ThreadPoolExecutor(call.workers) as pool:
-        asked = {kind: pool.submit(_kind, template, kind, call) for kind in kinds}
-        for kind, future in asked.items():
-            told = future.result()
-            result["kinds"][kind] = told
-            result["cases"] += told["cases"]
-            result["findings"] += sum(cause["times"] for cause in told["findings"])
-            result["seconds"] = round(time.perf_counter() - started, 1)
-            print(
-                f"{kind}: {told['cases']:,} cases, {told['probes']}, {len(told['findings'])} causes",
-                file=sys.stderr,
-            )
-            if call.out:
-                call.out.write_text(json.dumps(result, indent=1) + "\n")
+def _all(template: Path, scratch: Path, kinds: list[str], call: argparse.Namespace) -> Result:
+    """All kinds, as many pieces at a time as there are workers; what is found is written as it comes."""
+    from fuzzing import pieces
+
+    pieces.preload()
+    started = time.monotonic()
+    deadline = None if call.seconds is None else started + call.seconds
+    span = [call.first, call.first + call.cases]
+    told: dict[str, Result] = {kind: _nothing(span) for kind in kinds}
+    result: Result = {"cases": 0, "seconds": 0.0, "findings": 0, "complete": 0, "kinds": told}
+    asked = pieces.cut(kinds, first=call.first, cases=call.cases, size=call.piece)
+    work = partial(_work, template, seed=call.seed, deadline=deadline)
+    for ended in pieces.run(asked, work, workers=call.workers, scratch=scratch, deadline=deadline):
+        kind = told[ended.piece.kind]
+        _count(kind, ended, call, template=template)
+        result["cases"] = sum(each["cases"] for each in told.values())
+        result["findings"] = sum(cause["times"] for each in told.values() for cause in each["findings"])
+        result["complete"] = sum(not each["missing"] for each in told.values())
+        result["seconds"] = round(time.monotonic() - started, 1)
+        if call.out:
+            call.out.write_text(json.dumps(result, indent=1) + "\n")
+        if not kind["missing"]:
+            print(_line(ended.piece.kind, kind), file=sys.stderr, flush=True)
     return result
 
 
-def _kind(template: Path, kind: str, call: argparse.Namespace) -> Result:
-    """All cases of a kind, in one process after the other; where one dies, that is a finding."""
-    told: Result = {"cases": call.cases, "probes": {}, "seconds": 0.0, "mib": 0, "findings": []}
-    causes: dict[tuple[str, str, str], Result] = {}
-    first, deaths = 0, 0
-    while first < call.cases and deaths < _MOST_DEATHS:
-        last = min(first + _PIECE, call.cases)
-        with tempfile.TemporaryDirectory(prefix="worker-", dir=template.parent) as place:
-            progress = Path(place) / "number"
-            words = [
-                str(template),
-                f"{place}/ground",
-                kind,
-                str(call.seed),
-                str(first),
-                str(last),
-                str(progress),
-            ]
-            ran = subprocess.run(
-                [sys.executable, __file__, "--worker", *words],
-                env=os.environ | _ONE_THREAD,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-            for line in ran.stdout.splitlines():
-                _add(told, causes, json.loads(line), call=call, template=template)
-            if ran.returncode:
-                deaths += 1
-                number = int(progress.read_text()) if progress.exists() else first
-                found = _death(kind, call.seed, number, ran)
-                _add(told, causes, {"finding": found}, call=call, template=template)
-                last = number + 1
-        first = last
-    told["cases"] = first
-    told["findings"] = list(causes.values())
-    return told
+def _nothing(span: list[int]) -> Result:
+    empty: Result = {"cases": 0, "probes": {}, "seconds": 0.0, "mib": 0, "deaths": 0}
+    return {**empty, "missing": [span], "findings": []}
 
 
-def _death(kind: str, seed: int, number: int, ran: "subprocess.CompletedProcess[str]") -> Result:
-    """What a process that died leaves."""
-    hangs = "Timeout (" in ran.stderr
-    signals = (
-        f"killed by {signal.Signals(-ran.returncode).name}"
-        if ran.returncode < 0
-        else f"status {ran.returncode}"
+def _without(spans: list[list[int]], first: int, last: int) -> list[list[int]]:
+    """Spans of numbers without those from `first` up to `last`, which are within one of them."""
+    kept = []
+    for start, end in spans:
+        kept += [[start, min(end, first)], [max(start, last), end]]
+    return [span for span in kept if span[0] < span[1]]
+
+
+def _line(kind: str, told: Result) -> str:
+    return f"{kind}: {told['cases']:,} cases, {told['probes']}, {len(told['findings'])} causes"
+
+
+def _work(template: Path, piece: Any, place: Path, *, seed: int, deadline: float | None) -> None:
+    """A process of the cases of a piece; prints a JSON object a line."""
+    from fuzzing.cases import main as worker
+
+    numbers = range(piece.first, piece.last)
+    worker(
+        template,
+        place / "ground",
+        piece.kind,
+        seed=seed,
+        numbers=numbers,
+        progress=place / "number",
+        deadline=deadline,
     )
-    frames = [line.strip() for line in ran.stderr.splitlines() if "/matinee/" in line]
-    case = {"kind": kind, "seed": seed, "number": number}
+
+
+def _count(told: Result, ended: Any, call: argparse.Namespace, *, template: Path) -> None:
+    """Add what a process has told; where it died, that is a finding."""
+    first, last = ended.piece.first, ended.number + 1  # it died at its number, and was given up after it
+    for line in ended.lines:
+        if "finding" in line:
+            _find(told, line["finding"], call, template=template)
+            continue
+        for name, count in line["counts"].items():
+            told["probes"][name] = told["probes"].get(name, 0) + count
+        told["seconds"], told["mib"] = max(told["seconds"], line["seconds"]), max(told["mib"], line["mib"])
+        last = first + line["cases"]
+    if ended.status:
+        told["deaths"] += 1
+        _find(told, _death(ended, seed=call.seed), call, template=template)
+        if told["deaths"] >= _MOST_DEATHS:
+            raise SystemExit(f"{ended.piece.kind}: {told['deaths']} processes died")
+    told["cases"] += last - first
+    told["missing"] = _without(told["missing"], first, last)
+
+
+def _death(ended: Any, *, seed: int) -> Result:
+    """What a process that died leaves."""
+    hangs = "Timeout (" in ended.errors
+    signals = (
+        f"killed by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"status {ended.status}"
+    )
+    frames = [line.strip() for line in ended.errors.splitlines() if "/matinee/" in line]
     return {
-        "case": case,
+        "case": {"kind": ended.piece.kind, "seed": seed, "number": ended.number},
         "file": "",
         "probe": "",
         "what": "hangs" if hangs else signals,
         "where": frames[0] if frames else "",
-        "detail": ran.stderr[-4000:],
+        "detail": ended.errors[-4000:],
     }
 
 
-def _add(
-    told: Result, causes: dict[tuple[str, str, str], Result], line: Result, *, call: Any, template: Path
-) -> None:
-    """Count a line of a worker; findings of one cause stand once, with the first case and how often."""
-    if "finding" not in line:
-        for name, count in line["counts"].items():
-            told["probes"][name] = told["probes"].get(name, 0) + count
-        told["seconds"], told["mib"] = max(told["seconds"], line["seconds"]), max(told["mib"], line["mib"])
-        return
-    found = line["finding"]
+def _find(told: Result, found: Result, call: argparse.Namespace, *, template: Path) -> None:
+    """Findings of one cause stand once, with the first case and how often."""
     what = found["what"].split(":")[0]
-    cause = causes.setdefault((found["probe"], what, found["where"]), {**found, "times": 0})
-    cause["times"] += 1
-    if cause["times"] == 1:
-        from fuzzing.cases import Case
-        from fuzzing.ground import Ground
+    for cause in told["findings"]:
+        if (cause["probe"], cause["what"].split(":")[0], cause["where"]) == (
+            found["probe"],
+            what,
+            found["where"],
+        ):
+            cause["times"] += 1
+            return
+    case = [found["case"]["kind"], str(found["case"]["seed"]), str(found["case"]["number"])]
+    kept = subprocess.run(  # in another process: the one that forks computes nothing
+        [sys.executable, __file__, "--keep-case", str(template), str(call.keep), *case],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told["findings"].append({**found, "times": 1, "kept": kept.stdout.strip() or kept.stderr[-500:]})
 
-        class Shown(Ground):
-            def __post_init__(self) -> None:
-                """Nothing is copied: the template is only read."""
 
-        cause["kept"] = str(_keep(Shown(template, template), Case(**found["case"]), call.keep))
+def _keep_case(template: Path, folder: Path, kind: str, *numbers: str) -> None:
+    """Keep the spoiled file of a case, and print its path."""
+    from fuzzing.cases import Case
+    from fuzzing.ground import Ground
+
+    class Shown(Ground):
+        def __post_init__(self) -> None:
+            """Nothing is copied: the template is only read."""
+
+    print(_keep(Shown(template, template), Case(kind, *map(int, numbers)), folder))
 
 
 if __name__ == "__main__":
@@ -195,9 +231,7 @@ if __name__ == "__main__":
         from fuzzing.ground import build
 
         build(Path(sys.argv[2]))
-    elif sys.argv[1:2] == ["--worker"]:
-        from fuzzing.cases import main as worker
-
-        worker(sys.argv[2:])
+    elif sys.argv[1:2] == ["--keep-case"]:
+        _keep_case(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
     else:
         sys.exit(main())

@@ -2,7 +2,12 @@
 
 import contextlib
 import faulthandler
+import functools
+import gc
+import hashlib
 import json
+import os
+import pickle
 import resource
 import time
 import traceback
@@ -16,8 +21,11 @@ from fuzzing.formats import spoil
 from fuzzing.ground import Ground
 from fuzzing.kinds import KINDS, Probe
 from fuzzing.mutations import spoil_bytes
+from fuzzing.pieces import is_past
 
+from matinee.cli import arguments
 from matinee.errors import MatineeError
+from matinee.evaluate import plots
 from matinee.store.digests import _file_digest
 
 SECONDS = 30.0  # of the processor: a case that takes longer hangs
@@ -161,35 +169,74 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _ROOM,) * 2)
 
 
-def work(ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path) -> Iterator[dict[str, Any]]:
+def work(
+    ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path, deadline: float | None = None
+) -> Iterator[dict[str, Any]]:
     """Run cases, write the number of each to `progress` first, and tell the findings and in the end the counts."""
-    todo, seconds, most = Round(ground, kind), 0.0, 0
-    todo.warm_up()
-    limit_memory()
-    for number in numbers:
-        progress.write_text(str(number))
-        faulthandler.dump_traceback_later(_WAIT, exit=True)
-        started = time.process_time()
-        _forget_peak()
-        for finding in todo.run(Case(kind, seed, number)):
-            yield {"finding": asdict(finding)}
-        taken, peak = time.process_time() - started, _peak()
-        seconds, most = max(seconds, taken), max(most, peak)
-        for what in ["more than 1 GiB resident"] * (peak > MEMORY) + ["hangs"] * (taken > SECONDS):
-            yield {
-                "finding": asdict(
-                    Finding(Case(kind, seed, number), "", "", what, "", f"{peak} bytes, {taken} s")
-                )
-            }
-    faulthandler.cancel_dump_traceback_later()
-    yield {"counts": todo.counts, "seconds": round(seconds, 2), "mib": most >> 20}
+    todo, seconds, most, done = Round(ground, kind), 0.0, 0, 0
+    with _spared():
+        todo.warm_up()
+        gc.collect()
+        gc.freeze()  # what a warm process holds is no garbage: looking for some there took a tenth of the time
+        limit_memory()
+        with progress.open("wb", buffering=0) as place:
+            for number in numbers:
+                if is_past(deadline):
+                    break
+                os.pwrite(place.fileno(), b"%-20d" % number, 0)
+                faulthandler.dump_traceback_later(_WAIT, exit=True)
+                started = time.process_time()
+                _forget_peak()
+                for finding in todo.run(Case(kind, seed, number)):
+                    yield {"finding": asdict(finding)}
+                taken, peak = time.process_time() - started, _peak()
+                seconds, most, done = max(seconds, taken), max(most, peak), done + 1
+                for what in ["more than 1 GiB resident"] * (peak > MEMORY) + ["hangs"] * (taken > SECONDS):
+                    yield {
+                        "finding": asdict(
+                            Finding(Case(kind, seed, number), "", "", what, "", f"{peak} bytes, {taken} s")
+                        )
+                    }
+        faulthandler.cancel_dump_traceback_later()
+    yield {"counts": todo.counts, "seconds": round(seconds, 2), "mib": most >> 20, "cases": done}
 
 
-def main(words: list[str]) -> None:
-    """A worker: template, ground, kind, seed, first, last, progress; one JSON object a line on stdout."""
-    template, root, kind, seed, first, last, progress = words
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """What takes long and depends on no spoiled file is done once: the parser of the command line, equal pictures."""
+    real_parser, real_draw = arguments._parser, plots.draw
+    drawn: dict[bytes, dict[str, bytes]] = {}
+
+    def draw(folder: Path, **shown: Any) -> None:
+        """The pictures of an evaluation; those of equal figures have equal bytes."""
+        key = hashlib.sha256(pickle.dumps(shown)).digest()
+        if key not in drawn:
+            real_draw(folder, **shown)
+            drawn[key] = {path.name: path.read_bytes() for path in folder.iterdir()}
+            return
+        folder.mkdir()
+        for name, data in drawn[key].items():
+            (folder / name).write_bytes(data)
+
+    arguments._parser, plots.draw = functools.cache(real_parser), draw
+    try:
+        yield
+    finally:
+        arguments._parser, plots.draw = real_parser, real_draw
+
+
+def main(
+    template: Path,
+    root: Path,
+    kind: str,
+    *,
+    seed: int,
+    numbers: range,
+    progress: Path,
+    deadline: float | None = None,
+) -> None:
+    """A process of some cases; one JSON object a line on stdout."""
     faulthandler.enable()
-    ground = Ground(Path(template), Path(root))
-    numbers = range(int(first), int(last))
-    for told in work(ground, kind, seed=int(seed), numbers=numbers, progress=Path(progress)):
+    ground = Ground(template, root)
+    for told in work(ground, kind, seed=seed, numbers=numbers, progress=progress, deadline=deadline):
         print(json.dumps(told), flush=True)

@@ -185,11 +185,9 @@ class Ground:
         for name in sorted(now.keys() - self._whole.keys(), reverse=True):
             path = self.root / name
             path.rmdir() if now[name] == () else path.unlink()
-        for name, print_ in sorted(self._whole.items()):
-            if now.get(name) == print_:
-                continue
+        for name in sorted(name for name, print_ in self._whole.items() if now.get(name) != print_):
             path = self.root / name
-            if print_ == ():
+            if self._whole[name] == ():
                 path.mkdir()
                 continue
             path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ if __name__ == "__main__":  # before anything is imported that reads it: a worke
 sys.path.insert(0, str(Path(__file__).parent))
 Result = dict[str, Any]
 _PIECE = 1250  # cases of one process
+_MANY = 1000  # cases for which it is worth to import everything first
 _MOST_DEATHS = (
     200  # of processes, of one kind: then something is wrong with the fuzzer or nearly everything dies
 )
@@ -101,7 +102,8 @@ def _all(template: Path, scratch: Path, kinds: list[str], call: argparse.Namespa
     """All kinds, as many pieces at a time as there are workers; what is found is written as it comes."""
     from fuzzing import pieces
 
-    pieces.preload()
+    if call.cases * len(kinds) > _MANY:
+        pieces.preload()
     started = time.monotonic()
     deadline = None if call.seconds is None else started + call.seconds
     span = [call.first, call.first + call.cases]

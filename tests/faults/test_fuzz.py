@@ -1,5 +1,7 @@
 """A few mutations of each kind of file, the same each time; `make attack` tries 10,000 of each."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -54,3 +56,59 @@ def test_mutations_are_the_same_for_the_same_seed_and_change_the_file(ground: Gr
         assert made[0] == made[1]
         assert len(set(made)) > 2, kind
     assert {kind.form for kind in KINDS.values()} == FORMS.keys()
+
+
+def test_cases_of_several_processes_are_those_of_one(ground: Ground, tmp_path: Path) -> None:
+    words = [
+        "--kind",
+        "pairs",
+        "--cases",
+        "5",
+        "--piece",
+        "2",
+        "--workers",
+        "2",
+        "--template",
+        ground.template,
+    ]
+    script = Path(__file__).with_name("fuzz.py")
+    ran = subprocess.run(
+        [sys.executable, script, *words, "--keep", tmp_path], capture_output=True, check=True, text=True
+    )
+    told = json.loads(ran.stdout)["kinds"]["pairs"]
+    rounds = Round(ground, "pairs")
+    for number in range(5):
+        rounds.run(Case("pairs", 0, number))
+    assert (told["cases"], told["missing"], told["probes"]) == (5, [], rounds.counts)
+
+
+_DYING = """
+import os, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from fuzzing.pieces import cut, run
+
+def work(piece, place):
+    for number in range(piece.first, piece.last):
+        (place / "number").write_text(str(number))
+        if number in (3, 9):
+            os.abort()
+        if number == 6:
+            raise ValueError("six")
+    print("{}")
+
+for ended in run(cut(["a"], first=0, cases=10, size=5), work, workers=1, scratch=pathlib.Path(sys.argv[2])):
+    print(ended.piece.first, ended.number, ended.status, len(ended.lines), "six" in ended.errors)
+"""
+
+
+def test_behind_a_case_that_ends_its_process_goes_on_another(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", _DYING, Path(__file__).parent, tmp_path]
+    ran = subprocess.run(words, capture_output=True, check=True, text=True)
+    told = [line.split() for line in ran.stdout.splitlines()]
+    assert told == [
+        ["0", "3", "-6", "0", "False"],
+        ["4", "4", "0", "1", "False"],
+        ["5", "6", "1", "0", "True"],
+        ["7", "9", "-6", "0", "False"],
+    ]
+    assert not list(tmp_path.iterdir())

@@ -204,7 +204,7 @@ def work(
 @contextlib.contextmanager
 def _spared() -> Iterator[None]:
     """What takes long and depends on no spoiled file is done once: the parser of the command line, equal pictures."""
-    real_parser, real_draw = arguments._parser, plots.draw
+    real_parser, real_draw = arguments.build_parser, plots.draw
     drawn: dict[bytes, dict[str, bytes]] = {}
 
     def draw(folder: Path, **shown: Any) -> None:
@@ -218,11 +218,11 @@ def _spared() -> Iterator[None]:
         for name, data in drawn[key].items():
             (folder / name).write_bytes(data)
 
-    arguments._parser, plots.draw = functools.cache(real_parser), draw
+    arguments.build_parser, plots.draw = functools.cache(real_parser), draw
     try:
         yield
     finally:
-        arguments._parser, plots.draw = real_parser, real_draw
+        arguments.build_parser, plots.draw = real_parser, real_draw
 
 
 def main(

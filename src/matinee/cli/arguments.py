@@ -1,4 +1,4 @@
-"""The words of the command line: each verb with its options, read strictly and complained about like all else."""
+"""The verbs of the command line with their options. Values are parsed strictly, and errors are ConfigErrors."""
 
 import argparse
 import re
@@ -13,8 +13,8 @@ from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import path, path_text
 
-_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, what it runs, what it says
-# int() also takes 1_0, blanks and the digits of other scripts, and counts on and on.
+_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function, help line
+# int() also accepts 1_0, blanks, the digits of other scripts, and numbers of any length.
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _FRACTION = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]{1,3})?", re.IGNORECASE)
 
@@ -23,63 +23,75 @@ _COMPLAINT_LENGTH = 500
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are ConfigErrors, told like every other."""
+    """A parser that raises ConfigError instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
-        told = shown(message, _COMPLAINT_LENGTH)
-        raise ConfigError(f"{told[0].upper()}{told[1:].removesuffix('.')}. See `{self.prog} --help`.")
+        text = shown(message, _COMPLAINT_LENGTH)
+        raise ConfigError(f"{text[0].upper()}{text[1:].removesuffix('.')}. See `{self.prog} --help`.")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         terminal.show_help(message)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The call that words make: `verb`, `run` and the verb's options. Raises ConfigError when they make none."""
+    """Parse a command line into `verb`, `run` and the options of the verb. Raises ConfigError if it is wrong."""
     return build_parser().parse_args(words)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; the documentation is generated from it as well."""
+    """The parser of the whole command line. The documentation is generated from it too."""
     parser = _Parser(
-        prog="matinee", description="Retrain a movie recommender and publish it when it is good enough."
+        prog="matinee", description="Retrain a movie recommender and publish it only when it is good enough."
     )
     parser.add_argument("--version", action="version", version=f"matinee {__version__}")
     verbs_of = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
 
-    def verb(name: str, run: Any, says: str) -> argparse.ArgumentParser:
-        added = verbs_of.add_parser(name, help=says, description=says, allow_abbrev=False)
+    def verb(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        added = verbs_of.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         added.set_defaults(run=run)
-        added.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
-        added.add_argument("--verbose", action="store_true", help="show more, and the traceback of an error")
+        added.add_argument("--json", action="store_true", help="print the result as JSON, in the last line")
+        added.add_argument(
+            "--verbose", action="store_true", help="print more log lines, and the traceback of an error"
+        )
         return added
 
     _add_data_verbs(verb)
     _add_answer_verbs(verb)
     _add_registry_verbs(verb)
     _add_upkeep_verbs(verb)
-    for name, (_, says) in OPERATIONS.items():
-        verbs_of.add_parser(name, help=says, add_help=False)
+    for name, (_, summary) in OPERATIONS.items():
+        verbs_of.add_parser(name, help=summary, add_help=False)
     return parser
 
 
 def _add_data_verbs(verb: _Verb) -> None:
-    sample = verb(
-        "sample", verbs.sample, "Write ratings and titles in the Netflix format, with a known best RMSE."
-    )
-    sample.add_argument("--out", type=path, required=True, metavar="DIR")
+    sample = verb("sample", verbs.sample, "Generate ratings and titles whose best possible RMSE is known.")
+    sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
-        "--ratings", type=_whole, default=1_000_000, metavar="N", help="rows, 1,000 or more (1,000,000)"
+        "--ratings",
+        type=_whole,
+        default=1_000_000,
+        metavar="N",
+        help="number of ratings, at least 1,000 (default 1,000,000)",
     )
-    sample.add_argument("--users", type=_whole, metavar="U", help="as many as such data has, if left out")
-    sample.add_argument("--movies", type=_whole, metavar="M", help="as many as such data has, if left out")
-    sample.add_argument("--seed", type=_whole, default=0, metavar="S", help="other data by another (0)")
-    sample.add_argument("--format", choices=["csv", "netflix"], default="csv", help="of the ratings (csv)")
     sample.add_argument(
-        "--dirty", type=_fraction, default=0.0, metavar="FRACTION", help="share of bad rows to plant"
+        "--users", type=_whole, metavar="U", help="number of users (default: in proportion to the ratings)"
+    )
+    sample.add_argument(
+        "--movies", type=_whole, metavar="M", help="number of movies (default: in proportion to the ratings)"
+    )
+    sample.add_argument("--seed", type=_whole, default=0, metavar="S", help="random seed (default 0)")
+    sample.add_argument(
+        "--format", choices=["csv", "netflix"], default="csv", help="format of the ratings (default csv)"
+    )
+    sample.add_argument(
+        "--dirty", type=_fraction, default=0.0, metavar="FRACTION", help="share of invalid rows (default 0)"
     )
 
-    ingest = verb("ingest", verbs.ingest, "Read ratings and titles into the store.")
-    retrain = verb("retrain", verbs.retrain, "Train, evaluate and publish a release if it passes the gate.")
+    ingest = verb("ingest", verbs.ingest, "Validate ratings and titles, and add them to the store.")
+    retrain = verb(
+        "retrain", verbs.retrain, "Train and evaluate a model, and publish it if it passes the gate."
+    )
     for added in (ingest, retrain):
         added.add_argument(
             "--ratings",
@@ -87,13 +99,17 @@ def _add_data_verbs(verb: _Verb) -> None:
             nargs="+",
             required=True,
             metavar="PATH",
-            help="files, folders or globs",
+            help="files, folders or globs with ratings",
         )
         added.add_argument(
-            "--titles", type=path_text, required=True, metavar="PATH", help="id, year and title of movies"
+            "--titles",
+            type=path_text,
+            required=True,
+            metavar="PATH",
+            help="file with the id, year and title of each movie",
         )
         _add_store(added)
-        added.add_argument("--preset", metavar="NAME", help="fast (the default) or accurate")
+        added.add_argument("--preset", metavar="NAME", help="named settings: fast (the default) or accurate")
         _add_settings(added)
     retrain.add_argument(
         "--test",
@@ -101,21 +117,29 @@ def _add_data_verbs(verb: _Verb) -> None:
         nargs="+",
         default=[],
         metavar="PATH",
-        help="test rows, instead of drawing them",
+        help="files with the test rows; without it, test rows are drawn from the ratings",
     )
     retrain.add_argument(
-        "--fail-on-hold", action="store_true", help="exit 4 when the gate holds the candidate"
+        "--fail-on-hold", action="store_true", help="exit with status 4 if the gate holds the candidate"
     )
 
 
 def _add_answer_verbs(verb: _Verb) -> None:
-    predict = verb("predict", verbs.predict, "Predict ratings for pairs of users and movies.")
+    predict = verb("predict", verbs.predict, "Predict the ratings of pairs of users and movies.")
     _add_store(predict)
     predict.add_argument(
-        "--pairs", type=path, required=True, metavar="PAIRS.csv", help="a column of users, one of movies"
+        "--pairs",
+        type=path,
+        required=True,
+        metavar="PAIRS.csv",
+        help="file with one column of user ids and one of movie ids",
     )
     predict.add_argument(
-        "--out", type=path, required=True, metavar="OUT.csv", help="the same and a prediction"
+        "--out",
+        type=path,
+        required=True,
+        metavar="OUT.csv",
+        help="file for the same columns and the prediction",
     )
     _add_settings(predict)
 
@@ -127,79 +151,91 @@ def _add_answer_verbs(verb: _Verb) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="rating files, folders or globs",
+        help="files, folders or globs with ratings",
     )
     _add_settings(evaluate)
 
-    recommend = verb("recommend", verbs.recommend, "List the best unseen movies for users.")
+    recommend = verb("recommend", verbs.recommend, "List the best unseen movies of each user.")
     _add_store(recommend)
-    recommend.add_argument("--out", type=path, required=True, metavar="OUT.parquet", help="the lists")
-    whom = recommend.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--all", action="store_true", help="every user of the champion, as a Prefect flow")
-    whom.add_argument("--user", type=_id, nargs="+", metavar="ID", help="these users")
+    recommend.add_argument(
+        "--out", type=path, required=True, metavar="OUT.parquet", help="file for the lists"
+    )
+    users = recommend.add_mutually_exclusive_group(required=True)
+    users.add_argument(
+        "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
+    )
+    users.add_argument("--user", type=_id, nargs="+", metavar="ID", help="ids of the users")
     _add_settings(recommend)
-    similar = verb("similar", verbs.similar, "List the movies most like one.")
+    similar = verb("similar", verbs.similar, "List the movies that are most similar to a movie.")
     _add_store(similar)
-    similar.add_argument("--movie", type=_id, required=True, metavar="ID")
+    similar.add_argument("--movie", type=_id, required=True, metavar="ID", help="id of the movie")
     for added in (recommend, similar):
-        added.add_argument("--top", type=_count, default=10, metavar="N", help="movies per list (10)")
+        added.add_argument(
+            "--top", type=_count, default=10, metavar="N", help="number of movies per list (default 10)"
+        )
 
 
 def _add_registry_verbs(verb: _Verb) -> None:
     releases = verb("releases", release_verbs.releases, "List the releases.")
     _add_store(releases)
     releases.add_argument(
-        "--verify", action="store_true", help="check that every file is as it was published"
+        "--verify", action="store_true", help="check that no file has changed since the release was published"
     )
     releases.add_argument(
         "--public-key",
         type=path,
         metavar="FILE",
-        help="check the files and that this minisign key signed them (or the variable MATINEE_PUBLIC_KEY)",
+        help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
-    sign = verb("sign", release_verbs.sign, "Sign a release with the key in MATINEE_SIGNING_KEY.")
+    sign = verb("sign", release_verbs.sign, "Sign a release with the key that MATINEE_SIGNING_KEY names.")
     _add_store(sign)
-    sign.add_argument("version", metavar="VERSION", help="a release")
-    promote = verb("promote", verbs.promote, "Make a release, or a candidate that was held, the champion.")
+    sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    promote = verb("promote", verbs.promote, "Make a release or a held candidate the champion.")
     _add_store(promote)
     promote.add_argument(
         "version",
         metavar="VERSION",
-        help="a release, or the digest of a held candidate or the beginning of it",
+        help="name of a release, or the first characters of the digest of a held candidate",
     )
     rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
     _add_store(rollback)
-    rollback.add_argument("version", nargs="?", metavar="VERSION", help="that one instead")
-    prune = verb("prune", verbs.prune, "Remove old releases and what no kept one was made from.")
+    rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
+    prune = verb("prune", verbs.prune, "Remove old releases and the data that only they were made from.")
     _add_store(prune)
     prune.add_argument(
         "--keep",
         type=_whole,
         default=7,
         metavar="N",
-        help="releases to keep, and decisions of the gate whose holds stay (7)",
+        help="number of releases to keep, and of gate decisions whose held candidates are kept (default 7)",
     )
-    forget = verb("forget", verbs.forget, "Erase a user from everything in the store, and keep the user out.")
+    forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
     _add_store(forget)
-    forget.add_argument("--user", type=_id, required=True, metavar="ID")
+    forget.add_argument("--user", type=_id, required=True, metavar="ID", help="id of the user")
 
 
 def _add_upkeep_verbs(verb: _Verb) -> None:
     alerts = verb(
-        "alerts", upkeep.alerts, "Tell somebody when a scheduled run fails, hangs, is late or is held."
+        "alerts", upkeep.alerts, "Send a notification when a scheduled run fails, hangs, is late or is held."
     )
-    alerts.add_argument("action", choices=["apply", "remove"])
+    alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
     to = alerts.add_mutually_exclusive_group()
-    to.add_argument("--webhook", metavar="URL", help=f"whom to call (or the variable {WEBHOOK})")
-    to.add_argument("--block", metavar="TYPE/NAME", help="a notification or webhook block of the server")
-    doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server, and a store.")
-    doctor.add_argument("--store", type=path, metavar="S", help="a store to look at as well")
+    to.add_argument("--webhook", metavar="URL", help=f"address to notify (default: {WEBHOOK}, if it is set)")
+    to.add_argument(
+        "--block", metavar="TYPE/NAME", help="notification or webhook block of the Prefect server to use"
+    )
+    doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server and a store.")
+    doctor.add_argument("--store", type=path, metavar="S", help="store to check")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", type=path, metavar="FILE", help="settings as JSON or TOML")
+    parser.add_argument("--settings", type=path, metavar="FILE", help="file of settings, JSON or TOML")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting; wins over all"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one setting; overrides the file and the preset (repeatable)",
     )
 
 
@@ -210,7 +246,7 @@ def _whole(text: str) -> int:
 
 
 def _id(text: str) -> int:
-    """An id as ratings may have it."""
+    """Parse an id, as rating files have it."""
     if (found := _whole(text)) not in range(2**63):
         raise ValueError
     return found
@@ -228,7 +264,7 @@ def _fraction(text: str) -> float:
     return float(text)
 
 
-# As argparse calls them in its complaints.
+# argparse prints these names in its error messages.
 _whole.__name__, _id.__name__, _count.__name__, _fraction.__name__ = (
     "whole number",
     "id",
@@ -239,5 +275,5 @@ _whole.__name__, _id.__name__, _count.__name__, _fraction.__name__ = (
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--store", type=path, required=True, metavar="S", help="the folder where everything is kept"
+        "--store", type=path, required=True, metavar="S", help="folder that holds all data and releases"
     )

@@ -1,18 +1,23 @@
-"""The command `matinee`: one verb a flow, or a look at the store.
+"""The command `matinee`: it runs one verb and returns its exit status.
 
-Nothing is imported up here that takes time, so that Ctrl-C gets its one line from the first moment on.
+Slow imports are inside functions, so that Ctrl-C prints one line from the start on.
 """
 
 import sys
 from collections.abc import Sequence
 
-_STOPPED = "Stopped. What was finished is kept: the same command goes on from there."
+_STOPPED = "Stopped. Finished steps are kept; the same command continues from there."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0 done, 1 failed, 2 the call is wrong, 3 the input is refused, 4 held.
+    """Run one verb.
 
-    130 after Ctrl-C and 143 after SIGTERM, each with one line.
+    Args:
+        arguments: The words after `matinee`; those of the process if None.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 the call is wrong, 3 the input is refused, 4 the candidate is held,
+        130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -32,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answer(words: Sequence[str]) -> int:
-    """Run a verb and tell its outcome, or in one paragraph why there is none."""
+    """Run a verb and print its outcome, or one paragraph with the reason of its failure."""
     from matinee.cli import terminal
     from matinee.cli.arguments import parse
     from matinee.cli.verbs import QUIET
@@ -43,20 +48,20 @@ def _answer(words: Sequence[str]) -> int:
             call = parse(words)
             terminal.log_to_terminal(verbose=verbose, quiet=call.verb in QUIET)
             outcome = call.run(call)
-            terminal.tell(outcome, as_json=as_json)
+            terminal.report(outcome, as_json=as_json)
             return int(outcome.status)
-        except (terminal.UnheardError, BrokenPipeError):
+        except (terminal.StdoutError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
-            return terminal.tell_failure(error, verbose=verbose, as_json=as_json)
-    except terminal.UnheardError as error:
-        return terminal.tell_unheard(error)
-    except BrokenPipeError:  # whoever read the output has enough of it
+            return terminal.report_failure(error, verbose=verbose, as_json=as_json)
+    except terminal.StdoutError as error:
+        return terminal.report_stdout_failure(error)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         return 1
 
 
 def _stopped(error: KeyboardInterrupt, *, verbose: bool, as_json: bool) -> int:
-    """Say that the command was ended from outside; with what Python brings, as anything else may not be imported."""
+    """Print that the command was stopped. Only the standard library is used, as other imports may be incomplete."""
     message = getattr(error, "message", _STOPPED)
     try:
         if verbose:
@@ -67,5 +72,5 @@ def _stopped(error: KeyboardInterrupt, *, verbose: bool, as_json: bool) -> int:
         if as_json:
             print(f'{{"error": "{message}", "kind": "{type(error).__name__}"}}', flush=True)
     except (OSError, ValueError, KeyboardInterrupt):
-        pass  # nobody listens
+        pass  # the output is closed
     return int(getattr(error, "status", 130))

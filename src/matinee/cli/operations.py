@@ -1,10 +1,10 @@
-"""Verbs that stay until they are stopped, or write service files: each has options of its own in `matinee.ops`."""
+"""Verbs that run until they are stopped, or write service files. Their options are defined in `matinee.ops`."""
 
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
-# The module and the help line of each. They set up signals and Prefect by themselves, so nothing is imported before.
+# The module and the help line of each. The modules set up signals and Prefect, so nothing else is imported before.
 OPERATIONS: Final = {
     "up": ("matinee.ops.up", "Run a Prefect server, the deployments and a worker until Ctrl-C."),
     "server": ("matinee.ops.server", "Run the Prefect server; takes the options of `prefect server start`."),

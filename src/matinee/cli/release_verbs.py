@@ -1,4 +1,4 @@
-"""The verbs that look at releases as they are, or sign them."""
+"""The verbs `releases` and `sign`."""
 
 import argparse
 import getpass
@@ -15,12 +15,12 @@ from matinee.release.signature import sign as sign_release
 from matinee.release.signature import trusted_key
 from matinee.store.identity import is_foreign
 
-_REASON = 160  # characters of why a candidate is held; decision.json has all
-_FAULT = 300  # characters of what is wrong with a release; an error of the verb that uses it says all
+_REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
+_FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
 
 
 def releases(call: argparse.Namespace) -> Outcome:
-    """List the releases, oldest first; one that is damaged is a line that says so."""
+    """List the releases, oldest first; the line of a damaged release says DAMAGED and why."""
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
@@ -40,7 +40,7 @@ def releases(call: argparse.Namespace) -> Outcome:
 
 
 def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> dict[str, Any]:
-    """What a release is, as far as it can be told; `verified` where that was asked for or is out of the question."""
+    """The facts of a release, as far as it can be read. `verified` is there if it was checked, or if reading failed."""
     entry: dict[str, Any] = {"version": folder.name, "champion": folder.name == champion}
     entry |= dict.fromkeys(("created", "rmse", "model"))
     try:
@@ -60,22 +60,22 @@ def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | No
 
 
 def _line(entry: dict[str, Any], *, signed: bool) -> str:
-    told = [entry["version"]]
+    words = [entry["version"]]
     if entry["model"] is not None:
         rmse = entry["rmse"]
         figure = f"{rmse:.4f}" if isinstance(rmse, int | float) else "-"
-        told += [entry["created"] or "-", f"{entry['model']:6}", f"rmse {figure}"]
+        words += [entry["created"] or "-", f"{entry['model']:6}", f"rmse {figure}"]
     if entry["champion"]:
-        told.append("champion")
+        words.append("champion")
     if entry.get("verified"):
-        told.append("verified, signed" if signed else "verified")
+        words.append("verified, signed" if signed else "verified")
     elif "error" in entry:
-        told.append(f"DAMAGED: {shorten(entry['error'], _FAULT, placeholder=' …')}")
-    return "  ".join(told).rstrip()
+        words.append(f"DAMAGED: {shorten(entry['error'], _FAULT, placeholder=' …')}")
+    return "  ".join(words).rstrip()
 
 
 def sign(call: argparse.Namespace) -> Outcome:
-    """Sign a release that loads with the key that the environment names."""
+    """Sign a release with the key that MATINEE_SIGNING_KEY names, after it has been checked."""
     registry = Registry.open(call.store)
     with registry.lock():
         folder = registry.listed(call.version)

@@ -1,4 +1,4 @@
-"""The terminal: all text printed passes through `matinee.errors.text`, and a closed stdout breaks nothing."""
+"""Output to the terminal: all text passes `matinee.errors.text`, and a closed stdout raises no traceback."""
 
 import contextlib
 import errno
@@ -19,29 +19,29 @@ from matinee.errors.text import json_line, shown
 if TYPE_CHECKING:
     from matinee.cli.verbs import Outcome
 
-_LINE = 8_000  # characters; a line that is longer is nobody's to read
+_LINE = 8_000  # characters; longer lines are cut
 
 
-class UnheardError(Exception):
-    """stdout can't be written, for the reason that is this error's cause."""
+class StdoutError(Exception):
+    """stdout can't be written; the reason is the cause of this error."""
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: ends what is under way as Ctrl-C does."""
+    """SIGTERM, which ends a verb as Ctrl-C does."""
 
     status = 128 + signal.SIGTERM
-    message = "Ended by SIGTERM. What was finished is kept: the same command goes on from there."
+    message = "Stopped by SIGTERM. Finished steps are kept; the same command continues from there."
 
 
 @contextlib.contextmanager
 def attended() -> Iterator[None]:
-    """While a verb runs: SIGTERM is an exception, and after it nothing is left that can fail when Python flushes."""
-    _open_what_is_closed()
-    listens = (
+    """While a verb runs, SIGTERM raises an exception; afterwards stdout and stderr are flushed without errors."""
+    _open_closed_streams()
+    handles = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
-    if listens:
+    if handles:
         signal.signal(signal.SIGTERM, _end)
     try:
         yield
@@ -51,36 +51,36 @@ def attended() -> Iterator[None]:
                 stream.flush()
             except (OSError, ValueError):
                 _silence(stream)
-        if listens:
+        if handles:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def leave_to_the_system() -> None:
-    """From here on Ctrl-C ends the process at once: the verb is done, a traceback of Python's exit tells nothing."""
+    """Let Ctrl-C end the process at once from here on: the verb is done, and a traceback would mislead."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def tell(outcome: "Outcome", *, as_json: bool) -> None:
-    """Say what a verb has found, on stdout, or on stderr where stdout holds the verb's own output.
+def report(outcome: "Outcome", *, as_json: bool) -> None:
+    """Print the outcome of a verb to stdout, or to stderr if stdout holds the output of the verb itself.
 
-    Raises UnheardError when stdout can't be written.
+    Raises StdoutError when stdout can't be written.
     """
     lines = [outcome.text] if isinstance(outcome.text, str) else outcome.text
     if as_json:
-        _say(json_line(outcome.facts, _encoding(sys.stdout)))
+        _print(json_line(outcome.facts, _encoding(sys.stdout)))
     elif outcome.aside:
         complain(*(shown(line, _LINE) for line in lines))
     else:
-        _say(*(shown(line, _LINE) for line in lines))
+        _print(*(shown(line, _LINE) for line in lines))
 
 
-def tell_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
-    """Say in one paragraph why a verb failed; returns the exit status. Raises UnheardError as `tell` does."""
-    if not isinstance(error, MatineeError) and _is_nowhere():
+def report_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
+    """Print in one paragraph why a verb failed; returns the exit status. Raises StdoutError as `report` does."""
+    if not isinstance(error, MatineeError) and _current_folder_is_gone():
         error = ConfigError(
-            "The current folder is not there any more, so paths have no place to start from. Go to another folder and "
-            "run the same command again."
+            "The current folder has been removed, so relative paths are undefined. Go to another folder and run the "
+            "same command again."
         )
     if isinstance(error, MatineeError):
         message, kind, status = str(error), error.kind, error.exit_status
@@ -90,11 +90,11 @@ def tell_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
         complain(*(shown(line, _LINE) for line in "".join(traceback.format_exception(error)).splitlines()))
     complain(f"matinee: {shown(message, _LINE)}")
     if as_json:
-        _say(json_line({"error": message, "kind": kind}, _encoding(sys.stdout)))
+        _print(json_line({"error": message, "kind": kind}, _encoding(sys.stdout)))
     return status
 
 
-def _is_nowhere() -> bool:
+def _current_folder_is_gone() -> bool:
     try:
         return not os.getcwd()  # noqa: PTH109 - Path.cwd is the same call
     except OSError:
@@ -102,44 +102,45 @@ def _is_nowhere() -> bool:
 
 
 def _explain(error: Exception) -> str:
-    """What to say of an error that none of ours is."""
+    """The message for an error that is not a MatineeError."""
     if isinstance(error, ModuleNotFoundError):
         return (
-            f"This needs {error.name}, which is not installed: matinee alone asks and keeps releases. "
-            "For the pipeline install 'matinee[pipeline]'."
+            f"This verb needs {error.name}, which is not installed. The base install only manages and loads releases. "
+            "Install 'matinee[pipeline]'."
         )
     if isinstance(error, RuntimeError) and "cannot cache function" in str(error):  # numba's words
         return (
-            "There is no place for compiled code: this user can write neither where matinee is installed nor in a home "
-            "folder. Set NUMBA_CACHE_DIR to a folder that this user alone can write, and run the same command again."
+            "Compiled code can't be stored: this user can write neither to the folder of the installation nor to a "
+            "home folder. Set NUMBA_CACHE_DIR to a folder that only this user can write, and run the same command "
+            "again."
         )
     return f"Unexpected {type(error).__name__}: {error}. Run again with --verbose to see where it happened."
 
 
-def tell_unheard(error: UnheardError) -> int:
-    """Say that stdout could not be written, but not to who closed it on purpose, as `| head` does."""
+def report_stdout_failure(error: StdoutError) -> int:
+    """Print that stdout could not be written, unless the reader closed it on purpose, as `| head` does."""
     cause = error.__cause__
     if not isinstance(cause, BrokenPipeError):
         said = getattr(cause, "strerror", None) or cause
         complain(
-            f"matinee: The output could not be written to stdout: {said}. What the command did stays done; "
-            "look at what stdout was redirected to."
+            f"matinee: The output could not be written to stdout: {said}. The command itself is done. Check where "
+            "stdout is redirected to."
         )
     return 1
 
 
 def show_help(text: str) -> None:
-    """Print help, which has lines of its own. Raises UnheardError as `tell` does."""
-    _say(*text.rstrip("\n").split("\n"))
+    """Print help text and keep its line breaks. Raises StdoutError as `report` does."""
+    _print(*text.rstrip("\n").split("\n"))
 
 
 def complain(*lines: str) -> None:
-    """Write lines to stderr; where that can't be written, there is nobody to tell."""
-    with contextlib.suppress(UnheardError):
+    """Write lines to stderr; errors of stderr are ignored."""
+    with contextlib.suppress(StdoutError):
         _write(sys.stderr, lines)
 
 
-def _say(*lines: str) -> None:
+def _print(*lines: str) -> None:
     _write(sys.stdout, lines)
 
 
@@ -153,7 +154,7 @@ def _write(stream: TextIO | None, lines: tuple[str, ...]) -> None:
         stream.flush()
     except (OSError, ValueError) as error:  # ValueError: closed within this process
         _silence(stream)
-        raise UnheardError from error
+        raise StdoutError from error
 
 
 def _encoding(stream: TextIO | None) -> str:
@@ -161,25 +162,25 @@ def _encoding(stream: TextIO | None) -> str:
 
 
 def _silence(stream: TextIO) -> None:
-    """Let what is written to a broken stream from now on vanish, or Python complains about it when it exits."""
+    """Redirect a broken stream to /dev/null; otherwise Python reports an error when it exits."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())
         os.close(nothing)
 
 
-def _open_what_is_closed() -> None:
-    """Open /dev/null where stdin, stdout or stderr was closed: else the next file that is opened takes its place."""
+def _open_closed_streams() -> None:
+    """Open /dev/null for each closed standard stream; otherwise the next file that is opened takes its number."""
     for handle in (0, 1, 2):
         try:
             os.fstat(handle)
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -187,16 +188,16 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 class _Terminal(logging.Handler):
-    """Writes to what stderr is when a line comes."""
+    """Writes to the stderr of the moment, which a test may replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.level > logging.DEBUG:  # tracebacks come with --verbose
+        if self.level > logging.DEBUG:  # tracebacks are shown with --verbose alone
             record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
         complain(*(shown(line, _LINE) for line in self.format(record).splitlines()))
 
 
 def log_to_terminal(*, verbose: bool, quiet: bool) -> None:
-    """Show the library's lines; handlers of others, as Prefect's that takes them to the run's log, stay."""
+    """Print the log of the library. Other handlers stay, such as Prefect's for the log of a run."""
     handler = _Terminal()
     handler.addFilter(OneLine())
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))

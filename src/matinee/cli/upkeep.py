@@ -1,4 +1,4 @@
-"""The verbs that look after what runs by itself: alerts, and whether all is well here."""
+"""The verbs `alerts` and `doctor`."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from matinee.ops.prefect_server import parse_address
 
 
 def alerts(call: argparse.Namespace) -> Outcome:
-    """Put the alerts on the Prefect server, or take them off."""
+    """Create the alerts on the Prefect server, or remove them."""
     webhook = call.webhook if call.webhook is not None or call.block else os.environ.get(WEBHOOK) or None
     if call.action == "apply" and webhook is not None:
         parse_address(webhook, name=f"The webhook (--webhook or {WEBHOOK})")
@@ -20,12 +20,12 @@ def alerts(call: argparse.Namespace) -> Outcome:
     done = remove() if call.action == "remove" else apply(webhook=webhook, block=call.block)
     lines = [f"{what:9}  {name}" for name, what in done.items()]
     if call.action == "apply" and len(done) == 1:
-        lines.append(f"Nobody is told: name --webhook or --block, or set {WEBHOOK}, for that.")
-    return Outcome({"alerts": done}, lines or "There are none.")
+        lines.append(f"No notification is sent. To send one, use --webhook or --block, or set {WEBHOOK}.")
+    return Outcome({"alerts": done}, lines or "There are no alerts.")
 
 
 def doctor(call: argparse.Namespace) -> Outcome:
-    """Look at what runs need; a failed check is exit status 1."""
+    """Check what runs need; the exit status is 1 if a check fails."""
     from matinee.maintenance.doctor import examine  # noqa: PLC0415 - asks torch for the device
 
     checks = list(examine(call.store))

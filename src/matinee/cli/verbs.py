@@ -1,4 +1,4 @@
-"""What each verb of the command line does: read the call, ask the library, say what came out."""
+"""The verbs of the command line: each reads its call, asks the library and returns an Outcome."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matinee
-from matinee.cli.run_report import reject_lines, rows_line, tell_run
+from matinee.cli.run_report import reject_lines, rows_line, run_lines
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering
 from matinee.ops.temporary import start_server
@@ -25,9 +25,9 @@ HELD = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a verb leaves: facts for scripts, a line or lines for people, the exit status.
+    """The result of a verb: facts for scripts, lines for people, and the exit status.
 
-    `aside` when stdout holds the verb's own output, so that the lines go elsewhere.
+    With `aside`, stdout holds the output of the verb itself, and the lines go to stderr.
     """
 
     facts: Any
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def sample(call: argparse.Namespace) -> Outcome:
-    """Write ratings, titles and the truth about them."""
+    """Write ratings, titles and truth.json."""
     from matinee.sample import write_sample
 
     started = time.perf_counter()
@@ -53,7 +53,7 @@ def sample(call: argparse.Namespace) -> Outcome:
     facts = json.loads((call.out / "truth.json").read_text("utf-8"))
     text = (
         f"{call.ratings:,} ratings in {call.out} in {time.perf_counter() - started:.1f} s; "
-        f"the best RMSE that a model can reach is {truth.best_rmse:.4f}"
+        f"the best possible RMSE is {truth.best_rmse:.4f}"
     )
     return Outcome(facts, text)
 
@@ -118,7 +118,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
         )
     status = HELD if call.fail_on_hold and not summary.promoted else 0
     return Outcome(
-        summary.model_dump(), tell_run(summary.model_dump(), ratings=call.ratings, store=call.store), status
+        summary.model_dump(), run_lines(summary.model_dump(), ratings=call.ratings, store=call.store), status
     )
 
 
@@ -129,7 +129,8 @@ def predict(call: argparse.Namespace) -> Outcome:
 
     if (aside := is_stdout(call.out)) and call.json:
         raise ConfigError(
-            f"With --out {call.out} the predictions are on stdout, where --json puts its line. Leave one of them out."
+            f"--out {call.out} writes the predictions to stdout, and so does --json with its line. Leave out one of "
+            "the two."
         )
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
@@ -142,7 +143,7 @@ def predict(call: argparse.Namespace) -> Outcome:
 
 
 def evaluate(call: argparse.Namespace) -> Outcome:
-    """Measure the champion on ratings of a file, leaving out the rows that it was trained on."""
+    """Measure the champion on the ratings of files, without the rows that it was trained on."""
     from matinee.monitor.file_evaluation import evaluate_champion
     from matinee.store import Store
 
@@ -164,12 +165,12 @@ def evaluate(call: argparse.Namespace) -> Outcome:
 
 
 def recommend(call: argparse.Namespace) -> Outcome:
-    """Write lists of unseen movies: for every user by the recommend flow in this process, for a few without it."""
+    """Write lists of unseen movies: with --all by the recommend flow in this process, else without Prefect."""
     from matinee.store.output import check_output
 
     check_output(call.out)
     check_place(call.out, inputs=[call.settings] if call.settings else [])
-    if call.all:  # a run leaves its mark in the store
+    if call.all:  # a run holds a lock in the store
         check_usable(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
@@ -186,13 +187,13 @@ def recommend(call: argparse.Namespace) -> Outcome:
 
         done = recommend_some(matinee.load(folder), call.user, out=out, top=call.top)
     facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
-    popular = f" ({done.unknown:,} unknown to it: what is popular)" if done.unknown else ""
+    popular = f" ({done.unknown:,} unknown users get popular movies)" if done.unknown else ""
     whom = f"{done.users:,} users{popular} by {done.release}"
     return Outcome(facts, f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s")
 
 
 def similar(call: argparse.Namespace) -> Outcome:
-    """List the movies most like one."""
+    """List the movies that are most similar to one."""
     release = matinee.load(Registry.open(call.store).champion_folder())
     found = release.similar(call.movie, call.top)
     lines = [f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found]
@@ -205,7 +206,7 @@ def similar(call: argparse.Namespace) -> Outcome:
 
 
 def promote(call: argparse.Namespace) -> Outcome:
-    """Make a release, or a candidate that the gate held, the champion by name."""
+    """Make a release, or a candidate that the gate held, the champion."""
     registry, version = Registry.open(call.store), call.version
     replaced: str | None
     if version in registry.versions() or not registry.held():
@@ -224,12 +225,12 @@ def rollback(call: argparse.Namespace) -> Outcome:
     before = registry.champion()
     version = registry.rollback(call.version)
     return Outcome(
-        {"champion": version, "replaced": before}, f"{version} is the champion again, instead of {before}"
+        {"champion": version, "replaced": before}, f"{version} is the champion again and replaces {before}"
     )
 
 
 def prune(call: argparse.Namespace) -> Outcome:
-    """Remove old releases and the folders that nothing kept refers to."""
+    """Remove old releases, and the folders that no kept release was made from."""
     from matinee.maintenance.prune import prune as library
 
     done = library(call.store, keep=call.keep)
@@ -247,8 +248,8 @@ def forget(call: argparse.Namespace) -> Outcome:
 
     done = library(call.store, call.user)
     held = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
-    text = f"the user is out of {held}" if done.found else "the user was nowhere in the store"
-    return Outcome(asdict(done), f"{text}; rows of the user stay out from now on")
+    text = f"the user was erased from {held}" if done.found else "the store had no rows of the user"
+    return Outcome(asdict(done), f"{text}; future runs skip the user's rows")
 
 
 def _settings(call: argparse.Namespace) -> Settings:
@@ -260,15 +261,15 @@ def _absolute(paths: list[str]) -> list[str]:
 
 
 def _check_sources(store: Path, paths: list[str]) -> None:
-    """Say what is missing, or where it should not be, before anything is started."""
+    """Raise ConfigError for a path that is missing or misplaced, before anything is started."""
     check_usable(store)
     check_apart(store, sources=paths)
     missing = [
         path for path in paths if not any(match.exists() for match in expand(Path(path), missing_ok=True))
     ]
     if missing:
-        verb = "are" if len(missing) > 1 else "is"
-        raise ConfigError(f"{', '.join(missing)} {verb} not there. Check the path; nothing was started.")
+        verb = "do" if len(missing) > 1 else "does"
+        raise ConfigError(f"{', '.join(missing)} {verb} not exist. Check the path; nothing was started.")
 
 
 def _held(candidates: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""The four errors a user can meet, each with the exit status of the command line.
+"""The errors that a user can meet, each with its exit status.
 
-A message is one paragraph: what was found, where, what was expected, what to do. Names and values in it may be other
-people's, and it is told in many places, so it is made safe to show here, once.
+A message is one paragraph: what was found, where, what was expected, and what to do. It may quote names and values
+from files. Many places print it, so it is made safe to print here.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ _PARAGRAPH: Final = 4_000  # characters
 
 
 class MatineeError(Exception):
-    """Base of all errors that are meant for a person to read.
+    """Base class of all errors whose message is written for users.
 
     Attributes:
         exit_status: The exit status of the command line.
@@ -29,12 +29,12 @@ class MatineeError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        """The message as one line that no terminal obeys."""
+        """The message as one line without control characters."""
         return shown(super().__str__(), _PARAGRAPH)
 
     @property
     def kind(self) -> str:
-        """The word that stands for this error in `--json` output."""
+        """The name of this error in `--json` output."""
         return type(self).__name__
 
 
@@ -45,23 +45,23 @@ class ConfigError(MatineeError):
 
 
 class DivergenceError(ConfigError):
-    """A fit ran away with the settings it was given; a ConfigError to whoever asks for the kind."""
+    """A fit diverged with its settings. Its `kind` is ConfigError."""
 
     @property
     def kind(self) -> str:
-        """`ConfigError`: the settings are what is to be changed."""
+        """`ConfigError`, because the settings have to change."""
         return ConfigError.__name__
 
 
 class DataError(MatineeError):
-    """The input is refused: not a ratings file, too many rejects, nothing left to train on."""
+    """The input is refused: it is not a ratings file, has too many rejects, or leaves nothing to train on."""
 
     exit_status = 3
 
 
 class StoreError(MatineeError):
-    """The store can't be read or written, or a folder in it is damaged."""
+    """The store can't be read or written, or one of its folders is damaged."""
 
 
 class ReleaseError(MatineeError):
-    """A release is missing, incomplete, or does not match its checksums."""
+    """A release is missing or incomplete, or does not match its checksums."""

@@ -1,4 +1,4 @@
-"""A filter that makes every log line of the library one line that no terminal obeys."""
+"""A log filter: each record of the library becomes one line without control characters."""
 
 import logging
 
@@ -8,17 +8,17 @@ _LINE = 8_000  # characters
 
 
 class OneLine(logging.Filter):
-    """Makes a line of the library's log one line that no terminal obeys, whatever the names in it hold."""
+    """Replaces control characters in records of the library; names from files may contain them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record for every handler that comes; all are taken."""
+        """Change the record for all handlers, and let it pass."""
         if record.name.partition(".")[0] == "matinee":
             record.msg, record.args = shown(record.getMessage(), _LINE), None
         return True
 
 
 def guard_log() -> None:
-    """Let no handler have a raw line of the library's, be it Prefect's or the worker's terminal."""
+    """Add the filter to the handlers of the library and of the root logger, which include Prefect's."""
     for handler in (*logging.getLogger("matinee").handlers, *logging.root.handlers):
         if not any(isinstance(each, OneLine) for each in handler.filters):
             handler.addFilter(OneLine())

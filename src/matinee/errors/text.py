@@ -1,8 +1,7 @@
-r"""Text that leaves the program: what other people wrote is shown, never obeyed.
+r"""Safe output of text that comes from files.
 
-Titles, names of files, members, columns and settings, and lines of a file may hold control characters, which a
-terminal obeys, marks that turn the reading direction, and anything that a spreadsheet takes for a formula. All text on
-its way to a person passes `shown`.
+Titles, lines, and names of files, columns and settings may contain control characters, marks that reverse the reading
+direction, and spreadsheet formulas. All text for people passes `shown`, which escapes them.
 
 >>> shown("plain, also é and 日本")
 'plain, also é and 日本'
@@ -14,15 +13,15 @@ import json
 import unicodedata
 from typing import Any, Final
 
-FOREIGN_LENGTH: Final = 200  # characters of a name, a cell or a line of a file within a sentence
-_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # the first characters that make a formula of a cell (OWASP)
+FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line that is quoted in a sentence
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
 def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
-    r"""Text as one line that shows what it is; where it is longer than `limit` it is cut, and its length told.
+    r"""Text as one printable line; text longer than `limit` is cut, and its length is added.
 
-    Whatever is not printable stands there as Python escapes it: `\x1b`, `\n`, `\u202e`, and `\udcff` for a byte of a
-    file name that is not UTF-8. The other kinds of blanks stay.
+    Characters that are not printable are escaped as Python does it: `\x1b`, `\n`, `\u202e`, and `\udcff` for a byte of
+    a file name that is not UTF-8. Blanks of all kinds are kept.
     """
     whole = str(text)
     line = whole[:limit]
@@ -32,7 +31,7 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
 
 
 def json_line(value: Any, encoding: str = "utf-8") -> str:
-    """A value as one line of JSON: exact, with escapes throughout where a character can't be shown or encoded."""
+    """A value as one line of JSON. All of it is escaped if a character can't be shown or encoded."""
     line = json.dumps(value, ensure_ascii=False)
     try:
         line.encode(encoding)
@@ -42,7 +41,7 @@ def json_line(value: Any, encoding: str = "utf-8") -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """A cell of a table that people open in a spreadsheet: an apostrophe keeps it from being taken for a formula."""
+    """A cell for a spreadsheet: an apostrophe is put before text that would be a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

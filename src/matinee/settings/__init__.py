@@ -1,4 +1,4 @@
-"""Settings: every number and choice a user can change, with its bounds, and the presets."""
+"""Settings: every value that a user can change, with its bounds, and the presets."""
 
 from matinee.settings.model import (
     GateSettings,

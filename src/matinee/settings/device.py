@@ -1,4 +1,4 @@
-"""Where a computation runs, from a setting that says auto, cpu or cuda."""
+"""The device of a computation, from a setting with the value auto, cpu or cuda."""
 
 from typing import Literal
 
@@ -8,24 +8,24 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(wanted: DeviceName, *, setting: str) -> Literal["cpu", "cuda"]:
-    """The device for a setting; `auto` takes a GPU where there is one.
+    """The device for a setting; `auto` is a GPU if there is one.
 
     Args:
         wanted: The setting's value.
         setting: Its name, for the error.
 
     Raises:
-        ConfigError: A GPU is asked for and torch finds none.
+        ConfigError: The value is `cuda`, and torch finds no GPU.
     """
     if wanted == "cpu":
         return "cpu"
-    import torch  # noqa: PLC0415 - takes seconds, and `cpu` needs none of it
+    import torch  # noqa: PLC0415 - takes seconds, and `cpu` does not need it
 
     if torch.cuda.is_available():
         return "cuda"
     if wanted == "cuda":
         raise ConfigError(
-            f"{setting}=cuda was asked for and torch finds no GPU. Install a torch build with CUDA and its driver, or "
+            f"{setting}=cuda needs a GPU, and torch finds none. Install a torch build with CUDA and its driver, or "
             f"set {setting}=auto."
         )
     return "cpu"

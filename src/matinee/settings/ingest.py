@@ -1,4 +1,4 @@
-"""The settings of ingest: how files are read, and the limits that no honest file meets."""
+"""The settings of ingest: how files are read, and limits that protect against hostile files."""
 
 from typing import Any, Final, Literal
 
@@ -8,75 +8,78 @@ ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
-FREE_BYTES: Final = 1 << 26  # unpacked: below, max_ratio judges nothing, however well a file is packed
+FREE_BYTES: Final = 1 << 26  # max_ratio does not apply to files that unpack to less
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, and closed to names it does not know."""
+    """A group of settings. It is frozen and refuses unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class IngestSettings(Section):
-    """How ratings, titles and pairs are read, and what one file may cost."""
+    """How ratings, titles and pairs are read, and how much memory and disk one file may take."""
 
     scale: ScaleName = Field(
-        "auto", description="Bounds of a rating; auto takes the smallest scale that holds 99 % of the values."
+        "auto",
+        description="Rating scale. auto takes the smallest scale that holds 99 % of the values. Set it if the file "
+        "does not use its whole scale.",
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
-        description="The same user and movie twice: keep the latest date, then the later line; off skips the check.",
+        description="What happens if a user rated a movie twice. latest keeps the row with the latest date, then the "
+        "later line. off keeps both rows and skips the check.",
     )
     max_reject_fraction: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="More rejected rows than this stop the run; superseded rows do not count.",
+        description="Maximum share of rejected rows. With more, the run stops. Superseded rows do not count.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
-        description="Names of the columns in the file where they are not recognised, as user_id=Who,rating=Stars.",
+        description="Names of columns that are not recognised, for example user_id=Who,rating=Stars.",
     )
     delimiter: DelimiterName = Field(
-        "auto", description="What stands between two fields, where it is not recognised."
+        "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."
     )
     max_line_mb: int = Field(
         16,
         ge=1,
         le=1024,
-        description="Limit of one line in MB; a longer line means that the file is not text.",
+        description="Maximum length of a line in MB. A file with a longer line is not text.",
     )
     max_titles_mb: int = Field(
         256,
         ge=1,
         le=1 << 16,
-        description="Limit of the titles in memory in MB, with 64 bytes added per line; columns that are not read do "
-        "not count.",
+        description="Maximum memory for the titles in MB. Each line counts its text and 64 bytes. Columns that are "
+        "not read do not count.",
     )
     max_rejects_mb: int = Field(
         1024,
         ge=1,
         le=1 << 20,
-        description="Limit of the rejects of one file on disk in MB, uncompressed, with 64 bytes added per row; beyond "
-        "it the file is refused at once.",
+        description="Maximum size of the rejects of one file in MB, uncompressed. Each row counts its text and 64 "
+        "bytes. A file with more is refused at once.",
     )
     max_members: int = Field(
-        100_000, ge=1, le=10_000_000, description="Limit of the entries of an archive, folders included."
+        100_000, ge=1, le=10_000_000, description="Maximum number of entries in an archive, folders included."
     )
     max_depth: int = Field(
-        4, ge=1, le=16, description="Limit of containers within containers; a .tar.gz is two of them."
+        4, ge=1, le=16, description="Maximum number of nested containers. A .tar.gz counts as two."
     )
     max_ratio: int = Field(
         250,
         ge=1,
         le=1_000_000,
-        description="Limit of the unpacked size as a multiple of the file's size, for files that unpack to more than "
-        "64 MB; ratings reach 5 to 20.",
+        description="Maximum ratio of unpacked size to file size. It applies to files that unpack to more than 64 "
+        "MB. Rating files usually reach 5 to 20.",
     )
 
     def dump_meaning(self) -> dict[str, Any]:
-        """The settings that decide what a file means, as they enter digests: the limits only refuse files."""
+        """The settings that decide how a file is read. Digests cover these; the limits only refuse files."""
         return self.model_dump(exclude=set(LIMITS))
 
     @field_validator("columns", mode="before")

@@ -1,8 +1,9 @@
-"""Every setting of the pipeline: its default, its bounds and the reason for it in one line.
+"""Every setting of the pipeline, with its default, its bounds, what it does and when to change it.
 
-The models below are the flow's parameters, so they are also the form in the Prefect UI. A field that is
-None takes the recipe of the chosen model (`matinee.settings.presets`); `Settings.resolved` fills those in and drops
-what the chosen method does not use. Only resolved settings reach a digest, so spelling a default out changes nothing.
+The models below are the parameters of the flows, so the Prefect UI shows them as a form. A field that is None takes
+its value from the recipe of the chosen model (`matinee.settings.presets`). `Settings.resolved` fills in these values
+and drops settings that the chosen method does not use. Digests cover resolved settings alone, so writing a default
+out changes no digest.
 """
 
 from collections.abc import Sequence
@@ -29,101 +30,140 @@ from matinee.settings.training import (
 class SplitSettings(Section):
     strategy: Literal["stratified", "shuffle", "given", "temporal", "last_n"] = Field(
         "stratified",
-        description="stratified keeps each row's side for good as data grows; shuffle is scikit-learn's draw; "
-        "given takes the test rows from --test; temporal tests on the latest days, last_n on each user's last ratings.",
+        description="How test and valid rows are chosen. stratified draws them by a hash, so that each row keeps its "
+        "subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows "
+        "from --test. temporal takes the latest days, last_n the last ratings of each user.",
     )
-    test_fraction: float = Field(0.10, gt=0, lt=1, description="Share of rows that only evaluate may see.")
+    test_fraction: float = Field(
+        0.10,
+        gt=0,
+        lt=1,
+        description="Share of the rows that are held out for the test. Only evaluate reads them.",
+    )
     valid_fraction: float = Field(
-        0.05, gt=0, lt=1, description="Share of the rest that early stopping looks at."
+        0.05, gt=0, lt=1, description="Share of the remaining rows that early stopping uses."
     )
     last_n: int = Field(
         1,
         ge=1,
         le=1000,
-        description="Test rows of a user with last_n; as many before them are valid rows, whatever the fractions say.",
+        description="Number of test rows per user with strategy=last_n. As many ratings before them become valid "
+        "rows. The two fractions then have no effect.",
     )
-    seed: int = Field(42, ge=0, lt=2**32, description="Draws another split.")
+    seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 
 
 class ModelSettings(Section):
     name: ModelName = Field(
-        "dot", description="dot: biases and a dot product; linear, mlp, neumf: the notebook's others."
+        "dot",
+        description="Model to train. dot is a matrix factorization with biases. linear, mlp and neumf are the neural "
+        "models of the seed notebook.",
     )
-    embedding_size: int | None = Field(None, ge=1, le=1024, description="Numbers per user and per movie.")
+    embedding_size: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Length of each user's and each movie's vector. Longer vectors can fit finer differences and "
+        "take more memory.",
+    )
     biases: bool = Field(
-        True, description="A bias per user and per movie (dot only); off is the notebook's factorization."
+        True,
+        description="Whether each user and each movie has a bias (dot only). false is the plain factorization of the "
+        "seed notebook.",
     )
     hidden_size: int | None = Field(
-        None, ge=1, le=4096, description="Width of the hidden layer (mlp and neumf)."
+        None, ge=1, le=4096, description="Width of the hidden layer (mlp and neumf only)."
     )
     dropout: float | None = Field(
-        None, ge=0, lt=1, description="Share of hidden units left out in training (mlp and neumf)."
+        None,
+        ge=0,
+        lt=1,
+        description="Share of hidden units that each training step drops (mlp and neumf only).",
     )
 
 
 class TrainSettings(Section):
     method: MethodName | None = Field(
         None,
-        description="How the weights are found: sgd row by row or gibbs sampling (dot only), adagrad with a step size "
-        "per row, or adam as in the notebook.",
+        description="Training algorithm. sgd updates row by row and gibbs draws samples; both fit dot only. adagrad "
+        "has a step size per row. adam is the optimizer of the seed notebook.",
     )
-    epochs: int | None = Field(None, ge=1, le=10_000, description="Passes over the training rows, at most.")
-    learning_rate: float | None = Field(None, gt=0, le=10, description="Step size of the first epoch.")
-    lr_step: int | None = Field(None, ge=1, description="Epochs between two cuts of the learning rate.")
-    lr_gamma: float | None = Field(None, gt=0, le=1, description="Factor of each cut.")
-    batch_size: int | None = Field(None, ge=1, le=2**24, description="Rows per step.")
+    epochs: int | None = Field(
+        None, ge=1, le=10_000, description="Maximum number of passes over the training rows."
+    )
+    learning_rate: float | None = Field(None, gt=0, le=10, description="Step size in the first epoch.")
+    lr_step: int | None = Field(
+        None, ge=1, description="Number of epochs between two cuts of the learning rate."
+    )
+    lr_gamma: float | None = Field(
+        None, gt=0, le=1, description="Factor that each cut multiplies the learning rate by."
+    )
+    batch_size: int | None = Field(None, ge=1, le=2**24, description="Number of rows per training step.")
     weight_decay: float | None = Field(
         None,
         ge=0,
         le=10,
-        description="L2 penalty on the embeddings that a row touches; with adam on all weights, as torch has it.",
+        description="Strength of the L2 regularization. It applies to the embeddings of the rows in a step; with "
+        "adam, it applies to all weights. Raise it if the valid RMSE rises while the training loss "
+        "falls.",
     )
     sampler_rank: int | None = Field(
         None,
         ge=1,
         le=255,
-        description="Numbers per vector in the sampler (gibbs); with the bias best 8, 16, 24 or 32.",
+        description="Length of the vectors in the sampler (gibbs only). 7, 15, 23 and 31 work best, because a bias "
+        "is added to each vector.",
     )
     chains: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="Runs of the sampler, one after the other, that the mean is over (gibbs).",
+        description="Number of sampler chains (gibbs only). They run one after another, and the model is their mean.",
     )
     sweeps: int | None = Field(
-        None, ge=1, le=100_000, description="Sweeps of each chain of the sampler, all of them run (gibbs)."
+        None, ge=1, le=100_000, description="Number of sweeps per chain (gibbs only). All of them run."
     )
     burn_in: int | None = Field(
         None,
         ge=0,
-        description="Sweeps at the start of a chain that do not enter the mean (gibbs); fewer than sweeps.",
+        description="Number of sweeps at the start of each chain that are left out of the mean (gibbs only). It must "
+        "be smaller than sweeps.",
     )
     patience: int = Field(
-        3, ge=0, description="Epochs without a better valid RMSE before training stops; 0 never stops early."
+        3,
+        ge=0,
+        description="Number of epochs without a better valid RMSE after which training stops. 0 disables early "
+        "stopping.",
     )
     trace_every: int | None = Field(
-        None, ge=1, description="Steps between two points of the loss trace; default 10 an epoch."
+        None,
+        ge=1,
+        description="Number of training steps between two points of the loss trace. The default is ten points per "
+        "epoch.",
     )
-    device: DeviceName = Field("auto", description="auto takes a GPU where there is one.")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of initial weights and of the order of rows.")
+    device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
+    threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."
+    )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Once the best epoch is known, fit again: not at all, on train and valid rows before the test, "
-        "or also on all rows after a passed gate.",
+        description="Second fit with the best number of epochs. none skips it. train_valid fits the train and valid "
+        "rows before the test. all also fits every row after the gate has passed the candidate.",
     )
 
 
 class EvaluateSettings(Section):
     temporal: bool = Field(
         True,
-        description="Where dates exist, fit a quick model on the past alone and report how it predicts the latest tenth"
-        " of the ratings, beside the same at random.",
+        description="Whether to fit a quick model on older ratings and test it on the latest tenth. The result is "
+        "reported next to that of a random split. Data without dates skips it.",
     )
     ranking_users: int = Field(
         100_000,
         ge=1,
-        description="Users whose ranking of the full catalogue is measured; a seeded draw where more liked a test row.",
+        description="Maximum number of users whose ranking of the full catalogue is measured. If more users liked a "
+        "test row, a seeded sample is drawn.",
     )
 
 
@@ -132,63 +172,87 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="How much worse in RMSE than the champion a candidate may be and still replace it.",
+        description="How much higher than the champion's the RMSE of a candidate may be. Raise it to publish more "
+        "often.",
     )
     confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="How sure the gate must be that a candidate is within the tolerance."
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Confidence that a candidate is within the tolerance. With less, the candidate is held.",
     )
     min_rows: int = Field(
-        100, ge=1, description="Fewer rows that neither side was trained on hold the candidate."
+        100,
+        ge=1,
+        description="Minimum number of test rows unseen by both models; with fewer, the candidate is held.",
     )
     slices: bool = Field(
         True,
-        description="Hold a candidate that got worse, beyond doubt and tolerance, on some users or movies.",
+        description="Whether to hold a candidate that is worse than the champion on a slice of users or movies. It "
+        "must be worse than the tolerance at the set confidence.",
     )
-    slice_min_rows: int = Field(1_000, ge=1, description="Slices with fewer rows are shown and not judged.")
+    slice_min_rows: int = Field(
+        1_000,
+        ge=1,
+        description="Minimum number of test rows per slice. Smaller slices are reported but not judged.",
+    )
     drift: bool = Field(
         True,
-        description="Hold a candidate whose data moved further than the last datasets did, or than the bounds.",
+        description="Whether to hold a candidate whose data differs too much from the champion's. The limits follow "
+        "recent datasets; the drift settings apply until there are five.",
     )
     drift_psi: float = Field(
         0.1,
         ge=0,
         le=100,
-        description="Population stability index between the ratings and the champion's: .1 is a moderate shift.",
+        description="Limit of the population stability index between the ratings of the new and of the champion's "
+        "data. 0.1 is a moderate shift.",
     )
     drift_psi_new: float = Field(
         0.25,
         ge=0,
         le=100,
-        description="The same between the ratings that came since and the champion's, where the data only grew.",
+        description="Limit of the same index between added ratings and the champion's data. It applies if the data "
+        "only grew.",
     )
     drift_new_ids: float = Field(
-        0.4, ge=0, le=1, description="Share of rows of users, or of movies, that the champion's data lacks."
+        0.4,
+        ge=0,
+        le=1,
+        description="Maximum share of rows with a new user, and of rows with a new movie. New ids are those that the "
+        "champion's data lacks.",
     )
     drift_lost: float = Field(
-        0.2, ge=0, le=1, description="Share of the champion's rows that are gone, by user or by movie."
+        0.2,
+        ge=0,
+        le=1,
+        description="Maximum share of the champion's rows that may be missing, counted by user and by movie.",
     )
     drift_growth: float = Field(
         1.0,
         ge=0,
         le=1e9,
-        description="New rows as a share of the champion's; 1 is twice as many rows as before.",
+        description="Maximum number of added rows as a share of the champion's. 1 allows twice as many rows as "
+        "before.",
     )
     decay: bool = Field(
         True,
-        description="Hold a candidate that lost too much against the anchor, the last release that was better.",
+        description="Whether to hold a candidate when small losses add up. They add up against the anchor: the last "
+        "release that was clearly better, or that a person chose.",
     )
     decay_tolerances: float = Field(
         2.0,
         ge=1,
         le=1_000,
-        description="Loss against the anchor, in tolerances, that small losses may add up to.",
+        description="Maximum loss against the anchor, as a multiple of gate.tolerance.",
     )
     refit_difference: float = Field(
         0.1,
         gt=0,
         le=1,
-        description="Mean difference between predictions of the refit on all rows and of the tested weights, as a "
-        "share of the scale's width (.01 to .03 is usual); above it the tested weights are published.",
+        description="Maximum mean difference between the predictions of the refit and of the tested weights, as a "
+        "share of the scale's width. 0.01 to 0.03 is usual. Above the limit, the tested weights are "
+        "published. It applies with train.refit=all.",
     )
 
 
@@ -197,15 +261,19 @@ class RecommendSettings(Section):
         512,
         ge=16,
         le=1 << 20,
-        description="Memory for the lists that wait to be written, on top of the release itself.",
+        description="Memory for lists that wait to be written, in MB. The release itself comes on top.",
     )
-    device: DeviceName = Field("auto", description="auto takes a GPU where there is one, for the dot model.")
+    device: DeviceName = Field(
+        "auto",
+        description="Device that computes the lists of the dot model. auto uses a GPU if there is one.",
+    )
 
 
 class ReleaseSettings(Section):
     storage: Literal["float32", "float16"] = Field(
         "float32",
-        description="How a release keeps its vectors; float16 halves its size and moves a prediction by a thousandth.",
+        description="Number format of the vectors in a release. float16 halves the size of the release and changes "
+        "predictions by about 0.001.",
     )
 
 
@@ -222,38 +290,49 @@ class Settings(Section):
 
     ingest: IngestSettings = Field(IngestSettings(), description="How ratings and titles are read.")
     split: SplitSettings = Field(
-        SplitSettings(), description="Which rows train, which decide when to stop, and which judge."
+        SplitSettings(), description="Which rows are for training, for early stopping and for the test."
     )
-    model: ModelSettings = Field(ModelSettings(), description="What is trained.")
-    train: TrainSettings = Field(TrainSettings(), description="How it is trained.")
-    evaluate: EvaluateSettings = Field(EvaluateSettings(), description="What is measured besides.")
+    model: ModelSettings = Field(ModelSettings(), description="Which model is trained.")
+    train: TrainSettings = Field(TrainSettings(), description="How the model is trained.")
+    evaluate: EvaluateSettings = Field(
+        EvaluateSettings(), description="What is measured in addition to the test error."
+    )
     gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
-    release: ReleaseSettings = Field(ReleaseSettings(), description="What is published.")
-    recommend: RecommendSettings = Field(RecommendSettings(), description="How lists for all users are made.")
+    release: ReleaseSettings = Field(ReleaseSettings(), description="How a release is stored.")
+    recommend: RecommendSettings = Field(
+        RecommendSettings(), description="How lists for all users are computed."
+    )
 
     def for_test_files(self, test: Sequence[str]) -> Self:
-        """These settings for a run with test files of its own, which is what split.strategy=given is for.
+        """The settings of a run whose test rows may come from files: with files, the strategy becomes `given`.
 
-        Raises ConfigError when the strategy says one thing and the files another.
+        Args:
+            test: Paths of the test files; empty if there are none.
+
+        Raises:
+            ConfigError: The strategy and the files contradict each other.
         """
         if not test:
             if self.split.strategy == "given":
                 raise ConfigError(
-                    "split.strategy=given takes the test rows from files: name them with --test PATH."
+                    "split.strategy=given reads the test rows from files, and none is given. Name them with --test "
+                    "PATH."
                 )
             return self
         if self.split.strategy not in ("given", "stratified"):
             raise ConfigError(
-                f"Test files were given, but split.strategy={self.split.strategy} chooses its own test rows: "
-                "leave one out."
+                f"Test files were given, but split.strategy={self.split.strategy} chooses its own test rows. "
+                "Leave out one of the two."
             )
         return self.model_copy(update={"split": self.split.model_copy(update={"strategy": "given"})})
 
     def resolved(self) -> "Resolved":
-        """What the steps take: every None filled in, from the recipe of the chosen model and of its method.
+        """The settings that the steps use: each None is replaced by the value of the recipe.
 
-        A setting that the model or the method does not use is left out. Raises ConfigError for a model and a method
-        that do not go together.
+        Settings that the model or the method does not use are left out.
+
+        Raises:
+            ConfigError: The method cannot fit the model.
         """
         recipe = recipe_of(self.model.name, self.train.method)
         model = fill(self.model, MODELS[self.model.name], recipe.model)
@@ -263,11 +342,11 @@ class Settings(Section):
         return Resolved.model_validate({**rest, "model": model, "train": training})
 
     def spelled_out(self) -> "Settings":
-        """These settings with the recipe's value for each None, as files keep them."""
+        """These settings with the recipe's value in place of each None, as they are written to files."""
         return self.resolved().written()
 
     def check(self) -> None:
-        """Raise ConfigError, naming each, for settings that the chosen model and method do not use or that clash."""
+        """Raise ConfigError if settings contradict each other, or if the chosen model and method do not use them."""
         recipe = recipe_of(self.model.name, self.train.method)
         unused = [
             *(f"model.{name}" for name in find_unused(self.model, MODELS[self.model.name])),
@@ -281,7 +360,7 @@ class Settings(Section):
 
 
 class Resolved(Section):
-    """The settings of a run with nothing left open: the model and its training are those of one method."""
+    """The settings of a run with every value known; the training settings are those of one method."""
 
     ingest: IngestSettings
     split: SplitSettings
@@ -293,7 +372,7 @@ class Resolved(Section):
     recommend: RecommendSettings
 
     def written(self) -> Settings:
-        """The same as a person would write them and as files keep them; what has no effect is at its default."""
+        """The same settings as a person writes them; settings without effect have their default."""
         rest = {name: section for name, section in self if name not in ("model", "train")}
         return Settings.model_validate(
             {

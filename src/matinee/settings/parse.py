@@ -1,4 +1,4 @@
-"""Settings from what people write: a preset, a file, `NAME=VALUE`; what is wrong with them is told by name."""
+"""Read settings from a preset, a file and `NAME=VALUE` texts; errors name the setting."""
 
 import difflib
 import json
@@ -17,21 +17,23 @@ from matinee.errors.text import shown
 from matinee.settings.model import Settings
 from matinee.settings.presets import PRESETS
 
-_FILE_BYTES: Final = 1 << 20  # of a settings file; all settings there are take some thousand
+_FILE_BYTES: Final = (
+    1 << 20
+)  # maximum size of a settings file; a file with every setting has some thousand bytes
 _NAME_LENGTH: Final = 80
-_FAULTS: Final = 20  # told of one call
+_FAULTS: Final = 20  # maximum number of errors reported at once
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
-_TOO_DEEP: Final = "are nested too deeply; expected sections of settings, as train.epochs"
+_TOO_DEEP: Final = "are nested too deeply; expected sections with settings, such as train.epochs"
 
 
 def read_settings(
     *, preset: str | None = None, file: Path | None = None, assignments: Iterable[str] = ()
 ) -> Settings:
-    """Settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; the later wins.
+    """Read settings from a preset, a JSON or TOML file and `NAME=VALUE` texts; later sources override earlier ones.
 
     Args:
         preset: `fast` or `accurate`.
-        file: A JSON or TOML file with sections of settings.
+        file: A file with the suffix .toml, or a JSON file with any other name.
         assignments: Texts such as `train.epochs=30`.
 
     Returns:
@@ -57,9 +59,7 @@ def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> 
     merged: dict[str, Any] = {}
     if preset is not None:
         if preset not in PRESETS:
-            raise ConfigError(
-                f"Preset {shown(repr(preset))} is not known. Take one of: {', '.join(PRESETS)}."
-            )
+            raise ConfigError(f"Preset {shown(repr(preset))} is not known. Use one of: {', '.join(PRESETS)}.")
         _merge(merged, PRESETS[preset])
     if file is not None:
         _merge(merged, _read_file(file))
@@ -103,18 +103,16 @@ def _read_file(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"The settings file {path} is not valid {kind}: {shown(error)}.") from None
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"The settings file {path} holds no object at its top; expected sections like train."
-        )
+        raise ConfigError(f"The settings file {path} is not an object; expected sections such as train.")
     return values
 
 
 class _UnfitError(Exception):
-    """Why a path is none that settings are read from."""
+    """The reason why settings can't be read from a path."""
 
 
 def _read_bytes(path: Path) -> bytes:
-    """What a plain file holds, or the pipe of a shell's `<(command)`; a named pipe could keep us waiting for ever."""
+    """Read a plain file, or the pipe of a shell's `<(command)`. A named pipe is refused, as it could block for ever."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a null byte in the name
@@ -132,7 +130,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _parse_json(text: str) -> Any:
-    """A value from JSON as the standard has it: no NaN, no name twice. Raises ValueError."""
+    """Parse JSON as the standard defines it. NaN and repeated names raise ValueError."""
     return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
 
 
@@ -160,7 +158,7 @@ def _read_assignment(text: str) -> dict[str, Any]:
     parts = name.strip().split(".")
     if not equals or len(parts) != 2 or not all(map(_BARE.fullmatch, parts)):
         raise ConfigError(
-            f"--set {shown(repr(text))} was not understood; expected SECTION.NAME=VALUE, as train.epochs=20."
+            f"--set {shown(repr(text))} was not understood; expected SECTION.NAME=VALUE, such as train.epochs=20."
         )
     parsed: Any
     try:
@@ -169,13 +167,13 @@ def _read_assignment(text: str) -> dict[str, Any]:
         parsed = value.strip()
         if _is_odd_number(parsed):
             raise ConfigError(
-                f"--set {shown(repr(text))} was not understood; expected a number of the digits 0 to 9 alone."
+                f"--set {shown(repr(text))} was not understood; expected a number written with the digits 0 to 9."
             ) from None
     return {parts[0]: {parts[1]: parsed}}
 
 
 def _is_odd_number(text: str) -> bool:
-    """Whether Python takes a text for a number that nobody writes so: 1_000, digits of other scripts, nan."""
+    """Whether Python reads a text as a number that is not one for us: 1_000, digits of other scripts, nan."""
     try:
         number = float(text)
     except ValueError:
@@ -184,7 +182,7 @@ def _is_odd_number(text: str) -> bool:
 
 
 def _bare(name: str) -> str:
-    """A part of a setting's name; in quotes, as TOML has it, where it is more than letters and digits."""
+    """A part of a setting's name, quoted as in TOML if it has characters other than letters, digits, _ and -."""
     return shown(name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False), _NAME_LENGTH)
 
 
@@ -198,9 +196,9 @@ def _explain(error: ValidationError) -> str:
             )
             sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
         else:
-            told = fault["msg"][0].lower() + fault["msg"][1:]
+            expected = fault["msg"][0].lower() + fault["msg"][1:]
             sentences.append(
-                f"Setting {name} was given {_given(fault['input'])}: {shown(told)}.{_describe(name)}"
+                f"Setting {name} was given {_given(fault['input'])}: {shown(expected)}.{_describe(name)}"
             )
     if (more := error.error_count() - len(sentences)) > 0:
         sentences.append(f"{more:,} other settings are wrong as well.")
@@ -210,8 +208,8 @@ def _explain(error: ValidationError) -> str:
 def _given(value: object) -> str:
     try:
         return shown(repr(value))
-    except ValueError:  # Python writes no number of more than 4,300 digits
-        return "a number of too many digits"
+    except ValueError:  # Python does not print numbers of more than 4,300 digits
+        return "a number with too many digits"
 
 
 def _describe(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What each model and each way of training it starts from, and what a preset stands for."""
+"""The default settings of each model and method, and the settings of each preset."""
 
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
@@ -11,14 +11,14 @@ Values = Mapping[str, Value]
 
 
 class Recipe(NamedTuple):
-    """What a model, or a model with a method, starts from, by section of the settings."""
+    """Default settings of a model with a method, by section."""
 
     model: Values
     method: MethodName
     train: Values
 
 
-# What a method starts from where the model's recipe says nothing else; adam is the notebook's optimizer.
+# Defaults of each method; a model's recipe may override them. adam is the optimizer of the seed notebook.
 METHODS: Final[Mapping[MethodName, Values]] = {
     "sgd": {
         "epochs": 20,
@@ -46,7 +46,7 @@ METHODS: Final[Mapping[MethodName, Values]] = {
     },
     "gibbs": {"sampler_rank": 31, "chains": 2, "sweeps": 75, "burn_in": 25},
 }
-# Sizes are the notebook's; dot's come from several data sets (docs/models.md). Any of them can be set by hand.
+# The sizes are those of the seed notebook. Those of dot were measured on several data sets (docs/models.md).
 RECIPES: Final[Mapping[ModelName, Recipe]] = {
     "dot": Recipe({"embedding_size": 32}, "sgd", {}),
     "linear": Recipe({"embedding_size": 32}, "adagrad", {"learning_rate": 0.02, "weight_decay": 0.055}),
@@ -59,7 +59,7 @@ RECIPES: Final[Mapping[ModelName, Recipe]] = {
         {"learning_rate": 0.03, "weight_decay": 0.004},
     ),
 }
-# A sampler's mean over many draws is wider than a draw.
+# The mean of many draws of the sampler needs more numbers than one draw.
 SIZES: Final[Mapping[MethodName, Values]] = {"gibbs": {"embedding_size": 128}}
 PRESETS: Final[dict[str, Mapping[str, Values]]] = {
     "fast": {},
@@ -68,7 +68,10 @@ PRESETS: Final[dict[str, Mapping[str, Values]]] = {
 
 
 def recipe_of(model: ModelName, method: MethodName | None) -> Recipe:
-    """What a model starts from with a method, or with its usual one; its own values count for its own method alone."""
+    """The defaults of a model with a method, or with its own method if None.
+
+    Values of the model's recipe apply to its own method alone.
+    """
     own = RECIPES[model]
     chosen = method or own.method
     usual = own.train if chosen == own.method else {}

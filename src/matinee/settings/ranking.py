@@ -1,4 +1,4 @@
-"""Settings of the ranking model, one sentence each."""
+"""Settings of the ranking model."""
 
 from pydantic import Field
 
@@ -9,22 +9,28 @@ class RankSettings(Section):
     """How the ranking model is fitted; the defaults held on four data sets (docs/notes.md)."""
 
     rank: int | None = Field(
-        None, ge=1, le=4096, description="Numbers per vector; default 384, and 128 above 10,000 movies."
+        None,
+        ge=1,
+        le=4096,
+        description="Length of the vectors. The default is 384, or 128 with more than 10,000 movies.",
     )
-    penalty: float = Field(800.0, gt=0, le=1e9, description="Ridge penalty on every weight.")
+    penalty: float = Field(
+        800.0, gt=0, le=1e9, description="Strength of the ridge regularization of all weights."
+    )
     dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of a user's ratings that the model learns to do without."
+        0.5, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."
     )
     rated_weight: float = Field(
         0.6,
         ge=0,
         le=100,
-        description="What a rating of any height counts as a target; a just liked one counts one more.",
+        description="Weight of having rated a movie in the target of the model. The grade of the rating has weight 1.",
     )
-    iterations: int = Field(6, ge=1, le=100, description="Rounds of subspace iteration.")
+    iterations: int = Field(6, ge=1, le=100, description="Number of subspace iterations.")
     dense_mb: int = Field(
         4096,
         ge=0,
         le=1 << 20,
-        description="Memory for a dense system of equations; a larger one is solved by conjugate gradients.",
+        description="Maximum memory for a dense system of equations, in MB. Larger systems are solved by conjugate "
+        "gradients.",
     )

@@ -1,7 +1,7 @@
-"""Settings of a fit as the code that fits takes them: one class per model and per method, every value known.
+"""The settings of a fit: one class per model and one per kind of method, with every value known.
 
-A person writes `ModelSettings` and `TrainSettings`, where None stands for the recipe's value and where each model's and
-each method's settings have a place. A fit takes one of the classes below, which have what is used and nothing else.
+A person writes `ModelSettings` and `TrainSettings`. They hold the settings of all models and methods, and None stands
+for the recipe's value. A fit takes the classes below, which hold only settings that it uses.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class MlpModel(Section):
 
 
 class NeumfModel(Section):
-    """A dot product next to a hidden layer, joined by a last one."""
+    """A dot product and a hidden layer, joined by a last layer."""
 
     name: Literal["neumf"] = "neumf"
     embedding_size: int
@@ -47,7 +47,7 @@ class NeumfModel(Section):
 
 
 class Training(Section):
-    """What every method takes."""
+    """The settings of every method."""
 
     device: DeviceName
     threads: int
@@ -56,7 +56,7 @@ class Training(Section):
 
 
 class GradientTraining(Training):
-    """Steps along a gradient, epoch by epoch until the valid rows say stop."""
+    """Gradient steps, epoch by epoch, until the valid RMSE stops falling."""
 
     method: Literal["sgd", "adagrad", "adam"]
     epochs: int
@@ -70,7 +70,7 @@ class GradientTraining(Training):
 
 
 class SamplerTraining(Training):
-    """Chains of a Gibbs sampler; every sweep is run."""
+    """Chains of a Gibbs sampler; every sweep runs."""
 
     method: Literal["gibbs"] = "gibbs"
     sampler_rank: int
@@ -97,16 +97,16 @@ _Kind = TypeVar("_Kind", AnyModel, AnyTraining)
 
 
 def fill(section: Section, kind: type[_Kind], recipe: Mapping[str, Value]) -> _Kind:
-    """What a section says, with the recipe's value for each None, as the class that is used."""
+    """Convert a section to the class that a fit uses, with the recipe's value in place of each None."""
     written = {name: value for name, value in section if value is not None}
     known = {name: value for name, value in {**recipe, **written}.items() if name in kind.model_fields}
     return kind.model_validate(known)
 
 
 def find_unused(section: Section, kind: type[_Kind]) -> list[str]:
-    """Names of the settings of a section that have another value than their default and that the class has no use for.
+    """Names of the settings that differ from their default and that the class does not have.
 
-    A whole form, as Prefect sends it and as a release keeps it, has every setting: one at its default was not chosen.
+    Prefect's form and the file of a release hold every setting, so a setting at its default counts as not chosen.
     """
     defaults = type(section).model_fields
     return [
@@ -117,7 +117,7 @@ def find_unused(section: Section, kind: type[_Kind]) -> list[str]:
 
 
 def explain_unused(name: str, *, model: ModelName, method: MethodName) -> str:
-    """What is wrong with a setting that the model, or the method, does not use, and what to do."""
+    """The error text for a setting that the model or the method does not use."""
     section, _, field = name.partition(".")
     if section == "model":
         there = f"model.name={model}"
@@ -131,19 +131,20 @@ def explain_unused(name: str, *, model: ModelName, method: MethodName) -> str:
 
 
 def check_pair(model: AnyModel, training: AnyTraining) -> None:
-    """Raise ConfigError for a model and a method that do not go together."""
+    """Raise ConfigError if the method cannot fit the model."""
     if training.method in ("sgd", "gibbs") and model.name != "dot":
         raise ConfigError(
-            f"train.method={training.method} fits the dot model alone, and model.name is {model.name}. "
+            f"train.method={training.method} fits only the dot model, and model.name is {model.name}. "
             "Leave train.method out, or set it to adagrad or adam."
         )
     if isinstance(training, SamplerTraining):
         if isinstance(model, DotModel) and not model.biases:
             raise ConfigError(
-                "model.biases=false was set, and the sampler always has biases. Set train.method=sgd."
+                "model.biases=false has no effect with train.method=gibbs, which always has biases. Set "
+                "train.method=sgd."
             )
         if training.burn_in >= training.sweeps:
             raise ConfigError(
-                f"train.burn_in is {training.burn_in} and train.sweeps is {training.sweeps}: no sweep is left for the "
-                "mean. Set more sweeps than burn-in."
+                f"train.burn_in is {training.burn_in} and train.sweeps is {training.sweeps}, so no sweep is left for "
+                "the mean. Set train.sweeps above train.burn_in."
             )

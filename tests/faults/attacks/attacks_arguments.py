@@ -97,7 +97,7 @@ SETTINGS = [
     _file("a number of 5,000 digits", b'{"train": {"seed": ' + b"1" * 5000 + b"}}", "5,000 digits"),
     _file("bytes that are not UTF-8", b'{"train": "\xe9"}', "not UTF-8"),
     _file("two megabytes", b" " * (2 << 20), "larger than 1 MB"),
-    _file("a list at its top", b"[]", "no object"),
+    _file("a list at its top", b"[]", "not an object"),
     _file("dots in a quoted key", b'"train.epochs" = 5', "is not known", suffix="toml"),
     _file("a line end in a quoted key", b'"a\\nb" = 5', "is not known", suffix="toml"),
     _file("infinity", b"[gate]\ntolerance = inf", "finite", suffix="toml"),

@@ -228,7 +228,7 @@ ATTACKS = [
         FORGET,
         0,
         _write("candidates/*/manifest.json", ""),
-        ["the user is out of"],
+        ["the user was erased from"],
         keeps_store=False,
         check=_forgotten,
     ),

@@ -61,7 +61,7 @@ ATTACKS = [
         ROLLBACK,
         0,
         _append(_move("rollback", "v0001", "v0002")),
-        ["v0001 is the champion again, instead of v0002"],
+        ["v0001 is the champion again and replaces v0002"],
         **UNDONE,
     ),
     Attack(
@@ -69,7 +69,7 @@ ATTACKS = [
         ROLLBACK,
         0,
         _append(_move("promote", "v0001", "v0002", anchor="v0001")),
-        ["v0001 is the champion again, instead of v0002"],
+        ["v0001 is the champion again and replaces v0002"],
         **UNDONE,
     ),
     Attack(

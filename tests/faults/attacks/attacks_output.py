@@ -138,7 +138,7 @@ def _predict(name: str, out: str, status: int, *steps: Callable[[Ground], Any], 
 OUTPUTS = [
     _predict("a stdout that was closed", "-", 2, says=["stdout is closed"], patches={"sys.__stdout__": None}),
     Attack("a current folder that is gone", ["ingest", "--ratings", "a", "--titles", "b", "--store", "c"], 2,
-        patches={"os.getcwd": _raise(FileNotFoundError(2, "gone"))}, says=["The current folder is not there"]),
+        patches={"os.getcwd": _raise(FileNotFoundError(2, "gone"))}, says=["The current folder has been removed"]),
     Attack("no place for compiled code", ["releases", "--store", "{store}"], 1, says=["NUMBA_CACHE_DIR"],
         patches={"matinee.registry.Registry.versions": _raise(RuntimeError("cannot cache function 'f': no locator"))}),
     _predict("a folder", "{folder}/out", 2, lambda ground: _out(ground).mkdir(), says=["is a folder"]),
@@ -211,7 +211,7 @@ STREAMS = [
     Attack("Ctrl-C while a verb runs", RELEASES, 130,
         patches={"matinee.cli.verbs.Registry.open": _raise(KeyboardInterrupt())}, says=["Stopped."]),
     Attack("SIGTERM while a verb runs", RELEASES, 143, patches={"matinee.cli.verbs.Registry.open": _terminate},
-        says=["Ended by SIGTERM"]),
+        says=["Stopped by SIGTERM"]),
 ]  # fmt: skip
 
 ATTACKS = [*OUTPUTS, *TEXT, *STREAMS]

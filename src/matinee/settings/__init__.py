@@ -1,7 +1,7 @@
 """Settings: every value that a user can change, with its bounds, and the presets."""
 
+from matinee.settings.evaluation import GateSettings
 from matinee.settings.model import (
-    GateSettings,
     ModelSettings,
     RecommendSettings,
     Resolved,

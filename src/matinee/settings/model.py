@@ -13,6 +13,7 @@ from pydantic import Field
 
 from matinee.errors import ConfigError
 from matinee.settings.device import DeviceName
+from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
 from matinee.settings.presets import MethodName, ModelName, recipe_of
 from matinee.settings.training import (
@@ -31,8 +32,8 @@ class SplitSettings(Section):
     strategy: Literal["stratified", "shuffle", "given", "temporal", "last_n"] = Field(
         "stratified",
         description="How test and valid rows are chosen. stratified draws them by a hash, so that each row keeps its "
-        "subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows "
-        "from --test. temporal takes the latest days, last_n the last ratings of each user.",
+        "subset as data grows. shuffle is the random split of scikit-learn. given reads the test rows from --test. "
+        "temporal takes the latest days, last_n the last ratings of each user.",
     )
     test_fraction: float = Field(
         0.10,
@@ -104,8 +105,7 @@ class TrainSettings(Section):
         ge=0,
         le=10,
         description="Strength of the L2 regularization. It applies to the embeddings of the rows in a step; with "
-        "adam, it applies to all weights. Raise it if the valid RMSE rises while the training loss "
-        "falls.",
+        "adam, it applies to all weights. Raise it if the valid RMSE rises while the training loss falls.",
     )
     sampler_rank: int | None = Field(
         None,
@@ -150,109 +150,6 @@ class TrainSettings(Section):
         "train_valid",
         description="Second fit with the best number of epochs. none skips it. train_valid fits the train and valid "
         "rows before the test. all also fits every row after the gate has passed the candidate.",
-    )
-
-
-class EvaluateSettings(Section):
-    temporal: bool = Field(
-        True,
-        description="Whether to fit a quick model on older ratings and test it on the latest tenth. The result is "
-        "reported next to that of a random split. Data without dates skips it.",
-    )
-    ranking_users: int = Field(
-        100_000,
-        ge=1,
-        description="Maximum number of users whose ranking of the full catalogue is measured. If more users liked a "
-        "test row, a seeded sample is drawn.",
-    )
-
-
-class GateSettings(Section):
-    tolerance: float = Field(
-        0.002,
-        ge=0,
-        le=10,
-        description="How much higher than the champion's the RMSE of a candidate may be. Raise it to publish more "
-        "often.",
-    )
-    confidence: float = Field(
-        0.95,
-        gt=0.5,
-        lt=1,
-        description="Confidence that a candidate is within the tolerance. With less, the candidate is held.",
-    )
-    min_rows: int = Field(
-        100,
-        ge=1,
-        description="Minimum number of test rows unseen by both models; with fewer, the candidate is held.",
-    )
-    slices: bool = Field(
-        True,
-        description="Whether to hold a candidate that is worse than the champion on a slice of users or movies. It "
-        "must be worse than the tolerance at the set confidence.",
-    )
-    slice_min_rows: int = Field(
-        1_000,
-        ge=1,
-        description="Minimum number of test rows per slice. Smaller slices are reported but not judged.",
-    )
-    drift: bool = Field(
-        True,
-        description="Whether to hold a candidate whose data differs too much from the champion's. The limits follow "
-        "recent datasets; the drift settings apply until there are five.",
-    )
-    drift_psi: float = Field(
-        0.1,
-        ge=0,
-        le=100,
-        description="Limit of the population stability index between the ratings of the new and of the champion's "
-        "data. 0.1 is a moderate shift.",
-    )
-    drift_psi_new: float = Field(
-        0.25,
-        ge=0,
-        le=100,
-        description="Limit of the same index between added ratings and the champion's data. It applies if the data "
-        "only grew.",
-    )
-    drift_new_ids: float = Field(
-        0.4,
-        ge=0,
-        le=1,
-        description="Maximum share of rows with a new user, and of rows with a new movie. New ids are those that the "
-        "champion's data lacks.",
-    )
-    drift_lost: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="Maximum share of the champion's rows that may be missing, counted by user and by movie.",
-    )
-    drift_growth: float = Field(
-        1.0,
-        ge=0,
-        le=1e9,
-        description="Maximum number of added rows as a share of the champion's. 1 allows twice as many rows as "
-        "before.",
-    )
-    decay: bool = Field(
-        True,
-        description="Whether to hold a candidate when small losses add up. They add up against the anchor: the last "
-        "release that was clearly better, or that a person chose.",
-    )
-    decay_tolerances: float = Field(
-        2.0,
-        ge=1,
-        le=1_000,
-        description="Maximum loss against the anchor, as a multiple of gate.tolerance.",
-    )
-    refit_difference: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        description="Maximum mean difference between the predictions of the refit and of the tested weights, as a "
-        "share of the scale's width. 0.01 to 0.03 is usual. Above the limit, the tested weights are "
-        "published. It applies with train.refit=all.",
     )
 
 

@@ -32,6 +32,7 @@ NOT_CODE: Final = frozenset(
         "matinee.release.manifest",
         "matinee.release.signature",
         "matinee.settings.device",
+        "matinee.settings.evaluation",
         "matinee.settings.ingest",
         "matinee.settings.model",
         "matinee.settings.training",

@@ -34,6 +34,7 @@ from matinee.settings.parse import read_settings
 from matinee.split import encode
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
+from matinee.train import ranking as ranking_step
 
 LOOPS = ("notebook", "dataloader")
 LABELS = {
@@ -71,7 +72,10 @@ def measure_ours(root: Path, parts: Reference, settings: Settings) -> Run:
     store = Store.open(root)
     candidate = store.ensure(train.plan(store, parts, settings=settings))
     peak_mb = peak_kib() / 2**10
-    judged = evaluate.plan(store, candidate=candidate, split=parts, champion=None, settings=settings)
+    ranking = store.ensure(ranking_step.plan(store, parts, settings=settings))
+    judged = evaluate.plan(
+        store, candidate=candidate, ranking=ranking, split=parts, champion=None, settings=settings
+    )
     evaluation = store.ensure(judged)
     trained = store.manifest(candidate.kind, candidate.digest)
     metrics = read_json(store.path(evaluation) / "metrics.json")

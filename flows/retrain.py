@@ -18,6 +18,7 @@ from matinee.tasks.ingest import ingest
 from matinee.tasks.names import add_rows_to_name, name_retrain
 from matinee.tasks.progressive import progressive
 from matinee.tasks.publish import publish
+from matinee.tasks.rank import rank, refit_ranking
 from matinee.tasks.split import split
 from matinee.tasks.train import refit, train
 
@@ -30,7 +31,7 @@ def retrain(
     test: list[str] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Summary:
-    """Ingest, score the champion on new ratings, encode, split, train, evaluate, and publish if the gate passes.
+    """Ingest, score the champion on new ratings, encode, split, train, rank, evaluate, and publish if the gate passes.
 
     Each step is a folder in the store, named by the digest of its inputs. A second run resumes where the first one
     ended, and skips finished steps.
@@ -53,14 +54,20 @@ def retrain(
         encoding = steps.run(encode, dataset=dataset)
         rows_split = steps.run(split, dataset=dataset, encoding=encoding, settings=settings.split)
         candidate = steps.run(train, split=rows_split, settings=settings)
-        evaluation = steps.run(evaluate, split=rows_split, candidate=candidate, settings=settings)
+        ranking = steps.run(rank, split=rows_split, settings=settings)
+        evaluation = steps.run(
+            evaluate, split=rows_split, candidate=candidate, ranking=ranking, settings=settings
+        )
         shipped = steps.run(refit, candidate=candidate, evaluation=evaluation, settings=settings)
+        shipped_ranking = steps.run(refit_ranking, ranking=ranking, evaluation=evaluation, settings=settings)
         publication = steps.run(
             publish,
             dataset=dataset,
             split=rows_split,
             candidate=candidate,
             shipped=shipped,
+            ranking=ranking,
+            shipped_ranking=shipped_ranking,
             evaluation=evaluation,
             settings=settings,
         )

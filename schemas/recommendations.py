@@ -12,6 +12,7 @@ class Recommendations(pa.DataFrameModel):
     movie_id: pl.Int64
     title: pl.String = pa.Field(nullable=True)
     score: pl.Float32
+    expected_rating: pl.Float32
 
     class Config:
         strict = True

@@ -10,11 +10,17 @@ from matinee.store import Plan, Reference, Store
 from matinee.tasks.policies import cached_by, fulfil
 
 
-def _plan(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Plan:
-    return plan_evaluation(Store(Path(store)), split, candidate, settings=settings)
+def _plan(
+    *, store: str, split: Reference, candidate: Reference, ranking: Reference, settings: Settings
+) -> Plan:
+    return plan_evaluation(Store(Path(store)), split, candidate, ranking, settings=settings)
 
 
 @task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))
-def evaluate(*, store: str, split: Reference, candidate: Reference, settings: Settings) -> Reference:
+def evaluate(
+    *, store: str, split: Reference, candidate: Reference, ranking: Reference, settings: Settings
+) -> Reference:
     """Measure the candidate, the baselines and the champion on the test rows."""
-    return fulfil(store, _plan(store=store, split=split, candidate=candidate, settings=settings))
+    return fulfil(
+        store, _plan(store=store, split=split, candidate=candidate, ranking=ranking, settings=settings)
+    )

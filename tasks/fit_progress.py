@@ -123,7 +123,7 @@ def _epoch(point: Point) -> str:
 
 
 def _speed(point: Point) -> str:
-    return f"{point.rows_per_second / 1e6:.2f} M ratings/s"
+    return "" if point.rows_per_second is None else f"{point.rows_per_second / 1e6:.2f} M ratings/s"
 
 
 def _score(point: Point) -> str:

@@ -19,6 +19,8 @@ def publish(
     split: Reference,
     candidate: Reference,
     shipped: Reference,
+    ranking: Reference,
+    shipped_ranking: Reference,
     evaluation: Reference,
     settings: Settings,
 ) -> Publication:
@@ -29,6 +31,8 @@ def publish(
         split=split,
         candidate=candidate,
         shipped=shipped,
+        ranking=ranking,
+        shipped_ranking=shipped_ranking,
         evaluation=evaluation,
         settings=settings,
     )

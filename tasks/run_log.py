@@ -55,6 +55,14 @@ def _train(store: Store, made: Reference) -> list[str]:
     ]
 
 
+def _rank(store: Store, made: Reference) -> list[str]:
+    manifest = store.manifest(made.kind, made.digest)
+    return [
+        f"{manifest['embedding_size']} numbers per movie; the fit on {manifest['rows']:,} rows took "
+        f"{manifest['seconds_rank']:.1f} s"
+    ]
+
+
 def _evaluate(store: Store, made: Reference) -> list[str]:
     metrics = read_json(store.path(made) / "metrics.json")
     interval = metrics["intervals"]["rmse"]
@@ -68,6 +76,8 @@ def _evaluate(store: Store, made: Reference) -> list[str]:
     return [
         f"test RMSE {metrics['rmse']:.4f} ({interval['low']:.4f} to {interval['high']:.4f}), bias only "
         f"{metrics['bias_only_rmse']:.4f}, global mean {metrics['global_mean_rmse']:.4f}",
+        f"lists: nDCG@10 {metrics['ranking']['recommend']['ndcg_at_10']:.4f}, popularity "
+        f"{metrics['ranking']['popularity']['ndcg_at_10']:.4f}",
         *warning,
         read_json(store.path(made) / "decision.json")["reason"],
     ]
@@ -97,8 +107,10 @@ _DESCRIBERS: dict[str, Callable[[Store, Any], list[str]]] = {
     "encode": _encode,
     "split": _split,
     "train": _train,
+    "rank": _rank,
     "evaluate": _evaluate,
     "refit": _refit,
+    "refit_ranking": _refit,
     "publish": _publish,
     "recommend": _recommend,
 }

@@ -189,10 +189,16 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
     """Makes a release folder of random weights, its manifest as publish would write it; ids are 10 * code + 3."""
 
     def make(
-        *, users: int = 50, movies: int = 40, size: int = 5, model: str = "dot", **more: np.ndarray
+        *,
+        users: int = 50,
+        movies: int = 40,
+        size: int = 5,
+        model: str = "dot",
+        ranked: bool = False,
+        **more: np.ndarray,
     ) -> Path:
         folder = Store.open(tmp_path / "store").root / "releases" / "v0001"
-        write_release(folder, users=users, movies=movies, size=size, model=model, weights=more)
+        write_release(folder, users=users, movies=movies, size=size, model=model, ranked=ranked, weights=more)
         write_json(folder.parents[1] / "champion.json", {"version": "v0001"})
         return folder
 

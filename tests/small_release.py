@@ -22,11 +22,13 @@ def write_release(
     model: str = "dot",
     manifest: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
+    ranked: bool = False,
     **files: bytes,
 ) -> None:
     """Fill a new folder with a release of random weights; ids are 10 * code + 3.
 
-    `manifest` and `weights` say what it has besides or instead, `files` what else lies there.
+    `manifest` and `weights` say what it has besides or instead, `files` what else lies there; `ranked` gives it a
+    ranking model.
     """
     draw = np.random.default_rng(7)
     folder.mkdir(parents=True)
@@ -47,6 +49,14 @@ def write_release(
     ]
     np.save(folder / "seen.offsets.npy", np.cumsum([0, *map(len, seen)]))
     np.save(folder / "seen.movies.npy", np.concatenate(seen).astype(np.int32))
+    if ranked:
+        np.save(folder / "seen.levels.npy", draw.integers(0, 241, sum(map(len, seen))).astype(np.uint8))
+        tables = {
+            name: draw.normal(0, 1, (movies, size)) for name in ("encode_rated", "encode_liked", "decode")
+        }
+        tables["popularity"] = np.log1p(rows["movies"])
+        typed = {name: _typed(name, table) for name, table in tables.items()}
+        write_weights(folder / "ranking.safetensors", typed)
     if model == "dot":
         prior = {"noise_precision": 2.0, "mean": [0.1] * (size + 1), "covariance": np.eye(size + 1).tolist()}
         (folder / "prior.json").write_text(json.dumps(prior))

@@ -1,19 +1,19 @@
 """The evaluation of a tiny split whose answers are known, from the folders it reads to the folder it fills."""
 
 import json
-import shutil
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from matinee import evaluate
 from matinee.evaluate import ComparedModel
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
+from matinee.train import ranking
 
 USERS, MOVIES = 40, 30
 LOW, HIGH = 1.0, 5.0
@@ -84,10 +84,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def _evaluate(store: Store, champion: ComparedModel | None = None) -> Reference:
+    split, settings = store.reference("splits", "s"), Settings().resolved()
     plan = evaluate.plan(
         store,
         candidate=store.reference("candidates", "c"),
-        split=store.reference("splits", "s"),
+        ranking=store.ensure(ranking.plan(store, split, settings=settings)),
+        split=split,
         champion=champion,
         settings=Settings(),
     )
@@ -105,21 +107,6 @@ def _champion(rating: float, *, saw: bool = False) -> ComparedModel:
         predict=lambda users, _: np.full(len(users), rating, np.float32),
         was_trained_on=lambda users, *_: np.full(len(users), saw),
     )
-
-
-def test_the_weight_on_popularity_is_chosen_by_weights_that_have_not_seen_the_valid_rows(
-    store: Store,
-) -> None:
-    chosen = _read(store, _evaluate(store), "metrics.json")["ranking"]["popularity_weight"]
-    folder = store.path(store.reference("candidates", "c"))
-    weights = load_file(folder / "weights.safetensors")
-    noise = 9 * np.random.default_rng(1).normal(size=weights["movie_factors"].shape).astype(np.float16)
-    save_file(weights | {"movie_factors": noise}, folder / "first.safetensors")
-    shutil.rmtree(store.root / "evaluations")
-    found = _read(store, _evaluate(store), "metrics.json")["ranking"]
-    # The first weights know nothing of taste; the order that is measured is still that of the tested ones.
-    assert found["popularity_weight"] != chosen
-    assert found["expected_rating"]["mrr"] > 0.1
 
 
 def test_figures_are_those_of_the_test_rows_within_the_scale(store: Store) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from matinee.rank.fit import RankProgress, fit_ranking
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
+from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
+from matinee.train.ranking.fit import RankProgress, fit_ranking
 
 SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
@@ -40,7 +41,7 @@ def _fit(rows: RatingColumns, users: int, movies: int, **given: Any) -> RankingM
 def _vectors(model: RankingModel, rows: RatingColumns, users: int) -> npt.NDArray[np.float32]:
     order = np.lexsort((rows[1], rows[0]))
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows[0], minlength=users))])
-    return model.user_vectors(starts, rows[1][order], grade_codes(rows[2][order], SCALE))
+    return model.user_vectors(starts, rows[1][order], grade_codes(to_levels(rows[2][order], SCALE)))
 
 
 def _same(left: RankingModel, right: RankingModel) -> bool:
@@ -50,7 +51,7 @@ def _same(left: RankingModel, right: RankingModel) -> bool:
 def test_a_full_rank_fit_is_the_closed_form() -> None:
     users, movies = 200, 40
     rows, _ = _planted(users, movies)
-    grades = grade_codes(rows[2], SCALE) * GRADE_STEP
+    grades = grade_codes(to_levels(rows[2], SCALE)) * GRADE_STEP
     X = np.zeros((users, 2 * movies))
     X[rows[0], rows[1]], X[rows[0], movies + rows[1]] = 1, grades
     Y = 0.6 * X[:, :movies] + X[:, movies:]
@@ -150,7 +151,7 @@ def test_a_saved_model_answers_alike(half: bool, tmp_path: Path) -> None:
 def test_shares_add_up_and_unknown_movies_count_for_nothing() -> None:
     rows, _ = _planted(300, 100)
     model = _fit(rows, 300, 100, rank=10)
-    movies, codes = np.array([3, 7, 50]), grade_codes(np.array([5.0, 1.0, 4.0]), SCALE)
+    movies, codes = np.array([3, 7, 50]), grade_codes(to_levels([5.0, 1.0, 4.0], SCALE))
     vector = model.user_vector(movies, codes)
     shares = model.shares(movies, codes, movie=20)
     assert shares.sum() == pytest.approx(model.score(vector[None])[0, 20], abs=1e-5)
@@ -161,10 +162,13 @@ def test_shares_add_up_and_unknown_movies_count_for_nothing() -> None:
 
 
 def test_grades_follow_the_scale() -> None:
-    grades = grade_codes(np.arange(1, 6), SCALE) * GRADE_STEP
+    grades = grade_codes(to_levels(np.arange(1, 6), SCALE)) * GRADE_STEP
     assert grades == pytest.approx([0, 0, 1 / 3, 1, 5 / 3], abs=4e-3)
-    assert np.array_equal(grade_codes(np.arange(1, 6), SCALE), grade_codes(np.arange(25, 126, 25), (25, 125)))
-    assert not grade_codes(np.ones(3), (1, 1)).any()
+    assert np.array_equal(
+        grade_codes(to_levels(np.arange(1, 6), SCALE)),
+        grade_codes(to_levels(np.arange(25, 126, 25), (25, 125))),
+    )
+    assert not grade_codes(to_levels(np.ones(3), (1, 1))).any()
 
 
 def test_odd_sizes_fit() -> None:

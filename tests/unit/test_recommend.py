@@ -44,7 +44,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
     lists: dict[int, list[tuple[int, str | None]]] = {}
-    for user_id, rank, movie_id, title, _ in pl.read_parquet(out).iter_rows():
+    for user_id, rank, movie_id, title, *_ in pl.read_parquet(out).iter_rows():
         lists.setdefault(user_id, []).append((movie_id, title))
         assert rank == len(lists[user_id])
     return lists
@@ -57,6 +57,8 @@ def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
         ({}, 100),  # more than there are: lists are as long as they can be
         ({"users": 300, "movies": 2500, "size": 3}, 7),  # several blocks of users and of movies
         ({"model": "linear", **LINEAR}, 10),
+        ({"ranked": True}, 10),
+        ({"ranked": True, "users": 300, "movies": 2500, "size": 3}, 7),
     ],
 )
 def test_everyone_gets_what_one_user_gets(
@@ -70,8 +72,10 @@ def test_everyone_gets_what_one_user_gets(
     assert done.rows == sum(map(len, lists.values()))
     scores = pl.read_parquet(out)["score"].to_numpy()
     expected = [release.recommend(user_id, top) for user_id in lists]
-    np.testing.assert_allclose(scores, [one.score for found in expected for one in found], atol=1e-4)
-    assert [[movie[:2] for movie in found] for found in expected] == list(lists.values())
+    np.testing.assert_allclose(
+        scores, [one.score for found in expected for one in found], rtol=1e-5, atol=1e-4
+    )
+    assert [[(movie.movie_id, movie.title) for movie in found] for found in expected] == list(lists.values())
 
 
 def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path
     done = recommend_some(matinee.load(random_release()), [23, 999_999, 13], out=out, top=2)
     assert (done.release, done.users, done.rows) == ("v0001", 3, 6)
     file = pq.ParquetFile(out)
-    assert file.schema_arrow.names == ["user_id", "rank", "movie_id", "title", "score"]
+    assert file.schema_arrow.names == ["user_id", "rank", "movie_id", "title", "score", "expected_rating"]
     assert file.schema_arrow.metadata[b"matinee.release"] == b"v0001"
     assert pl.read_parquet(out)["user_id"].to_list() == [23, 23, 999_999, 999_999, 13, 13]
 

@@ -11,9 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_release import write_checksums
 
 import matinee
 from matinee.errors import ConfigError, ReleaseError
+from matinee.release.ranking_model import GRADE_STEP, grade_codes
+from matinee.release.rating_levels import to_ratings
 from matinee.release.user_prior import Picks, UserPrior, estimate_user_prior
 
 Make = Callable[..., Path]
@@ -48,6 +51,45 @@ def test_recommend_is_the_best_of_what_a_user_has_not_seen(random_release: Make)
     code = (best.movie_id - 3) // 10
     taste = release.expect(1)[code] - release.weights["movie_bias"][code]
     assert best.score == pytest.approx(taste + release.catalog.appeal[code], rel=1e-5)
+
+
+def test_lists_are_ordered_by_the_ranking_model_and_show_the_expected_rating(random_release: Make) -> None:
+    release = matinee.load(random_release(ranked=True))
+    model, catalog = release.ranking, release.catalog
+    for user in range(49):
+        rated, levels = catalog.seen(user), catalog.levels(user)
+        x = model.encode_rated[rated] + grade_codes(levels)[:, None] * GRADE_STEP * model.encode_liked[rated]
+        scores = model.decode @ x.sum(axis=0) if len(rated) else model.popularity
+        order = [code for code in np.argsort(-scores, kind="stable") if code not in rated and code != 39]
+        found = release.recommend(user * 10 + 3, 5)
+        assert [movie.movie_id for movie in found] == [code * 10 + 3 for code in order[:5]]
+        ids = [movie.movie_id for movie in found]
+        expected = release.predict([user * 10 + 3] * len(ids), ids)
+        assert [movie.expected_rating for movie in found] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_new_user_with_the_ratings_of_one_who_was_trained_gets_the_same_list(random_release: Make) -> None:
+    release = matinee.load(random_release(ranked=True))
+    catalog = release.catalog
+    ratings = to_ratings(catalog.levels(5), release.scale)
+    guest = release.fold_in(
+        dict(zip(catalog.movie_ids[catalog.seen(5)].tolist(), ratings.tolist(), strict=True))
+    )
+    ours, theirs = release.recommend(53, 10), guest.recommend(10)
+    assert [movie.movie_id for movie in ours] == [movie.movie_id for movie in theirs]
+    assert [movie.score for movie in ours] == pytest.approx([movie.score for movie in theirs], abs=1e-5)
+
+
+def test_a_ranking_model_without_the_ratings_it_needs_is_no_release(random_release: Make) -> None:
+    folder = random_release(ranked=True)
+    (folder / "seen.levels.npy").unlink()
+    write_checksums(folder, model="dot")
+    with pytest.raises(ReleaseError, match=r"seen\.levels\.npy"):
+        matinee.load(folder)
+    np.save(folder / "seen.levels.npy", np.full(3, 241, np.uint8))
+    write_checksums(folder, model="dot")
+    with pytest.raises(ReleaseError, match=r"3 levels up to 241"):
+        matinee.load(folder)
 
 
 def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> None:

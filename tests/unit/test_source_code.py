@@ -20,6 +20,7 @@ STEPS = {
     "encode": ["matinee.split.encode"],
     "split": ["matinee.split"],
     "train": ["matinee.train"],
+    "rank": ["matinee.train.ranking.step"],
     "evaluate": ["matinee.evaluate", "matinee.evaluate.released_model"],
     "recommend": ["matinee.recommend"],
 }
@@ -186,12 +187,15 @@ def test_another_version_of_a_library_changes_what_is_computed_with_it(
 
 def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
-    made = [Reference(kind=kind, digest="ab", location="", rows=1) for kind in ("candidates", "splits")]
+    made = [
+        Reference(kind=kind, digest="ab", location="", rows=1)
+        for kind in ("candidates", "splits", "rankings")
+    ]
 
     def digest(judge: Callable[..., object]) -> str:
         champion = ComparedModel(version="v0001", digest="v0001", predict=judge, was_trained_on=judge)  # type: ignore[arg-type]
         return plan_evaluation(
-            store, candidate=made[0], split=made[1], champion=champion, settings=Settings()
+            store, candidate=made[0], split=made[1], ranking=made[2], champion=champion, settings=Settings()
         ).digest
 
     from matinee.evaluate.released_model import ReleasedModel

@@ -200,7 +200,9 @@ def similar(call: argparse.Namespace) -> Outcome:
     facts = {
         "release": release.version,
         "movie_id": call.movie,
-        "similar": [movie._asdict() for movie in found],
+        "similar": [
+            {"movie_id": movie.movie_id, "title": movie.title, "score": movie.score} for movie in found
+        ],
     }
     return Outcome(facts, lines)
 

@@ -36,6 +36,7 @@ def plan(
     store: Store,
     *,
     candidate: Reference,
+    ranking: Reference,
     split: Reference,
     champion: ComparedModel | None,
     settings: Settings,
@@ -63,6 +64,7 @@ def plan(
         entries = write_evaluation(
             folder,
             candidate=store.path(candidate),
+            ranking=store.path(ranking),
             split=store.path(split),
             temporal_holdout=store.path(made) if made else None,
             champion=champion,
@@ -70,7 +72,7 @@ def plan(
             settings=settings,
         )
         kept = settings.spelled_out().model_dump()
-        inputs = {"candidate": candidate.digest, "split": split.digest}
+        inputs = {"candidate": candidate.digest, "ranking": ranking.digest, "split": split.digest}
         return {**inputs, "outlook": made.digest if made else None, "settings": kept, **entries}
 
     temporal_holdout = plan_temporal_holdout(store, split) if settings.evaluate.temporal else None
@@ -78,6 +80,7 @@ def plan(
         code=code_digest("matinee.evaluate", *_given(champion), *_given(anchor)),
         outlook=temporal_holdout.digest if temporal_holdout else None,
         candidate=candidate.digest,
+        ranking=ranking.digest,
         split=split.digest,
         champion=champion.digest if champion else None,
         anchor=anchor.digest if anchor else None,

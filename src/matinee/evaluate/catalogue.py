@@ -1,8 +1,7 @@
-"""The ranking section of a report: the model's order of the catalog, with and without its popularity weight.
+"""The ranking section of a report: how well the lists of the ranking model find what users turned out to like.
 
-Ordering by expected rating loses to plain popularity, because what people watch decides what they rate. So
-`recommend` takes the movie's bias out of the expected rating and puts a weight on popularity in its place: a bias per
-movie for ranking, chosen on valid rows by weights that have not seen them.
+Next to them are lists by expected rating, which lose to plain popularity because what people watch decides what they
+rate, and lists by popularity.
 """
 
 from collections.abc import Mapping
@@ -14,14 +13,16 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
 from matinee.evaluate.order import share_in_order
-from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, mean_and_error, rank
+from matinee.evaluate.ranking import TOP, Scorer, Scores, Task, make_task, rank
+from matinee.recommend.encode import user_vectors
 from matinee.release import scoring as forward
 from matinee.release.liking import liked_from, popularity
+from matinee.release.ranking_model import RankingModel
+from matinee.release.rating_levels import to_levels
 
-# Rating points per unit of `popularity` on a scale of 1 to 5; the last is nearly the order of popularity itself.
-_GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0)
-_USUAL = 1.0  # the best one lay between .8 and 1.4 on each data set that was tried (docs/notes.md)
-_USERS_TO_CHOOSE = 5_000  # nDCG is then known to about .003, and the grid's steps differ by more
+# Rating points per unit of popularity on a scale of 1 to 5, for users without a rating. The best one was between .8 and
+# 1.4 on each data set that was tried (docs/notes.md).
+POPULARITY_WEIGHT = 1.0
 _PAIRS = 200_000_000  # that a model without factors may score: about half a minute on two cores
 
 SAYS = (
@@ -60,38 +61,13 @@ class Catalogue:
         return min(wanted, max(_PAIRS // max(len(self.train_rows), 1), 1))
 
 
-def choose_weight(catalogue: Catalogue, train: DatedRatings, valid: DatedRatings) -> float:
-    """The weight on popularity nearest to the usual one whose nDCG@10 on the valid rows is as good as the best.
-
-    That is within a standard error of the paired difference, as Breiman et al. (1984) choose: from half to twice the
-    best weight the figures hardly differ, and the few hundred users of a small file pick one at random. The
-    catalogue's weights must not have been fitted on the valid rows: those that have want less popularity than is good
-    (on ML-100K .4 in place of 1.1). The usual weight when no valid row is liked.
-    """
-    low, high = catalogue.scale
-    grid = [weight * (high - low) / 4 for weight in _GRID]
-    task = make_task(
-        train,
-        valid,
-        relevant_from=catalogue.relevant_from,
-        users=catalogue.users,
-        movies=len(catalogue.train_rows),
-        most=catalogue.most_users(_USERS_TO_CHOOSE),
-    )
-    offsets = [np.float32(weight) * catalogue.popularity for weight in grid]
-    found = rank(_scorer(catalogue), task, offsets, mrr=False)
-    best = max(found, key=lambda ranking: ranking.ndcg)
-    behind = [mean_and_error(best.ndcgs - ranking.ndcgs) for ranking in found]
-    good = [weight for weight, (loss, error) in zip(_GRID, behind, strict=True) if loss <= error]
-    return min(good, key=lambda weight: abs(weight - _USUAL)) * (high - low) / 4
-
-
 def measure_ranking(
-    catalogue: Catalogue, seen: DatedRatings, test: DatedRatings, *, weight: float, users: int
+    catalogue: Catalogue, model: RankingModel, seen: DatedRatings, test: DatedRatings, *, users: int
 ) -> dict[str, Any]:
-    """Figures of the model's two orders and of popularity over the catalogue without what `seen` holds.
+    """Figures of the lists over the catalogue without what `seen` holds: the ranking model's, those by expected rating,
+    and popularity.
 
-    For `users` of those who liked a test row, at most, and fewer where the model takes long.
+    For `users` of those who liked a test row, at most, and fewer where the rating model takes long.
     """
     task = make_task(
         seen,
@@ -101,11 +77,13 @@ def measure_ranking(
         movies=len(catalogue.train_rows),
         most=catalogue.most_users(users),
     )
-    level, added = forward.movie_level(catalogue.weights), np.float32(weight) * catalogue.popularity
-    by_rating, recommended = rank(_scorer(catalogue), task, [level, added])
+    nothing = np.zeros(task.movies, np.float32)
+    trained = np.where(catalogue.train_rows > 0, nothing, np.float32(-np.inf))
     most_rated = catalogue.train_rows.astype(np.float32)
-    nothing = np.zeros((1, task.movies), np.float32)
-    (by_popularity,) = rank(lambda users: np.repeat(nothing, len(users), axis=0), task, [most_rated])
+    blank = np.zeros((1, task.movies), np.float32)
+    (recommended,) = rank(_preference(model, task, seen, catalogue), task, [trained])
+    (by_rating,) = rank(_scorer(catalogue), task, [forward.movie_level(catalogue.weights)])
+    (by_popularity,) = rank(lambda users: np.repeat(blank, len(users), axis=0), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
     return {
         "says": SAYS,
@@ -114,11 +92,24 @@ def measure_ranking(
         "catalogue": len(catalogue.train_rows),
         "users": len(task.users),
         "users_with_relevant_rows": count_clusters(test.users[liked]),
-        "popularity_weight": weight,
+        "popularity_weight": POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
         "recommend": recommended.to_json(),
         "expected_rating": by_rating.to_json(),
         "popularity": by_popularity.to_json(),
     }
+
+
+def _preference(model: RankingModel, task: Task, seen: DatedRatings, catalogue: Catalogue) -> Scorer:
+    """The scores of the ranking model, for users as they are after the rows of `seen`."""
+    place = np.full(catalogue.users, -1, np.int32)
+    place[task.users] = np.arange(len(task.users), dtype=np.int32)
+    rows = np.flatnonzero(place[seen.users] >= 0)
+    rows = rows[np.argsort(place[seen.users[rows]], kind="stable")]
+    counts = np.bincount(place[seen.users[rows]], minlength=len(task.users))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    levels = to_levels(seen.ratings[rows], catalogue.scale)
+    vectors = user_vectors(model, starts, seen.movies[rows], levels)
+    return lambda users: vectors[place[users]] @ model.decode.T
 
 
 def measure_order(

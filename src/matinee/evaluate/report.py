@@ -3,7 +3,6 @@
 The gate, the release's card and the run's page use the files that it writes.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ import numpy as np
 
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
-from matinee.evaluate.catalogue import choose_weight, measure_order, measure_ranking
+from matinee.evaluate.catalogue import measure_order, measure_ranking
 from matinee.evaluate.gate import ComparedModel, Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.evaluate.temporal_holdout import TEMPORAL_HOLDOUT
-from matinee.release.weights import read_weights
+from matinee.release.ranking_model import RANKING, load_model
 from matinee.settings import Settings
 from matinee.store.documents import read_json
 from matinee.store.files import write_json
@@ -27,6 +26,7 @@ def write_evaluation(
     folder: Path,
     *,
     candidate: Path,
+    ranking: Path,
     split: Path,
     temporal_holdout: Path | None,
     champion: ComparedModel | None,
@@ -38,9 +38,14 @@ def write_evaluation(
     Raises StoreError if the candidate or the split is corrupt.
     """
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
-    unseen = replace(inputs.catalogue, weights=_unseen_weights(candidate))
-    weight = choose_weight(unseen, inputs.train, inputs.valid)
-    figures = measure(inputs, popularity_weight=weight, ranking_users=settings.evaluate.ranking_users)
+    lists = measure_ranking(
+        inputs.catalogue,
+        load_model(ranking / RANKING),
+        inputs.fitted,
+        inputs.test,
+        users=settings.evaluate.ranking_users,
+    )
+    figures = measure(inputs, lists)
     figures["temporal"] = (
         read_json(temporal_holdout / TEMPORAL_HOLDOUT)["temporal"] if temporal_holdout else None
     )
@@ -73,14 +78,8 @@ def _fitted_subsets(candidate: Path) -> list[str]:
     return ["train"] if refit == "none" else ["train", "valid"]
 
 
-def _unseen_weights(candidate: Path) -> dict[str, Any]:
-    """The weights that were not fitted on the valid rows: those of the first fit, if there was a refit."""
-    first = candidate / "first.safetensors"
-    return read_weights(first if first.exists() else candidate / "weights.safetensors")
-
-
-def measure(inputs: EvaluationInputs, *, popularity_weight: float, ranking_users: int) -> dict[str, Any]:
-    """All figures of metrics.json: flat keys for scripts, plus intervals and details."""
+def measure(inputs: EvaluationInputs, lists: dict[str, Any]) -> dict[str, Any]:
+    """All figures of metrics.json: flat keys for scripts, intervals and details beside them."""
     test = inputs.test
     return {
         **_figures("", inputs.candidate, inputs),
@@ -99,9 +98,7 @@ def measure(inputs: EvaluationInputs, *, popularity_weight: float, ranking_users
         "calibration": calibrate(test, inputs.candidate, inputs.scale),
         "slices": _slices(inputs),
         "pairs_in_order": measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
-        "ranking": measure_ranking(
-            inputs.catalogue, inputs.fitted, test, weight=popularity_weight, users=ranking_users
-        ),
+        "ranking": lists,
     }
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from safetensors import safe_open
 
 from matinee.release import sha256, verify
-from matinee.release.item_catalog import MOVIES, OFFSETS
+from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
 from matinee.release.manifest import SIGNATURE
 from matinee.release.signature import is_signed_by_us, sign
 from matinee.release.weights import write_weights
@@ -39,9 +39,9 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     weights = [path.name for path in source.glob("*.safetensors")]
     for name in weights:
         _erase_weights(source / name, target / name, code, users=users)
-    _erase_seen(source, target, code)
+    seen = _erase_seen(source, target, code)
     manifest = read_json(source / MANIFEST)
-    fresh = {name: sha256(target / name) for name in (_USERS, OFFSETS, MOVIES, *weights)}
+    fresh = {name: sha256(target / name) for name in (_USERS, *seen, *weights)}
     manifest["files"] |= fresh
     manifest["forgotten"] = manifest.get("forgotten", 0) + 1
     write_json(target / MANIFEST, manifest)
@@ -85,17 +85,21 @@ def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None
     write_weights(target, tables, metadata=told)
 
 
-def _erase_seen(source: Path, target: Path, code: int) -> None:
-    """Copy the seen lists, mapped, without that of a code."""
-    offsets, movies = (np.load(source / name, mmap_mode="r") for name in (OFFSETS, MOVIES))
+def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
+    """Copy the seen lists, mapped, without that of a code; returns the names of the files."""
+    offsets = np.load(source / OFFSETS, mmap_mode="r")
     first, last = int(offsets[code]), int(offsets[code + 1])
     np.save(target / OFFSETS, np.concatenate([offsets[: code + 1], offsets[code + 2 :] - (last - first)]))
-    head = np.lib.format.header_data_from_array_1_0(movies) | {"shape": (len(movies) - (last - first),)}
-    with (target / MOVIES).open("wb") as out:  # written and not mapped: a full disk would kill who maps
-        np.lib.format.write_array_header_1_0(out, head)
-        for kept in (movies[:first], movies[last:]):
-            for start in range(0, len(kept), _BATCH_ROWS):
-                out.write(kept[start : start + _BATCH_ROWS].tobytes())
+    columns = [name for name in (MOVIES, LEVELS) if (source / name).exists()]
+    for name in columns:
+        values = np.load(source / name, mmap_mode="r")
+        head = np.lib.format.header_data_from_array_1_0(values) | {"shape": (len(values) - (last - first),)}
+        with (target / name).open("wb") as out:  # written and not mapped: a full disk would kill who maps
+            np.lib.format.write_array_header_1_0(out, head)
+            for kept in (values[:first], values[last:]):
+                for start in range(0, len(kept), _BATCH_ROWS):
+                    out.write(kept[start : start + _BATCH_ROWS].tobytes())
+    return [OFFSETS, *columns]
 
 
 def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:

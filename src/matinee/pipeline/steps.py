@@ -23,6 +23,7 @@ from matinee.store import Plan, Reference, Store
 from matinee.store.documents import read_json
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
+from matinee.train import ranking as ranking_step
 from matinee.train.device_lock import in_turn
 
 log = logging.getLogger("matinee.run")
@@ -39,6 +40,7 @@ class Retrained:
         encoding: The codes of users and movies.
         split: The train, valid and test rows.
         candidate: The weights that were tested.
+        ranking: The ranking model that was tested.
         evaluation: Metrics, plots and the gate's decision.
         publication: Whether the candidate was promoted, and why.
 
@@ -55,6 +57,7 @@ class Retrained:
     encoding: Reference
     split: Reference
     candidate: Reference
+    ranking: Reference
     evaluation: Reference
     publication: Publication
 
@@ -128,19 +131,23 @@ def retrain(
         encoding = opened.ensure(encode.plan(opened, dataset))
         rows_split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
         candidate = opened.ensure(plan_training(opened, rows_split, settings=chosen, listener=listener))
-        evaluation = opened.ensure(plan_evaluation(opened, rows_split, candidate, settings=chosen))
+        ranking = opened.ensure(plan_ranking(opened, rows_split, settings=chosen, listener=listener))
+        evaluation = opened.ensure(plan_evaluation(opened, rows_split, candidate, ranking, settings=chosen))
         shipped = _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
+        refitted = plan_ranking_refit(opened, ranking, evaluation, settings=chosen, listener=listener)
         publication = publish(
             opened,
             dataset=dataset,
             split=rows_split,
             candidate=candidate,
             shipped=shipped,
+            ranking=ranking,
+            shipped_ranking=ranking if refitted is None else opened.ensure(refitted),
             evaluation=evaluation,
             settings=chosen,
         )
     return Retrained(
-        opened, dataset, champion_score, encoding, rows_split, candidate, evaluation, publication
+        opened, dataset, champion_score, encoding, rows_split, candidate, ranking, evaluation, publication
     )
 
 
@@ -155,11 +162,20 @@ def plan_training(store: Store, split: Reference, *, settings: Settings, listene
     return in_turn(plan, settings.train.device)
 
 
-def plan_evaluation(store: Store, split: Reference, candidate: Reference, *, settings: Settings) -> Plan:
-    """The evaluation of a candidate, against the current champion and anchor."""
+def plan_ranking(store: Store, split: Reference, *, settings: Settings, listener: Listener = silent) -> Plan:
+    """The ranking model of a split; its fit waits as that of the candidate does."""
+    plan = ranking_step.plan(store, split, settings=settings, listener=listener)
+    return in_turn(plan, settings.train.device)
+
+
+def plan_evaluation(
+    store: Store, split: Reference, candidate: Reference, ranking: Reference, *, settings: Settings
+) -> Plan:
+    """The evaluation of a candidate and its ranking model, against the champion and the anchor of this moment."""
     return evaluate.plan(
         store,
         candidate=candidate,
+        ranking=ranking,
         split=split,
         champion=find_champion(store, candidate),
         anchor=find_anchor(store, candidate),
@@ -176,9 +192,28 @@ def plan_refit(
     listener: Listener = silent,
 ) -> Plan | None:
     """The refit on every row; None unless `train.refit=all` asks for it and the gate has passed the candidate."""
-    if settings.train.refit != "all" or not read_json(store.path(evaluation) / "decision.json")["promoted"]:
+    if not _is_refitted(store, evaluation, settings):
         return None
     return in_turn(train.plan_refit_all(store, candidate, listener=listener), settings.train.device)
+
+
+def plan_ranking_refit(
+    store: Store,
+    ranking: Reference,
+    evaluation: Reference,
+    *,
+    settings: Settings,
+    listener: Listener = silent,
+) -> Plan | None:
+    """The ranking model fitted on every row, where `plan_refit` gives a refit; None otherwise."""
+    if not _is_refitted(store, evaluation, settings):
+        return None
+    return in_turn(ranking_step.plan_refit_all(store, ranking, listener=listener), settings.train.device)
+
+
+def _is_refitted(store: Store, evaluation: Reference, settings: Settings) -> bool:
+    promoted = bool(read_json(store.path(evaluation) / "decision.json")["promoted"])
+    return settings.train.refit == "all" and promoted
 
 
 def _refit(

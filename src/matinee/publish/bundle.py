@@ -15,7 +15,9 @@ from matinee.evaluate.gate import Rule
 from matinee.publish.card import write_card
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
-from matinee.release.item_catalog import MOVIES, OFFSETS
+from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
+from matinee.release.ranking_model import RANKING, TESTED_RANKING
+from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
@@ -39,13 +41,19 @@ class Bundle:
     split: Reference
     candidate: Reference  # has the tested weights
     shipped: Reference  # has the weights to publish
+    ranking: Reference | None  # the ranking model that was tested; None for a candidate of an earlier version
+    shipped_ranking: Reference | None  # the one to publish
     settings: Settings
     refit: Rule | None = None  # the result of the refit check
 
     @property
     def digest(self) -> str:
         """The digest of the published weights: equal digests mean the same release."""
-        return digest_of(candidate=self.candidate.digest, shipped=self.shipped.digest)
+        return digest_of(
+            candidate=self.candidate.digest,
+            shipped=self.shipped.digest,
+            **self._rankings(),
+        )
 
     def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
         """Write the release into a partial folder and rename it, so that it is complete or absent.
@@ -79,6 +87,10 @@ class Bundle:
         copy(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
         if self.shipped != self.candidate:
             copy(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
+        if self.ranking is not None and self.shipped_ranking is not None:
+            halve_weights(self.store.path(self.shipped_ranking) / RANKING, folder / RANKING)
+            if self.shipped_ranking != self.ranking:
+                halve_weights(self.store.path(self.ranking) / RANKING, folder / TESTED_RANKING)
         for name in ("users.parquet", "movies.parquet"):
             shutil.copyfile(self.store.path(self.split) / name, folder / name)
         shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
@@ -88,13 +100,22 @@ class Bundle:
         """Write the movies that each user rated, in any subset, as two arrays: offsets by user, and movie codes."""
         source = self.store.path(self.split)
         rows = pl.concat(
-            pl.read_parquet(source / f"{subset}.parquet", columns=["user_code", "movie_code"])
+            pl.read_parquet(source / f"{subset}.parquet", columns=["user_code", "movie_code", "rating"])
             for subset in SUBSETS
         ).sort("user_code", "movie_code")
         users = pl.read_parquet(source / "users.parquet", columns=["user_id"]).height
         counts = np.bincount(rows["user_code"].to_numpy(), minlength=users)
         np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
         np.save(folder / MOVIES, rows["movie_code"].to_numpy().astype(np.int32))
+        if self.ranking is not None:
+            scale = self.store.manifest("splits", self.split.digest)["scale"]
+            np.save(folder / LEVELS, to_levels(rows["rating"].to_numpy(), scale))
+
+    def _rankings(self) -> dict[str, str]:
+        """The digests of the ranking models; none for a candidate of an earlier version."""
+        if self.ranking is None or self.shipped_ranking is None:
+            return {}
+        return {"ranking": self.ranking.digest, "shipped_ranking": self.shipped_ranking.digest}
 
     def _metrics(self, evaluation: Reference) -> dict[str, Any]:
         return read_json(self.store.path(evaluation) / "metrics.json")
@@ -131,6 +152,7 @@ class Bundle:
             "refit": self.refit.to_json() if self.refit else None,
             "candidate": self.candidate.digest,
             "shipped": self.shipped.digest,
+            **self._rankings(),
             "evaluation": evaluation.digest,
             "dataset": self.dataset.digest,
             "split": {

@@ -43,6 +43,8 @@ def publish(
     split: Reference,
     candidate: Reference,
     shipped: Reference,
+    ranking: Reference,
+    shipped_ranking: Reference,
     evaluation: Reference,
     settings: Settings,
 ) -> Publication:
@@ -64,7 +66,9 @@ def publish(
         What was published, or why the candidate was held.
     """
     registry = Registry.open(store.root)
-    bundle = _checked(registry, Bundle(store, dataset, split, candidate, shipped, settings))
+    bundle = _checked(
+        registry, Bundle(store, dataset, split, candidate, shipped, ranking, shipped_ranking, settings)
+    )
     while True:
         decision = read_json(store.path(evaluation) / "decision.json")
         with registry.lock():
@@ -77,6 +81,7 @@ def publish(
             evaluate.plan(
                 store,
                 candidate=candidate,
+                ranking=ranking,
                 split=split,
                 champion=find_champion(store, candidate),
                 anchor=find_anchor(store, candidate),
@@ -109,7 +114,10 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         split = store.reference("splits", judged["split"])
         dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
         tested = store.reference("candidates", held["candidate"])
-        bundle = Bundle(store, dataset, split, tested, tested, _settings_of(judged, evaluation))
+        digest = judged.get("ranking")  # absent in an evaluation of an earlier version
+        ranking = store.reference("rankings", digest) if digest else None
+        settings = _settings_of(judged, evaluation)
+        bundle = Bundle(store, dataset, split, tested, tested, ranking, ranking, settings)
         before, version = registry.champion(), registry.next_version()
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
         reason = f"promote by name; the gate said: {decision['reason']}"
@@ -138,7 +146,7 @@ def _checked(registry: Registry, bundle: Bundle) -> Bundle:
     if rule.passed:
         return replace(bundle, refit=rule)
     log.warning("The tested weights are published, not the refit: %s.", rule.says)
-    return replace(bundle, refit=rule, shipped=bundle.candidate)
+    return replace(bundle, refit=rule, shipped=bundle.candidate, shipped_ranking=bundle.ranking)
 
 
 def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The inner loop of recommending to everyone: the best movies of a block of scores, beside those found before."""
+"""The inner loops of lists for everyone: users as sums of encoder rows, and the best movies of a block of scores."""
 
 import numpy as np
 from numba import njit
@@ -45,3 +45,23 @@ def keep_best(scores, offset, first, seen, place, end, best, codes):
                 best[i, k] = score
                 codes[i, k] = first + start + j
                 limit = best[i, last]
+
+
+@njit(nogil=True, cache=True)
+def encode_users(starts, movies, grades, rated, liked, vectors):
+    """The vectors [users, k] of users, in place: user i rated movies[starts[i]:starts[i+1]] with these grades.
+
+    `rated` and `liked` are the encoder tables [movies, k].
+    """
+    users, size = vectors.shape
+    for i in range(users):
+        for d in range(size):
+            vectors[i, d] = 0
+        for row in range(starts[i], starts[i + 1]):
+            movie, grade = movies[row], grades[row]
+            if grade > 0:
+                for d in range(size):
+                    vectors[i, d] += rated[movie, d] + grade * liked[movie, d]
+            else:
+                for d in range(size):
+                    vectors[i, d] += rated[movie, d]

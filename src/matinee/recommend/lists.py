@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
-from matinee.recommend.search import KernelSearch, Search, TorchSearch
-from matinee.release import Release
+from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
+from matinee.release import Release, scoring
 from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, Scores
 from matinee.schemas.recommendations import Recommendations
@@ -47,6 +47,7 @@ _SCHEMA = pa.schema(
         ("movie_id", pa.int64()),
         ("title", pa.string()),
         ("score", pa.float32()),
+        ("expected_rating", pa.float32()),
     ]
 )
 
@@ -124,7 +125,7 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
 def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
     """The lists of users by their ids, as rows."""
     rows = [
-        (user_id, rank, *suggestion)
+        (user_id, rank, *suggestion, suggestion.expected_rating)
         for user_id in user_ids
         for rank, suggestion in enumerate(release.recommend(user_id, top), 1)
     ]
@@ -170,7 +171,7 @@ def _device(release: Release, settings: RecommendSettings) -> str | None:
 
     Raises ConfigError when a GPU is asked for and there is none.
     """
-    if release.manifest["model"] != "dot":
+    if not has_vectors(release):
         return None
     device = choose_device(settings.device, setting="recommend.device")
     return device if device == "cuda" else None
@@ -178,10 +179,12 @@ def _device(release: Release, settings: RecommendSettings) -> str | None:
 
 def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:
     """The lists of some users as rows."""
-    if release.manifest["model"] == "dot":
+    model = release.manifest["model"]
+    if release.ranking is None and model == "dot":
         best = best + (release.weights["mean"] + release.weights["user_bias"][users])[:, None]
     place, rank = np.nonzero(codes >= 0)
     movies = codes[place, rank]
+    expected = scoring.predict(release.weights, users[place].astype(np.int32), movies, model=model)
     return pa.table(
         [
             release.users.decode(users[place].astype(np.int32)),
@@ -189,6 +192,7 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
             release.movies.decode(movies),
             release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
             best[place, rank].astype(np.float32),
+            np.clip(expected, *release.scale).astype(np.float32),
         ],
         _SCHEMA,
     )

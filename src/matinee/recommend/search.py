@@ -5,15 +5,17 @@ from typing import Protocol
 
 import numpy as np
 
+from matinee.recommend.encode import user_vectors
 from matinee.recommend.kernel import keep_best
 from matinee.recommend.saved_lists import Lists
-from matinee.release import Release
-from matinee.release import scoring as forward
+from matinee.release import Release, scoring
 from matinee.release.item_catalog import Scores
 
 # Scores at a time: half a megabyte a thread, which its cache holds beside the factors.
 _USERS, _MOVIES = 128, 1024
 _BYTES_A_SCORE = 32  # on a GPU: scores, their order in 64 bits, and what a sort of both needs besides
+
+Vectors = Callable[[slice], Scores]  # a range of user codes -> their vectors [users, k]
 
 
 class Search(Protocol):
@@ -22,7 +24,7 @@ class Search(Protocol):
     users_at_a_time: int
 
     def __call__(self, users: slice) -> Lists:
-        """The lists of some users, the best first; of a dot, scores without what the user adds to each."""
+        """The lists of some users, the best first; of a rating model, scores without what the user adds to each."""
         ...
 
 
@@ -44,8 +46,9 @@ class KernelSearch:
         starts = np.asarray(catalog.seen_offsets[users.start : users.stop + 1])
         seen = np.asarray(catalog.seen_movies[starts[0] : starts[-1]])
         place, end = starts[:-1] - starts[0], starts[1:] - starts[0]
+        score = self._score(users)
         for first in range(0, len(self._offset), _MOVIES):
-            scores = self._score(users, slice(first, min(first + _MOVIES, len(self._offset))))
+            scores = score(slice(first, min(first + _MOVIES, len(self._offset))))
             keep_best(scores, self._offset, first, seen, place, end, best, codes)
         return best, codes
 
@@ -59,14 +62,14 @@ class TorchSearch:
         self._torch = torch
         self._catalog = release.catalog
         self._top = top
-        self._users = torch.from_numpy(release.weights["user_factors"]).to(device)
-        self._movies = torch.from_numpy(release.weights["movie_factors"]).to(device).T.contiguous()
+        self._vectors = _user_vectors(release)
+        self._movies = torch.from_numpy(_movie_vectors(release)).to(device).T.contiguous()
         self._offset = torch.from_numpy(_offset(release)).to(device)
         self.users_at_a_time = max(1, (memory_mb << 20) // (_BYTES_A_SCORE * max(1, len(self._offset))))
 
     def __call__(self, users: slice) -> Lists:
-        torch, catalog, device = self._torch, self._catalog, self._users.device
-        scores = self._users[users] @ self._movies + self._offset
+        torch, catalog, device = self._torch, self._catalog, self._movies.device
+        scores = torch.from_numpy(self._vectors(users)).to(device) @ self._movies + self._offset
         starts = np.asarray(catalog.seen_offsets[users.start : users.stop + 1])
         seen = np.asarray(catalog.seen_movies[starts[0] : starts[-1]]).astype(np.int64)
         places = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -88,21 +91,63 @@ class TorchSearch:
         )
 
 
+def has_vectors(release: Release) -> bool:
+    """Whether scores are dot products: of the ranking model, or of a rating model with factors."""
+    return release.ranking is not None or release.manifest["model"] == "dot"
+
+
 def _offset(release: Release) -> Scores:
-    """What popularity adds; the scores of models without factors hold the movie's own level, which goes."""
-    appeal, dot = release.catalog.appeal, release.manifest["model"] == "dot"
-    return appeal if dot else appeal - forward.movie_level(release.weights)
+    """What is added to the score of each movie, whoever the user is; -inf for a movie in no list."""
+    if release.ranking is not None:
+        return np.where(release.catalog.trained, np.float32(0), np.float32(-np.inf))
+    appeal = release.catalog.appeal
+    # The scores of models without factors hold the movie's own level, and popularity takes its place.
+    return appeal if has_vectors(release) else appeal - scoring.movie_level(release.weights)
 
 
-def _scorer(release: Release) -> Callable[[slice, slice], Scores]:
-    """Scores [users, movies] of two ranges of codes; of a dot, the products alone."""
+def _user_vectors(release: Release) -> Vectors:
+    model, catalog = release.ranking, release.catalog
+    if model is None:
+        factors = release.weights["user_factors"]
+        return lambda users: factors[users]
+
+    def encode(users: slice) -> Scores:
+        starts = np.asarray(catalog.seen_offsets[users.start : users.stop + 1])
+        rows = slice(starts[0], starts[-1])
+        assert catalog.seen_levels is not None  # nosec B101 # for mypy: a ranking model is loaded with it
+        movies, levels = np.asarray(catalog.seen_movies[rows]), np.asarray(catalog.seen_levels[rows])
+        vectors = user_vectors(model, starts - starts[0], movies, levels)
+        rated_none = (np.diff(starts) == 0).astype(
+            np.float32
+        )  # times popularity, the last column of the movies
+        return np.column_stack([vectors, rated_none])
+
+    return encode
+
+
+def _movie_vectors(release: Release) -> Scores:
+    if (model := release.ranking) is not None:
+        return np.column_stack([model.decode, model.popularity])
+    factors: Scores = release.weights["movie_factors"]
+    return factors
+
+
+def _scorer(release: Release) -> Callable[[slice], Callable[[slice], Scores]]:
+    """For a range of users, the scores [users, movies] of a range of movies; of a rating model, the products alone."""
     weights, model = release.weights, release.manifest["model"]
-    if model == "dot":
-        left, right = weights["user_factors"], np.ascontiguousarray(weights["movie_factors"].T)
-        return lambda users, movies: left[users] @ right[:, movies]
+    if has_vectors(release):
+        vectors, right = _user_vectors(release), np.ascontiguousarray(_movie_vectors(release).T)
 
-    def score(users: slice, movies: slice) -> Scores:
-        codes = [np.arange(span.start, span.stop, dtype=np.int32) for span in (users, movies)]
-        return forward.grid(weights, *codes, model=model)
+        def products(users: slice) -> Callable[[slice], Scores]:
+            left = vectors(users)
+            return lambda movies: left @ right[:, movies]
+
+        return products
+
+    def score(users: slice) -> Callable[[slice], Scores]:
+        codes = np.arange(users.start, users.stop, dtype=np.int32)
+        return lambda movies: scoring.grid(
+            weights, codes, np.arange(movies.start, movies.stop, dtype=np.int32), model=model
+        )
 
     return score

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import ConfigError, ReleaseError
 from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
-from matinee.release.item_catalog import ItemCatalog, Scores, Suggestion
+from matinee.release.item_catalog import Codes, ItemCatalog, Scores, Suggestion
 from matinee.release.new_user import Guest
+from matinee.release.ranking_model import RankingModel
+from matinee.release.rating_levels import to_levels
 from matinee.release.user_prior import UserPrior, describe
 
 
@@ -38,6 +40,7 @@ class Release:
     weights: dict[str, NDArray[Any]]
     catalog: ItemCatalog
     user_prior: UserPrior | None  # of the dot model alone
+    ranking: RankingModel | None = None  # None in a release of an earlier version
 
     def __repr__(self) -> str:
         model, users, movies = self.manifest["model"], len(self.users), len(self.movies)
@@ -91,18 +94,19 @@ class Release:
         return predicted
 
     def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
-        """The best movies that a user has not rated, by the user's taste and by popularity.
+        """The movies that a user will like best, of those that they have not rated.
 
-        The score is the expected rating with a weight on popularity in place of the movie's bias. It orders the list
-        and may lie outside the scale. A user that the release does not know gets popular movies. A movie without
-        training rows is in no list.
+        The ranking model orders them, by what the user rated and how. A user that the release does not know gets
+        popular movies. A movie without training rows is in no list.
 
         Args:
             user_id: The user.
             n: The length of the list, at most.
 
         Returns:
-            Suggestions (movie_id, title, score), the best first.
+            Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`. The
+            score has no unit. In a release of an earlier version, without a ranking model, it is the expected rating
+            with a weight on popularity in place of the movie's bias.
 
         Raises:
             ConfigError: The id is not an integer, or n is below 1.
@@ -113,11 +117,15 @@ class Release:
             >>> for movie_id, title, score in release.recommend(5449, n=2):
             ...     print(movie_id, title)
             41 The Electric Quarry
-            60 Xaver and Ada: Season 7
+            93 The Gilded Juggler
         """
         code = int(self.users.encode(as_ids([user_id], "user"))[0])
-        taste = self.expect(code) - forward.movie_level(self.weights)
-        return self.catalog.best(taste + self.catalog.appeal, n, without=self.catalog.seen(code))
+        rated, expected = self.catalog.seen(code), self.expect(code)
+        if self.ranking is None:
+            scores = expected - forward.movie_level(self.weights) + self.catalog.appeal
+        else:
+            scores = self.ranking.scores(rated, self.catalog.levels(code))
+        return self.catalog.best(scores, n, without=rated, expected=np.clip(expected, *self.scale))
 
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
         """The movies whose vectors are closest in direction to a movie's vector.
@@ -173,7 +181,7 @@ class Release:
             >>> release = matinee.load("store/releases/v0001")
             >>> guest = release.fold_in({1: 5, 2: 4, 3: 1})
             >>> [movie_id for movie_id, title, score in guest.recommend(n=2)]
-            [140, 17]
+            [23, 106]
         """
         if self.user_prior is None:
             raise ReleaseError(
@@ -196,7 +204,16 @@ class Release:
             level=forward.movie_level(self.weights),
             expected_unknown=mean + bias,
             rated=rated[rated >= 0],
+            preferred=self._preferred(rated, stars),
         )
+
+    def _preferred(self, rated: Codes, ratings: NDArray[np.float64]) -> Scores | None:
+        """The ranking model's scores for a new user; None without a ranking model or a known movie."""
+        known = rated >= 0
+        if self.ranking is None or not known.any():
+            return None
+        levels = to_levels(ratings[known], self.scale)
+        return self.ranking.scores(rated[known], levels)
 
     def expect(self, user_code: int) -> Scores:
         """The expected rating of every movie, not cut to the scale.

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matinee.release.rating_levels import STEPS
+
 Shape = tuple[str, ...]
 Kind = Literal["id", "count", "text"]
 
@@ -77,6 +79,15 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], *, model: str) -> tuple[
     return users, movies
 
 
+def check_ranking_shapes(shapes: Mapping[str, tuple[int, ...]], *, movies: int) -> None:
+    """That the tables of a ranking model are all there, and of so many movies."""
+    size = shapes.get("decode", (0, 0))[-1]
+    tables = dict.fromkeys(("encode_rated", "encode_liked", "decode"), (movies, size))
+    expected = {**tables, "popularity": (movies,)}
+    if dict(shapes) != expected:
+        raise ValueError(f"it holds tables of the shapes {dict(shapes)}; expected {expected}")
+
+
 def check_numbers(name: str, table: NDArray[Any]) -> None:
     """That a table holds numbers of a sensible size, and no less than none where it counts."""
     if table.dtype.kind == "f":
@@ -137,6 +148,11 @@ class Passing:
         if len(block):
             self.high = max(self.high, int(block.view(np.uint32).max()))
 
+    def watch_levels(self, block: NDArray[np.uint8]) -> None:
+        """Look at a further block of rating levels."""
+        if len(block):
+            self.high = max(self.high, int(block.max()))
+
     def watch_offsets(self, block: NDArray[np.int64]) -> None:
         """Look at a further block of offsets, which ascend from 0."""
         if len(block):
@@ -156,6 +172,12 @@ def check_codes(passed: Passing, *, movies: int) -> None:
     """That codes of movies are those of movies that there are."""
     if passed.high >= movies:
         raise ValueError(f"it has a code that none of the {movies:,} movies has")
+
+
+def check_levels(passed: Passing, *, rows: int, expected: int) -> None:
+    """That each of so many rows has a rating level that there is."""
+    if rows != expected or passed.high > STEPS:
+        raise ValueError(f"it has {rows:,} levels up to {passed.high}; expected {expected:,} up to {STEPS}")
 
 
 def check_number(name: str, value: Any, *, low: float = -LARGEST) -> float:

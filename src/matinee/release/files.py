@@ -30,7 +30,7 @@ from matinee.store.documents import MANIFEST
 _BLOCK: Final = 1 << 22
 # What numpy.save writes for a one-dimensional array; nothing else is a file of ours.
 _NPY: Final = re.compile(
-    rb"\x93NUMPY\x01\x00(..)\{'descr': '<(i[48])', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n",
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(<i[48]|\|u1)', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n",
     re.DOTALL,
 )
 _NPY_HEADER: Final = 256
@@ -183,7 +183,7 @@ def _parse_header(data: bytes, dtype: np.dtype[Any], size: int) -> tuple[int, in
     found = _NPY.match(data)
     if (
         found is None
-        or found[2].decode() != dtype.str[1:]
+        or found[2].decode() != dtype.str
         or int.from_bytes(found[1], "little") != found.end() - 10
         or size != found.end() + int(found[3]) * dtype.itemsize
     ):

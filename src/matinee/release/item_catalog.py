@@ -3,8 +3,9 @@
 The part of a release that turns scores into lists; numpy and pyarrow alone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,20 +13,35 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
 from matinee.release import liking
+from matinee.release.rating_levels import Levels
 
 Codes = NDArray[np.int32]
 Scores = NDArray[np.float32]
 
 OFFSETS = "seen.offsets.npy"
 MOVIES = "seen.movies.npy"
+LEVELS = "seen.levels.npy"
 
 
-class Suggestion(NamedTuple):
-    """A movie of a list, the best first; the title is None where the source had none."""
+@dataclass(frozen=True)
+class Suggestion:
+    """A movie of a list, the best first. It unpacks as `movie_id, title, score`.
+
+    Attributes:
+        movie_id: As in the source.
+        title: None where the source had none.
+        score: What the list is ordered by; higher is better.
+        expected_rating: What the user would rate it, within the scale; None in a list of similar movies.
+    """
 
     movie_id: int
     title: str | None
     score: float
+    expected_rating: float | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Movie id, title and score."""
+        return iter((self.movie_id, self.title, self.score))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +55,7 @@ class ItemCatalog:
     popularity_weight: float  # rating points per unit of `liking.popularity`, chosen by evaluate
     seen_offsets: NDArray[np.int64]
     seen_movies: Codes
+    seen_levels: Levels | None = None  # how each was rated; None in a release without a ranking model
 
     @property
     def trained(self) -> NDArray[np.bool_]:
@@ -57,10 +74,19 @@ class ItemCatalog:
             return np.empty(0, np.int32)
         return self.seen_movies[self.seen_offsets[user_code] : self.seen_offsets[user_code + 1]]
 
-    def best(self, scores: Scores, n: int, *, without: Codes) -> list[Suggestion]:
+    def levels(self, user_code: int) -> Levels:
+        """How the user rated each of `seen`; only in a release with a ranking model."""
+        assert self.seen_levels is not None  # nosec B101 # for mypy: a ranking model is loaded with it
+        if user_code < 0:
+            return np.empty(0, np.uint8)
+        return self.seen_levels[self.seen_offsets[user_code] : self.seen_offsets[user_code + 1]]
+
+    def best(
+        self, scores: Scores, n: int, *, without: Codes, expected: Scores | None = None
+    ) -> list[Suggestion]:
         """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
 
-        Raises ConfigError when n is below 1.
+        `expected` are the expected ratings [movies] to show with them. Raises ConfigError when n is below 1.
         """
         if n < 1:
             raise ConfigError(f"A list of {n} movies was asked for; expected 1 or more.")
@@ -69,8 +95,12 @@ class ItemCatalog:
         limit = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
         codes = np.flatnonzero((scores >= limit) & (scores > -np.inf))
         codes = codes[np.lexsort((codes, -scores[codes]))][:n]
-        return [self._suggest(int(code), float(scores[code])) for code in codes]
-
-    def _suggest(self, code: int, score: float) -> Suggestion:
-        title: Any = self.titles[code].as_py()
-        return Suggestion(int(self.movie_ids[code]), title, score)
+        return [
+            Suggestion(
+                movie_id=int(self.movie_ids[code]),
+                title=self.titles[code].as_py(),
+                score=float(scores[code]),
+                expected_rating=None if expected is None else float(expected[code]),
+            )
+            for code in codes.tolist()
+        ]

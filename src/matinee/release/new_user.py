@@ -31,6 +31,7 @@ class Guest:
     level: Scores  # what of it is the movie's, whoever the user is
     expected_unknown: float  # of a movie that the release does not know
     rated: Codes
+    preferred: Scores | None = None  # the ranking model's scores by movie code
 
     def __repr__(self) -> str:
         return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies)"
@@ -64,4 +65,7 @@ class Guest:
         Raises:
             ConfigError: n is below 1.
         """
-        return self.catalog.best(self.expected - self.level + self.catalog.appeal, n, without=self.rated)
+        expected = np.clip(self.expected, *self.scale)
+        by_rating = self.expected - self.level + self.catalog.appeal
+        scores = by_rating if self.preferred is None else self.preferred
+        return self.catalog.best(scores, n, without=self.rated, expected=expected)

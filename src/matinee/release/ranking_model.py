@@ -7,41 +7,41 @@ A user's vector is the sum, over the movies that the user rated, of `encode_rate
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.rating_levels import STEPS, Levels
 from matinee.release.weights import read_weights, write_weights
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint8]
 
+RANKING: Final = "ranking.safetensors"
+# The ranking model that the figures belong to, where the release was refitted on all rows.
+TESTED_RANKING: Final = "tested_ranking.safetensors"
+TABLES: Final = ("encode_rated", "encode_liked", "decode", "popularity")
+
 # A grade is 0 up to 3/8 of the scale, 1 where a rating counts as liked (3/4), and 5/3 at the top.
-_NEUTRAL, _LIKED = 0.375, 0.75
-GRADE_STEP = np.float32((1 - _NEUTRAL) / (_LIKED - _NEUTRAL) / 255)
-_TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
+_NEUTRAL: Final = 3 * STEPS // 8
+GRADE_STEP: Final = np.float32(1 / (3 * STEPS // 4 - _NEUTRAL))
 
 
-def grade_codes(ratings: npt.NDArray[Any], scale: tuple[float, float]) -> Codes:
+def grade_codes(levels: Levels) -> Codes:
     """How much each rating says that the movie was liked, in steps of GRADE_STEP.
 
     Args:
-        ratings: ratings on the scale.
-        scale: lowest and highest rating; equal where there is nothing but plays, and all grades are 0 then.
+        levels: Ratings as `matinee.release.rating_levels` has them.
 
     Returns:
-        One byte per rating, so that a release that keeps these has the very grades of the fit.
+        One byte per rating.
     """
-    low, high = scale
-    if high <= low:
-        return np.zeros(len(ratings), np.uint8)
-    above = (np.asarray(ratings, np.float64) - low) / (high - low) - _NEUTRAL
-    codes: Codes = np.rint(np.clip(above / (1 - _NEUTRAL), 0, 1) * 255).astype(np.uint8)
+    codes: Codes = np.maximum(levels, np.uint8(_NEUTRAL)) - np.uint8(_NEUTRAL)
     return codes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RankingModel:
     """Tables of one row per movie; rows of movies that nobody rated are 0."""
 
@@ -84,6 +84,11 @@ class RankingModel:
         vector: Floats = total.astype(np.float32)
         return vector
 
+    def scores(self, movies: npt.NDArray[np.integer[Any]], levels: Levels) -> Floats:
+        """The score of every movie [movies] for a user who rated these movies so; popularity for one who rated none."""
+        found: Floats = self.score(self.user_vector(movies, grade_codes(levels))[None])[0]
+        return found
+
     def score(self, vectors: Floats) -> Floats:
         """Scores of all movies for each vector, [users, movies]; popularity for a vector of zeros."""
         scores = vectors @ self.decode.T
@@ -105,9 +110,9 @@ def save_model(path: Path, model: RankingModel, *, half: bool = False) -> None:
 
     Raises OSError or SafetensorError when it can't be written.
     """
-    tables = {name: getattr(model, name) for name in _TABLES}
+    tables = {name: getattr(model, name) for name in TABLES}
     if half:
-        tables |= {name: tables[name].astype(np.float16) for name in _TABLES[:3]}
+        tables |= {name: tables[name].astype(np.float16) for name in TABLES[:3]}
     write_weights(path, {name: np.ascontiguousarray(table) for name, table in tables.items()})
 
 
@@ -117,4 +122,4 @@ def load_model(path: Path) -> RankingModel:
     Raises OSError or SafetensorError when it can't be read, KeyError when a table is missing.
     """
     tables = read_weights(path)
-    return RankingModel(**{name: tables[name] for name in _TABLES})
+    return RankingModel(**{name: tables[name] for name in TABLES})

@@ -8,7 +8,7 @@ tables fit together (`load`). `inspect` is all of it, for what is to become the 
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -22,18 +22,22 @@ from matinee.release.checks import (
     Kind,
     Passing,
     check_codes,
+    check_levels,
     check_number,
     check_numbers,
     check_offsets,
+    check_ranking_shapes,
     check_shapes,
     read_table,
 )
 from matinee.release.files import ReleaseFiles, open_release
 from matinee.release.idmap import IdMap
+from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
 from matinee.release.item_catalog import ItemCatalog
 from matinee.release.manifest import SCHEMA_VERSION, parse_object, read_manifest
+from matinee.release.ranking_model import RANKING, TESTED_RANKING, RankingModel
 from matinee.release.signature import trusted_key
 from matinee.release.user_prior import PRIOR, UserPrior, parse_user_prior
 from matinee.release.weights import Place
@@ -151,6 +155,7 @@ def _inode(folder: Path) -> int | None:
 def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
     with open_release(folder, public_key=public_key) as files:
         weights = TESTED if tested and TESTED in files.names else WEIGHTS
+        ranking = TESTED_RANKING if tested and TESTED_RANKING in files.names else RANKING
         if missing := [
             name for name in (weights, *_SMALL, SEEN_OFFSETS, SEEN_MOVIES) if name not in files.names
         ]:
@@ -158,8 +163,9 @@ def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
                 f"The manifest of {shown(folder)} does not list {', '.join(missing)}. Publish it again."
             )
         small = [name for name in (*_SMALL, PRIOR) if name in files.names]
-        rest = files.names.keys() - {weights, *small, SEEN_OFFSETS, SEEN_MOVIES}
-        parts = _Parts(files, weights)
+        listing = {ranking, SEEN_LEVELS} & files.names.keys()
+        rest = files.names.keys() - {weights, *small, *listing, SEEN_OFFSETS, SEEN_MOVIES}
+        parts = _Parts(files, weights, ranking)
         with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
             seen = pool.submit(files.map, SEEN_MOVIES, np.int32, watch=parts.codes.watch_codes)
             tables = pool.submit(files.read_tables, weights, accept=parts.accept)
@@ -167,7 +173,8 @@ def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
             read = {name: pool.submit(files.read, name) for name in small}
             list(pool.map(files.check, sorted(rest)))
         parts.small = {name: future.result() for name, future in read.items()}
-        return parts.assemble(tables.result(), offsets=offsets.result(), seen=seen.result())
+        release = parts.assemble(tables.result(), offsets=offsets.result(), seen=seen.result())
+        return parts.add_ranking(release) if listing else release
 
 
 @dataclass
@@ -176,6 +183,7 @@ class _Parts:
 
     files: ReleaseFiles
     weights: str  # the name of the file
+    ranking: str
     users: int = 0
     movies: int = 0
     codes: Passing = field(default_factory=Passing)
@@ -211,6 +219,30 @@ class _Parts:
             catalog=catalog,
             user_prior=self._user_prior(weights),
         )
+
+    def add_ranking(self, release: Release) -> Release:
+        """The same release with its ranking model, which a release of an earlier version lacks."""
+        levels, passed = SEEN_LEVELS, Passing()
+        if not {self.ranking, levels} <= self.files.names.keys():
+            raise ReleaseError(
+                f"The manifest of {shown(self.files.folder.path)} lists one of {self.ranking} and {levels}, and not "
+                "the other. Publish it again."
+            )
+        tables = self.files.read_tables(self.ranking, accept=self._accept_ranking)
+        with self.files.parsing(self.ranking):
+            for name, table in tables.items():
+                check_numbers(name, table)
+        seen = self.files.map(levels, np.uint8, watch=passed.watch_levels)
+        with self.files.parsing(levels):
+            check_levels(passed, rows=len(seen), expected=len(release.catalog.seen_movies))
+        return replace(
+            release,
+            catalog=replace(release.catalog, seen_levels=seen),
+            ranking=RankingModel(**tables),
+        )
+
+    def _accept_ranking(self, places: list[Place]) -> None:
+        check_ranking_shapes({place.name: place.shape for place in places}, movies=self.movies)
 
     def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
         with self.files.parsing(MOVIES):

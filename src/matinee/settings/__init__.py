@@ -9,6 +9,7 @@ from matinee.settings.model import (
     SplitSettings,
     TrainSettings,
 )
+from matinee.settings.ranking import RankSettings
 from matinee.settings.training import AnyModel, AnyTraining, GradientTraining, SamplerTraining
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "GateSettings",
     "GradientTraining",
     "ModelSettings",
+    "RankSettings",
     "RecommendSettings",
     "Resolved",
     "SamplerTraining",

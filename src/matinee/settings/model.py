@@ -16,6 +16,7 @@ from matinee.settings.device import DeviceName
 from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
 from matinee.settings.presets import MethodName, ModelName, recipe_of
+from matinee.settings.ranking import RankSettings
 from matinee.settings.training import (
     MODELS,
     TRAININGS,
@@ -194,6 +195,9 @@ class Settings(Section):
     evaluate: EvaluateSettings = Field(
         EvaluateSettings(), description="What is measured in addition to the test error."
     )
+    rank: RankSettings = Field(
+        RankSettings(), description="How the ranking model, which orders lists, is fitted."
+    )
     gate: GateSettings = Field(GateSettings(), description="When a candidate may replace the champion.")
     release: ReleaseSettings = Field(ReleaseSettings(), description="How a release is stored.")
     recommend: RecommendSettings = Field(
@@ -263,6 +267,7 @@ class Resolved(Section):
     split: SplitSettings
     model: AnyModel = Field(discriminator="name")
     train: AnyTraining = Field(discriminator="method")
+    rank: RankSettings
     evaluate: EvaluateSettings
     gate: GateSettings
     release: ReleaseSettings

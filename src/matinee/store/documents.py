@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 POINTER, LOG = "champion.json", "log.jsonl"
 FORGOTTEN, SERIES, DONE = "forgotten.json", "progressive.json", "nightly.json"
 # The kinds of folders that steps make, each made of earlier ones; what a training leaves to go on from lies in `work`.
-KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "outlooks", "evaluations")
+KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "rankings", "outlooks", "evaluations")
 WORK = "work"
 CHECKSUM = "checksum"  # the key of a manifest's own digest; manifests of earlier versions have none
 _Model = TypeVar("_Model", bound=BaseModel)

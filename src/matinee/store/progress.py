@@ -11,12 +11,12 @@ from dataclasses import dataclass
 class Progress:
     """One point of a fit: within an epoch (`valid_rmse` is None) or at its end."""
 
-    stage: str  # "fit", or "refit" once the best epoch is known
+    stage: str  # "fit", "refit" once the best epoch is known, or what the ranking model is at
     epoch: int  # from 1
     epochs: int
     rows_done: int  # of this epoch
     rows: int
-    rows_per_second: float
+    rows_per_second: float | None  # None where the fit does not go by rows
     train_rmse: float | None
     valid_rmse: float | None
     best_rmse: float | None

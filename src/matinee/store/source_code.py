@@ -35,6 +35,7 @@ NOT_CODE: Final = frozenset(
         "matinee.settings.evaluation",
         "matinee.settings.ingest",
         "matinee.settings.model",
+        "matinee.settings.ranking",
         "matinee.settings.training",
         "matinee.store.checksums",
         "matinee.store.digests",

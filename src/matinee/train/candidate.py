@@ -23,8 +23,6 @@ from matinee.train.loop import FitState, Stage
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
-# Beside refitted weights, those that have not seen the valid rows: evaluate chooses by them.
-FIRST = "first.safetensors"
 _VERSIONS = ("torch", "numba", "numpy")
 
 
@@ -46,7 +44,6 @@ class Training:
         state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
         points, best = state.points, state
         if self.settings.train.refit != "none":
-            _save_first(state, folder / FIRST)
             best, rows = self._stage("refit", ("train", "valid"), epochs=state.best_epoch)
             points = points + best.points
         told = {"epochs_run": state.epoch, "best_epoch": state.best_epoch, "valid_rmse": state.best_rmse}
@@ -156,14 +153,6 @@ class Training:
             "rows_per_second": round(rows * state.epoch / max(state.seconds, 1e-9)),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
         }
-
-
-def _save_first(state: FitState, path: Path) -> None:
-    """Keep the weights of the first fit, their vectors in half the bytes: an order is all that is asked of them."""
-    tables = {
-        name: table.astype(np.float16) if table.ndim > 1 else table for name, table in state.best.items()
-    }
-    write_weights(path, tables)
 
 
 def _engine(problem: Problem, settings: Resolved) -> Engine:

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from matinee.rank.normal import Normal, make_normal
-from matinee.rank.rows import GradedRows, group_rows
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
+from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.train.blocks import KernelPool
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
+from matinee.train.ranking.normal import Normal, make_normal
+from matinee.train.ranking.rows import GradedRows, group_rows
 
 # More columns are better throughout; with a large catalogue they are what lists and releases cost.
 _SMALL_CATALOGUE, _SMALL_RANK, _LARGE_RANK = 10_000, 384, 128
@@ -83,7 +84,7 @@ def fit_ranking(
         rows = group_rows(
             user_codes,
             movie_codes,
-            grade_codes(ratings, scale),
+            grade_codes(to_levels(ratings, scale)),
             users=users,
             movies=movies,
             pool=KernelPool(threads),

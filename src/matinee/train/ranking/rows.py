@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from matinee.rank.kernels import place, sum_by_movie, sum_by_user, transpose
 from matinee.release.ranking_model import GRADE_STEP, Codes, Floats
 from matinee.store.ratings import count_codes, row_chunks
 from matinee.train.blocks import KernelPool
+from matinee.train.ranking.kernels import place, sum_by_movie, sum_by_user, transpose
 
 Counts = npt.NDArray[np.int64]
 

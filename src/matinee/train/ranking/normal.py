@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from matinee.rank.kernels import movie_products, user_products
-from matinee.rank.rows import Counts, GradedRows
-from matinee.rank.tiles import TILE, Factor, Told, triangle_bytes
 from matinee.release.ranking_model import GRADE_STEP, Floats
 from matinee.store.ratings import zeros
+from matinee.train.ranking.kernels import movie_products, user_products
+from matinee.train.ranking.rows import Counts, GradedRows
+from matinee.train.ranking.tiles import TILE, Factor, Told, triangle_bytes
 
 _TOLERANCE = 1e-3  # of the residual's norm; lists are the same from 1e-2 on
 _MOST_STEPS = 100

@@ -1,0 +1,39 @@
+"""Ratings as bytes: where on the scale a rating is, in 240 steps.
+
+240 is a multiple of the steps of the usual scales (1 to 5, half stars, 0 to 10), so their ratings come back exactly. A
+user of the fit and a new user with the same ratings have the same levels, and so the same list.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+STEPS: Final = 240
+
+Levels = NDArray[np.uint8]
+
+
+def to_levels(ratings: ArrayLike, scale: tuple[float, float]) -> Levels:
+    """The level of each rating, any shape: 0 for the lowest rating of the scale, 240 for the highest.
+
+    All levels are 0 on a scale of one value, as for plays.
+
+    >>> to_levels([1, 3.5, 5], (1, 5))
+    array([  0, 150, 240], dtype=uint8)
+    """
+    low, high = scale
+    if high <= low:
+        return np.zeros(np.shape(ratings), np.uint8)
+    places = (np.asarray(ratings, np.float64) - low) * (STEPS / (high - low))
+    return np.clip(np.rint(places), 0, STEPS).astype(np.uint8)
+
+
+def to_ratings(levels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.float32]:
+    """The rating of each level.
+
+    >>> to_ratings(np.array([150], np.uint8), (1, 5))
+    array([3.5], dtype=float32)
+    """
+    low, high = scale
+    return (low + levels.astype(np.float64) * ((high - low) / STEPS)).astype(np.float32)

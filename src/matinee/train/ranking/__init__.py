@@ -1,0 +1,77 @@
+"""The ranking model: from a split to the tables that order lists. `plan` says what would be computed.
+
+It learns who likes what, from the same rows as the rating model, and runs between its fit and the evaluation.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from matinee.settings import RankSettings, Settings
+from matinee.store import Plan, Reference, Store
+from matinee.store.digests import code_digest, digest_of
+from matinee.store.progress import Listener, silent
+from matinee.train.ranking.step import write_ranking
+
+__all__ = ["plan", "plan_refit_all"]
+
+
+def plan(store: Store, split: Reference, *, settings: Settings, listener: Listener = silent) -> Plan:
+    """The ranking model of a split's train rows; of its valid rows too, unless `train.refit=none`.
+
+    Args:
+        store: The store that holds the split.
+        split: Rows and scale.
+        settings: `rank`, and of `train` the threads and `refit`.
+        listener: Called with the progress of the fit; what it raises stops the fit.
+
+    Returns:
+        The plan of a folder `rankings/<digest>` with ranking.safetensors.
+    """
+    subsets = ("train",) if settings.train.refit == "none" else ("train", "valid")
+    return _plan(store, split, settings.rank, subsets, threads=settings.train.threads, listener=listener)
+
+
+def plan_refit_all(
+    store: Store, ranking: Reference, *, threads: int = 0, listener: Listener = silent
+) -> Plan:
+    """The ranking model that was tested, fitted once more on every row of its split."""
+    tested = store.manifest(ranking.kind, ranking.digest)
+    split = store.reference("splits", tested["split"])
+    rank = RankSettings.model_validate(tested["settings"])
+    return _plan(store, split, rank, ("train", "valid", "test"), threads=threads, listener=listener)
+
+
+def _plan(
+    store: Store,
+    split: Reference,
+    settings: RankSettings,
+    subsets: tuple[str, ...],
+    *,
+    threads: int,
+    listener: Listener,
+) -> Plan:
+    digest = digest_of(
+        split=split.digest,
+        rank=settings.model_dump(),
+        subsets=subsets,
+        code=code_digest("matinee.train.ranking.step"),
+    )
+    work = store.folder("work", digest)
+
+    def make(folder: Path) -> dict[str, Any]:
+        low, high = store.manifest(split.kind, split.digest)["scale"]
+        work.mkdir(parents=True, exist_ok=True)
+        made = write_ranking(
+            folder,
+            split=store.path(split),
+            scale=(float(low), float(high)),
+            subsets=subsets,
+            settings=settings,
+            threads=threads or len(os.sched_getaffinity(0)),
+            work=work,
+            listener=listener,
+        )
+        return {"split": split.digest, **made}
+
+    return Plan("rankings", digest, make, scratch=work)

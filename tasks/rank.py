@@ -1,0 +1,34 @@
+"""The rank tasks: the ranking model that orders lists, and its refit on all rows once the gate has passed it."""
+
+from pathlib import Path
+
+from prefect import task
+
+from matinee.pipeline import plan_ranking, plan_ranking_refit
+from matinee.settings import Settings
+from matinee.store import Plan, Reference, Store
+from matinee.store.progress import Listener, silent
+from matinee.tasks.fit_progress import reporting_progress
+from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
+
+
+def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
+    return plan_ranking(Store(Path(store)), split, settings=settings, listener=listener)
+
+
+@task(name="rank", task_run_name="rank", tags=["training"], **cached_by(_plan, timeout_seconds=None))
+def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
+    """Fit the ranking model, which orders lists."""
+    with reporting_progress() as listener:
+        plan = _plan(store=store, split=split, settings=settings, listener=listener)
+        return fulfil(store, plan)
+
+
+@task(name="refit_ranking", task_run_name="refit ranking", tags=["training"], **RETRY, **RESULT)
+def refit_ranking(*, store: str, ranking: Reference, evaluation: Reference, settings: Settings) -> Reference:
+    """Fit the ranking model on every row, where `train.refit=all` asks for it and the gate has passed it."""
+    with reporting_progress() as listener:
+        plan = plan_ranking_refit(
+            Store(Path(store)), ranking, evaluation, settings=settings, listener=listener
+        )
+        return ranking if plan is None else fulfil(store, plan)

@@ -7,13 +7,14 @@ the linked file.
 """
 
 import argparse
+import json
 import os
 import posixpath
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from docs_markdown import links, target_of, without_escapes
 from docs_reference import reference_pages
@@ -97,8 +98,20 @@ def _show(path: Path) -> str:
     if path.is_dir():
         files = sorted(file.name for file in path.iterdir() if file.is_file())
         return "\n".join([f"# {name}/", "", *(f"- `{file}`" for file in files), ""])
+    if path.suffix == ".ipynb":
+        return _show_notebook(name, json.loads(path.read_text("utf-8"))["cells"])
     kind = {".py": "python", ".toml": "toml", ".yaml": "yaml"}.get(path.suffix, "text")
     return f"# {name}\n\n~~~~~~ {kind}\n{path.read_text('utf-8')}\n~~~~~~\n"
+
+
+def _show_notebook(name: str, cells: list[dict[str, Any]]) -> str:
+    """A notebook's text and code, without outputs."""
+    texts = ["".join(cell["source"]) for cell in cells]
+    parts = [
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell, text in zip(cells, texts, strict=True)
+    ]
+    return "\n\n".join([*parts, f"From `{name}`.", ""])
 
 
 def main() -> int:

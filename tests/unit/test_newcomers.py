@@ -15,10 +15,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "deploy"))
 from docs_markdown import Block, blocks, links, target_of
-from docs_pages import page_names
+from docs_pages import page_names, write_pages
 
 from matinee.cli.arguments import parse
 from matinee.cli.operations import OPERATIONS
+from matinee.settings.parse import setting_names
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = sorted(source for source in page_names() if source.endswith(".md"))
@@ -75,7 +76,7 @@ def test_links_lead_somewhere(source: str) -> None:
     for link in links(_read(source)):
         target, anchor = target_of(source, link["path"]), link["anchor"]
         if target.startswith(GENERATED):
-            continue  # test_docs_reference has those
+            continue  # see test_the_generated_reference_is_complete_and_every_page_links_to_pages
         assert (ROOT / target).exists(), f"{source}: {link[0]}"
         if anchor and target.endswith(".md"):
             assert anchor[1:] in _anchors(_read(target)), f"{source}: {link[0]}"
@@ -150,6 +151,26 @@ def test_every_block_has_a_test() -> None:
     }  # text is output, mermaid a picture
     for source in DOCUMENTS:
         assert {block.language for block in blocks(_read(source))} <= known, source
+
+
+def test_the_generated_reference_is_complete_and_every_page_links_to_pages(tmp_path: Path) -> None:
+    write_pages(tmp_path)
+    pages = {
+        path.relative_to(tmp_path).as_posix(): path.read_text("utf-8") for path in tmp_path.rglob("*.md")
+    }
+    for name, text in pages.items():
+        for link in links(text):
+            assert (tmp_path / target_of(name, link["path"])).is_file(), f"{name}: {link[0]}"
+    for setting in setting_names():
+        assert f"| `{setting}` |" in pages["reference/settings.md"]
+    verbs = pages["reference/command-line.md"]
+    assert {"## retrain\n", "## up\n", "## units\n", "`--fail-on-hold`", "`--drop DROP`"} <= {
+        *re.findall(r"^## .*\n", verbs, re.MULTILINE),
+        *re.findall(r"`--.*?`", verbs),
+    }
+    formats = pages["reference/formats.md"]
+    assert {"Manifest", "Pointer", "Entry", "Ratings", "Rejects"} <= set(re.findall("### (.*)", formats))
+    assert "| `rating` | Float32 |" in formats
 
 
 def test_pre_commit_runs_the_linters_of_the_lock() -> None:

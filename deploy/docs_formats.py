@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -34,39 +35,47 @@ _RULES: Final = (
 def formats_page() -> str:
     """Tables from the pandera models, JSON documents from the pydantic models."""
     found = list(_declared())
+    tables = [model for model in found if issubclass(model, pa.DataFrameModel)]
+    documents = [model for model in found if issubclass(model, BaseModel)]
     parts = [
         _INTRODUCTION,
         "## Tables\n\nParquet files. A column that is not nullable has a value in every row.",
     ]
-    parts += [_table_format(model) for model in found if issubclass(model, pa.DataFrameModel)]
-    parts.append("## Documents\n\nJSON files, and objects within them.")
-    parts += [_document_format(model) for model in found if issubclass(model, BaseModel)]
+    parts += [_table_format(model) for model in tables]
+    parts.append("## Documents\n\nJSON files, and objects within them, by the module that declares them.")
+    for module, models in groupby(documents, key=lambda model: model.__module__):
+        parts.append(f"### {module.removeprefix('matinee.')}\n\n{first_paragraph(import_module(module))}")
+        parts += [_document_format(model) for model in models]
     return "\n\n".join(parts) + "\n"
 
 
 def _declared() -> Iterator[type[Any]]:
     """Every public pandera and pydantic model of the package that holds no settings, module by module."""
-    for module in sorted(set(_modules_with("BaseModel", "DataFrameModel"))):
-        if module.startswith("matinee.settings"):
-            continue
-        loaded = import_module(module)
-        classes = [
-            node.name for node in ast.parse(inspect.getsource(loaded)).body if isinstance(node, ast.ClassDef)
-        ]
-        for model in (getattr(loaded, name) for name in classes if not name.startswith("_")):
-            if issubclass(model, (pa.DataFrameModel, BaseModel)):
-                yield model
+    for module, names in _model_classes().items():
+        if not module.startswith("matinee.settings"):
+            loaded = import_module(module)
+            yield from (getattr(loaded, name) for name in names if not name.startswith("_"))
 
 
-def _modules_with(*words: str) -> Iterator[str]:
-    """The modules in whose text one of the words stands: importing all of them would take long."""
+def _model_classes() -> dict[str, list[str]]:
+    """The names of model classes by module; from the sources, since importing every module would take long."""
+    bases: dict[tuple[str, str], set[str]] = {}
     for info in pkgutil.walk_packages(matinee.__path__, "matinee."):
         spec = find_spec(info.name)
-        if spec is None or spec.origin is None:
-            continue
-        source = Path(spec.origin).read_text("utf-8")
-        if any(word in source for word in words):
-            yield info.name
+        if spec is not None and spec.origin is not None:
+            for node in ast.parse(Path(spec.origin).read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    bases[info.name, node.name] = {
+                        ast.unparse(base).rpartition(".")[2] for base in node.bases
+                    }
+    models, known = set[tuple[str, str]](), {"BaseModel", "DataFrameModel"}
+    while more := {place for place, names in bases.items() if names & known} - models:
+        models |= more
+        known |= {name for _, name in more}
+    return {
+        module: [name for (there, name) in bases if there == module and (there, name) in models]
+        for module in sorted({module for module, _ in models})
+    }
 
 
 def _table_format(model: type[pa.DataFrameModel]) -> str:
@@ -98,7 +107,7 @@ def _document_format(model: type[BaseModel]) -> str:
         for name, field in fields
     ]
     keys = table(["key", "type", "optional", *(["meaning"] if described else [])], rows)
-    return f"### {model.__name__}\n\n{first_paragraph(model)}\n\n{keys}"
+    return f"#### {model.__name__}\n\n{first_paragraph(model)}\n\n{keys}"
 
 
 def _type(annotation: Any) -> str:

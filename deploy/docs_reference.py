@@ -93,7 +93,7 @@ def command_line_page() -> str:
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
-    wrapped = textwrap.fill(usage, 100, subsequent_indent="    ", break_on_hyphens=False)
+    wrapped = textwrap.fill(usage, 80, subsequent_indent="    ", break_on_hyphens=False)
     yield f"```text\n{wrapped}\n```"
     actions = [action for action in parser._actions if action.dest != "help"]
     rows = [

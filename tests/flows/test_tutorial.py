@@ -26,7 +26,7 @@ def test_the_first_hour(
         if block.language == "python":
             exec(block.code, names)
         elif block.language == "bash":
-            for words in map(shlex.split, block.code.splitlines()):
+            for words in map(shlex.split, block.code.replace("\\\n", " ").splitlines()):
                 if words[0] == "matinee" and words[1] != "--version":
                     assert main(words[1:]) == 0, words
                     gates += re.findall(r"^gate +(\w+: RMSE [\d.]+)", capsys.readouterr().out, re.MULTILINE)

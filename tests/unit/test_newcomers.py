@@ -169,8 +169,15 @@ def test_the_generated_reference_is_complete_and_every_page_links_to_pages(tmp_p
         *re.findall(r"`--.*?`", verbs),
     }
     formats = pages["reference/formats.md"]
-    assert {"Manifest", "Pointer", "Entry", "Ratings", "Rejects"} <= set(re.findall("### (.*)", formats))
+    assert {"Manifest", "Pointer", "Entry", "Ratings", "Rejects"} <= set(re.findall("###+ (.*)", formats))
     assert "| `rating` | Float32 |" in formats
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", _read("docs/glossary.md"), re.MULTILINE)
+    words = [word.strip("` ") for row in rows if row not in ("word", "---") for word in row.split(",")]
+    assert len(words) > 60
+    assert sorted(set(words)) == sorted(words)
 
 
 def test_pre_commit_runs_the_linters_of_the_lock() -> None:

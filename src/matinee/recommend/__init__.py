@@ -1,4 +1,4 @@
-"""Lists for all users of a release, or for some."""
+"""Movie lists for all users of a release, or for some."""
 
 from matinee.recommend.lists import TOP, Recommended, recommend_all, recommend_some
 

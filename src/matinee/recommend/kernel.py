@@ -1,4 +1,4 @@
-"""The inner loops of lists for everyone: users as sums of encoder rows, and the best movies of a block of scores."""
+"""The inner loops of lists for all users: users as sums of encoder rows, and the best movies of a block of scores."""
 
 import numpy as np
 from numba import njit

@@ -1,6 +1,6 @@
-"""The recommend step: a release's list for every user, or for some, to one Parquet file.
+"""The recommend step: writes a release's lists for all users, or for some, to one Parquet file.
 
-The scores of a few users and movies at a time: they stay in the cache, and memory does not grow with the users.
+Scores are computed for a few users and movies at a time: they stay in the cache, and memory does not grow with users.
 """
 
 import contextlib
@@ -38,8 +38,10 @@ log = logging.getLogger(__name__)
 TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
 _GROUP = 1 << 16  # users of a row group, at most
 _ROWS = 1 << 18  # of a row group, at most, where users are named; their lists are Python's objects meanwhile
-_BYTES_A_ROW = 200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
-_TELL_SECONDS = 2.0  # between two lines of how far it is
+_BYTES_PER_ROW = (
+    200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
+)
+_LOG_SECONDS = 2.0  # between two progress lines
 _SCHEMA = pa.schema(
     [
         ("user_id", pa.int64()),
@@ -62,7 +64,7 @@ class Recommended(BaseModel):
     rows: int
     out: str
     seconds: float
-    unknown: int = 0  # users that the release does not know, who get what is popular
+    unknown: int = 0  # users unknown to the release, who get popular movies
 
 
 def recommend_all(
@@ -70,15 +72,15 @@ def recommend_all(
 ) -> Recommended:
     """Write the `top` best unseen movies of every user of the release, as `Release.recommend` orders them.
 
-    What a call that was killed has found is not searched again. Threads: 0 takes all cores. Raises ConfigError when
+    Lists that an interrupted call finished are reused. Threads: 0 takes all cores. Raises ConfigError when
     `out` can't be written or `top` is below 1.
     """
     _check_top(top)
     target = check_output(out)
-    started = told = time.perf_counter()
+    started = logged = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
-    size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_A_ROW * top), 1, _GROUP))
+    size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_PER_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
     search = (
         KernelSearch(release, top)
@@ -90,7 +92,7 @@ def recommend_all(
     )
     rows = 0
     with (
-        _told_as_errors(out),
+        _translate_disk_errors(out),
         keep_lists(target, digest) as saved,
         _writing(out, release, asked) as write,
         threadpool_limits(1, "blas"),
@@ -98,10 +100,10 @@ def recommend_all(
     ):
         for group, (best, codes) in zip(groups, _find(search, groups, saved, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
-            if (now := time.perf_counter()) - told > _TELL_SECONDS or group.stop == users:
+            if (now := time.perf_counter()) - logged > _LOG_SECONDS or group.stop == users:
                 log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
-                told = now
-    return _told(release, out, users=users, rows=rows, started=started)
+                logged = now
+    return _result(release, out, users=users, rows=rows, started=started)
 
 
 def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top: int) -> Recommended:
@@ -119,7 +121,7 @@ def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top:
             for first in range(0, max(len(user_ids), 1), size)
         )
     unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
-    return _told(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
+    return _result(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
 
 
 def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
@@ -138,7 +140,7 @@ def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
 def _find(
     search: Search, groups: Sequence[range], saved: SavedLists, pool: ThreadPoolExecutor
 ) -> Iterator[Lists]:
-    """The lists of each group, from the parts where they are kept; one is searched while the caller writes another."""
+    """Iterate over the lists of each group, saved or new; the next group is searched while the caller writes one."""
 
     def begin(group: range) -> Callable[[], Lists]:
         if (kept := saved.load(group.start)) is not None:
@@ -213,8 +215,8 @@ def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Tab
 
 
 @contextlib.contextmanager
-def _told_as_errors(out: Path) -> Iterator[None]:
-    """Turn what the disk says of the parts beside `out` into an error that names it."""
+def _translate_disk_errors(out: Path) -> Iterator[None]:
+    """Translate disk errors of the saved lists into an error that names `out`."""
     try:
         with writing_out(out):
             yield
@@ -222,7 +224,7 @@ def _told_as_errors(out: Path) -> Iterator[None]:
         raise ConfigError(f"{out} could not be written: {error.strerror or error}.") from error
 
 
-def _told(
+def _result(
     release: Release, out: Path, *, users: int, rows: int, started: float, unknown: int = 0
 ) -> Recommended:
     return Recommended(
@@ -237,4 +239,4 @@ def _told(
 
 def _check_top(top: int) -> None:
     if top < 1:
-        raise ConfigError(f"Lists of {top} movies were asked for; expected 1 or more.")
+        raise ConfigError(f"Lists of {top} movies were requested; expected 1 or more.")

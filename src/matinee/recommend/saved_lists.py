@@ -1,4 +1,4 @@
-"""Lists found so far, kept beside the file that they are for, so that recommending to everyone can be resumed."""
+"""Saves finished lists next to the output file, so that recommending to all users can be resumed."""
 
 import contextlib
 import glob
@@ -18,25 +18,25 @@ from matinee.store.locks import lock_folder
 
 Lists = tuple[
     NDArray[np.float32], NDArray[np.int32]
-]  # scores and movie codes [users, top]; code -1: a list is shorter
+]  # scores and movie codes [users, top]; code -1 fills up a shorter list
 
 
 @dataclass(frozen=True)
 class SavedLists:
-    """A folder with a file for each group of users whose lists were found."""
+    """A folder with one file per group of users whose lists are finished."""
 
     folder: Path
 
     def load(self, first: int) -> Lists | None:
-        """The lists of the group that begins with a user; None where they are to be found yet."""
+        """The lists of the group that begins with a user; None if they are not finished."""
         try:
-            part = load_file(self._path(first))
-            return part["scores"], part["codes"]
+            arrays = load_file(self._path(first))
+            return arrays["scores"], arrays["codes"]
         except (FileNotFoundError, SafetensorError, KeyError):
             return None
 
     def save(self, first: int, lists: Lists) -> None:
-        """Keep the lists of a group, whole or not at all."""
+        """Save the lists of a group atomically."""
         write_weights(self._path(first), {"scores": lists[0], "codes": lists[1]})
 
     def _path(self, first: int) -> Path:
@@ -45,9 +45,9 @@ class SavedLists:
 
 @contextlib.contextmanager
 def keep_lists(out: Path, digest: str) -> Iterator[SavedLists]:
-    """The parts of `out`, named by the digest of all that the lists depend on; they go once the block has ended well.
+    """The saved lists of `out`, named by the digest of their inputs; removed when the block ends without error.
 
-    SavedLists of other lists for the same file are removed. Waits for another process that finds the same.
+    Saved lists with another digest are removed. Waits for another process that makes the same lists.
     """
     folder = out.with_name(f".{out.name}.{digest}.partial")
     own = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{20}}\.partial")

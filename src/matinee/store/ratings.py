@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 _BATCH_ROWS = 1 << 20
-_CHUNK_ROWS = 1 << 22  # of a pass over all rows: a tenth of a second, and a fit can be stopped between two
+_CHUNK_ROWS = (
+    1 << 22
+)  # rows per chunk of a pass: a tenth of a second, and a fit can be stopped between two chunks
 
 
 @dataclass(frozen=True)
 class EncodedRatings:
-    """Ratings by code, in the order of the split: no order that training could rely on."""
+    """Ratings by code, in the order of the split, which training must not rely on."""
 
     users: npt.NDArray[np.int32]
     movies: npt.NDArray[np.int32]
@@ -26,12 +28,12 @@ class EncodedRatings:
 
 
 def row_chunks(rows: int) -> Iterator[slice]:
-    """Slices that together are all rows: no compiled code may be under way for long, or a signal has to wait."""
+    """Slices that cover all rows: compiled code must return often, so that a signal does not wait long."""
     return (slice(start, start + _CHUNK_ROWS) for start in range(0, rows, _CHUNK_ROWS))
 
 
 def zeros(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Zeros whose memory is there: the first write to each page of fresh memory takes longer than many later ones."""
+    """Zeros in touched memory: the first write to a fresh page is slow, so it is done here."""
     array = np.empty(shape, dtype)
     flat = array.reshape(-1)
     for chunk in row_chunks(flat.size):

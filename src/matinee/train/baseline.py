@@ -1,6 +1,7 @@
 """Bias-only prediction: mean plus a shrunk bias per user and per movie.
 
-What every model must beat (evaluate), and what a neural model answers where it knows but one side (train).
+The baseline that every model must beat (evaluate), and the answer of a neural model if only the user or only the movie
+is known (train).
 """
 
 import os
@@ -18,7 +19,7 @@ Vector = npt.NDArray[np.float64]
 
 ROUNDS = 15  # the biases move by less than .001 long before
 SHRINK = 5.0  # pseudo-rows at zero bias: one row moves a bias by a sixth of its residual
-_CHUNKS = 8  # that threads share; a number of our own, so that sums do not depend on the cores
+_CHUNKS = 8  # shared by threads; fixed, so that sums do not depend on the number of cores
 _CHUNK = 1 << 22
 
 
@@ -31,7 +32,7 @@ class Baseline:
     movie_bias: Vector
 
     def predict(self, user_codes: Codes, movie_codes: Codes) -> Vector:
-        """Unclipped ratings, one a pair; code -1 is unknown and adds no bias."""
+        """Unclipped ratings, one per pair; code -1 is unknown and adds no bias."""
         return self.mean + _known(self.user_bias, user_codes) + _known(self.movie_bias, movie_codes)
 
 
@@ -40,7 +41,7 @@ def fit_baseline(
 ) -> Baseline:
     """Alternate shrunk means of residuals, movies first, for a fixed number of rounds.
 
-    The three columns are of one length; codes lie within `users` and `movies`. Sums are in float64, and of chunks that
+    The three columns have equal length; codes are below `users` and `movies`. Sums are in float64, and of chunks that
     do not depend on the machine, so the same rows give the same bits.
     """
     mean = float(np.sum(ratings, dtype=np.float64) / max(len(ratings), 1))
@@ -63,7 +64,7 @@ def fit_baseline(
 
 
 def _count(codes: Codes, size: int) -> Vector:
-    """Rows by code, some at a time: bincount makes a copy in int64."""
+    """Rows by code, in chunks, because bincount makes a copy in int64."""
     rows = np.zeros(size)
     for start in range(0, len(codes), _CHUNK):
         rows += np.bincount(codes[start : start + _CHUNK], minlength=size)

@@ -1,7 +1,7 @@
-"""Rows cut into blocks that threads can work on in parallel without touching the same user or movie.
+"""Cuts rows into blocks that threads can process in parallel without touching the same user or movie.
 
-Users and movies are cut into groups of about equal rows; the blocks of one diagonal share neither a user nor a
-movie, so their order does not matter and the bits are the same at any number of threads.
+Users and movies are cut into groups with about equal numbers of rows. The blocks of one diagonal share neither a user
+nor a movie, so their order does not matter and the bits are the same at any number of threads.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,11 +34,11 @@ class BlockedRows:
 
     @property
     def columns(self) -> tuple[npt.NDArray[Any], ...]:
-        """Starts, users, movies, ratings: what each kernel reads."""
+        """Starts, users, movies and ratings: the inputs of each kernel."""
         return self.starts, self.rows.users, self.rows.movies, self.rows.ratings
 
     def diagonals(self) -> Iterator[Counts]:
-        """Sets of blocks (i, i + d) that share no user and no movie; together all that have rows."""
+        """Sets of blocks (i, i + d) that share no user and no movie; together they are all blocks with rows."""
         group = np.arange(self.groups)
         for shift in range(self.groups):
             blocks = group * self.groups + (group + shift) % self.groups
@@ -51,7 +51,7 @@ class BlockedRows:
 
 
 class KernelPool:
-    """Some threads that run compiled kernels, which release the interpreter's lock."""
+    """A thread pool for compiled kernels, which release the interpreter lock."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -60,7 +60,7 @@ class KernelPool:
     def share(self, kernel: Callable[..., None], work: Counts, *arguments: Any) -> None:
         """Call `kernel(run, *arguments)` for short runs of the numbers in `work`; it writes into its arguments.
 
-        Once a call fails, or this thread is interrupted, as by a cancelled run, no other call begins.
+        After a call fails or this thread is interrupted, no further call begins.
         """
         stopped = Event()
 
@@ -106,7 +106,7 @@ def _columns(rows: EncodedRatings) -> tuple[npt.NDArray[Any], ...]:
 
 
 def _equal_groups(counts: Counts, groups: int) -> npt.NDArray[np.int32]:
-    """Cut codes into groups of neighbours with about equal numbers of rows."""
+    """Cut codes into groups of consecutive codes with about equal numbers of rows."""
     before = np.cumsum(counts) - counts
     group: npt.NDArray[np.int32] = (before * groups // max(int(counts.sum()), 1)).astype(np.int32)
     return np.minimum(group, groups - 1)

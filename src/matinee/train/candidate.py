@@ -1,4 +1,4 @@
-"""From a split to a candidate's files: the fit, the refit, the weights and the history."""
+"""Trains a candidate on a split: fit, refit, weights and history."""
 
 import platform
 import time
@@ -28,7 +28,7 @@ _VERSIONS = ("torch", "numba", "numpy")
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained on which split, and where its checkpoints lie."""
+    """One training: the split, the settings, and the folder of its checkpoints."""
 
     split: Path
     manifest: dict[str, Any]  # the split's
@@ -39,22 +39,22 @@ class Training:
     listener: Listener
 
     def fit(self, folder: Path) -> dict[str, Any]:
-        """Fit on train rows until valid rows say stop, and again on both if so set; fill a candidate's folder."""
+        """Fit with early stopping on the valid rows, refit if configured; fill a candidate's folder."""
         compiling = self._warm_up()
         state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
         points, best = state.points, state
         if self.settings.train.refit != "none":
             best, rows = self._stage("refit", ("train", "valid"), epochs=state.best_epoch)
             points = points + best.points
-        told = {"epochs_run": state.epoch, "best_epoch": state.best_epoch, "valid_rmse": state.best_rmse}
-        return self._write(folder, best, rows=rows, points=points, seconds_compile=compiling) | told
+        outcome = {"epochs_run": state.epoch, "best_epoch": state.best_epoch, "valid_rmse": state.best_rmse}
+        return self._write(folder, best, rows=rows, points=points, seconds_compile=compiling) | outcome
 
     def fit_all(self, folder: Path, *, epochs: int) -> dict[str, Any]:
-        """Fit on every row of the split for a number of epochs; fill a candidate's folder."""
+        """Fit on every row of the split for a fixed number of epochs; fill a candidate's folder."""
         compiling = self._warm_up()
         state, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
-        told = {"epochs_run": epochs, "best_epoch": epochs, "valid_rmse": None}
-        return self._write(folder, state, rows=rows, points=state.points, seconds_compile=compiling) | told
+        outcome = {"epochs_run": epochs, "best_epoch": epochs, "valid_rmse": None}
+        return self._write(folder, state, rows=rows, points=state.points, seconds_compile=compiling) | outcome
 
     @property
     def _samples(self) -> bool:
@@ -62,14 +62,15 @@ class Training:
 
     @property
     def _epochs(self) -> int:
-        """As many as there may be; with the sampler, sweeps of all chains."""
+        """The maximum number of epochs; for the sampler, the sweeps of all chains."""
         train = self.settings.train
         return train.chains * train.sweeps if isinstance(train, SamplerTraining) else train.epochs
 
     def _warm_up(self) -> float:
-        """Seconds that compiling the kernels, or loading them from their cache, took; the fit's own are free of it.
+        """Compile the kernels or load them from their cache; returns the seconds, which are not part of the fit's.
 
-        On a thread of its own: what a signal raises on the main thread is lost in the compiler's callbacks.
+        Runs on another thread: an exception that a signal raises on the main thread is lost in the compiler's
+        callbacks.
         """
         started = time.perf_counter()
         compiler = ThreadPoolExecutor(1)

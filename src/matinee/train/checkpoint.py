@@ -1,6 +1,6 @@
-"""Checkpoints of a fit under way: one safetensors file a stage, replaced atomically, nothing pickled.
+"""Checkpoints of a running fit: one safetensors file per stage, replaced atomically, nothing pickled.
 
-A fit that was killed goes on from its last checkpoint and ends with the same bits as one that was not.
+A fit that was killed resumes from its last checkpoint and ends with the same bits as an uninterrupted one.
 """
 
 import json
@@ -21,17 +21,17 @@ from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
 
-# Written by ourselves: `safetensors.save_file` takes seconds for a large fit, and a signal to stop would have to wait.
+# We write the file ourselves: `safetensors.save_file` takes seconds for a large fit, and delays a signal to stop.
 _PIECE_BYTES = 1 << 25
 _BLANK = b"--------"  # filled in once the arrays are written
 _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 
 
-def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
-    """Write arrays and JSON-like values so that a reader sees the old checkpoint or this one, whole."""
+def save_checkpoint(path: Path, arrays: Arrays, values: dict[str, Any]) -> None:
+    """Write arrays and JSON-like values atomically: a reader sees the old checkpoint or this one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh, fresh.open("wb") as out:
-        head, checksum = _head(arrays, told), 0
+        head, checksum = _head(arrays, values), 0
         unsynced = out.write(head)
         for piece in chain.from_iterable(map(_pieces, arrays.values())):
             unsynced += out.write(piece)
@@ -44,14 +44,14 @@ def save_checkpoint(path: Path, arrays: Arrays, told: dict[str, Any]) -> None:
 
 
 def _sync(out: BinaryIO) -> None:
-    """Wait until all that was written is on the disk."""
+    """Wait until everything written is on the disk."""
     out.flush()
     os.fdatasync(out.fileno())
 
 
-def _head(arrays: Arrays, told: dict[str, Any]) -> bytes:
-    """What stands before the arrays (https://huggingface.co/docs/safetensors): a length, then as much JSON."""
-    head: dict[str, Any] = {"__metadata__": {"crc32": _BLANK.decode(), "told": json.dumps(told)}}
+def _head(arrays: Arrays, values: dict[str, Any]) -> bytes:
+    """The header of the file (https://huggingface.co/docs/safetensors): a length, then JSON of that length."""
+    head: dict[str, Any] = {"__metadata__": {"crc32": _BLANK.decode(), "told": json.dumps(values)}}
     end = 0
     for name, array in arrays.items():
         start, end = end, end + array.nbytes
@@ -69,20 +69,20 @@ def _pieces(array: npt.NDArray[Any]) -> Iterator[bytes]:
 
 
 def load_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """The arrays and values of a checkpoint; None where there is none that can be read."""
+    """The arrays and values of a checkpoint; None if there is no readable one."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-            told: dict[str, Any] = json.loads(file.metadata()["told"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
+            values: dict[str, Any] = json.loads(file.metadata()["told"])
             checksum = file.metadata()["crc32"]
         if _checksum(path) != checksum:
-            raise ValueError("its checksum is another")
+            raise ValueError("its checksum does not match")
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        log.warning("The checkpoint %s is damaged (%s); the fit starts again.", path, error)
+        log.warning("The checkpoint %s is corrupt (%s); the fit starts from the beginning.", path, error)
         return None
-    return arrays, told
+    return arrays, values
 
 
 def _checksum(path: Path) -> str:

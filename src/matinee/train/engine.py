@@ -1,4 +1,4 @@
-"""What the loop asks of an engine: how one epoch runs, how good the model is now, and all that the next epoch needs."""
+"""The interface of an engine to the training loop: run an epoch, validate, return weights, save and restore state."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,39 +11,39 @@ from matinee.settings import GradientTraining
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# How an array grows with the ratings that it was fitted to: the two sides of a dot product share one factor.
+# How an array scales with the ratings: the two factor tables of a dot product share one factor.
 _POWERS = {"user_factors": 0.5, "movie_factors": 0.5}
 _POWERS |= dict.fromkeys(("mean", "user_bias", "movie_bias", "output.weight", "output.bias"), 1.0)
 
 
 @dataclass(frozen=True)
 class EpochStep:
-    """Some rows of an epoch that are done; none takes long, so that a fit can be stopped between two."""
+    """A short step of an epoch; a fit can be stopped between two steps."""
 
     rows: int
     squared_error: float  # summed over these rows, before they changed the weights
 
 
 class Engine(Protocol):
-    """One fit under way."""
+    """One running fit."""
 
     def learning_rate(self, epoch: int) -> float | None:
-        """Step size of an epoch, from 1; None where there is none."""
+        """Step size of an epoch, counted from 1; None if the engine has none."""
 
     def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
-        """Run one epoch piece by piece; what it draws depends on the seed and on `epoch` alone."""
+        """Run one epoch step by step; its random draws depend only on the seed and on `epoch`."""
 
     def valid_rmse(self) -> float | None:
         """RMSE over the valid rows, within the scale; None in a refit."""
 
     def weights(self) -> Arrays:
-        """Copies of the weights as a release has them."""
+        """Copies of the weights, in the form of a release."""
 
     def state(self) -> Arrays:
-        """All that the next epoch needs."""
+        """The state that the next epoch needs."""
 
     def restore(self, state: Arrays) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
 
 
 def step_size(train: GradientTraining, epoch: int) -> float:
@@ -60,5 +60,5 @@ def rmse_within(
 
 
 def to_rating_scale(arrays: Arrays, *, unit: float) -> Arrays:
-    """Weights that were fitted to ratings in units, so that they answer in the scale's own."""
+    """Rescale weights that were fitted to ratings in units, so that they predict on the rating scale."""
     return {name: array * np.float32(unit ** _POWERS.get(name, 0.0)) for name, array in arrays.items()}

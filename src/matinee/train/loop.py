@@ -1,4 +1,4 @@
-"""The loop around an engine: points and progress, divergence, early stopping, checkpoints. Knows no model."""
+"""The training loop around an engine: history, progress, divergence, early stopping and checkpoints."""
 
 import dataclasses
 import math
@@ -13,14 +13,14 @@ from matinee.store.progress import Listener, Progress
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.engine import Arrays, Engine
 
-# Writing a checkpoint may take a tenth of the time at most: each epoch has one unless epochs are that short.
+# Checkpoints take at most a tenth of the time: after each epoch, unless epochs are very short.
 CHECKPOINT_SHARE = 0.1
-_STATE, _BEST = "state.", "best."  # what a checkpoint's arrays belong to
+_STATE, _BEST = "state.", "best."  # prefixes of a checkpoint's arrays
 
 
 @dataclass
 class FitState:
-    """How far a stage has come; with the engine's state it is all that a checkpoint holds."""
+    """The progress of a stage; a checkpoint holds it together with the engine's state."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -33,22 +33,22 @@ class FitState:
 
 @dataclass(frozen=True)
 class Stage:
-    """One fit of a training: `fit` until valid rows say stop, `refit` for a number of epochs that is known."""
+    """One fit of a training: `fit` with early stopping on valid rows, or `refit` for a known number of epochs."""
 
     name: str
     epochs: int
     rows: int
-    keeps_best: bool  # whether the weights are those of the best epoch by valid RMSE, or the last
+    keeps_best: bool  # keep the weights of the best epoch by valid RMSE, not those of the last
     patience: int
-    error_limit: float  # a training RMSE above it is no fit any more
+    error_limit: float  # a training RMSE above it means divergence
     checkpoint: Path
     listener: Listener
 
     def run(self, engine: Engine, *, started: float) -> FitState:
-        """Run epochs until the end or until `patience` of them brought nothing; go on from a checkpoint.
+        """Run epochs until the last one, or until `patience` epochs brought no improvement; resume from a checkpoint.
 
-        `started` is the clock before the engine was made, so that `seconds` holds its preparations. Raises
-        ConfigError when the fit diverges.
+        `started` is the clock before the engine was made, so that `seconds` includes its preparation. Raises
+        DivergenceError if the fit diverges.
         """
         state, began = self._resume(engine), started
         saved = written = 0.0
@@ -66,12 +66,12 @@ class Stage:
         return state
 
     def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[dict[str, Any]]:
-        """Run one epoch; yields a point of the history for each piece, the last one with the valid RMSE."""
+        """Run one epoch; yields a point of the history per step, the last one with the valid RMSE."""
         state.epoch += 1
         epoch, done, start = state.epoch, 0, time.perf_counter()
-        for piece in engine.run_epoch(epoch):
-            done += piece.rows
-            train_rmse = math.sqrt(piece.squared_error / piece.rows) if piece.squared_error >= 0 else math.nan
+        for step in engine.run_epoch(epoch):
+            done += step.rows
+            train_rmse = math.sqrt(step.squared_error / step.rows) if step.squared_error >= 0 else math.nan
             if not train_rmse <= self.error_limit:  # also true of nan
                 raise DivergenceError(self._diverged(engine, epoch, done, train_rmse))
             valid_rmse = engine.valid_rmse() if done == self.rows else None
@@ -102,7 +102,7 @@ class Stage:
             }
 
     def _judge(self, engine: Engine, state: FitState) -> None:
-        """Keep the weights of the best epoch, and decide whether it was the last."""
+        """Keep the weights of the best epoch, and decide whether to stop."""
         rmse, last = state.points[-1]["valid_rmse"], state.epoch == self.epochs
         better = rmse is not None and (state.best_rmse is None or rmse < state.best_rmse)
         if better or not self.keeps_best:
@@ -135,10 +135,10 @@ class Stage:
 
     def _diverged(self, engine: Engine, epoch: int, done: int, rmse: float) -> str:
         rate = engine.learning_rate(epoch)
-        way_out = "" if rate is None else f" Set train.learning_rate lower than {rate:g}, as {rate / 4:.2g}."
+        remedy = "" if rate is None else f" Set train.learning_rate lower than {rate:g}, as {rate / 4:.2g}."
         return (
             f"The {self.name} diverged in epoch {epoch}, {done:,} of {self.rows:,} rows in: the training RMSE is "
-            f"{rmse:.3g}, and a fit stays below {self.error_limit:g}, the width of the rating scale.{way_out}"
+            f"{rmse:.3g}, above {self.error_limit:g}, the width of the rating scale.{remedy}"
         )
 
 

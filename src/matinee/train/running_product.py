@@ -1,7 +1,7 @@
-"""The posterior mean of a sampler as one dot product: every kept draw folded in, cut to few columns as it runs.
+"""The posterior mean of a sampler as one dot product: draws are added, and the product is truncated as it grows.
 
-A mean of dot products is a dot product of longer vectors. Cutting: the best approximation of that width, from the
-singular values of the product, by way of the two small Gram matrices.
+A mean of dot products is a dot product of longer vectors. Truncation keeps the best approximation of a given width: the
+largest singular values of the product, computed from two small Gram matrices.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ Doubles = npt.NDArray[np.float64]
 Values_contra = TypeVar("Values_contra", contravariant=True)  # how a table takes columns: arrays or tensors
 
 _CHUNK = 8192  # rows of a product at a time
-_ROOM = 128  # columns of draws between two cuts
-_NEGLIGIBLE = 1e-12  # of the largest eigenvalue: a direction that is nothing but rounding
+_ROOM = 128  # columns of draws between two truncations
+_NEGLIGIBLE = 1e-12  # of the largest eigenvalue: a smaller one is rounding noise
 
 
 class Table(Protocol[Values_contra]):
-    """Rows with room for some columns, wherever they are; `used` columns are those that are there now."""
+    """A table with room for a number of columns, on any device; `used` of them are filled."""
 
     width: int
 
@@ -51,14 +51,14 @@ class RunningProduct(Generic[Values_contra]):
         self, left: Callable[[int], Table[Values_contra]], right: Callable[[int], Table[Values_contra]],
         *, rank: int, columns: int,
     ) -> None:  # fmt: skip
-        """`left` and `right` make tables of a width; each product that is added has `rank` columns."""
+        """`left` and `right` make tables of a given width; each added product has `rank` columns."""
         self.columns, self.used, self._rank = columns, 0, rank
         width = columns + max(_ROOM, rank)
         self._left, self._right = left(width), right(width)
 
     @property
     def tables(self) -> tuple[Floats, Floats]:
-        """The two tables, as wide as they are now."""
+        """The filled columns of the two tables."""
         return self._left.read(self.used), self._right.read(self.used)
 
     def add(self, left: Values_contra, right: Values_contra) -> None:
@@ -70,8 +70,8 @@ class RunningProduct(Generic[Values_contra]):
         self.used += self._rank
 
     def cut(self) -> None:
-        """Keep the directions that matter most to the product, `columns` of them at most."""
-        with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
+        """Truncate the product to its `columns` largest singular values."""
+        with threadpool_limits(1, "blas"):  # the sums of two threads have other bits
             roots = [_root(table.gram(self.used)) for table in (self._left, self._right)]
             u, strength, v = np.linalg.svd(roots[0][0].T @ roots[1][0])
             kept = min(self.columns, self.used, len(strength))
@@ -81,7 +81,7 @@ class RunningProduct(Generic[Values_contra]):
             self.used = kept
 
     def restore(self, left: Floats, right: Floats) -> None:
-        """Go on from two tables."""
+        """Resume from two tables."""
         self.used = left.shape[1]
         self._left.restore(left)
         self._right.restore(right)

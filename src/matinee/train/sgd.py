@@ -19,7 +19,7 @@ from matinee.train.regularization import column_shares, row_regularization
 
 _TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
-# Where the biases start: near their end, so that factors need not explain them.
+# Biases start near their final values, so that factors need not explain them.
 _BIAS_ROUNDS, _BIAS_SHRINK = 3, 3.0
 _LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
 _VALID_ROWS = 1 << 16
@@ -55,7 +55,7 @@ class SgdEngine:
         return step_size(self._settings, epoch)
 
     def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
-        """One pass over all blocks, a diagonal at a time."""
+        """One pass over all blocks, one diagonal at a time."""
         rate = np.float32(self.learning_rate(epoch))
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
@@ -99,7 +99,7 @@ class SgdEngine:
         return shares
 
     def _draw_factors(self, draw: np.random.Generator, counts: Counts) -> Floats:
-        """Small random vectors; a code without a training row keeps zeros, so that it never answers with noise."""
+        """Small random vectors; a code without a training row keeps zeros, so that it adds no noise."""
         size = self._model.embedding_size
         factors = np.zeros((len(counts), -(-size // _LANES) * _LANES), np.float32)
         factors[:, :size] = draw.standard_normal((len(counts), size), np.float32)

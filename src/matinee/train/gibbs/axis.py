@@ -30,8 +30,8 @@ Counts = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
 _SPREAD = 0.1
-_CHUNK_ROWS = 1 << 15  # ratings of a task: small beside a run of them, so that threads end together
-_TASKS = 8  # chunks a thread takes at a time: between two times a fit can be stopped
+_CHUNK_ROWS = 1 << 15  # ratings per chunk: few, so that threads finish together
+_TASKS = 8  # chunks per thread and call: a fit can be stopped between two calls
 _PAIRS = 1 << 16
 
 
@@ -40,7 +40,7 @@ class Axis:
     """Ratings grouped by this axis's codes, and its part of the chain's state."""
 
     name: str
-    purpose: int  # tells its random streams from the other axis's
+    purpose: int  # distinguishes its random streams from the other axis's
     pool: KernelPool
     starts: Counts
     codes: Codes  # of the other axis, by rating
@@ -51,7 +51,7 @@ class Axis:
     X: Floats
     E: Floats  # X minus its prior mean
     omega: Floats
-    pull: Floats  # by code of the other axis: what it adds to the prior mean of this axis's vectors
+    pull: Floats  # by code of the other axis: its implicit-feedback vector (SVD++), part of the prior mean
     pull_mass: Doubles  # by code of the other axis: the squared length of what its pull is multiplied by
     prior: Prior
 
@@ -91,11 +91,11 @@ class Axis:
         self.prior.begin()
 
     def state(self) -> Arrays:
-        """All that the next draw needs."""
+        """The state that the next draw needs."""
         return {"X": self.X, "E": self.E, "omega": self.omega, "pull": self.pull, **self.prior.state()}
 
     def restore(self, state: Arrays) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         for name, array in self.state().items():
             array[...] = state[name]
 
@@ -111,7 +111,7 @@ class Axis:
             sum_squares(first, last, other.starts, other.codes, self.share, times, self.pull_mass)
 
     def batches(self) -> Iterator[Counts]:
-        """All chunks, as many at a time as keep the threads busy for a moment."""
+        """Iterate over all chunks, in batches that keep the threads busy briefly."""
         rated = (
             self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
         )  # the last codes may have no rating
@@ -128,16 +128,16 @@ class Axis:
         free = (self.E[known] + before)[:, : self.size]
         average = free.mean(axis=0)
         pull = self.pull[other.known, : self.size].astype(np.float64)
-        told = Moments(
+        moments = Moments(
             count=len(free),
             average=average,
             scatter=np.square(free - average).sum(axis=0),
             pulls=len(pull),
             pull_squares=np.square(pull).sum(axis=0),
         )
-        self.prior.draw(draw, told)
+        self.prior.draw(draw, moments)
         self.E[known] += (before - self.prior.mean).astype(np.float32)
-        self.X[~known] = self.prior.mean  # a stranger is drawn towards the middle
+        self.X[~known] = self.prior.mean  # a code without ratings gets the prior mean
 
     def draw_chunks(
         self, chunks: Counts, other: "Axis", *, mean: float, alpha: float, seed: int, sweep: int
@@ -164,7 +164,7 @@ class Axis:
     def draw_nu(self, draw: np.random.Generator) -> None:
         """Draw the degrees of freedom of the weights."""
         omega = self.omega[self.known].astype(np.float64)
-        self.prior.draw_nu(draw, count=len(omega), evidence=(np.log(omega) - omega).sum())
+        self.prior.draw_nu(draw, count=len(omega), log_weights=(np.log(omega) - omega).sum())
 
     def residual_sums(self, other: "Axis", *, mean: float) -> Doubles:
         """Sums of w, w e and w e^2 over all ratings, where w is the product of both axes' weights."""
@@ -178,7 +178,7 @@ class Axis:
         return total
 
     def predict(self, other: "Axis", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
-        """Write what this draw predicts for some pairs."""
+        """Write the predictions of this draw for some pairs."""
         chunks = np.arange(-(-len(keys) // _PAIRS))
         self.pool.share(
             predict_pairs, chunks, _PAIRS, keys, others, self.X, other.X, self.size, np.float32(mean), into
@@ -191,7 +191,7 @@ class Axis:
 
     @property
     def factors(self) -> Floats:
-        """The other numbers, without the strangers: a cut would spend its columns on rows that are zero in the end."""
+        """The other numbers, zero for codes without ratings: truncation must not spend columns on them."""
         return np.where(self.known[:, None], self.X[:, : self.size - 1], np.float32(0))
 
     def table(self, width: int) -> HostTable:
@@ -215,12 +215,12 @@ def shares(starts: Counts) -> Floats:
 
 
 def purpose_of(name: str) -> int:
-    """What tells the random streams of an axis from the other's."""
+    """A number that distinguishes the random streams of the two axes."""
     return 0 if name == "user" else 1
 
 
 def first_vectors(draw: np.random.Generator, known: npt.NDArray[np.bool_], *, size: int) -> Floats:
-    """Small random vectors, with biases of 0; zeros for who is not known."""
+    """Small random vectors with biases of 0; zeros for codes without ratings."""
     vectors = np.zeros((len(known), size), np.float32)
     vectors[:, : size - 1] = _SPREAD * draw.standard_normal((len(known), size - 1), np.float32)
     vectors[~known] = 0

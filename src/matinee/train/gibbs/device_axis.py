@@ -112,7 +112,7 @@ class DeviceAxis:
         return {name: tensor.cpu().numpy() for name, tensor in self._drawn().items()} | self.prior.state()
 
     def restore(self, state: Arrays) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         for name, tensor in self._drawn().items():
             tensor.copy_(torch.from_numpy(state[name]))
         for name, array in self.prior.state().items():
@@ -148,21 +148,21 @@ class DeviceAxis:
     def draw_prior(self, draw: np.random.Generator, other: "DeviceAxis") -> None:
         """Draw mean and precision of each column, and the precision of its pull, given the vectors."""
         known, count = self.present, int(self.known.sum())
-        middle = self.E.sum(0, dtype=torch.float64) / count  # E and pulls of strangers are 0
+        middle = self.E.sum(0, dtype=torch.float64) / count  # E and pulls of codes without ratings are 0
         scatter = ((self.E - middle.float()) * known).square().sum(0, dtype=torch.float64)
         squares = self.pull.square().sum(0, dtype=torch.float64)
         average, around, pulled = torch.stack([middle, scatter, squares]).cpu().numpy()
         before = self.prior.mean.copy()
-        told = Moments(
+        moments = Moments(
             count=count,
             average=average + before,
             scatter=around,
             pulls=int(other.known.sum()),
             pull_squares=pulled,
         )
-        self.prior.draw(draw, told)
+        self.prior.draw(draw, moments)
         self.E += known * self._line(before - self.prior.mean)
-        # A stranger is drawn towards the middle.
+        # A code without ratings gets the prior mean.
         self.X = torch.where(known, self.X, self._line(self.prior.mean))
 
     def draw_chunks(
@@ -225,8 +225,8 @@ class DeviceAxis:
     def draw_nu(self, draw: np.random.Generator) -> None:
         """Draw the degrees of freedom of the weights."""
         omega = self.omega.double()
-        evidence = ((omega.log() - omega) * self.present[:, 0]).sum().item()
-        self.prior.draw_nu(draw, count=int(self.known.sum()), evidence=evidence)
+        log_weights = ((omega.log() - omega) * self.present[:, 0]).sum().item()
+        self.prior.draw_nu(draw, count=int(self.known.sum()), log_weights=log_weights)
 
     def residual_sums(self, other: "DeviceAxis", *, mean: float) -> Doubles:
         """Sums of w, w e and w e^2 over all ratings, where w is the product of both axes' weights."""
@@ -239,7 +239,7 @@ class DeviceAxis:
         return total.cpu().numpy()
 
     def predict(self, other: "DeviceAxis", keys: Codes, others: Codes, *, mean: float, into: Doubles) -> None:
-        """Write what this draw predicts for some pairs."""
+        """Write the predictions of this draw for some pairs."""
         for start in range(0, len(keys), _PAIRS):
             here = slice(start, start + _PAIRS)
             x, q = (
@@ -256,7 +256,7 @@ class DeviceAxis:
 
     @property
     def factors(self) -> Tensor:
-        """The other numbers, without the strangers: a cut would spend its columns on rows that are zero in the end."""
+        """The other numbers, zero for codes without ratings: truncation must not spend columns on them."""
         return self.X[:, :-1] * self.present
 
     def table(self, width: int) -> DeviceTable:

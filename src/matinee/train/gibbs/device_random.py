@@ -1,4 +1,4 @@
-"""Random numbers in torch: a generator a key, so that a draw depends on what it is for and on the device alone."""
+"""Random numbers in torch: one generator per key, so that a draw depends only on its purpose and the device."""
 
 import numpy as np
 import torch

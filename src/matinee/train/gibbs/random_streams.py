@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""Random numbers for compiled code: a stream a key, so that a draw depends on what it is for and on nothing else.
+"""Random numbers for compiled code: one stream per key, so that a draw depends only on its purpose.
 
 splitmix64 (Steele et al. 2014) keyed by four numbers; Box and Muller (1958); Marsaglia and Tsang (2000).
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 @numba.njit(nogil=True, cache=True)
 def stream(seed, sweep, purpose, row):
-    """The state of a stream: one cell that each draw moves on."""
+    """The state of a stream: one cell that each draw advances."""
     state = np.empty(1, np.uint64)
     state[0] = np.uint64(seed)
     for number in (sweep, purpose, row):

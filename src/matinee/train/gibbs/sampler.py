@@ -2,7 +2,7 @@
 
 Salakhutdinov and Mnih (2008), with implicit features on both axes (as in SVD++), a precision per user and per
 movie, and the posterior mean folded into one dot product as it runs. docs/models.md has the formulas. Here are the
-chains; what works on rows is an axis's, compiled for the CPU or in torch.
+chains; the work on rows is in the axes, compiled for the CPU or in torch.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,9 +25,9 @@ _NOISE_SHAPE = _NOISE_RATE = 0.5  # of the gamma prior of the noise's precision:
 
 
 class GibbsEngine(Generic[AnyAxis]):
-    """Chains over vectors, weights and their priors, one after the other; an epoch is a sweep of one.
+    """Runs several chains over vectors, weights and their priors; an epoch is one sweep of one chain.
 
-    A chain stays near one of the many sets of vectors that explain the ratings alike: means over several are better.
+    A chain stays near one of many equally good sets of vectors, so the mean over several chains is better.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class GibbsEngine(Generic[AnyAxis]):
         training: SamplerTraining,
         axis: Callable[..., AnyAxis],
     ) -> None:
-        """`axis` groups ratings: `Axis.of` or `DeviceAxis.of` with its place."""
+        """`axis` makes an axis: `Axis.of` or `DeviceAxis.of`, with its device."""
         rows, users, movies = problem.rows, problem.users, problem.movies
         self._problem, self._training, self._seed = problem, training, training.seed
         ratings = problem.ratings_in_units
@@ -63,14 +63,14 @@ class GibbsEngine(Generic[AnyAxis]):
         """A sampler has no step size."""
 
     def run_epoch(self, epoch: int) -> Iterator[EpochStep]:
-        """One sweep; half of its pieces' rows are done when the users are, the rest when the movies are."""
+        """One sweep; half of its rows are done when the users are, the rest when the movies are."""
         draw = np.random.default_rng((self._seed, epoch))
         if self._sweep_of_chain(epoch) == 1:
             self._alpha = 1.0
             for axis in self._axes:
                 axis.begin(draw)
         self._draw_noise(draw)
-        rows, done, told = len(self._problem.rows), 0, 0
+        rows, done, reported = len(self._problem.rows), 0, 0
         for axis, other in (self._axes, self._axes[::-1]):
             axis.draw_prior(draw, other)
             for chunks in axis.batches():
@@ -78,14 +78,14 @@ class GibbsEngine(Generic[AnyAxis]):
                     chunks, other, mean=self._mean, alpha=self._alpha, seed=self._seed, sweep=epoch
                 )
                 done += (count := axis.rows_of(chunks))
-                if done < 2 * rows and done // 2 > told:
-                    yield self._piece(done // 2 - told, squared_error / count)
-                    told = done // 2
+                if done < 2 * rows and done // 2 > reported:
+                    yield self._step(done // 2 - reported, squared_error / count)
+                    reported = done // 2
             axis.draw_pulls(other, seed=self._seed, sweep=epoch)
         for axis in self._axes:
             axis.draw_nu(draw)
         self._keep(epoch)
-        yield self._piece(done // 2 - told, squared_error / count)
+        yield self._step(done // 2 - reported, squared_error / count)
 
     def valid_rmse(self) -> float | None:
         """RMSE of the mean of all draws kept so far; of the latest draw before the first is kept."""
@@ -96,7 +96,7 @@ class GibbsEngine(Generic[AnyAxis]):
         return rmse_within(predicted * self._problem.unit, valid.ratings, self._problem.scale)
 
     def weights(self) -> Arrays:
-        """The mean over the kept draws, around the average of the vectors, so that zeros stand for a stranger."""
+        """The mean over the kept draws, around the average of the vectors, so that zeros stand for an unknown code."""
         self._product.cut()
         left, right = (table / np.float32(self._kept**0.5) for table in self._product.tables)
         user_bias, movie_bias, mean = (total / self._kept for total in self._bias_sums)
@@ -140,7 +140,7 @@ class GibbsEngine(Generic[AnyAxis]):
         self._kept = int(state["chain"][2])
 
     def _draw_noise(self, draw: np.random.Generator) -> None:
-        """Draw the overall mean and the precision of a rating, given all else."""
+        """Draw the overall mean and the precision of a rating, given everything else."""
         user, movie = self._axes
         weight, once, twice = user.residual_sums(movie, mean=self._mean)
         rate = _NOISE_RATE + max(twice, 0.0) / 2
@@ -148,7 +148,7 @@ class GibbsEngine(Generic[AnyAxis]):
         self._mean += float(draw.normal(once / weight, 1 / np.sqrt(self._alpha * weight)))
 
     def _keep(self, epoch: int) -> None:
-        """Fold this draw into the means, once its chain has left where it began."""
+        """Add this draw to the means, unless its chain is still in burn-in."""
         (user, movie), valid = self._axes, self._problem.valid
         if valid is not None:
             user.predict(movie, valid.users, valid.movies, mean=self._mean, into=self._valid_now)
@@ -161,10 +161,10 @@ class GibbsEngine(Generic[AnyAxis]):
             self._bias_sums[2] += self._mean
 
     def _sweep_of_chain(self, epoch: int) -> int:
-        """Which sweep of its chain an epoch is, from 1."""
+        """The sweep of its chain that an epoch is, from 1."""
         return (epoch - 1) % self._training.sweeps + 1
 
-    def _piece(self, rows: int, mean_squared_error: float) -> EpochStep:
+    def _step(self, rows: int, mean_squared_error: float) -> EpochStep:
         return EpochStep(rows=rows, squared_error=rows * mean_squared_error * self._problem.unit**2)
 
 

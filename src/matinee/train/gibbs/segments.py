@@ -1,8 +1,8 @@
-"""Sums over rows of neighbours on a device, with the same bits each time.
+"""Deterministic sums over ragged rows on a device.
 
-index_add and scatter_add of CUDA add in whatever order threads come. In embedding_bag one thread makes a sum, and
-walks its bag in order; for the ratings of a popular movie it would walk for long while all others are done. So rows
-are cut into short segments, and the sums of segments summed in short groups, until a row is one group.
+index_add and scatter_add of CUDA add in any order. In embedding_bag one thread adds a bag in order, but the ratings of
+a popular movie would keep one thread busy for long. So rows are cut into short segments, and the sums of segments are
+added in short groups, until a row is one group.
 """
 
 from dataclasses import dataclass

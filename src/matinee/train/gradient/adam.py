@@ -1,4 +1,4 @@
-"""Adam on all weights, dense: the notebook's optimizer, with its mean squared error."""
+"""Dense Adam on all weights: the seed notebook's optimizer and mean squared error."""
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class DenseAdam:
         return {f"{number}.{name}": value for number, held in saved.items() for name, value in held.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from moments and step counts."""
+        """Resume from moments and step counts."""
         held: dict[int, dict[str, Tensor]] = {}
         for key, value in state.items():
             number, _, name = key.partition(".")

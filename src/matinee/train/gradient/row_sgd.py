@@ -1,4 +1,4 @@
-"""The dot model's SGD for a GPU: a large batch at once, each row moved as far as its own steps would have moved it."""
+"""SGD of the dot model for a GPU: large batches, each row moved as far as its sequential steps would move it."""
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class RowSgd:
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
-        """See how strong each column has become."""
+        """Update the regularization share of each column."""
         self._shares = column_shares(self._tables["user_factors"], self._tables["movie_factors"])
 
     @torch.no_grad()
@@ -53,8 +53,8 @@ class RowSgd:
         table[rows] -= reach * slope
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing: the weights are all it needs."""
+        """Empty: the weights are the whole state."""
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from nothing."""
+        """Nothing to restore."""

@@ -1,4 +1,4 @@
-"""The four models of the notebook in torch: parameters and a forward pass, nothing about data or training."""
+"""The four models of the seed notebook in torch: parameters and a forward pass, without data or training."""
 
 import torch
 

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from matinee.settings.training import DotModel
 from matinee.train.models.base import RatingModel, Shape
 
-_SPREAD = 0.05  # initial factors: small beside the biases, large enough to leave the saddle at zero
+_SPREAD = 0.05  # initial factors: small compared with the biases, large enough to leave the saddle at zero
 
 
 class Dot(RatingModel):
-    """The default. Without biases it is the notebook's MatrixFactorization, around the mean."""
+    """The default. Without biases it is the seed notebook's MatrixFactorization, around the mean."""
 
     def __init__(self, settings: DotModel, shape: Shape, *, mean: float) -> None:
         super().__init__(shape)

@@ -13,7 +13,7 @@ _SPREAD = 0.05
 
 
 class Linear(RatingModel):
-    """The notebook's first model: it can learn how generous a user is, and no taste."""
+    """The seed notebook's first model: it learns biases, but no taste."""
 
     def __init__(self, settings: LinearModel, shape: Shape, *, mean: float) -> None:
         super().__init__(shape)

@@ -1,4 +1,4 @@
-"""Neural matrix factorization (He et al. 2017): a generalized dot product beside an MLP, joined by a last layer."""
+"""Neural matrix factorization (He et al. 2017): a generalized dot product and an MLP, joined by a last layer."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ _SPREAD = 0.05
 
 
 class NeuMF(RatingModel):
-    """Each part has embeddings of its own, as in the paper; ratings instead of clicks, so no sigmoid."""
+    """Product and MLP have separate embeddings, as in the paper; ratings instead of clicks, so no sigmoid."""
 
     def __init__(self, settings: NeumfModel, shape: Shape, *, mean: float) -> None:
         super().__init__(shape)

@@ -24,7 +24,8 @@ from matinee.train.ranking.normal import Normal, make_normal
 from matinee.train.ranking.rows import GradedRows, group_rows
 
 # More columns are better throughout; with a large catalogue they are what lists and releases cost.
-_SMALL_CATALOGUE, _SMALL_RANK, _LARGE_RANK = 10_000, 384, 128
+_RANKS = ((10_000, 384), (100_000, 128))  # up to so many movies
+_LARGE_RANK = 64
 _SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
 _CHUNK = 8192
 
@@ -92,7 +93,7 @@ def fit_ranking(
         ridge = settings.penalty + settings.dropout / (1 - settings.dropout) * rows.squares
         normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, told=told)
         cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
-        rank = settings.rank or (_SMALL_RANK if movies <= _SMALL_CATALOGUE else _LARGE_RANK)
+        rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
         return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, told=told)
 
 

@@ -361,7 +361,7 @@ def test_the_folder_for_what_is_half_written_is_ours_or_left_alone(tmp_path: Pat
     half = tmp_path / "out" / ".matinee-sample.partial"
     half.mkdir()
     (half / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="left as it is"):
+    with pytest.raises(ConfigError, match="left as they are"):
         write_sample(tmp_path / "out", ratings=1000)
     assert (half / "thesis.txt").read_text() == (tmp_path / "mine" / "ratings.csv").read_text() == "mine"
     (half / "thesis.txt").rename(half / "ratings.csv")  # as a killed call leaves it

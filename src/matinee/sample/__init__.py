@@ -1,6 +1,6 @@
-"""Sample data: ratings shaped as Netflix's with planted structure, their titles, and the truth about both.
+"""Generates sample data: Netflix-like ratings with planted structure, titles, and the ground truth.
 
-The truth holds the best RMSE that a model without dates can reach, so a trained model can be measured against it.
+The ground truth includes the best RMSE that a model without dates can reach, as a reference for trained models.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _BOUNDS = {
 
 
 class Truth(BaseModel):
-    """What is known of a sample because it was planted; all RMSE are over its clean rows."""
+    """The ground truth of a sample; every RMSE is over its clean rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,10 +77,10 @@ def write_sample(
 
     `ratings` clean rows are written, and with `dirty` > 0 bad ones in addition, until they are that share of all
     rows; each kind at least once. `best_rmse` is what the expected rating given user and movie scores on the rows
-    written: realised, not expected, so that it shares the luck of the very rows that a model is judged by.
+    written: realized, not expected, so that it includes the noise of exactly the rows that a model is evaluated on.
 
-    Raises ConfigError when a value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` can't
-    be written or holds such files from elsewhere; StoreError when writing fails on the way. Nothing is left then.
+    Raises ConfigError when a value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` cannot
+    be written or holds such files from elsewhere; StoreError if writing fails. Then no file is left.
     """
     check_place(out)
     _check_bounds(ratings=ratings, users=users, movies=movies, seed=seed, dirty=dirty)
@@ -135,15 +135,15 @@ def _check_bounds(**values: float | None) -> None:
 def _check_room(ratings: int, *, users: int, movies: int) -> None:
     if not users <= ratings <= users * movies:
         raise ConfigError(
-            f"No sample was written: {ratings:,} ratings do not go with {users:,} users and {movies:,} movies. Each "
+            f"No sample was written: {ratings:,} ratings do not fit {users:,} users and {movies:,} movies. Each "
             f"user rates at least one movie and none twice, so expected {users:,} to {users * movies:,} ratings. "
-            "Change one of the three."
+            "Change one of the three numbers."
         )
 
 
 @contextlib.contextmanager
 def _fresh_folder(out: Path) -> Iterator[Path]:
-    """An empty folder within `out` that is ours alone and gone afterwards."""
+    """An empty folder within `out`, for this process only; removed afterwards."""
     fresh = out / _FRESH
     try:
         fresh.mkdir(parents=True, exist_ok=True)
@@ -170,12 +170,12 @@ def _fresh_folder(out: Path) -> Iterator[Path]:
 
 
 def _refuse_foreign_partial(fresh: Path) -> None:
-    """Nothing is cleared away but the files that a sample which was killed has left."""
+    """Refuse a partial folder with anything but the files of an interrupted sample."""
     own = set(_own_files(fresh))
     if fresh.is_symlink() or any(path not in own or not _is_plain(path) for path in fresh.iterdir()):
         raise ConfigError(
-            f"{fresh} holds what no earlier sample has left there, and is left as it is. Give another folder, or move "
-            "it away."
+            f"{fresh} holds files that are not from an interrupted sample; they are left as they are. Give another "
+            "folder, or move them away."
         )
 
 
@@ -183,7 +183,7 @@ def _refuse_foreign_files(out: Path) -> None:
     found = _own_files(out)
     if found and not (_is_sample(out) and all(map(_is_plain, found))):
         raise ConfigError(
-            f"{out} holds {shown(', '.join(path.name for path in found))} but no {_TRUTH} of a sample beside, so these "
+            f"{out} holds {shown(', '.join(path.name for path in found))} but no valid {_TRUTH}, so these files "
             "are not from an earlier sample and are left as they are. Give another folder, or move them away."
         )
 
@@ -201,7 +201,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _replace(out: Path, fresh: Path, truth: Truth) -> None:
-    """Put the new files in the place of an earlier sample's; while there is no truth, there is no sample."""
+    """Replace an earlier sample's files; `truth.json` is removed first and written last."""
     sync_folder(fresh)
     (out / _TRUTH).unlink(missing_ok=True)
     for path in _own_files(out):

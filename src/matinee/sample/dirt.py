@@ -1,4 +1,4 @@
-"""Bad rows for a sample: each with exactly one fault, each fault with the code that the ingest must find for it."""
+"""Bad rows for a sample: each has exactly one fault, and the reject code that ingest must give it."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.sample.titles import invent_title
 
-# What takes the place of a field, `{}` being what was there.
+# Replacements of a field; `{}` is its original text.
 _SPOILED = {
     "user_id_not_integer": ("user", ("{}x", "abc", "{}.5", "9223372036854775808", "12 34")),
     "movie_id_not_integer": ("movie", ("m{}", "tt0{}", "{}.5", "18446744073709551616", "?")),
@@ -29,7 +29,7 @@ _SPOILED = {
     "date_out_of_bounds": ("date", ("1899-12-31", "1776-07-04", "2100-01-01", "2199-06-30")),
 }
 _CSV_CODES = ("too_few_columns", "too_many_columns", "quote_unclosed", *_SPOILED, "superseded")
-# Netflix text has no quotes, and its movie stands in a line of its own that every row below shares.
+# Netflix text has no quotes, and its movie is on a separate line that the rows below share.
 _NETFLIX_CODES = tuple(code for code in _CSV_CODES if "movie" not in code and code != "quote_unclosed")
 _TITLE_CODES = (
     "too_few_columns",
@@ -48,7 +48,7 @@ _DAYS_EARLIER = 30
 
 @dataclass(frozen=True)
 class Dirt:
-    """The bad rows to come, spread evenly over the clean ones; the code of each is `codes[kinds[i]]`."""
+    """The planned bad rows, spread evenly over the clean ones; the code of each is `codes[kinds[i]]`."""
 
     codes: tuple[str, ...]
     kinds: NDArray[np.uint8]

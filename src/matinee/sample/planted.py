@@ -1,7 +1,7 @@
-"""What is planted in a sample: who rates how much, which movies, how they like them, and how noisy that is.
+"""The planted structure of a sample: activity of users, popularity of movies, tastes and noise.
 
-A rating is global mean + user bias + movie bias + taste . taste + noise, rounded and cut to 1..5, and a pair is
-the likelier to be there the better it fits. Constants are set so that figures come out as in the Netflix Prize.
+A rating is global mean + user bias + movie bias + taste . taste + noise, rounded and cut to 1..5, and a pair
+is more likely to be rated the better it fits. The constants reproduce the statistics of the Netflix Prize data.
 """
 
 import math
@@ -19,22 +19,22 @@ FIRST_DATE, LAST_DATE = date(1999, 11, 11), date(2005, 12, 31)
 DAYS = (LAST_DATE - FIRST_DATE).days + 1
 
 RANK = 6
-MEAN = 3.53  # what follows the fit lifts it to about 3.6 among the ratings that are there
+MEAN = 3.53  # selection by fit raises it to about 3.6 among the observed ratings
 NOISE = 0.87
 USER_SPREAD, MOVIE_SPREAD = 0.45, 0.50
 TASTE_SPREAD = 0.56
-TASTE_DECAY = 0.85  # from one dimension to the next: some tastes matter more than others
+TASTE_DECAY = 0.85  # from one dimension to the next: some tastes matter more
 PULL = 2.0  # odds of a pair grow by exp(PULL * fit)
 ACTIVITY_SPREAD, POPULARITY_SPREAD = 1.25, 2.1
 QUALITY_OF_POPULAR = 0.5  # correlation of a movie's bias with its log popularity
-FEWEST_RATINGS = 5  # of a user, where there are enough
+FEWEST_RATINGS = 5  # of a user, if there are enough ratings
 
 _NETFLIX_RATINGS, _NETFLIX_USERS, _NETFLIX_MOVIES = 100_480_507, 480_189, 17_770
 
 
 @dataclass(frozen=True)
 class Planted:
-    """The whole truth behind a sample, small beside its ratings."""
+    """The ground truth of a sample; small compared with its ratings."""
 
     seed: int
     user_ids: NDArray[np.int32]
@@ -56,11 +56,11 @@ def default_movies(ratings: int) -> int:
 
 
 def plant(*, ratings: int, users: int, movies: int, seed: int) -> Planted:
-    """Draw the truth; `users` <= `ratings` <= `users` * `movies` must hold."""
+    """Draw the ground truth; `users` <= `ratings` <= `users` * `movies` must hold."""
     rng = np.random.default_rng(seed)
     last_id = max(LAST_USER_ID, round(users * LAST_USER_ID / _NETFLIX_USERS))
     scale = _taste_scale()
-    # Members join ever faster, so the square root; each has a day at least.
+    # The square root, because members join ever faster; each has at least one day.
     since = (DAYS - 1) * np.sqrt(rng.random(users))
     return Planted(
         seed=seed,
@@ -104,7 +104,7 @@ def _plant_movies(rng: np.random.Generator, *, movies: int, scale: NDArray[np.fl
 
 
 def _normal_quantiles(size: int) -> NDArray[np.float64]:
-    """A normal distribution without luck: its shape is the same for every seed."""
+    """Quantiles of a normal distribution: its shape does not depend on the seed."""
     quantile = NormalDist().inv_cdf
     return np.array([quantile((i + 0.5) / size) for i in range(size)])
 

@@ -1,7 +1,7 @@
-"""Streams the rating files of a sample: blocks of users are drawn and written as text by all cores, in order.
+"""Streams the rating files of a sample: all cores draw blocks of users, which are written as text in order.
 
-A block depends on nothing but the seed and its own number, so the bytes are the same on one core or many, and
-memory does not grow with the file.
+A block depends only on the seed and its number, so the bytes do not depend on the number of cores, and memory does not
+grow with the file.
 """
 
 import math
@@ -37,7 +37,7 @@ _Result = TypeVar("_Result")
 
 @dataclass
 class SampleStatistics:
-    """What the figures of a sample are made from, summed over its clean rows in the order of blocks."""
+    """Sums over the clean rows of a sample, in the order of blocks, from which its statistics are computed."""
 
     movies: int
     ratings: NDArray[np.int64] = field(default_factory=lambda: np.zeros(6, np.int64))
@@ -49,7 +49,7 @@ class SampleStatistics:
         self.rated = np.zeros(self.movies, np.bool_)
 
     def add(self, drawn: Drawn) -> None:
-        """Count a block in."""
+        """Add a block."""
         self.ratings += np.bincount(drawn.rating, minlength=6)
         self.bins += drawn.bins
         self.squares += drawn.squares
@@ -62,7 +62,7 @@ class SampleStatistics:
 
     @property
     def best_rmse(self) -> float:
-        """RMSE of the expected rating, given all that is planted, over these very rows."""
+        """RMSE of the expected rating, given the ground truth, over exactly these rows."""
         return math.sqrt(self.squares / self.ratings.sum())
 
     @property
@@ -99,7 +99,7 @@ def write_csv(path: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
 def write_netflix(folder: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
     """Write `combined_data_1.txt` and on: movies ascending, each file a range of them.
 
-    All ratings are drawn once for each file, of which it keeps its movies: cheaper than to sort on disk.
+    All ratings are drawn once per file, which keeps those of its movies: this is cheaper than sorting on disk.
     """
     movies, ratings = len(planted.movies.weight), int(planted.users.ratings.sum())
     statistics = SampleStatistics(movies)
@@ -131,7 +131,7 @@ def _draw(planted: Planted, block: int) -> Drawn:
 
 
 def _in_order(work: Callable[[int], _Result], count: int) -> Iterator[_Result]:
-    """Results of `work` for 0 to `count` - 1, a few of them under way at any time."""
+    """Results of `work` for 0 to `count` - 1, in order; a few run at any time."""
     threads = len(os.sched_getaffinity(0))
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -173,7 +173,7 @@ def _netflix_texts(rows: RatingRows, dirt: Dirt, *, first_row: int) -> Iterator[
 
 
 def _as_text(rows: RatingRows, dirt: Dirt, *, first_row: int, section: int) -> bytes:
-    """Rows as the bytes of a file, and among them the bad rows that belong there."""
+    """Rows as the bytes of a file, including the bad rows between them."""
     written, starts = format_rows(rows, _DATES, section)
     text = written.data
     chance = Random(f"rows {dirt.seed} {first_row}")  # nosec B311 # sample data, the same for a seed; no secret

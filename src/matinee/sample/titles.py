@@ -1,6 +1,6 @@
 """Invented titles in the Netflix Prize format: `id,year,title` in ISO-8859-1, never quoted.
 
-They hold what makes a CSV reader stumble: commas, quotes paired and not, apostrophes, accents, years `NULL`.
+They contain what is hard for CSV readers: commas, paired and unpaired quotes, apostrophes, accents, years `NULL`.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ _YEARS = (1915, 2005)
 
 
 def invent_titles(movies: int, *, seed: int) -> list[str]:
-    """The lines of movies 1 to `movies`, without line ends; from seven movies on, each oddity is among them."""
+    """The lines of movies 1 to `movies`, without line ends; with seven movies or more, each special form occurs."""
     chance = Random(f"titles {seed}")  # nosec B311 # sample data, the same for a seed; no secret
     ways = list(range(movies))
     chance.shuffle(ways)
@@ -60,7 +60,7 @@ def invent_titles(movies: int, *, seed: int) -> list[str]:
 
 
 def invent_title(chance: Random, *, way: int) -> str:
-    """One title; `way` modulo 100 chooses its oddity, or none."""
+    """One title; `way` modulo 100 selects its special form, or none."""
     way %= _EVERY
     return _MARKED[way](chance.choice) if way < len(_MARKED) else chance.choice(_PLAIN)(chance.choice)
 

@@ -15,8 +15,8 @@ REFUSED = "matinee.file.refused"
 
 
 def announce(summary: Summary, *, store: str) -> None:
-    """Emit whether a run's candidate was promoted or held."""
-    figures = {name: value for name, value in summary.metrics.items() if isinstance(value, int | float)}
+    """Say what became of a run's candidate."""
+    figures = summary.metrics.flat()
     payload = {"reason": summary.reason, "metrics": figures}
     emit(PROMOTED if summary.promoted else HELD, store=store, version=summary.release, **payload)
 

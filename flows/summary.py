@@ -9,11 +9,13 @@ from prefect.tasks import Task
 from pydantic import BaseModel
 
 from matinee.errors.log_filter import guard_log
+from matinee.formats.manifests import CandidateManifest, DatasetManifest
+from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
-from matinee.store.documents import read_json
+from matinee.store.documents import Point, read_as
 from matinee.tasks.artifacts import show
 from matinee.tasks.run_log import describe
 
@@ -30,14 +32,14 @@ class Summary(BaseModel):
     promoted: bool
     reason: str
     location: str | None
-    metrics: dict[str, Any]
+    metrics: Metrics
     rows: dict[str, int]
     rejects: dict[str, int]
     warnings: list[str]
     seconds: dict[str, float]
     cached: list[str]
     folders: dict[str, str]
-    progressive: dict[str, Any] | None  # the champion's error on ratings newer than itself
+    progressive: Point | None  # the champion's error on ratings newer than itself
 
 
 class StepRunner:
@@ -52,7 +54,7 @@ class StepRunner:
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []
         self._made: dict[str, Reference] = {}
-        self._progressive: dict[str, Any] | None = None
+        self._progressive: Point | None = None
 
     def run(self, task: Task[..., R], **inputs: Any) -> R:
         """Run one task on the store; record its duration and whether it was cached.
@@ -83,12 +85,13 @@ class StepRunner:
     def summary(self, publication: Publication) -> Summary:
         """The record of a finished run."""
         store = Store(Path(self._store))
-        dataset, candidate = (self._manifest(store, step) for step in ("ingest", "train"))
-        metrics = read_json(store.folder("evaluations", publication.evaluation) / "metrics.json")
+        dataset = store.read(DatasetManifest, self._made["ingest"].digest)
+        candidate = store.read(CandidateManifest, self._made["train"].digest)
+        metrics = read_as(store.folder("evaluations", publication.evaluation) / Metrics.NAME, Metrics)
         seconds = {
             **self._seconds,
-            "train": candidate["seconds_train"],
-            "compile": candidate["seconds_compile"],
+            "train": candidate.seconds_train,
+            "compile": candidate.seconds_compile,
         }
         return Summary(
             release=publication.release,
@@ -97,18 +100,14 @@ class StepRunner:
             location=publication.location,
             metrics=metrics,
             rows={
-                "read": dataset["rows_read"],
-                "accepted": dataset["rows"],
-                "rejected": dataset["rows_rejected"],
+                "read": dataset.rows_read,
+                "accepted": dataset.rows,
+                "rejected": dataset.rows_rejected,
             },
-            rejects=dataset["rejects"],
-            warnings=dataset["warnings"],
+            rejects=dataset.rejects,
+            warnings=dataset.warnings,
             seconds=seconds,
             cached=self._cached,
             folders={step: made.location for step, made in self._made.items()},
             progressive=self._progressive,
         )
-
-    def _manifest(self, store: Store, step: str) -> dict[str, Any]:
-        made = self._made[step]
-        return store.manifest(made.kind, made.digest)

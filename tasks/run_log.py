@@ -3,11 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+from matinee.formats.dataset import Profile
+from matinee.formats.decision import DecisionFile
+from matinee.formats.manifests import (
+    CandidateManifest,
+    DatasetManifest,
+    EncodingManifest,
+    RankingManifest,
+    SplitManifest,
+)
+from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
-from matinee.store.documents import read_json
+from matinee.store.documents import read_as
 
 
 def describe(
@@ -18,68 +28,68 @@ def describe(
 
 
 def _ingest(store: Store, made: Reference) -> list[str]:
-    manifest = store.manifest(made.kind, made.digest)
-    profile = read_json(store.path(made) / "profile.json")
-    low, high = manifest["scale"]
+    manifest = store.read(DatasetManifest, made.digest)
+    profile = read_as(store.path(made) / Profile.NAME, Profile)
+    low, high = manifest.scale
     lines = [
-        f"{manifest['rows_read']:,} rows read, {manifest['rows']:,} accepted, {manifest['rows_rejected']:,} rejected",
-        f"{profile['users']:,} users, {profile['movies']:,} movies, {profile['percentage_filled']:.2f} % of the full "
+        f"{manifest.rows_read:,} rows read, {manifest.rows:,} accepted, {manifest.rows_rejected:,} rejected",
+        f"{profile.users:,} users, {profile.movies:,} movies, {profile.percentage_filled:.2f} % of the full "
         f"matrix, ratings from {low:g} to {high:g}",
     ]
-    if manifest["rejects"]:
-        most = sorted(manifest["rejects"].items(), key=lambda item: -item[1])[:3]
+    if manifest.rejects:
+        most = sorted(manifest.rejects.items(), key=lambda item: -item[1])[:3]
         lines.append("most rejects: " + ", ".join(f"{rows:,} {code}" for code, rows in most))
-    return [*lines, *manifest["warnings"][:3]]
+    return [*lines, *manifest.warnings[:3]]
 
 
 def _encode(store: Store, made: Reference) -> list[str]:
-    manifest = store.manifest(made.kind, made.digest)
-    return [f"codes for {manifest['users']:,} users and {manifest['movies']:,} movies"]
+    manifest = store.read(EncodingManifest, made.digest)
+    return [f"codes for {manifest.users:,} users and {manifest.movies:,} movies"]
 
 
 def _split(store: Store, made: Reference) -> list[str]:
-    manifest = store.manifest(made.kind, made.digest)
-    subsets = ", ".join(f"{rows:,} {subset}" for subset, rows in manifest["counts"].items())
-    how = "with the cutoffs of the champion's split" if manifest["inherited"] else manifest["strategy"]
-    if manifest["days"]:
-        how += f": valid rows from {manifest['days']['valid_from']}, test rows from {manifest['days']['test_from']}"
-    return [f"{subsets} rows ({how})"]
+    manifest = store.read(SplitManifest, made.digest)
+    parts = ", ".join(f"{rows:,} {part}" for part, rows in manifest.counts.items())
+    how = "cutoffs of the champion's split" if manifest.inherited else manifest.strategy
+    if manifest.days:
+        how += f": valid rows from {manifest.days.valid_from}, test rows from {manifest.days.test_from}"
+    return [f"{parts} rows ({how})"]
 
 
 def _train(store: Store, made: Reference) -> list[str]:
-    manifest = store.manifest(made.kind, made.digest)
-    valid = "" if manifest["valid_rmse"] is None else f", valid RMSE {manifest['valid_rmse']:.4f}"
+    manifest = store.read(CandidateManifest, made.digest)
+    valid = "" if manifest.valid_rmse is None else f", valid RMSE {manifest.valid_rmse:.4f}"
     return [
-        f"{manifest['model']} on {manifest['device']}: {manifest['epochs_run']} epochs, the best was "
-        f"{manifest['best_epoch']}{valid}; the fit on {manifest['rows']:,} rows took {manifest['seconds_train']:.1f} s"
+        f"{manifest.model} on {manifest.device}: {manifest.epochs_run} epochs, the best was "
+        f"{manifest.best_epoch}{valid}; the fit on {manifest.rows:,} rows took {manifest.seconds_train:.1f} s"
     ]
 
 
 def _rank(store: Store, made: Reference) -> list[str]:
-    manifest = store.manifest(made.kind, made.digest)
+    manifest = store.read(RankingManifest, made.digest)
     return [
-        f"{manifest['embedding_size']} numbers per movie; the fit on {manifest['rows']:,} rows took "
-        f"{manifest['seconds_rank']:.1f} s"
+        f"{manifest.embedding_size} numbers per movie; the fit on {manifest.rows:,} rows took "
+        f"{manifest.seconds_rank:.1f} s"
     ]
 
 
 def _evaluate(store: Store, made: Reference) -> list[str]:
-    metrics = read_json(store.path(made) / "metrics.json")
-    interval = metrics["intervals"]["rmse"]
-    warning = [hindsight["says"]] if (hindsight := metrics["hindsight"]) and hindsight["anyone"] else []
-    if found := metrics["temporal"]:
-        at_random = found["at_random"]
+    metrics = read_as(store.path(made) / Metrics.NAME, Metrics)
+    interval = metrics.intervals.rmse
+    warning = [metrics.hindsight.says] if metrics.hindsight and metrics.hindsight.anyone else []
+    if found := metrics.temporal:
+        at_random = found.at_random
         warning.append(
-            f"temporal holdout with a quick model: RMSE {found['rmse']:.4f} from {found['cut']} on (bias-only "
-            f"{found['bias_only_rmse']:.4f}), {at_random['rmse']:.4f} at random ({at_random['bias_only_rmse']:.4f})"
+            f"temporal holdout with a quick model: RMSE {found.rmse:.4f} from {found.cut} on (bias-only "
+            f"{found.bias_only_rmse:.4f}), {at_random.rmse:.4f} at random ({at_random.bias_only_rmse:.4f})"
         )
     return [
-        f"test RMSE {metrics['rmse']:.4f} ({interval['low']:.4f} to {interval['high']:.4f}), bias only "
-        f"{metrics['bias_only_rmse']:.4f}, global mean {metrics['global_mean_rmse']:.4f}",
-        f"lists: nDCG@10 {metrics['ranking']['recommend']['ndcg_at_10']:.4f}, popularity "
-        f"{metrics['ranking']['popularity']['ndcg_at_10']:.4f}",
+        f"test RMSE {metrics.rmse:.4f} ({interval.low:.4f} to {interval.high:.4f}), bias only "
+        f"{metrics.bias_only_rmse:.4f}, global mean {metrics.global_mean_rmse:.4f}",
+        f"lists: nDCG@10 {metrics.ranking.recommend.ndcg_at_10:.4f}, popularity "
+        f"{metrics.ranking.popularity.ndcg_at_10:.4f}",
         *warning,
-        read_json(store.path(made) / "decision.json")["reason"],
+        read_as(store.path(made) / DecisionFile.NAME, DecisionFile).reason,
     ]
 
 

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # what tests share
 from small_release import write_release
 
 if TYPE_CHECKING:
+    from matinee.formats.manifests import SplitManifest
     from matinee.publish import Publication
     from matinee.settings import Settings
 
@@ -137,8 +138,25 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         process.send_signal(signal.SIGTERM)
 
 
+@pytest.fixture(scope="session")
+def split_manifest() -> "Callable[..., SplitManifest]":
+    """Makes the manifest of a split that was shuffled; what is given wins."""
+    from matinee.formats.manifests import SplitManifest
+    from matinee.settings import SplitSettings
+
+    def make(**given: Any) -> SplitManifest:
+        drawn = SplitSettings(strategy="shuffle", seed=1).model_dump()
+        told = {"rows": 0, "dataset": "d", "encoding": "e", "scale": [1, 5], "strategy": "shuffle"}
+        told |= {"settings": drawn, "counts": {}, "counts_per_rating": {}, "cutoffs": None, "days": None}
+        return SplitManifest.model_validate({**told, "inherited": False, **given})
+
+    return make
+
+
 @pytest.fixture
-def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
+def planted_split(
+    tmp_path: Path, split_manifest: "Callable[..., SplitManifest]"
+) -> Callable[..., tuple[Store, Reference]]:
     """Makes a store with one split of ratings that a mean, biases and a dot product of rank 2 explain, plus noise."""
 
     def make(
@@ -177,8 +195,10 @@ def planted_split(tmp_path: Path) -> Callable[..., tuple[Store, Reference]]:
             counts_of = np.bincount(codes_of[trained], minlength=size)
             table = {f"{name}_id": np.arange(size), "train_rows": counts_of, "liked_rows": counts_of // 2}
             pq.write_table(pa.table(table), folder / f"{name}s.parquet")
-        told = {"kind": "splits", "digest": "planted", "rows": rows, "scale": [1.0, 5.0], "counts": counts}
-        write_json(folder / "manifest.json", told)
+        write_json(
+            folder / "manifest.json",
+            split_manifest(kind="splits", digest="planted", rows=rows, scale=[1.0, 5.0], counts=counts),
+        )
         return store, store.reference("splits", "planted")
 
     return make

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ReleaseError
+from matinee.formats.base import Manifest
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
@@ -35,9 +36,9 @@ def digest(name: str) -> str:
 def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
     """A folder of the store, named by the digest of a name, whose manifest names others; returns the digest."""
 
-    def make(folder: Path) -> dict[str, Any]:
+    def make(folder: Path) -> Manifest:
         (folder / "data").write_text(name)
-        return {"rows": 1, **refers}
+        return Manifest.model_validate({"rows": 1, **refers})
 
     return store.ensure(Plan(kind, digest(name), make)).digest
 

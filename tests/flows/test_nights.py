@@ -17,7 +17,8 @@ from matinee.flows.nightly import nightly
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series, score_champion
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
-from matinee.tasks.artifacts import progressive_report
+from matinee.store.documents import Point
+from matinee.tasks.pages import progressive_report
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -61,18 +62,18 @@ def test_the_champion_is_scored_on_what_is_new_and_once(
     by_hand = json.loads(capsys.readouterr().out.splitlines()[-1])
 
     said = _retrain(nights, sample, "early.csv", "late.csv", capsys=capsys)
-    point = said["progressive"]
+    point = Point.model_validate(said["progressive"])
     assert said["seconds"]["progressive"] > 0
-    assert (point["release"], point["rows"], grown["rows"]) == ("v0001", 10_000, 10_000)
+    assert (point.release, point.rows, grown.rows) == ("v0001", 10_000, 10_000)
     for figure in ("rmse", "mae", "global_mean_rmse", "rows_of_unknown_users"):
-        assert point[figure] == pytest.approx(by_hand[figure], abs=1e-9)
-        assert point[figure] == pytest.approx(grown[figure], abs=1e-9)
-    assert point["rmse"] < point["bias_only_rmse"] < point["global_mean_rmse"]
-    assert [each["dataset"] for each in read_series(store)] == [grown["dataset"], point["dataset"]]
+        assert getattr(point, figure) == pytest.approx(by_hand[figure], abs=1e-9)
+        assert getattr(point, figure) == pytest.approx(getattr(grown, figure), abs=1e-9)
+    assert point.rmse < point.bias_only_rmse < point.global_mean_rmse
+    assert [each.dataset for each in read_series(store)] == [grown.dataset, point.dataset]
 
     page = progressive_report(store, ChampionScore(point=point, says="v0001"))
     assert "data:image/png;base64," in page
-    assert f"{point['rmse']:.4f}" in page
+    assert f"{point.rmse:.4f}" in page
     assert (store.root / PICTURE).stat().st_size > 10_000
     assert main(["prune", "--store", str(store.root), "--keep", "1"]) == 0
     assert len(read_series(store)) == 2

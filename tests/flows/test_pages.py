@@ -10,12 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from matinee.formats.base import Manifest
+from matinee.formats.manifests import EvaluationManifest
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.files import write_json
-from matinee.tasks import artifacts
-from matinee.tasks.artifacts import escape, show, table
+from matinee.tasks import artifacts, pages
+from matinee.tasks.artifacts import show
+from matinee.tasks.markdown import escape, table
 from matinee.tasks.names import data_name, model_name, short_count
 
 
@@ -106,11 +109,20 @@ def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> 
     ]
     store = Store.open(tmp_path)
 
-    def make(folder: Path) -> dict[str, object]:
+    def make(folder: Path) -> Manifest:
         write_json(folder / "decision.json", {"promoted": False, "reason": "Held: worse.", "rules": rules})
-        return {"rows": 77, "candidate": "c0ffee"}
+        return EvaluationManifest(
+            candidate="c0ffee",
+            split="5",
+            settings={},
+            rows=77,
+            rmse=1.0,
+            promoted=False,
+            reason="Held: worse.",
+            champion=None,
+        )
 
-    page = artifacts.gate_report(store, store.ensure(Plan("evaluations", "e", make)))
+    page = pages.gate_report(store, store.ensure(Plan("evaluations", "e", make)))
     for line in (
         "# Gate: held",
         "| champion | rows | 77 |",

@@ -19,26 +19,28 @@ CODE = ROOT / "src/matinee"
 MAY_IMPORT: Final[Mapping[str, str]] = {
     "errors": "",
     "schemas": "",
-    "store": "errors",
+    "formats": "",
+    "store": "errors formats",
     "settings": "errors schemas",
     "release": "errors schemas settings store",
-    "ingest": "errors schemas settings store",
+    "ingest": "errors formats schemas settings store",
     "sample": "errors store",
     "registry": "errors release store",
-    "train": "errors release settings store",
+    "train": "errors formats release settings store",
     "recommend": "errors release schemas settings store",
-    "split": "errors ingest release schemas settings store",
+    "split": "errors formats ingest release schemas settings store",
     "inbox": "errors ingest settings store",
     "ops": "errors inbox store",
-    "evaluate": "errors recommend registry release settings split store train",
-    "publish": "errors evaluate registry release settings split store train",
-    "monitor": "errors evaluate ingest registry release settings store train",
+    "evaluate": "errors formats recommend registry release settings split store train",
+    "publish": "errors evaluate formats registry release settings split store train",
+    "monitor": "errors evaluate formats ingest registry release settings store train",
     "maintenance": "errors ops registry release settings split store",
-    "pipeline": "errors evaluate ingest monitor publish registry release settings split store train",
-    "tasks": "errors evaluate inbox ingest maintenance monitor pipeline publish recommend registry release "
-    "schemas settings split store train",
-    "flows": "errors evaluate inbox monitor publish recommend registry release settings store tasks",
-    "cli": "errors flows inbox ingest maintenance monitor ops publish recommend registry release sample settings store",
+    "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
+    "tasks": "errors evaluate formats inbox ingest maintenance monitor pipeline publish recommend "
+    "registry release schemas settings split store train",
+    "flows": "errors evaluate formats inbox monitor publish recommend registry release settings store tasks",
+    "cli": "errors flows formats inbox ingest maintenance monitor ops publish recommend registry "
+    "release sample settings store",
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}
 MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
-from matinee.evaluate.gate import Rule, decide
+from matinee.evaluate.gate import decide
+from matinee.formats.decision import Verdict
 from matinee.settings import GateSettings
 
 ROWS, USERS, MOVIES = 50_000, 1_000, 400
@@ -29,7 +30,7 @@ def _portrait(rows: np.ndarray) -> DataSummary:
     return DataSummary(dict(zip(values.tolist(), counts.tolist(), strict=True)), *sides)
 
 
-def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ...] = ()) -> Rule:
+def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ...] = ()) -> Verdict:
     good, bad = np.full(10, 0.5), np.full(10, 1.0)
     drift = Drift(compare(_portrait(now), _portrait(before)), past)
     decision = decide(good, bad, champion=None, drift=drift, settings=SETTINGS)

@@ -1,6 +1,7 @@
 """The evaluation of a tiny split whose answers are known, from the folders it reads to the folder it fills."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from safetensors.numpy import save_file
 
 from matinee import evaluate
 from matinee.evaluate import ComparedModel
+from matinee.formats.base import Manifest
+from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.train import ranking
@@ -33,7 +36,7 @@ def _part(draw: np.random.Generator, truth: np.ndarray, rows: int) -> pl.DataFra
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, split_manifest: Callable[..., SplitManifest]) -> Store:
     """A store with one split and one candidate: a dot model that knows the truth before rounding."""
     store = Store.open(tmp_path / "store")
     draw = np.random.default_rng(5)
@@ -41,7 +44,7 @@ def store(tmp_path: Path) -> Store:
     movie_factors = draw.normal(size=(MOVIES, 4)).astype(np.float32)
     truth = 3 + 0.5 * user_factors @ movie_factors.T
 
-    def make_split(folder: Path) -> dict[str, object]:
+    def make_split(folder: Path) -> Manifest:
         for part, rows in (("train", 600), ("valid", 60), ("test", 200)):
             _part(draw, truth, rows).write_parquet(folder / f"{part}.parquet")
         train = pl.read_parquet(folder / "train.parquet")
@@ -53,9 +56,9 @@ def store(tmp_path: Path) -> Store:
                 liked = pl.Series("liked_rows", counts // 2)
                 table = table.with_columns(years, pl.lit("A film").alias("title"), liked)
             table.write_parquet(folder / f"{name}s.parquet")
-        return {"rows": 860, "scale": [LOW, HIGH], "strategy": "shuffle", "seed": 1}
+        return split_manifest(rows=860, scale=[LOW, HIGH])
 
-    def make_candidate(folder: Path) -> dict[str, object]:
+    def make_candidate(folder: Path) -> Manifest:
         weights = {
             "mean": np.array(3.0, np.float32),
             "user_bias": np.zeros(USERS, np.float32),
@@ -75,8 +78,22 @@ def store(tmp_path: Path) -> Store:
             for epoch in (1, 2, 3)
         ]
         (folder / "history.json").write_text(json.dumps({"points": points}))
-        settings = Settings().resolved().model_dump()
-        return {"rows": 660, "model": "dot", "split": "s", "settings": settings}
+        return CandidateManifest(
+            rows=660,
+            model="dot",
+            split="s",
+            scale=[LOW, HIGH],
+            settings=Settings().spelled_out().model_dump(include={"model", "train"}),
+            device="cpu",
+            threads=1,
+            seconds_train=1.0,
+            seconds_compile=0.0,
+            rows_per_second=660,
+            versions={},
+            epochs_run=3,
+            best_epoch=3,
+            valid_rmse=1 / 3,
+        )
 
     store.ensure(Plan("splits", "s", make_split))
     store.ensure(Plan("candidates", "c", make_candidate))

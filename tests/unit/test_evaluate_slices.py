@@ -49,9 +49,9 @@ def test_calibration_by_hand() -> None:
     rated = DatedRatings(rows.users, rows.movies, np.array([1, 3, 2, 4], np.float32), rows.dates)
     predicted = np.array([2.0, 2.0, 4.0, 4.0])
     found = calibrate(rated, predicted - rated.ratings, (1.0, 5.0))
-    assert [(b["rows"], b["mean_prediction"], b["mean_rating"]) for b in found["bins"]] == [
+    assert [(b.rows, b.mean_prediction, b.mean_rating) for b in found.bins] == [
         (2, 2, 2),
         (2, 4, 3),
     ]
-    assert (found["slope"], found["intercept"]) == pytest.approx((0.5, 1))
-    assert calibrate(rated, 3 - rated.ratings.astype(float), (1.0, 5.0))["slope"] is None
+    assert (found.slope, found.intercept) == pytest.approx((0.5, 1))
+    assert calibrate(rated, 3 - rated.ratings.astype(float), (1.0, 5.0)).slope is None

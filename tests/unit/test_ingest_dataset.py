@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from matinee import ingest
 from matinee.errors import DataError
 from matinee.ingest.duplicates import search
-from matinee.ingest.partitions import partition
 from matinee.sample import write_sample
 from matinee.schemas.ratings import Ratings
 from matinee.schemas.rejects import Rejects
@@ -178,7 +177,7 @@ def test_many_small_files_share_a_partition_and_a_new_one_changes_one(tmp_path: 
     store, dataset = make(tmp_path, ratings=[folder])
     assert dataset.rows == 2400
     assert len(set((store.root / "partitions").iterdir()) - before) == 1
-    listed = read_json(store.path(dataset) / partition.PARTITIONS)["partitions"]
+    listed = read_json(store.path(dataset) / "partitions.json")["partitions"]
     assert sum(len(part["files"]) for part in listed) == 1201
 
 

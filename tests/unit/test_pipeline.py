@@ -25,7 +25,7 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_no_release(
     assert again.publication == first.publication.model_copy(update={"replaced": again.publication.replaced})
     assert (again.dataset, again.split, again.candidate) == (first.dataset, first.split, first.candidate)
     assert first.release is not None
-    assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics["rmse"]
+    assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics.rmse
 
     worse = read_settings(assignments=["train.epochs=1", "train.learning_rate=0.0001"])
     held = matinee.retrain(*sources, tmp_path / "store", settings=worse)

@@ -16,6 +16,7 @@ from drill_registry import publish_night as _publish
 
 from matinee.cli.main import main
 from matinee.errors import ConfigError
+from matinee.formats.base import Manifest
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Plan, Store
@@ -117,7 +118,7 @@ def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
 
 def test_a_run_keeps_what_it_takes(store: Store) -> None:
     with store.in_use():
-        assert store.take(Plan("datasets", digest("dataset-1"), lambda _: {}))
+        assert store.take(Plan("datasets", digest("dataset-1"), lambda _: Manifest()))
         prune(store.root, keep=1)  # and what it refers to stays as well
         assert {"dataset-1", "old"} <= _there(store.root)
         assert "split-1" not in _there(store.root)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,8 +9,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from matinee.errors import DivergenceError
-from matinee.evaluate.gate import Rule
 from matinee.evaluate.refit import check_refit
+from matinee.formats.base import Manifest
+from matinee.formats.decision import RefitVerdict
 from matinee.settings import GateSettings
 from matinee.settings.parse import read_settings
 from matinee.store import Plan, Reference, Store
@@ -20,7 +20,7 @@ from matinee.train import plan, plan_refit_all
 
 Weights = dict[str, np.ndarray]
 Spoil = Callable[[Weights], None]
-Check = Callable[[Spoil], Rule]
+Check = Callable[[Spoil], RefitVerdict]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def check(planted_split: Callable[..., tuple[Store, Reference]]) -> Check:
     tested = store.ensure(plan(store, split, settings=settings))
     refit = store.ensure(plan_refit_all(store, tested))
 
-    def checked(spoil: Spoil) -> Rule:
+    def checked(spoil: Spoil) -> RefitVerdict:
         path = store.path(refit) / "weights.safetensors"
         weights = {name: table.copy() for name, table in load_file(path).items()}
         spoil(weights)
@@ -82,7 +82,7 @@ def test_a_refit_that_diverges_leaves_the_tested_weights(
     from matinee import train
     from matinee.tasks.train import refit
 
-    def diverge(_: Path) -> dict[str, Any]:
+    def diverge(_: Path) -> Manifest:
         raise DivergenceError("The refit diverged in epoch 1.")
 
     store, candidate = planted_split()
@@ -94,6 +94,6 @@ def test_a_refit_that_diverges_leaves_the_tested_weights(
     assert DivergenceError("").kind == "ConfigError"
 
 
-def _write_passed(folder: Path) -> dict[str, Any]:
-    write_json(folder / "decision.json", {"promoted": True})
-    return {"rows": 1}
+def _write_passed(folder: Path) -> Manifest:
+    write_json(folder / "decision.json", {"promoted": True, "reason": "better", "rules": []})
+    return Manifest.model_validate({"rows": 1})

@@ -44,7 +44,7 @@ def test_the_cuts_are_those_nearest_to_the_shares() -> None:
     assert (cuts.valid_from, cuts.test_from) == (85, 90)  # 40 or 50 rows are as near to 45: the earlier day
     # Half of all rows are of the last day: it is a test row as a whole, or nothing is.
     cuts = choose_cuts({0: 5, 1: 5, 2: 10}, test_fraction=0.1, valid_fraction=0.05)
-    assert cuts.to_json() == {"valid_from": "1970-01-02", "test_from": "1970-01-03"}
+    assert cuts.to_json().model_dump() == {"valid_from": "1970-01-02", "test_from": "1970-01-03"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=80), st.integers(1, 3))

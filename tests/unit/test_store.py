@@ -17,15 +17,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from matinee.errors import StoreError
+from matinee.formats.base import Manifest
 from matinee.store import Plan, Store
 from matinee.store.documents import MANIFEST
 from matinee.store.files import write_json
 
 
 def _plan(make: Any = None, digest: str = "abc") -> Plan:
-    def write(folder: Path) -> dict[str, Any]:
+    def write(folder: Path) -> Manifest:
         (folder / "data.txt").write_text("data")
-        return {"rows": 7}
+        return Manifest.model_validate({"rows": 7})
 
     return Plan("datasets", digest, make or write)
 
@@ -34,9 +35,9 @@ def test_a_plan_is_made_once_and_referred_to(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     calls = []
 
-    def make(folder: Path) -> dict[str, Any]:
+    def make(folder: Path) -> Manifest:
         calls.append(folder)
-        return {"rows": 7}
+        return Manifest.model_validate({"rows": 7})
 
     first, second = store.ensure(_plan(make)), store.ensure(_plan(make))
     assert first == second
@@ -59,6 +60,7 @@ _SLOW = """
 import sys, time
 from pathlib import Path
 from matinee.store import Plan, Store
+from matinee.formats.base import Manifest
 root, calls, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 
 def make(folder):
@@ -66,7 +68,7 @@ def make(folder):
         out.write("called\\n")
     (folder / "half").write_text("half")
     time.sleep(seconds)
-    return {"rows": 1}
+    return Manifest.model_validate({"rows": 1})
 
 Store.open(root).ensure(Plan("datasets", "abc", make))
 """
@@ -142,7 +144,7 @@ def _full_without_name(folder: Path) -> dict[str, Any]:
 def _gone(folder: Path) -> dict[str, Any]:
     folder.rmdir()
     save_file({"mean": np.zeros(1)}, folder / "weights.safetensors")
-    return {"rows": 7}
+    return Manifest.model_validate({"rows": 7})
 
 
 @pytest.mark.parametrize(
@@ -192,8 +194,8 @@ def test_a_dataset_without_one_of_its_partitions_is_made_anew(tmp_path: Path) ->
     store = Store.open(tmp_path)
     part = Plan("partitions", "part", _plan().make)
 
-    def make(_: Path) -> dict[str, Any]:
-        return {"rows": 7, "partitions": [store.ensure(part).digest]}
+    def make(_: Path) -> Manifest:
+        return Manifest.model_validate({"rows": 7, "partitions": [store.ensure(part).digest]})
 
     dataset = _plan(make)
     store.ensure(dataset)
@@ -234,10 +236,10 @@ def _copy(path: Path) -> None:
 def test_a_full_disk_is_a_store_error_whoever_writes(tmp_path: Path, write: Any) -> None:
     store = Store.open(tmp_path)
 
-    def make(folder: Path) -> dict[str, Any]:
+    def make(folder: Path) -> Manifest:
         (folder / "full").symlink_to("/dev/full")  # a device on which no byte finds room
         write(folder / "full")
-        return {"rows": 7}
+        return Manifest.model_validate({"rows": 7})
 
     with pytest.raises(StoreError, match=r"could not be written: No space left on device\.") as caught:
         store.ensure(_plan(make))
@@ -248,7 +250,7 @@ def test_a_full_disk_is_a_store_error_whoever_writes(tmp_path: Path, write: Any)
 def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path: Path) -> None:
     for error in (OSError(errno.ENOENT, "gone", "/elsewhere"), ValueError("os error"), OSError("odd")):
 
-        def make(folder: Path, error: Exception = error) -> dict[str, Any]:
+        def make(folder: Path, error: Exception = error) -> Manifest:
             raise error
 
         with pytest.raises(type(error)) as caught:

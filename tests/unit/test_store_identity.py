@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from matinee.errors import ConfigError
+from matinee.formats.base import Manifest
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Plan, Store
@@ -76,7 +77,9 @@ def test_any_other_folder_is_refused_and_left_as_it_is(tmp_path: Path, name: str
         lambda: Store.open(tmp_path),
         lambda: prune(tmp_path, keep=1),
         lambda: Registry.open(tmp_path).rollback("v0001"),
-        lambda: Store(tmp_path).ensure(Plan("datasets", DIGEST, lambda _: {"rows": 1})),
+        lambda: Store(tmp_path).ensure(
+            Plan("datasets", DIGEST, lambda _: Manifest.model_validate({"rows": 1}))
+        ),
     ]
     for call in calls:
         with pytest.raises(ConfigError, match="not a Matinee store"):

@@ -52,5 +52,5 @@ def test_sides_by_rating_and_by_share_for_a_new_rating() -> None:
     cutoffs = Cutoffs({1.0: 100}, {1.0: 200}, test_share=0.5, valid_share=0.5)
     hashes = np.array([99, 100, 199, 200, _SPACE // 2 - 1, _SPACE // 2, _SPACE * 3 // 4], np.uint64)
     ratings = np.array([1, 1, 1, 1, 2, 2, 2], np.float32)
-    assert cutoffs.sides(hashes, ratings).tolist() == [TEST, VALID, VALID, TRAIN, TEST, VALID, TRAIN]
+    assert cutoffs.assign(hashes, ratings).tolist() == [TEST, VALID, VALID, TRAIN, TEST, VALID, TRAIN]
     assert Cutoffs.from_json(cutoffs.to_json()) == cutoffs

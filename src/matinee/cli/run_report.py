@@ -4,30 +4,33 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matinee.flows.summary import Summary
 
 
-def run_lines(summary: Mapping[str, Any], *, ratings: list[str], store: Path) -> list[str]:
+def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[str]:
     """The result of a run as lines: rows, seconds, the gate's reason, the release and its RMSE."""
-    metrics, seconds = summary["metrics"], summary["seconds"]
+    metrics, seconds = summary.metrics, summary.seconds
     best = _best_rmse(ratings)
     reachable = f"   best reachable {best:.4f}" if best is not None else ""
-    done = [f"cached    {', '.join(summary['cached'])}: not computed again"] if summary["cached"] else []
-    release = f"{summary['location']} (champion)" if summary["promoted"] else _held_line(summary, store)
+    done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
+    release = f"{summary.location} (champion)" if summary.promoted else _held_line(summary, store)
     return [
-        rows_line(summary["rows"]),
-        *reject_lines(summary["rejects"]),
-        *(f"warning   {warning}" for warning in summary["warnings"]),
+        rows_line(summary.rows),
+        *reject_lines(summary.rejects),
+        *(f"warning   {warning}" for warning in summary.warnings),
         *done,
         "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
-        f"gate      {summary['reason']}",
+        f"gate      {summary.reason}",
         f"release   {release}",
-        f"rmse      {metrics['rmse']:.4f}   bias only {metrics['bias_only_rmse']:.4f}{reachable}",
+        f"rmse      {metrics.rmse:.4f}   bias only {metrics.bias_only_rmse:.4f}{reachable}",
     ]
 
 
-def _held_line(summary: Mapping[str, Any], store: Path) -> str:
-    digest = summary["folders"]["train"].rpartition("/")[2]
+def _held_line(summary: "Summary", store: Path) -> str:
+    digest = summary.folders["train"].rpartition("/")[2]
     call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
     return f"none: the champion stays; `{call}` publishes the candidate anyway"
 

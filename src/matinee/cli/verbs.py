@@ -61,8 +61,10 @@ def sample(call: argparse.Namespace) -> Outcome:
 def ingest(call: argparse.Namespace) -> Outcome:
     """Read the sources into the store, without Prefect."""
     from matinee import ingest as library
+    from matinee.formats.dataset import Profile
+    from matinee.formats.manifests import DatasetManifest
     from matinee.store import Store
-    from matinee.store.documents import read_json
+    from matinee.store.documents import read_as
 
     settings = _settings(call)
     started = time.perf_counter()
@@ -75,26 +77,26 @@ def ingest(call: argparse.Namespace) -> Outcome:
         settings=settings.ingest,
     )
     dataset = store.ensure(plan)
-    manifest = store.manifest(dataset.kind, dataset.digest)
+    manifest = store.read(DatasetManifest, dataset.digest)
     rows = {
-        "read": manifest["rows_read"],
-        "accepted": manifest["rows"],
-        "rejected": manifest["rows_rejected"],
+        "read": manifest.rows_read,
+        "accepted": manifest.rows,
+        "rejected": manifest.rows_rejected,
     }
     facts = {
         "dataset": dataset.digest,
         "rows": rows,
-        "rejects": manifest["rejects"],
-        "title_rejects": manifest["title_rejects"],
-        "warnings": manifest["warnings"],
-        "profile": read_json(store.path(dataset) / "profile.json"),
+        "rejects": manifest.rejects,
+        "title_rejects": manifest.title_rejects,
+        "warnings": manifest.warnings,
+        "profile": read_as(store.path(dataset) / Profile.NAME, Profile).model_dump(),
         "seconds": {"ingest": round(time.perf_counter() - started, 3)},
     }
     lines = [
         f"dataset   {store.path(dataset)}",
         rows_line(rows),
-        *reject_lines(manifest["rejects"]),
-        *(f"warning   {warning}" for warning in manifest["warnings"]),
+        *reject_lines(manifest.rejects),
+        *(f"warning   {warning}" for warning in manifest.warnings),
     ]
     return Outcome(facts, lines)
 
@@ -117,9 +119,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
             settings=settings,
         )
     status = HELD if call.fail_on_hold and not summary.promoted else 0
-    return Outcome(
-        summary.model_dump(), run_lines(summary.model_dump(), ratings=call.ratings, store=call.store), status
-    )
+    return Outcome(summary.model_dump(), run_lines(summary, ratings=call.ratings, store=call.store), status)
 
 
 def predict(call: argparse.Namespace) -> Outcome:
@@ -151,17 +151,17 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     check_usable(root)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
     trial = evaluate_champion(Store(root), [Path(path) for path in call.test], settings)
-    rows = {name: trial[f"rows_{name}"] for name in ("read", "accepted", "rejected")}
+    rows = {"read": trial.rows_read, "accepted": trial.rows_accepted, "rejected": trial.rows_rejected}
     lines = [
         rows_line(rows),
-        *reject_lines(trial["rejects"]),
-        *(f"warning   {warning}" for warning in trial["warnings"]),
-        f"{trial['release']} on {trial['rows']:,} ratings that it was not trained on "
-        f"({trial['rows_seen']:,} others left out)",
-        f"rmse      {trial['rmse']:.4f}   global mean {trial['global_mean_rmse']:.4f}",
-        f"mae       {trial['mae']:.4f}   global mean {trial['global_mean_mae']:.4f}",
+        *reject_lines(trial.rejects),
+        *(f"warning   {warning}" for warning in trial.warnings),
+        f"{trial.release} on {trial.rows:,} ratings that it was not trained on "
+        f"({trial.rows_seen:,} others left out)",
+        f"rmse      {trial.rmse:.4f}   global mean {trial.global_mean_rmse:.4f}",
+        f"mae       {trial.mae:.4f}   global mean {trial.global_mean_mae:.4f}",
     ]
-    return Outcome(trial, lines)
+    return Outcome(trial.model_dump(), lines)
 
 
 def recommend(call: argparse.Namespace) -> Outcome:

@@ -4,9 +4,10 @@ It runs after train and before publish, and is the only step that reads test row
 """
 
 from pathlib import Path
-from typing import Any
 
 from matinee.evaluate.gate import ComparedModel
+from matinee.formats.base import Manifest
+from matinee.formats.manifests import EvaluationManifest
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
@@ -17,7 +18,7 @@ __all__ = ["Champion", "plan", "plan_temporal_holdout"]
 def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
     """The folder of a split's outlook: outlook.json, figures of a quick model on the latest ratings."""
 
-    def make(folder: Path) -> dict[str, Any]:
+    def make(folder: Path) -> Manifest:
         from matinee.evaluate.temporal_holdout import write_temporal_holdout  # noqa: PLC0415 - as below
 
         return write_temporal_holdout(folder, split=store.path(split))
@@ -56,12 +57,12 @@ def plan(
         The plan of the evaluation's folder.
     """
 
-    def make(folder: Path) -> dict[str, Any]:
-        # Imported here, so that the import of this package does not wait for matplotlib and polars.
+    def make(folder: Path) -> Manifest:
+        # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
         made = store.ensure(temporal_holdout) if temporal_holdout else None
-        entries = write_evaluation(
+        metrics, decision = write_evaluation(
             folder,
             candidate=store.path(candidate),
             ranking=store.path(ranking),
@@ -71,9 +72,18 @@ def plan(
             anchor=anchor,
             settings=settings,
         )
-        kept = settings.spelled_out().model_dump()
-        inputs = {"candidate": candidate.digest, "ranking": ranking.digest, "split": split.digest}
-        return {**inputs, "outlook": made.digest if made else None, "settings": kept, **entries}
+        return EvaluationManifest(
+            candidate=candidate.digest,
+            ranking=ranking.digest,
+            split=split.digest,
+            outlook=made.digest if made else None,
+            settings=settings.spelled_out().model_dump(mode="json"),
+            rows=metrics.rows,
+            rmse=metrics.rmse,
+            promoted=decision.promoted,
+            reason=decision.reason,
+            champion=decision.champion,
+        )
 
     temporal_holdout = plan_temporal_holdout(store, split) if settings.evaluate.temporal else None
     digest = digest_of(

@@ -1,15 +1,14 @@
 """Calibration: whether rows predicted at 4.2 are rated 4.2 on average."""
 
-from typing import Any
-
 import numpy as np
 
 from matinee.evaluate.metrics import DatedRatings, Floats, clustered_error
+from matinee.formats.metrics import Calibration, CalibrationBin
 
 _BINS = 20
 
 
-def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) -> dict[str, Any]:
+def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) -> Calibration:
     """Mean rating by prediction, in bins of equal width over the scale, and the line through all rows.
 
     rating = intercept + slope * prediction by least squares; slope 1 and intercept 0 are perfect, a slope
@@ -26,22 +25,23 @@ def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) ->
             continue
         ratings = test.ratings[rows].astype(np.float64)
         bins.append(
-            {
-                "low": float(edges[index]),
-                "high": float(edges[index + 1]),
-                "rows": len(rows),
-                "mean_prediction": float(predicted[rows].mean()),
-                "mean_rating": float(ratings.mean()),
-                "standard_error": clustered_error(ratings, test.users[rows], test.movies[rows]),
-            }
+            CalibrationBin(
+                low=float(edges[index]),
+                high=float(edges[index + 1]),
+                rows=len(rows),
+                mean_prediction=float(predicted[rows].mean()),
+                mean_rating=float(ratings.mean()),
+                standard_error=clustered_error(ratings, test.users[rows], test.movies[rows]),
+            )
         )
-    return {"bins": bins, **_line(predicted, test.ratings.astype(np.float64))}
+    slope, intercept = _line(predicted, test.ratings.astype(np.float64))
+    return Calibration(bins=bins, slope=slope, intercept=intercept)
 
 
-def _line(predicted: Floats, ratings: Floats) -> dict[str, float | None]:
+def _line(predicted: Floats, ratings: Floats) -> tuple[float, float] | tuple[None, None]:
     centred = predicted - predicted.mean()
     spread = float(np.square(centred).sum())
     if spread == 0:
-        return {"slope": None, "intercept": None}
+        return None, None
     slope = float((centred * (ratings - ratings.mean())).sum()) / spread
-    return {"slope": slope, "intercept": float(ratings.mean() - slope * predicted.mean())}
+    return slope, float(ratings.mean() - slope * predicted.mean())

@@ -5,7 +5,7 @@ rate, and lists by popularity.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.ranking import TOP, Scorer, Scores, Task, make_task, rank
+from matinee.formats.metrics import PairOrders, Ranking
 from matinee.recommend.encode import user_vectors
 from matinee.release import scoring as forward
 from matinee.release.liking import liked_from, popularity
@@ -63,7 +64,7 @@ class Catalogue:
 
 def measure_ranking(
     catalogue: Catalogue, model: RankingModel, seen: DatedRatings, test: DatedRatings, *, users: int
-) -> dict[str, Any]:
+) -> Ranking:
     """Figures of the lists over the catalogue without what `seen` holds: the ranking model's, those by expected rating,
     and popularity.
 
@@ -85,18 +86,18 @@ def measure_ranking(
     (by_rating,) = rank(_scorer(catalogue), task, [forward.movie_level(catalogue.weights)])
     (by_popularity,) = rank(lambda users: np.repeat(blank, len(users), axis=0), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
-    return {
-        "says": SAYS,
-        "relevant_from": catalogue.relevant_from,
-        "top": TOP,
-        "catalogue": len(catalogue.train_rows),
-        "users": len(task.users),
-        "users_with_relevant_rows": count_clusters(test.users[liked]),
-        "popularity_weight": POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
-        "recommend": recommended.to_json(),
-        "expected_rating": by_rating.to_json(),
-        "popularity": by_popularity.to_json(),
-    }
+    return Ranking(
+        says=SAYS,
+        relevant_from=catalogue.relevant_from,
+        top=TOP,
+        catalogue=len(catalogue.train_rows),
+        users=len(task.users),
+        users_with_relevant_rows=count_clusters(test.users[liked]),
+        popularity_weight=POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
+        recommend=recommended.figures(),
+        expected_rating=by_rating.figures(),
+        popularity=by_popularity.figures(),
+    )
 
 
 def _preference(model: RankingModel, task: Task, seen: DatedRatings, catalogue: Catalogue) -> Scorer:
@@ -114,15 +115,12 @@ def _preference(model: RankingModel, task: Task, seen: DatedRatings, catalogue: 
 
 def measure_order(
     catalogue: Catalogue, test: DatedRatings, candidate: Floats, bias_only: Floats
-) -> dict[str, Any]:
+) -> PairOrders:
     """The share of a user's test pairs in the right order, for the model, bias-only and popularity."""
-    scores: dict[str, NDArray[np.floating[Any]]] = {
-        "candidate": test.ratings + candidate,
-        "bias_only": test.ratings + bias_only,
-        "popularity": catalogue.train_rows[test.movies].astype(np.float64),
-    }
-    found = share_in_order(test.users, test.ratings, list(scores.values()))
-    return {name: asdict(order) for name, order in zip(scores, found, strict=True)}
+    by_count = catalogue.train_rows[test.movies].astype(np.float64)
+    scores = [test.ratings + candidate, test.ratings + bias_only, by_count]
+    ours, theirs, popular = share_in_order(test.users, test.ratings, scores)
+    return PairOrders(candidate=ours, bias_only=theirs, popularity=popular)
 
 
 def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:

@@ -25,6 +25,16 @@ _APPENDED = (
 )
 _ENOUGH_NEW = 1_000  # new rows, whose PSI is within .01 by chance
 
+# What the gate says of each figure, with its limit.
+SENTENCES = {
+    "psi": "PSI of the ratings {:.3f} (limit {:.3f})",
+    "psi_new": "PSI of the new ratings {:.3f} (limit {:.3f})",
+    "new_users": "{:.1%} of the rows are of users absent from the champion's data (limit {:.1%})",
+    "new_movies": "{:.1%} are of movies absent from it (limit {:.1%})",
+    "lost": "{:.1%} of the champion's rows are missing (limit {:.1%})",
+    "growth": "{:.1%} more rows (limit {:.1%})",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class RowCounts:

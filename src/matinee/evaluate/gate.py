@@ -11,16 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.drift import DataSummary, Drift
+from matinee.evaluate.drift import SENTENCES, DataSummary, Drift
 from matinee.evaluate.metrics import (
     Codes,
     Estimate,
     Floats,
     count_clusters,
     estimate_rmse_difference,
+    holm,
     rmse,
 )
 from matinee.evaluate.slices import Slicing
+from matinee.formats.decision import (
+    AnyVerdict,
+    BiasOnlyVerdict,
+    ChampionVerdict,
+    DecayVerdict,
+    DriftVerdict,
+    KnownIds,
+    RowsVerdict,
+    SlicesVerdict,
+    SliceTest,
+)
 from matinee.settings import GateSettings
 
 Ids = NDArray[np.int64]
@@ -67,23 +79,10 @@ class PairedErrors:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One rule: whether it passed, a sentence for people, and its figures."""
-
-    name: str
-    passed: bool
-    says: str
-    figures: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "passed": self.passed, "says": self.says, **self.figures}
-
-
-@dataclass(frozen=True)
 class Decision:
     """The results of all rules; one failed rule holds the candidate."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[AnyVerdict, ...]
     becomes_anchor: bool  # whether the release becomes the anchor, which later candidates are compared with
 
     @property
@@ -122,7 +121,7 @@ def decide(
         held.
 
     """
-    rules = [_beats_bias_only(candidate, bias_only, settings)]
+    rules: list[AnyVerdict] = [_beats_bias_only(candidate, bias_only, settings)]
     if champion is not None:
         rules.insert(0, _has_enough_rows(champion, settings))
         if rules[0].passed:
@@ -136,15 +135,17 @@ def decide(
     return Decision(tuple(rules), becomes_anchor=_is_best_so_far(anchor, settings))
 
 
-def _has_enough_rows(paired: PairedErrors, settings: GateSettings) -> Rule:
+def _has_enough_rows(paired: PairedErrors, settings: GateSettings) -> RowsVerdict:
     rows = len(paired.candidate)
     says = f"{rows:,} test rows unseen by both models ({settings.min_rows:,} required)"
     if rows == 0:
         says = "the champion was trained on every row of this test set, so the two cannot be compared"
-    return Rule("rows", rows >= settings.min_rows, says, {"rows": rows, "min_rows": settings.min_rows})
+    return RowsVerdict(
+        name="rows", passed=rows >= settings.min_rows, says=says, rows=rows, min_rows=settings.min_rows
+    )
 
 
-def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Rule:
+def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> ChampionVerdict:
     ours, theirs = rmse(paired.candidate), rmse(paired.other)
     difference = paired.difference()
     upper = _upper_bound(difference, settings)
@@ -153,21 +154,22 @@ def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Rul
         f"difference {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
         f"(tolerance {settings.tolerance:g})"
     )
-    figures = {
-        "rows": len(paired.candidate),
-        "candidate_rmse": ours,
-        "champion_rmse": theirs,
-        "difference": difference.value,
-        "standard_error": difference.standard_error,
-        "upper_bound": upper,
-        "confidence": settings.confidence,
-        "tolerance": settings.tolerance,
-        # The smallest true difference that these rows detect with this power.
-        "detectable": (_z(settings) + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
-        "power": _POWER,
-        "known_ids": _on_known_ids(paired),
-    }
-    return Rule("champion", upper <= settings.tolerance, says, figures)
+    return ChampionVerdict(
+        name="champion",
+        passed=upper <= settings.tolerance,
+        says=says,
+        rows=len(paired.candidate),
+        candidate_rmse=ours,
+        champion_rmse=theirs,
+        difference=difference.value,
+        standard_error=difference.standard_error,
+        upper_bound=upper,
+        confidence=settings.confidence,
+        tolerance=settings.tolerance,
+        detectable=(_z(settings) + NormalDist().inv_cdf(_POWER)) * difference.standard_error,
+        power=_POWER,
+        known_ids=_on_known_ids(paired),
+    )
 
 
 def _z(settings: GateSettings) -> float:
@@ -178,81 +180,92 @@ def _upper_bound(difference: Estimate, settings: GateSettings) -> float:
     return difference.value + _z(settings) * difference.standard_error
 
 
-def _on_known_ids(paired: PairedErrors) -> dict[str, Any] | None:
+def _on_known_ids(paired: PairedErrors) -> KnownIds | None:
     """The same difference without new users and movies, so that it does not depend on which model knows more ids."""
     if paired.known is None or not paired.known.any():
         return None
     difference = paired.difference(paired.known)
-    return {
-        "rows": int(np.count_nonzero(paired.known)),
-        "difference": difference.value,
-        "standard_error": difference.standard_error,
-    }
+    rows = int(np.count_nonzero(paired.known))
+    return KnownIds(rows=rows, difference=difference.value, standard_error=difference.standard_error)
 
 
-def _beats_bias_only(candidate: Floats, bias_only: Floats, settings: GateSettings) -> Rule:
+def _beats_bias_only(candidate: Floats, bias_only: Floats, settings: GateSettings) -> BiasOnlyVerdict:
     ours, theirs = rmse(candidate), rmse(bias_only)
     says = f"RMSE {ours:.4f} against {theirs:.4f} of bias-only (tolerance {settings.tolerance:g})"
-    figures = {
-        "rows": len(candidate),
-        "candidate_rmse": ours,
-        "bias_only_rmse": theirs,
-        "difference": ours - theirs,
-        "tolerance": settings.tolerance,
-    }
-    return Rule("bias_only", ours - theirs <= settings.tolerance, says, figures)
+    return BiasOnlyVerdict(
+        name="bias_only",
+        passed=ours - theirs <= settings.tolerance,
+        says=says,
+        rows=len(candidate),
+        candidate_rmse=ours,
+        bias_only_rmse=theirs,
+        difference=ours - theirs,
+        tolerance=settings.tolerance,
+    )
 
 
-def _no_slice_got_worse(paired: PairedErrors, settings: GateSettings) -> Rule:
+def _no_slice_got_worse(paired: PairedErrors, settings: GateSettings) -> SlicesVerdict:
     """One test per slice that is large enough; Holm's correction keeps the gate's level over all slices."""
-    tested: list[dict[str, Any]] = []
+    tested: list[SliceTest] = []
     for slicing in paired.slicings:
         for label, rows in slicing:
             if len(rows) >= settings.slice_min_rows and _clusters(paired, rows) >= _MIN_CLUSTERS:
                 difference = paired.difference(rows)
                 excess = (difference.value - settings.tolerance) / (difference.standard_error or 1e-12)
                 tested.append(
-                    {
-                        "slicing": slicing.name,
-                        "slice": label,
-                        "rows": len(rows),
-                        "difference": difference.value,
-                        "standard_error": difference.standard_error,
-                        "p": NormalDist().cdf(-excess),
-                    }
+                    SliceTest(
+                        slicing=slicing.name,
+                        slice=label,
+                        rows=len(rows),
+                        difference=difference.value,
+                        standard_error=difference.standard_error,
+                        p=NormalDist().cdf(-excess),
+                    )
                 )
-    tested.sort(key=lambda found: found["p"])
-    worse = tested[: holm([found["p"] for found in tested], level=1 - settings.confidence)]
-    names = ", ".join(f"{found['slicing']} {found['slice']} ({found['difference']:+.4f})" for found in worse)
+    tested.sort(key=lambda found: found.p)
+    worse = tested[: holm([found.p for found in tested], level=1 - settings.confidence)]
+    names = ", ".join(f"{found.slicing} {found.slice} ({found.difference:+.4f})" for found in worse)
     says = (
         f"significantly worse on {names}" if worse else f"significantly worse on none of {len(tested)} slices"
     )
-    figures = {"worse": worse, "tested": tested, "min_rows": settings.slice_min_rows}
-    return Rule("slices", not worse, says, figures)
+    return SlicesVerdict(
+        name="slices",
+        passed=not worse,
+        says=says,
+        worse=worse,
+        tested=tested,
+        min_rows=settings.slice_min_rows,
+    )
 
 
-def _has_not_decayed(anchor: PairedErrors, settings: GateSettings) -> Rule:
+def _has_not_decayed(anchor: PairedErrors, settings: GateSettings) -> DecayVerdict:
     """Losses that are each too small to hold a candidate add up against the anchor, which stays fixed."""
     rows, limit = len(anchor.candidate), settings.decay_tolerances * settings.tolerance
-    figures: dict[str, Any] = {"rows": rows, "min_rows": settings.min_rows, "limit": limit}
     if rows < settings.min_rows:
         says = f"{rows:,} test rows unseen by candidate and anchor ({settings.min_rows:,} required)"
-        return Rule("decay", False, says, figures)
+        return DecayVerdict(
+            name="decay", passed=False, says=says, rows=rows, min_rows=settings.min_rows, limit=limit
+        )
     difference = anchor.difference()
     upper = _upper_bound(difference, settings)
     says = (
         f"difference from the anchor {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
         f"(limit {limit:g})"
     )
-    figures |= {
-        "candidate_rmse": rmse(anchor.candidate),
-        "anchor_rmse": rmse(anchor.other),
-        "difference": difference.value,
-        "standard_error": difference.standard_error,
-        "upper_bound": upper,
-        "known_ids": _on_known_ids(anchor),
-    }
-    return Rule("decay", upper <= limit, says, figures)
+    return DecayVerdict(
+        name="decay",
+        passed=upper <= limit,
+        says=says,
+        rows=rows,
+        min_rows=settings.min_rows,
+        limit=limit,
+        candidate_rmse=rmse(anchor.candidate),
+        anchor_rmse=rmse(anchor.other),
+        difference=difference.value,
+        standard_error=difference.standard_error,
+        upper_bound=upper,
+        known_ids=_on_known_ids(anchor),
+    )
 
 
 def _is_best_so_far(anchor: PairedErrors | None, settings: GateSettings) -> bool:
@@ -262,34 +275,22 @@ def _is_best_so_far(anchor: PairedErrors | None, settings: GateSettings) -> bool
     return len(anchor.candidate) >= settings.min_rows and _upper_bound(anchor.difference(), settings) < 0
 
 
-def _data_is_as_before(drift: Drift, settings: GateSettings) -> Rule:
+def _data_is_as_before(drift: Drift, settings: GateSettings) -> DriftVerdict:
     limits = drift.limits(settings)
     beyond = [name for name, value in drift.figures.items() if value > limits[name]]
     details = ", ".join(
-        _DRIFT_SAYS[name].format(drift.figures[name], limits[name]) for name in beyond or _DRIFT_SAYS
+        SENTENCES[name].format(drift.figures[name], limits[name]) for name in beyond or SENTENCES
     )
     says = f"the data drifted: {details}" if beyond else f"the data is within its limits: {details}"
-    figures = {**drift.figures, **{f"{name}_limit": limit for name, limit in limits.items()}}
-    return Rule("drift", not beyond, says, {**figures, "past_datasets": len(drift.past)})
-
-
-_DRIFT_SAYS = {
-    "psi": "PSI of the ratings {:.3f} (limit {:.3f})",
-    "psi_new": "PSI of the new ratings {:.3f} (limit {:.3f})",
-    "new_users": "{:.1%} of the rows are of users absent from the champion's data (limit {:.1%})",
-    "new_movies": "{:.1%} are of movies absent from it (limit {:.1%})",
-    "lost": "{:.1%} of the champion's rows are missing (limit {:.1%})",
-    "growth": "{:.1%} more rows (limit {:.1%})",
-}
+    return DriftVerdict(
+        name="drift",
+        passed=not beyond,
+        says=says,
+        **drift.figures,
+        **{f"{name}_limit": limit for name, limit in limits.items()},
+        past_datasets=len(drift.past),
+    )
 
 
 def _clusters(paired: PairedErrors, rows: NDArray[np.intp]) -> int:
     return min(count_clusters(codes[rows]) for codes in (paired.users, paired.movies))
-
-
-def holm(p_values: list[float], *, level: float) -> int:
-    """How many of the ascending p-values are significant together at `level` (Holm 1979)."""
-    for place, p in enumerate(p_values):
-        if p > level / (len(p_values) - place):
-            return place
-    return len(p_values)

@@ -18,8 +18,9 @@ from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compar
 from matinee.evaluate.gate import ComparedModel, PairedErrors
 from matinee.evaluate.metrics import Codes, DatedRatings, Floats
 from matinee.evaluate.slices import Counts, Slicing, cut
+from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release import scoring as forward
-from matinee.store.documents import read_json
+from matinee.store.documents import MANIFEST, read_as
 from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.baseline import fit_baseline
 
@@ -49,10 +50,13 @@ def collect_inputs(
     candidate: Path, split: Path, champion: ComparedModel | None, anchor: ComparedModel | None = None
 ) -> EvaluationInputs:
     """Read a split and a candidate, and predict the test rows with candidate, baselines, champion and anchor."""
-    manifest, trained = read_json(split / "manifest.json"), read_json(candidate / "manifest.json")
-    scale = manifest["scale"][0], manifest["scale"][1]
+    manifest, trained = (
+        read_as(split / MANIFEST, SplitManifest),
+        read_as(candidate / MANIFEST, CandidateManifest),
+    )
+    scale = manifest.scale[0], manifest.scale[1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
-    train, valid, fitted = _read_fitted(split, refit=trained["settings"]["train"]["refit"] != "none")
+    train, valid, fitted = _read_fitted(split, refit="valid" in trained.fitted_on)
     test = _read_test(split)
     baseline = fit_baseline(
         fitted.users, fitted.movies, fitted.ratings, users=users.height, movies=movies.height
@@ -62,7 +66,7 @@ def collect_inputs(
     def errors(prediction: NDArray[np.floating[Any]]) -> Floats:
         return np.clip(prediction.astype(np.float64), *scale) - test.ratings
 
-    ours = errors(forward.predict(weights, test.users, test.movies, model=trained["model"]))
+    ours = errors(forward.predict(weights, test.users, test.movies, model=trained.model))
     user_rows, movie_rows = (
         count_codes(codes, table.height) for codes, table in ((fitted.users, users), (fitted.movies, movies))
     )
@@ -88,7 +92,7 @@ def collect_inputs(
         slicings=slicings,
         catalogue=Catalogue(
             weights=weights,
-            model=trained["model"],
+            model=trained.model,
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),
             users=users.height,
@@ -103,7 +107,7 @@ def collect_inputs(
 
 
 def _measure_drift(
-    manifest: dict[str, Any],
+    manifest: SplitManifest,
     subsets: tuple[DatedRatings, ...],
     tables: tuple[pl.DataFrame, pl.DataFrame],
     champion: ComparedModel | None,
@@ -112,7 +116,7 @@ def _measure_drift(
     if before is None:
         return None
     now = DataSummary(
-        ratings=add_up(manifest["counts_per_rating"]),
+        ratings=add_up(manifest.counts_per_rating),
         users=_count(tables[0]["user_id"], [rows.users for rows in subsets]),
         movies=_count(tables[1]["movie_id"], [rows.movies for rows in subsets]),
     )

@@ -3,11 +3,13 @@
 The report uses them for each model and slice, the gate for the difference between two models.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
+from matinee.formats.metrics import Interval
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -46,8 +48,9 @@ class Estimate:
     def high(self) -> float:
         return self.value + _TWO_SIDED * self.standard_error
 
-    def to_json(self) -> dict[str, float]:
-        return {**asdict(self), "low": self.low, "high": self.high}
+    def interval(self) -> Interval:
+        """The estimate as metrics.json has it."""
+        return Interval(value=self.value, standard_error=self.standard_error, low=self.low, high=self.high)
 
 
 def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
@@ -117,3 +120,11 @@ def mean_over_users(errors: Floats, users: Codes) -> tuple[float, float]:
     squares = np.bincount(users, np.square(errors))[there] / rows[there]
     absolute = np.bincount(users, np.abs(errors))[there] / rows[there]
     return float(np.sqrt(squares).mean()), float(absolute.mean())
+
+
+def holm(p_values: list[float], *, level: float) -> int:
+    """How many of the ascending p-values are significant together at `level` (Holm 1979)."""
+    for place, p in enumerate(p_values):
+        if p > level / (len(p_values) - place):
+            return place
+    return len(p_values)

@@ -6,7 +6,6 @@ Unlike ranking over the catalog, it does not reward predicting what people choos
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,10 @@ from numpy.typing import NDArray
 from matinee.evaluate.metrics import Codes
 from matinee.evaluate.order_kernel import count_in_order
 from matinee.evaluate.ranking import Lists
+from matinee.formats.metrics import PairOrder
 
 _LEVELS = 128  # finer ratings are binned into this many steps
 _USERS = 1 << 14  # per call, so that a signal does not wait long
-
-
-@dataclass(frozen=True)
-class PairOrder:
-    """The mean over users of the share of correctly ordered pairs; null if no user has two different ratings."""
-
-    share: float | None
-    users: int
-    pairs: int
 
 
 def share_in_order(
@@ -55,9 +46,9 @@ def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray
             pass
     there = pairs > 0
     if not there.any():
-        return PairOrder(None, 0, 0)
+        return PairOrder(share=None, users=0, pairs=0)
     share = float((right[there] / pairs[there]).mean())
-    return PairOrder(share, int(np.count_nonzero(there)), int(pairs.sum()))
+    return PairOrder(share=share, users=int(np.count_nonzero(there)), pairs=int(pairs.sum()))
 
 
 def _user_chunks(users: int) -> Iterator[slice]:

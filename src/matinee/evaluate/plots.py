@@ -4,7 +4,7 @@ Drawn from metrics.json and the inputs behind it, without pyplot's global state 
 file: the same evaluation gives the same bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from matinee.evaluate.inputs import EvaluationInputs
 from matinee.evaluate.metrics import Floats, rmse
 from matinee.evaluate.slices import SLICINGS
+from matinee.formats.history import History
+from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.store.documents import Point
 
 # Three colours that stay apart for colour-blind readers and in grey print.
 MODEL = "#1f5f8b"
@@ -30,25 +33,23 @@ _FEWEST = 30  # rows of a slice that the title may name
 _CROWDED = 9  # more labels than this stand upright
 
 
-def draw(
-    folder: Path, *, inputs: EvaluationInputs, figures: Mapping[str, Any], history: Mapping[str, Any]
-) -> None:
+def draw(folder: Path, *, inputs: EvaluationInputs, metrics: Metrics, history: History) -> None:
     """Write every picture of one evaluation into `folder`, which is created."""
     folder.mkdir()
     save(learning_curve(history), folder / "learning_curve.png")
     save(residuals(inputs), folder / "residuals.png")
-    save(calibration(figures), folder / "calibration.png")
-    save(slices(figures), folder / "slices.png")
+    save(calibration(metrics), folder / "calibration.png")
+    save(slices(metrics), folder / "slices.png")
     save(long_tail(inputs), folder / "long_tail.png")
 
 
-def learning_curve(history: Mapping[str, Any]) -> Figure:
+def learning_curve(history: History) -> Figure:
     """Train and valid RMSE as training went on, with the epoch that was kept."""
     figure, axes = _canvas()
-    points = [point for point in history["points"] if point["stage"] == "fit"]
-    rows = max((point["rows_done"] for point in points), default=1)
-    trace = [(point["epoch"] - 1 + point["rows_done"] / rows, point["train_rmse"]) for point in points]
-    valid = [(point["epoch"], point["valid_rmse"]) for point in points if point["valid_rmse"] is not None]
+    points = [point for point in history.points if point.stage == "fit"]
+    rows = max((point.rows_done for point in points), default=1)
+    trace = [(point.epoch - 1 + point.rows_done / rows, point.train_rmse) for point in points]
+    valid = [(point.epoch, point.valid_rmse) for point in points if point.valid_rmse is not None]
     if trace:
         axes.plot(*zip(*trace, strict=True), color=QUIET, linewidth=1.2, label="train rows, while fitting")
     title = "No epoch was measured on valid rows"
@@ -108,15 +109,15 @@ def _lean_title(values: np.ndarray[Any, Any], lean: Floats) -> str:
     return f"Rows rated {values[worst]:g} are predicted {abs(lean[worst]):.2f} too {direction}"
 
 
-def calibration(figures: Mapping[str, Any]) -> Figure:
+def calibration(metrics: Metrics) -> Figure:
     """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    bins, slope = figures["calibration"]["bins"], figures["calibration"]["slope"]
-    predicted, rated, rows = (
-        np.array([found[key] for found in bins]) for key in ("mean_prediction", "mean_rating", "rows")
-    )
-    bars = _TWO_ERRORS * np.array([found["standard_error"] for found in bins])
+    bins, slope = metrics.calibration.bins, metrics.calibration.slope
+    predicted = np.array([found.mean_prediction for found in bins])
+    rated = np.array([found.mean_rating for found in bins])
+    rows = np.array([found.rows for found in bins])
+    bars = _TWO_ERRORS * np.array([found.standard_error for found in bins])
     ends = [predicted.min(), predicted.max()]
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--", label="exact")
     axes.errorbar(
@@ -127,47 +128,45 @@ def calibration(figures: Mapping[str, Any]) -> Figure:
         title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
     _dress(axes, title, x="", y="mean rating (rating points)")
     axes.legend(frameon=False)
-    widths = [found["high"] - found["low"] for found in bins]
-    below.bar([found["low"] for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
+    widths = [found.high - found.low for found in bins]
+    below.bar([found.low for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
     _dress(below, "", x="prediction (rating points)", y="test rows (%)")
     return figure
 
 
-def slices(figures: Mapping[str, Any]) -> Figure:
+def slices(metrics: Metrics) -> Figure:
     """RMSE by slice with 95 % bars beside bias-only, one panel a slicing."""
-    found = figures["slices"]
+    found = metrics.slices
     figure = Figure(figsize=(11, 3.9 * -(-len(found) // 2)), layout="constrained")
     panels = list(figure.subplots(-(-len(found) // 2), 2, squeeze=False).flat)
     for axes, (name, rows) in zip(panels, found.items(), strict=False):
         _slice_panel(axes, name, rows)
     for axes in panels[len(found) :]:
         axes.set_visible(False)
-    figure.suptitle(_slices_title(figures), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(_slices_title(metrics), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="upper right", ncols=2, frameon=False, fontsize=9
     )
     return figure
 
 
-def _slices_title(figures: Mapping[str, Any]) -> str:
-    rows = [
-        (name, row) for name, found in figures["slices"].items() for row in found if row["rows"] >= _FEWEST
-    ]
-    name, hardest = max(rows, key=lambda pair: pair[1]["low"], default=("", None))
-    if hardest is None or hardest["low"] <= figures["rmse"]:
+def _slices_title(metrics: Metrics) -> str:
+    rows = [(name, row) for name, found in metrics.slices.items() for row in found if row.rows >= _FEWEST]
+    name, hardest = max(rows, key=lambda pair: pair[1].low, default=("", None))
+    if hardest is None or hardest.low <= metrics.rmse:
         return "No slice is significantly harder than all rows together"
-    return f"Significantly hardest: {hardest['slice']} {SLICINGS[name]}, RMSE {hardest['rmse']:.2f}"
+    return f"Significantly hardest: {hardest.slice} {SLICINGS[name]}, RMSE {hardest.rmse:.2f}"
 
 
-def _slice_panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _slice_panel(axes: Axes, name: str, rows: Sequence[SliceFigures]) -> None:
     places = np.arange(len(rows))
-    ours = np.array([row["rmse"] for row in rows])
-    bars = np.array([[row["rmse"] - row["low"], row["high"] - row["rmse"]] for row in rows]).T
+    ours = np.array([row.rmse for row in rows])
+    bars = np.array([[row.rmse - row.low, row.high - row.rmse] for row in rows]).T
     axes.plot(
-        places, [row["bias_only_rmse"] for row in rows], "D", color=BASELINE, markersize=5, label="bias-only"
+        places, [row.bias_only_rmse for row in rows], "D", color=BASELINE, markersize=5, label="bias-only"
     )
     axes.errorbar(places, ours, bars, color=MODEL, fmt="o", markersize=5, label="this model, 95 %")
-    labels = [f"{row['slice']}\n{_short(row['rows'])}" for row in rows]
+    labels = [f"{row.slice}\n{_short(row.rows)}" for row in rows]
     crowded = len(rows) > _CROWDED
     axes.set_xticks(places, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(rows) - 0.5)
@@ -228,29 +227,26 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
     axes.legend(frameon=False)
 
 
-def progressive(points: Sequence[Mapping[str, Any]]) -> Figure:
+def progressive(points: Sequence[Point]) -> Figure:
     """Each champion on the ratings that came after it, beside what its test rows had promised."""
     figure, axes = _canvas()
     places = np.arange(len(points))
-    rmses = np.array([point["rmse"] for point in points])
-    bars = _TWO_ERRORS * np.array([point["interval"]["standard_error"] for point in points])
-    base = [np.nan if point["bias_only_rmse"] is None else point["bias_only_rmse"] for point in points]
-    promised = [point["test_rmse"] for point in points]
+    rmses = np.array([point.rmse for point in points])
+    bars = _TWO_ERRORS * np.array([point.interval.standard_error for point in points])
+    base = [np.nan if point.bias_only_rmse is None else point.bias_only_rmse for point in points]
+    promised = [point.test_rmse for point in points]
     axes.plot(places, base, color=BASELINE, marker="D", markersize=4, linewidth=1, label="bias-only")
     axes.plot(places, promised, "s--", color=QUIET, markersize=4, linewidth=1.2, label="on its test rows")
     axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95 %")
     crowded = len(points) > _CROWDED
     shown = places[:: max(1, len(points) // 30)]
     labels = [
-        f"{points[place]['last_date'] or points[place]['at'][:10]}\n{points[place]['release']}"
-        for place in shown
+        f"{points[place].last_date or points[place].at[:10]}\n{points[place].release}" for place in shown
     ]
     axes.set_xticks(shown, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(points) - 0.5)
     last = points[-1]
-    title = (
-        f"{last['release']}: {last['rmse']:.4f} on newer ratings, {last['test_rmse']:.4f} on its test rows"
-    )
+    title = f"{last.release}: {last.rmse:.4f} on newer ratings, {last.test_rmse:.4f} on its test rows"
     _dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure

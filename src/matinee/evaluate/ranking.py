@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from matinee.evaluate.metrics import Codes, DatedRatings
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
+from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
 
 Scores = NDArray[np.float32]
@@ -79,15 +80,16 @@ class Ranking:
         """The mean over users."""
         return mean_and_error(self.ndcgs)[0]
 
-    def to_json(self) -> dict[str, float]:
+    def figures(self) -> RankingFigures:
+        """The figures as metrics.json has them, whose names say how long the lists are."""
         ndcg, error = mean_and_error(self.ndcgs)
-        return {
-            f"ndcg_at_{TOP}": ndcg,
-            f"recall_at_{TOP}": self.recall,
-            "mrr": self.mrr,
-            f"coverage_at_{TOP}": self.coverage,
-            f"ndcg_at_{TOP}_standard_error": error,
-        }
+        return RankingFigures(
+            ndcg_at_10=ndcg,
+            recall_at_10=self.recall,
+            mrr=self.mrr,
+            coverage_at_10=self.coverage,
+            ndcg_at_10_standard_error=error,
+        )
 
 
 def mean_and_error(of_users: NDArray[np.float64]) -> tuple[float, float]:

@@ -4,36 +4,37 @@ No row is left to judge a refit by, so it is held to what it was refitted from.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee.evaluate.gate import Rule
 from matinee.evaluate.metrics import Codes, rmse
+from matinee.formats.decision import RefitVerdict
+from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release import scoring as forward
 from matinee.settings import GateSettings
-from matinee.store.documents import read_json
+from matinee.store.documents import MANIFEST, read_as
 
 _PAIRS = 100_000  # the mean difference is then known to a hundredth of itself
 
 
-def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSettings) -> Rule:
+def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSettings) -> RefitVerdict:
     """Whether a candidate's refit may take the place of its tested weights.
 
     It has seen the test rows, so its RMSE there is at most the tested one plus the tolerance; on random pairs of
     trained ids the mean absolute difference of the two is at most `gate.refit_difference` of the scale's width; and
     every weight is a number.
     """
-    low, high = read_json(split / "manifest.json")["scale"]
-    model = read_json(tested / "manifest.json")["model"]
+    low, high = read_as(split / MANIFEST, SplitManifest).scale
+    model = read_as(tested / MANIFEST, CandidateManifest).model
     test = pl.read_parquet(split / "test.parquet", columns=["user_code", "movie_code", "rating"])
     pairs = _draw_pairs(split)
     weights = [load_file(folder / "weights.safetensors") for folder in (tested, refit)]
     if not all(np.isfinite(table).all() for table in weights[1].values()):
-        return Rule("refit", False, "the refit has weights that are no numbers", {"finite": False})
+        says = "the refit has weights that are no numbers"
+        return RefitVerdict(name="refit", passed=False, says=says, finite=False)
 
     def predict(users: Codes, movies: Codes) -> list[NDArray[np.float64]]:
         found = (forward.predict(each, users, movies, model=model) for each in weights)
@@ -48,16 +49,18 @@ def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSetting
         f"RMSE of the refit {after:.4f} on the test rows, which it has seen, against {before:.4f} of the tested "
         f"weights (tolerance {settings.tolerance:g}); predictions {apart:.3f} apart in the mean (limit {limit:.3f})"
     )
-    figures: dict[str, Any] = {
-        "finite": True,
-        "refit_rmse": after,
-        "tested_rmse": before,
-        "tolerance": settings.tolerance,
-        "difference": apart,
-        "limit": limit,
-        "pairs": len(pairs[0]),
-    }
-    return Rule("refit", after <= before + settings.tolerance and apart <= limit, says, figures)
+    return RefitVerdict(
+        name="refit",
+        passed=after <= before + settings.tolerance and apart <= limit,
+        says=says,
+        finite=True,
+        refit_rmse=after,
+        tested_rmse=before,
+        tolerance=settings.tolerance,
+        difference=apart,
+        limit=limit,
+        pairs=len(pairs[0]),
+    )
 
 
 def _draw_pairs(split: Path) -> tuple[Codes, Codes]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import StoreError
 from matinee.evaluate.drift import DataSummary, RowCounts
+from matinee.formats.manifests import HashCutoffs
 from matinee.release import Release, load
 from matinee.release.idmap import IdMap
 from matinee.release.manifest import need
@@ -68,7 +69,7 @@ class ReleasedModel:
         """Which rows the tested weights were fitted on, or their best epoch was selected by."""
         manifest = self.release.manifest
         if need(manifest, "split", "settings", "strategy") == "stratified":
-            cutoffs = Cutoffs.from_json(need(manifest, "split", "cutoffs"))
+            cutoffs = Cutoffs.from_json(HashCutoffs.model_validate(need(manifest, "split", "cutoffs")))
             seed, seen = need(manifest, "split", "settings", "seed"), np.empty(len(user_ids), np.bool_)
             for chunk in row_chunks(len(user_ids)):
                 hashes = pair_hash(user_ids[chunk], movie_ids[chunk], seed=seed)

@@ -15,10 +15,13 @@ from matinee.evaluate.gate import ComparedModel, Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
-from matinee.evaluate.temporal_holdout import TEMPORAL_HOLDOUT
+from matinee.formats.decision import DecisionFile, JudgedRows
+from matinee.formats.history import History
+from matinee.formats.manifests import CandidateManifest
+from matinee.formats.metrics import Hindsight, Intervals, Metrics, Outlook, Ranking, SliceFigures, Temporal
 from matinee.release.ranking_model import RANKING, load_model
 from matinee.settings import Settings
-from matinee.store.documents import read_json
+from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 
 
@@ -32,8 +35,8 @@ def write_evaluation(
     champion: ComparedModel | None,
     anchor: ComparedModel | None,
     settings: Settings,
-) -> dict[str, Any]:
-    """Fill an evaluation's folder; returns its manifest's entries.
+) -> tuple[Metrics, DecisionFile]:
+    """Fill an evaluation's folder and return what was measured and decided.
 
     Raises StoreError if the candidate or the split is corrupt.
     """
@@ -45,11 +48,14 @@ def write_evaluation(
         inputs.test,
         users=settings.evaluate.ranking_users,
     )
-    figures = measure(inputs, lists)
-    figures["temporal"] = (
-        read_json(temporal_holdout / TEMPORAL_HOLDOUT)["temporal"] if temporal_holdout else None
+    metrics = measure(
+        inputs,
+        lists,
+        temporal=read_as(temporal_holdout / Outlook.NAME, Outlook).temporal if temporal_holdout else None,
+        hindsight=measure_leakage(
+            split, read_as(candidate / MANIFEST, CandidateManifest).fitted_on, inputs.test
+        ),
     )
-    figures["hindsight"] = measure_leakage(split, _fitted_subsets(candidate), inputs.test)
     decision = decide(
         inputs.candidate,
         inputs.bias_only,
@@ -58,48 +64,44 @@ def write_evaluation(
         drift=inputs.drift,
         settings=settings.gate,
     )
-    write_json(folder / "metrics.json", figures)
-    write_json(folder / "decision.json", _decision_json(decision, inputs, champion, anchor))
-    plots.draw(
-        folder / "plots", inputs=inputs, figures=figures, history=read_json(candidate / "history.json")
-    )
-    return {
-        "rows": len(inputs.test),
-        "rmse": figures["rmse"],
-        "promoted": decision.promoted,
-        "reason": decision.reason,
-        "champion": champion.version if champion else None,
-    }
+    told = _describe(decision, inputs, champion, anchor)
+    write_json(folder / Metrics.NAME, metrics)
+    write_json(folder / DecisionFile.NAME, told)
+    history = read_as(candidate / History.NAME, History)
+    plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
+    return metrics, told
 
 
-def _fitted_subsets(candidate: Path) -> list[str]:
-    """The subsets of the split that the tested weights were fitted on."""
-    refit = read_json(candidate / "manifest.json")["settings"]["train"]["refit"]
-    return ["train"] if refit == "none" else ["train", "valid"]
-
-
-def measure(inputs: EvaluationInputs, lists: dict[str, Any]) -> dict[str, Any]:
-    """All figures of metrics.json: flat keys for scripts, intervals and details beside them."""
+def measure(
+    inputs: EvaluationInputs,
+    lists: Ranking,
+    *,
+    temporal: Temporal | None = None,
+    hindsight: Hindsight | None = None,
+) -> Metrics:
+    """All figures of metrics.json."""
     test = inputs.test
-    return {
+    return Metrics(
         **_figures("", inputs.candidate, inputs),
         **_figures("bias_only_", inputs.bias_only, inputs),
         **_figures("global_mean_", inputs.global_mean, inputs),
-        "mean_rating": float(inputs.fitted.ratings.mean(dtype=np.float64)),
-        "rows": len(test),
-        "users": count_clusters(test.users),
-        "movies": count_clusters(test.movies),
-        "rows_of_unknown_users": int(np.count_nonzero(inputs.user_rows[test.users] == 0)),
-        "rows_of_unknown_movies": int(np.count_nonzero(inputs.movie_rows[test.movies] == 0)),
-        "intervals": {
-            "rmse": estimate_rmse(inputs.candidate, test.users, test.movies).to_json(),
-            "mae": estimate_mae(inputs.candidate, test.users, test.movies).to_json(),
-        },
-        "calibration": calibrate(test, inputs.candidate, inputs.scale),
-        "slices": _slices(inputs),
-        "pairs_in_order": measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
-        "ranking": lists,
-    }
+        mean_rating=float(inputs.fitted.ratings.mean(dtype=np.float64)),
+        rows=len(test),
+        users=count_clusters(test.users),
+        movies=count_clusters(test.movies),
+        rows_of_unknown_users=int(np.count_nonzero(inputs.user_rows[test.users] == 0)),
+        rows_of_unknown_movies=int(np.count_nonzero(inputs.movie_rows[test.movies] == 0)),
+        intervals=Intervals(
+            rmse=estimate_rmse(inputs.candidate, test.users, test.movies).interval(),
+            mae=estimate_mae(inputs.candidate, test.users, test.movies).interval(),
+        ),
+        calibration=calibrate(test, inputs.candidate, inputs.scale),
+        slices=_slices(inputs),
+        pairs_in_order=measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
+        ranking=lists,
+        temporal=temporal,
+        hindsight=hindsight,
+    )
 
 
 def _figures(prefix: str, errors: np.ndarray[Any, Any], inputs: EvaluationInputs) -> dict[str, float]:
@@ -112,41 +114,41 @@ def _figures(prefix: str, errors: np.ndarray[Any, Any], inputs: EvaluationInputs
     }
 
 
-def _slices(inputs: EvaluationInputs) -> dict[str, list[dict[str, Any]]]:
+def _slices(inputs: EvaluationInputs) -> dict[str, list[SliceFigures]]:
     test = inputs.test
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[SliceFigures]] = {}
     for slicing in inputs.slicings:
         found[slicing.name] = []
         for label, rows in slicing:
             ours = inputs.candidate[rows]
-            interval = estimate_rmse(ours, test.users[rows], test.movies[rows]).to_json()
+            estimate = estimate_rmse(ours, test.users[rows], test.movies[rows])
             found[slicing.name].append(
-                {
-                    "slice": label,
-                    "rows": len(rows),
-                    "rmse": interval.pop("value"),
-                    "mae": mae(ours),
-                    **interval,
-                    "bias_only_rmse": rmse(inputs.bias_only[rows]),
-                    "global_mean_rmse": rmse(inputs.global_mean[rows]),
-                }
+                SliceFigures(
+                    slice=label,
+                    rows=len(rows),
+                    rmse=estimate.value,
+                    mae=mae(ours),
+                    standard_error=estimate.standard_error,
+                    low=estimate.low,
+                    high=estimate.high,
+                    bias_only_rmse=rmse(inputs.bias_only[rows]),
+                    global_mean_rmse=rmse(inputs.global_mean[rows]),
+                )
             )
     return found
 
 
-def _decision_json(
+def _describe(
     decision: Decision, inputs: EvaluationInputs, champion: ComparedModel | None, anchor: ComparedModel | None
-) -> dict[str, Any]:
-    return {
-        "promoted": decision.promoted,
-        "reason": decision.reason,
-        "champion": champion.version if champion else None,
-        "anchor": anchor.version if anchor else None,
-        "becomes_anchor": decision.becomes_anchor,
-        "drifts": inputs.drift.remembered if inputs.drift else [],
-        "rows": {
-            "test": len(inputs.test),
-            "compared": len(inputs.against_champion.candidate) if inputs.against_champion else 0,
-        },
-        "rules": [rule.to_json() for rule in decision.rules],
-    }
+) -> DecisionFile:
+    compared = len(inputs.against_champion.candidate) if inputs.against_champion else 0
+    return DecisionFile(
+        promoted=decision.promoted,
+        reason=decision.reason,
+        champion=champion.version if champion else None,
+        anchor=anchor.version if anchor else None,
+        becomes_anchor=decision.becomes_anchor,
+        drifts=inputs.drift.remembered if inputs.drift else [],
+        rows=JudgedRows(test=len(inputs.test), compared=compared),
+        rules=list(decision.rules),
+    )

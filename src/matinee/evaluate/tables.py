@@ -1,9 +1,12 @@
 """The tables of an evaluation, from metrics.json: the card of a release and the page of a run show the same ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from matinee.evaluate.slices import SLICINGS
+from matinee.formats.manifests import CandidateManifest
+from matinee.formats.metrics import Metrics, QuickFigures, Temporal
+from matinee.store.documents import Point
 
 # The plots of an evaluation: file name and explanation.
 PICTURES = {
@@ -13,96 +16,106 @@ PICTURES = {
     "residuals": "The distribution of errors, and how predictions shrink towards the mean, as calibrated ones do.",
     "long_tail": "How few movies have most of the rows, and the error on the other movies.",
 }
-_TRAINING = {
-    "model": "model",
-    "device": "device",
-    "epochs_run": "epochs run",
-    "best_epoch": "best epoch",
-    "valid_rmse": "RMSE on valid rows",
-    "seconds_train": "seconds of the fit",
-    "seconds_compile": "seconds of compiling",
-}
-_SHOWN = 50  # points of the series shown on a page
+_SHOWN = 50  # points of a series, on a page
 
 
 class Table(NamedTuple):
     """Column headings and rows."""
 
     head: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    rows: Sequence[tuple[object, ...]]
 
 
-def error_table(metrics: Mapping[str, Any], *, name: str) -> Table:
+def error_table(metrics: Metrics, *, name: str) -> Table:
     """Errors of the model (named `name`), bias-only and the global mean on the test rows."""
-    models = ((name, ""), ("bias only", "bias_only_"), ("global mean", "global_mean_"))
-    figures = ("rmse", "mae", "mean_user_rmse")
+    m = metrics
     return Table(
         ("on the test rows", "RMSE", "MAE", "RMSE, mean over users"),
-        [(label, *(metrics[prefix + figure] for figure in figures)) for label, prefix in models],
+        [
+            (name, m.rmse, m.mae, m.mean_user_rmse),
+            ("bias only", m.bias_only_rmse, m.bias_only_mae, m.bias_only_mean_user_rmse),
+            ("global mean", m.global_mean_rmse, m.global_mean_mae, m.global_mean_mean_user_rmse),
+        ],
     )
 
 
-def slice_table(metrics: Mapping[str, Any]) -> Table:
+def slice_table(metrics: Metrics) -> Table:
     """The RMSE on slices of the test rows, with 95 % intervals, and that of bias-only."""
-    figures = ("slice", "rows", "rmse", "low", "high", "bias_only_rmse")
     return Table(
         ("sliced by", "slice", "rows", "RMSE", "from", "to", "bias only"),
         [
-            (SLICINGS[slicing], *(each[name] for name in figures))
-            for slicing, found in metrics["slices"].items()
+            (SLICINGS[name], each.slice, each.rows, each.rmse, each.low, each.high, each.bias_only_rmse)
+            for name, found in metrics.slices.items()
             for each in found
         ],
     )
 
 
-def training_table(facts: Mapping[str, Any]) -> Table:
+def training_table(candidate: CandidateManifest, *, timed: bool = True) -> Table:
     """Facts about the fit, from a candidate's manifest."""
-    return Table(
-        ("the fit", ""), [(label, facts[name]) for name, label in _TRAINING.items() if name in facts]
-    )
+    rows: list[tuple[object, ...]] = [
+        ("device", candidate.device),
+        ("epochs run", candidate.epochs_run),
+        ("best epoch", candidate.best_epoch),
+        ("RMSE on valid rows", candidate.valid_rmse),
+        ("seconds of the fit", candidate.seconds_train),
+    ]
+    if timed:
+        rows = [("model", candidate.model), *rows, ("seconds of compiling", candidate.seconds_compile)]
+    return Table(("the fit", ""), rows)
 
 
-def time_table(metrics: Mapping[str, Any]) -> Table | None:
+def time_table(metrics: Metrics) -> Table | None:
     """The quick model on the latest ratings and on equally many random ones; None if there are too few dates."""
-    found = metrics.get("temporal")
+    found = metrics.temporal
     if found is None:
         return None
-    models = ((f"from {found['cut']} on, fitted on older ratings", found), ("at random", found["at_random"]))
+    sides: list[tuple[str, Temporal | QuickFigures]] = [
+        (f"from {found.cut} on, fitted on older ratings", found),
+        ("at random", found.at_random),
+    ]
     return Table(
         ("a quick model on", "RMSE", "bias only", "global mean"),
-        [(name, model["rmse"], model["bias_only_rmse"], model["global_mean_rmse"]) for name, model in models],
+        [(name, side.rmse, side.bias_only_rmse, side.global_mean_rmse) for name, side in sides],
     )
 
 
-def series_table(points: Sequence[Mapping[str, Any]]) -> Table:
+def series_table(points: Sequence[Point]) -> Table:
     """The last champions on ratings newer than themselves, newest first."""
-    names = ("release", "last_date", "rows", "rmse", "bias_only_rmse", "global_mean_rmse", "test_rmse")
-    rows = [tuple(point[name] for name in names) for point in reversed(points[-_SHOWN:])]
+    rows = [
+        (p.release, p.last_date, p.rows, p.rmse, p.bias_only_rmse, p.global_mean_rmse, p.test_rmse)
+        for p in reversed(points[-_SHOWN:])
+    ]
     return Table(
         ("release", "up to", "rows", "RMSE", "bias only", "global mean", "RMSE on its test rows"), rows
     )
 
 
-def order_table(metrics: Mapping[str, Any]) -> Table:
+def order_table(metrics: Metrics) -> Table:
     """Ranking metrics of `recommend` over the full catalog, and of popularity and the expected rating."""
-    ranking = metrics["ranking"]
-    models = (
-        ("recommend", "recommend"),
-        ("popularity", "popularity"),
-        ("expected rating", "expected_rating"),
+    ranking = metrics.ranking
+    sides = (
+        ("recommend", ranking.recommend),
+        ("popularity", ranking.popularity),
+        ("expected rating", ranking.expected_rating),
     )
-    figures = ("ndcg_at_10", "recall_at_10", "mrr", "coverage_at_10")
     return Table(
         ("ordered by", "nDCG@10", "recall@10", "MRR", "coverage@10"),
-        [(name, *(ranking[model][figure] for figure in figures)) for name, model in models],
+        [(name, of.ndcg_at_10, of.recall_at_10, of.mrr, of.coverage_at_10) for name, of in sides],
     )
 
 
-def order_says(metrics: Mapping[str, Any]) -> str:
+def order_says(metrics: Metrics) -> str:
     """The share of correctly ordered pairs of test rows, and what ranking metrics can and cannot show."""
-    pairs = metrics["pairs_in_order"]
-    shares = {name: pairs[name]["share"] for name in ("candidate", "bias_only", "popularity")}
-    if None in shares.values():
-        return str(metrics["ranking"]["says"])
-    listed = ", ".join(f"{share:.1%} by {name.replace('_', ' ')}" for name, share in shares.items())
-    return f"Of two test rows of one user, the higher rated one is ranked first: {listed}. {metrics['ranking']['says']}"
+    pairs = metrics.pairs_in_order
+    shares = (
+        ("candidate", pairs.candidate.share),
+        ("bias only", pairs.bias_only.share),
+        ("popularity", pairs.popularity.share),
+    )
+    if None in (share for _, share in shares):
+        return metrics.ranking.says
+    told = ", ".join(f"{share:.1%} by {name}" for name, share in shares)
+    return (
+        f"Of two test rows of one user, the higher rated one is ranked first: {told}. {metrics.ranking.says}"
+    )

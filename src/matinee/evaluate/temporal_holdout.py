@@ -15,30 +15,31 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_rmse, mae, rmse
+from matinee.formats.manifests import OutlookManifest, SplitManifest
+from matinee.formats.metrics import Outlook, QuickFigures, Temporal
 from matinee.release import scoring as forward
 from matinee.settings import GradientTraining, Settings
 from matinee.settings.training import DotModel
 from matinee.split.time_split import choose_cuts, day_text
-from matinee.store.documents import read_json
+from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 from matinee.store.ratings import EncodedRatings, count_rows
 from matinee.train.baseline import fit_baseline
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
-TEMPORAL_HOLDOUT = "outlook.json"
 _TEST_SHARE = 0.1
 _MOST_ROWS = 10_000_000  # above, the ratings of a part of the users: two fits take seconds, whatever the data
 _USER_PARTS = 1000
 _COLUMNS = ("user_code", "movie_code", "rating")
 
 
-def write_temporal_holdout(folder: Path, *, split: Path) -> dict[str, Any]:
+def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
     """Fill the folder of a temporal holdout and return what its manifest says; all parts of the split are its data.
 
     `temporal` is null where the ratings have too few dates to cut between.
     """
-    manifest = read_json(split / "manifest.json")
+    manifest = read_as(split / MANIFEST, SplitManifest)
     rows, share = _read_dated(split)
     days: NDArray[np.int32] = rows["date"].to_physical().to_numpy()
     figures = None
@@ -48,20 +49,21 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> dict[str, Any]:
     except DataError:
         pass
     else:
-        low, high = manifest["scale"]
+        low, high = manifest.scale
         later = days >= cut
         drawn = np.zeros(len(days), np.bool_)
         drawn[np.random.default_rng(0).choice(len(days), int(later.sum()), replace=False)] = True
-        figures = {
-            "cut": day_text(cut),
-            "rows": int(later.sum()),
-            "rows_fitted": int((~later).sum()),
-            "users_share": share,
-            **_fit_and_test(rows, later, split, scale=(low, high)),
-            "at_random": _fit_and_test(rows, drawn, split, scale=(low, high)),
-        }
-    write_json(folder / TEMPORAL_HOLDOUT, {"temporal": figures})
-    return {"rows": rows.height, "split": manifest["digest"]}
+        in_time = _fit_and_test(rows, later, split, scale=(low, high))
+        figures = Temporal(
+            cut=day_text(cut),
+            rows=int(later.sum()),
+            rows_fitted=int((~later).sum()),
+            users_share=share,
+            **dict(in_time),
+            at_random=_fit_and_test(rows, drawn, split, scale=(low, high)),
+        )
+    write_json(folder / Outlook.NAME, Outlook(temporal=figures))
+    return OutlookManifest(rows=rows.height, split=manifest.digest)
 
 
 def _read_dated(split: Path) -> tuple[pl.DataFrame, float]:
@@ -77,7 +79,7 @@ def _read_dated(split: Path) -> tuple[pl.DataFrame, float]:
 
 def _fit_and_test(
     rows: pl.DataFrame, held_out: NDArray[np.bool_], split: Path, *, scale: tuple[float, float]
-) -> dict[str, Any]:
+) -> QuickFigures:
     """The quick model, bias-only and the global mean on the rows held out, fitted on the others."""
     past, test = (
         EncodedRatings(*(rows[name].to_numpy()[chosen] for name in _COLUMNS))
@@ -98,15 +100,15 @@ def _fit_and_test(
         np.bincount(past.users, minlength=users),
         np.bincount(past.movies, minlength=movies),
     )
-    return {
-        "rmse": rmse(model),
-        "mae": mae(model),
-        "interval": estimate_rmse(model, test.users, test.movies).to_json(),
-        "bias_only_rmse": rmse(bias_only),
-        "global_mean_rmse": rmse(global_mean),
-        "rows_of_unknown_users": int(np.count_nonzero(met_users[test.users] == 0)),
-        "rows_of_unknown_movies": int(np.count_nonzero(met_movies[test.movies] == 0)),
-    }
+    return QuickFigures(
+        rmse=rmse(model),
+        mae=mae(model),
+        interval=estimate_rmse(model, test.users, test.movies).interval(),
+        bias_only_rmse=rmse(bias_only),
+        global_mean_rmse=rmse(global_mean),
+        rows_of_unknown_users=int(np.count_nonzero(met_users[test.users] == 0)),
+        rows_of_unknown_movies=int(np.count_nonzero(met_movies[test.movies] == 0)),
+    )
 
 
 def _fit(

@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from matinee.errors import DataError
+from matinee.formats.dataset import PartitionList, Profile
+from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.warnings import find_warnings
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import write_superseded
-from matinee.ingest.partitions.partition import PARTITIONS, Partition, group_sources, open_partition
+from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
 from matinee.ingest.rating_scale import SCALES, from_json, narrowest_scale
@@ -111,7 +113,7 @@ class _Job:
             forgotten=self.forgotten.digest,
         )
 
-    def make(self, folder: Path) -> dict[str, Any]:
+    def make(self, folder: Path) -> DatasetManifest:
         scale, partitions = self._partitions()
         check_rows_read([*self.trains, *self.tests], partitions)
         check_users(partitions)
@@ -127,21 +129,21 @@ class _Job:
         seen = profile(partitions, titles, removed, counts=counts)
         titles.write_parquet(folder / TITLES)
         title_rejects.write_parquet(folder / "title_rejects.parquet")
-        write_json(folder / "profile.json", seen)
-        write_json(folder / PARTITIONS, {"partitions": [partition.to_json() for partition in partitions]})
-        codes = sum((Counter(partition.manifest["rejects"]) for partition in partitions), Counter[str]())
+        write_json(folder / Profile.NAME, seen)
+        listed = PartitionList(partitions=[partition.listed() for partition in partitions])
+        write_json(folder / PartitionList.NAME, listed)
+        codes = sum((Counter(partition.manifest.rejects) for partition in partitions), Counter[str]())
         codes["superseded"] += removed.rows
-        read, rows = (
-            sum(partition.manifest[name] for partition in partitions) for name in ("rows_read", "rows")
-        )
-        return {
-            "rows": rows - removed.rows,
-            "rows_read": read,
-            "rows_rejected": read - rows + removed.rows,
-            "rejects": dict(sorted((+codes).items())),
-            "title_rejects": dict(sorted(Counter(title_rejects["code"].to_list()).items())),
-            "scale": list(SCALES[scale]),
-            "warnings": find_warnings(
+        read = sum(partition.manifest.rows_read for partition in partitions)
+        rows = sum(partition.manifest.rows for partition in partitions)
+        return DatasetManifest(
+            rows=rows - removed.rows,
+            rows_read=read,
+            rows_rejected=read - rows + removed.rows,
+            rejects=dict(sorted((+codes).items())),
+            title_rejects=dict(sorted(Counter(title_rejects["code"].to_list()).items())),
+            scale=list(SCALES[scale]),
+            warnings=find_warnings(
                 partitions,
                 removed,
                 profile=seen,
@@ -149,9 +151,9 @@ class _Job:
                 settings=self.settings,
                 left_out=self.left_out,
             ),
-            "partitions": [partition.digest for partition in partitions],
-            "sources": self._describe_sources(),
-        }
+            partitions=[partition.digest for partition in partitions],
+            sources=self._describe_sources(),
+        )
 
     def _partitions(self) -> tuple[ScaleName, list[Partition]]:
         """The partitions on the configured scale, or on the scale inferred from all values."""
@@ -159,7 +161,7 @@ class _Job:
             return self.settings.scale, self._ensure(self.settings.scale)
         guess = guess_scale([*self.trains, *self.tests], self.settings)
         partitions = self._ensure(guess)
-        scale = narrowest_scale(from_json(partition.manifest["values_read"] for partition in partitions))
+        scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
         return scale, partitions if scale == guess else self._ensure(scale)
 
     def _ensure(self, scale: ScaleName) -> list[Partition]:
@@ -174,15 +176,12 @@ class _Job:
     def _by_role(self) -> list[tuple[Role, Sequence[Source]]]:
         return [("train", self.trains), ("test", self.tests)]
 
-    def _describe_sources(self) -> list[dict[str, Any]]:
+    def _describe_sources(self) -> list[SourceFile]:
+        kinds: list[tuple[SourceRole, Sequence[Source]]] = [*self._by_role(), ("titles", self.titles)]
         return [
-            {
-                "name": source.name,
-                "path": str(source.path),
-                "role": role,
-                "bytes": source.size,
-                "digest": source.digest,
-            }
-            for role, sources in (*self._by_role(), ("titles", self.titles))
+            SourceFile(
+                name=source.name, path=str(source.path), role=role, bytes=source.size, digest=source.digest
+            )
+            for role, sources in kinds
             for source in sources
         ]

@@ -8,13 +8,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from matinee.formats.dataset import PartitionList
 from matinee.ingest.dataset import COUNTS, TITLES
 from matinee.ingest.duplicates.superseded import SUPERSEDED
-from matinee.ingest.partitions.partition import PARTITIONS, open_partition
+from matinee.ingest.partitions.partition import open_partition
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.ingest.reading.sources import Role
 from matinee.store import Reference, Store
-from matinee.store.documents import read_json
+from matinee.store.documents import read_as
 
 BATCH_ROWS: Final = 1 << 20
 
@@ -43,10 +44,10 @@ def iter_ratings(
         StoreError: The dataset is no longer in the store.
     """
     folder = _folder(store, dataset)
-    for number, listed in enumerate(read_json(folder / PARTITIONS)["partitions"]):
-        if role in (None, listed["role"]) and listed["digest"] not in exclude:
+    for number, listed in enumerate(read_as(folder / PartitionList.NAME, PartitionList).partitions):
+        if role in (None, listed.role) and listed.digest not in exclude:
             removed = _superseded(folder, number)
-            for first, table in open_partition(store, listed["digest"], listed["role"]).batches(
+            for first, table in open_partition(store, listed.digest, listed.role).batches(
                 COLUMNS, rows=batch_rows
             ):
                 begin, end = np.searchsorted(removed, [first, first + table.num_rows])

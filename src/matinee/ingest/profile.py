@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
+from matinee.formats.dataset import DateRange, Profile
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.partition import Partition
@@ -27,31 +28,34 @@ def profile(
     removed: SupersededSummary,
     *,
     counts: Mapping[str, pl.DataFrame],
-) -> dict[str, Any]:
+) -> Profile:
     """Sizes, distributions and dates of the accepted, not superseded rows; `counts` comes from `count_rows`."""
     users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
     histogram: Histogram = (
-        from_json(partition.manifest["values"] for partition in partitions) - removed.histogram
+        from_json(partition.manifest.values for partition in partitions) - removed.histogram
     )
     ratings = int(users.sum())
-    total = sum(partition.manifest["rating_sum"] for partition in partitions) - removed.rating_sum
+    total = sum(partition.manifest.rating_sum for partition in partitions) - removed.rating_sum
     cells = len(users) * len(movies)
     rated = counts["movie_id"]["movie_id"]
-    return {
-        "users": len(users),
-        "movies": len(movies),
-        "ratings": ratings,
-        "full_matrix": cells,
-        "percentage_filled": 100 * ratings / cells if cells else 0.0,
-        "mean_rating": total / ratings if ratings else None,
-        "distribution": distribution(histogram),
-        **_dates(counts["date"], ratings),
-        "titles": titles.height,
-        "rated_movies_without_a_title": int((~rated.is_in(titles["movie_id"].implode())).sum()),
-        "titles_without_a_rating": int((~titles["movie_id"].is_in(rated.implode())).sum()),
-        "ratings_per_user": _spread(users),
-        "ratings_per_movie": _spread(movies),
-    }
+    dates, undated, years = _dates(counts["date"], ratings)
+    return Profile(
+        users=len(users),
+        movies=len(movies),
+        ratings=ratings,
+        full_matrix=cells,
+        percentage_filled=100 * ratings / cells if cells else 0.0,
+        mean_rating=total / ratings if ratings else None,
+        distribution=distribution(histogram),
+        dates=dates,
+        undated=undated,
+        ratings_per_year=years,
+        titles=titles.height,
+        rated_movies_without_a_title=int((~rated.is_in(titles["movie_id"].implode())).sum()),
+        titles_without_a_rating=int((~titles["movie_id"].is_in(rated.implode())).sum()),
+        ratings_per_user=_spread(users),
+        ratings_per_movie=_spread(movies),
+    )
 
 
 def _count(name: str, partitions: Sequence[Partition], removed: SupersededSummary) -> pl.DataFrame:
@@ -64,19 +68,16 @@ def _count(name: str, partitions: Sequence[Partition], removed: SupersededSummar
     return total.to_frame(name)
 
 
-def _dates(days: pl.DataFrame, ratings: int) -> dict[str, Any]:
+def _dates(days: pl.DataFrame, ratings: int) -> tuple[DateRange, int, dict[str, int]]:
+    """The first and the last day, how many ratings have none, and the ratings by year."""
     dated = int(days["rows"].sum())
     if not dated:
-        return {"dates": {"first": None, "last": None}, "undated": ratings, "ratings_per_year": {}}
+        return DateRange(first=None, last=None), ratings, {}
     dates = [FIRST_DATE + timedelta(days=day) for day in days["date"].to_list()]
     years: dict[str, int] = {}
     for date, rows in zip(dates, days["rows"].to_list(), strict=True):
         years[str(date.year)] = years.get(str(date.year), 0) + rows
-    return {
-        "dates": {"first": dates[0].isoformat(), "last": dates[-1].isoformat()},
-        "undated": ratings - dated,
-        "ratings_per_year": years,
-    }
+    return DateRange(first=dates[0].isoformat(), last=dates[-1].isoformat()), ratings - dated, years
 
 
 def _spread(rows: pl.Series) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The rating scale: histograms of ratings, and the smallest scale that contains nearly all of them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +71,7 @@ def to_json(histogram: Histogram) -> dict[str, int]:
     return {str(slot): int(histogram[slot]) for slot in np.flatnonzero(histogram)}
 
 
-def from_json(kept: Iterable[Mapping[str, Any]]) -> Histogram:
+def from_json(kept: Iterable[Mapping[str, int]]) -> Histogram:
     """The sum of several stored histograms."""
     histogram = empty_histogram()
     for counts in kept:

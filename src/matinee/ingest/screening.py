@@ -88,9 +88,7 @@ class _Screener:
             scale = scale_of([self.heads[path] for path in self.sources])
             partitions = self._parse(self._groups(), scale)
             if partitions:
-                scale = narrowest_scale(
-                    from_json(partition.manifest["values_read"] for partition in partitions)
-                )
+                scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
         for partition in self._parse(self._groups(), scale):
             self._check(partition, scale)
         self.screening.accepted.extend(self.sources)

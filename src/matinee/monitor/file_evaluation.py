@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from matinee import ingest
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
 from matinee.evaluate.released_model import ReleasedModel
+from matinee.formats.base import Format
+from matinee.formats.manifests import DatasetManifest
+from matinee.formats.metrics import Intervals
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.release.manifest import need
@@ -18,7 +21,27 @@ from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 
 
-def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> dict[str, Any]:
+class Trial(Format):
+    """The champion on the ratings of some files."""
+
+    release: str = Field(description="The champion.")
+    rows: int = Field(description="Ratings that it was judged by.")
+    rows_seen: int = Field(description="Ratings that were left out, as it was trained on them.")
+    rows_read: int = Field(description="Rows of the files.")
+    rows_accepted: int = Field(description="Rows that were accepted.")
+    rows_rejected: int = Field(description="Rows that were rejected.")
+    rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
+    warnings: list[str] = Field(description="Sentences for a person.")
+    rmse: float = Field(description="Root mean squared error.")
+    mae: float = Field(description="Mean absolute error.")
+    global_mean_rmse: float = Field(description="RMSE of the mean of the champion's own ratings.")
+    global_mean_mae: float = Field(description="Its mean absolute error.")
+    rows_of_unknown_users: int = Field(description="Ratings by users that the champion does not know.")
+    rows_of_unknown_movies: int = Field(description="Ratings of movies that it does not know.")
+    intervals: Intervals = Field(description="95 % intervals of RMSE and MAE.")
+
+
+def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> Trial:
     """Measure RMSE and MAE of the champion, and of its mean rating, on the ratings of some files.
 
     The tested weights are measured. Rows that they were fitted on are excluded and counted.
@@ -31,7 +54,6 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     Raises:
         ReleaseError: There is no champion.
         DataError: No row is left.
-
     """
     registry = Registry.open(store.root)
     champion = ReleasedModel(store, registry.champion_folder())
@@ -39,7 +61,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     scale = next(name for name, bounds in ingest.SCALES.items() if bounds == release.scale)
     settings = settings.model_copy(update={"scale": scale})
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
-    rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.manifest(dataset.kind, dataset.digest)
+    rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.read(DatasetManifest, dataset.digest)
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy()
     # By its hash, a pair newer than the release may belong to the train subset; the release never saw it.
@@ -55,23 +77,23 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = need(release.manifest, "metrics", "mean_rating") - ratings
-    return {
-        "release": release.version,
-        "rows": len(ratings),
-        "rows_seen": int(len(fresh) - len(ratings)),
-        "rows_read": read["rows_read"],
-        "rows_accepted": read["rows"],
-        "rows_rejected": read["rows_rejected"],
-        "rejects": read["rejects"],
-        "warnings": read["warnings"],
-        "rmse": rmse(errors),
-        "mae": mae(errors),
-        "global_mean_rmse": rmse(means),
-        "global_mean_mae": mae(means),
-        "rows_of_unknown_users": int(np.count_nonzero(codes[0] < 0)),
-        "rows_of_unknown_movies": int(np.count_nonzero(codes[1] < 0)),
-        "intervals": {
-            "rmse": estimate_rmse(errors, *clusters).to_json(),
-            "mae": estimate_mae(errors, *clusters).to_json(),
-        },
-    }
+    return Trial(
+        release=release.version,
+        rows=len(ratings),
+        rows_seen=int(len(fresh) - len(ratings)),
+        rows_read=read.rows_read,
+        rows_accepted=read.rows,
+        rows_rejected=read.rows_rejected,
+        rejects=read.rejects,
+        warnings=read.warnings,
+        rmse=rmse(errors),
+        mae=mae(errors),
+        global_mean_rmse=rmse(means),
+        global_mean_mae=mae(means),
+        rows_of_unknown_users=int(np.count_nonzero(codes[0] < 0)),
+        rows_of_unknown_movies=int(np.count_nonzero(codes[1] < 0)),
+        intervals=Intervals(
+            rmse=estimate_rmse(errors, *clusters).interval(),
+            mae=estimate_mae(errors, *clusters).interval(),
+        ),
+    )

@@ -6,7 +6,6 @@ kept when releases are pruned.
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,12 +16,13 @@ from matinee import ingest
 from matinee.errors import StoreError
 from matinee.evaluate import plots
 from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
+from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.item_catalog import Codes, ItemCatalog
 from matinee.release.manifest import need
 from matinee.store import Reference, Store
-from matinee.store.documents import SERIES, Series, read_as
+from matinee.store.documents import SERIES, Point, PointInterval, Series, read_as
 from matinee.store.files import replacing, write_json
 from matinee.store.ratings import read_ratings
 from matinee.train.baseline import Baseline, fit_baseline
@@ -35,7 +35,7 @@ class ChampionScore(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    point: dict[str, Any] | None
+    point: Point | None
     says: str
 
 
@@ -63,23 +63,23 @@ def score_champion(store: Store, dataset: Reference) -> ChampionScore:
     return ChampionScore(point=point, says=_say(point))
 
 
-def read_series(store: Store) -> list[dict[str, Any]]:
+def read_series(store: Store) -> list[Point]:
     """All points, oldest first."""
     path = store.root / SERIES
     if not os.path.lexists(path):
         return []
-    return [point.model_dump(exclude_unset=True) for point in read_as(path, Series).points]
+    return read_as(path, Series).points
 
 
-def _key(point: dict[str, Any]) -> tuple[str, str]:
-    return point["release"], point["dataset"]
+def _key(point: Point) -> tuple[str, str]:
+    return point.release, point.dataset
 
 
 def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFrame:
     """The ratings whose pair is not in the champion's dataset; partitions that both datasets share are skipped."""
     made_of = need(release.manifest, "dataset")
     try:
-        shared = set(store.manifest("datasets", made_of)["partitions"])
+        shared = set(store.read(DatasetManifest, made_of).partitions)
     except StoreError:  # no longer in the store: every pair is looked up
         shared = set()
     found = [
@@ -114,7 +114,7 @@ def rated(catalog: ItemCatalog, users: Codes, movies: Codes) -> NDArray[np.bool_
     return seen
 
 
-def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFrame) -> dict[str, Any]:
+def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFrame) -> Point:
     user_ids, movie_ids = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)
     users, movies = release.users.encode(user_ids), release.movies.encode(movie_ids)
@@ -123,24 +123,24 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
     low, high = release.scale
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (user_ids, movie_ids)]
     dates = rows["date"].drop_nulls()
-    return {
-        "at": now(),
-        "release": release.version,
-        "dataset": dataset.digest,
-        "rows": len(ratings),
-        "first_date": str(dates.min()) if len(dates) else None,
-        "last_date": str(dates.max()) if len(dates) else None,
-        "rows_of_unknown_users": int(np.count_nonzero(users < 0)),
-        "rows_of_unknown_movies": int(np.count_nonzero(movies < 0)),
-        "rmse": rmse(errors),
-        "mae": mae(errors),
-        "interval": estimate_rmse(errors, *clusters).to_json(),
-        "bias_only_rmse": rmse(np.clip(baseline.predict(users, movies), low, high) - ratings)
+    return Point(
+        at=now(),
+        release=release.version,
+        dataset=dataset.digest,
+        rows=len(ratings),
+        first_date=str(dates.min()) if len(dates) else None,
+        last_date=str(dates.max()) if len(dates) else None,
+        rows_of_unknown_users=int(np.count_nonzero(users < 0)),
+        rows_of_unknown_movies=int(np.count_nonzero(movies < 0)),
+        rmse=rmse(errors),
+        mae=mae(errors),
+        interval=PointInterval(**estimate_rmse(errors, *clusters).interval().model_dump()),
+        bias_only_rmse=rmse(np.clip(baseline.predict(users, movies), low, high) - ratings)
         if baseline
         else None,
-        "global_mean_rmse": rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
-        "test_rmse": need(release.manifest, "metrics", "rmse"),  # on the champion's own test rows
-    }
+        global_mean_rmse=rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
+        test_rmse=need(release.manifest, "metrics", "rmse"),  # on the champion's own test rows
+    )
 
 
 def _baseline(store: Store, release: Release) -> Baseline | None:
@@ -155,17 +155,17 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
     )
 
 
-def _write(store: Store, points: Sequence[dict[str, Any]]) -> None:
+def _write(store: Store, points: Sequence[Point]) -> None:
     """Replace the series and its plot, each atomically; call it under the registry's lock."""
-    write_json(store.root / SERIES, {"points": list(points)})
+    write_json(store.root / SERIES, Series(points=list(points)))
     with replacing(store.root / PICTURE) as fresh:
         plots.save(plots.progressive(points), fresh)
 
 
-def _say(point: dict[str, Any]) -> str:
-    bias_only = point["bias_only_rmse"]
-    baseline = "" if bias_only is None else f", bias only {bias_only:.4f}"
+def _say(point: Point) -> str:
+    bias_only = point.bias_only_rmse
+    beside = "" if bias_only is None else f", bias only {bias_only:.4f}"
     return (
-        f"{point['release']} on {point['rows']:,} ratings newer than itself: RMSE {point['rmse']:.4f}{baseline}; "
-        f"{point['test_rmse']:.4f} on its test rows"
+        f"{point.release} on {point.rows:,} ratings newer than itself: RMSE {point.rmse:.4f}{beside}; "
+        f"{point.test_rmse:.4f} on its test rows"
     )

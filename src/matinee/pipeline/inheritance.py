@@ -2,6 +2,7 @@
 
 from matinee.errors import ReleaseError
 from matinee.errors.text import shown
+from matinee.formats.manifests import HashCutoffs
 from matinee.registry import Registry
 from matinee.release.manifest import need, read_manifest
 from matinee.settings import SplitSettings
@@ -27,7 +28,10 @@ def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
         first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
         if split["cutoffs"] is None or first_of_its_line:
             return None
-        return Inherited(SplitSettings(**split["settings"]), Cutoffs.from_json(split["cutoffs"]))
+        return Inherited(
+            SplitSettings(**split["settings"]),
+            Cutoffs.from_json(HashCutoffs.model_validate(split["cutoffs"])),
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(
             f"{folder / MANIFEST} does not describe its split ({shown(error)}), so no later split can inherit "

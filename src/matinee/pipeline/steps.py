@@ -8,11 +8,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matinee import evaluate, ingest, split, train
 from matinee.errors import DivergenceError
 from matinee.evaluate.compared_releases import find_anchor, find_champion
+from matinee.formats.decision import DecisionFile
+from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import ChampionScore, score_champion
 from matinee.pipeline.inheritance import inherit_split
 from matinee.publish import Publication, publish
@@ -20,7 +21,7 @@ from matinee.release.signature import check_publishing
 from matinee.settings import Settings, SplitSettings
 from matinee.split import encode
 from matinee.store import Plan, Reference, Store
-from matinee.store.documents import read_json
+from matinee.store.documents import read_as
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
 from matinee.train import ranking as ranking_step
@@ -67,9 +68,9 @@ class Retrained:
         return Path(self.publication.location) if self.publication.location else None
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """The metrics of the deciding evaluation, as in metrics.json."""
-        return read_json(self.store.folder("evaluations", self.publication.evaluation) / "metrics.json")
+    def metrics(self) -> Metrics:
+        """The figures of the evaluation that decided, as in metrics.json."""
+        return read_as(self.store.folder("evaluations", self.publication.evaluation) / Metrics.NAME, Metrics)
 
 
 def retrain(
@@ -212,7 +213,7 @@ def plan_ranking_refit(
 
 
 def _is_refitted(store: Store, evaluation: Reference, settings: Settings) -> bool:
-    promoted = bool(read_json(store.path(evaluation) / "decision.json")["promoted"])
+    promoted = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile).promoted
     return settings.train.refit == "all" and promoted
 
 

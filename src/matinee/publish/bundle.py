@@ -11,7 +11,10 @@ import polars as pl
 
 from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
-from matinee.evaluate.gate import Rule
+from matinee.formats.dataset import Profile
+from matinee.formats.decision import DecisionFile, RefitVerdict
+from matinee.formats.manifests import CandidateManifest, SplitManifest
+from matinee.formats.metrics import Metrics
 from matinee.publish.card import write_card
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
@@ -26,7 +29,7 @@ from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
 from matinee.store.checksums import sync_folder
 from matinee.store.digests import digest_of
-from matinee.store.documents import MANIFEST, read_json
+from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import copy_tree, write_json
 
 _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
@@ -44,7 +47,7 @@ class Bundle:
     ranking: Reference | None  # the ranking model that was tested; None for a candidate of an earlier version
     shipped_ranking: Reference | None  # the one to publish
     settings: Settings
-    refit: Rule | None = None  # the result of the refit check
+    refit: RefitVerdict | None = None  # the result of the refit check
 
     @property
     def digest(self) -> str:
@@ -55,8 +58,8 @@ class Bundle:
             **self._rankings(),
         )
 
-    def write(self, folder: Path, *, version: str, evaluation: Reference, decision: dict[str, Any]) -> None:
-        """Write the release into a partial folder and rename it, so that it is complete or absent.
+    def write(self, folder: Path, *, version: str, evaluation: Reference, decision: DecisionFile) -> None:
+        """Write the release beside its place and rename it there: it is whole or absent, and it loads.
 
         The release is signed if a signing key is configured. Raises ReleaseError if it could not be loaded.
         """
@@ -66,9 +69,16 @@ class Bundle:
         self._copy(partial, evaluation)
         self._write_seen(partial)
         self._write_user_prior(partial)
-        manifest = self._manifest(version, evaluation, decision)
-        write_json(partial / "settings.json", self.settings.spelled_out().model_dump())
-        write_card(partial, manifest=manifest, metrics=self._metrics(evaluation), profile=self._profile())
+        metrics = read_as(self.store.path(evaluation) / Metrics.NAME, Metrics)
+        manifest = self._manifest(version, evaluation, decision, metrics=metrics)
+        write_json(partial / "settings.json", self.settings.spelled_out())
+        write_card(
+            partial,
+            manifest=manifest,
+            metrics=metrics,
+            profile=read_as(self.store.path(self.dataset) / Profile.NAME, Profile),
+            candidate=self.store.read(CandidateManifest, self.candidate.digest),
+        )
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
         write_json(partial / MANIFEST, manifest)
@@ -117,39 +127,34 @@ class Bundle:
             return {}
         return {"ranking": self.ranking.digest, "shipped_ranking": self.shipped_ranking.digest}
 
-    def _metrics(self, evaluation: Reference) -> dict[str, Any]:
-        return read_json(self.store.path(evaluation) / "metrics.json")
-
     def _write_user_prior(self, folder: Path) -> None:
         """Write what fold_in needs for new users, if the model supports it."""
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
             write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_json())
 
-    def _profile(self) -> dict[str, Any]:
-        return read_json(self.store.path(self.dataset) / "profile.json")
-
-    def _manifest(self, version: str, evaluation: Reference, decision: dict[str, Any]) -> dict[str, Any]:
-        split = self.store.manifest("splits", self.split.digest)
-        candidate = self.store.manifest("candidates", self.candidate.digest)
-        shipped = self.store.manifest("candidates", self.shipped.digest)
-        metrics = self._metrics(evaluation)
+    def _manifest(
+        self, version: str, evaluation: Reference, decision: DecisionFile, *, metrics: Metrics
+    ) -> dict[str, Any]:
+        split = self.store.read(SplitManifest, self.split.digest)
+        candidate = self.store.read(CandidateManifest, self.candidate.digest)
+        shipped = self.store.read(CandidateManifest, self.shipped.digest)
         return {
             "version": version,
             "schema_version": SCHEMA_VERSION,
             "digest": self.digest,
             "created": now(),
-            "model": candidate["model"],
-            "scale": split["scale"],
-            "metrics": {name: value for name, value in metrics.items() if not isinstance(value, dict | list)},
-            "decision": {"reason": decision["reason"], "champion": decision["champion"]},
-            "judged_against": decision["champion"],
-            "judged_anchor": decision["anchor"],
+            "model": candidate.model,
+            "scale": split.scale,
+            "metrics": metrics.flat(),
+            "decision": {"reason": decision.reason, "champion": decision.champion},
+            "judged_against": decision.champion,
+            "judged_anchor": decision.anchor,
             "data": {
-                "rows_per_rating": add_up(split["counts_per_rating"]),
-                "drifts": decision["drifts"],
+                "rows_per_rating": add_up(split.counts_per_rating),
+                "drifts": decision.drifts,
             },
-            "refit": self.refit.to_json() if self.refit else None,
+            "refit": self.refit.model_dump() if self.refit else None,
             "candidate": self.candidate.digest,
             "shipped": self.shipped.digest,
             **self._rankings(),
@@ -157,17 +162,19 @@ class Bundle:
             "dataset": self.dataset.digest,
             "split": {
                 "digest": self.split.digest,
-                "dataset": split["dataset"],
-                "settings": split["settings"],
-                "counts": split["counts"],
-                "cutoffs": split["cutoffs"],
-                "inherited": split["inherited"],
+                "dataset": split.dataset,
+                "settings": split.settings,
+                "counts": split.counts,
+                "cutoffs": split.cutoffs and split.cutoffs.model_dump(),
+                "inherited": split.inherited,
             },
             "training": {
-                name: candidate[name]
-                for name in ("device", "epochs_run", "best_epoch", "valid_rmse", "seconds_train")
-                if name in candidate
+                "device": candidate.device,
+                "epochs_run": candidate.epochs_run,
+                "best_epoch": candidate.best_epoch,
+                "valid_rmse": candidate.valid_rmse,
+                "seconds_train": candidate.seconds_train,
             },
-            "rows_fitted": shipped["rows"],
+            "rows_fitted": shipped.rows,
             "versions": {name: installed(name) for name in _VERSIONS_OF},
         }

@@ -15,6 +15,9 @@ from matinee.evaluate.tables import (
     time_table,
     training_table,
 )
+from matinee.formats.dataset import Profile
+from matinee.formats.manifests import CandidateManifest
+from matinee.formats.metrics import Metrics
 
 _REASON = 2_000  # characters
 _LIMITS = """\
@@ -27,7 +30,12 @@ _LIMITS = """\
 
 
 def write_card(
-    folder: Path, *, manifest: Mapping[str, Any], metrics: Mapping[str, Any], profile: Mapping[str, Any]
+    folder: Path,
+    *,
+    manifest: Mapping[str, Any],
+    metrics: Metrics,
+    profile: Profile,
+    candidate: CandidateManifest,
 ) -> None:
     """Write CARD.md into a release's folder; it shows the plots in `plots/`."""
     sections = [
@@ -44,7 +52,7 @@ def write_card(
         "## Data",
         _data(manifest, profile),
         "## Training",
-        _rows(training_table(manifest["training"])),
+        _rows(training_table(candidate, timed=False)),
         "All settings are in `settings.json`, all figures in `metrics.json`.",
         "## Limits",
         _LIMITS,
@@ -61,15 +69,14 @@ def _picture(folder: Path, name: str) -> str:
     return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
-    interval = metrics["intervals"]["rmse"]
-    low, high = interval["low"], interval["high"]
-    hindsight, in_time = metrics.get("hindsight"), time_table(metrics)
+def _figures(metrics: Metrics) -> str:
+    low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
+    hindsight, in_time = metrics.hindsight, time_table(metrics)
     sections = [
         _rows(error_table(metrics, name="this release")),
-        f"{metrics['rows']:,} test rows of {metrics['users']:,} users and {metrics['movies']:,} movies; the 95 % "
+        f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies; the 95 % "
         f"interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie.",
-        hindsight["says"] if hindsight else "",
+        hindsight.says if hindsight else "",
         _rows(in_time) if in_time else "",
         _rows(order_table(metrics)),
         order_says(metrics),
@@ -82,20 +89,20 @@ def _rows(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _data(manifest: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
+def _data(manifest: Mapping[str, Any], profile: Profile) -> str:
     counts = manifest["split"]["counts"]
-    subsets = ", ".join(f"{count:,} {subset}" for subset, count in counts.items())
-    dates = profile.get("dates") or {}
-    between = f", rated {dates['first']} to {dates['last']}" if dates.get("first") else ""
+    parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+    dates = profile.dates
+    between = f", rated {dates.first} to {dates.last}" if dates.first else ""
     return (
-        f"{profile['ratings']:,} ratings by {profile['users']:,} users of {profile['movies']:,} movies{between}; "
-        f"{profile['percentage_filled']:.2f} % of the full matrix.\n\n"
-        f"Split `{manifest['split']['settings']['strategy']}`: {subsets} rows. The released weights were fitted on "
+        f"{profile.ratings:,} ratings by {profile.users:,} users of {profile.movies:,} movies{between}; "
+        f"{profile.percentage_filled:.2f} % of the full matrix.\n\n"
+        f"Split `{manifest['split']['settings']['strategy']}`: {parts}. The released weights were fitted on "
         f"{manifest['rows_fitted']:,} rows."
     )
 
 
-def _table(values: Mapping[str, Any]) -> str:
+def _table(values: Mapping[str, str]) -> str:
     return "\n".join(
         [
             "| | |",

@@ -10,12 +10,14 @@ from matinee import evaluate
 from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.refit import check_refit
+from matinee.formats.decision import DecisionFile
+from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.publish.bundle import Bundle
 from matinee.registry import Registry
 from matinee.release import inspect
 from matinee.settings import Settings
 from matinee.store import Reference, Store
-from matinee.store.documents import read_json
+from matinee.store.documents import read_as
 
 log = logging.getLogger("matinee.run")
 
@@ -70,11 +72,11 @@ def publish(
         registry, Bundle(store, dataset, split, candidate, shipped, ranking, shipped_ranking, settings)
     )
     while True:
-        decision = read_json(store.path(evaluation) / "decision.json")
+        decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         with registry.lock():
             champion, anchor = registry.champion(), registry.anchor()
             version = _published(registry, bundle.digest)
-            as_judged = (champion, anchor) == (decision["champion"], decision["anchor"])
+            as_judged = (champion, anchor) == (decision.champion, decision.anchor)
             if as_judged or (version is not None and champion == version):
                 return _conclude(registry, bundle, evaluation=evaluation, decision=decision, version=version)
         evaluation = store.ensure(
@@ -108,26 +110,25 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
     with store.in_use(), registry.lock():
         held = _find_held(registry, candidate)
         evaluation = store.reference("evaluations", held["evaluation"])
-        judged, decision = (
-            read_json(store.path(evaluation) / name) for name in ("manifest.json", "decision.json")
-        )
-        split = store.reference("splits", judged["split"])
-        dataset = store.reference("datasets", store.manifest("splits", split.digest)["dataset"])
+        judged = store.read(EvaluationManifest, evaluation.digest)
+        decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
+        split = store.reference("splits", judged.split)
+        dataset = store.reference("datasets", store.read(SplitManifest, split.digest).dataset)
         tested = store.reference("candidates", held["candidate"])
-        digest = judged.get("ranking")  # absent in an evaluation of an earlier version
+        digest = judged.ranking  # empty in an evaluation of an earlier version
         ranking = store.reference("rankings", digest) if digest else None
         settings = _settings_of(judged, evaluation)
         bundle = Bundle(store, dataset, split, tested, tested, ranking, ranking, settings)
         before, version = registry.champion(), registry.next_version()
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
-        reason = f"promote by name; the gate said: {decision['reason']}"
+        reason = f"promote by name; the gate said: {decision.reason}"
         registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
     return version, before
 
 
-def _settings_of(judged: dict[str, Any], evaluation: Reference) -> Settings:
+def _settings_of(judged: EvaluationManifest, evaluation: Reference) -> Settings:
     try:
-        return Settings.model_validate(judged["settings"])
+        return Settings.model_validate(judged.settings)
     except ValidationError as error:
         raise StoreError(
             f"The settings of {evaluation.location} cannot be read ({error.error_count()} faults), so its candidate "
@@ -173,28 +174,28 @@ def _conclude(
     bundle: Bundle,
     *,
     evaluation: Reference,
-    decision: dict[str, Any],
+    decision: DecisionFile,
     version: str | None,
 ) -> Publication:
     champion = registry.champion()
-    if version is not None and champion == version and not decision["promoted"]:  # a person promoted it
-        decision = decision | {"promoted": True, "reason": registry.reason()}
-    if not decision["promoted"]:
-        return _hold(registry, bundle, evaluation, reason=decision["reason"])
+    if version is not None and champion == version and not decision.promoted:  # a person promoted it
+        decision = decision.model_copy(update={"promoted": True, "reason": registry.reason()})
+    if not decision.promoted:
+        return _hold(registry, bundle, evaluation, reason=decision.reason)
     if version is None:
         version = registry.next_version()
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
     elif champion != version:
         inspect(registry.folder(version))
     if champion != version:
-        anchor = version if decision["becomes_anchor"] else decision["anchor"]
-        registry.point_to(version, action="publish", reason=decision["reason"], anchor=anchor)
+        anchor = version if decision.becomes_anchor else decision.anchor
+        registry.point_to(version, action="publish", reason=decision.reason, anchor=anchor)
     return Publication(
         release=version,
         promoted=True,
-        reason=decision["reason"],
+        reason=decision.reason,
         location=str(registry.folder(version)),
-        replaced=decision["champion"],
+        replaced=decision.champion,
         evaluation=evaluation.digest,
         warning=None if bundle.refit is None or bundle.refit.passed else bundle.refit.says,
     )

@@ -4,10 +4,10 @@ A movie with a title and no rating gets a code too, so that a release has every 
 """
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from matinee.formats.manifests import EncodingManifest
 from matinee.ingest import read_counts, read_titles_table
 from matinee.release.idmap import IdMap
 from matinee.store import Plan, Reference, Store
@@ -28,7 +28,7 @@ def read_maps(store: Store, encoding: Reference) -> tuple[IdMap, IdMap]:
     return IdMap(users), IdMap(movies)
 
 
-def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
+def _make(folder: Path, *, store: Store, dataset: Reference) -> EncodingManifest:
     titles = read_titles_table(store, dataset)
     users = read_counts(store, dataset, column="user_id").select("user_id")
     movies = read_counts(store, dataset, column="movie_id").select("movie_id")
@@ -36,9 +36,6 @@ def _make(folder: Path, *, store: Store, dataset: Reference) -> dict[str, Any]:
     movie_table = known.join(titles, on="movie_id", how="left", maintain_order="left")
     users.write_parquet(folder / "users.parquet")
     movie_table.write_parquet(folder / "movies.parquet")
-    return {
-        "rows": dataset.rows,
-        "dataset": dataset.digest,
-        "users": users.height,
-        "movies": movie_table.height,
-    }
+    return EncodingManifest(
+        rows=dataset.rows, dataset=dataset.digest, users=users.height, movies=movie_table.height
+    )

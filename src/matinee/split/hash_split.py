@@ -5,10 +5,12 @@ The hash and the cutoffs decide alone, so which rows a model was trained on is a
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from matinee.formats.manifests import HashCutoffs
 
 TRAIN, VALID, TEST = range(3)
 Subset = Literal["train", "valid", "test"]
@@ -57,23 +59,23 @@ class Cutoffs:
         valid = _limits(self.valid, values, self.test_share + (1 - self.test_share) * self.valid_share)[place]
         return np.where(hashes < test, TEST, np.where(hashes < valid, VALID, TRAIN)).astype(np.int8)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> HashCutoffs:
         """The form that a manifest holds: hashes as hexadecimal text, because JSON readers round large numbers."""
-        return {
-            "test": {str(rating): hex(cutoff) for rating, cutoff in self.test.items()},
-            "valid": {str(rating): hex(cutoff) for rating, cutoff in self.valid.items()},
-            "test_share": self.test_share,
-            "valid_share": self.valid_share,
-        }
+        return HashCutoffs(
+            test={str(rating): hex(cutoff) for rating, cutoff in self.test.items()},
+            valid={str(rating): hex(cutoff) for rating, cutoff in self.valid.items()},
+            test_share=self.test_share,
+            valid_share=self.valid_share,
+        )
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Cutoffs":
+    def from_json(cls, kept: HashCutoffs) -> "Cutoffs":
         """The inverse of `to_json`."""
         test, valid = (
-            {float(rating): int(cutoff, 16) for rating, cutoff in value[subset].items()}
-            for subset in ("test", "valid")
+            {float(rating): int(cutoff, 16) for rating, cutoff in subset.items()}
+            for subset in (kept.test, kept.valid)
         )
-        return cls(test, valid, value["test_share"], value["valid_share"])
+        return cls(test, valid, kept.test_share, kept.valid_share)
 
 
 def _limits(cutoffs: Mapping[float, int], values: NDArray[np.float32], share: float) -> Hashes:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from matinee.errors import DataError
+from matinee.formats.manifests import DatasetManifest, SplitManifest
 from matinee.ingest import iter_ratings
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
@@ -73,7 +73,7 @@ def plan(
         dataset=dataset.digest,
         encoding=encoding.digest,
         settings=settings.model_dump(),
-        cutoffs=cutoffs.to_json() if cutoffs else None,
+        cutoffs=cutoffs.to_json().model_dump() if cutoffs else None,
     )
     job = _Job(store, dataset, encoding, settings, cutoffs)
     return Plan("splits", digest, job.make)
@@ -87,7 +87,7 @@ class _Job:
     settings: SplitSettings
     inherited: Cutoffs | None
 
-    def make(self, folder: Path) -> dict[str, Any]:
+    def make(self, folder: Path) -> SplitManifest:
         assign, limits = self._assignment()
         written = self._write(folder, assign)
         if empty := [subset for subset in SUBSETS if not written.rows[subset]]:
@@ -95,23 +95,22 @@ class _Job:
                 f"The split has no {' and '.join(empty)} rows: the dataset has {self.dataset.rows:,} rows. "
                 "Give more ratings, or set a larger split.test_fraction and split.valid_fraction."
             )
-        manifest = self.store.manifest(self.dataset.kind, self.dataset.digest)
-        return {
-            "rows": sum(sum(counts.values()) for counts in written.rows.values()),
-            "dataset": self.dataset.digest,
-            "encoding": self.encoding.digest,
-            "scale": manifest["scale"],
-            "strategy": self.settings.strategy,
-            "settings": self.settings.model_dump(),
-            "counts": {subset: sum(written.rows[subset].values()) for subset in SUBSETS},
-            "counts_per_rating": {
+        return SplitManifest(
+            rows=sum(sum(counts.values()) for counts in written.rows.values()),
+            dataset=self.dataset.digest,
+            encoding=self.encoding.digest,
+            scale=self.store.read(DatasetManifest, self.dataset.digest).scale,
+            strategy=self.settings.strategy,
+            settings=self.settings.model_dump(mode="json"),
+            counts={subset: sum(written.rows[subset].values()) for subset in SUBSETS},
+            counts_per_rating={
                 subset: {str(rating): written.rows[subset][rating] for rating in sorted(written.rows[subset])}
                 for subset in SUBSETS
             },
-            "cutoffs": limits.to_json() if isinstance(limits, Cutoffs) else None,
-            "days": limits.to_json() if isinstance(limits, DayCuts) else None,
-            "inherited": self.inherited is not None,
-        }
+            cutoffs=limits.to_json() if isinstance(limits, Cutoffs) else None,
+            days=limits.to_json() if isinstance(limits, DayCuts) else None,
+            inherited=self.inherited is not None,
+        )
 
     def _assignment(self) -> "tuple[_Assignment, Cutoffs | DayCuts | None]":
         """The function that assigns a batch of rows to subsets, and the cutoffs or cut days that it uses, if any."""
@@ -173,7 +172,7 @@ class _Job:
 
     def _write(self, folder: Path, assign: "_Assignment") -> "_SplitCounts":
         user_map, movie_map = encode.read_maps(self.store, self.encoding)
-        low, high = self.store.manifest(self.dataset.kind, self.dataset.digest)["scale"]
+        low, high = self.store.read(DatasetManifest, self.dataset.digest).scale
         counts = _SplitCounts.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
         writers = {subset: _SubsetWriter(folder / f"{subset}.parquet") for subset in SUBSETS}
         for given, batch in self._batches():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
+from matinee.formats.manifests import DayLimits
 from matinee.split.hash_split import TEST, TRAIN, VALID, Subsets
 
 Days = NDArray[np.int32]  # since 1970
@@ -31,9 +32,9 @@ class DayCuts:
         held_out = np.where(days < self.test_from, VALID, TEST)
         return np.where(days < self.valid_from, TRAIN, held_out).astype(np.int8)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> DayLimits:
         """The form that a manifest holds."""
-        return {"valid_from": day_text(self.valid_from), "test_from": day_text(self.test_from)}
+        return DayLimits(valid_from=day_text(self.valid_from), test_from=day_text(self.test_from))
 
 
 def choose_cuts(rows_by_day: Mapping[int, int], *, test_fraction: float, valid_fraction: float) -> DayCuts:

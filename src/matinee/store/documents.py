@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
 
 from matinee.errors import StoreError
+from matinee.formats.base import Format
 from matinee.store.digests import bytes_digest, digest_of
 from matinee.store.files import NotPlainError, open_plain
 from matinee.store.versions import Version
@@ -37,13 +38,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,100}$")]
 Time = Annotated[str, AfterValidator(check_time)]
 
 
-class _File(BaseModel):
-    """Keys that a later version adds are kept; values are taken as they stand, never converted."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-
-class Pointer(_File):
+class Pointer(Format):
     """champion.json: the release in use."""
 
     version: Version
@@ -53,40 +48,47 @@ class Pointer(_File):
     anchor: Version | None = None
 
 
-class Interval(_File):
+class PointInterval(Format):
     """How sure a point is."""
 
-    standard_error: float
+    value: float = Field(0.0, description="The RMSE.")
+    standard_error: float = Field(description="Its standard error, clustered by user and by movie.")
+    low: float = Field(0.0, description="Lower end of its 95 % interval.")
+    high: float = Field(0.0, description="Upper end of it.")
 
 
-class Point(_File):
+class Point(Format):
     """One point of progressive.json: a champion on the ratings of a dataset that came after it."""
 
-    at: Time
-    release: Version
-    dataset: Digest
-    rows: int
-    rmse: float
-    mae: float
-    test_rmse: float
-    bias_only_rmse: float | None
-    interval: Interval
-    last_date: str | None
+    at: Time = Field(description="When it was measured.")
+    release: Version = Field(description="The champion.")
+    dataset: Digest = Field(description="Digest of the dataset that has the newer ratings.")
+    rows: int = Field(description="Ratings whose pair the champion's dataset does not have.")
+    first_date: str | None = Field(None, description="Earliest day of these ratings; null without dates.")
+    last_date: str | None = Field(description="Latest day of them.")
+    rows_of_unknown_users: int = Field(0, description="Ratings by users that the champion does not know.")
+    rows_of_unknown_movies: int = Field(0, description="Ratings of movies that it does not know.")
+    rmse: float = Field(description="RMSE of the champion on these ratings.")
+    mae: float = Field(description="Its mean absolute error.")
+    interval: PointInterval = Field(description="The RMSE with its 95 % interval.")
+    bias_only_rmse: float | None = Field(description="RMSE of bias-only; null where its split is gone.")
+    global_mean_rmse: float = Field(0.0, description="RMSE of the mean of the champion's ratings.")
+    test_rmse: float = Field(description="What its own test rows promised.")
 
 
-class Series(_File):
+class Series(Format):
     """progressive.json."""
 
     points: list[Point]
 
 
-class Mark(_File):
+class Mark(Format):
     """nightly.json: what the last night worked through."""
 
     mark: str | None
 
 
-class ForgottenList(_File):
+class ForgottenList(Format):
     """forgotten.json: a key of at least one byte and the hashes of ids, with a digest of both."""
 
     key: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){1,64}$")]
@@ -129,7 +131,7 @@ class Document(dict[str, Any]):
         raise StoreError(f"{self.path} lacks {key!r}. {advice(self.path)}")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> Document:
     """The object in a JSON file of the store; as it was written, where a manifest says how that was.
 
     Raises StoreError when the file is absent or damaged.
@@ -144,11 +146,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_as(path: Path, model: type[_Model]) -> _Model:
-    """A JSON file at the root of the store as its model.
+    """A JSON file of the store as its model.
 
     Raises StoreError when the file is absent or damaged.
     """
-    told = parse(read_bytes(path), path)
+    told = read_json(path)
     try:
         return model.model_validate(told)
     except ValidationError as error:
@@ -174,7 +176,7 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def parse(data: bytes, path: Path) -> dict[str, Any]:
+def parse(data: bytes, path: Path) -> Document:
     """The object in the text of a JSON file.
 
     Raises StoreError when it holds none.
@@ -190,7 +192,7 @@ def parse(data: bytes, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         fault = "it is empty" if not data else describe(error)
         raise StoreError(f"{path} is damaged: {fault}. {advice(path)}") from None
-    if not isinstance(told, dict):
+    if not isinstance(told, Document):
         raise StoreError(f"{path} is damaged: it holds no JSON object. {advice(path)}")
     return told
 
@@ -234,7 +236,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
 
-def _check_manifest(told: dict[str, Any], path: Path) -> None:
+def _check_manifest(told: Document, path: Path) -> None:
     if not is_as_written(told):
         raise StoreError(f"{path} was changed after it was written. {advice(path)}")
     kind, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")

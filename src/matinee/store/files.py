@@ -16,9 +16,11 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name repeats; file systems allow 255 in all
 # `.told.json.PROCESS_NUMBER`; earlier versions wrote `.told.json.PROCESS` and `.probe-PROCESS`.
@@ -95,9 +97,10 @@ def write_bytes(path: Path, data: bytes) -> None:
         fresh.write_bytes(data)
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any] | BaseModel) -> None:
     """Write an object as JSON so that a reader sees the old file or the new one, whole. Raises OSError."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 

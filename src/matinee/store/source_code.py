@@ -25,6 +25,7 @@ NOT_CODE: Final = frozenset(
     {
         "matinee.errors",
         "matinee.evaluate.plots",
+        "matinee.formats",
         "matinee.ingest.checks.warnings",
         "matinee.release.checks",
         "matinee.release.files",

@@ -17,16 +17,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import StoreError
+from matinee.formats.base import Manifest
 from matinee.store.checksums import compute_checksums, find_damage, sync_folder
 from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
 from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
+from matinee.store.documents import Document, read_as, with_checksum
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
-from matinee.store.documents import with_checksum
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
 from matinee.store.identity import make_store, require_store, run_lock_folder, run_locks_in
 from matinee.store.locks import lock_folder
@@ -34,6 +35,7 @@ from matinee.store.locks import lock_folder
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+_Manifest = TypeVar("_Manifest", bound=Manifest)
 
 
 class Reference(BaseModel):
@@ -58,7 +60,7 @@ class Plan:
 
     kind: str
     digest: str
-    make: Callable[[Path], dict[str, Any]]
+    make: Callable[[Path], Manifest]
     scratch: Path | None = None
 
 
@@ -87,12 +89,19 @@ class Store:
         """Whether the plan's folder is whole."""
         return (self.folder(plan.kind, plan.digest) / MANIFEST).is_file()
 
-    def manifest(self, kind: str, digest: str) -> dict[str, Any]:
-        """What the manifest of a whole folder says.
+    def manifest(self, kind: str, digest: str) -> Document:
+        """What the manifest of a whole folder says, of whatever kind.
 
         Raises StoreError when the folder is absent or its manifest is damaged.
         """
         return read_json(self.folder(kind, digest) / MANIFEST)
+
+    def read(self, model: type[_Manifest], digest: str) -> _Manifest:
+        """The manifest of a whole folder as the model of its kind (`matinee.formats.manifests`).
+
+        Raises StoreError when the folder is absent or its manifest is damaged.
+        """
+        return read_as(self.folder(model.KIND, digest) / MANIFEST, model)
 
     def path(self, reference: Reference) -> Path:
         """The folder behind a reference.
@@ -190,12 +199,14 @@ class Store:
                 started = time.perf_counter()
                 told = plan.make(folder)
                 seconds = round(time.perf_counter() - started, 3)
-                manifest: dict[str, Any] = {
+                manifest = {
                     "kind": plan.kind,
                     "digest": plan.digest,
                     "schema_version": SCHEMA_VERSION,
+                    "seconds": seconds,
+                    **told.model_dump(mode="json"),
+                    "seal": compute_checksums(folder),
                 }
-                manifest |= {"seconds": seconds, **told, "seal": compute_checksums(folder)}
                 write_json(folder / MANIFEST, with_checksum(manifest))
                 sync_folder(folder)
                 target = self.folder(plan.kind, plan.digest)

@@ -1,7 +1,9 @@
 """Training: from a split to a candidate. `plan` says what would be computed, `Store.ensure` computes it once."""
 
 import os
+from functools import partial
 
+from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Resolved, Settings
 from matinee.settings.device import choose_device
 from matinee.store import Plan, Reference, Store
@@ -40,21 +42,16 @@ def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = s
 
     Raises ConfigError as `plan` does.
     """
-    tested = store.manifest(candidate.kind, candidate.digest)
-    resolved = Settings.model_validate(tested["settings"]).resolved()
+    tested = store.read(CandidateManifest, candidate.digest)
+    resolved = Settings.model_validate(tested.settings).resolved()
     device = choose_device(resolved.train.device, setting="train.device")
     digest = digest_of(
         candidate=candidate.digest, device=device, code=code_digest("matinee.train"), rows="all"
     )
-    split = store.reference("splits", tested["split"])
+    split = store.reference("splits", tested.split)
     training = _training(store, split, resolved, device=device, digest=digest, listener=listener)
-    epochs = tested["best_epoch"]
-    return Plan(
-        "candidates",
-        digest,
-        lambda folder: training.fit_all(folder, epochs=epochs) | {"candidate": candidate.digest},
-        scratch=training.work,
-    )
+    fit = partial(training.fit_all, epochs=tested.best_epoch, tested=candidate.digest)
+    return Plan("candidates", digest, fit, scratch=training.work)
 
 
 def _training(
@@ -62,7 +59,7 @@ def _training(
 ) -> Training:
     return Training(
         split=store.path(split),
-        manifest=store.manifest(split.kind, split.digest),
+        made_of=store.read(SplitManifest, split.digest),
         settings=resolved,
         device=device,
         threads=resolved.train.threads or len(os.sched_getaffinity(0)),

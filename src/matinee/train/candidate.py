@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from matinee.formats.history import FitPoint, History
+from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release.weights import write_weights
 from matinee.settings import Resolved, SamplerTraining
 from matinee.settings.training import DotModel
@@ -31,14 +32,14 @@ class Training:
     """One training: the split, the settings, and the folder of its checkpoints."""
 
     split: Path
-    manifest: dict[str, Any]  # the split's
+    made_of: SplitManifest
     settings: Resolved
     device: str
     threads: int
     work: Path
     listener: Listener
 
-    def fit(self, folder: Path) -> dict[str, Any]:
+    def fit(self, folder: Path) -> CandidateManifest:
         """Fit with early stopping on the valid rows, refit if configured; fill a candidate's folder."""
         compiling = self._warm_up()
         state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
@@ -46,15 +47,16 @@ class Training:
         if self.settings.train.refit != "none":
             best, rows = self._stage("refit", ("train", "valid"), epochs=state.best_epoch)
             points = points + best.points
-        outcome = {"epochs_run": state.epoch, "best_epoch": state.best_epoch, "valid_rmse": state.best_rmse}
-        return self._write(folder, best, rows=rows, points=points, seconds_compile=compiling) | outcome
+        fitted = _Fitted(rows, best, points, state.epoch, state.best_epoch, state.best_rmse)
+        return self._write(folder, fitted, seconds_compile=compiling)
 
-    def fit_all(self, folder: Path, *, epochs: int) -> dict[str, Any]:
-        """Fit on every row of the split for a fixed number of epochs; fill a candidate's folder."""
+    def fit_all(self, folder: Path, *, epochs: int, tested: str) -> CandidateManifest:
+        """Fit on every row of the split for a fixed number of epochs, as `tested` was; fill a candidate's folder."""
         compiling = self._warm_up()
         state, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
-        outcome = {"epochs_run": epochs, "best_epoch": epochs, "valid_rmse": None}
-        return self._write(folder, state, rows=rows, points=state.points, seconds_compile=compiling) | outcome
+        fitted = _Fitted(rows, state, state.points, epochs, epochs, None)
+        made = self._write(folder, fitted, seconds_compile=compiling)
+        return made.model_copy(update={"candidate": tested})
 
     @property
     def _samples(self) -> bool:
@@ -93,7 +95,7 @@ class Training:
     def _problem(
         self, rows: EncodedRatings, valid: EncodedRatings | None, *, users: int, movies: int
     ) -> Problem:
-        low, high = map(float, self.manifest["scale"])
+        low, high = map(float, self.made_of.scale)
         return Problem(
             rows=rows,
             valid=valid,
@@ -129,31 +131,38 @@ class Training:
         started = time.perf_counter()
         return stage.run(_engine(problem, self.settings), started=started), len(rows)
 
-    def _write(
-        self,
-        folder: Path,
-        state: FitState,
-        *,
-        rows: int,
-        points: list[dict[str, Any]],
-        seconds_compile: float,
-    ) -> dict[str, Any]:
-        name = self.settings.model.name
+    def _write(self, folder: Path, fitted: "_Fitted", *, seconds_compile: float) -> CandidateManifest:
+        name, state, written = self.settings.model.name, fitted.state, self.settings.written()
         write_weights(folder / "weights.safetensors", state.best, metadata={"model": name})
-        write_json(folder / "history.json", {"points": points})
-        return {
-            "rows": rows,
-            "model": name,
-            "split": self.manifest["digest"],
-            "scale": self.manifest["scale"],
-            "settings": self.settings.written().model_dump(include={"model", "train"}),
-            "device": self.device,
-            "threads": self.threads,
-            "seconds_train": round(state.seconds, 4),
-            "seconds_compile": seconds_compile,
-            "rows_per_second": round(rows * state.epoch / max(state.seconds, 1e-9)),
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
-        }
+        write_json(folder / History.NAME, History(points=fitted.points))
+        return CandidateManifest(
+            rows=fitted.rows,
+            model=name,
+            split=self.made_of.digest,
+            scale=self.made_of.scale,
+            settings=written.model_dump(mode="json", include={"model", "train"}),
+            device=self.device,
+            threads=self.threads,
+            seconds_train=round(state.seconds, 4),
+            seconds_compile=seconds_compile,
+            rows_per_second=round(fitted.rows * state.epoch / max(state.seconds, 1e-9)),
+            versions={"python": platform.python_version()} | {name: version(name) for name in _VERSIONS},
+            epochs_run=fitted.epochs_run,
+            best_epoch=fitted.best_epoch,
+            valid_rmse=fitted.valid_rmse,
+        )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What a fit, or the refit after it, came to."""
+
+    rows: int
+    state: FitState  # has the weights
+    points: list[FitPoint]
+    epochs_run: int
+    best_epoch: int
+    valid_rmse: float | None
 
 
 def _engine(problem: Problem, settings: Resolved) -> Engine:

@@ -17,8 +17,8 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from matinee.formats.base import Manifest
 from matinee.settings.device import DeviceName, choose_device
 from matinee.store import Plan
 
@@ -28,7 +28,7 @@ log = logging.getLogger("matinee.run")
 def in_turn(plan: Plan, device: DeviceName) -> Plan:
     """The plan, made while no other training runs on its device; a folder that is whole waits for nobody."""
 
-    def make(folder: Path) -> dict[str, Any]:
+    def make(folder: Path) -> Manifest:
         with hold(device_name(device)):
             return plan.make(folder)
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from matinee.errors import DivergenceError
+from matinee.formats.history import FitPoint
 from matinee.store.progress import Listener, Progress
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.engine import Arrays, Engine
@@ -27,7 +27,7 @@ class FitState:
     best_rmse: float | None = None
     seconds: float = 0.0
     finished: bool = False
-    points: list[dict[str, Any]] = field(default_factory=list)
+    points: list[FitPoint] = field(default_factory=list)
     best: Arrays = field(default_factory=dict)
 
 
@@ -65,7 +65,7 @@ class Stage:
             began = time.perf_counter()
         return state
 
-    def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[dict[str, Any]]:
+    def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[FitPoint]:
         """Run one epoch; yields a point of the history per step, the last one with the valid RMSE."""
         state.epoch += 1
         epoch, done, start = state.epoch, 0, time.perf_counter()
@@ -91,19 +91,19 @@ class Stage:
                     seconds_left=((self.epochs - epoch + 1) * self.rows - done) / rate,
                 )
             )
-            yield {
-                "stage": self.name,
-                "epoch": epoch,
-                "rows_done": done,
-                "train_rmse": train_rmse,
-                "valid_rmse": valid_rmse,
-                "learning_rate": engine.learning_rate(epoch),
-                "seconds": round(state.seconds + now - began, 4),
-            }
+            yield FitPoint(
+                stage=self.name,
+                epoch=epoch,
+                rows_done=done,
+                train_rmse=train_rmse,
+                valid_rmse=valid_rmse,
+                learning_rate=engine.learning_rate(epoch),
+                seconds=round(state.seconds + now - began, 4),
+            )
 
     def _judge(self, engine: Engine, state: FitState) -> None:
         """Keep the weights of the best epoch, and decide whether to stop."""
-        rmse, last = state.points[-1]["valid_rmse"], state.epoch == self.epochs
+        rmse, last = state.points[-1].valid_rmse, state.epoch == self.epochs
         better = rmse is not None and (state.best_rmse is None or rmse < state.best_rmse)
         if better or not self.keeps_best:
             state.best_epoch, state.best_rmse = state.epoch, rmse
@@ -113,22 +113,24 @@ class Stage:
         state.finished = last or stale
 
     def _save(self, engine: Engine, state: FitState) -> None:
-        values = {
-            field.name: getattr(state, field.name)
-            for field in dataclasses.fields(state)
-            if field.name != "best"
+        told = {
+            part.name: getattr(state, part.name)
+            for part in dataclasses.fields(state)
+            if part.name not in ("best", "points")
         }
-        engine_state = {} if state.finished else engine.state()
-        arrays = {_STATE + name: array for name, array in engine_state.items()}
+        told["points"] = [point.model_dump() for point in state.points]
+        of_engine = {} if state.finished else engine.state()
+        arrays = {_STATE + name: array for name, array in of_engine.items()}
         arrays |= {_BEST + name: array for name, array in state.best.items()}
-        save_checkpoint(self.checkpoint, arrays, values)
+        save_checkpoint(self.checkpoint, arrays, told)
 
     def _resume(self, engine: Engine) -> FitState:
         found = load_checkpoint(self.checkpoint)
         if found is None:
             return FitState()
-        arrays, values = found
-        state = FitState(**values, best=_under(_BEST, arrays))
+        arrays, told = found
+        points = [FitPoint.model_validate(point) for point in told.pop("points")]
+        state = FitState(**told, points=points, best=_under(_BEST, arrays))
         if not state.finished:
             engine.restore(_under(_STATE, arrays))
         return state

@@ -28,8 +28,8 @@ def check_rows_read(sources: Sequence[Source], partitions: Sequence[Partition]) 
     """
     rows: Counter[str] = Counter()
     for partition in partitions:
-        for file in partition.manifest["files"]:
-            rows[file["file"]] += file["rows_read"]
+        for file in partition.manifest.files:
+            rows[file.file] += file.rows_read
     for source in sources:
         if source.named and rows.get(source.name, 1) == 0:
             raise DataError(
@@ -49,7 +49,7 @@ def check_users(partitions: Sequence[Partition]) -> None:
         most = partition.counts("user_id").sort("rows").tail(1)
         if most.height and most["rows"].item() > MOST_ROWS_OF_A_USER:
             raise DataError(
-                f"{partition.label(partition.manifest['files'][0]['file'])}: the user {most['user_id'].item()} has "
+                f"{partition.label(partition.manifest.files[0].file)}: the user {most['user_id'].item()} has "
                 f"{most['rows'].item():,} rows. Expected one rating per user and movie: check the source of the file."
             )
 
@@ -59,10 +59,10 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
 
     Raises DataError with the most frequent codes, one example per code, and where all rejects are kept.
     """
-    read = sum(partition.manifest["rows_read"] for partition in partitions)
+    read = sum(partition.manifest.rows_read for partition in partitions)
     codes: Counter[str] = Counter()
     for partition in partitions:
-        codes.update(partition.manifest["rejects"])
+        codes.update(partition.manifest.rejects)
     codes.pop("forgotten", None)  # these rows are not faulty
     rejected = codes.total()
     if rejected <= settings.max_reject_fraction * read:
@@ -75,11 +75,9 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
         reasons.append(
             f"{sum(codes.values()) - sum(n for _, n in codes.most_common(_REPORTED_CODES)):,} of other kinds"
         )
-    worst = sorted(partitions, key=lambda partition: -partition.manifest["rows_rejected"])
+    worst = sorted(partitions, key=lambda partition: -partition.manifest.rows_rejected)
     folders = [
-        str(partition.folder / "rejects.parquet")
-        for partition in worst
-        if partition.manifest["rows_rejected"]
+        str(partition.folder / "rejects.parquet") for partition in worst if partition.manifest.rows_rejected
     ]
     kept = ", ".join(folders[:_REPORTED_FOLDERS]) + (
         " and others" if len(folders) > _REPORTED_FOLDERS else ""
@@ -94,7 +92,7 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
 
 
 def _example(partitions: Sequence[Partition], code: str) -> str:
-    partition = next(partition for partition in partitions if partition.manifest["rejects"].get(code))
+    partition = next(partition for partition in partitions if partition.manifest.rejects.get(code))
     rejects = pl.scan_parquet(partition.folder / "rejects.parquet")
     first = rejects.filter(pl.col("code") == code).head(1).collect().row(0, named=True)
     raw = first["raw"]

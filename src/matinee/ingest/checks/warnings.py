@@ -1,11 +1,11 @@
 """Warnings about a dataset that is accepted; one sentence per finding."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from matinee.formats.dataset import Profile
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
 from matinee.settings.ingest import IngestSettings
@@ -18,7 +18,7 @@ def find_warnings(
     partitions: Sequence[Partition],
     removed: SupersededSummary,
     *,
-    profile: Mapping[str, Any],
+    profile: Profile,
     title_rejects: pl.DataFrame,
     settings: IngestSettings,
     left_out: Sequence[Path],
@@ -30,7 +30,7 @@ def find_warnings(
     """
     return [
         *_about_files(partitions, settings, left_out),
-        *_about_duplicates(removed, profile["ratings"]),
+        *_about_duplicates(removed, profile.ratings),
         *_about_titles(profile, title_rejects),
     ]
 
@@ -41,26 +41,26 @@ def _about_files(
     if left_out:
         names = [path.name for path in left_out]
         yield f"Files in the folders that are not rating files, left out: {_list(names)}."
-    if members := [name for partition in partitions for name in partition.manifest["left_out"]]:
+    if members := [name for partition in partitions for name in partition.manifest.left_out]:
         yield f"Files in the archives that are not rating files, left out: {_list(members)}."
-    files = [(partition, file) for partition in partitions for file in partition.manifest["files"]]
+    files = [(partition, file) for partition in partitions for file in partition.manifest.files]
     for partition, file in files:
-        if file["rows_read"] == _SPREADSHEET_ROWS:
+        if file.rows_read == _SPREADSHEET_ROWS:
             yield (
-                f"{partition.label(file['file'])} has exactly {_SPREADSHEET_ROWS:,} rows, the maximum of a "
+                f"{partition.label(file.file)} has exactly {_SPREADSHEET_ROWS:,} rows, the maximum of a "
                 "spreadsheet: it may have been truncated when it was saved."
             )
     for partition, file in files:
-        rejected = file["rows_read"] - file["rows"]
-        if rejected > settings.max_reject_fraction * file["rows_read"]:
-            yield f"{partition.label(file['file'])}: {rejected:,} of {file['rows_read']:,} rows were rejected."
+        rejected = file.rows_read - file.rows
+        if rejected > settings.max_reject_fraction * file.rows_read:
+            yield f"{partition.label(file.file)}: {rejected:,} of {file.rows_read:,} rows were rejected."
     unread: dict[str, list[str]] = {}
     for _, file in files:
-        if file["left_out"]:
-            unread.setdefault(_list(file["left_out"]), []).append(file["file"])
+        if file.left_out:
+            unread.setdefault(_list(file.left_out), []).append(file.file)
     for columns, names in unread.items():
         yield f"Columns that are not read: {columns} (in {_list(names)})."
-    if empty := [file["file"] for _, file in files if not file["rows_read"]]:
+    if empty := [file.file for _, file in files if not file.rows_read]:
         yield f"Files without a row: {_list(empty)}."
 
 
@@ -77,14 +77,14 @@ def _about_duplicates(removed: SupersededSummary, ratings: int) -> Iterator[str]
         )
 
 
-def _about_titles(profile: Mapping[str, Any], title_rejects: pl.DataFrame) -> Iterator[str]:
+def _about_titles(profile: Profile, title_rejects: pl.DataFrame) -> Iterator[str]:
     if title_rejects.height:
         first = title_rejects.row(0, named=True)
         yield (
             f"{title_rejects.height:,} lines of the titles file were rejected; the first is line "
             f"{first['line']:,} ({first['code']})."
         )
-    if profile["titles"] and (without := profile["rated_movies_without_a_title"]):
+    if profile.titles and (without := profile.rated_movies_without_a_title):
         yield f"{without:,} rated movies have no title."
 
 

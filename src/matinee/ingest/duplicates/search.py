@@ -45,7 +45,7 @@ def find_superseded(partitions: Sequence[Partition]) -> pl.DataFrame:
     Returns:
         One row per superseded row, in order: `partition`, `row`, `winner_partition`, `winner_row`.
     """
-    rows = sum(partition.manifest["rows"] for partition in partitions)
+    rows = sum(partition.manifest.rows for partition in partitions)
     repeated, candidates = _repeated_keys(partitions, rows)
     rounds = -(-candidates // _MOST_CANDIDATES)
     superseded = [

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matinee.formats.dataset import ListedFile, ListedPartition
+from matinee.formats.manifests import PartitionManifest
 from matinee.ingest.reading.sources import Role, Source
 from matinee.store import Store
 
@@ -18,7 +20,6 @@ _SMALL_BYTES = 4 << 20
 _FEW = 100
 _SHARED_BYTES = 64 << 20
 _BATCH_ROWS: Final = 1 << 20
-PARTITIONS: Final = "partitions.json"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Partition:
     digest: str
     role: Role
     folder: Path
-    manifest: dict[str, Any]
+    manifest: PartitionManifest
     sources: Sequence[Source] = ()  # known while the dataset is made
 
     def label(self, file: str) -> str:
@@ -37,12 +38,13 @@ class Partition:
             return self.sources[0].label(file)
         return next((source.label() for source in self.sources if source.name == file), file)
 
-    def to_json(self) -> dict[str, Any]:
+    def listed(self) -> ListedPartition:
         """The partition's entry in the list of a dataset."""
         files = [
-            {name: file[name] for name in ("file", "rows_read", "rows")} for file in self.manifest["files"]
+            ListedFile(file=file.file, rows_read=file.rows_read, rows=file.rows)
+            for file in self.manifest.files
         ]
-        return {"digest": self.digest, "role": self.role, "rows": self.manifest["rows"], "files": files}
+        return ListedPartition(digest=self.digest, role=self.role, rows=self.manifest.rows, files=files)
 
     def batches(self, columns: Sequence[str], *, rows: int = _BATCH_ROWS) -> Iterator[tuple[int, pa.Table]]:
         """Iterate over the accepted rows, in order; each batch with the number of its first row."""
@@ -85,5 +87,5 @@ def open_partition(store: Store, digest: str, role: Role, sources: Sequence[Sour
 
     Raises StoreError if it is no longer in the store.
     """
-    manifest = store.manifest("partitions", digest)
+    manifest = store.read(PartitionManifest, digest)
     return Partition(digest, role, store.folder("partitions", digest), manifest, sources)

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ from pandera.polars import DataFrameSchema
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.formats.base import Number
+from matinee.formats.manifests import FileCounts, PartitionManifest
 from matinee.ingest.checks.schema import check_rows
 from matinee.ingest.partitions.erasure import blank_text, forget_rows
 from matinee.ingest.partitions.id_counts import IdCounts
@@ -100,7 +103,7 @@ def _make(
     settings: IngestSettings,
     scale: ScaleName,
     forgotten: Forgotten,
-) -> dict[str, Any]:
+) -> PartitionManifest:
     low, high = SCALES[scale]
     left_out: list[str] = []
     named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
@@ -114,7 +117,7 @@ def _make(
             writer.write(parsed)
     for name, counts in writer.counts.items():
         counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
-    return writer.manifest() | {"scale": [low, high], "left_out": left_out}
+    return writer.manifest(scale=[low, high], left_out=left_out)
 
 
 def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
@@ -127,6 +130,16 @@ def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@dataclass
+class _FileTally:
+    """What was read of one file so far."""
+
+    name: str
+    left_out: list[str]
+    rows_read: int = 0
+    rows: int = 0
 
 
 class PartitionWriter:
@@ -150,7 +163,7 @@ class PartitionWriter:
         self._forgotten = forgotten
         self._lines = LineCounter()
         self._movie = kernel.NO_MOVIE
-        self._files: dict[str, dict[str, Any]] = {}
+        self._files: dict[str, _FileTally] = {}
         self._codes: Counter[str] = Counter()
         self._read_histogram, self._accepted_histogram = empty_histogram(), empty_histogram()
         self._rating_sum = 0.0
@@ -234,33 +247,33 @@ class PartitionWriter:
         for piece in parsed.pieces:
             file = self._files.setdefault(
                 piece.span.file,
-                {
-                    "file": piece.span.file,
-                    "rows_read": 0,
-                    "rows": 0,
-                    "left_out": piece.span.dialect.left_out,
-                },
+                _FileTally(piece.span.file, piece.span.dialect.left_out),
             )
             rows = piece.rows.stop - piece.rows.start
-            file["rows_read"] += rows + piece.bads.stop - piece.bads.start
-            file["rows"] += rows if good is None else int(good[piece.rows].sum())
+            file.rows_read += rows + piece.bads.stop - piece.bads.start
+            file.rows += rows if good is None else int(good[piece.rows].sum())
         counted = rejects["code"].value_counts().to_pylist()
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
-    def manifest(self) -> dict[str, Any]:
-        """The manifest's entries, once all blocks are written."""
-        files = list(self._files.values())
-        read = sum(file["rows_read"] for file in files)
-        return {
-            "rows": self.rows,
-            "rows_read": read,
-            "rows_rejected": read - self.rows,
-            "rejects": dict(sorted(self._codes.items())),
-            "files": files,
-            "rating_sum": self._rating_sum,
-            "values_read": to_json(self._read_histogram),
-            "values": to_json(self._accepted_histogram),
-        }
+    def manifest(self, *, scale: list[Number], left_out: list[str]) -> PartitionManifest:
+        """The manifest, once all blocks are written."""
+        files = [
+            FileCounts(file=file.name, rows_read=file.rows_read, rows=file.rows, left_out=file.left_out)
+            for file in self._files.values()
+        ]
+        read = sum(file.rows_read for file in files)
+        return PartitionManifest(
+            rows=self.rows,
+            rows_read=read,
+            rows_rejected=read - self.rows,
+            rejects=dict(sorted(self._codes.items())),
+            files=files,
+            rating_sum=self._rating_sum,
+            values_read=to_json(self._read_histogram),
+            values=to_json(self._accepted_histogram),
+            scale=scale,
+            left_out=left_out,
+        )
 
 
 def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -5,8 +5,9 @@ It learns who likes what, from the same rows as the rating model, and runs betwe
 
 import os
 from pathlib import Path
-from typing import Any
 
+from matinee.formats.base import Manifest
+from matinee.formats.manifests import RankingManifest, SplitManifest
 from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
@@ -36,9 +37,9 @@ def plan_refit_all(
     store: Store, ranking: Reference, *, threads: int = 0, listener: Listener = silent
 ) -> Plan:
     """The ranking model that was tested, fitted once more on every row of its split."""
-    tested = store.manifest(ranking.kind, ranking.digest)
-    split = store.reference("splits", tested["split"])
-    rank = RankSettings.model_validate(tested["settings"])
+    tested = store.read(RankingManifest, ranking.digest)
+    split = store.reference("splits", tested.split)
+    rank = RankSettings.model_validate(tested.settings)
     return _plan(store, split, rank, ("train", "valid", "test"), threads=threads, listener=listener)
 
 
@@ -59,12 +60,13 @@ def _plan(
     )
     work = store.folder("work", digest)
 
-    def make(folder: Path) -> dict[str, Any]:
-        low, high = store.manifest(split.kind, split.digest)["scale"]
+    def make(folder: Path) -> Manifest:
+        low, high = store.read(SplitManifest, split.digest).scale
         work.mkdir(parents=True, exist_ok=True)
-        made = write_ranking(
+        return write_ranking(
             folder,
             split=store.path(split),
+            split_digest=split.digest,
             scale=(float(low), float(high)),
             subsets=subsets,
             settings=settings,
@@ -72,6 +74,5 @@ def _plan(
             work=work,
             listener=listener,
         )
-        return {"split": split.digest, **made}
 
     return Plan("rankings", digest, make, scratch=work)

@@ -2,8 +2,8 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
+from matinee.formats.manifests import RankingManifest
 from matinee.release.ranking_model import RANKING, save_model
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
@@ -15,13 +15,14 @@ def write_ranking(
     folder: Path,
     *,
     split: Path,
+    split_digest: str,
     scale: tuple[float, float],
     subsets: tuple[str, ...],
     settings: RankSettings,
     threads: int,
     work: Path,
     listener: Listener,
-) -> dict[str, Any]:
+) -> RankingManifest:
     """Fit on some subsets of a split, write ranking.safetensors, and return what the manifest says."""
     rows = read_ratings(split, subsets)
     users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
@@ -39,14 +40,15 @@ def write_ranking(
         listener=lambda point: listener(_as_progress(point)),
     )
     save_model(folder / RANKING, model)
-    return {
-        "rows": len(rows),
-        "subsets": list(subsets),
-        "scale": list(scale),
-        "embedding_size": int(model.decode.shape[1]),
-        "settings": settings.model_dump(),
-        "seconds_rank": round(time.perf_counter() - started, 4),
-    }
+    return RankingManifest(
+        split=split_digest,
+        rows=len(rows),
+        subsets=list(subsets),
+        scale=list(scale),
+        embedding_size=int(model.decode.shape[1]),
+        settings=settings.model_dump(mode="json"),
+        seconds_rank=round(time.perf_counter() - started, 4),
+    )
 
 
 def _as_progress(point: RankProgress) -> Progress:

@@ -1,0 +1,179 @@
+"""manifest.json of each kind of folder, in the order in which the steps make them."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from matinee.formats.base import Format, Manifest, Scale
+
+# As settings.json has them; `matinee.settings.Settings` reads them, those of an earlier version as well.
+WrittenSettings = dict[str, JsonValue]
+SourceRole = Literal["train", "test", "titles"]
+
+
+class FileCounts(Format):
+    """One rating file of a partition."""
+
+    file: str = Field(description="Name of the file.")
+    rows_read: int = Field(description="Rows of the file.")
+    rows: int = Field(description="Rows that were accepted.")
+    left_out: list[str] = Field(description="Columns that are not read.")
+
+
+class PartitionManifest(Manifest):
+    """partitions/: the rows of one source file, or of many small ones."""
+
+    KIND: ClassVar[str] = "partitions"
+
+    rows: int = Field(description="Rows that were accepted.")
+    rows_read: int = Field(description="Rows of the files: accepted and rejected ones.")
+    rows_rejected: int = Field(description="Rows that were rejected.")
+    rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
+    files: list[FileCounts] = Field(description="The files, in the order of their rows.")
+    rating_sum: float = Field(description="Sum of the accepted ratings.")
+    values_read: dict[str, int] = Field(
+        description="Rows read by value of the rating; the key is a slot of `matinee.ingest.rating_scale`."
+    )
+    values: dict[str, int] = Field(description="Accepted rows by value of the rating, in the same slots.")
+    scale: Scale = Field(description="Lowest and highest rating that is accepted.")
+    left_out: list[str] = Field(description="Files of archives that hold no ratings.")
+
+
+class SourceFile(Format):
+    """A file that a dataset was made from."""
+
+    name: str = Field(description="Name of the file.")
+    path: str = Field(description="Where it was.")
+    role: SourceRole = Field(description="What it was read as.")
+    bytes: int = Field(description="Its size.")
+    digest: str = Field(description="Digest of its bytes.")
+
+
+class DatasetManifest(Manifest):
+    """datasets/: a list of partitions, the superseded rows and the titles."""
+
+    KIND: ClassVar[str] = "datasets"
+
+    rows: int = Field(description="Accepted rows, superseded ones left out.")
+    rows_read: int = Field(description="Rows of all files.")
+    rows_rejected: int = Field(description="Rows that were rejected or superseded.")
+    rejects: dict[str, int] = Field(description="Rejected and superseded rows by reason code.")
+    title_rejects: dict[str, int] = Field(description="Rejected lines of the title file by reason code.")
+    scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    warnings: list[str] = Field(description="Sentences for a person; none of them stops a run.")
+    partitions: list[str] = Field(description="Digests of the partitions, in the order of their rows.")
+    sources: list[SourceFile] = Field(description="The files that were read.")
+
+
+class EncodingManifest(Manifest):
+    """encodings/: the users and movies of a dataset; the row number is the code."""
+
+    KIND: ClassVar[str] = "encodings"
+
+    rows: int = Field(description="Rows of the dataset.")
+    dataset: str = Field(description="Digest of the dataset.")
+    users: int = Field(description="Number of users.")
+    movies: int = Field(description="Number of movies, those with a title and no rating included.")
+
+
+class HashCutoffs(Format):
+    """Where a split by hash cuts: below `test` a row is a test row, below `valid` a valid row."""
+
+    test: dict[str, str] = Field(description="By rating, the cutoff of the test rows: a 64-bit hash as 0x….")
+    valid: dict[str, str] = Field(description="By rating, the cutoff of the valid rows.")
+    test_share: float = Field(description="Share of test rows for a rating that has no cutoff.")
+    valid_share: float = Field(description="Share of valid rows among the rest for such a rating.")
+
+
+class DayLimits(Format):
+    """Where a split by time cuts."""
+
+    valid_from: str = Field(description="First day of the valid rows, as YYYY-MM-DD.")
+    test_from: str = Field(description="First day of the test rows.")
+
+
+class SplitManifest(Manifest):
+    """splits/: the train, valid and test rows of a dataset."""
+
+    KIND: ClassVar[str] = "splits"
+
+    rows: int = Field(description="Rows of all parts.")
+    dataset: str = Field(description="Digest of the dataset.")
+    encoding: str = Field(description="Digest of the encoding.")
+    scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    strategy: str = Field(description="`split.strategy`.")
+    settings: WrittenSettings = Field(description="The settings `split`, every default spelled out.")
+    counts: dict[str, int] = Field(description="Rows by part: train, valid, test.")
+    counts_per_rating: dict[str, dict[str, int]] = Field(description="Rows by part and rating.")
+    cutoffs: HashCutoffs | None = Field(description="The cutoffs of a split by hash; null for others.")
+    days: DayLimits | None = Field(description="The days of a split by time; null for others.")
+    inherited: bool = Field(description="Whether the cutoffs are those of the champion's split.")
+
+
+class CandidateManifest(Manifest):
+    """candidates/: a trained model that the gate has not passed yet, or the refit of one that it has."""
+
+    KIND: ClassVar[str] = "candidates"
+
+    rows: int = Field(description="Rows that the weights were fitted on.")
+    model: Literal["dot", "linear", "mlp", "neumf"] = Field(description="`model.name`.")
+    split: str = Field(description="Digest of the split.")
+    scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    settings: WrittenSettings = Field(description="The settings `model` and `train`, spelled out.")
+    device: str = Field(description="Where it was fitted: cpu or cuda.")
+    threads: int = Field(description="CPU threads of the fit; they change no bit of the weights.")
+    seconds_train: float = Field(description="Seconds of the fit that made the weights.")
+    seconds_compile: float = Field(description="Seconds of compiling kernels, or of loading them.")
+    rows_per_second: int = Field(description="Rows that the fit passed over, per second.")
+    versions: dict[str, str] = Field(description="Versions of the interpreter and of the libraries.")
+    epochs_run: int = Field(description="Epochs, or sweeps of all chains, until the fit ended.")
+    best_epoch: int = Field(description="Epoch whose weights were kept.")
+    valid_rmse: float | None = Field(description="RMSE on the valid rows at that epoch; null for a refit.")
+    candidate: str = Field("", description="Only of a refit: digest of the candidate that was tested.")
+
+    @property
+    def fitted_on(self) -> list[str]:
+        """The subsets of the split that the tested weights were fitted on."""
+        train = self.settings["train"]
+        alone = isinstance(train, dict) and train["refit"] == "none"
+        return ["train"] if alone else ["train", "valid"]
+
+
+class RankingManifest(Manifest):
+    """rankings/: the model that orders lists, fitted on the same split as a candidate."""
+
+    KIND: ClassVar[str] = "rankings"
+
+    split: str = Field(description="Digest of the split.")
+    rows: int = Field(description="Rows that the model was fitted on.")
+    subsets: list[str] = Field(description="Subsets of the split that they are from.")
+    scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    embedding_size: int = Field(description="Numbers per movie.")
+    settings: WrittenSettings = Field(description="The settings `rank`, every default spelled out.")
+    seconds_rank: float = Field(description="Seconds of the fit.")
+
+
+class OutlookManifest(Manifest):
+    """outlooks/: a quick model on the latest ratings of a split."""
+
+    KIND: ClassVar[str] = "outlooks"
+
+    rows: int = Field(description="Rows that have a date.")
+    split: str = Field(description="Digest of the split.")
+
+
+class EvaluationManifest(Manifest):
+    """evaluations/: the figures of a candidate, and the gate's decision."""
+
+    KIND: ClassVar[str] = "evaluations"
+
+    candidate: str = Field(description="Digest of the candidate.")
+    ranking: str = Field("", description="Digest of the ranking model; absent before there was one.")
+    split: str = Field(description="Digest of the split.")
+    outlook: str | None = Field(None, description="Digest of the outlook; null where none was asked for.")
+    settings: WrittenSettings = Field(description="All settings of the run, every default spelled out.")
+    rows: int = Field(description="Number of test rows.")
+    rmse: float = Field(description="RMSE of the candidate on the test rows.")
+    promoted: bool = Field(description="Whether the gate passed the candidate.")
+    reason: str = Field(description="The gate's reason, in one line.")
+    champion: str | None = Field(description="The release it was compared with; null where there was none.")

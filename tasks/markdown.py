@@ -1,0 +1,66 @@
+"""Markdown for the pages of a run. Text from a user's file is never markup."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from matinee.errors.text import shown
+
+_TEXT_LENGTH: Final = 4_000  # characters of untrusted text
+_BAR_WIDTH: Final = 30
+# All other characters have no meaning in Markdown or HTML inside a line.
+# Escaped with backslashes, because the UI shows HTML entities literally.
+_MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
+
+
+def escape(text: object) -> str:
+    """Escape untrusted text for Markdown, on one line, also for a table cell."""
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
+    return _MARKUP.sub(r"\\\g<0>", shown(line, _TEXT_LENGTH))
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; numbers are right-aligned, all cells are escaped."""
+    body = [[_cell(value) for value in row] for row in rows]
+    names = list(head)
+    right = [
+        bool(body) and all(re.fullmatch(r"[-+0-9.,]*%?", row[i]) for row in body) for i in range(len(names))
+    ]
+    lines = [names, ["---:" if is_number else "---" for is_number in right], *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def picture(path: Path) -> str:
+    """A PNG embedded in the Markdown: the UI serves no files of the store."""
+    name = path.stem.replace("_", " ")
+    return f"![{name}](data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()})"
+
+
+def page(title: str, *sections: str) -> str:
+    return "\n\n".join([f"# {title}", *(section for section in sections if section)]) + "\n"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if value.is_integer():
+            return f"{value:,.0f}"
+        if 10 <= abs(value) < 1e6:
+            return f"{value:,.2f}"
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 10 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else escape("" if value is None else value)
+
+
+def bars(name: str, counts: Mapping[str, int]) -> str:
+    """Counts as a table with one bar per row."""
+    if not counts:
+        return ""
+    most, total = max(counts.values()) or 1, sum(counts.values()) or 1
+    rows = [
+        (f"{value}", rows, f"{100 * rows / total:.1f}%", "█" * round(_BAR_WIDTH * rows / most))
+        for value, rows in counts.items()
+    ]
+    return table([name, "ratings", "share", ""], rows)

@@ -1,0 +1,227 @@
+"""The pages of a run, from the store's JSON: pure functions from what a step made to Markdown."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from pydantic import JsonValue
+
+from matinee.evaluate import tables as figures
+from matinee.formats.dataset import Profile
+from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
+from matinee.formats.manifests import CandidateManifest, DatasetManifest, EvaluationManifest
+from matinee.formats.metrics import Metrics
+from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
+from matinee.publish import Publication
+from matinee.recommend import Recommended
+from matinee.schemas.rejects import CODES
+from matinee.store import Reference, Store
+from matinee.store.documents import read_as
+from matinee.tasks.markdown import bars, escape, page, picture, table
+
+_EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a corrupt file may have a line of a gigabyte
+_LIST_ROWS: Final = 50  # of the file of lists
+
+
+def data_report(store: Store, dataset: Reference) -> str:
+    """Rows read and rejected, and the profile of the ratings."""
+    manifest = store.read(DatasetManifest, dataset.digest)
+    profile = read_as(store.path(dataset) / Profile.NAME, Profile)
+    sources = [(source.name, source.role, source.bytes) for source in manifest.sources]
+    return page(
+        "Data",
+        f"**{manifest.rows_read:,}** rows read, **{manifest.rows:,}** accepted, "
+        f"**{manifest.rows_rejected:,}** rejected.",
+        "\n".join(f"- {escape(warning)}" for warning in manifest.warnings),
+        "## Rejects" if manifest.rejects else "",
+        _rejects(store, manifest) if manifest.rejects else "",
+        "## Ratings",
+        _diagnostics(profile),
+        bars("rating", profile.distribution),
+        bars("year", profile.ratings_per_year),
+        "## Files",
+        table(["file", "role", "bytes"], sources[:50]),
+        f"… and {len(sources) - 50:,} more files" if len(sources) > 50 else "",
+    )
+
+
+def progressive_report(store: Store, champion_score: ChampionScore) -> str:
+    """The error of each champion on ratings newer than itself: its error in production."""
+    points = read_series(store)
+    if not points:
+        return ""
+    series = picture(store.root / PICTURE), table(*figures.series_table(points))
+    return page("On newer ratings", escape(champion_score.says), *series)
+
+
+def learning_curve(store: Store, evaluation: Reference) -> str:
+    """The fit, epoch by epoch."""
+    candidate = store.read(CandidateManifest, store.read(EvaluationManifest, evaluation.digest).candidate)
+    chosen = [
+        (f"{section}.{name}", str(value).lower() if isinstance(value, bool) else str(value))
+        for section, values in candidate.settings.items()
+        for name, value in (values if isinstance(values, dict) else {}).items()
+        if value is not None
+    ]
+    return page(
+        "Training",
+        *_explained(store, evaluation, "learning_curve"),
+        table(*figures.training_table(candidate)),
+        "## Settings",
+        table(["setting", "value"], chosen),
+    )
+
+
+def evaluation_report(store: Store, evaluation: Reference) -> str:
+    """Candidate and baselines on the test rows, overall and by slice."""
+    metrics = read_as(store.path(evaluation) / Metrics.NAME, Metrics)
+    interval = metrics.intervals.rmse
+    hindsight, in_time = metrics.hindsight, figures.time_table(metrics)
+    return page(
+        "Evaluation",
+        table(*figures.error_table(metrics, name="candidate")),
+        f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies. The 95 % "
+        f"interval of the RMSE is {interval.low:.4f} to {interval.high:.4f}.",
+        "## Temporal holdout" if hindsight or in_time else "",
+        escape(hindsight.says) if hindsight else "",
+        table(*in_time) if in_time else "",
+        "## Ranking",
+        table(*figures.order_table(metrics)),
+        escape(figures.order_says(metrics)),
+        "## Slices",
+        *_explained(store, evaluation, "slices"),
+        table(*figures.slice_table(metrics)),
+        "## Errors",
+        *_explained(store, evaluation, "calibration", "residuals", "long_tail"),
+    )
+
+
+def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str]:
+    """Plots, each with a sentence of explanation."""
+    for name in names:
+        yield picture(store.path(evaluation) / "plots" / f"{name}.png")
+        yield escape(figures.PICTURES[name])
+
+
+def gate_report(store: Store, evaluation: Reference) -> str:
+    """The gate's decision, and every figure behind it."""
+    decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
+    rules = decision.rules
+    values = [
+        (rule.name, name.replace("_", " "), value)
+        for rule in rules
+        for name, value in _flat(rule.figures)
+        if not isinstance(value, list)
+    ]
+    columns = list(SliceTest.model_fields)
+    slices = [
+        list(each.model_dump().values())
+        for rule in rules
+        if isinstance(rule, SlicesVerdict)
+        for each in rule.tested
+    ]
+    return page(
+        "Gate: promoted" if decision.promoted else "Gate: held",
+        escape(decision.reason),
+        table(
+            ["rule", "result", "reason"],
+            [(rule.name, "passed" if rule.passed else "held", rule.says) for rule in rules],
+        ),
+        "## Figures",
+        table(["rule", "figure", "value"], values),
+        "## Slices" if slices else "",
+        table([name.replace("_", " ") for name in columns], slices) if slices else "",
+        "" if decision.promoted else _how_to_promote(store, evaluation),
+    )
+
+
+def card(store: Store, publication: Publication) -> str:
+    """The release's card with its plots; empty if the gate held the candidate."""
+    if publication.location is None:
+        return ""
+    folder = Path(publication.location)
+    text = (folder / "CARD.md").read_text("utf-8")
+    return re.sub(r"!\[[^]]*\]\((plots/[\w.-]+)\)", lambda found: picture(folder / found[1]), text)
+
+
+def release_report(store: Store, publication: Publication) -> str:
+    """The location of the release and how to use it, or why the candidate was held."""
+    if publication.location is None:
+        return page("No release: the champion stays", escape(publication.reason))
+    before = f" and replaces {publication.replaced}" if publication.replaced else ""
+    code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, n=10)"
+    return page(
+        f"Release {publication.release}",
+        f"It is the champion now{escape(before)}. Its folder: {escape(publication.location)}",
+        f"The tested weights are published, not the refit: {escape(publication.warning)}"
+        if publication.warning
+        else "",
+        "```python\n" + code.replace("```", "") + "\n```",
+    )
+
+
+def lists_report(store: Store, made: Recommended) -> str:
+    """The location of the lists, and the lists of the first users."""
+    first = pl.scan_parquet(made.out).head(_LIST_ROWS).collect()
+    return page(
+        f"Lists by {made.release}",
+        f"**{made.rows:,}** list entries for **{made.users:,}** users, made in {made.seconds:.1f} seconds.",
+        f"The file: {escape(made.out)}",
+        "## The first lists",
+        table(first.columns, ((str(row[0]), row[1], str(row[2]), *row[3:]) for row in first.iter_rows())),
+    )
+
+
+def _flat(figures: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    """Figures, with nested ones as `group_name`."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}_{inner}", each) for inner, each in value.items())
+        else:
+            yield name, value
+
+
+def _how_to_promote(store: Store, evaluation: Reference) -> str:
+    candidate = store.read(EvaluationManifest, evaluation.digest).candidate
+    return (
+        f"The candidate stays in the store until it is pruned. To release it anyway:\n\n"
+        f"```\nmatinee promote --store {str(store.root).replace('```', '')} {candidate}\n```"
+    )
+
+
+def _rejects(store: Store, manifest: DatasetManifest) -> str:
+    """One row per code: count, meaning, and the first line with it."""
+    tables = [store.folder("partitions", digest) / "rejects.parquet" for digest in manifest.partitions]
+    first = pl.scan_parquet(tables).group_by("code", maintain_order=True).first().collect()
+    examples = {
+        row["code"]: f"{row['file']}:{row['line']}  {row['raw'][:_EXAMPLE_LENGTH]}"
+        for row in first.iter_rows(named=True)
+    }
+    by_count = sorted(manifest.rejects.items(), key=lambda item: -item[1])
+    return table(
+        ["code", "rows", "meaning", "first"],
+        [(code, rows, CODES.get(code, ""), examples.get(code, "")) for code, rows in by_count],
+    )
+
+
+def _diagnostics(profile: Profile) -> str:
+    dates = profile.dates
+    facts = [
+        ("users", profile.users),
+        ("movies", profile.movies),
+        ("ratings", profile.ratings),
+        ("cells of the full matrix", profile.full_matrix),
+        ("percentage filled", profile.percentage_filled),
+        ("mean rating", profile.mean_rating),
+        ("first and last date", f"{dates.first} to {dates.last}" if dates.first else "none"),
+        ("undated", profile.undated),
+        ("rated movies without a title", profile.rated_movies_without_a_title),
+    ]
+    spread = ("min", "p10", "median", "p90", "p99", "max", "mean")
+    spreads = [
+        (name, *(rows.get(point) for point in spread))
+        for name, rows in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
+    ]
+    return table(["", ""], facts) + "\n\n" + table(["ratings per", *spread], spreads)

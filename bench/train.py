@@ -34,6 +34,7 @@ from matinee.settings.parse import read_settings
 from matinee.split import encode
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
+from matinee.store.system import available_cores
 from matinee.train import ranking as ranking_step
 
 LOOPS = ("notebook", "dataloader")
@@ -276,7 +277,7 @@ def main() -> None:
     results.append({"system": "global mean", "group": "baseline", **empty})
     name = (call.ratings or call.train).name
     about = {"data": name, "rows": call.rows, "threads": call.threads, "seeds": call.seeds}
-    told = {**about, "cores": len(os.sched_getaffinity(0)), "results": results}
+    told = {**about, "cores": available_cores(), "results": results}
     call.out.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
     print(to_table(results))
     if call.plot:

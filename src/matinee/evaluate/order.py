@@ -3,7 +3,6 @@
 Unlike ranking over the catalog, it does not reward predicting what people choose to watch.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +13,7 @@ from matinee.evaluate.metrics import Codes
 from matinee.evaluate.order_kernel import count_in_order
 from matinee.evaluate.ranking import Lists
 from matinee.formats.metrics import PairOrder
+from matinee.store.system import available_cores
 
 _LEVELS = 128  # finer ratings are binned into this many steps
 _USERS = 1 << 14  # per call, so that a signal does not wait long
@@ -41,7 +41,7 @@ def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray
         starts = by_user.starts[chunk.start : chunk.stop + 1]
         count_in_order(by_user.values, starts, levels, score, count, right[chunk], pairs[chunk])
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(work, _user_chunks(len(right))):
             pass
     there = pairs > 0

@@ -4,7 +4,6 @@ Popularity is the baseline, and hard to beat here. `matinee.evaluate.order` meas
 rows.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from matinee.evaluate.metrics import Codes, DatedRatings
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
 from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
+from matinee.store.system import available_cores
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> a score a movie [n, movies]; higher is better
@@ -141,7 +141,7 @@ def rank(score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = Tr
             result.add(block, scores, offset, mrr=mrr)
 
     # The products of a block are small: one thread per block is faster than all threads on one block.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(work, _user_chunks(task)):
             pass
     return [result.ranking() for result in results]

@@ -4,7 +4,6 @@ Beside it the same model on as many rows drawn at random, so that nothing but th
 metrics.json has as `temporal`; made once a split, whatever is trained on it.
 """
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from matinee.split.time_split import choose_cuts, day_text
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 from matinee.store.ratings import EncodedRatings, count_rows
+from matinee.store.system import available_cores
 from matinee.train.baseline import fit_baseline
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
@@ -126,7 +126,7 @@ def _fit(
         movies=movies,
         scale=scale,
         device="cpu",
-        threads=len(os.sched_getaffinity(0)),
+        threads=available_cores(),
     )
     engine = SgdEngine(problem, model, training=training)
     for epoch in range(1, training.epochs + 1):

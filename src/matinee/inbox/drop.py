@@ -4,10 +4,8 @@ A file is left alone while its name is a temporary one, a program has it open fo
 """
 
 import errno
-import fcntl
 import hashlib
 import os
-import signal
 import stat
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.store.files import replacing
 from matinee.store.identity import is_store
+from matinee.store.system import is_open_for_writing
 
 REFUSED: Final = "refused"  # the folder within the drop folder
 REFUSED_TOO: Final = "refused-files"  # where that name is a file's, or a link's
@@ -78,7 +77,7 @@ def look(
     complete = {
         path: found
         for path, found in first.items()
-        if second.get(path) == found and not is_temporary(path) and not _is_written(path)
+        if second.get(path) == found and not is_temporary(path) and not is_open_for_writing(path)
     }
     return Dropped(complete, [path for path in second if path not in complete], odd, stores)
 
@@ -200,26 +199,3 @@ def _print(path: Path) -> dict[Path, Print] | str:
             "It is not a file of bytes on a disk but a pipe, a socket or a device. Save it to a file first."
         )
     return {path: (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)}
-
-
-def _is_written(path: Path) -> bool:
-    """Whether any process has the file open for writing: the kernel then refuses a read lease (fcntl(2), F_SETLEASE).
-
-    Where it can't tell (another's file, a network folder, another system), the time of the last change has to do.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        # Who opens the file for writing just now breaks the lease; the usual signal would end this process.
-        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except BlockingIOError:
-        return True
-    except (AttributeError, OSError):
-        return False
-    finally:
-        os.close(handle)
-    return False

@@ -23,6 +23,7 @@ from matinee.store.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series
 from matinee.store.erased_users import Forgotten
 from matinee.store.identity import check_usable, entries_of
 from matinee.store.store import check_writable
+from matinee.store.system import available_cores
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
 _SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
@@ -63,8 +64,7 @@ def _versions() -> Check:
 
 
 def _device() -> Check:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = f"{threads} threads"
+    cores = f"{available_cores()} threads"
     try:
         import torch  # noqa: PLC0415 - takes seconds, and is not needed to use a release
     except ImportError as error:

@@ -5,7 +5,6 @@ them finds a folder whole or absent; it is deleted afterwards. A run under way k
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -23,7 +22,7 @@ from matinee.store.disk_errors import writing
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
 from matinee.store.files import clear_temporaries
 from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
-from matinee.store.locks import lock_folder
+from matinee.store.locks import lock, lock_folder
 
 _KINDS = (*KINDS, WORK)
 _DOOMED = ".pruned"
@@ -234,11 +233,7 @@ def _try_lock(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield lock(handle, wait=False)
     finally:
         os.close(handle)
 

@@ -5,9 +5,7 @@ done took 16 s instead of 8. And its server would outlive a command that is kill
 """
 
 import atexit
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,14 +14,13 @@ from collections.abc import Callable
 from matinee.ops.connection import connect, use
 from matinee.ops.prefect_password import draw_password
 from matinee.ops.up import end_process, wait_until_healthy
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from matinee.store.system import end_with_parent
 
 
 def start_server(*, quiet: bool) -> Callable[[], None]:
     """Start a server unless Prefect's settings name one; returns what waits until it answers.
 
-    Call it before a flow is imported. The server ends when this process does, however that ends (on Linux), and asks
+    Call it before a flow is imported. The server ends when this process does, however that ends, and asks
     for a password that nobody else knows. Raises ConfigError when a server that is named can't be worked with.
     """
     if connect(quiet=quiet):
@@ -54,10 +51,7 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
 
 def _serve(port: int, parent: int) -> None:
     """Be the server, without a UI, until the process that wants it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before we asked
-            return
+    end_with_parent(parent)
     import uvicorn  # noqa: PLC0415 - the command has no use for it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 

@@ -7,7 +7,6 @@ file of Prefect's home and handed on in the environment of what is started.
 
 import argparse
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -32,12 +31,12 @@ from matinee.ops.prefect_password import (
     read_password,
 )
 from matinee.ops.prefect_server import find_fault, is_healthy, is_here, parse_address, setting
+from matinee.store.system import adopt_orphans, end_orphans
 
 if TYPE_CHECKING:
     from matinee.ops.inbox_watcher import InboxWatcher
 
 ROOT = Path(__file__).resolve().parents[3]
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _START_SECONDS = 120.0  # the first start ever makes the database
 _STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so to the server
 
@@ -96,8 +95,8 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
     api = _find_api(port)
     with contextlib.ExitStack() as stack:
         processes = []
-        _adopt_orphans()
-        stack.callback(_end_orphans)
+        adopt_orphans()
+        stack.callback(end_orphans)
         if is_healthy(api):
             _check_owner(api)
             connect(quiet=False)
@@ -273,23 +272,6 @@ def end_process(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of whatever our processes leave behind, so that it can be found and ended (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_orphans() -> None:
-    """End what outlived its worker: a run has a session of its own, and a killed worker can't stop it."""
-    if sys.platform == "linux":
-        while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split():
-            for child in map(int, children):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(child, 0)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,6 @@ Scores are computed for a few users and movies at a time: they stay in the cache
 
 import contextlib
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from matinee.settings.device import choose_device
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.disk_errors import writing_out
 from matinee.store.output import check_output, writing_to
+from matinee.store.system import available_cores
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def recommend_all(
         keep_lists(target, digest) as saved,
         _writing(out, release, asked) as write,
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(1 if device else threads or len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(1 if device else threads or available_cores()) as pool,
     ):
         for group, (best, codes) in zip(groups, _find(search, groups, saved, pool), strict=True):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))

@@ -5,7 +5,6 @@ Appended to and never changed. A line that can't be read is named in a warning a
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from matinee.errors import StoreError
 from matinee.store.documents import LOG, Digest, Time, describe, read_bytes
+from matinee.store.locks import lock
 from matinee.store.versions import Version
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class RunLog:
             self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
         )
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock(handle)
             _append(handle, line + b"\n", self.path)
         finally:
             os.close(handle)

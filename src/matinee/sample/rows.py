@@ -5,7 +5,6 @@ grow with the file.
 """
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from matinee.sample.dirt import Dirt, bad_row
 from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
+from matinee.store.system import available_cores
 
 HEADER = b"userID,movieID,rating,date\n"
 
@@ -132,7 +132,7 @@ def _draw(planted: Planted, block: int) -> Drawn:
 
 def _in_order(work: Callable[[int], _Result], count: int) -> Iterator[_Result]:
     """Results of `work` for 0 to `count` - 1, in order; a few run at any time."""
-    threads = len(os.sched_getaffinity(0))
+    threads = available_cores()
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for number in range(count):

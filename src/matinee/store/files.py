@@ -8,7 +8,6 @@ clears it. Where somebody may have put a pipe or a device, nobody waits for it.
 import contextlib
 import ctypes
 import errno
-import fcntl
 import io
 import itertools
 import json
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+
+from matinee.store.locks import lock
 
 _LONGEST_NAME = 200  # bytes of a file's name that its temporary name repeats; file systems allow 255 in all
 # `.told.json.PROCESS_NUMBER`; earlier versions wrote `.told.json.PROCESS` and `.probe-PROCESS`.
@@ -77,7 +78,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     try:
         # Tells other machines that this process is alive; not every file system has locks.
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_SH)
+            lock(handle, shared=True)
         if mode is not None:
             os.fchmod(handle, mode)
         yield fresh
@@ -200,7 +201,7 @@ def _clear(path: Path, *, process: int) -> None:
     with contextlib.suppress(OSError):  # somebody else cleared it, or it is not ours to remove
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+            if lock(handle, wait=False):
+                path.unlink()
         finally:
             os.close(handle)

@@ -1,4 +1,4 @@
-"""Locks on folders: they go with the process that holds them, however it ends."""
+"""File locks. The system releases a lock when its process ends, however it ends."""
 
 import contextlib
 import fcntl
@@ -7,12 +7,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def lock(handle: int, *, shared: bool = False, wait: bool = True) -> bool:
+    """Lock an open file or folder (flock(2)) until it is closed or the process ends.
+
+    Args:
+        handle: Number of the open file or folder.
+        shared: Whether other processes may hold a shared lock at the same time.
+        wait: Whether to wait until other processes release their lock.
+
+    Returns:
+        Whether the lock is held; False only with `wait=False`.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(handle, kind if wait else kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the only lock on a folder, creating it; waits for whoever holds it.
+    """Hold the only lock on a folder, which is created; waits while another process holds it.
 
-    The lock goes with the process, however it ends. A folder that was renamed or removed while we waited is
-    not the one we asked for: try again.
+    The folder may be renamed or removed during the wait. Then the new folder of that name is locked.
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -21,7 +42,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock(handle)
             if not _is_same(handle, folder):
                 continue
             yield

@@ -50,6 +50,7 @@ NOT_CODE: Final = frozenset(
         "matinee.store.paths",
         "matinee.store.source_code",
         "matinee.store.store",
+        "matinee.store.system",
         "matinee.store.versions",
         "matinee.store.progress",
     }

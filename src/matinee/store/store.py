@@ -7,7 +7,6 @@ the same folder waits for the first and then finds it done.
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -30,7 +29,7 @@ from matinee.store.documents import Document, read_as, with_checksum
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
 from matinee.store.identity import make_store, require_store, run_lock_folder, run_locks_in
-from matinee.store.locks import lock_folder
+from matinee.store.locks import lock, lock_folder
 
 log = logging.getLogger(__name__)
 
@@ -257,9 +256,8 @@ def _live_run_locks(root: Path) -> Iterator[Path]:
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield run_lock
+            if not lock(handle, shared=True, wait=False):
+                yield run_lock
         finally:
             os.close(handle)
 

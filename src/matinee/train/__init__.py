@@ -1,6 +1,5 @@
 """Training: from a split to a candidate. `plan` says what would be computed, `Store.ensure` computes it once."""
 
-import os
 from functools import partial
 
 from matinee.formats.manifests import CandidateManifest, SplitManifest
@@ -9,6 +8,7 @@ from matinee.settings.device import choose_device
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
+from matinee.store.system import available_cores
 from matinee.train.candidate import Training
 
 __all__ = ["plan", "plan_refit_all"]
@@ -62,7 +62,7 @@ def _training(
         made_of=store.read(SplitManifest, split.digest),
         settings=resolved,
         device=device,
-        threads=resolved.train.threads or len(os.sched_getaffinity(0)),
+        threads=resolved.train.threads or available_cores(),
         work=store.folder("work", digest),
         listener=listener,
     )

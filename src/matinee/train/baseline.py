@@ -4,7 +4,6 @@ The baseline that every model must beat (evaluate), and the answer of a neural m
 is known (train).
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from matinee.store.system import available_cores
 from matinee.train.baseline_kernel import add_residuals
 
 Codes = npt.NDArray[np.int32]
@@ -47,7 +47,7 @@ def fit_baseline(
     mean = float(np.sum(ratings, dtype=np.float64) / max(len(ratings), 1))
     user_bias, movie_bias = np.zeros(users), np.zeros(movies)
     weights = [_count(codes, size) + SHRINK for codes, size in ((user_codes, users), (movie_codes, movies))]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
 
         def residuals(codes: Codes, others: Codes, bias: Vector, *, size: int) -> Vector:
             def of_chunk(chunk: slice) -> Vector:

@@ -5,7 +5,6 @@ A fit that was killed resumes from its last checkpoint and ends with the same bi
 
 import json
 import logging
-import os
 import zlib
 from collections.abc import Iterator
 from itertools import chain
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from matinee.store.files import replacing
+from matinee.store.system import sync_data
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def save_checkpoint(path: Path, arrays: Arrays, values: dict[str, Any]) -> None:
 def _sync(out: BinaryIO) -> None:
     """Wait until everything written is on the disk."""
     out.flush()
-    os.fdatasync(out.fileno())
+    sync_data(out.fileno())
 
 
 def _head(arrays: Arrays, values: dict[str, Any]) -> bytes:

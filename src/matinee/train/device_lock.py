@@ -9,7 +9,6 @@ device is the machine's: a lock that both can take is a lock that either can kee
 
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import os
 import re
@@ -21,6 +20,7 @@ from pathlib import Path
 from matinee.formats.base import Manifest
 from matinee.settings.device import DeviceName, choose_device
 from matinee.store import Plan
+from matinee.store.locks import lock
 
 log = logging.getLogger("matinee.run")
 
@@ -53,11 +53,9 @@ def hold(device: str) -> Iterator[None]:
     path = folder / f"matinee-{device}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("    another training is under way on %s: waiting for it to end", device)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        if not lock(handle, wait=False):
+            log.info("    another training is running on %s: waiting for it to end", device)
+            lock(handle)
         yield
     finally:
         os.close(handle)

@@ -3,7 +3,6 @@
 It learns who likes what, from the same rows as the rating model, and runs between its fit and the evaluation.
 """
 
-import os
 from pathlib import Path
 
 from matinee.formats.base import Manifest
@@ -12,6 +11,7 @@ from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
+from matinee.store.system import available_cores
 from matinee.train.ranking.step import write_ranking
 
 __all__ = ["plan", "plan_refit_all"]
@@ -70,7 +70,7 @@ def _plan(
             scale=(float(low), float(high)),
             subsets=subsets,
             settings=settings,
-            threads=threads or len(os.sched_getaffinity(0)),
+            threads=threads or available_cores(),
             work=work,
             listener=listener,
         )

@@ -108,8 +108,8 @@ def _pairs(store: Store, said: dict[str, Any], part: str) -> set[tuple[int, int]
     users, movies = (pl.read_parquet(folder / f"{side}.parquet") for side in ("users", "movies"))
     rows = pl.read_parquet(folder / f"{part}.parquet")
     ids = (
-        users["user_id"].collect_inputs(rows["user_code"]),
-        movies["movie_id"].collect_inputs(rows["movie_code"]),
+        users["user_id"].gather(rows["user_code"]),
+        movies["movie_id"].gather(rows["movie_code"]),
     )
     return set(zip(*ids, strict=True))
 

@@ -73,7 +73,7 @@ def refused(name: str, content: bytes | Callable[[], bytes], *says: str, sets: s
 
 
 ATTACKS = [
-    refused("a tar cut between members", tar(*TWO)[:FIRST], "damaged or cut off", "end-of-archive"),
+    refused("a tar cut between members", tar(*TWO)[:FIRST], "corrupt or truncated", "end-of-archive"),
     refused("a tar without its two blocks of zeros", tar(*TWO, ends=False), "end-of-archive"),
     refused("a tar with one block of zeros", tar(*TWO, ends=False) + bytes(BLOCK), "end-of-archive"),
     refused("a tar cut within a header", tar(*TWO)[: FIRST + 200], "end-of-archive"),
@@ -101,15 +101,15 @@ ATTACKS = [
         sets="ingest.max_members=20",
     ),
     refused("a tar.gz cut between members", gzip.compress(tar(*TWO)[:FIRST]), "end-of-archive"),
-    refused("a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "damaged or cut off"),
+    refused("a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "corrupt or truncated"),
     refused("gzip nested 300 deep", lambda: nested(300), "ingest.max_depth"),
     refused("gzip cut within its second member", gzip.compress(ROWS) + gzip.compress(ROWS)[:-9], "Truncated"),
-    refused("gzip with something behind it", gzip.compress(ROWS) + b"rm -rf", "damaged or cut off"),
+    refused("gzip with something behind it", gzip.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
     refused(
         "gzip with a wrong checksum", damaged(gzip.compress(ROWS), len(gzip.compress(ROWS)) - 6), "damaged"
     ),
     refused("zstd cut within its second frame", zst(ROWS) + zst(ROWS)[:-5], "Truncated"),
-    refused("zstd with something behind it", zst(ROWS) + b"rm -rf /", "damaged or cut off"),
+    refused("zstd with something behind it", zst(ROWS) + b"rm -rf /", "corrupt or truncated"),
     refused(
         "a bomb of one line of gzip",
         lambda: gzip.compress(HEADER + ZEROS.replace(b"\0", b"1") * 40, 1),

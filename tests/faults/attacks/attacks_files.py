@@ -100,7 +100,7 @@ ATTACKS = [
     refused(
         "Parquet whose footer is noise", parquet(**IDS)[:-60] + b"\xff" * 52 + parquet(**IDS)[-8:], "damaged"
     ),
-    refused("four bytes of Parquet", b"PAR1", "damaged or cut off"),
+    refused("four bytes of Parquet", b"PAR1", "corrupt or truncated"),
     refused("an id of 5,000 digits in every row", HEADER + f"{'9' * 5000},1,3,\n" * 9, "user_id_not_integer"),
     refused("ids with underscores", HEADER + "1_0,1,3,\n" * 9, "user_id_not_integer"),
     refused("ids in Arabic digits", HEADER + "\u0663,1,3,\n" * 9, "user_id_not_integer"),

@@ -101,7 +101,9 @@ ATTACKS = [
         sets="ingest.max_members=20",
     ),
     refused("a tar.gz cut between members", gzip.compress(tar(*TWO)[:FIRST]), "end-of-archive"),
-    refused("a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "corrupt or truncated"),
+    refused(
+        "a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "corrupt or truncated"
+    ),
     refused("gzip nested 300 deep", lambda: nested(300), "ingest.max_depth"),
     refused("gzip cut within its second member", gzip.compress(ROWS) + gzip.compress(ROWS)[:-9], "Truncated"),
     refused("gzip with something behind it", gzip.compress(ROWS) + b"rm -rf", "corrupt or truncated"),

@@ -63,7 +63,9 @@ def test_similar_lists_titles(
     assert main([*call, "--movie", "43", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     best = matinee.load(folder).similar(43, 2)
-    assert said["similar"] == [movie._asdict() for movie in best]
+    assert said["similar"] == [
+        {"movie_id": movie_id, "title": title, "score": score} for movie_id, title, score in best
+    ]
     assert main([*call, "--movie", "43"]) == 0
     assert str(best[0].title) in capsys.readouterr().out
     assert main([*call, "--movie", "44"]) == 2

@@ -21,7 +21,18 @@ PAGES = [
     "card",
     "release",
 ]
-NAMES = ["ingest sample0", "progressive", "encode", "split", "train dot fast", "evaluate", "refit", "publish"]
+NAMES = [
+    "ingest sample0",
+    "progressive",
+    "encode",
+    "split",
+    "train dot fast",
+    "rank",
+    "evaluate",
+    "refit",
+    "refit ranking",
+    "publish",
+]
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +139,6 @@ def test_the_pages_come_in_order(records: dict[str, Any]) -> None:
 
 def test_the_log_tells_the_story(records: dict[str, Any]) -> None:
     lines = [line["message"] for line in records["log"] if line["name"].startswith("matinee")]
-    assert 15 <= len(lines) <= 30
+    assert 15 <= len(lines) <= 32
     assert lines[0].startswith("ingest: Read ratings")
     assert "v0001 is the champion" in lines[-1]

@@ -115,7 +115,7 @@ def test_an_identical_run_computes_nothing(
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     status, again = _retrain(sample, store, capsys=capsys)
     assert status == 0
-    assert again["cached"] == ["ingest", "encode", "split", "train", "evaluate"]
+    assert again["cached"] == ["ingest", "encode", "split", "train", "rank", "evaluate"]
     assert (again["release"], again["metrics"]) == (said["release"], said["metrics"])
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == before
 

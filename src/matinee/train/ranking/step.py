@@ -58,7 +58,7 @@ def _as_progress(point: RankProgress) -> Progress:
         stage=f"rank: {point.stage}",
         epoch=max(point.done, 1),
         epochs=max(point.total, 1),
-        rows_done=1,
+        rows_done=int(point.stage == "iterations"),  # the last stage: its end is the end of the fit
         rows=1,
         rows_per_second=None,
         train_rmse=None,

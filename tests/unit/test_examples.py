@@ -16,6 +16,7 @@ import matinee
 from matinee.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "deploy"))
+from docs_markdown import blocks
 from docs_reference import api_names, resolve
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,36 @@ def test_a_script_runs(
     monkeypatch.setattr(sys, "argv", [script, *arguments.split()])
     runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
     assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "page", ["data", "how-to/own-data", "how-to/nightly-service", "how-to/add-a-gate-rule"]
+)
+def test_the_python_of_a_page_runs(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    code = [
+        block for block in blocks((ROOT / f"docs/{page}.md").read_text("utf-8")) if block.language == "python"
+    ]
+    assert code
+    for block in code:
+        exec(block.code.replace("<digest>", "*"), {"__name__": page})
+
+
+def test_the_model_of_the_guide_fits_the_others() -> None:
+    import torch
+
+    from matinee.settings.training import LinearModel
+
+    (block,) = (
+        block
+        for block in blocks((ROOT / "docs/how-to/add-a-model.md").read_text("utf-8"))
+        if block.language == "python"
+    )
+    names: dict[str, Any] = {}
+    exec(block.code, names)
+    shape = names["Shape"](users=4, movies=3, sparse=False, generator=torch.Generator().manual_seed(0))
+    model = names["Gmf"](LinearModel(embedding_size=2), shape, mean=3.5)
+    assert model(torch.tensor([0, 3]), torch.tensor([2, 1])).shape == (2,)
 
 
 def test_the_notebook_runs(

@@ -129,6 +129,26 @@ def test_python_compiles_and_uses_names_that_it_has(block: Block) -> None:
             exec(ast.unparse(node), {})  # the names are there
 
 
+@pytest.mark.parametrize(
+    "page", [source for source in DOCUMENTS if "how-to/add-" in source or "CONTRIB" in source]
+)
+def test_guides_name_what_the_code_has(page: str) -> None:
+    files = [
+        *(ROOT / "src/matinee").rglob("*.py"),
+        *(ROOT / "schemas").glob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+    ]
+    code = "\n".join(file.read_text("utf-8") for file in files)
+    for name in re.findall(r"`(_?[A-Z]\w+(?:\.\w+)?|_\w+|\w+\.\w+)`", _read(page)):
+        known = (ROOT / name).exists() or any(
+            (ROOT / folder / name).exists() for folder in ("src", "docs", "drop")
+        )
+        used = all(
+            re.search(rf"\b{re.escape(part)}\b", code) for part in name.removeprefix("self.").split(".")
+        )
+        assert known or used, f"{page}: `{name}`"
+
+
 @pytest.mark.parametrize("block", _blocks_of("toml", "json"))
 def test_settings_are_read(block: Block, tmp_path: Path) -> None:
     from matinee.settings.parse import read_settings

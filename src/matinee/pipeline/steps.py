@@ -108,7 +108,7 @@ def retrain(
         >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
         >>> run.publication.promoted
         True
-        >>> run.metrics["rmse"] < run.metrics["bias_only_rmse"]
+        >>> run.metrics.rmse < run.metrics.bias_only_rmse
         True
         >>> release = matinee.load(run.release)
     """

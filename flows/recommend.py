@@ -31,4 +31,5 @@ def recommend(
     check_apart(store)
     if out is not None:
         check_place(out)
-    return StepRunner(store).run(recommend_to_everyone, out=out, top=top, settings=settings)
+    steps = StepRunner(store)
+    return steps.run(recommend_to_everyone, store=steps.store, out=out, top=top, settings=settings)

@@ -48,20 +48,34 @@ def retrain(
     steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
-        dataset = steps.run(ingest, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
-        add_rows_to_name(dataset.rows)
-        steps.run(progressive, dataset=dataset)
-        encoding = steps.run(encode, dataset=dataset)
-        rows_split = steps.run(split, dataset=dataset, encoding=encoding, settings=settings.split)
-        candidate = steps.run(train, split=rows_split, settings=settings)
-        ranking = steps.run(rank, split=rows_split, settings=settings)
-        evaluation = steps.run(
-            evaluate, split=rows_split, candidate=candidate, ranking=ranking, settings=settings
+        dataset = steps.run(
+            ingest, store=steps.store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
         )
-        shipped = steps.run(refit, candidate=candidate, evaluation=evaluation, settings=settings)
-        shipped_ranking = steps.run(refit_ranking, ranking=ranking, evaluation=evaluation, settings=settings)
+        add_rows_to_name(dataset.rows)
+        steps.run(progressive, store=steps.store, dataset=dataset)
+        encoding = steps.run(encode, store=steps.store, dataset=dataset)
+        rows_split = steps.run(
+            split, store=steps.store, dataset=dataset, encoding=encoding, settings=settings.split
+        )
+        candidate = steps.run(train, store=steps.store, split=rows_split, settings=settings)
+        ranking = steps.run(rank, store=steps.store, split=rows_split, settings=settings)
+        evaluation = steps.run(
+            evaluate,
+            store=steps.store,
+            split=rows_split,
+            candidate=candidate,
+            ranking=ranking,
+            settings=settings,
+        )
+        shipped = steps.run(
+            refit, store=steps.store, candidate=candidate, evaluation=evaluation, settings=settings
+        )
+        shipped_ranking = steps.run(
+            refit_ranking, store=steps.store, ranking=ranking, evaluation=evaluation, settings=settings
+        )
         publication = steps.run(
             publish,
+            store=steps.store,
             dataset=dataset,
             split=rows_split,
             candidate=candidate,

@@ -3,8 +3,9 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
+from prefect.client.schemas.objects import State
 from prefect.tasks import Task
 from pydantic import BaseModel
 
@@ -22,6 +23,7 @@ from matinee.tasks.run_log import describe
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")
 
+P = ParamSpec("P")
 R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
 
 
@@ -50,20 +52,20 @@ class StepRunner:
         if library_log.level == logging.NOTSET:
             library_log.setLevel(logging.INFO)
         guard_log()
-        self._store = str(Path(store).absolute())
+        self.store = str(Path(store).absolute())
         self._seconds: dict[str, float] = {}
         self._cached: list[str] = []
         self._made: dict[str, Reference] = {}
         self._progressive: Point | None = None
 
-    def run(self, task: Task[..., R], **inputs: Any) -> R:
+    def run(self, task: Task[P, R], *args: P.args, **inputs: P.kwargs) -> R:
         """Run one task on the store; record its duration and whether it was cached.
 
         Raises the task's error once its retries are used up.
         """
         log.info("%s: %s", task.name, task.description)
         started = time.perf_counter()
-        state = task(store=self._store, **inputs, return_state=True)
+        state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()
         self._seconds[task.name] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
@@ -77,14 +79,14 @@ class StepRunner:
         return result
 
     def _report(self, step: str, result: Reference | Publication | Recommended | ChampionScore) -> None:
-        store = Store(Path(self._store))
+        store = Store(Path(self.store))
         for line in describe(step, store, result):
             log.info("    %s", line)
         show(step, store, result)
 
     def summary(self, publication: Publication) -> Summary:
         """The record of a finished run."""
-        store = Store(Path(self._store))
+        store = Store(Path(self.store))
         dataset = store.read(DatasetManifest, self._made["ingest"].digest)
         candidate = store.read(CandidateManifest, self._made["train"].digest)
         metrics = read_as(store.folder("evaluations", publication.evaluation) / Metrics.NAME, Metrics)

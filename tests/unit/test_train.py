@@ -182,7 +182,7 @@ def test_a_damaged_checkpoint_starts_the_fit_anew(planted_split: Callable[..., S
 
 def test_sgd_is_refused_for_other_models(planted_split: Callable[..., Split]) -> None:
     store, reference = planted_split()
-    with pytest.raises(ConfigError, match="dot model alone"):
+    with pytest.raises(ConfigError, match="only the dot model"):
         train.plan(
             store, reference, settings=read_settings(assignments=["model.name=mlp", "train.method=sgd"])
         )

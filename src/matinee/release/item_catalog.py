@@ -3,7 +3,6 @@
 The part of a release that turns scores into lists; numpy and pyarrow alone.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from matinee.errors import ConfigError
 from matinee.release import liking
 from matinee.release.rating_levels import Levels
+from matinee.release.suggestion import Suggestion
 
 Codes = NDArray[np.int32]
 Scores = NDArray[np.float32]
@@ -21,27 +21,6 @@ Scores = NDArray[np.float32]
 OFFSETS = "seen.offsets.npy"
 MOVIES = "seen.movies.npy"
 LEVELS = "seen.levels.npy"
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A movie of a list, the best first. It unpacks as `movie_id, title, score`.
-
-    Attributes:
-        movie_id: As in the source.
-        title: None where the source had none.
-        score: What the list is ordered by; higher is better.
-        expected_rating: What the user would rate it, within the scale; None in a list of similar movies.
-    """
-
-    movie_id: int
-    title: str | None
-    score: float
-    expected_rating: float | None = None
-
-    def __iter__(self) -> Iterator[Any]:
-        """Movie id, title and score."""
-        return iter((self.movie_id, self.title, self.score))
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,12 +96,15 @@ class RankingModel:
         return scores
 
     def shares(
-        self, movies: npt.NDArray[np.integer[Any]], codes: Codes, *, movie: int
+        self, movies: npt.NDArray[np.integer[Any]], codes: Codes, *, movie: int | npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        """What each of a user's ratings adds to the score of one movie; together they are the score."""
+        """What each of a user's ratings adds to the score of a movie [ratings]; together they are the score.
+
+        With several movies, [ratings, movies].
+        """
         rows = self.encode_rated[movies].astype(np.float64)
         rows += (codes * GRADE_STEP).astype(np.float64)[:, None] * self.encode_liked[movies]
-        parts: npt.NDArray[np.float64] = rows @ self.decode[movie].astype(np.float64)
+        parts: npt.NDArray[np.float64] = rows @ self.decode[movie].astype(np.float64).T
         return parts
 
 

@@ -1,0 +1,64 @@
+"""One user's ratings as the ranking model sees them: the scores that they give, and the reasons behind each score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.ranking_model import RankingModel, grade_codes
+from matinee.release.rating_levels import Levels, to_ratings
+from matinee.release.suggestion import Explanation, Reason, Suggestion
+
+
+@dataclass(frozen=True, eq=False)
+class Taste:
+    """What one user rated. A score is a sum over these ratings, so each of them has an exact share of it."""
+
+    model: RankingModel
+    catalog: ItemCatalog
+    scale: tuple[float, float]
+    rated: Codes  # movies that the release knows
+    levels: Levels
+
+    def scores(self) -> Scores:
+        """The score of every movie, by code; popularity for a user without ratings."""
+        return self.model.scores(self.rated, self.levels)
+
+    def explain(self, movie: int) -> Explanation:
+        """The score of a movie, by code, and the share of each rating."""
+        shares = self._shares(movie)
+        order = np.lexsort((self.rated, -np.abs(shares)))
+        by_popularity = not len(shares)
+        return Explanation(
+            movie_id=int(self.catalog.movie_ids[movie]),
+            title=self.catalog.titles[movie].as_py(),
+            score=float(self.model.popularity[movie] if by_popularity else shares.sum()),
+            reasons=tuple(self._reason(place, shares[place]) for place in order.tolist()),
+        )
+
+    def add_reasons(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+        """The same suggestions with the rated movie that speaks most for each; None where none does."""
+        movies = np.searchsorted(self.catalog.movie_ids, [each.movie_id for each in suggestions])
+        shares = self._shares(movies)
+        if not shares.size:
+            return list(suggestions)
+        best = shares.argmax(axis=0).tolist()
+        return [
+            replace(each, because=self._reason(place, share)) if (share := shares[place, column]) > 0 else each
+            for column, (each, place) in enumerate(zip(suggestions, best, strict=True))
+        ]
+
+    def _shares(self, movies: int | NDArray[np.int64]) -> NDArray[np.float64]:
+        """The share of each rating in the score of a movie [ratings], or of some [ratings, movies]."""
+        return self.model.shares(self.rated, grade_codes(self.levels), movie=movies)
+
+    def _reason(self, place: int, share: float) -> Reason:
+        movie = self.rated[place]
+        return Reason(
+            movie_id=int(self.catalog.movie_ids[movie]),
+            title=self.catalog.titles[int(movie)].as_py(),
+            rating=float(to_ratings(self.levels[place], self.scale)),
+            share=float(share),
+        )

@@ -1,24 +1,19 @@
 """The verbs of the command line with their options. Values are parsed strictly, and errors are ConfigErrors."""
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from matinee import __version__
-from matinee.cli import release_verbs, terminal, upkeep, verbs
+from matinee.cli import list_verbs, release_verbs, terminal, upkeep, verbs
 from matinee.cli.operations import OPERATIONS
+from matinee.cli.values import count, fraction, id_, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import path, path_text
 
 _Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function, help line
-# int() also accepts 1_0, blanks, the digits of other scripts, and numbers of any length.
-_WHOLE = re.compile(r"-?[0-9]{1,19}")
-_FRACTION = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]{1,3})?", re.IGNORECASE)
-
-_NUMBER_LENGTH = 40  # characters
 _COMPLAINT_LENGTH = 500
 
 
@@ -69,23 +64,23 @@ def _add_data_verbs(verb: _Verb) -> None:
     sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
         "--ratings",
-        type=_whole,
+        type=whole,
         default=1_000_000,
         metavar="N",
         help="number of ratings, at least 1,000 (default 1,000,000)",
     )
     sample.add_argument(
-        "--users", type=_whole, metavar="U", help="number of users (default: in proportion to the ratings)"
+        "--users", type=whole, metavar="U", help="number of users (default: in proportion to the ratings)"
     )
     sample.add_argument(
-        "--movies", type=_whole, metavar="M", help="number of movies (default: in proportion to the ratings)"
+        "--movies", type=whole, metavar="M", help="number of movies (default: in proportion to the ratings)"
     )
-    sample.add_argument("--seed", type=_whole, default=0, metavar="S", help="random seed (default 0)")
+    sample.add_argument("--seed", type=whole, default=0, metavar="S", help="random seed (default 0)")
     sample.add_argument(
         "--format", choices=["csv", "netflix"], default="csv", help="format of the ratings (default csv)"
     )
     sample.add_argument(
-        "--dirty", type=_fraction, default=0.0, metavar="FRACTION", help="share of invalid rows (default 0)"
+        "--dirty", type=fraction, default=0.0, metavar="FRACTION", help="share of invalid rows (default 0)"
     )
 
     ingest = verb("ingest", verbs.ingest, "Validate ratings and titles, and add them to the store.")
@@ -155,7 +150,7 @@ def _add_answer_verbs(verb: _Verb) -> None:
     )
     _add_settings(evaluate)
 
-    recommend = verb("recommend", verbs.recommend, "List the best unseen movies of each user.")
+    recommend = verb("recommend", list_verbs.recommend, "List the best unseen movies of each user.")
     _add_store(recommend)
     recommend.add_argument(
         "--out", type=path, required=True, metavar="OUT.parquet", help="file for the lists"
@@ -164,15 +159,20 @@ def _add_answer_verbs(verb: _Verb) -> None:
     users.add_argument(
         "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
     )
-    users.add_argument("--user", type=_id, nargs="+", metavar="ID", help="ids of the users")
+    users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_settings(recommend)
-    similar = verb("similar", verbs.similar, "List the movies that are most similar to a movie.")
+    similar = verb("similar", list_verbs.similar, "List the movies that are most similar to a movie.")
     _add_store(similar)
-    similar.add_argument("--movie", type=_id, required=True, metavar="ID", help="id of the movie")
+    similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
     for added in (recommend, similar):
         added.add_argument(
-            "--top", type=_count, default=10, metavar="N", help="number of movies per list (default 10)"
+            "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
         )
+    explain = verb("explain", list_verbs.explain, "Show which of a user's ratings give a movie its score.")
+    _add_store(explain)
+    explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
+    explain.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
+    explain.add_argument("--top", type=count, default=10, metavar="N", help="number of reasons (default 10)")
 
 
 def _add_registry_verbs(verb: _Verb) -> None:
@@ -204,14 +204,14 @@ def _add_registry_verbs(verb: _Verb) -> None:
     _add_store(prune)
     prune.add_argument(
         "--keep",
-        type=_whole,
+        type=whole,
         default=7,
         metavar="N",
         help="number of releases to keep, and of gate decisions whose held candidates are kept (default 7)",
     )
     forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
     _add_store(forget)
-    forget.add_argument("--user", type=_id, required=True, metavar="ID", help="id of the user")
+    forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
 
 
 def _add_upkeep_verbs(verb: _Verb) -> None:
@@ -237,40 +237,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="one setting; overrides the file and the preset (repeatable)",
     )
-
-
-def _whole(text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError
-    return int(text)
-
-
-def _id(text: str) -> int:
-    """Parse an id, as rating files have it."""
-    if (found := _whole(text)) not in range(2**63):
-        raise ValueError
-    return found
-
-
-def _count(text: str) -> int:
-    if (found := _whole(text)) < 1:
-        raise ValueError
-    return found
-
-
-def _fraction(text: str) -> float:
-    if len(text) > _NUMBER_LENGTH or not _FRACTION.fullmatch(text):
-        raise ValueError
-    return float(text)
-
-
-# argparse prints these names in its error messages.
-_whole.__name__, _id.__name__, _count.__name__, _fraction.__name__ = (
-    "whole number",
-    "id",
-    "number above 0",
-    "fraction",
-)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

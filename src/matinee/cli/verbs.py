@@ -17,9 +17,9 @@ from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store.identity import check_usable
-from matinee.store.paths import check_apart, check_place, expand
+from matinee.store.paths import check_apart, expand
 
-QUIET = {"predict", "similar", "releases", "promote", "rollback", "prune", "forget", "sign"}
+QUIET = {"predict", "similar", "explain", "releases", "promote", "rollback", "prune", "forget", "sign"}
 HELD = 4
 
 
@@ -162,49 +162,6 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         f"mae       {trial.mae:.4f}   global mean {trial.global_mean_mae:.4f}",
     ]
     return Outcome(trial.model_dump(), lines)
-
-
-def recommend(call: argparse.Namespace) -> Outcome:
-    """Write lists of unseen movies: with --all by the recommend flow in this process, else without Prefect."""
-    from matinee.store.output import check_output
-
-    check_output(call.out)
-    check_place(call.out, inputs=[call.settings] if call.settings else [])
-    if call.all:  # a run holds a lock in the store
-        check_usable(call.store)
-    settings = read_settings(file=call.settings, assignments=call.set).recommend
-    folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
-    out = call.out.absolute()
-    if call.all:
-        wait_for_server = start_server(quiet=not call.verbose)
-        from matinee.flows.recommend import recommend as flow
-
-        wait_for_server()
-        with answering():
-            done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
-    else:
-        from matinee.recommend import recommend_some
-
-        done = recommend_some(matinee.load(folder), call.user, out=out, top=call.top)
-    facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
-    popular = f" ({done.unknown:,} unknown users get popular movies)" if done.unknown else ""
-    whom = f"{done.users:,} users{popular} by {done.release}"
-    return Outcome(facts, f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s")
-
-
-def similar(call: argparse.Namespace) -> Outcome:
-    """List the movies that are most similar to one."""
-    release = matinee.load(Registry.open(call.store).champion_folder())
-    found = release.similar(call.movie, call.top)
-    lines = [f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found]
-    facts = {
-        "release": release.version,
-        "movie_id": call.movie,
-        "similar": [
-            {"movie_id": movie.movie_id, "title": movie.title, "score": movie.score} for movie in found
-        ],
-    }
-    return Outcome(facts, lines)
 
 
 def promote(call: argparse.Namespace) -> Outcome:

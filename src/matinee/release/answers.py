@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import ConfigError, ReleaseError
 from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
-from matinee.release.item_catalog import Codes, ItemCatalog, Scores, Suggestion
+from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.new_user import Guest
 from matinee.release.ranking_model import RankingModel
-from matinee.release.rating_levels import to_levels
+from matinee.release.rating_levels import Levels, to_levels
+from matinee.release.suggestion import Explanation, Suggestion
+from matinee.release.taste import Taste, no_reasons
 from matinee.release.user_prior import UserPrior, describe
 
 
@@ -93,7 +95,7 @@ class Release:
         predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
         return predicted
 
-    def recommend(self, user_id: int, n: int = 10) -> list[Suggestion]:
+    def recommend(self, user_id: int, n: int = 10, *, explain: bool = False) -> list[Suggestion]:
         """The movies that a user will like best, of those that they have not rated.
 
         The ranking model orders them, by what the user rated and how. A user that the release does not know gets
@@ -102,6 +104,7 @@ class Release:
         Args:
             user_id: The user.
             n: The length of the list, at most.
+            explain: Add to each suggestion, as `because`, the rated movie with the largest positive share of its score.
 
         Returns:
             Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`. The
@@ -110,6 +113,7 @@ class Release:
 
         Raises:
             ConfigError: The id is not an integer, or n is below 1.
+            ReleaseError: Reasons are asked for, and the release has no ranking model.
 
         Example:
             >>> import matinee
@@ -119,13 +123,43 @@ class Release:
             41 The Electric Quarry
             93 The Gilded Juggler
         """
-        code = int(self.users.encode(as_ids([user_id], "user"))[0])
+        code, taste = self._code(user_id), self._taste(user_id)
+        if explain and taste is None:
+            raise no_reasons(self.version)
         rated, expected = self.catalog.seen(code), self.expect(code)
-        if self.ranking is None:
-            scores = expected - forward.movie_level(self.weights) + self.catalog.appeal
-        else:
-            scores = self.ranking.scores(rated, self.catalog.levels(code))
-        return self.catalog.best(scores, n, without=rated, expected=np.clip(expected, *self.scale))
+        by_rating = expected - forward.movie_level(self.weights) + self.catalog.appeal
+        scores = taste.scores() if taste else by_rating
+        found = self.catalog.best(scores, n, without=rated, expected=np.clip(expected, *self.scale))
+        return taste.add_reasons(found) if taste and explain else found
+
+    def explain(self, user_id: int, movie_id: int) -> Explanation:
+        """Why a movie has its score for a user: what each of the user's ratings adds to it.
+
+        The score of the ranking model is a sum over the movies that the user rated, so the shares are exact.
+
+        Args:
+            user_id: The user. One that the release does not know, or without ratings, gets popular movies, for which
+                there are no reasons.
+            movie_id: The movie, rated by the user or not.
+
+        Returns:
+            The score and its reasons, the largest absolute share first. The shares add up to the score.
+
+        Raises:
+            ConfigError: An id is not an integer, or the release does not know the movie.
+            ReleaseError: The release has no ranking model.
+
+        Example:
+            >>> import matinee
+            >>> release = matinee.load("store/releases/v0001")
+            >>> found = release.explain(5449, 41)
+            >>> abs(found.score - sum(reason.share for reason in found.reasons)) < 1e-5
+            True
+        """
+        taste = self._taste(user_id)
+        if taste is None:
+            raise no_reasons(self.version)
+        return taste.explain(movie_id)
 
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
         """The movies whose vectors are closest in direction to a movie's vector.
@@ -197,6 +231,7 @@ class Release:
         stars = np.fromiter(given.values(), np.float64, len(given))
         *vector, bias = self.user_prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
         return Guest(
+            version=self.version,
             movies=self.movies,
             catalog=self.catalog,
             scale=self.scale,
@@ -204,16 +239,23 @@ class Release:
             level=forward.movie_level(self.weights),
             expected_unknown=mean + bias,
             rated=rated[rated >= 0],
-            preferred=self._preferred(rated, stars),
+            taste=self._make_taste(rated[rated >= 0], to_levels(stars[rated >= 0], self.scale)),
         )
 
-    def _preferred(self, rated: Codes, ratings: NDArray[np.float64]) -> Scores | None:
-        """The ranking model's scores for a new user; None without a ranking model or a known movie."""
-        known = rated >= 0
-        if self.ranking is None or not known.any():
+    def _code(self, user_id: int) -> int:
+        return int(self.users.encode(as_ids([user_id], "user"))[0])
+
+    def _taste(self, user_id: int) -> Taste | None:
+        """What a user rated, for the ranking model; None without one."""
+        if self.ranking is None:
             return None
-        levels = to_levels(ratings[known], self.scale)
-        return self.ranking.scores(rated[known], levels)
+        code = self._code(user_id)
+        return self._make_taste(self.catalog.seen(code), self.catalog.levels(code))
+
+    def _make_taste(self, rated: Codes, levels: Levels) -> Taste | None:
+        if self.ranking is None:
+            return None
+        return Taste(self.ranking, self.catalog, scale=self.scale, rated=rated, levels=levels)
 
     def expect(self, user_code: int) -> Scores:
         """The expected rating of every movie, not cut to the scale.

@@ -4,7 +4,6 @@ The part of a release that turns scores into lists; numpy and pyarrow alone.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa

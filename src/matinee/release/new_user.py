@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.release.idmap import IdMap, as_ids
-from matinee.release.item_catalog import Codes, ItemCatalog, Scores, Suggestion
+from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.suggestion import Explanation, Suggestion
+from matinee.release.taste import Taste, no_reasons
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,6 +26,7 @@ class Guest:
         (2,)
     """
 
+    version: str  # of the release
     movies: IdMap
     catalog: ItemCatalog
     scale: tuple[float, float]
@@ -31,7 +34,7 @@ class Guest:
     level: Scores  # what of it is the movie's, whoever the user is
     expected_unknown: float  # of a movie that the release does not know
     rated: Codes
-    preferred: Scores | None = None  # the ranking model's scores by movie code
+    taste: Taste | None = None  # None in a release without a ranking model
 
     def __repr__(self) -> str:
         return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies)"
@@ -53,19 +56,41 @@ class Guest:
         predicted: NDArray[np.float32] = np.clip(expected, *self.scale).astype(np.float32)
         return predicted
 
-    def recommend(self, n: int = 10) -> list[Suggestion]:
+    def recommend(self, n: int = 10, *, explain: bool = False) -> list[Suggestion]:
         """The best movies that the user has not rated; scores are as in `Release.recommend`.
 
         Args:
             n: The length of the list, at most.
+            explain: Add the reason to each suggestion, as in `Release.recommend`.
 
         Returns:
             Suggestions (movie_id, title, score), the best first.
 
         Raises:
             ConfigError: n is below 1.
+            ReleaseError: Reasons are asked for, and the release has no ranking model.
         """
+        if explain and self.taste is None:
+            raise no_reasons(self.version)
         expected = np.clip(self.expected, *self.scale)
         by_rating = self.expected - self.level + self.catalog.appeal
-        scores = by_rating if self.preferred is None else self.preferred
-        return self.catalog.best(scores, n, without=self.rated, expected=expected)
+        scores = self.taste.scores() if self.taste else by_rating
+        found = self.catalog.best(scores, n, without=self.rated, expected=expected)
+        return self.taste.add_reasons(found) if self.taste and explain else found
+
+    def explain(self, movie_id: int) -> Explanation:
+        """Why a movie has its score for this user, as `Release.explain`.
+
+        Args:
+            movie_id: The movie.
+
+        Returns:
+            The score and its reasons.
+
+        Raises:
+            ConfigError: The release does not know the movie.
+            ReleaseError: The release has no ranking model.
+        """
+        if self.taste is None:
+            raise no_reasons(self.version)
+        return self.taste.explain(movie_id)

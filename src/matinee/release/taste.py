@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.errors import ConfigError, ReleaseError
+from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import Levels, to_ratings
@@ -26,8 +28,14 @@ class Taste:
         """The score of every movie, by code; popularity for a user without ratings."""
         return self.model.scores(self.rated, self.levels)
 
-    def explain(self, movie: int) -> Explanation:
-        """The score of a movie, by code, and the share of each rating."""
+    def explain(self, movie_id: int) -> Explanation:
+        """The score of a movie and the share of each rating. Raises ConfigError if the movie is unknown."""
+        asked = as_ids([movie_id], "movie")[0]
+        movie = int(np.searchsorted(self.catalog.movie_ids, asked))
+        if movie == len(self.catalog.movie_ids) or self.catalog.movie_ids[movie] != asked:
+            raise ConfigError(
+                f"The release does not know movie {movie_id}. Ask for a movie of the title file."
+            )
         shares = self._shares(movie)
         order = np.lexsort((self.rated, -np.abs(shares)))
         by_popularity = not len(shares)
@@ -46,7 +54,9 @@ class Taste:
             return list(suggestions)
         best = shares.argmax(axis=0).tolist()
         return [
-            replace(each, because=self._reason(place, share)) if (share := shares[place, column]) > 0 else each
+            replace(each, because=self._reason(place, share))
+            if (share := shares[place, column]) > 0
+            else each
             for column, (each, place) in enumerate(zip(suggestions, best, strict=True))
         ]
 
@@ -62,3 +72,10 @@ class Taste:
             rating=float(to_ratings(self.levels[place], self.scale)),
             share=float(share),
         )
+
+
+def no_reasons(version: str) -> ReleaseError:
+    """The error for a release whose lists are not a sum over what a user rated."""
+    return ReleaseError(
+        f"Release {version} has no ranking model, so its scores have no reasons. Retrain to get a release that has one."
+    )

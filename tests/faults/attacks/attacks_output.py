@@ -13,7 +13,7 @@ from typing import Any
 
 from attacks.ground import Attack, Ground
 
-from matinee.release.item_catalog import Suggestion
+from matinee.release.suggestion import Suggestion
 
 PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out"]
 LISTS = ["recommend", "--store", "{store}", "--user", "6", "--out"]

@@ -1,0 +1,46 @@
+"""The values of options, parsed strictly: each function raises ValueError, and argparse names it in the error."""
+
+import re
+
+# int() also accepts 1_0, blanks, the digits of other scripts, and numbers of any length.
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_FRACTION = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]{1,3})?", re.IGNORECASE)
+
+_NUMBER_LENGTH = 40  # characters
+
+
+def whole(text: str) -> int:
+    """Parse a whole number."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError
+    return int(text)
+
+
+def id_(text: str) -> int:
+    """Parse an id, as rating files have it."""
+    if (found := whole(text)) not in range(2**63):
+        raise ValueError
+    return found
+
+
+def count(text: str) -> int:
+    """Parse a whole number above 0."""
+    if (found := whole(text)) < 1:
+        raise ValueError
+    return found
+
+
+def fraction(text: str) -> float:
+    """Parse a decimal number."""
+    if len(text) > _NUMBER_LENGTH or not _FRACTION.fullmatch(text):
+        raise ValueError
+    return float(text)
+
+
+# argparse prints these names in its error messages.
+whole.__name__, id_.__name__, count.__name__, fraction.__name__ = (
+    "whole number",
+    "id",
+    "number above 0",
+    "fraction",
+)

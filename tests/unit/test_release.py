@@ -266,7 +266,7 @@ def test_a_release_needs_no_framework(random_release: Make) -> None:
 def test_the_readme_runs(
     random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    random_release()
+    random_release(ranked=True)
     monkeypatch.chdir(tmp_path)
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     exec(readme.partition("```python\n")[2].partition("```")[0], {})

@@ -49,6 +49,7 @@ def test_the_examples_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ran = set()
     for name, member in {"matinee": matinee, **PUBLIC}.items():
         for example in finder.find(member, name, globs={}):
+            assert "Example:\n" not in example.docstring, "the site shows code under `Examples:` alone"
             if example.examples:
                 runner.run(example)
                 ran.add(example.name)

@@ -17,7 +17,7 @@ class MatineeError(Exception):
     Attributes:
         exit_status: The exit status of the command line.
 
-    Example:
+    Examples:
         >>> import matinee
         >>> try:
         ...     matinee.load("store/releases/v9999")

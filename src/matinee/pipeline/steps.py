@@ -45,7 +45,7 @@ class Retrained:
         evaluation: Metrics, plots and the gate's decision.
         publication: Whether the candidate was promoted, and why.
 
-    Example:
+    Examples:
         >>> import matinee
         >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
         >>> run.publication.promoted, run.release.name
@@ -103,7 +103,7 @@ def retrain(
         DataError: The input is refused.
         StoreError: The store cannot be read or written.
 
-    Example:
+    Examples:
         >>> import matinee
         >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
         >>> run.publication.promoted

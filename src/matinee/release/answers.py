@@ -75,7 +75,7 @@ class Release:
         Raises:
             ConfigError: An id is not an integer, or the shapes do not fit.
 
-        Example:
+        Examples:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> [f"{rating:.1f}" for rating in release.predict([5449, 11041], [1, 2])]
@@ -115,7 +115,7 @@ class Release:
             ConfigError: The id is not an integer, or n is below 1.
             ReleaseError: Reasons are asked for, and the release has no ranking model.
 
-        Example:
+        Examples:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> for movie_id, title, score in release.recommend(5449, n=2):
@@ -149,7 +149,7 @@ class Release:
             ConfigError: An id is not an integer, or the release does not know the movie.
             ReleaseError: The release has no ranking model.
 
-        Example:
+        Examples:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> found = release.explain(5449, 41)
@@ -176,7 +176,7 @@ class Release:
         Raises:
             ConfigError: The movie has no training rows, so nothing is known of it; or n is below 1.
 
-        Example:
+        Examples:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> [similar.movie_id for similar in release.similar(1, n=2)]
@@ -210,7 +210,7 @@ class Release:
             ReleaseError: The model has no closed form. Only `dot`, the default, has one.
             ConfigError: A rating lies outside the scale, or an id is not an integer.
 
-        Example:
+        Examples:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> guest = release.fold_in({1: 5, 2: 4, 3: 1})

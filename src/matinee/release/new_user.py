@@ -17,7 +17,7 @@ class Guest:
 
     `Release.fold_in` makes one. Nothing in it changes.
 
-    Example:
+    Examples:
         >>> import matinee
         >>> guest = matinee.load("store/releases/v0001").fold_in({1: 5, 2: 4, 3: 1})
         >>> guest

@@ -90,7 +90,7 @@ def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None
             tables don't fit together; or the signature is missing or wrong.
         ConfigError: The path is empty, or the key can't be read.
 
-    Example:
+    Examples:
         >>> import matinee
         >>> matinee.load("store/releases/v0001")
         Release(v0001: dot, 400 users, 150 movies, store/releases/v0001)

@@ -180,7 +180,7 @@ class Settings(Section):
 
     Frozen. `read_settings` makes them from what a person writes.
 
-    Example:
+    Examples:
         >>> from matinee.settings import Settings
         >>> Settings().gate.tolerance
         0.002

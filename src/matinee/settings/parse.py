@@ -43,7 +43,7 @@ def read_settings(
         ConfigError: A name is unknown (the nearest is suggested), a value is out of bounds, a setting has no effect, or
             the file is unreadable. All faults of one call are reported at once.
 
-    Example:
+    Examples:
         >>> from matinee.settings.parse import read_settings
         >>> settings = read_settings(preset="accurate", assignments=["train.chains=1"])
         >>> settings.train.method, settings.train.chains

@@ -163,7 +163,8 @@ def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
                 f"The manifest of {shown(folder)} does not list {', '.join(missing)}. Publish it again."
             )
         small = [name for name in (*_SMALL, PRIOR) if name in files.names]
-        listing = {ranking, SEEN_LEVELS} & files.names.keys()
+        ranked = _is_ranked(files)
+        listing = {ranking, SEEN_LEVELS} if ranked else set()
         rest = files.names.keys() - {weights, *small, *listing, SEEN_OFFSETS, SEEN_MOVIES}
         parts = _Parts(files, weights, ranking)
         with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
@@ -174,7 +175,23 @@ def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
             list(pool.map(files.check, sorted(rest)))
         parts.small = {name: future.result() for name, future in read.items()}
         release = parts.assemble(tables.result(), offsets=offsets.result(), seen=seen.result())
-        return parts.add_ranking(release) if listing else release
+        return parts.add_ranking(release) if ranked else release
+
+
+def _is_ranked(files: ReleaseFiles) -> bool:
+    """Whether a release has a ranking model, which one of an earlier version lacks.
+
+    Raises ReleaseError for one that has a part of it: its lists would be in another order than those published.
+    """
+    listed = {RANKING, TESTED_RANKING, SEEN_LEVELS} & files.names.keys()
+    if not listed and not files.manifest.get("ranking"):
+        return False
+    if missing := [name for name in (RANKING, SEEN_LEVELS) if name not in listed]:
+        raise ReleaseError(
+            f"The release {shown(files.folder.path)} has a ranking model, and its manifest does not list "
+            f"{', '.join(missing)}. Publish it again."
+        )
+    return True
 
 
 @dataclass
@@ -221,13 +238,8 @@ class _Parts:
         )
 
     def add_ranking(self, release: Release) -> Release:
-        """The same release with its ranking model, which a release of an earlier version lacks."""
+        """The same release with its ranking model."""
         levels, passed = SEEN_LEVELS, Passing()
-        if not {self.ranking, levels} <= self.files.names.keys():
-            raise ReleaseError(
-                f"The manifest of {shown(self.files.folder.path)} lists one of {self.ranking} and {levels}, and not "
-                "the other. Publish it again."
-            )
         tables = self.files.read_tables(self.ranking, accept=self._accept_ranking)
         with self.files.parsing(self.ranking):
             for name, table in tables.items():

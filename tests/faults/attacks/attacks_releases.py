@@ -64,9 +64,9 @@ def _spoil(change: Change, *, version: str = "v0002", sealed: bool = True) -> Ca
     return prepare
 
 
-def _weights(change: Callable[[dict[str, Any]], object]) -> Change:
+def _weights(change: Callable[[dict[str, Any]], object], name: str = "weights.safetensors") -> Change:
     def spoil(folder: Path) -> None:
-        path = folder / "weights.safetensors"
+        path = folder / name
         tables = {name: table.copy() for name, table in load_file(path).items()}
         change(tables)
         save_file({name: np.ascontiguousarray(table) for name, table in tables.items()}, path)

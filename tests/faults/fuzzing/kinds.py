@@ -30,7 +30,7 @@ from matinee.release.predict_file import predict_file
 from matinee.release.signature import SIGNING_KEY, sign
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.store import Store
+from matinee.store import Store, documents
 from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import load_checkpoint
 
@@ -51,6 +51,8 @@ def _answers(release: Release) -> str:
     users, movies = [*release.users.ids[:40].tolist(), 1], [*release.movies.ids[:40].tolist(), 2]
     told: list[Any] = [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
     told += [release.recommend(user, 5) for user in (*users[:3], users[-1])]
+    with contextlib.suppress(MatineeError):  # of another version: no ranking model
+        told += [release.explain(user, movies[0]) for user in (*users[:3], users[-1])]
     with contextlib.suppress(MatineeError):  # of a movie without training rows nothing is known
         told += [release.similar(movies[0], 4)]
     with contextlib.suppress(MatineeError):  # another model has no closed form
@@ -138,9 +140,13 @@ def again(ground: Ground, name: str, rng: Random) -> str:
     run = matinee.retrain(
         ground.inputs / "ratings.csv", ground.inputs / "titles.csv", ground.store, settings=settings
     )
-    weights = (ground.store / "candidates" / run.candidate.digest / "weights.safetensors").read_bytes()
-    told = (run.dataset.digest, run.split.digest, run.candidate.digest, hashlib.sha256(weights).hexdigest())
-    for reference in (run.dataset, run.encoding, run.split, run.candidate, run.evaluation):
+    fitted = {
+        run.candidate: run.store.path(run.candidate) / "weights.safetensors",
+        run.ranking: run.store.path(run.ranking) / "ranking.safetensors",
+    }
+    told = [run.dataset.digest, run.split.digest]
+    told += [hashlib.sha256(path.read_bytes()).hexdigest() for path in fitted.values()]
+    for reference in (run.dataset, run.encoding, run.split, *fitted, run.evaluation):
         damaged, _ = find_damage(run.store.path(reference))
         if damaged:
             raise FaultError(f"{reference.location} was taken although it is damaged: {damaged}")
@@ -254,7 +260,7 @@ _ROLLBACK = verb("rollback", "--store", "{store}")
 _PROMOTE = verb("promote", "--store", "{store}", "v0001")
 _USERS = (_PREDICT, _RECOMMEND, _SIMILAR, _LIST, _LISTED)
 _KEEPERS = (_DOCTOR, _PRUNE, _FORGET, _NOBODY, _ROLLBACK, _PROMOTE, _EVALUATE)
-_STEPS = ("partitions", "datasets", "encodings", "splits", "candidates", "evaluations", "outlooks")
+_STEPS = documents.KINDS
 _V = "store/releases/v*/"
 
 
@@ -274,7 +280,9 @@ def _source(form: str, name: str) -> Kind:
 KINDS: dict[str, Kind] = {
     "release weights": _of_release("safetensors", "weights.safetensors", "tested.safetensors"),
     "release ids": _of_release("parquet", "users.parquet", "movies.parquet"),
-    "release seen": _of_release("npy", "seen.*.npy"),
+    "release ranking": _of_release("safetensors", "ranking.safetensors", "tested_ranking.safetensors"),
+    "release seen": _of_release("npy", "seen.[mo]*.npy"),
+    "release levels": _of_release("npy", "seen.levels.npy"),
     "release json": _of_release("json", "prior.json", "metrics.json", "settings.json"),
     "release pages": _of_release("bytes", "CARD.md", "plots/*.png"),
     "release manifest": Kind(

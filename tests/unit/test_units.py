@@ -66,7 +66,7 @@ def test_what_systemd_reads_is_what_was_meant(tmp_path: Path) -> None:
 
 def test_the_password_is_handed_over_as_a_credential(tmp_path: Path) -> None:
     made = units(user="matinee", drop=tmp_path, store=tmp_path, address="0.0.0.0")
-    for name in ("server", "worker", "doorbell"):
+    for name in ("server", "worker", "inbox-watcher"):
         text = made[f"matinee-{name}.service"]
         assert "LoadCredential=matinee.password:/etc/matinee/matinee.password\n" in text
         assert "Environment=MATINEE_AUTH_FILE=%d/matinee.password\n" in text

@@ -202,11 +202,11 @@ def test_a_strangers_page_reads_nothing_and_starts_nothing(
         # A name that is made to point here: the page is of the server's own origin.
         rebound = up.url.replace("127.0.0.1", "evil.example")
         assert tab.open(f"{rebound}/api/admin/version", until="server").startswith(
-            "This server has another name than the one you asked for."
+            "This server does not have the host name that was requested."
         )
         words = tab.evaluate(f"{names.replace(up.url, rebound)} {ATTEMPT}")
         assert {word.partition(".")[0] for word in words} == {
-            "This server has another name than the one you asked for",
+            "This server does not have the host name that was requested",
             "refused",
         }
     assert up.ask("flow_runs/count", of_adhoc) == before

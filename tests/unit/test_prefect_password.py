@@ -56,7 +56,7 @@ def test_it_is_sent_to_the_own_server_on_this_machine_alone(
 
 def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matinee.ops.up.owners_of", lambda port: {os.geteuid() + 1000})
-    with pytest.raises(ConfigError, match=r"Another user's program answers at http://127.0.0.1:4200/api"):
+    with pytest.raises(ConfigError, match=r"A program of another user answers at http://127.0.0.1:4200/api"):
         _check_owner("http://127.0.0.1:4200/api")
     _check_owner("http://prefect.example:4200/api")
     monkeypatch.setattr("matinee.ops.up.owners_of", lambda port: {os.geteuid(), 0})
@@ -65,7 +65,7 @@ def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.Monk
 
 def test_where_it_can_not_be_kept_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"can't be kept in .*file/x"):
+    with pytest.raises(ConfigError, match=r"can't be written to .*file/x"):
         keep_password(tmp_path / "file" / "x")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     with pytest.raises(ConfigError):  # a link that leads nowhere is not followed to make something there

@@ -70,6 +70,10 @@ def _run(code: str, unpacked: Path, path: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=path, capture_output=True, text=True, check=False)
 
 
+def test_the_wheel_has_the_templates_of_units(unpacked: Path) -> None:
+    assert len(list((unpacked / "matinee/ops/templates").iterdir())) == 5
+
+
 def test_a_release_answers(unpacked: Path, random_release: Callable[..., Path]) -> None:
     done = _run(ASKED, unpacked, random_release())
     assert (done.stdout.split(), done.stderr) == (["2", "5", "5", "5"], "")

@@ -1,7 +1,7 @@
-"""Alerts as code: automations of the Prefect server that end a run without a heartbeat and tell somebody of trouble.
+"""Alerts as code: automations of the Prefect server that end runs without a heartbeat and send notifications.
 
-Each is found by its name, so that applying them again changes nothing. They watch the runs of deployments: who starts a
-run at the command line sees how it ends.
+Automations are identified by name, so applying them again changes nothing. They watch runs of deployments only. The
+user of the command line sees how a run ends.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ BLOCK = "matinee-alerts"
 FLOWS = ["retrain", "recommend", "nightly"]
 _SILENT = "No heartbeat"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-# What a run says besides its heartbeat when it is over, or waits in no process.
+# Events other than heartbeats of a run that has ended, or that waits without a process.
 _OVER = {"Completed", "Cached", "Nothing new", "Failed", "TimedOut", "Crashed", "Cancelled"}
 _OVER |= {"Suspended", "AwaitingRetry"}
-# Three may be lost or late; the server looks every five seconds, so that a lost run is ended within the fifth.
+# Three heartbeats may be lost or late. The server checks every five seconds, so it ends a dead run before the fifth.
 _HEARTBEATS = 3.5
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 _OURS = {"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}
@@ -39,11 +39,19 @@ _UNATTENDED = {"prefect.resource.role": "deployment"}
 
 
 def apply(*, webhook: str | None = None, block: str | None = None) -> dict[str, str]:
-    """Make the server's automations what this file says; returns what happened to each, by name.
+    """Create or update the automations of this module on the server.
 
-    `webhook` is a URL and is kept in a block; `block` names a notification or webhook block, as type/name. With
-    neither, runs without a heartbeat are ended, and alerts stay as they are. Raises ConfigError where there is no
-    server or no such block, or where the URL is not one.
+    Without `webhook` and `block`, only the automation that ends runs without a heartbeat is applied.
+
+    Args:
+        webhook: URL to notify; it is stored in a block.
+        block: Notification or webhook block to use, as TYPE/NAME.
+
+    Returns:
+        What happened to each automation, by name: created, updated or unchanged.
+
+    Raises:
+        ConfigError: There is no server, no such block, or the URL is not valid.
     """
     if webhook:
         parse_address(webhook, name=f"The webhook (--webhook or {WEBHOOK})")
@@ -58,7 +66,7 @@ def apply(*, webhook: str | None = None, block: str | None = None) -> dict[str, 
 
 
 def remove() -> dict[str, str]:
-    """Take all of them, and the webhook's block, off the server; returns what happened to each, by name."""
+    """Remove all automations and the block of the webhook; returns what happened to each, by name."""
     with _server() as client:
         names = {each.name for each in [_end_silent_runs(), *_alerts(_call(UUID(int=0)))]}
         gone = [automation for automation in client.read_automations() if automation.name in names]
@@ -71,9 +79,9 @@ def remove() -> dict[str, str]:
 
 
 def _end_silent_runs(heartbeat_seconds: float = HEARTBEAT_SECONDS) -> AutomationCore:
-    """A run whose process was killed with its worker has nobody else to say that it is over."""
+    """The automation that ends runs whose process was killed together with its worker."""
     within = timedelta(seconds=heartbeat_seconds * _HEARTBEATS)
-    told = f"{_SILENT} for {within.total_seconds():.0f} s: its process is gone. Retry it: what was finished is kept."
+    message = f"{_SILENT} for {within.total_seconds():.0f} s: the process has ended. Retry it; finished steps are kept."
     return AutomationCore(
         name="matinee: end runs without heartbeat",
         description="Applied by `make up` and `matinee alerts apply`.",
@@ -87,12 +95,12 @@ def _end_silent_runs(heartbeat_seconds: float = HEARTBEAT_SECONDS) -> Automation
             threshold=1,
             within=within,
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=told)],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
 
 
 def _alerts(action: CallWebhook | SendNotification) -> Iterator[AutomationCore]:
-    """One automation for each thing that someone must be told."""
+    """One automation per kind of notification."""
     any_state, crashed = "prefect.flow-run.*", {"prefect.state-type": "CRASHED"}
     why = "{{ flow_run.state.message }}"
     yield _alert("failed", action, event=any_state, match={"prefect.state-type": "FAILED"}, why=why)
@@ -100,7 +108,7 @@ def _alerts(action: CallWebhook | SendNotification) -> Iterator[AutomationCore]:
     yield _alert("crashed", action, event=any_state, match=loud, why=why)
     silent = {**crashed, "prefect.state-message": f"{_SILENT}*"}
     yield _alert("no heartbeat", action, event=any_state, match=silent, why=why)
-    late = "It has not started yet: is a worker up, and is it free?"
+    late = "It has not started yet. Check that a worker is running and free."
     yield _alert("late", action, event="prefect.flow-run.Late", match={}, why=late)
     refused = "{{ event.payload.reason }} Its report: {{ event.payload.report }}"
     yield _alert("file set aside", action, event="matinee.file.refused", match=None, why=refused)
@@ -135,7 +143,7 @@ def _alert(
 
 
 def _payload(name: str, why: str) -> str:
-    """A template of JSON: chat programs show `text`, the rest is for programs. What a run says may hold quotes."""
+    """A template of JSON. Chat programs show `text`; the other fields are for programs. Values may contain quotes."""
     fields = {
         "alert": f"'{name}'",
         "text": f"'Matinee: {name}: ' ~ flow_run.name ~ '. ' ~ why",
@@ -148,7 +156,7 @@ def _payload(name: str, why: str) -> str:
 
 
 def _settle(client: SyncPrefectClient, wanted: AutomationCore, there: Automation | None) -> str:
-    """Create or update an automation; one that somebody has paused stays paused."""
+    """Create or update an automation; a paused automation stays paused."""
     if there is None:
         client.create_automation(wanted)
         return "created"
@@ -163,25 +171,24 @@ def _settle(client: SyncPrefectClient, wanted: AutomationCore, there: Automation
 def _server() -> Iterator[SyncPrefectClient]:
     """A client of the server that the profile or PREFECT_API_URL names.
 
-    Raises ConfigError when there is none (alerts of a server that lives as long as one command would tell nobody), or
-    when it refuses something.
+    Raises ConfigError if there is no server, or if it refuses a request. Alerts on a temporary server would be useless.
     """
     url = get_current_settings().api.url
     if not url:
         raise ConfigError(
-            "Alerts belong to a Prefect server, and none is named. Set PREFECT_API_URL to its address, "
-            "http://127.0.0.1:4200/api for that of `make up`."
+            "Alerts need a Prefect server, and none is configured. Set PREFECT_API_URL to its address; that of `make "
+            "up` is http://127.0.0.1:4200/api."
         )
     with answering(), get_client(sync_client=True) as client:
         yield client
 
 
 def _keep_webhook(client: SyncPrefectClient, url: str) -> UUID:
-    """The block that keeps the URL, which may hold a token: encrypted, and shown by no page and no log."""
+    """The block with the URL. A block is encrypted and not shown on pages or in logs, as the URL may hold a token."""
     kept = _block_id(client, "webhook", BLOCK)
     if kept is not None:
         webhook = Webhook.load(BLOCK)
-        assert isinstance(webhook, Webhook)  # nosec B101 # for mypy: no coroutine, the caller is not asynchronous
+        assert isinstance(webhook, Webhook)  # nosec B101 # for mypy: a synchronous caller gets no coroutine
         if webhook.url.get_secret_value() == url:
             return kept
     return UUID(str(Webhook(url=SecretStr(url)).save(BLOCK, overwrite=True)))
@@ -193,7 +200,7 @@ def _action(client: SyncPrefectClient, block: str) -> CallWebhook | SendNotifica
     if found is None:
         raise ConfigError(
             f"The server has no block {block!r}; expected TYPE/NAME, such as slack-webhook/team. "
-            "`prefect block ls` lists those that are there."
+            "`prefect block ls` lists the blocks."
         )
     return _call(found) if kind == "webhook" else SendNotification(block_document_id=found, body="-")
 

@@ -1,7 +1,7 @@
-"""What must hold before a command works with Prefect: a home that can be written, a server that answers, its password.
+"""Checks before a command uses Prefect: a writable home, a server that answers, and its password.
 
-Each thing that doesn't hold is one ConfigError. Prefect itself would go on without the home or the profile, wait for
-minutes for the server, or end in a traceback, and it prints addresses with the passwords in them.
+Each failed check is one ConfigError. Prefect itself would continue without its home or profile, wait minutes for the
+server, or print a traceback. It also prints addresses with the passwords in them.
 """
 
 import contextlib
@@ -17,13 +17,20 @@ from matinee.ops.environment import prepare_prefect
 from matinee.ops.prefect_password import authorization_for, password_for
 from matinee.ops.prefect_server import check_address, find_fault, home, profile, setting
 
-_ROOM_BYTES = 1 << 20  # what the database of an empty server takes, about
+_ROOM_BYTES = 1 << 20  # about the size of the database of a new server
 
 
 def connect(*, quiet: bool) -> str | None:
-    """Prepare Prefect and make sure that the server that is named, if one is, can be worked with; returns its address.
+    """Prepare Prefect and check the configured server, if there is one. Call it before a flow is imported.
 
-    Call it before a flow is imported. Raises ConfigError where something doesn't hold, within seconds.
+    Args:
+        quiet: Whether to keep Prefect's own lines off the terminal.
+
+    Returns:
+        The address of the server; None if none is configured.
+
+    Raises:
+        ConfigError: A check failed. It takes seconds at most.
     """
     url = find_address(quiet=quiet)
     if url:
@@ -36,19 +43,19 @@ def connect(*, quiet: bool) -> str | None:
 
 
 def find_address(*, quiet: bool) -> str | None:
-    """Prepare Prefect; returns the address of the server that the environment or Prefect's settings name."""
+    """Prepare Prefect; returns the address of the server in the environment or in Prefect's settings."""
     check_home()
     profile()
     url = setting("PREFECT_API_URL") if "prefect" not in sys.modules else os.environ.get("PREFECT_API_URL")
     if url:
-        check_address(url)  # before Prefect can print it
+        check_address(url)  # before Prefect prints it
     prepare_prefect(quiet=quiet)
     url = url or _settings_url()
     return check_address(url) if url else None
 
 
 def use(url: str, password: str | None) -> None:
-    """Have this process and those that it starts ask that server, with its password."""
+    """Let this process and its children use a server, with its password."""
     os.environ["PREFECT_API_URL"] = url
     if password:
         os.environ["PREFECT_API_AUTH_STRING"] = password
@@ -59,9 +66,9 @@ def use(url: str, password: str | None) -> None:
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Turn what the server fails to do within the block into one ConfigError.
+    """Turn an error of the server in the block into one ConfigError.
 
-    Prefect's own messages hold the request, and with it the address of a webhook; so they are not told.
+    Prefect's own messages contain the request, which may hold the address of a webhook. So they are not printed.
     """
     import httpx  # noqa: PLC0415 - with Prefect
 
@@ -70,18 +77,18 @@ def answering() -> Iterator[None]:
     except httpx.HTTPStatusError as error:
         what = f"{error.request.method} {shown(error.request.url.path)}"
         raise ConfigError(
-            f"The Prefect server refused {what} with status {error.response.status_code}. Its own log says why; check "
-            "that it is of the version that is installed here."
+            f"The Prefect server refused {what} with status {error.response.status_code}. Its log says why. Check that "
+            "it has the version that is installed here."
         ) from None
     except httpx.HTTPError as error:
         raise ConfigError(
-            f"The Prefect server went away while it was worked with ({type(error).__name__}). Start it again, then run "
-            "the same command: what was finished is kept."
+            f"The connection to the Prefect server was lost ({type(error).__name__}). Start the server again, then run "
+            "the same command. Finished steps are kept."
         ) from None
 
 
 def check_home() -> None:
-    """Make Prefect's home, and sure that something can be written there."""
+    """Create Prefect's home, and check that it is writable. Raises ConfigError."""
     folder = home()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,22 +96,22 @@ def check_home() -> None:
             probe.write(bytes(_ROOM_BYTES))
             probe.flush()
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no name of a folder"
+        why = error.strerror if isinstance(error, OSError) else "it is not the name of a folder"
         raise ConfigError(
-            f"Prefect can't keep its database and results in {shown(folder)}: {why}. Make room or correct its owner, "
-            "or set PREFECT_HOME to a folder that can be written."
+            f"Prefect can't write its database and results to {shown(folder)}: {why}. Free space or correct the owner, "
+            "or set PREFECT_HOME to a writable folder."
         ) from None
 
 
 def _settings_url() -> str | None:
-    """What Prefect's other settings files name.
+    """The address in Prefect's other settings files.
 
-    Raises ConfigError where Prefect refuses a setting; the values, which may be secrets, are not told.
+    Raises ConfigError if Prefect refuses a setting. Values are not printed, because they may be secrets.
     """
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings.exceptions import SettingsError  # noqa: PLC0415
 
-    said = io.StringIO()  # what Prefect prints of a wrong setting holds its value
+    said = io.StringIO()  # Prefect prints the value of a wrong setting
     try:
         with contextlib.redirect_stderr(said):
             from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment
@@ -120,5 +127,5 @@ def _settings_url() -> str | None:
     except SettingsError:
         raise ConfigError(
             "Prefect can't read its settings: prefect.toml, pyproject.toml or .env of this folder is not valid. "
-            "Correct the file, or start elsewhere."
+            "Correct the file, or run the command in another folder."
         ) from None

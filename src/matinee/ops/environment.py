@@ -1,36 +1,36 @@
-"""Prefect's settings that matter here, set before Prefect is imported; whatever the user has set stays.
+"""Defaults of Prefect's settings, set before Prefect is imported. Settings of the user override them.
 
-The profile and the API address are not touched: where a team's server is configured, it is used.
+The profile and the address of the API are not changed, so that a configured server is used.
 """
 
 import os
 
 POOL = "matinee"  # the work pool
-WEBHOOK = "MATINEE_WEBHOOK"  # the variable that says whom to tell; the address may hold a token
-HEARTBEAT_SECONDS = 30  # Prefect's lowest
+WEBHOOK = "MATINEE_WEBHOOK"  # variable with the address to notify; the address may contain a token
+HEARTBEAT_SECONDS = 30  # the minimum that Prefect allows
 
 PREFECT_DEFAULTS = {
-    # Without internet, telemetry ends in "database is locked" tracebacks.
+    # Without internet access, telemetry fails with "database is locked".
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    # The first start ever takes about as long as the default of 20 s.
+    # The very first start takes about as long as the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    # A slot whose holder was killed comes back within a minute; in memory it would outlive a server's restart.
+    # The slot of a killed run is free again within a minute. In memory, it would stay taken after a restart.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_WORKER_QUERY_SECONDS": "2",
-    # The same in every process: the server ends a run that is silent for three and a half (src/matinee/ops/alerts.py).
+    # All processes need the same value: the server ends a run after 3.5 missing heartbeats (src/matinee/ops/alerts.py).
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-    # A worker on a busy machine takes this long to pick a run up; that is no reason to wake somebody.
+    # A worker on a busy machine needs this long to start a run. An alert would be wrong.
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "60",
-    # The library's log lines belong to the run's log; outside of a run they are nobody's.
+    # Log lines of the library go to the log of the run. Outside of a run, Prefect ignores them.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
-# A failed run's traceback is in the run's log; the terminal gets the one paragraph.
+# The traceback of a failed run is in the log of the run. The terminal shows one paragraph.
 _QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
 def prepare_prefect(*, quiet: bool) -> None:
-    """Fill in what the environment leaves open; `quiet` keeps Prefect's own lines off the terminal."""
+    """Set variables that the environment does not have; `quiet` keeps Prefect's own lines off the terminal."""
     for name, value in {**PREFECT_DEFAULTS, **(_QUIET if quiet else {})}.items():
         os.environ.setdefault(name, value)

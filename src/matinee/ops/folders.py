@@ -1,4 +1,4 @@
-"""How the command lines read paths, and the two folders that scheduled runs work on."""
+"""Paths in command lines, and the check of the two folders that scheduled runs use."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from matinee.store.paths import check_apart, named
 
 
 def path(text: str) -> Path:
-    """A path as the type of an argument: an empty one is none."""
+    """Parse a path; the type of an argument. An empty path is refused."""
     try:
         return named(text, "this argument")
     except ConfigError as error:
@@ -17,12 +17,12 @@ def path(text: str) -> Path:
 
 
 def path_text(text: str) -> str:
-    """The same where a glob is meant as well."""
+    """Parse a path or a glob, as text."""
     path(text)
     return text
 
 
 def check_folders(*, drop: Path, store: Path) -> None:
-    """Raise ConfigError unless the drop folder and the store are apart, and the store is one or can become one."""
+    """Raise ConfigError if one of the folders contains the other, or if `store` cannot be a store."""
     check_apart(store, drop=drop)
     check_usable(store)

@@ -1,15 +1,15 @@
-"""Garbage collection for processes that stay: on a thread of its own, and of old objects once a minute."""
+"""Garbage collection for long-running processes: on a separate thread, and of all objects once per minute."""
 
 import gc
 import threading
 import time
 
 _COLLECT_SECONDS = 1.0
-_ALL = 60  # every so many rounds, the old objects as well
+_ALL = 60  # rounds between two collections of all objects
 
 
 def collect_apart() -> None:
-    """Take the garbage collector off all threads but one that does nothing else."""
+    """Collect garbage on one separate thread, and on no other."""
     gc.disable()
     threading.Thread(target=_collect, name="garbage", daemon=True).start()
 

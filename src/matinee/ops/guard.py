@@ -1,7 +1,7 @@
-"""What keeps strangers' web pages from a Prefect server: it answers to its own names, and to pages of its own alone.
+"""Protection of a Prefect server against foreign web pages: it accepts only its own host names and its own pages.
 
-A browser sends a page's requests to any address, 127.0.0.1 included, and says in `Origin` whose page it is. A page
-whose name is made to point here (DNS rebinding) is of the same origin as the server, and betrayed by `Host`.
+A browser sends the requests of a page to any address, even to 127.0.0.1, with the page's origin in `Origin`. With DNS
+rebinding, a foreign page has the origin of the server, but its `Host` is a foreign name.
 """
 
 import ipaddress
@@ -27,31 +27,31 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def listed_names() -> list[str]:
-    """What MATINEE_ALLOWED_HOSTS lists: names by which a proxy is called that stands before the server.
+    """The names in MATINEE_ALLOWED_HOSTS: host names of a proxy before the server.
 
-    Raises ConfigError where one is no host name.
+    Raises ConfigError if one is not a host name.
     """
     listed = [name.strip().lower() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
     for name in listed:
         if not _NAME.fullmatch(name) and not _is_address(name.strip("[]")):
             raise ConfigError(
-                f"{HOSTS_VARIABLE} holds {shown(name)!r}; expected host names with commas between them, without "
-                "scheme, port or path, such as matinee.example."
+                f"{HOSTS_VARIABLE} contains {shown(name)!r}; expected host names separated by commas, without scheme, "
+                "port or path, such as matinee.example."
             )
     return [name.strip("[]") for name in listed]
 
 
 def names_of(address: str) -> list[str]:
-    """The names of a server that listens at an address: of this machine, the address itself, and those that are listed.
+    """The host names of a server: those of this machine, its address, and the listed names.
 
-    One that listens on all addresses answers to the machine's own name as well.
+    A server that listens on all addresses also has the name of the machine.
     """
     own = [socket.gethostname(), socket.getfqdn()] if is_any(address) else [address]
     return list(dict.fromkeys(name.lower().strip("[]") for name in (*_LOOPBACK, *own, *listed_names())))
 
 
 def is_any(address: str) -> bool:
-    """Whether a server there listens on all addresses of the machine."""
+    """Whether the address stands for all addresses of the machine."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_unspecified
     except ValueError:
@@ -65,7 +65,7 @@ def origins_of(address: str, port: int) -> list[str]:
 
 
 class Guard:
-    """A server that refuses, before anything else sees them, requests to other names and from pages of others."""
+    """A server that first refuses requests for foreign host names and from foreign pages."""
 
     def __init__(self, app: App, *, address: str, port: int, origins: Iterable[str] = ()) -> None:
         self._app = app
@@ -75,7 +75,7 @@ class Guard:
         self._any_address = is_any(address)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass on what is not refused."""
+        """Answer a request, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif why := self._refusal(scope["headers"]):
@@ -87,20 +87,20 @@ class Guard:
         said = [(name.lower(), value.decode("latin-1").lower()) for name, value in headers]
         hosts = [value for name, value in said if name == b"host"]
         if len(hosts) != 1 or not self._is_own(_host_of(f"//{hosts[0]}")):
-            return f"This server has another name than the one you asked for. {HOSTS_VARIABLE} adds names to its own."
+            return f"This server does not have the host name that was requested. {HOSTS_VARIABLE} adds names."
         for origin in (value for name, value in said if name == b"origin"):
             if origin not in self._origins and not self._is_same(origin, hosts[0]):
-                return "This server answers to its own pages alone."
+                return "This server accepts requests of its own pages only."
         return None
 
     def _is_own(self, host: str | None) -> bool:
         if host in self._names:
             return True
-        # No name can be made to point here where none is used: an address in digits is the server's own.
+        # DNS rebinding needs a name, so a numeric address is always the address of this server.
         return self._any_address and _is_address(host)
 
     def _is_same(self, origin: str, host: str) -> bool:
-        """Whether a page is of the server that was called, which a proxy may have reached by another name or port."""
+        """Whether a page belongs to this server. A proxy may have called the server by another name or port."""
         parts = urlsplit(origin)
         if (
             parts.scheme not in _DEFAULT_PORTS
@@ -114,7 +114,7 @@ class Guard:
 
 
 def _host_of(url: str) -> str | None:
-    """The host's name in an address, without brackets; nothing where more or less stands there."""
+    """The host name of a URL without brackets; None if the URL has other parts than host and port."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -142,7 +142,7 @@ async def _refuse(kind: str, why: str, receive: Receive, send: Send) -> None:
 
 
 def _unframed(send: Send) -> Send:
-    """No page of others shows this server's within its own, where a person would click what they don't see."""
+    """Forbid foreign pages to show pages of this server in a frame (clickjacking)."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""Starts the nightly deployments when a file has come, so that nobody waits for the night.
+"""Start the nightly deployments as soon as a file arrives in the drop folder.
 
-`make up` looks every few seconds; on a machine with systemd, `matinee inbox-watcher` is a service of its own. A look
-costs a listing of the folder, and a run is started only for a file that none was started for before.
+`make up` checks the folder every few seconds. On a machine with systemd, `matinee inbox-watcher` is a service. A check
+lists the folder. A run starts only for files for which no run has been started.
 """
 
 import argparse
@@ -34,16 +34,17 @@ _NIGHTLY = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})
 
 @dataclass
 class InboxWatcher:
-    """Knows for which files a run was started; `root` is the folder that deployments' paths are relative to."""
+    """Remembers for which files a run was started. Paths of deployments are relative to `root`."""
 
     root: Path
     started: dict[Any, set[tuple[Path, Print]]] = field(default_factory=dict)
     next_look: float = 0.0
 
     def look(self) -> None:
-        """Start a run of each nightly deployment in whose folder new files are complete and none is being written.
+        """Start a run of each nightly deployment whose folder has new, complete files and no unfinished ones.
 
-        Not more often than every few seconds. A server that doesn't answer is asked again the next time.
+        Calls within a few seconds of the last check do nothing. If the server does not answer, the next check asks it
+        again.
         """
         if time.monotonic() < self.next_look:
             return
@@ -55,8 +56,8 @@ class InboxWatcher:
                         self._look_into(client, deployment.id, deployment.parameters)
         except (httpx.HTTPError, PrefectException) as error:
             refused = isinstance(error, httpx.HTTPStatusError) and error.response.status_code == UNAUTHORIZED
-            why = f"it asks for another password: {VARIABLE}" if refused else type(error).__name__
-            log.warning("The Prefect server could not be asked (%s); the next look is soon.", why)
+            why = f"it refuses the password of {VARIABLE}" if refused else type(error).__name__
+            log.warning("The Prefect server does not answer (%s); the next check asks again.", why)
 
     def _look_into(self, client: SyncPrefectClient, deployment: Any, parameters: dict[str, Any]) -> None:
         settle = float(parameters.get("settle_seconds", 5))
@@ -64,8 +65,8 @@ class InboxWatcher:
             dropped = look(self.root / parameters["drop"], settle_seconds=settle, sleep=_not_now)
         except (ConfigError, _NotNow):
             return
-        except (OSError, KeyError) as error:  # a folder that is away must not take the server down
-            log.warning("The drop folder of %s could not be looked at: %r", deployment, error)
+        except (OSError, KeyError) as error:  # a missing folder must not stop the server
+            log.warning("The drop folder of %s could not be read: %r", deployment, error)
             return
         there, before = set(dropped.complete.items()), self.started.get(deployment, set())
         if there - before and all(map(is_temporary, dropped.unfinished)):
@@ -74,7 +75,7 @@ class InboxWatcher:
 
 
 def set_folders(*, drop: Path, store: Path) -> None:
-    """Have the nightly deployment work on these folders, and say where they are in its form."""
+    """Set the folders of the nightly deployment; its form shows them."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("nightly/drop")
         paths = {"drop": str(drop), "store": str(store)}
@@ -83,8 +84,8 @@ def set_folders(*, drop: Path, store: Path) -> None:
         )
 
 
-class _NotNow(Exception):  # noqa: N818 - no error
-    """A file changed just now: whoever looks every few seconds need not wait for it."""
+class _NotNow(Exception):  # noqa: N818 - not an error
+    """A file has just changed; the next check looks at it again."""
 
 
 def _not_now(seconds: float) -> None:
@@ -95,13 +96,16 @@ def build_parser() -> argparse.ArgumentParser:
     """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee inbox-watcher", description=__doc__)
     parser.add_argument(
-        "--root", type=Path, default=Path.cwd(), help="what deployments' paths are relative to"
+        "--root",
+        type=Path,
+        default=Path.cwd(),
+        help="folder that paths of deployments are relative to (default: the current folder)",
     )
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Look until SIGTERM or Ctrl-C; returns the exit status."""
+    """Check the folder until SIGTERM or Ctrl-C; returns the exit status."""
     call = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

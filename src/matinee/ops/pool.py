@@ -1,7 +1,7 @@
-"""The work pool, whose template leaves a run no choice of what the worker executes: command, environment, folder.
+"""The work pool. Its template fixes what the worker executes: a run can't set command, environment or folder.
 
-In Prefect's own template all of them are variables of a run: who may start a run could have the worker run anything.
-What our runs need in their environment comes from the worker's (src/matinee/ops/environment.py).
+In Prefect's default template these are variables of a run, so anyone who can start a run could execute anything. Runs
+get their environment from the worker (src/matinee/ops/environment.py).
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from prefect.workers.process import ProcessWorker
 
 from matinee.ops.environment import POOL
 
-# No `env` in the configuration, not even an empty one: Prefect would add to it what a run says.
+# The configuration has no `env`, not even an empty one: Prefect would add the environment of the run to it.
 TEMPLATE: dict[str, Any] = {
     "job_configuration": {"stream_output": True},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
@@ -21,7 +21,7 @@ TEMPLATE: dict[str, Any] = {
 
 
 def settle_pool(client: SyncPrefectClient) -> None:
-    """Make the work pool, or give one that is there the closed template."""
+    """Create the work pool, or replace the template of an existing one."""
     try:
         client.create_work_pool(
             WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=TEMPLATE)

@@ -1,6 +1,6 @@
-"""The password of the Prefect server of `make up` and of the systemd units: a file that its owner alone can read.
+"""The password of the Prefect server of `make up` and of the systemd units, in a file that only its owner can read.
 
-It is Prefect's own: NAME:PASSWORD, sent with each call. Whoever has it can have this machine run any command.
+It has Prefect's form, NAME:PASSWORD, and is sent with each call. Its holder can run any command on this machine.
 """
 
 import base64
@@ -20,50 +20,50 @@ from matinee.store.files import read_plain
 
 VARIABLE: Final = "MATINEE_AUTH_FILE"
 _NAME: Final = "matinee.password"
-_FORM: Final = re.compile(r"[!-9;-~]{1,100}:[!-~]{8,400}")  # printable, as Prefect's pages take it
+_FORM: Final = re.compile(r"[!-9;-~]{1,100}:[!-~]{8,400}")  # printable, as Prefect's pages accept it
 _SOCKETS: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LONGEST: Final = 1_000  # bytes of the file
+_LONGEST: Final = 1_000  # maximum bytes of the file
 _LISTENS: Final = "0A"
-# 127.0.0.1, any address, ::1, any address, and 127.0.0.1 as IPv6 has it, in the kernel's hexadecimal.
+# 127.0.0.1, all addresses, ::1, all addresses, and 127.0.0.1 in IPv6, in the hexadecimal form of the kernel.
 _HERE: Final = {"0100007F", "0" * 8, "0" * 24 + "01000000", "0" * 32, "0" * 16 + "FFFF0000" + "0100007F"}
 
 
 def password_file() -> Path:
-    """Where the password lies: what MATINEE_AUTH_FILE says, or a file in Prefect's home."""
+    """The file of the password: that of MATINEE_AUTH_FILE, or a file in Prefect's home."""
     named = os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else home() / _NAME
 
 
 def draw_password() -> str:
-    """A new one."""
+    """A new random password."""
     return f"matinee:{secrets.token_urlsafe(24)}"
 
 
 def read_password(path: Path) -> str:
-    """The password in a file.
+    """Read the password from a file.
 
-    Raises ConfigError where there is none to be read; the message holds nothing of what is there.
+    Raises ConfigError if the file has no password. The message does not quote the file.
     """
     try:
         text = read_plain(path, limit=_LONGEST).decode("ascii", errors="replace").strip()
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no name of a file"
+        why = error.strerror if isinstance(error, OSError) else "it is not the name of a file"
         raise ConfigError(
-            f"The password of the Prefect server can't be read from {shown(path)}: {why}. Correct {VARIABLE}, or make "
-            "the file readable for you."
+            f"The password of the Prefect server can't be read from {shown(path)}: {why}. Correct {VARIABLE}, or the "
+            "permissions of the file."
         ) from None
     if not _FORM.fullmatch(text):
         raise ConfigError(
-            f"{shown(path)} holds no password of a Prefect server; expected one line NAME:PASSWORD, the password of "
-            "eight characters or more. Remove the file where `make up` made it: the next start makes another."
+            f"{shown(path)} has no password of a Prefect server; expected one line NAME:PASSWORD with at least eight "
+            "characters after the colon. If `make up` wrote the file, remove it; the next start writes a new one."
         )
     return text
 
 
 def keep_password(path: Path) -> str:
-    """The password in a file, which is made, mode 0600, unless it is there.
+    """Read the password from a file. A missing file is created with a new password and mode 0600.
 
-    Raises ConfigError where it can't be written or read.
+    Raises ConfigError if the file can't be written or read.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,16 +72,16 @@ def keep_password(path: Path) -> str:
         elif path.stat().st_uid == os.geteuid():
             path.chmod(0o600)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no name of a file"
+        why = error.strerror if isinstance(error, OSError) else "it is not the name of a file"
         raise ConfigError(
-            f"The password of the Prefect server can't be kept in {shown(path)}: {why}. Name another file "
-            f"in {VARIABLE}."
+            f"The password of the Prefect server can't be written to {shown(path)}: {why}. Set {VARIABLE} to another "
+            "file."
         ) from None
     return read_password(path)
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all; one that somebody else has made meanwhile stays."""
+    """Write a new file, whole or not at all. A file that another process has written meanwhile stays."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as target:
@@ -93,10 +93,10 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def password_for(url: str) -> str | None:
-    """The password for the server at an address, if there is one: Prefect's own setting, or what the file holds.
+    """The password for the server at an address: Prefect's own setting, or that of the file; None without one.
 
-    The file in Prefect's home is for a server of this user on this machine, and is read for no other.
-    Raises ConfigError where a file that was named can't be read.
+    The file in Prefect's home is only for a server that this user runs on this machine.
+    Raises ConfigError if the file of MATINEE_AUTH_FILE can't be read.
     """
     if given := setting("PREFECT_API_AUTH_STRING"):
         return given
@@ -107,7 +107,7 @@ def password_for(url: str) -> str | None:
 
 
 def authorization_for(url: str) -> str | None:
-    """The header by which the server at an address is asked."""
+    """The Authorization header for the server at an address; None without a password or key."""
     if password := password_for(url):
         return f"Basic {base64.b64encode(password.encode()).decode()}"
     key = setting("PREFECT_API_KEY")
@@ -115,12 +115,12 @@ def authorization_for(url: str) -> str | None:
 
 
 def _is_ours(url: str) -> bool:
-    """Whether it is this user who listens at an address of this machine; where the kernel doesn't say it, yes."""
+    """Whether this user listens at an address of this machine. True if the system does not know it."""
     return owners_of(urlsplit(url).port or 80) <= {os.geteuid()}
 
 
 def owners_of(port: int) -> set[int]:
-    """The user ids of those who listen on a port of this machine (Linux; elsewhere nobody is known)."""
+    """The ids of the users that listen on a port of this machine; empty outside Linux, where they are unknown."""
     found = set()
     for table in _SOCKETS:
         with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
-"""The Prefect server that this machine's settings name: its address, and in ten seconds whether it can be worked with.
+"""The configured Prefect server: its address, and a check of at most ten seconds whether it can be used.
 
-Without Prefect, which takes seconds to import, waits for minutes, and prints addresses with the passwords in them.
+This module does not import Prefect, which takes seconds to import, waits minutes for a server, and prints passwords in
+addresses.
 """
 
 import http.client
@@ -20,13 +21,13 @@ from urllib.parse import SplitResult, urlsplit
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 
-LIMIT_SECONDS = 10.0  # after which a server counts as silent
-_MOST_BYTES: Final = 1 << 16  # of an answer; health and version are one word each
+LIMIT_SECONDS = 10.0  # maximum time for an answer
+_MOST_BYTES: Final = 1 << 16  # maximum size of an answer; health and version are one word each
 _HINT: Final = "Start it, or correct PREFECT_API_URL or the Prefect profile."
 
 
 class _Unredirected(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer like any other: nothing is sent to where it points."""
+    """Redirects are not followed: nothing is sent to their target."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -38,19 +39,19 @@ class _Answer(NamedTuple):
 
 
 def home() -> Path:
-    """Where Prefect keeps its settings, its database and what runs have left."""
+    """The folder of Prefect's settings, database and results."""
     try:
         return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     except RuntimeError:
         raise ConfigError(
-            "This user has no home folder for Prefect to work in. Set PREFECT_HOME to one."
+            "Prefect needs a folder for its files, and this user has no home folder. Set PREFECT_HOME to a folder."
         ) from None
 
 
 def profile() -> dict[str, str]:
     """The settings of Prefect's active profile.
 
-    Raises ConfigError where the file can't be read: Prefect would go on without it, and with another server.
+    Raises ConfigError if the file can't be read. Prefect would ignore that and use another server.
     """
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home() / "profiles.toml")
     try:
@@ -63,21 +64,20 @@ def profile() -> dict[str, str]:
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a TOML file of profiles"
         raise ConfigError(
-            f"{shown(path)} can't be read: {why}. Prefect takes the address of its server from there. Correct it, "
-            "or move it away."
+            f"{shown(path)} can't be read: {why}. Prefect reads the address of its server there. Correct the file, or "
+            "move it away."
         ) from None
 
 
 def setting(name: str) -> str:
-    """A setting of Prefect from the environment or the active profile, or nothing."""
+    """A setting of Prefect from the environment or the active profile; empty if it is not set."""
     return os.environ.get(name) or profile().get(name, "")
 
 
 def parse_address(url: str, *, name: str = "PREFECT_API_URL") -> SplitResult:
-    """The parts of a web address.
+    """Parse a web address.
 
-    Raises ConfigError where it is none or holds a password; the message holds nothing of it, since whatever is not
-    where it should be may be a secret.
+    Raises ConfigError if it is not valid. The message does not quote the address, as a misplaced part may be a secret.
     """
     wrong = f"{name} is not a web address; expected http://HOST:PORT/... or https://HOST/..."
     try:
@@ -93,35 +93,35 @@ def parse_address(url: str, *, name: str = "PREFECT_API_URL") -> SplitResult:
 
 
 def check_address(url: str) -> str:
-    """The address of a Prefect API without a slash at its end; raises ConfigError where it can't be one."""
+    """The address of a Prefect API without a trailing slash; raises ConfigError if it is not valid."""
     parts = parse_address(url)
     if "@" in url:
         before, _, server = parts.netloc.rpartition("@")
         where = f" before {server}" if before and "@" not in parts.path + parts.query + parts.fragment else ""
         raise ConfigError(
-            f"PREFECT_API_URL holds a name or a password{where}, which Prefect would print wherever it names its "
-            "server. Leave them out of it, and set PREFECT_API_AUTH_STRING to NAME:PASSWORD."
+            f"PREFECT_API_URL contains a name or a password{where}, which Prefect would print with the address. Remove "
+            "them, and set PREFECT_API_AUTH_STRING to NAME:PASSWORD."
         )
     if parts.query or parts.fragment:
         raise ConfigError(
-            "PREFECT_API_URL holds a ? or a #; expected an address that ends in its path, such as "
+            "PREFECT_API_URL contains a ? or a #; expected an address that ends with its path, such as "
             "http://127.0.0.1:4200/api."
         )
     return url.rstrip("/")
 
 
 def is_here(url: str) -> bool:
-    """Whether an address is one of this machine alone."""
+    """Whether only this machine can reach the address."""
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def find_fault(url: str, *, authorization: str | None = None) -> str | None:
-    """What keeps the server at an address from being worked with, or None; the answer comes within ten seconds."""
+    """Why the server at an address can't be used; None if it can. The answer takes ten seconds at most."""
     return _in_time(url, ("health", "admin/version"), authorization, LIMIT_SECONDS)
 
 
 def is_healthy(url: str) -> bool:
-    """Whether a Prefect server answers at an address; it is asked nothing that needs a password."""
+    """Whether a Prefect server answers at an address. This needs no password."""
     return _in_time(url, ("health",), None, LIMIT_SECONDS) is None
 
 
@@ -131,12 +131,12 @@ def _in_time(url: str, paths: Sequence[str], authorization: str | None, seconds:
         target=lambda: found.append(_ask(url, paths, authorization, seconds)), daemon=True
     )
     thread.start()
-    thread.join(seconds)  # one that sends a byte now and then would outwait any timeout of a socket
+    thread.join(seconds)  # a server that sends a byte now and then never reaches the timeout of a socket
     return found[0] if found else _silence(url, seconds)
 
 
 def _ask(url: str, paths: Sequence[str], authorization: str | None, seconds: float) -> str | None:
-    """Its health needs no password, its version does."""
+    """Ask for each path in turn: health needs no password, version does."""
     for path in paths:
         try:
             answer = _get(f"{url}/{path}", authorization, seconds)
@@ -151,8 +151,8 @@ def _ask(url: str, paths: Sequence[str], authorization: str | None, seconds: flo
 
 def _silence(url: str, seconds: float) -> str:
     return (
-        f"The Prefect server at {url} has not answered for {seconds:.0f} s: it hangs, or another program listens "
-        "there. Restart it, or correct PREFECT_API_URL or the Prefect profile."
+        f"The Prefect server at {url} has not answered for {seconds:.0f} s: it hangs, or another program uses its "
+        "port. Restart it, or correct PREFECT_API_URL or the Prefect profile."
     )
 
 
@@ -172,7 +172,7 @@ def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
 
 
 def _custom_headers() -> dict[str, str]:
-    """What a proxy before the server wants to see, as Prefect sends it."""
+    """Headers for a proxy before the server, as Prefect sends them."""
     try:
         told = json.loads(setting("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}")
     except (ValueError, RecursionError):
@@ -181,7 +181,7 @@ def _custom_headers() -> dict[str, str]:
 
 
 def _certificates() -> ssl.SSLContext:
-    """Whom to believe that they are the server, as Prefect's settings say."""
+    """The certificates that are trusted, by Prefect's settings."""
     context = ssl.create_default_context(cafile=setting("PREFECT_API_SSL_CERT_FILE") or None)
     if setting("PREFECT_API_TLS_INSECURE_SKIP_VERIFY").lower() in ("1", "true", "yes", "on", "t", "y"):
         context.check_hostname = False
@@ -190,7 +190,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _reason(error: Exception) -> str:
-    """Why there is no answer, in words that can hold nothing of the address."""
+    """Why there is no answer, without any part of the address."""
     if isinstance(error, socket.gaierror):
         return "its name is not known"
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
@@ -200,21 +200,22 @@ def _judge(url: str, path: str, answer: _Answer, *, authorization: str | None) -
     if answer.status in (401, 403):
         if authorization:
             return (
-                f"The Prefect server at {url} refuses the password that it was given. Its own is in the file that "
-                "`make up` names when it starts: name that file in MATINEE_AUTH_FILE."
+                f"The Prefect server at {url} refuses the password. The right password is in the file that `make up` "
+                "names when it starts. Set MATINEE_AUTH_FILE to that file."
             )
         return (
-            f"The Prefect server at {url} asks for a password. Name the file that holds it in MATINEE_AUTH_FILE "
-            "(`make up` prints its name), or set PREFECT_API_AUTH_STRING to what is in it."
+            f"The Prefect server at {url} asks for a password. Set MATINEE_AUTH_FILE to the file with the password "
+            "(`make up` prints its name), or set PREFECT_API_AUTH_STRING to the password."
         )
     if answer.status >= 500:
-        return f"The Prefect server at {url} answers with an error ({answer.status}). Its log says why; restart it."
-    # Prefect Cloud answers to other paths, and is asked for no version by Prefect either.
+        return f"The Prefect server at {url} answers with an error ({answer.status}). Its log says why. Restart it."
+    # Prefect Cloud has other paths, and Prefect does not ask it for its version either.
     if "/accounts/" not in url and (
         answer.status != 200 or (path == "health" and answer.body.strip() != b"true")
     ):
         return (
-            f"What answers at {url} is not a Prefect server (status {answer.status} for /{path}). Its address usually "
-            "ends in /api, as in http://127.0.0.1:4200/api: correct PREFECT_API_URL or the Prefect profile."
+            f"The program at {url} is not a Prefect server (status {answer.status} for /{path}). The address of a "
+            "Prefect server usually ends in /api, as in http://127.0.0.1:4200/api. Correct PREFECT_API_URL or the "
+            "Prefect profile."
         )
     return None

@@ -1,21 +1,19 @@
-"""Prefect's server, closed to strangers, with three things mended that would end healthy runs or repeat alerts.
+"""The Prefect server, protected against other users, with three patches for failures that were measured.
 
-`matinee server` takes the options of `prefect server start`, except `--background`. It answers to its own names
-and pages alone (`matinee.ops.guard`). It asks for the password in PREFECT_SERVER_API_AUTH_STRING, or in the file that
-MATINEE_AUTH_FILE names; without either it listens on this machine alone.
+`matinee server` takes the options of `prefect server start`, except `--background`. It answers only to its own names
+and pages (`matinee.ops.guard`). Its password is in PREFECT_SERVER_API_AUTH_STRING, or in the file that
+MATINEE_AUTH_FILE names. Without a password it listens on this machine alone.
 
-Seen with Prefect 3.8 and Python 3.11:
+The failures of Prefect 3.8 with Python 3.11, each with a test that shows it:
 
-Garbage that holds a statement of SQLite has to wait, when it is collected, for what its connection does at that moment.
-On the thread of the event loop, the whole server stood still until SQLite gave up its own waiting, after a minute;
-heartbeats went unheard. So garbage is collected by a thread of its own.
-
-Automations read an event's bucket and then write it in one deferred transaction, which SQLite refuses at once when
-another writer came in between. The event was then tried again, and told a second time by alerts that had heard it, or
-lost. So these transactions wait for their turn before they read.
-
-After an outage the time that a heartbeat was due is over, while the runs that live are still about to send what they
-have kept. So they are given time to do it.
+- Garbage may hold a statement of SQLite. Collecting it waits for the connection of the statement. On the thread of the
+  event loop, this stopped the whole server for a minute, and heartbeats were lost. So a separate thread collects
+  garbage.
+- Automations read the bucket of an event and then write it in one deferred transaction. SQLite refuses the write if
+  another process has written in between. The event was then lost, or an alert was sent twice. So these transactions
+  take the write lock before they read.
+- After an outage of the server, heartbeats are overdue, although runs are about to send them. The server ended these
+  healthy runs. So runs get additional time after a start.
 """
 
 import argparse
@@ -43,7 +41,7 @@ from matinee.ops.guard import App, Guard, origins_of
 from matinee.ops.prefect_password import VARIABLE, password_file, read_password
 from matinee.ops.prefect_server import is_here
 
-# A run sends what it has kept with its next heartbeat.
+# A run sends its stored events with its next heartbeat.
 _REPRIEVE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 _ADDRESS, _PORT, _ORIGINS = (
     "PREFECT_SERVER_API_HOST",
@@ -53,28 +51,32 @@ _ADDRESS, _PORT, _ORIGINS = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Start the server and stay; returns the exit status where it does not start."""
-    from prefect.cli import app  # noqa: PLC0415 - a second that a temporary server has no use for
+    """Run the server until it is stopped; returns the exit status."""
+    from prefect.cli import app  # noqa: PLC0415 - takes a second, and a temporary server does not need it
 
     try:
         prepare(list(arguments))
     except MatineeError as error:
         print(f"matinee server: {error}", file=sys.stderr)
         return error.exit_status
-    os.umask(0o077)  # its database holds the addresses of webhooks, and the key that they are encrypted with
-    mend()
+    os.umask(0o077)  # the database has the addresses of webhooks, and the key of their encryption
+    patch_prefect()
     serve = uvicorn.run
-    # Prefect calls it by the module, which is the same one wherever it is imported.
-    setattr(uvicorn, "run", lambda **call: serve(**_guarded(call)))  # noqa: B010 - a patch, of whatever type
+    # Prefect calls `uvicorn.run` by the module, so that this replacement is called.
+    setattr(uvicorn, "run", lambda **call: serve(**_guarded(call)))  # noqa: B010 - its type does not matter
     sys.argv[:] = ["prefect", "server", "start", *arguments]
     app()
     return 0
 
 
 def prepare(arguments: list[str]) -> None:
-    """Set where to listen, whose pages to answer and which password to ask for.
+    """Set the address, the allowed pages and the password of the server in the environment.
 
-    Raises ConfigError where the server would be open to others.
+    Args:
+        arguments: Options of `prefect server start`.
+
+    Raises:
+        ConfigError: An option is wrong, or the server would be open to others.
     """
     settings = get_current_settings().server
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -84,7 +86,7 @@ def prepare(arguments: list[str]) -> None:
     call = parser.parse_known_args(arguments)[0]
     if call.background:
         raise ConfigError(
-            "`--background` would start a server that is not guarded. Leave it out; systemd can do that."
+            "`--background` would start the server without its protection. Leave it out, and use systemd instead."
         )
     if not call.port.isdecimal() or not 0 < int(call.port) < 1 << 16:
         raise ConfigError("--port is not a port; expected a number from 1 to 65535.")
@@ -97,9 +99,9 @@ def prepare(arguments: list[str]) -> None:
 
 
 def set_password(address: str) -> None:
-    """Read the password from its file, if one is named.
+    """Read the password from the file that MATINEE_AUTH_FILE names, if it is set.
 
-    Raises ConfigError where it can't be read, or where there is none and others could ask the server.
+    Raises ConfigError if the file can't be read, or if a server without a password is open to others.
     """
     if get_current_settings().server.api.auth_string:
         return
@@ -107,13 +109,13 @@ def set_password(address: str) -> None:
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = read_password(password_file())
     elif not is_here(f"http://{f'[{address}]' if ':' in address else address}"):
         raise ConfigError(
-            "A server that others can reach must ask for a password: who can ask it can run any command here. Name a "
-            f"file with one line NAME:PASSWORD in {VARIABLE}, or listen on 127.0.0.1."
+            "A server that others can reach must ask for a password, because its users can run any command here. Set "
+            f"{VARIABLE} to a file with one line NAME:PASSWORD, or listen on 127.0.0.1."
         )
 
 
 def set_pages() -> None:
-    """Keep the pages of the UI, which are written once, in Prefect's home where its package can't be written."""
+    """Write the pages of the UI to Prefect's home if the folder of its package is not writable."""
     settings = get_current_settings()
     if not settings.server.ui.static_directory:
         built = [Path(prefect.__ui_static_subpath__), Path(prefect.__ui_v2_static_subpath__)]
@@ -122,28 +124,28 @@ def set_pages() -> None:
 
 
 def _guarded(call: dict[str, Any]) -> dict[str, Any]:
-    """What uvicorn is called with, the guard around it; each of several processes makes its own."""
+    """The arguments of uvicorn with the guard around the server; each of several processes creates its own guard."""
     if isinstance(call["app"], str):
         return {**call, "app": "matinee.ops.server:make_guarded", "factory": True}
     return {**call, "app": guard(call["app"])}
 
 
 def make_guarded() -> App:
-    """The server of one of several processes."""
+    """The server of one process, if there are several."""
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    mend()
+    patch_prefect()
     return guard(create_app())
 
 
 def guard(app: App) -> App:
-    """The server behind its guard, whose names and pages the settings tell."""
+    """The server behind its guard, with the names and pages of Prefect's settings."""
     api = get_current_settings().server.api
     return Guard(app, address=api.host, port=api.port, origins=api.cors_allowed_origins.split(","))
 
 
-def mend() -> None:
-    """Put the three things right in this process, before it makes the server."""
+def patch_prefect() -> None:
+    """Apply the three patches in this process. Call it before the server is created."""
     collect_apart()
     setattr(triggers, "automations_session", _session)  # noqa: B010 - a name that is not exported
     triggers.evaluate_proactive_triggers = _Evaluation(triggers.evaluate_proactive_triggers)
@@ -157,7 +159,7 @@ async def _session(begin_transaction: bool = False) -> AsyncGenerator[Any, None]
 
 
 class _Evaluation:
-    """Prefect's look at what is overdue; before the first one, what became so before the server started is put off."""
+    """Prefect's search for overdue events; before the first search, events from before the start get more time."""
 
     def __init__(self, evaluate: Callable[[], Awaitable[None]]) -> None:
         self._evaluate = evaluate
@@ -165,7 +167,7 @@ class _Evaluation:
         self._is_first = True
 
     async def __call__(self) -> None:
-        if self._is_first and triggers.triggers:  # filled a moment after the start
+        if self._is_first and triggers.triggers:  # they are loaded shortly after the start
             await _reprieve(self._started)
             self._is_first = False
         if not self._is_first:
@@ -173,7 +175,7 @@ class _Evaluation:
 
 
 async def _reprieve(started: datetime) -> None:
-    """Put off what was being waited for before the server started, and nothing that it has heard of since."""
+    """Extend the time of events that were expected before the server started, unless they have arrived since."""
     proactive = [each.id for each in triggers.triggers.values() if each.posture == Posture.Proactive]
     until = datetime.now(UTC) + _REPRIEVE
     bucket = provide_database_interface().AutomationBucket

@@ -1,7 +1,7 @@
-"""The Prefect server of one command, where no other is configured: it starts while the command still imports.
+"""The Prefect server of one command, if no other is configured. It starts while the command is still importing.
 
-Prefect would start one too, but only when the flow is called, one thing after the other: a run that finds everything
-done took 16 s instead of 8. And its server would outlive a command that is killed.
+Prefect's own temporary server starts later, when the flow is called. A run with nothing to compute then took 16 s and
+not 8 s. Prefect's server also outlives a killed command.
 """
 
 import atexit
@@ -18,10 +18,18 @@ from matinee.store.system import end_with_parent
 
 
 def start_server(*, quiet: bool) -> Callable[[], None]:
-    """Start a server unless Prefect's settings name one; returns what waits until it answers.
+    """Start a server unless Prefect's settings name one. Call it before a flow is imported.
 
-    Call it before a flow is imported. The server ends when this process does, however that ends, and asks
-    for a password that nobody else knows. Raises ConfigError when a server that is named can't be worked with.
+    The server ends with this process, however the process ends. Only this process knows its password.
+
+    Args:
+        quiet: Whether to keep the lines of the server off the terminal.
+
+    Returns:
+        A function that waits until the server answers.
+
+    Raises:
+        ConfigError: The server that Prefect's settings name can't be used.
     """
     if connect(quiet=quiet):
         return lambda: None
@@ -32,34 +40,34 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # A session of its own: Ctrl-C is for the command, which then tells the server how the run ended.
+    # The server has its own session: Ctrl-C must not reach it, as the command still reports the end of the run to it.
     command = [sys.executable, "-m", "matinee.ops.temporary", str(port), str(os.getpid())]
-    password = draw_password()  # in its environment: a command line is there for all to read
+    password = draw_password()  # passed in the environment: every user can read a command line
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
-    server = subprocess.Popen(  # nosec B603 # our interpreter, a list of words
+    server = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
         command,
         env={**os.environ, **secret},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else None,
         start_new_session=True,
     )
-    atexit.register(end_process, server)  # before Prefect registers what it still has to send
+    atexit.register(end_process, server)  # before Prefect registers its own functions, which run first
     api = f"http://127.0.0.1:{port}/api"
     use(api, password)
     return lambda: wait_until_healthy(api, server)
 
 
 def _serve(port: int, parent: int) -> None:
-    """Be the server, without a UI, until the process that wants it ends."""
+    """Run the server, without a UI, until the parent process ends."""
     end_with_parent(parent)
-    import uvicorn  # noqa: PLC0415 - the command has no use for it
+    import uvicorn  # noqa: PLC0415 - the command does not need it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    from matinee.ops.server import guard, mend, prepare  # noqa: PLC0415
+    from matinee.ops.server import guard, patch_prefect, prepare  # noqa: PLC0415
 
     os.umask(0o077)
     prepare(["--host", "127.0.0.1", "--port", str(port)])
-    mend()
+    patch_prefect()
     uvicorn.run(guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error")
 
 

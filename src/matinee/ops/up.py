@@ -1,8 +1,7 @@
-"""Everything that scheduled runs need, on one workstation: a Prefect server, the deployments and a worker.
+"""Run all that scheduled runs need on one machine: a Prefect server, the deployments and a worker.
 
-`matinee up` starts them and stays; Ctrl-C takes all of it down. A server that the Prefect profile or
-PREFECT_API_URL names and that answers is used as it is. One that is started here asks for a password; it is kept in a
-file of Prefect's home and handed on in the environment of what is started.
+`matinee up` runs until Ctrl-C, which stops all of it. It uses the server of PREFECT_API_URL or of the Prefect profile
+if that server answers. Else it starts a server that asks for a password, which is in a file in Prefect's home.
 """
 
 import argparse
@@ -37,22 +36,24 @@ if TYPE_CHECKING:
     from matinee.ops.inbox_watcher import InboxWatcher
 
 ROOT = Path(__file__).resolve().parents[3]
-_START_SECONDS = 120.0  # the first start ever makes the database
-_STOP_SECONDS = 20.0  # longer than a worker needs to end its runs and to say so to the server
+_START_SECONDS = 120.0  # the very first start creates the database
+_STOP_SECONDS = 20.0  # a worker needs less to end its runs and report it to the server
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee up", description=__doc__)
-    parser.add_argument("--port", type=int, default=4200, help="of the server that is started here (4200)")
+    parser.add_argument("--port", type=int, default=4200, help="port of the new server (default 4200)")
     parser.add_argument(
-        "--drop", type=path, default=ROOT / "drop", help="the folder that ratings are put into (drop)"
+        "--drop", type=path, default=ROOT / "drop", help="folder for new rating files (default drop)"
     )
     parser.add_argument(
-        "--store", type=path, default=ROOT / "store", help="where the nightly runs keep everything (store)"
+        "--store", type=path, default=ROOT / "store", help="store of the nightly runs (default store)"
     )
     parser.add_argument(
-        "--deploy", action="store_true", help="register all with a server that is there, and end"
+        "--deploy",
+        action="store_true",
+        help="only register the deployments and alerts with a running server",
     )
     return parser
 
@@ -71,26 +72,26 @@ def main(arguments: Sequence[str]) -> int:
         with answering(), running(call.port) as (url, processes):
             watcher = _start_inbox_watcher(call.drop, call.store)
             if _is_kept(setting("PREFECT_API_AUTH_STRING")):
-                print(f"\nThe UI asks for a password once: it is the line in {password_file()}")
-            print(f"\nThe UI is at {url}, Ctrl-C stops it all.", flush=True)
+                print(f"\nThe UI asks for a password once. Paste the line in {password_file()}")
+            print(f"\nThe UI is at {url}. Ctrl-C stops everything.", flush=True)
             while all(process.poll() is None for process in processes):
                 watcher.look()
                 time.sleep(0.5)
-            raise ConfigError("The server or the worker has ended by itself; what it said is above.")
+            raise ConfigError("The server or the worker has ended unexpectedly. Its output is above.")
     except MatineeError as error:
         print(f"matinee up: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        with contextlib.suppress(OSError):  # nobody may be left to read it
+        with contextlib.suppress(OSError):  # the terminal may be closed
             print("All stopped.", flush=True)
         return 0
 
 
 @contextlib.contextmanager
 def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """The UI's address and the processes that keep it alive, for as long as the block runs.
+    """Run a server and a worker during the block; yields the address of the UI and the processes.
 
-    Raises ConfigError when the server does not start or the deployments are refused.
+    Raises ConfigError if the server does not start or refuses the deployments.
     """
     api = _find_api(port)
     with contextlib.ExitStack() as stack:
@@ -115,9 +116,9 @@ def running(port: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
 
 
 def _register(port: int, *, drop: Path, store: Path) -> None:
-    """Wait for a server that somebody else starts, and tell it the deployments and alerts.
+    """Wait for a server that another program starts, and register the deployments and alerts.
 
-    Raises ConfigError when it does not answer.
+    Raises ConfigError if it does not answer.
     """
     api = _find_api(port)
     deadline = time.monotonic() + _START_SECONDS
@@ -132,7 +133,7 @@ def _register(port: int, *, drop: Path, store: Path) -> None:
 
 
 def _find_api(port: int) -> str:
-    """The API's address: what the environment or Prefect's settings name, or that of a server on the port."""
+    """The address of the API: that of the environment or of Prefect's settings, or of a server on the port."""
     if webhook := os.environ.get(WEBHOOK):
         parse_address(webhook, name=WEBHOOK)
     api = find_address(quiet=False) or f"http://127.0.0.1:{port}/api"
@@ -142,7 +143,7 @@ def _find_api(port: int) -> str:
 
 @contextlib.contextmanager
 def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server that asks for a password, and this process knows it."""
+    """Start a server with a password, and set the password in this process."""
     password = _given_password() or keep_password(password_file())
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     with _process([sys.executable, "-m", "matinee.cli", "server", *_address(api)], secret) as server:
@@ -153,29 +154,26 @@ def _start_server(api: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def _given_password() -> str:
-    """The password that the environment or the profile sets, or nothing; Prefect takes it by itself."""
+    """The password that the environment or the profile sets; empty if none. Prefect reads it itself."""
     return setting("PREFECT_SERVER_API_AUTH_STRING") or setting("PREFECT_API_AUTH_STRING")
 
 
 def _is_kept(password: str) -> bool:
-    """Whether a password is what the file holds."""
+    """Whether the file holds this password."""
     return bool(password) and password_file().exists() and password == read_password(password_file())
 
 
 def _check_owner(api: str) -> None:
-    """A worker runs what its server says: it is given to no server of another user who merely has the port.
-
-    Raises ConfigError.
-    """
+    """Raise ConfigError if another user's program has the port, because a worker runs what its server says."""
     if is_here(api) and not owners_of(urlsplit(api).port or 80) <= {os.geteuid(), 0}:
         raise ConfigError(
-            f"Another user's program answers at {api}, and a worker of yours would run what it says. Take another "
-            "port (--port, or PREFECT_API_URL), or start the worker as that user."
+            f"A program of another user answers at {api}, and your worker would run its commands. Choose another port "
+            "(--port or PREFECT_API_URL), or start the worker as that user."
         )
 
 
 def _start_inbox_watcher(drop: Path, store: Path) -> "InboxWatcher":
-    """What starts a nightly run when a file has come into the folder, which is made."""
+    """Create the drop folder, and the watcher that starts a nightly run when a file arrives."""
     from matinee.ops.inbox_watcher import InboxWatcher, set_folders  # noqa: PLC0415 - imports Prefect, which reads the environment
 
     drop.mkdir(parents=True, exist_ok=True)
@@ -184,7 +182,7 @@ def _start_inbox_watcher(drop: Path, store: Path) -> "InboxWatcher":
 
 
 def _address(api: str) -> list[str]:
-    """Where the server has to listen: only this machine may ask it."""
+    """The options of the server's address, which only this machine can reach."""
     parts = urlsplit(api)
     if parts.hostname not in ("127.0.0.1", "localhost") or parts.path != "/api" or parts.scheme != "http":
         raise ConfigError(
@@ -195,23 +193,23 @@ def _address(api: str) -> list[str]:
 
 
 def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
-    """Wait until a server that was just started answers.
+    """Wait until a new server answers.
 
-    Raises ConfigError when it ends, or takes longer than its first start may.
+    Raises ConfigError if it ends, or takes longer than a first start.
     """
     deadline = time.monotonic() + _START_SECONDS
     while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
             raise ConfigError(
-                f"The Prefect server did not come up at {api}. Another program on that port is the usual cause (set "
-                "PREFECT_API_URL to http://127.0.0.1:PORT/api with a free one), or a database that it can't reach "
-                "(PREFECT_SERVER_DATABASE_CONNECTION_URL). `matinee server` tells the cause."
+                f"The Prefect server did not start at {api}. The usual cause is another program on that port (set "
+                "PREFECT_API_URL to http://127.0.0.1:PORT/api with a free port), or a database that is not reachable "
+                "(PREFECT_SERVER_DATABASE_CONNECTION_URL). `matinee server` prints the cause."
             )
         time.sleep(0.25)
 
 
 def _deploy() -> None:
-    """Make or close the work pool, and register what prefect.yaml says."""
+    """Create the work pool, and register the deployments of prefect.yaml."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     from matinee.ops.pool import settle_pool  # noqa: PLC0415
@@ -230,14 +228,14 @@ def _deploy() -> None:
 
 
 def _apply_alerts() -> None:
-    """End runs that fall silent; with a webhook in the environment, tell it of trouble."""
+    """Apply the alerts; notifications are sent if the environment names a webhook."""
     from matinee.ops.alerts import apply  # noqa: PLC0415
 
     apply(webhook=os.environ.get(WEBHOOK))
 
 
 def _end_runs() -> None:
-    """Tell the server that runs whose worker is gone have ended: else they count as running, and hold their slot."""
+    """Report runs as crashed whose worker has ended; otherwise they count as running and keep their slot."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter  # noqa: PLC0415
     from prefect.client.schemas.objects import State  # noqa: PLC0415
@@ -245,7 +243,7 @@ def _end_runs() -> None:
 
     alive = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}})
     pool = WorkPoolFilter.model_validate({"name": {"any_": [POOL]}})
-    stopped: State[Any] = Crashed(message="Its worker was stopped. Retry it: what was finished is kept.")
+    stopped: State[Any] = Crashed(message="The worker was stopped. Retry the run; finished steps are kept.")
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=alive, work_pool_filter=pool):
             client.set_flow_run_state(run.id, stopped, force=True)
@@ -253,7 +251,7 @@ def _end_runs() -> None:
 
 @contextlib.contextmanager
 def _process(command: list[str], secret: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Prefect process in a group of its own: Ctrl-C reaches it through us, in order, with all that it has started."""
+    """Run a process in its own session, so that Ctrl-C does not reach it; at the end of the block it is stopped."""
     process = subprocess.Popen(  # nosec B603 # words of ours
         command, cwd=ROOT, env={**os.environ, **(secret or {})}, start_new_session=True
     )
@@ -264,7 +262,7 @@ def _process(command: list[str], secret: dict[str, str] | None = None) -> Iterat
 
 
 def end_process(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that has a session of its own, with all that it has started; killed when it takes too long."""
+    """Stop a process that has its own session, and its children; after a timeout they are killed."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -275,7 +273,7 @@ def end_process(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Turn the first signal into an orderly end; later ones must not interrupt it."""
+    """Stop in order on the first signal; later signals are ignored."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,14 +1,13 @@
-"""Prefect's worker, whose memory stays flat and which ends when it is told to.
+"""The Prefect worker, with two changes: its memory stays constant, and SIGTERM ends it.
 
-`matinee worker` takes the options of `prefect worker start`. It reads the server's password by itself, and sets
-what its runs need in their environment, which no deployment and no run may set (`matinee.ops.pool`).
+`matinee worker` takes the options of `prefect worker start`. It reads the password of the server from its file. It also
+sets the environment of its runs, which neither a deployment nor a run may set (`matinee.ops.pool`).
 
-Each run leaves objects that refer to one another, and Python looks at old ones only when they have become a quarter
-more, which takes a worker days: after a hundred runs it held 16 % more than after thirty. So they are looked at once a
-minute.
-
-On SIGTERM a worker interrupts itself, and a shell starts what is in the background with interrupts ignored: it would
-stay for ever. So it takes them back.
+- Each run leaves objects in reference cycles. Python collects old objects only after their number has grown by a
+  quarter, which takes a worker days. After a hundred runs the worker held 16 % more memory than after thirty. So all
+  objects are collected once per minute.
+- On SIGTERM, a worker sends SIGINT to itself. A shell starts background processes with SIGINT ignored, so the worker
+  would run for ever. So the default handler is restored.
 """
 
 import signal
@@ -22,7 +21,7 @@ from matinee.ops.prefect_password import password_for
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Start the worker and stay; returns the exit status where it does not start."""
+    """Run the worker until it is stopped; returns the exit status."""
     try:
         if url := find_address(quiet=False):
             use(url, password_for(url))

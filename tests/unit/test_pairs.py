@@ -31,6 +31,7 @@ def release() -> Release:
         titles=pa.chunked_array([["One", "Two"]]),
         train_rows=np.array([2, 1]),
         liked_rows=np.array([1, 1]),
+        years=np.zeros(2, np.int32),
         popularity_weight=0.0,
         seen_offsets=np.zeros(3, np.int64),
         seen_movies=np.empty(0, np.int32),

@@ -126,6 +126,15 @@ def test_similar_is_the_cosine(random_release: Make) -> None:
     assert [score for _, _, score in found] == pytest.approx(cosine[expected].tolist(), rel=1e-5)
 
 
+def test_with_a_ranking_model_similar_is_the_cosine_of_its_encoder(random_release: Make) -> None:
+    release = matinee.load(random_release(ranked=True))
+    assert release.ranking is not None
+    rows = release.ranking.encode_rated / np.linalg.norm(release.ranking.encode_rated, axis=1, keepdims=True)
+    cosine = rows @ rows[4]
+    expected = [code for code in np.argsort(-cosine) if code not in (4, 39)][:5]
+    assert [each.movie_id for each in release.similar(43, 5)] == [code * 10 + 3 for code in expected]
+
+
 def test_equal_scores_keep_the_order_of_the_ids(random_release: Make) -> None:
     flat = {name: np.zeros(shape) for name, shape in (("movie_factors", (40, 5)), ("movie_bias", 40))}
     release = matinee.load(random_release(**flat))

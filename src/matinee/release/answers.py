@@ -1,19 +1,19 @@
 """What a loaded release answers: predictions, lists, similar movies, and what it makes of a new user."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matinee.errors import ConfigError, ReleaseError
+from matinee.errors import ConfigError
 from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
-from matinee.release.new_user import Guest
+from matinee.release.narrowing import Narrow, Narrowing
+from matinee.release.new_user import Guest, check_ratings, no_guests
 from matinee.release.ranking_model import RankingModel
 from matinee.release.rating_levels import Levels, to_levels
 from matinee.release.suggestion import Explanation, Suggestion
@@ -95,7 +95,9 @@ class Release:
         predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
         return predicted
 
-    def recommend(self, user_id: int, n: int = 10, *, explain: bool = False) -> list[Suggestion]:
+    def recommend(
+        self, user_id: int, n: int = 10, *, explain: bool = False, **narrow: Unpack[Narrow]
+    ) -> list[Suggestion]:
         """The movies that a user will like best, of those that they have not rated.
 
         The ranking model orders them, by what the user rated and how. A user that the release does not know gets
@@ -105,6 +107,8 @@ class Release:
             user_id: The user.
             n: The length of the list, at most.
             explain: Add to each suggestion, as `because`, the rated movie with the largest positive share of its score.
+            narrow: What the list is narrowed to, by the attributes of `Narrowing`: `exclude`, `only`, `years`,
+                `per_franchise`, `per_year`.
 
         Returns:
             Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`. The
@@ -112,7 +116,7 @@ class Release:
             with a weight on popularity in place of the movie's bias.
 
         Raises:
-            ConfigError: The id is not an integer, or n is below 1.
+            ConfigError: The id is not an integer, n is below 1, or the list is narrowed to nonsense.
             ReleaseError: Reasons are asked for, and the release has no ranking model.
 
         Examples:
@@ -122,6 +126,8 @@ class Release:
             ...     print(movie_id, title)
             41 The Electric Quarry
             93 The Gilded Juggler
+            >>> len(release.recommend(5449, n=10, only=[41, 60], years=(1900, 2100)))
+            2
         """
         code, taste = self._code(user_id), self._taste(user_id)
         if explain and taste is None:
@@ -129,7 +135,13 @@ class Release:
         rated, expected = self.catalog.seen(code), self.expect(code)
         by_rating = expected - forward.movie_level(self.weights) + self.catalog.appeal
         scores = taste.scores() if taste else by_rating
-        found = self.catalog.best(scores, n, without=rated, expected=np.clip(expected, *self.scale))
+        found = self.catalog.best(
+            scores,
+            n,
+            without=rated,
+            expected=np.clip(expected, *self.scale),
+            narrowing=Narrowing(**narrow) if narrow else None,
+        )
         return taste.add_reasons(found) if taste and explain else found
 
     def explain(self, user_id: int, movie_id: int) -> Explanation:
@@ -164,7 +176,8 @@ class Release:
     def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
         """The movies whose vectors are closest in direction to a movie's vector.
 
-        The vectors are the factors of the dot model and the embeddings of the others.
+        The vectors are those by which the ranking model knows what was rated. In a release of an earlier version, they
+        are the rating model's.
 
         Args:
             movie_id: The movie.
@@ -218,12 +231,9 @@ class Release:
             [23, 106]
         """
         if self.user_prior is None:
-            raise ReleaseError(
-                f"Release {self.version} can't take in a new user: {self._why_no_user_prior()} "
-                "Train the dot model, or retrain with the user's ratings."
-            )
+            raise no_guests(self.version, model=self.manifest["model"])
         given = dict(ratings)
-        self._check_ratings(given)
+        check_ratings(given, self.scale)
         rated = self.movies.encode(as_ids(list(given), "movie"))
         rows = np.where(rated < 0, 0, self.catalog.train_rows[rated])
         movies = describe(self.weights, self.catalog.train_rows, rated)
@@ -280,21 +290,8 @@ class Release:
         return (scores + np.float32(float(self.weights["mean"].sum()) + bias)).astype(np.float32)
 
     def _movie_vectors(self) -> NDArray[np.float32]:
+        if self.ranking is not None:
+            return self.ranking.encode_rated
         tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
         found = [self.weights[name] for name in tables if name in self.weights]
         return np.concatenate(found, axis=1).astype(np.float32)
-
-    def _why_no_user_prior(self) -> str:
-        if self.manifest["model"] != "dot":
-            return (
-                f"its model is {self.manifest['model']}, and only a dot product has a closed form for that."
-            )
-        return "it was published without prior.json."
-
-    def _check_ratings(self, ratings: Mapping[int, float]) -> None:
-        low, high = self.scale
-        for movie_id, rating in ratings.items():
-            if not (math.isfinite(rating) and low <= rating <= high):
-                raise ConfigError(
-                    f"Movie {movie_id} was rated {rating}; expected {low:g} to {high:g}, the scale of the release."
-                )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matinee.release.rating_levels import STEPS
 
 Shape = tuple[str, ...]
-Kind = Literal["id", "count", "text"]
+Kind = Literal["id", "count", "year", "text"]
 
 LARGEST: Final = 1e9  # no weight of a rating model comes near, and what it makes of such numbers is finite
 _BASELINE: Final[dict[str, Shape]] = {
@@ -101,12 +101,18 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
         raise ValueError(f"{name} holds values that are not numbers or are out of bounds")
 
 
-def read_table(data: bytes, columns: Mapping[str, Kind], *, rows: int) -> dict[str, pa.ChunkedArray]:
-    """The columns of a Parquet file that must have so many rows: ids ascend, counts are no less than 0."""
+def read_table(
+    data: bytes, columns: Mapping[str, Kind], *, rows: int, optional: Mapping[str, Kind] | None = None
+) -> dict[str, pa.ChunkedArray]:
+    """The columns of a Parquet file that must have so many rows: ids ascend, counts are no less than 0.
+
+    Columns that are optional are read if they are there.
+    """
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         if file.metadata.num_rows != rows:
             raise ValueError(f"it has {file.metadata.num_rows:,} rows, and the weights are of {rows:,}")
         names = file.schema_arrow.names
+        columns = {**columns, **{name: kind for name, kind in (optional or {}).items() if name in names}}
         if odd := [name for name in columns if names.count(name) != 1]:
             raise ValueError(f"it has not exactly one column {odd[0]}")
         table = file.read(columns=list(columns), use_threads=False)
@@ -124,10 +130,12 @@ def _check_column(name: str, column: pa.ChunkedArray, kind: Kind) -> None:
         column.validate(full=True)
         return
     fits = pa.types.is_int64(column.type) if kind == "id" else pa.types.is_integer(column.type)
-    if not fits or column.null_count:
+    if not fits or (column.null_count and kind != "year"):
         raise ValueError(
             f"its column {name} is not of integers throughout: {column.type}, {column.null_count} nulls"
         )
+    if kind == "year":
+        return
     values = column.to_numpy()
     if kind == "id" and not (values[1:] > values[:-1]).all():
         raise ValueError(f"its column {name} does not ascend, so ids have no codes")

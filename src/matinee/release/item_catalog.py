@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
 from matinee.release import liking
+from matinee.release.narrowing import Narrowing, Years
 from matinee.release.rating_levels import Levels
 from matinee.release.suggestion import Suggestion
 
@@ -30,6 +31,7 @@ class ItemCatalog:
     titles: pa.ChunkedArray
     train_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]  # train rows that liked the movie
+    years: Years  # 0 if unknown
     popularity_weight: float  # rating points per unit of `liking.popularity`, chosen by evaluate
     seen_offsets: NDArray[np.int64]
     seen_movies: Codes
@@ -60,7 +62,13 @@ class ItemCatalog:
         return self.seen_levels[self.seen_offsets[user_code] : self.seen_offsets[user_code + 1]]
 
     def best(
-        self, scores: Scores, n: int, *, without: Codes, expected: Scores | None = None
+        self,
+        scores: Scores,
+        n: int,
+        *,
+        without: Codes,
+        expected: Scores | None = None,
+        narrowing: Narrowing | None = None,
     ) -> list[Suggestion]:
         """The n movies of the highest scores [movies], fewer when fewer are left; of equal ones the lower id first.
 
@@ -70,9 +78,14 @@ class ItemCatalog:
             raise ConfigError(f"A list of {n} movies was asked for; expected 1 or more.")
         scores = np.where(self.trained, scores, np.float32(-np.inf))
         scores[without] = -np.inf
-        limit = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
+        if narrowing and narrowing.masks:
+            scores[~narrowing.allowed(self.movie_ids, self.years)] = -np.inf
+        caps = narrowing is not None and narrowing.caps
+        limit = np.partition(scores, -n)[-n] if n < len(scores) and not caps else -np.inf
         codes = np.flatnonzero((scores >= limit) & (scores > -np.inf))
-        codes = codes[np.lexsort((codes, -scores[codes]))][:n]
+        order = codes[np.lexsort((codes, -scores[codes]))].tolist()
+        if narrowing and caps:
+            order = narrowing.cut(order, n, titles=self.titles, years=self.years)
         return [
             Suggestion(
                 movie_id=int(self.movie_ids[code]),
@@ -80,5 +93,5 @@ class ItemCatalog:
                 score=float(scores[code]),
                 expected_rating=None if expected is None else float(expected[code]),
             )
-            for code in codes.tolist()
+            for code in order[:n]
         ]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.errors import ConfigError, ReleaseError
@@ -258,7 +259,9 @@ class _Parts:
 
     def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
         with self.files.parsing(MOVIES):
-            movies = read_table(self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies)
+            movies = read_table(
+                self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies, optional={"year": "year"}
+            )
         with self.files.parsing(METRICS):
             ranking = self._object(METRICS)["ranking"]
             weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
@@ -267,6 +270,7 @@ class _Parts:
             titles=movies["title"],
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),
+            years=_years(movies.get("year"), movies=self.movies),
             popularity_weight=weight,
             seen_offsets=offsets,
             seen_movies=seen,
@@ -280,6 +284,14 @@ class _Parts:
 
     def _object(self, name: str) -> dict[str, Any]:
         return parse_object(self.small[name], self.files.path(name))
+
+
+def _years(column: pa.ChunkedArray | None, *, movies: int) -> NDArray[np.int32]:
+    """The year of each movie; 0 if it is unknown."""
+    if column is None:
+        return np.zeros(movies, np.int32)
+    years: NDArray[np.int32] = column.fill_null(0).to_numpy().astype(np.int32)
+    return years
 
 
 def sha256(path: Path) -> str:

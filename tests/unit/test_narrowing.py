@@ -1,0 +1,117 @@
+"""Narrowed lists hold exactly the best of what may be listed."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import matinee
+from matinee.errors import ConfigError
+from matinee.release.narrowing import franchise
+
+Make = Callable[..., Path]
+CASES: list[dict[str, Any]] = [
+    {"exclude": [13, 23, 77]},
+    {"only": range(3, 200, 10)},
+    {"years": (1980, 1990)},
+    {"per_franchise": 1},
+    {"per_year": 2},
+    {
+        "only": range(3, 300, 10),
+        "exclude": [13, 53],
+        "years": (1975, 1999),
+        "per_franchise": 2,
+        "per_year": 1,
+    },
+]
+
+
+def varied(folder: Path) -> matinee.Release:
+    """A release whose movies have years from 1970 on and belong to seven franchises; some have neither."""
+    release = matinee.load(folder)
+    movies = len(release.movies)
+    draw = np.random.default_rng(3)
+    years = np.where(draw.random(movies) < 0.1, 0, draw.integers(1970, 2000, movies)).astype(np.int32)
+    names = [f"Saga {'ABCDEFG'[code % 7]}: Part {code}" if code else None for code in range(movies)]
+    catalog = replace(release.catalog, years=years, titles=pa.chunked_array([pa.array(names, pa.string())]))
+    return replace(release, catalog=catalog)
+
+
+def expected_list(release: matinee.Release, user_id: int, n: int, **narrow: Any) -> list[int]:
+    """The ids of a narrowed list, picked one by one from the whole list."""
+    kept: list[int] = []
+    sagas: Counter[str | None] = Counter()
+    of_year: Counter[int] = Counter()
+    first, last = narrow.get("years") or (-1, 9999)
+    for movie_id, title, _ in release.recommend(user_id, len(release.movies)):
+        year = int(release.catalog.years[(movie_id - 3) // 10])
+        saga = title and title[5]
+        if movie_id in narrow.get("exclude", ()) or movie_id not in narrow.get("only", [movie_id]):
+            continue
+        if not first <= year <= last or ("years" in narrow and not year):
+            continue
+        if saga and sagas[saga] >= narrow.get("per_franchise", 99):
+            continue
+        if year and of_year[year] >= narrow.get("per_year", 99):
+            continue
+        kept.append(movie_id)
+        sagas[saga] += 1
+        of_year[year] += 1
+    return kept[:n]
+
+
+@pytest.mark.parametrize("narrow", CASES, ids="+".join)
+@pytest.mark.parametrize("ranked", [True, False])
+def test_a_narrowed_list_is_the_best_of_what_is_left(
+    narrow: dict[str, Any], ranked: bool, random_release: Make
+) -> None:
+    release = varied(random_release(ranked=ranked))
+    for user_id in (13, 93, 493, 999_999):
+        for n in (1, 5, 100):
+            found = release.recommend(user_id, n, **narrow)
+            assert [movie.movie_id for movie in found] == expected_list(release, user_id, n, **narrow)
+    guest = release.fold_in({13: 5, 393: 4})
+    whole = [movie.movie_id for movie in guest.recommend(40)]
+    narrowed = [movie.movie_id for movie in guest.recommend(40, **narrow)]
+    assert narrowed == [movie_id for movie_id in whole if movie_id in narrowed]
+    assert 0 < len(narrowed) < len(whole)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "said"),
+    [
+        ({"years": (2000, 1990)}, "2000 to 1990"),
+        ({"per_year": 0}, "0 movies per year"),
+        ({"per_franchise": -1}, "-1 movies per franchise"),
+        ({"exclude": ["x"]}, "movie"),
+    ],
+)
+def test_a_narrowing_that_makes_no_sense_is_refused(
+    narrow: dict[str, Any], said: str, random_release: Make
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        matinee.load(random_release()).recommend(13, **narrow)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Star Trek: First Contact (1996)", "star trek"),
+        ("Star Trek III: The Search for Spock", "star trek"),
+        ("Kill Bill: Vol. 1", "kill bill"),
+        ("Friends, Vol. 3", "friends"),
+        ("Lord of the Rings: The Two Towers, The", "lord of the rings"),
+        ("Godfather, The (1972)", "godfather"),
+        ("Toy Story 2 (1999)", "toy story"),
+        ("Se7en", "se7en"),
+        ("1984", "1984"),
+        ("", None),
+    ],
+)
+def test_titles_of_a_franchise_share_a_name(title: str, name: str | None) -> None:
+    assert franchise(title) == name

@@ -51,7 +51,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Make it"):
+    with pytest.raises(ConfigError, match="Create it"):
         look(tmp_path / "drop", settle_seconds=0)
 
 
@@ -114,7 +114,7 @@ def test_broken_or_missing_titles_cost_a_night_nothing_but_new_names(sample: Pat
     assert [*broken.refused] == [str(drop / "refused" / f"{titles.name}.report.txt")]
     missing = intake()
     assert missing.mark == whole.mark and not missing.refused
-    assert missing.no_titles and "titles are those of the last run" in missing.says()
+    assert missing.no_titles and "titles of an earlier run" in missing.says()
     titles.write_text("1,2003,Another Name\n")
     assert intake().mark != whole.mark
 
@@ -157,7 +157,7 @@ def test_stores_and_links_into_them_are_not_taken_and_end_no_night(sample: Path,
     assert _names(map(Path, found.ratings)) == ["ratings.csv"] and found.new
     assert "link into the store" in (drop / "refused" / "link.csv.report.txt").read_text()
     assert (drop / "refused" / "link2.csv").is_symlink()
-    assert "stays where it is" in found.refused[str(other)] and (other / "inside.csv").is_file()
+    assert "neither read nor moved" in found.refused[str(other)] and (other / "inside.csv").is_file()
     for inside in (other, other / "sub"):
         inside.mkdir(exist_ok=True)
         with pytest.raises(ConfigError, match="one lies in the other"):

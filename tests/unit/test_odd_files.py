@@ -113,7 +113,7 @@ def test_an_odd_file_is_set_aside_and_the_good_one_is_taken(name: str, store: St
     ((report, reason),) = found.refused.items()
     assert not os.path.lexists(path)
     told = Path(report).read_text("utf-8")
-    assert "was not taken" in told
+    assert "was refused" in told
     assert reason.isprintable()
     assert all(line.isprintable() for line in told.splitlines())
     assert Path(report).parent == drop / "refused"
@@ -150,7 +150,7 @@ def test_a_report_follows_no_link_and_a_folder_of_its_name_is_not_in_the_way(
         (drop / name).write_text("no ratings\n")
     found = night(store, drop)
     assert len(found.refused) == 2
-    assert all("was not taken" in Path(report).read_text("utf-8") for report in found.refused)
+    assert all("was refused" in Path(report).read_text("utf-8") for report in found.refused)
     assert {(tmp_path / letter).read_text() for letter in ("mine", "theirs")} == {"Dear reader\n"}
 
 
@@ -165,7 +165,7 @@ def test_what_can_not_be_moved_stays_and_is_told(
     monkeypatch.setattr(room, "replacing", denied)
     found = night(store, drop)
     assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
-    assert "could not be set aside (Permission denied)" in found.refused[str(drop / "a.csv")]
+    assert "could not be moved (Permission denied)" in found.refused[str(drop / "a.csv")]
     assert (drop / "a.csv").exists()
 
 

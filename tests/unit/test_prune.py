@@ -161,7 +161,7 @@ def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--store", str(store.root), "--keep", "3", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
-    with pytest.raises(ConfigError, match="0 releases"):
+    with pytest.raises(ConfigError, match="--keep is 0"):
         prune(store.root, keep=0)
 
 

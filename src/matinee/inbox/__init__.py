@@ -1,1 +1,1 @@
-"""The folder in which new rating files arrive: what is there, and what is taken in."""
+"""The drop folder for new rating files: which files are complete, and which a run reads."""

@@ -1,6 +1,7 @@
-"""The drop folder: where people and programs put rating files, which files in it are complete, where broken ones go.
+"""The drop folder for new rating files: which of its files are complete, and where refused files are moved.
 
-A file is left alone while its name is a temporary one, a program has it open for writing, or it changed just now.
+A file is not complete while it has a temporary name, while a program has it open for writing, or if it has just
+changed.
 """
 
 import errno
@@ -20,7 +21,7 @@ from matinee.store.identity import is_store
 from matinee.store.system import is_open_for_writing
 
 REFUSED: Final = "refused"  # the folder within the drop folder
-REFUSED_TOO: Final = "refused-files"  # where that name is a file's, or a link's
+REFUSED_TOO: Final = "refused-files"  # used if `refused` is a file or a link
 _LINE: Final = 8_000  # characters of a line of a report
 _LONGEST_NAME: Final = 255  # bytes of a file name, on nearly every file system
 _TEMPORARY: Final = (
@@ -44,11 +45,11 @@ class Dropped:
 
     complete: dict[Path, Print]
     unfinished: list[Path]
-    odd: dict[Path, str] = field(default_factory=dict)  # what is there and no file, and why
-    stores: list[Path] = field(default_factory=list)  # folders that are stores: not looked into, never moved
+    odd: dict[Path, str] = field(default_factory=dict)  # entries that are not readable files, and why
+    stores: list[Path] = field(default_factory=list)  # folders that are stores: never read, never moved
 
     def is_unchanged(self, path: Path) -> bool:
-        """Whether it was complete, and nobody has written to it since."""
+        """Whether the file was complete and has not changed since."""
         return path in self.complete and _print(path) == {path: self.complete[path]}
 
 
@@ -59,10 +60,19 @@ def look(
     sleep: Callable[[float], None] = time.sleep,
     now: float | None = None,
 ) -> Dropped:
-    """Which files of the folder, and of folders in it, are complete.
+    """Find the complete files in a folder and its subfolders.
 
-    A file that changed within `settle_seconds` is looked at a second time after as long. Raises ConfigError when the
-    folder is not there.
+    Args:
+        folder: The drop folder.
+        settle_seconds: If a file changed within this time, all files are checked again after this time.
+        sleep: Called to wait.
+        now: The current time; that of the clock if None.
+
+    Returns:
+        The files that are complete, and those that are not.
+
+    Raises:
+        ConfigError: The folder does not exist.
     """
     first, odd, stores = _prints(folder)
     moment = time.time() if now is None else now
@@ -83,33 +93,39 @@ def look(
 
 
 def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
-    """Move a file to the folder of refused ones and write why beside it; returns where the report lies.
+    """Move a file to the folder of refused files, and write a report with the reason next to it.
 
-    One of the same name that was refused before is replaced, and its report. Raises OSError when it can't be moved.
+    A refused file of the same name is replaced, with its report.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        OSError: The file can't be moved.
     """
     target = place_of_refused(folder, path)
-    told = (
-        f"{shown(path, _LINE)} was not taken.\n\n{shown(reason, _LINE)}\n\n"
-        f"It is in {shown(target, _LINE)} now. Put a corrected file into {shown(path.parent, _LINE)}; nothing else is "
-        "to be done.\n"
+    text = (
+        f"{shown(path, _LINE)} was refused.\n\n{shown(reason, _LINE)}\n\n"
+        f"The file was moved to {shown(target, _LINE)}. Put a corrected file into {shown(path.parent, _LINE)}. Nothing "
+        "else is needed.\n"
     )
     report = beside(target, ".report.txt")
     with replacing(report) as fresh:
-        fresh.write_text(told, "utf-8")
+        fresh.write_text(text, "utf-8")
         path.rename(target)
     return report
 
 
 def place_of_refused(folder: Path, path: Path) -> Path:
-    """Where a file of the drop folder goes when it is refused: under a name that is text; the folder is made.
+    """The path for a refused file, with a printable name. Its folder is created.
 
-    It lies in the drop folder whatever links are there. Raises OSError when there is no such place.
+    The path is inside the drop folder, whatever links are there. Raises OSError if there is no such path.
     """
     names = [_plain_name(name) for name in path.relative_to(folder).parts]
     places = (folder / REFUSED, folder / REFUSED_TOO)
     top = next((place for place in places if _is_folder_or_free(place)), None)
     if top is None:
-        raise NotADirectoryError(errno.ENOTDIR, f"{REFUSED} and {REFUSED_TOO} are no folders")
+        raise NotADirectoryError(errno.ENOTDIR, f"{REFUSED} and {REFUSED_TOO} are not folders")
     target = top.joinpath(*names)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +139,12 @@ def place_of_refused(folder: Path, path: Path) -> Path:
 
 
 def beside(target: Path, suffix: str) -> Path:
-    """The path of a file that belongs to a refused one, its name as long as a name may be."""
+    """The path of a file that belongs to a refused file; a long name is shortened."""
     return target.with_name(_plain_name(target.name, suffix))
 
 
 def _plain_name(name: str, suffix: str = "") -> str:
-    """A name with a suffix that every table, log and system can hold; a digest stands for what is lost of it."""
+    """A printable name of valid length, with a suffix; a digest replaces the characters that are lost."""
     plain = "".join(char if char.isprintable() and char != "/" else "_" for char in name)
     whole = f"{plain}{suffix}"
     if plain == name and len(os.fsencode(whole)) <= _LONGEST_NAME:
@@ -146,18 +162,18 @@ def _is_folder_or_free(path: Path) -> bool:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name is one that programs give to what they have not finished."""
+    """Whether the name is typical for unfinished files of programs."""
     return path.name.startswith(".") or path.name.lower().endswith(_TEMPORARY)
 
 
 def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path]]:
-    """Size, times and inode of each file, why other things are no files, and which folders are stores.
+    """Size, times and inode of each file, why other entries are not files, and which folders are stores.
 
-    Hidden folders, the refused and stores are not looked into, nor are folders behind links.
+    Hidden folders, refused files, stores, and folders behind links are skipped.
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"The drop folder {shown(folder, _LINE)} is not there. Make it, or name another with `drop`."
+            f"The drop folder {shown(folder, _LINE)} does not exist. Create it, or set `drop` to another folder."
         )
     found: dict[Path, Print] = {}
     odd: dict[Path, str] = {}
@@ -165,7 +181,7 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
 
     def is_closed(error: OSError) -> None:
         if isinstance(error, PermissionError) and error.filename != str(folder):
-            odd[Path(error.filename)] = "It is a folder that can't be looked into: permission denied."
+            odd[Path(error.filename)] = "This folder can't be read: permission denied."
 
     for place, folders, names in os.walk(folder, onerror=is_closed):
         top = Path(place) == folder
@@ -186,16 +202,16 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
 
 
 def _print(path: Path) -> dict[Path, Print] | str:
-    """That of a file, unless it was renamed or removed meanwhile; or why it is none."""
+    """The print of a file, empty if it was renamed or removed meanwhile; or why the entry is not a file."""
     try:
         status = path.stat()
     except OSError as error:
         if not os.path.lexists(path):
             return {}
-        leads = "It is a link that leads nowhere" if path.is_symlink() else "It could not be looked at"
-        return f"{leads}: {error.strerror or error}. Put the file itself here."
+        fault = "The target of this link does not exist" if path.is_symlink() else "This file can't be read"
+        return f"{fault}: {error.strerror or error}. Put the file itself here."
     if not stat.S_ISREG(status.st_mode):
         return (
-            "It is not a file of bytes on a disk but a pipe, a socket or a device. Save it to a file first."
+            "This is not a regular file but a pipe, a socket or a device. Save its content to a file first."
         )
     return {path: (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)}

@@ -1,7 +1,7 @@
-"""What a nightly run takes: what lies complete in the drop folder and can be read, and whether it is new.
+"""What a nightly run reads: the complete and readable files of the drop folder, and whether they are new.
 
-What was worked through last stands in the store's nightly.json: with the same files and settings nothing is to do. The
-last titles that could be read are kept beside it: a broken title file costs a night nothing but new names.
+nightly.json in the store records the files and settings of the last run; a run with the same ones has nothing to do.
+The store also keeps the last readable title file, so that a broken title file does not stop a run.
 """
 
 import contextlib
@@ -27,14 +27,12 @@ from matinee.store.identity import refuse_link
 from matinee.store.paths import KEPT_TITLES, check_apart, source_check
 
 KEPT = KEPT_TITLES
-_LEFT_ALONE = (
-    "{path} is a Matinee store. It was not looked into and stays where it is. Move it out of the drop folder."
-)
-_CELL = 10_000  # characters of a rejected line that are shown; rejects.parquet has all
+_LEFT_ALONE = "{path} is a Matinee store. It was neither read nor moved. Move it out of the drop folder."
+_CELL = 10_000  # maximum characters of a rejected line; rejects.parquet has the whole line
 
 
 class Intake(BaseModel):
-    """What a nightly run found."""
+    """What a nightly run found in the drop folder."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,26 +42,37 @@ class Intake(BaseModel):
     mark: str | None  # of files and settings together; None without ratings
     new: bool
     unfinished: list[str] = []
-    refused: dict[str, str] = {}  # the report of each file that was set aside, and the reason
+    refused: dict[str, str] = {}  # the report of each refused file, and the reason
 
     def says(self) -> str:
-        """What was found, in a sentence or two."""
-        told = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
-        told += [f"{len(self.unfinished):,} still being written: left alone"] if self.unfinished else []
-        told += [f"{len(self.refused):,} set aside: see {self._reports()}"] if self.refused else []
-        told += ["the titles are those of the last run that could read some"] if self.no_titles else []
-        return "; ".join(told) + "."
+        """What was found, in one sentence."""
+        parts = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
+        parts += [f"{len(self.unfinished):,} still being written"] if self.unfinished else []
+        parts += [f"{len(self.refused):,} set aside: see {self._reports()}"] if self.refused else []
+        parts += ["titles of an earlier run are used"] if self.no_titles else []
+        return "; ".join(parts) + "."
 
     def _reports(self) -> str:
         return ", ".join(shown(report, _CELL) for report in self.refused)
 
 
 def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle_seconds: float) -> Intake:
-    """Look through the drop folder, set aside what can't be read, and tell what a dataset would be made of now.
+    """Find the files for a dataset in the drop folder, and set aside those that can't be read.
 
-    `titles` is a path, relative ones within the drop folder. Where it is missing or broken, the last that could be
-    read is taken; before there is one, that raises ConfigError or DataError. Raises ConfigError when the folder is not
-    there.
+    Args:
+        store: The store of the run.
+        drop: The drop folder.
+        titles: Path of the title file, relative to the drop folder. If it is missing or broken, the last readable title
+            file is used.
+        settings: Settings of the run.
+        settle_seconds: Time without changes after which a file is complete.
+
+    Returns:
+        The files, and whether they are new.
+
+    Raises:
+        ConfigError: The folder does not exist, or there is no title file.
+        DataError: The title file is broken, and there is no earlier one.
     """
     check_apart(store.root, drop=drop)
     _check_name(drop)
@@ -99,7 +108,7 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
 
 
 def _links_into_stores(store: Store, paths: list[Path]) -> dict[Path, str]:
-    """The links that lead into a store, and why they are not taken: its tables are no ratings that came in."""
+    """The links that point into a store, with the reason of their refusal: tables of a store are not new ratings."""
     store_of = source_check(store.root)
     found = {path: store_of(path) for path in paths if path.is_symlink()}
     return {
@@ -114,21 +123,21 @@ def _check_name(drop: Path) -> None:
         str(drop).encode()
     except UnicodeEncodeError:
         raise ConfigError(
-            f"The name of the drop folder {shown(drop)} is not UTF-8, and tables can't hold it. Rename it."
+            f"The name of the drop folder {shown(drop)} is not UTF-8 and can't be written to tables. Rename it."
         ) from None
 
 
 def remember(store: Store, intake: Intake) -> None:
-    """Note that a run has worked this through: the gate has passed or held what came of it."""
+    """Record that a run is done with these files and settings: the gate has decided on its candidate."""
     with writing(store.root):
         write_json(store.root / DONE, {"mark": intake.mark})
 
 
 def _set_aside(drop: Path, screening: ingest.Screening, path: Path) -> tuple[str, str]:
-    """Move a refused file, its rejects beside it: prune does not know that somebody wants to look at them."""
+    """Move a refused file, and write its rejects next to it, because prune removes those in the store."""
     reason = screening.refused[path]
     if path in screening.rejects:
-        with contextlib.suppress(OSError):  # the refusal counts, and the store keeps the rejects for a while
+        with contextlib.suppress(OSError):  # not essential: the store has the rejects too, until prune
             kept = beside(place_of_refused(drop, path), ".rejects.csv")
             with replacing(kept) as fresh:
                 write_table_for_people(pl.read_parquet(screening.rejects[path]), fresh)
@@ -137,25 +146,25 @@ def _set_aside(drop: Path, screening: ingest.Screening, path: Path) -> tuple[str
 
 
 def _put_aside(drop: Path, path: Path, *, reason: str) -> tuple[str, str]:
-    """The report of a file that was set aside, and the reason; the file itself where it can't be moved.
+    """Set a file aside; returns its report and the reason. If it can't be moved, the file stands for the report.
 
-    No file may end the night: one that stays is refused again the next time.
+    A file that stays does not stop the run; the next run refuses it again.
     """
     try:
         return str(set_aside(drop, path, reason=reason)), reason
     except OSError as error:
-        reason += f" It could not be set aside ({error.strerror or error}) and stays where it is: remove it by hand."
+        reason += f" It could not be moved ({error.strerror or error}). Remove it by hand."
         return shown(path), reason
 
 
 def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
-    """Write a CSV that may be opened in a terminal or a spreadsheet: neither obeys what a cell holds."""
+    """Write a CSV that is safe in a terminal and in a spreadsheet: cells have no control characters and no formulas."""
     safe = pl.col(pl.String).map_elements(lambda text: spreadsheet_cell(shown(text, _CELL)), pl.String)
     table.with_columns(safe).write_csv(out)
 
 
 def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str | None]:
-    """The title file, which is kept for other nights; where it can't be read, the one kept last, and why."""
+    """The title file, which is copied to the store; if it can't be read, the last copy and the reason."""
     kept = store.root / KEPT / titles.name
     try:
         check_apart(store.root, sources=[titles])
@@ -176,7 +185,7 @@ def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str
 def _is_same(titles: Path, kept: Path) -> bool:
     try:
         return filecmp.cmp(titles, kept, shallow=False)
-    except OSError:  # one of them is not there, or can't be read: whoever reads it says so
+    except OSError:  # a missing or unreadable file is reported when it is read
         return False
 
 
@@ -191,7 +200,7 @@ def _mark(store: Store, ratings: list[Path], titles: Path, settings: Settings) -
 def _is_done(store: Store, mark: str) -> bool:
     try:
         return read_as(store.root / DONE, Mark).mark == mark
-    except StoreError:  # absent or damaged: the run finds each step done by itself
+    except StoreError:  # absent or damaged; the run then finds each step finished
         return False
 
 

@@ -1,4 +1,4 @@
-"""What somebody wants to know first when something is wrong: versions, device, store, champion, server, clock."""
+"""`matinee doctor`: checks of versions, device, clock, Prefect server, store and champion."""
 
 import os
 import platform
@@ -26,12 +26,12 @@ from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 
 _PACKAGES = ("prefect", "polars", "numba", "torch")
-_SPACE = 3  # a night writes a split, a candidate and a release, each about as large as the last release
+_SPACE = 3  # a run writes a split, a candidate and a release, each about as large as the last release
 _LEAST_SPACE = 1 << 30
 
 
 class Check(NamedTuple):
-    """One thing that was looked at; `warn` needs a look, `fail` keeps runs from ending well."""
+    """One check. `warn` needs attention; with `fail`, runs fail."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
@@ -39,7 +39,7 @@ class Check(NamedTuple):
 
 
 def examine(store: Path | None) -> Iterator[Check]:
-    """Look at the machine, and at a store if one is given; nothing raises, nothing is changed."""
+    """Check the machine, and a store if one is given. It raises nothing and changes nothing."""
     yield _versions()
     yield _device()
     yield _clock()
@@ -56,9 +56,7 @@ def _versions() -> Check:
         except PackageNotFoundError:
             missing.append(package)
     if missing:
-        lack = (
-            f"without {', '.join(missing)}: releases can be used, not made. pip install 'matinee[pipeline]'"
-        )
+        lack = f"without {', '.join(missing)}, releases can be used but not trained. pip install 'matinee[pipeline]'"
         return Check("versions", "warn", f"{', '.join(found)}; {lack}")
     return Check("versions", "ok", ", ".join(found))
 
@@ -73,21 +71,23 @@ def _device() -> Check:
         return Check("device", "ok", f"cuda: {torch.cuda.get_device_name()}; {cores}")
     if torch.version.cuda and shutil.which("nvidia-smi"):
         return Check(
-            "device", "warn", f"cpu, {cores}: there is a driver, but torch finds no GPU. Try nvidia-smi"
+            "device",
+            "warn",
+            f"cpu, {cores}; a GPU driver is installed, but torch finds no GPU. Run nvidia-smi",
         )
     return Check("device", "ok", f"cpu, {cores}")
 
 
 def _clock() -> Check:
     here = datetime.now().astimezone()
-    said = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules go by the zone in prefect.yaml, UTC"
+    said = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules use the time zone of prefect.yaml, UTC"
     return Check("clock", "ok", said)
 
 
 def _server() -> Check:
     try:
         if not (url := setting("PREFECT_API_URL")):
-            said = "none is named: each run starts its own. `make up` starts one that stays"
+            said = "none is configured, so each run starts its own. `make up` starts a permanent one"
             return Check("server", "ok", said)
         fault = find_fault(check_address(url), authorization=authorization_for(url))
     except MatineeError as error:
@@ -97,7 +97,7 @@ def _server() -> Check:
 
 def _store(root: Path) -> Iterator[Check]:
     if not root.is_dir():
-        yield Check("store", "fail", f"{root} is not there. `matinee retrain --store {root}` makes it")
+        yield Check("store", "fail", f"{root} does not exist. `matinee retrain --store {root}` creates it")
         return
     try:
         check_usable(root)
@@ -118,10 +118,10 @@ def _space(root: Path) -> Check:
         sum(file.lstat().st_size for file in folder.iterdir()) for folder in entries_of(root, "releases")
     ]
     needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
-    said = f"{root} can be written, {free / 1e9:,.1f} GB free"
+    said = f"{root} is writable, {free / 1e9:,.1f} GB free"
     if free < needed:
         return Check(
-            "store", "warn", f"{said}; a night may need {needed / 1e9:,.1f} GB. `matinee prune` makes room"
+            "store", "warn", f"{said}; a run may need {needed / 1e9:,.1f} GB. `matinee prune` frees space"
         )
     return Check("store", "ok", said)
 
@@ -139,14 +139,16 @@ def _champion(registry: Registry) -> Check:
     try:
         champion = registry.champion()
         if champion is None:
-            return Check("champion", "warn", "none yet: `matinee retrain` makes the first")
+            return Check("champion", "warn", "none yet; `matinee retrain` publishes the first")
         manifest = inspect(registry.champion_folder())
     except MatineeError as error:
         return Check("champion", "fail", str(error))
     created = manifest.get("created", "")
     if created > now():
         return Check(
-            "champion", "warn", f"{champion} was made at {created}, which is to come: check the clock"
+            "champion",
+            "warn",
+            f"{champion} was created at {created}, which is in the future. Check the clock",
         )
     return Check("champion", "ok", f"{champion} of {created} verifies")
 
@@ -162,7 +164,7 @@ def _log(told: RunLog) -> Check:
 
 
 def _files(root: Path) -> Iterator[Check]:
-    """The JSON of the store but for the pointer and the releases, which have checks of their own."""
+    """Check the JSON files of the store. The pointer and the releases have their own checks."""
     damaged = 0
     for said, status in _damaged(root):
         damaged += 1
@@ -185,7 +187,7 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
         except MatineeError as error:
             yield str(error), status
     if not (root / FORGOTTEN).exists() and _has_forgotten(RunLog(root)):
-        yield f"{root / FORGOTTEN} is not there, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
+        yield f"{root / FORGOTTEN} is missing, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
 
 
 def _has_forgotten(told: RunLog) -> bool:
@@ -204,8 +206,6 @@ def _leftovers(root: Path) -> Check:
     found = [path for ending in ("partial", "pruned", "erased") for path in root.glob(f"*/*.{ending}")]
     running = len(list((root / "running").glob("*-*")))
     if found and not running:
-        said = f"{len(found)} half-made or doomed folders, such as {found[0]}. `matinee prune` clears them"
+        said = f"{len(found)} unfinished or removed folders, such as {found[0]}. `matinee prune` deletes them"
         return Check("leftovers", "warn", said)
-    return Check(
-        "leftovers", "ok", f"none; {running} runs under way" if not found else f"{running} runs under way"
-    )
+    return Check("leftovers", "ok", f"none; {running} active runs" if not found else f"{running} active runs")

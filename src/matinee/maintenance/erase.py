@@ -1,4 +1,4 @@
-"""Copies of a release and of a split without one user: the rows go, and the codes of later users move up by one."""
+"""Copy a release or a split without one user. The codes of later users decrease by one."""
 
 import logging
 from collections import Counter
@@ -26,11 +26,18 @@ _BATCH_ROWS = 1 << 20
 
 
 def erase_from_release(source: Path, target: Path, code: int) -> None:
-    """Fill the empty folder `target` with the release in `source` without the user of a code.
+    """Copy a release to an empty folder without one user.
 
-    What was learned from the user about movies stays until the next training. What our key signed is signed again
-    where the key is at hand; any other signature would not fit and is left out, with a warning. Raises
-    ReleaseError for a release that is not as it was published: fresh checksums would hide that.
+    Movie weights keep what they learned from the user until the next training. A signature of our own key is renewed if
+    the key is available. Any other signature would be wrong and is left out, with a warning.
+
+    Args:
+        source: The release.
+        target: An empty folder.
+        code: The code of the user.
+
+    Raises:
+        ReleaseError: The release has changed since it was published, which new checksums would hide.
     """
     verify(source, public_key=False)
     signed, ours = (source / SIGNATURE).exists(), is_signed_by_us(source)
@@ -49,11 +56,11 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     if ours:
         sign(target)
     elif signed:
-        log.warning("%s is not signed any more: sign it again with `matinee sign`.", manifest["version"])
+        log.warning("%s is no longer signed. Sign it again with `matinee sign`.", manifest["version"])
 
 
 def erase_from_split(source: Path, target: Path, code: int) -> None:
-    """Fill the empty folder `target` with the split in `source` without the user of a code."""
+    """Copy a split to an empty folder without the user of a code."""
     copy_tree(source, target)
     _erase_row(source / _USERS, target / _USERS, code)
     manifest = read_json(source / MANIFEST)
@@ -68,7 +75,7 @@ def erase_from_split(source: Path, target: Path, code: int) -> None:
 
 
 def _erase_row(source: Path, target: Path, code: int) -> int:
-    """Copy a table without the row of a code; returns how many it had."""
+    """Copy a table without the row of a code; returns the number of rows that it had."""
     table = pq.read_table(source)
     pq.write_table(pa.concat_tables([table.slice(0, code), table.slice(code + 1)]), target)
     return int(table.num_rows)
@@ -86,7 +93,7 @@ def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None
 
 
 def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
-    """Copy the seen lists, mapped, without that of a code; returns the names of the files."""
+    """Copy the memory-mapped seen lists without that of a code; returns the names of the files."""
     offsets = np.load(source / OFFSETS, mmap_mode="r")
     first, last = int(offsets[code]), int(offsets[code + 1])
     np.save(target / OFFSETS, np.concatenate([offsets[: code + 1], offsets[code + 2 :] - (last - first)]))
@@ -94,7 +101,7 @@ def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
     for name in columns:
         values = np.load(source / name, mmap_mode="r")
         head = np.lib.format.header_data_from_array_1_0(values) | {"shape": (len(values) - (last - first),)}
-        with (target / name).open("wb") as out:  # written and not mapped: a full disk would kill who maps
+        with (target / name).open("wb") as out:  # not memory-mapped, as a full disk would kill the process
             np.lib.format.write_array_header_1_0(out, head)
             for kept in (values[:first], values[last:]):
                 for start in range(0, len(kept), _BATCH_ROWS):
@@ -103,7 +110,7 @@ def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
 
 
 def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:
-    """Copy a split's rows without those of a code; returns how many of each rating went."""
+    """Copy the rows of a split without those of a code; returns the number of removed rows per rating."""
     gone: Counter[str] = Counter()
     with pq.ParquetFile(source) as file:
         place = file.schema_arrow.get_field_index("user_code")

@@ -1,9 +1,8 @@
-"""Erasure: one user leaves the store, and stays out when the same files are read again.
+"""`matinee forget`: erase a user from a store, and skip the user's rows in future.
 
-Folders of the pipeline that hold the user are removed; the next run makes them again, under other names, without the
-user. Releases are written again and exchanged, each in one step, so that the champion answers all the while. A folder
-that is damaged counts as holding the user. What can't be looked into, and can't be made again, ends the call with an
-error that names it, once all else is done.
+Folders of steps that contain the user are removed. The next run computes them again without the user, under other
+names. Releases are rewritten and exchanged in one step each, so that the champion can be used all the time. A damaged
+folder counts as containing the user. If something can neither be read nor computed again, an error names it at the end.
 """
 
 import logging
@@ -35,32 +34,41 @@ from matinee.store.versions import version_number
 
 log = logging.getLogger(__name__)
 
-# What is made of something goes before it: a forget that is cut off is found by what is left, and goes on.
+# Folders are removed before their inputs, so that an interrupted forget finds the rest when it is repeated.
 _LAST_MADE_FIRST = KINDS[::-1]
-_FRESH, _DOOMED = ".erased", ".pruned"  # what a killed forget leaves of the second kind, prune clears as well
+_FRESH, _DOOMED = ".erased", ".pruned"  # prune also deletes the second kind
 _LISTS = re.compile(r"v[0-9]+\.parquet")
 _LISTS_BEGUN = re.compile(r"\.v[0-9]+\.parquet\..+")
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What was done; who it was is told nowhere."""
+    """What was done. The id of the user is not recorded anywhere."""
 
     found: bool
-    releases: list[str]  # written again
-    folders: int  # removed, or written again, besides the releases
+    releases: list[str]  # rewritten
+    folders: int  # other folders that were removed or rewritten
 
 
 def forget(root: Path, user_id: int) -> Erased:
-    """Erase a user from the store at `root` and keep the user out from now on, also one that is not in it yet.
+    """Erase a user from a store, and skip the user's rows in future runs, even if the user is not in the store.
 
-    What a killed run left is removed as well, for it may hold the user. Raises ConfigError when there is no store
-    or the signing key can't sign, StoreError while a run is under way: nothing is done then. Raises StoreError as
-    well, with all else done, when something is left that may still hold the user: a damaged
-    release, say.
+    Unfinished folders of killed runs are removed as well, because they may contain the user.
+
+    Args:
+        root: The store.
+        user_id: The id of the user.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ConfigError: There is no store, or the signing key can't be used. Nothing was done.
+        StoreError: A run is active, and nothing was done. Or something may still contain the user, such as a damaged
+            release, and everything else was done.
     """
     registry = Registry.open(root)
-    check_signing()  # a key that can't sign is no damage of a release
+    check_signing()  # an unusable key must not look like a damaged release
     with writing(root), Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
         erasure = _Erasure(registry, user_id)
@@ -68,9 +76,9 @@ def forget(root: Path, user_id: int) -> Erased:
         registry.record("forget", releases=done.releases, folders=done.folders)
     if erasure.unsure:
         raise StoreError(
-            f"Forgotten: {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders; rows of the "
-            f"user stay out from now on. But this may still hold the user: {'; '.join(erasure.unsure)}. Once that is "
-            "done, run the same command again."
+            f"The user was erased from {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders, "
+            f"and future runs skip the user's rows. These may still contain the user: {'; '.join(erasure.unsure)}. "
+            "Then run the same command again."
         )
     return done
 
@@ -79,13 +87,15 @@ def forget(root: Path, user_id: int) -> Erased:
 class _Erasure:
     registry: Registry
     user_id: int
-    unsure: list[str] = field(default_factory=list)  # what may still hold the user, and what to do about it
+    unsure: list[str] = field(
+        default_factory=list
+    )  # what may still contain the user, and what to do about it
 
     def run(self) -> Erased:
         root = self.registry.root
         self._clear()
         whole = self.registry.versions()
-        ours = [path.name for path in self._folders("releases") if path.name in whole]  # none behind a link
+        ours = [path.name for path in self._folders("releases") if path.name in whole]  # not behind a link
         releases = [version for version in sorted(ours, key=version_number) if self._erase_release(version)]
         self._name_odd_releases()
         folders = self._erase_folders(looked_up=self._looked_up())
@@ -94,7 +104,7 @@ class _Erasure:
         return Erased(bool(releases or folders), releases, folders)
 
     def _clear(self) -> None:
-        """Remove what is doomed and what killed runs left; a folder that was to be put in its place is put there."""
+        """Remove leftovers of killed runs. A finished copy whose folder is missing is put in its place."""
         for path in [path for kind in ("releases", *_LAST_MADE_FIRST) for path in self._folders(kind)]:
             place = path.with_suffix("")
             if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
@@ -105,16 +115,16 @@ class _Erasure:
             shutil.rmtree(path)
 
     def _folders(self, kind: str) -> list[Path]:
-        """The folders of a kind. Links are not followed, and of files that are none of ours a warning is given."""
+        """The folders of a kind. Links are not followed, and other files are reported in a warning."""
         root, place = self.registry.root, self.registry.root / kind
         for link in links_of(root, kind):
-            where = "put the folder itself there" if link == place else "remove it, and what it points to"
+            where = "put the folder itself there" if link == place else "remove it and its target"
             self._doubt(f"{link} is a symbolic link, which is not followed: {where}")
         ours = entries_of(root, kind)
         if place.is_dir() and not place.is_symlink():
             for path in sorted(set(place.iterdir()) - set(ours)):
                 if not path.is_symlink():
-                    log.warning("%s does not belong to the store: it was left alone.", path)
+                    log.warning("%s does not belong to the store and was not changed.", path)
         return ours
 
     def _doubt(self, said: str) -> None:
@@ -125,7 +135,7 @@ class _Erasure:
         folder = self.registry.folder(version)
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
         try:
-            verify(folder, public_key=False)  # whoever signed it or not
+            verify(folder, public_key=False)  # with any signature, or none
             code = row_of(folder / "users.parquet", self.user_id)
             if code is None:
                 return False
@@ -156,7 +166,7 @@ class _Erasure:
                 self._doubt(f"{path} has no readable {MANIFEST}: restore it from a backup or remove it")
 
     def _looked_up(self) -> set[str]:
-        """The splits that the gate looks rows up in: of a release whose split is no pure function of the ids."""
+        """The splits in which the gate looks up rows: those of releases whose split is not a function of the ids."""
         return {
             split["digest"]
             for split in (manifest.get("split") for manifest in self.registry.manifests())
@@ -164,7 +174,7 @@ class _Erasure:
         }
 
     def _erase_folders(self, *, looked_up: set[str]) -> int:
-        """Remove the folders that hold the user, or write them again; returns their number."""
+        """Remove or rewrite the folders that contain the user; returns their number."""
         there = {path.name: path for kind in _LAST_MADE_FIRST for path in self._folders(kind)}
         found = {name for name, path in there.items() if self._may_hold(path)}
         refers = {name: mentioned(path) & there.keys() for name, path in there.items()}
@@ -182,14 +192,14 @@ class _Erasure:
     def _may_hold(self, folder: Path) -> bool:
         try:
             return names_user(folder, self.user_id)
-        except OSError as error:  # of the disk, and it may pass
+        except OSError as error:  # an error of the disk, which may be temporary
             self._doubt(
                 f"{folder} could not be read ({error.strerror}): check the disk and the folder's permissions"
             )
             return False
 
     def _erase_split(self, folder: Path) -> bool:
-        """Write a split without the user; False where the user is not in it."""
+        """Rewrite a split without the user; False if the user is not in it."""
         code = row_of(folder / "users.parquet", self.user_id)
         if code is None:
             return False
@@ -200,7 +210,7 @@ class _Erasure:
         return True
 
     def _put(self, fresh: Path, folder: Path) -> None:
-        """Put a folder in another's place, in one step where the file system can, and doom the other."""
+        """Replace a folder, in one step if the file system can, and mark the old one for deletion."""
         sync_folder(fresh)
         if _exchange(fresh, folder):
             _doom(fresh)
@@ -209,7 +219,7 @@ class _Erasure:
             fresh.rename(folder)
 
     def _erase_from_lists(self, folder: Path) -> None:
-        """Write the lists of each release without the user's; of some that a killed run began, nothing is left."""
+        """Rewrite the lists of each release without those of the user, and remove unfinished lists."""
         if folder.is_symlink():
             self._doubt(f"{folder} is a symbolic link, which is not followed: put the folder itself there")
             return
@@ -221,12 +231,12 @@ class _Erasure:
                 table = pq.read_table(path)
                 kept = table.filter(pc.field("user_id") != self.user_id)
             except (pa.ArrowException, ValueError, LookupError, OSError) as error:
-                if isinstance(error, OSError) and error.errno is not None:  # of the disk, and it may pass
+                if isinstance(error, OSError) and error.errno is not None:  # of the disk, maybe temporary
                     self._doubt(
                         f"{path} could not be read ({error.strerror}): check the disk, or remove the file"
                     )
                     continue
-                log.warning("%s is damaged (%.200s) and was removed: recommend makes it again.", path, error)
+                log.warning("%s is damaged (%.200s) and was removed. recommend writes it again.", path, error)
                 _remove(path)
                 continue
             with replacing(path) as fresh:
@@ -237,7 +247,7 @@ class _Erasure:
         if _LISTS_BEGUN.fullmatch(path.name) and not path.is_symlink():
             _remove(path)
         else:
-            log.warning("%s does not belong to the store: it was left alone.", path)
+            log.warning("%s does not belong to the store and was not changed.", path)
 
 
 def _remove(path: Path) -> None:

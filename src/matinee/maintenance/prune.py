@@ -1,7 +1,7 @@
-"""Take out of a store what nobody needs: old releases and holds, and the folders that nothing kept refers to.
+"""Remove old releases, old held candidates, and the folders that no kept release refers to.
 
-Safe while flows run and publish. What goes is renamed under the locks that makers and publishers share, so each of
-them finds a folder whole or absent; it is deleted afterwards. A run under way keeps all that it took or made.
+Prune is safe while flows run and publish. It first renames folders, under the locks that steps and publish use, so that
+they find a folder whole or absent. Then it deletes them. Active runs keep every folder that they use or have written.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ from matinee.store.locks import lock, lock_folder
 
 _KINDS = (*KINDS, WORK)
 _DOOMED = ".pruned"
-_SET_BACK = -1.0  # seconds that a clock may lag behind without having been set back
+_SET_BACK = -1.0  # a clock that lags behind by more seconds was set back
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went and what stayed."""
+    """What was removed and what was kept."""
 
     releases: list[str]
     kept: list[str]
@@ -43,13 +43,24 @@ class Pruned:
 
 
 def prune(root: Path, *, keep: int) -> Pruned:
-    """Keep the newest `keep` releases, the champion, its predecessor, the anchor, and what these and runs refer to.
+    """Remove what is not needed any more from a store.
 
-    And what the gate held in the last `keep` of its decisions, to be looked at and promoted by name. Raises
-    ConfigError when there is no store at `root` or `keep` is below 1.
+    These are kept: the newest releases, the champion, its predecessor, the anchor, candidates that the gate held in its
+    last decisions, and all folders that these and active runs refer to.
+
+    Args:
+        root: The store.
+        keep: Number of releases to keep, and of decisions whose held candidates are kept.
+
+    Returns:
+        What was removed and what was kept.
+
+    Raises:
+        ConfigError: There is no store at `root`, or `keep` is below 1.
+        StoreError: A file is damaged, so that needed folders are unknown. Nothing was removed.
     """
     if keep < 1:
-        raise ConfigError(f"{keep} releases were to be kept; expected 1 or more.")
+        raise ConfigError(f"--keep is {keep}; expected 1 or more.")
     registry = Registry.open(root)
     with writing(root), Store(root).in_use():
         _name_links(root)
@@ -73,7 +84,7 @@ def prune(root: Path, *, keep: int) -> Pruned:
 
 def _name_links(root: Path) -> None:
     for link in [link for kind in (*_KINDS, "releases") for link in links_of(root, kind)]:
-        log.warning("%s is a symbolic link: it is not followed, and stays with what it points to.", link)
+        log.warning("%s is a symbolic link. It is not followed; it and its target are kept.", link)
 
 
 def _clear_left(registry: Registry) -> None:
@@ -91,7 +102,7 @@ def _remove_lists(registry: Registry, version: str) -> None:
 
 
 def _oldest_run(root: Path) -> int:
-    """When the oldest run under way began, in nanoseconds, this one included; run locks of the dead are removed."""
+    """The start of the oldest active run in nanoseconds, this one included; run locks of dead processes are removed."""
     starts = []
     for run_lock in run_locks_in(root):
         with _try_lock(run_lock) as free:
@@ -104,13 +115,16 @@ def _oldest_run(root: Path) -> int:
     # A run creates its lock when it starts. A lock that is newer than the folder was created before the clock was set
     # back. What that run writes now looks older than the run, so times distinguish nothing.
     if max(starts) > (root / RUNNING).stat().st_mtime_ns:
-        log.warning("The clock was set back during a run, so nothing is removed until that run has ended.")
+        log.warning("The clock was set back during a run. Nothing is removed until that run has ended.")
         return 0
     return min(starts)
 
 
 def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
-    """The versions to keep, oldest first: a run under way may judge its candidate by an earlier champion or anchor."""
+    """The versions to keep, oldest first.
+
+    An active run may compare its candidate with an earlier champion or anchor.
+    """
     champion, since = registry.champion(), oldest // 10**9
     wanted = {champion, registry.predecessor(), registry.anchor()}
     wanted |= _judges(registry, champion)
@@ -119,7 +133,7 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
     for entry in registry.moves():
         is_recent = (
             is_recent or entry.time >= since
-        )  # and so is all that follows, whatever the clock said then
+        )  # all later entries are recent too, even if the clock was wrong
         if is_recent:
             wanted |= {entry.before, anchored}
         anchored = entry.anchor or anchored
@@ -128,7 +142,7 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
 
 
 def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
-    """The holds among the last decisions of the gate whose candidate and evaluation are still there."""
+    """The holds among the last decisions of the gate whose candidate and evaluation still exist."""
     decisions = [entry for entry in registry.log() if entry["action"] in ("publish", "hold")]
     kept = {entry.get("candidate") for entry in decisions[-keep:] if entry["action"] == "hold"}
     evaluations = registry.root / "evaluations"
@@ -140,7 +154,7 @@ def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
 
 
 def _judges(registry: Registry, champion: str | None) -> set[str | None]:
-    """Whom the champion was judged against: the same run again is judged against the same."""
+    """The releases that the champion was compared with. A repeated run compares it with them again."""
     if champion is None:
         return set()
     manifest = read_manifest(registry.champion_folder())
@@ -149,20 +163,20 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
 
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     folders = _folders(root)
-    # What a run under way has taken is kept with all that it refers to.
+    # Folders that an active run uses are kept, with all folders that they refer to.
     taken = [path for path in folders if _is_taken(path, oldest)]
     needed = {path.name for path in roots}
     needed |= _needed([*roots, *taken], _by_name(folders))
-    # A training that is resumed needs its scratch folder, however old.
+    # A resumed training needs its scratch folder, however old it is.
     needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
     doomed, lag = 0, time.time() - time.monotonic()
     for path in folders:
         if path.stem in needed or path.suffix == _DOOMED:
             continue
-        # The first lock keeps those away who would take the folder, the second is held by whoever makes it.
+        # The first lock keeps runs from taking the folder. The process that fills the folder holds the second lock.
         with lock_folder(path.parent), _try_lock(path) as free:
             if time.time() - time.monotonic() - lag < _SET_BACK:
-                log.warning("The clock was set back meanwhile, so the rest is left to the next prune.")
+                log.warning("The clock was set back during prune. The next prune removes the rest.")
                 break
             if free and path.stat().st_mtime_ns < oldest:
                 _doom(path)
@@ -179,7 +193,7 @@ def _by_name(folders: list[Path]) -> dict[str, Path]:
 
 
 def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
-    """The names of all folders that the roots refer to, however deep: each names its own by digest, in JSON."""
+    """The names of all folders that the roots refer to, directly or not; JSON files name folders by digest."""
     needed: set[str] = set()
     files = [folder / MANIFEST for folder in roots]
     while files:
@@ -191,7 +205,7 @@ def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
 
 
 def _is_taken(path: Path, oldest: int) -> bool:
-    """Whether a whole folder was made or taken since; one that is renamed meanwhile was only being made."""
+    """Whether a whole folder was written or used since `oldest`. A folder that is just being renamed is not."""
     with contextlib.suppress(FileNotFoundError):
         return path.suffix == "" and (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest
     return False
@@ -201,13 +215,15 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except StoreError as error:
-        if not path.exists():  # damaged and set aside meanwhile, to be made again
+        if not path.exists():  # another run has found the damage and removed the folder
             return {}
-        raise StoreError(f"{error} What its folder refers to is unknown, so nothing was removed.") from error
+        raise StoreError(
+            f"{error} The folders that it refers to are unknown, so nothing was removed."
+        ) from error
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value, however deep."""
+    """All texts in a JSON value, at any depth."""
     waiting = [value]
     while waiting:
         found = waiting.pop()
@@ -226,7 +242,7 @@ def _is_locked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _try_lock(path: Path) -> Iterator[bool]:
-    """Whether nobody holds the lock on a folder; if so we hold it meanwhile."""
+    """Try to lock a folder during the block; yields whether this process holds the lock."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
@@ -239,14 +255,14 @@ def _try_lock(path: Path) -> Iterator[bool]:
 
 
 def _doom(path: Path) -> None:
-    """Take a folder out of everyone's sight."""
+    """Rename a folder so that no other process finds it."""
     target = path.with_name(f"{path.name}{_DOOMED}")
     shutil.rmtree(target, ignore_errors=True)
     path.rename(target)
 
 
 def _delete(root: Path) -> int:
-    """Delete what was doomed, by this prune or by one that was killed; returns the bytes."""
+    """Delete the renamed folders, also those of a killed prune; returns the number of bytes."""
     total = 0
     for kind in (*_KINDS, "releases"):
         for path in entries_of(root, kind):

@@ -1,4 +1,4 @@
-"""Where a user is in the folders of a store, and what folders refer to."""
+"""Find a user in the folders of a store, and the folders that a folder refers to."""
 
 import re
 from pathlib import Path
@@ -17,9 +17,9 @@ _WORD = re.compile(rb'"(\w+)"')
 
 
 def names_user(folder: Path, user_id: int) -> bool:
-    """Whether a step's folder holds the id in tables of its own, or may: one that is damaged may hold anything.
+    """Whether the folder of a step has the id in its own tables. A damaged folder counts as having it.
 
-    Raises OSError when a file that is there can't be read.
+    Raises OSError if an existing file can't be read.
     """
     damaged, manifest = find_damage(folder)
     if damaged:
@@ -32,13 +32,13 @@ def names_user(folder: Path, user_id: int) -> bool:
             folder, user_id
         )
     except (pa.ArrowException, ValueError, LookupError, OSError):
-        return True  # its bytes are as they were written, or nobody knows: no table
+        return True  # not a readable table, so its content is unknown
 
 
 def row_of(table: Path, user_id: int) -> int | None:
-    """The row of a table of users that has the id; None where there is none, or no such table.
+    """The row of an id in a table of users; None if the table lacks it or does not exist.
 
-    Raises ValueError, LookupError or OSError when it can't be read.
+    Raises ValueError, LookupError or OSError if the table can't be read.
     """
     if not table.exists():
         return None
@@ -47,13 +47,13 @@ def row_of(table: Path, user_id: int) -> int | None:
 
 
 def mentioned(folder: Path) -> set[str]:
-    """All words in the JSON of a folder: the digests of what it was made of are among them."""
+    """All words in the JSON files of a folder, which include the digests of its inputs."""
     files = (file for file in folder.glob("*.json") if file.is_file())
     return {word.decode("ascii", "replace") for file in files for word in _WORD.findall(file.read_bytes())}
 
 
 def _is_rejected(folder: Path, user_id: int) -> bool:
-    """Whether a line that was not understood may name the id."""
+    """Whether a rejected line may contain the id."""
     rejects = folder / "rejects.parquet"
     if not rejects.exists():
         return False

@@ -1,6 +1,6 @@
-"""The log of a store: one JSON object a line, for every change of the champion, every hold, prune and forget.
+"""The log of a store: one JSON object per line for every change of the champion, hold, prune and forget.
 
-Appended to and never changed. A line that can't be read is named in a warning and passed over.
+Lines are appended and never changed. A line that can't be read is reported in a warning and skipped.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _NAMED = 3  # unreadable lines that a warning names
 
 
 class Entry(BaseModel):
-    """A line of the log; keys that it has besides are kept."""
+    """A line of the log; unknown keys are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -55,7 +55,7 @@ class Entry(BaseModel):
 
     @property
     def is_move(self) -> bool:
-        """Whether the line tells of another champion."""
+        """Whether the line records a new champion."""
         return self.action in MOVES
 
     @property
@@ -72,22 +72,27 @@ class RunLog:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The path of the log."""
         return self.root / LOG
 
     def append(self, action: str, **facts: Any) -> None:
-        """Append one line, whole or not at all, whoever else appends.
+        """Append one line, whole or not at all, even if other processes append at the same time.
 
-        Raises OSError when it could not be written; the log is then as it was. Raises StoreError where it is a link:
-        what that leads to may be anybody's.
+        Args:
+            action: The name of the change.
+            **facts: Further keys of the line.
+
+        Raises:
+            OSError: The line could not be written; the log is unchanged.
+            StoreError: The log is a symbolic link, whose target may belong to somebody else.
         """
         if self.path.is_symlink():
             raise StoreError(
-                f"{self.path} is a symbolic link, and within a store none is followed. Put the file itself there, or "
-                "remove the link: the log begins again. Nothing was changed."
+                f"{self.path} is a symbolic link, and links in a store are not followed. Put the file itself there, or "
+                "remove the link to start a new log. Nothing was changed."
             )
-        told = {"at": now(), "action": action, "by": _user(), **facts}
-        line = json.dumps(told, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+        entry = {"at": now(), "action": action, "by": _user(), **facts}
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
         handle = os.open(
             self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
         )
@@ -98,27 +103,27 @@ class RunLog:
             os.close(handle)
 
     def entries(self) -> list[Entry]:
-        """Every line that can be read, oldest first; the others are named in a warning, once."""
+        """Every readable line, oldest first; the others are reported in a warning, once per process."""
         found, faults = self._parsed()
         if faults:
             _warn(self.say(faults))
         return found
 
     def faults(self) -> dict[int, str]:
-        """What is wrong with each line that can't be read, by its number."""
+        """The fault of each unreadable line, by line number."""
         return self._parsed()[1]
 
     def say(self, faults: dict[int, str]) -> str:
-        """What is wrong, in a sentence or two."""
+        """The faults in one or two sentences."""
         named = [f"line {number}: {fault}" for number, fault in list(faults.items())[:_NAMED]]
         more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
         return (
             f"{self.path}: {len(faults):,} of its lines can't be read ({'; '.join(named)}{more}) and "
-            "are passed over. Restore the file from a backup, or correct the lines."
+            "are skipped. Restore the file from a backup, or correct the lines."
         )
 
     def highest_version(self) -> int:
-        """The highest number that was ever given to a release, in lines that can't be read as well; or 0."""
+        """The highest number of any release in the log, also in unreadable lines; 0 without one."""
         return max(map(int, _GIVEN.findall(self._read())), default=0)
 
     def _parsed(self) -> tuple[list[Entry], dict[int, str]]:
@@ -137,10 +142,10 @@ class RunLog:
 
 
 def confirmed(entries: Iterable[Entry], champion: str | None) -> list[Entry]:
-    """The moves that took place, oldest first.
+    """The changes of the champion that took place, oldest first.
 
-    A move is logged before the pointer is replaced. One whose process died in between is void: the next move, or the
-    pointer itself, starts where it started. So of two moves with the same `before` only the later one took place.
+    A change is logged before the pointer is replaced. If the process died in between, the change is void. The next
+    change, or the pointer, then has the same `before`. So of two changes with the same `before`, the later one counts.
     """
     found: list[Entry] = []
     start = champion
@@ -157,7 +162,7 @@ def now() -> str:
 
 
 def _append(handle: int, line: bytes, path: Path) -> None:
-    """Write at the end of the file, below a last line that was cut; what can't be written whole is taken back."""
+    """Append to the file, after an incomplete last line if there is one; an incomplete write is undone."""
     size = os.fstat(handle).st_size
     data = line if not size or os.pread(handle, 1, size - 1) == b"\n" else b"\n" + line
     try:

@@ -1,6 +1,6 @@
 """The registry of a store: its releases, which of them is the champion, and the log of every change.
 
-The pointer is replaced atomically, under a lock that all who publish, promote and roll back share.
+The pointer is replaced atomically, under a lock that publish, promote and rollback share.
 """
 
 import contextlib
@@ -33,31 +33,29 @@ class Registry:
 
     @classmethod
     def open(cls, root: Path) -> "Registry":
-        """The registry of a store that is there.
+        """The registry of an existing store.
 
-        Raises ConfigError when it is not, StoreError where this user may not look into it.
+        Raises ConfigError if there is no store, StoreError if this user may not read it.
         """
         check_readable(root)
         if not root.is_dir():
-            raise ConfigError(
-                f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
-            )
+            raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
         return cls(root)
 
     def folder(self, version: str) -> Path:
-        """Where a release of that version belongs.
+        """The folder of a release, whether it exists or not.
 
-        Raises ReleaseError for what is no version, so that no name leads out of the store.
+        Raises ReleaseError for a name that is not a version, so that no name leads out of the store.
         """
         if not is_version(version):
             raise ReleaseError(
-                f"{shown(version)} is not a release of {self.root}: a version is `v` and four digits or more. "
+                f"{shown(version)} is not a release of {self.root}: a version is `v` and at least four digits. "
                 f"{self._listed()}"
             )
         return self.root / "releases" / version
 
     def lists(self, version: str) -> Path:
-        """Where the lists for every user by a release of that version belong."""
+        """The file of a release's lists for all users, whether it exists or not."""
         return self.root / "recommendations" / f"{version}.parquet"
 
     def versions(self) -> list[str]:
@@ -71,7 +69,7 @@ class Registry:
         return f"Listed: {', '.join(self.versions()) or 'none'}."
 
     def manifests(self) -> list[dict[str, Any]]:
-        """The manifests of all releases, oldest first; a damaged one is left out, and one that is pruned meanwhile."""
+        """The manifests of all readable releases, oldest first."""
         found = []
         for version in self.versions():
             with contextlib.suppress(ReleaseError):
@@ -84,9 +82,9 @@ class Registry:
         return pointer.version if pointer else None
 
     def _pointer(self) -> Pointer | None:
-        """What the pointer says; None before the first promotion.
+        """The content of champion.json; None before the first promotion.
 
-        Raises ReleaseError when it is damaged.
+        Raises ReleaseError if it is damaged.
         """
         path = self.root / POINTER
         check_readable(self.root)
@@ -95,28 +93,28 @@ class Registry:
         try:
             return read_as(path, Pointer)
         except StoreError as error:
-            if isinstance(error.__cause__, OSError):  # may pass
+            if isinstance(error.__cause__, OSError):  # may be temporary
                 raise
             last = self._last_logged() or "VERSION"
             raise ReleaseError(
-                f"{path} is damaged, so the current champion is unknown. By log.jsonl it was {last}: "
+                f"{path} is damaged, so the current champion is unknown. According to log.jsonl it was {last}. "
                 f"`matinee promote --store {self.root} {last}` writes the file again."
             ) from None
 
     def _last_logged(self) -> str | None:
-        """The champion by the log alone."""
+        """The champion according to the log."""
         return next((entry.version for entry in reversed(self._entries()) if entry.is_move), None)
 
     def champion_folder(self) -> Path:
         """The folder of the champion.
 
-        Raises ReleaseError when there is none yet, or when it is not there any more.
+        Raises ReleaseError if there is no champion yet, or if its folder is missing.
         """
         version = self.champion()
         if version is None and is_foreign(self.root):
             raise ReleaseError(
-                f"There is no champion in {self.root}, for the folder is not a Matinee store. Name the folder that "
-                "`matinee retrain --store` made."
+                f"There is no champion in {self.root}, because the folder is not a Matinee store. Use the folder of "
+                "`matinee retrain --store`."
             )
         if version is None:
             raise ReleaseError(
@@ -125,33 +123,33 @@ class Registry:
             )
         if version not in self.versions():
             raise ReleaseError(
-                f"{self.root / POINTER} names {version}, and there is no such release. Restore {self.folder(version)} "
-                f"from a backup, or choose another one: `matinee promote --store {self.root} VERSION`. {self._listed()}"
+                f"{self.root / POINTER} names {version}, which does not exist. Restore {self.folder(version)} from a "
+                f"backup, or choose another release: `matinee promote --store {self.root} VERSION`. {self._listed()}"
             )
         return self.folder(version)
 
     def reason(self) -> str:
-        """Why the champion is the champion."""
+        """Why the champion was promoted."""
         pointer = self._pointer()
         return pointer.reason if pointer else ""
 
     def anchor(self) -> str | None:
-        """The release that losses add up against; the champion where the anchor is not there any more."""
+        """The release that losses add up against; the champion if the anchor does not exist any more."""
         found = self._pointer()
         if found is None:
             return None
         return found.anchor if found.anchor in self.versions() else found.version
 
     def next_version(self) -> str:
-        """The version after the highest that was ever given, pruned ones included; to be asked under the lock."""
+        """The version after the highest that was ever used, pruned ones included. Call it under the lock."""
         there = [version_number(path.name) for path in (self.root / "releases").glob("v*")]
         return f"v{max([*there, self._log.highest_version()]) + 1:04d}"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep others from publishing or moving the pointer.
+        """Keep other processes from publishing and from changing the champion during the block.
 
-        Raises ConfigError where there is no store.
+        Raises ConfigError if there is no store.
         """
         require_store(self.root)
         with writing(self.root), lock_folder(self.root / "releases"):
@@ -160,10 +158,10 @@ class Registry:
     def point_to(
         self, version: str, *, action: str, reason: str, anchor: str | None = None, **facts: Any
     ) -> None:
-        """Make a release the champion and log why; to be called under the lock.
+        """Make a release the champion and log why. Call it under the lock.
 
-        Without an `anchor` it becomes that too: what a person chose is what later losses are counted from.
-        Logged before the pointer moves: a process that dies in between leaves a line too many, never one too few.
+        Later losses add up against `anchor`; it is the release itself if None. The change is logged before the pointer
+        is replaced: a process that dies in between leaves a void line in the log, but the log never lacks a change.
         """
         self._point_to(version, action=action, reason=reason, anchor=anchor, before=self.champion(), **facts)
 
@@ -184,16 +182,16 @@ class Registry:
         write_json(self.root / POINTER, pointer.model_dump())
 
     def record(self, action: str, **facts: Any) -> None:
-        """Append one line to the log, whole or not at all, whoever else appends."""
+        """Append one line to the log, whole or not at all."""
         with writing(self.root):
             self._log.append(action, **facts)
 
     def log(self) -> list[dict[str, Any]]:
-        """Every line of the log that can be read, oldest first."""
+        """Every readable line of the log, oldest first."""
         return [entry.model_dump(exclude_unset=True) for entry in self._entries()]
 
     def moves(self) -> list[Entry]:
-        """The changes of the champion that took place, oldest first: those that the pointer confirms."""
+        """The changes of the champion that took place, oldest first."""
         return confirmed(self._entries(), self.champion())
 
     @property
@@ -204,7 +202,7 @@ class Registry:
         return self._log.entries()
 
     def held(self) -> list[dict[str, Any]]:
-        """The log's holds, oldest first, whose candidate is still in the store and was not released since."""
+        """The holds whose candidate is still in the store and has not been released, oldest first."""
         released = {manifest.get("candidate") for manifest in self.manifests()}
         holds = {entry.candidate: entry for entry in self._entries() if entry.action == "hold"}
         return [
@@ -214,37 +212,39 @@ class Registry:
         ]
 
     def promote(self, version: str) -> str:
-        """Make a release the champion by name, whatever the gate said; returns the one it replaces, or ''.
+        """Make a release the champion, whatever the gate decided.
 
-        Raises ConfigError for a version that is not listed, ReleaseError for one that does not load.
+        Returns the version that it replaces; empty if there was none. Raises ConfigError if there is no such release,
+        ReleaseError if it does not load.
         """
         with self.lock():
             return self._move(version, action="promote")
 
     def rollback(self, version: str | None = None) -> str:
-        """Make an earlier release the champion: the named one, or the one before; returns its version.
+        """Make an earlier release the champion.
 
-        Raises ConfigError when there is none to go back to, ReleaseError for one that does not load.
+        `version` is the predecessor of the champion if None. Returns the version of the new champion. Raises
+        ConfigError if there is no earlier release, ReleaseError if the release does not load.
         """
         with self.lock():
             target = self._before() if version is None else version
-            self.champion()  # a damaged pointer is told first
+            self.champion()  # a damaged pointer is reported first
             self._move(target, action="rollback")
             return target
 
     def predecessor(self) -> str | None:
-        """The last other release that was champion before this one and is still here.
+        """The last champion before this one that still exists.
 
-        The changes are replayed as a stack, so that rolling back twice goes two steps back.
+        The changes are replayed as a stack, so that two rollbacks go back two steps.
         """
         stack: list[str] = []
         for entry in self.moves():
             version = str(entry.version)
             if entry.action == "rollback" and version in stack:
                 stack = stack[: stack.index(version) + 1]
-            else:  # a rollback to what another one had undone is a step forward
+            else:  # a rollback to a release that another rollback had undone is a step forward
                 stack = [name for name in stack if name != version] + [version]
-        champion = self.champion()  # as a rule the last one; the pointer counts where the log has lost a line
+        champion = self.champion()  # usually the last one; the pointer decides if a line of the log is lost
         earlier = stack[: stack.index(champion)] if champion in stack else stack
         here = [name for name in earlier if (self.folder(name) / MANIFEST).exists()]
         return here[-1] if here else None
@@ -259,10 +259,7 @@ class Registry:
         return found
 
     def listed(self, version: str) -> Path:
-        """The folder of a release that there is.
-
-        Raises ConfigError for any other.
-        """
+        """The folder of an existing release. Raises ConfigError if there is none of that version."""
         if version not in self.versions():
             raise ConfigError(f"There is no release {version!r} in {self.root}. {self._listed()}")
         return self.folder(version)
@@ -271,7 +268,7 @@ class Registry:
         inspect(self.listed(version))
         try:
             before, anchor = self.champion(), self.anchor()
-        except ReleaseError:  # damaged; who says which release it shall be mends it
+        except ReleaseError:  # the pointer is damaged; promote repairs it, as it names the release
             if action != "promote":
                 raise
             before, anchor = self._last_logged(), None
@@ -281,7 +278,7 @@ class Registry:
 
 
 def _has_manifest(folder: Path) -> bool:
-    """Whether a release is whole; one that can't be looked into is listed, and whoever reads it says so."""
+    """Whether a release is whole. An unreadable release counts as whole; reading it raises the error."""
     try:
         return (folder / MANIFEST).exists()
     except OSError:

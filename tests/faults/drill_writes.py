@@ -1,16 +1,22 @@
 """Fails every change of a file that promote, rollback, prune, forget, publish and a night make, one at a time.
 
-    python tests/faults/drill_writes.py [--only promote ...] [--every N] [--write docs/operations.md]
+    python tests/faults/drill_writes.py [--only promote ...] [--every N] [--workers N] [--write docs/operations.md]
 
 Each write, rename, sync, unlink and so on meets a full disk (ENOSPC), a broken one (EIO), and the end of the process.
 After each: the command has said so in one of our errors, or has ended well; each release verifies, the champion is the
 one before or after, no line of the log is lost, doctor sees no failure, and the same command then does the rest.
+
+The points are tried in a random order, the same each time, by as many processes as there are workers. With `--seconds`
+it stops by itself, and the table tells how many points of each fault were tried. Exit status 1 if anything is lost.
 """
 
 import argparse
 import contextlib
+import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,10 +25,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
+
+if __name__ == "__main__":  # before anything is imported that reads it: a worker for each core is enough
+    os.environ.update(POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 sys.path.insert(0, str(Path(__file__).parent))
 from failing import FAULTS, Disk, Killed, failing
+from fuzzing import pieces
 from written import write_between
 
 import matinee
@@ -33,6 +44,7 @@ from matinee.maintenance import doctor
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.maintenance.traces import names_user, row_of
+from matinee.pipeline import steps
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.sample import write_sample
@@ -42,7 +54,9 @@ from matinee.store import Store
 from matinee.store.documents import KINDS
 from matinee.store.erased_users import Forgotten
 
+NAMES = ("promote", "rollback", "prune", "forget", "publish", "night")
 BEGIN, END = "<!-- writes: written by `make attack` -->", "<!-- end of writes -->"
+_PIECE = 12  # points of one process
 _QUICK = [
     "train.epochs=2",
     "train.patience=0",
@@ -233,67 +247,134 @@ def _is_odd(check: doctor.Check) -> bool:
 
 def finish_steps(template: Path) -> None:
     """Do all of the next run but its publication."""
-    real, told = pipeline.publish, RuntimeError("all but publish is done")
+    real, told = steps.publish, RuntimeError("all but publish is done")
 
     def stop(*_: Any, **__: Any) -> Any:
         raise told
 
-    pipeline.publish = stop
+    steps.publish = stop
     try:
         _publish(template)
     except RuntimeError as error:
         assert error is told
     finally:
-        pipeline.publish = real
+        steps.publish = real
 
 
-def main() -> None:
+def main() -> int:
     """Drill, and write what was seen."""
+    call = _parser().parse_args()
+    scratch = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="writes-", dir=scratch) as folder:
+        started, place = time.monotonic(), Path(folder)
+        deadline = None if call.seconds is None else started + call.seconds
+        subprocess.run([sys.executable, __file__, "--build", place], check=True)
+        pieces.preload()
+        seen: dict[str, Counter[str]] = {name: Counter() for name in call.only or NAMES}
+        run = partial(pieces.run, workers=call.workers, scratch=place, deadline=deadline)
+        first = [pieces.Piece(name, 0, 1) for name in seen]
+        for ended in run(first, partial(_count, template=place)):
+            assert not ended.status, ended.errors
+            seen[ended.piece.kind].update(ended.lines[0])
+        asked = [
+            piece
+            for name, found in seen.items()
+            for piece in pieces.cut(
+                [name], first=0, cases=len(_points(found["changes"], call.every)), size=_PIECE
+            )
+        ]
+        asked.sort(key=lambda piece: piece.first)  # some of each command, should the time not do for all
+        points = {name: _points(found["changes"], call.every) for name, found in seen.items()}
+        work = partial(_work, template=place, points=points, deadline=deadline)
+        for ended in run(asked, work):
+            found = seen[ended.piece.kind]
+            for line in ended.lines:
+                found.update(line)
+            if ended.status:
+                found["lost"] += 1
+                print(ended.errors, file=sys.stderr, flush=True)
+            if call.out:
+                call.out.write_text(_table("", seen) + "\n")
+    print(_table("", seen), f"\n{time.monotonic() - started:.0f} s")
+    if call.write:
+        write_between(call.write, _table(call.write.read_text("utf-8"), seen), begin=BEGIN, end=END)
+    return 1 if any(found["lost"] for found in seen.values()) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=[])
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=NAMES, default=[])
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th change alone")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument("--seconds", type=float, help="begin no point after this time")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the table here, also while it goes on")
     parser.add_argument(
         "--write", type=Path, metavar="FILE", help="put the table between the markers in FILE"
     )
-    call = parser.parse_args()
+    return parser
+
+
+def _build_all(place: Path) -> None:
+    """The templates, in a process of their own: what forks computes nothing."""
+    build(place / "template")
+    shutil.copytree(place / "template", place / "ready")
+    finish_steps(place / "ready")
+
+
+def _count(piece: pieces.Piece, scratch: Path, *, template: Path) -> None:
+    """Print how many changes a command makes, as JSON."""
+    print(json.dumps({"changes": len(changes(*_drilled(piece.kind, template), scratch))}))
+
+
+def _drilled(name: str, template: Path) -> tuple[Drilled, Path]:
+    """A command, and the template that it starts from."""
     logging.disable(logging.WARNING)
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        scratch, template = Path(folder), Path(folder) / "template"
-        build(template)
-        for command in commands(template):
-            if command.name == "publish":
-                ready = scratch / "ready"
-                shutil.copytree(template, ready)
-                finish_steps(ready)
-            if call.only and command.name not in call.only:
-                continue
-            started = time.monotonic()
-            seen = drill(command, ready if command.name == "publish" else template, scratch, every=call.every)
-            cells = (
-                command.name,
-                seen["changes"],
-                *(seen[fault] for fault in FAULTS),
-                seen["told"],
-                seen["ended well"],
-                0,
-            )
-            rows.append(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else cell for cell in cells)} |")
-            print(rows[-1], f"{time.monotonic() - started:.0f} s", flush=True)
-            if call.write:
-                write_between(call.write, _table(call.write, rows[-1]), begin=BEGIN, end=END)
+    found = next(command for command in commands(template / "template") if command.name == name)
+    return found, template / ("ready" if name == "publish" else "template")
 
 
-def _table(file: Path, row: str) -> str:
-    """The table of a file with the row of one command written again."""
-    _, _, rest = file.read_text("utf-8").partition(BEGIN)
+def _points(changes: int, every: int) -> list[tuple[str, int]]:
+    """Each fault at each `every`-th change, in an order that is random and always the same."""
+    points = [(fault, at) for fault in FAULTS for at in range(1, changes + 1, every)]
+    Random(0).shuffle(points)
+    return points
+
+
+def _work(
+    piece: pieces.Piece,
+    scratch: Path,
+    *,
+    template: Path,
+    points: dict[str, list[tuple[str, int]]],
+    deadline: float | None,
+) -> None:
+    """A process of some points of a command; prints a JSON object a point."""
+    command, start = _drilled(piece.kind, template)
+    for number in range(piece.first, piece.last):
+        if pieces.is_past(deadline):
+            return
+        (scratch / "number").write_text(str(number))
+        fault, at = points[piece.kind][number]
+        ended = _fail_once(command, start, scratch, fault=fault, at=at)
+        print(json.dumps({fault: 1, ended: 1}), flush=True)
+
+
+def _table(before: str, seen: dict[str, Counter[str]]) -> str:
+    """The table of a file's text with the rows of some commands written again."""
+    _, _, rest = before.partition(BEGIN)
     lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")][2:]
-    of_command = {line.split(" | ")[0]: line for line in [*lines, row]}
+    of_command = {line.split(" | ")[0]: line for line in lines}
+    for name, found in seen.items():
+        counts = (found[key] for key in ("changes", *FAULTS, "told", "ended well", "lost"))
+        of_command[f"| {name}"] = f"| {name} | {' | '.join(f'{count:,}' for count in counts)} |"
     head = "| command | changes of files | ENOSPC | EIO | killed | told as an error | ended well all the same | lost |"
     return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *of_command.values()])
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--build"]:
+        _build_all(Path(sys.argv[2]))
+    else:
+        sys.exit(main())

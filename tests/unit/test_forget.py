@@ -114,6 +114,11 @@ def test_nothing_is_left_and_the_others_notice_nothing(
     assert done.releases == registry.versions() == ["v0001", "v0002"]
     assert list(_traces(store.root, WHO)) == []
     after = matinee.load(registry.champion_folder())
+    levels, first, last = before.catalog.seen_levels, *before.catalog.seen_offsets[code : code + 2]
+    assert levels is not None
+    assert after.catalog.seen_levels is not None
+    assert after.catalog.seen_levels.tolist() == [*levels[:first].tolist(), *levels[last:].tolist()]
+    assert not list(store.root.glob("rankings/*")), "they were fitted to the user's ratings as well"
     assert after.users.ids.tolist() == others.tolist()
     assert after.predict(*asked).tolist() == predicted.tolist()
     assert after.recommend(int(others[code]), 5) == listed

@@ -93,6 +93,18 @@ def test_the_anchor_stays_however_old(store: Store) -> None:
     assert registry.anchor() == "v0002"
 
 
+def test_ranking_models_stay_that_a_kept_release_or_evaluation_names(store: Store) -> None:
+    held, shipped, _ = (_folder(store, "rankings", name) for name in ("held", "shipped", "old"))
+    manifest = Registry(store.root).folder("v0005") / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"shipped_ranking": shipped}))
+    candidate = digest("orphan")
+    evaluation = _folder(store, "evaluations", "evaluation-5", candidate=candidate, ranking=held)
+    Registry(store.root).record("hold", candidate=candidate, evaluation=evaluation, reason="test")
+    _age(store.root)
+    prune(store.root, keep=1)
+    assert {path.name for path in (store.root / "rankings").iterdir()} == {held, shipped}
+
+
 def test_what_the_gate_held_of_late_stays_with_what_it_was_made_from(store: Store) -> None:
     _hold(store, "6", partition="newer")
     _publish(store, "7", partition="newer")

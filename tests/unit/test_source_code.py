@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matinee.evaluate import plan as plan_evaluation
-from matinee.evaluate.gate import ComparedModel
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.source_code import NOT_CODE, SourceCode, installed

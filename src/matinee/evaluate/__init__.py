@@ -5,7 +5,7 @@ It runs after train and before publish, and is the only step that reads test row
 
 from pathlib import Path
 
-from matinee.evaluate.gate import ComparedModel
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest
 from matinee.settings import Settings
@@ -104,5 +104,5 @@ def _given(model: ComparedModel | None) -> list[str]:
     """The modules of the functions of a compared model: their code is part of what is computed."""
     if model is None:
         return []
-    functions = (model.predict, model.was_trained_on, model.knows_ids, model.data_summary)
+    functions = (model.predict, model.was_trained_on, model.knows_ids, model.data_summary, model.lists)
     return [function.__module__ for function in functions if function is not None]

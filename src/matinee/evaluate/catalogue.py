@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
 from matinee.evaluate.order import share_in_order
-from matinee.evaluate.ranking import TOP, Scorer, Scores, Task, make_task, rank
+from matinee.evaluate.preference import score_after
+from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
 from matinee.formats.metrics import PairOrders, Ranking
-from matinee.recommend.encode import user_vectors
 from matinee.release import scoring as forward
 from matinee.release.liking import liked_from, popularity
 from matinee.release.ranking_model import RankingModel
-from matinee.release.rating_levels import to_levels
 
 # Rating points per unit of popularity on a scale of 1 to 5, for users without a rating. The best one was between .8 and
 # 1.4 on each data set that was tried (docs/notes.md).
@@ -82,7 +81,8 @@ def measure_ranking(
     trained = np.where(catalogue.train_rows > 0, nothing, np.float32(-np.inf))
     most_rated = catalogue.train_rows.astype(np.float32)
     blank = np.zeros((1, task.movies), np.float32)
-    (recommended,) = rank(_preference(model, task, seen, catalogue), task, [trained])
+    preference = score_after(seen, task, model, users=catalogue.users, scale=catalogue.scale)
+    (recommended,) = rank(preference, task, [trained])
     (by_rating,) = rank(_scorer(catalogue), task, [forward.movie_level(catalogue.weights)])
     (by_popularity,) = rank(lambda users: np.repeat(blank, len(users), axis=0), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
@@ -98,19 +98,6 @@ def measure_ranking(
         expected_rating=by_rating.figures(),
         popularity=by_popularity.figures(),
     )
-
-
-def _preference(model: RankingModel, task: Task, seen: DatedRatings, catalogue: Catalogue) -> Scorer:
-    """The scores of the ranking model, for users as they are after the rows of `seen`."""
-    place = np.full(catalogue.users, -1, np.int32)
-    place[task.users] = np.arange(len(task.users), dtype=np.int32)
-    rows = np.flatnonzero(place[seen.users] >= 0)
-    rows = rows[np.argsort(place[seen.users[rows]], kind="stable")]
-    counts = np.bincount(place[seen.users[rows]], minlength=len(task.users))
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    levels = to_levels(seen.ratings[rows], catalogue.scale)
-    vectors = user_vectors(model, starts, seen.movies[rows], levels)
-    return lambda users: vectors[place[users]] @ model.decode.T
 
 
 def measure_order(

@@ -1,6 +1,6 @@
 """Finds the releases that a candidate is compared with: the champion and the anchor."""
 
-from matinee.evaluate.gate import ComparedModel
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.registry import Registry
 from matinee.release.manifest import read_manifest
@@ -46,4 +46,5 @@ def _as_compared_model(store: Store, version: str | None) -> ComparedModel | Non
         was_trained_on=released.was_trained_on,
         knows_ids=released.knows_ids,
         data_summary=released.data_summary,
+        lists=released.lists,
     )

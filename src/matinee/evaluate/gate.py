@@ -3,7 +3,6 @@
 It runs between evaluate and publish. A hold is a decision, not a failure: the candidate stays in the store.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.drift import SENTENCES, DataSummary, Drift
+from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.drift import SENTENCES, Drift
+from matinee.evaluate.lists_rule import judge_lists
 from matinee.evaluate.metrics import (
     Codes,
     Estimate,
@@ -35,26 +36,9 @@ from matinee.formats.decision import (
 )
 from matinee.settings import GateSettings
 
-Ids = NDArray[np.int64]
-Ratings = NDArray[np.float32]
-
 # With fewer users or movies than this, a clustered standard error is too small for a test.
 _MIN_CLUSTERS = 10
 _POWER = 0.8
-
-
-@dataclass(frozen=True)
-class ComparedModel:
-    """The champion or the anchor: its tested weights, as functions of columns of ids."""
-
-    version: str
-    digest: str
-    predict: Callable[[Ids, Ids], Ratings]  # (user_ids, movie_ids) -> ratings, clipped
-    was_trained_on: Callable[[Ids, Ids, Ratings], NDArray[np.bool_]]  # of (user_id, movie_id, rating)
-    # Whether it knows both ids of (user_ids, movie_ids); if None, figures on known ids are omitted.
-    knows_ids: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
-    # A summary of its data; if None, drift cannot be measured.
-    data_summary: Callable[[], DataSummary | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +54,7 @@ class PairedErrors:
     other: Floats  # of the champion or the anchor
     slicings: tuple[Slicing, ...] = ()
     known: NDArray[np.bool_] | None = None
+    rows: NDArray[np.intp] | None = None  # which of the test rows these are; None for all
 
     def difference(self, rows: NDArray[Any] | slice = slice(None)) -> Estimate:
         """RMSE(candidate) - RMSE(other), on some of the rows."""
@@ -105,6 +90,7 @@ def decide(
     settings: GateSettings,
     anchor: PairedErrors | None = None,
     drift: Drift | None = None,
+    lists: PairedLists | None = None,
 ) -> Decision:
     """Decide on a candidate: against bias-only always, against champion, anchor and earlier data if they exist.
 
@@ -115,6 +101,7 @@ def decide(
         settings: The limits of the rules.
         anchor: The paired errors of candidate and anchor; None without an anchor.
         drift: How far the data is from the champion's.
+        lists: The lists of candidate and champion; None if they were not compared.
 
     Returns:
         The result of each rule. With too few rows to compare, the rules that compare are omitted and the candidate is
@@ -128,6 +115,8 @@ def decide(
             rules.insert(1, _holds_against_champion(champion, settings))
             if settings.slices:
                 rules.append(_no_slice_got_worse(champion, settings))
+            if lists is not None:
+                rules.append(judge_lists(lists, settings))
     if anchor is not None and settings.decay:
         rules.append(_has_not_decayed(anchor, settings))
     if drift is not None and settings.drift:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from matinee.evaluate.catalogue import Catalogue
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
-from matinee.evaluate.gate import ComparedModel, PairedErrors
+from matinee.evaluate.gate import PairedErrors
 from matinee.evaluate.metrics import Codes, DatedRatings, Floats
 from matinee.evaluate.slices import Counts, Slicing, cut
 from matinee.formats.manifests import CandidateManifest, SplitManifest
@@ -44,6 +45,7 @@ class EvaluationInputs:
     drift: Drift | None  # between the champion's data and this data
     user_rows: Counts  # fitted rows by code; a code without any is unknown to the model
     movie_rows: Counts
+    movie_ids: NDArray[np.int64]  # by code
 
 
 def collect_inputs(
@@ -103,6 +105,7 @@ def collect_inputs(
         drift=_measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
+        movie_ids=movies["movie_id"].to_numpy(),
     )
 
 
@@ -169,4 +172,5 @@ def _pair_errors(
         other=predicted - test.ratings[rows],
         slicings=tuple(slicing.take(rows) for slicing in slicings),
         known=known[rows] & other.knows_ids(user_ids, movie_ids) if other.knows_ids else None,
+        rows=None if isinstance(rows, slice) else rows,
     )

@@ -32,6 +32,10 @@ class DatedRatings:
     def __getitem__(self, rows: slice) -> "DatedRatings":
         return DatedRatings(self.users[rows], self.movies[rows], self.ratings[rows], self.dates[rows])
 
+    def take(self, rows: NDArray[np.intp]) -> "DatedRatings":
+        """Copies of some of the rows."""
+        return DatedRatings(self.users[rows], self.movies[rows], self.ratings[rows], self.dates[rows])
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import StoreError
+from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary, RowCounts
 from matinee.formats.manifests import HashCutoffs
 from matinee.release import Release, load
@@ -55,6 +56,13 @@ class ReleasedModel:
             movies=RowCounts.of(self.release.movies.ids, rows[1]),
             past=tuple(data["drifts"]),
         )
+
+    def lists(self) -> RankedModel | None:
+        """The release's tested ranking model; None for a release of an earlier version."""
+        if self.release.ranking is None:
+            return None
+        low, high = need(self.release.manifest, "scale")
+        return RankedModel(self.release.ranking, self.release.movies.ids, (float(low), float(high)))
 
     def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         rows = pl.read_parquet(self._folder / f"{axis}.parquet", columns=["train_rows"])[

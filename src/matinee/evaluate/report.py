@@ -11,7 +11,9 @@ import numpy as np
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import measure_order, measure_ranking
-from matinee.evaluate.gate import ComparedModel, Decision, decide
+from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
+from matinee.evaluate.compared_model import ComparedModel
+from matinee.evaluate.gate import Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
@@ -19,7 +21,7 @@ from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Hindsight, Intervals, Metrics, Outlook, Ranking, SliceFigures, Temporal
-from matinee.release.ranking_model import RANKING, load_model
+from matinee.release.ranking_model import RANKING, RankingModel, load_model
 from matinee.settings import Settings
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
@@ -41,9 +43,10 @@ def write_evaluation(
     Raises StoreError if the candidate or the split is corrupt.
     """
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
+    model = load_model(ranking / RANKING)
     lists = measure_ranking(
         inputs.catalogue,
-        load_model(ranking / RANKING),
+        model,
         inputs.fitted,
         inputs.test,
         users=settings.evaluate.ranking_users,
@@ -62,6 +65,7 @@ def write_evaluation(
         champion=inputs.against_champion,
         anchor=inputs.against_anchor,
         drift=inputs.drift,
+        lists=_compare_lists(model, inputs, champion, settings) if champion else None,
         settings=settings.gate,
     )
     told = _describe(decision, inputs, champion, anchor)
@@ -70,6 +74,29 @@ def write_evaluation(
     history = read_as(candidate / History.NAME, History)
     plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
     return metrics, told
+
+
+def _compare_lists(
+    model: RankingModel, inputs: EvaluationInputs, champion: ComparedModel, settings: Settings
+) -> PairedLists | None:
+    """The lists of candidate and champion on the test rows that neither was trained on."""
+    paired = inputs.against_champion
+    if champion.lists is None or paired is None:
+        return None
+    theirs = champion.lists()
+    if theirs is None:
+        return PairedLists.without_champion_lists()
+    unseen = np.zeros(len(inputs.test), np.bool_)
+    unseen[slice(None) if paired.rows is None else paired.rows] = True
+    rows = ListRows(
+        seen=inputs.fitted,
+        judged=inputs.test.take(np.flatnonzero(unseen)),
+        hidden=inputs.test.take(np.flatnonzero(~unseen)),
+        users=inputs.catalogue.users,
+        relevant_from=inputs.catalogue.relevant_from,
+        most_users=settings.evaluate.ranking_users,
+    )
+    return compare_lists(RankedModel(model, inputs.movie_ids, inputs.scale), theirs, rows)
 
 
 def measure(

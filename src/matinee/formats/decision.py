@@ -88,6 +88,22 @@ class SlicesVerdict(Verdict):
     min_rows: int = Field(description="`gate.slice_min_rows`.")
 
 
+class ListsVerdict(Verdict):
+    """The candidate's lists are not worse than the champion's. Where not judged, the figures end at `tolerance`."""
+
+    name: Literal["lists"]
+    judged: bool = Field(description="Whether the champion has lists, and enough users can be compared.")
+    users: int = Field(description="Users who liked a test row that neither model was trained on.")
+    min_users: int = Field(description="Users that it takes; with fewer the rule is off.")
+    tolerance: float = Field(description="`gate.ranking_tolerance`; a lower nDCG@10 within it is no loss.")
+    candidate_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the candidate's lists.")
+    champion_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the champion's lists.")
+    difference: float = Field(0.0, description="The first less the second, mean over users.")
+    standard_error: float = Field(0.0, description="Its standard error over users.")
+    low: float = Field(0.0, description="Lower end of its two-sided 95 % interval.")
+    high: float = Field(0.0, description="Upper end; a candidate is held only if it is below 0.")
+
+
 class DecayVerdict(Verdict):
     """Small losses have not added up against the anchor. With too few rows the figures end at `limit`."""
 
@@ -142,6 +158,7 @@ AnyVerdict = Annotated[
     | ChampionVerdict
     | BiasOnlyVerdict
     | SlicesVerdict
+    | ListsVerdict
     | DecayVerdict
     | DriftVerdict
     | RefitVerdict

@@ -38,6 +38,13 @@ class GateSettings(Section):
         ge=1,
         description="Minimum number of test rows unseen by both models; with fewer, the candidate is held.",
     )
+    ranking_tolerance: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="How much lower than the champion's the nDCG@10 of a candidate's lists may be. A candidate is held "
+        "if it is lower by more, and the 95 % interval over users excludes 0. Fewer than 100 users are not judged.",
+    )
     slices: bool = Field(
         True,
         description="Whether to hold a candidate that is worse than the champion on a slice of users or movies. It "

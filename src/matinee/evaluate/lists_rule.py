@@ -1,0 +1,57 @@
+"""The gate's rule `lists`: a candidate whose lists are worse than the champion's beyond doubt is held."""
+
+from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.metrics import Estimate
+from matinee.evaluate.ranking import mean_and_error
+from matinee.formats.decision import ListsVerdict
+from matinee.settings import GateSettings
+
+_MIN_USERS = 100  # with fewer, the lists say too little
+
+
+def judge_lists(lists: PairedLists, settings: GateSettings) -> ListsVerdict:
+    """Hold a candidate if nDCG@10 is lower by more than `gate.ranking_tolerance` and the 95 % interval is below 0.
+
+    Args:
+        lists: nDCG@10 of candidate and champion for the same users.
+        settings: `ranking_tolerance`.
+
+    Returns:
+        The verdict; passed without a comparison if there are too few users or no lists of the champion's.
+    """
+    users = len(lists.candidate)
+    if not lists.champion_has_lists or users < _MIN_USERS:
+        says = f"{users:,} users whose lists can be compared ({_MIN_USERS:,} required): lists are not judged"
+        if not lists.champion_has_lists:
+            says = "the champion has no ranking model: lists are not judged"
+        return ListsVerdict(
+            name="lists",
+            passed=True,
+            says=says,
+            judged=False,
+            users=users,
+            min_users=_MIN_USERS,
+            tolerance=settings.ranking_tolerance,
+        )
+    ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
+    difference = Estimate(*mean_and_error(lists.candidate - lists.champion))
+    says = (
+        f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference "
+        f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f} "
+        f"(tolerance {settings.ranking_tolerance:g})"
+    )
+    return ListsVerdict(
+        name="lists",
+        passed=not (difference.high < 0 and difference.value < -settings.ranking_tolerance),
+        says=says,
+        judged=True,
+        users=users,
+        min_users=_MIN_USERS,
+        tolerance=settings.ranking_tolerance,
+        candidate_ndcg_at_10=ours,
+        champion_ndcg_at_10=theirs,
+        difference=difference.value,
+        standard_error=difference.standard_error,
+        low=difference.low,
+        high=difference.high,
+    )

@@ -1,0 +1,90 @@
+"""The gate's rule on lists: worse lists are held, equal ones and few users are not, and both models are asked alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
+from matinee.evaluate.gate import PairedErrors, decide
+from matinee.evaluate.lists_rule import judge_lists
+from matinee.evaluate.metrics import DatedRatings
+from matinee.release.ranking_model import RankingModel
+from matinee.settings import GateSettings
+
+SETTINGS = GateSettings()
+USERS, MOVIES = 150, 40
+
+
+def _lists(loss: float, *, users: int = 2_000, noise: float = 0.05) -> PairedLists:
+    draw = np.random.default_rng(0)
+    champion = draw.uniform(0.2, 0.5, users)
+    return PairedLists(champion - loss + draw.normal(0, noise, users), champion)
+
+
+@pytest.mark.parametrize(
+    ("lists", "passed", "judged"),
+    [
+        (_lists(0.02), False, True),
+        (_lists(0.0), True, True),
+        (_lists(-0.02), True, True),
+        (_lists(0.004, noise=0.001), True, True),  # surely worse, within the tolerance
+        (_lists(0.02, users=100, noise=0.5), True, True),  # looks worse, in doubt
+        (_lists(0.5, users=99), True, False),
+        (PairedLists.without_champion_lists(), True, False),
+    ],
+)
+def test_lists_hold_only_what_is_worse_beyond_doubt(lists: PairedLists, passed: bool, judged: bool) -> None:
+    verdict = judge_lists(lists, SETTINGS)
+    assert (verdict.passed, verdict.judged) == (passed, judged)
+    assert judged == ("not judged" not in verdict.says)
+
+
+def test_worse_lists_hold_a_candidate_with_better_ratings() -> None:
+    sign = np.random.default_rng(0).choice([-1.0, 1.0], 2_000)
+    rows = np.arange(2_000, dtype=np.int32)
+    paired = PairedErrors(rows % 200, rows % 100, 0.8 * sign, 0.9 * sign)
+    decision = decide(0.8 * sign, 0.95 * sign, champion=paired, settings=SETTINGS, lists=_lists(0.02))
+    assert [rule.name for rule in decision.rules if not rule.passed] == ["lists"]
+    assert "nDCG@10" in decision.reason
+
+
+def _model(likes: np.ndarray) -> RankedModel:
+    """Who rated movie m is shown the movies likes[m]."""
+    eye = np.eye(MOVIES, dtype=np.float32)
+    tables = {"encode_rated": eye, "encode_liked": np.zeros_like(eye), "decode": eye[likes]}
+    model = RankingModel(**tables, popularity=np.ones(MOVIES, np.float32))
+    return RankedModel(model, np.arange(MOVIES, dtype=np.int64) * 10, (1.0, 5.0))
+
+
+def _rows(movies: np.ndarray) -> DatedRatings:
+    users = np.arange(USERS, dtype=np.int32)
+    dates = np.full(USERS, np.datetime64("NaT", "D"))
+    return DatedRatings(users, movies.astype(np.int32), np.full(USERS, 5, np.float32), dates)
+
+
+def test_both_models_rank_for_the_same_users_after_the_same_rows() -> None:
+    seen = np.arange(USERS) % MOVIES
+    following = (np.arange(MOVIES) - 1) % MOVIES  # of movie m + 1 it shows m's neighbour
+    good, bad = _model(following), _model(np.arange(MOVIES))
+    rows = ListRows(
+        seen=_rows(seen),
+        judged=_rows((seen + 1) % MOVIES),
+        hidden=_rows(seen).take(np.zeros(0, np.intp)),
+        users=USERS,
+        relevant_from=4,
+        most_users=1_000,
+    )
+    found = compare_lists(good, bad, rows)
+    assert found.candidate.tolist() == [1.0] * USERS
+    assert found.champion.mean() < 0.3
+    # The same tables by other codes, with two movies of its own in place of movie 0: it answers alike.
+    codes = np.r_[3, 7, 1:MOVIES]
+    tables = {name: table[codes] for name, table in vars(good.model).items()}
+    other = replace(good, model=RankingModel(**tables), movie_ids=np.r_[1, 5, good.movie_ids[1:]])
+    found = compare_lists(good, other, rows)
+    assert found.candidate.tolist() == found.champion.tolist()
+    assert len(found.candidate) < USERS  # movie 0 is nobody's relevant movie any more
+    # What one of the two was trained on is in no list.
+    hidden = replace(rows, hidden=rows.judged)
+    assert compare_lists(good, bad, hidden).candidate.tolist() == [0.0] * USERS

@@ -1,0 +1,134 @@
+"""Lists beside other systems, on the same rows: nDCG@10, recall@10, coverage, seconds of the fit and of the lists.
+
+    python bench/lists.py --train TRAIN.csv --test TEST.csv [--peers PYTHON] [--systems ease,als] [--out RESULTS.json]
+
+Ours is what a user gets: `retrain` of the train file with default settings but `train.refit=all`, then lists for
+everyone. The others (bench/lists_peers.py) run under an interpreter that has numpy, scipy and implicit. They are fitted
+on every row of the train file, with settings chosen on a tenth of it. Lists are over the whole catalog without what a
+user rated; users with a liked test row of a movie in the train file count.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import matinee
+from matinee.recommend import recommend_all
+from matinee.release.liking import liked_from
+from matinee.settings.parse import read_settings
+
+Lists = dict[int, list[int]]  # movie ids by user id, the best first
+_SYSTEMS = "popularity,ease,als,bpr,knn"
+_TOP, _DISCOUNT = 10, 1 / np.log2(np.arange(2, 12))
+
+
+def main() -> None:
+    """Measure ours and the others, print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="interpreter of the other systems")
+    parser.add_argument("--systems", default=_SYSTEMS, help=f"which of them ({_SYSTEMS})")
+    parser.add_argument("--out", type=Path, help="results as JSON")
+    call = parser.parse_args()
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        lists, facts, scale = measure_ours(call.train, Path(scratch))
+        train, test = (read(path) for path in (call.train, call.test))
+        liked = test.filter(
+            (pl.col("rating") >= liked_from(scale)) & pl.col("movie").is_in(train["movie"].implode())
+        )
+        found["matinee"] = facts | judge(lists, liked, movies=train["movie"].n_unique())
+        show("matinee", found["matinee"])
+        for name in call.systems.split(",") if call.peers else []:
+            lists, facts = measure_peer(name, train, scale, python=call.peers, scratch=Path(scratch))
+            found[name] = facts | judge(lists, liked, movies=train["movie"].n_unique())
+            show(name, found[name])
+    if call.out:
+        call.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def read(path: Path) -> pl.DataFrame:
+    """The first three columns of a rating CSV."""
+    frame = pl.read_csv(path)
+    return frame.select(
+        pl.col(frame.columns[0]).alias("user"),
+        pl.col(frame.columns[1]).alias("movie"),
+        pl.col(frame.columns[2]).cast(pl.Float64).alias("rating"),
+    )
+
+
+def measure_ours(train: Path, scratch: Path) -> tuple[Lists, dict[str, object], tuple[float, float]]:
+    """Lists of a release, the seconds of its ranking fit and of the lists, and the rating scale."""
+    settings = read_settings(assignments=["train.refit=all"])
+    run = matinee.retrain(train, None, scratch / "store", settings=settings)
+    assert run.release is not None, run.publication.reason
+    release, out = matinee.load(run.release), scratch / "lists.parquet"
+    fits = [run.store.manifest("rankings", release.manifest[name]) for name in ("ranking", "shipped_ranking")]
+    started = time.perf_counter()
+    recommend_all(release, out=out, top=100, settings=settings.recommend)
+    seconds = time.perf_counter() - started
+    table = pl.read_parquet(out).group_by("user_id", maintain_order=True).agg("movie_id")
+    lists = dict(zip(table["user_id"].to_list(), table["movie_id"].to_list(), strict=True))
+    facts = {"fit_seconds": round(fits[1]["seconds_rank"], 2), "list_seconds": round(seconds, 2)}
+    return lists, {"settings": "defaults", **facts}, release.scale
+
+
+def measure_peer(
+    name: str, train: pl.DataFrame, scale: tuple[float, float], *, python: Path, scratch: Path
+) -> tuple[Lists, dict[str, object]]:
+    """Lists of another system, and what it says of itself."""
+    users, movies = (train[column].unique().sort().to_numpy() for column in ("user", "movie"))
+    inner = np.random.default_rng(0).random(train.height) < 0.1
+    columns = (
+        np.searchsorted(users, train["user"].to_numpy()),
+        np.searchsorted(movies, train["movie"].to_numpy()),
+        train["rating"].to_numpy(),
+        inner,
+    )
+    rows, lists = scratch / "rows.npz", scratch / f"{name}.npz"
+    np.savez(
+        rows, train=np.column_stack(columns), liked=liked_from(scale), users=len(users), movies=len(movies)
+    )
+    command = [str(each) for each in (python, Path(__file__).with_name("lists_peers.py"), name, rows, lists)]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, stderr=sys.stderr).stdout
+    found = np.load(lists)["lists"]
+    ids = dict(zip(users.tolist(), movies[found].tolist(), strict=True))
+    return ids, json.loads(told.splitlines()[-1])
+
+
+def judge(lists: Lists, liked: pl.DataFrame, *, movies: int) -> dict[str, object]:
+    """nDCG@10 and recall@10 over the users with a liked test row, and the share of movies in anyone's first ten."""
+    ndcgs, recalls = [], []
+    for (user,), rows in liked.group_by("user"):
+        wanted = rows["movie"].to_numpy()
+        listed: NDArray[np.int64] = np.asarray(lists.get(int(str(user)), [])[:_TOP], np.int64)
+        hits = np.isin(listed, wanted)
+        ndcgs.append(float(hits @ _DISCOUNT[: len(hits)] / _DISCOUNT[: len(wanted)].sum()))
+        recalls.append(float(hits.sum() / len(wanted)))
+    shown = {movie for found in lists.values() for movie in found[:_TOP]}
+    return {
+        "users": len(ndcgs),
+        "ndcg_at_10": round(float(np.mean(ndcgs)), 4),
+        "recall_at_10": round(float(np.mean(recalls)), 4),
+        "coverage_at_10": round(len(shown) / movies, 3),
+    }
+
+
+def show(name: str, facts: dict[str, object]) -> None:
+    """One line of the table."""
+    print(f"{name:12}", "  ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from docs_markdown import blocks
 TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
 
 
+@pytest.mark.slow
 def test_the_first_hour(
     prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

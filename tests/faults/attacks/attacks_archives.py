@@ -82,9 +82,9 @@ ATTACKS = [
     refused(
         "a tar with a hole of zeros", tar(*TWO)[:FIRST] + bytes(BLOCK) + tar(*TWO)[FIRST:], "block of zeros"
     ),
-    refused("a tar with a wrong checksum", damaged(tar(*TWO), FIRST + 3), "a header in it is wrong"),
+    refused("a tar with a wrong checksum", damaged(tar(*TWO), FIRST + 3), "a header in it is invalid"),
     refused(
-        "a tar member of size below zero", header(size=b"\xff" * 12) + bytes(2 * BLOCK), "number in a header"
+        "a tar member of size below zero", header(size=b"\xff" * 12) + bytes(2 * BLOCK), "number in one of its headers"
     ),
     refused("a tar member that claims 8 GB", header(size=b"77777777777") + ROWS, "short"),
     refused("a tar whose long name is 8 GB", header(kind=b"L", size=b"77777777777") + ROWS, "bytes long"),
@@ -108,7 +108,7 @@ ATTACKS = [
     refused("gzip cut within its second member", gzip.compress(ROWS) + gzip.compress(ROWS)[:-9], "Truncated"),
     refused("gzip with something behind it", gzip.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
     refused(
-        "gzip with a wrong checksum", damaged(gzip.compress(ROWS), len(gzip.compress(ROWS)) - 6), "damaged"
+        "gzip with a wrong checksum", damaged(gzip.compress(ROWS), len(gzip.compress(ROWS)) - 6), "corrupt"
     ),
     refused("zstd cut within its second frame", zst(ROWS) + zst(ROWS)[:-5], "Truncated"),
     refused("zstd with something behind it", zst(ROWS) + b"rm -rf /", "corrupt or truncated"),

@@ -98,7 +98,7 @@ ATTACKS = [
         sets="ingest.max_line_mb=1",
     ),
     refused(
-        "Parquet whose footer is noise", parquet(**IDS)[:-60] + b"\xff" * 52 + parquet(**IDS)[-8:], "damaged"
+        "Parquet whose footer is noise", parquet(**IDS)[:-60] + b"\xff" * 52 + parquet(**IDS)[-8:], "corrupt"
     ),
     refused("four bytes of Parquet", b"PAR1", "corrupt or truncated"),
     refused("an id of 5,000 digits in every row", HEADER + f"{'9' * 5000},1,3,\n" * 9, "user_id_not_integer"),

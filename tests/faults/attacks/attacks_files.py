@@ -71,7 +71,7 @@ ATTACKS = [
     ),
     refused("Parquet with lists as ids", parquet(**IDS | {"movieID": [[1], [2]]}), "movieID", "list"),
     refused("Parquet with a column twice", parquet(["userID", "rating", "rating"], **IDS), "'rating' twice"),
-    refused("Parquet without a column", parquet(), "plain column"),
+    refused("Parquet without a column", parquet(), "without a column of numbers"),
     refused("Parquet without a row", parquet(**{name: pa.array([], pa.int64()) for name in IDS}), "no rows"),
     refused(
         "Parquet with dates beyond the calendar",

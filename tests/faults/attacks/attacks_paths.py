@@ -85,7 +85,7 @@ ATTACKS = [
     _ingest("from the store's partitions", ["{store}/partitions"]),
     _ingest("from files of the store by a glob", ["{store}/partitions/*/*.parquet"]),
     _ingest("from a glob that matches the store", ["{folder}/s*"]),
-    _ingest("from a folder that holds another store", ["{folder}/data"], _another_store, "holds the store"),
+    _ingest("from a folder that holds another store", ["{folder}/data"], _another_store, "contains the store"),
     _ingest("from another store by a glob", ["{folder}/data/*/p*/*/ratings.parquet"], _another_store),
     Attack("a new store within a store", ["ingest", *SOURCES, "--store", "{store}/work/new"], 2, says=[IN_STORE],
            check=_nothing("store/work/new")),

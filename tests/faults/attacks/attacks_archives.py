@@ -84,7 +84,9 @@ ATTACKS = [
     ),
     refused("a tar with a wrong checksum", damaged(tar(*TWO), FIRST + 3), "a header in it is invalid"),
     refused(
-        "a tar member of size below zero", header(size=b"\xff" * 12) + bytes(2 * BLOCK), "number in one of its headers"
+        "a tar member of size below zero",
+        header(size=b"\xff" * 12) + bytes(2 * BLOCK),
+        "number in one of its headers",
     ),
     refused("a tar member that claims 8 GB", header(size=b"77777777777") + ROWS, "short"),
     refused("a tar whose long name is 8 GB", header(kind=b"L", size=b"77777777777") + ROWS, "bytes long"),

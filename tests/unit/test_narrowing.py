@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import matinee
 from matinee.errors import ConfigError
-from matinee.release.narrowing import franchise
+from matinee.recommend import lists, read_movie_ids, recommend_all, recommend_some
+from matinee.release.narrowing import Narrowing, franchise
+from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]
 CASES: list[dict[str, Any]] = [
@@ -80,6 +84,54 @@ def test_a_narrowed_list_is_the_best_of_what_is_left(
     narrowed = [movie.movie_id for movie in guest.recommend(40, **narrow)]
     assert narrowed == [movie_id for movie_id in whole if movie_id in narrowed]
     assert 0 < len(narrowed) < len(whole)
+
+
+@pytest.mark.parametrize("narrow", CASES, ids="+".join)
+@pytest.mark.parametrize("shape", [{"ranked": True}, {}, {"ranked": True, "movies": 1500}], ids=str)
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_narrowed_lists_for_everyone_are_those_of_each_user(
+    narrow: dict[str, Any],
+    shape: dict[str, Any],
+    device: str | None,
+    random_release: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lists, "_device", lambda *_: device)  # torch on the CPU stands for a GPU
+    release, out = varied(random_release(**shape)), tmp_path / "out.parquet"
+    recommend_all(release, out=out, top=6, settings=RecommendSettings(), narrowing=Narrowing(**narrow))
+    found = pl.read_parquet(out).group_by("user_id", maintain_order=True).agg("movie_id")
+    expected = {user_id: release.recommend(user_id, 6, **narrow) for user_id in release.users.ids.tolist()}
+    ids = {user_id: [each.movie_id for each in listed] for user_id, listed in expected.items() if listed}
+    assert dict(found.iter_rows()) == ids
+    assert max(map(len, ids.values())) > 2
+    assert b"matinee.top" not in (pq.read_schema(out).metadata or {})  # no one takes them for the whole lists
+
+
+def test_a_narrowing_that_leaves_no_movie_is_refused(random_release: Make, tmp_path: Path) -> None:
+    release = matinee.load(random_release())
+    with pytest.raises(ConfigError, match=r"None of the 40 movies .* 2 allowed ids, years 1900 to 1950"):
+        recommend_some(
+            release,
+            [13],
+            out=tmp_path / "o.parquet",
+            top=3,
+            narrowing=Narrowing(only=[1, 2], years=(1900, 1950)),
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("movie_id\n3\n\n13\n", None), ("3\n4.5\n", "Line 2 .*4.5"), ("movieId\n", "no movie ids")],
+)
+def test_a_file_of_movie_ids_has_one_per_line(text: str, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text(text)
+    if said is None:
+        assert read_movie_ids(path) == [3, 13]
+    else:
+        with pytest.raises(ConfigError, match=said):
+            read_movie_ids(path)
 
 
 @pytest.mark.parametrize(

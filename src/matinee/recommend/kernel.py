@@ -65,3 +65,28 @@ def encode_users(starts, movies, grades, rated, liked, vectors):
             else:
                 for d in range(size):
                     vectors[i, d] += rated[movie, d]
+
+
+@njit(nogil=True, cache=True)
+def keep_capped(best, codes, franchises, per_franchise, years, per_year, n):
+    """Cut lists [users, length] in place to their first n movies by limits per franchise and per year.
+
+    `franchises` and `years` [movies] number them; 0 is not counted. What is left of a list is code -1.
+    """
+    users, length = codes.shape
+    for i in range(users):
+        kept = 0
+        for j in range(length):
+            code = codes[i, j]
+            if code < 0 or kept == n:
+                break
+            franchise, year = franchises[code], years[code]
+            same_franchise = same_year = 0
+            for k in range(kept):
+                same_franchise += franchise > 0 and franchises[codes[i, k]] == franchise
+                same_year += year > 0 and years[codes[i, k]] == year
+            if same_franchise < per_franchise and same_year < per_year:
+                best[i, kept], codes[i, kept] = best[i, j], code
+                kept += 1
+        best[i, kept:] = -np.inf
+        codes[i, kept:] = -1

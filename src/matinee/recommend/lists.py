@@ -20,15 +20,17 @@ from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
+from matinee.recommend.capped_search import CappedSearch, mask_of
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
 from matinee.release import Release, scoring
 from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, Scores
+from matinee.release.narrowing import Narrow, Narrowing
 from matinee.schemas.recommendations import Recommendations
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
-from matinee.store.digests import code_digest, digest_of
+from matinee.store.digests import bytes_digest, code_digest, digest_of
 from matinee.store.disk_errors import writing_out
 from matinee.store.output import check_output, writing_to
 from matinee.store.system import available_cores
@@ -36,6 +38,8 @@ from matinee.store.system import available_cores
 log = logging.getLogger(__name__)
 
 TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
+NARROWED = "matinee.narrowed"  # the same, in a file of narrowed lists
+_ALL = Narrowing()
 _GROUP = 1 << 16  # users of a row group, at most
 _ROWS = 1 << 18  # of a row group, at most, where users are named; their lists are Python's objects meanwhile
 _BYTES_PER_ROW = (
@@ -68,33 +72,42 @@ class Recommended(BaseModel):
 
 
 def recommend_all(
-    release: Release, *, out: Path, top: int, settings: RecommendSettings, threads: int = 0
+    release: Release,
+    *,
+    out: Path,
+    top: int,
+    settings: RecommendSettings,
+    threads: int = 0,
+    narrowing: Narrowing = _ALL,
 ) -> Recommended:
     """Write the `top` best unseen movies of every user of the release, as `Release.recommend` orders them.
 
     Lists that an interrupted call finished are reused. Threads: 0 takes all cores. Raises ConfigError when
-    `out` can't be written or `top` is below 1.
+    `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
     """
     _check_top(top)
+    allowed = _allowed(release, narrowing)
     target = check_output(out)
     started = logged = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_PER_ROW * top), 1, _GROUP))
     groups = [range(first, min(first + size, users)) for first in range(0, users, size)]
-    search = (
-        KernelSearch(release, top)
-        if device is None
-        else TorchSearch(release, top, device=device, memory_mb=settings.memory_mb)
-    )
+    search = _search(release, top, narrowing=narrowing, device=device, memory_mb=settings.memory_mb)
     digest = digest_of(
-        code=code_digest(__name__), files=release.manifest["files"], top=top, size=size, device=device
+        code=code_digest(__name__),
+        files=release.manifest["files"],
+        top=top,
+        size=size,
+        device=device,
+        allowed=None if allowed is None else bytes_digest(allowed.tobytes()),
+        limits=[narrowing.per_franchise, narrowing.per_year],
     )
     rows = 0
     with (
         _translate_disk_errors(out),
         keep_lists(target, digest) as saved,
-        _writing(out, release, asked) as write,
+        _writing(out, release, asked, narrowed=narrowing != _ALL) as write,
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(1 if device else threads or available_cores()) as pool,
     ):
@@ -106,30 +119,34 @@ def recommend_all(
     return _result(release, out, users=users, rows=rows, started=started)
 
 
-def recommend_some(release: Release, user_ids: Sequence[int], *, out: Path, top: int) -> Recommended:
+def recommend_some(
+    release: Release, user_ids: Sequence[int], *, out: Path, top: int, narrowing: Narrowing = _ALL
+) -> Recommended:
     """Write the lists of the users named, in their order, each once; one that the release does not know gets what is
     popular.
 
-    Raises ConfigError when `out` can't be written or `top` is below 1.
+    Raises ConfigError when `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
     """
     _check_top(top)
+    _allowed(release, narrowing)
     started, user_ids = time.perf_counter(), list(dict.fromkeys(user_ids))
     size = max(_ROWS // max(min(top, len(release.movies)), 1), 1)  # users of a row group
-    with _writing(out, release, top) as write:
+    with _writing(out, release, top, narrowed=narrowing != _ALL) as write:
         rows = sum(
-            write(_lists(release, user_ids[first : first + size], top))
+            write(_lists(release, user_ids[first : first + size], top, narrowing=narrowing))
             for first in range(0, max(len(user_ids), 1), size)
         )
     unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
     return _result(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
 
 
-def _lists(release: Release, user_ids: Sequence[int], top: int) -> pa.Table:
+def _lists(release: Release, user_ids: Sequence[int], top: int, *, narrowing: Narrowing) -> pa.Table:
     """The lists of users by their ids, as rows."""
+    narrow = narrowing.keywords() if narrowing != _ALL else Narrow()
     rows = [
         (user_id, rank, *suggestion, suggestion.expected_rating)
         for user_id in user_ids
-        for rank, suggestion in enumerate(release.recommend(user_id, top), 1)
+        for rank, suggestion in enumerate(release.recommend(user_id, top, **narrow), 1)
     ]
     columns = list(zip(*rows, strict=True)) or [()] * len(_SCHEMA)
     return pa.table(
@@ -168,6 +185,31 @@ def _find(
         yield waiting.popleft()()
 
 
+def _search(
+    release: Release, top: int, *, narrowing: Narrowing, device: str | None, memory_mb: int
+) -> Search:
+    """The search for lists of a length, which a narrowing may cut."""
+    allowed = mask_of(release, narrowing)
+
+    def make(length: int) -> Search:
+        if device is None:
+            return KernelSearch(release, length, allowed=allowed)
+        return TorchSearch(release, length, device=device, memory_mb=memory_mb, allowed=allowed)
+
+    return CappedSearch(release, top, narrowing=narrowing, make=make) if narrowing.caps else make(top)
+
+
+def _allowed(release: Release, narrowing: Narrowing) -> NDArray[np.bool_] | None:
+    """The movies that may be listed; None for all. Raises ConfigError when there is none."""
+    allowed = mask_of(release, narrowing)
+    if allowed is not None and not allowed.any():
+        raise ConfigError(
+            f"None of the {len(allowed):,} movies of release {release.version} is left for the lists: "
+            f"{narrowing.describe()}. Ask for more ids or years."
+        )
+    return allowed
+
+
 def _device(release: Release, settings: RecommendSettings) -> str | None:
     """The GPU to search on, or None for the CPU: models without factors are searched there.
 
@@ -201,9 +243,11 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
 
 
 @contextlib.contextmanager
-def _writing(out: Path, release: Release, top: int) -> Iterator[Callable[[pa.Table], int]]:
+def _writing(out: Path, release: Release, top: int, *, narrowed: bool) -> Iterator[Callable[[pa.Table], int]]:
     """A function that writes a row group and returns its rows; the file appears once it is whole."""
-    schema = _SCHEMA.with_metadata({"matinee.release": release.version, TOP: str(top)})
+    schema = _SCHEMA.with_metadata(
+        {"matinee.release": release.version, NARROWED if narrowed else TOP: str(top)}
+    )
 
     def write(table: pa.Table) -> int:
         Recommendations.validate(pl.DataFrame(table))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.recommend.encode import user_vectors
 from matinee.recommend.kernel import keep_best
@@ -15,6 +16,7 @@ from matinee.release.item_catalog import Scores
 _USERS, _MOVIES = 128, 1024
 _BYTES_A_SCORE = 32  # on a GPU: scores, their order in 64 bits, and what a sort of both needs besides
 
+Mask = NDArray[np.bool_]  # by movie code: which may be listed
 Vectors = Callable[[slice], Scores]  # a range of user codes -> their vectors [users, k]
 
 
@@ -33,11 +35,11 @@ class KernelSearch:
 
     users_at_a_time = _USERS
 
-    def __init__(self, release: Release, top: int) -> None:
+    def __init__(self, release: Release, top: int, *, allowed: Mask | None = None) -> None:
         self._catalog = release.catalog
         self._top = top
         self._score = _scorer(release)
-        self._offset = _offset(release)
+        self._offset = _offset(release, allowed)
 
     def __call__(self, users: slice) -> Lists:
         catalog, count = self._catalog, users.stop - users.start
@@ -56,7 +58,9 @@ class KernelSearch:
 class TorchSearch:
     """The same lists of a dot model by torch: whole rows of scores, as many users as a GPU likes."""
 
-    def __init__(self, release: Release, top: int, *, device: str, memory_mb: int) -> None:
+    def __init__(
+        self, release: Release, top: int, *, device: str, memory_mb: int, allowed: Mask | None = None
+    ) -> None:
         import torch  # noqa: PLC0415 - only who has a GPU waits for it
 
         self._torch = torch
@@ -64,7 +68,7 @@ class TorchSearch:
         self._top = top
         self._vectors = _user_vectors(release)
         self._movies = torch.from_numpy(_movie_vectors(release)).to(device).T.contiguous()
-        self._offset = torch.from_numpy(_offset(release)).to(device)
+        self._offset = torch.from_numpy(_offset(release, allowed)).to(device)
         self.users_at_a_time = max(1, (memory_mb << 20) // (_BYTES_A_SCORE * max(1, len(self._offset))))
 
     def __call__(self, users: slice) -> Lists:
@@ -91,18 +95,40 @@ class TorchSearch:
         )
 
 
+class FullRows:
+    """All movies of a user in the order of a list, for the few lists that need more than the best of them."""
+
+    def __init__(self, release: Release, *, allowed: Mask | None) -> None:
+        self._catalog = release.catalog
+        self._score = _scorer(release)
+        self._offset = _offset(release, allowed)
+
+    def __call__(self, user: int) -> Lists:
+        """The list [1, movies] of one user, with code -1 behind its end."""
+        scores = self._score(slice(user, user + 1))(slice(0, len(self._offset))) + self._offset
+        scores[0, self._catalog.seen(user)] = -np.inf
+        codes = np.argsort(-scores, axis=1, kind="stable").astype(np.int32)
+        best = np.take_along_axis(scores, codes, axis=1)
+        codes[best == -np.inf] = -1
+        return best, codes
+
+
 def has_vectors(release: Release) -> bool:
     """Whether scores are dot products: of the ranking model, or of a rating model with factors."""
     return release.ranking is not None or release.manifest["model"] == "dot"
 
 
-def _offset(release: Release) -> Scores:
-    """What is added to the score of each movie, whoever the user is; -inf for a movie in no list."""
+def _offset(release: Release, allowed: Mask | None) -> Scores:
+    """The value added to the score of each movie for every user; -inf for a movie that may not be listed."""
     if release.ranking is not None:
-        return np.where(release.catalog.trained, np.float32(0), np.float32(-np.inf))
-    appeal = release.catalog.appeal
-    # The scores of models without factors hold the movie's own level, and popularity takes its place.
-    return appeal if has_vectors(release) else appeal - scoring.movie_level(release.weights)
+        offset = np.where(release.catalog.trained, np.float32(0), np.float32(-np.inf))
+    else:
+        offset = release.catalog.appeal
+        if not has_vectors(
+            release
+        ):  # their scores hold the movie's own level, and popularity takes its place
+            offset = offset - scoring.movie_level(release.weights)
+    return offset if allowed is None else np.where(allowed, offset, np.float32(-np.inf))
 
 
 def _user_vectors(release: Release) -> Vectors:

@@ -72,6 +72,25 @@ class Narrowing:
         """Whether it limits how many movies of a kind are listed."""
         return self.per_franchise is not None or self.per_year is not None
 
+    def keywords(self) -> Narrow:
+        """The same as keywords of `recommend`."""
+        return Narrow(
+            exclude=self.exclude,
+            only=self.only,
+            years=self.years,
+            per_franchise=self.per_franchise,
+            per_year=self.per_year,
+        )
+
+    def describe(self) -> str:
+        """What may be listed, in words."""
+        parts = [
+            f"{len(self.only):,} allowed ids" if self.only is not None else "",
+            f"{len(self.exclude):,} excluded ids" if len(self.exclude) else "",
+            f"years {self.years[0]} to {self.years[1]}" if self.years else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
     def allowed(self, movie_ids: NDArray[np.int64], years: Years) -> NDArray[np.bool_]:
         """Which movies may be listed [movies]. Ids that the release does not know are ignored."""
         found = np.ones(len(movie_ids), np.bool_)

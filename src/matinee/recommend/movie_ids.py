@@ -1,0 +1,36 @@
+"""A file of movie ids, one per line, that lists are narrowed to."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from matinee.errors import ConfigError
+from matinee.errors.text import shown
+from matinee.store.files import read_plain
+
+_LIMIT: Final = 1 << 28  # bytes: a million ids have ten
+_ID: Final = re.compile(r"[0-9]{1,18}")
+_SHOWN: Final = 40  # characters of a line that is not an id
+
+
+def read_movie_ids(path: Path) -> list[int]:
+    """Read movie ids, one per line; the first line may be a column name.
+
+    Raises ConfigError when the file can't be read, a line is not an id, or there is none.
+    """
+    try:
+        lines = read_plain(path, limit=_LIMIT).decode("utf-8-sig", "replace").splitlines()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The file of movie ids {path} can't be read: {why}. Check the path.") from None
+    found = []
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if _ID.fullmatch(line):
+            found.append(int(line))
+        elif line and not (number == 1 and line.replace("_", "").isalpha()):
+            raise ConfigError(
+                f"Line {number} of {path} is {shown(line, _SHOWN)!r}; expected a movie id, a whole number, per line."
+            )
+    if not found:
+        raise ConfigError(f"{path} has no movie ids; expected one per line.")
+    return found

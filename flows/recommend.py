@@ -5,8 +5,10 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from matinee.errors import ConfigError
 from matinee.flows.summary import StepRunner
 from matinee.recommend import Recommended
+from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings
 from matinee.store.paths import check_apart, check_place
 from matinee.tasks.names import name_recommend
@@ -19,6 +21,9 @@ def recommend(
     out: str | None = None,
     top: Annotated[int, Field(ge=1)] = 10,
     settings: RecommendSettings = RecommendSettings(),  # noqa: B008 - frozen, and the form in the UI shows it
+    *,
+    narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
+    only: str | None = None,
 ) -> Recommended:
     """Write the champion's list for every user, without movies that the user rated.
 
@@ -27,9 +32,21 @@ def recommend(
         out: The Parquet file to write; by default one per release in the store's `recommendations/`.
         top: Movies per user.
         settings: Device and memory limit.
+        narrowing: What the lists are narrowed to: years, and at most so many movies of a franchise or year.
+        only: A file of the movie ids that may be listed, one per line; narrowed lists need an `out` of their own.
     """
     check_apart(store)
     if out is not None:
-        check_place(out)
+        check_place(out, inputs=[only] if only else [])
+    elif only is not None or narrowing != Narrowing():
+        raise ConfigError("Narrowed lists were asked for without a file for them. Name one as `out`.")
     steps = StepRunner(store)
-    return steps.run(recommend_to_everyone, store=steps.store, out=out, top=top, settings=settings)
+    return steps.run(
+        recommend_to_everyone,
+        store=steps.store,
+        out=out,
+        top=top,
+        settings=settings,
+        narrowing=narrowing,
+        only=only,
+    )

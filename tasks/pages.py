@@ -16,6 +16,8 @@ from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
 from matinee.recommend import Recommended
+from matinee.registry import Registry
+from matinee.release import load
 from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
@@ -165,13 +167,34 @@ def release_report(store: Store, publication: Publication) -> str:
 def lists_report(store: Store, made: Recommended) -> str:
     """The location of the lists, and the lists of the first users."""
     first = pl.scan_parquet(made.out).head(_LIST_ROWS).collect()
+    reasons = _reasons(store, made, first)
     return page(
         f"Lists by {made.release}",
         f"**{made.rows:,}** list entries for **{made.users:,}** users, made in {made.seconds:.1f} seconds.",
         f"The file: {escape(made.out)}",
         "## The first lists",
-        table(first.columns, ((str(row[0]), row[1], str(row[2]), *row[3:]) for row in first.iter_rows())),
+        table(
+            [*first.columns, "because"],
+            (
+                (str(row[0]), row[1], str(row[2]), *row[3:], reason)
+                for row, reason in zip(first.iter_rows(), reasons, strict=True)
+            ),
+        ),
     )
+
+
+def _reasons(store: Store, made: Recommended, lists: pl.DataFrame) -> list[str]:
+    """For each movie of some lists, the rated movie that speaks most for it."""
+    release = load(Registry.open(store.root).folder(made.release))
+    if release.ranking is None:
+        return [""] * len(lists)
+    found = []
+    for user_id, movie_id in lists.select("user_id", "movie_id").iter_rows():
+        reasons = release.explain(user_id, movie_id).reasons
+        best = max(reasons, key=lambda reason: reason.share, default=None)
+        spoken = best is not None and best.share > 0
+        found.append(f"{best.title or best.movie_id}, rated {best.rating:g}" if best and spoken else "")
+    return found
 
 
 def _flat(figures: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:

@@ -1,5 +1,6 @@
 """The recommend task: the champion's list for every user."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ from matinee import recommend as library
 from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import Release, load
+from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings
 from matinee.store import Store
 from matinee.store.disk_errors import writing
@@ -16,7 +18,15 @@ from matinee.tasks.policies import RESULT, RETRY, as_cached
 
 
 @task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
-def recommend(*, store: str, out: str | None, top: int, settings: RecommendSettings) -> Recommended:
+def recommend(
+    *,
+    store: str,
+    out: str | None,
+    top: int,
+    settings: RecommendSettings,
+    narrowing: Narrowing,
+    only: str | None,
+) -> Recommended:
     """Write the best unseen movies of every user to a Parquet file; the store's own file is made once per release."""
     registry = Registry.open(Path(store))
     with (
@@ -30,11 +40,13 @@ def recommend(*, store: str, out: str | None, top: int, settings: RecommendSetti
         if out is None:
             kept.parent.mkdir(exist_ok=True)
         target = kept if out is None else Path(out)
-        return library.recommend_all(release, out=target, top=top, settings=settings)
+        if only is not None:
+            narrowing = replace(narrowing, only=library.read_movie_ids(Path(only)))
+        return library.recommend_all(release, out=target, top=top, settings=settings, narrowing=narrowing)
 
 
 def _asked_for(kept: Path) -> int | None:
-    """The requested list length in the file's metadata; None if it is missing."""
+    """The requested list length in the file's metadata; None if it is missing, as in a file of narrowed lists."""
     said = (pq.read_schema(kept).metadata or {}).get(library.TOP.encode())
     return int(said) if said else None
 

@@ -17,7 +17,7 @@ def test_recommend_all_runs_as_a_flow(
     prefect_server: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder, out = random_release(), tmp_path / "out.parquet"
+    folder, out = random_release(ranked=True), tmp_path / "out.parquet"
     call = ["recommend", "--store", str(folder.parents[1]), "--out", str(out), "--top", "3", "--json"]
     assert main([*call, "--all"]) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -27,7 +27,21 @@ def test_recommend_all_runs_as_a_flow(
     everyone = pl.read_parquet(out)
     assert main([*call, "--user", "13", "23"]) == 0
     some = pl.read_parquet(out)
-    assert some.drop("score").equals(everyone.filter(pl.col("user_id").is_in([13, 23])).drop("score"))
+    assert _of_two(some).equals(_of_two(everyone))
+    (allowed := tmp_path / "allowed.txt").write_text("movie_id\n3\n13\n23\n33\n")
+    narrow = ["--only", str(allowed), "--exclude", "13", "--per-franchise", "1"]
+    assert main([*call, *narrow, "--all"]) == 0
+    everyone = pl.read_parquet(out)
+    assert set(everyone["movie_id"]) == {3, 23, 33}
+    assert main([*call[:-1], *narrow, "--user", "13", "23"]) == 0
+    some = pl.read_parquet(out)
+    assert _of_two(some).equals(_of_two(everyone))
+    assert "because of Movie" in capsys.readouterr().out
+
+
+def _of_two(lists: pl.DataFrame) -> pl.DataFrame:
+    """The lists of users 13 and 23 without the numbers, whose last bits differ."""
+    return lists.filter(pl.col("user_id").is_in([13, 23])).drop("score", "expected_rating")
 
 
 def _check_page(out: Path) -> None:
@@ -45,6 +59,7 @@ def _check_page(out: Path) -> None:
     assert page.flow_run_id == run.id
     assert escape(str(out)) in page.data
     first = pl.read_parquet(out).row(0, named=True)
+    assert ", rated " in page.data  # the reasons
     assert f"| {first['user_id']} | 1 | {first['movie_id']} | {escape(first['title'])} | " in page.data
 
 

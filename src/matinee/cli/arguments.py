@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from matinee import __version__
 from matinee.cli import list_verbs, release_verbs, terminal, upkeep, verbs
 from matinee.cli.operations import OPERATIONS
-from matinee.cli.values import count, fraction, id_, whole
+from matinee.cli.values import count, fraction, id_, whole, years
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
@@ -160,6 +160,7 @@ def _add_answer_verbs(verb: _Verb) -> None:
         "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
     )
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
+    _add_narrowing(recommend)
     _add_settings(recommend)
     similar = verb("similar", list_verbs.similar, "List the movies that are most similar to a movie.")
     _add_store(similar)
@@ -226,6 +227,30 @@ def _add_upkeep_verbs(verb: _Verb) -> None:
     )
     doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=path, metavar="S", help="store to check")
+
+
+def _add_narrowing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--exclude",
+        type=id_,
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="ids of movies to leave out of every list",
+    )
+    parser.add_argument(
+        "--only", type=path, metavar="FILE", help="list only movies of this file, one id per line"
+    )
+    parser.add_argument(
+        "--years", type=years, metavar="FROM-TO", help="list only movies of these years, such as 1990-1999"
+    )
+    parser.add_argument(
+        "--per-franchise",
+        type=count,
+        metavar="N",
+        help="list at most N movies whose titles are the same up to a colon, such as 'Star Trek: ...'",
+    )
+    parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies of one year")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

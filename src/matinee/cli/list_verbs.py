@@ -1,17 +1,20 @@
 """The verbs `recommend`, `similar` and `explain`."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import matinee
 from matinee.cli.verbs import Outcome
 from matinee.ops.connection import answering
 from matinee.ops.temporary import start_server
 from matinee.registry import Registry
+from matinee.release.narrowing import Narrowing
 from matinee.release.suggestion import Explanation, Reason, Suggestion
 from matinee.settings.parse import read_settings
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_place
+
+_USERS, _MOVIES = 3, 10  # of the lists that are printed; the file has all of them
 
 
 def recommend(call: argparse.Namespace) -> Outcome:
@@ -19,27 +22,55 @@ def recommend(call: argparse.Namespace) -> Outcome:
     from matinee.store.output import check_output
 
     check_output(call.out)
-    check_place(call.out, inputs=[call.settings] if call.settings else [])
+    check_place(call.out, inputs=[each for each in (call.settings, call.only) if each])
     if call.all:  # a run holds a lock in the store
         check_usable(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
+    narrowing = Narrowing(
+        exclude=call.exclude, years=call.years, per_franchise=call.per_franchise, per_year=call.per_year
+    )
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
-    out = call.out.absolute()
+    out, lines = call.out.absolute(), []
     if call.all:
         wait_for_server = start_server(quiet=not call.verbose)
         from matinee.flows.recommend import recommend as flow
 
         wait_for_server()
         with answering():
-            done = flow(store=str(call.store.absolute()), out=str(out), top=call.top, settings=settings)
+            done = flow(
+                store=str(call.store.absolute()),
+                out=str(out),
+                top=call.top,
+                settings=settings,
+                narrowing=narrowing,
+                only=call.only and str(call.only.absolute()),
+            )
     else:
-        from matinee.recommend import recommend_some
+        from matinee.recommend import read_movie_ids, recommend_some
 
-        done = recommend_some(matinee.load(folder), call.user, out=out, top=call.top)
+        release = matinee.load(folder)
+        narrowing = replace(narrowing, only=call.only and read_movie_ids(call.only))
+        done = recommend_some(release, call.user, out=out, top=call.top, narrowing=narrowing)
+        lines = [
+            line for user in call.user[:_USERS] for line in _list_lines(release, user, call.top, narrowing)
+        ]
     facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
     popular = f" ({done.unknown:,} unknown users get popular movies)" if done.unknown else ""
     whom = f"{done.users:,} users{popular} by {done.release}"
-    return Outcome(facts, f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s")
+    return Outcome(facts, [f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s", *lines])
+
+
+def _list_lines(release: matinee.Release, user: int, top: int, narrowing: Narrowing) -> list[str]:
+    """The first movies of a user's list, with the rated movie that speaks most for each."""
+    explain = release.ranking is not None
+    found = release.recommend(user, min(top, _MOVIES), explain=explain, **narrowing.keywords())
+    lines = [f"user {user}"]
+    for rank, movie in enumerate(found, 1):
+        because = (
+            f", because of {_name(movie.because)}, rated {movie.because.rating:g}" if movie.because else ""
+        )
+        lines.append(f"{rank:>4}  {_name(movie)}{because}")
+    return lines
 
 
 def similar(call: argparse.Namespace) -> Outcome:

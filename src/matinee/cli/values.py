@@ -6,6 +6,7 @@ import re
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _FRACTION = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e-?[0-9]{1,3})?", re.IGNORECASE)
 
+_YEARS = re.compile(r"([0-9]{4})-([0-9]{4})")
 _NUMBER_LENGTH = 40  # characters
 
 
@@ -37,10 +38,18 @@ def fraction(text: str) -> float:
     return float(text)
 
 
+def years(text: str) -> tuple[int, int]:
+    """Parse the first and the last year, as 1990-1999."""
+    if not (found := _YEARS.fullmatch(text)):
+        raise ValueError
+    return int(found[1]), int(found[2])
+
+
 # argparse prints these names in its error messages.
-whole.__name__, id_.__name__, count.__name__, fraction.__name__ = (
+whole.__name__, id_.__name__, count.__name__, fraction.__name__, years.__name__ = (
     "whole number",
     "id",
     "number above 0",
     "fraction",
+    "range of years such as 1990-1999",
 )

@@ -193,7 +193,7 @@ class Release:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> [similar.movie_id for similar in release.similar(1, n=2)]
-            [60, 140]
+            [16, 55]
         """
         code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
         if code < 0 or not self.catalog.trained[code]:

@@ -8,9 +8,11 @@ from typing import Final
 import polars as pl
 from pydantic import JsonValue
 
+from matinee.evaluate import list_tables as lists
 from matinee.evaluate import tables as figures
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
+from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, EvaluationManifest
 from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
@@ -81,6 +83,7 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     metrics = read_as(store.path(evaluation) / Metrics.NAME, Metrics)
     interval = metrics.intervals.rmse
     hindsight, in_time = metrics.hindsight, figures.time_table(metrics)
+    shown, in_time_lists = lists.shown_table(metrics), lists.temporal_list_table(metrics)
     return page(
         "Evaluation",
         table(*figures.error_table(metrics, name="candidate")),
@@ -90,14 +93,27 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
         escape(hindsight.says) if hindsight else "",
         table(*in_time) if in_time else "",
         "## Ranking",
-        table(*figures.order_table(metrics)),
+        table(*lists.list_table(metrics)),
+        table(*shown) if shown else "",
+        table(*in_time_lists) if in_time_lists else "",
         escape(figures.order_says(metrics)),
+        *_examples(store, evaluation),
         "## Slices",
         *_explained(store, evaluation, "slices"),
         table(*figures.slice_table(metrics)),
         "## Errors",
         *_explained(store, evaluation, "calibration", "residuals", "long_tail"),
     )
+
+
+def _examples(store: Store, evaluation: Reference) -> Iterator[str]:
+    """Lists of ten users, with titles and reasons; none in an evaluation of an earlier version."""
+    path = store.path(evaluation) / ExampleLists.NAME
+    if path.exists():
+        yield "### Lists of ten users"
+        for user in read_as(path, ExampleLists).users:
+            yield escape(lists.example_says(user))
+            yield table(*lists.example_table(user))
 
 
 def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest
-from matinee.settings import Settings
+from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 
@@ -29,6 +29,7 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
         split=split.digest,
         model=fast.model.model_dump(),
         train=fast.train.model_dump(exclude={"device", "threads"}),
+        rank=RankSettings().model_dump(),
     )
     return Plan("outlooks", digest, make)
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
 from matinee.evaluate.order import share_in_order
-from matinee.evaluate.preference import score_after
+from matinee.evaluate.preference import no_scores, score_after
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
-from matinee.formats.metrics import PairOrders, Ranking
+from matinee.evaluate.recent import order_by_recent
+from matinee.evaluate.shown_movies import describe_lists
+from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
 from matinee.release import scoring as forward
 from matinee.release.liking import liked_from, popularity
 from matinee.release.ranking_model import RankingModel
@@ -23,6 +25,7 @@ from matinee.release.ranking_model import RankingModel
 # Rating points per unit of popularity on a scale of 1 to 5, for users without a rating. The best one was between .8 and
 # 1.4 on each data set that was tried (docs/notes.md).
 POPULARITY_WEIGHT = 1.0
+_LONGER = (20, 100)  # lists beside those of TOP
 _PAIRS = 200_000_000  # that a model without factors may score: about half a minute on two cores
 
 SAYS = (
@@ -62,10 +65,16 @@ class Catalogue:
 
 
 def measure_ranking(
-    catalogue: Catalogue, model: RankingModel, seen: DatedRatings, test: DatedRatings, *, users: int
+    catalogue: Catalogue,
+    model: RankingModel,
+    seen: DatedRatings,
+    test: DatedRatings,
+    *,
+    users: int,
+    recent: NDArray[np.int64] | None = None,
 ) -> Ranking:
     """Figures of the lists over the catalogue without what `seen` holds: the ranking model's, those by expected rating,
-    and popularity.
+    popularity, and popularity of late if `recent` has the rows of each movie in the last 30 days.
 
     For `users` of those who liked a test row, at most, and fewer where the rating model takes long.
     """
@@ -77,14 +86,16 @@ def measure_ranking(
         movies=len(catalogue.train_rows),
         most=catalogue.most_users(users),
     )
+
+    def measure(score: Scorer, offset: Scores) -> RankingFigures:
+        (found,) = rank(score, task, [offset], deeper=_LONGER)
+        shown = describe_lists(found.lists, train_rows=catalogue.train_rows, vectors=model.decode)
+        return found.figures().model_copy(update={"shown": shown})
+
     nothing = np.zeros(task.movies, np.float32)
     trained = np.where(catalogue.train_rows > 0, nothing, np.float32(-np.inf))
     most_rated = catalogue.train_rows.astype(np.float32)
-    blank = np.zeros((1, task.movies), np.float32)
     preference = score_after(seen, task, model, users=catalogue.users, scale=catalogue.scale)
-    (recommended,) = rank(preference, task, [trained])
-    (by_rating,) = rank(_scorer(catalogue), task, [forward.movie_level(catalogue.weights)])
-    (by_popularity,) = rank(lambda users: np.repeat(blank, len(users), axis=0), task, [most_rated])
     liked = test.ratings >= catalogue.relevant_from
     return Ranking(
         says=SAYS,
@@ -94,9 +105,12 @@ def measure_ranking(
         users=len(task.users),
         users_with_relevant_rows=count_clusters(test.users[liked]),
         popularity_weight=POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
-        recommend=recommended.figures(),
-        expected_rating=by_rating.figures(),
-        popularity=by_popularity.figures(),
+        recommend=measure(preference, trained),
+        expected_rating=measure(_scorer(catalogue), forward.movie_level(catalogue.weights)),
+        popularity=measure(no_scores(task.movies), most_rated),
+        recent_popularity=None
+        if recent is None
+        else measure(no_scores(task.movies), order_by_recent(recent, catalogue.train_rows)),
     )
 
 

@@ -4,7 +4,7 @@ Popularity is the baseline, and hard to beat here. `matinee.evaluate.order` meas
 rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -74,6 +74,8 @@ class Ranking:
     recall: float
     mrr: float
     coverage: float
+    lists: Codes  # the first TOP of each user, [users, TOP]; -1 where nothing is left
+    deeper: Mapping[int, tuple[float, float]]  # nDCG and recall by length of the lists
 
     @property
     def ndcg(self) -> float:
@@ -83,13 +85,19 @@ class Ranking:
     def figures(self) -> RankingFigures:
         """The figures as metrics.json has them, whose names say how long the lists are."""
         ndcg, error = mean_and_error(self.ndcgs)
-        return RankingFigures(
+        found = RankingFigures(
             ndcg_at_10=ndcg,
             recall_at_10=self.recall,
             mrr=self.mrr,
             coverage_at_10=self.coverage,
             ndcg_at_10_standard_error=error,
         )
+        deeper = {
+            f"{name}_at_{length}": figure
+            for length, both in self.deeper.items()
+            for name, figure in zip(("ndcg", "recall"), both, strict=True)
+        }
+        return found.model_copy(update=deeper)
 
 
 def mean_and_error(of_users: NDArray[np.float64]) -> tuple[float, float]:
@@ -125,14 +133,16 @@ def make_task(
     )
 
 
-def rank(score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True) -> list[Ranking]:
+def rank(
+    score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True, deeper: Sequence[int] = ()
+) -> list[Ranking]:
     """Order the catalogue for each user by score + offset, once for each of the offsets [movies].
 
     nDCG@10 with binary gain, recall@10 over all relevant movies, the reciprocal rank of the first relevant movie
-    anywhere in the catalogue, which is NaN without `mrr`. Equal scores keep the order of the codes. The scorer is
-    called from several threads.
+    anywhere in the catalogue, which is NaN without `mrr`; nDCG and recall of longer lists of `deeper` entries. Equal
+    scores keep the order of the codes. The scorer is called from several threads.
     """
-    results = [_UserSums(task) for _ in offsets]
+    results = [_UserSums(task, deeper) for _ in offsets]
 
     def work(chunk: tuple[int, int]) -> None:
         block = _Block.of(task, *chunk)
@@ -179,38 +189,51 @@ class _Block:
 class _UserSums:
     """Metrics of one ordering per user; blocks may come from several threads."""
 
-    def __init__(self, task: Task) -> None:
-        self._ndcg = np.zeros(len(task.users))
-        self._recall = np.zeros(len(task.users))
+    def __init__(self, task: Task, deeper: Sequence[int]) -> None:
+        self._lengths = (TOP, *deeper)
+        self._ndcg, self._recall = np.zeros((2, len(self._lengths), len(task.users)))
         self._reciprocal = np.full(len(task.users), np.nan)
-        self._shown = np.zeros(task.movies, np.bool_)
+        self._lists = np.full((len(task.users), TOP), -1, np.int32)
+        self._movies = task.movies
 
     def add(self, block: _Block, scores: Scores, offset: Scores, *, mrr: bool) -> None:
         """Add the users of a block; scores of seen movies are -inf."""
-        shown = top(scores, offset, size=TOP)
+        shown = top(scores, offset, size=max(self._lengths))
         hits = np.take_along_axis(block.wanted, np.maximum(shown, 0), axis=1) & (shown >= 0)
         relevant = np.count_nonzero(block.wanted, axis=1)
-        self._ndcg[block.users] = hits @ _DISCOUNT / _IDEAL[np.minimum(relevant, TOP)]
-        self._recall[block.users] = np.count_nonzero(hits, axis=1) / relevant
-        self._shown[shown[shown >= 0]] = True
+        for place, length in enumerate(self._lengths):
+            first, discount = hits[:, :length], _discount(length)
+            best = np.concatenate([[1.0], np.cumsum(discount)])  # by number of relevant movies
+            self._ndcg[place, block.users] = first @ discount / best[np.minimum(relevant, length)]
+            self._recall[place, block.users] = np.count_nonzero(first, axis=1) / relevant
+        self._lists[block.users] = shown[:, :TOP]
         if mrr:
             ahead = np.empty(len(scores), np.int64)
             count_ahead(scores, offset, block.starts, block.liked, ahead)
             self._reciprocal[block.users] = np.where(ahead < 0, 0, 1 / np.maximum(ahead + 1, 1))
 
     def ranking(self) -> Ranking:
-        users = max(len(self._ndcg), 1)
+        users = max(len(self._lists), 1)
+        ndcgs, recalls = (figures.sum(axis=1) / users for figures in (self._ndcg, self._recall))
+        shown = np.zeros(self._movies, np.bool_)
+        shown[self._lists[self._lists >= 0]] = True
         return Ranking(
-            ndcgs=self._ndcg,
-            recall=float(self._recall.sum() / users),
+            ndcgs=self._ndcg[0],
+            recall=float(recalls[0]),
             mrr=float(self._reciprocal.sum() / users),
-            coverage=float(self._shown.mean()),
+            coverage=float(shown.mean()),
+            lists=self._lists,
+            deeper={
+                length: (float(ndcgs[place]), float(recalls[place]))
+                for place, length in enumerate(self._lengths)
+                if place
+            },
         )
 
 
-_DISCOUNT = 1 / np.log2(np.arange(TOP) + 2)
-# The best DCG that n relevant movies allow, n from 0 to TOP.
-_IDEAL = np.concatenate([[1.0], np.cumsum(_DISCOUNT)])
+def _discount(length: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 1 / np.log2(np.arange(length) + 2)
+    return found
 
 
 def top(scores: Scores, offset: Scores, *, size: int) -> Codes:

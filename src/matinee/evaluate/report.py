@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import measure_order, measure_ranking
 from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
 from matinee.evaluate.compared_model import ComparedModel
+from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.gate import Decision, decide
 from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
+from matinee.evaluate.recent import count_recent_of
 from matinee.formats.decision import DecisionFile, JudgedRows
+from matinee.formats.example_lists import ExampleLists
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Hindsight, Intervals, Metrics, Outlook, Ranking, SliceFigures, Temporal
@@ -43,6 +47,7 @@ def write_evaluation(
     Raises StoreError if the candidate or the split is corrupt.
     """
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
+    fitted_on = read_as(candidate / MANIFEST, CandidateManifest).fitted_on
     model = load_model(ranking / RANKING)
     lists = measure_ranking(
         inputs.catalogue,
@@ -50,14 +55,13 @@ def write_evaluation(
         inputs.fitted,
         inputs.test,
         users=settings.evaluate.ranking_users,
+        recent=count_recent_of(split, fitted_on, movies=len(inputs.movie_ids)),
     )
     metrics = measure(
         inputs,
         lists,
         temporal=read_as(temporal_holdout / Outlook.NAME, Outlook).temporal if temporal_holdout else None,
-        hindsight=measure_leakage(
-            split, read_as(candidate / MANIFEST, CandidateManifest).fitted_on, inputs.test
-        ),
+        hindsight=measure_leakage(split, fitted_on, inputs.test),
     )
     decision = decide(
         inputs.candidate,
@@ -71,6 +75,14 @@ def write_evaluation(
     told = _describe(decision, inputs, champion, anchor)
     write_json(folder / Metrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, told)
+    library = Library(
+        users=pl.read_parquet(split / "users.parquet", columns=["user_id"]),
+        movies=pl.read_parquet(split / "movies.parquet", columns=["movie_id", "title", "train_rows"]),
+        scale=inputs.scale,
+        relevant_from=inputs.catalogue.relevant_from,
+    )
+    examples = make_examples(model, inputs.fitted, inputs.test, library)
+    write_json(folder / ExampleLists.NAME, examples)
     history = read_as(candidate / History.NAME, History)
     plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
     return metrics, told

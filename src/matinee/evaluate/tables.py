@@ -91,20 +91,6 @@ def series_table(points: Sequence[Point]) -> Table:
     )
 
 
-def order_table(metrics: Metrics) -> Table:
-    """Ranking metrics of `recommend` over the full catalog, and of popularity and the expected rating."""
-    ranking = metrics.ranking
-    sides = (
-        ("recommend", ranking.recommend),
-        ("popularity", ranking.popularity),
-        ("expected rating", ranking.expected_rating),
-    )
-    return Table(
-        ("ordered by", "nDCG@10", "recall@10", "MRR", "coverage@10"),
-        [(name, of.ndcg_at_10, of.recall_at_10, of.mrr, of.coverage_at_10) for name, of in sides],
-    )
-
-
 def order_says(metrics: Metrics) -> str:
     """The share of correctly ordered pairs of test rows, and what ranking metrics can and cannot show."""
     pairs = metrics.pairs_in_order

@@ -13,9 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
-from matinee.evaluate.metrics import estimate_rmse, mae, rmse
+from matinee.evaluate.metrics import DatedRatings, estimate_rmse, mae, rmse
+from matinee.evaluate.recent import count_recent
+from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
 from matinee.formats.manifests import OutlookManifest, SplitManifest
-from matinee.formats.metrics import Outlook, QuickFigures, Temporal
+from matinee.formats.metrics import Outlook, QuickFigures, Temporal, TemporalLists
 from matinee.release import scoring as forward
 from matinee.settings import GradientTraining, Settings
 from matinee.settings.training import DotModel
@@ -61,6 +63,7 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
             users_share=share,
             **dict(in_time),
             at_random=_fit_and_test(rows, drawn, split, scale=(low, high)),
+            lists=_lists(rows, later, split, scale=(low, high)),
         )
     write_json(folder / Outlook.NAME, Outlook(temporal=figures))
     return OutlookManifest(rows=rows.height, split=manifest.digest)
@@ -109,6 +112,21 @@ def _fit_and_test(
         rows_of_unknown_users=int(np.count_nonzero(met_users[test.users] == 0)),
         rows_of_unknown_movies=int(np.count_nonzero(met_movies[test.movies] == 0)),
     )
+
+
+def _lists(
+    rows: pl.DataFrame, later: NDArray[np.bool_], split: Path, *, scale: tuple[float, float]
+) -> TemporalLists | None:
+    """Lists for the time after the cut, by a ranking model of the time before."""
+    past, test = (
+        DatedRatings(*(rows[name].to_numpy()[chosen] for name in (*_COLUMNS, "date")))
+        for chosen in (~later, later)
+    )
+    sizes = Sizes(*(count_rows(split / f"{side}.parquet") for side in ("users", "movies")))
+    recent = count_recent(rows.filter(pl.Series(~later)).lazy(), movies=sizes.movies)
+    if recent is None:
+        return None
+    return measure_temporal_lists(past, test, recent, sizes=sizes, scale=scale)
 
 
 def _fit(

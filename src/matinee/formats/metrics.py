@@ -75,6 +75,18 @@ class PairOrders(Format):
     popularity: PairOrder = Field(description="By the number of train rows of the movie.")
 
 
+class ShownMovies(Format):
+    """Which movies lists of ten show, whether or not anyone liked them."""
+
+    mean_train_rows: float = Field(description="Mean number of train rows of a listed movie.")
+    share_by_decile: list[float] = Field(
+        description="Share of all entries by tenth of the catalogue, the tenth with the most train rows first."
+    )
+    similarity: float = Field(
+        description="Mean cosine between the ranking model's vectors of two movies of one list."
+    )
+
+
 class RankingFigures(Format):
     """How well an order of the whole catalogue finds the liked test rows."""
 
@@ -83,6 +95,11 @@ class RankingFigures(Format):
     mrr: float = Field(description="Mean reciprocal rank of the first liked test row.")
     coverage_at_10: float = Field(description="Share of the catalogue that is in anyone's first ten.")
     ndcg_at_10_standard_error: float = Field(description="Standard error of the first figure, over users.")
+    ndcg_at_20: float | None = Field(None, description="nDCG of the first twenty.")
+    recall_at_20: float | None = Field(None, description="Recall of the first twenty.")
+    ndcg_at_100: float | None = Field(None, description="nDCG of the first hundred.")
+    recall_at_100: float | None = Field(None, description="Recall of the first hundred.")
+    shown: ShownMovies | None = Field(None, description="Which movies the first ten show.")
 
 
 class Ranking(Format):
@@ -98,6 +115,9 @@ class Ranking(Format):
     recommend: RankingFigures = Field(description="The order of `recommend`.")
     expected_rating: RankingFigures = Field(description="The order by predicted rating.")
     popularity: RankingFigures = Field(description="The order by number of train rows.")
+    recent_popularity: RankingFigures | None = Field(
+        None, description="The order by train rows of the last 30 days; null without dates."
+    )
 
 
 class QuickFigures(Format):
@@ -110,6 +130,17 @@ class QuickFigures(Format):
     global_mean_rmse: float = Field(description="RMSE of their mean.")
     rows_of_unknown_users: int = Field(description="Held-out rows of users without a fitted row.")
     rows_of_unknown_movies: int = Field(description="Held-out rows of movies without a fitted row.")
+
+
+class TemporalLists(Format):
+    """Lists of a ranking model fitted on the past alone, judged by what users liked later."""
+
+    users: int = Field(description="Users who liked a later row.")
+    users_without_rows: int = Field(description="Those of them without an earlier row, who get popularity.")
+    ndcg_at_10: float = Field(description="nDCG@10 of the ranking model.")
+    ndcg_at_10_standard_error: float = Field(description="Its standard error over users.")
+    popularity_ndcg_at_10: float = Field(description="nDCG@10 of popularity in the past.")
+    recent_popularity_ndcg_at_10: float = Field(description="nDCG@10 of popularity in its last 30 days.")
 
 
 class Temporal(Format):
@@ -129,6 +160,7 @@ class Temporal(Format):
     rows_of_unknown_users: int = Field(description="Held-out rows of users without a fitted row.")
     rows_of_unknown_movies: int = Field(description="Held-out rows of movies without a fitted row.")
     at_random: QuickFigures = Field(description="The same with as many rows held out at random.")
+    lists: TemporalLists | None = Field(None, description="Lists for the time after the cut.")
 
 
 class Outlook(Format):

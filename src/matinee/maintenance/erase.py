@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from safetensors import safe_open
 
 from matinee.release import sha256, verify
+from matinee.release.folder import EXAMPLES
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
 from matinee.release.manifest import SIGNATURE
 from matinee.release.signature import is_signed_by_us, sign
@@ -50,6 +51,8 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     manifest = read_json(source / MANIFEST)
     fresh = {name: sha256(target / name) for name in (_USERS, *seen, *weights)}
     manifest["files"] |= fresh
+    manifest["files"].pop(EXAMPLES, None)
+    (target / EXAMPLES).unlink(missing_ok=True)  # anyone's list may be among them
     manifest["forgotten"] = manifest.get("forgotten", 0) + 1
     write_json(target / MANIFEST, manifest)
     (target / SIGNATURE).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.formats.metrics import Metrics
-from matinee.publish.card import write_card
+from matinee.publish.card import write_card, write_examples
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
@@ -72,6 +72,7 @@ class Bundle:
         metrics = read_as(self.store.path(evaluation) / Metrics.NAME, Metrics)
         manifest = self._manifest(version, evaluation, decision, metrics=metrics)
         write_json(partial / "settings.json", self.settings.spelled_out())
+        write_examples(partial, self.store.path(evaluation))
         write_card(
             partial,
             manifest=manifest,

@@ -5,19 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors.text import shown
+from matinee.evaluate.list_tables import (
+    example_says,
+    example_table,
+    list_table,
+    shown_table,
+    temporal_list_table,
+)
 from matinee.evaluate.tables import (
     PICTURES,
     Table,
     error_table,
     order_says,
-    order_table,
     slice_table,
     time_table,
     training_table,
 )
 from matinee.formats.dataset import Profile
+from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
+from matinee.release.folder import EXAMPLES
+from matinee.store.documents import read_as
 
 _REASON = 2_000  # characters
 _LIMITS = """\
@@ -43,7 +52,7 @@ def write_card(
         f"A `{manifest['model']}` model that predicts ratings from {manifest['scale'][0]:g} to "
         f"{manifest['scale'][1]:g}, published {manifest['created']}.",
         "## Figures",
-        _figures(metrics),
+        _figures(metrics, examples=(folder / EXAMPLES).exists()),
         f"The gate: {shown(manifest['decision']['reason'], _REASON)}",
         *(_picture(folder, name) for name in PICTURES),
         "### Slices",
@@ -64,21 +73,39 @@ def write_card(
     (folder / "CARD.md").write_text("\n\n".join(section for section in sections if section) + "\n", "utf-8")
 
 
+def write_examples(folder: Path, evaluation: Path) -> None:
+    """Write the lists of ten users into a release's folder, if the evaluation has them; the card links the file.
+
+    They have a file of their own, so that whoever erases a user can remove it.
+    """
+    if not (evaluation / ExampleLists.NAME).exists():  # one of an earlier version
+        return
+    lists = read_as(evaluation / ExampleLists.NAME, ExampleLists)
+    sections = ["# Lists of ten users", "By the ranking model, without the movies that each had rated."]
+    for user in lists.users:
+        sections += [shown(example_says(user), _REASON), _rows(example_table(user))]
+    (folder / EXAMPLES).write_text("\n\n".join(sections) + "\n", "utf-8")
+
+
 def _picture(folder: Path, name: str) -> str:
     there = (folder / "plots" / f"{name}.png").exists()
     return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
 
 
-def _figures(metrics: Metrics) -> str:
+def _figures(metrics: Metrics, *, examples: bool) -> str:
     low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
     hindsight, in_time = metrics.hindsight, time_table(metrics)
+    shown, in_time_lists = shown_table(metrics), temporal_list_table(metrics)
     sections = [
         _rows(error_table(metrics, name="this release")),
         f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies; the 95 % "
         f"interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie.",
         hindsight.says if hindsight else "",
         _rows(in_time) if in_time else "",
-        _rows(order_table(metrics)),
+        _rows(list_table(metrics)),
+        _rows(shown) if shown else "",
+        _rows(in_time_lists) if in_time_lists else "",
+        f"Lists of ten users, with titles and reasons: [{EXAMPLES}]({EXAMPLES})." if examples else "",
         order_says(metrics),
     ]
     return "\n\n".join(section for section in sections if section)

@@ -16,6 +16,9 @@ from matinee.errors import ReleaseError
 from matinee.errors.text import shown
 from matinee.store.files import NotPlainError, open_plain
 
+# Lists of ten users, for people; `forget` removes it.
+EXAMPLES = "LISTS.md"
+
 _ADVICE: Final = "Roll back to another release, or restore this one from a backup."
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

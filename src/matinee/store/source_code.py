@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 NOT_CODE: Final = frozenset(
     {
         "matinee.errors",
+        "matinee.evaluate.list_tables",
         "matinee.evaluate.plots",
         "matinee.formats",
         "matinee.ingest.checks.warnings",

@@ -1,0 +1,88 @@
+"""The tables of lists, from metrics.json and lists.json: the card of a release and the page of a run show them."""
+
+from collections.abc import Iterator
+
+from matinee.evaluate.tables import Table
+from matinee.formats.example_lists import ExampleList
+from matinee.formats.metrics import Metrics, RankingFigures
+
+_TAIL = 5  # deciles of the catalogue: the less popular half
+
+
+def list_table(metrics: Metrics) -> Table:
+    """How well each order finds what users liked."""
+    rows = []
+    for name, of in _orders(metrics):
+        deeper = (of.ndcg_at_20, of.recall_at_20, of.ndcg_at_100, of.recall_at_100)
+        shown = ("" if figure is None else figure for figure in deeper)
+        rows.append((name, of.ndcg_at_10, of.recall_at_10, of.mrr, of.coverage_at_10, *shown))
+    head = ("ordered by", "nDCG@10", "recall@10", "MRR", "coverage@10")
+    return Table((*head, "nDCG@20", "recall@20", "nDCG@100", "recall@100"), rows)
+
+
+def shown_table(metrics: Metrics) -> Table | None:
+    """What each order shows: popular movies or the long tail, alike or mixed; None in files of earlier versions."""
+    rows = [
+        (
+            name,
+            of.shown.mean_train_rows,
+            *of.shown.share_by_decile[:3],
+            sum(of.shown.share_by_decile[_TAIL:]),
+            of.shown.similarity,
+        )
+        for name, of in _orders(metrics)
+        if of.shown
+    ]
+    head = ("lists of ten by", "mean train rows", "top tenth", "second tenth", "third tenth")
+    return Table((*head, "less popular half", "similarity within a list"), rows) if rows else None
+
+
+def temporal_list_table(metrics: Metrics) -> Table | None:
+    """Lists fitted on the past, judged by the latest tenth; None without dates."""
+    if metrics.temporal is None or metrics.temporal.lists is None:
+        return None
+    cut, lists = metrics.temporal.cut, metrics.temporal.lists
+    return Table(
+        (f"lists for the time from {cut} on", "nDCG@10"),
+        [
+            ("a ranking model of older ratings", lists.ndcg_at_10),
+            ("its standard error", lists.ndcg_at_10_standard_error),
+            ("popularity", lists.popularity_ndcg_at_10),
+            ("popularity of the last 30 days", lists.recent_popularity_ndcg_at_10),
+            ("users", lists.users),
+            ("users without older ratings", lists.users_without_rows),
+        ],
+    )
+
+
+def example_table(example: ExampleList) -> Table:
+    """One user's list, best first."""
+    return Table(
+        ("", "title", "train rows", "most because of", "liked in a test row"),
+        [
+            (
+                place,
+                movie.title,
+                movie.train_rows,
+                movie.because or "popularity",
+                "yes" if movie.liked else "",
+            )
+            for place, movie in enumerate(example.listed, 1)
+        ],
+    )
+
+
+def example_says(example: ExampleList) -> str:
+    """Who the list is for."""
+    if not example.rated:
+        return f"User {example.user_id} has rated nothing that the model knows."
+    return f"User {example.user_id} rated {example.rated:,} movies, best: {', '.join(example.best)}."
+
+
+def _orders(metrics: Metrics) -> Iterator[tuple[str, RankingFigures]]:
+    ranking = metrics.ranking
+    yield "recommend", ranking.recommend
+    yield "popularity", ranking.popularity
+    if ranking.recent_popularity:
+        yield "popularity of the last 30 days", ranking.recent_popularity
+    yield "expected rating", ranking.expected_rating

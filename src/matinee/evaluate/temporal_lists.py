@@ -1,0 +1,81 @@
+"""How well lists foresee what users like later: a ranking model of the past alone, and popularity, now and of late."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.preference import no_scores, score_after
+from matinee.evaluate.ranking import Scorer, Scores, make_task, mean_and_error, rank
+from matinee.evaluate.recent import order_by_recent
+from matinee.formats.metrics import TemporalLists
+from matinee.release.liking import liked_from
+from matinee.settings import RankSettings
+from matinee.store.ratings import count_codes
+from matinee.store.system import available_cores
+from matinee.train.ranking.fit import fit_ranking
+
+_MOST_USERS = 20_000
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Number of user codes and of movie codes."""
+
+    users: int
+    movies: int
+
+
+def measure_temporal_lists(
+    past: DatedRatings,
+    later: DatedRatings,
+    recent: npt.NDArray[np.int64],
+    *,
+    sizes: Sizes,
+    scale: tuple[float, float],
+) -> TemporalLists | None:
+    """Fit a ranking model with the default settings on the past, and rank for those who liked something later.
+
+    Args:
+        past: The rows to fit on.
+        later: The rows to judge by.
+        recent: Rows of each movie in the last 30 days of the past.
+        sizes: Number of codes.
+        scale: The scale of the ratings.
+
+    Returns:
+        The figures; None if nobody liked a later row.
+    """
+    task = make_task(
+        past, later, relevant_from=liked_from(scale), users=sizes.users, movies=sizes.movies, most=_MOST_USERS
+    )
+    if not len(task.users):
+        return None
+    model = fit_ranking(
+        past.users,
+        past.movies,
+        past.ratings,
+        users=sizes.users,
+        movies=sizes.movies,
+        scale=scale,
+        settings=RankSettings(),
+        threads=available_cores(),
+    )
+
+    def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
+        return rank(score, task, [offset], mrr=False)[0].ndcgs
+
+    rows = count_codes(past.movies, sizes.movies)
+    met = np.where(rows > 0, np.float32(0), np.float32(-np.inf))
+    ndcg, error = mean_and_error(measure(score_after(past, task, model, users=sizes.users, scale=scale), met))
+    return TemporalLists(
+        users=len(task.users),
+        users_without_rows=int(np.count_nonzero(np.diff(task.seen.starts) == 0)),
+        ndcg_at_10=ndcg,
+        ndcg_at_10_standard_error=error,
+        popularity_ndcg_at_10=float(measure(no_scores(sizes.movies), rows.astype(np.float32)).mean()),
+        recent_popularity_ndcg_at_10=float(
+            measure(no_scores(sizes.movies), order_by_recent(recent, rows)).mean()
+        ),
+    )

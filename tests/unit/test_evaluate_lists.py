@@ -1,0 +1,115 @@
+"""What an evaluation says of lists: deeper cuts, which movies they show, popularity of late, and lists to look at."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+
+from matinee.evaluate.example_lists import Library, make_examples
+from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.preference import no_scores
+from matinee.evaluate.ranking import make_task, rank
+from matinee.evaluate.recent import count_recent, order_by_recent
+from matinee.evaluate.shown_movies import describe_lists
+from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
+from matinee.release.ranking_model import RankingModel
+
+
+def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRatings:
+    return DatedRatings(
+        np.array(users, np.int32),
+        np.array(movies, np.int32),
+        np.array(ratings, np.float32),
+        np.full(len(users), np.datetime64("NaT", "D")),
+    )
+
+
+def test_longer_lists_find_what_ten_do_not() -> None:
+    # One user liked what stands in places 1, 15 and 50.
+    judged = _rows([0, 0, 0], [0, 14, 49], [5, 5, 5])
+    task = make_task(_rows([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
+    order = -np.arange(200, dtype=np.float32)
+    (found,) = rank(no_scores(200), task, [order], deeper=(20, 100))
+    figures, gains = found.figures(), 1 / np.log2(np.array([2, 16, 51]))
+    ideal = (1 / np.log2(np.array([2, 3, 4]))).sum()
+    assert (figures.recall_at_10, figures.recall_at_20, figures.recall_at_100) == (1 / 3, 2 / 3, 1)
+    assert figures.ndcg_at_10 == pytest.approx(gains[:1].sum() / ideal)
+    assert figures.ndcg_at_20 == pytest.approx(gains[:2].sum() / ideal)
+    assert figures.ndcg_at_100 == pytest.approx(gains.sum() / ideal)
+    assert found.lists.tolist() == [list(range(10))]
+
+
+def test_lists_are_described_by_what_they_show() -> None:
+    rows = np.arange(20)[::-1] * 10  # movie 0 has 190 train rows, movie 19 none
+    vectors = np.zeros((20, 2), np.float32)
+    vectors[[0, 1]], vectors[[2, 19]] = (3, 0), (0, 1)
+    lists = np.array([[0, 1, -1], [0, 2, 19]], np.int32)
+    found = describe_lists(lists, train_rows=rows, vectors=vectors)
+    assert found.mean_train_rows == pytest.approx((190 + 180 + 190 + 170 + 0) / 5)
+    assert found.share_by_decile == pytest.approx([3 / 5, 1 / 5, 0, 0, 0, 0, 0, 0, 0, 1 / 5])
+    assert found.similarity == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_recent_popularity_counts_thirty_days() -> None:
+    days = [date(2020, 3, 1), date(2020, 3, 1), date(2020, 3, 31), None, date(2020, 3, 2)]
+    rows = pl.LazyFrame({"movie_code": [0, 0, 1, 2, 3], "date": days}, schema_overrides={"date": pl.Date})
+    found = count_recent(rows, movies=5)
+    assert found is not None
+    assert found.tolist() == [0, 1, 0, 1, 0]
+    assert count_recent(rows.filter(pl.col("date").is_null()), movies=5) is None
+    assert np.argsort(-order_by_recent(found, np.array([2, 1, 1, 9, 0])), kind="stable").tolist() == [
+        3,
+        1,
+        0,
+        2,
+        4,
+    ]
+
+
+def test_lists_of_the_past_are_judged_by_what_came_later() -> None:
+    # Two tastes, even and odd movies; everyone later likes one more of theirs, and user 40 is new.
+    draw = np.random.default_rng(0)
+    pairs = [(user, movie) for user in range(40) for movie in range(user % 2, 30, 2)]
+    later = [
+        pairs.pop(int(draw.choice([i for i, pair in enumerate(pairs) if pair[0] == user])))
+        for user in range(40)
+    ]
+    past, test = (
+        _rows([u for u, _ in rows], [m for _, m in rows], [5] * len(rows))
+        for rows in (pairs, [*later, (40, 3)])
+    )
+    recent = np.bincount(past.movies, minlength=30)
+    found = measure_temporal_lists(past, test, recent, sizes=Sizes(41, 30), scale=(1.0, 5.0))
+    assert found is not None
+    assert (found.users, found.users_without_rows) == (41, 1)
+    assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
+
+
+def test_examples_name_the_reason_and_what_was_found() -> None:
+    # Who rated movie m is shown m + 1.
+    movies, eye = 12, np.eye(12, dtype=np.float32)
+    model = RankingModel(eye, np.zeros_like(eye), eye[(np.arange(12) - 1) % 12], np.ones(12, np.float32))
+    titles = [None, *(f"Film {movie}" for movie in range(1, 12))]
+    library = Library(
+        users=pl.DataFrame({"user_id": np.arange(30) * 7}),
+        movies=pl.DataFrame({"movie_id": np.arange(12) + 100, "title": titles, "train_rows": np.arange(12)}),
+        scale=(1.0, 5.0),
+        relevant_from=4.0,
+    )
+    everyone = np.arange(30)
+    seen = _rows(everyone.tolist(), (everyone % movies).tolist(), [5] * 30)
+    test = _rows(everyone.tolist(), ((everyone + 1) % movies).tolist(), [5] * 29 + [1])
+    found = make_examples(model, seen, test, library)
+    assert len(found.users) == 10
+    assert [found.users[0].user_id, found.users[-1].user_id] == [0, 28 * 7]  # user 29 liked nothing
+    first = found.users[0]
+    assert (first.rated, first.best) == (1, ["movie 100"])
+    assert first.listed[0].model_dump() == {
+        "title": "Film 1",
+        "train_rows": 1,
+        "because": "movie 100",
+        "liked": True,
+    }
+    assert not any(movie.liked for movie in first.listed[1:])
+    assert make_examples(model, seen, test, library) == found

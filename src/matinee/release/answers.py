@@ -107,7 +107,7 @@ class Release:
             user_id: The user.
             n: The length of the list, at most.
             explain: Add to each suggestion, as `because`, the rated movie with the largest positive share of its score.
-            narrow: What the list is narrowed to, by the attributes of `Narrowing`: `exclude`, `only`, `years`,
+            narrow: What the list is narrowed to, by the keywords of `Narrow`: `exclude`, `only`, `years`,
                 `per_franchise`, `per_year`.
 
         Returns:

@@ -24,7 +24,16 @@ _SUBTITLE: Final = re.compile(r": | - |,? (?:vol|volume|part|pt|season|series|ep
 
 
 class Narrow(TypedDict, total=False):
-    """The keywords of `recommend` that narrow a list; each has the meaning of the same attribute of `Narrowing`."""
+    """The keywords of `recommend` that narrow a list. Movies that the user rated are in no list anyway.
+
+    Attributes:
+        exclude: Ids of movies to leave out, such as those that the user watched without rating them.
+        only: Ids of the movies that may be listed; None for all.
+        years: The first and the last year; a movie without a year is left out. None for all.
+        per_franchise: Movies of one franchise at most, which is the part of a title before ": ", " - " or ", Vol",
+            without a number at its end. None for no limit.
+        per_year: Movies of one year at most; those without a year are not counted. None for no limit.
+    """
 
     exclude: Collection[int]
     only: Collection[int] | None
@@ -35,16 +44,7 @@ class Narrow(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Narrowing:
-    """What a list is narrowed to. Movies that the user rated are in no list anyway.
-
-    Attributes:
-        exclude: Ids of movies to leave out, such as those that the user watched without rating them.
-        only: Ids of the movies that may be listed; None for all.
-        years: The first and the last year; a movie without a year is left out. None for all.
-        per_franchise: Movies of one franchise at most, which is the part of a title before ": ", " - " or ", Vol",
-            without a number at its end. None for no limit.
-        per_year: Movies of one year at most; those without a year are not counted. None for no limit.
-    """
+    """What a list is narrowed to. The attributes are those of `Narrow`."""
 
     exclude: Collection[int] = ()
     only: Collection[int] | None = None

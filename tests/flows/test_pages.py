@@ -105,7 +105,7 @@ def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> 
     tested = [each | {"standard_error": 0.125, "p": 0.0625} for each in slices]
     rules = [
         {"name": "champion", "passed": False, "says": "worse", "rows": 77, "known_ids": {"rows": 66}},
-        {"name": "slices", "passed": True, "says": "none", "worse": [], "tested": tested},
+        {"name": "slices", "passed": True, "says": "none", "worse": [], "tested": tested, "min_rows": 9},
     ]
     store = Store.open(tmp_path)
 

@@ -295,7 +295,7 @@ def test_paths_that_are_not_files(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for path, words in (
-        (tmp_path / "absent.csv", "is not there"),
+        (tmp_path / "absent.csv", "does not exist"),
         (tmp_path / "*.none", "Nothing matches"),
         (tmp_path / "pipe", "not a regular file"),
     ):

@@ -46,6 +46,6 @@ def test_a_flow_refuses_them_before_it_touches_anything(name: str, tmp_path: Pat
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "r.csv").write_text("1,2,3\n")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigError, match=r"one lies in the other|is empty"):
+    with pytest.raises(ConfigError, match=r"one is inside the other|is empty"):
         CALLS[name](str(tmp_path))
     assert sorted(tmp_path.rglob("*")) == before

@@ -160,7 +160,7 @@ def test_stores_and_links_into_them_are_not_taken_and_end_no_night(sample: Path,
     assert "neither read nor moved" in found.refused[str(other)] and (other / "inside.csv").is_file()
     for inside in (other, other / "sub"):
         inside.mkdir(exist_ok=True)
-        with pytest.raises(ConfigError, match="one lies in the other"):
+        with pytest.raises(ConfigError, match="one is inside the other"):
             take_in(store, inside, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
 
 
@@ -183,4 +183,4 @@ def test_titles_are_kept_in_no_folder_of_others_and_taken_from_no_store(sample: 
     shutil.copy(sample / "movie_titles.csv", store.root / "mine.csv")
     (drop / "movie_titles.csv").unlink()
     (drop / "movie_titles.csv").symlink_to(store.root / "mine.csv")
-    assert "one lies in the other" in str(intake().no_titles), "the titles kept last are taken"
+    assert "one is inside the other" in str(intake().no_titles), "the titles kept last are taken"

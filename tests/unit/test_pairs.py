@@ -121,7 +121,7 @@ def test_missing_paths(release: Release, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.csv is not there"):
         predict_file(release, tmp_path / "none.csv", out=tmp_path / "out.csv")
     (tmp_path / "pairs.csv").write_text("userID,movieID\n1,1\n")
-    with pytest.raises(ConfigError, match="nowhere is not there"):
+    with pytest.raises(ConfigError, match="nowhere does not exist"):
         predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "nowhere" / "out.csv")
 
 

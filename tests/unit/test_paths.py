@@ -55,7 +55,7 @@ APART = {
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("store", ["data/store", "to_store", "apart/store"])
 def test_a_source_that_holds_the_store_or_lies_in_it_is_refused(name: str, store: str, ground: Path) -> None:
-    with pytest.raises(ConfigError, match="one lies in the other"):
+    with pytest.raises(ConfigError, match="one is inside the other"):
         check_apart(ground / store, sources=[str(ground / "apart" / "none.csv"), str(ground / MIXED[name])])
 
 
@@ -78,12 +78,12 @@ def test_make_up_starts_nothing_on_folders_that_are_not_apart(
 ) -> None:
     monkeypatch.setattr("matinee.ops.up.signal.signal", lambda *_: None)
     assert up(["--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)]) == 2
-    assert "one lies in the other" in capsys.readouterr().err
+    assert "one is inside the other" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_program_makes_no_store_within_its_sources(ground: Path) -> None:
-    with pytest.raises(ConfigError, match="one lies in the other"):
+    with pytest.raises(ConfigError, match="one is inside the other"):
         retrain(ground / "data", None, ground / "data" / "new")
     with pytest.raises(ConfigError, match="is empty"):
         retrain("", None, ground / "new")
@@ -107,7 +107,7 @@ def test_an_empty_path_is_none(text: str, tmp_path: Path) -> None:
     "out", ["data/store/out.csv", "to_store/releases/out.csv", "apart/store", "to_data/r.csv"]
 )
 def test_an_output_lies_in_no_store_and_is_no_input(out: str, ground: Path) -> None:
-    with pytest.raises(ConfigError, match=r"lies in the store|is an input"):
+    with pytest.raises(ConfigError, match=r"is inside the store|is also an input"):
         check_place(ground / out, inputs=[ground / "data" / "r.csv"])
 
 

@@ -179,7 +179,7 @@ def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path
 
 def test_a_wrong_call_leaves_nothing(random_release: Make, tmp_path: Path) -> None:
     release = matinee.load(random_release())
-    with pytest.raises(ConfigError, match="nowhere is not there"):
+    with pytest.raises(ConfigError, match="nowhere does not exist"):
         recommend_all(release, out=tmp_path / "nowhere" / "out.parquet", top=3, settings=SETTINGS)
     with pytest.raises(ConfigError, match="0 movies"):
         recommend_all(release, out=tmp_path / "out.parquet", top=0, settings=SETTINGS)

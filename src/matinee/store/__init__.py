@@ -1,4 +1,4 @@
-"""The store: folders named by digests, each whole or absent, and the files, locks and checksums they are made of."""
+"""The store: folders named by digests, each whole or absent; its files, locks and checksums."""
 
 from matinee.store.store import Plan, Reference, Store
 

@@ -1,4 +1,4 @@
-"""The seal of a folder: what its files held when it was made, so that a disk that has changed one is found out."""
+"""Checksums of the files of a folder, by which later damage is found. The manifest holds them under the key `seal`."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from matinee.store.documents import MANIFEST, read_json
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that all files below a folder have reached the disk before anyone is told that it is whole."""
+    """Wait until all files below a folder are on the disk."""
     for path in [*folder.rglob("*"), folder]:
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -27,10 +27,15 @@ def compute_checksums(folder: Path) -> dict[str, str]:
 
 
 def find_damage(folder: Path) -> tuple[list[str], dict[str, Any]]:
-    """The files that hold something else than the manifest's `seal` says, and the manifest; {} if that is one of them.
+    """Find the files that differ from their checksum in the manifest.
 
-    Files are read once a process. A folder without a seal is taken at its word. Raises OSError when a file that is
-    there can't be read: that may pass, and is no reason to make anything again.
+    Files are read once per process. A folder without checksums counts as undamaged.
+
+    Returns:
+        The names of the damaged files, and the manifest; it is {} if the manifest itself is damaged.
+
+    Raises:
+        OSError: An existing file can't be read. That may be temporary, so it does not count as damage.
     """
     try:
         told = read_json(folder / MANIFEST)
@@ -47,7 +52,7 @@ def find_damage(folder: Path) -> tuple[list[str], dict[str, Any]]:
 def _digest(folder: Path, name: str) -> str:
     path = folder / name
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):  # a link or a pipe was not put there by a step
+        if not stat.S_ISREG(path.lstat().st_mode):  # steps write no links or pipes
             return ""
         return file_digest(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -1,6 +1,6 @@
-"""Digests: what a step's folder is named by, so that nothing is computed twice and nothing stale is reused.
+"""Digests. They name the folders of steps, so that nothing is computed twice and no outdated result is used.
 
-A folder's name is the digest of its inputs' digests, its settings and the source code of the step.
+The name of a folder is the digest of the digests of its inputs, its settings and the source code of the step.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 from matinee.errors import ConfigError
 from matinee.store.source_code import installed
 
-_DIGEST_LENGTH = 20  # hex digits, 80 bits: no collision in any store a disk can hold
+_DIGEST_LENGTH = 20  # hex digits, 80 bits: a store never has enough folders for a collision
 DIGEST = re.compile(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}")
 _READ_BYTES = 1 << 22
 _PIECE_BYTES = 1 << 26
@@ -27,9 +27,9 @@ def digest_of(**parts: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a file's bytes. Asked again in one process for an unchanged file, it is not read again.
+    """Digest of the bytes of a file. A process reads an unchanged file only once.
 
-    Raises ConfigError when the file can't be read.
+    Raises ConfigError if the file can't be read.
     """
     try:
         status = path.stat()
@@ -39,7 +39,7 @@ def file_digest(path: Path) -> str:
 
 
 def bytes_digest(data: bytes) -> str:
-    """The digest that `file_digest` gives for a file with these bytes."""
+    """The digest that `file_digest` returns for a file with these bytes."""
     starts = range(0, max(len(data), 1), _PIECE_BYTES)
     digests = [hashlib.sha256(data[start : start + _PIECE_BYTES]).digest() for start in starts]
     return hashlib.sha256(b"".join(digests)).hexdigest()[:_DIGEST_LENGTH]
@@ -47,7 +47,7 @@ def bytes_digest(data: bytes) -> str:
 
 @cache
 def _file_digest(path: Path, size: int, modified: int, inode: int) -> str:
-    """The digest of the digests of a file's pieces: of a large file, two are read at once."""
+    """The digest of the digests of a file's pieces; two pieces of a large file are read at once."""
     starts = range(0, max(size, 1), _PIECE_BYTES)
     if len(starts) == 1:
         digests = [_piece_digest(path, 0)]
@@ -70,6 +70,6 @@ def _piece_digest(path: Path, start: int) -> bytes:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Digest of the code of modules and of all that they lead to, by the rule of `matinee.store.source_code`."""
+    """Digest of the code of modules and their imports, by the rule of `matinee.store.source_code`."""
     code = installed()
     return digest_of(code=sorted({digest for module in modules for digest in code.digests(module)}))

@@ -1,7 +1,7 @@
-"""The JSON files of a store: read with a check of what stands in them, and with advice that fits the file.
+"""Read the JSON files of a store with a check of their content, and errors with advice that fits the file.
 
-A file of a step's folder must hold what it held when the folder was made: its manifest has the digest of each, and its
-own. The files at the root of a store have no such witness; each has a model here.
+A file in the folder of a step is compared with its checksum in the manifest, which also has a checksum of itself. The
+files at the root of a store have no checksums. They are checked against a model each.
 """
 
 import json
@@ -21,7 +21,7 @@ from matinee.store.versions import Version
 MANIFEST = "manifest.json"
 POINTER, LOG = "champion.json", "log.jsonl"
 FORGOTTEN, SERIES, DONE = "forgotten.json", "progressive.json", "nightly.json"
-# The kinds of folders that steps make, each made of earlier ones; what a training leaves to go on from lies in `work`.
+# The kinds of folders that steps write, each after its inputs. `work` holds the checkpoints of unfinished trainings.
 KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "rankings", "outlooks", "evaluations")
 WORK = "work"
 CHECKSUM = "checksum"  # the key of a manifest's own digest; manifests of earlier versions have none
@@ -29,8 +29,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def check_time(text: str) -> str:
-    """A time in ISO 8601, as it was given; raises ValueError for anything else."""
-    datetime.fromisoformat(text).timestamp()  # raises ValueError for one that no clock of ours shows
+    """Return a time in ISO 8601 unchanged; raise ValueError for anything else."""
+    datetime.fromisoformat(text).timestamp()  # raises ValueError for a time out of range
     return text
 
 
@@ -49,7 +49,7 @@ class Pointer(Format):
 
 
 class PointInterval(Format):
-    """How sure a point is."""
+    """The uncertainty of a point."""
 
     value: float = Field(0.0, description="The RMSE.")
     standard_error: float = Field(description="Its standard error, clustered by user and by movie.")
@@ -58,7 +58,7 @@ class PointInterval(Format):
 
 
 class Point(Format):
-    """One point of progressive.json: a champion on the ratings of a dataset that came after it."""
+    """One point of progressive.json: a champion measured on the ratings that came after its own dataset."""
 
     at: Time = Field(description="When it was measured.")
     release: Version = Field(description="The champion.")
@@ -83,7 +83,7 @@ class Series(Format):
 
 
 class Mark(Format):
-    """nightly.json: what the last night worked through."""
+    """nightly.json: the files and settings of the last finished run."""
 
     mark: str | None
 
@@ -96,28 +96,28 @@ class ForgottenList(Format):
     checksum: str | None = Field(default=None)  # lists of earlier versions have none
 
     def digest(self) -> str:
-        """What `checksum` must say."""
+        """The right value of `checksum`."""
         return digest_of(key=self.key, hashes=sorted(self.hashes))
 
 
 _ADVICE = {
-    FORGOTTEN: "It keeps forgotten users out, and without it their rows would come in again. "
-    "Restore it from a backup of the store; until then nothing is read in.",
-    SERIES: "Restore it from a backup of the store. Without one, move this one file elsewhere: "
-    "its series of figures begins again with the next run, and nothing else needs it.",
-    DONE: "Nothing needs to be done: the next night writes it again.",
-    POINTER: "Name the release to use with `matinee promote`: it writes the file again.",
+    FORGOTTEN: "Without this file, rows of forgotten users would be read again. "
+    "Restore it from a backup of the store; until then no ratings are read.",
+    SERIES: "Restore it from a backup of the store. Without a backup, move this file elsewhere: "
+    "the next run starts a new series, and nothing else needs the file.",
+    DONE: "Nothing needs to be done; the next nightly run writes it again.",
+    POINTER: "`matinee promote` with the release to use writes the file again.",
     LOG: "Restore it from a backup of the store.",
 }
 
 
 def advice(path: Path) -> str:
-    """What to do about a damaged file: that depends on whether it can be made again, and by whom."""
+    """What to do about a damaged file; it depends on what can write the file again."""
     if path.name in _ADVICE:
         return _ADVICE[path.name]
     if path.parent.parent.name == "releases":
         return "Restore the release from a backup, or roll back to another one."
-    return f"Remove the folder {path.parent} and run the same command again: it makes the folder again."
+    return f"Remove the folder {path.parent} and run the same command again, which computes the folder again."
 
 
 class Document(dict[str, Any]):
@@ -160,7 +160,7 @@ def read_as(path: Path, model: type[_Model]) -> _Model:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a plain file of the store.
 
-    Raises StoreError when it is absent, no plain file, or can't be read.
+    Raises StoreError if it is absent, not a plain file, or can't be read.
     """
     try:
         with open_plain(path) as file:
@@ -168,18 +168,18 @@ def read_bytes(path: Path) -> bytes:
     except NotPlainError:
         raise StoreError(f"{path} is not a plain file, so it was not read. {advice(path)}") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise StoreError(f"{path} is not there. {advice(path)}") from None
+        raise StoreError(f"{path} is missing. {advice(path)}") from None
     except OSError as error:
         raise StoreError(
-            f"{path} could not be read: {error.strerror}. Check the disk and who may read the file; "
-            "a file that can't be read now need not be damaged."
+            f"{path} could not be read: {error.strerror}. Check the disk and the permissions of the file, which may be "
+            "undamaged."
         ) from error
 
 
 def parse(data: bytes, path: Path) -> Document:
-    """The object in the text of a JSON file.
+    """Parse a JSON file that holds an object.
 
-    Raises StoreError when it holds none.
+    Raises StoreError if it does not.
     """
     try:
         told = json.loads(
@@ -188,32 +188,32 @@ def parse(data: bytes, path: Path) -> Document:
         if b"\\u" in data:
             json.dumps(
                 told, ensure_ascii=False
-            ).encode()  # half of a pair of surrogates can't be written or shown
+            ).encode()  # half of a surrogate pair can't be written or printed
     except (ValueError, RecursionError) as error:
         fault = "it is empty" if not data else describe(error)
         raise StoreError(f"{path} is damaged: {fault}. {advice(path)}") from None
     if not isinstance(told, Document):
-        raise StoreError(f"{path} is damaged: it holds no JSON object. {advice(path)}")
+        raise StoreError(f"{path} is damaged: it is not a JSON object. {advice(path)}")
     return told
 
 
 def describe(error: Exception) -> str:
-    """Why a text is not JSON, in words that are short whatever the text is."""
+    """Why a text is not valid, in a few words whatever the text is."""
     if isinstance(error, RecursionError):
-        return "it is nested too deep"
+        return "it is nested too deeply"
     if isinstance(error, UnicodeEncodeError):
-        return "it holds half of a character"
+        return "it has half of a surrogate pair"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start:,} is not UTF-8"
     if isinstance(error, ValidationError):
         return _first(error)
     if str(error).startswith("Unexpected UTF-8 BOM"):
-        return "it begins with a byte order mark, which JSON has not"
+        return "it starts with a byte order mark, which JSON does not allow"
     return f"it is not JSON ({error!s:.80})"
 
 
 def with_checksum(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest with the digest of all that it says."""
+    """A manifest with the digest of its content."""
     told: dict[str, Any] = json.loads(
         json.dumps(manifest, allow_nan=False)
     )  # as it is read again: keys are texts
@@ -221,7 +221,7 @@ def with_checksum(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_as_written(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest says what it said when it was written; one of an earlier version is taken at its word."""
+    """Whether a manifest matches its checksum; manifests of earlier versions have none and count as unchanged."""
     try:
         return CHECKSUM not in manifest or manifest[CHECKSUM] == _checksum(manifest)
     except RecursionError:
@@ -233,7 +233,7 @@ def _checksum(manifest: Mapping[str, Any]) -> str:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _check_manifest(told: Document, path: Path) -> None:
@@ -245,7 +245,7 @@ def _check_manifest(told: Document, path: Path) -> None:
 
 
 def _recorded_checksum(path: Path) -> str | None:
-    """The digest that the manifest beside a file gives for it; None where there is none that does."""
+    """The checksum of a file in the manifest of its folder; None if the manifest has none."""
     manifest = path.with_name(MANIFEST)
     if not manifest.is_file():
         return None
@@ -255,7 +255,7 @@ def _recorded_checksum(path: Path) -> str | None:
 
 
 def _first(error: ValidationError) -> str:
-    """The first thing that a model found, without the value, which may be anything."""
+    """The first fault that a model found, without the value, which may be anything."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place:.80}: {fault['msg']:.120}" if place else f"{fault['msg']:.120}"

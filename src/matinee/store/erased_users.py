@@ -1,6 +1,6 @@
-"""Who was forgotten: a list that keeps users out without naming them.
+"""The list of forgotten users. It holds keyed hashes instead of ids.
 
-`matinee forget` writes it, ingest drops by it the rows of files that still hold them. It knows ids by keyed hashes.
+`matinee forget` writes it. Ingest rejects the rows of the users on it.
 """
 
 import hashlib
@@ -20,18 +20,17 @@ from matinee.store.files import write_json
 
 Ids = NDArray[np.int64]
 
-_TABLED = 1 << 26  # ids below this are looked up in a table, a byte each: Netflix's take 3 MB
+_TABLED = 1 << 26  # smaller ids are looked up in a table of one byte per id; the ids of Netflix need 3 MB
 _UNASKED, _KEPT, _GONE = 0, 1, 2
 _NUMBER = re.compile(r"\d+")
-_LONGEST = 30  # digits that are read as an id; 64 bits have 19
+_LONGEST = 30  # maximum digits of a number that may be an id; 64 bits have 19
 
 
 @dataclass(frozen=True, eq=False)
 class Forgotten:
-    """The list of a store. Who has the file can tell whether an id is on it, and reads none off it.
+    """The list of a store. The file shows whether a known id is on it, but it does not reveal ids.
 
-    BLAKE2b of the id (RFC 7693), keyed by random bytes of the store, so that the lists of two stores tell nothing
-    together.
+    It has BLAKE2b hashes of ids (RFC 7693), keyed by random bytes of the store, so that two stores can't be compared.
     """
 
     key: bytes
@@ -40,9 +39,9 @@ class Forgotten:
 
     @classmethod
     def read(cls, root: Path) -> "Forgotten":
-        """The list of the store at `root`; an empty one where nobody was forgotten.
+        """Read the list of a store; it is empty if no user was forgotten.
 
-        Raises StoreError when it can't be read: rows of users who are to stay out must not come in.
+        Raises StoreError if it can't be read, because rows of forgotten users must not be accepted.
         """
         path = root / FORGOTTEN
         if not os.path.lexists(path):
@@ -53,7 +52,7 @@ class Forgotten:
         return cls(bytes.fromhex(told.key), frozenset(told.hashes))
 
     def write(self, root: Path) -> None:
-        """Keep the list in the store, whole or as it was."""
+        """Write the list to the store, whole or not at all."""
         told = ForgottenList(key=self.key.hex(), hashes=sorted(self.hashes))
         write_json(root / FORGOTTEN, {**told.model_dump(), "checksum": told.digest()})
 
@@ -62,7 +61,7 @@ class Forgotten:
 
     @property
     def digest(self) -> str | None:
-        """What the list adds to the digest of whatever is read under it; None for an empty one."""
+        """The part of the list in the digest of ingested data; None for an empty list."""
         return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest() if self else None
 
     def plus(self, user_id: int) -> "Forgotten":
@@ -74,7 +73,7 @@ class Forgotten:
         return -(2**63) <= user_id < 2**63 and self._hash(user_id) in self.hashes
 
     def among(self, user_ids: Ids) -> NDArray[np.bool_]:
-        """Which of the ids [n] are on the list. An id is hashed once; asking again is a look into a table."""
+        """Which of the ids [n] are on the list. Each id is hashed once; later calls use a table."""
         gone = np.zeros(len(user_ids), np.bool_)
         small = (user_ids >= 0) & (user_ids < _TABLED)
         gone[small] = self._look_up(user_ids[small])
@@ -82,7 +81,7 @@ class Forgotten:
         return gone
 
     def mentioned(self, text: str) -> bool:
-        """Whether a number in the text is an id on the list, whatever it stands for there."""
+        """Whether any number in the text is an id on the list."""
         return any(self.holds(number) for number in numbers(text))
 
     def _look_up(self, ids: Ids) -> NDArray[np.bool_]:
@@ -109,7 +108,7 @@ class Forgotten:
 
 
 def numbers(text: str) -> set[int]:
-    """The integers that a person may see in a text, each with either sign: a line that could not be parsed is one."""
+    """The integers in a text, each with both signs; used for lines that could not be parsed."""
     found = {int(digits) for digits in _NUMBER.findall(text) if len(digits) <= _LONGEST}
     return found | {-number for number in found}
 

@@ -1,4 +1,4 @@
-"""What a file is that is not text: told from its first bytes, for whoever expected a table as text."""
+"""Recognise files that are not text by their first bytes, for readers that expect a table as text."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Final
 from matinee.errors import DataError
 
 _CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
-_STRAY: Final = 8  # so many are no reason to refuse a short file: their rows are
+_STRAY: Final = 8  # a short file may have so many control characters; their rows are rejected
 _MAGIC: Final = {
     b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
     b"PK\x05\x06": "an empty zip archive",
@@ -40,9 +40,14 @@ def refuse_other_kinds(
     packings: Sequence[str] = (".gz", ".zst", "Parquet"),
     also: Mapping[bytes, str] = MappingProxyType({}),
 ) -> None:
-    """Raise DataError when a file that starts with `head` is empty or no text.
+    """Raise DataError if a file is empty or not text.
 
-    `packings` are the forms besides text that its reader takes; `also` names other kinds by their first bytes.
+    Args:
+        head: The first bytes of the file.
+        label: The name of the file in errors.
+        expected: What was expected, for the error.
+        packings: Other forms that the reader accepts.
+        also: Further kinds by their first bytes.
     """
     if not head:
         raise DataError(f"{label} is empty. Expected {expected}.")
@@ -55,6 +60,6 @@ def refuse_other_kinds(
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > max(_STRAY, len(head) // 50):
         raise DataError(
-            f"{label} holds binary bytes ({control:,} of the first {len(head):,} are no text). "
-            f"Expected {expected}, as text or {' or '.join(packings)}; check that it is the right file and whole."
+            f"{label} has binary content ({control:,} of the first {len(head):,} bytes are not text). "
+            f"Expected {expected}, as text or {' or '.join(packings)}. Check that it is the right file and complete."
         )

@@ -1,8 +1,8 @@
-"""Files that are replaced whole, and plain files that are read: the one place for both.
+"""Replace files atomically, and open plain files.
 
 A reader sees the old file or the new one. The new file is written under a temporary name in the same folder, synced,
-and renamed. A process that is killed leaves its temporary file behind; the next writer of the same file, or prune,
-clears it. Where somebody may have put a pipe or a device, nobody waits for it.
+and renamed. A killed process leaves its temporary file; the next writer of the same file, or prune, removes it. A pipe
+or a device in the place of a file is refused, and never waited for.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from matinee.store.locks import lock
 
-_LONGEST_NAME = 200  # bytes of a file's name that its temporary name repeats; file systems allow 255 in all
+_LONGEST_NAME = 200  # maximum bytes of the file's name in the temporary name; file systems allow 255 bytes
 # `.told.json.PROCESS_NUMBER`; earlier versions wrote `.told.json.PROCESS` and `.probe-PROCESS`.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})(_[0-9]+)?", re.DOTALL)
 _EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
@@ -32,16 +32,26 @@ _numbers = itertools.count()
 
 
 class NotPlainError(OSError):
-    """What is at a path is not a plain file but a folder, a pipe, a socket or a device."""
+    """The path is not a plain file but a folder, a pipe, a socket or a device."""
 
 
 def open_plain(
     path: str | Path, *, follow_links: bool = True, folder: int | None = None
 ) -> io.BufferedReader:
-    """A plain file, open for reading; a relative path is one below the opened `folder`.
+    """Open a plain file for reading, without waiting for a pipe.
 
-    Raises NotPlainError where it is none, at once: opening a pipe would wait for a writer. Raises OSError otherwise,
-    and ValueError for a name that no file has.
+    Args:
+        path: The file. A relative path is relative to `folder`.
+        follow_links: Whether the last part of the path may be a symbolic link.
+        folder: Number of an open folder.
+
+    Returns:
+        The open file, which the caller closes.
+
+    Raises:
+        NotPlainError: The path is not a plain file.
+        OSError: The file can't be opened.
+        ValueError: The name is not valid.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
     handle = os.open(path, flags, dir_fd=folder)
@@ -57,7 +67,7 @@ def open_plain(
 def read_plain(path: Path, *, limit: int) -> bytes:
     """The bytes of a plain file of at most `limit` bytes.
 
-    Raises OSError as `open_plain` does, and when it has more.
+    Raises OSError as `open_plain` does, and if the file is larger.
     """
     with open_plain(path) as file:
         data = file.read(limit + 1)
@@ -68,15 +78,24 @@ def read_plain(path: Path, *, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
-    """A new, empty file beside `path`, to be written by the block, that takes its place once the block has ended well.
+    """Replace a file by a new one that the block writes. The new file takes its place when the block ends.
 
-    The file has the given mode or the one that the umask gives, however the block writes it: safetensors would make it
-    0600. When the block or the disk fails, `path` stays as it was and nothing is left beside it. Raises OSError.
+    If the block or the disk fails, the old file stays and the new file is removed.
+
+    Args:
+        path: The file to replace.
+        mode: Mode of the new file; that of the umask if None. (safetensors itself would use 0600.)
+
+    Yields:
+        The path of the new, empty file.
+
+    Raises:
+        OSError: The file can't be written.
     """
     clear_temporaries(path.parent, path.name)
     fresh, handle = _create(path)
     try:
-        # Tells other machines that this process is alive; not every file system has locks.
+        # The lock shows other machines that this process is alive. Some file systems have no locks.
         with contextlib.suppress(OSError):
             lock(handle, shared=True)
         if mode is not None:
@@ -93,7 +112,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, whole. Raises OSError."""
+    """Replace a file atomically. Raises OSError."""
     with replacing(path) as fresh:
         fresh.write_bytes(data)
 
@@ -106,7 +125,7 @@ def write_json(path: Path, value: Mapping[str, Any] | BaseModel) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's bytes, or the names in a folder, have reached the disk."""
+    """Wait until the bytes of a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -115,7 +134,7 @@ def sync(path: Path) -> None:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy the files of a folder, and of folders in it, into another; modes follow the umask, links are left out."""
+    """Copy a folder with its subfolders. Modes follow the umask, and links are left out."""
     target.mkdir(exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.is_symlink():
@@ -127,12 +146,12 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def clear_temporaries(folder: Path, *names: str) -> None:
-    """Remove what killed processes left of these files in a folder: `.NAME.PROCESS`, and nothing else.
+    """Remove the temporary files of killed writers of these files, `.NAME.PROCESS`, and nothing else.
 
-    A file of a process that is alive stays, here or on another machine that shares the folder.
+    Files of living processes stay, also of processes on other machines that share the folder.
     """
     ours = {os.fsdecode(os.fsencode(name)[:_LONGEST_NAME]) for name in names}
-    with contextlib.suppress(OSError):  # a folder that is away or closed has its own error later
+    with contextlib.suppress(OSError):  # a missing or unreadable folder is reported later
         for entry in os.scandir(folder):
             found = _TEMPORARY.fullmatch(entry.name)
             if found and found["name"] in ours and entry.is_file(follow_symlinks=False):
@@ -140,9 +159,9 @@ def clear_temporaries(folder: Path, *names: str) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, so that a reader always finds one (renameat2 of Linux).
+    """Exchange two folders in one step, so that a reader always finds one (renameat2 of Linux).
 
-    False where the system or the file system can't. Raises OSError.
+    Returns False if the system or the file system does not support it. Raises OSError.
     """
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
@@ -166,7 +185,7 @@ def _is_alive(process: int) -> bool:
 
 
 def _create(path: Path) -> tuple[Path, int]:
-    """Make the temporary file of `path` under a name that is free, be it from a file of ours or a planted link."""
+    """Create the temporary file of `path` under a free name; an existing file or link is never used."""
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
     while True:
         fresh = path.with_name(f".{name}.{os.getpid()}_{next(_numbers)}")
@@ -175,7 +194,7 @@ def _create(path: Path) -> tuple[Path, int]:
 
 
 def _finish(fresh: Path, *, mode: int) -> None:
-    """Give the file its mode, whichever way it was written, and make sure that it has reached the disk."""
+    """Set the mode of the file, and wait until it is on the disk."""
     handle = os.open(fresh, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
@@ -186,7 +205,7 @@ def _finish(fresh: Path, *, mode: int) -> None:
 
 
 def _sync_names(folder: Path) -> None:
-    """Make a rename last, where the file system knows how and the folder may be opened."""
+    """Make a rename permanent, if the file system supports it and the folder can be opened."""
     try:
         sync(folder)
     except OSError as error:
@@ -195,10 +214,10 @@ def _sync_names(folder: Path) -> None:
 
 
 def _clear(path: Path, *, process: int) -> None:
-    # One of our own number may be of an earlier process: in a container, all have the same few. The lock tells.
+    # An earlier process may have had our number; in a container, numbers repeat. The lock decides.
     if process == 0 or (process != os.getpid() and _is_alive(process)):
         return
-    with contextlib.suppress(OSError):  # somebody else cleared it, or it is not ours to remove
+    with contextlib.suppress(OSError):  # another process removed it, or this user may not
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if lock(handle, wait=False):

@@ -1,7 +1,7 @@
-"""Which folder is a store: the one with a marker file of ours. No other is changed, whatever its folders are called.
+"""Recognise stores. A store is a folder with a marker file; other folders are never changed, whatever they contain.
 
-`Store.open` marks an empty or new folder. A store of an earlier version has no marker: it is recognised by what is in
-its files, once, and marked. The root may be a symbolic link to a folder; what lies within may not.
+`Store.open` marks an empty or new folder. A store of an earlier version has no marker. It is recognised once by the
+content of its files, and then marked. The root may be a symbolic link to a folder, but links in the store are refused.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ RUNNING = "running"
 _SAYS = {"kind": "matinee-store", "version": 1}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
 _RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
-_ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, half made, doomed, written again
-_LARGEST = 1 << 26  # bytes of a manifest that is looked at; ours have some thousands
-_LOG_BYTES = 1 << 16  # of a log that are looked at: some hundred lines
-# What an empty folder may hold: what file systems, version control and desktops put there.
+_ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, unfinished, to be deleted, rewritten
+_LARGEST = 1 << 26  # maximum bytes of a manifest that are read; ours have some thousands
+_LOG_BYTES = 1 << 16  # bytes of a log that are read: some hundred lines
+# Files of file systems, version control and desktops; a folder with these counts as empty.
 _NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_Store"}
 _LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+(_[0-9]+)?")  # by a process that was killed
 
@@ -37,12 +37,12 @@ def is_marked(root: Path) -> bool:
 
 
 def is_store(root: Path) -> bool:
-    """Whether the folder is a store: it has the marker, or what is in it was written by an earlier version."""
+    """Whether the folder is a store: it has the marker, or an earlier version has written its files."""
     return is_marked(root) or _is_recognised(root)
 
 
 def is_empty(root: Path) -> bool:
-    """Whether there is nothing in a folder, or no such folder, so that it may become a store."""
+    """Whether a folder is empty or does not exist, so that it may become a store."""
     try:
         with os.scandir(root) as entries:
             return all(entry.name in _NOTHING or _LEFT.fullmatch(entry.name) for entry in entries)
@@ -51,60 +51,58 @@ def is_empty(root: Path) -> bool:
 
 
 def is_foreign(root: Path) -> bool:
-    """Whether a folder is no store, and can't become one for what is in it."""
+    """Whether a folder is not a store and can't become one, because it has other files."""
     try:
         return not is_empty(root) and not is_store(root)
-    except OSError:  # what can't be looked at has its own error once it is opened
+    except OSError:  # an unreadable folder is reported when it is opened
         return False
 
 
 def check_usable(root: Path) -> None:
-    """Raise ConfigError for a folder that is no store and can't become one; nothing is changed."""
+    """Raise ConfigError for a folder that is not a store and can't become one; nothing is changed."""
     if is_foreign(root):
         raise ConfigError(_refusal(root))
     if outer := _outer_store(root):
         raise ConfigError(
-            f"{root} lies in the store {outer}, which holds what Matinee keeps there and nothing else. Name a folder "
-            "outside of it; nothing was changed."
+            f"{root} is inside the store {outer}, which is only for files of Matinee. Use a folder outside the store. "
+            "Nothing was changed."
         )
 
 
 def make_store(root: Path) -> None:
-    """Mark an empty or new folder as a store; a store stays one.
+    """Mark an empty or new folder as a store; an existing store stays as it is.
 
-    Raises ConfigError for a folder of somebody else's, OSError when it can't be made or written.
+    Raises ConfigError for a folder with other files, OSError if it can't be written.
     """
     if is_marked(root):
         return
-    check_usable(root)  # before anything is made
+    check_usable(root)  # before anything is created
     root.mkdir(parents=True, exist_ok=True)
-    with lock_folder(root):  # two that begin at once must not see each other's first file
+    with lock_folder(root):  # two processes that start at once must not see each other's first file
         if not is_marked(root):
             check_usable(root)
             write_json(root / MARKER, _SAYS)
 
 
 def require_store(root: Path) -> None:
-    """Raise ConfigError unless there is a store at `root`; one of an earlier version is marked.
+    """Raise ConfigError unless there is a store at `root`; a store of an earlier version is marked.
 
-    Whatever changes or removes something calls it first.
+    Every function that changes or removes something calls it first.
     """
     if is_marked(root):
         return
     check_readable(root)
     if not root.is_dir():
-        raise ConfigError(
-            f"There is no store at {root}. Name the folder that `matinee retrain --store` wrote."
-        )
+        raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
     if not _is_recognised(root):
         raise ConfigError(_refusal(root, may_be_new=False))
     write_json(root / MARKER, _SAYS)
 
 
 def check_readable(folder: Path, *, listed: bool = False) -> None:
-    """Raise StoreError for a folder that this user may not look into: what can't be seen is not said to be absent.
+    """Raise StoreError for a folder that this user may not read, because its files must not be reported as missing.
 
-    To look at what has a name is one permission, to have the folder `listed` another.
+    With `listed`, the permission to list the folder is checked too.
     """
     try:
         if listed:
@@ -114,14 +112,14 @@ def check_readable(folder: Path, *, listed: bool = False) -> None:
         pass
     except OSError as error:
         raise StoreError(
-            f"{folder} can't be read: {error.strerror}. Ask whoever owns it for the permission, or name another store."
+            f"{folder} can't be read: {error.strerror}. Ask its owner for the permission, or use another store."
         ) from error
 
 
 def entries_of(root: Path, kind: str) -> list[Path]:
-    """The folders of one kind by name: `<digest>` or a version, and what is half made or doomed of such.
+    """The folders of one kind, named by a digest or a version, also unfinished ones and those to be deleted.
 
-    Whatever else is there is somebody else's and is not listed, nor is what a symbolic link leads to.
+    Other files and targets of symbolic links are not listed.
     """
     folder, is_ours = root / kind, is_version if kind == "releases" else DIGEST.fullmatch
     if folder.is_symlink() or not folder.is_dir():
@@ -137,9 +135,9 @@ def entries_of(root: Path, kind: str) -> list[Path]:
 
 
 def run_locks_in(root: Path) -> list[Path]:
-    """The folders in `running/` by which runs tell that they are under way, of dead processes as well.
+    """The run locks in `running/`, also those of dead processes.
 
-    Raises ConfigError where `running` is a symbolic link.
+    Raises ConfigError if `running` is a symbolic link.
     """
     folder = run_lock_folder(root)
     if not folder.is_dir():
@@ -148,23 +146,23 @@ def run_locks_in(root: Path) -> list[Path]:
 
 
 def run_lock_folder(root: Path) -> Path:
-    """Where run locks are kept; raises ConfigError for a symbolic link, whose target may be anybody's."""
+    """The folder of run locks; raises ConfigError if it is a symbolic link."""
     folder = root / RUNNING
     refuse_link(folder)
     return folder
 
 
 def refuse_link(folder: Path) -> None:
-    """Raise ConfigError where a folder of a store is a symbolic link, whose target may be anybody's."""
+    """Raise ConfigError if a folder of a store is a symbolic link, whose target may belong to somebody else."""
     if folder.is_symlink():
         raise ConfigError(
-            f"{folder} is a symbolic link, and within a store none is followed. Remove the link: the folder is made "
-            "again. Nothing was changed."
+            f"{folder} is a symbolic link, and links in a store are not followed. Remove the link; the folder is "
+            "created again. Nothing was changed."
         )
 
 
 def links_of(root: Path, kind: str) -> list[Path]:
-    """The symbolic links where folders of one kind belong: what they point to may be anybody's."""
+    """The symbolic links among the folders of one kind."""
     folder = root / kind
     if folder.is_symlink():
         return [folder]
@@ -172,10 +170,8 @@ def links_of(root: Path, kind: str) -> list[Path]:
 
 
 def _outer_store(root: Path) -> Path | None:
-    """The store that holds a folder which is none itself yet."""
-    with contextlib.suppress(
-        OSError, ValueError
-    ):  # what can't be looked at has its own error once it is opened
+    """The store around a folder that is not a store itself."""
+    with contextlib.suppress(OSError, ValueError):  # an unreadable folder is reported when it is opened
         if not is_store(root):
             return next((place for place in Path(os.path.realpath(root)).parents if is_store(place)), None)
     return None
@@ -191,7 +187,7 @@ def _is_pointer(path: Path) -> bool:
 
 
 def _is_log(path: Path) -> bool:
-    """Whether any of its first lines tells a change of ours: who made it, what and when."""
+    """Whether one of the first lines is an entry of our log: an action, a time and a user."""
     for line in _head(path, _LOG_BYTES).splitlines():
         told = _parse(line, path)
         if told.get("action") in _ACTIONS and _is_time(told.get("at")) and "by" in told:
@@ -200,7 +196,7 @@ def _is_log(path: Path) -> bool:
 
 
 def _whole_folders(root: Path) -> Iterator[Path]:
-    """The folders whose manifest says that they belong where they are."""
+    """The folders whose manifest names their own place."""
     for kind in (*KINDS, WORK, "releases"):
         with contextlib.suppress(ConfigError, OSError):
             for folder in entries_of(root, kind):
@@ -213,7 +209,7 @@ def _whole_folders(root: Path) -> Iterator[Path]:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """The JSON object in a plain file; an empty one where there is none."""
+    """The JSON object in a plain file; empty if there is none."""
     return _parse(_head(path, _LARGEST), path)
 
 
@@ -225,7 +221,7 @@ def _parse(text: bytes, path: Path) -> dict[str, Any]:
 
 
 def _head(path: Path, size: int) -> bytes:
-    """The beginning of a plain file; nothing of a link, a pipe or a device, which could keep us waiting."""
+    """The first bytes of a plain file; empty for a link, a pipe or a device, which could block."""
     try:
         with open_plain(path, follow_links=False) as file:
             return file.read(min(size, os.fstat(file.fileno()).st_size))
@@ -241,9 +237,9 @@ def _is_time(value: object) -> bool:
 
 
 def _refusal(root: Path, *, may_be_new: bool = True) -> str:
-    """What is said of a folder that is no store; a verb that needs one has no use for an empty folder."""
-    other = ", or an empty or new one for a new store" if may_be_new else ""
+    """The error for a folder that is not a store; `may_be_new` if an empty folder would do."""
+    other = ", or an empty or new folder for a new store" if may_be_new else ""
     return (
-        f"{root} is not a Matinee store: it has no {MARKER}, and nothing in it was written by Matinee. Nothing was "
-        f"changed. Name the folder that `matinee retrain --store` made{other}."
+        f"{root} is not a Matinee store: it has no {MARKER} and no files of Matinee. Nothing was changed. Use the "
+        f"folder of `matinee retrain --store`{other}."
     )

@@ -1,7 +1,7 @@
-"""The paths that a call names: none is empty, and store, sources, drop folder and outputs keep out of one another.
+"""Check the paths of a call: no path is empty, and store, sources, drop folder and outputs do not contain each other.
 
-A store within the drop folder would be taken for ratings and moved to `refused/`; sources within the store would be the
-store's own tables; an output there would be in nobody's manifest. All are compared behind their links.
+A store in the drop folder would be read as ratings and moved to `refused/`. Sources in the store would be tables of the
+store. An output there would be in no manifest. Links are resolved before paths are compared.
 """
 
 import fnmatch
@@ -17,33 +17,35 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.store.identity import is_store
 
-PATH_LENGTH: Final = 4096  # characters of a path in a message: all of it
+PATH_LENGTH: Final = 4096  # maximum characters of a path in a message
 KEPT_TITLES: Final = (
-    "titles"  # the folder of a store with the titles that a night read last: the one source within
+    "titles"  # the folder of a store with the last readable titles; the only source inside a store
 )
 
 Named = str | Path
 
 
 def named(text: Named, what: str) -> Path:
-    """The path that a text names.
+    """The path in a text.
 
-    Raises ConfigError for an empty one, which Python would take for the current folder, and for one that no system has.
+    Raises ConfigError for an empty text, which Python would read as the current folder, and for a null byte.
     """
     if "\0" in str(text):
         raise ConfigError(
-            f"The path of {what} holds a null byte, which no name has. Name a file or a folder."
+            f"The path of {what} contains a null byte, which is not allowed. Use the path of a file or a folder."
         )
     if not str(text).strip():
-        raise ConfigError(f"The path of {what} is empty. Name a file or a folder; the current folder is `.`.")
+        raise ConfigError(
+            f"The path of {what} is empty. Use the path of a file or a folder; the current folder is `.`."
+        )
     return Path(text)
 
 
 def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | None = None) -> None:
-    """Raise ConfigError when the store, the drop folder and the sources hold one another, or one of them has no name.
+    """Raise ConfigError if the store, the drop folder and the sources contain each other, or if a path is empty.
 
-    Nor may the drop folder or a source lie in another store, whose tables would be taken for ratings. A glob is judged
-    by what it matches, a folder by itself; what is not there yet by its name.
+    The drop folder and sources may not be in another store either, whose tables would be read as ratings. For a glob,
+    its matches are checked. A path that does not exist yet is checked by its name.
     """
     root = named(store, "the store")
     if drop is not None:
@@ -60,9 +62,9 @@ def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | No
 
 
 def source_check(store: Path) -> Callable[[Path], Path | None]:
-    """A function that names the store that a source lies in, whichever that is, or `store` where a source holds it.
+    """A function that returns the store around a source, or `store` if the source contains it.
 
-    Folders are resolved once each: a source may be a folder of thousands of files.
+    Each folder is resolved once, because a source may be a folder of thousands of files.
     """
 
     @cache
@@ -80,38 +82,38 @@ def source_check(store: Path) -> Callable[[Path], Path | None]:
 
 
 def store_around(path: Path) -> Path | None:
-    """The store that a path is or lies in, behind its links; None where it is in none."""
+    """The store that a path is or is inside, with links resolved; None if there is none."""
     place = Path(os.path.realpath(path))
     return next((each for each in (place, *place.parents) if is_store(each)), None)
 
 
 def check_place(out: Named, *, inputs: Sequence[Named] = ()) -> None:
-    """Raise ConfigError when an output has no name, lies in a store, or is one of the call's inputs."""
+    """Raise ConfigError if an output has an empty path, is inside a store, or is an input of the call."""
     path = Path(os.path.realpath(named(out, "the output")))
     if place := store_around(path):
         raise ConfigError(
-            f"The output {_show(out)} lies in the store {_show(place)}, which holds what Matinee keeps there and "
-            "nothing else. Name a place outside of it; nothing was written."
+            f"The output {_show(out)} is inside the store {_show(place)}, which is only for files of Matinee. Choose a "
+            "file outside the store. Nothing was written."
         )
     for each in inputs:
         if _is_same(path, Path(os.path.realpath(named(each, "an input")))):
             raise ConfigError(
-                f"The output {_show(out)} is an input of the same call, {_show(each)}, which would be lost. Name "
-                "another file; nothing was written."
+                f"The output {_show(out)} is also an input, {_show(each)}, and would overwrite it. Choose another "
+                "file. Nothing was written."
             )
 
 
 def holds(outer: Path, inner: Path) -> bool:
-    """Whether a path is another, or a folder above it, behind all links and mounts."""
+    """Whether `outer` is `inner` or a folder around it, with links and mounts resolved."""
     place = Path(os.path.realpath(inner))
     outer = Path(os.path.realpath(outer))
     return any(_is_same(outer, each) for each in (place, *place.parents))
 
 
 def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
-    """What a path or a pattern means: itself where it is there, else what it matches, in order.
+    """The paths that a path or a pattern means: itself if it exists, else its matches in order.
 
-    Raises ConfigError where that is nothing, unless that is fine, or where it can't be looked at.
+    Raises ConfigError if there are none, unless `missing_ok`, or if a path can't be read.
     """
     if status_of(path) is not None:
         return [path]
@@ -123,25 +125,25 @@ def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
         raise ConfigError(f"Nothing matches {shows}. Check the path; nothing was read.")
     if missing_ok:
         return [path]
-    raise ConfigError(f"{shows} is not there. Check the path; nothing was read.")
+    raise ConfigError(f"{shows} does not exist. Check the path; nothing was read.")
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """What the system says of the file behind a path, or None when there is none.
+    """The status of the file behind a path; None if it does not exist.
 
-    Raises ConfigError when it can't be looked at.
+    Raises ConfigError if it can't be read.
     """
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{_show(path)} could not be read: {told}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{_show(path)} could not be read: {why}.") from error
 
 
 def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """What a pattern matches below a folder, as the shell has it; `**` goes into no linked folder, so it ends."""
+    """The matches of a pattern below a folder, as in a shell; `**` does not follow linked folders, so it ends."""
     if not parts:
         yield folder
         return
@@ -163,7 +165,7 @@ def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder; nothing where it is none, or can't be looked into."""
+    """The entries of a folder; empty if it is not a folder or can't be read."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -172,7 +174,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths without links are one file: by name, or by what the disk says of a second mount."""
+    """Whether two resolved paths are the same file, by name or, for a second mount, by inode."""
     if one == other:
         return True
     try:
@@ -184,8 +186,8 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _mixed(store: Path, other: str) -> str:
     return (
-        f"{other[0].upper()}{other[1:]} and the store {_show(store)} are one folder, or one lies in the other. What "
-        "the store keeps would be taken for ratings. Name folders that are apart; nothing was changed."
+        f"{other[0].upper()}{other[1:]} and the store {_show(store)} are the same folder, or one is inside the other. "
+        "Tables of the store would be read as ratings. Use separate folders. Nothing was changed."
     )
 
 

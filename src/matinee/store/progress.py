@@ -1,6 +1,6 @@
-"""What a training step tells those who watch: one frozen point at a time, pushed to a listener.
+"""Progress of a training step, reported to a listener point by point.
 
-The library calls the listener; whether it draws a bar, prints lines or feeds a run's page is not its concern.
+The listener may draw a bar, print lines or update the page of a run.
 """
 
 from collections.abc import Callable
@@ -27,4 +27,4 @@ Listener = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """The listener of those who do not watch."""
+    """A listener that ignores all points."""

@@ -42,7 +42,7 @@ def zeros(*shape: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
-    """How often each of the codes 0 to size - 1 occurs."""
+    """The number of times that each code from 0 to size - 1 occurs."""
     counts = np.zeros(size, np.int64)
     for chunk in row_chunks(len(codes)):
         counts += np.bincount(codes[chunk], minlength=size)
@@ -50,7 +50,7 @@ def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64
 
 
 def read_ratings(folder: Path, subsets: Sequence[str]) -> EncodedRatings:
-    """Read the rows of some subsets of a split (train, valid, test), one after the other."""
+    """Read the rows of subsets of a split (train, valid, test), one subset after another."""
     files = [pq.ParquetFile(folder / f"{subset}.parquet") for subset in subsets]
     count = sum(file.metadata.num_rows for file in files)
     rows = EncodedRatings(np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32))

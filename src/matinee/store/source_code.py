@@ -1,15 +1,15 @@
-"""Digests of source code: what a step's folder is named by, besides its inputs and its settings.
+"""Digests of source code, which are part of the name of a step's folder.
 
 The rule: a change that can change what a step writes changes the digest of the step's code, and no other change does.
 
-- A module counts by its syntax tree, without comments, docstrings, and the words of errors and log lines. Neither its
-  name nor its place counts, so that moving a module changes nothing.
-- An import counts by what it names: `from matinee.ingest import plan` leads to the module that defines `plan`, not to
-  everything that the package offers. What a module leads to counts as well, however deep.
-- numba, numpy, scikit-learn and torch count by their version where they are imported.
-- `NOT_CODE` does not count: modules whose values are part of the digest by themselves, and those that only keep, show
-  or describe what was computed.
-- A function that a step is given counts too: whoever makes the plan adds the code of the module that defines it.
+- A module counts by its syntax tree, without comments, docstrings, and the words of errors and log lines. Its name and
+  its path do not count, so that a moved module changes no digest.
+- An import counts by the module that defines the imported name. `from matinee.ingest import plan` leads to the module
+  that defines `plan`, not to the whole package. Imports of imported modules count as well.
+- numba, numpy, scikit-learn and torch count by version if they are imported.
+- The modules in `NOT_CODE` do not count. Their values are in the digest already, or they only store, show or describe
+  results.
+- A function that is passed to a step counts too. The plan adds the code of the module that defines it.
 """
 
 import ast
@@ -72,9 +72,9 @@ class SourceCode:
         self._read: dict[str, _Module] = {}
 
     def digests(self, module: str) -> list[str]:
-        """The digests of a module and of all that it leads to, and the versions of libraries; sorted.
+        """The sorted digests of a module and of its imports, with the versions of libraries.
 
-        Empty for a module that is in none of the packages.
+        It is empty for a module outside the packages.
         """
         found: set[str] = set()
         known: set[str] = set()
@@ -96,7 +96,7 @@ class SourceCode:
         return NOT_CODE.isdisjoint(ours) and self._file(module) is not None
 
     def _bare(self, module: str) -> str:
-        """The digest of a module without what it imports: an import names it, wherever it lies."""
+        """The digest of a module without its imports."""
         return _sha256(self._module(module).text) if self._counts(module) else ""
 
     def _module(self, name: str) -> "_Module":

@@ -1,9 +1,8 @@
 """The store: content-addressed folders, each whole or absent.
 
-A step is a `Plan`: where its folder belongs and how to make it. `Store.ensure` makes it once: in a folder
-named `.partial`, under a lock, with the manifest written last and the folder then renamed into place. A
-process that dies leaves a `.partial` folder behind, which the next one clears; a second process that wants
-the same folder waits for the first and then finds it done.
+A step is a `Plan`: the name of its folder, and the function that fills it. `Store.ensure` fills the folder once. It
+uses a `.partial` folder under a lock, writes the manifest last, and renames the folder. A process that dies leaves a
+`.partial` folder, which the next process removes. A second process that needs the same folder waits for the first.
 """
 
 import contextlib
@@ -38,7 +37,7 @@ _Manifest = TypeVar("_Manifest", bound=Manifest)
 
 
 class Reference(BaseModel):
-    """What passes between steps: the name of a whole folder in the store, never its content."""
+    """The name of a whole folder in the store. Steps pass references to each other, never data."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,15 +64,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder where everything that the pipeline makes lives."""
+    """The folder with all results of the pipeline."""
 
     root: Path
 
     @classmethod
     def open(cls, root: Path) -> "Store":
-        """The store at `root`, created where nothing is or an empty folder.
+        """The store at `root`; a new or empty folder becomes one.
 
-        Raises ConfigError for a folder that is no store, StoreError when it can't be written.
+        Raises ConfigError for a folder that is not a store, StoreError if it can't be written.
         """
         with _opening(root):
             make_store(root)
@@ -81,7 +80,7 @@ class Store:
         return cls(root)
 
     def folder(self, kind: str, digest: str) -> Path:
-        """Where a folder belongs, whether it is there or not."""
+        """The path of a folder, whether it exists or not."""
         return self.root / kind / digest
 
     def has(self, plan: Plan) -> bool:
@@ -105,11 +104,13 @@ class Store:
     def path(self, reference: Reference) -> Path:
         """The folder behind a reference.
 
-        Raises StoreError when it is not whole any more.
+        Raises StoreError if it does not exist any more.
         """
         folder = self.folder(reference.kind, reference.digest)
         if not (folder / MANIFEST).is_file():
-            raise StoreError(f"{folder} is not in the store any more. Run the flow again: it is made again.")
+            raise StoreError(
+                f"{folder} is not in the store any more. Run the flow again to compute it again."
+            )
         return folder
 
     def reference(self, kind: str, digest: str) -> Reference:
@@ -118,7 +119,7 @@ class Store:
         return Reference(kind=kind, digest=digest, location=f"{kind}/{digest}", rows=rows)
 
     def ensure(self, plan: Plan) -> Reference:
-        """Make the plan's folder unless it is whole already, and refer to it."""
+        """Fill the folder of a plan unless it is whole already; returns a reference to it."""
         with writing(self.root), self.in_use():
             if not self.take(plan):
                 self._make(plan)
@@ -127,21 +128,21 @@ class Store:
         return self.reference(plan.kind, plan.digest)
 
     def take(self, plan: Plan) -> bool:
-        """Whether the plan's folder is whole; if it is, it counts as used now, and prune leaves it to who is in use.
+        """Whether the folder of a plan is whole. If it is, it is marked as used now, so that prune keeps it for this
+        run.
 
-        One that the disk has damaged is removed, so that it is made anew. Raises StoreError when the store can't be
-        written.
+        A damaged folder is removed, so that it is computed again. Raises StoreError if the store can't be written.
         """
         if not self.has(plan) or not self._is_sound(plan.kind, plan.digest):
             return False
         with writing(self.root), lock_folder(self.root / plan.kind):
             whole = self.has(plan)
             if whole:
-                os.utime(self.folder(plan.kind, plan.digest))  # no file changes, not even its time
+                os.utime(self.folder(plan.kind, plan.digest))  # the time of the folder only, not of its files
             return whole
 
     def _is_sound(self, kind: str, digest: str) -> bool:
-        """Whether a folder, and the partitions that it lists, hold what was written there; those that do not go."""
+        """Whether a folder and its partitions match their checksums; damaged ones are removed."""
         folder = self.folder(kind, digest)
         damaged, manifest = find_damage(folder)
         parts = manifest.get("partitions", ())
@@ -153,15 +154,15 @@ class Store:
                 with contextlib.suppress(FileNotFoundError):
                     folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
-            log.warning("%s is damaged (%s) and is made again.", folder, ", ".join(damaged))
+            log.warning("%s is damaged (%s) and is computed again.", folder, ", ".join(damaged))
         return not damaged
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Tell prune that a run is under way: what the run takes or makes from now on stays until it ends.
+        """Hold a run lock during the block. Prune keeps all folders that a run has used or written until it ends.
 
-        A locked folder in `running/`, whose time is the run's start. The lock goes with the process. Waits for whoever
-        has the store alone. Raises ConfigError where there is no store.
+        The lock is a locked folder in `running/`, whose time is the start of the run. The block starts after processes
+        that use the store alone have ended. Raises ConfigError if there is no store.
         """
         require_store(self.root)
         run_lock = run_lock_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -173,22 +174,22 @@ class Store:
             finally:
                 with contextlib.suppress(
                     OSError
-                ):  # a store that is gone has its own error; prune clears dead run locks
+                ):  # a missing store is reported elsewhere; prune removes dead run locks
                     run_lock.rmdir()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """No run is under way, and none begins meanwhile.
+        """Use the store alone during the block: no run is active, and none starts.
 
-        Raises StoreError when one is, ConfigError where there is no store.
+        Raises StoreError if a run is active, ConfigError if there is no store.
         """
         require_store(self.root)
         with lock_folder(run_lock_folder(self.root)):
             busy = [run_lock.name.partition("-")[0] for run_lock in _live_run_locks(self.root)]
             if busy:
                 raise StoreError(
-                    f"A run is under way on {self.root} (process {', '.join(busy)}), and may be reading or writing "
-                    "what is to be changed. Run the same command again once it has ended."
+                    f"A run is using {self.root} (process {', '.join(busy)}) and may read or write the same folders. "
+                    "Run the same command again when it has ended."
                 )
             yield
 
@@ -211,12 +212,12 @@ class Store:
                 target = self.folder(plan.kind, plan.digest)
                 shutil.rmtree(
                     target, ignore_errors=True
-                )  # has no manifest, or this one would not have been made
+                )  # it has no manifest, or this folder would not have been computed
                 folder.rename(target)
 
     @contextlib.contextmanager
     def _claim(self, plan: Plan) -> Iterator[Path | None]:
-        """An empty folder that is this process's alone, or None when another one finished the plan meanwhile."""
+        """An empty folder for this process alone; None if another process has finished the plan meanwhile."""
         partial = self.root / plan.kind / f"{plan.digest}.partial"
         with lock_folder(partial):
             if self.has(plan):
@@ -226,7 +227,7 @@ class Store:
             _empty(partial)
             try:
                 yield partial
-            except BaseException:  # a cancelled run too leaves nothing half-made
+            except BaseException:  # a cancelled run leaves nothing unfinished either
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
 
@@ -243,7 +244,7 @@ def _opening(root: Path) -> Iterator[None]:
 
 
 def check_writable(root: Path) -> None:
-    """Raise StoreError when nothing can be written. The file that is tried has no name: a kill leaves none behind."""
+    """Raise StoreError if the store is not writable. The test file has no name, so that a kill leaves none behind."""
     with _opening(root), tempfile.TemporaryFile(dir=root):
         pass
 

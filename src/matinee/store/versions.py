@@ -1,5 +1,7 @@
-"""What a release may be called: `v` and four digits or more. Every name from a pointer, a log, a manifest or a call is
-checked here before it becomes a path, so that none leads out of the store."""
+"""Names of releases: `v` and at least four digits. Names from pointers, logs, manifests and calls are checked here.
+
+A checked name can become a path without leading out of the store.
+"""
 
 import re
 from typing import Annotated, Final
@@ -19,13 +21,13 @@ def is_version(name: object) -> bool:
 
 
 def version_number(name: str) -> int:
-    """The number of a version, by which versions are ordered: v10000 comes after v9999. 0 for what is no version."""
+    """The number of a version, by which versions are ordered: v10000 follows v9999. 0 for a name that is not one."""
     return int(name[1:]) if is_version(name) else 0
 
 
 def _check(name: str) -> str:
     if not is_version(name):
-        raise ValueError("a version is `v` and four digits or more")
+        raise ValueError("a version is `v` and at least four digits")
     return name
 
 

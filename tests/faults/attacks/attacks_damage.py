@@ -97,7 +97,7 @@ ATTACKS = [
         FORGET,
         1,
         _write("forgotten.json", DEEP),
-        ["nested too deep", "Restore it from a backup"],
+        ["nested too deeply", "Restore it from a backup"],
         ["emove"],
     ),
     Attack(
@@ -113,7 +113,7 @@ ATTACKS = [
         DOCTOR,
         1,
         _write("forgotten.json", "[]"),
-        ["fail  files", "holds no JSON object"],
+        ["fail  files", "is not a JSON object"],
     ),
     Attack(
         "doctor sees a series without points",

@@ -190,7 +190,7 @@ ATTACKS = [
         ["prune", "--store", "{store}"],
         1,
         spoil("splits/*/manifest.json", lambda _: DEEP),
-        says=["nested too deep", "Remove the folder"],
+        says=["nested too deeply", "Remove the folder"],
     ),
     Attack(
         "lists that are cut", FORGET, 0, lambda ground: _lists(ground, b"PAR1 no more"), keeps_store=False
@@ -275,7 +275,7 @@ ATTACKS = [
         [*INGEST, "{ratings}", "--settings", "{folder}/s.json"],
         2,
         source("s.json", lambda _: b'{"train": ' + DEEP),
-        ["nested too deep"],
+        ["nested too deeply"],
     ),
     Attack(
         "a TOML key of 5,000 parts",

@@ -86,7 +86,7 @@ ATTACKS = [
     ),
     Attack("prune with a line that is a list", PRUNE, 0, _append(b"[1, 2]"), ["line 3"]),
     Attack(
-        "prune with a line that is nested too deep", PRUNE, 0, _append(b"[" * 100_000), ["nested too deep"]
+        "prune with a line that is nested too deep", PRUNE, 0, _append(b"[" * 100_000), ["nested too deeply"]
     ),
     Attack(
         "prune with a time that is none",

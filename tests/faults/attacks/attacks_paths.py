@@ -8,7 +8,7 @@ from attacks.ground import Attack, Ground
 
 from matinee.ops.units import main as units
 
-MIXED, IN_STORE, EMPTY = "one lies in the other", "lies in the store", "empty"
+MIXED, IN_STORE, EMPTY = "one is inside the other", "is inside the store", "empty"
 TITLES = ["--titles", "{titles}"]
 SOURCES = ["--ratings", "{ratings}", *TITLES]
 PAIRS = ["--pairs", "{ratings}"]

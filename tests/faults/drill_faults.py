@@ -163,17 +163,17 @@ def gone(stage: Stage, store: Path) -> str:
 
 
 def corrupted_parquet(stage: Stage, store: Path) -> str:
-    """a bit turned in a partition's and in a split's Parquet"""
+    """a flipped bit in a partition's and in a split's Parquet"""
     stage.copy(store.name)
     flip(next(store.glob("partitions/*/ratings.parquet")))
     flip(next(store.glob("splits/*/train.parquet")))
     stage.go_on(store)
     assert "is damaged" in store.with_suffix(".log").read_text("utf-8")
-    return "a warning names both folders, they are made anew"
+    return "a warning names both folders, they are computed again"
 
 
 def corrupted_checkpoint(stage: Stage, store: Path) -> str:
-    """a bit turned in a checkpoint"""
+    """a flipped bit in a checkpoint"""
     process = stage.runs.start(store)
     wait_for("work/*/*.safetensors", store, process)
     os.killpg(process.pid, signal.SIGKILL)
@@ -192,7 +192,7 @@ def corrupted_manifest(stage: Stage, store: Path) -> str:
         for path in store.glob(f"{kind}/*/manifest.json"):
             path.write_bytes(path.read_bytes()[:40])
     stage.go_on(store)
-    return "a warning names the folders, they are made anew"
+    return "a warning names the folders, they are computed again"
 
 
 def corrupted_pointer(stage: Stage, store: Path) -> str:
@@ -205,7 +205,7 @@ def corrupted_pointer(stage: Stage, store: Path) -> str:
     promote = [sys.executable, "-m", "matinee.cli", "promote", "--store", str(store), "v0001"]
     subprocess.run(promote, check=True, capture_output=True)
     stage.go_on(store)
-    return "ReleaseError names the release and `matinee promote`, which mends it"
+    return "ReleaseError names the release and `matinee promote`, which repairs it"
 
 
 def at_once(stage: Stage, store: Path) -> str:
@@ -219,7 +219,7 @@ def at_once(stage: Stage, store: Path) -> str:
             prunes += 1
     assert [process.wait() for process in processes] == [0, 0], store.with_suffix(".log").read_text()[-3000:]
     stage.go_on(store)
-    return f"both end with the same release, beside {prunes} prunes"
+    return f"both end with the same release, during {prunes} prunes"
 
 
 ALONE: list[Callable[[Stage, Path], str]] = [

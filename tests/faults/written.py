@@ -1,4 +1,4 @@
-"""What drills have seen, put between the markers of a Markdown file."""
+"""Write the results of drills between the markers of a Markdown file."""
 
 from datetime import date
 from pathlib import Path
@@ -7,12 +7,12 @@ BEGIN, END = "<!-- drills: written by `make drills` -->", "<!-- end of drills --
 
 
 def write_row(file: Path, row: tuple[str, str, float], *, rounds: int) -> None:
-    """Put a fault into the table: what was seen, the seconds, and how many rounds in a row have passed."""
+    """Write the row of a fault: what was seen, the seconds, and how many rounds in a row have passed."""
     write_between(file, _table(file, row, rounds=rounds), begin=BEGIN, end=END)
 
 
 def _table(file: Path, row: tuple[str, str, float], *, rounds: int) -> str:
-    """The table of a file with one row written anew, so that faults may be drilled one by one."""
+    """The table of a file with one row replaced, so that drills can run one by one."""
     _, _, rest = file.read_text("utf-8").partition(BEGIN)
     lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")]
     rows = {cells[0]: cells for cells in (line.strip("| ").split(" | ") for line in lines[2:])}

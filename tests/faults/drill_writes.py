@@ -369,7 +369,10 @@ def _table(before: str, seen: dict[str, Counter[str]]) -> str:
     for name, found in seen.items():
         counts = (found[key] for key in ("changes", *FAULTS, "told", "ended well", "lost"))
         of_command[f"| {name}"] = f"| {name} | {' | '.join(f'{count:,}' for count in counts)} |"
-    head = "| command | changes of files | ENOSPC | EIO | killed | reported as an error | ended without an error | lost |"
+    head = (
+        "| command | changes of files | ENOSPC | EIO | killed "
+        "| reported as an error | ended without an error | lost |"
+    )
     return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *of_command.values()])
 
 

@@ -216,7 +216,7 @@ def test_who_is_nowhere_stays_out_all_the_same(
 
 
 def test_a_run_under_way_is_not_disturbed(store: Store) -> None:
-    with store.in_use(), pytest.raises(StoreError, match="under way"):
+    with store.in_use(), pytest.raises(StoreError, match="A run is using"):
         forget.forget(store.root, WHO)
     assert list(_traces(store.root, WHO))
     with store.alone():

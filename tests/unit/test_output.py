@@ -81,7 +81,12 @@ def test_what_is_no_plain_file_is_refused_and_stays(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("absent/out", "not there"), ("x" * 300, "too long"), ("loop", "symbolic links"), ("a\0b", "null byte")],
+    [
+        ("absent/out", "does not exist"),
+        ("x" * 300, "too long"),
+        ("loop", "symbolic links"),
+        ("a\0b", "null byte"),
+    ],
 )
 def test_a_name_that_can_not_be_written_is_said_before_anything_is_done(
     name: str, says: str, tmp_path: Path

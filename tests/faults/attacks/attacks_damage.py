@@ -120,7 +120,7 @@ ATTACKS = [
         DOCTOR,
         1,
         _write("progressive.json", '{"points": {}}'),
-        ["fail  files", "progressive.json", "move this one file"],
+        ["fail  files", "progressive.json", "move this file elsewhere"],
         ["emove the folder"],
     ),
     Attack(
@@ -192,7 +192,7 @@ ATTACKS = [
         PRUNE,
         1,
         _write("candidates/*/manifest.json", ""),
-        ["it is empty", "nothing was removed", "makes the folder again"],
+        ["it is empty", "nothing was removed", "computes the folder again"],
     ),
     Attack(
         "prune with a manifest that belongs elsewhere",
@@ -237,7 +237,7 @@ ATTACKS = [
         FORGET,
         1,
         _write("releases/v0001/users.parquet", "PAR1"),
-        ["release v0001 is damaged", "rows of the user stay out"],
+        ["release v0001 is damaged", "future runs skip"],
         keeps_store=False,
         check=_forgotten,
     ),

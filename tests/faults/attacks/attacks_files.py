@@ -160,7 +160,7 @@ ATTACKS = [
         "ingest.max_titles_mb",
         sets="ingest.max_titles_mb=1",
     ),
-    titles("titles of NUL bytes", bytes(5000), "binary bytes"),
+    titles("titles of NUL bytes", bytes(5000), "binary content"),
     titles("titles of ids of 5,000 digits", f"{'9' * 5000},2003,A\n" * 9, "movie_id_not_integer"),
     titles("titles of years of 5,000 digits", f"1,{'9' * 5000},A\n" * 9, "year_not_integer"),
     titles(

@@ -77,11 +77,11 @@ ATTACKS = [
     ),
     Attack("rollback with a line of zeros", ROLLBACK, 0, _append(b"\0" * 4096), ["line 3"], **UNDONE),
     Attack(
-        "rollback with a line that begins with a byte order mark",
+        "rollback with a line that starts with a byte order mark",
         ROLLBACK,
         0,
         _append(b"\xef\xbb\xbf{}"),
-        ["line 3: it begins with a byte order mark"],
+        ["line 3: it starts with a byte order mark"],
         **UNDONE,
     ),
     Attack("prune with a line that is a list", PRUNE, 0, _append(b"[1, 2]"), ["line 3"]),

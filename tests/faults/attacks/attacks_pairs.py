@@ -47,7 +47,7 @@ ATTACKS = [
     refused("a row with a field too few", HEADER + "1,1,a\n2,1\n", "line 3", "2 fields, expected 3"),
     refused("a row with a field too many", HEADER + "1,1,a,b\n", "line 2", "4 fields, expected 3"),
     refused("a NUL byte", GOOD + "3,1,c\0\n", "line 4", "NUL"),
-    refused("NUL bytes alone", bytes(4096), "binary bytes"),
+    refused("NUL bytes alone", bytes(4096), "binary content"),
     refused("UTF-16", GOOD.encode("utf-16"), "UTF-16"),
     refused("two columns of users", "userID,customer,movieID\n1,2,1\n", "userID", "customer", "either"),
     refused("the same column twice", "user_id,movieID,userId\n1,2,1\n", "either"),

@@ -10,7 +10,7 @@ import pytest
 import matinee
 from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError
-from matinee.release.rating_levels import to_ratings
+from matinee.release.rating_levels import shortest_rating, to_levels, to_ratings
 
 Make = Callable[..., Path]
 
@@ -56,6 +56,12 @@ def test_each_suggestion_has_the_reason_that_speaks_most_for_it(random_release: 
     guest = release.fold_in(dict(zip(catalog.movie_ids[catalog.seen(9)].tolist(), ratings, strict=True)))
     assert guest.explain(13) == release.explain(93, 13)
     assert guest.recommend(3, explain=True)[0].because == release.recommend(93, 3, explain=True)[0].because
+
+
+@pytest.mark.parametrize("scale", [(0.5, 5.0), (1.0, 5.0), (0.0, 10.0)])
+def test_reasons_name_the_rating_that_was_given(scale: tuple[float, float]) -> None:
+    ratings = np.arange(scale[0], scale[1] + 0.1, 0.5)
+    assert [shortest_rating(level, scale) for level in to_levels(ratings, scale)] == ratings.tolist()
 
 
 def test_an_unknown_user_has_no_reasons_and_an_unknown_movie_is_an_error(random_release: Make) -> None:

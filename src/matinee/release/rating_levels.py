@@ -37,3 +37,17 @@ def to_ratings(levels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.f
     """
     low, high = scale
     return (low + levels.astype(np.float64) * ((high - low) / STEPS)).astype(np.float32)
+
+
+def shortest_rating(level: np.uint8, scale: tuple[float, float]) -> float:
+    """The rating with the fewest decimals that has a level: what the user gave, where levels lie between ratings.
+
+    >>> shortest_rating(to_levels([4.5], (0.5, 5))[0], (0.5, 5))
+    4.5
+    """
+    rating = float(to_ratings(np.asarray(level), scale))
+    rounded = (round(rating, decimals) for decimals in range(4))
+    within = (
+        each for each in rounded if scale[0] <= each <= scale[1]
+    )  # others have the level of the nearest end
+    return next((each for each in within if to_levels([each], scale)[0] == level), rating)

@@ -10,7 +10,7 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.ranking_model import RankingModel, grade_codes
-from matinee.release.rating_levels import Levels, to_ratings
+from matinee.release.rating_levels import Levels, shortest_rating
 from matinee.release.suggestion import Explanation, Reason, Suggestion
 
 
@@ -69,7 +69,7 @@ class Taste:
         return Reason(
             movie_id=int(self.catalog.movie_ids[movie]),
             title=self.catalog.titles[int(movie)].as_py(),
-            rating=float(to_ratings(self.levels[place], self.scale)),
+            rating=shortest_rating(self.levels[place], self.scale),
             share=float(share),
         )
 

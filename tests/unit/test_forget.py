@@ -102,6 +102,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(
 ) -> None:
     registry = Registry(store.root)
     assert list(_traces(store.root, WHO))
+    assert (registry.champion_folder() / "LISTS.md").exists()
     before = matinee.load(registry.champion_folder())
     code = int(before.users.encode(np.array([WHO]))[0])
     others = np.delete(before.users.ids, code)
@@ -113,6 +114,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(
     assert done.found
     assert done.releases == registry.versions() == ["v0001", "v0002"]
     assert list(_traces(store.root, WHO)) == []
+    assert not (registry.champion_folder() / "LISTS.md").exists(), "anyone may be among its users"
     after = matinee.load(registry.champion_folder())
     levels, first, last = before.catalog.seen_levels, *before.catalog.seen_offsets[code : code + 2]
     assert levels is not None

@@ -87,9 +87,12 @@ def measure_ranking(
         most=catalogue.most_users(users),
     )
 
+    # What a liked movie adds to a user: its cosines follow co-liking (docs/notes.md), those of `decode` do not.
+    vectors = model.encode_rated + model.encode_liked
+
     def measure(score: Scorer, offset: Scores) -> RankingFigures:
         (found,) = rank(score, task, [offset], deeper=_LONGER)
-        shown = describe_lists(found.lists, train_rows=catalogue.train_rows, vectors=model.decode)
+        shown = describe_lists(found.lists, train_rows=catalogue.train_rows, vectors=vectors)
         return found.figures().model_copy(update={"shown": shown})
 
     nothing = np.zeros(task.movies, np.float32)

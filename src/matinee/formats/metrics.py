@@ -83,7 +83,7 @@ class ShownMovies(Format):
         description="Share of all entries by tenth of the catalogue, the tenth with the most train rows first."
     )
     similarity: float = Field(
-        description="Mean cosine between the ranking model's vectors of two movies of one list."
+        description="Mean cosine between two movies of one list, by what a liked movie adds to a user's vector."
     )
 
 

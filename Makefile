@@ -1,4 +1,4 @@
-# `make run` and `make test` work in a clean clone: each sets up what it needs.
+# `make run` and `make test` work in a clean clone: each first creates its virtual environment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ RATINGS ?= 1000000
 
 setup: $(VENV)/.ready
 
-# Constraints, not requirements: the lock pins every version, pyproject.toml says what is needed.
+# The lock file is used as constraints: pyproject.toml lists the packages, and the lock file pins their versions.
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[pipeline,dev]'
@@ -20,26 +20,27 @@ run: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	@$(BIN)/matinee retrain --ratings sample/ratings.csv --titles sample/movie_titles.csv --store store
 
-# A Prefect server, its deployments and a worker; Ctrl-C takes all of it down.
+# A Prefect server, its deployments and a worker. Ctrl-C stops all of them.
 up: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	@exec $(BIN)/matinee up
 
-# Kills a run thirty times at random, lets publishers and a pruner race a hundred times, then breaks one thing after another; what was seen goes to docs/operations.md.
+# Kills a run thirty times at random, lets publishers and a pruner compete a hundred times, then causes one fault after
+# another. The results are written to docs/operations.md.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
 	$(BIN)/python tests/faults/drill_registry.py --rounds 100
 	$(BIN)/python tests/faults/drill_faults.py --rounds 3 --write docs/operations.md
 
-# A hundred runs on one server: memory, and what is left behind, go to docs/operations.md. About half an hour.
+# A hundred runs on one server. Memory and leftovers are written to docs/operations.md. It takes about half an hour.
 soak: setup
 	$(BIN)/python tests/faults/soak.py --runs 100 --write docs/operations.md
 
-# Counts over 400 sample data sets, whose truth is known, whether gate and intervals keep what they promise.
+# Measures on 400 generated data sets with a known truth how often the gate and its intervals are right.
 gate-drill: setup
 	$(BIN)/python tests/faults/drill_gate.py
 
-# Every model and preset beside bias-only and torch loops, on the sample; a tenth of its rows are test rows.
+# Compares all models and presets with bias-only and torch loops on the sample; a tenth of its rows are test rows.
 bench-train: setup
 	@test -f sample/truth.json || $(BIN)/matinee sample --out sample --ratings $(RATINGS)
 	$(BIN)/python bench/train.py --ratings sample/ratings.csv --out sample/train.json --plot sample/train.png
@@ -59,13 +60,13 @@ attack: setup
 	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
 	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md
 
-# The tools of audit and dist have an environment of their own: none of them is needed to run or to test.
+# The tools of audit and dist have a separate environment, as running and testing do not need them.
 $(RELEASE)/.ready: pyproject.toml requirements.lock
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
 	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock build cyclonedx-bom pip-audit 'setuptools>=77'
 	@touch $@
 
-# The wheel, and beside it its bill of materials (CycloneDX): each dependency with version, licence and what needs it.
+# The wheel and its bill of materials (CycloneDX): each dependency with its version, licence and dependents.
 dist: setup $(RELEASE)/.ready
 	rm -rf dist build
 	$(RELEASE)/bin/python -m build --wheel --no-isolation --outdir dist
@@ -82,15 +83,15 @@ docs: setup $(DOCS)/.ready
 	PATH="$(DOCS)/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
-# Known vulnerabilities of every locked version. It needs PyPI's JSON API (https://pypi.org/pypi/NAME/VERSION/json): a mirror
-# that serves packages alone has no advisories, and then this fails and says so. `make test` never asks.
+# Known vulnerabilities of every locked version. It needs the JSON API of PyPI (https://pypi.org/pypi/NAME/VERSION/json). A mirror
+# with packages alone has no advisories, and then this target fails with a message. `make test` never contacts it.
 ADVISORIES := https://pypi.org/pypi/$(subst ==,/,$(firstword $(shell cat requirements.lock)))/json
 audit: $(RELEASE)/.ready
 	@$(RELEASE)/bin/python -c "import requests; requests.get('$(ADVISORIES)', timeout=20).raise_for_status()" 2> /dev/null \
-	  || { echo "make audit: nothing was audited, since $(ADVISORIES) does not answer. Run it where PyPI's JSON API can be reached." >&2; exit 1; }
+	  || { echo "make audit: nothing was audited, because $(ADVISORIES) does not answer. Run it where the JSON API of PyPI is reachable." >&2; exit 1; }
 	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.lock
 
-# Real servers, workers, schedules and a database, minutes each: what `make test` leaves out.
+# Tests with real servers, workers, schedules and a database, which take minutes each. `make test` skips them.
 test-slow: setup
 	$(BIN)/pytest -m slow
 

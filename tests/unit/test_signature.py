@@ -99,7 +99,7 @@ def test_a_key_that_is_none_is_a_config_error(
         check_signing()
     monkeypatch.delenv(SIGNING_KEY)
     check_signing()
-    with pytest.raises(ConfigError, match="no key to sign with"):
+    with pytest.raises(ConfigError, match="no signing key"):
         sign(folder)
 
 

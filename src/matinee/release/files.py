@@ -1,8 +1,8 @@
-"""The files of a release, each opened once: what was checked against the manifest is what is used.
+"""The files of a release. Each is opened once, so that the bytes that were checked are the bytes that are used.
 
-Small files and the weights are read whole, checked and then parsed. The lists of what users have seen are mapped: they
-are checked through the handle that is mapped, so a file that is put in their place later changes nothing; one that is
-overwritten where it is would.
+Small files and the weights are read whole, checked and then parsed. The lists of seen movies are memory-mapped and
+checked through the same handle. A file that replaces them later changes nothing, but one that overwrites their bytes
+does.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from matinee.release.weights import HEADER_LIMIT, Place, parse_header, widen
 from matinee.store.documents import MANIFEST
 
 _BLOCK: Final = 1 << 22
-# What numpy.save writes for a one-dimensional array; nothing else is a file of ours.
+# The header that numpy.save writes for a one-dimensional array; no other header is accepted.
 _NPY: Final = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '(<i[48]|\|u1)', 'fortran_order': False, 'shape': \(([0-9]{1,15}),\), \} *\n",
     re.DOTALL,
 )
 _NPY_HEADER: Final = 256
-# All that parsers of data that makes no sense have been seen to raise.
+# All errors that the parsers raised for invalid data.
 _NONSENSE: Final = (
     pa.ArrowException,
     SafetensorError,
@@ -53,7 +53,7 @@ Watch = Callable[[NDArray[Any]], None]
 
 @dataclass(frozen=True)
 class ReleaseFiles:
-    """The files of a release whose manifest makes sense, and which has exactly the files that it lists."""
+    """The files of a release with a valid manifest and exactly the files that it lists."""
 
     folder: Folder
     manifest: dict[str, Any]
@@ -65,11 +65,11 @@ class ReleaseFiles:
         return files
 
     def path(self, name: str) -> Path:
-        """Where a file is, for messages."""
+        """The path of a file, for messages."""
         return self.folder.path / name
 
     def check(self, name: str) -> None:
-        """Raise ReleaseError unless a file is what was published."""
+        """Raise ReleaseError if a file has changed since it was published."""
         with self._open(name) as (file, _):
             state = hashlib.sha256()
             while block := file.read(_BLOCK):
@@ -79,7 +79,7 @@ class ReleaseFiles:
     def read(self, name: str) -> bytes:
         """The bytes of a file.
 
-        Raises ReleaseError unless they are those that were published.
+        Raises ReleaseError if they have changed since they were published.
         """
         with self._open(name) as (file, size):
             data = file.read(size)
@@ -87,9 +87,9 @@ class ReleaseFiles:
             return data
 
     def read_tables(self, name: str, *, accept: Callable[[list[Place]], Any]) -> dict[str, NDArray[Any]]:
-        """The tables of a weights file; `accept` looks at their types and shapes before any is read.
+        """The tables of a weights file; `accept` checks their types and shapes before any table is read.
 
-        Raises ReleaseError unless they are what was published.
+        Raises ReleaseError if they have changed since they were published.
         """
         with self._open(name) as (file, size):
             try:
@@ -99,7 +99,7 @@ class ReleaseFiles:
                 places = parse_header(header, size)
                 accept(places)
             except _NONSENSE as error:
-                self.check(name)  # a file that was changed is told as one
+                self.check(name)  # a changed file is reported as changed, not as invalid
                 with self.parsing(name):
                     raise error
             state, tables = hashlib.sha256(header), {}
@@ -113,9 +113,9 @@ class ReleaseFiles:
             return widen(tables)
 
     def map(self, name: str, dtype: type[Any], *, watch: Watch) -> NDArray[Any]:
-        """A one-dimensional array in a .npy file, mapped; `watch` gets all of it in blocks, while it is checked.
+        """A memory-mapped one-dimensional array of a .npy file; `watch` gets it in blocks during the check.
 
-        Raises ReleaseError unless it is what was published.
+        Raises ReleaseError if it has changed since it was published.
         """
         with self._open(name) as (file, size):
             place = _parse_header(file.read(_NPY_HEADER), np.dtype(dtype), size)
@@ -141,7 +141,8 @@ class ReleaseFiles:
         except _NONSENSE as error:
             what = "there is not enough memory for it" if isinstance(error, MemoryError) else shown(error)
             raise ReleaseError(
-                f"{shown(self.path(name))} is as it was published, but no release can have it: {what}. Roll back to "
+                f"{shown(self.path(name))} has not changed since it was published, but it is not valid: {what}. Roll "
+                "back to "
                 "another release, and publish this one again."
             ) from error
 
@@ -179,7 +180,7 @@ def open_release(path: Path, *, public_key: Path | None) -> Iterator[ReleaseFile
 
 
 def _parse_header(data: bytes, dtype: np.dtype[Any], size: int) -> tuple[int, int] | None:
-    """Where the values of a .npy file of a size begin, and how many there are; None if it is no file of ours."""
+    """The offset and the number of the values in a .npy file; None if the header is not one of ours."""
     found = _NPY.match(data)
     if (
         found is None

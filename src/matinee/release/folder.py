@@ -1,7 +1,6 @@
-"""Plain files of a folder that somebody else may have filled: no link, pipe or device is followed or waited for.
+"""Open plain files of a folder that somebody else may have filled. Links, pipes and devices are refused at once.
 
-A file is opened once, below a folder that is opened once: what was checked is what is used, whatever is put in its
-place meanwhile.
+The folder and each file are opened once, so that the bytes that were checked are used, even if a file is replaced.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class Folder:
-    """An opened folder. It may itself be reached by a link; what is in it may not."""
+    """An open folder. Its own path may be a link, but its content may not."""
 
     path: Path
     handle: int
@@ -33,10 +32,7 @@ class Folder:
 
 @contextlib.contextmanager
 def open_folder(path: Path) -> Iterator[Folder]:
-    """Open a folder.
-
-    Raises ReleaseError when it can't be opened.
-    """
+    """Open a folder. Raises ReleaseError if it can't be opened."""
     try:
         handle = os.open(path, _FOLDER)
     except (OSError, ValueError) as error:
@@ -49,9 +45,9 @@ def open_folder(path: Path) -> Iterator[Folder]:
 
 @contextlib.contextmanager
 def open_file(folder: Folder, name: str) -> Iterator[BinaryIO]:
-    """Open a file by its plain name relative to a folder, `plots/slices.png` say.
+    """Open a file by its path relative to a folder, such as `plots/slices.png`.
 
-    Raises ReleaseError when it is not there, can't be read, or is not a plain file in plain folders.
+    Raises ReleaseError if it is missing, can't be read, or is not a plain file in plain folders.
     """
     path = folder.path / name
     parent, _, last = name.rpartition("/")
@@ -67,7 +63,7 @@ def open_file(folder: Folder, name: str) -> Iterator[BinaryIO]:
 def read_file(folder: Folder, name: str, *, limit: int) -> bytes:
     """The bytes of a plain file of at most `limit` bytes.
 
-    Raises ReleaseError when it has more, or can't be read.
+    Raises ReleaseError if it is larger or can't be read.
     """
     path = folder.path / name
     with open_file(folder, name) as file:
@@ -81,7 +77,7 @@ def read_file(folder: Folder, name: str, *, limit: int) -> bytes:
 
 
 def check_list(folder: Folder, known: Collection[str], *, optional: Collection[str] = ()) -> None:
-    """Raise ReleaseError unless the files below a folder, however deep, are those that are known, all and no others."""
+    """Raise ReleaseError unless a folder and its subfolders have exactly the known files."""
     found: set[str] = set()
     folders = {"/".join(name.split("/")[:depth]) for name in known for depth in range(name.count("/") + 1)}
     for place in sorted(folders):
@@ -93,7 +89,7 @@ def check_list(folder: Folder, known: Collection[str], *, optional: Collection[s
         except OSError as error:
             raise unreadable(folder.path / place, error) from None
     if missing := sorted(set(known) - found):
-        raise unreadable(folder.path / missing[0], FileNotFoundError(errno.ENOENT, "it is not there"))
+        raise unreadable(folder.path / missing[0], FileNotFoundError(errno.ENOENT, "it is missing"))
 
 
 def unreadable(path: Path, error: BaseException) -> ReleaseError:
@@ -114,15 +110,15 @@ def _check_entry(
         raise _not_plain(path)
     if name not in (folders if inner else known):
         raise ReleaseError(
-            f"{shown(path)} is not in the release's manifest, and a release is exactly what was published. Remove it "
-            "from the folder."
+            f"{shown(path)} is not in the release's manifest, and a release has only the files of its manifest. Remove "
+            "the file."
         )
     return name
 
 
 @contextlib.contextmanager
 def _open_below(folder: Folder, place: str) -> Iterator[int]:
-    """The handle of a folder below another, by a path of plain folders; the folder itself for an empty one."""
+    """The handle of a subfolder, opened through plain folders only; that of the folder itself for an empty path."""
     with contextlib.ExitStack() as opened:
         handle = folder.handle
         for part in filter(None, place.split("/")):
@@ -140,4 +136,4 @@ def _not_plain(path: Path) -> ReleaseError:
 def _why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "there is not enough memory for it" if isinstance(error, MemoryError) else shown(error)
+    return "there is not enough memory" if isinstance(error, MemoryError) else shown(error)

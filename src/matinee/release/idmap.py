@@ -1,4 +1,4 @@
-"""The id map of one side: source ids to dense codes and back, immutable, learned once from a dataset."""
+"""The id map of users or of movies: source ids to dense codes and back. It is immutable."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +12,19 @@ Ids = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
 UNKNOWN = -1
-# A lookup table beats binary search tenfold; it is worth it while it stays within a few times the map itself.
+# A lookup table is ten times as fast as binary search. It is used while it is not much larger than the map.
 _TABLE_SPAN = 32
 
 
-def as_ids(given: ArrayLike, side: str) -> Ids:
-    """What a caller gives as the ids of a side (user, movie), any shape, as int64.
+def as_ids(given: ArrayLike, kind: str) -> Ids:
+    """Convert ids of any shape to int64.
 
-    Whole numbers of any type are ids. Raises ConfigError for all else: a fraction, NaN, text, True, more than 64 bits.
+    Args:
+        given: Whole numbers of any type.
+        kind: `user` or `movie`, for the error.
+
+    Raises:
+        ConfigError: A value is not an integer of at most 64 bits: a fraction, NaN, text or True.
     """
     array = np.asarray(given)
     if array.dtype == np.int64:
@@ -28,17 +33,17 @@ def as_ids(given: ArrayLike, side: str) -> Ids:
         with np.errstate(invalid="ignore"):
             ids = array.astype(np.int64)
         fit = np.asarray(ids == array) & (array.dtype.kind in "iufO")
-    except (TypeError, ValueError, OverflowError):  # of one element, perhaps; which one?
+    except (TypeError, ValueError, OverflowError):  # find the wrong element
         fit = np.array([isinstance(each, int) and -(2**63) <= each < 2**63 for each in array.ravel()])
     if not fit.all():
         wrong = array.ravel().tolist()[int(np.argmin(fit))]
-        raise ConfigError(f"A {side} id was given as {wrong!r:.80}; expected an integer of at most 64 bits.")
+        raise ConfigError(f"A {kind} id was given as {wrong!r:.80}; expected an integer of at most 64 bits.")
     return ids
 
 
 @dataclass(frozen=True, eq=False)
 class IdMap:
-    """Ids in ascending order; an id's code is its place."""
+    """Ids in ascending order; the code of an id is its position."""
 
     ids: Ids
 
@@ -54,7 +59,7 @@ class IdMap:
         return len(self.ids)
 
     def encode(self, ids: Ids) -> Codes:
-        """Codes of ids, any shape, int32; an id that the map does not cover is -1."""
+        """The codes of ids of any shape, as int32; -1 for an unknown id."""
         if len(self) == 0:
             return np.full(np.shape(ids), UNKNOWN, np.int32)
         first, last = int(self.ids[0]), int(self.ids[-1])
@@ -66,13 +71,15 @@ class IdMap:
         return table[np.where(inside, ids - first, last - first + 1)]
 
     def decode(self, codes: Codes) -> Ids:
-        """Ids of codes, any shape; every code must be one of the map's."""
+        """The ids of codes of any shape; every code must be valid."""
         return self.ids[codes]
 
     def _table(self, first: int, last: int) -> Codes:
         cached: Codes | None = self.__dict__.get("_codes")
         if cached is None:
-            cached = np.full(last - first + 2, UNKNOWN, np.int32)  # the extra place is that of ids outside
+            cached = np.full(
+                last - first + 2, UNKNOWN, np.int32
+            )  # the last entry is for ids outside the range
             cached[self.ids - first] = np.arange(len(self), dtype=np.int32)
             self.__dict__["_codes"] = cached
         return cached

@@ -1,6 +1,6 @@
-"""What there is to recommend: movies with their titles and popularity, and what each user has seen already.
+"""The item catalog: movies with titles and popularity, and the movies that each user has rated.
 
-The part of a release that turns scores into lists; numpy and pyarrow alone.
+It turns scores into lists. It needs only numpy and pyarrow.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ LEVELS = "seen.levels.npy"
 
 @dataclass(frozen=True, eq=False)
 class ItemCatalog:
-    """Movies by code. What users have seen is mapped from disk: only the pages of users asked for are read."""
+    """Movies by code. The lists of rated movies are memory-mapped, so only the pages of requested users are read."""
 
     movie_ids: NDArray[np.int64]
     titles: pa.ChunkedArray
@@ -39,7 +39,7 @@ class ItemCatalog:
 
     @property
     def trained(self) -> NDArray[np.bool_]:
-        """Which movies have training rows; of the others nothing is known, so they are in no list."""
+        """Which movies have train rows; the others are in no list."""
         return self.train_rows > 0
 
     @property
@@ -75,7 +75,7 @@ class ItemCatalog:
         `expected` are the expected ratings [movies] to show with them. Raises ConfigError when n is below 1.
         """
         if n < 1:
-            raise ConfigError(f"A list of {n} movies was asked for; expected 1 or more.")
+            raise ConfigError(f"A list of {n} movies was requested; expected 1 or more.")
         scores = np.where(self.trained, scores, np.float32(-np.inf))
         scores[without] = -np.inf
         if narrowing and narrowing.masks:

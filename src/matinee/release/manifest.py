@@ -1,7 +1,7 @@
-"""The manifest of a release: what a release says of itself, and what a manifest may say.
+"""The manifest of a release: its schema, and how it is read.
 
-Read before anything else of a release is believed, so nothing in it leads out of its folder, and nothing in it can
-stop a list of releases. Later and earlier versions of matinee load: further keys are kept as they are.
+It is read before any other file of a release. So no name in it leads out of the folder, and no content of it stops a
+list of releases. Manifests of other versions of matinee load too: unknown keys are kept.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ from matinee.store.versions import Version, is_version
 
 SCHEMA_VERSION: Final = 1
 SIGNATURE: Final = "manifest.json.minisig"
-_LARGEST: Final = 1 << 22  # bytes: that of a store with a hundred kinds of ratings has ten thousand
+_LARGEST: Final = 1 << 22  # maximum bytes; with a hundred different ratings, a manifest has ten thousand
 _FILES: Final = 1_000
 _DEPTH: Final = 4
 
@@ -66,7 +66,7 @@ class _Part(BaseModel):
 
 
 class SplitRule(_Part):
-    """What of the settings of a split decides on which side a row is."""
+    """The settings of a split that decide which subset a row is in."""
 
     strategy: str | None = None
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
@@ -82,7 +82,7 @@ class CutoffsNote(_Part):
 
 
 class SplitNote(_Part):
-    """The split that a release was made from: where it is, and by which rule it was drawn."""
+    """The split that a release was trained on, and the rule by which it was drawn."""
 
     digest: Digest | None = None
     dataset: Digest | None = None
@@ -92,14 +92,14 @@ class SplitNote(_Part):
 
 
 class DataNote(_Part):
-    """What later candidates' data is compared with."""
+    """Counts that the data of later candidates is compared with."""
 
     rows_per_rating: dict[Rating, NonNegativeInt]
     drifts: list[dict[str, FiniteFloat]]
 
 
 class Manifest(_Part):
-    """What every manifest has, and the types of what it may have."""
+    """The required keys of every manifest, and the types of optional keys."""
 
     version: Version
     schema_version: PositiveInt
@@ -121,9 +121,9 @@ class Manifest(_Part):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a release, its files unread.
+    """Read the manifest of a release, and no other file.
 
-    Raises ReleaseError when it is absent, damaged, or no manifest of a release.
+    Raises ReleaseError if it is absent, damaged, or not the manifest of a release.
     """
     with open_folder(folder) as opened:
         return parse_manifest(folder, read_manifest_bytes(opened))
@@ -132,7 +132,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_manifest_bytes(folder: Folder) -> bytes:
     """The bytes of the manifest in a folder.
 
-    Raises ReleaseError when it is absent or can't be read.
+    Raises ReleaseError if it is absent or can't be read.
     """
     try:
         return read_file(folder, MANIFEST, limit=_LARGEST)
@@ -143,10 +143,9 @@ def read_manifest_bytes(folder: Folder) -> bytes:
 
 
 def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
-    """What the bytes of a manifest say; `folder` is where they are from.
+    """Parse the bytes of the manifest in a folder.
 
-    A folder in a store's `releases` that is named by a version has to be the release of that version. Raises
-    ReleaseError.
+    A folder in a store's `releases` must have the name of its version. Raises ReleaseError.
     """
     path = folder / MANIFEST
     manifest = parse_object(data, path)
@@ -154,14 +153,14 @@ def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
     place = folder.absolute()
     if place.parent.name == "releases" and is_version(place.name) and manifest["version"] != place.name:
         raise ReleaseError(
-            f"{path} is that of {manifest['version']}, another release. Restore the folder from a backup, or remove "
-            "it unless it is the champion's."
+            f"{path} belongs to another release, {manifest['version']}. Restore the folder from a backup, or remove it "
+            "unless it is that of the champion."
         )
     return manifest
 
 
 def parse_object(data: bytes, path: Path) -> dict[str, Any]:
-    """The object in the bytes of a release's JSON file; nonsense of every kind is a ReleaseError."""
+    """Parse a JSON file of a release that holds an object. Raises ReleaseError for any other content."""
     try:
         return parse(data, path)
     except StoreError as error:
@@ -169,16 +168,16 @@ def parse_object(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def need(manifest: dict[str, Any], *names: str) -> Any:
-    """What a manifest says under a name, or under names within each other.
+    """The value of a key, or of nested keys, in a manifest.
 
-    Raises ReleaseError where it does not: matinee publishes no such release.
+    Raises ReleaseError if it is missing; releases that matinee has published have it.
     """
     value: Any = manifest
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
         if value is None:
             raise ReleaseError(
-                f"The manifest of {manifest['version']} lacks {'.'.join(names)}, so the release can be asked, but no "
+                f"The manifest of {manifest['version']} lacks {'.'.join(names)}. The release can be used, but no "
                 "candidate can be compared with it. Promote a release that matinee published."
             )
     return value
@@ -187,19 +186,21 @@ def need(manifest: dict[str, Any], *names: str) -> Any:
 def _check(path: Path, manifest: dict[str, Any]) -> None:
     missing = {name for name, field in Manifest.model_fields.items() if field.is_required()} - manifest.keys()
     if missing:
-        raise ReleaseError(f"{path} lacks {', '.join(sorted(missing))}: it is not a release's manifest.")
+        raise ReleaseError(
+            f"{path} lacks {', '.join(sorted(missing))}, so it is not the manifest of a release."
+        )
     try:
         Manifest.model_validate(manifest)
     except ValidationError as error:
         check_schema_version(path.parent, manifest)
         raise ReleaseError(
             f"{path} is not a release's manifest: {shown(describe(error))}. Restore it from a backup, or "
-            "remove the folder unless it is the champion's."
+            "remove the folder unless it is that of the champion."
         ) from None
 
 
 def check_schema_version(folder: Path, manifest: dict[str, Any]) -> None:
-    """Raise ReleaseError for a release of a later matinee."""
+    """Raise ReleaseError for a release of a later version of matinee."""
     found = manifest["schema_version"]
     if type(found) is int and found > SCHEMA_VERSION:
         raise ReleaseError(

@@ -1,4 +1,4 @@
-"""Reads files of pairs: strict CSV, a row a line, in bounded memory; what breaks that is named by line and column."""
+"""Read files of pairs: strict CSV with one row per line, in bounded memory. Errors name line and column."""
 
 import csv
 import gzip
@@ -42,7 +42,7 @@ _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
 
 @dataclass(frozen=True)
 class PairRows:
-    """Some rows of a file as they are written there, and their ids."""
+    """Some rows of a file, as text and as ids."""
 
     cells: list[list[str]]
     users: NDArray[np.int64]
@@ -50,9 +50,9 @@ class PairRows:
 
 
 class PairsFile:
-    """An open file of pairs: its delimiter and header, and its rows some at a time.
+    """An open file of pairs: its delimiter, its header, and its rows in chunks.
 
-    Raises DataError when it is no CSV of pairs, ConfigError when it can't be read.
+    Raises DataError if it is not a CSV of pairs, ConfigError if it can't be read.
     """
 
     def __init__(self, path: Path, raw: io.BufferedReader, settings: IngestSettings) -> None:
@@ -70,7 +70,7 @@ class PairsFile:
         self._user, self._movie = (_find(self.header, side, self._label) for side in ("user", "movie"))
 
     def chunks(self) -> Iterator[PairRows]:
-        """The rows that are not blank, in order."""
+        """Chunks of the rows that are not blank, in order."""
         cells: list[list[str]] = []
         numbers: list[int] = []
         begin = self._lines.chars
@@ -86,9 +86,9 @@ class PairsFile:
             yield self._typed(cells, numbers)
 
     def _strictly(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows with the line that each stands on.
+        """The rows with their line numbers.
 
-        Raises DataError when one is no CSV, or goes on over the line's end.
+        Raises DataError if a row is not valid CSV, or if it does not end with its line.
         """
         reader, held = self._reader, self._held
         number = reader.line_num
@@ -110,14 +110,14 @@ class PairsFile:
             self._held.append(line)
             yield line
 
-    def _no_row(self, number: int, held: Sequence[str], told: str) -> DataError:
+    def _no_row(self, number: int, held: Sequence[str], fault: str) -> DataError:
         line = held[0] if held else ""
         place = _open_field(line, self.delimiter)
         if place is not None:
-            told = f"column {place + 1}: a quote opens and does not close on the line"
+            fault = f"column {place + 1}: a quote opens and does not close on the line"
         return DataError(
-            f"{self._label}, line {number:,}, {told}, in '{shown(line.rstrip(), 80)}'. Expected a row a line, quotes "
-            "doubled within quotes. Correct the line; no output was written."
+            f"{self._label}, line {number:,}, {fault}, in '{shown(line.rstrip(), 80)}'. Expected one row per line, "
+            "with doubled quotes inside quotes. Correct the line; no output was written."
         )
 
     def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> PairRows:
@@ -147,7 +147,7 @@ class PairsFile:
 
 
 class _Lines:
-    """The lines of a text, bounded; `chars` counts what was read."""
+    """The lines of a text with limits; `chars` counts the characters that were read."""
 
     def __init__(self, text: TextIO, label: str, raw: io.BufferedReader, settings: IngestSettings) -> None:
         self._text = text
@@ -169,8 +169,8 @@ class _Lines:
                 )
             if "\0" in line:
                 raise DataError(
-                    f"{self._label}, line {number:,} holds a NUL byte. Expected {_EXPECTED}, as UTF-8 text; check that "
-                    "it is the right file and whole."
+                    f"{self._label}, line {number:,} contains a NUL byte. Expected {_EXPECTED}, as UTF-8 text. Check "
+                    "that it is the right file and complete."
                 )
             self.chars += len(line)
             if self._bounded and self.chars > self._most_chars:
@@ -181,31 +181,31 @@ class _Lines:
             yield line
 
     def _next(self) -> str:
-        """The next line; the faults of this file are told as its own, and not as those of the one that is written."""
+        """The next line. Errors of this file name it, so that they are not mistaken for errors of the output."""
         try:
             return self._text.readline(self._longest + 1)
         except (OSError, EOFError, zlib.error) as error:
-            told = getattr(error, "strerror", None) or shown(error)
-            raise ConfigError(f"{self._label} could not be read: {told}.") from None
+            why = getattr(error, "strerror", None) or shown(error)
+            raise ConfigError(f"{self._label} could not be read: {why}.") from None
 
 
 def _open(raw: io.BufferedReader, label: str) -> TextIO:
-    """The text of a file, unpacked; a byte that is not UTF-8 stays what it is. No seek, so a pipe is good too."""
+    """The unpacked text of a file. Bytes that are not UTF-8 are kept. It never seeks, so a pipe works too."""
     try:
         packed = raw.peek(2).startswith(_GZIP)
         plain = io.BufferedReader(gzip.GzipFile(fileobj=raw), _HEAD_BYTES) if packed else raw
         head = plain.peek(_HEAD_BYTES)
     except (OSError, EOFError, zlib.error) as error:
-        told = getattr(error, "strerror", None) or shown(error)
-        raise ConfigError(f"{label} could not be read: {told}.") from None
+        why = getattr(error, "strerror", None) or shown(error)
+        raise ConfigError(f"{label} could not be read: {why}.") from None
     refuse_other_kinds(head, label, expected=_EXPECTED, packings=(".gz",), also=_NOT_READ)
     return io.TextIOWrapper(plain, "utf-8-sig", "surrogateescape", newline="")
 
 
 def _as_csv(source: Iterable[str]) -> Iterator[str]:
-    """The lines of a file of pairs, Netflix text turned into CSV line by line, so that lines keep their numbers.
+    """The lines of a file of pairs. Netflix text is converted to CSV line by line, so that line numbers are kept.
 
-    There, `8:` names the movie of the lines below it, which are a user and perhaps a date.
+    In Netflix text, `8:` names the movie of the lines below it, which have a user and maybe a date.
     """
     lines = iter(source)
     first = next(lines, "")

@@ -1,4 +1,4 @@
-"""Predictions for a file of pairs: every column kept as it is, in its order, and `prediction` added."""
+"""Predictions for a file of pairs. All columns are kept in their order, and `prediction` is added."""
 
 import csv
 import io
@@ -18,13 +18,22 @@ _DEFAULTS: Final = IngestSettings()
 
 
 def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSettings = _DEFAULTS) -> int:
-    """Write `out`: the rows of `pairs`, each with its prediction; returns their number.
+    """Write the rows of a file of pairs with a prediction each.
 
-    `pairs` is a CSV with a header, of commas, semicolons or tabs and perhaps gzipped, or text as the Netflix Prize's
-    probe.txt and qualifying.txt, which comes out as a CSV with the movie as its first column. `out` appears once it
-    is whole; `-`, a pipe or a device is written to as it stands. Of the settings the limits count. Raises ConfigError
-    when a file can't be read or made, DataError when a column is missing, a row is none of a strict CSV, or an id is no
-    integer (with the line), StoreError when writing `out` fails.
+    Args:
+        release: The release to ask.
+        pairs: A CSV with a header, separated by commas, semicolons or tabs, maybe gzipped. Or text like probe.txt and
+            qualifying.txt of the Netflix Prize, which becomes a CSV with the movie as its first column.
+        out: The output, which appears when it is complete. `-`, a pipe or a device is written to directly.
+        settings: Their limits apply.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ConfigError: A file can't be read or created.
+        DataError: A column is missing, a row is not strict CSV, or an id is not an integer; with the line.
+        StoreError: Writing `out` failed.
     """
     if not is_stdout(out):
         check_place(out, inputs=[pairs])
@@ -43,14 +52,14 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
     except BrokenPipeError:
         raise  # of the output
     except FileNotFoundError:
-        raise ConfigError(f"{pairs} is not there.") from None
+        raise ConfigError(f"{pairs} does not exist. Check the path.") from None
     except OSError as error:
         raise ConfigError(f"{pairs} could not be read: {error.strerror or error}.") from None
     return rows
 
 
 def _row_writer(target: BinaryIO, delimiter: str) -> Callable[[Iterable[Sequence[str]]], None]:
-    """A function that writes rows as CSV, bytes that are not UTF-8 as they came."""
+    """A function that writes rows as CSV and keeps bytes that are not UTF-8."""
 
     def write(rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO(newline="")

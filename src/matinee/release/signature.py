@@ -1,6 +1,6 @@
-"""Signatures of releases in the format of minisign (Ed25519): who wrote a release, which no checksum can say.
+"""Signatures of releases in the format of minisign (Ed25519). They prove who wrote a release; checksums do not.
 
-The manifest has the sha256 of every file, so its signature covers all of a release. It lies beside the manifest as
+The manifest has the sha256 of every file, so its signature covers the whole release. It is next to the manifest, as
 `manifest.json.minisig`, where the command `minisign` looks for it.
 """
 
@@ -26,7 +26,7 @@ _INSTALL: Final = "Signatures need py-minisign: pip install 'matinee[sign]'."
 
 
 def trusted_key(given: str | Path | Literal[False] | None) -> Path | None:
-    """The file of the public key to check by: the one given, or that of the environment, or none; False for none.
+    """The file of the public key: the given one, or that of the environment; None for False or without one.
 
     Raises ConfigError for an empty path.
     """
@@ -43,30 +43,30 @@ def signing_key() -> Path | None:
 
 
 def check_signature(folder: Folder, manifest: bytes, *, key: Path) -> None:
-    """Raise ReleaseError unless a manifest, of these bytes, is signed by a key."""
+    """Raise ReleaseError unless the manifest with these bytes is signed by a key."""
     public = read_public_key(key)
     if not _has_signature(folder):
         raise ReleaseError(
-            f"{shown(folder.path)} is not signed, and only releases signed by the key in {key} are to be used. "
-            "If it is yours, sign it with `matinee sign`. If not, don't use it."
+            f"{shown(folder.path)} is not signed, and only releases signed by the key in {key} may be used. "
+            "If it is your release, sign it with `matinee sign`. Otherwise do not use it."
         )
     if not _is_signed(folder, manifest, public):
         raise ReleaseError(
             f"{shown(folder.path / SIGNATURE)} is not a signature of this manifest by the key in {key}: the manifest "
-            "was changed, or somebody else signed it. Don't use the release; restore it from a backup, or roll back."
+            "was changed, or somebody else signed it. Do not use the release. Restore it from a backup, or roll back."
         )
 
 
 def check_signing() -> None:
-    """Raise ConfigError when the environment names a key to sign with that can't sign."""
+    """Raise ConfigError if the environment names a signing key that can't sign."""
     if (path := signing_key()) is not None:
         _unlock(path, ask=None).wipe()
 
 
 def check_publishing() -> None:
-    """Raise ConfigError when what a run publishes could not be used here: before hours of training.
+    """Raise ConfigError, before hours of training, if the release of a run could not be used here.
 
-    A key to sign with must be able to sign, and a public key asks for releases that are signed by its secret key.
+    A signing key must be able to sign. With a public key, releases must be signed by its secret key.
     """
     check_signing()
     public, secret = _from_environment(PUBLIC_KEY), signing_key()
@@ -75,7 +75,7 @@ def check_publishing() -> None:
     trusted = read_public_key(public)
     if secret is None:
         raise ConfigError(
-            f"{PUBLIC_KEY} is set, so only signed releases are used, and this run would publish one without a "
+            f"{PUBLIC_KEY} is set, so only signed releases may be used, but this run would publish one without a "
             f"signature. Set {SIGNING_KEY} to the secret key, or unset {PUBLIC_KEY}."
         )
     with _unlock(secret, ask=None) as key:
@@ -83,31 +83,36 @@ def check_publishing() -> None:
             trusted.verify(b"matinee", key.sign(b"matinee"))
         except ValueError:
             raise ConfigError(
-                f"The signing key {shown(secret)} does not belong to the public key {shown(public)}, so what this run "
-                f"publishes could not be used. Correct {SIGNING_KEY} or {PUBLIC_KEY}."
+                f"The signing key {shown(secret)} does not belong to the public key {shown(public)}, so the release of "
+                f"this run could not be used. Correct {SIGNING_KEY} or {PUBLIC_KEY}."
             ) from None
 
 
 def sign(path: Path, *, ask: Callable[[], str] | None = None) -> None:
-    """Sign the manifest of the release in a folder with the key that the environment names.
+    """Sign the manifest of a release with the key that the environment names.
 
-    `ask` gets the key's password where no file has it. Raises ConfigError when there is no key, or it can't sign.
+    Args:
+        path: The folder of the release.
+        ask: Called for the password of the key, if no file has it.
+
+    Raises:
+        ConfigError: There is no key, or it can't sign.
     """
     key = signing_key()
     if key is None:
         raise ConfigError(
-            f"There is no key to sign with. Set {SIGNING_KEY} to the file of a secret key: `minisign -G` makes one."
+            f"There is no signing key. Set {SIGNING_KEY} to the file of a secret key; `minisign -G` creates one."
         )
     with open_folder(path) as folder:
         manifest = read_manifest_bytes(folder)
-    told = parse_manifest(path, manifest)
+    version = parse_manifest(path, manifest)["version"]
     with _unlock(key, ask=ask) as secret:
-        signed = bytes(secret.sign(manifest, trusted_comment=f"matinee release {told['version']}"))
+        signed = bytes(secret.sign(manifest, trusted_comment=f"matinee release {version}"))
     write_bytes(path / SIGNATURE, signed + b"\n")
 
 
 def is_signed_by_us(path: Path) -> bool:
-    """Whether the release in a folder is signed by the key that the environment names for signing."""
+    """Whether a release is signed by the signing key of the environment."""
     key = signing_key()
     if key is None:
         return False

@@ -1,7 +1,6 @@
-"""What a release knows of users in general: how their vectors are spread, what their choice of movies says of them, and
-how noisy a rating is.
+"""The user prior: the distribution of users' vectors, what the choice of movies says about them, and the rating noise.
 
-Publish estimates it from the weights and the training rows; `Release.fold_in` meets new users with it.
+Publish estimates it from the weights and the train rows. `Release.fold_in` starts from it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ Doubles = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 PRIOR = "prior.json"
-_SAMPLE = 2_000_000  # rows: the noise is then known to about a thousandth
+_SAMPLE = 2_000_000  # rows, from which the noise is known to about a thousandth
 # Chosen on users left out of the fit of four data sets, both presets (docs/notes.md).
 _WIDER = 1.5  # trained factors are shrunk, so the variance of what they stand for is larger than theirs
 _RARE = 0.5  # a movie with n rows is not known well: its ratings have this / (n + 1) more noise
@@ -33,7 +32,7 @@ _RIDGE = 0.03  # n picks count as 1 / (1 / n + this): vectors have seen the pick
 class Picks:
     """What the average of the movies that a user picked says of (user factors, user bias), before any rating.
 
-    A movie is told by f numbers, `describe`. `spread` [f, f] is how far the averages of users lie from `centre` [f],
+    `describe` gives f numbers per movie. `spread` [f, f] is how far the averages of users lie from `centre` [f],
     `noise` [f, f] how far the movies of a user from that; `pull` [k + 1, f] is how the averages go with the vectors.
     """
 
@@ -80,24 +79,24 @@ class UserPrior:
         return mean + np.asarray(np.linalg.solve(system, gain @ (left - vectors @ mean)), np.float64)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in prior.json."""
-        told = asdict(self)
-        lists = {name: told[name].tolist() for name in ("mean", "covariance")}
-        picks = told["picks"] and {name: table.tolist() for name, table in told["picks"].items()}
+        """The content of prior.json."""
+        values = asdict(self)
+        lists = {name: values[name].tolist() for name in ("mean", "covariance")}
+        picks = values["picks"] and {name: table.tolist() for name, table in values["picks"].items()}
         return {"noise_precision": self.noise_precision, **lists, "picks": picks}
 
 
 def parse_user_prior(told: Mapping[str, Any], *, size: int) -> UserPrior:
-    """The prior of a dot model with vectors of a size, from what prior.json says.
+    """The prior of a dot model with vectors of a size, from the content of prior.json.
 
-    Raises ValueError or KeyError when it is none.
+    Raises ValueError or KeyError if it is not valid.
     """
     whole = size + 1  # the factors and the bias
     covariance = check_array("covariance", told["covariance"], (whole, whole))
     if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(
         covariance
     ).min() < -_ROUNDING * np.trace(covariance):
-        raise ValueError("covariance is that of no distribution")
+        raise ValueError("covariance is not a covariance matrix")
     shapes = {
         "centre": (whole + 1,),
         "spread": (whole + 1, whole + 1),

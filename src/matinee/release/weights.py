@@ -1,4 +1,4 @@
-"""The weights of a release on disk: safetensors, in float32 or with vectors in float16, always float32 once read."""
+"""The weights of a release on disk: safetensors, in float32 or with vectors in float16. They are read as float32."""
 
 import json
 import math
@@ -14,21 +14,18 @@ from safetensors.numpy import load_file, save_file
 
 from matinee.store.files import replacing
 
-HEADER_LIMIT = 1 << 16  # bytes: ours have a thousand
+HEADER_LIMIT = 1 << 16  # maximum bytes of a header; ours have a thousand
 _DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4"}
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
-    """The tables of a weights file by name; what was stored in float16 comes back as float32.
-
-    Raises SafetensorError or OSError when it can't be read.
-    """
+    """The tables of a weights file by name, in float32. Raises SafetensorError or OSError if it can't be read."""
     return widen(load_file(path))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a table lies in a weights file, and what it is."""
+    """A table in a weights file: its name, type, shape and place."""
 
     name: str
     dtype: np.dtype[Any]
@@ -38,10 +35,10 @@ class Place:
 
 
 def parse_header(data: bytes, size: int) -> list[Place]:
-    """The tables of a weights file of a size, in the order of their places, from its first bytes.
+    """The tables of a weights file in their order, from its first bytes and its size.
 
-    By the format's rules (huggingface.co/docs/safetensors): they follow each other without a gap up to the file's end.
-    Raises ValueError, KeyError or TypeError when they don't.
+    The format (huggingface.co/docs/safetensors) requires tables without gaps up to the end of the file. Raises
+    ValueError, KeyError or TypeError otherwise.
     """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length].decode("utf-8"))
@@ -59,7 +56,7 @@ def parse_header(data: bytes, size: int) -> list[Place]:
     ends = [8 + length, *(table.last for table in found)]
     for table, end in zip(found, ends, strict=False):
         if min(table.shape, default=0) < 0 or table.first != end:
-            raise ValueError(f"its header places {table.name:.40} where it can't be")
+            raise ValueError(f"its header has an impossible place for {table.name:.40}")
         if table.last - table.first != math.prod(table.shape) * table.dtype.itemsize:
             raise ValueError(f"its header gives {table.name:.40} {table.last - table.first:,} bytes")
     if ends[-1] != size:
@@ -68,7 +65,7 @@ def parse_header(data: bytes, size: int) -> list[Place]:
 
 
 def widen(tables: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The tables with what was stored in float16 as float32."""
+    """The tables with float16 converted to float32."""
     return {
         name: table.astype(np.float32) if table.dtype == np.float16 else table
         for name, table in tables.items()
@@ -78,9 +75,9 @@ def widen(tables: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 def write_weights(
     path: Path, tables: dict[str, NDArray[Any]], *, metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a weights file, whole or not at all, with the mode that the umask gives: `save_file` makes it 0600.
+    """Write a weights file, whole or not at all, with the mode of the umask (`save_file` alone would use 0600).
 
-    Raises SafetensorError or OSError when it can't be written.
+    Raises SafetensorError or OSError if it can't be written.
     """
     with replacing(path) as fresh:
         save_file(tables, fresh, metadata=metadata)
@@ -89,7 +86,7 @@ def write_weights(
 def halve_weights(source: Path, target: Path) -> None:
     """Copy a weights file with its vectors in float16, which halves it.
 
-    Means and biases stay as they are: they take next to nothing, and a rounded mean would move every rating.
+    Means and biases stay in float32: they are small, and a rounded mean would change every rating.
     """
     with safe_open(source, framework="numpy") as file:
         told = file.metadata()

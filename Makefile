@@ -54,8 +54,8 @@ lint: setup
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
-# The long attacks: 10,000 spoiled files of each kind that the program reads (some hours; a result in fuzzed.json), and
-# each change of a file that a command makes, failed one at a time (what was seen goes to docs/operations.md).
+# The long attacks (some hours): 10,000 corrupted files of each kind that the program reads, with a result in fuzzed.json;
+# and every change of a file by a command fails once, with the results in docs/operations.md.
 attack: setup
 	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
 	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md

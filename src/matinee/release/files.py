@@ -141,9 +141,8 @@ class ReleaseFiles:
         except _NONSENSE as error:
             what = "there is not enough memory for it" if isinstance(error, MemoryError) else shown(error)
             raise ReleaseError(
-                f"{shown(self.path(name))} has not changed since it was published, but it is not valid: {what}. Roll "
-                "back to "
-                "another release, and publish this one again."
+                f"{shown(self.path(name))} has not changed since it was published, but it is not valid: {what}. "
+                "Roll back to another release, and publish this one again."
             ) from error
 
     @contextlib.contextmanager

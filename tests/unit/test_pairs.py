@@ -118,7 +118,7 @@ def test_a_bad_line_is_named_and_nothing_is_written(
 
 
 def test_missing_paths(release: Release, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.csv is not there"):
+    with pytest.raises(ConfigError, match=r"none\.csv does not exist"):
         predict_file(release, tmp_path / "none.csv", out=tmp_path / "out.csv")
     (tmp_path / "pairs.csv").write_text("userID,movieID\n1,1\n")
     with pytest.raises(ConfigError, match="nowhere does not exist"):

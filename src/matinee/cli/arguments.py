@@ -44,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     def verb(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
         added = verbs_of.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         added.set_defaults(run=run)
-        added.add_argument("--json", action="store_true", help="print the result as JSON, in the last line")
+        added.add_argument(
+            "--json", action="store_true", help="print the result as one line of JSON at the end"
+        )
         added.add_argument(
             "--verbose", action="store_true", help="print more log lines, and the traceback of an error"
         )
@@ -198,17 +200,17 @@ def _add_registry_verbs(verb: _Verb) -> None:
         metavar="VERSION",
         help="name of a release, or the first characters of the digest of a held candidate",
     )
-    rollback = verb("rollback", verbs.rollback, "Make the release before the champion the champion again.")
+    rollback = verb("rollback", verbs.rollback, "Go back to the previous champion.")
     _add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
-    prune = verb("prune", verbs.prune, "Remove old releases and the data that only they were made from.")
+    prune = verb("prune", verbs.prune, "Remove old releases, and data that no kept release needs.")
     _add_store(prune)
     prune.add_argument(
         "--keep",
         type=whole,
         default=7,
         metavar="N",
-        help="number of releases to keep, and of gate decisions whose held candidates are kept (default 7)",
+        help="number of newest releases to keep; held candidates of as many gate decisions are kept too (default 7)",
     )
     forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
     _add_store(forget)

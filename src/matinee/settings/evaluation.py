@@ -9,7 +9,7 @@ class EvaluateSettings(Section):
     temporal: bool = Field(
         True,
         description="Whether to fit a quick model on older ratings and test it on the latest tenth. The result is "
-        "reported next to that of a random split. Data without dates skips it.",
+        "reported next to that of a random split. It is skipped for data without dates.",
     )
     ranking_users: int = Field(
         100_000,
@@ -24,8 +24,8 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="How much higher than the champion's the RMSE of a candidate may be. Raise it to publish more "
-        "often.",
+        description="Maximum amount by which the RMSE of a candidate may exceed that of the champion. Raise it to "
+        "publish more often.",
     )
     confidence: float = Field(
         0.95,
@@ -47,8 +47,8 @@ class GateSettings(Section):
     )
     slices: bool = Field(
         True,
-        description="Whether to hold a candidate that is worse than the champion on a slice of users or movies. It "
-        "must be worse than the tolerance at the set confidence.",
+        description="Whether to hold a candidate that is worse than the champion on a slice of users or movies, by "
+        "significantly more than gate.tolerance.",
     )
     slice_min_rows: int = Field(
         1_000,
@@ -57,8 +57,8 @@ class GateSettings(Section):
     )
     drift: bool = Field(
         True,
-        description="Whether to hold a candidate whose data differs too much from the champion's. The limits follow "
-        "recent datasets; the drift settings apply until there are five.",
+        description="Whether to hold a candidate whose data differs too much from the champion's. The limits are the "
+        "settings below until there are five earlier datasets. Then they follow the last ten.",
     )
     drift_psi: float = Field(
         0.1,

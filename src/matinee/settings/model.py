@@ -49,8 +49,8 @@ class SplitSettings(Section):
         1,
         ge=1,
         le=1000,
-        description="Number of test rows per user with strategy=last_n. As many ratings before them become valid "
-        "rows. The two fractions then have no effect.",
+        description="Number of test rows per user with strategy=last_n. The same number of ratings before them "
+        "become valid rows. The two fractions then have no effect.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Random seed of the split.")
 

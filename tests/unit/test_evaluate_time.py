@@ -52,7 +52,7 @@ def test_leakage_counts_the_test_rows_that_are_older(tmp_path: Path) -> None:
     assert found is not None
     assert (found.rows, found.same_user) == (6, pytest.approx(1 / 6))
     assert found.anyone == pytest.approx(3 / 6)
-    assert "17% of them are older" in found.says
+    assert "17% of the test rows are older" in found.says
     later = measure_leakage(tmp_path, ["train"], _test_rows([0], [9]))
     assert later is not None
     assert "nothing of their future" in later.says

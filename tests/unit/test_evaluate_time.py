@@ -55,7 +55,7 @@ def test_leakage_counts_the_test_rows_that_are_older(tmp_path: Path) -> None:
     assert "17% of the test rows are older" in found.says
     later = measure_leakage(tmp_path, ["train"], _test_rows([0], [9]))
     assert later is not None
-    assert "nothing of their future" in later.says
+    assert "there is no temporal leakage" in later.says
     assert measure_leakage(tmp_path, ["train"], _test_rows([0], [None])) is None
 
 

@@ -42,8 +42,9 @@ class GateSettings(Section):
         0.005,
         ge=0,
         le=1,
-        description="How much lower than the champion's the nDCG@10 of a candidate's lists may be. A candidate is held "
-        "if it is lower by more, and the 95 % interval over users excludes 0. Fewer than 100 users are not judged.",
+        description="Maximum amount by which the nDCG@10 of a candidate's lists may fall below that of the "
+        "champion's. A candidate is held if it falls by more, and if the 95 % interval over users "
+        "excludes 0. Fewer than 100 users are not judged.",
     )
     slices: bool = Field(
         True,
@@ -71,8 +72,8 @@ class GateSettings(Section):
         0.25,
         ge=0,
         le=100,
-        description="Limit of the same index between added ratings and the champion's data. It applies if the data "
-        "only grew.",
+        description="Limit of the population stability index between added ratings and the champion's data. It "
+        "applies if the data only grew.",
     )
     drift_new_ids: float = Field(
         0.4,

@@ -58,6 +58,7 @@ def test_mutations_are_the_same_for_the_same_seed_and_change_the_file(ground: Gr
     assert {kind.form for kind in KINDS.values()} == FORMS.keys()
 
 
+@pytest.mark.slow
 def test_cases_of_several_processes_are_those_of_one(ground: Ground, tmp_path: Path) -> None:
     words = [
         "--kind",

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,14 @@ def _digests(code: SourceCode) -> dict[str, set[str]]:
     }
 
 
+@cache
+def _installed_digests() -> dict[str, set[str]]:
+    return _digests(installed())
+
+
 def _changed(folders: dict[str, Path]) -> set[str]:
     """The steps whose digest is another than that of the code that this process runs."""
-    before, after = _digests(installed()), _digests(SourceCode(folders))
+    before, after = _installed_digests(), _digests(SourceCode(folders))
     return {step for step in STEPS if before[step] != after[step]}
 
 

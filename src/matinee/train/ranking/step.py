@@ -1,7 +1,9 @@
 """The rank step: read a split's rows, fit the ranking model, write its folder."""
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from matinee.formats.manifests import RankingManifest
 from matinee.release.ranking_model import RANKING, save_model
@@ -9,6 +11,10 @@ from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import count_rows, read_ratings
 from matinee.train.ranking.fit import RankProgress, fit_ranking
+
+# Where each stage begins and ends, of the whole fit: about what they take on a large catalog.
+_SHARES: Final = {"products": (0.0, 0.3), "factor": (0.3, 0.6), "iterations": (0.6, 1.0)}
+_WHOLE: Final = 1000
 
 
 def write_ranking(
@@ -37,7 +43,7 @@ def write_ranking(
         settings=settings,
         threads=threads,
         checkpoint=work / "ranking.safetensors",
-        listener=lambda point: listener(_as_progress(point)),
+        listener=partial(_report, listener),
     )
     save_model(folder / RANKING, model)
     return RankingManifest(
@@ -51,18 +57,23 @@ def write_ranking(
     )
 
 
-def _as_progress(point: RankProgress) -> Progress:
-    """The same point for those who watch fits; it counts pieces of work, and no ratings."""
-    left = point.seconds * (point.total - point.done) / max(point.done, 1)
-    return Progress(
-        stage=f"rank: {point.stage}",
-        epoch=max(point.done, 1),
-        epochs=max(point.total, 1),
-        rows_done=int(point.stage == "iterations"),  # the last stage: its end is the end of the fit
-        rows=1,
-        rows_per_second=None,
-        train_rmse=None,
-        valid_rmse=None,
-        best_rmse=None,
-        seconds_left=left,
+def _report(listener: Listener, point: RankProgress) -> None:
+    """Pass a point on to those who watch fits, as a share of the whole; stages within a round are left out."""
+    if point.stage not in _SHARES:
+        return
+    first, last = _SHARES[point.stage]
+    share = first + (last - first) * point.done / max(point.total, 1)
+    listener(
+        Progress(
+            stage="rank",
+            epoch=1,
+            epochs=1,
+            rows_done=round(_WHOLE * share),
+            rows=_WHOLE,
+            rows_per_second=None,
+            train_rmse=None,
+            valid_rmse=None,
+            best_rmse=None,
+            seconds_left=point.seconds * (1 - share) / max(share, 0.01),
+        )
     )

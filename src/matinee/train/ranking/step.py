@@ -5,11 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matinee.formats.manifests import RankingManifest
-from matinee.release.ranking_model import RANKING, save_model
+from matinee.release.ranking_model import RANKING, TABLES, RankingModel, save_model
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
-from matinee.store.ratings import count_rows, read_ratings
+from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.ranking.fit import RankProgress, fit_ranking
 
 # Where each stage begins and ends, of the whole fit: about what they take on a large catalog.
@@ -33,18 +36,22 @@ def write_ranking(
     rows = read_ratings(split, subsets)
     users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
     started = time.perf_counter()
-    model = fit_ranking(
+    rated = np.flatnonzero(count_codes(rows.movies, movies))  # a title file may list ten times as many movies
+    place = np.zeros(movies, np.int32)
+    place[rated] = np.arange(len(rated), dtype=np.int32)
+    fitted = fit_ranking(
         rows.users,
-        rows.movies,
+        place[rows.movies],
         rows.ratings,
         users=users,
-        movies=movies,
+        movies=len(rated),
         scale=scale,
         settings=settings,
         threads=threads,
         checkpoint=work / "ranking.safetensors",
         listener=partial(_report, listener),
     )
+    model = _spread(fitted, rated, movies=movies)
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
@@ -55,6 +62,16 @@ def write_ranking(
         settings=settings.model_dump(mode="json"),
         seconds_rank=round(time.perf_counter() - started, 4),
     )
+
+
+def _spread(model: RankingModel, rated: NDArray[np.intp], *, movies: int) -> RankingModel:
+    """The model of a catalog in which the other movies have zeros."""
+    tables = {}
+    for name in TABLES:
+        table = getattr(model, name)
+        tables[name] = np.zeros((movies, *table.shape[1:]), table.dtype)
+        tables[name][rated] = table
+    return RankingModel(**tables)
 
 
 def _report(listener: Listener, point: RankProgress) -> None:

@@ -1,4 +1,4 @@
-"""Lists beside other systems, on the same rows: nDCG@10, recall@10, coverage, seconds of the fit and of the lists.
+"""Lists of Matinee and of other systems on the same rows: nDCG@10, recall@10, coverage, seconds of fits and lists.
 
     python bench/lists.py --train TRAIN.csv --test TEST.csv [--peers PYTHON] [--systems ease,als] [--out RESULTS.json]
 
@@ -101,10 +101,10 @@ def measure_peer(
         rows, train=np.column_stack(columns), liked=liked_from(scale), users=len(users), movies=len(movies)
     )
     command = [str(each) for each in (python, Path(__file__).with_name("lists_peers.py"), name, rows, lists)]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, stderr=sys.stderr).stdout
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, stderr=sys.stderr).stdout
     found = np.load(lists)["lists"]
     ids = dict(zip(users.tolist(), movies[found].tolist(), strict=True))
-    return ids, json.loads(told.splitlines()[-1])
+    return ids, json.loads(printed.splitlines()[-1])
 
 
 def judge(lists: Lists, liked: pl.DataFrame, *, movies: int) -> dict[str, object]:

@@ -54,13 +54,13 @@ lint: setup
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
-# The long attacks (some hours): 10,000 corrupted files of each kind that the program reads, with a result in fuzzed.json;
-# and every change of a file by a command fails once, with the results in docs/operations.md.
+# The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every
+# change of a file by a command fails once, and the results are written to docs/operations.md.
 attack: setup
 	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
 	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md
 
-# The tools of audit and dist have a separate environment, as running and testing do not need them.
+# The tools of audit and dist have a separate environment, because running and testing do not need them.
 $(RELEASE)/.ready: pyproject.toml requirements.lock
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
 	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock build cyclonedx-bom pip-audit 'setuptools>=77'
@@ -77,14 +77,14 @@ $(DOCS)/.ready: pyproject.toml requirements.lock
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock mkdocs mkdocs-material mkdocstrings mkdocstrings-python ruff
 	@touch $@
 
-# The documentation site, in build/site: hand-written pages and a reference generated from the code. A warning fails.
+# The documentation site, in build/site: hand-written pages and a reference generated from the code. A warning is an error.
 docs: setup $(DOCS)/.ready
 	$(BIN)/python deploy/docs_pages.py build/pages
 	PATH="$(DOCS)/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
 # Known vulnerabilities of every locked version. It needs the JSON API of PyPI (https://pypi.org/pypi/NAME/VERSION/json). A mirror
-# with packages alone has no advisories, and then this target fails with a message. `make test` never contacts it.
+# that has only packages has no advisories, so this target fails with a message. `make test` never contacts it.
 ADVISORIES := https://pypi.org/pypi/$(subst ==,/,$(firstword $(shell cat requirements.lock)))/json
 audit: $(RELEASE)/.ready
 	@$(RELEASE)/bin/python -c "import requests; requests.get('$(ADVISORIES)', timeout=20).raise_for_status()" 2> /dev/null \

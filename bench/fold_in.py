@@ -1,10 +1,10 @@
-"""Users that a model was never trained on, met by `fold_in`, beside a model that was trained with them.
+"""Compares `fold_in` of new users with a model that was trained with these users.
 
     python bench/fold_in.py --ratings RATINGS... [--preset fast] [--users 500] [--seed 0] [--set NAME=VALUE]...
 
-A tenth of all rows is held out. One model is fitted on the rest; another on the rest without some users, who are then
-folded in with their rows, or with the first few of them in random order. RMSE on those users' held-out rows, beside
-that of bias-only, goes to stdout as JSON.
+A tenth of all rows is held out. One model is fitted on the other rows. A second model is fitted without some users, who
+are then folded in with their rows, or with the first few of them in random order. Prints the RMSE on the held-out rows
+of these users, also for bias-only, as JSON.
 """
 
 import argparse

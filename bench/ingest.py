@@ -1,10 +1,10 @@
-"""Ingest beside a bare conversion: seconds and peak memory, on the same generated files in one run.
+"""Compares ingest with a bare conversion: seconds and peak memory, on the same generated files in one run.
 
     python bench/ingest.py --ratings 100000000 --out bench/ingest.json
 
-Each measurement is a process of its own, twice, and the better one counts. What is written is synced to the
-disk in all of them; imports are not timed. `bare` is polars' typed scan to Parquet, `pandas` its read_csv and
-to_parquet (skipped where it is not installed); neither validates, keeps rejects or looks for duplicates.
+Each measurement runs twice, in a new process, and the better one counts. All output is synced to the disk. Imports are
+not timed. `bare` is the typed scan of polars to Parquet, and `pandas` is read_csv and to_parquet (skipped if pandas is
+not installed). Neither of them validates rows, keeps rejects or checks for duplicates.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
     python bench/lists.py --train TRAIN.csv --test TEST.csv [--peers PYTHON] [--systems ease,als] [--out RESULTS.json]
 
-Ours is what a user gets: `retrain` of the train file with default settings but `train.refit=all`, then lists for
-everyone. The others (bench/lists_peers.py) run under an interpreter that has numpy, scipy and implicit. They are fitted
-on every row of the train file, with settings chosen on a tenth of it. Lists are over the whole catalog without what a
-user rated; users with a liked test row of a movie in the train file count.
+Matinee runs `retrain` on the train file with default settings and `train.refit=all`, then lists for all users. The
+other systems (bench/lists_peers.py) run with an interpreter that has numpy, scipy and implicit. They are fitted on
+all rows of the train file, with settings chosen on a tenth of it. Lists cover the whole catalog without the movies
+that the user rated. Users count if they liked a test row whose movie is in the train file.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Lists of another system on the rows of bench/lists.py: `python bench/lists_peers.py NAME ROWS.npz LISTS.npz`.
 
-Runs under any interpreter that has numpy, scipy and the system itself; nothing of Matinee is needed. ROWS.npz holds
-`train` (user code, movie code, rating, whether it is an inner valid row), `liked` and the numbers of users and movies.
-Writes each user's 100 best unseen movies, and prints one JSON object: seconds of the fit and the settings that were
-chosen on the inner valid rows.
+It runs with any interpreter that has numpy, scipy and the system; it does not need Matinee. ROWS.npz has `train` (user
+code, movie code, rating, whether it is an inner valid row), `liked` and the numbers of users and movies. It writes the
+100 best unseen movies of each user, and prints one JSON object: seconds of the fit and the settings that were chosen on
+the inner valid rows.
 """
 
 import argparse

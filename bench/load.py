@@ -1,9 +1,9 @@
-"""From `python -c` to the first prediction, and a million predictions, for releases of two sizes.
+"""Measures the time from `python -c` to the first prediction, and of a million predictions, for two sizes of releases.
 
     python bench/load.py [--repeats 5] [--storage float32]
 
-Each run is a process of its own, on files that are in the page cache; medians of seconds go to stdout as JSON. `small`
-has the size of MovieLens 1M, `netflix` that of the Netflix Prize with the vectors of `accurate`.
+Each run is a new process, and its files are in the page cache. Prints medians in seconds as JSON. `small` has the size
+of MovieLens 1M. `netflix` has the size of the Netflix Prize data, with the vectors of `accurate`.
 """
 
 import argparse

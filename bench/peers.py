@@ -1,9 +1,9 @@
-"""Other systems on the rows that bench/train.py has split: one fit a process, told as one line of JSON.
+"""Fits another system on the rows that bench/train.py has split. Each fit is a process that prints one line of JSON.
 
     python bench/peers.py NAME ROWS.npz [--threads T] [--seed S]
 
-Runs under any interpreter that has numpy and the system itself; nothing of Matinee is needed. ROWS.npz holds
-`train` and `test`, three columns each: user code, movie code, rating; codes count from 0 over both.
+It runs with any interpreter that has numpy and the system; it does not need Matinee. ROWS.npz has `train` and `test`,
+with three columns each: user code, movie code, rating. Codes are counted from 0 over both.
 """
 
 import argparse

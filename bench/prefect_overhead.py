@@ -1,6 +1,6 @@
-"""What Prefect adds to a run: the library alone, the flow with a server running, and the flow without one.
+"""Measures the time that Prefect adds to a run: only the library, the flow with a running server, the flow without one.
 
-Each run is a process of its own on a fresh store; the medians go to stdout as JSON.
+Each run is a new process on a new store. Prints medians as JSON.
 """
 
 import argparse

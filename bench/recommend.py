@@ -2,9 +2,9 @@
 
     python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T] [--implicit PYTHON]
 
-With the name of an interpreter that has implicit, its batch recommend is run after ours, on the same factors and seen
-lists: what popularity adds is a factor more, 1 for every user. Prints one JSON object. `peak_gb` is the largest
-resident memory, the release and the pages that it maps included.
+With `--implicit`, the interpreter runs the batch recommend of implicit on the same factors and lists of rated movies.
+Popularity is one more factor, which is 1 for every user. Prints one JSON object. `peak_gb` is the largest resident
+memory, including the release and the pages that it maps.
 """
 
 import argparse

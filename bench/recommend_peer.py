@@ -1,9 +1,9 @@
-"""implicit's batch recommend on the factors and seen lists that bench/recommend.py has written: one line of JSON.
+"""Runs the batch recommend of implicit on the files of bench/recommend.py, and prints one line of JSON.
 
     python bench/recommend_peer.py ROWS.npz OUT.npy [--top N] [--threads T]
 
-Runs under any interpreter that has implicit; nothing of Matinee is needed. ROWS.npz holds `users` and `movies`, float32
-factors, and `offsets` and `seen`, the movies that each user rated.
+It runs with any interpreter that has implicit; it does not need Matinee. ROWS.npz has `users` and `movies` (float32
+factors), and `offsets` and `seen` (the movies that each user rated).
 """
 
 import argparse

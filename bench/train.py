@@ -1,14 +1,14 @@
-"""Training beside others on the same rows in one run: RMSE, seconds, rating updates a second, peak memory.
+"""Compares training with other systems on the same rows: RMSE, seconds, rating updates per second, peak memory.
 
     python bench/train.py --train train.csv --test test.csv --out results.json [--plot picture.png]
     python bench/train.py --ratings ratings.csv --seed 42 --peers myfm,libmf --peer-python peers/bin/python --out ...
 
-Ours go through the library: ingest, encode, split, train, evaluate, in a temporary store. The weights that are
-tested are fitted on all train rows: the default `train.refit` fits once more with the valid rows. Every fit is a
-process of its own. Seconds are those of the fit that made the tested weights; compiling kernels, imports, and
-bringing rows into a system's own form are not timed. Beside them torch with a DataLoader, at batch 4, as the source
-notebook had it, and at batch 8,192 (`--loops`), a few hundred steps each: for their rate alone. Other systems
-are in bench/peers.py; those that `--peer-python` does not have are skipped with the reason.
+Matinee runs ingest, encode, split, train and evaluate in a temporary store. The tested weights are fitted on all
+train rows, because the default `train.refit` fits again with the valid rows. Each fit is a new process. Seconds are
+those of the fit that made the tested weights, without compilation, imports and the conversion of rows for a system.
+`--loops` adds torch with a DataLoader, with batch 4 as in the seed notebook and with batch 8,192. Only their rate is
+measured, over a few hundred steps. Other systems are in bench/peers.py. Systems that `--peer-python` does not have
+are skipped, and the reason is printed.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The page of file formats, generated from the models that the code reads and writes files with."""
+"""The page of file formats, generated from the models that read and write the files."""
 
 import ast
 import inspect
@@ -22,8 +22,8 @@ import matinee
 _INTRODUCTION: Final = """\
 # File formats
 
-What files hold, as declared by the code that reads and writes them. [The store](../architecture.md#the-store) says
-which folder has which file."""
+The fields of all files, as declared in the code that reads and writes them. [The store](../architecture.md#the-store)
+lists the files of each folder."""
 _RULES: Final = (
     (re.compile(r"greater_than_or_equal_to\((.*)\)"), r"≥ \1"),
     (re.compile(r"less_than_or_equal_to\((.*)\)"), r"≤ \1"),
@@ -42,7 +42,7 @@ def formats_page() -> str:
         "## Tables\n\nParquet files. A column that is not nullable has a value in every row.",
     ]
     parts += [_table_format(model) for model in tables]
-    parts.append("## Documents\n\nJSON files, and objects within them, by the module that declares them.")
+    parts.append("## Documents\n\nJSON files and the objects in them, by the module that declares them.")
     for module, models in groupby(documents, key=lambda model: model.__module__):
         parts.append(f"### {module.removeprefix('matinee.')}\n\n{first_paragraph(import_module(module))}")
         parts += [_document_format(model) for model in models]
@@ -50,7 +50,7 @@ def formats_page() -> str:
 
 
 def _declared() -> Iterator[type[Any]]:
-    """Every public pandera and pydantic model of the package that holds no settings, module by module."""
+    """Every public pandera and pydantic model of the package except settings, module by module."""
     for module, names in _model_classes().items():
         if not module.startswith("matinee.settings"):
             loaded = import_module(module)
@@ -58,7 +58,7 @@ def _declared() -> Iterator[type[Any]]:
 
 
 def _model_classes() -> dict[str, list[str]]:
-    """The names of model classes by module; from the sources, since importing every module would take long."""
+    """The names of model classes by module. Sources are parsed, because importing every module takes long."""
     bases: dict[tuple[str, str], set[str]] = {}
     for info in pkgutil.walk_packages(matinee.__path__, "matinee."):
         spec = find_spec(info.name)
@@ -111,7 +111,7 @@ def _document_format(model: type[BaseModel]) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type as a reader would write it, without the rules that pydantic attaches to it."""
+    """A type in plain notation, without the rules that pydantic attaches to it."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(inner[0])

@@ -1,4 +1,4 @@
-"""Markdown, as the scripts of the documentation and their tests read and write it."""
+"""Reads and writes Markdown, for the scripts of the documentation and their tests."""
 
 import inspect
 import posixpath
@@ -15,7 +15,7 @@ class Block(NamedTuple):
     """A fenced code block of a document."""
 
     line: int  # of its first line of code
-    language: str  # empty where none is named
+    language: str  # empty if none is named
     code: str
     span: tuple[int, int]  # offsets in the document, fences included
 
@@ -39,7 +39,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def links(text: str) -> Iterator[re.Match[str]]:
-    """The links of a Markdown text to files of the project or to anchors; those in code blocks do not count."""
+    """The links of a Markdown text to files of the project or to anchors, except links in code blocks."""
     spans = [block.span for block in blocks(text)]
     for link in _LINK.finditer(text):
         is_code = any(first <= link.start() < last for first, last in spans)
@@ -48,7 +48,7 @@ def links(text: str) -> Iterator[re.Match[str]]:
 
 
 def target_of(source: str, link: str) -> str:
-    """The file that a link of a document leads to, relative to the project; the document itself for an anchor alone."""
+    """The file that a link leads to, relative to the project. A link that is only an anchor leads to its document."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(source), link)) if link else source
 
 
@@ -59,7 +59,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def without_escapes(text: str) -> str:
-    """The bars in code spans of tables as mkdocs wants them; the forge wants them escaped."""
+    """Remove the backslash before bars in code spans of tables. The forge needs it, but mkdocs shows it."""
     lines = (
         _CODE.sub(lambda span: span[0].replace("\\|", "|"), line) if line.startswith("|") else line
         for line in text.split("\n")
@@ -68,7 +68,7 @@ def without_escapes(text: str) -> str:
 
 
 def first_paragraph(described: Any) -> str:
-    """The first paragraph of a docstring of its own; empty without one."""
+    """The first paragraph of an object's docstring, which is not inherited; empty without a docstring."""
     return inspect.cleandoc(described.__dict__.get("__doc__") or "").partition("\n\n")[0]
 
 

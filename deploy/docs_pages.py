@@ -1,9 +1,9 @@
 """The pages of the documentation site: those of docs/, the documents of the root, and the generated reference.
 
-`make docs` runs this in the project's environment, into a folder that mkdocs then builds in one of its own.
+`make docs` runs this script in the project's environment. mkdocs then builds the pages in a separate environment.
 
-A link that leads out of docs/ works on the forge, but not on the site. It is turned into a link to a page that shows
-the linked file.
+A link from docs/ to a source file works on the forge, but not on the site. So it is replaced by a link to a page that
+shows the file.
 """
 
 import argparse
@@ -30,13 +30,13 @@ ROOT_PAGES: Final[Mapping[str, str]] = {
 
 
 def write_pages(out: Path) -> None:
-    """Fill a folder with everything that mkdocs needs, in place of what it held.
+    """Write everything that mkdocs needs into a folder.
 
     Args:
         out: The folder. It is emptied first.
 
     Raises:
-        ValueError: A page links to a file that is absent.
+        ValueError: A page links to a file that does not exist.
     """
     shutil.rmtree(out, ignore_errors=True)
     pages = page_names()
@@ -57,7 +57,7 @@ def write_pages(out: Path) -> None:
 
 
 def page_names() -> dict[str, str]:
-    """The page of each hand-written file, both as relative paths: README.md to index.md, docs/x.md to x.md."""
+    """The page of each hand-written file: index.md for README.md, x.md for docs/x.md."""
     docs = ROOT / "docs"
     files = (
         path for path in sorted(docs.rglob("*")) if path.is_file() and path.suffix in {".css", ".md", ".png"}
@@ -67,12 +67,12 @@ def page_names() -> dict[str, str]:
 
 
 def _redirect(text: str, source: str, page: str, *, pages: Mapping[str, str]) -> str:
-    """A document with its links turned into links between pages."""
+    """A document whose links lead to pages instead of files."""
     parts, end = [], 0
     for link in links(text):
         target = target_of(source, link["path"])
         if target not in pages and not (ROOT / target).exists():
-            raise ValueError(f"{source} links to {target}, which is absent")
+            raise ValueError(f"{source} links to {target}, which does not exist")
         there = pages.get(target) or _source_page(target)
         parts += [
             text[end : link.start()],
@@ -83,7 +83,7 @@ def _redirect(text: str, source: str, page: str, *, pages: Mapping[str, str]) ->
 
 
 def _linked_sources(source: str, *, pages: Mapping[str, str]) -> set[str]:
-    """The files and folders without a page of their own that a document links to."""
+    """The files and folders that a document links to and that are not pages."""
     targets = {target_of(source, link["path"]) for link in links((ROOT / source).read_text("utf-8"))}
     return {target for target in targets - pages.keys() if (ROOT / target).exists()}
 
@@ -93,7 +93,7 @@ def _source_page(path: str) -> str:
 
 
 def _show(path: Path) -> str:
-    """A page with a file's text, or with a folder's modules and what each says of itself."""
+    """A page with the text of a file, or with the names of the files in a folder."""
     name = path.relative_to(ROOT).as_posix()
     if path.is_dir():
         files = sorted(file.name for file in path.iterdir() if file.is_file())
@@ -117,7 +117,7 @@ def _show_notebook(name: str, cells: list[dict[str, Any]]) -> str:
 def main() -> int:
     """Write the pages into the folder that is named on the command line."""
     parser = argparse.ArgumentParser(description="Write the pages of the documentation site.")
-    parser.add_argument("out", type=Path, help="a folder; what it held is removed")
+    parser.add_argument("out", type=Path, help="folder for the pages; its content is removed first")
     write_pages(parser.parse_args().out)
     return 0
 

@@ -17,15 +17,15 @@ from matinee.settings.presets import PRESETS, RECIPES
 _INTRODUCTION: Final = """\
 # Settings
 
-Set one with `--set NAME=VALUE`, or several in a JSON or TOML file with `--settings FILE`. A value from `--set` wins
-over one from the file, and one from the file over the preset. Where no default is shown, it depends on the model and
-the method: see [Defaults by model and preset](#defaults-by-model-and-preset)."""
+Set one with `--set NAME=VALUE`, or several in a JSON or TOML file with `--settings FILE`. `--set` overrides the
+file, and the file overrides the preset. If no default is shown, the default depends on the model and the method: see
+[Defaults by model and preset](#defaults-by-model-and-preset)."""
 _KINDS: Final = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text"}
 _SIGNS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def settings_page() -> str:
-    """Every setting, one table per section, and what the empty defaults become."""
+    """Every setting, in one table per section, and the defaults that depend on model and preset."""
     parts = [_INTRODUCTION]
     for name, field in Settings.model_fields.items():
         parts.append(f"## {name}\n\n{field.description}")
@@ -35,13 +35,13 @@ def settings_page() -> str:
                 parts.append(f"### {section.__name__}\n\n{first_paragraph(section)}")
             parts.append(_section_table(name, section))
     parts.append(
-        f"## Defaults by model and preset\n\nA setting marked – has no effect there, and is refused.\n\n{_recipes()}"
+        f"## Defaults by model and preset\n\nA setting marked – is not used there, and is refused.\n\n{_recipes()}"
     )
     return "\n\n".join(parts) + "\n"
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The model of a section; where a section is one of several models, all of them."""
+    """The models of a section: one, or each model of a union."""
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for each in get_args(annotation) for model in _models_in(each)]
@@ -56,7 +56,7 @@ def _section_table(section: str, model: type[BaseModel]) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    """What a setting may be: `number, > 0, ≤ 10`, or the words that it takes."""
+    """The allowed values of a setting: `number, > 0, ≤ 10`, or a list of words."""
     annotation: Any = field.annotation
     if get_origin(annotation) in (Union, types.UnionType):
         annotation = next(each for each in get_args(annotation) if each is not type(None))
@@ -81,7 +81,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _recipes() -> str:
-    """What the settings without a default become, for each preset and for each model but the default one."""
+    """The defaults that depend on the model, for each preset and for each model except the default model."""
     columns = {f"preset `{name}`": read_settings(preset=name) for name in PRESETS}
     for name in RECIPES:
         if name != Settings().model.name:

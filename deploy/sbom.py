@@ -1,7 +1,7 @@
-"""The bill of materials of the wheel (CycloneDX 1.6): what it needs, at the locked versions. `make dist` calls it.
+"""The bill of materials of the wheel (CycloneDX 1.6): its dependencies at the locked versions. `make dist` calls it.
 
-cyclonedx-py describes a whole environment with its licences. Kept is what the wheel needs: the base dependencies are
-"required", what only the extras `pipeline` and `sign` bring is "optional". Development tools are left out.
+cyclonedx-py describes a whole environment with its licences. This script keeps the dependencies of the wheel. Base
+dependencies are "required"; those of the extras `pipeline` and `sign` are "optional". Development tools are left out.
 """
 
 import argparse
@@ -21,7 +21,7 @@ Bill = dict[str, Any]
 Needs = dict[str, set[str]]
 ROOT = Path(__file__).parents[1]
 SHIPPED_EXTRAS = ("pipeline", "sign")
-UNPINNED = {"pip"}  # Prefect needs it, and each environment comes with its own
+UNPINNED = {"pip"}  # Prefect needs it, and every environment has it
 
 
 def normal(name: str) -> str:
@@ -30,7 +30,7 @@ def normal(name: str) -> str:
 
 
 def names(requirements: list[str]) -> set[str]:
-    """The projects that requirements ask for."""
+    """The names of the projects in requirements."""
     return {normal(Requirement(requirement).name) for requirement in requirements}
 
 
@@ -41,9 +41,9 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def closure(requirements: list[str], installed: dict[str, list[str]]) -> Needs:
-    """All projects that requirements lead to, and what each of them needs; extras count where they are asked for.
+    """All projects that requirements need, directly or not, with the needs of each; extras count if they are requested.
 
-    `installed` has the requirements of each installed project. Raises ValueError where one is not installed.
+    `installed` has the requirements of each installed project. Raises ValueError if a project is not installed.
     """
     found: Needs = {"": set()}
     waiting = [("", requirement, frozenset({""})) for requirement in requirements]
@@ -70,7 +70,7 @@ def of_the_wheel(
 ) -> Bill:
     """The part of an environment's bill that the wheel needs.
 
-    Raises ValueError where the environment has another version than the lock file names.
+    Raises ValueError if an installed version differs from the lock file.
     """
     extras = [project["optional-dependencies"][extra] for extra in SHIPPED_EXTRAS]
     shipped = sum(extras, project["dependencies"])
@@ -81,7 +81,7 @@ def of_the_wheel(
     for part in kept:
         name = normal(part["name"])
         part["scope"] = "required" if name in base else "optional"
-        # A build of torch says where it runs (2.13.0+cpu); the lock names the version.
+        # The version of torch names its device (2.13.0+cpu); the lock file has only the version.
         found, expected = part["version"].partition("+")[0], locked.get(name)
         if found != expected and name not in UNPINNED:
             raise ValueError(
@@ -93,12 +93,12 @@ def of_the_wheel(
 
 
 def main() -> None:
-    """Write the bill of a wheel; the schema of CycloneDX is checked before."""
-    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - in the release environment alone
+    """Write the bill of a wheel, after checking it against the schema of CycloneDX."""
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - only in the release environment
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--environment", type=Path, required=True, help="what `make setup` filled")
+    parser.add_argument("--environment", type=Path, required=True, help="virtual environment of `make setup`")
     parser.add_argument("--wheel", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

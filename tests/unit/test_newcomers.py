@@ -158,6 +158,19 @@ def test_settings_are_read(block: Block, tmp_path: Path) -> None:
     assert read_settings(file=file) != read_settings()
 
 
+def test_the_tree_of_the_readme_names_every_folder_and_only_existing_files() -> None:
+    tree = _read("README.md").partition("## The tree\n\n```\n")[2].partition("```")[0]
+    listed = set()
+    for line in tree.splitlines():
+        path, _, meaning = line.strip().partition(" ")
+        folder = ROOT / "src/matinee" / path if line.startswith(" ") else ROOT / path
+        assert all((folder / name).is_file() for name in re.findall(r"[\w/]+\.py\b", meaning)), line
+        listed.add(folder)
+    folders = {file.parent for file in ROOT.glob("src/matinee/*/__init__.py") if not file.parent.is_symlink()}
+    assert folders <= listed
+    assert all(path.exists() for path in listed)
+
+
 def test_every_block_has_a_test() -> None:
     known = {
         "",

@@ -82,7 +82,11 @@ def _add_data_verbs(verb: _Verb) -> None:
         "--format", choices=["csv", "netflix"], default="csv", help="format of the ratings (default csv)"
     )
     sample.add_argument(
-        "--dirty", type=fraction, default=0.0, metavar="FRACTION", help="share of invalid rows (default 0)"
+        "--dirty",
+        type=fraction,
+        default=0.0,
+        metavar="FRACTION",
+        help="share of invalid rows to generate (default 0)",
     )
 
     ingest = verb("ingest", verbs.ingest, "Validate ratings and titles, and add them to the store.")
@@ -136,7 +140,7 @@ def _add_answer_verbs(verb: _Verb) -> None:
         type=path,
         required=True,
         metavar="OUT.csv",
-        help="file for the same columns and the prediction",
+        help="file for the columns of the pairs and the predictions",
     )
     _add_settings(predict)
 
@@ -210,7 +214,7 @@ def _add_registry_verbs(verb: _Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep; held candidates of as many gate decisions are kept too (default 7)",
+        help="number of newest releases to keep; candidates held in the last N gate decisions are kept too (default 7)",
     )
     forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
     _add_store(forget)
@@ -219,7 +223,9 @@ def _add_registry_verbs(verb: _Verb) -> None:
 
 def _add_upkeep_verbs(verb: _Verb) -> None:
     alerts = verb(
-        "alerts", upkeep.alerts, "Send a notification when a scheduled run fails, hangs, is late or is held."
+        "alerts",
+        upkeep.alerts,
+        "Send a notification when a scheduled run fails, hangs or is late, or when the gate holds its candidate.",
     )
     alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
     to = alerts.add_mutually_exclusive_group()
@@ -250,9 +256,9 @@ def _add_narrowing(parser: argparse.ArgumentParser) -> None:
         "--per-franchise",
         type=count,
         metavar="N",
-        help="list at most N movies whose titles are the same up to a colon, such as 'Star Trek: ...'",
+        help="list at most N movies per franchise: titles with the same words before a colon, such as 'Star Trek: ...'",
     )
-    parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies of one year")
+    parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies per year")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

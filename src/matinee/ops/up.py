@@ -1,7 +1,8 @@
 """Run all that scheduled runs need on one machine: a Prefect server, the deployments and a worker.
 
-`matinee up` runs until Ctrl-C, which stops all of it. It uses the server of PREFECT_API_URL or of the Prefect profile
-if that server answers. Else it starts a server that asks for a password, which is in a file in Prefect's home.
+`matinee up` runs until Ctrl-C, which stops all of it. If the server of PREFECT_API_URL or of the Prefect profile is
+running, it uses this server. Otherwise it starts a server with a password, and writes the password to a file in
+Prefect's home.
 """
 
 import argparse

@@ -14,8 +14,8 @@ class EvaluateSettings(Section):
     ranking_users: int = Field(
         100_000,
         ge=1,
-        description="Maximum number of users whose ranking of the full catalogue is measured. If more users liked a "
-        "test row, a seeded sample is drawn.",
+        description="Maximum number of users whose lists are measured. If more users liked a test row, a seeded "
+        "sample of them is drawn.",
     )
 
 
@@ -31,7 +31,7 @@ class GateSettings(Section):
         0.95,
         gt=0.5,
         lt=1,
-        description="Confidence that a candidate is within the tolerance. With less, the candidate is held.",
+        description="Required confidence that a candidate is within gate.tolerance; with less, the candidate is held.",
     )
     min_rows: int = Field(
         100,
@@ -43,30 +43,30 @@ class GateSettings(Section):
         ge=0,
         le=1,
         description="Maximum amount by which the nDCG@10 of a candidate's lists may fall below that of the "
-        "champion's. A candidate is held if it falls by more, and if the 95 % interval over users "
-        "excludes 0. Fewer than 100 users are not judged.",
+        "champion's. A candidate is held if it falls by more and the 95 % interval of the difference excludes 0. "
+        "With fewer than 100 users, the rule is skipped.",
     )
     slices: bool = Field(
         True,
-        description="Whether to hold a candidate that is worse than the champion on a slice of users or movies, by "
-        "significantly more than gate.tolerance.",
+        description="Whether to hold a candidate that is significantly worse than the champion on a slice of users or "
+        "movies, by more than gate.tolerance.",
     )
     slice_min_rows: int = Field(
         1_000,
         ge=1,
-        description="Minimum number of test rows per slice. Smaller slices are reported but not judged.",
+        description="Minimum number of test rows per slice. Smaller slices are reported, but they hold no candidate.",
     )
     drift: bool = Field(
         True,
-        description="Whether to hold a candidate whose data differs too much from the champion's. The limits are the "
-        "settings below until there are five earlier datasets. Then they follow the last ten.",
+        description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
+        "are the limits. From five earlier datasets on, the limits adapt to the last ten.",
     )
     drift_psi: float = Field(
         0.1,
         ge=0,
         le=100,
         description="Limit of the population stability index between the ratings of the new and of the champion's "
-        "data. 0.1 is a moderate shift.",
+        "data. A value of 0.1 is a moderate shift.",
     )
     drift_psi_new: float = Field(
         0.25,
@@ -97,8 +97,8 @@ class GateSettings(Section):
     )
     decay: bool = Field(
         True,
-        description="Whether to hold a candidate when small losses add up. They add up against the anchor: the last "
-        "release that was clearly better, or that a person chose.",
+        description="Whether to hold a candidate if small losses have added up. They are measured against the anchor: "
+        "the last release that was clearly better, or that a person chose.",
     )
     decay_tolerances: float = Field(
         2.0,

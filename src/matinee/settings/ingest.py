@@ -23,8 +23,8 @@ class IngestSettings(Section):
 
     scale: ScaleName = Field(
         "auto",
-        description="Rating scale. auto takes the smallest scale that holds 99 % of the values. Set it if the file "
-        "does not use its whole scale.",
+        description="Rating scale. auto takes the smallest scale that contains 99 % of the values. Set it if the "
+        "ratings do not use the whole scale.",
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
@@ -48,21 +48,21 @@ class IngestSettings(Section):
         16,
         ge=1,
         le=1024,
-        description="Maximum length of a line in MB. A file with a longer line is not text.",
+        description="Maximum length of a line in MB. A file with a longer line is refused.",
     )
     max_titles_mb: int = Field(
         256,
         ge=1,
         le=1 << 16,
-        description="Maximum memory for the titles in MB. Each line counts its text and 64 bytes. Columns that are "
-        "not read do not count.",
+        description="Maximum memory for the titles in MB. Each line counts as its text plus 64 bytes, without the "
+        "columns that are not read.",
     )
     max_rejects_mb: int = Field(
         1024,
         ge=1,
         le=1 << 20,
-        description="Maximum size of the rejects of one file in MB, uncompressed. Each row counts its text and 64 "
-        "bytes. A file with more is refused at once.",
+        description="Maximum size of the rejects of one file in MB, uncompressed. Each row counts as its text plus 64 "
+        "bytes. A file with more is refused.",
     )
     max_members: int = Field(
         100_000, ge=1, le=10_000_000, description="Maximum number of entries in an archive, folders included."

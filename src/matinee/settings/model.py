@@ -40,7 +40,7 @@ class SplitSettings(Section):
         0.10,
         gt=0,
         lt=1,
-        description="Share of the rows that are held out for the test. Only evaluate reads them.",
+        description="Share of the rows that are held out as test rows. Only the evaluation uses them.",
     )
     valid_fraction: float = Field(
         0.05, gt=0, lt=1, description="Share of the remaining rows that early stopping uses."
@@ -122,7 +122,10 @@ class TrainSettings(Section):
         description="Number of sampler chains (gibbs only). They run one after another, and the model is their mean.",
     )
     sweeps: int | None = Field(
-        None, ge=1, le=100_000, description="Number of sweeps per chain (gibbs only). All of them run."
+        None,
+        ge=1,
+        le=100_000,
+        description="Number of sweeps per chain (gibbs only). There is no early stopping.",
     )
     burn_in: int | None = Field(
         None,
@@ -149,8 +152,8 @@ class TrainSettings(Section):
     )
     refit: Literal["none", "train_valid", "all"] = Field(
         "train_valid",
-        description="Second fit with the best number of epochs. none skips it. train_valid fits the train and valid "
-        "rows before the test. all also fits every row after the gate has passed the candidate.",
+        description="Second fit with the best number of epochs. none skips it. train_valid fits train and valid rows, "
+        "and its weights are tested. all also fits every row after the gate has passed the candidate.",
     )
 
 
@@ -159,7 +162,7 @@ class RecommendSettings(Section):
         512,
         ge=16,
         le=1 << 20,
-        description="Memory for lists that wait to be written, in MB. The release itself comes on top.",
+        description="Maximum memory for lists that are not written yet, in MB. The release needs memory in addition.",
     )
     device: DeviceName = Field(
         "auto",
@@ -188,7 +191,7 @@ class Settings(Section):
 
     ingest: IngestSettings = Field(IngestSettings(), description="How ratings and titles are read.")
     split: SplitSettings = Field(
-        SplitSettings(), description="Which rows are for training, for early stopping and for the test."
+        SplitSettings(), description="Which rows are used for training, for early stopping and for the test."
     )
     model: ModelSettings = Field(ModelSettings(), description="Which model is trained.")
     train: TrainSettings = Field(TrainSettings(), description="How the model is trained.")

@@ -25,9 +25,15 @@ class RankSettings(Section):
         0.6,
         ge=0,
         le=100,
-        description="Weight of having rated a movie in the target of the model. The grade of the rating has weight 1.",
+        description="Weight of the fact that a user rated a movie, in the target of the fit. The grade of the "
+        "rating has weight 1.",
     )
-    iterations: int = Field(6, ge=1, le=100, description="Number of subspace iterations.")
+    iterations: int = Field(
+        6,
+        ge=1,
+        le=100,
+        description="Number of subspace iterations that find the vectors. More are slower and more exact.",
+    )
     dense_mb: int = Field(
         4096,
         ge=0,

@@ -1,9 +1,12 @@
 """Broken and odd inputs: each ends in a right result or in one clear error, and never in a row gone."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +77,20 @@ def parquet(**columns: Any) -> bytes:
     return buffer.getvalue()
 
 
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def arrow(compression: Any, **columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_ipc(buffer, compression=compression)
+    return buffer.getvalue()
+
+
 NOISE = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
 LONG = "x" * 10_000_000
 
@@ -86,8 +103,10 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     "only a byte order mark": refused("\ufeff", "blank lines"),
     "binary": refused(NOISE, "binary content"),
     "a picture": refused(b"\x89PNG\r\n\x1a\n" + NOISE, "a picture"),
-    "a zip": refused(b"PK\x03\x04" + NOISE, "zip", "Unpack"),
-    "UTF-16": refused(MANY.encode("utf-16"), "UTF-16"),
+    "a zip": refused(b"PK\x03\x04" + NOISE, "zip", "corrupt"),
+    "UTF-16 cut in a character": refused(
+        MANY.encode("utf-16")[:-1], "line 201", "utf-16-le", "ingest.encoding"
+    ),
     "NUL bytes alone": refused(b"\0" * 5000, "binary content"),
     "titles": refused(TITLES, "titles"),
     "titles with a header": refused("movieId,title,genres\n1,Toy Story (1995),Comedy\n", "titles"),
@@ -199,6 +218,39 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     ),
     "tar of gzip": (tar({"a.csv.gz": gzip.compress(MANY.encode())}), Taken(200, {})),
     "tar without ratings": refused(tar({"README": "Read me.\n"}), "archive", "no rating file"),
+    "bz2": (bz2.compress(MANY.encode()), Taken(200, {})),
+    "bz2 in two streams": (
+        bz2.compress(MANY[:999].encode()) + bz2.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "bz2 cut off": refused(bz2.compress(MANY.encode())[:-9], "corrupt or truncated", "compressed stream"),
+    "xz in two streams with padding": (
+        lzma.compress(MANY[:999].encode()) + bytes(8) + lzma.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "xz cut off": refused(lzma.compress(MANY.encode())[:-9], "corrupt or truncated", "compressed stream"),
+    "zip": (zipped({"set/a.csv": MANY, "set/": "", "__MACOSX/._a.csv": "\0"}), Taken(200, {})),
+    "zip of what is packed": (
+        zipped({"a.tar.gz": tar({"mv_1.txt": NETFLIX}, mode="w:gz"), "b.zip": zipped({"b.csv": MANY})}),
+        Taken(280, {"superseded": 21}),
+    ),
+    "zip in gzip": (gzip.compress(zipped({"a.csv": MANY})), Taken(200, {})),
+    "zip of Parquet": (
+        zipped({"a": parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0])}),
+        Taken(2, {}),
+    ),
+    "zip cut off": refused(zipped({"a.csv": MANY})[:-9], "corrupt or truncated", "zip archive"),
+    "a spreadsheet": refused(
+        zipped({"[Content_Types].xml": "<x/>", "xl/a.xml": "<x/>"}), "spreadsheet", "CSV"
+    ),
+    "UTF-16": (MANY.encode("utf-16"), Taken(200, {})),
+    "UTF-16 without a mark": (MANY.encode("utf-16-be"), Taken(200, {})),
+    "Arrow": (arrow("lz4", userId=["1", "2"], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
+    "Arrow in gzip": (
+        gzip.compress(arrow("uncompressed", userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0])),
+        Taken(2, {}),
+    ),
+    "Arrow cut off": refused(arrow("zstd", userId=[1], movieId=[1], rating=[3])[:-9], "corrupt or truncated"),
     "parquet": (parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
     "parquet with nulls": refused(parquet(user=[1, None], item=[1, 1], rating=[3, 4]), "user_id_missing"),
     "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "corrupt or truncated"),

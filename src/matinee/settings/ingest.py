@@ -1,5 +1,6 @@
 """The settings of ingest: how files are read, and limits that protect against hostile files."""
 
+import codecs
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -8,6 +9,7 @@ ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
+_NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 FREE_BYTES: Final = 1 << 26  # max_ratio does not apply to files that unpack to less
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
@@ -43,6 +45,11 @@ class IngestSettings(Section):
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."
+    )
+    encoding: str = Field(
+        "auto",
+        description="Encoding of text files without a byte order mark, for example gbk or shift_jis. auto reads UTF-8 "
+        "and UTF-16, and other lines as Windows-1252.",
     )
     max_line_mb: int = Field(
         16,
@@ -81,6 +88,23 @@ class IngestSettings(Section):
     def dump_meaning(self) -> dict[str, Any]:
         """The settings that decide how a file is read. Digests cover these; the limits only refuse files."""
         return self.model_dump(exclude=set(LIMITS))
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, value: str) -> str:
+        name = value.strip().lower()
+        if name == "auto":
+            return name
+        try:
+            "".encode(name)
+            known = codecs.lookup(name).name
+        except (LookupError, ValueError):
+            known = ""
+        if known in _NO_ENCODINGS:
+            raise ValueError(
+                "expected auto or an encoding that Python knows, such as gbk, shift_jis or utf-16"
+            )
+        return known
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -1,12 +1,18 @@
 """Containers: archives that are cut off, lie about themselves, or unpack to more than anybody wants."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 from attacks.ground import Attack, Ground
+from pyarrow import feather
 
 HEADER = b"userID,movieID,rating\n"
 ROWS = HEADER + b"".join(
@@ -14,6 +20,7 @@ ROWS = HEADER + b"".join(
 )
 BLOCK = 512
 ZEROS = bytes(1 << 20)
+LONG_ROW = b"1,1,5" + b" " * 1018 + b"\n"
 
 
 def tar(*members: tuple[str, bytes], ends: bool = True) -> bytes:
@@ -55,7 +62,61 @@ def damaged(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
 
 
+def zipped(*members: tuple[str, bytes], claims: int | None = None) -> bytes:
+    """A zip of members; its end claims another number of them."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    whole = bytearray(buffer.getvalue())
+    if claims is not None:
+        whole[-14:-10] = 2 * claims.to_bytes(2, "little")
+    return bytes(whole)
+
+
 TWO = (("mv_1.csv", ROWS), ("mv_2.csv", ROWS))
+
+
+def overlapping() -> bytes:
+    """A zip whose directory leads to the same bytes twice."""
+    whole = zipped(*TWO)
+    second = whole.rindex(b"PK\x01\x02")
+    return whole[: second + 42] + bytes(4) + whole[second + 46 :]
+
+
+def lying() -> bytes:
+    """A zip whose directory says that its file has ten bytes."""
+    whole = zipped(("a.csv", ROWS))
+    listed = whole.rindex(b"PK\x01\x02")
+    return whole[: listed + 24] + (10).to_bytes(4, "little") + whole[listed + 28 :]
+
+
+def encrypted() -> bytes:
+    """A zip whose directory says that its file is encrypted."""
+    whole = zipped(("a.csv", ROWS))
+    listed = whole.rindex(b"PK\x01\x02")
+    return whole[: listed + 8] + b"\x01" + whole[listed + 9 :]
+
+
+def xz_of_4_gb() -> bytes:
+    """xz whose block header asks for the largest dictionary, with the right checksum."""
+    whole = bytearray(lzma.compress(ROWS))
+    size = 4 * (whole[12] + 1)
+    whole[whole.index(b"\x21\x01", 12, 12 + size) + 2] = 40
+    whole[12 + size - 4 : 12 + size] = zlib.crc32(whole[12 : 12 + size - 4]).to_bytes(4, "little")
+    return bytes(whole)
+
+
+def arrow_bomb() -> bytes:
+    """A batch of zeros, compressed."""
+    buffer = io.BytesIO()
+    zeros = pa.array(np.zeros(1 << 25, np.int64))
+    feather.write_feather(
+        pa.table({"userID": zeros, "movieID": zeros, "rating": zeros}), buffer, "zstd", chunksize=1 << 25
+    )
+    return buffer.getvalue()
+
+
 FIRST = BLOCK + -(-len(ROWS) // BLOCK) * BLOCK  # bytes of the first member of TWO
 
 
@@ -125,8 +186,37 @@ ATTACKS = [
         "ingest.max_ratio=150",
         sets="ingest.max_ratio=150",
     ),
-    refused("a zip", b"PK\x03\x04" + ROWS, "zip archive", "Unpack"),
-    refused("an empty zip", b"PK\x05\x06" + bytes(18), "zip archive"),
+    refused("a zip without its directory", b"PK\x03\x04" + ROWS, "zip archive ends without its directory"),
+    refused("an empty zip", b"PK\x05\x06" + bytes(18), "no rating file"),
+    refused("a zip of a zip cut off", zipped(("in.zip", zipped(*TWO)[:-30])), "zip archive ends without"),
+    refused("a zip with a wrong checksum", damaged(zipped(*TWO), 45), "corrupt or truncated"),
+    refused("a zip whose entries overlap", overlapping(), "overlap"),
+    refused(
+        "a zip that names more entries than it has", zipped(*TWO, claims=9), "directory of the zip archive"
+    ),
+    refused(
+        "a zip of more entries than any set has",
+        lambda: zipped(*((f"{n}", b"") for n in range(30))),
+        "ingest.max_members",
+        sets="ingest.max_members=20",
+    ),
+    refused("a zip that says that its file is smaller", lying(), "bytes long, as the directory says"),
+    refused("an encrypted zip", encrypted(), "encrypted", "password"),
+    refused("a bomb of zip", lambda: zipped(("a.csv", HEADER + LONG_ROW * 70_000)), "ingest.max_ratio"),
+    refused(
+        "a bomb of bz2",
+        bz2.compress(HEADER + LONG_ROW) + bz2.compress(LONG_ROW * 1000) * 68,
+        "ingest.max_ratio",
+    ),
+    refused(
+        "a bomb of xz",
+        lzma.compress(HEADER + LONG_ROW) + lzma.compress(LONG_ROW * 1000) * 68,
+        "ingest.max_ratio",
+    ),
+    refused("xz that asks for 4 GB of memory", xz_of_4_gb(), "corrupt or truncated", "emory"),
+    refused("bz2 with something behind it", bz2.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
+    refused("xz with something behind it", lzma.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
+    refused("a bomb of Arrow", arrow_bomb, "ingest.max_ratio"),
     refused(
         "a tar in a member of which the text is cut", tar(("in.tar", tar(*TWO)[:FIRST])), "end-of-archive"
     ),

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matinee.containers.encoding import decode_line
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.parser import ParsedBlock, ParsedPiece
 
@@ -112,15 +113,10 @@ def _raw_lines(parsed: ParsedBlock, piece: ParsedPiece, lines: NDArray[np.int32]
     kernel.find_lines(parsed.block.text, *ends, lines, starts)
     kernel.find_lines(parsed.block.text, *ends, lines + 1, stops)
     text = parsed.block.text
-    return [_text(text[start : stop - 1].tobytes()) for start, stop in zip(starts, stops, strict=True)]
-
-
-def _text(raw: bytes) -> str:
-    raw = raw.removesuffix(b"\r")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("iso-8859-1")
+    return [
+        decode_line(text[start : stop - 1].tobytes().removesuffix(b"\r"))
+        for start, stop in zip(starts, stops, strict=True)
+    ]
 
 
 class Origins:

@@ -91,6 +91,7 @@ def plan_partition(
         files=[(source.name, source.digest) for source in sources],
         columns=settings.columns,
         delimiter=settings.delimiter,
+        encoding=settings.encoding,
         scale=scale,
         forgotten=forgotten.digest,
     )

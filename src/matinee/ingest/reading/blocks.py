@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.containers import Member
 from matinee.errors import DataError
 from matinee.ingest.reading.dialect import Dialect, recognize
-from matinee.ingest.reading.members import Member, open_members
+from matinee.ingest.reading.members import open_members
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 

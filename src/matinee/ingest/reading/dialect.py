@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.containers import HEAD_BYTES
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
@@ -27,7 +28,6 @@ KINDS: Final = {
     "date": kernel.DATE,
 }
 DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
-HEAD_BYTES: Final = 1 << 16
 _EXPECTED = "a header such as userID,movieID,rating,date"
 _WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
 _SAMPLED_LINES = 50

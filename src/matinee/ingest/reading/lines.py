@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from matinee.containers import Member
 from matinee.errors import DataError
-from matinee.ingest.reading.members import Member
 from matinee.ingest.reading.sources import Source
 from matinee.store.file_kinds import refuse_other_kinds
 

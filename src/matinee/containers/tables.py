@@ -1,4 +1,4 @@
-"""Converts Parquet ratings to CSV text, so that one parser handles every format.
+"""Converts Parquet and Arrow tables to CSV text, so that one parser handles every format.
 
 Line numbers refer to that CSV, whose first line is the header. Arrow does the conversion: polars panics on dates and
 texts of a corrupt file that Arrow can print.
@@ -6,7 +6,7 @@ texts of a corrupt file that Arrow can print.
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 import pyarrow as pa
@@ -14,6 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from matinee.containers.arrow_file import open_arrow
+from matinee.containers.limits import Meter
+from matinee.containers.member import TextPieces
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
@@ -27,8 +30,8 @@ _LONGEST_FOOTER: Final = 1 << 24
 _CSV: Final = pa.csv.WriteOptions(include_header=False)
 
 
-def open_parquet(raw: BinaryIO, label: str, settings: IngestSettings) -> "_CsvOfParquet":
-    """The text of a Parquet file as a stream.
+def parquet_text(raw: BinaryIO, meter: Meter, constants: Mapping[str, str]) -> TextPieces:
+    """The text of a Parquet file as a stream. `constants` are columns with one value, which stands in the file's path.
 
     Raises DataError if it has no columns of numbers, texts or dates, or if columns have the same name.
     """
@@ -37,42 +40,47 @@ def open_parquet(raw: BinaryIO, label: str, settings: IngestSettings) -> "_CsvOf
     footer = int.from_bytes(raw.read(4), "little")
     if raw.read(4) == PARQUET_MAGIC and _LONGEST_FOOTER < footer < size:
         raise DataError(
-            f"{label} is Parquet with a footer of {footer:,} bytes. Expected a few columns: write the file again."
+            f"{meter.label} is Parquet with a footer of {footer:,} bytes. Expected a few columns: write the file again."
         )
     raw.seek(0)
     file = pq.ParquetFile(raw)
-    plain = _plain_columns(file.schema_arrow, label, settings)
+    plain = _plain_columns(file.schema_arrow, f"{meter.label} is Parquet", meter.settings)
     texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
     # Texts stay dictionary-encoded: a long text repeated in a million rows is in memory once.
     file = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=texts)
-    return _CsvOfParquet(file, plain, label, settings.max_line_mb << 20)
+    batches = file.iter_batches(_batch_rows(file), columns=plain)
+    return TextPieces(_Writer(plain, constants, meter).write(batches))
 
 
-def _plain_columns(schema: pa.Schema, label: str, settings: IngestSettings) -> list[str]:
+def arrow_text(raw: BinaryIO, meter: Meter, constants: Mapping[str, str]) -> TextPieces:
+    """As `parquet_text`, for a file of Arrow's own format (Feather)."""
+    schema, batches = open_arrow(raw, meter)
+    plain = _plain_columns(schema, f"{meter.label} is Arrow", meter.settings)
+    chosen = (batch.select(plain) for batch in batches)
+    return TextPieces(_Writer(plain, constants, meter).write(chosen))
+
+
+def _plain_columns(schema: pa.Schema, is_what: str, settings: IngestSettings) -> list[str]:
     """The columns that can be written as text.
 
     Raises DataError if there is none, if one occurs twice, or if a required column has another type.
     """
     if len(schema) > _MOST_COLUMNS:
-        raise DataError(
-            f"{label} is Parquet with {len(schema):,} columns. Expected userID, movieID, rating, date."
-        )
+        raise DataError(f"{is_what} with {len(schema):,} columns. Expected userID, movieID, rating, date.")
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
-        raise DataError(
-            f"{label} is Parquet with the column '{shown(twice[0])}' twice. Rename or remove one of them."
-        )
+        raise DataError(f"{is_what} with the column '{shown(twice[0])}' twice. Rename or remove one of them.")
     plain = [field.name for field in schema if _is_plain(field.type)]
     if not plain:
         raise DataError(
-            f"{label} is Parquet without a column of numbers, texts or dates. Expected userID, movieID, rating, date."
+            f"{is_what} without a column of numbers, texts or dates. Expected userID, movieID, rating, date."
         )
     for column, aliases in ALIASES.items():
         names = [plain_name(settings.columns[column])] if column in settings.columns else aliases
         found = [field for field in schema if plain_name(field.name) in names]
         if found and not any(_is_plain(field.type) for field in found):
             raise DataError(
-                f"{label} is Parquet, and its column '{shown(found[0].name)}' for the {column} is of the type "
+                f"{is_what}, and its column '{shown(found[0].name)}' for the {column} is of the type "
                 f"{shown(found[0].type)}. Expected numbers, texts or dates: convert it."
             )
     return plain
@@ -88,6 +96,7 @@ def _is_plain(kind: pa.DataType) -> bool:
         "boolean",
         "string",
         "large_string",
+        "string_view",
         "date",
         "time",
         "timestamp",
@@ -100,35 +109,24 @@ def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string())
 
 
-class _CsvOfParquet(io.RawIOBase):
-    def __init__(self, file: pq.ParquetFile, columns: list[str], label: str, longest: int) -> None:
-        self._label = label
-        self._longest = longest
-        self._texts = self._write(file, columns)
-        self._rest = memoryview(b"")
+class _Writer:
+    """Writes batches as CSV with a header."""
 
-    def readable(self) -> bool:
-        return True
+    def __init__(self, columns: list[str], constants: Mapping[str, str], meter: Meter) -> None:
+        self._columns = columns
+        self._constants = {name: value for name, value in constants.items() if name not in columns}
+        self._label = meter.label
+        self._longest = meter.settings.max_line_mb << 20
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._rest:
-            text = next(self._texts, None)
-            if text is None:
-                return 0
-            self._rest = memoryview(text)
-        taken = min(len(self._rest), len(buffer))
-        buffer[:taken] = self._rest[:taken]
-        self._rest = self._rest[taken:]
-        return taken
-
-    def _write(self, file: pq.ParquetFile, columns: list[str]) -> Iterator[bytes]:
-        yield _csv(
-            pa.table([pa.array([name]) for name in columns], names=list(map(str, range(len(columns)))))
-        )
-        for batch in file.iter_batches(_batch_rows(file), columns=columns):
-            if batch.schema.names != columns:
-                raise DataError(f"{self._label} is Parquet with ambiguous columns. Rename them.")
-            yield from self._write_rows(batch)
+    def write(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        names = [*self._columns, *self._constants]
+        yield _csv(pa.table([pa.array([name]) for name in names], names=_numbered(names)))
+        for read in batches:
+            if read.schema.names != self._columns:
+                raise DataError(f"{self._label} has ambiguous columns. Rename them.")
+            batch = _without_views(read)
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                yield from self._write_rows(batch.slice(start, _BATCH_ROWS))
 
     def _write_rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The rows as CSV, in smaller batches if their texts are long."""
@@ -143,7 +141,20 @@ class _CsvOfParquet(io.RawIOBase):
             )
         elif batch.num_rows:
             columns = [pc.cast(column, _written_as(column.type)) for column in batch.columns]
-            yield _csv(pa.table(columns, names=list(map(str, range(len(columns))))))
+            columns += [pa.repeat(value, batch.num_rows) for value in self._constants.values()]
+            yield _csv(pa.table(columns, names=_numbered(columns)))
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch whose texts have offsets: few functions of Arrow know the texts of polars."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_string_view(field.type):
+            batch = batch.set_column(place, field.name, pc.cast(batch.column(place), pa.large_string()))
+    return batch
+
+
+def _numbered(columns: Sequence[object]) -> list[str]:
+    return list(map(str, range(len(columns))))
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from matinee.ingest.reading.limits import Meter
+from matinee.containers.faults import CorruptError
+from matinee.containers.limits import Meter
 
 MAGIC: Final = b"ustar"
 MAGIC_AT: Final = 257
@@ -19,10 +20,6 @@ _FILES: Final = b"0\x007"
 _WITHOUT_CONTENT: Final = b"123456"  # links, devices, folders and pipes
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_OLD, _PAX_ALL = b"L", b"K", b"x", b"X", b"g"
 _SPLIT_FILES: Final = b"SM"  # sparse files, files of several volumes
-
-
-class TarError(Exception):
-    """The archive is corrupt, truncated, or of an unsupported kind."""
 
 
 @dataclass
@@ -38,7 +35,7 @@ class Entry:
         """Fill the buffer; returns the number of bytes, 0 at the end of the file."""
         taken = self._read(buffer[: min(self.left, len(buffer))]) if self.left else 0
         if self.left and not taken:
-            raise TarError(f"it ends within {self.name}, {self.left:,} bytes short")
+            raise CorruptError(f"it ends within {self.name}, {self.left:,} bytes short")
         self.left -= taken
         return taken
 
@@ -46,7 +43,7 @@ class Entry:
 def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
     """Iterate over the regular files of an archive, in order; `stream` has readinto(buffer).
 
-    Raises TarError if the archive is corrupt or truncated, and DataError if it has too many entries.
+    Raises CorruptError if the archive is corrupt or truncated, and DataError if it has too many entries.
     """
     notes: dict[str, str] = {}
     while (header := _read(stream, _BLOCK, "without its end-of-archive blocks")) != bytes(_BLOCK):
@@ -58,7 +55,7 @@ def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
             continue
         size = _number(notes["size"].encode(), 10) if "size" in notes else size
         if kind in _SPLIT_FILES or any(name.startswith("GNU.sparse") for name in notes):
-            raise TarError(
+            raise CorruptError(
                 "it holds a sparse or multi-volume file, which is not supported; pack it without --sparse"
             )
         entry = Entry(notes.get("path") or _name(header), size, stream.readinto, size)
@@ -74,18 +71,18 @@ def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
 def _finish(stream: Any) -> None:
     """Read to the end, so that an enclosing container is checked to its end too."""
     if _read(stream, _BLOCK, "without its end-of-archive blocks") != bytes(_BLOCK):
-        raise TarError("a block of zeros is within it")
+        raise CorruptError("a block of zeros is within it")
     buffer = memoryview(bytearray(_READ_BYTES))
     while taken := stream.readinto(buffer):
         if any(buffer[:taken]):
-            raise TarError("data follows the end of the archive; unpack concatenated archives first")
+            raise CorruptError("data follows the end of the archive; unpack concatenated archives first")
 
 
 def _check(header: bytes) -> tuple[bytes, int]:
     """The kind and the size of an entry; the header's checksum is verified."""
     stated = _number(header[148:156], 8)
     if stated != sum(header) - sum(header[148:156]) + 8 * 32 or not header[MAGIC_AT:].startswith(MAGIC):
-        raise TarError("a header in it is invalid")
+        raise CorruptError("a header in it is invalid")
     return header[156:157], _number(header[124:136], 8)
 
 
@@ -102,7 +99,7 @@ def _number(field: bytes, base: int) -> int:
                 return int(digits or b"0", base)
             except ValueError:
                 pass
-    raise TarError("a number in one of its headers is invalid")
+    raise CorruptError("a number in one of its headers is invalid")
 
 
 def _name(header: bytes) -> str:
@@ -117,7 +114,7 @@ def _text(field: bytes) -> str:
 
 def _read_note(stream: Any, size: int) -> bytes:
     if size > _LONGEST_NOTE:
-        raise TarError(f"a header in it is {size:,} bytes long")
+        raise CorruptError(f"a header in it is {size:,} bytes long")
     return _read(stream, size + -size % _BLOCK, "within a header")[:size]
 
 
@@ -127,7 +124,7 @@ def _pax(note: bytes) -> dict[str, str]:
     while note:
         length, _, _ = note.partition(b" ")
         if not length.isdigit() or len(length) > 8 or not len(length) + 1 < int(length) <= len(note):
-            raise TarError("an extended header in it is invalid")
+            raise CorruptError("an extended header in it is invalid")
         line, note = note[len(length) + 1 : int(length)], note[int(length) :]
         name, _, value = line.removesuffix(b"\n").partition(b"=")
         found[_text(name)] = _text(value)
@@ -147,6 +144,6 @@ def _read(stream: Any, size: int, where: str) -> bytes:
     while filled < size:
         taken = stream.readinto(buffer[filled:])
         if not taken:
-            raise TarError(f"it ends {where}")
+            raise CorruptError(f"it ends {where}")
         filled += taken
     return bytes(buffer)

@@ -1,20 +1,24 @@
 """Limits on what one source may unpack to: depth, members and size, from the settings. Ordinary files are far below."""
 
-from typing import Any
-
+from matinee.containers.member import Stream
 from matinee.errors import DataError
-from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import FREE_BYTES, IngestSettings
 
 
 class Meter:
-    """Counts what a source unpacks to, over all its containers together."""
+    """Counts what a file unpacks to, over all its containers together.
 
-    def __init__(self, source: Source, settings: IngestSettings) -> None:
-        self.label = source.label()
+    Args:
+        label: The name of the file in messages.
+        size: Its bytes; None for a pipe, whose size is unknown.
+        settings: The limits.
+    """
+
+    def __init__(self, label: str, size: int | None, settings: IngestSettings) -> None:
+        self.label = label
         self.settings = settings
-        self._most_bytes = max(FREE_BYTES, settings.max_ratio * source.size)
-        self._packed = source.size
+        self._most_bytes = None if size is None else max(FREE_BYTES, settings.max_ratio * size)
+        self._packed = size or 0
         self._bytes = 0
         self._members = 0
 
@@ -24,19 +28,19 @@ class Meter:
         Raises DataError if they are too many for a file of its size.
         """
         self._bytes += size
-        if self._bytes > self._most_bytes:
+        if self._most_bytes is not None and self._bytes > self._most_bytes:
             raise DataError(
                 f"{self.label} unpacks to more than {self._bytes >> 20:,} MB from {self._packed:,} bytes, more than "
                 f"ingest.max_ratio={self.settings.max_ratio} allows. Ratings unpack to 5 to 20 times their size: "
                 "check where the file comes from, or allow more with that setting."
             )
 
-    def member(self) -> None:
-        """Count an entry of an archive.
+    def member(self, entries: int = 1) -> None:
+        """Count entries of an archive.
 
         Raises DataError if there are too many.
         """
-        self._members += 1
+        self._members += entries
         if self._members > self.settings.max_members:
             raise DataError(
                 f"{self.label} holds more than {self.settings.max_members:,} entries (ingest.max_members). Expected an "
@@ -58,12 +62,12 @@ class Meter:
 class Metered:
     """A decompressing stream that counts the bytes it returns."""
 
-    def __init__(self, stream: Any, meter: Meter) -> None:
+    def __init__(self, stream: Stream, meter: Meter) -> None:
         self._stream = stream
         self._meter = meter
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; returns the number of bytes, 0 at the end."""
-        taken: int = self._stream.readinto(buffer) or 0
+        taken = self._stream.readinto(buffer) or 0
         self._meter.unpacked(taken)
         return taken

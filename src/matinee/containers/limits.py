@@ -1,8 +1,40 @@
 """Limits on what one source may unpack to: depth, members and size, from the settings. Ordinary files are far below."""
 
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
 from matinee.containers.member import Stream
 from matinee.errors import DataError
-from matinee.settings.ingest import FREE_BYTES, IngestSettings
+
+FREE_BYTES: Final = 1 << 26  # max_ratio does not apply to files that unpack to less
+
+
+class Reading(Protocol):
+    """What containers need of the settings of ingest (`matinee.settings.IngestSettings`)."""
+
+    @property
+    def encoding(self) -> str:
+        """`auto` or the encoding of text without a byte order mark."""
+
+    @property
+    def columns(self) -> Mapping[Any, str]:
+        """Names of columns, by our name."""
+
+    @property
+    def max_line_mb(self) -> int:
+        """Maximum length of a line."""
+
+    @property
+    def max_members(self) -> int:
+        """Maximum number of entries in an archive."""
+
+    @property
+    def max_depth(self) -> int:
+        """Maximum number of nested containers."""
+
+    @property
+    def max_ratio(self) -> int:
+        """Maximum ratio of unpacked size to file size."""
 
 
 class Meter:
@@ -14,7 +46,7 @@ class Meter:
         settings: The limits.
     """
 
-    def __init__(self, label: str, size: int | None, settings: IngestSettings) -> None:
+    def __init__(self, label: str, size: int | None, settings: Reading) -> None:
         self.label = label
         self.settings = settings
         self._most_bytes = None if size is None else max(FREE_BYTES, settings.max_ratio * size)

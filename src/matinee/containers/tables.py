@@ -15,12 +15,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from matinee.containers.arrow_file import open_arrow
-from matinee.containers.limits import Meter
+from matinee.containers.limits import Meter, Reading
 from matinee.containers.member import TextPieces
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
-from matinee.settings.ingest import IngestSettings
 
 PARQUET_MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 17
@@ -60,7 +59,7 @@ def arrow_text(raw: BinaryIO, meter: Meter, constants: Mapping[str, str]) -> Tex
     return TextPieces(_Writer(plain, constants, meter).write(chosen))
 
 
-def _plain_columns(schema: pa.Schema, is_what: str, settings: IngestSettings) -> list[str]:
+def _plain_columns(schema: pa.Schema, is_what: str, settings: Reading) -> list[str]:
     """The columns that can be written as text.
 
     Raises DataError if there is none, if one occurs twice, or if a required column has another type.

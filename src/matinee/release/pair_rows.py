@@ -16,11 +16,12 @@ from typing import Final, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.containers.limits import FREE_BYTES
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
-from matinee.settings.ingest import FREE_BYTES, IngestSettings
+from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
 _CHUNK_ROWS: Final = 200_000

@@ -10,7 +10,6 @@ DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
-FREE_BYTES: Final = 1 << 26  # max_ratio does not apply to files that unpack to less
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
 

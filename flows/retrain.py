@@ -8,6 +8,7 @@ from pydantic import Field
 
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary
+from matinee.pipeline import check_feedback
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Store
@@ -47,7 +48,10 @@ def retrain(
     check_publishing()
     steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
-    with Store.open(Path(store)).in_use():  # prune keeps what this run uses
+    plays = settings.ingest.feedback == "implicit"  # they train the ranking model alone
+    opened = Store.open(Path(store))
+    check_feedback(opened, settings.ingest.feedback)
+    with opened.in_use():  # prune keeps what this run uses
         dataset = steps.run(
             ingest, store=steps.store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
         )
@@ -57,7 +61,9 @@ def retrain(
         rows_split = steps.run(
             split, store=steps.store, dataset=dataset, encoding=encoding, settings=settings.split
         )
-        candidate = steps.run(train, store=steps.store, split=rows_split, settings=settings)
+        candidate = (
+            None if plays else steps.run(train, store=steps.store, split=rows_split, settings=settings)
+        )
         ranking = steps.run(rank, store=steps.store, split=rows_split, settings=settings)
         evaluation = steps.run(
             evaluate,
@@ -67,8 +73,10 @@ def retrain(
             ranking=ranking,
             settings=settings,
         )
-        shipped = steps.run(
-            refit, store=steps.store, candidate=candidate, evaluation=evaluation, settings=settings
+        shipped = (
+            steps.run(refit, store=steps.store, candidate=candidate, evaluation=evaluation, settings=settings)
+            if candidate
+            else None
         )
         shipped_ranking = steps.run(
             refit_ranking, store=steps.store, ranking=ranking, evaluation=evaluation, settings=settings

@@ -10,13 +10,15 @@ from prefect.tasks import Task
 from pydantic import BaseModel
 
 from matinee.errors.log_filter import guard_log
+from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.manifests import CandidateManifest, DatasetManifest
 from matinee.formats.metrics import Metrics
+from matinee.formats.play_metrics import PlayMetrics
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
-from matinee.store.documents import Point, read_as
+from matinee.store.documents import Point
 from matinee.tasks.artifacts import show
 from matinee.tasks.run_log import describe
 
@@ -34,7 +36,7 @@ class Summary(BaseModel):
     promoted: bool
     reason: str
     location: str | None
-    metrics: Metrics
+    metrics: Metrics | PlayMetrics
     rows: dict[str, int]
     rejects: dict[str, int]
     warnings: list[str]
@@ -88,13 +90,11 @@ class StepRunner:
         """The record of a finished run."""
         store = Store(Path(self.store))
         dataset = store.read(DatasetManifest, self._made["ingest"].digest)
-        candidate = store.read(CandidateManifest, self._made["train"].digest)
-        metrics = read_as(store.folder("evaluations", publication.evaluation) / Metrics.NAME, Metrics)
-        seconds = {
-            **self._seconds,
-            "train": candidate.seconds_train,
-            "compile": candidate.seconds_compile,
-        }
+        metrics = read_metrics(store.folder("evaluations", publication.evaluation))
+        seconds = dict(self._seconds)
+        if "train" in self._made:  # plays have no such step
+            candidate = store.read(CandidateManifest, self._made["train"].digest)
+            seconds |= {"train": candidate.seconds_train, "compile": candidate.seconds_compile}
         return Summary(
             release=publication.release,
             promoted=publication.promoted,

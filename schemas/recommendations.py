@@ -5,14 +5,17 @@ import polars as pl
 
 
 class Recommendations(pa.DataFrameModel):
-    """One row per movie of a user's list; ranks count from 1, titles are null if the source had none."""
+    """One row per movie of a user's list; ranks count from 1.
+
+    Titles are null if the source had none, and expected ratings are null where the model was trained on plays.
+    """
 
     user_id: pl.Int64
     rank: pl.Int32 = pa.Field(ge=1)
     movie_id: pl.Int64
     title: pl.String = pa.Field(nullable=True)
     score: pl.Float32
-    expected_rating: pl.Float32
+    expected_rating: pl.Float32 = pa.Field(nullable=True)
 
     class Config:
         strict = True

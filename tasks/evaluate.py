@@ -11,14 +11,14 @@ from matinee.tasks.policies import cached_by, fulfil
 
 
 def _plan(
-    *, store: str, split: Reference, candidate: Reference, ranking: Reference, settings: Settings
+    *, store: str, split: Reference, candidate: Reference | None, ranking: Reference, settings: Settings
 ) -> Plan:
     return plan_evaluation(Store(Path(store)), split, candidate, ranking, settings=settings)
 
 
 @task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))
 def evaluate(
-    *, store: str, split: Reference, candidate: Reference, ranking: Reference, settings: Settings
+    *, store: str, split: Reference, candidate: Reference | None, ranking: Reference, settings: Settings
 ) -> Reference:
     """Measure the candidate, the baselines and the champion on the test rows."""
     return fulfil(

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from matinee.evaluate import list_tables as lists
 from matinee.evaluate import tables as figures
+from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
 from matinee.formats.example_lists import ExampleLists
@@ -20,6 +21,7 @@ from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import load
+from matinee.release.plays import NO_PREDICTIONS
 from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
@@ -34,6 +36,7 @@ def data_report(store: Store, dataset: Reference) -> str:
     manifest = store.read(DatasetManifest, dataset.digest)
     profile = read_as(store.path(dataset) / Profile.NAME, Profile)
     sources = [(source.name, source.role, source.bytes) for source in manifest.sources]
+    plays = manifest.feedback == "implicit"
     return page(
         "Data",
         f"**{manifest.rows_read:,}** rows read, **{manifest.rows:,}** accepted, "
@@ -41,9 +44,9 @@ def data_report(store: Store, dataset: Reference) -> str:
         "\n".join(f"- {escape(warning)}" for warning in manifest.warnings),
         "## Rejects" if manifest.rejects else "",
         _rejects(store, manifest) if manifest.rejects else "",
-        "## Ratings",
-        _diagnostics(profile),
-        bars("rating", profile.distribution),
+        "## Plays" if plays else "## Ratings",
+        _diagnostics(profile, plays=plays),
+        "" if plays else bars("rating", profile.distribution),
         bars("year", profile.ratings_per_year),
         "## Files",
         table(["file", "role", "bytes"], sources[:50]),
@@ -61,8 +64,11 @@ def progressive_report(store: Store, champion_score: ChampionScore) -> str:
 
 
 def learning_curve(store: Store, evaluation: Reference) -> str:
-    """The fit, epoch by epoch."""
-    candidate = store.read(CandidateManifest, store.read(EvaluationManifest, evaluation.digest).candidate)
+    """The fit, epoch by epoch; empty for plays, whose ranking model has none."""
+    judged = store.read(EvaluationManifest, evaluation.digest)
+    if judged.candidate == judged.ranking:
+        return ""
+    candidate = store.read(CandidateManifest, judged.candidate)
     chosen = [
         (f"{section}.{name}", str(value).lower() if isinstance(value, bool) else str(value))
         for section, values in candidate.settings.items()
@@ -80,15 +86,13 @@ def learning_curve(store: Store, evaluation: Reference) -> str:
 
 def evaluation_report(store: Store, evaluation: Reference) -> str:
     """Candidate and baselines on the test rows, overall and by slice."""
-    metrics = read_as(store.path(evaluation) / Metrics.NAME, Metrics)
-    interval = metrics.intervals.rmse
-    hindsight, in_time = metrics.hindsight, figures.time_table(metrics)
+    metrics = read_metrics(store.path(evaluation))
+    hindsight = metrics.hindsight
+    in_time = figures.time_table(metrics) if isinstance(metrics, Metrics) else None
     shown, in_time_lists = lists.shown_table(metrics), lists.temporal_list_table(metrics)
     return page(
         "Evaluation",
-        table(*figures.error_table(metrics, name="candidate")),
-        f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies. The 95 % "
-        f"interval of the RMSE is {interval.low:.4f} to {interval.high:.4f}.",
+        *_errors(metrics),
         "## Temporal holdout" if hindsight or in_time else "",
         escape(hindsight.says) if hindsight else "",
         table(*in_time) if in_time else "",
@@ -98,12 +102,27 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
         table(*in_time_lists) if in_time_lists else "",
         escape(figures.order_says(metrics)),
         *_examples(store, evaluation),
-        "## Slices",
-        *_explained(store, evaluation, "slices"),
-        table(*figures.slice_table(metrics)),
-        "## Errors",
-        *_explained(store, evaluation, "calibration", "residuals", "long_tail"),
+        *(_details(store, evaluation, metrics) if isinstance(metrics, Metrics) else ()),
     )
+
+
+def _errors(metrics: AnyMetrics) -> Iterator[str]:
+    """Errors on the test rows; of plays, that there are none."""
+    rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies."
+    if not isinstance(metrics, Metrics):
+        yield f"{rows} {escape(NO_PREDICTIONS)}"
+        return
+    interval = metrics.intervals.rmse
+    yield table(*figures.error_table(metrics, name="candidate"))
+    yield f"{rows} The 95 % interval of the RMSE is {interval.low:.4f} to {interval.high:.4f}."
+
+
+def _details(store: Store, evaluation: Reference, metrics: Metrics) -> Iterator[str]:
+    yield "## Slices"
+    yield from _explained(store, evaluation, "slices")
+    yield table(*figures.slice_table(metrics))
+    yield "## Errors"
+    yield from _explained(store, evaluation, "calibration", "residuals", "long_tail")
 
 
 def _examples(store: Store, evaluation: Reference) -> Iterator[str]:
@@ -184,6 +203,8 @@ def lists_report(store: Store, made: Recommended) -> str:
     """The location of the lists, and the lists of the first users."""
     first = pl.scan_parquet(made.out).head(_LIST_ROWS).collect()
     reasons = _reasons(store, made, first)
+    if not first["expected_rating"].count():  # by a release of plays
+        first = first.drop("expected_rating")
     return page(
         f"Lists by {made.release}",
         f"**{made.rows:,}** list entries for **{made.users:,}** users, made in {made.seconds:.1f} seconds.",
@@ -209,7 +230,7 @@ def _reasons(store: Store, made: Recommended, lists: pl.DataFrame) -> list[str]:
         reasons = release.explain(user_id, movie_id).reasons
         best = max(reasons, key=lambda reason: reason.share, default=None)
         spoken = best is not None and best.share > 0
-        found.append(f"{best.title or best.movie_id}, rated {best.rating:g}" if best and spoken else "")
+        found.append(f"{best.title or best.movie_id}, {best.says}" if best and spoken else "")
     return found
 
 
@@ -245,22 +266,23 @@ def _rejects(store: Store, manifest: DatasetManifest) -> str:
     )
 
 
-def _diagnostics(profile: Profile) -> str:
+def _diagnostics(profile: Profile, *, plays: bool) -> str:
     dates = profile.dates
-    facts = [
+    what = "plays" if plays else "ratings"
+    facts: list[tuple[str, object]] = [
         ("users", profile.users),
         ("movies", profile.movies),
-        ("ratings", profile.ratings),
+        (what, profile.ratings),
         ("cells of the full matrix", profile.full_matrix),
         ("percentage filled", profile.percentage_filled),
-        ("mean rating", profile.mean_rating),
+        *([] if plays else [("mean rating", profile.mean_rating)]),
         ("first and last date", f"{dates.first} to {dates.last}" if dates.first else "none"),
         ("undated", profile.undated),
-        ("rated movies without a title", profile.rated_movies_without_a_title),
+        (f"{'played' if plays else 'rated'} movies without a title", profile.rated_movies_without_a_title),
     ]
     spread = ("min", "p10", "median", "p90", "p99", "max", "mean")
     spreads = [
         (name, *(rows.get(point) for point in spread))
         for name, rows in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
     ]
-    return table(["", ""], facts) + "\n\n" + table(["ratings per", *spread], spreads)
+    return table(["", ""], facts) + "\n\n" + table([f"{what} per", *spread], spreads)

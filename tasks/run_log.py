@@ -1,8 +1,9 @@
 """The story of a run in about twenty log lines: what each step starts to do, and what came out of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import (
@@ -13,6 +14,7 @@ from matinee.formats.manifests import (
     SplitManifest,
 )
 from matinee.formats.metrics import Metrics
+from matinee.formats.play_metrics import PlayMetrics
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
@@ -31,10 +33,11 @@ def _ingest(store: Store, made: Reference) -> list[str]:
     manifest = store.read(DatasetManifest, made.digest)
     profile = read_as(store.path(made) / Profile.NAME, Profile)
     low, high = manifest.scale
+    what = "plays" if manifest.feedback == "implicit" else f"ratings from {low:g} to {high:g}"
     lines = [
         f"{manifest.rows_read:,} rows read, {manifest.rows:,} accepted, {manifest.rows_rejected:,} rejected",
         f"{profile.users:,} users, {profile.movies:,} movies, {profile.percentage_filled:.2f} % of the full "
-        f"matrix, ratings from {low:g} to {high:g}",
+        f"matrix, {what}",
     ]
     if manifest.rejects:
         most = sorted(manifest.rejects.items(), key=lambda item: -item[1])[:3]
@@ -74,7 +77,14 @@ def _rank(store: Store, made: Reference) -> list[str]:
 
 
 def _evaluate(store: Store, made: Reference) -> list[str]:
-    metrics = read_as(store.path(made) / Metrics.NAME, Metrics)
+    metrics = read_metrics(store.path(made))
+    reason = read_as(store.path(made) / DecisionFile.NAME, DecisionFile).reason
+    lists = (
+        f"lists: nDCG@10 {metrics.ranking.recommend.ndcg_at_10:.4f}, popularity "
+        f"{metrics.ranking.popularity.ndcg_at_10:.4f}"
+    )
+    if not isinstance(metrics, Metrics):
+        return [lists, *_play_warnings(metrics), reason]
     interval = metrics.intervals.rmse
     warning = [metrics.hindsight.says] if metrics.hindsight and metrics.hindsight.anyone else []
     if found := metrics.temporal:
@@ -86,11 +96,21 @@ def _evaluate(store: Store, made: Reference) -> list[str]:
     return [
         f"test RMSE {metrics.rmse:.4f} ({interval.low:.4f} to {interval.high:.4f}), bias only "
         f"{metrics.bias_only_rmse:.4f}, global mean {metrics.global_mean_rmse:.4f}",
-        f"lists: nDCG@10 {metrics.ranking.recommend.ndcg_at_10:.4f}, popularity "
-        f"{metrics.ranking.popularity.ndcg_at_10:.4f}",
+        lists,
         *warning,
-        read_as(store.path(made) / DecisionFile.NAME, DecisionFile).reason,
+        reason,
     ]
+
+
+def _play_warnings(metrics: PlayMetrics) -> Iterator[str]:
+    if metrics.hindsight and metrics.hindsight.anyone:
+        yield metrics.hindsight.says
+    if metrics.temporal and metrics.temporal.lists:
+        lists = metrics.temporal.lists
+        yield (
+            f"temporal holdout: nDCG@10 {lists.ndcg_at_10:.4f} from {metrics.temporal.cut} on, popularity "
+            f"{lists.popularity_ndcg_at_10:.4f}, recent popularity {lists.recent_popularity_ndcg_at_10:.4f}"
+        )
 
 
 def _refit(store: Store, made: Reference) -> list[str]:

@@ -82,6 +82,12 @@ def _add_data_verbs(verb: _Verb) -> None:
         "--format", choices=["csv", "netflix"], default="csv", help="format of the ratings (default csv)"
     )
     sample.add_argument(
+        "--feedback",
+        choices=["explicit", "implicit"],
+        default="explicit",
+        help="whether the rows are ratings (explicit) or plays without a rating (implicit; default explicit)",
+    )
+    sample.add_argument(
         "--dirty",
         type=fraction,
         default=0.0,

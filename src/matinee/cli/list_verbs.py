@@ -66,9 +66,7 @@ def _list_lines(release: matinee.Release, user: int, top: int, narrowing: Narrow
     found = release.recommend(user, min(top, _MOVIES), explain=explain, **narrowing.keywords())
     lines = [f"user {user}"]
     for rank, movie in enumerate(found, 1):
-        because = (
-            f", because of {_name(movie.because)}, rated {movie.because.rating:g}" if movie.because else ""
-        )
+        because = f", because of {_name(movie.because)}, {movie.because.says}" if movie.because else ""
         lines.append(f"{rank:>4}  {_name(movie)}{because}")
     return lines
 
@@ -96,13 +94,9 @@ def explain(call: argparse.Namespace) -> Outcome:
     rest = sum(reason.share for reason in others)
     lines = [
         f"{found.score:7.4f}  {_name(found)}, by {release.version} for user {call.user}",
-        *(f"{reason.share:+7.4f}  {_name(reason)}, rated {reason.rating:g}" for reason in named),
+        *(f"{reason.share:+7.4f}  {_name(reason)}, {reason.says}" for reason in named),
         *([f"{rest:+7.4f}  {len(others):,} others"] if others else []),
-        *(
-            []
-            if named
-            else ["The user rated nothing that the release knows; the score is the movie's popularity."]
-        ),
+        *([] if named else ["The release knows no movie of the user; the score is the movie's popularity."]),
     ]
     facts = {
         "release": release.version,

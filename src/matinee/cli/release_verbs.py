@@ -42,13 +42,14 @@ def releases(call: argparse.Namespace) -> Outcome:
 def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> dict[str, Any]:
     """The facts of a release, as far as it can be read. `verified` is there if it was checked, or if reading failed."""
     entry: dict[str, Any] = {"version": folder.name, "champion": folder.name == champion}
-    entry |= dict.fromkeys(("created", "rmse", "model"))
+    entry |= dict.fromkeys(("created", "rmse", "ndcg_at_10", "model"))
     try:
         manifest = read_manifest(folder)
         metrics = manifest.get("metrics", {})
         entry |= {
             "created": manifest.get("created"),
             "rmse": metrics.get("rmse"),
+            "ndcg_at_10": metrics.get("ndcg_at_10"),  # of a release of plays, which has no RMSE
             "model": manifest["model"],
         }
         if verify:
@@ -62,9 +63,11 @@ def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | No
 def _line(entry: dict[str, Any], *, signed: bool) -> str:
     words = [entry["version"]]
     if entry["model"] is not None:
-        rmse = entry["rmse"]
-        figure = f"{rmse:.4f}" if isinstance(rmse, int | float) else "-"
-        words += [entry["created"] or "-", f"{entry['model']:6}", f"rmse {figure}"]
+        name, value = (
+            ("rmse", entry["rmse"]) if entry["ndcg_at_10"] is None else ("ndcg@10", entry["ndcg_at_10"])
+        )
+        figure = f"{value:.4f}" if isinstance(value, int | float) else "-"
+        words += [entry["created"] or "-", f"{entry['model']:6}", f"{name} {figure}"]
     if entry["champion"]:
         words.append("champion")
     if entry.get("verified"):

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matinee.formats.metrics import Metrics
+from matinee.formats.play_metrics import PlayMetrics
+
 if TYPE_CHECKING:
     from matinee.flows.summary import Summary
 
 
 def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[str]:
     """The result of a run as lines: rows, seconds, the gate's reason, the release and its RMSE."""
-    metrics, seconds = summary.metrics, summary.seconds
-    best = _best_rmse(ratings)
-    reachable = f"   best reachable {best:.4f}" if best is not None else ""
+    seconds = summary.seconds
     done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
     release = f"{summary.location} (champion)" if summary.promoted else _held_line(summary, store)
     return [
@@ -25,12 +26,21 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[st
         "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
         f"gate      {summary.reason}",
         f"release   {release}",
-        f"rmse      {metrics.rmse:.4f}   bias only {metrics.bias_only_rmse:.4f}{reachable}",
+        _figures_line(summary.metrics, ratings),
     ]
 
 
+def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
+    """The RMSE next to that of bias-only; of plays, nDCG@10 next to that of popularity."""
+    if not isinstance(metrics, Metrics):
+        return f"ndcg@10   {metrics.ndcg_at_10:.4f}   popularity {metrics.popularity_ndcg_at_10:.4f}"
+    best = _best_rmse(ratings)
+    reachable = f"   best reachable {best:.4f}" if best is not None else ""
+    return f"rmse      {metrics.rmse:.4f}   bias only {metrics.bias_only_rmse:.4f}{reachable}"
+
+
 def _held_line(summary: "Summary", store: Path) -> str:
-    digest = summary.folders["train"].rpartition("/")[2]
+    digest = summary.folders["train" if "train" in summary.folders else "rank"].rpartition("/")[2]
     call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
     return f"none: the champion stays; `{call}` publishes the candidate anyway"
 

@@ -49,12 +49,13 @@ def sample(call: argparse.Namespace) -> Outcome:
         seed=call.seed,
         format=call.format,
         dirty=call.dirty,
+        feedback=call.feedback,
     )
     facts = json.loads((call.out / "truth.json").read_text("utf-8"))
-    text = (
-        f"{call.ratings:,} ratings in {call.out} in {time.perf_counter() - started:.1f} s; "
-        f"the best possible RMSE is {truth.best_rmse:.4f}"
-    )
+    what = "plays" if truth.best_rmse is None else "ratings"
+    text = f"{call.ratings:,} {what} in {call.out} in {time.perf_counter() - started:.1f} s"
+    if truth.best_rmse is not None:
+        text += f"; the best possible RMSE is {truth.best_rmse:.4f}"
     return Outcome(facts, text)
 
 
@@ -63,6 +64,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     from matinee import ingest as library
     from matinee.formats.dataset import Profile
     from matinee.formats.manifests import DatasetManifest
+    from matinee.pipeline.feedback import check_feedback
     from matinee.store import Store
     from matinee.store.documents import read_as
 
@@ -70,6 +72,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
+    check_feedback(store, settings.ingest.feedback)
     plan = library.plan(
         store,
         ratings=[Path(path) for path in call.ratings],

@@ -3,11 +3,13 @@
 It runs after train and before publish, and is the only step that reads test rows.
 """
 
+from functools import partial
 from pathlib import Path
 
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest
+from matinee.formats.metrics import Metrics
 from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
@@ -37,7 +39,7 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
 def plan(
     store: Store,
     *,
-    candidate: Reference,
+    candidate: Reference | None,
     ranking: Reference,
     split: Reference,
     champion: ComparedModel | None,
@@ -48,7 +50,8 @@ def plan(
 
     Args:
         store: The store that holds the candidate and the split.
-        candidate: The candidate to evaluate.
+        candidate: The candidate to evaluate; None for plays, where the ranking model is the candidate.
+        ranking: The ranking model of the candidate.
         split: The split that it was trained on.
         champion: The champion; None before there is one, when only bias-only is compared.
         settings: All settings; the manifest keeps them, so that a held candidate can be published later.
@@ -60,12 +63,17 @@ def plan(
 
     def make(folder: Path) -> Manifest:
         # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
+        from matinee.evaluate.play_report import write_play_evaluation  # noqa: PLC0415
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
         made = store.ensure(temporal_holdout) if temporal_holdout else None
-        metrics, decision = write_evaluation(
+        write = (
+            write_play_evaluation
+            if candidate is None
+            else partial(write_evaluation, candidate=store.path(candidate))
+        )
+        metrics, decision = write(
             folder,
-            candidate=store.path(candidate),
             ranking=store.path(ranking),
             split=store.path(split),
             temporal_holdout=store.path(made) if made else None,
@@ -74,13 +82,13 @@ def plan(
             settings=settings,
         )
         return EvaluationManifest(
-            candidate=candidate.digest,
+            candidate=(candidate or ranking).digest,
             ranking=ranking.digest,
             split=split.digest,
             outlook=made.digest if made else None,
             settings=settings.spelled_out().model_dump(mode="json"),
             rows=metrics.rows,
-            rmse=metrics.rmse,
+            rmse=metrics.rmse if isinstance(metrics, Metrics) else None,
             promoted=decision.promoted,
             reason=decision.reason,
             champion=decision.champion,
@@ -90,7 +98,7 @@ def plan(
     digest = digest_of(
         code=code_digest("matinee.evaluate", *_given(champion), *_given(anchor)),
         outlook=temporal_holdout.digest if temporal_holdout else None,
-        candidate=candidate.digest,
+        candidate=candidate.digest if candidate else None,
         ranking=ranking.digest,
         split=split.digest,
         champion=champion.digest if champion else None,

@@ -36,12 +36,27 @@ SAYS = (
 )
 
 
+PLAYS_SAY = (
+    "Test rows are movies that people chose to play; an unplayed movie may be just as good. These figures therefore "
+    "show how well plays are found among all movies, which popularity does well too. They cannot show how much people "
+    "would like movies that they would not have found themselves. Compare them with popularity, not with other data "
+    "sets, splits or sampled rankings."
+)
+
+
+@dataclass(frozen=True)
+class RatingModel:
+    """The tables of a model that predicts ratings, and its name."""
+
+    weights: Mapping[str, NDArray[Any]]
+    name: str
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The movies that a model ranks; `train_rows` and `liked_rows` are by movie code."""
 
-    weights: Mapping[str, NDArray[Any]]
-    model: str
+    rating_model: RatingModel | None  # None where there are plays alone
     train_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]
     users: int
@@ -59,7 +74,7 @@ class Catalogue:
 
     def most_users(self, wanted: int) -> int:
         """The number of users to rank for: `wanted`, or fewer if the model is slow."""
-        if _has_factors(self.weights):
+        if self.rating_model is None or _has_factors(self.rating_model.weights):
             return wanted
         return min(wanted, max(_PAIRS // max(len(self.train_rows), 1), 1))
 
@@ -100,8 +115,9 @@ def measure_ranking(
     most_rated = catalogue.train_rows.astype(np.float32)
     preference = score_after(seen, task, model, users=catalogue.users, scale=catalogue.scale)
     liked = test.ratings >= catalogue.relevant_from
+    rated = catalogue.rating_model
     return Ranking(
-        says=SAYS,
+        says=SAYS if rated else PLAYS_SAY,
         relevant_from=catalogue.relevant_from,
         top=TOP,
         catalogue=len(catalogue.train_rows),
@@ -109,7 +125,9 @@ def measure_ranking(
         users_with_relevant_rows=count_clusters(test.users[liked]),
         popularity_weight=POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
         recommend=measure(preference, trained),
-        expected_rating=measure(_scorer(catalogue), forward.movie_level(catalogue.weights)),
+        expected_rating=measure(_scorer(rated, movies=task.movies), forward.movie_level(rated.weights))
+        if rated
+        else None,
         popularity=measure(no_scores(task.movies), most_rated),
         recent_popularity=None
         if recent is None
@@ -131,12 +149,12 @@ def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:
     return "user_factors" in weights
 
 
-def _scorer(catalogue: Catalogue) -> Scorer:
+def _scorer(rated: RatingModel, *, movies: int) -> Scorer:
     """Expected ratings without the movies' level; a user's mean and bias move all movies alike and are left out."""
-    weights = catalogue.weights
+    weights = rated.weights
     if _has_factors(weights):
         factors = weights["movie_factors"].T.astype(np.float32)
         return lambda users: weights["user_factors"][users].astype(np.float32) @ factors
     level = forward.movie_level(weights)
-    movies = np.arange(len(catalogue.train_rows), dtype=np.int32)
-    return lambda users: forward.grid(weights, users, movies, model=catalogue.model) - level
+    codes = np.arange(movies, dtype=np.int32)
+    return lambda users: forward.grid(weights, users, codes, model=rated.name) - level

@@ -8,6 +8,7 @@ import polars as pl
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.ranking import TOP, top
 from matinee.formats.example_lists import ExampleList, ExampleLists, ListedMovie
+from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 
@@ -76,6 +77,7 @@ def _example(
     return ExampleList(
         user_id=int(library.users["user_id"][user]),
         rated=len(rows),
+        played=is_of_plays(library.scale),
         best=[library.title(movie) for movie in best.tolist()],
         listed=[
             ListedMovie(

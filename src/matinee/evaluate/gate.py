@@ -69,6 +69,7 @@ class Decision:
 
     rules: tuple[AnyVerdict, ...]
     becomes_anchor: bool  # whether the release becomes the anchor, which later candidates are compared with
+    main: tuple[str, ...] = ("champion", "bias_only")  # the rules that a promotion reports
 
     @property
     def promoted(self) -> bool:
@@ -78,7 +79,7 @@ class Decision:
     def reason(self) -> str:
         """One line for people: the rules that failed, or the main results."""
         failed = [rule for rule in self.rules if not rule.passed]
-        reported = failed or [rule for rule in self.rules if rule.name in ("champion", "bias_only")]
+        reported = failed or [rule for rule in self.rules if rule.name in self.main]
         return f"{'Promoted' if self.promoted else 'Held'}: {'; '.join(rule.says for rule in reported)}."
 
 
@@ -120,7 +121,7 @@ def decide(
     if anchor is not None and settings.decay:
         rules.append(_has_not_decayed(anchor, settings))
     if drift is not None and settings.drift:
-        rules.append(_data_is_as_before(drift, settings))
+        rules.append(judge_drift(drift, settings))
     return Decision(tuple(rules), becomes_anchor=_is_best_so_far(anchor, settings))
 
 
@@ -264,7 +265,8 @@ def _is_best_so_far(anchor: PairedErrors | None, settings: GateSettings) -> bool
     return len(anchor.candidate) >= settings.min_rows and _upper_bound(anchor.difference(), settings) < 0
 
 
-def _data_is_as_before(drift: Drift, settings: GateSettings) -> DriftVerdict:
+def judge_drift(drift: Drift, settings: GateSettings) -> DriftVerdict:
+    """Hold a candidate whose data differs too much from the champion's."""
     limits = drift.limits(settings)
     beyond = [name for name, value in drift.figures.items() if value > limits[name]]
     details = ", ".join(

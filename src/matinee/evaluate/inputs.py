@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee.evaluate.catalogue import Catalogue
+from matinee.evaluate.catalogue import Catalogue, RatingModel
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
 from matinee.evaluate.gate import PairedErrors
@@ -58,8 +58,8 @@ def collect_inputs(
     )
     scale = manifest.scale[0], manifest.scale[1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
-    train, valid, fitted = _read_fitted(split, refit="valid" in trained.fitted_on)
-    test = _read_test(split)
+    train, valid, fitted = read_fitted(split, refit="valid" in trained.fitted_on)
+    test = read_test(split)
     baseline = fit_baseline(
         fitted.users, fitted.movies, fitted.ratings, users=users.height, movies=movies.height
     )
@@ -93,8 +93,7 @@ def collect_inputs(
         global_mean=errors(np.full(len(test), baseline.mean)),
         slicings=slicings,
         catalogue=Catalogue(
-            weights=weights,
-            model=trained.model,
+            RatingModel(weights, trained.model),
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),
             users=users.height,
@@ -102,19 +101,20 @@ def collect_inputs(
         ),
         against_champion=against_champion,
         against_anchor=against_champion if is_same else pair(anchor) if anchor else None,
-        drift=_measure_drift(manifest, (train, valid, test), (users, movies), champion),
+        drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
         movie_ids=movies["movie_id"].to_numpy(),
     )
 
 
-def _measure_drift(
+def measure_drift(
     manifest: SplitManifest,
     subsets: tuple[DatedRatings, ...],
     tables: tuple[pl.DataFrame, pl.DataFrame],
     champion: ComparedModel | None,
 ) -> Drift | None:
+    """How far all rows of a split are from the champion's data; None if that is unknown. `tables` are users, movies."""
     before = champion.data_summary() if champion and champion.data_summary else None
     if before is None:
         return None
@@ -133,7 +133,7 @@ def _count(ids: pl.Series, subsets: list[Codes]) -> RowCounts:
     return RowCounts.of(ids.to_numpy(), rows)
 
 
-def _read_fitted(split: Path, *, refit: bool) -> tuple[DatedRatings, DatedRatings, DatedRatings]:
+def read_fitted(split: Path, *, refit: bool) -> tuple[DatedRatings, DatedRatings, DatedRatings]:
     """Train rows, valid rows, and the rows that the tested weights were fitted on, as views of the same memory."""
     rows = read_ratings(split, ("train", "valid"))
     pa.default_memory_pool().release_unused()  # otherwise the pool keeps a third of the rows' memory
@@ -143,7 +143,8 @@ def _read_fitted(split: Path, *, refit: bool) -> tuple[DatedRatings, DatedRating
     return both[:of_train], both[of_train:], both if refit else both[:of_train]
 
 
-def _read_test(split: Path) -> DatedRatings:
+def read_test(split: Path) -> DatedRatings:
+    """The test rows of a split."""
     rows, dates = read_ratings(split, ("test",)), pl.read_parquet(split / "test.parquet", columns=["date"])
     return DatedRatings(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
 

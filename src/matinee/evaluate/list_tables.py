@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
+from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import Table
 from matinee.formats.example_lists import ExampleList
-from matinee.formats.metrics import Metrics, RankingFigures
+from matinee.formats.metrics import RankingFigures
 
 _TAIL = 5  # deciles of the catalogue: the less popular half
 
 
-def list_table(metrics: Metrics) -> Table:
+def list_table(metrics: AnyMetrics) -> Table:
     """How well each order finds what users liked."""
     rows = []
     for name, of in _orders(metrics):
@@ -20,7 +21,7 @@ def list_table(metrics: Metrics) -> Table:
     return Table((*head, "nDCG@20", "recall@20", "nDCG@100", "recall@100"), rows)
 
 
-def shown_table(metrics: Metrics) -> Table | None:
+def shown_table(metrics: AnyMetrics) -> Table | None:
     """What each order shows: popular movies or the long tail, alike or mixed; None in files of earlier versions."""
     rows = [
         (
@@ -37,7 +38,7 @@ def shown_table(metrics: Metrics) -> Table | None:
     return Table((*head, "less popular half", "similarity within a list"), rows) if rows else None
 
 
-def temporal_list_table(metrics: Metrics) -> Table | None:
+def temporal_list_table(metrics: AnyMetrics) -> Table | None:
     """Lists fitted on the past, judged by the latest tenth; None without dates."""
     if metrics.temporal is None or metrics.temporal.lists is None:
         return None
@@ -58,7 +59,13 @@ def temporal_list_table(metrics: Metrics) -> Table | None:
 def example_table(example: ExampleList) -> Table:
     """One user's list, best first."""
     return Table(
-        ("", "title", "train rows", "most because of", "liked in a test row"),
+        (
+            "",
+            "title",
+            "train rows",
+            "most because of",
+            f"{'played' if example.played else 'liked'} in a test row",
+        ),
         [
             (
                 place,
@@ -74,15 +81,17 @@ def example_table(example: ExampleList) -> Table:
 
 def example_says(example: ExampleList) -> str:
     """Who the list is for."""
+    did, named = ("played", "among them") if example.played else ("rated", "best")
     if not example.rated:
-        return f"User {example.user_id} has rated nothing that the model knows."
-    return f"User {example.user_id} rated {example.rated:,} movies, best: {', '.join(example.best)}."
+        return f"User {example.user_id} has {did} nothing that the model knows."
+    return f"User {example.user_id} {did} {example.rated:,} movies, {named}: {', '.join(example.best)}."
 
 
-def _orders(metrics: Metrics) -> Iterator[tuple[str, RankingFigures]]:
+def _orders(metrics: AnyMetrics) -> Iterator[tuple[str, RankingFigures]]:
     ranking = metrics.ranking
     yield "recommend", ranking.recommend
     yield "popularity", ranking.popularity
     if ranking.recent_popularity:
         yield "popularity of the last 30 days", ranking.recent_popularity
-    yield "expected rating", ranking.expected_rating
+    if ranking.expected_rating:
+        yield "expected rating", ranking.expected_rating

@@ -9,28 +9,35 @@ from matinee.settings import GateSettings
 _MIN_USERS = 100  # with fewer, the lists say too little
 
 
-def judge_lists(lists: PairedLists, settings: GateSettings) -> ListsVerdict:
+def judge_lists(
+    lists: PairedLists, settings: GateSettings, *, fewest_users: int = _MIN_USERS, decides: bool = False
+) -> ListsVerdict:
     """Hold a candidate if nDCG@10 is lower by more than `gate.ranking_tolerance` and the 95 % interval is below 0.
 
     Args:
         lists: nDCG@10 of candidate and champion for the same users.
         settings: `ranking_tolerance`.
+        fewest_users: Users that it takes to compare lists.
+        decides: Whether no other rule compares the two; then a candidate that cannot be compared is held.
 
     Returns:
-        The verdict; passed without a comparison if there are too few users or no lists of the champion's.
+        The verdict; passed without a comparison if there are too few users or no lists of the champion's, unless it
+        decides.
     """
     users = len(lists.candidate)
-    if not lists.champion_has_lists or users < _MIN_USERS:
-        says = f"{users:,} users whose lists can be compared ({_MIN_USERS:,} required): lists are not judged"
+    if not lists.champion_has_lists or users < fewest_users:
+        says = (
+            f"{users:,} users whose lists can be compared ({fewest_users:,} required): lists are not judged"
+        )
         if not lists.champion_has_lists:
             says = "the champion has no ranking model: lists are not judged"
         return ListsVerdict(
             name="lists",
-            passed=True,
+            passed=not decides,
             says=says,
             judged=False,
             users=users,
-            min_users=_MIN_USERS,
+            min_users=fewest_users,
             tolerance=settings.ranking_tolerance,
         )
     ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
@@ -46,7 +53,7 @@ def judge_lists(lists: PairedLists, settings: GateSettings) -> ListsVerdict:
         says=says,
         judged=True,
         users=users,
-        min_users=_MIN_USERS,
+        min_users=fewest_users,
         tolerance=settings.ranking_tolerance,
         candidate_ndcg_at_10=ours,
         champion_ndcg_at_10=theirs,

@@ -12,7 +12,7 @@ import polars as pl
 from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import measure_order, measure_ranking
-from matinee.evaluate.compared_lists import ListRows, PairedLists, RankedModel, compare_lists
+from matinee.evaluate.compared_lists import PairedLists, RankedModel
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.gate import Decision, decide
@@ -20,6 +20,7 @@ from matinee.evaluate.inputs import EvaluationInputs, collect_inputs
 from matinee.evaluate.leakage import measure_leakage
 from matinee.evaluate.metrics import count_clusters, estimate_mae, estimate_rmse, mae, mean_over_users, rmse
 from matinee.evaluate.recent import count_recent_of
+from matinee.evaluate.release_lists import CandidateLists
 from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.history import History
@@ -93,22 +94,19 @@ def _compare_lists(
 ) -> PairedLists | None:
     """The lists of candidate and champion on the test rows that neither was trained on."""
     paired = inputs.against_champion
-    if champion.lists is None or paired is None:
+    if paired is None:
         return None
-    theirs = champion.lists()
-    if theirs is None:
-        return PairedLists.without_champion_lists()
     unseen = np.zeros(len(inputs.test), np.bool_)
     unseen[slice(None) if paired.rows is None else paired.rows] = True
-    rows = ListRows(
-        seen=inputs.fitted,
-        judged=inputs.test.take(np.flatnonzero(unseen)),
-        hidden=inputs.test.take(np.flatnonzero(~unseen)),
+    ours = CandidateLists(
+        model=RankedModel(model, inputs.movie_ids, inputs.scale),
+        fitted=inputs.fitted,
+        test=inputs.test,
         users=inputs.catalogue.users,
         relevant_from=inputs.catalogue.relevant_from,
         most_users=settings.evaluate.ranking_users,
     )
-    return compare_lists(RankedModel(model, inputs.movie_ids, inputs.scale), theirs, rows)
+    return ours.against(champion, unseen)
 
 
 def measure(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics, QuickFigures, Temporal
@@ -91,8 +92,10 @@ def series_table(points: Sequence[Point]) -> Table:
     )
 
 
-def order_says(metrics: Metrics) -> str:
+def order_says(metrics: AnyMetrics) -> str:
     """The share of correctly ordered pairs of test rows, and what ranking metrics can and cannot show."""
+    if not isinstance(metrics, Metrics):
+        return metrics.ranking.says
     pairs = metrics.pairs_in_order
     shares = (
         ("candidate", pairs.candidate.share),

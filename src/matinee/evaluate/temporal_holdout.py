@@ -18,6 +18,7 @@ from matinee.evaluate.recent import count_recent
 from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
 from matinee.formats.manifests import OutlookManifest, SplitManifest
 from matinee.formats.metrics import Outlook, QuickFigures, Temporal, TemporalLists
+from matinee.formats.play_metrics import PlayOutlook, PlayTemporal
 from matinee.release import scoring as forward
 from matinee.settings import GradientTraining, Settings
 from matinee.settings.training import DotModel
@@ -42,31 +43,58 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
     `temporal` is null where the ratings have too few dates to cut between.
     """
     manifest = read_as(split / MANIFEST, SplitManifest)
+    low, high = manifest.scale
     rows, share = _read_dated(split)
-    days: NDArray[np.int32] = rows["date"].to_physical().to_numpy()
-    figures = None
-    try:
-        counts = Counter(dict(rows["date"].to_physical().value_counts().iter_rows()))
-        cut = choose_cuts(counts, test_fraction=_TEST_SHARE, valid_fraction=_TEST_SHARE).test_from
-    except DataError:
-        pass
-    else:
-        low, high = manifest.scale
-        later = days >= cut
-        drawn = np.zeros(len(days), np.bool_)
-        drawn[np.random.default_rng(0).choice(len(days), int(later.sum()), replace=False)] = True
-        in_time = _fit_and_test(rows, later, split, scale=(low, high))
-        figures = Temporal(
-            cut=day_text(cut),
-            rows=int(later.sum()),
-            rows_fitted=int((~later).sum()),
-            users_share=share,
-            **dict(in_time),
-            at_random=_fit_and_test(rows, drawn, split, scale=(low, high)),
-            lists=_lists(rows, later, split, scale=(low, high)),
-        )
-    write_json(folder / Outlook.NAME, Outlook(temporal=figures))
+    if (cut := _find_cut(rows)) is None:
+        write_json(folder / Outlook.NAME, Outlook(temporal=None))
+        return OutlookManifest(rows=rows.height, split=manifest.digest)
+    later = rows["date"].to_physical().to_numpy() >= cut
+    lists = PlayTemporal(
+        cut=day_text(cut),
+        rows=int(later.sum()),
+        rows_fitted=int((~later).sum()),
+        users_share=share,
+        lists=_lists(rows, later, split, scale=(low, high)),
+    )
+    plays = manifest.feedback == "implicit"
+    write_json(
+        folder / Outlook.NAME,
+        PlayOutlook(temporal=lists)
+        if plays
+        else Outlook(temporal=_with_errors(lists, rows, later, split, scale=(low, high))),
+    )
     return OutlookManifest(rows=rows.height, split=manifest.digest)
+
+
+def _find_cut(rows: pl.DataFrame) -> int | None:
+    """The first day of the latest tenth; None where there are too few dates to cut between."""
+    counts = Counter(dict(rows["date"].to_physical().value_counts().iter_rows()))
+    try:
+        return choose_cuts(counts, test_fraction=_TEST_SHARE, valid_fraction=_TEST_SHARE).test_from
+    except DataError:
+        return None
+
+
+def _with_errors(
+    lists: PlayTemporal,
+    rows: pl.DataFrame,
+    later: NDArray[np.bool_],
+    split: Path,
+    *,
+    scale: tuple[float, float],
+) -> Temporal:
+    """The same with the errors of a quick model, in time and on as many rows drawn at random."""
+    drawn = np.zeros(len(later), np.bool_)
+    drawn[np.random.default_rng(0).choice(len(later), lists.rows, replace=False)] = True
+    return Temporal(
+        cut=lists.cut,
+        rows=lists.rows,
+        rows_fitted=lists.rows_fitted,
+        users_share=lists.users_share,
+        **dict(_fit_and_test(rows, later, split, scale=scale)),
+        at_random=_fit_and_test(rows, drawn, split, scale=scale),
+        lists=lists.lists,
+    )
 
 
 def _read_dated(split: Path) -> tuple[pl.DataFrame, float]:

@@ -104,6 +104,31 @@ class ListsVerdict(Verdict):
     high: float = Field(0.0, description="Upper end; a candidate is held only if it is below 0.")
 
 
+class PopularityVerdict(Verdict):
+    """Plays alone: the lists are better than popularity, which knows nobody."""
+
+    name: Literal["popularity"]
+    users: int = Field(description="Users whose test rows are looked for.")
+    candidate_ndcg_at_10: float = Field(description="nDCG@10 of the candidate's lists.")
+    popularity_ndcg_at_10: float = Field(description="nDCG@10 of popularity on the same users.")
+    difference: float = Field(description="The first less the second.")
+    tolerance: float = Field(description="`gate.ranking_tolerance`; a lower nDCG@10 within it is no loss.")
+
+
+class ListsDecayVerdict(Verdict):
+    """Plays alone: small losses have not added up against the anchor's lists."""
+
+    name: Literal["lists_decay"]
+    users: int = Field(description="Users with a test row that neither model was trained on.")
+    limit: float = Field(description="`gate.decay_tolerances` times `gate.ranking_tolerance`.")
+    candidate_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the candidate's lists.")
+    anchor_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the anchor's lists.")
+    difference: float = Field(0.0, description="The first less the second, mean over users.")
+    standard_error: float = Field(0.0, description="Its standard error over users.")
+    low: float = Field(0.0, description="Lower end of its two-sided 95 % interval.")
+    high: float = Field(0.0, description="Upper end; a candidate is held only if it is below 0.")
+
+
 class DecayVerdict(Verdict):
     """Small losses have not added up against the anchor. With too few rows the figures end at `limit`."""
 
@@ -159,6 +184,8 @@ AnyVerdict = Annotated[
     | BiasOnlyVerdict
     | SlicesVerdict
     | ListsVerdict
+    | PopularityVerdict
+    | ListsDecayVerdict
     | DecayVerdict
     | DriftVerdict
     | RefitVerdict

@@ -21,7 +21,8 @@ class ExampleList(Format):
 
     user_id: int = Field(description="The user.")
     rated: int = Field(description="Rows that the model knows the user by.")
-    best: list[str] = Field(description="Titles that the user rated highest.")
+    played: bool = Field(False, description="Whether these rows are plays and not ratings.")
+    best: list[str] = Field(description="Titles that the user rated highest; of plays, a few of them.")
     listed: list[ListedMovie] = Field(description="The first ten, best first.")
 
 

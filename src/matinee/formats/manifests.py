@@ -9,6 +9,7 @@ from matinee.formats.base import Format, Manifest, Scale
 # As settings.json has them; `matinee.settings.Settings` reads them, those of an earlier version as well.
 WrittenSettings = dict[str, JsonValue]
 SourceRole = Literal["train", "test", "titles"]
+Feedback = Literal["explicit", "implicit"]
 
 
 class FileCounts(Format):
@@ -60,6 +61,9 @@ class DatasetManifest(Manifest):
     rejects: dict[str, int] = Field(description="Rejected and superseded rows by reason code.")
     title_rejects: dict[str, int] = Field(description="Rejected lines of the title file by reason code.")
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    feedback: Feedback = Field(
+        "explicit", description="`ingest.feedback`; absent in a manifest of an earlier version."
+    )
     warnings: list[str] = Field(description="Sentences for a person; none of them stops a run.")
     partitions: list[str] = Field(description="Digests of the partitions, in the order of their rows.")
     sources: list[SourceFile] = Field(description="The files that were read.")
@@ -100,7 +104,8 @@ class SplitManifest(Manifest):
     rows: int = Field(description="Rows of all parts.")
     dataset: str = Field(description="Digest of the dataset.")
     encoding: str = Field(description="Digest of the encoding.")
-    scale: Scale = Field(description="Lowest and highest rating of the scale.")
+    scale: Scale = Field(description="Lowest and highest rating of the scale; both are 1 for plays.")
+    feedback: Feedback = Field("explicit", description="That of the dataset.")
     strategy: str = Field(description="`split.strategy`.")
     settings: WrittenSettings = Field(description="The settings `split`, every default spelled out.")
     counts: dict[str, int] = Field(description="Rows by part: train, valid, test.")
@@ -167,13 +172,13 @@ class EvaluationManifest(Manifest):
 
     KIND: ClassVar[str] = "evaluations"
 
-    candidate: str = Field(description="Digest of the candidate.")
+    candidate: str = Field(description="Digest of the candidate; of plays, that of the ranking model.")
     ranking: str = Field("", description="Digest of the ranking model; absent before there was one.")
     split: str = Field(description="Digest of the split.")
     outlook: str | None = Field(None, description="Digest of the outlook; null where none was asked for.")
     settings: WrittenSettings = Field(description="All settings of the run, every default spelled out.")
     rows: int = Field(description="Number of test rows.")
-    rmse: float = Field(description="RMSE of the candidate on the test rows.")
+    rmse: float | None = Field(description="RMSE of the candidate on the test rows; null for plays.")
     promoted: bool = Field(description="Whether the gate passed the candidate.")
     reason: str = Field(description="The gate's reason, in one line.")
     champion: str | None = Field(description="The release it was compared with; null where there was none.")

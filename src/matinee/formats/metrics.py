@@ -111,9 +111,13 @@ class Ranking(Format):
     catalogue: int = Field(description="Number of movies.")
     users: int = Field(description="Users whose order was measured.")
     users_with_relevant_rows: int = Field(description="Users who liked a test row.")
-    popularity_weight: float = Field(description="Weight of popularity in the order of `recommend`.")
+    popularity_weight: float = Field(
+        description="Weight of popularity in an order by expected rating; 0 for plays."
+    )
     recommend: RankingFigures = Field(description="The order of `recommend`.")
-    expected_rating: RankingFigures = Field(description="The order by predicted rating.")
+    expected_rating: RankingFigures | None = Field(
+        description="The order by predicted rating; null for plays."
+    )
     popularity: RankingFigures = Field(description="The order by number of train rows.")
     recent_popularity: RankingFigures | None = Field(
         None, description="The order by train rows of the last 30 days; null without dates."

@@ -19,7 +19,7 @@ from matinee.ingest.duplicates.superseded import write_superseded
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
-from matinee.ingest.rating_scale import SCALES, from_json, narrowest_scale
+from matinee.ingest.rating_scale import AnyScale, bounds_of, fixed_scale, from_json, narrowest_scale
 from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.members import read_heads
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
@@ -27,7 +27,7 @@ from matinee.ingest.scale_guess import guess_scale
 from matinee.ingest.titles.table import read_titles
 from matinee.schemas.rejects import Rejects
 from matinee.schemas.titles import Titles
-from matinee.settings.ingest import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
@@ -142,7 +142,8 @@ class _Job:
             rows_rejected=read - rows + removed.rows,
             rejects=dict(sorted((+codes).items())),
             title_rejects=dict(sorted(Counter(title_rejects["code"].to_list()).items())),
-            scale=list(SCALES[scale]),
+            scale=list(bounds_of(scale)),
+            feedback=self.settings.feedback,
             warnings=find_warnings(
                 partitions,
                 removed,
@@ -155,16 +156,17 @@ class _Job:
             sources=self._describe_sources(),
         )
 
-    def _partitions(self) -> tuple[ScaleName, list[Partition]]:
+    def _partitions(self) -> tuple[AnyScale, list[Partition]]:
         """The partitions on the configured scale, or on the scale inferred from all values."""
-        if self.settings.scale != "auto":
-            return self.settings.scale, self._ensure(self.settings.scale)
+        fixed = fixed_scale(self.settings)
+        if fixed != "auto":
+            return fixed, self._ensure(fixed)
         guess = guess_scale([*self.trains, *self.tests], self.settings)
         partitions = self._ensure(guess)
         scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
         return scale, partitions if scale == guess else self._ensure(scale)
 
-    def _ensure(self, scale: ScaleName) -> list[Partition]:
+    def _ensure(self, scale: AnyScale) -> list[Partition]:
         partitions = []
         for role, sources in self._by_role():
             for group in group_sources(sources):

@@ -1,7 +1,7 @@
 """The rating scale: histograms of ratings, and the smallest scale that contains nearly all of them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matinee.ingest import column_kernel as kernel
-from matinee.settings.ingest import ScaleName
+from matinee.settings.ingest import IngestSettings, ScaleName
 
 SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "1-5": (1, 5),
@@ -19,9 +19,21 @@ SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "0-10": (0, 10),
     "1-100": (1, 100),
 }
+AnyScale = ScaleName | Literal["plays"]
+PLAYS: Final = "plays"  # the scale of plays, which all have the value 1
 _ENOUGH = 0.99  # share of the values that a scale must contain; values outside are rejected
 
 Histogram = NDArray[np.int64]
+
+
+def bounds_of(scale: AnyScale) -> tuple[float, float]:
+    """The lowest and the highest rating of a scale; both are 1 for plays."""
+    return (1, 1) if scale == PLAYS else SCALES[scale]
+
+
+def fixed_scale(settings: IngestSettings) -> AnyScale:
+    """The scale that the settings decide; `auto` if the values decide it."""
+    return PLAYS if settings.feedback == "implicit" else settings.scale
 
 
 def empty_histogram() -> Histogram:

@@ -13,11 +13,11 @@ from matinee.errors import ConfigError, DataError
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
-from matinee.ingest.rating_scale import Histogram, from_json, narrowest_scale
+from matinee.ingest.rating_scale import AnyScale, Histogram, fixed_scale, from_json, narrowest_scale
 from matinee.ingest.reading.sources import Source, source_of
 from matinee.ingest.scale_guess import count_head, scale_of
 from matinee.ingest.titles.table import read_titles
-from matinee.settings.ingest import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
 
@@ -83,7 +83,7 @@ class _Screener:
             self._refuse(self.sources[path], str(error))
 
     def screen(self) -> Screening:
-        scale = self.settings.scale
+        scale = fixed_scale(self.settings)
         if scale == "auto" and self.sources:
             scale = scale_of([self.heads[path] for path in self.sources])
             partitions = self._parse(self._groups(), scale)
@@ -97,7 +97,7 @@ class _Screener:
     def _groups(self) -> list[list[Source]]:
         return group_sources(list(self.sources.values()))
 
-    def _parse(self, groups: list[list[Source]], scale: ScaleName) -> list[Partition]:
+    def _parse(self, groups: list[list[Source]], scale: AnyScale) -> list[Partition]:
         """The partitions of all readable files; if a shared partition fails, its files are parsed one by one."""
         partitions = []
         while groups:
@@ -113,7 +113,7 @@ class _Screener:
                     self._refuse(group[0], str(error))
         return partitions
 
-    def _check(self, partition: Partition, scale: ScaleName) -> None:
+    def _check(self, partition: Partition, scale: AnyScale) -> None:
         """Refuse a partition without rows or with too many rejects; a shared partition is checked file by file."""
         try:
             check_rows_read(partition.sources, [partition])

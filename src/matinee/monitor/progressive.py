@@ -52,6 +52,10 @@ def score_champion(store: Store, dataset: Reference) -> ChampionScore:
     if known:
         return ChampionScore(point=known[0], says=_say(known[0]))
     release = load(registry.champion_folder())
+    if not release.predicts:
+        return ChampionScore(
+            point=None, says=f"{version} was trained on plays, so there is no error to measure"
+        )
     rows = _read_new(store, dataset, release)
     if rows.is_empty():
         return ChampionScore(point=None, says=f"no ratings are newer than {version}")

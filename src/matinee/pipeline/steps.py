@@ -12,9 +12,10 @@ from pathlib import Path
 from matinee import evaluate, ingest, split, train
 from matinee.errors import DivergenceError
 from matinee.evaluate.compared_releases import find_anchor, find_champion
+from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.decision import DecisionFile
-from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import ChampionScore, score_champion
+from matinee.pipeline.feedback import check_feedback
 from matinee.pipeline.inheritance import inherit_split
 from matinee.publish import Publication, publish
 from matinee.release.signature import check_publishing
@@ -40,7 +41,7 @@ class Retrained:
         champion_score: The champion's error on ratings newer than itself.
         encoding: The codes of users and movies.
         split: The train, valid and test rows.
-        candidate: The weights that were tested.
+        candidate: The weights that were tested; None for plays, which train the ranking model alone.
         ranking: The ranking model that was tested.
         evaluation: Metrics, plots and the gate's decision.
         publication: Whether the candidate was promoted, and why.
@@ -57,7 +58,7 @@ class Retrained:
     champion_score: ChampionScore
     encoding: Reference
     split: Reference
-    candidate: Reference
+    candidate: Reference | None
     ranking: Reference
     evaluation: Reference
     publication: Publication
@@ -68,9 +69,9 @@ class Retrained:
         return Path(self.publication.location) if self.publication.location else None
 
     @property
-    def metrics(self) -> Metrics:
-        """The figures of the evaluation that decided, as in metrics.json."""
-        return read_as(self.store.folder("evaluations", self.publication.evaluation) / Metrics.NAME, Metrics)
+    def metrics(self) -> AnyMetrics:
+        """The figures of the evaluation that decided, as in metrics.json; PlayMetrics for plays."""
+        return read_metrics(self.store.folder("evaluations", self.publication.evaluation))
 
 
 def retrain(
@@ -118,6 +119,7 @@ def retrain(
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
+    check_feedback(opened, chosen.ingest.feedback)
     with opened.in_use():  # prune keeps what this run takes and makes
         dataset = opened.ensure(
             ingest.plan(
@@ -131,10 +133,14 @@ def retrain(
         champion_score = score_champion(opened, dataset)
         encoding = opened.ensure(encode.plan(opened, dataset))
         rows_split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
-        candidate = opened.ensure(plan_training(opened, rows_split, settings=chosen, listener=listener))
+        candidate = (
+            None
+            if chosen.ingest.feedback == "implicit"
+            else opened.ensure(plan_training(opened, rows_split, settings=chosen, listener=listener))
+        )
         ranking = opened.ensure(plan_ranking(opened, rows_split, settings=chosen, listener=listener))
         evaluation = opened.ensure(plan_evaluation(opened, rows_split, candidate, ranking, settings=chosen))
-        shipped = _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
+        shipped = candidate and _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
         refitted = plan_ranking_refit(opened, ranking, evaluation, settings=chosen, listener=listener)
         publication = publish(
             opened,
@@ -170,16 +176,19 @@ def plan_ranking(store: Store, split: Reference, *, settings: Settings, listener
 
 
 def plan_evaluation(
-    store: Store, split: Reference, candidate: Reference, ranking: Reference, *, settings: Settings
+    store: Store, split: Reference, candidate: Reference | None, ranking: Reference, *, settings: Settings
 ) -> Plan:
-    """The evaluation of a candidate and its ranking model, against the champion and the anchor of this moment."""
+    """The evaluation of a candidate and its ranking model, against the champion and the anchor of this moment.
+
+    For plays, `candidate` is None: the ranking model is the candidate.
+    """
     return evaluate.plan(
         store,
         candidate=candidate,
         ranking=ranking,
         split=split,
-        champion=find_champion(store, candidate),
-        anchor=find_anchor(store, candidate),
+        champion=find_champion(store, candidate or ranking),
+        anchor=find_anchor(store, candidate or ranking),
         settings=settings,
     )
 

@@ -11,14 +11,16 @@ import polars as pl
 
 from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
+from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict
-from matinee.formats.manifests import CandidateManifest, SplitManifest
-from matinee.formats.metrics import Metrics
+from matinee.formats.manifests import CandidateManifest, RankingManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
+from matinee.release.manifest import PLAYS_SCHEMA_VERSION
+from matinee.release.plays import PLAYS_MODEL
 from matinee.release.ranking_model import RANKING, TESTED_RANKING
 from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
@@ -42,8 +44,8 @@ class Bundle:
     store: Store
     dataset: Reference
     split: Reference
-    candidate: Reference  # has the tested weights
-    shipped: Reference  # has the weights to publish
+    candidate: Reference | None  # has the tested weights; None for plays, where the ranking model is all
+    shipped: Reference | None  # has the weights to publish
     ranking: Reference | None  # the ranking model that was tested; None for a candidate of an earlier version
     shipped_ranking: Reference | None  # the one to publish
     settings: Settings
@@ -52,11 +54,14 @@ class Bundle:
     @property
     def digest(self) -> str:
         """The digest of the published weights: equal digests mean the same release."""
-        return digest_of(
-            candidate=self.candidate.digest,
-            shipped=self.shipped.digest,
-            **self._rankings(),
-        )
+        return digest_of(**self._models())
+
+    @property
+    def judged(self) -> Reference:
+        """What the gate judged, by whose digest a hold is known: the candidate, or the ranking model of plays."""
+        found = self.candidate or self.ranking
+        assert found is not None  # nosec B101 # for mypy: a release has at least one of the two
+        return found
 
     def write(self, folder: Path, *, version: str, evaluation: Reference, decision: DecisionFile) -> None:
         """Write the release beside its place and rename it there: it is whole or absent, and it loads.
@@ -69,7 +74,7 @@ class Bundle:
         self._copy(partial, evaluation)
         self._write_seen(partial)
         self._write_user_prior(partial)
-        metrics = read_as(self.store.path(evaluation) / Metrics.NAME, Metrics)
+        metrics = read_metrics(self.store.path(evaluation))
         manifest = self._manifest(version, evaluation, decision, metrics=metrics)
         write_json(partial / "settings.json", self.settings.spelled_out())
         write_examples(partial, self.store.path(evaluation))
@@ -78,7 +83,9 @@ class Bundle:
             manifest=manifest,
             metrics=metrics,
             profile=read_as(self.store.path(self.dataset) / Profile.NAME, Profile),
-            candidate=self.store.read(CandidateManifest, self.candidate.digest),
+            candidate=None
+            if self.candidate is None
+            else self.store.read(CandidateManifest, self.candidate.digest),
         )
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
@@ -95,9 +102,10 @@ class Bundle:
 
     def _copy(self, folder: Path, evaluation: Reference) -> None:
         copy = halve_weights if self.settings.release.storage == "float16" else shutil.copyfile
-        copy(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
-        if self.shipped != self.candidate:
-            copy(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
+        if self.candidate is not None and self.shipped is not None:
+            copy(self.store.path(self.shipped) / WEIGHTS, folder / WEIGHTS)
+            if self.shipped != self.candidate:
+                copy(self.store.path(self.candidate) / WEIGHTS, folder / TESTED)
         if self.ranking is not None and self.shipped_ranking is not None:
             halve_weights(self.store.path(self.shipped_ranking) / RANKING, folder / RANKING)
             if self.shipped_ranking != self.ranking:
@@ -105,7 +113,8 @@ class Bundle:
         for name in ("users.parquet", "movies.parquet"):
             shutil.copyfile(self.store.path(self.split) / name, folder / name)
         shutil.copyfile(self.store.path(evaluation) / "metrics.json", folder / "metrics.json")
-        copy_tree(self.store.path(evaluation) / "plots", folder / "plots")
+        if (plots := self.store.path(evaluation) / "plots").exists():  # none of plays
+            copy_tree(plots, folder / "plots")
 
     def _write_seen(self, folder: Path) -> None:
         """Write the movies that each user rated, in any subset, as two arrays: offsets by user, and movie codes."""
@@ -122,30 +131,33 @@ class Bundle:
             scale = self.store.manifest("splits", self.split.digest)["scale"]
             np.save(folder / LEVELS, to_levels(rows["rating"].to_numpy(), scale))
 
-    def _rankings(self) -> dict[str, str]:
-        """The digests of the ranking models; none for a candidate of an earlier version."""
+    def _models(self) -> dict[str, str]:
+        """The digests of the models; no ranking model for a candidate of an earlier version."""
+        found = {
+            "candidate": self.judged.digest,
+            "shipped": (self.shipped or self.shipped_ranking or self.judged).digest,
+        }
         if self.ranking is None or self.shipped_ranking is None:
-            return {}
-        return {"ranking": self.ranking.digest, "shipped_ranking": self.shipped_ranking.digest}
+            return found
+        return found | {"ranking": self.ranking.digest, "shipped_ranking": self.shipped_ranking.digest}
 
     def _write_user_prior(self, folder: Path) -> None:
         """Write what fold_in needs for new users, if the model supports it."""
+        if self.shipped is None:
+            return
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
             write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_json())
 
     def _manifest(
-        self, version: str, evaluation: Reference, decision: DecisionFile, *, metrics: Metrics
+        self, version: str, evaluation: Reference, decision: DecisionFile, *, metrics: AnyMetrics
     ) -> dict[str, Any]:
         split = self.store.read(SplitManifest, self.split.digest)
-        candidate = self.store.read(CandidateManifest, self.candidate.digest)
-        shipped = self.store.read(CandidateManifest, self.shipped.digest)
         return {
             "version": version,
-            "schema_version": SCHEMA_VERSION,
             "digest": self.digest,
             "created": now(),
-            "model": candidate.model,
+            **self._model_facts(),
             "scale": split.scale,
             "metrics": metrics.flat(),
             "decision": {"reason": decision.reason, "champion": decision.champion},
@@ -156,9 +168,7 @@ class Bundle:
                 "drifts": decision.drifts,
             },
             "refit": self.refit.model_dump() if self.refit else None,
-            "candidate": self.candidate.digest,
-            "shipped": self.shipped.digest,
-            **self._rankings(),
+            **self._models(),
             "evaluation": evaluation.digest,
             "dataset": self.dataset.digest,
             "split": {
@@ -169,6 +179,24 @@ class Bundle:
                 "cutoffs": split.cutoffs and split.cutoffs.model_dump(),
                 "inherited": split.inherited,
             },
+            "versions": {name: installed(name) for name in _VERSIONS_OF},
+        }
+
+    def _model_facts(self) -> dict[str, Any]:
+        """What the manifest says of the model, the schema that it takes to read it, and how it was fitted."""
+        if self.candidate is None or self.shipped is None:
+            fitted = self.store.read(RankingManifest, (self.shipped_ranking or self.judged).digest)
+            return {
+                "schema_version": PLAYS_SCHEMA_VERSION,
+                "model": PLAYS_MODEL,
+                "feedback": "implicit",
+                "training": {"seconds_rank": fitted.seconds_rank},
+                "rows_fitted": fitted.rows,
+            }
+        candidate = self.store.read(CandidateManifest, self.candidate.digest)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": candidate.model,
             "training": {
                 "device": candidate.device,
                 "epochs_run": candidate.epochs_run,
@@ -176,6 +204,5 @@ class Bundle:
                 "valid_rmse": candidate.valid_rmse,
                 "seconds_train": candidate.seconds_train,
             },
-            "rows_fitted": shipped.rows,
-            "versions": {name: installed(name) for name in _VERSIONS_OF},
+            "rows_fitted": self.store.read(CandidateManifest, self.shipped.digest).rows,
         }

@@ -12,6 +12,7 @@ from matinee.evaluate.list_tables import (
     shown_table,
     temporal_list_table,
 )
+from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import (
     PICTURES,
     Table,
@@ -26,6 +27,7 @@ from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
 from matinee.release.folder import EXAMPLES
+from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
 from matinee.store.documents import read_as
 
 _REASON = 2_000  # characters
@@ -37,34 +39,40 @@ _LIMITS = """\
 - Users erased later by `matinee forget` are removed from the files, but are still included in these figures;
   `forgotten` in `manifest.json` counts them."""
 
+_PLAY_LIMITS = """\
+- Figures on randomly drawn test rows are optimistic, because the model was trained on later plays too. Expect lower
+  figures on future plays.
+- A play does not say that the movie was liked, and a movie that was not played may be just as good.
+- A user without a play in the training rows gets popular movies.
+- Users erased later by `matinee forget` are removed from the files, but are still included in these figures;
+  `forgotten` in `manifest.json` counts them."""
+
 
 def write_card(
     folder: Path,
     *,
     manifest: Mapping[str, Any],
-    metrics: Metrics,
+    metrics: AnyMetrics,
     profile: Profile,
-    candidate: CandidateManifest,
+    candidate: CandidateManifest | None,
 ) -> None:
-    """Write CARD.md into a release's folder; it shows the plots in `plots/`."""
+    """Write CARD.md into a release's folder; it shows the plots in `plots/`. Of plays, `candidate` is None."""
     sections = [
         f"# Release {manifest['version']}",
-        f"A `{manifest['model']}` model that predicts ratings from {manifest['scale'][0]:g} to "
-        f"{manifest['scale'][1]:g}, published {manifest['created']}.",
+        _opening(manifest),
         "## Figures",
-        _figures(metrics, examples=(folder / EXAMPLES).exists()),
+        _figures(metrics),
+        _list_figures(metrics, examples=(folder / EXAMPLES).exists()),
         f"The gate: {shown(manifest['decision']['reason'], _REASON)}",
         *(_picture(folder, name) for name in PICTURES),
-        "### Slices",
-        _rows(slice_table(metrics)),
-        "RMSE with its 95 % interval, clustered by user and movie; slices with few rows have wide intervals.",
+        _slices(metrics),
         "## Data",
         _data(manifest, profile),
         "## Training",
-        _rows(training_table(candidate, timed=False)),
+        _training(manifest, candidate),
         "All settings are in `settings.json`, all figures in `metrics.json`.",
         "## Limits",
-        _LIMITS,
+        _PLAY_LIMITS if candidate is None else _LIMITS,
         "## Lineage",
         _table({name: manifest[name] for name in ("dataset", "candidate", "evaluation", "digest")})
         + f"\n| split | {manifest['split']['digest']} |",
@@ -81,7 +89,10 @@ def write_examples(folder: Path, evaluation: Path) -> None:
     if not (evaluation / ExampleLists.NAME).exists():  # one of an earlier version
         return
     lists = read_as(evaluation / ExampleLists.NAME, ExampleLists)
-    sections = ["# Lists of ten users", "By the ranking model, without the movies that each had rated."]
+    sections = [
+        "# Lists of ten users",
+        "By the ranking model, without the movies that each had rated or played.",
+    ]
     for user in lists.users:
         sections += [shown(example_says(user), _REASON), _rows(example_table(user))]
     (folder / EXAMPLES).write_text("\n\n".join(sections) + "\n", "utf-8")
@@ -92,23 +103,57 @@ def _picture(folder: Path, name: str) -> str:
     return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
 
 
-def _figures(metrics: Metrics, *, examples: bool) -> str:
+def _opening(manifest: Mapping[str, Any]) -> str:
+    low, high = manifest["scale"]
+    if manifest["model"] == PLAYS_MODEL:
+        return f"A ranking model, published {manifest['created']}. {NO_PREDICTIONS}"
+    return (
+        f"A `{manifest['model']}` model that predicts ratings from {low:g} to {high:g}, published "
+        f"{manifest['created']}."
+    )
+
+
+def _figures(metrics: AnyMetrics) -> str:
+    rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies"
+    hindsight = metrics.hindsight.says if metrics.hindsight else ""
+    if not isinstance(metrics, Metrics):
+        return "\n\n".join(section for section in (f"{rows}.", hindsight) if section)
     low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
-    hindsight, in_time = metrics.hindsight, time_table(metrics)
-    shown, in_time_lists = shown_table(metrics), temporal_list_table(metrics)
+    in_time = time_table(metrics)
     sections = [
         _rows(error_table(metrics, name="this release")),
-        f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies; the 95 % "
-        f"interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie.",
-        hindsight.says if hindsight else "",
+        f"{rows}; the 95 % interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie.",
+        hindsight,
         _rows(in_time) if in_time else "",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _list_figures(metrics: AnyMetrics, *, examples: bool) -> str:
+    shown, in_time = shown_table(metrics), temporal_list_table(metrics)
+    sections = [
         _rows(list_table(metrics)),
         _rows(shown) if shown else "",
-        _rows(in_time_lists) if in_time_lists else "",
+        _rows(in_time) if in_time else "",
         f"Lists of ten users, with titles and reasons: [{EXAMPLES}]({EXAMPLES})." if examples else "",
         order_says(metrics),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _slices(metrics: AnyMetrics) -> str:
+    if not isinstance(metrics, Metrics):
+        return ""
+    says = (
+        "RMSE with its 95 % interval, clustered by user and movie; slices with few rows have wide intervals."
+    )
+    return "\n\n".join(["### Slices", _rows(slice_table(metrics)), says])
+
+
+def _training(manifest: Mapping[str, Any], candidate: CandidateManifest | None) -> str:
+    if candidate is None:
+        return f"The ranking model was fitted in {manifest['training']['seconds_rank']:.1f} seconds."
+    return _rows(training_table(candidate, timed=False))
 
 
 def _rows(table: Table) -> str:
@@ -120,9 +165,10 @@ def _data(manifest: Mapping[str, Any], profile: Profile) -> str:
     counts = manifest["split"]["counts"]
     parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
     dates = profile.dates
-    between = f", rated {dates.first} to {dates.last}" if dates.first else ""
+    what, done = ("plays", "played") if manifest["model"] == PLAYS_MODEL else ("ratings", "rated")
+    between = f", {done} {dates.first} to {dates.last}" if dates.first else ""
     return (
-        f"{profile.ratings:,} ratings by {profile.users:,} users of {profile.movies:,} movies{between}; "
+        f"{profile.ratings:,} {what} by {profile.users:,} users of {profile.movies:,} movies{between}; "
         f"{profile.percentage_filled:.2f} % of the full matrix.\n\n"
         f"Split `{manifest['split']['settings']['strategy']}`: {parts}. The released weights were fitted on "
         f"{manifest['rows_fitted']:,} rows."

@@ -43,8 +43,8 @@ def publish(
     *,
     dataset: Reference,
     split: Reference,
-    candidate: Reference,
-    shipped: Reference,
+    candidate: Reference | None,
+    shipped: Reference | None,
     ranking: Reference,
     shipped_ranking: Reference,
     evaluation: Reference,
@@ -58,9 +58,11 @@ def publish(
         store: The store.
         dataset: The dataset of the split.
         split: The split that the candidate was trained on.
-        candidate: The candidate with the tested weights.
+        candidate: The candidate with the tested weights; None for plays, where the ranking model is the candidate.
         shipped: The candidate with the weights to publish: the refit on all rows, or `candidate` itself. If a refit
             fails its check, the tested weights are published.
+        ranking: The ranking model that was tested.
+        shipped_ranking: The ranking model to publish.
         evaluation: The evaluation of the candidate.
         settings: All settings of the run.
 
@@ -85,8 +87,8 @@ def publish(
                 candidate=candidate,
                 ranking=ranking,
                 split=split,
-                champion=find_champion(store, candidate),
-                anchor=find_anchor(store, candidate),
+                champion=find_champion(store, bundle.judged),
+                anchor=find_anchor(store, bundle.judged),
                 settings=settings,
             )
         )
@@ -114,15 +116,16 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         split = store.reference("splits", judged.split)
         dataset = store.reference("datasets", store.read(SplitManifest, split.digest).dataset)
-        tested = store.reference("candidates", held["candidate"])
         digest = judged.ranking  # empty in an evaluation of an earlier version
         ranking = store.reference("rankings", digest) if digest else None
+        plays = held["candidate"] == digest
+        tested = None if plays else store.reference("candidates", held["candidate"])
         settings = _settings_of(judged, evaluation)
         bundle = Bundle(store, dataset, split, tested, tested, ranking, ranking, settings)
         before, version = registry.champion(), registry.next_version()
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
         reason = f"promote by name; the gate said: {decision.reason}"
-        registry.point_to(version, action="promote", reason=reason, candidate=tested.digest)
+        registry.point_to(version, action="promote", reason=reason, candidate=bundle.judged.digest)
     return version, before
 
 
@@ -138,6 +141,8 @@ def _settings_of(judged: EvaluationManifest, evaluation: Reference) -> Settings:
 
 def _checked(registry: Registry, bundle: Bundle) -> Bundle:
     """The same bundle; if the refit fails its check, with the tested weights instead."""
+    if bundle.candidate is None or bundle.shipped is None:
+        return bundle
     if bundle.shipped == bundle.candidate or _published(registry, bundle.digest):
         return bundle
     tested, refit, split = (
@@ -203,7 +208,7 @@ def _conclude(
 
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
     """Log once that the gate holds the candidate; the champion stays."""
-    held = {"candidate": bundle.candidate.digest, "evaluation": evaluation.digest, "reason": reason}
+    held = {"candidate": bundle.judged.digest, "evaluation": evaluation.digest, "reason": reason}
     if not any(entry.items() >= held.items() for entry in registry.log()):
         registry.record("hold", **held)
     return Publication(

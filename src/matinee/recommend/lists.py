@@ -228,7 +228,6 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
         best = best + (release.weights["mean"] + release.weights["user_bias"][users])[:, None]
     place, rank = np.nonzero(codes >= 0)
     movies = codes[place, rank]
-    expected = scoring.predict(release.weights, users[place].astype(np.int32), movies, model=model)
     return pa.table(
         [
             release.users.decode(users[place].astype(np.int32)),
@@ -236,10 +235,18 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
             release.movies.decode(movies),
             release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
             best[place, rank].astype(np.float32),
-            np.clip(expected, *release.scale).astype(np.float32),
+            _expected(release, users[place].astype(np.int32), movies),
         ],
         _SCHEMA,
     )
+
+
+def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
+    """The expected rating of each entry; null in a release of plays."""
+    if not release.predicts:
+        return pa.nulls(len(movies), pa.float32())
+    expected = scoring.predict(release.weights, users, movies, model=release.manifest["model"])
+    return pa.array(np.clip(expected, *release.scale).astype(np.float32))
 
 
 @contextlib.contextmanager

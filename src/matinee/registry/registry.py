@@ -208,8 +208,13 @@ class Registry:
         return [
             {"reason": "", **entry.model_dump(exclude_unset=True)}
             for candidate, entry in holds.items()
-            if candidate not in released and (self.root / "candidates" / str(candidate) / MANIFEST).is_file()
+            if candidate not in released and self._is_there(str(candidate))
         ]
+
+    def _is_there(self, candidate: str) -> bool:
+        """Whether a candidate is in the store: trained on ratings, or the ranking model of plays."""
+        places = (self.root / kind / candidate / MANIFEST for kind in ("candidates", "rankings"))
+        return any(place.is_file() for place in places)
 
     def promote(self, version: str) -> str:
         """Make a release the champion, whatever the gate decided.

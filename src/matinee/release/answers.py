@@ -13,12 +13,13 @@ from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.narrowing import Narrow, Narrowing
-from matinee.release.new_user import Guest, check_ratings, no_guests
+from matinee.release.new_user import Expected, Guest, as_pairs, check_ratings, expect_ratings, no_guests
+from matinee.release.plays import PLAYS_MODEL, no_predictions, played_ids
 from matinee.release.ranking_model import RankingModel
 from matinee.release.rating_levels import Levels, to_levels
 from matinee.release.suggestion import Explanation, Suggestion
 from matinee.release.taste import Taste, no_reasons
-from matinee.release.user_prior import UserPrior, describe
+from matinee.release.user_prior import UserPrior
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +40,7 @@ class Release:
     manifest: dict[str, Any]
     users: IdMap
     movies: IdMap
-    weights: dict[str, NDArray[Any]]
+    weights: dict[str, NDArray[Any]]  # empty in a release of plays
     catalog: ItemCatalog
     user_prior: UserPrior | None  # of the dot model alone
     ranking: RankingModel | None = None  # None in a release of an earlier version
@@ -59,6 +60,11 @@ class Release:
         low, high = self.manifest["scale"]
         return low, high
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it predicts ratings; one that was trained on plays has lists alone."""
+        return bool(self.manifest["model"] != PLAYS_MODEL)
+
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
         """Expected ratings of pairs of users and movies, within the scale.
 
@@ -74,6 +80,7 @@ class Release:
 
         Raises:
             ConfigError: An id is not an integer, or the shapes do not fit.
+            ReleaseError: The release was trained on plays.
 
         Examples:
             >>> import matinee
@@ -83,6 +90,8 @@ class Release:
             >>> release.predict(5449, [1, 2, 999_999]).shape
             (3,)
         """
+        if not self.predicts:
+            raise no_predictions(self.version)
         given = as_ids(user_ids, "user"), as_ids(movie_ids, "movie")
         try:
             users, movies = np.broadcast_arrays(self.users.encode(given[0]), self.movies.encode(given[1]))
@@ -111,9 +120,9 @@ class Release:
                 `per_franchise`, `per_year`.
 
         Returns:
-            Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`. The
-            score has no unit. In a release of an earlier version, without a ranking model, it is the expected rating
-            with a weight on popularity in place of the movie's bias.
+            Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`, which is
+            None in a release of plays. The score has no unit. In a release of an earlier version, without a ranking
+            model, it is the expected rating with a weight on popularity in place of the movie's bias.
 
         Raises:
             ConfigError: The id is not an integer, n is below 1, or the list is narrowed to nonsense.
@@ -132,14 +141,12 @@ class Release:
         code, taste = self._code(user_id), self._taste(user_id)
         if explain and taste is None:
             raise no_reasons(self.version)
-        rated, expected = self.catalog.seen(code), self.expect(code)
-        by_rating = expected - forward.movie_level(self.weights) + self.catalog.appeal
-        scores = taste.scores() if taste else by_rating
+        expected = self.expect(code) if self.predicts else None
         found = self.catalog.best(
-            scores,
+            taste.scores() if taste else self.catalog.by_rating(self.expect(code), self.weights),
             n,
-            without=rated,
-            expected=np.clip(expected, *self.scale),
+            without=self.catalog.seen(code),
+            expected=None if expected is None else np.clip(expected, *self.scale),
             narrowing=Narrowing(**narrow) if narrow else None,
         )
         return taste.add_reasons(found) if taste and explain else found
@@ -207,14 +214,15 @@ class Release:
             vectors @ vectors[code] / lengths / lengths[code], n, without=np.array([code], np.int32)
         )
 
-    def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]]) -> Guest:
+    def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]] | Iterable[int]) -> Guest:
         """Meet a new user with a few ratings: the mean of the posterior of the user's vector, in closed form.
 
         Nothing is trained, and the release stays as it is. The choice of movies counts as well as their ratings.
 
         Args:
             ratings: Ratings by movie id, or pairs of movie id and rating. Of a movie given twice the later rating
-                counts. A movie that the model does not know only says how high the user rates.
+                counts. A movie that the model does not know only says how high the user rates. For a release of plays,
+                the ids of the movies that the user played.
 
         Returns:
             A guest, which answers for this user.
@@ -230,26 +238,31 @@ class Release:
             >>> [movie_id for movie_id, title, score in guest.recommend(n=2)]
             [23, 106]
         """
+        if not self.predicts:
+            played = self.movies.encode(as_ids(played_ids(ratings, self.version), "movie"))
+            return self._guest(played[played >= 0], np.ones(np.count_nonzero(played >= 0)))
         if self.user_prior is None:
             raise no_guests(self.version, model=self.manifest["model"])
-        given = dict(ratings)
+        given = as_pairs(ratings)
         check_ratings(given, self.scale)
         rated = self.movies.encode(as_ids(list(given), "movie"))
-        rows = np.where(rated < 0, 0, self.catalog.train_rows[rated])
-        movies = describe(self.weights, self.catalog.train_rows, rated)
-        mean, size = float(self.weights["mean"].sum()), self.weights["movie_factors"].shape[1]
         stars = np.fromiter(given.values(), np.float64, len(given))
-        *vector, bias = self.user_prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
+        expected = expect_ratings(
+            rated, stars, prior=self.user_prior, weights=self.weights, train_rows=self.catalog.train_rows
+        )
+        return self._guest(rated[rated >= 0], stars[rated >= 0], expected=expected)
+
+    def _guest(
+        self, rated: Codes, ratings: NDArray[np.float64], *, expected: Expected | None = None
+    ) -> Guest:
         return Guest(
             version=self.version,
             movies=self.movies,
             catalog=self.catalog,
             scale=self.scale,
-            expected=self._dot(np.array(vector, np.float32), bias),
-            level=forward.movie_level(self.weights),
-            expected_unknown=mean + bias,
-            rated=rated[rated >= 0],
-            taste=self._make_taste(rated[rated >= 0], to_levels(stars[rated >= 0], self.scale)),
+            expected=expected,
+            rated=rated,
+            taste=self._make_taste(rated, to_levels(ratings, self.scale)),
         )
 
     def _code(self, user_id: int) -> int:
@@ -276,22 +289,11 @@ class Release:
         Returns:
             One rating per movie code.
         """
-        if self.manifest["model"] != "dot":
-            movies = np.arange(len(self.movies), dtype=np.int32)
-            user = np.array([user_code], np.int32)
-            scores: Scores = forward.grid(self.weights, user, movies, model=self.manifest["model"])[0]
-            return scores
-        if user_code < 0:
-            return self._dot(np.zeros(self.weights["user_factors"].shape[1], np.float32), 0.0)
-        return self._dot(self.weights["user_factors"][user_code], float(self.weights["user_bias"][user_code]))
-
-    def _dot(self, vector: NDArray[Any], bias: float) -> Scores:
-        scores: Scores = self.weights["movie_factors"] @ vector + self.weights["movie_bias"]
-        return (scores + np.float32(float(self.weights["mean"].sum()) + bias)).astype(np.float32)
+        if not self.predicts:
+            raise no_predictions(self.version)
+        return forward.of_user(self.weights, user_code, model=self.manifest["model"])
 
     def _movie_vectors(self) -> NDArray[np.float32]:
         if self.ranking is not None:
             return self.ranking.encode_rated
-        tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
-        found = [self.weights[name] for name in tables if name in self.weights]
-        return np.concatenate(found, axis=1).astype(np.float32)
+        return forward.movie_vectors(self.weights)

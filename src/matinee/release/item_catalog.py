@@ -3,7 +3,9 @@
 It turns scores into lists. It needs only numpy and pyarrow.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ from matinee.errors import ConfigError
 from matinee.release import liking
 from matinee.release.narrowing import Narrowing, Years
 from matinee.release.rating_levels import Levels
+from matinee.release.scoring import movie_level
 from matinee.release.suggestion import Suggestion
 
 Codes = NDArray[np.int32]
@@ -47,6 +50,11 @@ class ItemCatalog:
         """What popularity adds to a movie's score, in place of its bias; -inf for a movie that must not be listed."""
         added = np.float32(self.popularity_weight) * liking.popularity(self.train_rows, self.liked_rows)
         return np.where(self.trained, added, np.float32(-np.inf))
+
+    def by_rating(self, expected: Scores, weights: Mapping[str, NDArray[Any]]) -> Scores:
+        """Scores without a ranking model: expected ratings, with popularity in place of each movie's level."""
+        scores: Scores = expected - movie_level(weights) + self.appeal
+        return scores
 
     def seen(self, user_code: int) -> Codes:
         """The movies that a user rated; none for code -1."""

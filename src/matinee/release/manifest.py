@@ -5,7 +5,7 @@ list of releases. Manifests of other versions of matinee load too: unknown keys 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,25 +17,22 @@ from pydantic import (
     PositiveInt,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from matinee.errors import ReleaseError, StoreError
 from matinee.errors.text import shown
 from matinee.release.folder import Folder, open_folder, read_file
+from matinee.release.plays import PLAYS_MODEL
 from matinee.store.documents import MANIFEST, Digest, describe, parse
 from matinee.store.versions import Version, is_version
 
 SCHEMA_VERSION: Final = 1
+PLAYS_SCHEMA_VERSION: Final = 2  # of a release of plays: an earlier matinee says that a later one reads it
 SIGNATURE: Final = "manifest.json.minisig"
 _LARGEST: Final = 1 << 22  # maximum bytes; with a hundred different ratings, a manifest has ten thousand
 _FILES: Final = 1_000
 _DEPTH: Final = 4
-
-
-def _check_scale(scale: list[float]) -> list[float]:
-    if not scale[0] < scale[1]:
-        raise ValueError("the lower end is not below the upper one")
-    return scale
 
 
 def _check_file(name: str) -> str:
@@ -103,8 +100,9 @@ class Manifest(_Part):
 
     version: Version
     schema_version: PositiveInt
-    model: Literal["dot", "linear", "mlp", "neumf"]
-    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_scale)]
+    model: Literal["dot", "linear", "mlp", "neumf", "ranking"]
+    feedback: Literal["explicit", "implicit"] = "explicit"
+    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
     files: Annotated[dict[FileName, Sha256], Field(max_length=_FILES)]
     created: Moment | None = None
     digest: Digest | None = None
@@ -118,6 +116,16 @@ class Manifest(_Part):
     judged_against: Version | None = None
     judged_anchor: Version | None = None
     forgotten: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        plays = self.feedback == "implicit"
+        if plays != (self.model == PLAYS_MODEL):
+            raise ValueError(f"feedback {self.feedback} and model {self.model} do not go together")
+        low, high = self.scale
+        if not (low == high if plays else low < high):
+            raise ValueError("the lower end of the scale is not below the upper one")
+        return self
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -202,8 +210,8 @@ def _check(path: Path, manifest: dict[str, Any]) -> None:
 def check_schema_version(folder: Path, manifest: dict[str, Any]) -> None:
     """Raise ReleaseError for a release of a later version of matinee."""
     found = manifest["schema_version"]
-    if type(found) is int and found > SCHEMA_VERSION:
+    if type(found) is int and found > PLAYS_SCHEMA_VERSION:
         raise ReleaseError(
-            f"The release {folder} has schema version {shown(found)}; this matinee reads up to {SCHEMA_VERSION}. "
+            f"The release {folder} has schema version {shown(found)}; this matinee reads up to {PLAYS_SCHEMA_VERSION}. "
             "Install a later matinee."
         )

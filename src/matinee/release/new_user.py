@@ -1,9 +1,9 @@
 """A user that a release was not trained on, met with a few ratings: what `Release.fold_in` returns."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,20 @@ from matinee.errors import ConfigError, ReleaseError
 from matinee.release.idmap import IdMap, as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.narrowing import Narrow, Narrowing
+from matinee.release.plays import no_predictions
+from matinee.release.scoring import of_vector
 from matinee.release.suggestion import Explanation, Suggestion
 from matinee.release.taste import Taste, no_reasons
+from matinee.release.user_prior import UserPrior, describe
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What a new user would rate."""
+
+    ratings: Scores  # by movie code, not cut to the scale
+    unknown: float  # of a movie that the release does not know
+    weights: Mapping[str, NDArray[Any]]  # of the release
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,9 +47,7 @@ class Guest:
     movies: IdMap
     catalog: ItemCatalog
     scale: tuple[float, float]
-    expected: Scores  # rating by movie code, not cut to the scale
-    level: Scores  # what of it is the movie's, whoever the user is
-    expected_unknown: float  # of a movie that the release does not know
+    expected: Expected | None  # None in a release of plays
     rated: Codes
     taste: Taste | None = None  # None in a release without a ranking model
 
@@ -55,10 +65,13 @@ class Guest:
 
         Raises:
             ConfigError: An id is not an integer.
+            ReleaseError: The release was trained on plays.
         """
+        if self.expected is None:
+            raise no_predictions(self.version)
         codes = self.movies.encode(as_ids(movie_ids, "movie"))
-        expected = np.where(codes >= 0, self.expected[codes], np.float32(self.expected_unknown))
-        predicted: NDArray[np.float32] = np.clip(expected, *self.scale).astype(np.float32)
+        ratings = np.where(codes >= 0, self.expected.ratings[codes], np.float32(self.expected.unknown))
+        predicted: NDArray[np.float32] = np.clip(ratings, *self.scale).astype(np.float32)
         return predicted
 
     def recommend(self, n: int = 10, *, explain: bool = False, **narrow: Unpack[Narrow]) -> list[Suggestion]:
@@ -78,14 +91,17 @@ class Guest:
         """
         if explain and self.taste is None:
             raise no_reasons(self.version)
-        expected = np.clip(self.expected, *self.scale)
-        by_rating = self.expected - self.level + self.catalog.appeal
-        scores = self.taste.scores() if self.taste else by_rating
+        expected = self.expected
+        if self.taste is None:
+            assert expected is not None  # nosec B101 # for mypy: a release has at least one of the two models
+            scores = self.catalog.by_rating(expected.ratings, expected.weights)
+        else:
+            scores = self.taste.scores()
         found = self.catalog.best(
             scores,
             n,
             without=self.rated,
-            expected=expected,
+            expected=None if expected is None else np.clip(expected.ratings, *self.scale),
             narrowing=Narrowing(**narrow) if narrow else None,
         )
         return self.taste.add_reasons(found) if self.taste and explain else found
@@ -106,6 +122,34 @@ class Guest:
         if self.taste is None:
             raise no_reasons(self.version)
         return self.taste.explain(movie_id)
+
+
+def expect_ratings(
+    rated: Codes,
+    stars: NDArray[np.float64],
+    *,
+    prior: UserPrior,
+    weights: Mapping[str, NDArray[Any]],
+    train_rows: NDArray[np.int64],
+) -> Expected:
+    """What a user who gave these ratings would rate, by a dot model; code -1 is a movie that it does not know."""
+    rows = np.where(rated < 0, 0, train_rows[rated])
+    movies = describe(weights, train_rows, rated)
+    mean, size = float(weights["mean"].sum()), weights["movie_factors"].shape[1]
+    *vector, bias = prior.posterior_mean(movies, stars - mean - movies[:, size], rows=rows)
+    return Expected(of_vector(weights, np.array(vector, np.float32), bias), mean + bias, weights)
+
+
+def as_pairs(
+    ratings: Mapping[int, float] | Iterable[tuple[int, float]] | Iterable[int],
+) -> dict[int, float]:
+    """Ratings by movie id. Raises ConfigError for ids alone, of which a release of ratings makes nothing."""
+    try:
+        return dict(ratings)  # type: ignore[arg-type] # the last kind is what is refused
+    except TypeError:
+        raise ConfigError(
+            "Ids of movies were given without ratings. Give ratings by movie id, such as fold_in({1: 5, 2: 4})."
+        ) from None
 
 
 def check_ratings(ratings: Mapping[int, float], scale: tuple[float, float]) -> None:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from matinee.errors import ConfigError
 from matinee.release.pair_rows import PairsFile
+from matinee.release.plays import no_predictions
 from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
 from matinee.store.output import is_stdout, writing_to
@@ -33,8 +34,11 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
     Raises:
         ConfigError: A file can't be read or created.
         DataError: A column is missing, a row is not strict CSV, or an id is not an integer; with the line.
+        ReleaseError: The release was trained on plays.
         StoreError: Writing `out` failed.
     """
+    if not release.predicts:
+        raise no_predictions(release.version)
     if not is_stdout(out):
         check_place(out, inputs=[pairs])
     try:

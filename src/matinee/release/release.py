@@ -8,40 +8,24 @@ tables fit together (`load`). `inspect` is all of it, for what is to become the 
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from matinee.errors import ConfigError, ReleaseError
 from matinee.errors.text import shown
 from matinee.release.answers import Release
-from matinee.release.checks import (
-    Kind,
-    Passing,
-    check_codes,
-    check_levels,
-    check_number,
-    check_numbers,
-    check_offsets,
-    check_ranking_shapes,
-    check_shapes,
-    read_table,
-)
 from matinee.release.files import ReleaseFiles, open_release
-from matinee.release.idmap import IdMap
 from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
-from matinee.release.item_catalog import ItemCatalog
-from matinee.release.manifest import SCHEMA_VERSION, parse_object, read_manifest
-from matinee.release.ranking_model import RANKING, TESTED_RANKING, RankingModel
+from matinee.release.manifest import SCHEMA_VERSION, read_manifest
+from matinee.release.parts import METRICS, MOVIES, USERS, Parts
+from matinee.release.plays import PLAYS_MODEL
+from matinee.release.ranking_model import RANKING, TESTED_RANKING
 from matinee.release.signature import trusted_key
-from matinee.release.user_prior import PRIOR, UserPrior, parse_user_prior
-from matinee.release.weights import Place
+from matinee.release.user_prior import PRIOR
 from matinee.store.documents import MANIFEST
 
 __all__ = [
@@ -60,16 +44,7 @@ __all__ = [
 WEIGHTS: Final = "weights.safetensors"
 # The weights that the figures belong to, where the release was refitted on all rows.
 TESTED: Final = "tested.safetensors"
-USERS: Final = "users.parquet"
-MOVIES: Final = "movies.parquet"
-METRICS: Final = "metrics.json"
 _SMALL: Final = (USERS, MOVIES, METRICS)
-_MOVIE_COLUMNS: Final[dict[str, Kind]] = {
-    "movie_id": "id",
-    "train_rows": "count",
-    "liked_rows": "count",
-    "title": "text",
-}
 PublicKey = str | Path | Literal[False] | None  # a file; None for that of the environment, False for no check
 _Read = TypeVar("_Read")
 
@@ -127,7 +102,7 @@ def inspect(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
     What must hold before a release becomes the champion. Raises ReleaseError otherwise.
     """
     manifest = load(folder, public_key=public_key).manifest
-    if TESTED in manifest["files"]:
+    if {TESTED, TESTED_RANKING} & manifest["files"].keys():
         load(folder, tested=True, public_key=public_key)
     return manifest
 
@@ -155,22 +130,23 @@ def _inode(folder: Path) -> int | None:
 
 def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
     with open_release(folder, public_key=public_key) as files:
-        weights = TESTED if tested and TESTED in files.names else WEIGHTS
+        plays = files.manifest["model"] == PLAYS_MODEL
+        weights = None if plays else TESTED if tested and TESTED in files.names else WEIGHTS
         ranking = TESTED_RANKING if tested and TESTED_RANKING in files.names else RANKING
-        if missing := [
-            name for name in (weights, *_SMALL, SEEN_OFFSETS, SEEN_MOVIES) if name not in files.names
-        ]:
+        models = [RANKING] if weights is None else [weights]
+        needed = (*models, *_SMALL, SEEN_OFFSETS, SEEN_MOVIES)
+        if missing := [name for name in needed if name not in files.names]:
             raise ReleaseError(
                 f"The manifest of {shown(folder)} does not list {', '.join(missing)}. Publish it again."
             )
         small = [name for name in (*_SMALL, PRIOR) if name in files.names]
         ranked = _is_ranked(files)
         listing = {ranking, SEEN_LEVELS} if ranked else set()
-        rest = files.names.keys() - {weights, *small, *listing, SEEN_OFFSETS, SEEN_MOVIES}
-        parts = _Parts(files, weights, ranking)
+        rest = files.names.keys() - {weights or ranking, *small, *listing, SEEN_OFFSETS, SEEN_MOVIES}
+        parts = Parts(files, weights, ranking)
         with ThreadPoolExecutor(2) as pool:  # hashing lets go of the interpreter's lock
             seen = pool.submit(files.map, SEEN_MOVIES, np.int32, watch=parts.codes.watch_codes)
-            tables = pool.submit(files.read_tables, weights, accept=parts.accept)
+            tables = pool.submit(parts.read_weights)
             offsets = pool.submit(files.map, SEEN_OFFSETS, np.int64, watch=parts.offsets.watch_offsets)
             read = {name: pool.submit(files.read, name) for name in small}
             list(pool.map(files.check, sorted(rest)))
@@ -193,105 +169,6 @@ def _is_ranked(files: ReleaseFiles) -> bool:
             f"{', '.join(missing)}. Publish it again."
         )
     return True
-
-
-@dataclass
-class _Parts:
-    """What was read of a release, to be put together if it fits."""
-
-    files: ReleaseFiles
-    weights: str  # the name of the file
-    ranking: str
-    users: int = 0
-    movies: int = 0
-    codes: Passing = field(default_factory=Passing)
-    offsets: Passing = field(default_factory=Passing)
-    small: dict[str, bytes] = field(default_factory=dict)
-
-    def accept(self, places: list[Place]) -> None:
-        """Look at the header of the weights."""
-        shapes = {place.name: place.shape for place in places}
-        self.users, self.movies = check_shapes(shapes, model=self.files.manifest["model"])
-
-    def assemble(
-        self, weights: dict[str, NDArray[Any]], *, offsets: NDArray[np.int64], seen: NDArray[np.int32]
-    ) -> Release:
-        """The release, every part of which fits the others."""
-        files = self.files
-        with files.parsing(self.weights):
-            for name, table in weights.items():
-                check_numbers(name, table)
-        with files.parsing(USERS):
-            users = read_table(self.small[USERS], {"user_id": "id"}, rows=self.users)
-        with files.parsing(SEEN_OFFSETS):
-            check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
-        with files.parsing(SEEN_MOVIES):
-            check_codes(self.codes, movies=self.movies)
-        catalog = self._catalog(offsets, seen)
-        return Release(
-            path=files.folder.path,
-            manifest=files.manifest,
-            users=IdMap(users["user_id"].to_numpy()),
-            movies=IdMap(catalog.movie_ids),
-            weights=weights,
-            catalog=catalog,
-            user_prior=self._user_prior(weights),
-        )
-
-    def add_ranking(self, release: Release) -> Release:
-        """The same release with its ranking model."""
-        levels, passed = SEEN_LEVELS, Passing()
-        tables = self.files.read_tables(self.ranking, accept=self._accept_ranking)
-        with self.files.parsing(self.ranking):
-            for name, table in tables.items():
-                check_numbers(name, table)
-        seen = self.files.map(levels, np.uint8, watch=passed.watch_levels)
-        with self.files.parsing(levels):
-            check_levels(passed, rows=len(seen), expected=len(release.catalog.seen_movies))
-        return replace(
-            release,
-            catalog=replace(release.catalog, seen_levels=seen),
-            ranking=RankingModel(**tables),
-        )
-
-    def _accept_ranking(self, places: list[Place]) -> None:
-        check_ranking_shapes({place.name: place.shape for place in places}, movies=self.movies)
-
-    def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
-        with self.files.parsing(MOVIES):
-            movies = read_table(
-                self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies, optional={"year": "year"}
-            )
-        with self.files.parsing(METRICS):
-            ranking = self._object(METRICS)["ranking"]
-            weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
-        return ItemCatalog(
-            movie_ids=movies["movie_id"].to_numpy(),
-            titles=movies["title"],
-            train_rows=movies["train_rows"].to_numpy(),
-            liked_rows=movies["liked_rows"].to_numpy(),
-            years=_years(movies.get("year"), movies=self.movies),
-            popularity_weight=weight,
-            seen_offsets=offsets,
-            seen_movies=seen,
-        )
-
-    def _user_prior(self, weights: dict[str, NDArray[Any]]) -> UserPrior | None:
-        if PRIOR not in self.small:
-            return None
-        with self.files.parsing(PRIOR):
-            return parse_user_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
-
-    def _object(self, name: str) -> dict[str, Any]:
-        return parse_object(self.small[name], self.files.path(name))
-
-
-def _years(column: pa.ChunkedArray | None, *, movies: int) -> NDArray[np.int32]:
-    """The year of each movie; 0 if it is unknown."""
-    if column is None:
-        return np.zeros(movies, np.int32)
-    years: NDArray[np.int32] = column.fill_null(0).to_numpy().astype(np.int32)
-    return years
 
 
 def sha256(path: Path) -> str:

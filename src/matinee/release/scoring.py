@@ -68,6 +68,31 @@ def grid(
     return scores
 
 
+def of_user(weights: Mapping[str, npt.NDArray[Any]], user_code: int, *, model: str) -> Vector:
+    """What `predict` says of one user with every movie; code -1 is a user that the model does not know."""
+    if model != "dot":
+        movies = np.arange(len(movie_level(weights)), dtype=np.int32)
+        scores: Vector = grid(weights, np.array([user_code], np.int32), movies, model=model)[0]
+        return scores
+    vectors = weights["user_factors"]
+    if user_code < 0:
+        return of_vector(weights, np.zeros(vectors.shape[1], np.float32), 0.0)
+    return of_vector(weights, vectors[user_code], float(weights["user_bias"][user_code]))
+
+
+def movie_vectors(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
+    """The vectors of all movies, side by side where a model has several for each."""
+    tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
+    found = [weights[name] for name in tables if name in weights]
+    return np.concatenate(found, axis=1).astype(np.float32)
+
+
+def of_vector(weights: Mapping[str, npt.NDArray[Any]], vector: npt.NDArray[Any], bias: float) -> Vector:
+    """What a dot model expects of a user with this vector and bias, by movie."""
+    scores: Vector = weights["movie_factors"] @ vector + weights["movie_bias"]
+    return (scores + np.float32(float(weights["mean"].sum()) + bias)).astype(np.float32)
+
+
 def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
     """By movie: what a rating has from the movie alone, whoever the user is."""
     bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]

@@ -12,14 +12,19 @@ class Reason:
     Attributes:
         movie_id: The rated movie.
         title: Its title; None if the source had none.
-        rating: The user's rating.
+        rating: The user's rating; None for a play.
         share: The part of the score that comes from this rating; negative if it speaks against the movie.
     """
 
     movie_id: int
     title: str | None
-    rating: float
+    rating: float | None
     share: float
+
+    @property
+    def says(self) -> str:
+        """What the user did: `rated 4`, or `played`."""
+        return "played" if self.rating is None else f"rated {self.rating:g}"
 
 
 @dataclass(frozen=True)

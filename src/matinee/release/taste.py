@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from matinee.errors import ConfigError, ReleaseError
 from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import Levels, shortest_rating
 from matinee.release.suggestion import Explanation, Reason, Suggestion
@@ -69,7 +70,7 @@ class Taste:
         return Reason(
             movie_id=int(self.catalog.movie_ids[movie]),
             title=self.catalog.titles[int(movie)].as_py(),
-            rating=shortest_rating(self.levels[place], self.scale),
+            rating=None if is_of_plays(self.scale) else shortest_rating(self.levels[place], self.scale),
             share=float(share),
         )
 

@@ -47,6 +47,7 @@ class Truth(BaseModel):
     version: int
     seed: int
     format: Literal["csv", "netflix"]
+    feedback: Literal["explicit", "implicit"] = "explicit"
     dirty: float
     rows: int  # ratings and bad rows together
     ratings: int  # clean rows, each pair once
@@ -54,10 +55,10 @@ class Truth(BaseModel):
     movies: int
     rated_movies: int
     rank: int
-    mean_rating: float
-    best_rmse: float
-    bias_only_rmse: float
-    global_mean_rmse: float
+    mean_rating: float | None = None  # these four are null for plays
+    best_rmse: float | None = None
+    bias_only_rmse: float | None = None
+    global_mean_rmse: float | None = None
     rejects: dict[str, int]
     titles: int  # clean title rows
     title_rejects: dict[str, int]
@@ -72,8 +73,11 @@ def write_sample(
     seed: int = 0,
     format: Literal["csv", "netflix"] = "csv",  # noqa: A002 - the option's name on the command line
     dirty: float = 0.0,
+    feedback: Literal["explicit", "implicit"] = "explicit",
 ) -> Truth:
     """Write ratings, `movie_titles.csv` and `truth.json` into `out`, in place of an earlier sample there.
+
+    With `feedback=implicit`, the same users choose the same movies on the same days, and `ratings.csv` has no ratings.
 
     `ratings` clean rows are written, and with `dirty` > 0 bad ones in addition, until they are that share of all
     rows; each kind at least once. `best_rmse` is what the expected rating given user and movie scores on the rows
@@ -87,6 +91,11 @@ def write_sample(
     users = default_users(ratings) if users is None else users
     movies = default_movies(ratings) if movies is None else movies
     _check_room(ratings, users=users, movies=movies)
+    plays = feedback == "implicit"
+    if plays and (format != "csv" or dirty):
+        raise ConfigError(
+            "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
+        )
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
     titles = invent_titles(movies, seed=seed)
@@ -94,13 +103,14 @@ def write_sample(
     with _fresh_folder(out) as fresh:
         (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
         if format == "csv":
-            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt)
+            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt, plays=plays)
         else:
             statistics = write_netflix(fresh, planted, dirt=dirt)
         truth = Truth(
             version=_VERSION,
             seed=seed,
             format=format,
+            feedback=feedback,
             dirty=dirty,
             rows=ratings + len(dirt.kinds),
             ratings=ratings,
@@ -108,7 +118,7 @@ def write_sample(
             movies=movies,
             rated_movies=int(statistics.rated.sum()),
             rank=RANK,
-            **_figures(statistics),
+            **({} if plays else _figures(statistics)),
             rejects=dirt.counts(),
             titles=len(titles),
             title_rejects=title_rejects,

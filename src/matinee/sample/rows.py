@@ -5,6 +5,7 @@ grow with the file.
 """
 
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,8 @@ _ROWS_PER_FILE = 26_000_000  # of Netflix text, which are sorted in memory
 _NETFLIX_FILES = 4
 _CSV = -1  # no section
 _DATES = np.array([list(text.encode()) for text in day_texts()], np.uint8)
+
+_RATING = re.compile(rb",[1-5],(?=\d{4}-)|,rating,(?=date)")  # what a row of plays lacks; the date follows
 
 _Result = TypeVar("_Result")
 
@@ -77,8 +80,8 @@ class SampleStatistics:
         return math.sqrt(self.ratings @ (np.arange(6) - self.mean_rating) ** 2 / self.ratings.sum())
 
 
-def write_csv(path: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
-    """Write one CSV file: users in blocks, the rows of a block in random order."""
+def write_csv(path: Path, planted: Planted, *, dirt: Dirt, plays: bool = False) -> SampleStatistics:
+    """Write one CSV file: users in blocks, the rows of a block in random order; without the ratings for `plays`."""
     statistics = SampleStatistics(len(planted.movies.weight))
     first_rows = _first_rows(planted)
 
@@ -86,10 +89,11 @@ def write_csv(path: Path, planted: Planted, *, dirt: Dirt) -> SampleStatistics:
         drawn = _draw(planted, block)
         user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
         rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
-        return drawn, _as_text(rows, dirt, first_row=first_rows[block], section=_CSV)
+        text = _as_text(rows, dirt, first_row=first_rows[block], section=_CSV)
+        return drawn, _RATING.sub(b",", text) if plays else text
 
     with path.open("wb") as out:
-        out.write(HEADER)
+        out.write(_RATING.sub(b",", HEADER) if plays else HEADER)
         for drawn, text in _in_order(write_block, len(first_rows)):
             statistics.add(drawn)
             out.write(text)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
+Feedback = Literal["explicit", "implicit"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
@@ -22,6 +23,11 @@ class Section(BaseModel):
 class IngestSettings(Section):
     """How ratings, titles and pairs are read, and how much memory and disk one file may take."""
 
+    feedback: Feedback = Field(
+        "explicit",
+        description="What a row says. explicit: a user rated a movie. implicit: a user played a movie, and there is no "
+        "rating. Plays train the ranking model alone: the release has lists and no predicted ratings.",
+    )
     scale: ScaleName = Field(
         "auto",
         description="Rating scale. auto takes the smallest scale that contains 99 % of the values. Set it if the "

@@ -89,7 +89,8 @@ class _Job:
 
     def make(self, folder: Path) -> SplitManifest:
         assign, limits = self._assignment()
-        written = self._write(folder, assign)
+        dataset = self.store.read(DatasetManifest, self.dataset.digest)
+        written = self._write(folder, assign, (dataset.scale[0], dataset.scale[1]))
         if empty := [subset for subset in SUBSETS if not written.rows[subset]]:
             raise DataError(
                 f"The split has no {' and '.join(empty)} rows: the dataset has {self.dataset.rows:,} rows. "
@@ -99,7 +100,8 @@ class _Job:
             rows=sum(sum(counts.values()) for counts in written.rows.values()),
             dataset=self.dataset.digest,
             encoding=self.encoding.digest,
-            scale=self.store.read(DatasetManifest, self.dataset.digest).scale,
+            scale=dataset.scale,
+            feedback=dataset.feedback,
             strategy=self.settings.strategy,
             settings=self.settings.model_dump(mode="json"),
             counts={subset: sum(written.rows[subset].values()) for subset in SUBSETS},
@@ -170,10 +172,9 @@ class _Job:
         test, valid = select_cutoffs(hashed, ranks)
         return Cutoffs(test, valid, test_share, self.settings.valid_fraction)
 
-    def _write(self, folder: Path, assign: "_Assignment") -> "_SplitCounts":
+    def _write(self, folder: Path, assign: "_Assignment", scale: tuple[float, float]) -> "_SplitCounts":
         user_map, movie_map = encode.read_maps(self.store, self.encoding)
-        low, high = self.store.read(DatasetManifest, self.dataset.digest).scale
-        counts = _SplitCounts.of(len(user_map), len(movie_map), liked_from=liked_from((low, high)))
+        counts = _SplitCounts.of(len(user_map), len(movie_map), liked_from=liked_from((scale[0], scale[1])))
         writers = {subset: _SubsetWriter(folder / f"{subset}.parquet") for subset in SUBSETS}
         for given, batch in self._batches():
             subsets = np.full(batch.height, TEST, np.int8) if given else assign(batch)

@@ -8,6 +8,7 @@ import polars as pl
 from matinee.formats.dataset import Profile
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.reading.plays import count_columns, rating_columns
 from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
@@ -30,7 +31,8 @@ def find_warnings(
     """
     return [
         *_about_files(partitions, settings, left_out),
-        *_about_duplicates(removed, profile.ratings),
+        *(_about_plays(partitions) if settings.feedback == "implicit" else ()),
+        *_about_duplicates(removed, profile.ratings, settings),
         *_about_titles(profile, title_rejects),
     ]
 
@@ -64,13 +66,26 @@ def _about_files(
         yield f"Files without a row: {_list(empty)}."
 
 
-def _about_duplicates(removed: SupersededSummary, ratings: int) -> Iterator[str]:
+def _about_plays(partitions: Sequence[Partition]) -> Iterator[str]:
+    files = [file for partition in partitions for file in partition.manifest.files]
+    if rated := [file.file for file in files if rating_columns(file.left_out)]:
+        yield (
+            f"Ratings are not used (in {_list(rated)}): with ingest.feedback=implicit, each row is a play, whatever "
+            "its rating."
+        )
+    if counted := [file.file for file in files if count_columns(file.left_out)]:
+        yield (
+            f"Numbers of plays are not used (in {_list(counted)}): a user has played a movie or not, however often."
+        )
+
+
+def _about_duplicates(removed: SupersededSummary, ratings: int, settings: IngestSettings) -> Iterator[str]:
     if removed.leaked:
         yield (
             f"{removed.leaked:,} pairs of the test files are also in the train files: the test row was kept, and "
             "the train row is superseded."
         )
-    if removed.rows > ratings:
+    if removed.rows > ratings and settings.feedback == "explicit":  # repeated plays are usual
         yield (
             f"Most rows ({removed.rows:,}) repeat a pair of another row: the same ratings may be in "
             "several files."

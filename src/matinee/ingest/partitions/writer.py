@@ -34,8 +34,9 @@ from matinee.ingest.partitions.origins import (
     reject_rows,
 )
 from matinee.ingest.rating_scale import (
-    SCALES,
+    AnyScale,
     Histogram,
+    bounds_of,
     empty_histogram,
     rating_histogram,
     sum_ratings,
@@ -47,7 +48,7 @@ from matinee.ingest.reading.members import translate_parser_errors
 from matinee.ingest.reading.parser import COLUMNS, ParsedBlock, parse_block
 from matinee.ingest.reading.sources import Source
 from matinee.schemas.ratings import FIRST_DATE, ratings_schema
-from matinee.settings.ingest import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import NOBODY, Forgotten
@@ -78,7 +79,7 @@ def plan_partition(
     sources: Sequence[Source],
     *,
     settings: IngestSettings,
-    scale: ScaleName,
+    scale: AnyScale,
     forgotten: Forgotten = NOBODY,
 ) -> Plan:
     """Plan the partition of some files on one scale: ratings, rejects, origins, and row counts by user, movie and day.
@@ -102,10 +103,10 @@ def _make(
     folder: Path,
     sources: Sequence[Source],
     settings: IngestSettings,
-    scale: ScaleName,
+    scale: AnyScale,
     forgotten: Forgotten,
 ) -> PartitionManifest:
-    low, high = SCALES[scale]
+    low, high = bounds_of(scale)
     left_out: list[str] = []
     named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
     schema = ratings_schema(low=low, high=high)

@@ -16,9 +16,17 @@ from matinee.containers import HEAD_BYTES
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.plays import (
+    EXPECTED,
+    NEEDED,
+    looks_like_plays,
+    name_netflix_plays,
+    place_plays,
+    read_as_plays,
+)
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
-from matinee.settings.ingest import IngestSettings
+from matinee.settings.ingest import Feedback, IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
 KINDS: Final = {
@@ -28,8 +36,8 @@ KINDS: Final = {
     "date": kernel.DATE,
 }
 DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
-_EXPECTED = "a header such as userID,movieID,rating,date"
 _WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
+_PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
 _SAMPLED_LINES = 50
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -48,6 +56,7 @@ class Dialect:
     skip_bytes: int = 0  # byte order mark, blank lines and header
     skip_lines: int = 0
     netflix: bool = False
+    plays: bool = False  # each row is a play, whatever rating stands beside it
 
     @property
     def left_out(self) -> list[str]:
@@ -86,7 +95,8 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         DataError: It is not a rating file.
 
     """
-    refuse_other_kinds(head, label, expected=f"{_EXPECTED}, then one rating per line")
+    plays, wanted = settings.feedback == "implicit", _expected(settings)
+    refuse_other_kinds(head, label, expected=wanted)
     mark = 3 if head.startswith(b"\xef\xbb\xbf") else 0
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
@@ -94,28 +104,38 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         content = (
             "begins with 64 KB of blank lines" if len(head) == HEAD_BYTES else "holds nothing but blank lines"
         )
-        raise DataError(f"{label} {content}. Expected {_EXPECTED}, then one rating per line.")
+        raise DataError(f"{label} {content}. Expected {wanted}.")
     begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
     before = head.count(line_end, 0, begin)
     *lines, rest = head[begin:].split(line_end, _SAMPLED_LINES)  # the rest may be cut off
     if not lines and len(head) == HEAD_BYTES:
         raise DataError(
-            f"{label}, line {before + 1}: the line is longer than {HEAD_BYTES - begin:,} bytes. Expected {_EXPECTED}, "
-            "then one rating per line; check that it is the right file."
+            f"{label}, line {before + 1}: the line is longer than {HEAD_BYTES - begin:,} bytes. Expected {wanted}; "
+            "check that it is the right file."
         )
     lines = lines or [rest]
     texts = [_decode(line).rstrip("\r") for line in lines if line.strip()]
     if _MOVIE_LINE.fullmatch(lines[0].rstrip(b"\r")):
-        _refuse_pairs(texts, label)
-        columns = {"user_id": 0, "rating": 1, "date": 2}
-        return Dialect(",", ("user_id", "rating", "date"), columns, line_end[0], begin, before, netflix=True)
+        if not plays:
+            _refuse_pairs(texts, label)
+        names = name_netflix_plays(texts) if plays else ("user_id", "rating", "date")
+        columns = {name: place for place, name in enumerate(names) if not (plays and name == "rating")}
+        return Dialect(",", names, columns, line_end[0], begin, before, netflix=True, plays=plays)
     delimiter, columns, has_header = _recognize_columns(texts, settings, label)
     names = tuple(split_fields(texts[0], delimiter))
     if not has_header:
         names = tuple(f"column {number}" for number in range(1, len(names) + 1))
-        return Dialect(delimiter, names, columns, line_end[0], begin, before)
+    if plays:
+        columns = read_as_plays(columns, names, label)
+    if not has_header:
+        return Dialect(delimiter, names, columns, line_end[0], begin, before, plays=plays)
     skip = min(begin + len(lines[0]) + 1, len(head))
-    return Dialect(delimiter, names, columns, line_end[0], skip, before + 1)
+    return Dialect(delimiter, names, columns, line_end[0], skip, before + 1, plays=plays)
+
+
+def _expected(settings: IngestSettings) -> str:
+    what = "play" if settings.feedback == "implicit" else "rating"
+    return f"{EXPECTED[settings.feedback]}, then one {what} per line"
 
 
 def _refuse_pairs(texts: Sequence[str], label: str) -> None:
@@ -137,13 +157,15 @@ def _recognize_columns(
     headers = {delimiter: split_fields(texts[0], delimiter) for delimiter in candidates}
     found = {delimiter: _find_columns(header, given, label) for delimiter, header in headers.items()}
     best = max(candidates, key=lambda delimiter: (len(found[delimiter]), len(headers[delimiter])))
-    if {"user_id", "movie_id", "rating"} <= found[best].keys():
+    needed = NEEDED[settings.feedback]
+    if set(needed) <= found[best].keys():
         return best, found[best], True
+    fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
     for delimiter in candidates:
         rows = [split_fields(text, delimiter) for text in texts]
-        if looks_like_ratings(rows[0]):
-            return delimiter, _place_columns(rows, given, label), False
-    raise DataError(_explain(headers[best], found[best], texts, given, label))
+        if fits(rows[0]):
+            return delimiter, _place_columns(rows, given, settings.feedback, label), False
+    raise DataError(_explain(headers[best], found[best], texts, settings, label))
 
 
 def _find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -> dict[str, int]:
@@ -178,14 +200,16 @@ def looks_like_ratings(row: Sequence[str]) -> bool:
     )
 
 
-def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], label: str) -> dict[str, int]:
+def _place_columns(
+    rows: Sequence[Sequence[str]], given: Mapping[str, str], feedback: Feedback, label: str
+) -> dict[str, int]:
     """Columns of a file without a header: user, movie, rating, date, as in u.data, or the given numbers."""
     width = len(rows[0])
     if given:
         numbers = {column: parse_int64(place) or 0 for column, place in given.items()}
         if all(1 <= number <= width for number in numbers.values()):
             places = {column: number - 1 for column, number in numbers.items()}
-            if {"user_id", "movie_id", "rating"} <= places.keys():
+            if set(NEEDED[feedback]) <= places.keys():
                 return places
         raise DataError(
             f"{label} has no header, so ingest.columns must give the number of each column (1 to {width}), as "
@@ -198,18 +222,19 @@ def _place_columns(rows: Sequence[Sequence[str]], given: Mapping[str, str], labe
             "user, movie, rating and an optional date; or give their numbers, as --set "
             "ingest.columns=user_id=1,movie_id=2,rating=3,date=5."
         )
-    return dict(zip(KINDS, range(width), strict=False))
+    return place_plays(rows) if feedback == "implicit" else dict(zip(KINDS, range(width), strict=False))
 
 
 def _explain(
     header: Sequence[str],
     found: Mapping[str, int],
     texts: Sequence[str],
-    given: Mapping[str, str],
+    settings: IngestSettings,
     label: str,
 ) -> str:
+    given = {str(column): name for column, name in settings.columns.items()}
     names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
-    missing = [column for column in ("user_id", "movie_id", "rating") if column not in found]
+    missing = [column for column in NEEDED[settings.feedback] if column not in found]
     plain = {plain_name(name) for name in header}
     fields = texts[0].split(",")
     if plain & {"title", "genres"} or (
@@ -217,12 +242,12 @@ def _explain(
     ):
         return (
             f"{label} looks like a titles file, not ratings: its first line is {texts[0][:80]!r}. "
-            f"Expected {_EXPECTED}; give this one as --titles."
+            f"Expected {EXPECTED[settings.feedback]}; give this one as --titles."
         )
     wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
     return (
         f"{label}, line 1: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
-        f"Expected {_EXPECTED}. {_WAY_OUT}"
+        f"Expected {EXPECTED[settings.feedback]}. {_WAY_OUT}{_PLAYS if missing == ['rating'] else ''}"
     )
 
 

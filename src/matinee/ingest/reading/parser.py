@@ -88,6 +88,8 @@ def parse_block(block: Block) -> ParsedBlock:
             text, span.start, span.stop, numbers, kinds, row, out, bad, bads
         )
         rows, faulty = slice(row, next_row), slice(bads, next_bad)
+        if span.dialect.plays:
+            rest[0][rows] = 1
         pieces.append(ParsedPiece(span, rows, faulty, lines, first, movie))
         row, bads = next_row, next_bad
     rating, date, line, nulls = (column[:row] for column in rest)

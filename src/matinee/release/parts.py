@@ -1,0 +1,156 @@
+"""The parts of a release, each read and checked by itself, and put together if they fit."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matinee.release.answers import Release
+from matinee.release.checks import (
+    Kind,
+    Passing,
+    check_codes,
+    check_levels,
+    check_number,
+    check_numbers,
+    check_offsets,
+    check_ranking_shapes,
+    check_shapes,
+    read_table,
+)
+from matinee.release.files import ReleaseFiles
+from matinee.release.idmap import IdMap
+from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
+from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
+from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
+from matinee.release.item_catalog import ItemCatalog
+from matinee.release.manifest import parse_object
+from matinee.release.ranking_model import RankingModel
+from matinee.release.user_prior import PRIOR, UserPrior, parse_user_prior
+from matinee.release.weights import Place
+
+USERS: Final = "users.parquet"
+MOVIES: Final = "movies.parquet"
+METRICS: Final = "metrics.json"
+_MOVIE_COLUMNS: Final[dict[str, Kind]] = {
+    "movie_id": "id",
+    "train_rows": "count",
+    "liked_rows": "count",
+    "title": "text",
+}
+
+
+@dataclass
+class Parts:
+    """What was read of a release, to be put together if it fits."""
+
+    files: ReleaseFiles
+    weights: str | None  # the name of the file; None in a release of plays
+    ranking: str
+    users: int = 0
+    movies: int = 0
+    codes: Passing = field(default_factory=Passing)
+    offsets: Passing = field(default_factory=Passing)
+    small: dict[str, bytes] = field(default_factory=dict)
+
+    def read_weights(self) -> dict[str, NDArray[Any]]:
+        """The tables of the rating model; none in a release of plays."""
+        if self.weights is None:
+            return {}
+        tables = self.files.read_tables(self.weights, accept=self._accept)
+        with self.files.parsing(self.weights):
+            for name, table in tables.items():
+                check_numbers(name, table)
+        return tables
+
+    def _accept(self, places: list[Place]) -> None:
+        shapes = {place.name: place.shape for place in places}
+        self.users, self.movies = check_shapes(shapes, model=self.files.manifest["model"])
+
+    def assemble(
+        self, weights: dict[str, NDArray[Any]], *, offsets: NDArray[np.int64], seen: NDArray[np.int32]
+    ) -> Release:
+        """The release, every part of which fits the others."""
+        files = self.files
+        if self.weights is None:  # nothing else is of as many users and movies
+            self.users = len(offsets) - 1
+            self.movies = _count_rows(files, self.small[MOVIES])
+        with files.parsing(USERS):
+            users = read_table(self.small[USERS], {"user_id": "id"}, rows=self.users)
+        with files.parsing(SEEN_OFFSETS):
+            check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
+        with files.parsing(SEEN_MOVIES):
+            check_codes(self.codes, movies=self.movies)
+        catalog = self._catalog(offsets, seen)
+        return Release(
+            path=files.folder.path,
+            manifest=files.manifest,
+            users=IdMap(users["user_id"].to_numpy()),
+            movies=IdMap(catalog.movie_ids),
+            weights=weights,
+            catalog=catalog,
+            user_prior=self._user_prior(weights),
+        )
+
+    def add_ranking(self, release: Release) -> Release:
+        """The same release with its ranking model."""
+        levels, passed = SEEN_LEVELS, Passing()
+        tables = self.files.read_tables(self.ranking, accept=self._accept_ranking)
+        with self.files.parsing(self.ranking):
+            for name, table in tables.items():
+                check_numbers(name, table)
+        seen = self.files.map(levels, np.uint8, watch=passed.watch_levels)
+        with self.files.parsing(levels):
+            check_levels(passed, rows=len(seen), expected=len(release.catalog.seen_movies))
+        return replace(
+            release,
+            catalog=replace(release.catalog, seen_levels=seen),
+            ranking=RankingModel(**tables),
+        )
+
+    def _accept_ranking(self, places: list[Place]) -> None:
+        check_ranking_shapes({place.name: place.shape for place in places}, movies=self.movies)
+
+    def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
+        with self.files.parsing(MOVIES):
+            movies = read_table(
+                self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies, optional={"year": "year"}
+            )
+        with self.files.parsing(METRICS):
+            ranking = self._object(METRICS)["ranking"]
+            weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
+        return ItemCatalog(
+            movie_ids=movies["movie_id"].to_numpy(),
+            titles=movies["title"],
+            train_rows=movies["train_rows"].to_numpy(),
+            liked_rows=movies["liked_rows"].to_numpy(),
+            years=_years(movies.get("year"), movies=self.movies),
+            popularity_weight=weight,
+            seen_offsets=offsets,
+            seen_movies=seen,
+        )
+
+    def _user_prior(self, weights: dict[str, NDArray[Any]]) -> UserPrior | None:
+        if PRIOR not in self.small:
+            return None
+        with self.files.parsing(PRIOR):
+            return parse_user_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
+
+    def _object(self, name: str) -> dict[str, Any]:
+        return parse_object(self.small[name], self.files.path(name))
+
+
+def _count_rows(files: ReleaseFiles, table: bytes) -> int:
+    with files.parsing(MOVIES), pq.ParquetFile(pa.BufferReader(table)) as file:
+        return int(file.metadata.num_rows)
+
+
+def _years(column: pa.ChunkedArray | None, *, movies: int) -> NDArray[np.int32]:
+    """The year of each movie; 0 if it is unknown."""
+    if column is None:
+        return np.zeros(movies, np.int32)
+    years: NDArray[np.int32] = column.fill_null(0).to_numpy().astype(np.int32)
+    return years

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary
-from matinee.pipeline import check_feedback
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Store
@@ -49,9 +48,7 @@ def retrain(
     steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
     plays = settings.ingest.feedback == "implicit"  # they train the ranking model alone
-    opened = Store.open(Path(store))
-    check_feedback(opened, settings.ingest.feedback)
-    with opened.in_use():  # prune keeps what this run uses
+    with Store.open(Path(store)).in_use():  # prune keeps what this run uses
         dataset = steps.run(
             ingest, store=steps.store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
         )

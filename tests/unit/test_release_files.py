@@ -100,7 +100,7 @@ def test_what_is_no_json_is_a_release_error(text: str, folder: Path) -> None:
 def test_further_keys_are_kept_and_a_later_version_is_named(folder: Path) -> None:
     _retell(folder, later={"anything": [1, None]})
     assert matinee.load(folder).manifest["later"] == {"anything": [1, None]}
-    _retell(folder, model="later", schema_version=2)
+    _retell(folder, model="later", schema_version=3)
     with pytest.raises(ReleaseError, match="later matinee"):
         read_manifest(folder)
     with pytest.raises(ReleaseError, match=r"lacks split\.digest"):

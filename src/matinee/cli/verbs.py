@@ -64,7 +64,6 @@ def ingest(call: argparse.Namespace) -> Outcome:
     from matinee import ingest as library
     from matinee.formats.dataset import Profile
     from matinee.formats.manifests import DatasetManifest
-    from matinee.pipeline.feedback import check_feedback
     from matinee.store import Store
     from matinee.store.documents import read_as
 
@@ -72,7 +71,6 @@ def ingest(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
-    check_feedback(store, settings.ingest.feedback)
     plan = library.plan(
         store,
         ratings=[Path(path) for path in call.ratings],

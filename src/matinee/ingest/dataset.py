@@ -12,6 +12,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
+from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.warnings import find_warnings
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
@@ -59,7 +60,7 @@ def plan(
         The plan of the dataset's folder. Making it raises DataError if the content of a file is refused.
 
     Raises:
-        ConfigError: A path does not exist or is inside the store.
+        ConfigError: A path does not exist or is inside the store, or the store holds the other kind of feedback.
         DataError: A folder holds no rating file.
     """
 
@@ -67,6 +68,7 @@ def plan(
         return any(_is_ratings(member.head, settings) for member in read_heads(source, settings))
 
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
+    check_feedback(store.root, settings.feedback)
     title_sources = [] if titles is None else [source_of(titles)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]

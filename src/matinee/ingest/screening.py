@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
+from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
@@ -36,8 +37,9 @@ class Screening:
 def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Screening:
     """Read each rating file as part of a dataset of all of them, and report which files would be refused.
 
-    Raises StoreError if the store cannot be written.
+    Raises ConfigError if the store holds the other kind of feedback, StoreError if it cannot be written.
     """
+    check_feedback(store.root, settings.feedback)
     screener = _Screener(store, settings, Forgotten.read(store.root))
     for path in paths:
         screener.open(path)

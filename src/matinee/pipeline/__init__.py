@@ -1,6 +1,5 @@
 """The whole pipeline without Prefect: the steps in order, and the decisions between them."""
 
-from matinee.pipeline.feedback import check_feedback
 from matinee.pipeline.steps import (
     Retrained,
     plan_evaluation,
@@ -14,7 +13,6 @@ from matinee.pipeline.steps import (
 
 __all__ = [
     "Retrained",
-    "check_feedback",
     "plan_evaluation",
     "plan_ranking",
     "plan_ranking_refit",

@@ -15,7 +15,6 @@ from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.decision import DecisionFile
 from matinee.monitor.progressive import ChampionScore, score_champion
-from matinee.pipeline.feedback import check_feedback
 from matinee.pipeline.inheritance import inherit_split
 from matinee.publish import Publication, publish
 from matinee.release.signature import check_publishing
@@ -119,7 +118,6 @@ def retrain(
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
-    check_feedback(opened, chosen.ingest.feedback)
     with opened.in_use():  # prune keeps what this run takes and makes
         dataset = opened.ensure(
             ingest.plan(

@@ -5,7 +5,7 @@ list of releases. Manifests of other versions of matinee load too: unknown keys 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,7 @@ from pydantic import (
     PositiveInt,
     StringConstraints,
     ValidationError,
-    model_validator,
+    ValidationInfo,
 )
 
 from matinee.errors import ReleaseError, StoreError
@@ -33,6 +33,15 @@ SIGNATURE: Final = "manifest.json.minisig"
 _LARGEST: Final = 1 << 22  # maximum bytes; with a hundred different ratings, a manifest has ten thousand
 _FILES: Final = 1_000
 _DEPTH: Final = 4
+
+
+def _check_scale(scale: list[float], info: ValidationInfo) -> list[float]:
+    plays = info.data.get("model") == PLAYS_MODEL
+    if plays != (info.data.get("feedback") == "implicit"):
+        raise ValueError("a model that predicts ratings and feedback without ratings do not go together")
+    if not (scale[0] == scale[1] if plays else scale[0] < scale[1]):
+        raise ValueError("the lower end is not below the upper one")
+    return scale
 
 
 def _check_file(name: str) -> str:
@@ -102,7 +111,7 @@ class Manifest(_Part):
     schema_version: PositiveInt
     model: Literal["dot", "linear", "mlp", "neumf", "ranking"]
     feedback: Literal["explicit", "implicit"] = "explicit"
-    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+    scale: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2), AfterValidator(_check_scale)]
     files: Annotated[dict[FileName, Sha256], Field(max_length=_FILES)]
     created: Moment | None = None
     digest: Digest | None = None
@@ -116,16 +125,6 @@ class Manifest(_Part):
     judged_against: Version | None = None
     judged_anchor: Version | None = None
     forgotten: NonNegativeInt = 0
-
-    @model_validator(mode="after")
-    def _check_scale(self) -> Self:
-        plays = self.feedback == "implicit"
-        if plays != (self.model == PLAYS_MODEL):
-            raise ValueError(f"feedback {self.feedback} and model {self.model} do not go together")
-        low, high = self.scale
-        if not (low == high if plays else low < high):
-            raise ValueError("the lower end of the scale is not below the upper one")
-        return self
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -237,9 +237,8 @@ def _explain(
     missing = [column for column in NEEDED[settings.feedback] if column not in found]
     plain = {plain_name(name) for name in header}
     fields = texts[0].split(",")
-    if plain & {"title", "genres"} or (
-        len(fields) >= 3 and fields[0].strip().isdecimal() and "rating" in missing
-    ):
+    headless = fields[0].strip().isdecimal() and NEEDED[settings.feedback][-1] in missing
+    if plain & {"title", "genres"} or (len(fields) >= 3 and headless):
         return (
             f"{label} looks like a titles file, not ratings: its first line is {texts[0][:80]!r}. "
             f"Expected {EXPECTED[settings.feedback]}; give this one as --titles."

@@ -1,11 +1,13 @@
 """Titles in every format of the field, each kept to the character."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from matinee.ingest.reading.sources import source_of
 from matinee.ingest.titles.table import read_titles
+from matinee.settings.ingest import IngestSettings
 
 NETFLIX = """1,2003,Dinosaur Planet
 2,NULL,"Weird Al" Yankovic Live!
@@ -41,7 +43,7 @@ QUOTED_ALL = """"1","2003","Dinosaur Planet"
 def titles_of(folder: Path, text: str | bytes) -> list[tuple[int, int | None, str]]:
     path = folder / "titles"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    titles, rejects = read_titles(source_of(path))
+    titles, rejects, _ = read_titles(source_of(path))
     assert rejects.is_empty()
     return list(titles.iter_rows())
 
@@ -91,14 +93,89 @@ def test_other_formats(text: str, wanted: list[tuple[int, int | None, str]], tmp
     assert titles_of(tmp_path, text) == wanted
 
 
+BOOKS = '''id,book_id,authors,original_publication_year,original_title,title
+1,276,"Collins, S",2008.0,The Hunger Games,"The Hunger Games (#1)"
+2,3,"Rowling, J",-750.0,HP,"HP, ""1"""
+'''
+ANIME = 'anime_id,name,genre\n5,Kimi no Na wa.,"Drama, Romance"\n7,"A, b",\n'
+BY_NAME = "movie_id=id,title=original_title,year=original_publication_year"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "wanted"),
+    [
+        (
+            "1,1999,Amélie\n3,2001,東京物語\n".encode() + b"5,2003,Caf\xe9\n",
+            "",
+            ["Amélie", "東京物語", "Café"],
+        ),
+        (b"1,1999,It\x92s Me \x96 Again\n2,,\x80 5\n", "", ["It’s Me – Again", "€ 5"]),
+        ("1,1999,日本\n2,NULL,é, ü\n".encode("utf-16"), "", ["日本", "é, ü"]),
+        (
+            '1,2003,Dinosaur,,,\n5,2004,"Lock, Stock, and",,,\n7,NULL,R,,,\n',
+            "",
+            ["Dinosaur", "Lock, Stock, and", "R"],
+        ),
+        ("1,2003,Dinosaur,,\n5,2004,Lock, Stock, and\n7,,R,,\n", "", ["Dinosaur", "Lock, Stock, and", "R"]),
+        (
+            '"movieId";"title";"year"\n"1";"Say \\"Hello\\"; then";"1999"\n"3";"B";"0"\n',
+            "",
+            ['Say "Hello"; then', "B"],
+        ),
+        ("movie_id,year,title\n1,1999.0,A\n3,,B\n5,NaN,C\n", "", ["A", "B", "C"]),
+        ('"1,2003,Dinosaur Planet"\n"3,1997,""X"", y"\n', "", ["Dinosaur Planet", '"X", y']),
+        ('sep=;\nmovieId;title\n="113";A\n7.0;B\n', "", ["A", "B"]),
+        ('# of today\nmovieId,title,plot\n1,A,"one\n2,two, x"\n3,B,c\n', "", ["A", "B"]),
+        (BOOKS, "", ["The Hunger Games (#1)", 'HP, "1"']),
+        (BOOKS, BY_NAME, ["The Hunger Games", "HP"]),
+        (ANIME, "movie_id=anime_id,title=name", ["Kimi no Na wa.", "A, b"]),
+        ("2003,1,A\n2004,2,B, c\n", "movie_id=2,title=3,year=1", ["A", "B, c"]),
+    ],
+)
+def test_titles_as_people_and_spreadsheets_write_them(
+    text: str | bytes, columns: str, wanted: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "titles"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    settings = IngestSettings.model_validate({"title_columns": columns})
+    titles, rejects, _ = read_titles(source_of(path), settings)
+    assert titles["title"].to_list() == wanted
+    assert rejects.is_empty()
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
+def test_an_encoding_that_was_not_guessed_is_a_warning_and_has_a_setting(
+    encoding: str, tmp_path: Path
+) -> None:
+    title = "Москва" if encoding == "cp1251" else "スターウォーズ"
+    path = tmp_path / "titles"
+    path.write_bytes(f"1,1999,{title}\n".encode(encoding))
+    assert "ingest.encoding" in read_titles(source_of(path)).warnings[0]
+    named = read_titles(source_of(path), IngestSettings(encoding=encoding))
+    assert (named.titles["title"].to_list(), named.warnings) == ([title], [])
+
+
+def test_of_an_archive_the_titles_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, text in {
+            "README.txt": "Read me, please.\n",
+            "links.csv": "movieId,imdbId,tmdbId\n1,2,3\n",
+            "movies.csv": "movieId,title,genres\n1,A,x\n",
+            "ratings.csv": "userId,movieId,rating\n1,1,5\n",
+            "tags.csv": "userId,movieId,tag,timestamp\n7,7,good,7\n",
+        }.items():
+            archive.writestr(name, text)
+    assert read_titles(source_of(tmp_path / "a.zip")).titles["title"].to_list() == ["A"]
+
+
 @pytest.mark.real
 def test_the_real_files(real_data: Path) -> None:
-    titles, rejects = read_titles(source_of(real_data / "netflix" / "movie_titles.csv"))
+    titles, rejects, _ = read_titles(source_of(real_data / "netflix" / "movie_titles.csv"))
     text = (real_data / "netflix" / "movie_titles.csv").read_bytes().decode("iso-8859-1")
     assert titles["title"].to_list() == [line.split(",", 2)[2] for line in text.split("\n")[:-1]]
     assert titles["year"].null_count() == 7
     assert titles.filter(titles["movie_id"] == 6483)["title"].item() == "Smokey Joe's Café"
     assert rejects.is_empty()
     for name, movies in (("ml-100k/u.item", 1682), ("ml-latest-small/movies.csv", 9125)):
-        titles, rejects = read_titles(source_of(real_data / name))
+        titles, rejects, _ = read_titles(source_of(real_data / name))
         assert (titles.height, rejects.height) == (movies, 0)

@@ -25,9 +25,7 @@ from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.members import read_heads
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
 from matinee.ingest.scale_guess import guess_scale
-from matinee.ingest.titles.table import read_titles
-from matinee.schemas.rejects import Rejects
-from matinee.schemas.titles import Titles
+from matinee.ingest.titles.table import NO_TITLES, read_titles
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
@@ -120,8 +118,8 @@ class _Job:
         check_rows_read([*self.trains, *self.tests], partitions)
         check_users(partitions)
         check_rejects(partitions, self.settings, scale=scale)
-        titles, title_rejects = (
-            read_titles(self.titles[0], self.settings) if self.titles else (Titles.empty(), Rejects.empty())
+        titles, title_rejects, title_warnings = (
+            read_titles(self.titles[0], self.settings) if self.titles else NO_TITLES
         )
         superseded = NOTHING_SUPERSEDED if self.settings.duplicates == "off" else find_superseded(partitions)
         removed = write_superseded(folder, superseded, partitions)
@@ -146,14 +144,17 @@ class _Job:
             title_rejects=dict(sorted(Counter(title_rejects["code"].to_list()).items())),
             scale=list(bounds_of(scale)),
             feedback=self.settings.feedback,
-            warnings=find_warnings(
-                partitions,
-                removed,
-                profile=seen,
-                title_rejects=title_rejects,
-                settings=self.settings,
-                left_out=self.left_out,
-            ),
+            warnings=[
+                *find_warnings(
+                    partitions,
+                    removed,
+                    profile=seen,
+                    title_rejects=title_rejects,
+                    settings=self.settings,
+                    left_out=self.left_out,
+                ),
+                *title_warnings,
+            ],
             partitions=[partition.digest for partition in partitions],
             sources=self._describe_sources(),
         )

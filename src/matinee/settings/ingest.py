@@ -9,6 +9,7 @@ ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 Feedback = Literal["explicit", "implicit"]
+TitleColumn = Literal["movie_id", "title", "year"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
@@ -50,6 +51,11 @@ class IngestSettings(Section):
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."
+    )
+    title_columns: dict[TitleColumn, str] = Field(
+        default_factory=dict,
+        description="Names or numbers of the columns of the titles file, for example "
+        "movie_id=book_id,title=original_title.",
     )
     encoding: str = Field(
         "auto",
@@ -111,7 +117,7 @@ class IngestSettings(Section):
             )
         return known
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "title_columns", mode="before")
     @classmethod
     def _read_pairs(cls, value: object) -> object:
         if not isinstance(value, str):

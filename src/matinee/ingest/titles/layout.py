@@ -1,23 +1,39 @@
 """Recognizes the layout of a titles file: Netflix's, MovieLens' movies.csv, movies.dat and u.item, and similar ones.
 
 The Netflix file is not quoted although titles contain commas and quotes: only its first two commas split a line. Quoted
-copies of it are recognized by their titles with commas.
+copies of it are recognized by their titles with commas. `ingest.title_columns` overrides the detection of columns.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from matinee.errors import DataError
+from matinee.errors.text import shown
 from matinee.ingest.reading.dialect import looks_like_ratings, split_fields
+from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
 
 _NAMES: Final = {
     "movie_id": (*ALIASES["movie_id"], "id"),
-    "title": ("title", "movietitle", "filmtitle", "name", "moviename"),
-    "year": ("year", "yearofrelease", "releaseyear"),
+    "title": (
+        *("title", "movietitle", "filmtitle", "name", "moviename", "filmname", "booktitle", "itemtitle"),
+        *("primarytitle", "originaltitle", "productname", "itemname"),
+    ),
+    "year": (
+        *("year", "yearofrelease", "releaseyear", "startyear", "yearofpublication", "publicationyear"),
+        *("originalpublicationyear", "releasedate"),
+    ),
 }
+# Columns of tables that have movie ids as well, and no titles.
+_OTHERS: Final = {
+    "tags": {"tag", "tagid"},
+    "links": {"imdbid", "tmdbid"},
+    "users": {"age", "gender", "occupation"},
+}
+_DELIMITERS: Final = ("::", "|", "\t", ";", ",")
 _SAMPLED_LINES = 500
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
 _YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
@@ -37,9 +53,12 @@ class Layout:
     year: int | None
     fields: int | None  # None: the title is the rest of the line
     has_header: bool
+    writing: Writing = field(default_factory=Writing)
+    skip: int = 0  # lines that are not blank before the first movie
 
     def split(self, line: str) -> list[str] | str:
         """The fields of a line, or its reject code."""
+        line = self.writing.plain(line)
         if self.fields is None:
             fields = line.split(self.delimiter, self.title)
             if len(fields) <= self.title:
@@ -68,16 +87,77 @@ class Layout:
         return found[1] if found else ""
 
 
-def recognize_titles(lines: Sequence[str], *, label: str) -> Layout:
-    """Recognize the layout of a titles file from its first lines, none of them blank.
+def recognize_titles(lines: Sequence[str], *, label: str, columns: Mapping[str, str] | None = None) -> Layout:
+    """Recognize the layout of a titles file.
 
-    Raises DataError if it is something else, such as ratings.
+    Args:
+        lines: Its first lines, none of them blank.
+        label: The name of the file in messages.
+        columns: Names or numbers of its columns, by `movie_id`, `title` and `year` (`ingest.title_columns`).
+
+    Raises:
+        DataError: It is something else, such as ratings, or it has not the columns.
     """
-    sample = lines[:_SAMPLED_LINES]
-    header = _recognize_header(sample, label)
-    if header is not None:
-        return header
-    for delimiter in ("::", "|", "\t", ";", ","):
+    skip = next((at for at, line in enumerate(lines) if not _is_note(line, at)), 0)
+    writing = find_writing(lines[skip : skip + _SAMPLED_LINES])
+    sample = [writing.plain(line) for line in lines[skip : skip + _SAMPLED_LINES]]
+    layout = _choose(sample, columns, label) if columns else None
+    layout = layout or _recognize_header(sample, label) or _recognize_rows(sample, label)
+    return replace(layout, writing=writing, skip=skip + layout.has_header)
+
+
+def _is_note(line: str, at: int) -> bool:
+    """Whether a line before the header is a comment, or the `sep=;` of Excel."""
+    return line.startswith("#") or (at == 0 and re.fullmatch(r'"?sep=.{1,3}', line.strip()) is not None)
+
+
+def _choose(sample: Sequence[str], columns: Mapping[str, str], label: str) -> Layout:
+    """The layout by the names or the numbers that the user gave."""
+    best: list[str] = []
+    for delimiter in _DELIMITERS:
+        header = split_fields(sample[0], delimiter)
+        best = max(best, header, key=len)
+        plain = [plain_name(name) for name in header]
+        numbers = {column: parse_int64(text) for column, text in columns.items()}
+        named = {column: plain_name(text) for column, text in columns.items()}
+        if all(name in plain for name in named.values()):
+            places = {column: plain.index(name) for column, name in named.items()}
+            return _layout_of(places, header, sample, delimiter, has_header=True)
+        if len(header) > 1 and all(number and 0 < number <= len(header) for number in numbers.values()):
+            places = {column: number - 1 for column, number in numbers.items() if number}
+            is_header = not split_fields(sample[0], delimiter)[places["movie_id"]].strip().isdecimal()
+            return _layout_of(places, header, sample, delimiter, has_header=is_header)
+    given = ", ".join(f"{column}={text}" for column, text in columns.items())
+    raise DataError(
+        f"{label}, line 1: not all columns of ingest.title_columns ({shown(given)}) are among "
+        f"{shown(', '.join(best))}. Give the names of its header, or numbers from 1 to {len(best)}."
+    )
+
+
+def _layout_of(
+    places: Mapping[str, int],
+    header: Sequence[str],
+    sample: Sequence[str],
+    delimiter: str,
+    *,
+    has_header: bool,
+) -> Layout:
+    movie_id, title, year = places["movie_id"], places["title"], places.get("year")
+    if title == len(header) - 1 > 0 and not _has_quotes_before(sample, delimiter, title):
+        quoted = _is_quoted(sample[has_header:], delimiter, title)
+        return Layout(delimiter, quoted, movie_id, title, year, None, has_header)
+    return Layout(delimiter, delimiter in ",;\t", movie_id, title, year, len(header), has_header)
+
+
+def _has_quotes_before(sample: Sequence[str], delimiter: str, title: int) -> bool:
+    """Whether fields before the title hold a delimiter between quotes, in more lines than may be damaged."""
+    rows = [split_fields(line, delimiter) for line in sample]
+    found = sum(any(delimiter in part for part in row[:title]) for row in rows)
+    return found > 0.05 * len(rows) or (found > 0 and len(set(map(len, rows))) == 1)
+
+
+def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
+    for delimiter in _DELIMITERS:
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and row[0].strip().isdecimal()):
             continue
@@ -92,64 +172,35 @@ def recognize_titles(lines: Sequence[str], *, label: str) -> Layout:
 
 
 def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
-    for delimiter in ("::", "|", "\t", ";", ","):
-        names = [plain_name(name) for name in split_fields(sample[0], delimiter)]
+    for delimiter in _DELIMITERS:
+        header = split_fields(sample[0], delimiter)
+        names = [plain_name(name) for name in header]
         found = {
             column: next((names.index(alias) for alias in aliases if alias in names), None)
             for column, aliases in _NAMES.items()
         }
         if set(names) & set(ALIASES["user_id"]) and set(names) & set(ALIASES["rating"]):
             raise DataError(_not_titles(label, "ratings", sample[0]))
-        movie_id, title, year = found["movie_id"], found["title"], found["year"]
-        if movie_id is None or title is None:
-            continue
-        if title == len(names) - 1:
-            quoted = _is_quoted(sample[1:], delimiter, title)
-            return Layout(delimiter, quoted, movie_id, title, year, None, has_header=True)
-        return Layout(delimiter, delimiter in ",;\t", movie_id, title, year, len(names), has_header=True)
+        if found["title"] is None and (
+            what := next((k for k, there in _OTHERS.items() if there & {*names}), None)
+        ):
+            raise DataError(_not_titles(label, what, sample[0]))
+        if found["movie_id"] is not None and found["title"] is not None:
+            places = {column: place for column, place in found.items() if place is not None}
+            return _layout_of(places, header, sample, delimiter, has_header=True)
     return None
 
 
 def _is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:
     """Whether titles at the line's end are quoted: all titles, or those that contain the delimiter."""
     titles = [fields[title] for line in lines if len(fields := line.split(delimiter, title)) > title]
-    enclosed = [_is_enclosed(text) for text in titles]
+    enclosed = [is_enclosed(text) for text in titles]
     telling = [closed for text, closed in zip(titles, enclosed, strict=True) if delimiter in text]
     if telling:
         return 2 * sum(telling) > len(telling)
     needless = sum(closed and '""' not in text for text, closed in zip(titles, enclosed, strict=True))
     # Without a delimiter in any title, quotes around some of them are part of those titles.
     return all(enclosed) if needless else any(enclosed)
-
-
-def _is_enclosed(text: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] == '"' and '"' not in text[1:-1].replace('""', "")
-
-
-def unquote(text: str) -> str | None:
-    """A field without its enclosing quotes; unchanged if not enclosed; None if a quote is open."""
-    if _is_enclosed(text):
-        return text[1:-1].replace('""', '"')
-    return None if text.startswith('"') and text.count('"') % 2 else text
-
-
-def split_quoted(line: str, delimiter: str) -> list[str] | None:
-    """The fields of a line; a delimiter between quotes is text. None if a quote stays open."""
-    fields, i = [], 0
-    while True:
-        stop = line.find(delimiter, i)
-        if line.startswith('"', i):
-            close = line.find('"', i + 1)
-            while close >= 0 and line.startswith('"', close + 1):
-                close = line.find('"', close + 2)
-            if close < 0:
-                return None
-            stop = line.find(delimiter, close)
-        field = line[i:] if stop < 0 else line[i:stop]
-        fields.append(field[1:-1].replace('""', '"') if _is_enclosed(field) else field)
-        if stop < 0:
-            return fields
-        i = stop + len(delimiter)
 
 
 def _is_year(text: str) -> bool:

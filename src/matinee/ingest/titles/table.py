@@ -3,76 +3,124 @@
 Faulty lines become rejects, as in rating files.
 """
 
-from collections.abc import Container, Sequence
-from typing import Any, Final
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from matinee.errors import DataError
 from matinee.ingest.checks.schema import check_frame
-from matinee.ingest.reading.lines import look_through, read_lines
 from matinee.ingest.reading.members import open_members, translate_parser_errors
 from matinee.ingest.reading.sources import Source
+from matinee.ingest.titles.fields import read_movie_id, read_year
 from matinee.ingest.titles.layout import Layout, recognize_titles
-from matinee.schemas.integers import parse_int64
+from matinee.ingest.titles.lines import LineReader
 from matinee.schemas.rejects import Rejects
-from matinee.schemas.titles import Titles
+from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
 from matinee.settings.ingest import IngestSettings
+from matinee.store.file_kinds import refuse_other_kinds
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
+_MOST_JOINED: Final = 100  # lines of one quoted field
 _DEFAULTS: Final = IngestSettings()
 
 
-def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read a titles file.
+class ReadTitles(NamedTuple):
+    """The tables of a titles file, of the schemas Titles and Rejects."""
 
-    The file is read twice, in batches of lines: its encoding is known only at its end.
+    titles: pl.DataFrame
+    rejects: pl.DataFrame
+    warnings: list[str]
+
+
+NO_TITLES: Final = ReadTitles(Titles.empty(), Rejects.empty(), [])
+
+
+def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> ReadTitles:
+    """Read a titles file, in batches of lines.
 
     Args:
-        source: The titles file, or an archive of it.
-        settings: Limits on its size.
+        source: The titles file, or an archive with it.
+        settings: Limits on its size, its encoding and the names of its columns.
 
     Returns:
-        The titles and the rejects, as tables of the schemas Titles and Rejects.
+        The titles, the rejects, and sentences about what may be wrong.
 
     Raises:
         DataError: The file holds no titles, or more than the settings allow.
 
     """
     longest = settings.max_line_mb << 20
-    texts = [look_through(member, source) for member in open_members(source, settings)]
-    table = _Table(source, most_bytes=settings.max_titles_mb << 20)
-    for text, member in zip(texts, open_members(source, settings), strict=True):
-        for lines in read_lines(member, text, longest=longest, label=source.label(member.name)):
-            with translate_parser_errors(source.label()):
-                table.add(lines)
+    table = _Table(source, settings)
+    for member in open_members(source, settings):
+        label = source.label(member.name)
+        reader = LineReader(member, longest=longest, label=label)
+        try:
+            _check_text(member.head, label)
+            with translate_parser_errors(label):
+                table.add_text(reader)
+        except _NotTitlesError as error:
+            if not member.in_archive:
+                raise DataError(str(error)) from None
+            table.left_out.append(str(error))
     source.check_unchanged()
     return table.finish()
+
+
+def _check_text(head: bytes, label: str) -> None:
+    try:
+        refuse_other_kinds(head, label, expected="movie ids and titles")
+    except DataError as error:
+        raise _NotTitlesError(str(error)) from None
+
+
+class _NotTitlesError(DataError):
+    """A text is something else."""
 
 
 class _Table:
     """Collects titles and rejects, and drops the rest of the text."""
 
-    def __init__(self, source: Source, *, most_bytes: int) -> None:
+    def __init__(self, source: Source, settings: IngestSettings) -> None:
         self._source = source
-        self._most_bytes = most_bytes
+        self._settings = settings
+        self._most_bytes = settings.max_titles_mb << 20
         self._bytes = 0
-        self._layout: Layout | None = None
         self._ids: set[int] = set()
         self._titles: list[pl.DataFrame] = [Titles.empty()]
         self._rejects = [pl.DataFrame(schema=_FAULTS)]
+        self._odd_years = 0
+        self._warnings: list[str] = []
+        self._texts = 0
+        self.left_out: list[str] = []
 
-    def add(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Add some lines, none of them blank."""
-        if self._layout is None:
-            self._layout = recognize_titles([text for _, text in lines], label=self._source.label())
-            lines = lines[self._layout.has_header :]
-        rows, rejects = _read_rows(lines, self._layout)
-        titles, failed = _check_titles(rows, self._ids)
+    def add_text(self, reader: LineReader) -> None:
+        """Add the lines of a text. Raises _NotTitlesError if it is something else."""
+        layout, skip = None, 0
+        for lines in reader.batches():
+            if layout is None:
+                columns = {str(column): name for column, name in self._settings.title_columns.items()}
+                try:
+                    layout = recognize_titles(
+                        [text for _, text in lines], label=reader.label, columns=columns
+                    )
+                except DataError as error:
+                    raise _NotTitlesError(str(error)) from None
+                skip = layout.skip
+            self._add(lines[skip:], layout)
+            skip = 0
+        self._texts += layout is not None
+        self._warnings += reader.warnings()
+
+    def _add(self, lines: Sequence[tuple[int, str]], layout: Layout) -> None:
+        read = _read_rows(lines, layout)
+        titles, failed = _check_titles(read.rows, self._ids)
         self._ids.update(titles["movie_id"])
         self._titles.append(titles)
-        self._rejects.append(pl.concat([rejects, failed]).sort("line"))
+        self._odd_years += read.odd_years
+        self._rejects.append(pl.concat([read.rejects, failed]).sort("line"))
         kept = (titles["title"], self._rejects[-1]["raw"])
         self._bytes += sum(int(text.str.len_bytes().sum()) for text in kept) + _LINE_BYTES * len(lines)
         if self._bytes > self._most_bytes:
@@ -82,13 +130,15 @@ class _Table:
                 "it is the right file, or allow more with that setting."
             )
 
-    def finish(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def finish(self) -> ReadTitles:
         """The two tables.
 
         Raises DataError if there is no title.
         """
         label = self._source.label()
-        if self._layout is None:
+        if not self._texts:
+            if self.left_out:
+                raise DataError(f"{label} holds no titles file. {' '.join(self.left_out[:3])}")
             raise DataError(f"{label} holds nothing but blank lines. Expected movie ids and titles.")
         titles = pl.concat(self._titles)
         rejected = pl.concat(self._rejects).select(pl.lit(self._source.name).alias("file"), pl.all())
@@ -100,7 +150,15 @@ class _Table:
             raise DataError(
                 f"{label} holds no readable title{reason}. Expected lines such as 1,2003,Dinosaur Planet."
             )
-        return Titles.validate(titles), Rejects.validate(rejected)
+        return ReadTitles(Titles.validate(titles), Rejects.validate(rejected), list(self._find_warnings()))
+
+    def _find_warnings(self) -> Iterator[str]:
+        yield from self._warnings
+        if self._odd_years:
+            yield (
+                f"{self._odd_years:,} titles have a year before {FIRST_YEAR} or after {LAST_YEAR}. Their year was left "
+                "out."
+            )
 
 
 _ROWS: Final = {
@@ -113,27 +171,55 @@ _ROWS: Final = {
 _FAULTS: Final = {"line": pl.Int64, "raw": pl.String, "column": pl.String, "code": pl.String}
 
 
-def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> tuple[pl.DataFrame, pl.DataFrame]:
+@dataclass(frozen=True)
+class _Read:
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    odd_years: int
+
+
+def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> _Read:
     rows: list[tuple[Any, ...]] = []
     rejects: list[tuple[Any, ...]] = []
-    for number, line in lines:
-        fields = layout.split(line)
+    odd_years = 0
+    for number, line, fields in _split(lines, layout):
         if isinstance(fields, str):
             rejects.append((number, line, None, fields))
             continue
-        id_text, year_text = fields[layout.movie_id].strip(), layout.year_text(fields)
-        movie_id = parse_int64(id_text)
-        year = None if year_text.upper() in ("", "NULL") else parse_int64(year_text.removesuffix(".0"))
+        id_text = fields[layout.movie_id].strip()
+        movie_id = read_movie_id(id_text)
+        year, is_read = read_year(layout.year_text(fields))
         if id_text and movie_id is None:
             rejects.append((number, line, "movie_id", "movie_id_not_integer"))
-        elif year is None and year_text.upper() not in ("", "NULL"):
+        elif not is_read:
             rejects.append((number, line, "year", "year_not_integer"))
         else:
-            if layout.year is None and year is not None and not 1870 <= year <= 2100:
-                year = None
-            year = None if year is None else max(-_INT16, min(year, _INT16))
+            if year is not None and not FIRST_YEAR <= year <= LAST_YEAR:
+                # In the format of Netflix such a line is damaged; books may be older than the first movie.
+                is_told = layout.has_header and layout.year is not None
+                odd_years += is_told
+                year = None if is_told or layout.year is None else max(-_INT16, min(year, _INT16))
             rows.append((number, line, movie_id, year, fields[layout.title] or None))
-    return pl.DataFrame(rows, _ROWS, orient="row"), pl.DataFrame(rejects, _FAULTS, orient="row")
+    return _Read(
+        pl.DataFrame(rows, _ROWS, orient="row"), pl.DataFrame(rejects, _FAULTS, orient="row"), odd_years
+    )
+
+
+def _split(lines: Sequence[tuple[int, str]], layout: Layout) -> Iterator[tuple[int, str, list[str] | str]]:
+    """The lines with their fields, or their reject codes. Lines within one pair of quotes are one row."""
+    at = 0
+    while at < len(lines):
+        number, line = lines[at]
+        fields = layout.split(line)
+        at += 1
+        if fields == "quote_unclosed":
+            for end in range(at + 1, min(at + _MOST_JOINED, len(lines)) + 1):
+                joined = "\n".join([line, *(text for _, text in lines[at:end])])
+                whole = layout.split(joined)
+                if not isinstance(whole, str):
+                    line, fields, at = joined, whole, end
+                    break
+        yield number, line, fields
 
 
 def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -108,7 +108,7 @@ def _set_patience(page: Any, value: str) -> None:
         time.sleep(0.5)
 
 
-def test_a_bad_value_is_refused(page: Any, form: str, up: Any) -> None:
+def test_the_form_refuses_a_bad_value(page: Any, form: str, up: Any) -> None:
     page.open(form, until="Patience")
     _set_patience(page, "-1")
     page.click("Submit")
@@ -182,7 +182,7 @@ ATTEMPT = """(async () => {
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
-def test_a_strangers_page_reads_nothing_and_starts_nothing(
+def test_a_foreign_page_can_neither_read_nor_start_anything(
     up: Any, stranger: str, host: str, tmp_path: Path
 ) -> None:
     planted = tmp_path / "planted"
@@ -213,7 +213,7 @@ def test_a_strangers_page_reads_nothing_and_starts_nothing(
     assert not planted.exists()
 
 
-def test_a_run_can_not_say_what_the_worker_executes(up: Any, tmp_path: Path) -> None:
+def test_a_run_cannot_set_the_command_of_the_worker(up: Any, tmp_path: Path) -> None:
     adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
     for variable in ("command", "env", "working_dir", "env.PATH"):
         with pytest.raises(urllib.error.HTTPError) as refused:

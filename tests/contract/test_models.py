@@ -47,7 +47,7 @@ def _codes(*codes: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_numpy_answers_as_torch_does(model: str) -> None:
+def test_numpy_predicts_as_torch_does(model: str) -> None:
     settings = Settings.model_validate({"model": {"name": model, "embedding_size": 5}}).resolved().model
     built = build(settings, users=7, movies=9, mean=3.5, generator=torch.Generator().manual_seed(1))
     built.eval()
@@ -65,9 +65,7 @@ def test_numpy_answers_as_torch_does(model: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unknown_sides_get_the_mean_and_the_bias_that_is_known(
-    planted_split: Callable[..., Split], kind: str
-) -> None:
+def test_unknown_ids_get_the_mean_and_the_known_bias(planted_split: Callable[..., Split], kind: str) -> None:
     weights, _ = _fit(planted_split(), *KINDS[kind], "train.refit=none")
     model = "dot" if kind == "accurate" else kind
     prefix = "" if model == "dot" else "baseline."
@@ -80,7 +78,9 @@ def test_unknown_sides_get_the_mean_and_the_bias_that_is_known(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shapes_and_chunks(planted_split: Callable[..., Split], kind: str) -> None:
+def test_predictions_do_not_depend_on_shapes_and_chunks(
+    planted_split: Callable[..., Split], kind: str
+) -> None:
     short = "train.chains=1" if kind == "accurate" else "train.epochs=1"
     weights, folder = _fit(planted_split(), *KINDS[kind], short)
     model = "dot" if kind == "accurate" else kind
@@ -109,7 +109,7 @@ def test_a_grid_is_all_pairs(planted_split: Callable[..., Split], model: str) ->
 
 
 @pytest.mark.parametrize("model", ["dot", "mlp", "neumf"])  # linear is bias-only: it can't
-def test_overfits_a_hundred_rows(planted_split: Callable[..., Split], model: str) -> None:
+def test_a_hundred_rows_are_overfitted(planted_split: Callable[..., Split], model: str) -> None:
     split = planted_split(rows=125, users=20, movies=20, noise=0)
     method = [
         "train.lr_gamma=1",
@@ -147,7 +147,7 @@ def test_presets_recover_planted_factors(planted_split: Callable[..., Split], ki
     assert rmse < best + 0.003
 
 
-def test_dot_without_biases_keeps_the_mean_alone(planted_split: Callable[..., Split]) -> None:
+def test_dot_without_biases_keeps_only_the_mean(planted_split: Callable[..., Split]) -> None:
     weights, _ = _fit(planted_split(), "model.biases=false")
     assert not weights["user_bias"].any()
     assert not weights["movie_bias"].any()
@@ -178,9 +178,7 @@ def _problem(split: Split, *assignments: str, device: str) -> tuple[Problem, Res
     return problem, settings
 
 
-def test_batched_sgd_ends_where_the_compiled_one_does(
-    planted_split: Callable[..., Split], device: str
-) -> None:
+def test_batched_sgd_ends_like_compiled_sgd(planted_split: Callable[..., Split], device: str) -> None:
     split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
     problem, settings = _problem(split, "train.batch_size=4096", device=device)
     found = []
@@ -210,7 +208,7 @@ def _sampled(
     return engine
 
 
-def test_the_sampler_in_torch_ends_where_the_compiled_one_does(
+def test_the_torch_sampler_ends_like_the_compiled_sampler(
     planted_split: Callable[..., Split], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 700)  # so that there are several chunks

@@ -43,7 +43,7 @@ def template(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack(
+def test_an_attack_ends_as_the_table_expects(
     attack: Attack,
     template: Path,
     tmp_path: Path,
@@ -80,5 +80,5 @@ def test_attack(
     attack.check(ground)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_table_has_enough_attacks() -> None:
     assert len(ATTACKS) >= 300

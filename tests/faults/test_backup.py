@@ -26,7 +26,7 @@ def _train(epochs: int) -> Settings:
 
 
 @pytest.mark.slow
-def test_a_copy_made_during_a_run_loads_and_the_next_run_finds_all_done(
+def test_a_copy_made_during_a_run_loads_and_the_next_run_skips_finished_steps(
     steps: Callable[..., Any], sample: Path, tmp_path: Path
 ) -> None:
     root, copy = tmp_path / "store", tmp_path / "elsewhere" / "store"

@@ -12,9 +12,7 @@ import drill_faults
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-def test_after_a_fault_the_next_run_ends_like_one_that_was_never_disturbed(
-    sample: Path, tmp_path: Path
-) -> None:
+def test_after_a_fault_the_next_run_ends_like_an_undisturbed_run(sample: Path, tmp_path: Path) -> None:
     from prefect.settings import get_current_settings
 
     environment = {**os.environ, "PREFECT_API_URL": str(get_current_settings().api.url)}

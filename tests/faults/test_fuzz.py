@@ -28,7 +28,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_spoiled_files_are_refused_or_read_without_harm(kind: str, ground: Ground) -> None:
+def test_corrupted_files_are_refused_or_read_without_harm(kind: str, ground: Ground) -> None:
     rounds = Round(ground, kind)
     findings = [finding for number in range(CASES) for finding in rounds.run(Case(kind, 1, number))]
     assert not findings, findings[0].detail
@@ -59,7 +59,7 @@ def test_mutations_are_the_same_for_the_same_seed_and_change_the_file(ground: Gr
 
 
 @pytest.mark.slow
-def test_cases_of_several_processes_are_those_of_one(ground: Ground, tmp_path: Path) -> None:
+def test_several_processes_run_the_same_cases_as_one(ground: Ground, tmp_path: Path) -> None:
     words = [
         "--kind",
         "pairs",
@@ -102,7 +102,7 @@ for ended in run(cut(["a"], first=0, cases=10, size=5), work, workers=1, scratch
 """
 
 
-def test_behind_a_case_that_ends_its_process_goes_on_another(tmp_path: Path) -> None:
+def test_another_process_continues_after_a_case_that_killed_its_process(tmp_path: Path) -> None:
     words = [sys.executable, "-c", _DYING, Path(__file__).parent, tmp_path]
     ran = subprocess.run(words, capture_output=True, check=True, text=True)
     told = [line.split() for line in ran.stdout.splitlines()]

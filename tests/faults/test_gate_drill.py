@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-def test_the_gate_keeps_what_it_promises() -> None:
+def test_the_gate_keeps_its_promises() -> None:
     spec = importlib.util.spec_from_file_location("drill_gate", Path(__file__).with_name("drill_gate.py"))
     assert spec is not None
     assert spec.loader is not None

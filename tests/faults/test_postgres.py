@@ -63,7 +63,7 @@ def _dump(address: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_deployment_runs_on_postgresql_and_secrets_stay_out_of_all_that_is_kept(
+def test_a_deployment_runs_on_postgresql_and_stores_no_secret(
     postgres: str, sample: Path, tmp_path: Path
 ) -> None:
     secrets = {

@@ -10,11 +10,11 @@ from matinee.registry import Registry
 from matinee.store import Store
 
 
-def test_two_publishers_a_pruner_and_a_reader_at_once(tmp_path: Path) -> None:
+def test_two_publishers_a_pruner_and_a_reader_run_at_once(tmp_path: Path) -> None:
     drill_registry.run_round(tmp_path / "store", nights=15)
 
 
-def test_after_thirty_nights_the_store_is_as_large_as_after_ten(tmp_path: Path) -> None:
+def test_thirty_pruned_nights_leave_as_much_as_ten(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
 
     def live(night: int) -> None:

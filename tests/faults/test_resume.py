@@ -20,7 +20,7 @@ def _load_drill() -> ModuleType:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_killed_run_goes_on_to_the_same_bits(sample: Path, tmp_path: Path) -> None:
+def test_a_killed_run_continues_to_the_same_bits(sample: Path, tmp_path: Path) -> None:
     from prefect.settings import get_current_settings
 
     environment = {**os.environ, "PREFECT_API_URL": str(get_current_settings().api.url)}

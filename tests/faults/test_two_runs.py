@@ -21,7 +21,7 @@ from matinee.release import verify
         ["--set", "split.seed=7", "--set", "model.name=linear"],  # another split too
     ],
 )
-def test_two_at_once_end_well(others: list[str], sample: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once_both_succeed(others: list[str], sample: Path, tmp_path: Path) -> None:
     first, second = _finish([_start(sample, tmp_path, more) for more in ([], others)])
     registry = Registry.open(tmp_path)
     published = [each["release"] for each in (first, second) if each["promoted"]]

@@ -24,7 +24,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ("name", "fault", "every"),
     [("promote", "kill", 2), ("rollback", "ENOSPC", 2), ("prune", "EIO", 15), ("forget", "kill", 130)],
 )
-def test_a_change_that_fails_loses_nothing(
+def test_a_failed_change_of_a_file_loses_nothing(
     name: str, fault: str, every: int, template: Path, tmp_path: Path
 ) -> None:
     command = next(command for command in drill_writes.commands(template) if command.name == name)

@@ -272,7 +272,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
 
 
 @pytest.mark.slow
-def test_a_run_that_outlives_the_server_is_left_alone(server: _Server) -> None:
+def test_a_run_that_outlives_the_server_is_not_ended(server: _Server) -> None:
     from prefect.client.orchestration import get_client
 
     from matinee.ops import alerts

@@ -46,7 +46,7 @@ def _run(
         (GOOD, ["--unknown"], 2, "--unknown"),
     ],
 )
-def test_a_bad_input_is_one_paragraph(
+def test_a_bad_input_is_reported_in_one_paragraph(
     ratings: str | bytes | None,
     more: list[str],
     status: int,
@@ -64,7 +64,9 @@ def test_a_bad_input_is_one_paragraph(
     assert not list(tmp_path.glob("store/datasets/*"))
 
 
-def test_a_store_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_cannot_be_written_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "store").write_text("a file")
     status, err = _run(tmp_path, GOOD, capsys=capsys)
     assert status == 1
@@ -83,12 +85,12 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
         ["releases", "--sto", "."],
     ],
 )
-def test_a_wrong_call(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_exits_with_2(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(call) == 2
     assert "--help" in capsys.readouterr().err
 
 
-def test_failures_are_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_are_also_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["releases", "--store", str(tmp_path / "none"), "--json"]) == 2
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said["kind"] == "ConfigError"

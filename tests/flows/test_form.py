@@ -11,7 +11,7 @@ from matinee.settings import Settings
 FORM: dict[str, Any] = retrain.parameters.model_dump()
 
 
-def test_every_parameter_has_its_help() -> None:
+def test_every_parameter_has_a_help_text() -> None:
     silent = [name for name, told in FORM["properties"].items() if not told.get("description")]
     for name, section in FORM["definitions"].items():
         silent += [

@@ -48,7 +48,7 @@ def _ingest(store: Store, *paths: Path) -> Reference:
     return store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=IngestSettings()))
 
 
-def test_the_champion_is_scored_on_what_is_new_and_once(
+def test_the_champion_is_scored_once_on_new_ratings(
     nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _retrain(nights, sample, "early.csv", capsys=capsys)["progressive"] is None
@@ -79,7 +79,7 @@ def test_the_champion_is_scored_on_what_is_new_and_once(
     assert len(read_series(store)) == 2
 
 
-def test_a_cut_in_time_moves_on_and_nobody_is_judged_by_what_it_saw(
+def test_a_temporal_cut_moves_and_models_are_compared_on_unseen_rows(
     nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     temporal = ("--set", "split.strategy=temporal")
@@ -115,7 +115,7 @@ def _pairs(store: Store, said: dict[str, Any], part: str) -> set[tuple[int, int]
 
 
 @pytest.mark.parametrize(("new", "promoted", "told"), [(True, False, 1), (True, True, 0), (False, False, 1)])
-def test_a_night_that_promotes_nothing_asks_for_lists_that_are_missing(
+def test_a_run_without_a_promotion_requests_missing_lists(
     new: bool, promoted: bool, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

@@ -47,7 +47,7 @@ class _Cells(HTMLParser):
 @example("<script>alert(1)</script> &lt; &#60;")
 @example("one\ntwo\r\nthree\u2028four")
 @example("\\| \\` https://example.org user@example.org ~~x~~")
-def test_any_text_shows_as_itself_in_a_cell(text: str) -> None:
+def test_any_text_is_shown_unchanged_in_a_cell(text: str) -> None:
     rendered = _Cells(MarkdownIt("gfm-like", {"linkify": False}).render(table(["head"], [(f"<{text}>",)])))
     assert rendered.tags == ["table", "thead", "tr", "th", "tbody", "tr", "td"]
     assert "".join(rendered.texts).split() == _plain(f"<{text}>").split()
@@ -57,11 +57,11 @@ def _plain(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", escape(text))
 
 
-def test_markup_and_line_ends_never_come_through() -> None:
+def test_markup_and_line_ends_are_escaped() -> None:
     assert escape("a|b`<script>\r\n[x](y) \\ x_y") == r"a\|b\`\<script\> \[x\](y) \\ x\_y"
 
 
-def test_a_page_that_fails_is_a_warning(
+def test_a_failed_page_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -99,7 +99,7 @@ def test_a_run_is_named_after_its_model() -> None:
     assert [short_count(rows) for rows in (100_480_507, 40_000, 12)] == ["100.5M", "40.0k", "12"]
 
 
-def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> None:
+def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) -> None:
     """A rule's own figures, those of a group within, the slices that were tested, and how to promote all the same."""
     slices = [{"slicing": "date", "slice": "2005", "rows": 4_000, "difference": 0.5}]
     tested = [each | {"standard_error": 0.125, "p": 0.0625} for each in slices]
@@ -133,6 +133,6 @@ def test_the_page_of_a_hold_has_every_figure_and_the_way_out(tmp_path: Path) -> 
         assert line in page
 
 
-def test_text_on_a_page_turns_no_reading_direction_and_can_be_encoded() -> None:
+def test_text_on_a_page_has_no_direction_marks_and_can_be_encoded() -> None:
     assert escape("\u202egnp.exe\udcff\u200b") == r"\\u202egnp.exe\\udcff\\u200b"
     assert escape("x" * 10_000).endswith("(10,000 characters)")

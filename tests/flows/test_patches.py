@@ -38,7 +38,7 @@ print(*sorted(Cycle.threads))
 
 
 @pytest.mark.parametrize(("words", "thread"), [((), "MainThread"), (("patched",), "garbage")])
-def test_garbage_is_collected_on_a_thread_of_its_own(words: tuple[str, ...], thread: str) -> None:
+def test_garbage_is_collected_on_a_separate_thread(words: tuple[str, ...], thread: str) -> None:
     done = subprocess.run([sys.executable, "-c", GARBAGE, *words], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [thread]
 
@@ -67,10 +67,10 @@ async def _read_and_write_while_another_writes(session_of: Any) -> None:
     await writing
 
 
-def test_an_automation_writes_what_it_has_read() -> None:
+def test_an_automation_can_write_after_it_has_read() -> None:
     asyncio.run(_read_and_write_while_another_writes(server._session))
 
 
-def test_without_the_patch_an_automation_can_not_write() -> None:
+def test_without_the_patch_an_automation_cannot_write() -> None:
     with pytest.raises(sa.exc.OperationalError, match="locked"):
         asyncio.run(_read_and_write_while_another_writes(automations_session))

@@ -42,7 +42,7 @@ CALLS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_flow_refuses_them_before_it_touches_anything(name: str, tmp_path: Path) -> None:
+def test_a_flow_refuses_bad_paths_before_it_changes_anything(name: str, tmp_path: Path) -> None:
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "r.csv").write_text("1,2,3\n")
     before = sorted(tmp_path.rglob("*"))

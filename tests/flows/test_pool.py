@@ -17,7 +17,7 @@ VARIABLES: list[dict[str, Any]] = [
 ]
 
 
-def test_a_pool_of_an_earlier_version_is_closed_and_its_deployments_go_on() -> None:
+def test_a_pool_of_an_earlier_version_is_restricted_and_its_deployments_still_run() -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
@@ -43,7 +43,7 @@ def test_a_pool_of_an_earlier_version_is_closed_and_its_deployments_go_on() -> N
 
 
 @pytest.mark.parametrize("variables", VARIABLES)
-def test_the_worker_passes_over_what_a_run_says_all_the_same(variables: dict[str, Any]) -> None:
+def test_the_worker_ignores_job_variables_of_a_run(variables: dict[str, Any]) -> None:
     from prefect.workers.process import ProcessJobConfiguration
 
     from matinee.ops.pool import TEMPLATE

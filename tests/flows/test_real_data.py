@@ -18,7 +18,9 @@ def _retrain(*call: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return said
 
 
-def test_netflix(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_netflix_files_end_in_a_good_release(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = real_data / "netflix"
     titles = files / "movie_titles.csv"
     inputs = [
@@ -52,7 +54,9 @@ def test_netflix(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert out["prediction"].is_between(1, 5).all()
 
 
-def test_ml_100k_u1(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ml_100k_u1_ends_in_a_good_release(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = real_data / "ml-100k"
     inputs = ["--ratings", str(files / "u1_base.csv"), "--test", str(files / "u1_test.csv")]
     titles = ["--titles", str(files / "u.item")]

@@ -63,7 +63,9 @@ def _check_page(out: Path) -> None:
     assert f"| {first['user_id']} | 1 | {first['movie_id']} | {escape(first['title'])} | " in page.data
 
 
-def test_recommend_says_whom_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recommend_without_users_names_the_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["recommend", "--store", str(tmp_path), "--out", "out.parquet"]) == 2
     assert "--all" in capsys.readouterr().err
     assert main(["recommend", "--store", str(tmp_path), "--out", "out.parquet", "--all"]) == 1

@@ -104,12 +104,12 @@ def _ask(path: str, body: dict[str, Any] | None = None) -> Any:
     return answer.raise_for_status().json()
 
 
-def test_the_names_say_data_rows_and_model(records: dict[str, Any]) -> None:
+def test_run_names_have_data_rows_and_model(records: dict[str, Any]) -> None:
     assert records["run"]["name"] == "retrain sample0 40.0k dot fast"
     assert [task["name"] for task in records["tasks"]] == NAMES
 
 
-def test_a_training_that_met_an_io_error_was_retried_from_its_checkpoint(records: dict[str, Any]) -> None:
+def test_training_is_retried_from_its_checkpoint_after_an_io_error(records: dict[str, Any]) -> None:
     counts = {task["name"]: task["run_count"] for task in records["tasks"]}
     assert counts.pop("train dot fast") == 2
     assert set(counts.values()) == {1}
@@ -118,7 +118,7 @@ def test_a_training_that_met_an_io_error_was_retried_from_its_checkpoint(records
     assert second is not None
 
 
-def test_the_pages_come_in_order(records: dict[str, Any]) -> None:
+def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
     pages = [page for page in reversed(records["pages"]) if page["key"]]
     keys = [page["key"] for page in pages]
     # The failed try has a progress of its own.
@@ -137,7 +137,7 @@ def test_the_pages_come_in_order(records: dict[str, Any]) -> None:
     exec(code[1], {"user_id": 1})  # what the page tells people to write works
 
 
-def test_the_log_tells_the_story(records: dict[str, Any]) -> None:
+def test_the_log_has_each_step_and_result(records: dict[str, Any]) -> None:
     lines = [line["message"] for line in records["log"] if line["name"].startswith("matinee")]
     assert 15 <= len(lines) <= 32
     assert lines[0].startswith("ingest: Read ratings")

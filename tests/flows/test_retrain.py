@@ -96,7 +96,9 @@ def test_the_test_rmse_is_that_of_the_release_on_the_test_rows(first: tuple[Path
     assert said["metrics"]["rows"] == test.height
 
 
-def test_what_a_user_rated_is_in_the_release(first: tuple[Path, dict[str, Any]], sample: Path) -> None:
+def test_the_release_has_the_movies_that_each_user_rated(
+    first: tuple[Path, dict[str, Any]], sample: Path
+) -> None:
     store, _ = first
     folder = store / "releases" / "v0001"
     offsets, movies = np.load(folder / "seen.offsets.npy"), np.load(folder / "seen.movies.npy")
@@ -149,7 +151,7 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     assert (registry.champion(), registry.anchor(), registry.held()) == ("v0001", "v0001", [])
 
 
-def test_a_night_whose_ratings_are_upside_down_is_held(
+def test_inverted_ratings_are_held(
     first: tuple[Path, dict[str, Any]],
     sample: Path,
     tmp_path: Path,
@@ -184,7 +186,7 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
     assert shipped.manifest["refit"]["passed"]
 
 
-def test_a_refit_that_is_not_what_was_tested_is_left(
+def test_a_refit_that_differs_from_the_tested_weights_is_discarded(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     strict = ["--set", "train.refit=all", "--set", "gate.refit_difference=0.0001"]
@@ -195,7 +197,7 @@ def test_a_refit_that_is_not_what_was_tested_is_left(
     assert not release.manifest["refit"]["passed"]
 
 
-def test_a_grown_dataset_keeps_every_row_on_its_side(
+def test_a_grown_dataset_keeps_every_row_in_its_subset(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = (sample / "ratings.csv").read_text().splitlines(keepends=True)
@@ -265,7 +267,7 @@ def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_the_champion_on_a_file_leaves_out_what_it_was_trained_on(
+def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(
     first: tuple[Path, dict[str, Any]], sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, said = first

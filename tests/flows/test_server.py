@@ -32,14 +32,14 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     refresh_global_settings_context()
 
 
-def test_it_answers_its_own_pages_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_accepts_only_its_own_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     server.prepare(["--port", "4321", "--no-scheduler"])
     assert "http://127.0.0.1:4321" in os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
     assert "*" not in os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "10.0.0.7", "::", "build.example"])
-def test_no_server_without_a_password_is_open_to_others(
+def test_a_server_without_a_password_is_not_reachable_by_others(
     address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="must ask for a password"):
@@ -50,7 +50,7 @@ def test_no_server_without_a_password_is_open_to_others(
     assert os.environ["PREFECT_SERVER_API_AUTH_STRING"] == "user:a-password-in-a-file"
 
 
-def test_a_password_file_that_is_away_starts_no_server_without_one(
+def test_a_missing_password_file_starts_no_open_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "away"))
@@ -59,12 +59,12 @@ def test_a_password_file_that_is_away_starts_no_server_without_one(
 
 
 @pytest.mark.parametrize("words", [["--background"], ["-b"], ["--port", "http"], ["--port", "0"]])
-def test_what_would_start_it_unguarded_is_refused(words: list[str]) -> None:
+def test_options_that_bypass_the_guard_are_refused(words: list[str]) -> None:
     with pytest.raises(ConfigError):
         server.prepare(words)
 
 
-def test_each_way_to_start_it_is_guarded() -> None:
+def test_each_way_to_start_the_server_is_guarded() -> None:
     async def app(*_: Any) -> None:
         """A server."""
 
@@ -73,7 +73,7 @@ def test_each_way_to_start_it_is_guarded() -> None:
     assert several == {"app": "matinee.ops.server:make_guarded", "factory": True, "workers": 2}
 
 
-def test_pages_that_can_not_be_written_to_the_package_go_to_the_home(
+def test_ui_files_go_to_the_home_if_the_package_is_read_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server.set_pages()

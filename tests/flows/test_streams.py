@@ -20,14 +20,14 @@ def unread() -> Iterator[int]:
     os.close(writing)
 
 
-def test_a_pipe_that_nobody_reads_is_not_complained_about(unread: int) -> None:
+def test_a_pipe_without_a_reader_causes_no_message(unread: int) -> None:
     done = subprocess.run(
         [*COMMAND, "--version"], stdout=unread, stderr=subprocess.PIPE, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_full_disk_at_stdout_is_one_sentence() -> None:
+def test_a_full_disk_at_stdout_is_reported_in_one_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
@@ -37,11 +37,11 @@ def test_a_full_disk_at_stdout_is_one_sentence() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_an_error_that_nobody_can_be_told_keeps_its_status(unread: int) -> None:
+def test_an_error_keeps_its_status_if_stderr_is_broken(unread: int) -> None:
     done = subprocess.run([*COMMAND, "similar"], stdout=unread, stderr=unread, check=False)
     assert done.returncode == 2
 
 
-def test_streams_that_are_closed_are_as_dev_null() -> None:
+def test_closed_streams_count_as_dev_null() -> None:
     shell = f"{sys.executable} -m matinee.cli --version <&- >&- 2>&-"
     assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0

@@ -17,7 +17,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
 
 
 @pytest.mark.slow
-def test_the_first_hour(
+def test_the_tutorial_runs(
     prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -66,7 +66,7 @@ def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_minute")  # the minutes go by meanwhile
-def test_a_cancelled_run_hears_of_it_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
+def test_a_cancelled_run_stops_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
     body = {"parameters": _parameters(sample, tmp_path, **LONG)}
     run = up.ask(f"deployments/{_deployment(up, 'adhoc')['id']}/create_flow_run", body)["id"]
     _wait(lambda: list(tmp_path.glob("work/*/fit.safetensors")), 60)
@@ -94,7 +94,7 @@ def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
     assert first["auto_scheduled"] and second["auto_scheduled"]
 
 
-def test_it_goes_down_with_all_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
+def test_make_up_stops_every_process_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
     process, home = up.process, up.home
     assert _listened(int(up.url.rpartition(":")[2])) == {"0100007F"}, "127.0.0.1 and no other address"
     adhoc, nightly = (_deployment(up, name) for name in ("adhoc", "nightly"))

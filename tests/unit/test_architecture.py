@@ -80,7 +80,7 @@ def _wrong_arrows(code: Path) -> list[str]:
     return wrong
 
 
-def test_each_room_imports_only_what_it_may() -> None:
+def test_each_folder_imports_only_what_the_table_allows() -> None:
     assert not _wrong_arrows(CODE)
 
 
@@ -93,7 +93,7 @@ def test_each_room_imports_only_what_it_may() -> None:
         ("split/encode.py", "import tasks.encode"),
     ],
 )
-def test_an_import_across_a_wall_is_found(tmp_path: Path, file: str, line: str) -> None:
+def test_a_forbidden_import_is_found(tmp_path: Path, file: str, line: str) -> None:
     copy = tmp_path / "matinee"
     shutil.copytree(CODE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     planted = copy / file
@@ -101,7 +101,7 @@ def test_an_import_across_a_wall_is_found(tmp_path: Path, file: str, line: str) 
     assert [each.partition(":")[0] for each in _wrong_arrows(copy)] == [str(planted)]
 
 
-def test_the_table_has_no_circle_and_few_floors() -> None:
+def test_the_table_has_no_circle_and_few_layers() -> None:
     floors: dict[str, int] = {}
     waiting = dict(MAY_IMPORT)
     while ready := {room for room, below in waiting.items() if floors.keys() >= set(below.split())}:
@@ -114,19 +114,19 @@ def test_the_table_has_no_circle_and_few_floors() -> None:
     assert len(list(CODE.glob("[!_]*"))) - 1 <= MOST_ROOMS  # without py.typed
 
 
-def test_no_file_is_long() -> None:
+def test_no_file_has_more_than_300_lines() -> None:
     files = [path for _, path in _modules(CODE) if "kernel" not in path.name]
     assert not [path for path in files if len(path.read_text("utf-8").splitlines()) > MOST_LINES]
 
 
-def test_models_know_no_data_frames() -> None:
+def test_models_do_not_import_data_frames() -> None:
     files = [*(CODE / "train/models").glob("*.py")]
     found = {name.partition(".")[0] for path in files for _, name in _imports(path)}
     assert "torch" in found
     assert not found & NO_FRAMES
 
 
-def test_the_light_part_waits_for_no_framework() -> None:
+def test_the_release_part_imports_no_framework() -> None:
     code = "import sys, matinee.cli.main, matinee.cli.arguments, matinee.release.predict_file; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -136,7 +136,7 @@ def test_the_light_part_waits_for_no_framework() -> None:
 
 
 @pytest.mark.parametrize("name", ["matinee", "matinee.flows", "matinee.tasks", "matinee.schemas"])
-def test_each_package_is_ours(name: str) -> None:
+def test_every_installed_package_is_part_of_matinee(name: str) -> None:
     spec = find_spec(name)
     assert spec is not None
     assert spec.origin is not None

@@ -50,7 +50,7 @@ def test_a_sound_server_has_no_fault_and_a_proxy_gets_its_header(
     assert not is_healthy(sound)
 
 
-def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_given_up_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matinee.ops.prefect_server.LIMIT_SECONDS", 0.3)
     monkeypatch.setattr("matinee.ops.prefect_server._get", lambda *_: threading.Event().wait())
     began = time.monotonic()
@@ -58,7 +58,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.Mon
     assert time.monotonic() - began < 2
 
 
-def test_what_prefect_says_of_a_failed_request_is_not_repeated() -> None:
+def test_the_text_of_a_failed_request_is_not_repeated() -> None:
     request = httpx.Request("POST", "http://127.0.0.1:4200/api/block_documents/", json={"url": SECRET})
     response = httpx.Response(422, request=request, json={"request_body": SECRET})
     for error in (

@@ -21,7 +21,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
 
 
-def test_a_sound_store_is_ok_and_stays_as_it_is(random_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_sound_store_is_ok_and_unchanged(random_release: Callable[..., Path], tmp_path: Path) -> None:
     store = random_release().parents[1]
     registry = Registry.open(store)
     with registry.lock():
@@ -53,7 +53,7 @@ def test_damage_and_leftovers_are_named(
     assert "fail  champion" in capsys.readouterr().out
 
 
-def test_a_server_that_is_away_is_a_failure_and_its_password_is_not_told(
+def test_an_unreachable_server_is_a_failure_and_its_password_is_not_printed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     address = "http://name:planted@127.0.0.1:9/api"

@@ -37,12 +37,12 @@ def _judge(now: np.ndarray, before: np.ndarray, past: tuple[dict[str, float], ..
     return next(rule for rule in decision.rules if rule.name == "drift")
 
 
-def test_the_same_data_has_not_moved(data: np.ndarray) -> None:
+def test_the_same_data_has_no_drift(data: np.ndarray) -> None:
     figures = compare(_portrait(data), _portrait(data))
     assert figures == {"psi": 0, "psi_new": 0, "new_users": 0, "new_movies": 0, "lost": 0, "growth": 0}
 
 
-def test_thirty_nights_that_each_bring_a_hundredth_more_are_never_held(data: np.ndarray) -> None:
+def test_thirty_nights_of_one_percent_growth_are_never_held(data: np.ndarray) -> None:
     past: tuple[dict[str, float], ...] = ()
     ends = (len(data) * 1.01 ** np.arange(-30, 1)).astype(int)
     for before, now in pairwise(ends):
@@ -87,7 +87,7 @@ def _deliver_twice(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
         (_deliver_twice, "users absent from the champion's data"),
     ],
 )
-def test_what_breaks_a_feed_is_held_and_named(data: np.ndarray, breaks: object, says: str) -> None:
+def test_a_broken_feed_is_held_and_named(data: np.ndarray, breaks: object, says: str) -> None:
     rule = _judge(breaks(data, np.random.default_rng(3)), data)  # type: ignore[operator]
     assert not rule.passed
     assert says in rule.says
@@ -96,7 +96,7 @@ def test_what_breaks_a_feed_is_held_and_named(data: np.ndarray, breaks: object, 
     )
 
 
-def test_one_wrong_night_shows_in_much_data(data: np.ndarray) -> None:
+def test_one_wrong_night_is_detected_in_a_large_store(data: np.ndarray) -> None:
     before, new = data[:-1_500], data[-1_500:]
     assert _judge(data, before).passed
     wrong = np.concatenate([before, _flip(new, np.random.default_rng(4))])
@@ -109,7 +109,7 @@ def test_one_wrong_night_shows_in_much_data(data: np.ndarray) -> None:
     assert compare(_portrait(wrong[:-600]), _portrait(before))["psi_new"] == 0
 
 
-def test_a_figure_that_earlier_releases_did_not_have_keeps_its_bound() -> None:
+def test_a_figure_missing_from_earlier_releases_keeps_its_setting() -> None:
     past = tuple({name: value for name, value in each.items() if name != "psi_new"} for each in _past())
     limits = Drift(past[0], past).limits(SETTINGS)
     assert (limits["psi_new"], limits["psi"]) == (SETTINGS.drift_psi_new, SETTINGS.drift_psi / 2)
@@ -120,7 +120,7 @@ def _past(**figures: list[float]) -> tuple[dict[str, float], ...]:
     return tuple({name: figures.get(name, [0.0] * 9)[night] for name in names} for night in range(9))
 
 
-def test_a_limit_is_the_bound_until_the_last_datasets_say_more() -> None:
+def test_a_limit_follows_the_last_datasets_once_there_are_enough() -> None:
     quiet, restless = _past(), _past(psi=[0.3, 0.31, 0.29, 0.3, 0.32, 0.28, 0.3, 0.3, 0.31])
     drift = Drift(quiet[0], quiet[:4])
     assert drift.limits(SETTINGS)["psi"] == SETTINGS.drift_psi
@@ -128,7 +128,7 @@ def test_a_limit_is_the_bound_until_the_last_datasets_say_more() -> None:
     assert replace(drift, past=restless).limits(SETTINGS)["psi"] == pytest.approx(0.3 + 4 * 1.4826 * 0.01)
 
 
-def test_one_night_that_a_person_let_through_widens_nothing() -> None:
+def test_one_night_promoted_by_hand_does_not_widen_the_limits() -> None:
     lost = _past(lost=[0.0] * 8 + [0.6])
     assert Drift(lost[0], lost).limits(SETTINGS)["lost"] == SETTINGS.drift_lost / 2
 
@@ -140,5 +140,5 @@ def test_psi_by_hand() -> None:
     assert compare(now, before)["psi"] == pytest.approx(np.sum((p - q) * np.log(p / q)))
 
 
-def test_rows_by_rating_add_up_over_the_parts() -> None:
+def test_rows_by_rating_add_up_over_the_subsets() -> None:
     assert add_up({"train": {"1.0": 3, "5.0": 2}, "test": {"5.0": 1}}) == {1.0: 3, 5.0: 3}

@@ -21,7 +21,7 @@ def _names(paths: Iterable[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
+def test_unfinished_files_are_ignored(tmp_path: Path) -> None:
     for name in ("whole.csv", ".hidden.csv", "a.csv.part", "b.TMP", "c.crdownload", "refused/old.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text")
@@ -35,7 +35,7 @@ def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
     assert _names(look(tmp_path, settle_seconds=5, now=now).complete) == ["open.csv", "whole.csv"]
 
 
-def test_a_file_that_changes_meanwhile_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_changes_during_the_check_is_unfinished(tmp_path: Path) -> None:
     grows, stays, new = (tmp_path / name for name in ("grows.csv", "stays.csv", "new.csv"))
     grows.write_text("a")
     stays.write_text("a")
@@ -50,12 +50,12 @@ def test_a_file_that_changes_meanwhile_is_left_alone(tmp_path: Path) -> None:
     assert _names(dropped.unfinished) == ["grows.csv", "new.csv"]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_drop_folder_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Create it"):
         look(tmp_path / "drop", settle_seconds=0)
 
 
-def test_broken_files_are_set_aside_and_the_same_files_are_nothing_new(sample: Path, tmp_path: Path) -> None:
+def test_broken_files_are_set_aside_and_unchanged_files_are_nothing_new(sample: Path, tmp_path: Path) -> None:
     drop, store = tmp_path / "drop", Store.open(tmp_path / "store")
     drop.mkdir()
 
@@ -89,7 +89,9 @@ def test_broken_files_are_set_aside_and_the_same_files_are_nothing_new(sample: P
     assert intake().new
 
 
-def test_broken_or_missing_titles_cost_a_night_nothing_but_new_names(sample: Path, tmp_path: Path) -> None:
+def test_broken_or_missing_titles_are_replaced_by_the_last_readable_ones(
+    sample: Path, tmp_path: Path
+) -> None:
     drop, store = tmp_path / "drop", Store.open(tmp_path / "store")
     drop.mkdir()
     shutil.copy(sample / "ratings.csv", drop / "may.csv")
@@ -119,7 +121,7 @@ def test_broken_or_missing_titles_cost_a_night_nothing_but_new_names(sample: Pat
     assert intake().mark != whole.mark
 
 
-def test_a_table_of_rejects_is_safe_in_a_spreadsheet_and_in_a_terminal(tmp_path: Path) -> None:
+def test_a_table_of_rejects_is_safe_in_spreadsheets_and_terminals(tmp_path: Path) -> None:
     raw = ['=HYPERLINK("http://evil")', "-1+1", "\x1b[2J", "6,8,9"]
     write_table_for_people(pl.DataFrame({"line": [1, 2, 3, 4], "raw": raw}), tmp_path / "rejects.csv")
     assert (tmp_path / "rejects.csv").read_text().splitlines() == [
@@ -131,14 +133,14 @@ def test_a_table_of_rejects_is_safe_in_a_spreadsheet_and_in_a_terminal(tmp_path:
     ]
 
 
-def test_a_report_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+def test_a_report_has_no_control_characters(tmp_path: Path) -> None:
     path = tmp_path / "evil\x1b[2J.csv"
     path.touch()
     report = set_aside(tmp_path, path, reason="odd\x07")
     assert not {char for char in report.read_text() if char < " "} - {"\n"}
 
 
-def test_stores_and_links_into_them_are_not_taken_and_end_no_night(sample: Path, tmp_path: Path) -> None:
+def test_stores_and_links_into_them_are_ignored_and_the_night_continues(sample: Path, tmp_path: Path) -> None:
     drop, store, other = (
         tmp_path / "drop",
         Store.open(tmp_path / "store"),
@@ -164,7 +166,9 @@ def test_stores_and_links_into_them_are_not_taken_and_end_no_night(sample: Path,
             take_in(store, inside, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
 
 
-def test_titles_are_kept_in_no_folder_of_others_and_taken_from_no_store(sample: Path, tmp_path: Path) -> None:
+def test_titles_are_not_written_through_a_link_and_not_read_from_a_store(
+    sample: Path, tmp_path: Path
+) -> None:
     drop, store, foreign = tmp_path / "drop", Store.open(tmp_path / "store"), tmp_path / "foreign"
     for folder in (drop, foreign):
         folder.mkdir()

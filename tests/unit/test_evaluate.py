@@ -126,7 +126,7 @@ def _champion(rating: float, *, saw: bool = False) -> ComparedModel:
     )
 
 
-def test_figures_are_those_of_the_test_rows_within_the_scale(store: Store) -> None:
+def test_figures_are_computed_on_test_rows_within_the_scale(store: Store) -> None:
     found = _read(store, _evaluate(store), "metrics.json")
     test = pl.read_parquet(store.folder("splits", "s") / "test.parquet")
     fitted = pl.read_parquet([store.folder("splits", "s") / f"{part}.parquet" for part in ("train", "valid")])
@@ -139,7 +139,7 @@ def test_figures_are_those_of_the_test_rows_within_the_scale(store: Store) -> No
     assert found["mae"] < 0.3 < found["bias_only_mae"]
 
 
-def test_the_manifest_says_what_was_decided(store: Store) -> None:
+def test_the_manifest_has_the_decision(store: Store) -> None:
     reference = _evaluate(store)
     manifest = store.manifest(reference.kind, reference.digest)
     decision = _read(store, reference, "decision.json")
@@ -149,7 +149,7 @@ def test_the_manifest_says_what_was_decided(store: Store) -> None:
     assert (manifest["candidate"], manifest["split"], manifest["champion"]) == ("c", "s", None)
 
 
-def test_a_better_champion_stays(store: Store) -> None:
+def test_a_worse_candidate_does_not_replace_the_champion(store: Store) -> None:
     weak = _read(store, _evaluate(store, _champion(3.0)), "decision.json")
     assert weak["promoted"] is True
     assert weak["rows"] == {"test": 200, "compared": 200}
@@ -158,7 +158,7 @@ def test_a_better_champion_stays(store: Store) -> None:
     assert _read(store, _evaluate(store, truth), "decision.json")["promoted"] is False
 
 
-def test_a_champion_that_saw_every_row_compares_nothing(store: Store) -> None:
+def test_a_champion_that_saw_every_row_is_not_compared(store: Store) -> None:
     decision = _read(store, _evaluate(store, _champion(3.0, saw=True)), "decision.json")
     assert decision["promoted"] is False
     assert decision["rows"] == {"test": 200, "compared": 0}

@@ -29,7 +29,7 @@ def _hanging(draw: np.random.Generator, users: np.ndarray, movies: np.ndarray) -
     return np.sqrt(0.05) * parts[0] + np.sqrt(0.05) * parts[1] + np.sqrt(0.9) * parts[2]
 
 
-def test_clustered_intervals_cover_and_row_wise_ones_do_not() -> None:
+def test_clustered_intervals_cover_the_truth_and_row_wise_intervals_do_not() -> None:
     draw = np.random.default_rng(8)
     clustered = row_wise = 0
     for _ in range(DATA_SETS):
@@ -66,13 +66,13 @@ def _detectable() -> float:
     return float(next(rule for rule in rules if rule.name == "champion").figures["detectable"])
 
 
-def test_a_candidate_worse_than_the_tolerance_is_promoted_no_more_often_than_stated() -> None:
+def test_a_candidate_worse_than_the_tolerance_is_promoted_as_rarely_as_stated() -> None:
     assert _promoted(SETTINGS.tolerance * 1.001, seed=10) < _at_most(1 - SETTINGS.confidence)
 
 
-def test_a_candidate_worse_by_twice_what_can_be_seen_is_held() -> None:
+def test_a_candidate_worse_by_twice_the_detectable_difference_is_held() -> None:
     assert _promoted(SETTINGS.tolerance + 2 * _detectable(), seed=11) < 0.2
 
 
-def test_the_same_model_again_is_always_promoted() -> None:
+def test_an_equal_model_is_always_promoted() -> None:
     assert _promoted(0.0, seed=12) == 1

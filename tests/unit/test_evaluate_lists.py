@@ -25,7 +25,7 @@ def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRat
     )
 
 
-def test_longer_lists_find_what_ten_do_not() -> None:
+def test_longer_lists_find_more_than_ten_movies_do() -> None:
     # One user liked what stands in places 1, 15 and 50.
     judged = _rows([0, 0, 0], [0, 14, 49], [5, 5, 5])
     task = make_task(_rows([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
@@ -40,7 +40,7 @@ def test_longer_lists_find_what_ten_do_not() -> None:
     assert found.lists.tolist() == [list(range(10))]
 
 
-def test_lists_are_described_by_what_they_show() -> None:
+def test_lists_are_described_by_popularity_and_similarity() -> None:
     rows = np.arange(20)[::-1] * 10  # movie 0 has 190 train rows, movie 19 none
     vectors = np.zeros((20, 2), np.float32)
     vectors[[0, 1]], vectors[[2, 19]] = (3, 0), (0, 1)
@@ -67,7 +67,7 @@ def test_recent_popularity_counts_thirty_days() -> None:
     ]
 
 
-def test_lists_of_the_past_are_judged_by_what_came_later() -> None:
+def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
     # Two tastes, even and odd movies; everyone later likes one more of theirs, and user 40 is new.
     draw = np.random.default_rng(0)
     pairs = [(user, movie) for user in range(40) for movie in range(user % 2, 30, 2)]
@@ -86,7 +86,7 @@ def test_lists_of_the_past_are_judged_by_what_came_later() -> None:
     assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
 
 
-def test_examples_name_the_reason_and_what_was_found() -> None:
+def test_examples_have_the_reason_and_the_hits() -> None:
     # Who rated movie m is shown m + 1.
     movies, eye = 12, np.eye(12, dtype=np.float32)
     model = RankingModel(eye, np.zeros_like(eye), eye[(np.arange(12) - 1) % 12], np.ones(12, np.float32))

@@ -45,7 +45,7 @@ def test_clustered_error_equals_plain_loops() -> None:
     assert metrics.clustered_error(values, users, movies) == pytest.approx(np.sqrt(variance))
 
 
-def test_clustered_error_is_wider_where_rows_hang_together() -> None:
+def test_clustered_error_is_wider_for_correlated_rows() -> None:
     effect = np.repeat([0.0, 1.0, 2.0, 3.0], 50)
     users, movies = np.repeat(_codes(0, 1, 2, 3), 50), np.arange(200, dtype=np.int32)
     assert metrics.clustered_error(effect, users, movies) > 6 * effect.std() / np.sqrt(200)
@@ -55,7 +55,7 @@ def test_a_single_row_has_no_error_bar() -> None:
     assert metrics.clustered_error(np.array([2.0]), _codes(0), _codes(0)) == 0
 
 
-def test_paired_difference_cancels_what_both_find_hard() -> None:
+def test_a_paired_difference_cancels_shared_errors() -> None:
     draw = np.random.default_rng(2)
     users, movies = draw.integers(0, 50, 2000, np.int32), draw.integers(0, 50, 2000, np.int32)
     hard = draw.normal(size=2000)

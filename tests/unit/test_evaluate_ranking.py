@@ -22,7 +22,7 @@ def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRat
     )
 
 
-def test_by_hand() -> None:
+def test_ranking_figures_by_hand() -> None:
     # Films 0..3 are scored 4, 3, 2, 1. User 0 saw movie 0 and liked movie 2: second of what is left.
     seen = _rows([0], [0], [5])
     judged = _rows([0, 0, 1], [2, 1, 3], [5, 1, 4])
@@ -35,7 +35,7 @@ def test_by_hand() -> None:
     assert found.coverage == 1
 
 
-def test_equal_to_scikit_learn_and_to_plain_loops() -> None:
+def test_ranking_figures_equal_scikit_learn_and_plain_loops() -> None:
     draw = np.random.default_rng(4)
     users, movies = 40, 60
     scores = draw.permutation(users * movies).reshape(users, movies).astype(np.float32)  # no ties
@@ -74,7 +74,7 @@ def test_equal_scores_keep_the_order_of_codes() -> None:
     assert found.mrr == 1 / 3  # movies 0 and 1 stand before 2
 
 
-def test_a_film_that_is_out_of_question_is_never_shown() -> None:
+def test_an_excluded_movie_is_never_listed() -> None:
     scores = np.array([[-np.inf, 1, -np.inf]], np.float32)
     assert top(scores, np.ones(3, np.float32), size=2).tolist() == [[1, -1]]
     # Rated twice, once in what was seen: it is in no list, and is found nowhere.
@@ -84,7 +84,7 @@ def test_a_film_that_is_out_of_question_is_never_shown() -> None:
     assert (found.ndcg, found.recall, found.mrr) == (0, 0, 0)
 
 
-def test_more_users_than_asked_for_are_drawn_with_the_seed() -> None:
+def test_users_beyond_the_limit_are_sampled_by_the_seed() -> None:
     judged = _rows(list(range(50)), [0] * 50, [5] * 50)
     draws = [
         make_task(judged, judged, relevant_from=4, users=50, movies=1, most=7, seed=seed).users.tolist()

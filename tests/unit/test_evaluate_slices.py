@@ -34,7 +34,7 @@ def test_each_row_is_in_the_slice_of_its_user_movie_and_date() -> None:
     }
 
 
-def test_a_long_range_of_dates_is_cut_into_years_and_none_is_left_out() -> None:
+def test_a_long_range_of_dates_is_cut_into_years_without_gaps() -> None:
     test = _rows([0, 0], [0, 0], ["1999-12-31", "2005-01-01"])
     one, year = np.array([1]), np.array([0], np.int16)
     by_date = cut(test, user_rows=one, movie_rows=one, movie_years=year)[-1]

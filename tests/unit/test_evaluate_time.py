@@ -42,7 +42,7 @@ def _test_rows(users: list[int], days: list[int | None]) -> DatedRatings:
     )
 
 
-def test_leakage_counts_the_test_rows_that_are_older(tmp_path: Path) -> None:
+def test_leakage_counts_test_rows_older_than_train_rows(tmp_path: Path) -> None:
     zeros = np.zeros(4)
     _table(np.array([0, 0, 1, 2]), zeros, zeros, [1, 9, 5, None]).write_parquet(tmp_path / "train.parquet")
     # Of user 0 one row is older than day 9; user 1's are newer or as new; of users 2 and 3 no day is known.
@@ -74,7 +74,7 @@ def _write_split(folder: Path, made: SplitManifest, *, drift: float, dated: bool
     write_json(folder / "manifest.json", made)
 
 
-def test_a_shift_in_time_shows_in_the_temporal_figure_and_not_at_random(
+def test_a_shift_in_time_changes_only_the_temporal_figure(
     tmp_path: Path, split_manifest: Callable[..., SplitManifest]
 ) -> None:
     _write_split(tmp_path, split_manifest(digest="made", scale=[1.0, 5.0]), drift=1.0)
@@ -87,7 +87,7 @@ def test_a_shift_in_time_shows_in_the_temporal_figure_and_not_at_random(
     assert found["rows_of_unknown_users"] == 0
 
 
-def test_without_dates_there_is_no_outlook(
+def test_without_dates_the_temporal_holdout_is_skipped(
     tmp_path: Path, split_manifest: Callable[..., SplitManifest]
 ) -> None:
     _write_split(tmp_path, split_manifest(digest="made", scale=[1.0, 5.0]), drift=0.0, dated=False)

@@ -43,7 +43,7 @@ def folder(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_examples_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_docstrings_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     runner, finder = doctest.DocTestRunner(), doctest.DocTestFinder()
     ran = set()
@@ -81,7 +81,7 @@ def test_arguments_returns_and_errors_are_documented(name: str, function: Any) -
         ("fold_in.py", "store/releases/v0001 1=5 2=4 3=1", " 23  "),
     ],
 )
-def test_a_script_runs(
+def test_a_script_of_the_examples_runs(
     script: str,
     arguments: str,
     says: str,

@@ -36,7 +36,7 @@ def test_shares_add_up_to_the_score_for_any_pair(random_release: Make) -> None:
         assert shares == sorted(shares, reverse=True)
 
 
-def test_each_suggestion_has_the_reason_that_speaks_most_for_it(random_release: Make) -> None:
+def test_each_suggestion_has_the_rating_with_the_largest_share(random_release: Make) -> None:
     release = matinee.load(random_release(ranked=True))
     catalog = release.catalog
     for user in range(50):
@@ -59,7 +59,7 @@ def test_each_suggestion_has_the_reason_that_speaks_most_for_it(random_release: 
 
 
 @pytest.mark.parametrize("scale", [(0.5, 5.0), (1.0, 5.0), (0.0, 10.0)])
-def test_reasons_name_the_rating_that_was_given(scale: tuple[float, float]) -> None:
+def test_reasons_have_the_rating_that_the_user_gave(scale: tuple[float, float]) -> None:
     ratings = np.arange(scale[0], scale[1] + 0.1, 0.5)
     assert [shortest_rating(level, scale) for level in to_levels(ratings, scale)] == ratings.tolist()
 
@@ -73,7 +73,7 @@ def test_an_unknown_user_has_no_reasons_and_an_unknown_movie_is_an_error(random_
             release.explain(13, unknown)
 
 
-def test_a_release_without_a_ranking_model_says_that_it_has_no_reasons(random_release: Make) -> None:
+def test_a_release_without_a_ranking_model_raises_a_release_error(random_release: Make) -> None:
     release = matinee.load(random_release())
     guest = release.fold_in({13: 5.0})
     for ask in (
@@ -86,7 +86,7 @@ def test_a_release_without_a_ranking_model_says_that_it_has_no_reasons(random_re
             ask()
 
 
-def test_the_command_names_what_speaks_for_and_against(
+def test_the_command_lists_ratings_for_and_against_the_movie(
     random_release: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = random_release(ranked=True)

@@ -34,7 +34,7 @@ def _mode(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("umask_002")
-def test_modes_follow_the_umask_whoever_writes(tmp_path: Path) -> None:
+def test_modes_follow_the_umask_for_every_writer(tmp_path: Path) -> None:
     weights, half, told = (tmp_path / name for name in ("weights", "half", "told.json"))
     write_weights(weights, {"factors": np.ones((2, 2), np.float32)})
     halve_weights(weights, half)
@@ -57,7 +57,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert (tmp_path / "told.json").read_text() == before
 
 
-def test_temporaries_of_dead_writers_are_cleared_and_nothing_foreign(tmp_path: Path) -> None:
+def test_only_temporaries_of_dead_writers_are_removed(tmp_path: Path) -> None:
     stays = [
         f".other.json.{DEAD}",
         f".told.json.{os.getppid()}",
@@ -72,7 +72,7 @@ def test_temporaries_of_dead_writers_are_cleared_and_nothing_foreign(tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {*stays, f".told.json.{DEAD + 1}"}
 
 
-def test_a_planted_link_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_numbers", iter([7, 8]))
     (tmp_path / "victim").write_text("mine")
     planted = tmp_path / f".told.json.{os.getpid()}_7"
@@ -82,7 +82,7 @@ def test_a_planted_link_is_not_written_through(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "victim").read_text() == "mine"
 
 
-def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_opening_a_pipe_or_a_device_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "plain").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("plain")
@@ -96,6 +96,6 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     assert read_plain(tmp_path / "link", limit=5) == b"12345"
 
 
-def test_a_name_as_long_as_names_get_is_written(tmp_path: Path) -> None:
+def test_the_longest_possible_name_is_written(tmp_path: Path) -> None:
     write_json(tmp_path / ("x" * 255), {})
     assert [len(path.name) for path in tmp_path.iterdir()] == [255]

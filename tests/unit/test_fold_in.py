@@ -9,7 +9,7 @@ from fold_in import compare
 from matinee.settings.parse import read_settings
 
 
-def test_strangers_lose_little_against_users_trained_on(sample: Path, tmp_path: Path) -> None:
+def test_new_users_are_predicted_almost_as_well_as_trained_users(sample: Path, tmp_path: Path) -> None:
     fixed = ["split.strategy=given", "train.refit=none", "gate.tolerance=10"]
     found = compare(
         [sample / "ratings.csv"], tmp_path, users=40, seed=0, settings=read_settings(assignments=fixed)

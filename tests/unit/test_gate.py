@@ -43,7 +43,7 @@ def _decide(paired: PairedErrors | None, *, candidate: float = 0.9, bias_only: f
         (0.95, 0.90, False),
     ],
 )
-def test_tolerance_decides_where_there_is_no_doubt(candidate: float, champion: float, promoted: bool) -> None:
+def test_the_tolerance_decides_certain_differences(candidate: float, champion: float, promoted: bool) -> None:
     assert _decide(_pair(candidate, champion)).promoted is promoted
 
 
@@ -55,13 +55,13 @@ def test_without_a_champion_bias_only_decides() -> None:
     assert "bias-only" in held.reason
 
 
-def test_better_than_the_champion_and_worse_than_bias_only_is_held() -> None:
+def test_a_candidate_worse_than_bias_only_is_held() -> None:
     decision = _decide(_pair(1.1, 1.2), candidate=1.1)
     assert [rule.name for rule in decision.rules if not rule.passed] == ["bias_only"]
     assert not decision.promoted
 
 
-def test_doubt_holds_a_candidate_that_looks_better() -> None:
+def test_an_uncertain_improvement_is_held() -> None:
     draw = np.random.default_rng(3)
     noisy = replace(
         _pair(0.9, 0.9, rows=300), candidate=draw.normal(size=300) * 0.9, other=draw.normal(size=300)
@@ -71,14 +71,14 @@ def test_doubt_holds_a_candidate_that_looks_better() -> None:
     assert not rule.passed
 
 
-def test_too_few_rows_hold_however_good_they_look() -> None:
+def test_too_few_rows_hold_any_candidate() -> None:
     decision = _decide(_pair(0.1, 0.9, rows=99))
     assert [rule.name for rule in decision.rules] == ["rows", "bias_only"]
     assert not decision.promoted
     assert "trained on every row" in _decide(_pair(0.1, 0.9, rows=0)).reason
 
 
-def test_a_slice_that_got_worse_holds_a_candidate_that_is_better_overall() -> None:
+def test_a_worse_slice_holds_a_candidate_that_is_better_overall() -> None:
     paired = _pair(0.88, 0.90)
     cold = np.arange(ROWS) < 2_000
     paired.candidate[cold] = 1.0 * _signs(ROWS)[cold]
@@ -90,14 +90,14 @@ def test_a_slice_that_got_worse_holds_a_candidate_that_is_better_overall() -> No
     assert decide(cut.candidate, cut.other + 1, champion=cut, settings=off).promoted
 
 
-def test_a_small_slice_is_not_judged() -> None:
+def test_a_small_slice_holds_no_candidate() -> None:
     paired = _pair(0.88, 0.90)
     few = np.arange(ROWS) < 900
     paired.candidate[few] = 1.0
     assert _decide(replace(paired, slicings=(Slicing("s", ("a", "b"), (~few).astype(np.int16)),))).promoted
 
 
-def test_the_difference_on_ids_that_both_know_stands_beside() -> None:
+def test_the_difference_on_ids_known_to_both_is_reported() -> None:
     paired = _pair(0.9, 0.9)
     fresh = np.arange(ROWS) < ROWS // 2
     paired.other[fresh] = 1.2
@@ -114,14 +114,14 @@ def _against_anchor(candidate: float, anchor: float, *, rows: int = ROWS) -> Dec
 
 
 @pytest.mark.parametrize(("anchor", "promoted"), [(0.8965, True), (0.8955, False)])
-def test_losses_may_add_up_to_twice_the_tolerance(anchor: float, promoted: bool) -> None:
+def test_losses_can_add_up_to_twice_the_tolerance(anchor: float, promoted: bool) -> None:
     decision = _against_anchor(0.9, anchor)
     assert decision.promoted is promoted
     assert [rule.name for rule in decision.rules if not rule.passed] == ([] if promoted else ["decay"])
     assert not decision.becomes_anchor
 
 
-def test_only_what_is_better_beyond_doubt_becomes_the_anchor() -> None:
+def test_only_a_significantly_better_candidate_becomes_the_anchor() -> None:
     assert _against_anchor(0.899, 0.9).becomes_anchor
     assert not _against_anchor(0.9, 0.9).becomes_anchor
     assert _decide(None).becomes_anchor  # the first

@@ -152,7 +152,7 @@ def test_vectors_and_weights_follow_their_conditionals(axes: AxisPair) -> None:
     assert found == pytest.approx(squared, rel=1e-5)
 
 
-def test_pulls_one_by_one_follow_their_conditionals() -> None:
+def test_implicit_features_drawn_one_by_one_follow_their_conditionals() -> None:
     user, movie = _axes("compiled")
     residual, pull, shares = _get(user, "E"), _get(user, "pull"), _shares(user)
     precision, pull_precision = _get(user, "precision"), _get(user, "pull_precision")
@@ -171,7 +171,7 @@ def test_pulls_one_by_one_follow_their_conditionals() -> None:
 
 @pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
 @pytest.mark.parametrize("turn", [1, -1])
-def test_joint_pulls_have_the_mean_of_their_conditional(
+def test_jointly_drawn_implicit_features_have_the_mean_of_their_conditional(
     axes: AxisPair, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     axis, other = axes[::turn]
@@ -189,7 +189,7 @@ def test_joint_pulls_have_the_mean_of_their_conditional(
 
 
 @pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
-def test_joint_pulls_spread_and_hang_together_as_they_should(place: str) -> None:
+def test_jointly_drawn_implicit_features_have_the_covariance_of_their_conditional(place: str) -> None:
     """Columns are independent: many of them with one precision are as many draws."""
     draw, many = np.random.default_rng(2), 40_000
     users, movies = draw.integers(0, 5, 14, np.int32), draw.integers(0, 3, 14, np.int32)
@@ -261,7 +261,7 @@ def test_priors_follow_the_normal_gamma_conditional(axes: AxisPair) -> None:
     np.testing.assert_allclose(_get(movie, "X")[~known], np.tile(_get(movie, "mean"), ((~known).sum(), 1)))
 
 
-def test_degrees_of_freedom_are_found_again(axes: AxisPair) -> None:
+def test_degrees_of_freedom_are_recovered(axes: AxisPair) -> None:
     draw = np.random.default_rng(1)
     axis = axes[1]
     _set(axis, omega=draw.gamma(4.0, 1 / 4.0, MOVIES))  # nu = 8

@@ -24,7 +24,7 @@ TABLES: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("shape", [0.7, 3.0, 5000.0])
-def test_streams_have_the_moments_that_they_should(shape: float) -> None:
+def test_random_streams_have_the_right_moments(shape: float) -> None:
     gammas = np.array([gamma(stream(1, 2, 3, row), shape) for row in range(20_000)])
     assert gammas.mean() == pytest.approx(shape, rel=0.03)
     assert gammas.var() == pytest.approx(shape, rel=0.06)
@@ -35,7 +35,7 @@ def test_streams_have_the_moments_that_they_should(shape: float) -> None:
     np.testing.assert_allclose(np.cov(normals.T), np.eye(3), atol=0.05)
 
 
-def test_segments_add_up_whatever_the_length_of_a_row() -> None:
+def test_segments_add_up_for_any_row_length() -> None:
     counts = np.array([0, 1, 40, 3000, 0, 33, 64, 2, 0])  # segments, groups of segments, groups of groups
     starts = np.concatenate([[0], np.cumsum(counts)])
     draw = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_segments_add_up_whatever_the_length_of_a_row() -> None:
     np.testing.assert_allclose(some, expected[2:8], atol=1e-3)
 
 
-def test_columns_are_solved_together_each_with_its_own_matrix() -> None:
+def test_columns_are_solved_together_with_separate_matrices() -> None:
     draw = np.random.default_rng(4)
     shared = draw.normal(size=(300, 120)) * np.geomspace(0.1, 10, 120)
     gram, ridge, right = shared.T @ shared, np.array([3.0, 1e3, 1e6, 1.0]), draw.normal(size=(120, 4))

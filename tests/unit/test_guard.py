@@ -43,7 +43,7 @@ def _passes(guard: Guard, host: str, origin: str | None = None) -> bool:
 
 
 @pytest.mark.parametrize("host", [HERE, "localhost:4200", "LOCALHOST", "[::1]:4200", "127.0.0.1"])
-def test_its_own_names_pass(host: str) -> None:
+def test_the_servers_own_host_names_pass(host: str) -> None:
     assert _passes(_guard(), host)
 
 
@@ -63,17 +63,17 @@ def test_its_own_names_pass(host: str) -> None:
         "prefect-in-memory",
     ],
 )
-def test_another_name_does_not(host: str) -> None:
+def test_another_host_name_is_refused(host: str) -> None:
     assert not _passes(_guard(), host)
 
 
-def test_no_name_and_two_names_do_not() -> None:
+def test_a_missing_or_repeated_host_header_is_refused() -> None:
     for headers in ((), (("host", HERE), ("host", HERE)), (("host", HERE), ("Host", "evil.example"))):
         assert _ask(_guard(), *headers)[0]["status"] == 403
 
 
 @pytest.mark.parametrize("origin", [f"http://{HERE}", "http://localhost:4200", "http://[::1]:4200"])
-def test_its_own_pages_pass(origin: str) -> None:
+def test_the_servers_own_pages_pass(origin: str) -> None:
     assert _passes(_guard(), HERE, origin)
 
 
@@ -94,11 +94,11 @@ def test_its_own_pages_pass(origin: str) -> None:
         HERE,
     ],
 )
-def test_the_pages_of_others_do_not(origin: str) -> None:
+def test_foreign_pages_are_refused(origin: str) -> None:
     assert not _passes(_guard(), HERE, origin)
 
 
-def test_an_address_of_its_own_and_a_proxy_that_is_named_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_address_and_a_named_proxy_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _passes(_guard("10.0.0.7"), "10.0.0.7:4200", "http://10.0.0.7:4200")
     assert not _passes(_guard("10.0.0.7"), "10.0.0.8:4200")
     everywhere = _guard("0.0.0.0")
@@ -116,7 +116,7 @@ def test_an_address_of_its_own_and_a_proxy_that_is_named_pass(monkeypatch: pytes
             _guard()
 
 
-def test_pages_that_the_settings_name_pass_and_nobody_may_frame_the_ui() -> None:
+def test_configured_origins_pass_and_the_ui_cannot_be_framed() -> None:
     assert _passes(_guard(origins=["http://dev.example:3000"]), HERE, "http://dev.example:3000")
     (answer,) = _ask(_guard(), ("host", HERE))
     assert (b"x-frame-options", b"DENY") in answer["headers"]

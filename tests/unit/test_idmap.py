@@ -18,7 +18,7 @@ def test_decode_undoes_encode(known: list[int]) -> None:
 
 
 @given(ids, ids)
-def test_an_id_never_seen_is_unknown(known: list[int], asked: list[int]) -> None:
+def test_an_unseen_id_is_unknown(known: list[int], asked: list[int]) -> None:
     codes = IdMap.fit([np.array(known, np.int64)]).encode(np.array(asked, np.int64))
     for value, code in zip(asked, codes, strict=True):
         assert (code == UNKNOWN) == (value not in known)

@@ -34,13 +34,15 @@ def _lists(loss: float, *, users: int = 2_000, noise: float = 0.05) -> PairedLis
         (PairedLists.without_champion_lists(), True, False),
     ],
 )
-def test_lists_hold_only_what_is_worse_beyond_doubt(lists: PairedLists, passed: bool, judged: bool) -> None:
+def test_only_significantly_worse_lists_hold_a_candidate(
+    lists: PairedLists, passed: bool, judged: bool
+) -> None:
     verdict = judge_lists(lists, SETTINGS)
     assert (verdict.passed, verdict.judged) == (passed, judged)
     assert judged == ("not judged" not in verdict.says)
 
 
-def test_worse_lists_hold_a_candidate_with_better_ratings() -> None:
+def test_worse_lists_hold_a_candidate_with_a_better_rmse() -> None:
     sign = np.random.default_rng(0).choice([-1.0, 1.0], 2_000)
     rows = np.arange(2_000, dtype=np.int32)
     paired = PairedErrors(rows % 200, rows % 100, 0.8 * sign, 0.9 * sign)
@@ -63,7 +65,7 @@ def _rows(movies: np.ndarray) -> DatedRatings:
     return DatedRatings(users, movies.astype(np.int32), np.full(USERS, 5, np.float32), dates)
 
 
-def test_both_models_rank_for_the_same_users_after_the_same_rows() -> None:
+def test_both_models_rank_for_the_same_users_with_the_same_rows() -> None:
     seen = np.arange(USERS) % MOVIES
     following = (np.arange(MOVIES) - 1) % MOVIES  # of movie m + 1 it shows m's neighbour
     good, bad = _model(following), _model(np.arange(MOVIES))

@@ -71,7 +71,7 @@ def expected_list(release: matinee.Release, user_id: int, n: int, **narrow: Any)
 
 @pytest.mark.parametrize("narrow", CASES, ids="+".join)
 @pytest.mark.parametrize("ranked", [True, False])
-def test_a_narrowed_list_is_the_best_of_what_is_left(
+def test_a_narrowed_list_has_the_best_allowed_movies(
     narrow: dict[str, Any], ranked: bool, random_release: Make
 ) -> None:
     release = varied(random_release(ranked=ranked))
@@ -89,7 +89,7 @@ def test_a_narrowed_list_is_the_best_of_what_is_left(
 @pytest.mark.parametrize("narrow", CASES, ids="+".join)
 @pytest.mark.parametrize("shape", [{"ranked": True}, {}, {"ranked": True, "movies": 1500}], ids=str)
 @pytest.mark.parametrize("device", [None, "cpu"])
-def test_narrowed_lists_for_everyone_are_those_of_each_user(
+def test_narrowed_lists_for_all_users_equal_those_of_each_user(
     narrow: dict[str, Any],
     shape: dict[str, Any],
     device: str | None,
@@ -143,9 +143,7 @@ def test_a_file_of_movie_ids_has_one_per_line(text: str, said: str | None, tmp_p
         ({"exclude": ["x"]}, "movie"),
     ],
 )
-def test_a_narrowing_that_makes_no_sense_is_refused(
-    narrow: dict[str, Any], said: str, random_release: Make
-) -> None:
+def test_an_invalid_narrowing_is_refused(narrow: dict[str, Any], said: str, random_release: Make) -> None:
     with pytest.raises(ConfigError, match=said):
         matinee.load(random_release()).recommend(13, **narrow)
 

@@ -72,7 +72,7 @@ def _anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("source", DOCUMENTS)
-def test_links_lead_somewhere(source: str) -> None:
+def test_every_link_leads_somewhere(source: str) -> None:
     for link in links(_read(source)):
         target, anchor = target_of(source, link["path"]), link["anchor"]
         if target.startswith(GENERATED):
@@ -122,7 +122,7 @@ def _commands(block: Block) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("block", _blocks_of("python"))
-def test_python_compiles_and_uses_names_that_it_has(block: Block) -> None:
+def test_python_blocks_compile_and_import_existing_names(block: Block) -> None:
     compile(block.code, "a block", "exec")
     for node in ast.walk(ast.parse(block.code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matinee"):
@@ -132,7 +132,7 @@ def test_python_compiles_and_uses_names_that_it_has(block: Block) -> None:
 @pytest.mark.parametrize(
     "page", [source for source in DOCUMENTS if "how-to/add-" in source or "CONTRIB" in source]
 )
-def test_guides_name_what_the_code_has(page: str) -> None:
+def test_names_in_the_guides_exist_in_the_code(page: str) -> None:
     files = [
         *(ROOT / "src/matinee").rglob("*.py"),
         *(ROOT / "schemas").glob("*.py"),
@@ -150,7 +150,7 @@ def test_guides_name_what_the_code_has(page: str) -> None:
 
 
 @pytest.mark.parametrize("block", _blocks_of("toml", "json"))
-def test_settings_are_read(block: Block, tmp_path: Path) -> None:
+def test_settings_in_the_documents_are_valid(block: Block, tmp_path: Path) -> None:
     from matinee.settings.parse import read_settings
 
     file = tmp_path / f"settings.{block.language}"
@@ -171,7 +171,7 @@ def test_the_tree_of_the_readme_names_every_folder_and_only_existing_files() -> 
     assert all(path.exists() for path in listed)
 
 
-def test_every_block_has_a_test() -> None:
+def test_every_code_block_has_a_tested_language() -> None:
     known = {
         "",
         "bash",
@@ -221,7 +221,7 @@ def test_pre_commit_runs_the_linters_of_the_lock() -> None:
     assert revisions["mypy"] is None, "mypy runs from .venv, at the lock's version"
 
 
-def test_the_forge_runs_what_ci_runs_on_every_python_that_is_declared() -> None:
+def test_the_workflow_runs_ci_on_every_declared_python() -> None:
     job = yaml.safe_load(_read(".github/workflows/check.yml"))["jobs"]["test"]
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
     project = tomllib.loads(_read("pyproject.toml"))["project"]
@@ -230,7 +230,7 @@ def test_the_forge_runs_what_ci_runs_on_every_python_that_is_declared() -> None:
     assert "macos-latest" in json.dumps(job["strategy"])
 
 
-def test_the_citation_is_of_this_version() -> None:
+def test_the_citation_has_this_version() -> None:
     project = tomllib.loads(_read("pyproject.toml"))["project"]
     cited = yaml.safe_load(_read("CITATION.cff"))
     assert cited.keys() >= {"cff-version", "message", "title", "authors", "version", "license"}
@@ -239,7 +239,7 @@ def test_the_citation_is_of_this_version() -> None:
         assert yaml.safe_load(template.read_text("utf-8"))
 
 
-def test_docs_are_built_with_what_is_declared() -> None:
+def test_make_docs_installs_the_declared_packages() -> None:
     declared = tomllib.loads(_read("pyproject.toml"))["project"]["optional-dependencies"]["docs"]
     names = [re.split("[>=<]", each)[0] for each in declared]
     assert " ".join(names) in _read("Makefile")

@@ -103,7 +103,7 @@ ODD: dict[str, tuple[str | bytes, Put]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_file_is_set_aside_and_the_good_one_is_taken(name: str, store: Store, drop: Path) -> None:
+def test_an_odd_file_is_set_aside_and_the_good_file_is_used(name: str, store: Store, drop: Path) -> None:
     odd, put = ODD[name]
     path = drop / os.fsdecode(odd)
     put(path)
@@ -122,7 +122,7 @@ def test_an_odd_file_is_set_aside_and_the_good_one_is_taken(name: str, store: St
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_a_thing_called_refused_is_not_in_the_way(
+def test_a_file_or_link_named_refused_does_not_block_refusals(
     kind: str, store: Store, drop: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -138,7 +138,7 @@ def test_a_thing_called_refused_is_not_in_the_way(
     assert not night(store, drop).refused
 
 
-def test_a_report_follows_no_link_and_a_folder_of_its_name_is_not_in_the_way(
+def test_a_report_replaces_links_and_avoids_folders_of_its_name(
     store: Store, drop: Path, tmp_path: Path
 ) -> None:
     for letter in ("mine", "theirs"):
@@ -154,7 +154,7 @@ def test_a_report_follows_no_link_and_a_folder_of_its_name_is_not_in_the_way(
     assert {(tmp_path / letter).read_text() for letter in ("mine", "theirs")} == {"Dear reader\n"}
 
 
-def test_what_can_not_be_moved_stays_and_is_told(
+def test_a_file_that_cannot_be_moved_is_kept_and_reported(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (drop / "a.csv").write_text("no ratings\n")
@@ -169,7 +169,7 @@ def test_what_can_not_be_moved_stays_and_is_told(
     assert (drop / "a.csv").exists()
 
 
-def test_a_file_that_may_not_be_read_is_set_aside(
+def test_a_file_without_read_permission_is_set_aside(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (drop / "a.csv").write_text(GOOD)
@@ -186,9 +186,7 @@ def test_a_file_that_may_not_be_read_is_set_aside(
     assert [Path(taken).name for taken in found.ratings] == ["good.csv"]
 
 
-def test_a_file_that_vanishes_meanwhile_costs_nothing(
-    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_disappears_is_ignored(store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (drop / "a.csv").write_text(GOOD)
     source_of = screening.source_of
 
@@ -203,7 +201,7 @@ def test_a_file_that_vanishes_meanwhile_costs_nothing(
     assert not found.refused
 
 
-def test_an_error_of_ours_is_the_files_and_the_log_has_the_traceback(
+def test_an_unexpected_error_refuses_the_file_and_logs_the_traceback(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (drop / "a.csv").write_text(GOOD + "1,77,5\n")
@@ -223,7 +221,7 @@ def test_an_error_of_ours_is_the_files_and_the_log_has_the_traceback(
     assert any(record.exc_info for record in caplog.records)
 
 
-def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_refuses_no_file(tmp_path: Path, drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -233,7 +231,7 @@ def test_a_full_disk_is_nobodys_file(tmp_path: Path, drop: Path, monkeypatch: py
     assert (drop / "good.csv").exists()
 
 
-def test_a_file_of_one_pair_over_and_over_is_set_aside(
+def test_a_file_that_repeats_one_pair_is_set_aside(
     store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusal, "MOST_ROWS_OF_A_USER", 200)
@@ -243,7 +241,7 @@ def test_a_file_of_one_pair_over_and_over_is_set_aside(
     assert "the user 1 has 300 rows" in next(iter(found.refused.values()))
 
 
-def test_limits_do_not_make_anything_anew(store: Store, drop: Path) -> None:
+def test_changed_limits_read_no_file_again(store: Store, drop: Path) -> None:
     settings = Settings.model_validate({"ingest": {"max_line_mb": 32, "max_ratio": 400, "max_rejects_mb": 9}})
     there = night(store, drop)
     raised = take_in(store, drop, titles="movie_titles.csv", settings=settings, settle_seconds=0)

@@ -32,7 +32,7 @@ def _write(out: Path, data: bytes = NEW, *, streams: bool = False) -> None:
         file.write(data)
 
 
-def test_a_new_file_has_the_mode_of_the_umask_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+def test_a_new_file_has_the_mode_of_the_umask_and_leaves_no_temporary(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         _write(tmp_path / "out.csv")
@@ -42,7 +42,7 @@ def test_a_new_file_has_the_mode_of_the_umask_and_nothing_lies_beside_it(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     out.touch(0o600)
     _write(out)
@@ -50,7 +50,7 @@ def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
-def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
+def test_a_link_is_kept_and_its_target_is_written(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     out, target = tmp_path / "out.csv", tmp_path / "other" / "real.csv"
     out.symlink_to(target)
@@ -61,7 +61,7 @@ def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "socket"])
-def test_what_is_no_plain_file_is_refused_and_stays(kind: str, tmp_path: Path) -> None:
+def test_a_target_that_is_not_a_plain_file_is_refused_and_unchanged(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     if kind == "folder":
         out.mkdir()
@@ -88,20 +88,18 @@ def test_what_is_no_plain_file_is_refused_and_stays(kind: str, tmp_path: Path) -
         ("a\0b", "null byte"),
     ],
 )
-def test_a_name_that_can_not_be_written_is_said_before_anything_is_done(
-    name: str, says: str, tmp_path: Path
-) -> None:
+def test_an_impossible_name_is_refused_before_work_begins(name: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(ConfigError, match=says):
         check_output(tmp_path / name)
 
 
-def test_a_long_name_that_can_be_written_is(tmp_path: Path) -> None:
+def test_a_name_of_250_characters_is_written(tmp_path: Path) -> None:
     _write(tmp_path / ("x" * 250))
     assert (tmp_path / ("x" * 250)).read_bytes() == NEW
 
 
-def test_a_device_is_written_as_it_stands_where_that_will_do(tmp_path: Path) -> None:
+def test_a_device_is_written_directly(tmp_path: Path) -> None:
     out = tmp_path / "null"
     out.symlink_to(os.devnull)
     _write(out, streams=True)
@@ -110,7 +108,7 @@ def test_a_device_is_written_as_it_stands_where_that_will_do(tmp_path: Path) -> 
         _write(Path("/dev/full"), streams=True)
 
 
-def test_a_pipe_takes_what_is_read_from_it_and_waits_for_no_reader(tmp_path: Path) -> None:
+def test_a_pipe_is_written_if_it_has_a_reader(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(ConfigError, match="has no reader"):
@@ -124,7 +122,7 @@ def test_a_pipe_takes_what_is_read_from_it_and_waits_for_no_reader(tmp_path: Pat
         file.flush()
 
 
-def test_a_full_disk_names_the_output_and_leaves_what_was_there(tmp_path: Path, small_files: None) -> None:
+def test_a_full_disk_names_the_output_and_keeps_the_earlier_file(tmp_path: Path, small_files: None) -> None:
     out = tmp_path / "out.csv"
     out.write_bytes(b"old")
     with pytest.raises(StoreError, match=r"out.csv could not be written: File too large"):
@@ -133,7 +131,7 @@ def test_a_full_disk_names_the_output_and_leaves_what_was_there(tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_block_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with pytest.raises(KeyError), writing_to(out) as file:
         file.write(NEW)
@@ -141,21 +139,21 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_goes_with_the_next_call(tmp_path: Path) -> None:
+def test_temporaries_of_a_killed_process_are_removed_by_the_next_call(tmp_path: Path) -> None:
     for name in (".out.csv.4194305_0", f".out.csv.{os.getpid()}_0", ".out.csv.mine"):
         (tmp_path / name).touch()
     _write(tmp_path / "out.csv")
     assert {path.name for path in tmp_path.iterdir()} == {"out.csv", ".out.csv.mine"}
 
 
-def test_a_file_that_another_call_is_writing_stays(tmp_path: Path) -> None:
+def test_a_temporary_of_another_active_call_is_kept(tmp_path: Path) -> None:
     with writing_to(tmp_path / "out.csv") as file:
         file.write(b"first\n")
         _write(tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == b"first\n"
 
 
-def test_stdout_is_known_by_what_it_is() -> None:
+def test_only_a_dash_means_stdout() -> None:
     assert is_stdout(Path("-"))
     assert not is_stdout(Path("out.csv"))
     assert not is_stdout(Path("/dev/full"))

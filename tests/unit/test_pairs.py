@@ -41,7 +41,7 @@ def release() -> Release:
     )
 
 
-def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(
+def test_columns_and_text_are_kept_and_unknown_ids_get_the_known_bias(
     release: Release, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
@@ -65,9 +65,7 @@ def test_columns_order_and_text_stay_and_unknown_ids_get_what_is_known(
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_is_read_as_ratings_are(
-    delimiter: str, packed: bool, release: Release, tmp_path: Path
-) -> None:
+def test_a_file_is_read_like_ratings(delimiter: str, packed: bool, release: Release, tmp_path: Path) -> None:
     pairs, out = tmp_path / "pairs", tmp_path / "out.csv"
     text = f"film{delimiter}customer\n1{delimiter}10\n".encode()
     pairs.write_bytes(gzip.compress(text) if packed else text)
@@ -86,7 +84,7 @@ def test_a_file_is_read_as_ratings_are(
         ("1:\r\n10,2005-12-19\r\n\r\n2:\r\n", ["movieID,userID,date", "1,10,2005-12-19,4.5000"]),
     ],
 )
-def test_netflix_text_is_pairs_by_movie(
+def test_netflix_text_is_read_as_pairs(
     text: str, wanted: list[str], release: Release, tmp_path: Path
 ) -> None:
     pairs, out = tmp_path / "probe.txt", tmp_path / "out.csv"
@@ -117,7 +115,7 @@ def test_a_bad_line_is_named_and_nothing_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
 
 
-def test_missing_paths(release: Release, tmp_path: Path) -> None:
+def test_missing_paths_are_refused(release: Release, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.csv does not exist"):
         predict_file(release, tmp_path / "none.csv", out=tmp_path / "out.csv")
     (tmp_path / "pairs.csv").write_text("userID,movieID\n1,1\n")
@@ -125,14 +123,14 @@ def test_missing_paths(release: Release, tmp_path: Path) -> None:
         predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "nowhere" / "out.csv")
 
 
-def test_a_full_disk_is_not_the_fault_of_the_pairs(release: Release, tmp_path: Path) -> None:
+def test_a_full_disk_does_not_name_the_pairs(release: Release, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("userID,movieID\n" + "3,3\n" * 9)
     with pytest.raises(StoreError, match="/dev/full could not be written: No space"):
         predict_file(release, pairs, out=Path("/dev/full"))
 
 
-def test_a_read_error_of_the_pairs_is_theirs(release: Release, tmp_path: Path) -> None:
+def test_a_read_error_of_the_pairs_names_the_pairs(release: Release, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.csv.gz"
     pairs.write_bytes(gzip.compress(b"userID,movieID\n" + b"3,3\n" * 99_999)[:-9])
     with pytest.raises(ConfigError, match=r"pairs\.csv\.gz could not be read"):

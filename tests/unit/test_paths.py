@@ -54,18 +54,20 @@ APART = {
 
 @pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("store", ["data/store", "to_store", "apart/store"])
-def test_a_source_that_holds_the_store_or_lies_in_it_is_refused(name: str, store: str, ground: Path) -> None:
+def test_a_source_that_contains_the_store_or_is_inside_it_is_refused(
+    name: str, store: str, ground: Path
+) -> None:
     with pytest.raises(ConfigError, match="one is inside the other"):
         check_apart(ground / store, sources=[str(ground / "apart" / "none.csv"), str(ground / MIXED[name])])
 
 
 @pytest.mark.parametrize("name", APART)
-def test_sources_apart_are_taken(name: str, ground: Path) -> None:
+def test_sources_outside_of_the_store_are_accepted(name: str, ground: Path) -> None:
     check_apart(ground / "to_store", sources=[ground / APART[name]])
 
 
 @pytest.mark.parametrize("drop", ["data", "to_data", "data/store", "data/store/drop", "apart/store/releases"])
-def test_a_drop_folder_and_a_store_hold_neither_the_other(drop: str, ground: Path) -> None:
+def test_a_drop_folder_and_a_store_must_not_contain_each_other(drop: str, ground: Path) -> None:
     store = Store(ground / "data" / "store")
     with pytest.raises(ConfigError, match="he drop folder"):
         take_in(store, ground / drop, titles="t.csv", settings=Settings(), settle_seconds=0)
@@ -73,7 +75,7 @@ def test_a_drop_folder_and_a_store_hold_neither_the_other(drop: str, ground: Pat
 
 
 @pytest.mark.parametrize("store", ["drop/store", "drop"])
-def test_make_up_starts_nothing_on_folders_that_are_not_apart(
+def test_make_up_refuses_folders_that_contain_each_other(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matinee.ops.up.signal.signal", lambda *_: None)
@@ -82,7 +84,7 @@ def test_make_up_starts_nothing_on_folders_that_are_not_apart(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_program_makes_no_store_within_its_sources(ground: Path) -> None:
+def test_a_program_creates_no_store_in_its_sources(ground: Path) -> None:
     with pytest.raises(ConfigError, match="one is inside the other"):
         retrain(ground / "data", None, ground / "data" / "new")
     with pytest.raises(ConfigError, match="is empty"):
@@ -91,7 +93,7 @@ def test_a_program_makes_no_store_within_its_sources(ground: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "a\0b"])
-def test_an_empty_path_is_none(text: str, tmp_path: Path) -> None:
+def test_an_empty_path_is_refused(text: str, tmp_path: Path) -> None:
     calls = [
         lambda: check_apart(text),
         lambda: check_apart(tmp_path, drop=text),
@@ -106,23 +108,23 @@ def test_an_empty_path_is_none(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "out", ["data/store/out.csv", "to_store/releases/out.csv", "apart/store", "to_data/r.csv"]
 )
-def test_an_output_lies_in_no_store_and_is_no_input(out: str, ground: Path) -> None:
+def test_an_output_in_a_store_or_equal_to_an_input_is_refused(out: str, ground: Path) -> None:
     with pytest.raises(ConfigError, match=r"is inside the store|is also an input"):
         check_place(ground / out, inputs=[ground / "data" / "r.csv"])
 
 
-def test_outputs_elsewhere_are_fine(ground: Path) -> None:
+def test_outputs_elsewhere_are_accepted(ground: Path) -> None:
     for out in ("out.csv", "data/out.csv", "to_apart/out.csv"):
         check_place(ground / out, inputs=[ground / "data" / "r.csv"])
 
 
-def test_names_that_begin_alike_hold_nothing(tmp_path: Path) -> None:
+def test_names_with_the_same_prefix_do_not_contain_each_other(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     assert not holds(tmp_path / "store", tmp_path / "store-2" / "r.csv")
     assert holds(tmp_path / "store", tmp_path / "store" / "r.csv")
 
 
-def test_a_complaint_about_an_option_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_about_an_option_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
     assert matinee(["prune", "--store", ""]) == 2
     said = capsys.readouterr().err
     assert "is empty" in said

@@ -15,7 +15,7 @@ from matinee.store import Reference, Store
 from matinee.train import device_lock
 
 
-def test_a_second_call_computes_nothing_and_a_held_candidate_is_no_release(
+def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     sample: Path, tmp_path: Path
 ) -> None:
     sources = sample / "ratings.csv", sample / "movie_titles.csv"
@@ -41,13 +41,13 @@ def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Pa
     assert (run.release / "tested.safetensors").is_file()
 
 
-def test_two_programs_train_in_turn(
+def test_two_programs_train_one_after_the_other(
     planted_split: Callable[..., tuple[Store, Reference]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[str] = []
     monkeypatch.setattr(
         device_lock, "hold", lambda device: contextlib.nullcontext(held.append(device))
-    )  # tests/flows/test_turns.py has what it does
+    )  # tests/flows/test_device_lock.py tests the lock
     store, split = planted_split()
     for _ in range(2):  # a candidate that is there waits for nobody
         store.ensure(plan_training(store, split, settings=read_settings(assignments=["train.device=cpu"])))

@@ -23,7 +23,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def test_it_is_made_once_and_closed_again(home: Path) -> None:
+def test_the_password_is_created_once_with_mode_0600(home: Path) -> None:
     os.umask(os.umask(0))
     path = home / "matinee.password"
     first = keep_password(path)
@@ -35,7 +35,7 @@ def test_it_is_made_once_and_closed_again(home: Path) -> None:
     assert keep_password(home / "other") != first
 
 
-def test_it_is_sent_to_the_own_server_on_this_machine_alone(
+def test_the_password_is_sent_only_to_the_own_server_on_this_machine(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = keep_password(home / "matinee.password")
@@ -54,7 +54,7 @@ def test_it_is_sent_to_the_own_server_on_this_machine_alone(
         assert password_for(f"http://127.0.0.1:{port}/api") == "a:given-one"
 
 
-def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_joins_a_server_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matinee.ops.up.owners_of", lambda port: {os.geteuid() + 1000})
     with pytest.raises(ConfigError, match=r"A program of another user answers at http://127.0.0.1:4200/api"):
         _check_owner("http://127.0.0.1:4200/api")
@@ -63,7 +63,7 @@ def test_no_worker_is_given_to_a_server_of_another_user(monkeypatch: pytest.Monk
     _check_owner("http://127.0.0.1:4200/api")
 
 
-def test_where_it_can_not_be_kept_is_said(tmp_path: Path) -> None:
+def test_a_password_that_cannot_be_stored_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"can't be written to .*file/x"):
         keep_password(tmp_path / "file" / "x")

@@ -67,7 +67,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_the_newest_stay_with_what_they_were_made_from(store: Store) -> None:
+def test_the_newest_releases_are_kept_with_their_inputs(store: Store) -> None:
     done = prune(store.root, keep=2)
     assert (done.releases, done.kept) == (["v0001", "v0002", "v0003"], ["v0004", "v0005"])
     assert _there(store.root) == {"v0004", "v0005", "new"} | _made("4", "5")
@@ -76,7 +76,7 @@ def test_the_newest_stay_with_what_they_were_made_from(store: Store) -> None:
     assert Registry(store.root).next_version() == "v0006"
 
 
-def test_champion_and_predecessor_stay_however_old(store: Store) -> None:
+def test_champion_and_predecessor_are_kept_at_any_age(store: Store) -> None:
     registry = Registry(store.root)
     registry.rollback("v0002")
     _age(store.root)
@@ -85,7 +85,7 @@ def test_champion_and_predecessor_stay_however_old(store: Store) -> None:
     assert {"old"} | _made("1", "2", "5") <= _there(store.root)
 
 
-def test_the_anchor_stays_however_old(store: Store) -> None:
+def test_the_anchor_is_kept_at_any_age(store: Store) -> None:
     registry = Registry(store.root)
     registry.point_to("v0005", action="publish", reason="test", anchor="v0002")
     _age(store.root)
@@ -93,7 +93,7 @@ def test_the_anchor_stays_however_old(store: Store) -> None:
     assert registry.anchor() == "v0002"
 
 
-def test_ranking_models_stay_that_a_kept_release_or_evaluation_names(store: Store) -> None:
+def test_ranking_models_of_kept_releases_and_evaluations_are_kept(store: Store) -> None:
     held, shipped, _ = (_folder(store, "rankings", name) for name in ("held", "shipped", "old"))
     manifest = Registry(store.root).folder("v0005") / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"shipped_ranking": shipped}))
@@ -105,7 +105,7 @@ def test_ranking_models_stay_that_a_kept_release_or_evaluation_names(store: Stor
     assert {path.name for path in (store.root / "rankings").iterdir()} == {held, shipped}
 
 
-def test_what_the_gate_held_of_late_stays_with_what_it_was_made_from(store: Store) -> None:
+def test_recently_held_candidates_are_kept_with_their_inputs(store: Store) -> None:
     _hold(store, "6", partition="newer")
     _publish(store, "7", partition="newer")
     _age(store.root)
@@ -119,7 +119,7 @@ def test_what_the_gate_held_of_late_stays_with_what_it_was_made_from(store: Stor
     assert _there(store.root) & held == {"newer"}
 
 
-def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
+def test_the_lists_of_a_removed_release_are_removed(store: Store) -> None:
     lists = [Registry(store.root).lists(version) for version in ("v0003", "v0004")]
     lists[0].parent.mkdir()
     for path in lists:
@@ -128,7 +128,7 @@ def test_the_lists_of_a_release_go_with_it(store: Store) -> None:
     assert [path.exists() for path in lists] == [False, True]
 
 
-def test_a_run_keeps_what_it_takes(store: Store) -> None:
+def test_folders_that_an_active_run_uses_are_kept(store: Store) -> None:
     with store.in_use():
         assert store.take(Plan("datasets", digest("dataset-1"), lambda _: Manifest()))
         prune(store.root, keep=1)  # and what it refers to stays as well
@@ -139,7 +139,7 @@ def test_a_run_keeps_what_it_takes(store: Store) -> None:
     assert not {"dataset-1", "old"} & _there(store.root)
 
 
-def test_a_folder_that_is_being_made_stays_and_so_does_its_scratch(store: Store) -> None:
+def test_an_unfinished_folder_of_an_active_run_is_kept_with_its_checkpoints(store: Store) -> None:
     partial = store.root / "candidates" / f"{digest('killed')}.partial"
     dead = store.root / "candidates" / f"{digest('dead')}.partial"
     dead.mkdir()
@@ -153,7 +153,7 @@ def test_a_folder_that_is_being_made_stays_and_so_does_its_scratch(store: Store)
     assert "killed" not in _there(store.root)
 
 
-def test_a_dead_run_keeps_nothing(store: Store) -> None:
+def test_folders_of_a_dead_run_are_removed(store: Store) -> None:
     dead = store.root / "running" / "12345-dead"
     dead.mkdir()
     os.utime(dead, (LONG_AGO - 1, LONG_AGO - 1))
@@ -162,14 +162,14 @@ def test_a_dead_run_keeps_nothing(store: Store) -> None:
     assert "orphan" not in _there(store.root)
 
 
-def test_what_a_killed_prune_left_is_cleared(store: Store) -> None:
+def test_leftovers_of_a_killed_prune_are_removed(store: Store) -> None:
     split = store.root / "splits" / digest("split-1")
     split.rename(split.with_name(f"{split.name}.pruned"))
     prune(store.root, keep=5)
     assert not {"split-1", "split-1.pruned"} & _there(store.root)
 
 
-def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_reports_kept_and_removed_releases(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--store", str(store.root), "--keep", "3", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
@@ -177,7 +177,7 @@ def test_the_verb(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
         prune(store.root, keep=0)
 
 
-def test_a_clock_that_was_set_back_removes_nothing_that_a_run_needs(
+def test_a_clock_set_back_before_prune_removes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store.open(tmp_path / "store")
@@ -194,7 +194,7 @@ def test_a_clock_that_was_set_back_removes_nothing_that_a_run_needs(
     assert "clock was set back" in caplog.text
 
 
-def test_a_clock_that_is_set_back_while_prune_looks_stops_it(
+def test_a_clock_set_back_during_prune_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store.open(tmp_path / "store")
@@ -212,7 +212,7 @@ def test_a_clock_that_is_set_back_while_prune_looks_stops_it(
     assert "clock was set back" in caplog.text
 
 
-def test_log_times_that_go_back_keep_what_was_champion_since(tmp_path: Path) -> None:
+def test_decreasing_log_times_keep_every_later_champion(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     for name in ("a", "b", "c", "d"):
         _publish(store, name, partition="all")
@@ -225,7 +225,7 @@ def test_log_times_that_go_back_keep_what_was_champion_since(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damage", ["", "[1]", '{"a": ' * 900 + "1" + "}" * 900, "\x00", '{"rows": 1e999}'])
-def test_a_damaged_manifest_of_what_is_kept_is_named_and_nothing_goes(
+def test_a_damaged_manifest_of_a_kept_folder_is_named_and_nothing_is_removed(
     damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store.open(tmp_path / "store")
@@ -241,7 +241,7 @@ def test_a_damaged_manifest_of_what_is_kept_is_named_and_nothing_goes(
     assert before <= set(store.root.rglob("*"))
 
 
-def test_nothing_foreign_is_touched_and_no_link_followed(
+def test_foreign_files_are_kept_and_links_are_not_followed(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root, foreign = store.root, tmp_path / "foreign"
@@ -268,7 +268,7 @@ def test_nothing_foreign_is_touched_and_no_link_followed(
     assert caplog.text.count("is a symbolic link") == 3
 
 
-def test_what_killed_writers_left_is_cleared(store: Store) -> None:
+def test_temporaries_of_killed_writers_are_removed(store: Store) -> None:
     dead = 2**22 + 1
     left = [store.root / name for name in (f".champion.json.{dead}", f".probe-{dead}", f".notes.json.{dead}")]
     for path in left:

@@ -48,7 +48,7 @@ def _same(left: RankingModel, right: RankingModel) -> bool:
     return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in TABLES)
 
 
-def test_a_full_rank_fit_is_the_closed_form() -> None:
+def test_a_full_rank_fit_equals_the_closed_form() -> None:
     users, movies = 200, 40
     rows, _ = _planted(users, movies)
     grades = grade_codes(to_levels(rows[2], SCALE)) * GRADE_STEP
@@ -76,7 +76,7 @@ def test_a_cut_keeps_the_best_columns() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_threads_and_the_order_of_rows_do_not_show(way: str) -> None:
+def test_threads_and_the_order_of_rows_change_no_bit(way: str) -> None:
     users, movies, memory = WAYS[way]
     rows, _ = _planted(users, movies)
     shuffled = np.random.default_rng(1).permutation(len(rows[0]))
@@ -107,7 +107,7 @@ def test_all_ways_to_solve_agree() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_planted_tastes_are_found(way: str) -> None:
+def test_planted_tastes_are_recovered(way: str) -> None:
     users, movies, memory = WAYS[way]
     rows, chance = _planted(users, movies)
     model = _fit(rows, users, movies, dense_mb=memory, rank=16, penalty=50)
@@ -121,7 +121,7 @@ def test_planted_tastes_are_found(way: str) -> None:
     assert mine > usual + 0.6 * (best - usual)
 
 
-def test_a_killed_fit_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+def test_a_killed_fit_continues_with_the_same_bits(tmp_path: Path) -> None:
     rows, _ = _planted(300, 100)
 
     def kill(point: RankProgress) -> None:
@@ -138,7 +138,7 @@ def test_a_killed_fit_goes_on_with_the_same_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_a_saved_model_answers_alike(half: bool, tmp_path: Path) -> None:
+def test_a_saved_model_gives_the_same_scores(half: bool, tmp_path: Path) -> None:
     rows, _ = _planted(300, 100)
     model = _fit(rows, 300, 100, rank=10)
     save_model(tmp_path / "rank.safetensors", model, half=half)
@@ -148,7 +148,7 @@ def test_a_saved_model_answers_alike(half: bool, tmp_path: Path) -> None:
     assert after == pytest.approx(before, abs=5e-3 * float(np.abs(before).max()) if half else 0)
 
 
-def test_shares_add_up_and_unknown_movies_count_for_nothing() -> None:
+def test_shares_add_up_and_unknown_movies_are_ignored() -> None:
     rows, _ = _planted(300, 100)
     model = _fit(rows, 300, 100, rank=10)
     movies, codes = np.array([3, 7, 50]), grade_codes(to_levels([5.0, 1.0, 4.0], SCALE))
@@ -171,7 +171,7 @@ def test_grades_follow_the_scale() -> None:
     assert not grade_codes(to_levels(np.ones(3), (1, 1))).any()
 
 
-def test_odd_sizes_fit() -> None:
+def test_unusual_sizes_can_be_fitted() -> None:
     one = (np.zeros(1, np.int32), np.zeros(1, np.int32), np.full(1, 5, np.float32))
     for memory in (0, 4096):
         model = _fit(one, 1, 3, dense_mb=memory)

@@ -61,7 +61,7 @@ def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
         ({"ranked": True, "users": 300, "movies": 2500, "size": 3}, 7),
     ],
 )
-def test_everyone_gets_what_one_user_gets(
+def test_lists_of_all_users_equal_those_of_one_user(
     shape: dict[str, int], top: int, random_release: Make, tmp_path: Path, engine: str
 ) -> None:
     release = matinee.load(random_release(**shape))
@@ -91,7 +91,7 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
     assert tables[0].equals(tables[1])
 
 
-def test_a_gpu_holds_no_more_scores_than_it_may(random_release: Make) -> None:
+def test_scores_on_a_gpu_stay_within_the_memory_limit(random_release: Make) -> None:
     release = matinee.load(random_release(users=50, movies=3000))
     found = search.TorchSearch(release, 10, device="cpu", memory_mb=16)
     assert 0 < found.users_at_a_time * 3000 * search._BYTES_A_SCORE <= 16 << 20
@@ -110,7 +110,7 @@ def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path
 
 
 @pytest.mark.parametrize("dies_at", range(1, 12))  # searches: a block of 128 users each, 4 in a group
-def test_a_call_that_was_killed_is_gone_on_with(
+def test_a_killed_call_is_continued(
     dies_at: int, random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = matinee.load(random_release(users=1200, movies=90))
@@ -144,7 +144,7 @@ def test_a_call_that_was_killed_is_gone_on_with(
     assert {path.name for path in tmp_path.iterdir()} == {"store", "whole.parquet", "out.parquet"}
 
 
-def test_parts_of_other_lists_are_not_taken(
+def test_saved_parts_of_other_lists_are_not_used(
     random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, out = matinee.load(random_release(users=900)), tmp_path / "out.parquet"
@@ -159,7 +159,7 @@ def test_parts_of_other_lists_are_not_taken(
     assert {path.name for path in tmp_path.iterdir()} == {"store", "out.parquet"}
 
 
-def test_a_gpu_that_is_not_there_is_said(random_release: Make, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_reported(random_release: Make, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     settings = RecommendSettings(device="cuda")
@@ -167,7 +167,7 @@ def test_a_gpu_that_is_not_there_is_said(random_release: Make, tmp_path: Path) -
         recommend_all(matinee.load(random_release()), out=tmp_path / "out.parquet", top=3, settings=settings)
 
 
-def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path) -> None:
+def test_the_file_names_its_release(random_release: Make, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     done = recommend_some(matinee.load(random_release()), [23, 999_999, 13], out=out, top=2)
     assert (done.release, done.users, done.rows) == ("v0001", 3, 6)
@@ -177,7 +177,7 @@ def test_the_file_says_whose_lists_they_are(random_release: Make, tmp_path: Path
     assert pl.read_parquet(out)["user_id"].to_list() == [23, 23, 999_999, 999_999, 13, 13]
 
 
-def test_a_wrong_call_leaves_nothing(random_release: Make, tmp_path: Path) -> None:
+def test_a_wrong_call_leaves_no_files(random_release: Make, tmp_path: Path) -> None:
     release = matinee.load(random_release())
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         recommend_all(release, out=tmp_path / "nowhere" / "out.parquet", top=3, settings=SETTINGS)

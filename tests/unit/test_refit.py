@@ -62,11 +62,11 @@ def _go_astray_where_no_test_row_is(weights: Weights) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_lose_a_number, _forget_the_users])
-def test_a_refit_that_went_astray_does_not(spoil: Spoil, check: Check) -> None:
+def test_a_refit_with_other_predictions_fails(spoil: Spoil, check: Check) -> None:
     assert not check(spoil).passed
 
 
-def test_predictions_elsewhere_count_too(check: Check, tmp_path: Path) -> None:
+def test_predictions_beyond_the_test_rows_are_compared(check: Check, tmp_path: Path) -> None:
     """The test rows are those of half of the users alone; the refit is wrong for the other half."""
     (test,) = tmp_path.rglob("test.parquet")
     pl.read_parquet(test).filter(pl.col("user_code") % 2 == 1).write_parquet(test)

@@ -27,7 +27,7 @@ def _registry(root: Path, versions: int) -> Registry:
     return registry
 
 
-def test_rolling_back_twice_goes_two_steps_back_and_then_says_that_there_is_no_more(tmp_path: Path) -> None:
+def test_two_rollbacks_go_two_steps_back_and_the_next_is_refused(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 3)
     assert (registry.rollback(), registry.rollback(), registry.champion()) == ("v0002", "v0001", "v0001")
     with pytest.raises(ConfigError, match=r"no release before v0001.*v0002"):
@@ -36,13 +36,13 @@ def test_rolling_back_twice_goes_two_steps_back_and_then_says_that_there_is_no_m
     assert [entry["before"] for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
 
 
-def test_a_rollback_forward_is_a_step_that_is_gone_back_too(tmp_path: Path) -> None:
+def test_a_rollback_to_a_later_release_can_be_rolled_back(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 3)
     assert (registry.rollback("v0002"), registry.rollback("v0003")) == ("v0002", "v0003")
     assert (registry.rollback(), registry.rollback()) == ("v0002", "v0001")
 
 
-def test_a_damaged_manifest_hides_no_other_release(
+def test_a_damaged_manifest_does_not_hide_other_releases(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = _registry(tmp_path, 3)
@@ -58,7 +58,7 @@ def test_a_damaged_manifest_hides_no_other_release(
     assert "v0002" in next(check.said for check in examine(tmp_path) if check.name == "release")
 
 
-def test_what_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
+def test_the_release_that_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
     assert (registry.champion(), registry.anchor()) == ("v0002", "v0001")
@@ -68,7 +68,7 @@ def test_what_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
     assert registry.anchor() == "v0001"
 
 
-def test_promote_by_name_and_back(tmp_path: Path) -> None:
+def test_a_release_is_promoted_by_name_and_rolled_back(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 3)
     assert registry.promote("v0001") == "v0003"
     assert registry.rollback() == "v0003"
@@ -76,7 +76,7 @@ def test_promote_by_name_and_back(tmp_path: Path) -> None:
     assert len(registry.log()) == 5  # nothing changed the last time, so nothing was logged
 
 
-def test_a_version_that_is_not_listed_is_named(tmp_path: Path) -> None:
+def test_an_unknown_version_is_refused_by_name(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     with pytest.raises(ConfigError, match=r"'v0009'.*v0001, v0002"):
         registry.promote("v0009")
@@ -92,7 +92,7 @@ def test_a_damaged_release_is_not_promoted(tmp_path: Path) -> None:
     assert registry.champion() == "v0002"
 
 
-def test_a_missing_file_and_a_later_schema_are_release_errors(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_later_schema_is_a_release_error(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 1)
     folder = registry.folder("v0001")
     (folder / "weights.safetensors").unlink()
@@ -104,21 +104,21 @@ def test_a_missing_file_and_a_later_schema_are_release_errors(tmp_path: Path) ->
         verify(folder)
 
 
-def test_a_version_is_never_given_twice(tmp_path: Path) -> None:
+def test_a_version_is_never_used_twice(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     (registry.folder("v0002") / "manifest.json").unlink()
     assert registry.versions() == ["v0001"]
     assert registry.next_version() == "v0003"
 
 
-def test_without_a_champion_one_is_told_how_to_get_it(tmp_path: Path) -> None:
+def test_without_a_champion_the_error_names_the_next_command(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="matinee retrain"):
         Registry.open(tmp_path).champion_folder()
     with pytest.raises(ConfigError, match="no store"):
         Registry.open(tmp_path / "nowhere")
 
 
-def test_a_damaged_pointer_names_the_release_that_it_named_and_promote_mends_it(tmp_path: Path) -> None:
+def test_the_error_of_a_damaged_pointer_names_its_release_and_promote_repairs_it(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     for damage in ("", '{"version', "[]", "{}"):
         (tmp_path / "champion.json").write_text(damage)
@@ -135,7 +135,7 @@ def test_a_damaged_pointer_names_the_release_that_it_named_and_promote_mends_it(
 
 
 @pytest.mark.parametrize("closed", ["", "releases"])
-def test_a_store_that_may_not_be_looked_into_is_not_said_to_be_empty(
+def test_a_store_without_read_permission_is_not_reported_as_empty(
     closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = Store.open(tmp_path / "store").root
@@ -156,9 +156,7 @@ def test_a_store_that_may_not_be_looked_into_is_not_said_to_be_empty(
                 ask()
 
 
-def test_a_release_that_may_not_be_looked_into_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_release_without_read_permission_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Store.open(tmp_path / "store").root
     (root / "releases" / "v0001").mkdir(parents=True)
     assert Registry(root).versions() == []

@@ -36,7 +36,7 @@ def _die(*_: Any) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_rollback_that_died_before_the_pointer_moved_is_no_step(
+def test_a_rollback_killed_before_the_pointer_changed_is_void(
     times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = _registry(tmp_path, 3)
@@ -52,7 +52,7 @@ def test_a_rollback_that_died_before_the_pointer_moved_is_no_step(
 
 
 @pytest.mark.parametrize("dead", ["v0001", "v0002"])
-def test_a_promote_that_died_before_the_pointer_moved_is_no_step(
+def test_a_promote_killed_before_the_pointer_changed_is_void(
     dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = _registry(tmp_path, 3)
@@ -93,15 +93,13 @@ def _moves(*told: tuple[str | None, str]) -> list[Entry]:
         ([(None, "v0001"), ("v0001", "v0002")], "v0009", ["v0001", "v0002"]),  # the last line is lost
     ],
 )
-def test_of_two_moves_from_one_place_the_later_took_place(
+def test_of_two_changes_of_the_same_champion_the_later_counts(
     told: list[tuple[str | None, str]], champion: str | None, stays: list[str]
 ) -> None:
     assert [entry.version for entry in confirmed(_moves(*told), champion)] == stays
 
 
-def test_a_log_that_was_cut_gets_its_line_end_and_loses_the_cut_line_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_truncated_log_loses_only_its_last_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     registry = _registry(tmp_path, 3)
     path = tmp_path / "log.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
@@ -113,7 +111,7 @@ def test_a_log_that_was_cut_gets_its_line_end_and_loses_the_cut_line_alone(
 
 
 @pytest.mark.parametrize("fault", ["short", "full", "sync"])
-def test_what_can_not_be_written_whole_is_taken_back(
+def test_a_line_that_cannot_be_written_completely_is_removed(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = _registry(tmp_path, 2)
@@ -151,7 +149,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("line", BAD.values(), ids=BAD)
-def test_a_line_that_can_not_be_read_is_named_once_and_passed_over(
+def test_an_unreadable_line_is_named_once_and_skipped(
     line: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = _registry(tmp_path, 3)
@@ -166,14 +164,14 @@ def test_a_line_that_can_not_be_read_is_named_once_and_passed_over(
     assert registry.predecessor() == "v0002"
 
 
-def test_a_version_that_only_an_unreadable_line_names_is_not_given_again(tmp_path: Path) -> None:
+def test_a_version_in_an_unreadable_line_is_not_used_again(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     with (tmp_path / "log.jsonl").open("a") as out:
         out.write(json.dumps({"action": "publish", "version": "v0007"}) + "\n")
     assert registry.next_version() == "v0008"
 
 
-def test_a_reason_may_hold_what_ends_a_line_elsewhere_and_no_text_at_all(
+def test_a_reason_can_contain_line_separators_and_undecodable_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USER", "caf\udce9")
@@ -182,7 +180,7 @@ def test_a_reason_may_hold_what_ends_a_line_elsewhere_and_no_text_at_all(
     assert (entry.reason, entry.by) == ("one\u2028two\x85three\udc80", "caf\udce9")
 
 
-def test_versions_are_listed_by_number_and_folders_of_other_names_are_none(tmp_path: Path) -> None:
+def test_versions_are_sorted_by_number_and_other_folders_are_ignored(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 1)
     for name in ("v9999", "v10000", "v0001 copy", "v0001.old", "vacation", "v²"):
         (tmp_path / "releases" / name).mkdir()

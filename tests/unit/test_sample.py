@@ -94,7 +94,7 @@ def read_slowly(out: Path) -> tuple[list[Row], Counter[str]]:
     return [(*pair, rating, day) for pair, (day, rating) in latest.items()], rejects
 
 
-def test_as_many_ratings_as_asked_for_and_no_pair_twice(clean: tuple[Path, Truth]) -> None:
+def test_a_sample_has_the_requested_ratings_without_duplicates(clean: tuple[Path, Truth]) -> None:
     out, truth = clean
     rows = [line.split(",") for _, line in rating_lines(out)]
     assert len(rows) == len({(user, movie) for user, movie, _, _ in rows}) == RATINGS
@@ -119,11 +119,11 @@ def test_activity_and_popularity_have_long_tails(clean: tuple[Path, Truth]) -> N
 
 
 @pytest.mark.parametrize(("ratings", "users", "movies"), [(100_480_507, 480_189, 17_770)])
-def test_at_the_size_of_netflix_it_is_netflix(ratings: int, users: int, movies: int) -> None:
+def test_default_sizes_match_netflix(ratings: int, users: int, movies: int) -> None:
     assert (default_users(ratings), default_movies(ratings)) == (users, movies)
 
 
-def test_the_same_call_writes_the_same_bytes_on_one_core_too(
+def test_the_same_call_writes_the_same_bytes_with_any_number_of_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def written(name: str, seed: int) -> dict[str, bytes]:
@@ -136,7 +136,7 @@ def test_the_same_call_writes_the_same_bytes_on_one_core_too(
     assert written("b", 5) == first
 
 
-def test_the_planted_model_reaches_the_best_rmse_and_nothing_near_it_is_better(
+def test_the_planted_model_reaches_the_best_rmse_and_similar_models_do_not(
     clean: tuple[Path, Truth],
 ) -> None:
     out, truth = clean
@@ -172,7 +172,7 @@ def test_the_planted_model_reaches_the_best_rmse_and_nothing_near_it_is_better(
     assert fit.mean() > everywhere.mean() + 0.1  # there more often where it fits
 
 
-def test_netflix_text_holds_the_rows_of_the_csv_by_movie(clean: tuple[Path, Truth], tmp_path: Path) -> None:
+def test_netflix_text_has_the_rows_of_the_csv_by_movie(clean: tuple[Path, Truth], tmp_path: Path) -> None:
     truth = write_sample(tmp_path, ratings=RATINGS, seed=3, format="netflix")
     assert truth == clean[1].model_copy(update={"format": "netflix"})
     assert sorted(read_slowly(tmp_path)[0]) == sorted(read_slowly(clean[0])[0])
@@ -183,7 +183,7 @@ def test_netflix_text_holds_the_rows_of_the_csv_by_movie(clean: tuple[Path, Trut
 
 
 @pytest.mark.parametrize(("layout", "codes"), [("csv", 15), ("netflix", 11)])
-def test_planted_rejects_are_what_a_slow_reader_finds(
+def test_a_slow_reader_finds_the_planted_rejects(
     clean: tuple[Path, Truth], tmp_path: Path, layout: Literal["csv", "netflix"], codes: int
 ) -> None:
     truth = write_sample(tmp_path, ratings=RATINGS, seed=3, format=layout, dirty=0.05)
@@ -207,13 +207,13 @@ def test_bad_rows_are_spread_over_the_file(tmp_path: Path) -> None:
     assert truth.rejects["rating_out_of_bounds"] < 0.005 * RATINGS
 
 
-def test_a_little_dirt_still_holds_every_kind(tmp_path: Path) -> None:
+def test_a_small_share_of_invalid_rows_has_every_code(tmp_path: Path) -> None:
     truth = write_sample(tmp_path, ratings=1000, dirty=0.001)
     assert set(truth.rejects.values()) == {1}
     assert read_slowly(tmp_path)[1] == truth.rejects
 
 
-def test_titles_are_unquoted_latin_with_commas_quotes_accents_and_years_unknown(
+def test_titles_are_unquoted_latin_with_commas_quotes_accents_and_unknown_years(
     clean: tuple[Path, Truth],
 ) -> None:
     raw = (clean[0] / "movie_titles.csv").read_bytes()
@@ -235,9 +235,7 @@ def test_titles_are_unquoted_latin_with_commas_quotes_accents_and_years_unknown(
     assert all(title.strip() == title != "" for title in titles)
 
 
-def test_planted_title_rejects_are_what_a_slow_reader_finds(
-    clean: tuple[Path, Truth], tmp_path: Path
-) -> None:
+def test_a_slow_reader_finds_the_planted_title_rejects(clean: tuple[Path, Truth], tmp_path: Path) -> None:
     truth = write_sample(tmp_path, ratings=RATINGS, seed=3, dirty=0.1)
     rejects: Counter[str] = Counter()
     kept: dict[str, str] = {}
@@ -267,7 +265,7 @@ def test_planted_title_rejects_are_what_a_slow_reader_finds(
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(0, 1), st.integers(0, 9))
-def test_any_number_of_ratings_that_fits_is_shared_out_exactly(
+def test_any_possible_number_of_ratings_is_generated_exactly(
     users: int, movies: int, fill: float, seed: int
 ) -> None:
     ratings = users + round(fill * users * (movies - 1))
@@ -277,7 +275,7 @@ def test_any_number_of_ratings_that_fits_is_shared_out_exactly(
     assert shared.max() <= movies
 
 
-def test_every_pair_there_is(tmp_path: Path) -> None:
+def test_every_possible_pair_can_be_generated(tmp_path: Path) -> None:
     write_sample(tmp_path, ratings=1000, users=100, movies=10)
     rows, rejects = read_slowly(tmp_path)
     assert (len(rows), rejects.total()) == (1000, 0)
@@ -296,13 +294,13 @@ def test_every_pair_there_is(tmp_path: Path) -> None:
         ({"ratings": 1000, "users": 1001}, "Each user rates at least one"),
     ],
 )
-def test_what_can_not_be_written_is_refused(tmp_path: Path, call: dict[str, float], told: str) -> None:
+def test_an_impossible_sample_is_refused(tmp_path: Path, call: dict[str, float], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         write_sample(tmp_path / "out", **call)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sample_replaces_a_sample_and_no_other_files(tmp_path: Path) -> None:
+def test_a_sample_replaces_only_files_of_an_earlier_sample(tmp_path: Path) -> None:
     write_sample(tmp_path, ratings=1000, format="netflix")
     (tmp_path / "notes.txt").write_text("mine")
     write_sample(tmp_path, ratings=1000)
@@ -319,9 +317,7 @@ def test_a_sample_replaces_a_sample_and_no_other_files(tmp_path: Path) -> None:
     assert (tmp_path / "ratings.csv").read_bytes() == before
 
 
-def test_when_writing_fails_the_earlier_sample_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_earlier_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_sample(tmp_path, ratings=1000)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -342,7 +338,7 @@ def test_a_folder_that_is_a_file_is_a_wrong_call(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ratings.csv", "movie_titles.csv", "combined_data_1.txt"])
 @pytest.mark.parametrize("truth", ["", "{}", '{"version": 1}'])
-def test_a_truth_that_is_none_makes_no_sample_of_foreign_files(name: str, truth: str, tmp_path: Path) -> None:
+def test_an_invalid_truth_file_does_not_allow_overwriting(name: str, truth: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     (tmp_path / "truth.json").write_text(truth)
     with pytest.raises(ConfigError, match="not from an earlier sample"):
@@ -350,7 +346,7 @@ def test_a_truth_that_is_none_makes_no_sample_of_foreign_files(name: str, truth:
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_the_folder_for_what_is_half_written_is_ours_or_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_partial_folder_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "ratings.csv").write_text("mine")
     (tmp_path / "out").mkdir()

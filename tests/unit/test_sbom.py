@@ -63,7 +63,7 @@ def test_the_bill_lists_the_base_as_required_and_no_development_tool(
     assert {f"{name}==1" for name in BASE} < set(edges["root-component"])
 
 
-def test_a_version_that_is_not_the_locked_one_is_refused(
+def test_a_version_other_than_the_locked_one_is_refused(
     sbom: ModuleType, installed: dict[str, list[str]]
 ) -> None:
     locked = dict.fromkeys(installed, "1") | {"numpy": "2"}
@@ -71,13 +71,13 @@ def test_a_version_that_is_not_the_locked_one_is_refused(
         sbom.of_the_wheel(bill(installed), PROJECT, installed=installed, locked=locked)
 
 
-def test_a_dependency_that_is_absent_is_refused(sbom: ModuleType, installed: dict[str, list[str]]) -> None:
+def test_a_missing_dependency_is_refused(sbom: ModuleType, installed: dict[str, list[str]]) -> None:
     del installed["pyarrow"]
     with pytest.raises(ValueError, match="pyarrow is not installed"):
         sbom.of_the_wheel(bill(installed), PROJECT, installed=installed, locked={})
 
 
-def test_the_lock_pins_whatever_is_declared(sbom: ModuleType) -> None:
+def test_the_lock_pins_every_declared_package(sbom: ModuleType) -> None:
     locked = sbom.pins((ROOT / "requirements.lock").read_text())
     assert sbom.names(PROJECT["dependencies"]) == BASE
     for extra, requirements in PROJECT["optional-dependencies"].items():

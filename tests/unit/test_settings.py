@@ -13,14 +13,14 @@ from matinee.settings.parse import read_settings, setting_names
 from matinee.settings.presets import RECIPES
 
 
-def test_set_wins_over_file_over_defaults(tmp_path: Path) -> None:
+def test_set_overrides_the_file_and_the_file_overrides_defaults(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"train": {"epochs": 3, "seed": 9}}))
     settings = read_settings(preset="fast", file=file, assignments=["train.epochs=5", "model.name=mlp"])
     assert (settings.train.epochs, settings.train.seed, settings.model.name) == (5, 9, "mlp")
 
 
-def test_toml_and_lists_of_columns(tmp_path: Path) -> None:
+def test_toml_files_and_column_names_are_read(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('[ingest]\nscale = "1-10"\n')
     settings = read_settings(file=file, assignments=["ingest.columns=user_id=Who,rating=Stars"])
@@ -40,17 +40,17 @@ def test_toml_and_lists_of_columns(tmp_path: Path) -> None:
         ("epochs=3", "expected SECTION.NAME=VALUE"),
     ],
 )
-def test_a_wrong_setting_names_itself_and_the_way_out(assignment: str, told: str) -> None:
+def test_the_error_of_a_wrong_setting_names_it_and_gives_advice(assignment: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_settings(assignments=[assignment])
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(ConfigError, match=r"split\.seed.*train\.epochs"):
         read_settings(assignments=["split.seed=-1", "train.epochs=0"])
 
 
-def test_an_unreadable_file_and_an_unknown_preset(tmp_path: Path) -> None:
+def test_an_unreadable_file_and_an_unknown_preset_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ConfigError, match="not valid JSON"):
         read_settings(file=tmp_path / "bad.json")
@@ -61,7 +61,7 @@ def test_an_unreadable_file_and_an_unknown_preset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_leaves_nothing_open_and_resolving_twice_changes_nothing(name: str) -> None:
+def test_every_recipe_resolves_completely(name: str) -> None:
     resolved = read_settings(assignments=[f"model.name={name}"]).resolved()
     assert None not in {*resolved.train.model_dump().values(), *resolved.model.model_dump().values()}
     assert resolved.written().resolved() == resolved
@@ -90,25 +90,25 @@ def test_a_setting_that_the_method_does_not_use_is_refused(assignments: list[str
 
 
 @pytest.mark.parametrize("name", ["model.name=mlp", "train.method=gibbs", "train.method=adam"])
-def test_settings_that_a_release_keeps_can_be_asked_for_again(name: str, tmp_path: Path) -> None:
+def test_settings_stored_in_a_release_can_be_used_again(name: str, tmp_path: Path) -> None:
     kept = read_settings(assignments=[name]).spelled_out()
     (tmp_path / "settings.json").write_text(kept.model_dump_json())
     assert read_settings(file=tmp_path / "settings.json") == kept
     assert kept.resolved() == read_settings(assignments=[name]).resolved()
 
 
-def test_settings_of_an_older_release_are_read_without_what_has_no_effect() -> None:
+def test_settings_without_effect_in_an_older_release_are_dropped() -> None:
     kept = Settings.model_validate({"train": {"sweeps": 10, "method": "sgd"}, "model": {"dropout": 0.5}})
     assert kept.resolved() == Settings().resolved()
 
 
-def test_every_setting_has_its_help() -> None:
+def test_every_setting_has_a_help_text() -> None:
     for name in setting_names():
         section, _, field = name.partition(".")
         assert Settings.model_fields[section].annotation.model_fields[field].description, name
 
 
-def test_test_files_and_the_strategy_go_together() -> None:
+def test_test_files_are_used_only_with_the_strategy_given() -> None:
     assert Settings().for_test_files(["test.csv"]).split.strategy == "given"
     assert Settings().for_test_files([]).split.strategy == "stratified"
     with pytest.raises(ConfigError, match="--test"):
@@ -140,7 +140,7 @@ def test_test_files_and_the_strategy_go_together() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_hostile_settings_file_is_one_sentence(
+def test_a_hostile_settings_file_is_reported_in_one_sentence(
     name: str, content: bytes, says: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -150,12 +150,12 @@ def test_a_hostile_settings_file_is_one_sentence(
     assert len(str(told.value)) <= 4_100
 
 
-def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "bom.json").write_bytes(b'\xef\xbb\xbf{"train": {"epochs": 3}}')
     assert read_settings(file=tmp_path / "bom.json").train.epochs == 3
 
 
-def test_settings_are_read_from_plain_files_and_the_pipe_of_a_shell(tmp_path: Path) -> None:
+def test_settings_are_read_from_plain_files_and_shell_pipes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"), Path("a\0b")):
         with pytest.raises(ConfigError, match="could not be read"):
@@ -174,7 +174,7 @@ def test_settings_are_read_from_plain_files_and_the_pipe_of_a_shell(tmp_path: Pa
         *("train.learning_rate=nan", "train.learning_rate=-Infinity", "train.ep\x1bochs=1", "@file"),
     ],
 )
-def test_an_assignment_that_nobody_writes_is_not_understood(text: str) -> None:
+def test_an_unusual_number_in_an_assignment_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="was not understood"):
         read_settings(assignments=[text])
 

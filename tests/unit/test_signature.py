@@ -47,7 +47,7 @@ def folder(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "v0001"
 
 
-def test_a_signed_release_loads_by_its_key_alone(
+def test_a_signed_release_loads_only_with_its_key(
     folder: Path, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert matinee.load(folder, public_key=keys[0]).version == "v0001"
@@ -81,7 +81,7 @@ def test_a_signature_that_does_not_fit_is_a_release_error(change: str, folder: P
         matinee.load(folder, public_key=keys[0])
 
 
-def test_a_key_that_is_none_is_a_config_error(
+def test_an_invalid_key_is_a_config_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text").write_text("no key")
@@ -107,7 +107,7 @@ def _without_memory(*_: object) -> None:
     raise MemoryError
 
 
-def test_a_password_comes_from_a_file_and_is_told_nowhere(
+def test_a_password_is_read_from_a_file_and_never_printed(
     folder: Path, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = minisign.SecretKey.from_file(keys[1])
@@ -129,7 +129,7 @@ def test_a_password_comes_from_a_file_and_is_told_nowhere(
     assert matinee.load(folder, public_key=keys[0]).version == "v0001"
 
 
-def test_publish_signs_and_forget_signs_again_or_says_that_it_can_not(
+def test_publish_signs_and_forget_renews_or_removes_the_signature(
     sample: Path,
     steps: Callable[..., Any],
     keys: Keys,
@@ -158,7 +158,7 @@ def test_publish_signs_and_forget_signs_again_or_says_that_it_can_not(
     assert matinee.load(champion()).manifest["forgotten"] == 2
 
 
-def test_a_run_whose_release_could_not_be_used_is_refused_before_it_trains(
+def test_a_run_whose_release_would_be_refused_does_not_train(
     keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refusal() -> str:
@@ -177,7 +177,7 @@ def test_a_run_whose_release_could_not_be_used_is_refused_before_it_trains(
     assert "does not belong to the public key" in refusal()
 
 
-def test_a_key_that_can_not_sign_ends_forget_before_it_begins(
+def test_a_key_that_cannot_sign_stops_forget_before_any_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = Registry(Store.open(tmp_path / "store").root)
@@ -188,7 +188,7 @@ def test_a_key_that_can_not_sign_ends_forget_before_it_begins(
     assert not (registry.root / "forgotten.json").exists()
 
 
-def test_forget_gives_no_changed_file_a_fresh_checksum(folder: Path) -> None:
+def test_forget_does_not_renew_the_checksum_of_a_changed_file(folder: Path) -> None:
     from matinee.maintenance.erase import erase_from_release
 
     weights = folder / "weights.safetensors"
@@ -206,7 +206,7 @@ def test_without_the_extra_the_error_says_what_to_install(
             call()
 
 
-def test_releases_tell_who_signed_and_who_did_not(
+def test_releases_shows_which_releases_are_signed(
     tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(SIGNING_KEY, str(keys[1]))

@@ -84,14 +84,14 @@ AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that w
         ("recommend/kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
     ],
 )
-def test_what_changes_a_result_changes_the_digest_of_its_steps(
+def test_a_change_of_results_changes_the_digests_of_its_steps(
     folders: dict[str, Path], file: str, pattern: str, replacement: str, steps: set[str]
 ) -> None:
     _edit(folders["matinee"] / file, pattern, replacement)
     assert _changed(folders) == steps
 
 
-def test_a_bound_of_a_schema_changes_what_is_read_by_it(folders: dict[str, Path]) -> None:
+def test_a_changed_schema_bound_changes_the_digest_of_ingest(folders: dict[str, Path]) -> None:
     file = folders["matinee"] / "schemas/ratings.py"
     file.write_text(file.read_text("utf-8") + "\nMORE = 1\n", "utf-8")
     assert _changed(folders) == {"partition", *AFTER_INGEST}
@@ -173,14 +173,14 @@ def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
         _move_the_id_map,
     ],
 )
-def test_what_changes_no_result_changes_no_digest(
+def test_a_change_without_effect_on_results_changes_no_digest(
     folders: dict[str, Path], change: Callable[[Path], None]
 ) -> None:
     change(folders["matinee"])
     assert _changed(folders) == set()
 
 
-def test_another_version_of_a_library_changes_what_is_computed_with_it(
+def test_another_library_version_changes_the_digests_of_its_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = _digests(installed())
@@ -191,7 +191,7 @@ def test_another_version_of_a_library_changes_what_is_computed_with_it(
     assert "torch 99" not in numpy_only["partition"]
 
 
-def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp_path: Path) -> None:
+def test_an_evaluation_is_repeated_if_the_code_of_the_champion_changes(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     made = [
         Reference(kind=kind, digest="ab", location="", rows=1)
@@ -210,5 +210,5 @@ def test_an_evaluation_is_made_again_when_its_opponent_answers_by_other_code(tmp
     assert digest(ReleasedModel.was_trained_on) != digest(predict)
 
 
-def test_each_name_that_does_not_count_is_there() -> None:
+def test_each_excluded_module_exists() -> None:
     assert not [name for name in NOT_CODE if installed()._file(name) is None]

@@ -23,7 +23,7 @@ DAYS = st.lists(st.one_of(st.just(UNDATED), st.integers(-3, 12)), min_size=1, ma
 
 
 @given(DAYS, FRACTIONS, FRACTIONS)
-def test_a_cut_in_time_leaves_every_part_rows_and_no_day_on_two_sides(
+def test_a_temporal_cut_leaves_no_subset_empty_and_cuts_no_day(
     drawn: list[int], test_fraction: float, valid_fraction: float
 ) -> None:
     days = np.array(drawn, np.int32)
@@ -39,7 +39,7 @@ def test_a_cut_in_time_leaves_every_part_rows_and_no_day_on_two_sides(
     assert train.max() < valid.min() <= valid.max() < test.min()
 
 
-def test_the_cuts_are_those_nearest_to_the_shares() -> None:
+def test_temporal_cuts_are_nearest_to_the_shares() -> None:
     cuts = choose_cuts(dict.fromkeys(range(100), 10), test_fraction=0.1, valid_fraction=0.05)
     assert (cuts.valid_from, cuts.test_from) == (85, 90)  # 40 or 50 rows are as near to 45: the earlier day
     # Half of all rows are of the last day: it is a test row as a whole, or nothing is.
@@ -94,7 +94,7 @@ def _split(folder: Path, strategy: str) -> tuple[dict[str, pl.DataFrame], dict[s
 
 
 @pytest.mark.parametrize("strategy", ["temporal", "last_n"])
-def test_a_split_by_time_of_a_file(strategy: str, tmp_path: Path) -> None:
+def test_a_file_is_split_by_time(strategy: str, tmp_path: Path) -> None:
     given_rows = _write(tmp_path, dated=True)
     subsets, manifest = _split(tmp_path, strategy)
     dealt = [
@@ -114,7 +114,7 @@ def test_a_split_by_time_of_a_file(strategy: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["temporal", "last_n"])
-def test_without_dates_the_refusal_says_what_to_do(strategy: str, tmp_path: Path) -> None:
+def test_a_temporal_split_without_dates_is_refused_with_advice(strategy: str, tmp_path: Path) -> None:
     _write(tmp_path, dated=False)
     with pytest.raises(DataError, match=r"none of the 600 has one\. Name their column .*stratified"):
         _split(tmp_path, strategy)

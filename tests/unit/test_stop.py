@@ -39,7 +39,7 @@ def alarm() -> Iterator[Callable[[float], None]]:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_crew_stops_with_the_calls_under_way(threads: int, alarm: Callable[[float], None]) -> None:
+def test_threads_stop_after_their_current_calls(threads: int, alarm: Callable[[float], None]) -> None:
     calls: list[int] = []
     goes_on = threading.Event()
 
@@ -55,7 +55,7 @@ def test_a_crew_stops_with_the_calls_under_way(threads: int, alarm: Callable[[fl
     assert 0 < sum(calls) < 300
 
 
-def test_a_failed_call_is_the_last_of_its_crew() -> None:
+def test_a_failed_call_stops_all_threads() -> None:
     calls: list[int] = []
 
     def kernel(run: np.ndarray) -> None:
@@ -72,7 +72,7 @@ def test_a_failed_call_is_the_last_of_its_crew() -> None:
 @pytest.mark.parametrize(
     "settings", [["train.epochs=2"], ["train.method=gibbs", "train.sweeps=2", "train.burn_in=0"]]
 )
-def test_pieces_change_no_bit(
+def test_chunks_change_no_bit(
     planted_split: Callable[..., tuple[Store, Reference]],
     monkeypatch: pytest.MonkeyPatch,
     settings: list[str],
@@ -92,7 +92,9 @@ def test_pieces_change_no_bit(
         np.testing.assert_array_equal(array, weights[1][name], err_msg=name)
 
 
-def test_a_checkpoint_in_pieces_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_written_in_pieces_is_read_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoint, "_PIECE_BYTES", 100)
     draw = np.random.default_rng(0)
     arrays: dict[str, np.ndarray[Any, Any]] = {

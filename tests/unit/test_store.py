@@ -31,7 +31,7 @@ def _plan(make: Any = None, digest: str = "abc") -> Plan:
     return Plan("datasets", digest, make or write)
 
 
-def test_a_plan_is_made_once_and_referred_to(tmp_path: Path) -> None:
+def test_a_plan_is_executed_once(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     calls = []
 
@@ -87,7 +87,7 @@ def _wait_for(path: Path) -> None:
     raise AssertionError(f"{path} did not appear")
 
 
-def test_a_killed_maker_leaves_an_absent_folder_that_the_next_one_makes(tmp_path: Path) -> None:
+def test_a_folder_of_a_killed_process_is_absent_and_written_again(tmp_path: Path) -> None:
     store, calls = Store.open(tmp_path), tmp_path / "calls"
     process = _make_slowly(tmp_path, calls, 60)
     _wait_for(calls)
@@ -98,7 +98,7 @@ def test_a_killed_maker_leaves_an_absent_folder_that_the_next_one_makes(tmp_path
     assert [path.name for path in sorted(store.path(reference).iterdir())] == ["data.txt", MANIFEST]
 
 
-def test_two_processes_make_a_folder_once(tmp_path: Path) -> None:
+def test_two_processes_write_a_folder_once(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     makers = [_make_slowly(tmp_path, calls, 0.5) for _ in range(2)]
     assert [maker.wait() for maker in makers] == [0, 0]
@@ -106,20 +106,20 @@ def test_two_processes_make_a_folder_once(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["abc"]
 
 
-def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be written"):
         Store.open(tmp_path / "file" / "store")
 
 
-def test_a_folder_without_a_manifest_is_absent_and_made(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_written_again(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     (tmp_path / "datasets" / "abc" / "rest").mkdir(parents=True)
     assert store.path(store.ensure(_plan())).is_dir()
     assert not (tmp_path / "datasets" / "abc" / "rest").exists()
 
 
-def test_a_read_error_that_may_pass_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transient_read_error_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.open(tmp_path)
     folder = store.path(store.ensure(_plan()))
 
@@ -160,7 +160,7 @@ def test_an_io_error_in_the_store_becomes_a_store_error_with_its_cause(
     assert caught.value.__cause__.errno == number
 
 
-def test_a_reference_to_a_folder_that_is_gone_is_a_store_error(tmp_path: Path) -> None:
+def test_a_reference_to_a_missing_folder_is_a_store_error(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     reference = store.ensure(_plan())
     (store.path(reference) / MANIFEST).unlink()
@@ -168,7 +168,7 @@ def test_a_reference_to_a_folder_that_is_gone_is_a_store_error(tmp_path: Path) -
         store.path(reference)
 
 
-def test_json_is_replaced_whole(tmp_path: Path) -> None:
+def test_json_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "pointer.json"
     write_json(path, {"version": "v0001"})
     with pytest.raises(TypeError):
@@ -177,7 +177,7 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["data.txt", MANIFEST])
-def test_a_folder_that_the_disk_has_damaged_is_made_anew(tmp_path: Path, file: str) -> None:
+def test_a_damaged_folder_is_computed_again(tmp_path: Path, file: str) -> None:
     store = Store.open(tmp_path)
     folder = store.path(store.ensure(_plan()))
     whole = (folder / "data.txt").read_bytes()
@@ -190,7 +190,7 @@ def test_a_folder_that_the_disk_has_damaged_is_made_anew(tmp_path: Path, file: s
     assert store.take(_plan())
 
 
-def test_a_dataset_without_one_of_its_partitions_is_made_anew(tmp_path: Path) -> None:
+def test_a_dataset_with_a_damaged_partition_is_computed_again(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     part = Plan("partitions", "part", _plan().make)
 
@@ -233,7 +233,7 @@ def _copy(path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [_polars, _polars_csv, _pyarrow, _safetensors, _numpy, _copy])
-def test_a_full_disk_is_a_store_error_whoever_writes(tmp_path: Path, write: Any) -> None:
+def test_a_full_disk_is_a_store_error_for_every_library(tmp_path: Path, write: Any) -> None:
     store = Store.open(tmp_path)
 
     def make(folder: Path) -> Manifest:
@@ -247,7 +247,7 @@ def test_a_full_disk_is_a_store_error_whoever_writes(tmp_path: Path, write: Any)
     assert not list((tmp_path / "datasets").iterdir())
 
 
-def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path: Path) -> None:
+def test_an_error_not_caused_by_the_disk_is_not_converted(tmp_path: Path) -> None:
     for error in (OSError(errno.ENOENT, "gone", "/elsewhere"), ValueError("os error"), OSError("odd")):
 
         def make(folder: Path, error: Exception = error) -> Manifest:

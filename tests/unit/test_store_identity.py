@@ -69,7 +69,7 @@ _FOREIGN = {
 
 
 @pytest.mark.parametrize("name", _FOREIGN)
-def test_any_other_folder_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+def test_any_other_folder_is_refused_and_unchanged(tmp_path: Path, name: str) -> None:
     file, value = _FOREIGN[name]
     _put(tmp_path / file, value)
     before = sorted(tmp_path.rglob("*"))
@@ -87,13 +87,13 @@ def test_any_other_folder_is_refused_and_left_as_it_is(tmp_path: Path, name: str
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_verb_that_needs_a_store_does_not_ask_for_an_empty_folder(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_store_does_not_suggest_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a Matinee store") as caught:
         prune(tmp_path, keep=1)
     assert "empty or new" not in str(caught.value)
 
 
-def test_a_marker_that_is_a_link_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_marker_that_is_a_link_is_ignored(tmp_path: Path) -> None:
     marker = Store.open(tmp_path / "store").root / MARKER
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -102,7 +102,7 @@ def test_a_marker_that_is_a_link_counts_for_nothing(tmp_path: Path) -> None:
         Store.open(foreign)
 
 
-def test_the_root_may_be_a_link(tmp_path: Path) -> None:
+def test_the_root_can_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "store").symlink_to(tmp_path / "disk")
     Store.open(tmp_path / "store")

@@ -20,12 +20,12 @@ def _reference_hash(user: int, movie: int, seed: int) -> int:
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**32 - 1))
-def test_the_hash_is_the_one_specified(user: int, movie: int, seed: int) -> None:
+def test_the_hash_follows_its_specification(user: int, movie: int, seed: int) -> None:
     found = pair_hash(np.array([user], np.int64), np.array([movie], np.int64), seed=seed)
     assert int(found[0]) == _reference_hash(user, movie, seed)
 
 
-def test_the_hash_stays_what_it_is() -> None:
+def test_the_hash_of_known_pairs_never_changes() -> None:
     found = pair_hash(np.array([1, 1488844], np.int64), np.array([1, 1], np.int64), seed=42)
     assert [hex(value) for value in found] == ["0x3ff5a2168ca658ec", "0xee1572c78edcd573"]
     assert len({int(value) >> 56 for value in pair_hash(np.arange(5000), np.arange(5000), seed=42)}) == 256
@@ -48,7 +48,7 @@ def test_each_rating_has_its_exact_share_below_the_cutoff(
         assert (mine < np.uint64(cutoffs[rating])).sum() == round(len(mine) * share)
 
 
-def test_sides_by_rating_and_by_share_for_a_new_rating() -> None:
+def test_subsets_follow_the_cutoff_of_the_rating_or_the_share_for_a_new_rating() -> None:
     cutoffs = Cutoffs({1.0: 100}, {1.0: 200}, test_share=0.5, valid_share=0.5)
     hashes = np.array([99, 100, 199, 200, _SPACE // 2 - 1, _SPACE // 2, _SPACE * 3 // 4], np.uint64)
     ratings = np.array([1, 1, 1, 1, 2, 2, 2], np.float32)

@@ -34,7 +34,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_without_the_calls_of_linux_all_goes_on(tmp_path: Path) -> None:
+def test_everything_works_without_the_calls_of_linux(tmp_path: Path) -> None:
     assert available_cores() == os.cpu_count()
     with (tmp_path / "file").open("wb") as file:
         file.write(b"x")
@@ -43,7 +43,7 @@ def test_without_the_calls_of_linux_all_goes_on(tmp_path: Path) -> None:
     adopt_orphans()
 
 
-def test_orphans_are_left_alone_where_children_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orphans_are_not_ended_if_children_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matinee.store.system.Path.read_text", _absent)
     end_orphans()
 
@@ -69,7 +69,7 @@ def test_a_process_ends_with_its_parent(platform: str, tmp_path: Path) -> None:
     assert not _is_running(process)
 
 
-def test_one_process_holds_a_lock_and_several_share_one(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_or_several_that_share_it(tmp_path: Path) -> None:
     one, other = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
     try:
         assert lock(one, shared=True)
@@ -80,7 +80,7 @@ def test_one_process_holds_a_lock_and_several_share_one(tmp_path: Path) -> None:
         os.close(other)
 
 
-def test_calls_of_linux_have_one_guard() -> None:
+def test_only_the_system_module_uses_calls_of_linux() -> None:
     used = {
         f"{path.relative_to(CODE)}: {node.attr}"
         for path in CODE.rglob("*.py")

@@ -26,7 +26,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_a_terminal_obeys_is_shown_as_an_escape(text: str) -> None:
+def test_control_characters_are_shown_as_escapes(text: str) -> None:
     told = shown(text)
     assert told.isprintable()
     assert told.encode("utf-8")
@@ -34,7 +34,7 @@ def test_what_a_terminal_obeys_is_shown_as_an_escape(text: str) -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=300))
-def test_any_text_is_one_printable_line_that_can_be_encoded(text: str) -> None:
+def test_any_text_becomes_one_printable_line_that_can_be_encoded(text: str) -> None:
     told = shown(text)
     assert "\n" not in told
     assert all(char.isprintable() or char.isspace() for char in told)
@@ -42,38 +42,38 @@ def test_any_text_is_one_printable_line_that_can_be_encoded(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Amélie", "七人の侍", "non\u00a0breaking", "a\\b", "100 %", "🎬"])
-def test_what_is_printable_stays(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert shown(text) == text
 
 
-def test_long_text_is_cut_and_says_how_long_it_was() -> None:
+def test_long_text_is_cut_with_its_length() -> None:
     assert shown("x" * 5000) == "x" * 200 + "… (5,000 characters)"
     assert shown("x" * 200) == "x" * 200
 
 
 @given(st.dictionaries(st.text(), st.text(st.characters(codec=None))))
-def test_json_holds_the_very_text_and_shows_nothing_a_terminal_obeys(value: dict[str, str]) -> None:
+def test_json_has_the_exact_text_without_control_characters(value: dict[str, str]) -> None:
     line = json_line(value)
     assert json.loads(line) == value
     assert all(char.isprintable() or char.isspace() for char in line)
     assert "\n" not in line
 
 
-def test_json_keeps_accents_where_they_can_be_encoded() -> None:
+def test_json_keeps_accents_that_can_be_encoded() -> None:
     assert json_line({"title": "Amélie"}) == '{"title": "Amélie"}'
     assert json_line({"title": "Amélie"}, "ascii") == '{"title": "Am\\u00e9lie"}'
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
-def test_no_cell_for_a_spreadsheet_starts_a_formula(text: str) -> None:
+def test_a_spreadsheet_cell_never_starts_a_formula(text: str) -> None:
     assert spreadsheet_cell(text) == "'" + text
 
 
-def test_other_cells_stay() -> None:
+def test_other_cells_are_unchanged() -> None:
     assert [spreadsheet_cell(text) for text in ("", "7", "Jaws", "'s")] == ["", "7", "Jaws", "'s"]
 
 
-def test_a_line_of_the_log_is_one_line_for_every_handler() -> None:
+def test_a_log_line_is_one_line_in_every_handler() -> None:
     logger, lines = logging.getLogger("matinee.test_text"), []
 
     class Handler(logging.Handler):
@@ -91,6 +91,6 @@ def test_a_line_of_the_log_is_one_line_for_every_handler() -> None:
     assert lines == [r"a\nmatinee: all is well\x1b[2K lies there"]
 
 
-def test_an_error_of_ours_is_one_paragraph() -> None:
+def test_a_matinee_error_is_one_paragraph() -> None:
     error = DataError("evil\x1b]0;x\x07.csv\nis no file of ratings")
     assert str(error) == r"evil\x1b]0;x\x07.csv\nis no file of ratings"

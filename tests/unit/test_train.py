@@ -56,7 +56,7 @@ def _assert_same(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("name", FITS)
 @pytest.mark.parametrize("stage", ["fit", "refit"])
-def test_killed_and_resumed_gives_the_same_bits(
+def test_a_killed_and_resumed_fit_gives_the_same_bits(
     planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, name: str, stage: str
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint each epoch, however short
@@ -85,7 +85,9 @@ def test_killed_and_resumed_gives_the_same_bits(
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_same_seed_same_bits_at_any_number_of_threads(planted_split: Callable[..., Split], name: str) -> None:
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_threads(
+    planted_split: Callable[..., Split], name: str
+) -> None:
     split = planted_split()
     one, two, other = (
         _result(_fit(split, read_settings(assignments=[*FITS[name], *more])))
@@ -96,7 +98,7 @@ def test_same_seed_same_bits_at_any_number_of_threads(planted_split: Callable[..
 
 
 @pytest.mark.parametrize("method", ["sgd", "gibbs", "adam"])
-def test_every_method_takes_a_gpu_that_is_there(
+def test_every_method_uses_an_available_gpu(
     planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     store, split = planted_split()
@@ -107,7 +109,7 @@ def test_every_method_takes_a_gpu_that_is_there(
         assert training.device == device
 
 
-def test_threads_and_spelled_out_defaults_change_no_digest(planted_split: Callable[..., Split]) -> None:
+def test_threads_and_explicit_defaults_change_no_digest(planted_split: Callable[..., Split]) -> None:
     store, reference = planted_split()
     same = [], ["train.threads=7"], ["train.epochs=20"], ["train.refit=all"], ["train.device=cpu"]
     digests = [train.plan(store, reference, settings=read_settings(assignments=more)).digest for more in same]
@@ -163,14 +165,14 @@ def test_test_rows_are_not_read_before_the_gate(planted_split: Callable[..., Spl
     "assignments",
     [["train.learning_rate=9"], ["model.name=mlp", "train.method=adam", "train.learning_rate=10"]],
 )
-def test_divergence_is_named_with_the_way_out(
+def test_divergence_is_reported_with_advice(
     planted_split: Callable[..., Split], assignments: list[str]
 ) -> None:
     with pytest.raises(ConfigError, match=r"diverged in epoch \d+.*train\.learning_rate lower than"):
         _fit(planted_split(), read_settings(assignments=assignments))
 
 
-def test_a_damaged_checkpoint_starts_the_fit_anew(planted_split: Callable[..., Split]) -> None:
+def test_a_damaged_checkpoint_restarts_the_fit(planted_split: Callable[..., Split]) -> None:
     split = planted_split()
     undisturbed = _result(_fit(split, Settings()))
     plan = train.plan(*split, settings=Settings())

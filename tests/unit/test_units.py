@@ -53,7 +53,7 @@ def _words(line: str) -> list[str]:
     return [word.replace("%%", "%") for word in words]
 
 
-def test_what_systemd_reads_is_what_was_meant(tmp_path: Path) -> None:
+def test_systemd_reads_the_intended_values(tmp_path: Path) -> None:
     made = units(user="matinee", drop=Path(ODD, "drop"), store=Path(ODD, "store "))
     lines = made["matinee-worker.service"].splitlines()
     (deploy,) = (line.removeprefix("ExecStartPre=") for line in lines if line.startswith("ExecStartPre="))
@@ -64,7 +64,7 @@ def test_what_systemd_reads_is_what_was_meant(tmp_path: Path) -> None:
     assert _words(may_write) == [f"-{ODD}/drop", f"-{ODD}/store ", "-/tmp"]
 
 
-def test_the_password_is_handed_over_as_a_credential(tmp_path: Path) -> None:
+def test_the_password_is_passed_as_a_credential(tmp_path: Path) -> None:
     made = units(user="matinee", drop=tmp_path, store=tmp_path, address="0.0.0.0")
     for name in ("server", "worker", "inbox-watcher"):
         text = made[f"matinee-{name}.service"]
@@ -82,7 +82,7 @@ def test_the_password_is_handed_over_as_a_credential(tmp_path: Path) -> None:
     ]
 
 
-def test_systemd_accepts_them(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     made = _units(tmp_path)
     assert len([name for name in made if name.endswith(".service")]) == 3
     assert _systemd_says(tmp_path, made) == (0, "")
@@ -90,7 +90,7 @@ def test_systemd_accepts_them(tmp_path: Path) -> None:
     assert "sometimes" in _systemd_says(tmp_path, {"matinee-server.service": server})[1]
 
 
-def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_server_listens_only_on_this_machine_by_default(tmp_path: Path) -> None:
     assert "matinee.cli server --host 127.0.0.1 --port 4200\n" in _units(tmp_path)["matinee-server.service"]
     told = _units(tmp_path, address="10.0.0.7")
     assert "matinee.cli server --host 10.0.0.7 --port 4200\n" in told["matinee-server.service"]
@@ -100,7 +100,7 @@ def test_the_server_listens_on_this_machine_alone_unless_told_otherwise(tmp_path
         _address("http://0.0.0.0:4200/api")
 
 
-def test_secrets_are_in_the_environment_file_alone(tmp_path: Path) -> None:
+def test_secrets_are_only_in_the_environment_file(tmp_path: Path) -> None:
     made = _units(tmp_path)
     for name, text in made.items():
         if name.endswith(".service"):

@@ -18,7 +18,7 @@ from matinee.store import Store
 from matinee.store.documents import read_json
 
 
-def test_a_release_in_float16_answers_as_one_in_float32(
+def test_a_float16_release_predicts_like_a_float32_release(
     sample: Path, steps: Callable[..., Any], tmp_path: Path
 ) -> None:
     releases = {}
@@ -40,7 +40,7 @@ def test_a_release_in_float16_answers_as_one_in_float32(
     assert ours["noise_precision"] == pytest.approx(theirs["noise_precision"], rel=1e-3)
 
 
-def test_what_is_one_number_a_row_stays_whole(random_release: Callable[..., Path], tmp_path: Path) -> None:
+def test_biases_stay_in_float32(random_release: Callable[..., Path], tmp_path: Path) -> None:
     source, target = random_release() / "weights.safetensors", tmp_path / "half.safetensors"
     halve_weights(source, target)
     stored = load_file(target)

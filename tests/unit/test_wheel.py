@@ -74,12 +74,14 @@ def test_the_wheel_has_the_templates_of_units(unpacked: Path) -> None:
     assert len(list((unpacked / "matinee/ops/templates").iterdir())) == 5
 
 
-def test_a_release_answers(unpacked: Path, random_release: Callable[..., Path]) -> None:
+def test_a_release_loads_and_predicts_without_extras(
+    unpacked: Path, random_release: Callable[..., Path]
+) -> None:
     done = _run(ASKED, unpacked, random_release())
     assert (done.stdout.split(), done.stderr) == (["2", "5", "5", "5"], "")
 
 
-def test_the_command_says_what_it_lacks(unpacked: Path, random_release: Callable[..., Path]) -> None:
+def test_the_command_names_missing_extras(unpacked: Path, random_release: Callable[..., Path]) -> None:
     done = _run(COMMANDS, unpacked, random_release().parents[1])
     assert done.returncode == 0, done.stderr
     assert "needs prefect, which is not installed" in done.stderr

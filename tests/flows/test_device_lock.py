@@ -53,7 +53,7 @@ def test_devices_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch, tmp
         assert len(list(tmp_path.glob("*.lock"))) == 2
 
 
-def test_locks_lie_where_nobody_else_can_hold_them(
+def test_locks_are_in_a_folder_that_no_other_user_can_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     session, shared = tmp_path / "session", tmp_path / "shared"

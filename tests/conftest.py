@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures for all tests."""
 
 import base64
 import itertools
@@ -26,7 +26,7 @@ from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store
 from matinee.store.files import write_json
 
-sys.path.insert(0, str(Path(__file__).parent))  # what tests share
+sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests share
 from small_release import write_release
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from matinee.publish import Publication
     from matinee.settings import Settings
 
-# Before any test module imports Prefect, which reads the environment once.
+# Set before any test module imports Prefect, which reads the environment once.
 os.environ.update(PREFECT_DEFAULTS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In parallel, the tests of a file stay together, for they share fixtures; those of one Prefect server as well."""
+    """With parallel workers, keep the tests of a file together, and the tests of one Prefect server too."""
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
         shares_server = "prefect_server" in getattr(item, "fixturenames", ())
         item.add_marker(
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real ratings, which can't be part of the project; the test is skipped without it."""
+    """The folder of real ratings, which are not part of the project. Without it, the test is skipped."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("MATINEE_REAL_DATA", beside))
     if not folder.is_dir():
@@ -59,7 +59,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of sample data that trains in a second."""
+    """A folder with sample data that trains in one second."""
     from matinee.sample import write_sample
 
     out = tmp_path_factory.mktemp("sample")
@@ -69,7 +69,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def steps() -> Callable[..., "Publication"]:
-    """The steps of the retrain flow, without Prefect: (store, ratings, titles, settings) to what was published."""
+    """Runs the steps of the retrain flow without Prefect: (store, ratings, titles, settings) to the release."""
     from matinee.pipeline import retrain
 
     def run(store: Store, ratings: Path, titles: Path, settings: "Settings") -> "Publication":
@@ -80,7 +80,7 @@ def steps() -> Callable[..., "Publication"]:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """One Prefect server with a database of its own for the whole session."""
+    """One Prefect server with a separate database for the whole session."""
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
@@ -89,7 +89,7 @@ def prefect_server() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Up:
-    """A running `make up`: its process, the UI's address, the home that marks all that it has started, its password."""
+    """A running `make up`: process, UI address, home (which all its processes have) and password."""
 
     process: "subprocess.Popen[str]"
     url: str
@@ -97,7 +97,7 @@ class Up:
     password: str
 
     def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
-        """What the API answers to somebody who knows the password."""
+        """The answer of the API to a call with the password."""
         data = None if body is None else json.dumps(body).encode()
         secret = base64.b64encode(self.password.encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {secret}"}
@@ -108,7 +108,7 @@ class Up:
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     return json.loads(answer.read() or b"null")
             except urllib.error.HTTPError as error:
-                # SQLite is busy; Prefect's own client asks again as well.
+                # SQLite is busy. Prefect's client repeats the call too.
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                     raise
             time.sleep(0.5)
@@ -116,7 +116,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Server, worker and deployments with a database of their own, for one module."""
+    """Server, worker and deployments with a separate database, for one module."""
     home = tmp_path_factory.mktemp("home")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -140,7 +140,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture(scope="session")
 def split_manifest() -> "Callable[..., SplitManifest]":
-    """Makes the manifest of a split that was shuffled; what is given wins."""
+    """Creates the manifest of a shuffled split. Arguments override its values."""
     from matinee.formats.manifests import SplitManifest
     from matinee.settings import SplitSettings
 
@@ -157,7 +157,7 @@ def split_manifest() -> "Callable[..., SplitManifest]":
 def planted_split(
     tmp_path: Path, split_manifest: "Callable[..., SplitManifest]"
 ) -> Callable[..., tuple[Store, Reference]]:
-    """Makes a store with one split of ratings that a mean, biases and a dot product of rank 2 explain, plus noise."""
+    """Creates a store with one split. Its ratings are a mean, biases, a dot product of rank 2, and noise."""
 
     def make(
         *, rows: int = 4000, users: int = 60, movies: int = 40, noise: float = 0.3
@@ -176,7 +176,7 @@ def planted_split(
         folder.mkdir(parents=True)
         counts = {}
         for number, name in enumerate(("train", "valid", "test")):
-            # The last user and the last movie never occur in train: ids that no model knows.
+            # The last user and the last movie are not in train, so no model knows them.
             mine = part == number
             codes = [
                 np.where(mine & (number > 0) & (draw.random(rows) < 0.05), last, code)
@@ -206,7 +206,7 @@ def planted_split(
 
 @pytest.fixture
 def random_release(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a release folder of random weights, its manifest as publish would write it; ids are 10 * code + 3."""
+    """Creates a release folder with random weights and a manifest like that of publish. Ids are 10 * code + 3."""
 
     def make(
         *,

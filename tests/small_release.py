@@ -1,4 +1,4 @@
-"""Releases that tests and drills write by hand, each whole: it loads, and answers."""
+"""Complete releases that tests and drills write by hand. They load and predict."""
 
 import json
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ def write_release(
     ranked: bool = False,
     **files: bytes,
 ) -> None:
-    """Fill a new folder with a release of random weights; ids are 10 * code + 3.
+    """Fill a new folder with a release of random weights. Ids are 10 * code + 3.
 
-    `manifest` and `weights` say what it has besides or instead, `files` what else lies there; `ranked` gives it a
-    ranking model.
+    `manifest` and `weights` add or replace entries, and `files` are added to the folder. With `ranked`, the release has
+    a ranking model.
     """
     draw = np.random.default_rng(7)
     folder.mkdir(parents=True)
@@ -37,7 +37,7 @@ def write_release(
         folder / "weights.safetensors", {name: _typed(name, table) for name, table in tables.items()}
     )
     rows = {"users": draw.integers(1, 9, users), "movies": draw.integers(1, 900, movies)}
-    rows["users"][-1] = rows["movies"][-1] = 0  # of the last ones nothing is known
+    rows["users"][-1] = rows["movies"][-1] = 0  # the last ones are unknown to the model
     titles = pa.array([f"Movie {code}" if code else None for code in range(movies)], pa.string())
     for side, extra in (("users", {}), ("movies", {"title": titles, "liked_rows": rows["movies"] // 3})):
         ids = np.arange(len(rows[side])) * 10 + 3

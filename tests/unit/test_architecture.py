@@ -1,4 +1,4 @@
-"""The architecture: which room may import which, what stays light, and that `matinee` is all that is installed."""
+"""The architecture: allowed imports between folders, light imports of releases, and `matinee` as the only package."""
 
 import ast
 import shutil
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = ROOT / "src/matinee"
-# What each room may import, besides itself: an arrow that is missing here has to be argued for.
+# What each folder may import besides itself. A new arrow needs a good reason.
 MAY_IMPORT: Final[Mapping[str, str]] = {
     "errors": "",
     "schemas": "",
@@ -51,13 +51,13 @@ NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | {"torch", "prefect", "sklearn", "matplo
 
 @cache
 def _modules(code: Path) -> list[tuple[str, Path]]:
-    """Each module with the room that it is in; flows, tasks and schemas are links that rglob does not follow."""
+    """Each module with its folder. flows, tasks and schemas are links, which rglob does not follow."""
     rooms = sorted(path for path in code.iterdir() if path.is_dir() and path.name != "__pycache__")
     return [(room.name, path) for room in rooms for path in sorted(room.resolve().rglob("*.py"))]
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Every import, also in functions and for type checkers alone."""
+    """Every import, also in functions and under TYPE_CHECKING."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, name.name) for name in node.names)

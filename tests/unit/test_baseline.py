@@ -1,4 +1,4 @@
-"""The bias-only fit on rows small enough to work out by hand."""
+"""The bias-only fit on a few rows, compared with results computed by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said when the Prefect server is asked in vain: what is so, in time, and nothing that may be secret."""
+"""Errors about an unreachable Prefect server: correct, within a time limit, and without secrets."""
 
 import http.server
 import threading
@@ -17,7 +17,7 @@ SECRET = "planted-51d0"
 
 
 class _Sound(http.server.BaseHTTPRequestHandler):
-    """A Prefect server behind a proxy that wants a header, as far as it is asked here."""
+    """The parts of a Prefect server that these tests call, behind a proxy that requires a header."""
 
     def do_GET(self) -> None:
         known = self.headers.get("X-Team") == "films" and self.path.startswith("/api/")

@@ -1,4 +1,4 @@
-"""The doctor names what keeps runs from ending well, changes nothing, and tells no secret."""
+"""`doctor` names the causes of failed runs, changes nothing, and prints no secret."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Drift on data whose change is known: what a night may bring passes, what breaks a feed is held."""
+"""Drift on data with a known change: ordinary nights pass, and a broken feed is held."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +17,7 @@ SETTINGS = GateSettings()
 
 @pytest.fixture
 def data() -> np.ndarray:
-    """Rows of (user_id, movie_id, rating), long-tailed on both sides, ratings leaning to the upper end."""
+    """Rows of (user_id, movie_id, rating) with long-tailed users and movies, and mostly high ratings."""
     draw = np.random.default_rng(2)
     users = 10 + (USERS * draw.random(ROWS) ** 2).astype(int)
     movies = 10 + (MOVIES * draw.random(ROWS) ** 3).astype(int)
@@ -51,7 +51,7 @@ def test_thirty_nights_of_one_percent_growth_are_never_held(data: np.ndarray) ->
         past = Drift(compare(_portrait(data[:now]), _portrait(data[:before])), past).remembered
         past = tuple(past)
     assert len(past) == 10
-    # And when the service stood still for those thirty nights, what has gathered is not drift either.
+    # If the service did not run for these thirty nights, the added rows are not drift either.
     assert _judge(data, data[: ends[0]], past).passed
 
 
@@ -68,7 +68,7 @@ def _shift_ids(rows: np.ndarray, _: np.random.Generator) -> np.ndarray:
 
 
 def _deal_ids_anew(rows: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """The same set of ids, each given to someone else."""
+    """The same set of ids, assigned to other movies."""
     ids = np.unique(rows[:, 1])
     return np.column_stack([rows[:, 0], draw.permutation(ids)[np.searchsorted(ids, rows[:, 1])], rows[:, 2]])
 
@@ -104,7 +104,7 @@ def test_one_wrong_night_is_detected_in_a_large_store(data: np.ndarray) -> None:
     assert rule.figures["psi"] < SETTINGS.drift_psi / 10 < SETTINGS.drift_psi_new < rule.figures["psi_new"]
     assert not rule.passed
     assert "PSI of the new ratings" in rule.says
-    # Of data that was replaced, or of a few rows, it says nothing.
+    # psi_new is 0 for replaced data and for a few added rows.
     assert compare(_portrait(wrong[10_000:]), _portrait(before))["psi_new"] == 0
     assert compare(_portrait(wrong[:-600]), _portrait(before))["psi_new"] == 0
 

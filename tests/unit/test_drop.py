@@ -1,4 +1,4 @@
-"""The drop folder: what is complete, what is set aside, and when nothing is new."""
+"""The drop folder: which files are complete, which are set aside, and when nothing is new."""
 
 import os
 import shutil
@@ -67,7 +67,7 @@ def test_broken_files_are_set_aside_and_unchanged_files_are_nothing_new(sample: 
     shutil.copy(sample / "movie_titles.csv", drop)
     text = (sample / "ratings.csv").read_text()
     (drop / "good.csv").write_text(text)
-    few = text.splitlines(keepends=True)[:40]  # of so few rows, one is too many
+    few = text.splitlines(keepends=True)[:40]  # one reject in so few rows exceeds the limit
     (drop / "few.csv").write_text("".join(few) + "1,2,wrong,2005-01-01\n")
     (drop / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08\x00cut off")
     (drop / "empty.csv").touch()

@@ -1,4 +1,4 @@
-"""The evaluation of a tiny split whose answers are known, from the folders it reads to the folder it fills."""
+"""The evaluation of a tiny split with known results, from its input folders to its output folder."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def _part(draw: np.random.Generator, truth: np.ndarray, rows: int) -> pl.DataFra
 
 @pytest.fixture
 def store(tmp_path: Path, split_manifest: Callable[..., SplitManifest]) -> Store:
-    """A store with one split and one candidate: a dot model that knows the truth before rounding."""
+    """A store with one split and one candidate: a dot model with the true ratings before rounding."""
     store = Store.open(tmp_path / "store")
     draw = np.random.default_rng(5)
     user_factors = draw.normal(size=(USERS, 4)).astype(np.float32)
@@ -134,7 +134,7 @@ def test_figures_are_computed_on_test_rows_within_the_scale(store: Store) -> Non
     assert found["rows"] == 200
     assert found["global_mean_rmse"] == pytest.approx(np.sqrt((errors**2).mean()), abs=1e-6)
     assert found["global_mean_mae"] == pytest.approx(np.abs(errors).mean(), abs=1e-6)
-    # Rounding to whole ratings leaves a uniform error of at most half a point.
+    # Rounding to whole ratings causes a uniform error of at most half a point.
     assert found["rmse"] < 0.35 < found["bias_only_rmse"]
     assert found["mae"] < 0.3 < found["bias_only_mae"]
 
@@ -171,7 +171,7 @@ def test_the_same_evaluation_gives_the_same_bytes(store: Store, tmp_path: Path) 
     names = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
     assert Path("plots/learning_curve.png") in names
     for name in names:
-        if name != Path("manifest.json"):  # it holds the seconds it took
+        if name != Path("manifest.json"):  # it has the seconds of the run
             assert (kept / name).read_bytes() == (second / name).read_bytes(), name
 
 

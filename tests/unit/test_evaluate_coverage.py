@@ -1,4 +1,4 @@
-"""What the intervals and the gate promise, counted over many data sets whose truth is known."""
+"""The promises of the intervals and of the gate, counted over many data sets with a known truth."""
 
 from statistics import NormalDist
 
@@ -13,18 +13,18 @@ SETTINGS = GateSettings(tolerance=0.002)
 
 
 def _at_most(rate: float) -> float:
-    """The highest share of DATA_SETS that a true rate gives, but for one time in a thousand."""
+    """The highest share of DATA_SETS for a true rate, with a chance of 0.1 % that it is exceeded."""
     return rate + NormalDist().inv_cdf(0.999) * np.sqrt(rate * (1 - rate) / DATA_SETS)
 
 
 def _draw(draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Users and movies of the rows, long-tailed as in real data."""
+    """Users and movies of the rows, with long tails as in real data."""
     users = (USERS * draw.random(ROWS) ** 2).astype(np.int32)
     return users, (MOVIES * draw.random(ROWS) ** 2).astype(np.int32)
 
 
 def _hanging(draw: np.random.Generator, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
-    """Values of mean 0 and variance 1 that rows of one user, and rows of one movie, have partly in common."""
+    """Values of mean 0 and variance 1, correlated between rows of one user and between rows of one movie."""
     parts = draw.normal(size=USERS)[users], draw.normal(size=MOVIES)[movies], draw.normal(size=ROWS)
     return np.sqrt(0.05) * parts[0] + np.sqrt(0.05) * parts[1] + np.sqrt(0.9) * parts[2]
 
@@ -42,7 +42,7 @@ def test_clustered_intervals_cover_the_truth_and_row_wise_intervals_do_not() -> 
 
 
 def _promoted(worse_by: float, *, seed: int) -> float:
-    """The share of data sets in which a candidate is promoted whose true RMSE is that much above the champion's."""
+    """How often a candidate is promoted whose true RMSE is above the champion's by a given amount."""
     draw = np.random.default_rng(seed)
     noise = np.sqrt((1 + worse_by) ** 2 - 1)
     promoted = 0

@@ -1,4 +1,4 @@
-"""What an evaluation says of lists: deeper cuts, which movies they show, popularity of late, and lists to look at."""
+"""Figures of lists: longer lists, the listed movies, recent popularity, and example lists."""
 
 from datetime import date
 
@@ -26,7 +26,7 @@ def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRat
 
 
 def test_longer_lists_find_more_than_ten_movies_do() -> None:
-    # One user liked what stands in places 1, 15 and 50.
+    # One user liked the movies in places 1, 15 and 50.
     judged = _rows([0, 0, 0], [0, 14, 49], [5, 5, 5])
     task = make_task(_rows([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
     order = -np.arange(200, dtype=np.float32)
@@ -68,7 +68,7 @@ def test_recent_popularity_counts_thirty_days() -> None:
 
 
 def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
-    # Two tastes, even and odd movies; everyone later likes one more of theirs, and user 40 is new.
+    # Two tastes, even and odd movies. Later, every user likes one more movie of their taste. User 40 is new.
     draw = np.random.default_rng(0)
     pairs = [(user, movie) for user in range(40) for movie in range(user % 2, 30, 2)]
     later = [
@@ -87,7 +87,7 @@ def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
 
 
 def test_examples_have_the_reason_and_the_hits() -> None:
-    # Who rated movie m is shown m + 1.
+    # Users who rated movie m are shown m + 1.
     movies, eye = 12, np.eye(12, dtype=np.float32)
     model = RankingModel(eye, np.zeros_like(eye), eye[(np.arange(12) - 1) % 12], np.ones(12, np.float32))
     titles = [None, *(f"Film {movie}" for movie in range(1, 12))]

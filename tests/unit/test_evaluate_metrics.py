@@ -1,4 +1,4 @@
-"""Figures against values computed by hand and against scikit-learn; the clustered error against plain loops."""
+"""Figures compared with values computed by hand and with scikit-learn; the clustered error, with plain loops."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_a_paired_difference_cancels_shared_errors() -> None:
 
 def test_rmse_influence_is_the_derivative_of_the_rmse() -> None:
     errors = np.array([0.5, -1.0, 2.0])
-    # Give row 0 a little more weight than the others and see what the RMSE does.
+    # Give row 0 a little more weight than the others and measure the change of the RMSE.
     step, weights = 1e-6, np.array([1 + 1e-6, 1, 1])
     moved = np.sqrt(np.average(errors**2, weights=weights))
     slope = (moved - metrics.rmse(errors)) / (step / 3)

@@ -1,4 +1,4 @@
-"""Ranking figures against scikit-learn and plain loops, ties and seen movies included."""
+"""Ranking figures compared with scikit-learn and plain loops, including ties and seen movies."""
 
 from itertools import combinations
 
@@ -23,7 +23,7 @@ def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRat
 
 
 def test_ranking_figures_by_hand() -> None:
-    # Films 0..3 are scored 4, 3, 2, 1. User 0 saw movie 0 and liked movie 2: second of what is left.
+    # Movies 0 to 3 have scores 4, 3, 2, 1. User 0 saw movie 0 and liked movie 2, the second of the others.
     seen = _rows([0], [0], [5])
     judged = _rows([0, 0, 1], [2, 1, 3], [5, 1, 4])
     task = make_task(seen, judged, relevant_from=4, users=3, movies=4, most=10)
@@ -71,13 +71,13 @@ def test_equal_scores_keep_the_order_of_codes() -> None:
     seen, judged = _rows([0], [4], [5]), _rows([0, 0], [3, 2], [5, 5])
     task = make_task(seen, judged, relevant_from=4, users=1, movies=5, most=1)
     (found,) = rank(lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)])
-    assert found.mrr == 1 / 3  # movies 0 and 1 stand before 2
+    assert found.mrr == 1 / 3  # movies 0 and 1 come before 2
 
 
 def test_an_excluded_movie_is_never_listed() -> None:
     scores = np.array([[-np.inf, 1, -np.inf]], np.float32)
     assert top(scores, np.ones(3, np.float32), size=2).tolist() == [[1, -1]]
-    # Rated twice, once in what was seen: it is in no list, and is found nowhere.
+    # It is rated twice, once in the seen rows: so it is in no list and never counts as found.
     twice = _rows([0], [2], [5])
     task = make_task(twice, twice, relevant_from=4, users=1, movies=3, most=1)
     (found,) = rank(lambda users: np.zeros((len(users), 3), np.float32), task, [np.zeros(3, np.float32)])

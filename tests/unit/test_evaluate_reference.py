@@ -1,4 +1,4 @@
-"""Ranking figures against ir-measures, which is trec_eval's C code, on generated tasks."""
+"""Ranking figures compared with ir-measures (the C code of trec_eval) on generated tasks."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def _rows(pairs: np.ndarray) -> DatedRatings:
 )
 def test_ranking_equals_trec_eval(seed: int, users: int, movies: int, share: float) -> None:
     draw = np.random.default_rng(seed)
-    scores = draw.permutation(users * movies).reshape(users, movies).astype(np.float32)  # no two are equal
+    scores = draw.permutation(users * movies).reshape(users, movies).astype(np.float32)  # all are different
     seen = draw.random((users, movies)) < share / 2
     liked = (draw.random((users, movies)) < share) & ~seen
-    liked[0, seen[0].argmin()] |= not seen[0].all()  # so that there is someone to ask
+    liked[0, seen[0].argmin()] |= not seen[0].all()  # so at least one user has a list
     assume(liked.any())
     task = make_task(_rows(seen), _rows(liked), relevant_from=4, users=users, movies=movies, most=users)
     (found,) = rank(lambda codes: scores[codes], task, [np.zeros(movies, np.float32)])

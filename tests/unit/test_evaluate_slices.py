@@ -1,4 +1,4 @@
-"""Slices and calibration on rows that were cut by hand."""
+"""Slices and calibration, on rows that were sliced by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a split shows of the future, and how the future is predicted from the past."""
+"""Leakage of a split, and the temporal holdout."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -45,7 +45,7 @@ def _test_rows(users: list[int], days: list[int | None]) -> DatedRatings:
 def test_leakage_counts_test_rows_older_than_train_rows(tmp_path: Path) -> None:
     zeros = np.zeros(4)
     _table(np.array([0, 0, 1, 2]), zeros, zeros, [1, 9, 5, None]).write_parquet(tmp_path / "train.parquet")
-    # Of user 0 one row is older than day 9; user 1's are newer or as new; of users 2 and 3 no day is known.
+    # User 0 has one row older than day 9. The rows of user 1 are not older. Users 2 and 3 have no dates.
     found = measure_leakage(
         tmp_path, ["train"], _test_rows([0, 0, 1, 1, 2, 3, 0], [3, 9, 5, 20, 0, 12, None])
     )
@@ -60,7 +60,7 @@ def test_leakage_counts_test_rows_older_than_train_rows(tmp_path: Path) -> None:
 
 
 def _write_split(folder: Path, made: SplitManifest, *, drift: float, dated: bool = True) -> None:
-    """Ratings whose mean falls by `drift` on the last ten of a hundred days."""
+    """Ratings whose mean decreases by `drift` on the last ten of a hundred days."""
     draw = np.random.default_rng(2)
     rows = 6000
     days = draw.integers(0, 100, rows)

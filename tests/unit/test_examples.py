@@ -1,4 +1,4 @@
-"""Examples run: those in the docstrings of the public API, the scripts and the notebook in examples/."""
+"""All examples run: in docstrings of the public API, and the scripts and the notebook in examples/."""
 
 import doctest
 import inspect
@@ -24,7 +24,7 @@ PUBLIC = {name: resolve(name) for name in api_names()}
 
 
 def _functions() -> Iterator[tuple[str, Any]]:
-    """The public functions, and the public methods of public classes of ours."""
+    """The public functions, and the public methods of Matinee's public classes."""
     for name, member in PUBLIC.items():
         if inspect.isfunction(member):
             yield name, member
@@ -35,7 +35,7 @@ def _functions() -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def folder(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that examples are run in: a sample, and the store of one run."""
+    """The folder for running examples, with a sample and the store of one run."""
     place = tmp_path_factory.mktemp("examples")
     shutil.copytree(sample, place / "sample")
     run = matinee.retrain(place / "sample/ratings.csv", place / "sample/movie_titles.csv", place / "store")

@@ -1,4 +1,4 @@
-"""Reasons are exact: the shares of what a user rated add up to the score that orders the list."""
+"""Reasons are exact: the shares of the rated movies add up to the score that orders the list."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files are replaced whole, with the mode that the umask gives, and what killed writers left is cleared."""
+"""Files are replaced atomically, with the mode of the umask, and temporaries of killed writers are removed."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Users whom a model never saw, met by fold_in, are predicted about as well as if it had been trained with them."""
+"""fold_in predicts new users about as well as a model that was trained with them."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The gate on pairs of models whose outcome is known: equal, better, worse, too uncertain, nothing to compare."""
+"""The gate on pairs of models with a known outcome: equal, better, worse, uncertain, not comparable."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def _signs(rows: int) -> np.ndarray:
 
 
 def _pair(candidate: float, champion: float, *, rows: int = ROWS) -> PairedErrors:
-    """Errors of one size each, their signs mixed, so that every RMSE is exact and every difference certain."""
+    """Errors of one size per model with mixed signs, so every RMSE is exact and every difference is certain."""
     draw, sign = np.random.default_rng(1), _signs(rows)
     return PairedErrors(
         users=draw.integers(0, 500, rows, np.int32),
@@ -107,7 +107,7 @@ def test_the_difference_on_ids_known_to_both_is_reported() -> None:
 
 
 def _against_anchor(candidate: float, anchor: float, *, rows: int = ROWS) -> Decision:
-    """A candidate as good as the champion, beside an anchor."""
+    """The decision on a candidate that is as good as the champion, with an anchor."""
     errors = 0.9 * _signs(ROWS)
     pairs = {"champion": _pair(0.9, 0.9), "anchor": _pair(candidate, anchor, rows=rows)}
     return decide(errors, errors, settings=SETTINGS, **pairs)
@@ -124,7 +124,7 @@ def test_losses_can_add_up_to_twice_the_tolerance(anchor: float, promoted: bool)
 def test_only_a_significantly_better_candidate_becomes_the_anchor() -> None:
     assert _against_anchor(0.899, 0.9).becomes_anchor
     assert not _against_anchor(0.9, 0.9).becomes_anchor
-    assert _decide(None).becomes_anchor  # the first
+    assert _decide(None).becomes_anchor  # the first release
 
 
 def test_an_anchor_that_saw_the_rows_holds_until_a_person_decides() -> None:

@@ -1,4 +1,4 @@
-"""The sampler's conditionals against slow ones in float64, written from the model: compiled, and in torch."""
+"""The conditionals of both samplers (compiled and torch), compared with slow float64 code of the formulas."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ MAKE: dict[str, Callable[..., AnyAxis]] = {
 
 @pytest.fixture(params=MAKE)
 def place(request: pytest.FixtureRequest) -> str:
-    """The compiled sampler, and the one in torch wherever it can run."""
+    """The compiled sampler, and the torch sampler on each available device."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
     return str(request.param)
@@ -37,7 +37,7 @@ def place(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def axes(place: str, monkeypatch: pytest.MonkeyPatch) -> AxisPair:
-    """Those of a place; in torch in several chunks."""
+    """The axes of one sampler. In torch, they have several chunks."""
     monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 12)
     return _axes(place)
 
@@ -79,7 +79,7 @@ def _set(axis: AnyAxis, **arrays: np.ndarray) -> None:
 
 
 def _get(axis: AnyAxis, name: str) -> np.ndarray:
-    """One array of an axis's state in float64, as it is now and without padding."""
+    """The current value of one array of an axis's state, in float64 and without padding."""
     array = axis.state()[name].astype(float)
     return array if name in ("omega", "nu") else array[..., :SIZE]
 
@@ -89,7 +89,7 @@ def _numpy(column: Any) -> np.ndarray:
 
 
 def _shares(axis: AnyAxis) -> np.ndarray:
-    """How the pull of each code of the other axis enters the prior mean of each of this axis's: S."""
+    """S: the weight of the pull of each code of the other axis in the prior mean of each code of this axis."""
     counts = np.diff(axis.starts)
     shares = np.zeros((len(counts), len(_get(axis, "pull"))))
     np.add.at(shares, (np.repeat(np.arange(len(counts)), counts), _numpy(axis.codes)), 1.0)
@@ -97,7 +97,7 @@ def _shares(axis: AnyAxis) -> np.ndarray:
 
 
 def _prior_mean(axis: AnyAxis) -> np.ndarray:
-    """mu + n^(-1/2) times the sum of the pulls of the codes that each row has rated."""
+    """mu + n^(-1/2) times the sum of the pulls of the rated codes, per row."""
     return _get(axis, "mean") + _shares(axis) @ _get(axis, "pull")
 
 
@@ -156,8 +156,8 @@ def test_implicit_features_drawn_one_by_one_follow_their_conditionals() -> None:
     user, movie = _axes("compiled")
     residual, pull, shares = _get(user, "E"), _get(user, "pull"), _shares(user)
     precision, pull_precision = _get(user, "precision"), _get(user, "pull_precision")
-    for code in np.flatnonzero(movie.known):  # the mean of one movie's pull, given all others; then its draw
-        weight = shares[:, code]  # who rated twice is pulled twice
+    for code in np.flatnonzero(movie.known):  # the mean of one movie's pull given all others, then its draw
+        weight = shares[:, code]  # a movie that was rated twice counts twice
         alone = residual + weight[:, None] * pull[code]
         spread = pull_precision + precision * (weight**2).sum()
         mean = precision * (weight @ alone) / spread
@@ -190,7 +190,7 @@ def test_jointly_drawn_implicit_features_have_the_mean_of_their_conditional(
 
 @pytest.mark.parametrize("place", ["cpu", "cuda"], indirect=True)
 def test_jointly_drawn_implicit_features_have_the_covariance_of_their_conditional(place: str) -> None:
-    """Columns are independent: many of them with one precision are as many draws."""
+    """Columns are independent, so many columns with one precision are many draws."""
     draw, many = np.random.default_rng(2), 40_000
     users, movies = draw.integers(0, 5, 14, np.int32), draw.integers(0, 3, 14, np.int32)
     ratings = np.ones(14, np.float32)
@@ -209,7 +209,9 @@ def test_jointly_drawn_implicit_features_have_the_covariance_of_their_conditiona
 
 
 def test_no_batch_is_without_ratings() -> None:
-    codes = np.repeat(np.arange(8, dtype=np.int32), 32_778)  # each crosses a chunk's end, the last one too
+    codes = np.repeat(
+        np.arange(8, dtype=np.int32), 32_778
+    )  # each crosses the end of a chunk, also the last one
     axis = Axis.of(
         "movie",
         codes,

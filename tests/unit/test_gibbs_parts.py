@@ -1,4 +1,4 @@
-"""What the samplers are made of: random numbers, sums over segments, a solver, and the running product."""
+"""Parts of the samplers: random numbers, sums over segments, a solver, and the running product."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""A store that a group shares: in a setgid folder and with umask 002, every member publishes, promotes and prunes."""
+"""A store of a group: in a setgid folder with umask 002, every member can publish, promote and prune."""
 
 import os
 import stat
@@ -47,7 +47,7 @@ work(Path(sys.argv[2]), *sys.argv[5:])
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder of a group that others can reach, which pytest's own are not."""
+    """A folder that the members of a group can reach. The folders of pytest are private."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)

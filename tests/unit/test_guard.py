@@ -1,4 +1,4 @@
-"""The guard of the Prefect server: its own names and pages pass, everybody else's don't, on websockets too."""
+"""The guard of the Prefect server accepts only its own host names and pages, also on websockets."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ HERE = "127.0.0.1:4200"
 
 
 def _ask(guard: Guard, *headers: tuple[str, str], kind: str = "http") -> list[dict[str, Any]]:
-    """What is sent to somebody who calls with these headers."""
+    """The messages that answer a request with these headers."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gate's rule on lists: worse lists are held, equal ones and few users are not, and both models are asked alike."""
+"""The gate's rule on lists: only worse lists are held, and both models rank for the same users."""
 
 from dataclasses import replace
 
@@ -28,8 +28,8 @@ def _lists(loss: float, *, users: int = 2_000, noise: float = 0.05) -> PairedLis
         (_lists(0.02), False, True),
         (_lists(0.0), True, True),
         (_lists(-0.02), True, True),
-        (_lists(0.004, noise=0.001), True, True),  # surely worse, within the tolerance
-        (_lists(0.02, users=100, noise=0.5), True, True),  # looks worse, in doubt
+        (_lists(0.004, noise=0.001), True, True),  # certainly worse, but within the tolerance
+        (_lists(0.02, users=100, noise=0.5), True, True),  # looks worse, but is uncertain
         (_lists(0.5, users=99), True, False),
         (PairedLists.without_champion_lists(), True, False),
     ],
@@ -52,7 +52,7 @@ def test_worse_lists_hold_a_candidate_with_a_better_rmse() -> None:
 
 
 def _model(likes: np.ndarray) -> RankedModel:
-    """Who rated movie m is shown the movies likes[m]."""
+    """Users who rated movie m are shown the movies likes[m]."""
     eye = np.eye(MOVIES, dtype=np.float32)
     tables = {"encode_rated": eye, "encode_liked": np.zeros_like(eye), "decode": eye[likes]}
     model = RankingModel(**tables, popularity=np.ones(MOVIES, np.float32))
@@ -67,7 +67,7 @@ def _rows(movies: np.ndarray) -> DatedRatings:
 
 def test_both_models_rank_for_the_same_users_with_the_same_rows() -> None:
     seen = np.arange(USERS) % MOVIES
-    following = (np.arange(MOVIES) - 1) % MOVIES  # of movie m + 1 it shows m's neighbour
+    following = (np.arange(MOVIES) - 1) % MOVIES  # for movie m + 1 it shows the neighbour of m
     good, bad = _model(following), _model(np.arange(MOVIES))
     rows = ListRows(
         seen=_rows(seen),
@@ -80,13 +80,13 @@ def test_both_models_rank_for_the_same_users_with_the_same_rows() -> None:
     found = compare_lists(good, bad, rows)
     assert found.candidate.tolist() == [1.0] * USERS
     assert found.champion.mean() < 0.3
-    # The same tables by other codes, with two movies of its own in place of movie 0: it answers alike.
+    # The same tables with other codes, and two other movies instead of movie 0: the lists are the same.
     codes = np.r_[3, 7, 1:MOVIES]
     tables = {name: table[codes] for name, table in vars(good.model).items()}
     other = replace(good, model=RankingModel(**tables), movie_ids=np.r_[1, 5, good.movie_ids[1:]])
     found = compare_lists(good, other, rows)
     assert found.candidate.tolist() == found.champion.tolist()
-    assert len(found.candidate) < USERS  # movie 0 is nobody's relevant movie any more
-    # What one of the two was trained on is in no list.
+    assert len(found.candidate) < USERS  # movie 0 is no longer relevant for any user
+    # Train rows of either model are in no list.
     hidden = replace(rows, hidden=rows.judged)
     assert compare_lists(good, bad, hidden).candidate.tolist() == [0.0] * USERS

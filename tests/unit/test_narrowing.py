@@ -1,4 +1,4 @@
-"""Narrowed lists hold exactly the best of what may be listed."""
+"""Narrowed lists have exactly the best of the allowed movies."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +36,7 @@ CASES: list[dict[str, Any]] = [
 
 
 def varied(folder: Path) -> matinee.Release:
-    """A release whose movies have years from 1970 on and belong to seven franchises; some have neither."""
+    """A release whose movies have years from 1970 on and seven franchises. Some movies have neither."""
     release = matinee.load(folder)
     movies = len(release.movies)
     draw = np.random.default_rng(3)
@@ -47,7 +47,7 @@ def varied(folder: Path) -> matinee.Release:
 
 
 def expected_list(release: matinee.Release, user_id: int, n: int, **narrow: Any) -> list[int]:
-    """The ids of a narrowed list, picked one by one from the whole list."""
+    """The ids of a narrowed list, selected one by one from the full list."""
     kept: list[int] = []
     sagas: Counter[str | None] = Counter()
     of_year: Counter[int] = Counter()
@@ -97,7 +97,7 @@ def test_narrowed_lists_for_all_users_equal_those_of_each_user(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lists, "_device", lambda *_: device)  # torch on the CPU stands for a GPU
+    monkeypatch.setattr(lists, "_device", lambda *_: device)  # torch on the CPU simulates a GPU
     release, out = varied(random_release(**shape)), tmp_path / "out.parquet"
     recommend_all(release, out=out, top=6, settings=RecommendSettings(), narrowing=Narrowing(**narrow))
     found = pl.read_parquet(out).group_by("user_id", maintain_order=True).agg("movie_id")
@@ -105,7 +105,7 @@ def test_narrowed_lists_for_all_users_equal_those_of_each_user(
     ids = {user_id: [each.movie_id for each in listed] for user_id, listed in expected.items() if listed}
     assert dict(found.iter_rows()) == ids
     assert max(map(len, ids.values())) > 2
-    assert b"matinee.top" not in (pq.read_schema(out).metadata or {})  # no one takes them for the whole lists
+    assert b"matinee.top" not in (pq.read_schema(out).metadata or {})  # they are not used as full lists
 
 
 def test_a_narrowing_that_leaves_no_movie_is_refused(random_release: Make, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a newcomer reads is true: links lead somewhere, commands parse, code runs, and settings of tools agree."""
+"""The documents are correct: links lead somewhere, commands parse, code runs, and settings of tools agree."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ DOCUMENTS: Final = sorted(source for source in page_names() if source.endswith("
 GENERATED: Final = "docs/reference/"
 LOCK: Final = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
 TARGETS: Final = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-# Whatever else a document lets a shell run; each is known to exist on the machines that it is for.
+# Other programs in the shell blocks of documents. All exist on the machines that the block is for.
 OTHER_PROGRAMS: Final = {
     *(
         "cp",
@@ -64,7 +64,7 @@ def _read(source: str) -> str:
 
 
 def _anchors(text: str) -> set[str]:
-    """The anchors of a document's headings, as the forge and the site make them."""
+    """The anchors of a document's headings, as the forge and the site create them."""
     for block in reversed(list(blocks(text))):
         text = text[: block.span[0]] + text[block.span[1] :]
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -99,7 +99,7 @@ def test_commands_exist_and_parse(block: Block) -> None:
             if words[1] == "--version":
                 continue
             if words[1] in OPERATIONS:
-                continue  # `matinee up` and the like read their words when they start
+                continue  # `matinee up` and other services parse their options when they start
             parse(words[1:])
         elif program == "make":
             assert set(words[1:]) - {word for word in words if "=" in word} <= TARGETS
@@ -112,7 +112,7 @@ def test_commands_exist_and_parse(block: Block) -> None:
 
 
 def _commands(block: Block) -> Iterator[list[str]]:
-    """The commands of a block; one without a language is output or a listing unless it starts with a known command."""
+    """The commands of a block. A block without a language is output, unless it starts with a known command."""
     text = block.code.replace("\\\n", " ")
     first = text.split(maxsplit=1)[0] if text.strip() else ""
     if block.language or first in {"make", "matinee", "pip", "prefect", "python", "sudo", "export"}:
@@ -126,7 +126,7 @@ def test_python_blocks_compile_and_import_existing_names(block: Block) -> None:
     compile(block.code, "a block", "exec")
     for node in ast.walk(ast.parse(block.code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("matinee"):
-            exec(ast.unparse(node), {})  # the names are there
+            exec(ast.unparse(node), {})  # the names exist
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The night goes on whatever a file in the drop folder is: it is set aside with a report, and the others are taken."""
+"""A nightly run sets any odd file in the drop folder aside with a report, and uses the other files."""
 
 import gzip
 import io
@@ -33,7 +33,7 @@ Put = Callable[[Path], object]
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One for all nights, so that the good file is parsed once."""
+    """One store for all nights, so the good file is parsed once."""
     return Store.open(tmp_path_factory.mktemp("nights") / "store")
 
 

@@ -1,4 +1,4 @@
-"""What `--out` may name, and what becomes of it when a write fails."""
+"""Allowed targets of `--out`, and their state after a failed write."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ NEW = b"new\n"
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 KiB: a write fails as on a full disk."""
+    """No file can grow beyond 4 KiB, so a write fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -54,7 +54,7 @@ def test_a_link_is_kept_and_its_target_is_written(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     out, target = tmp_path / "out.csv", tmp_path / "other" / "real.csv"
     out.symlink_to(target)
-    for _ in range(2):  # a target that is new, and one that is there
+    for _ in range(2):  # a new target, then an existing target
         _write(out)
         assert out.is_symlink()
         assert target.read_bytes() == NEW

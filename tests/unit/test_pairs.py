@@ -1,4 +1,4 @@
-"""Predictions for a file of pairs: nothing of the file is lost, and every answer is finite."""
+"""Predictions for a file of pairs: the file's text is kept, and every prediction is finite."""
 
 import gzip
 from pathlib import Path
@@ -16,7 +16,7 @@ from matinee.release.predict_file import predict_file
 
 @pytest.fixture
 def release() -> Release:
-    """Users 10, 20 and movies 1, 2; a mean of 3 and biases, no factors that matter."""
+    """Users 10, 20 and movies 1, 2 with a mean of 3 and biases; the factors have no effect."""
     weights = {
         "mean": np.float32([3.0]),
         "user_bias": np.float32([0.5, -0.5]),

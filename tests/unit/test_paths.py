@@ -1,4 +1,4 @@
-"""Store, sources, drop folder and outputs keep out of one another, whatever links lead where; no path is empty."""
+"""Store, sources, drop folder and outputs do not contain each other, also through links. No path is empty."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from matinee.store.paths import check_apart, check_place, holds
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Path:
-    """Two folders of data, one of which holds a store, and links to them."""
+    """Two folders of data, one of which contains a store, and links to them."""
     Store.open(tmp_path / "data" / "store")
     (tmp_path / "data" / "r.csv").write_text("")
     (tmp_path / "data" / "store" / "titles").mkdir()

@@ -1,4 +1,4 @@
-"""`matinee.retrain`: the steps in one call, for a program; the flow is tested against the same store."""
+"""`matinee.retrain` runs all steps in one call of a program. The flow is tested on the same store."""
 
 import contextlib
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_two_programs_train_one_after_the_other(
         device_lock, "hold", lambda device: contextlib.nullcontext(held.append(device))
     )  # tests/flows/test_device_lock.py tests the lock
     store, split = planted_split()
-    for _ in range(2):  # a candidate that is there waits for nobody
+    for _ in range(2):  # an existing candidate waits for no lock
         store.ensure(plan_training(store, split, settings=read_settings(assignments=["train.device=cpu"])))
     assert held == ["cpu"]
 

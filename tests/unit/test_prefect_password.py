@@ -1,4 +1,4 @@
-"""The password of the Prefect server: one file, for its owner alone, and for no server but theirs."""
+"""The password of the Prefect server: one file that only its owner can read, sent only to the owner's server."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def test_the_password_is_sent_only_to_the_own_server_on_this_machine(
         assert password_for(f"http://prefect.example:{port}/api") is None
         monkeypatch.setattr(password.os, "geteuid", lambda: 4242)  # type: ignore[attr-defined]
         assert password_for(f"http://127.0.0.1:{port}/api") is None or not owners_of(port)
-        monkeypatch.setenv(VARIABLE, str(home / "matinee.password"))  # who names it has decided
+        monkeypatch.setenv(VARIABLE, str(home / "matinee.password"))  # a named file is used for any server
         assert password_for(f"http://prefect.example:{port}/api") == secret
         monkeypatch.setenv("PREFECT_API_AUTH_STRING", "a:given-one")
         assert password_for(f"http://127.0.0.1:{port}/api") == "a:given-one"
@@ -68,6 +68,6 @@ def test_a_password_that_cannot_be_stored_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"can't be written to .*file/x"):
         keep_password(tmp_path / "file" / "x")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
-    with pytest.raises(ConfigError):  # a link that leads nowhere is not followed to make something there
+    with pytest.raises(ConfigError):  # a link without a target is not followed
         keep_password(tmp_path / "link")
     assert not (tmp_path / "nothing").exists()

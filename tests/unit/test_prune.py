@@ -1,4 +1,4 @@
-"""Prune removes what nothing kept refers to, and nothing else, whoever publishes meanwhile."""
+"""Prune removes only folders that nothing kept refers to, also while others publish."""
 
 import json
 import os
@@ -32,7 +32,7 @@ NAMES = {
 
 
 def _age(root: Path) -> None:
-    """As if everything had been made, and every change logged, long ago."""
+    """Give all files and all lines of the log an old time."""
     for path in [*root.rglob("*"), root]:
         os.utime(path, (LONG_AGO, LONG_AGO))
     log = root / "log.jsonl"
@@ -43,7 +43,7 @@ def _age(root: Path) -> None:
 
 
 def _there(root: Path) -> set[str]:
-    """The names that the digests in a store stand for."""
+    """The readable names of the digests in a store."""
     found = (path.name for kind in root.iterdir() if kind.is_dir() for path in kind.iterdir())
     return {
         ".".join([NAMES.get(name.partition(".")[0], name.partition(".")[0]), *name.split(".")[1:]])
@@ -57,7 +57,7 @@ def _made(*names: str) -> set[str]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Five nights, of which the first two shared a partition, and a candidate that nobody refers to."""
+    """Five nights, of which the first two share a partition, and a candidate that nothing refers to."""
     store = Store.open(tmp_path / "store")
     for night, partition in enumerate(("old", "old", "new", "new", "new"), 1):
         _publish(store, str(night), partition=partition)
@@ -71,7 +71,7 @@ def test_the_newest_releases_are_kept_with_their_inputs(store: Store) -> None:
     done = prune(store.root, keep=2)
     assert (done.releases, done.kept) == (["v0001", "v0002", "v0003"], ["v0004", "v0005"])
     assert _there(store.root) == {"v0004", "v0005", "new"} | _made("4", "5")
-    assert done.folders == 3 * 4 + 3  # of three nights; the old partition, the orphan, the scratch
+    assert done.folders == 3 * 4 + 3  # three nights; the old partition, the orphan, the checkpoints
     assert done.bytes > 0
     assert Registry(store.root).next_version() == "v0006"
 
@@ -115,7 +115,7 @@ def test_recently_held_candidates_are_kept_with_their_inputs(store: Store) -> No
     assert held <= _there(store.root)
     _publish(store, "8", partition="newer")
     _age(store.root)
-    assert prune(store.root, keep=2).held == []  # the last two decisions were others
+    assert prune(store.root, keep=2).held == []  # the last two decisions were not holds
     assert _there(store.root) & held == {"newer"}
 
 
@@ -131,10 +131,10 @@ def test_the_lists_of_a_removed_release_are_removed(store: Store) -> None:
 def test_folders_that_an_active_run_uses_are_kept(store: Store) -> None:
     with store.in_use():
         assert store.take(Plan("datasets", digest("dataset-1"), lambda _: Manifest()))
-        prune(store.root, keep=1)  # and what it refers to stays as well
+        prune(store.root, keep=1)  # its inputs are kept too
         assert {"dataset-1", "old"} <= _there(store.root)
         assert "split-1" not in _there(store.root)
-    time.sleep(0.02)  # a file's time is known to some milliseconds
+    time.sleep(0.02)  # file times have a resolution of some milliseconds
     prune(store.root, keep=1)
     assert not {"dataset-1", "old"} & _there(store.root)
 

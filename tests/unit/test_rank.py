@@ -1,4 +1,4 @@
-"""The ranking model: exact where it can be checked, the same bits however it is run, and better than popularity."""
+"""The ranking model: equal to closed forms, reproducible to the bit, and better than popularity."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from matinee.train.ranking.fit import RankProgress, fit_ranking
 
 SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
-# users, movies, memory: which of the three ways to solve the equations is taken
+# users, movies, memory: they select one of three ways to solve the equations
 WAYS = {"movies": (900, 310, 4096), "users": (120, 310, 4096), "gradients": (900, 310, 0)}
 RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
@@ -22,7 +22,7 @@ RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[
 def _planted(
     users: int, movies: int, *, seed: int = 0, tastes: int = 6
 ) -> tuple[RatingColumns, npt.NDArray[Any]]:
-    """Users watch, and like, the movies of their taste more often; also each pair's chance to be watched."""
+    """Users who watch and like the movies of their taste more often, and the chance of each pair to be watched."""
     draw = np.random.default_rng(seed)
     taste, kind = draw.integers(tastes, size=users), draw.integers(tastes, size=movies)
     popular = draw.gamma(1.0, size=movies) * 0.05
@@ -98,7 +98,7 @@ def test_all_ways_to_solve_agree() -> None:
     users, movies, _ = WAYS["users"]
     rows, _ = _planted(users, movies)
     found = []
-    for more in (0, 900):  # users without ratings change nothing but the way
+    for more in (0, 900):  # users without ratings change only the way to solve the equations
         for memory in (4096, 0):
             model = _fit(rows, users + more, movies, dense_mb=memory, rank=8, iterations=20, penalty=50)
             found.append(model.score(_vectors(model, rows, users)))

@@ -1,4 +1,4 @@
-"""Lists for everyone are the lists that one user gets, whatever the blocks, the memory and the threads."""
+"""Lists of all users equal the list of each user, with any blocks, memory and threads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]
 SETTINGS = RecommendSettings()
-# A linear model of two numbers a side, and the baseline that unknown ids get.
+# A linear model with two numbers per user and per movie, and the baseline for unknown ids.
 LINEAR = {
     "user_embedding": np.random.default_rng(1).normal(size=(50, 2)),
     "movie_embedding": np.random.default_rng(2).normal(size=(40, 2)),
@@ -33,12 +33,12 @@ LINEAR = {
 
 @pytest.fixture(params=["kernel", "torch"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to search; what runs on a GPU runs on the CPU as well."""
+    """Both ways to search. The code for a GPU also runs on the CPU."""
     if request.param == "torch":
         monkeypatch.setattr(
             lists, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
         )
-        monkeypatch.setattr(search, "_BYTES_A_SCORE", 1 << 12)  # 52 users of 2,500 movies
+        monkeypatch.setattr(search, "_BYTES_A_SCORE", 1 << 12)  # 52 users and 2,500 movies
     return str(request.param)
 
 
@@ -54,7 +54,7 @@ def _read(out: Path) -> dict[int, list[tuple[int, str | None]]]:
     ("shape", "top"),
     [
         ({}, 10),
-        ({}, 100),  # more than there are: lists are as long as they can be
+        ({}, 100),  # more than the catalog: lists are as long as possible
         ({"users": 300, "movies": 2500, "size": 3}, 7),  # several blocks of users and of movies
         ({"model": "linear", **LINEAR}, 10),
         ({"ranked": True}, 10),
@@ -109,7 +109,7 @@ def test_of_equal_scores_the_lower_id_comes_first(random_release: Make, tmp_path
         ]
 
 
-@pytest.mark.parametrize("dies_at", range(1, 12))  # searches: a block of 128 users each, 4 in a group
+@pytest.mark.parametrize("dies_at", range(1, 12))  # searches: blocks of 128 users, 4 blocks per group
 def test_a_killed_call_is_continued(
     dies_at: int, random_release: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

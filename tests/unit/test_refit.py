@@ -1,4 +1,4 @@
-"""The check of a refit: what it was refitted from passes, what went astray does not."""
+"""The check of a refit: a refit similar to the tested weights passes, other weights fail."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ Check = Callable[[Spoil], RefitVerdict]
 
 @pytest.fixture
 def check(planted_split: Callable[..., tuple[Store, Reference]]) -> Check:
-    """Trains a candidate and its refit on all rows, lets one do something to the refit, and checks it."""
+    """Returns a function that trains a candidate and its refit, changes the refit, and checks it."""
     store, split = planted_split()
     settings = read_settings(assignments=["train.refit=all", "train.epochs=5"])
     tested = store.ensure(plan(store, split, settings=settings))
@@ -46,7 +46,7 @@ def check(planted_split: Callable[..., tuple[Store, Reference]]) -> Check:
 def test_an_honest_refit_passes(check: Check) -> None:
     rule = check(lambda _: None)
     assert rule.passed, rule.says
-    assert rule.figures["refit_rmse"] < rule.figures["tested_rmse"]  # it has seen the test rows
+    assert rule.figures["refit_rmse"] < rule.figures["tested_rmse"]  # it was trained on the test rows
 
 
 def _lose_a_number(weights: Weights) -> None:
@@ -67,7 +67,7 @@ def test_a_refit_with_other_predictions_fails(spoil: Spoil, check: Check) -> Non
 
 
 def test_predictions_beyond_the_test_rows_are_compared(check: Check, tmp_path: Path) -> None:
-    """The test rows are those of half of the users alone; the refit is wrong for the other half."""
+    """The test rows belong to half of the users, and the refit is wrong for the other half."""
     (test,) = tmp_path.rglob("test.parquet")
     pl.read_parquet(test).filter(pl.col("user_code") % 2 == 1).write_parquet(test)
     rule = check(_go_astray_where_no_test_row_is)

@@ -1,4 +1,4 @@
-"""Promote, roll back, list; the pointer changes only with a line in the log."""
+"""Promote, roll back, list. Each change of the pointer has a line in the log."""
 
 import errno
 import json
@@ -62,7 +62,7 @@ def test_the_release_that_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
     registry = _registry(tmp_path, 2)
     registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
     assert (registry.champion(), registry.anchor()) == ("v0002", "v0001")
-    registry.promote("v0002")  # the champion already, and now the anchor too
+    registry.promote("v0002")  # already the champion, and now also the anchor
     assert (registry.anchor(), registry.log()[-1]["anchor"]) == ("v0002", "v0002")
     registry.rollback("v0001")
     assert registry.anchor() == "v0001"
@@ -73,7 +73,7 @@ def test_a_release_is_promoted_by_name_and_rolled_back(tmp_path: Path) -> None:
     assert registry.promote("v0001") == "v0003"
     assert registry.rollback() == "v0003"
     assert registry.promote("v0003") == "v0003"
-    assert len(registry.log()) == 5  # nothing changed the last time, so nothing was logged
+    assert len(registry.log()) == 5  # the last call changed nothing, so it logged nothing
 
 
 def test_an_unknown_version_is_refused_by_name(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_error_of_a_damaged_pointer_names_its_release_and_promote_repairs_it
             registry.champion_folder()
     with pytest.raises(ConfigError, match="v0009"):
         registry.promote("v0009")
-    with pytest.raises(ReleaseError, match="is damaged"):  # still told, and not as if there had been none
+    with pytest.raises(ReleaseError, match="is damaged"):  # it is still reported, not treated as absent
         registry.champion()
     registry.promote("v0002")
     assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")
@@ -147,7 +147,7 @@ def test_a_store_without_read_permission_is_not_reported_as_empty(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return look(path)
 
-    monkeypatch.setattr(os, "lstat", refuse)  # root, who runs tests in a container, may look into all
+    monkeypatch.setattr(os, "lstat", refuse)  # root, as in a container, can read every folder
     with pytest.raises(StoreError, match="can't be read: Permission denied"):
         Registry(root).versions()
     if not closed:

@@ -1,4 +1,4 @@
-"""The log is appended to whole or not at all, and a line that can't be read costs no other line."""
+"""A line of the log is appended completely or not at all, and an unreadable line does not affect others."""
 
 import errno
 import json
@@ -28,7 +28,7 @@ def _registry(root: Path, versions: int) -> Registry:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def _die(*_: Any) -> None:
@@ -46,7 +46,7 @@ def test_a_rollback_killed_before_the_pointer_changed_is_void(
             with pytest.raises(Killed):
                 registry.rollback()
     assert registry.champion() == "v0003"
-    assert len(registry.log()) == 3 + times  # the lines stay, and count for nothing
+    assert len(registry.log()) == 3 + times  # the lines remain, but they are void
     assert registry.predecessor() == "v0002"
     assert [registry.rollback(), registry.rollback()] == ["v0002", "v0001"]
 
@@ -75,9 +75,9 @@ def _moves(*told: tuple[str | None, str]) -> list[Entry]:
 @pytest.mark.parametrize(
     ("told", "champion", "stays"),
     [
-        ([(None, "v0001")], None, []),  # the first publish died
+        ([(None, "v0001")], None, []),  # the first publish was killed
         ([(None, "v0001")], "v0001", ["v0001"]),
-        ([(None, "v0001"), (None, "v0001")], "v0001", ["v0001"]),  # died, and done again
+        ([(None, "v0001"), (None, "v0001")], "v0001", ["v0001"]),  # killed, then repeated
         ([(None, "v0001"), ("v0001", "v0002"), ("v0001", "v0003")], "v0003", ["v0001", "v0003"]),
         ([(None, "v0001"), ("v0001", "v0002"), ("v0001", "v0003"), ("v0001", "v0002")], "v0001", ["v0001"]),
         (

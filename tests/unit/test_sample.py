@@ -1,4 +1,4 @@
-"""Samples: what is written is what was planted, told by readers that share no code with the writer."""
+"""Samples: files have the planted ratings, as read by readers that share no code with the writer."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
 
 
 def rating_lines(out: Path) -> Iterator[tuple[list[str], str]]:
-    """Each row's line, before it the names of its columns; of Netflix text, with the movie put back in front."""
+    """Column names and line of each row. For Netflix text, the movie id is added to the line."""
     if (out / "ratings.csv").is_file():
         header, *lines = (out / "ratings.csv").read_text("ascii").splitlines()
         assert header == "userID,movieID,rating,date"
@@ -50,7 +50,7 @@ def rating_lines(out: Path) -> Iterator[tuple[list[str], str]]:
 
 
 def slow_code(columns: list[str], line: str) -> str | None:
-    """What is wrong with a line; None where nothing is. Only the first fault counts, and there is one at most."""
+    """The reject code of a line, or None. A line has at most one fault."""
     fields = line.split(",")
     if '"' in line:
         return "quote_unclosed"
@@ -77,7 +77,7 @@ def slow_code(columns: list[str], line: str) -> str | None:
 
 
 def read_slowly(out: Path) -> tuple[list[Row], Counter[str]]:
-    """Rows that are taken, in no order, and how many are not for which reason."""
+    """The accepted rows in any order, and the number of rejects per code."""
     rejects: Counter[str] = Counter()
     latest: dict[tuple[int, int], tuple[str, int]] = {}
     for columns, line in rating_lines(out):
@@ -169,7 +169,7 @@ def test_the_planted_model_reaches_the_best_rmse_and_similar_models_do_not(
     assert truth.bias_only_rmse < rmse(by_bias)
     assert truth.global_mean_rmse == pytest.approx(rating.std(), abs=2e-6)
     everywhere = planted.users.taste @ planted.movies.taste.T
-    assert fit.mean() > everywhere.mean() + 0.1  # there more often where it fits
+    assert fit.mean() > everywhere.mean() + 0.1  # pairs with a better fit are more frequent
 
 
 def test_netflix_text_has_the_rows_of_the_csv_by_movie(clean: tuple[Path, Truth], tmp_path: Path) -> None:
@@ -193,7 +193,9 @@ def test_a_slow_reader_finds_the_planted_rejects(
     assert len(truth.rejects) == codes
     assert truth.rows == RATINGS + rejects.total()
     assert rejects.total() / truth.rows == pytest.approx(0.05, abs=1e-4)
-    assert sorted(rows) == sorted(read_slowly(clean[0])[0])  # what wins is what was planted, to the day
+    assert sorted(rows) == sorted(
+        read_slowly(clean[0])[0]
+    )  # the kept rows are the planted rows, including their dates
 
 
 def test_bad_rows_are_spread_over_the_file(tmp_path: Path) -> None:
@@ -203,7 +205,7 @@ def test_bad_rows_are_spread_over_the_file(tmp_path: Path) -> None:
         found = Counter(tenth)
         assert found.keys() - {None} == truth.rejects.keys() - {"superseded"}
         assert 0.2 < 1 - found[None] / len(tenth) < 0.36
-    # Else the ingest would find another scale, on which they are no rejects.
+    # With more of them, ingest would choose another scale that contains them.
     assert truth.rejects["rating_out_of_bounds"] < 0.005 * RATINGS
 
 
@@ -360,6 +362,6 @@ def test_a_foreign_partial_folder_is_refused_and_unchanged(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="left as they are"):
         write_sample(tmp_path / "out", ratings=1000)
     assert (half / "thesis.txt").read_text() == (tmp_path / "mine" / "ratings.csv").read_text() == "mine"
-    (half / "thesis.txt").rename(half / "ratings.csv")  # as a killed call leaves it
+    (half / "thesis.txt").rename(half / "ratings.csv")  # as after a killed call
     write_sample(tmp_path / "out", ratings=1000)
     assert not half.exists()

@@ -1,4 +1,4 @@
-"""The bill of materials names what the wheel needs at the locked versions; the lock names all that is declared."""
+"""The bill of materials has the wheel's dependencies at the locked versions. The lock has every declared package."""
 
 import importlib.util
 import re
@@ -24,7 +24,7 @@ def sbom() -> ModuleType:
 
 
 def bill(installed: dict[str, list[str]]) -> dict[str, Any]:
-    """An environment's bill as cyclonedx-py makes it: each project in version 1."""
+    """The bill of an environment in the format of cyclonedx-py, with version 1 of each project."""
     return {
         "metadata": {"component": {"bom-ref": "root-component"}},
         "components": [{"bom-ref": f"{name}==1", "name": name, "version": "1"} for name in installed],

@@ -1,4 +1,4 @@
-"""Settings: precedence, and what a person is told about a wrong one."""
+"""Settings: precedence, and errors about wrong settings."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Signatures say who wrote a release: publish and forget make them, and whoever names a key sees to them."""
+"""Signatures prove who wrote a release: publish and forget write them, and loading with a key checks them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ Keys = tuple[Path, Path]
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    """The files of a public key and of its secret key, as minisign writes them."""
+    """The files of a public key and its secret key, in the format of minisign."""
     pair = minisign.KeyPair.generate()
     files = tmp_path / "key.pub", tmp_path / "key.sec"
     for file, key in zip(files, (pair.public_key, pair.secret_key), strict=True):
@@ -40,7 +40,7 @@ def keys(tmp_path: Path) -> Keys:
 
 @pytest.fixture
 def folder(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release that is signed."""
+    """A signed release."""
     write_release(tmp_path / "v0001")
     monkeypatch.setenv(SIGNING_KEY, str(keys[1]))
     sign(tmp_path / "v0001")
@@ -55,7 +55,7 @@ def test_a_signed_release_loads_only_with_its_key(
     assert matinee.load(folder).version == "v0001"
     other = tmp_path / "other.pub"
     other.write_bytes(bytes(minisign.KeyPair.generate().public_key))
-    monkeypatch.setenv(PUBLIC_KEY, str(other))  # what is given wins over the environment
+    monkeypatch.setenv(PUBLIC_KEY, str(other))  # an argument overrides the environment
     assert verify(folder, public_key=keys[0])["version"] == "v0001"
     for look in (matinee.load, verify):
         with pytest.raises(ReleaseError, match="is not a signature of this manifest by the key"):

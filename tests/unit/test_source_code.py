@@ -1,4 +1,6 @@
-"""What changes the digest of a step's code, and what does not: an error one way is stale, the other way wasteful."""
+"""Changes that affect the digest of a step's code, and changes that do not.
+
+A missing effect leaves stale results; an unnecessary effect computes results again."""
 
 import re
 import shutil
@@ -29,7 +31,7 @@ STEPS = {
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, Path]:
-    """A copy of the code, to be changed."""
+    """A copy of the code that a test can change."""
     code = tmp_path / "matinee"
     shutil.copytree(ROOT / "src/matinee", code, ignore=shutil.ignore_patterns("__pycache__"))
     return {"matinee": code}
@@ -48,7 +50,7 @@ def _installed_digests() -> dict[str, set[str]]:
 
 
 def _changed(folders: dict[str, Path]) -> set[str]:
-    """The steps whose digest is another than that of the code that this process runs."""
+    """The steps whose digest differs between the changed copy and the running code."""
     before, after = _installed_digests(), _digests(SourceCode(folders))
     return {step for step in STEPS if before[step] != after[step]}
 
@@ -59,7 +61,11 @@ def _edit(file: Path, pattern: str, replacement: str) -> None:
     file.write_text(text, "utf-8")
 
 
-AFTER_INGEST = {"dataset", "encode", "split"}  # these read with the code that wrote
+AFTER_INGEST = {
+    "dataset",
+    "encode",
+    "split",
+}  # these have no step of their own: the code that writes them reads them
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ def _move_the_id_map(code: Path) -> None:
 
 
 def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
-    """Move a module, and correct what imports it."""
+    """Move a module, and update the imports of it."""
     (code / target).parent.mkdir(exist_ok=True)
     (code / source).rename(code / target)
     for file in code.rglob("*.py"):

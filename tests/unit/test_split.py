@@ -1,4 +1,4 @@
-"""Splits by time: nothing lost, nothing doubled, no test row older than a train row."""
+"""Splits by time: no row is lost or duplicated, and no test row is older than a train row."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -41,8 +41,11 @@ def test_a_temporal_cut_leaves_no_subset_empty_and_cuts_no_day(
 
 def test_temporal_cuts_are_nearest_to_the_shares() -> None:
     cuts = choose_cuts(dict.fromkeys(range(100), 10), test_fraction=0.1, valid_fraction=0.05)
-    assert (cuts.valid_from, cuts.test_from) == (85, 90)  # 40 or 50 rows are as near to 45: the earlier day
-    # Half of all rows are of the last day: it is a test row as a whole, or nothing is.
+    assert (cuts.valid_from, cuts.test_from) == (
+        85,
+        90,
+    )  # 40 and 50 rows are equally near to 45: the earlier day is chosen
+    # Half of all rows are of the last day, so either all of them are test rows or none.
     cuts = choose_cuts({0: 5, 1: 5, 2: 10}, test_fraction=0.1, valid_fraction=0.05)
     assert cuts.to_json().model_dump() == {"valid_from": "1970-01-02", "test_from": "1970-01-03"}
 

@@ -1,4 +1,4 @@
-"""A fit reacts to a signal soon, whatever its size: work over all rows is done in chunks, which change no bit."""
+"""A fit of any size reacts to a signal quickly: it processes rows in chunks, which change no bit."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ from matinee.train.gradient.torch_engine import shuffled
 
 
 class CancelledError(BaseException):
-    """What a signal raises, as Prefect's does."""
+    """The exception of a signal, like that of Prefect."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A folder in the store is whole or absent, and made once."""
+"""A folder in the store is complete or absent, and written once."""
 
 import errno
 import os
@@ -75,7 +75,7 @@ Store.open(root).ensure(Plan("datasets", "abc", make))
 
 
 def _make_slowly(root: Path, calls: Path, seconds: float) -> subprocess.Popen[bytes]:
-    """Another process that makes the folder and takes its time."""
+    """Another process that writes the folder slowly."""
     return subprocess.Popen([sys.executable, "-c", _SLOW, str(root), str(calls), str(seconds)])
 
 
@@ -138,7 +138,7 @@ def _full(folder: Path) -> dict[str, Any]:
 
 
 def _full_without_name(folder: Path) -> dict[str, Any]:
-    raise OSError(28, "No space left on device")  # as the kernel tells it of a write
+    raise OSError(28, "No space left on device")  # as the kernel reports a failed write
 
 
 def _gone(folder: Path) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def _safetensors(path: Path) -> None:
 
 
 def _numpy(path: Path) -> None:
-    raise OSError("300000 requested and 12484 written")  # as np.save tells of a disk that is full
+    raise OSError("300000 requested and 12484 written")  # as np.save reports a full disk
 
 
 def _copy(path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_full_disk_is_a_store_error_for_every_library(tmp_path: Path, write: A
     store = Store.open(tmp_path)
 
     def make(folder: Path) -> Manifest:
-        (folder / "full").symlink_to("/dev/full")  # a device on which no byte finds room
+        (folder / "full").symlink_to("/dev/full")  # a device that is always full
         write(folder / "full")
         return Manifest.model_validate({"rows": 7})
 

@@ -1,4 +1,4 @@
-"""A store is known by its marker; one of an earlier version by what is in its files, never by names of folders."""
+"""A marker identifies a store. A store of an earlier version is recognised by its files, not by folder names."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The hash and the cutoffs that decide which side a row is on."""
+"""The hash and the cutoffs that decide the subset of a row."""
 
 import numpy as np
 from hypothesis import given
@@ -37,7 +37,7 @@ def test_each_rating_has_its_exact_share_below_the_cutoff(
 ) -> None:
     values = np.array(ratings, np.float32)
     hashes = pair_hash(np.arange(len(values)), np.arange(len(values)), seed=1)
-    # Half of the hashes share their upper bits: the exact place within a bin matters.
+    # Half of the hashes share their upper bits, so the exact position within a bin matters.
     hashes[::2] = hashes[::2] >> np.uint64(20)
     cut = np.array_split(np.arange(len(values)), batches)
     [cutoffs] = select_cutoffs(

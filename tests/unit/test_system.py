@@ -1,4 +1,4 @@
-"""Calls that only Linux has: what replaces them elsewhere works, and no other module makes them."""
+"""Calls that only Linux has: their replacements work, and no other module uses the calls."""
 
 import ast
 import fcntl
@@ -26,7 +26,7 @@ GUARDS = {"store/system.py", "store/locks.py"}
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without the calls of Linux."""
+    """Simulates a system without the calls of Linux."""
     monkeypatch.setattr("sys.platform", "darwin")
     for module, names in ((os, ("sched_getaffinity", "fdatasync")), (fcntl, ("F_SETLEASE", "F_SETSIG"))):
         for name in names:

@@ -1,4 +1,4 @@
-"""Text on its way out: nothing that a terminal obeys, and JSON that holds what was said."""
+"""Output of text: no control characters, and exact text in JSON."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What any fit must hold: resumed bits, threads, refit, divergence, and a candidate that is whole or absent."""
+"""Requirements of any fit: resumed bits, threads, refit, divergence, and a candidate that is complete or absent."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from matinee.store.progress import Listener, Progress, silent
 from matinee.train import loop
 
 Split = tuple[Store, Reference]
-# One a method and engine; few epochs, small batches, so that an epoch has several steps.
+# One case per method and engine, with few epochs and small batches, so an epoch has several steps.
 FITS = {
     "dot sgd": ["train.epochs=4"],
     "dot gibbs": ["train.method=gibbs", "train.sampler_rank=4", "train.sweeps=3", "train.burn_in=1"],
@@ -29,7 +29,7 @@ FITS = {
 
 
 class KilledError(Exception):
-    """Stands for a process that ends."""
+    """Simulates the end of the process."""
 
 
 def _fit(split: Split, settings: Settings, listener: Listener = silent) -> Path:
@@ -38,7 +38,7 @@ def _fit(split: Split, settings: Settings, listener: Listener = silent) -> Path:
 
 
 def _result(folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Weights and history of a candidate, apart from the clock; the candidate is removed."""
+    """Weights and history of a candidate without its times. The candidate is then removed."""
     points = json.loads((folder / "history.json").read_text())["points"]
     weights = load_file(folder / "weights.safetensors")
     for file in folder.iterdir():
@@ -59,7 +59,9 @@ def _assert_same(one: Any, other: Any) -> None:
 def test_a_killed_and_resumed_fit_gives_the_same_bits(
     planted_split: Callable[..., Split], monkeypatch: pytest.MonkeyPatch, name: str, stage: str
 ) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint each epoch, however short
+    monkeypatch.setattr(
+        loop, "CHECKPOINT_SHARE", np.inf
+    )  # a checkpoint after each epoch, even if it is short
     split, settings = planted_split(), read_settings(assignments=FITS[name])
     undisturbed = _result(_fit(split, settings))
     killed_at: list[int] = []

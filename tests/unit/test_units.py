@@ -1,4 +1,4 @@
-"""The systemd units: systemd accepts them, and the server listens on this machine alone unless told otherwise."""
+"""The systemd units: systemd accepts them, and by default the server listens only on this machine."""
 
 import getpass
 import re
@@ -20,7 +20,7 @@ def _units(tmp_path: Path, **more: str) -> dict[str, str]:
 
 
 def _systemd_says(folder: Path, made: dict[str, str]) -> tuple[int, str]:
-    """What systemd finds wrong with units."""
+    """The complaints of systemd about units."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("no program systemd-analyze: install systemd for this test")
@@ -47,7 +47,7 @@ def test_systemd_accepts_odd_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line as systemd.syntax(7) has them: with quotes, backslashes, and no specifier."""
+    """The words of a line as in systemd.syntax(7): with quotes and backslashes, without specifiers."""
     words = shlex.split(line)
     assert "%" not in line.replace("%%", "")
     return [word.replace("%%", "%") for word in words]

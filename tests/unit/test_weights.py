@@ -1,4 +1,4 @@
-"""Weights in float16: half the bytes, the same answers."""
+"""Weights in float16: half the bytes, the same predictions."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a wheel without extras can do: everything that a release offers, with its base dependencies alone."""
+"""A wheel without extras offers everything that a release can do, with only the base dependencies."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Whatever the extras bring is as if it were not installed; the folder with the unpacked wheel comes first.
+# Packages of the extras cannot be imported; the folder with the unpacked wheel comes first.
 LIGHT = """
 import importlib.abc, sys
 class Absent(importlib.abc.MetaPathFinder):
@@ -49,7 +49,7 @@ assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "../../out.p
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the content of the wheel, built from a copy of the sources."""
+    """A folder with the content of a wheel that was built from a copy of the sources."""
     pytest.importorskip("setuptools")
     work = tmp_path_factory.mktemp("wheel")
     copied = work / "sources"

@@ -30,7 +30,7 @@ class Page:
         self._number = 0
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command of the protocol, and its answer."""
+        """Send one command of the protocol; returns its answer."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -47,7 +47,7 @@ class Page:
         return told["result"].get("value")
 
     def text(self) -> str:
-        """What a person can read."""
+        """The visible text."""
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
 
     def open(self, url: str, *, until: str) -> str:
@@ -76,13 +76,13 @@ class Page:
         assert found, f"nothing to click says {text!r}:\n{self.text()}"
 
     def picture(self, path: Path) -> None:
-        """A PNG of what is on the screen."""
+        """A screenshot as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 @contextlib.contextmanager
 def browser(width: int = 1400, height: int = 1000, *flags: str) -> Iterator[Page]:
-    """A Chromium with one tab, gone after the block; `flags` are words of its command line."""
+    """A Chromium with one tab, ended after the block; `flags` are added to its command line."""
     program = find_chromium()
     assert program is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

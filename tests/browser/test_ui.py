@@ -1,8 +1,8 @@
-"""A person in the UI: starts a run from the form, is told of a wrong value, opens every page of the run.
+"""A user of the UI starts a run from the form, gets an error for a wrong value, and opens every page of the run.
 
-And a stranger's page in the same browser, which tries to do the same and may do nothing of it.
+A foreign page in the same browser tries to do the same, and fails.
 
-With MATINEE_PICTURES set to a folder the pages are photographed into it.
+If MATINEE_PICTURES names a folder, screenshots of the pages are written to it.
 """
 
 import http.server
@@ -51,7 +51,7 @@ SHOWN = {
 
 @pytest.fixture(scope="module")
 def form(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The form's address; it is filled in for sample data with one row of markup."""
+    """The address of the form, filled in for sample data with one row of markup."""
     folder = tmp_path_factory.mktemp("netflix")
     (folder / "ratings.csv").write_text((sample / "ratings.csv").read_text() + TRICKY)
     parameters = {
@@ -66,7 +66,7 @@ def form(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str
 
 @pytest.fixture(scope="module")
 def page(up: Any) -> Iterator[Any]:
-    """A tab, high enough for a whole page, of somebody who has typed the password."""
+    """A tab after the login, high enough for a whole page."""
     with chrome.browser(1400, 1600) as tab:
         tab.open(up.url, until="Login")
         _take_picture(tab, "login")
@@ -79,7 +79,7 @@ def page(up: Any) -> Iterator[Any]:
 
 def _take_picture(page: Any, name: str) -> None:
     if folder := os.environ.get("MATINEE_PICTURES"):
-        time.sleep(1.5)  # pictures inside the page
+        time.sleep(1.5)  # pictures in the page
         page.picture(Path(folder) / f"{name}.png")
 
 
@@ -90,7 +90,7 @@ _PATIENCE = """
 
 
 def _set_patience(page: Any, value: str) -> None:
-    """Type into the field until it stays: the form fills itself in some time after it is shown."""
+    """Type into the field until the value stays, because the form fills itself in after it is shown."""
     set_it = f"""(() => {{
         const input = {_PATIENCE};
         if (!input) return;
@@ -138,7 +138,7 @@ def test_a_run_from_the_form_shows_every_page(page: Any, form: str, up: Any) -> 
 
 @pytest.fixture(scope="module")
 def stranger() -> Iterator[str]:
-    """The address of a web page of somebody else, which the browser knows by a name and by a number."""
+    """The address of a foreign web page, by host name and by number."""
 
     class Blank(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -191,7 +191,7 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
     before = up.ask("flow_runs/count", of_adhoc)
     words = {
         "API": f"{up.url}/api/",
-        "PASSWORD": up.password,  # as if the browser handed it to whoever asks
+        "PASSWORD": up.password,  # as if the browser sent it with any request
         "PLANTED": str(planted),
         "DEPLOYMENT": adhoc,
     }
@@ -199,7 +199,7 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
     with chrome.browser(800, 600, "--host-resolver-rules=MAP evil.example 127.0.0.1") as tab:
         tab.open(stranger.replace("evil.example", host), until="cats")
         assert tab.evaluate(f"{names} {ATTEMPT}") == ["refused"] * 7
-        # A name that is made to point here: the page is of the server's own origin.
+        # A host name that resolves to this machine: the page has the origin of the server.
         rebound = up.url.replace("127.0.0.1", "evil.example")
         assert tab.open(f"{rebound}/api/admin/version", until="server").startswith(
             "This server does not have the host name that was requested."
@@ -222,7 +222,7 @@ def test_a_run_cannot_set_the_command_of_the_worker(up: Any, tmp_path: Path) -> 
 
 
 def _runs_of(form: str, up: Any) -> list[dict[str, Any]]:
-    """The runs of the form's deployment; the nightly one has scheduled some of its own."""
+    """The runs of the form's deployment, without the scheduled runs of the nightly deployment."""
     deployment = form.split("/")[-2]
     of_form = {"deployments": {"id": {"any_": [deployment]}}}
     runs: list[dict[str, Any]] = up.ask("flow_runs/filter", of_form)

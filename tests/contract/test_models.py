@@ -1,4 +1,4 @@
-"""What every model holds: shapes, unknown ids, one answer in torch and numpy, 100 rows learned."""
+"""The contract of every model: shapes, unknown ids, equal predictions in torch and numpy, 100 rows overfitted."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from matinee.train.sgd import SgdEngine
 
 Split = tuple[Store, Reference]
 MODELS = ["dot", "linear", "mlp", "neumf"]
-# What can be asked for: each model, and dot by the sampler; few sweeps, for these data are small.
+# Each model, and dot by the sampler with few sweeps, because these data are small.
 SAMPLED = ("model.name=dot", "train.method=gibbs", "train.sweeps=20", "train.burn_in=8")
 KINDS = {**{model: (f"model.name={model}",) for model in MODELS}, "accurate": SAMPLED}
 
@@ -70,7 +70,7 @@ def test_unknown_ids_get_the_mean_and_the_known_bias(planted_split: Callable[...
     model = "dot" if kind == "accurate" else kind
     prefix = "" if model == "dot" else "baseline."
     mean, user_bias, movie_bias = (weights[prefix + name] for name in ("mean", "user_bias", "movie_bias"))
-    last_user, last_movie = len(user_bias) - 1, len(movie_bias) - 1  # these have no row in train
+    last_user, last_movie = len(user_bias) - 1, len(movie_bias) - 1  # these ids have no train row
     users, movies = _codes(-1, 3, -1, last_user, 3), _codes(-1, -1, 4, 4, last_movie)
     expected = mean + np.array([0, user_bias[3], movie_bias[4], movie_bias[4], user_bias[3]])
     np.testing.assert_allclose(forward.predict(weights, users, movies, model=model), expected, rtol=1e-6)
@@ -101,14 +101,14 @@ def test_predictions_do_not_depend_on_shapes_and_chunks(
 @pytest.mark.parametrize("model", MODELS)
 def test_a_grid_is_all_pairs(planted_split: Callable[..., Split], model: str) -> None:
     weights, _ = _fit(planted_split(), f"model.name={model}", "train.epochs=2")
-    users, movies = _codes(-1, 3, 0, 59, 3), _codes(7, -1, 39, 0)  # the last ones have no row in train
+    users, movies = _codes(-1, 3, 0, 59, 3), _codes(7, -1, 39, 0)  # the last ids have no train row
     expected = forward.predict(weights, np.repeat(users, 4), np.tile(movies, 5), model=model)
     found = forward.grid(weights, users, movies, model=model)
     np.testing.assert_allclose(found, expected.reshape(5, 4), atol=1e-5)
     assert forward.grid(weights, _codes(), movies, model=model).shape == (0, 4)
 
 
-@pytest.mark.parametrize("model", ["dot", "mlp", "neumf"])  # linear is bias-only: it can't
+@pytest.mark.parametrize("model", ["dot", "mlp", "neumf"])  # linear is bias-only and cannot
 def test_a_hundred_rows_are_overfitted(planted_split: Callable[..., Split], model: str) -> None:
     split = planted_split(rows=125, users=20, movies=20, noise=0)
     method = [
@@ -131,7 +131,7 @@ def test_a_hundred_rows_are_overfitted(planted_split: Callable[..., Split], mode
 
 @pytest.mark.parametrize("kind", ["dot", "accurate"])
 def test_presets_recover_planted_factors(planted_split: Callable[..., Split], kind: str) -> None:
-    """Against the RMSE of the planted means on the same rows; 800 ratings a number leave .001 to be lost."""
+    """Compared with the RMSE of the planted means on the same rows; 800 ratings per parameter cost about .001."""
     store, split = planted_split(rows=600_000, users=300, movies=200, noise=0.9)
     weights, _ = _fit((store, split), *KINDS[kind])
     rows = pq.read_table(store.path(split) / "test.parquet")
@@ -156,7 +156,7 @@ def test_dot_without_biases_keeps_only_the_mean(planted_split: Callable[..., Spl
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> str:
-    """Each place where torch can train; the formulas that are meant for a GPU hold on the CPU as well."""
+    """Each device of torch; the formulas for a GPU also hold on the CPU."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
     return str(request.param)
@@ -195,7 +195,7 @@ def test_batched_sgd_ends_like_compiled_sgd(planted_split: Callable[..., Split],
 def _sampled(
     fit: tuple[Problem, Resolved], axis: Callable[..., Axis | DeviceAxis], *, killed_at: int | None = None
 ) -> GibbsEngine:
-    """The sampler after all of its sweeps, of which one may be the first of another process."""
+    """The sampler after all sweeps; it can be restored before one of them, as in another process."""
     problem, settings = fit
     begin = partial(GibbsEngine, problem, settings.model, training=settings.train, axis=axis)
     engine = begin()
@@ -211,7 +211,7 @@ def _sampled(
 def test_the_torch_sampler_ends_like_the_compiled_sampler(
     planted_split: Callable[..., Split], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 700)  # so that there are several chunks
+    monkeypatch.setattr(device_axis, "_CHUNK_SEGMENTS", 700)  # for several chunks
     split = planted_split(rows=60_000, users=300, movies=200, noise=0.3)
     problem = _problem(split, *SAMPLED, "train.sampler_rank=7", device=device)
     in_torch = partial(DeviceAxis.of, device=device)

@@ -1,8 +1,8 @@
-"""The fault drills: break what a year of nights breaks, then let the next run go on, and compare to the bit.
+"""The fault drills: cause the faults of a year, then let the next run continue, and compare to the bit.
 
-`python tests/faults/drill_faults.py` runs all of them on a Prefect server of its own and prints a table; with
-`--write FILE` the table is put between the markers in FILE. After each fault there is no half release, the champion
-loads, and the next run ends with the release and the folders of a run that was never disturbed.
+`python tests/faults/drill_faults.py` runs all of them on a separate Prefect server and prints a table. With
+`--write FILE`, the table is written between the markers in FILE. After each fault, no release is unfinished, the
+champion loads, and the next run ends with the release and the folders of an undisturbed run.
 """
 
 import argparse
@@ -28,19 +28,19 @@ import drill_worker
 from drill_resume import Drill, content, release_of, server
 from written import write_row
 
-# Some seconds of training, so that a fault can fall into it.
+# Some seconds of training, so a fault can occur in it.
 SETTINGS = ("train.epochs=1500", "train.patience=0", "train.device=cpu", "train.refit=all")
-# A run takes half a minute; on a machine that does much besides, many times that.
+# A run takes half a minute, and many times that on a busy machine.
 LONGEST = 900
 
 
 class ImpossibleError(Exception):
-    """This machine can't do that; the message says why."""
+    """This machine cannot cause the fault; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Runs of one command, and a store that was never disturbed."""
+    """Runs of one command, and the store of an undisturbed run."""
 
     runs: Drill
     whole: Path
@@ -54,19 +54,19 @@ class Stage:
         return stage
 
     def copy(self, name: str) -> Path:
-        """A store like the one that was never disturbed."""
+        """A copy of the store of an undisturbed run."""
         store = self.runs.stores / name
         shutil.copytree(self.whole, store)
         return store
 
     def fail(self, process: "subprocess.Popen[bytes]", store: Path) -> str:
-        """Wait for a run to fail, and return the one paragraph that it says."""
+        """Wait for a run to fail, and return the paragraph that it prints."""
         assert process.wait(LONGEST) == 1, "it should have failed"
         said = store.with_suffix(".log").read_text("utf-8").splitlines()
         return next(line for line in reversed(said) if line.startswith("matinee: "))
 
     def go_on(self, store: Path) -> None:
-        """What must hold after each fault."""
+        """Check the requirements after each fault."""
         if (store / "champion.json").exists():
             load_champion(store)
         self.runs.finish(store)
@@ -77,20 +77,20 @@ class Stage:
 
 
 def load_champion(store: Path) -> None:
-    """The champion loads, verifies and answers."""
+    """The champion loads, verifies and predicts."""
     folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
     matinee.load(folder).predict([1], [1])
 
 
 def wait_for(pattern: str, store: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a run has come as far as a file of that pattern."""
+    """Wait until a run has written a file that matches the pattern."""
     while not list(store.glob(pattern)):
         assert process.poll() is None, store.with_suffix(".log").read_text("utf-8")[-2000:]
         time.sleep(0.01)
 
 
 def mount(*words: str) -> None:
-    """Mount or unmount, where this user may."""
+    """Mount or unmount, if this user is allowed to."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImpossibleError(f"`{' '.join(words[:3])}` is refused: {done.stderr.splitlines()[0]}")
@@ -105,7 +105,7 @@ def can_mount(*words: str) -> bool:
 
 
 def flip(path: Path) -> None:
-    """Turn one bit in the middle of a file, as a bad disk does; its size and time stay."""
+    """Flip one bit in the middle of a file, as a bad disk does; its size and time do not change."""
     times, data = path.stat(), bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -235,9 +235,9 @@ ALONE: list[Callable[[Stage, Path], str]] = [
 
 
 def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[tuple[str, str, float]]:
-    """Run each fault on a store of its own; gives the fault, what was seen, and the seconds.
+    """Run each fault on a new store; yields the fault, the observation and the seconds.
 
-    Raises AssertionError when anything is lost.
+    Raises AssertionError if anything is lost.
     """
     for fault in faults:
         store = stage.runs.stores / fault.__name__
@@ -251,7 +251,7 @@ def drill(stage: Stage, faults: list[Callable[[Stage, Path], str]]) -> Iterator[
 
 
 def main() -> None:
-    """Write sample data, start a server, drill, and say what was seen."""
+    """Write sample data, start a server, run the drills, and print the observations."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=4292)
     parser.add_argument("--rounds", type=int, default=1)
@@ -275,11 +275,13 @@ def main() -> None:
 
 
 def drill_all(root: Path, port: int, names: set[str]) -> Iterator[tuple[str, str, float]]:
-    """Drill the named faults below `root`: those of a run alone, then those of a run of a worker."""
+    """Drill the named faults below `root`: first those of a single run, then those of a worker's run."""
     data, stores, home = (root / name for name in ("data", "stores", "home"))
     stores.mkdir()
     home.mkdir()
-    os.environ["TMPDIR"] = str(home)  # whose turn it is to train is known there; wait for no other runs
+    os.environ["TMPDIR"] = str(
+        home
+    )  # a separate folder of device locks, so that drills do not wait for other runs
     write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
     if alone := [fault for fault in ALONE if fault.__name__ in names]:
         with server(port, home) as environment:

@@ -1,8 +1,8 @@
-"""What the gate and the intervals promise, counted over sample data sets whose truth is known.
+"""Counts how often the gate and the intervals keep their promises, over sample data sets with a known truth.
 
-Ratings are those of `matinee.sample`, so the mean and the variance of each pair are known. A model is the true mean
-plus planted noise that rows of one user, of one movie, and of like tastes share; its true RMSE is
-sqrt(variance + noise^2). The decisions are those of `matinee.evaluate.gate`.
+`matinee.sample` generates the ratings, so the mean and the variance of each pair are known. A model is the true mean
+plus planted noise, which rows of one user, of one movie and of similar tastes share. Its true RMSE is
+sqrt(variance + noise^2). `matinee.evaluate.gate` makes the decisions.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from matinee.sample.planted import plant
 from matinee.settings import GateSettings
 
 NOISE = 0.35  # of a model around the true mean: takes the best RMSE of about .85 to .92
-# How much of the variance of that noise two models of the same data share: other settings, or another seed alone,
-# whose predictions are .1 apart.
+# The share of the noise variance that two models of the same data have in common. With other settings or another seed,
+# their predictions differ by .1.
 OTHER_SETTINGS, OTHER_SEED = 0.7, 0.96
 NIGHTS = 30
 
@@ -32,7 +32,7 @@ Field = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Data:
-    """Test rows of one sample: a tenth of its ratings, and how far each is from its true mean."""
+    """Test rows of one sample: a tenth of its ratings, with the distance of each from its true mean."""
 
     users: NDArray[np.int32]
     movies: NDArray[np.int32]
@@ -41,7 +41,7 @@ class Data:
 
     @classmethod
     def draw(cls, seed: int, *, ratings: int, users: int, movies: int) -> "Data":
-        """A new sample: other users, other movies, other ratings."""
+        """A new sample with other users, movies and ratings."""
         planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
         drawn = draw_block(np.uint64(seed), planted.users, planted.movies, planted.law)
         test = np.random.default_rng(seed).random(ratings) < 0.1
@@ -65,25 +65,25 @@ class Data:
         return np.asarray(sum(parts) / 2)
 
     def errors(self, field: Field, *, worse_by: float) -> Field:
-        """Errors of a model whose true RMSE is that much above that of a model with NOISE."""
+        """Errors of a model whose true RMSE is above that of a model with NOISE by a given amount."""
         base = np.sqrt(self.variance + NOISE**2)
         return np.sqrt((base + worse_by) ** 2 - self.variance) * field - self.residual
 
     def paired(self, candidate: Field, champion: Field) -> PairedErrors:
-        """The candidate's errors beside the champion's, on all rows."""
+        """The errors of candidate and champion on all rows."""
         return PairedErrors(self.users, self.movies, candidate, champion)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large each data set is."""
+    """The size of each data set."""
 
     ratings: int
     users: int
     movies: int
 
     def draw(self, seed: int) -> Data:
-        """The data set of that seed."""
+        """The data set of a seed."""
         return Data.draw(seed, ratings=self.ratings, users=self.users, movies=self.movies)
 
 
@@ -96,7 +96,7 @@ def another(field: Field, fresh: Field, *, shared: float) -> Field:
 
 
 def judge(data: Data, *, worse_by: float, seed: int, settings: GateSettings) -> Decision:
-    """The gate's decision on a candidate whose true RMSE is that much above the champion's."""
+    """The gate's decision on a candidate whose true RMSE is above the champion's by a given amount."""
     draw = np.random.default_rng([seed, 1])
     common = data.field(draw)
     champion, candidate = (another(common, data.field(draw), shared=OTHER_SETTINGS) for _ in range(2))
@@ -106,13 +106,13 @@ def judge(data: Data, *, worse_by: float, seed: int, settings: GateSettings) -> 
 
 
 def promoted_share(size: Size, *, worse_by: float, sets: range, settings: GateSettings) -> float:
-    """Over independent data sets, how often such a candidate is promoted."""
+    """How often such a candidate is promoted, over independent data sets."""
     decisions = (judge(size.draw(seed), worse_by=worse_by, seed=seed, settings=settings) for seed in sets)
     return sum(decision.promoted for decision in decisions) / len(sets)
 
 
 def detectable(size: Size, *, sets: range, settings: GateSettings) -> float:
-    """The smallest difference that data of this size shows, as the gate says it; the mean over a few sets."""
+    """The smallest difference that the gate can detect with this size of data; the mean over a few data sets."""
     rules = (
         rule
         for seed in sets
@@ -123,7 +123,7 @@ def detectable(size: Size, *, sets: range, settings: GateSettings) -> float:
 
 
 def coverage(size: Size, *, sets: range) -> tuple[float, float]:
-    """How often 95 % intervals of a difference in RMSE hold the true one: clustered, and with rows as independent."""
+    """How often 95 % intervals contain the true difference in RMSE: clustered, and with independent rows."""
     worse_by, z, held = 0.02, NormalDist().inv_cdf(0.975), np.zeros(2)
     for seed in sets:
         data, draw = size.draw(seed), np.random.default_rng([seed, 2])
@@ -139,7 +139,7 @@ def coverage(size: Size, *, sets: range) -> tuple[float, float]:
 
 
 def decayed(data: Data, *, seed: int, settings: GateSettings) -> float:
-    """The true loss after thirty nights, each with a candidate that is half the tolerance worse than the champion."""
+    """The true loss after thirty nights whose candidates are worse than the champion by half the tolerance."""
     draw = np.random.default_rng([seed, 3])
     common, loss = data.field(draw), 0.0
 
@@ -159,14 +159,14 @@ def decayed(data: Data, *, seed: int, settings: GateSettings) -> float:
 
 
 def at_most(rate: float, count: int) -> float:
-    """The highest share of `count` that a true rate gives, but for one time in a hundred (normal, continuity)."""
+    """The highest share of `count` for a true rate, with a chance of 1 % that it is exceeded (normal, continuity)."""
     spread = np.sqrt(rate * (1 - rate) / count)
     return float(rate + NormalDist().inv_cdf(0.99) * spread + 0.5 / count)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise: what was counted, and whether that is within what chance allows."""
+    """One promise: the counted figure, and whether chance explains its distance from the promise."""
 
     name: str
     value: float
@@ -182,7 +182,7 @@ def drill(size: Size, *, sets: int, sequences: int) -> list[Check]:
         promoted_share(size, worse_by=worse_by, sets=every, settings=settings)
         for worse_by in (settings.tolerance * 1.001, 2 * seen, -2 * seen)
     )
-    # Many nights are worth looking at where a loss of half the tolerance passes at all: three standard errors or so.
+    # Sequences of nights show something only if a loss of half the tolerance can pass: about three standard errors.
     wide = settings.model_copy(update={"tolerance": 0.006})
     losses, unguarded = (
         np.array([decayed(NIGHTLY.draw(seed), seed=seed, settings=each) for seed in range(count)])
@@ -216,7 +216,7 @@ def drill(size: Size, *, sets: int, sequences: int) -> list[Check]:
 
 
 def main() -> int:
-    """Count, print a table and a line of JSON; 1 when a promise is not kept."""
+    """Count, print a table and a line of JSON; returns 1 if a promise is not kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=400)
     parser.add_argument("--sequences", type=int, default=200)

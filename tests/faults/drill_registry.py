@@ -1,9 +1,9 @@
-"""Two publishers, a pruner and a reader at once, again and again; then thirty nights that end in a prune.
+"""Runs two publishers, a pruner and a reader at once, many times; then thirty nights that end with a prune.
 
     python tests/faults/drill_registry.py [--rounds 100] [--nights 30]
 
-Whatever happens in between: each listed release verifies, the pointer names one that does, the log is complete, and the
-store stays as large as it is. Prints one JSON object; fails at the first round that does not hold.
+After each round, each listed release verifies, the pointer names one of them, the log is complete, and the store has
+not grown. Prints one JSON object, and fails at the first round with a violation.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from small_release import write_release
 
 
 def digest(name: str) -> str:
-    """What stands for a name in the store, where folders are named by digests."""
+    """The digest that represents a name in the store."""
     return digest_of(name=name)
 
 
 def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
-    """A folder of the store, named by the digest of a name, whose manifest names others; returns the digest."""
+    """Write a folder of the store, named by the digest of a name, whose manifest names others; returns the digest."""
 
     def make(folder: Path) -> Manifest:
         (folder / "data").write_text(name)
@@ -44,7 +44,7 @@ def make_folder(store: Store, kind: str, name: str, **refers: Any) -> str:
 
 
 def make_candidate(store: Store, name: str, *, partition: str) -> tuple[str, str]:
-    """The split and the candidate of one night, with all that they are made of; nights share partitions."""
+    """Write the split and the candidate of one night with their inputs; nights share partitions."""
     held = make_folder(store, "partitions", partition)
     dataset = make_folder(store, "datasets", f"dataset-{name}", partitions=[held])
     encoding = make_folder(store, "encodings", f"encoding-{name}", dataset=dataset)
@@ -53,7 +53,7 @@ def make_candidate(store: Store, name: str, *, partition: str) -> tuple[str, str
 
 
 def publish_night(store: Store, name: str, *, partition: str) -> str:
-    """A release of one night and all that it is made of; nights share partitions."""
+    """Publish a release of one night with its inputs; nights share partitions."""
     registry = Registry(store.root)
     with store.in_use():
         split, candidate = make_candidate(store, name, partition=partition)
@@ -67,7 +67,7 @@ def publish_night(store: Store, name: str, *, partition: str) -> str:
 
 
 def hold_night(store: Store, name: str, *, partition: str) -> str:
-    """A candidate of one night that the gate held, and all that it is made of."""
+    """Record a held candidate of one night with its inputs."""
     with store.in_use():
         split, candidate = make_candidate(store, name, partition=partition)
         evaluation = make_folder(store, "evaluations", f"evaluation-{name}", candidate=candidate, split=split)
@@ -78,19 +78,19 @@ def hold_night(store: Store, name: str, *, partition: str) -> str:
 
 
 def publish_many(root: Path, until: str, name: str, nights: int) -> None:
-    """One of the publishers."""
+    """Publish the nights of one publisher."""
     for night in range(nights):
         publish_night(Store(root), f"{name}{night}", partition=f"partition-{night // 3}")
 
 
 def prune_many(root: Path, until: str) -> None:
-    """The pruner, until it is told to stop."""
+    """Prune until the stop signal."""
     while not Path(until).exists():
         prune(root, keep=1)
 
 
 def read_many(root: Path, until: str) -> None:
-    """The reader: the champion verifies, or it is not the champion any more."""
+    """Read until the stop signal: the champion verifies, or it is no longer the champion."""
     registry, read = Registry(root), 0
     while not Path(until).exists() or not read:
         version = registry.champion()
@@ -105,7 +105,7 @@ def read_many(root: Path, until: str) -> None:
 
 
 def run_round(root: Path, *, nights: int) -> None:
-    """Publish twice as many nights, prune and read meanwhile, and check what is left."""
+    """Publish nights from two processes, prune and read at the same time, and check the result."""
     store, done = Store.open(root), root.with_name(f"{root.name}.done")
     publishers = [_start("publish_many", root, str(done), name, nights) for name in "ab"]
     others = [_start(role, root, str(done)) for role in ("prune_many", "read_many")]
@@ -113,13 +113,13 @@ def run_round(root: Path, *, nights: int) -> None:
     done.touch()
     codes += [process.wait(120) for process in others]
     assert codes == [0] * 4, codes
-    time.sleep(1.1)  # the log tells seconds: what changed in this one may still be judged by a run
+    time.sleep(1.1)  # the log has whole seconds, so a run can still use what changed in this second
     prune(root, keep=1)
     check(store, published=2 * nights)
 
 
 def check(store: Store, *, published: int) -> None:
-    """Every release that is listed is whole with all it was made of, and the log tells of every one that ever was."""
+    """Every listed release is complete with its inputs, and the log has every release."""
     registry = Registry(store.root)
     for manifest in registry.manifests():
         verify(registry.folder(manifest["version"]))
@@ -135,13 +135,11 @@ def check(store: Store, *, published: int) -> None:
 
 
 def run_nights(root: Path, publish: Callable[[int], Any], *, nights: int, keep: int) -> list[int]:
-    """The store's bytes after each night, its log apart, which grows by two lines."""
+    """The store's bytes after each night, without the log, which grows by two lines."""
     sizes = []
     for night in range(nights):
         publish(night)
-        time.sleep(
-            0.16
-        )  # the log tells seconds: of one second prune keeps all champions, fewer than `keep` so
+        time.sleep(0.16)  # the log has whole seconds, and prune keeps all champions of the last second
         prune(root, keep=keep)
         files = [path for path in root.rglob("*") if path.is_file() and path.name != "log.jsonl"]
         sizes.append(sum(path.stat().st_size for path in files))
@@ -149,14 +147,14 @@ def run_nights(root: Path, publish: Callable[[int], Any], *, nights: int, keep: 
 
 
 def _start(function: str, root: Path, *arguments: Any) -> "subprocess.Popen[bytes]":
-    """A function of this file in a process of its own."""
+    """Run a function of this file in a separate process."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import drill_registry, pathlib; "
     code += f"drill_registry.{function}(pathlib.Path({str(root)!r}), *{arguments!r})"
     return subprocess.Popen([sys.executable, "-c", code])
 
 
 def main() -> None:
-    """Run the rounds and the nights, and print what was seen."""
+    """Run the rounds and the nights, and print the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

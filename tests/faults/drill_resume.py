@@ -1,7 +1,7 @@
-"""The resume drill: kill a run at random moments, give the same command again, and compare to the bit.
+"""The resume drill: kill a run at random moments, repeat the command, and compare to the bit.
 
-`python tests/faults/drill_resume.py --rounds 30` prints a line a round and fails on the first difference. A run that is
-never disturbed says what the release must be, and what each folder of the store holds.
+`python tests/faults/drill_resume.py --rounds 30` prints one line per round and fails on the first difference. An
+undisturbed run gives the expected release, and the expected content of each folder of the store.
 """
 
 import argparse
@@ -33,13 +33,13 @@ GIBBS = (
     "train.refit=all",
 )
 METHODS = {"sgd": SETTINGS, "gibbs": GIBBS}
-TRAINS = "candidates/*.partial"  # what is in a store while it trains
-EXACT = {".safetensors", ".parquet", ".npy", ".png"}  # JSON tells seconds and dates too
+TRAINS = "candidates/*.partial"  # files of a store during training
+EXACT = {".safetensors", ".parquet", ".npy", ".png"}  # JSON files also have seconds and dates
 
 
 @dataclass(frozen=True)
 class Drill:
-    """Runs of one command on one data set, each on a store of its own."""
+    """Runs of one command on one data set, each with a new store."""
 
     data: Path
     stores: Path
@@ -47,7 +47,7 @@ class Drill:
     settings: tuple[str, ...] = SETTINGS
 
     def start(self, store: Path) -> "subprocess.Popen[bytes]":
-        """The command, in a process group of its own."""
+        """The command, in a separate process group."""
         command = [sys.executable, "-m", "matinee.cli", "retrain", "--json", "--store", str(store)]
         sources = [
             "--ratings",
@@ -67,7 +67,7 @@ class Drill:
             )
 
     def finish(self, store: Path) -> float:
-        """Run to the end; returns the seconds from the first sign of the store to the last of the process."""
+        """Run to the end; returns the seconds from the first file of the store to the end of the process."""
         process = self.start(store)
         _wait_for("", store, process)
         began = time.monotonic()
@@ -76,7 +76,7 @@ class Drill:
         return time.monotonic() - began
 
     def kill(self, store: Path, *, after: float, sign: str = "") -> bool:
-        """Start the run, kill -9 it some seconds after a sign in its store; returns whether it was alive until then."""
+        """Start the run, and kill -9 it some seconds after a sign in its store; returns whether it was still alive."""
         process = self.start(store)
         _wait_for(sign, store, process)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,9 +91,9 @@ class Drill:
 def drill(
     data: Path, stores: Path, *, rounds: int, seed: int, environment: dict[str, str], method: str = "sgd"
 ) -> list[str]:
-    """Kill `rounds` runs at random moments, every second one while it trains; returns where each was.
+    """Kill `rounds` runs at random moments, every second one during training; returns the state of each.
 
-    Raises AssertionError when anything differs from the run that was left alone.
+    Raises AssertionError if anything differs from the undisturbed run.
     """
     runs = Drill(data, stores, environment, METHODS[method])
     whole = stores / "undisturbed"
@@ -124,7 +124,7 @@ def drill(
 
 
 def content(store: Path) -> dict[str, str]:
-    """The digest of each file that is the same in each run, of all folders that count as whole."""
+    """The digest of each reproducible file, in all complete folders."""
     found = {}
     for manifest in sorted(store.glob("*/*/manifest.json")):
         if manifest.parent.suffix == "":
@@ -135,7 +135,7 @@ def content(store: Path) -> dict[str, str]:
 
 
 def release_of(store: Path) -> tuple[str, str, str, bytes]:
-    """What must be the same in the end: champion, version, the release's digest and its weights."""
+    """The values that must be equal at the end: champion, version, digest and weights of the release."""
     champion = json.loads((store / "champion.json").read_text("utf-8"))["version"]
     folder = store / "releases" / champion
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
@@ -145,13 +145,13 @@ def release_of(store: Path) -> tuple[str, str, str, bytes]:
 
 
 def _wait_for(sign: str, store: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Moments are counted from here: before there is a store, Python only imports."""
+    """The first sign of a run: before the store exists, Python only imports."""
     while not list(store.parent.glob(f"{store.name}/{sign}")) and process.poll() is None:
         time.sleep(0.005)
 
 
 def _fit_seconds(store: Path) -> float:
-    """What the first fit took."""
+    """The seconds of the first fit."""
     found = [json.loads(path.read_text("utf-8")) for path in store.glob("candidates/*/manifest.json")]
     return float(next(each["seconds"] for each in found if "candidate" not in each))
 
@@ -166,7 +166,7 @@ def _progress(store: Path) -> str:
 
 @contextlib.contextmanager
 def server(port: int, home: Path) -> Iterator[dict[str, str]]:
-    """The environment of runs on a Prefect server of their own: without one, each would start its own."""
+    """The environment of runs that share a Prefect server. Otherwise, each run would start its own."""
     environment = {
         **os.environ,
         "HOME": str(home),

@@ -1,4 +1,4 @@
-"""The drills of what runs by itself: kill worker, flow and server of a scheduled run, and see the next run go on."""
+"""The drills of scheduled runs: kill the worker, the flow and the server, and check that the next run continues."""
 
 import contextlib
 import inspect
@@ -22,15 +22,15 @@ import matinee
 from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.ops.up import POOL, ROOT, wait_until_healthy
 
-# Some seconds of training, so that a fault falls into it.
+# Some seconds of training, so a fault occurs in it.
 SETTINGS = {"train": {"epochs": 6_000, "patience": 0, "device": "cpu"}}
 FIVE_HEARTBEATS = 150
-# A run takes half a minute; on a machine that does much besides, many times that.
+# A run takes half a minute, and many times that on a busy machine.
 LONGEST = 900
 
 
 def until(true: Callable[[], object], seconds: float) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -39,12 +39,12 @@ def until(true: Callable[[], object], seconds: float) -> None:
 
 @dataclass
 class Site:
-    """A Prefect server and a worker, each a process group of its own."""
+    """A Prefect server and a worker, each in a separate process group."""
 
     data: Path
     root: Path
     port: int
-    more: dict[str, str] = field(default_factory=dict)  # environment of all that is started
+    more: dict[str, str] = field(default_factory=dict)  # environment of all started processes
     settings: dict[str, Any] = field(default_factory=lambda: SETTINGS)
     running: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class Site:
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
 
     def end(self, name: str, number: signal.Signals) -> float:
-        """Send a signal to a process alone, and wait for its end; returns the seconds."""
+        """Send a signal to one process, and wait for its end; returns the seconds."""
         began = time.monotonic()
         self.running[name].send_signal(number)
         until(lambda: self.running[name].poll() is not None, LONGEST / 3)
@@ -95,13 +95,13 @@ class Site:
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
-                if error.code != 503:  # SQLite was locked: nothing was done
+                if error.code != 503:  # SQLite was locked, so nothing happened
                     raise
                 time.sleep(1)
         raise AssertionError(f"{path}: the server is too busy")
 
     def start_run(self, store: Path) -> str:
-        """A run of the deployment, which the worker picks up."""
+        """Create a run of the deployment for the worker."""
         deployment = self.ask("deployments/name/retrain/adhoc")["id"]
         parameters = {
             "ratings": [str(self.data / "ratings.csv")],
@@ -123,12 +123,12 @@ class Site:
             time.sleep(0.5)
 
     def told(self, run: str) -> str:
-        """What a run's state says, and the worker."""
+        """The state messages of a run, and the output of the worker."""
         message = self.ask(f"flow_runs/{run}")["state"]["message"]
         return f"{message}\n{(self.root / 'worker.log').read_text('utf-8')[-3000:]}"
 
     def train(self, store: Path) -> str:
-        """A run that has come as far as its second checkpoint."""
+        """Start a run and wait for its second checkpoint."""
         run = self.start_run(store)
         until(lambda: list(store.glob("work/*/*.safetensors")), LONGEST)
         time.sleep(2)
@@ -143,7 +143,7 @@ class Site:
             os.kill(process, signal.SIGKILL)
 
     def processes(self, mark: str = "") -> list[int]:
-        """The processes that were started here, by what their environment says."""
+        """The processes of this drill, recognised by their environment."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -158,7 +158,7 @@ def worker_killed(site: Site, store: Path) -> str:
     run = site.train(store)
     site.end("worker", signal.SIGKILL)
     state = site.wait(run, seconds=LONGEST)
-    until(lambda: not site.processes(run), 120)  # nothing goes on beside the next run
+    until(lambda: not site.processes(run), 120)  # no process runs in parallel to the next run
     site.start_worker()
     return f"the run ends as {state.title()}"
 
@@ -222,7 +222,7 @@ FAULTS: list[Callable[[Site, Path], str]] = [
 
 @contextlib.contextmanager
 def open_site(there: Site) -> Iterator[Site]:
-    """Server, deployments, automations and worker, for as long as the block runs."""
+    """Server, deployments, automations and worker during the block."""
     there.root.mkdir()
     try:
         there.start_server()
@@ -237,9 +237,9 @@ def open_site(there: Site) -> Iterator[Site]:
 def drill(
     data: Path, root: Path, port: int, faults: list[Callable[[Site, Path], str]]
 ) -> Iterator[tuple[str, str, float]]:
-    """Run each fault on a store of its own, and a next run after it; gives fault, what was seen, seconds.
+    """Run each fault on a new store, then the next run; yields the fault, the observation and the seconds.
 
-    Raises AssertionError when the next run does not end like one that was never disturbed.
+    Raises AssertionError if the next run does not end like an undisturbed run.
     """
     with open_site(Site(data, root, port)) as there:
         whole = root / "undisturbed"

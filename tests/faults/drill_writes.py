@@ -2,12 +2,12 @@
 
     python tests/faults/drill_writes.py [--only promote ...] [--every N] [--workers N] [--write docs/operations.md]
 
-Each write, rename, sync, unlink and so on meets a full disk (ENOSPC), a broken one (EIO), and the end of the process.
-After each: the command has said so in one of our errors, or has ended well; each release verifies, the champion is the
-one before or after, no line of the log is lost, doctor sees no failure, and the same command then does the rest.
+Each write, rename, sync, unlink and so on fails by a full disk (ENOSPC), a broken disk (EIO), and the end of the
+process. After each failure, the command has reported an error of Matinee or has succeeded. Each release verifies, the
+champion is the one before or after, no line of the log is lost, doctor finds no failure, and the same command finishes.
 
-The points are tried in a random order, the same each time, by as many processes as there are workers. With `--seconds`
-it stops by itself, and the table tells how many points of each fault were tried. Exit status 1 if anything is lost.
+The points are tried in a random order that is always the same, by one process per worker. With `--seconds`, the drill
+stops by itself, and the table has the number of points that were tried. The exit status is 1 if anything is lost.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-if __name__ == "__main__":  # before anything is imported that reads it: a worker for each core is enough
+if __name__ == "__main__":  # before the imports that read it: one worker per core is enough
     os.environ.update(POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -68,7 +68,7 @@ _QUICK = [
 
 @dataclass(frozen=True)
 class Drilled:
-    """A command that changes the store at a root, and how to see that it is done."""
+    """A command that changes the store at a root, and how to recognise that it is done."""
 
     name: str
     run: Callable[[Path], Any]
@@ -78,12 +78,12 @@ class Drilled:
 
 
 def settings(seed: int) -> Settings:
-    """Those of the n-th night: a seed of its own, so that each gives another release."""
+    """The settings of the n-th night, with a separate seed, so each night gives another release."""
     return read_settings(assignments=[*_QUICK, f"train.seed={seed}"])
 
 
 def build(root: Path, *, nights: int = 4) -> None:
-    """A store of some nights below `root`, and the drop folder that they were made from."""
+    """Build a store of some nights below `root`, and their drop folder."""
     drop = root / "drop"
     write_sample(drop, ratings=3_000, users=100, movies=60, seed=1)
     (drop / "truth.json").unlink()
@@ -94,7 +94,7 @@ def build(root: Path, *, nights: int = 4) -> None:
 
 
 def commands(template: Path) -> Iterator[Drilled]:
-    """Each command, on copies of the template: releases v0001 to v0004, of which the last is the champion."""
+    """Each command, for copies of the template with releases v0001 to v0004, the last of which is the champion."""
     user = int(matinee.load(Registry(template / "store").folder("v0001")).users.ids[3])
     yield Drilled("promote", lambda root: Registry.open(root / "store").promote("v0001"), ("v0004", "v0001"))
     yield Drilled("rollback", lambda root: Registry.open(root / "store").rollback(), ("v0004", "v0003"))
@@ -118,13 +118,13 @@ def commands(template: Path) -> Iterator[Drilled]:
 
 
 def _publish(root: Path) -> None:
-    """The last step of a run whose other steps are done: the template of this command has them."""
+    """The last step of a run whose other steps are finished in the template of this command."""
     drop = root / "drop"
     pipeline.retrain(drop / "ratings.csv", drop / "movie_titles.csv", root / "store", settings=settings(4))
 
 
 def _night(root: Path) -> None:
-    """What the nightly flow does, without Prefect."""
+    """The steps of the nightly flow, without Prefect."""
     store, chosen = Store.open(root / "store"), settings(4)
     with store.in_use():
         found = take_in(store, root / "drop", titles="movie_titles.csv", settings=chosen, settle_seconds=0)
@@ -156,9 +156,9 @@ def _is_forgotten(root: Path, *, user: int) -> None:
 def drill(
     command: Drilled, template: Path, scratch: Path, *, faults: tuple[str, ...] = FAULTS, every: int = 1
 ) -> Counter[str]:
-    """Fail each `every`-th change of a command, by each fault; counts what was tried.
+    """Fail each `every`-th change of a command by each fault; counts the attempts.
 
-    Raises AssertionError, with the point, when anything is lost.
+    Raises AssertionError, with the point, if anything is lost.
     """
     seen = Counter({"changes": len(changes(command, template, scratch))})
     for fault in faults:
@@ -170,7 +170,7 @@ def drill(
 
 
 def changes(command: Drilled, template: Path, scratch: Path) -> list[str]:
-    """What a command changes, in its order."""
+    """The changes of a command, in order."""
     root = _fresh(template, scratch)
     with failing(Disk(root, "")) as disk:
         command.run(root)
@@ -208,7 +208,7 @@ def _fail_once(command: Drilled, template: Path, scratch: Path, *, fault: str, a
             command.run(root)
         assert Registry(root / "store").champion() == command.champions[1], "the next command goes on"
         if command.name in ("promote", "rollback"):
-            Registry(root / "store").record("prune", version="v0009")  # a line that comes after
+            Registry(root / "store").record("prune", version="v0009")  # a line after it
         _check(command, root, log=log)
         command.check(root)
     return ended
@@ -223,7 +223,7 @@ def _named(point: str) -> Iterator[None]:
 
 
 def _check(command: Drilled, root: Path, *, log: bytes) -> None:
-    """Whatever has happened: releases, champion, log and doctor are sound."""
+    """Check that releases, champion, log and doctor are sound after a failure."""
     registry = Registry(root / "store")
     versions = registry.versions()
     for version in versions:
@@ -239,14 +239,14 @@ def _check(command: Drilled, root: Path, *, log: bytes) -> None:
 
 
 def _is_odd(check: doctor.Check) -> bool:
-    """A warning that no fault accounts for; half a line of the log is what a kill may leave."""
+    """A warning that the fault does not explain; after a kill, half a line of the log is allowed."""
     return check.status != "ok" and (
         check.name == "files" or (check.name == "log" and "1 of its lines" not in check.said)
     )
 
 
 def finish_steps(template: Path) -> None:
-    """Do all of the next run but its publication."""
+    """Run all steps of the next run except publish."""
     real, told = steps.publish, RuntimeError("all but publish is done")
 
     def stop(*_: Any, **__: Any) -> Any:
@@ -262,7 +262,7 @@ def finish_steps(template: Path) -> None:
 
 
 def main() -> int:
-    """Drill, and write what was seen."""
+    """Run the drill, and write the results."""
     call = _parser().parse_args()
     scratch = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="writes-", dir=scratch) as folder:
@@ -283,7 +283,9 @@ def main() -> int:
                 [name], first=0, cases=len(_points(found["changes"], call.every)), size=_PIECE
             )
         ]
-        asked.sort(key=lambda piece: piece.first)  # some of each command, should the time not do for all
+        asked.sort(
+            key=lambda piece: piece.first
+        )  # some of each command, in case the time is too short for all
         points = {name: _points(found["changes"], call.every) for name, found in seen.items()}
         work = partial(_work, template=place, points=points, deadline=deadline)
         for ended in run(asked, work):
@@ -317,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build_all(place: Path) -> None:
-    """The templates, in a process of their own: what forks computes nothing."""
+    """Build the templates in a separate process, because a process that forks must not compute anything."""
     build(place / "template")
     shutil.copytree(place / "template", place / "ready")
     finish_steps(place / "ready")
@@ -329,14 +331,14 @@ def _count(piece: pieces.Piece, scratch: Path, *, template: Path) -> None:
 
 
 def _drilled(name: str, template: Path) -> tuple[Drilled, Path]:
-    """A command, and the template that it starts from."""
+    """A command and its template."""
     logging.disable(logging.WARNING)
     found = next(command for command in commands(template / "template") if command.name == name)
     return found, template / ("ready" if name == "publish" else "template")
 
 
 def _points(changes: int, every: int) -> list[tuple[str, int]]:
-    """Each fault at each `every`-th change, in an order that is random and always the same."""
+    """Each fault at each `every`-th change, in a random order that is always the same."""
     points = [(fault, at) for fault in FAULTS for at in range(1, changes + 1, every)]
     Random(0).shuffle(points)
     return points
@@ -350,7 +352,7 @@ def _work(
     points: dict[str, list[tuple[str, int]]],
     deadline: float | None,
 ) -> None:
-    """A process of some points of a command; prints a JSON object a point."""
+    """A process for some points of a command; prints one JSON object per point."""
     command, start = _drilled(piece.kind, template)
     for number in range(piece.first, piece.last):
         if pieces.is_past(deadline):
@@ -362,7 +364,7 @@ def _work(
 
 
 def _table(before: str, seen: dict[str, Counter[str]]) -> str:
-    """The table of a file's text with the rows of some commands written again."""
+    """The text of a file in which the rows of some commands are replaced in the table."""
     _, _, rest = before.partition(BEGIN)
     lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("| ")][2:]
     of_command = {line.split(" | ")[0]: line for line in lines}

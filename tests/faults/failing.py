@@ -1,8 +1,8 @@
-"""Makes the n-th change of files below a folder fail, as a full or broken disk or a kill would, in this process.
+"""Makes the n-th change of files below a folder fail in this process, as by a full disk, a broken disk or a kill.
 
-Counted are the system calls that change files, as Python makes them (`os.write`, `os.rename` and so on, and what file
-objects do), and each write of polars, pyarrow and safetensors as a whole: it leaves half a file, and says what the
-library says.
+It counts the system calls of Python that change files (`os.write`, `os.rename` and so on, also those of file objects).
+A write of polars, pyarrow or safetensors counts as one change: it leaves half a file, and raises the error of the
+library.
 """
 
 import builtins
@@ -40,19 +40,19 @@ _BY_HANDLE = ("write", "fsync", "fdatasync", "ftruncate", "sendfile", "fchmod", 
 
 
 class Killed(BaseException):
-    """The process has ended: whatever it would change from now on stays as it is."""
+    """The process has ended: all later changes have no effect."""
 
 
 @dataclass
 class Disk:
-    """The disk below `root`; the `at`-th change meets the fault, none if it is 0."""
+    """The disk below `root`. The `at`-th change fails; with 0, none fails."""
 
     root: Path
     fault: str
     at: int = 0
     changes: list[str] = field(default_factory=list)
     dead: bool = False
-    busy: bool = False  # within a native write, whose own calls are part of it
+    busy: bool = False  # in a native write, whose system calls are part of it
 
     def change(
         self,
@@ -60,7 +60,7 @@ class Disk:
         half: Callable[[], None] = lambda: None,
         raises: Callable[[int], Exception] | None = None,
     ) -> None:
-        """Count a change, and fail it if it is its turn."""
+        """Count a change, and fail it if it is the `at`-th."""
         if self.dead:
             raise Killed
         self.changes.append(name)
@@ -84,7 +84,7 @@ class Disk:
 
 @contextlib.contextmanager
 def failing(disk: Disk) -> Iterator[Disk]:
-    """Put the disk's fault between Python and the system while the block runs."""
+    """Apply the fault to all system calls of Python during the block."""
     with contextlib.ExitStack() as undo:
 
         def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -162,7 +162,7 @@ def _opening(disk: Disk, real: Callable[..., int]) -> Callable[..., int]:
 
 
 def _files(disk: Disk, real: Callable[..., Any]) -> Callable[..., Any]:
-    """`open`, whose files below the root are written by our own raw file."""
+    """`open`, which writes files below the root through a separate raw file."""
 
     class Raw(io.FileIO):
         def write(self, data: Any) -> int:
@@ -197,7 +197,7 @@ def _files(disk: Disk, real: Callable[..., Any]) -> Callable[..., Any]:
 def _native(
     disk: Disk, name: str, real: Callable[..., Any], place: int, raises: type[Exception]
 ) -> Callable[..., Any]:
-    """A library's write of a whole file, to the argument at `place`."""
+    """A library call that writes a whole file to the argument at `place`."""
 
     def call(*given: Any, **named: Any) -> Any:
         target = given[place] if len(given) > place else named.get("file") or named.get("path")
@@ -226,7 +226,7 @@ def _native(
 
 
 def _step(disk: Disk, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    """A part of what pyarrow's writer does."""
+    """A write of pyarrow's writer."""
 
     def call(writer: Any, *given: Any, **named: Any) -> Any:
         where = writer.where
@@ -242,10 +242,10 @@ def _step(disk: Disk, name: str, real: Callable[..., Any]) -> Callable[..., Any]
 
 
 def _begin(disk: Disk, real: Callable[..., None]) -> Callable[..., None]:
-    """pyarrow's writer makes its file."""
+    """pyarrow's writer creates its file."""
 
     def call(writer: Any, where: Any, *given: Any, **named: Any) -> None:
-        writer.is_open = False  # as its __del__ asks, should it never have been opened
+        writer.is_open = False  # its __del__ reads this, also if the file was never opened
         if isinstance(where, str | Path) and disk.holds(where) and not disk.busy:
             disk.change("pyarrow")
         disk.busy, was = True, disk.busy

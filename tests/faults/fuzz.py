@@ -1,13 +1,14 @@
 """Fuzzes every kind of file that the program reads: `python tests/faults/fuzz.py --cases 10000 [--kind K] [--seed S]`.
 
-Each case spoils one file (bit flips, cuts, lengths, values of JSON, tables with other columns, ...) and asks the
-library or the command line, in worker processes with little memory and a time limit. Prints one JSON object: the cases,
-how the probes ended and the findings by kind; exit status 1 where there is one. A finding is a traceback, a dead or
-hanging process, more than 1 GiB, or an answer that differs without an error although a sha256 covers the file.
+Each case corrupts one file (bit flips, cuts, lengths, values of JSON, tables with other columns, ...) and calls the
+library or the command line, in worker processes with little memory and a time limit. It prints one JSON object: the
+cases, the ends of the probes, and the findings per kind. The exit status is 1 if there are findings. A finding is a
+traceback, a dead or hanging process, more than 1 GiB, or a wrong answer without an error although a sha256 covers the
+file.
 
-With `--seconds` it stops by itself: `missing` of a kind has the cases that were not reached, [first, end) each, which
-`--first` and `--cases` ask for. `--case N` with `--kind` runs one case in this process, tells what comes of it, and
-keeps the spoiled file in `--keep`.
+With `--seconds`, it stops by itself: `missing` of a kind has the cases that were not reached, as [first, end) for
+`--first` and `--cases`. `--case N` with `--kind` runs one case in this process, prints its result, and keeps the
+corrupted file in `--keep`.
 """
 
 import argparse
@@ -22,20 +23,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # before anything is imported that reads it: a worker for each core is enough
+if __name__ == "__main__":  # before the imports that read it: one worker per core is enough
     os.environ.update(POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 sys.path.insert(0, str(Path(__file__).parent))
 Result = dict[str, Any]
 _PIECE = 1250  # cases of one process
-_MANY = 1000  # cases for which it is worth to import everything first
+_MANY = 1000  # number of cases from which importing everything first is worth it
 _MOST_DEATHS = (
-    200  # of processes, of one kind: then something is wrong with the fuzzer or nearly everything dies
+    200  # dead processes per kind: with more, the fuzzer is wrong or nearly every case kills its process
 )
 
 
 def main() -> int:
-    """Fuzz the kinds that were asked for."""
+    """Fuzz the selected kinds."""
     from fuzzing.kinds import KINDS
 
     call = _parser(list(KINDS)).parse_args()
@@ -72,7 +73,7 @@ def _parser(kinds: list[str]) -> argparse.ArgumentParser:
 
 
 def _one(template: Path, root: Path, call: argparse.Namespace) -> int:
-    """One case in this process, with the whole story."""
+    """Run one case in this process, and print all details."""
     from fuzzing.cases import Case, Round, mutate
     from fuzzing.ground import Ground
 
@@ -99,7 +100,7 @@ def _keep(ground: Any, case: Any, folder: Path) -> Path:
 
 
 def _all(template: Path, scratch: Path, kinds: list[str], call: argparse.Namespace) -> Result:
-    """All kinds, as many pieces at a time as there are workers; what is found is written as it comes."""
+    """Run all kinds, one piece per worker at a time; findings are written at once."""
     from fuzzing import pieces
 
     if call.cases * len(kinds) > _MANY:
@@ -131,7 +132,7 @@ def _nothing(span: list[int]) -> Result:
 
 
 def _without(spans: list[list[int]], first: int, last: int) -> list[list[int]]:
-    """Spans of numbers without those from `first` up to `last`, which are within one of them."""
+    """Spans of numbers without those from `first` to `last`, which are in one of them."""
     kept = []
     for start, end in spans:
         kept += [[start, min(end, first)], [max(start, last), end]]
@@ -143,7 +144,7 @@ def _line(kind: str, told: Result) -> str:
 
 
 def _work(template: Path, piece: Any, place: Path, *, seed: int, deadline: float | None) -> None:
-    """A process of the cases of a piece; prints a JSON object a line."""
+    """A process for the cases of a piece; prints one JSON object per line."""
     from fuzzing.cases import main as worker
 
     numbers = range(piece.first, piece.last)
@@ -159,8 +160,8 @@ def _work(template: Path, piece: Any, place: Path, *, seed: int, deadline: float
 
 
 def _count(told: Result, ended: Any, call: argparse.Namespace, *, template: Path) -> None:
-    """Add what a process has told; where it died, that is a finding."""
-    first, last = ended.piece.first, ended.number + 1  # it died at its number, and was given up after it
+    """Add the results of a process; if it died, that is a finding."""
+    first, last = ended.piece.first, ended.number + 1  # it died at this case, and the next cases were not run
     for line in ended.lines:
         if "finding" in line:
             _find(told, line["finding"], call, template=template)
@@ -179,7 +180,7 @@ def _count(told: Result, ended: Any, call: argparse.Namespace, *, template: Path
 
 
 def _death(ended: Any, *, seed: int) -> Result:
-    """What a process that died leaves."""
+    """The finding for a process that died."""
     hangs = "Timeout (" in ended.errors
     signals = (
         f"killed by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"status {ended.status}"
@@ -196,7 +197,7 @@ def _death(ended: Any, *, seed: int) -> Result:
 
 
 def _find(told: Result, found: Result, call: argparse.Namespace, *, template: Path) -> None:
-    """Findings of one cause stand once, with the first case and how often."""
+    """Merge findings of the same cause, with the first case and the count."""
     what = found["what"].split(":")[0]
     for cause in told["findings"]:
         if (cause["probe"], cause["what"].split(":")[0], cause["where"]) == (
@@ -207,7 +208,7 @@ def _find(told: Result, found: Result, call: argparse.Namespace, *, template: Pa
             cause["times"] += 1
             return
     case = [found["case"]["kind"], str(found["case"]["seed"]), str(found["case"]["number"])]
-    kept = subprocess.run(  # in another process: the one that forks computes nothing
+    kept = subprocess.run(  # in another process, because a process that forks must not compute anything
         [sys.executable, __file__, "--keep-case", str(template), str(call.keep), *case],
         capture_output=True,
         text=True,
@@ -217,13 +218,13 @@ def _find(told: Result, found: Result, call: argparse.Namespace, *, template: Pa
 
 
 def _keep_case(template: Path, folder: Path, kind: str, *numbers: str) -> None:
-    """Keep the spoiled file of a case, and print its path."""
+    """Keep the corrupted file of a case, and print its path."""
     from fuzzing.cases import Case
     from fuzzing.ground import Ground
 
     class Shown(Ground):
         def __post_init__(self) -> None:
-            """Nothing is copied: the template is only read."""
+            """Use the template itself, without a copy, because it is only read."""
 
     print(_keep(Shown(template, template), Case(kind, *map(int, numbers)), folder))
 

@@ -1,7 +1,8 @@
-"""The soak: many runs of a tiny retrain on one server, and what server and worker hold and leave.
+"""The soak test: many runs of a tiny retrain on one server, with the memory and the leftovers of server and worker.
 
-`python tests/faults/soak.py --runs 100` prints a line every ten runs and fails when memory grows by more than a tenth
-after the first thirty, or a process, a slot or a temporary folder is left; `--write FILE` puts the figures in FILE.
+`python tests/faults/soak.py --runs 100` prints a line every ten runs. It fails if memory grows by more than a tenth
+after the first thirty runs, or if a process, a slot or a temporary folder is left. `--write FILE` writes the figures to
+FILE.
 """
 
 import argparse
@@ -21,14 +22,14 @@ from drill_worker import LONGEST, Site, open_site, until
 from written import write_between
 
 BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
-SETTLED = 30  # runs until caches and pools are filled
+SETTLED = 30  # runs until caches and pools are full
 GROWTH = 1.1
 PARTS = ("server", "worker")
-_WORKERS = "runner_storage"  # holds one empty folder a worker, however many runs it has had
+_WORKERS = "runner_storage"  # has one empty folder per worker, after any number of runs
 
 
 def megabytes(site: Site, part: str) -> float:
-    """Resident memory of a process and of those that it started in its session."""
+    """Resident memory of a process and its children in its session."""
     session, total = site.running[part].pid, 0
     for process in site.processes():
         try:
@@ -36,7 +37,7 @@ def megabytes(site: Site, part: str) -> float:
             if int(stat[3]) == session:
                 status = Path(f"/proc/{process}/status").read_text("ascii")
                 total += int(status.partition("VmRSS:")[2].split()[0])
-        except (OSError, IndexError):  # it has ended meanwhile
+        except (OSError, IndexError):  # it has ended
             continue
     return total / 1024
 
@@ -44,7 +45,7 @@ def megabytes(site: Site, part: str) -> float:
 def soak(site: Site, store: Path, *, runs: int) -> dict[str, list[float]]:
     """Memory in megabytes after each run, by process.
 
-    Raises AssertionError when a run does not end well.
+    Raises AssertionError if a run fails.
     """
     held: dict[str, list[float]] = {part: [] for part in PARTS}
     for number in range(1, runs + 1):
@@ -61,7 +62,7 @@ def soak(site: Site, store: Path, *, runs: int) -> dict[str, list[float]]:
 
 
 def left(site: Site, store: Path, temporary: Path) -> list[str]:
-    """What should not be there any more: processes, slots, temporary folders, half-made folders of the store."""
+    """Leftovers: processes, slots, temporary folders, unfinished folders of the store."""
     ours = {process.pid for process in site.running.values()}
     orphans = []
     for process in site.processes():
@@ -92,12 +93,12 @@ def report(held: dict[str, list[float]], *, seconds: float) -> str:
 
 
 def ends(held: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
-    """Memory once settled, and at the end."""
+    """Settled memory, and memory at the end."""
     return {part: (median(held[part][SETTLED : SETTLED + 10]), median(held[part][-10:])) for part in PARTS}
 
 
 def main() -> None:
-    """Write sample data, start server and worker, run, and say what was seen."""
+    """Write sample data, start server and worker, run, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--port", type=int, default=4294)

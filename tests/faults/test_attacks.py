@@ -1,4 +1,4 @@
-"""The table of attacks: each is one call, which must end with the right status and leave foreign files alone."""
+"""The table of attacks: each is one call that must end with the right status and change no foreign file."""
 
 import importlib
 import json
@@ -29,7 +29,7 @@ ATTACKS = [
 def template(
     sample: Path, steps: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A store with two releases and the sources that it was made from."""
+    """A store with two releases, and its sources."""
     folder = tmp_path_factory.mktemp("template")
     shutil.copytree(sample, folder / "sources")
     store = Store.open(folder / "store")
@@ -55,7 +55,7 @@ def test_an_attack_ends_as_the_table_expects(
     attack.prepare(ground)
     foreign, store = digests(ground.foreign), digests(ground.store)
     logger = logging.getLogger("matinee")
-    handlers = logger.handlers[:]  # Prefect's among them, where another test has imported it
+    handlers = logger.handlers[:]  # including Prefect's, if another test has imported it
     try:
         with monkeypatch.context() as patched:
             for name, value in attack.variables(ground).items():

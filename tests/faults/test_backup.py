@@ -1,4 +1,4 @@
-"""Backups as docs/operations.md has them: a copy made during a run is a store that goes on as if never moved."""
+"""Backups as described in docs/operations.md: a copy made during a run is a store that works like the original."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The short form of the fault drills: what needs neither a worker nor root; `make drills` is the long one."""
+"""The short form of the fault drills, without a worker and without root. `make drills` runs all of them."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A few mutations of each kind of file, the same each time; `make attack` tries 10,000 of each."""
+"""A few mutations of each kind of file, always the same. `make attack` tries 10,000 of each kind."""
 
 import json
 import subprocess

@@ -23,7 +23,7 @@ def test_thirty_pruned_nights_leave_as_much_as_ten(tmp_path: Path) -> None:
 
     sizes = drill_registry.run_nights(store.root, live, nights=30, keep=7)
     assert sizes[0] + 1000 < sizes[6]
-    assert max(sizes[7:]) - min(sizes[7:]) < 100  # manifests tell seconds, in more digits or in fewer
+    assert max(sizes[7:]) - min(sizes[7:]) < 100  # manifests have seconds, with more digits or fewer
     assert len(list((store.root / "releases").glob("v*"))) == 7
     # Of the last seven decisions four were holds.
     assert [entry["reason"] for entry in Registry(store.root).held()] == [

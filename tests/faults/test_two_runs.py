@@ -1,4 +1,4 @@
-"""Two runs at once on one store: both end well, the store has one champion, and its log tells of both."""
+"""Two runs at once on one store: both succeed, the store has one champion, and its log has both."""
 
 import json
 import os

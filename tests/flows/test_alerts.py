@@ -1,4 +1,4 @@
-"""Alerts on a real server: each comes once, silent runs are ended, healthy ones never, and no secret gets out."""
+"""Alerts on a real server: each is sent once, only silent runs are ended, and no secret is exposed."""
 
 import http.server
 import json
@@ -20,11 +20,11 @@ from matinee.ops.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
 from matinee.ops.up import wait_until_healthy
 
 TOKEN = "planted-3f9a1c"
-HEARTBEAT = 6  # in place of thirty
+HEARTBEAT = 6  # instead of thirty
 
 
 class _Listener(http.server.ThreadingHTTPServer):
-    """Keeps what it is told."""
+    """A webhook that stores its requests."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def listener() -> Iterator[_Listener]:
 
 
 class _Server:
-    """A Prefect server with a database of its own."""
+    """A Prefect server with a separate database."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -94,7 +94,7 @@ class _Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[_Server]:
-    """A server that this process talks to meanwhile."""
+    """Make this process use a server during the block."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     there = _Server(tmp_path)
@@ -107,7 +107,7 @@ def server(tmp_path: Path) -> Iterator[_Server]:
 
 
 class _Deployment:
-    """Runs of a deployment of ours, whose states and heartbeats are made by hand."""
+    """Runs of a deployment whose states and heartbeats the test sends."""
 
     def __init__(self, client: Any) -> None:
         from prefect import flow
@@ -142,7 +142,7 @@ def related(role: str, kind: str, which: Any, name: str) -> dict[str, str]:
 
 
 def _shorten(client: Any) -> None:
-    """Let runs be ended after three and a half short heartbeats."""
+    """End runs after three and a half short heartbeats."""
     from matinee.ops import alerts
 
     short = alerts._end_silent_runs(HEARTBEAT)
@@ -158,7 +158,7 @@ def _wait(true: Callable[[], object], seconds: float) -> None:
 
 
 def _planted(home: Path) -> list[str]:
-    """Where the token can be read in the server's database and log."""
+    """The places in the server's database and log that contain the token."""
     found = [path.name for path in home.glob("*.log") if TOKEN in path.read_text("utf-8")]
     with sqlite3.connect(home / ".prefect" / "prefect.db") as database:
         tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
@@ -235,7 +235,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
         EventsWorker.drain_all(timeout=5)
 
         heard = {
-            # On a busy machine a run may be late before it is set to run here.
+            # On a busy machine, a run can be late before the test starts it.
             name: [
                 each["alert"] for each in listener.alerts_of(run) if run == late or each["alert"] != "late"
             ]
@@ -292,7 +292,7 @@ def test_a_run_that_outlives_the_server_is_not_ended(server: _Server) -> None:
         over = threading.Event()
 
         def live() -> None:
-            while not over.wait(HEARTBEAT):  # what can't be sent is kept
+            while not over.wait(HEARTBEAT):  # events that cannot be sent are kept
                 deployment.beat(alive)
 
         living = threading.Thread(target=copy_context().run, args=(live,))

@@ -1,4 +1,4 @@
-"""What a person at the terminal gets for a wrong call or a wrong file: one paragraph, the exit status, no traceback."""
+"""A wrong call or a wrong file at the terminal: one paragraph, the exit status, no traceback."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One training at a time on a device, whoever runs it and however it ends."""
+"""Only one training at a time uses a device, also after a training was killed."""
 
 import os
 import select
@@ -24,7 +24,7 @@ with hold("planted"):
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> dict[str, str]:
-    """An environment whose locks are not those of this machine."""
+    """An environment with separate locks, not those of this machine."""
     return {**os.environ, "TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": ""}
 
 
@@ -72,8 +72,8 @@ def test_locks_are_in_a_folder_that_no_other_user_can_use(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(shared / "link"))
     assert private_folder() == ours
     ours.rmdir()
-    ours.symlink_to(session)  # by somebody who can make that name
+    ours.symlink_to(session)  # by another user who can create this name
     assert private_folder() is None
-    with hold("cpu"), hold("cpu"):  # nobody is kept waiting
+    with hold("cpu"), hold("cpu"):  # no training waits for it
         assert list(session.iterdir()) == []
     assert "is not this user's alone" in caplog.text

@@ -1,4 +1,4 @@
-"""`make up`, then a file copied into the drop folder: a release and lists for everyone, with no further command."""
+"""`make up` and a file in the drop folder give a release and lists for all users, without a further command."""
 
 import shutil
 import time
@@ -34,7 +34,7 @@ def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: 
     _wait(lambda: registry.root.is_dir() and registry.champion() == "v0001", 300)
     _wait(registry.lists("v0001").exists, 300)
     lists = pl.read_parquet(registry.lists("v0001"))
-    assert 390 < lists["user_id"].n_unique() <= 400  # one who has rated all movies has no list
+    assert 390 < lists["user_id"].n_unique() <= 400  # a user who has rated all movies has no list
     report = (drop / "refused" / "broken.csv.report.txt").read_text()
     assert "broken.csv, line 2: '1,2,many'" in report
     assert "rating_not_a_number" in (drop / "refused" / "broken.csv.rejects.csv").read_text()
@@ -44,10 +44,10 @@ def test_a_file_in_the_drop_folder_becomes_a_release_and_lists(up: Any, sample: 
         "ratings.csv",
         "refused",
     ]
-    # The same bytes again are a file that has come, and nothing new.
+    # The same bytes in another file start a run that finds nothing new.
     shutil.copy(sample / "ratings.csv", drop)
     _wait(lambda: up.ask("flow_runs/filter", NOTHING_NEW), 300)
     (run,) = up.ask("flow_runs/filter", NOTHING_NEW)
     assert run["state_type"] == "COMPLETED"
-    assert run["total_run_time"] < 30  # seconds, also beside other work
+    assert run["total_run_time"] < 30  # seconds, also on a busy machine
     assert registry.versions() == ["v0001"]

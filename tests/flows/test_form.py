@@ -1,4 +1,4 @@
-"""The form of the flow in the UI: every parameter has its help, its bounds and its default; a bad value is refused."""
+"""The form of the flow in the UI: every parameter has a help text, bounds and a default, and bad values are refused."""
 
 from typing import Any
 

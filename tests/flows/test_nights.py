@@ -1,4 +1,4 @@
-"""Night after night: the champion on what came after it, and a gate whose split moves on in time."""
+"""Several nights: the champion on later ratings, and a gate whose temporal split moves."""
 
 import json
 from collections.abc import Callable
@@ -53,10 +53,10 @@ def test_the_champion_is_scored_once_on_new_ratings(
 ) -> None:
     assert _retrain(nights, sample, "early.csv", capsys=capsys)["progressive"] is None
     store = Store(nights / "store")
-    # A file that grew is another partition: every pair in it is looked up.
+    # A file that has grown is another partition, so every pair in it is looked up.
     grown = score_champion(store, _ingest(store, nights / "grown.csv")).point
     assert grown is not None
-    # A run that was stopped after it, or is run again, adds nothing.
+    # A repeated run, also after a stop, adds nothing.
     assert score_champion(store, _ingest(store, nights / "grown.csv")).point == grown
     assert main(["evaluate", "--store", str(store.root), "--test", str(nights / "late.csv"), "--json"]) == 0
     by_hand = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -94,7 +94,7 @@ def test_a_temporal_cut_moves_and_models_are_compared_on_unseen_rows(
     assert decision["rows"] == {"test": len(tested), "compared": len(tested)}
     assert first["metrics"]["hindsight"]["anyone"] == second["metrics"]["hindsight"]["anyone"] == 0
 
-    # Whatever rows it is asked about, the release knows what it was fitted on.
+    # For any rows, the release knows whether it was fitted on them.
     model = ReleasedModel(store, Path(first["location"]))
     rows = pl.read_csv(nights / "grown.csv")
     saw = model.was_trained_on(

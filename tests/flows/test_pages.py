@@ -1,4 +1,4 @@
-"""The pages of a run: what comes from a user's file shows as text, and no page can fail a run."""
+"""The pages of a run: text from users' files is shown as text, and no page can fail a run."""
 
 import logging
 import re
@@ -100,7 +100,7 @@ def test_a_run_is_named_after_its_model() -> None:
 
 
 def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) -> None:
-    """A rule's own figures, those of a group within, the slices that were tested, and how to promote all the same."""
+    """The page has the figures of a rule and of its groups, the tested slices, and how to promote the candidate."""
     slices = [{"slicing": "date", "slice": "2005", "rows": 4_000, "difference": 0.5}]
     tested = [each | {"standard_error": 0.125, "p": 0.0625} for each in slices]
     rules = [

@@ -50,7 +50,7 @@ def database(tmp_path: Path) -> Iterator[None]:
 
 
 async def _read_and_write_while_another_writes(session_of: Any) -> None:
-    """What an automation does with its bucket, while another process writes."""
+    """The database calls of an automation while another process writes."""
     interface = provide_database_interface()
     async with interface.session_context(begin_transaction=True) as session:
         await session.execute(sa.text("create table bucket (seen int)"))

@@ -1,4 +1,4 @@
-"""The work pool: no run can say what its worker executes, on a server that an earlier version set up as well."""
+"""The work pool: no run can set the command of its worker, also on a server that an earlier version set up."""
 
 import asyncio
 from typing import Any

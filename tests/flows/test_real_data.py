@@ -1,4 +1,4 @@
-"""The whole way on real ratings, where they are there: nothing lost, titles to the character, better than bias-only."""
+"""All steps on real ratings, if available: no row is lost, titles are exact, and the model is better than bias-only."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_ml_100k_ranks_better_than_popularity(
 
 
 def _check_order(ranking: dict[str, Any]) -> None:
-    """On held-out ratings of 4 and more, what `recommend` shows is better than what is popular."""
+    """On held-out ratings of 4 and more, the lists of `recommend` are better than popularity."""
     assert ranking["relevant_from"] == 4
     for figure in ("ndcg_at_10", "recall_at_10", "mrr"):
         assert ranking["recommend"][figure] > ranking["popularity"][figure]

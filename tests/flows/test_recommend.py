@@ -1,4 +1,4 @@
-"""`matinee recommend` and `matinee similar`: what they write and say."""
+"""`matinee recommend` and `matinee similar`: their files and their output."""
 
 import json
 from collections.abc import Callable
@@ -40,12 +40,12 @@ def test_recommend_all_runs_as_a_flow(
 
 
 def _of_two(lists: pl.DataFrame) -> pl.DataFrame:
-    """The lists of users 13 and 23 without the numbers, whose last bits differ."""
+    """The lists of users 13 and 23 without scores, whose last bits differ."""
     return lists.filter(pl.col("user_id").is_in([13, 23])).drop("score", "expected_rating")
 
 
 def _check_page(out: Path) -> None:
-    """What the run left with the server."""
+    """The records of the run on the server."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import ArtifactSort
 

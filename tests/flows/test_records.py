@@ -1,4 +1,4 @@
-"""What a run leaves with the server: names, retries, pages in order, the story in its log."""
+"""The records of a run on the server: names, retries, pages in order, and the log."""
 
 import re
 import time
@@ -39,7 +39,7 @@ NAMES = [
 def records(
     sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
 ) -> Iterator[dict[str, Any]]:
-    """The server's records of one run, whose training fails once: its second checkpoint meets an I/O error."""
+    """The server's records of a run whose training fails once, by an I/O error at its second checkpoint."""
     from matinee.flows.retrain import retrain
     from matinee.settings.parse import read_settings
     from matinee.train import loop
@@ -89,7 +89,7 @@ def _log_of(run: str) -> list[dict[str, Any]]:
 
 
 def _wait_for_log(run: str) -> None:
-    """Lines are sent in batches, some seconds apart."""
+    """Wait for the log lines, which are sent in batches every few seconds."""
     deadline = time.monotonic() + 120
     while not any("is the champion" in line["message"] for line in _log_of(run)):
         assert time.monotonic() < deadline
@@ -121,7 +121,7 @@ def test_training_is_retried_from_its_checkpoint_after_an_io_error(records: dict
 def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
     pages = [page for page in reversed(records["pages"]) if page["key"]]
     keys = [page["key"] for page in pages]
-    # The failed try has a progress of its own.
+    # The failed attempt has a separate progress.
     assert sorted(set(keys), key=keys.index) == sorted(set(PAGES), key=PAGES.index)
     assert all(
         page["data"] == 100
@@ -134,7 +134,7 @@ def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
     assert "Gate: promoted" in texts["gate"]
     code = re.search(r"```python\n(.*?)```", texts["release"], re.DOTALL)
     assert code is not None
-    exec(code[1], {"user_id": 1})  # what the page tells people to write works
+    exec(code[1], {"user_id": 1})  # the commands on the page work
 
 
 def test_the_log_has_each_step_and_result(records: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The whole way on sample data: what a run leaves, what a second one does again, what is retried."""
+"""All steps on sample data: results of a run, steps of a second run, and retries."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def _retrain(
 def first(
     sample: Path, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
 ) -> tuple[Path, dict[str, Any]]:
-    """A store with one release, and what the run said."""
+    """A store with one release, and the output of the run."""
     from matinee.flows.retrain import retrain
     from matinee.settings.parse import read_settings
 
@@ -137,13 +137,13 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     for name in ("f" * 20, "", held[:3]):
         assert main(["promote", "--store", str(store), name]) == 2
         assert held in capsys.readouterr().err
-    assert main(["prune", "--store", str(store), "--keep", "1"]) == 0  # of the night that held it
+    assert main(["prune", "--store", str(store), "--keep", "1"]) == 0  # the night of the hold
     assert held in capsys.readouterr().out
     assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"champion": "v0002", "replaced": "v0001"}
     assert registry.log()[-1].items() >= {"action": "promote", "candidate": held, "anchor": "v0002"}.items()
     assert matinee.load(store / "releases" / "v0002").manifest["model"] == "linear"
-    # The same run again finds its work done and its candidate in use.
+    # A repeated run finds finished steps and its candidate as the champion.
     _, again = _retrain(sample, store, "--set", "model.name=linear", capsys=capsys)
     assert (again["release"], again["cached"][-1]) == ("v0002", "evaluate")
     assert "promote by name" in again["reason"]
@@ -225,7 +225,7 @@ def test_a_grown_dataset_keeps_every_row_in_its_subset(
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
-    """Let the encode step fail a number of times before it works."""
+    """Make the encode step fail a number of times before it succeeds."""
     from matinee.split import encode
 
     calls: list[int] = []
@@ -280,6 +280,6 @@ def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["rows"] + found["rows_seen"] == found["rows_accepted"] == 40_000
     assert (found["rejects"], found["warnings"]) == ({"rating_not_a_number": 1}, [])
-    # The rows it was not trained on are the test rows of its split: the same figure, from the source file.
+    # Its unseen rows are the test rows of its split, so the source file gives the same figure.
     assert found["rows"] == said["metrics"]["rows"]
     assert found["rmse"] == pytest.approx(said["metrics"]["rmse"], abs=1e-6)

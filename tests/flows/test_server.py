@@ -1,4 +1,4 @@
-"""How the Prefect server is told where to listen and whom to answer; nothing starts it open to others."""
+"""Settings of the Prefect server: its address, the accepted callers, and no start without protection."""
 
 import os
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ NAMES += [f"PREFECT_SERVER_API_{name}" for name in SETTINGS]
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Prefect's settings as they are where nobody has set any, and as before afterwards."""
+    """Prefect's default settings during the test; the earlier settings are restored."""
     with monkeypatch.context() as patched:
         for name in NAMES:
-            patched.setenv(name, "")  # so that what is set meanwhile is taken back
+            patched.setenv(name, "")  # so changes during the test are undone
             patched.delenv(name)
         patched.setenv("PREFECT_HOME", str(tmp_path / "home"))
         refresh_global_settings_context()

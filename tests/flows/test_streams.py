@@ -1,4 +1,4 @@
-"""The command in a process of its own, whose streams are broken: Python itself complains about them at its exit."""
+"""The command in a separate process with broken streams, about which Python itself complains at exit."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ COMMAND = [sys.executable, "-m", "matinee.cli"]
 
 @pytest.fixture
 def unread() -> Iterator[int]:
-    """The end to write to of a pipe that nobody reads."""
+    """The write end of a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing

@@ -1,4 +1,4 @@
-"""A run where no Prefect server is configured: it brings its own, tells it how it ended, and leaves nothing running."""
+"""A run without a configured Prefect server starts its own, reports its end to it, and leaves no process."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def _wait(true: Callable[[], object]) -> None:
 
 
 def _servers(home: Path) -> list[int]:
-    """The processes with this home that are a run's own server."""
+    """The processes of a run's own server, with this home."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -38,7 +38,7 @@ def _servers(home: Path) -> list[int]:
 
 
 def _status(home: Path, **headers: str) -> int:
-    """What a stranger is answered by the run's own server; 0 while it does not answer yet."""
+    """The status that the run's server returns without a password; 0 while it does not answer."""
     (server,) = _servers(home)
     words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
     address = f"http://127.0.0.1:{int(words[words.index(b'matinee.ops.temporary') + 1])}/api/admin/version"
@@ -56,7 +56,7 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "matinee.cli", "retrain", "--store", str(tmp_path / "store")]
     command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
-    # A shell's background jobs have it ignored, and pass that on.
+    # Background jobs of a shell ignore the signal, and their children inherit this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         run = subprocess.Popen(
@@ -68,10 +68,10 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
         try:
             _wait(lambda: _servers(tmp_path))
             if number == signal.SIGINT:
-                _wait(lambda: _status(tmp_path) == 401)  # who has no password
+                _wait(lambda: _status(tmp_path) == 401)  # a caller without a password
                 assert _status(tmp_path, Host="evil.example") == 403
                 assert _status(tmp_path, Origin="http://evil.example") == 403
-            if number == signal.SIGINT:  # after it the checkpoint is there from the start
+            if number == signal.SIGINT:  # later, the checkpoint exists from the start
                 _wait(lambda: list(tmp_path.glob("store/work/*/fit.safetensors")))
             os.killpg(run.pid, number)
             assert run.wait(30) == status

@@ -1,4 +1,4 @@
-"""The tutorial is true: its commands and Python blocks run in order, and end as it says."""
+"""The tutorial is correct: its commands and Python blocks run in order, with the results that it shows."""
 
 import re
 import shlex

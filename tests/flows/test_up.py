@@ -1,4 +1,4 @@
-"""`make up`: what is due runs, what is cancelled stops, and nothing is left behind."""
+"""`make up`: scheduled runs start, cancelled runs stop, and no process is left."""
 
 import signal
 import sqlite3
@@ -34,7 +34,7 @@ def _left(home: Path) -> list[str]:
 
 
 def _listened(port: int) -> set[str]:
-    """The addresses, in hexadecimal, that some process listens on at a port."""
+    """The addresses in hexadecimal on which processes listen at a port."""
     lines = [line.split() for line in "".join(map(Path.read_text, _SOCKETS)).splitlines()]
     local = [line[1].split(":") for line in lines if line[3] == "0A"]
     return {address for address, number in local if int(number, 16) == port}
@@ -55,7 +55,7 @@ def _parameters(sample: Path, store: Path, **settings: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A deployment that is due every minute from now on."""
+    """A deployment with a run every minute."""
     nightly = _deployment(up, "nightly")
     parameters = _parameters(sample, tmp_path_factory.mktemp("minutes"), train={"epochs": 2})
     cron = {"cron": "* * * * *", "timezone": "UTC"}
@@ -65,7 +65,7 @@ def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("every_minute")  # the minutes go by meanwhile
+@pytest.mark.usefixtures("every_minute")  # the minutes pass during the test
 def test_a_cancelled_run_stops_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
     body = {"parameters": _parameters(sample, tmp_path, **LONG)}
     run = up.ask(f"deployments/{_deployment(up, 'adhoc')['id']}/create_flow_run", body)["id"]
@@ -74,7 +74,7 @@ def test_a_cancelled_run_stops_and_keeps_its_checkpoint(up: Any, sample: Path, t
     _wait(lambda: up.ask(f"flow_runs/{run}")["state_type"] == "CANCELLED", 60)
     tasks = up.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
     (train,) = (task for task in tasks if task["name"] == "train dot fast")
-    # Not killed: what does not hear the signal is, half a minute later, and its task stays `Running`.
+    # Not killed: a run that ignores the signal is killed after half a minute, and its task stays `Running`.
     assert "termination signal" in train["state"]["message"]
     assert list(tmp_path.glob("work/*/fit.safetensors"))
     assert not list(tmp_path.rglob("*.partial"))

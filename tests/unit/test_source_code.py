@@ -65,7 +65,7 @@ AFTER_INGEST = {
     "dataset",
     "encode",
     "split",
-}  # these have no step of their own: the code that writes them reads them
+}  # these steps read tables with the code that wrote them
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Arguments and settings that mean nothing, or something else than was meant: numbers, names, files, sizes."""
+"""Arguments and settings without a meaning, or with an unintended one: numbers, names, files, sizes."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""JSON of a store that is cut, emptied, of another type, with other bytes or too deep: named, with the right advice."""
+"""JSON files of a store that are cut, empty, of another type, corrupted or too deep: named, with the right advice."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Rating and titles files that are no such thing, lie about themselves, or have names that nobody should read."""
+"""Rating and title files that are something else, have false headers, or have hostile names."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What the fuzzer found, one row for each cause: files that ended in a traceback, a dead process or a wrong answer."""
+"""Findings of the fuzzer, one row per cause: files that caused a traceback, a dead process or a wrong answer."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ Change = Callable[[bytes], bytes]
 
 
 def spoil(name: str, change: Change) -> Callable[[Ground], None]:
-    """Replace the first file of the store by that name; a pattern may stand for it."""
+    """Replace the first file of the store that matches a name or pattern."""
 
     def prepare(ground: Ground) -> None:
         path = sorted(ground.store.glob(name))[0]
@@ -50,14 +50,14 @@ def forge(name: str, change: Change) -> Callable[[Ground], None]:
 
 
 def claim(**values: Any) -> Callable[[Ground], None]:
-    """Let the champion's manifest say something else."""
+    """Change values in the champion's manifest."""
     return spoil(
         "releases/v0002/manifest.json", lambda data: json.dumps({**json.loads(data), **values}).encode()
     )
 
 
 def cutoffs(**values: Any) -> Change:
-    """Other cutoffs in a manifest's note of the split."""
+    """Other cutoffs of the split in a manifest."""
 
     def changed(data: bytes) -> bytes:
         manifest = json.loads(data)
@@ -68,7 +68,7 @@ def cutoffs(**values: Any) -> Change:
 
 
 def source(name: str, data: Change) -> Callable[[Ground], None]:
-    """Make a file of the ratings."""
+    """Create a ratings file."""
     return lambda ground: _write(ground.folder / name, data(ground.ratings.read_bytes()))
 
 
@@ -104,7 +104,7 @@ def table(change: Callable[[pa.Table], pa.Table]) -> Change:
 
 
 def empty_but_says_so(data: bytes) -> bytes:
-    """A Parquet file without rows whose footer tells the number that it had: a Thrift integer, seven bits a byte."""
+    """A Parquet file without rows whose footer has another number of rows: a Thrift integer, seven bits per byte."""
     emptied = table(lambda rows: rows.slice(0, 0))(data)
     size = int.from_bytes(emptied[-8:-4], "little")
     body, footer = emptied[: -8 - size], emptied[-8 - size : -8]
@@ -116,7 +116,7 @@ def empty_but_says_so(data: bytes) -> bytes:
 
 
 def columns(**odd: pa.Array) -> Change:
-    """A Parquet file of ratings with some columns that are odd."""
+    """A Parquet file of ratings with some odd columns."""
     usual = {"userID": [1, 2, 3], "movieID": [4, 5, 6], "rating": [1.0, 2.0, 3.0]}
 
     def made(_: bytes) -> bytes:
@@ -128,14 +128,14 @@ def columns(**odd: pa.Array) -> Change:
 
 
 def nested(data: bytes, depth: int, pack: Change) -> bytes:
-    """Packed again and again."""
+    """Compressed several times."""
     for _ in range(depth):
         data = pack(data)
     return data
 
 
 def zstd(data: bytes) -> bytes:
-    """Packed by zstd."""
+    """Compressed by zstd."""
     packed: bytes = pa.compress(data, "zstd", asbytes=True)
     return packed
 

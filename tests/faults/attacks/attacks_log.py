@@ -1,4 +1,4 @@
-"""A log that was cut, spoiled or written by somebody else: each bad line is named, and none takes another with it."""
+"""A log that is cut, corrupted or written by another program: each bad line is named, and the others are read."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What leaves the program: text that a terminal would obey, outputs that are no plain files, streams nobody reads."""
+"""Output of the program: control characters, outputs that are not plain files, and streams without a reader."""
 
 import errno
 import io
@@ -25,7 +25,7 @@ FORGED = "gone\nmatinee: all is well\u202e"
 
 
 class _Stream(io.StringIO):
-    """A stream that fails, or that knows ASCII alone and goes where stdout went."""
+    """A stream that fails, or that accepts only ASCII and writes to stdout."""
 
     def __init__(self, fault: OSError | None, encoding: str = "utf-8") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files of pairs: what is no strict CSV is refused by line and column, in bounded memory, and nothing is written."""
+"""Files of pairs: invalid CSV is refused by line and column in bounded memory, and nothing is written."""
 
 import gzip
 from collections.abc import Callable

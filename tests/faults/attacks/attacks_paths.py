@@ -1,4 +1,4 @@
-"""Paths that contain each other, by folders, globs and links; outputs where they do harm; paths that are empty."""
+"""Paths that contain each other (folders, globs, links), harmful outputs, and empty paths."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ PAIRS = ["--pairs", "{ratings}"]
 
 
 def _move_store(place: str) -> Callable[[Ground], None]:
-    """The store within the folder of the sources, a link to it where it was."""
+    """Move the store into the folder of the sources, with a link at its earlier place."""
 
     def prepare(ground: Ground) -> None:
         (ground.folder / place).parent.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""Prefect's surroundings: servers that are dead, silent, wrong or of somebody else, settings that hold secrets, units.
+"""Prefect: servers that are dead, silent, wrong or of another user, settings with secrets, units.
 
-No Prefect server is started: a few lines of HTTP on this machine play each of them.
+No Prefect server is started: a few lines of HTTP simulate each of them.
 """
 
 import errno
@@ -22,7 +22,7 @@ QUICK = {"matinee.ops.prefect_server.LIMIT_SECONDS": 0.4}
 
 
 class _Stranger(http.server.BaseHTTPRequestHandler):
-    """Whatever may listen where a Prefect server is looked for; the path says what."""
+    """Servers at the address of a Prefect server; the path selects one."""
 
     def do_GET(self) -> None:
         kind = self.path.split("/")[1]
@@ -63,7 +63,7 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """Whoever asked has gone."""
+        """The caller has closed the connection."""
 
 
 _SERVER = _Server(("127.0.0.1", 0), _Stranger)
@@ -74,7 +74,7 @@ PORT = _SERVER.server_port
 def _named(
     name: str, url: str, *says: str, words: Sequence[str] = RETRAIN, status: int = 2, **more: Any
 ) -> Attack:
-    """A command where PREFECT_API_URL names that address."""
+    """A command with this address in PREFECT_API_URL."""
     environment = {"PREFECT_API_URL": url, "PREFECT_HOME": "{folder}/home", **more.pop("environment", {})}
     return Attack(name, words, status, says=says, hides=[SECRET], environment=environment, **more)
 
@@ -86,7 +86,7 @@ def _at(kind: str) -> str:
 def _home(
     name: str, content: bytes | None, *says: str, words: Sequence[str] = RETRAIN, status: int = 2
 ) -> Attack:
-    """A command in a home of Prefect with those profiles; a folder is there in their place where there are none."""
+    """A command with a Prefect home with these profiles, or with a folder instead of the file."""
 
     def prepare(ground: Ground) -> None:
         path = ground.folder / "home" / "profiles.toml"
@@ -101,7 +101,7 @@ def _home(
 
 
 def _secret_file(name: str, content: str | None, *says: str) -> Attack:
-    """A command whose server asks for a password, with such a file for it; a FIFO where there is no content."""
+    """A command whose server asks for a password, with this content of the password file; None makes it a FIFO."""
 
     def prepare(ground: Ground) -> None:
         path = ground.folder / "password"

@@ -1,4 +1,4 @@
-"""Releases whose ranking model, or the rating levels it reads, nobody can have published."""
+"""Releases with an impossible ranking model, or impossible rating levels."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ EXPLAIN = ["explain", "--store", "{store}", "--user", "1", "--movie", "1"]
 
 
 def _tables(**changes: Callable[[Any], Any]) -> Change:
-    """Another ranking model: each named table as its function makes it."""
+    """Another ranking model, with each named table replaced by the result of its function."""
 
     def change(tables: dict[str, Any]) -> None:
         for name, make in changes.items():
@@ -53,7 +53,7 @@ def _pickled(folder: Path) -> None:
 
 
 def _unlisted(*names: str) -> Callable[[Ground], None]:
-    """A manifest without some files that lie there."""
+    """A manifest without some files of the folder."""
 
     def prepare(ground: Ground) -> None:
         _told("manifest.json", lambda told: [told["files"].pop(name) for name in names])(_release(ground))
@@ -62,7 +62,7 @@ def _unlisted(*names: str) -> Callable[[Ground], None]:
 
 
 def _gone(*names: str, kept_as: str | None = None) -> Change:
-    """A release without some files; its ranking model under another name."""
+    """A release without some files, with its ranking model under another name."""
 
     def spoil(folder: Path) -> None:
         if kept_as:

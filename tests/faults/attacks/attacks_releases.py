@@ -1,4 +1,4 @@
-"""Releases that are not what was published, or that no one can have published: nobody believes one on its manifest."""
+"""Releases that differ from what was published, or that are impossible: a manifest alone proves nothing."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def _release(ground: Ground, version: str = "v0002") -> Path:
 
 
 def _retell(folder: Path, **changes: Any) -> None:
-    """A manifest that says something else."""
+    """A manifest with other values."""
     told = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**told, **changes}))
 
@@ -44,7 +44,7 @@ def _listed(folder: Path, name: str, digest: str = "0" * 64) -> None:
 
 
 def _correct_checksums(folder: Path) -> None:
-    """A manifest with fresh checksums: what somebody writes who has changed a file and knows the format."""
+    """A manifest with new checksums, as by an attacker who changed a file and knows the format."""
     told = json.loads((folder / "manifest.json").read_text())
     names = [path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"]
     files = {
@@ -54,7 +54,7 @@ def _correct_checksums(folder: Path) -> None:
 
 
 def _spoil(change: Change, *, version: str = "v0002", sealed: bool = True) -> Callable[[Ground], None]:
-    """Change the files of a release, and its checksums with them."""
+    """Change files of a release together with its checksums."""
 
     def prepare(ground: Ground) -> None:
         change(_release(ground, version))
@@ -156,7 +156,7 @@ def _manifest(text: str, version: str = "v0001") -> Callable[[Ground], None]:
 
 
 def _swap(ground: Ground) -> None:
-    """The older release under the name of the champion."""
+    """The older release with the name of the champion."""
     shutil.rmtree(_release(ground))
     shutil.copytree(_release(ground, "v0001"), _release(ground))
 
@@ -170,7 +170,7 @@ def _point(version: Any) -> Callable[[Ground], None]:
 
 
 def _keys(ground: Ground, version: str, *, trusted: bool) -> None:
-    """A release that is signed, by the key that is trusted or by another one."""
+    """A release signed by the trusted key or by another key."""
     minisign = pytest.importorskip("minisign")
     pairs = minisign.KeyPair.generate(), minisign.KeyPair.generate()
     (ground.folder / "key.pub").write_bytes(bytes(pairs[0].public_key))

@@ -1,4 +1,4 @@
-"""Folders that are no store, or not all of one: foreign files, links, names that only look like ours, lost markers."""
+"""Folders that are not a store, or only partly: foreign files, links, names that look like Matinee's, lost markers."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def _foreign(
 
 
 def _emptied(ground: Ground) -> None:
-    """Somebody else's folder with nothing but names of ours in it, which lead to files of others."""
+    """A foreign folder in which all names look like Matinee's and lead to foreign files."""
     for path in (ground.foreign / "letter.txt", *(ground.foreign / "running").rglob("*.txt")):
         path.unlink()
     (ground.foreign / "work" / "mine").rename(ground.foreign / "work" / DIGEST)
@@ -66,7 +66,7 @@ def _damage_marker(ground: Ground) -> None:
 
 
 def _unmark_to(kept: str) -> Callable[[Ground], None]:
-    """Leave nothing to recognise the store by but one file."""
+    """Remove everything that identifies the store, except one file."""
 
     def prepare(ground: Ground) -> None:
         for name in {MARKER, "champion.json", "log.jsonl"} - {kept}:
@@ -76,7 +76,7 @@ def _unmark_to(kept: str) -> Callable[[Ground], None]:
 
 
 def _link(place: str, target: str = ".") -> Callable[[Ground], None]:
-    """A link in the store, in the place of what was there, to somebody else's files."""
+    """Replace a part of the store by a link to foreign files."""
 
     def prepare(ground: Ground) -> None:
         path = ground.store / place
@@ -97,7 +97,7 @@ def _still_linked(place: str) -> Callable[[Ground], None]:
 
 
 def _move_out(place: str) -> Callable[[Ground], None]:
-    """A part of the store elsewhere, and a link to it."""
+    """Move a part of the store elsewhere, and link to it."""
 
     def prepare(ground: Ground) -> None:
         (ground.store / place).rename(ground.foreign / "moved")

@@ -1,6 +1,6 @@
-"""What an attack is, and the ground it is tried on: a store with releases, sources, and somebody else's files.
+"""Defines an attack and its ground: a store with releases, sources, and foreign files.
 
-A table of attacks is a file `attacks_*.py` here with a list `ATTACKS`; tests/faults/test_attacks.py runs them.
+Each file `attacks_*.py` in this folder has a list `ATTACKS`. tests/faults/test_attacks.py runs them.
 """
 
 import hashlib
@@ -17,28 +17,28 @@ Digests = dict[str, str]
 
 @dataclass(frozen=True)
 class Ground:
-    """The folder of one attack. `store` and `sources` are copies that the attack may spoil; `foreign` must stay."""
+    """The folder of one attack. The attack can change the copies `store` and `sources`; `foreign` must not change."""
 
     folder: Path
 
     @property
     def store(self) -> Path:
-        """A store with two releases, v0001 and the champion v0002, made from `ratings` and `titles`."""
+        """A store with two releases from `ratings` and `titles`: v0001 and the champion v0002."""
         return self.folder / "store"
 
     @property
     def ratings(self) -> Path:
-        """The ratings that the store was made from: CSV with the header userID,movieID,rating,date."""
+        """The ratings of the store: CSV with the header userID,movieID,rating,date."""
         return self.folder / "sources" / "ratings.csv"
 
     @property
     def titles(self) -> Path:
-        """The titles that the store was made from, in the Netflix format."""
+        """The titles of the store, in the Netflix format."""
         return self.folder / "sources" / "movie_titles.csv"
 
     @property
     def foreign(self) -> Path:
-        """A folder of somebody else's files, with folders named like those of a store. No attack may change it."""
+        """Foreign files in folders with names like those of a store. No attack may change them."""
         return self.folder / "foreign"
 
     def fill(self, template: Path) -> None:
@@ -53,12 +53,12 @@ class Ground:
 
 @dataclass(frozen=True)
 class Attack:
-    """One hostile call of the command line, and how it must end.
+    """One hostile call of the command line, and its expected end.
 
-    `words` may hold {store}, {ratings}, {titles}, {foreign} and {folder}. `status` is the exit status that is expected,
-    `says` are texts that stdout and stderr together must hold, `hides` are texts that must not occur in them.
-    `environment` is set for the call, its values filled in as the words are; `patches` replaces what dotted names mean.
-    `program` takes the words; it is the command `matinee` unless another is named.
+    `words` can contain {store}, {ratings}, {titles}, {foreign} and {folder}. `status` is the expected exit status.
+    `says` are texts that must be in stdout or stderr, and `hides` are texts that must not. `environment` is set for the
+    call, with its values filled in like the words. `patches` replaces the objects of dotted names. `program` is called
+    with the words; the default is the command `matinee`.
     """
 
     name: str
@@ -67,7 +67,9 @@ class Attack:
     prepare: Callable[[Ground], None] = lambda ground: None
     says: Sequence[str] = ()
     hides: Sequence[str] = ()
-    keeps_store: bool = True  # no file of the store may be changed, added or removed, but locks and the log
+    keeps_store: bool = (
+        True  # no file of the store may be changed, added or removed, except locks and the log
+    )
     check: Callable[[Ground], None] = field(default=lambda ground: None)
     environment: Mapping[str, str] = field(default_factory=dict)
     patches: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Attack:
 
 
 def digests(folder: Path) -> Digests:
-    """The sha256 of each file below a folder, links not followed; locks and empty folders are left out."""
+    """The sha256 of each file below a folder, without following links, and without locks and empty folders."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""One case after the other in one process: spoil, ask, compare, put back. What must not happen is a `Finding`."""
+"""Runs cases in one process: corrupt a file, call the program, compare, restore. A violation is a `Finding`."""
 
 import contextlib
 import faulthandler
@@ -28,17 +28,15 @@ from matinee.errors import MatineeError
 from matinee.evaluate import plots
 from matinee.store.digests import _file_digest
 
-SECONDS = 30.0  # of the processor: a case that takes longer hangs
-_WAIT = 180.0  # by the clock, on a busy machine
-MEMORY = 1 << 30  # resident bytes that no case may reach
-_ROOM = (
-    3 << 30
-)  # address space on top of what a warm process has: what a bomb may ask for before it is stopped
+SECONDS = 30.0  # processor time: a case that takes longer hangs
+_WAIT = 180.0  # wall-clock time, on a busy machine
+MEMORY = 1 << 30  # resident bytes: the limit of every case
+_ROOM = 3 << 30  # address space in addition to that of a warm process: a bomb that needs more is stopped
 
 
 @dataclass(frozen=True)
 class Case:
-    """A mutation by its numbers: they make the same bytes each time."""
+    """A mutation by its numbers, which always give the same bytes."""
 
     kind: str
     seed: int
@@ -47,18 +45,18 @@ class Case:
 
 @dataclass
 class Finding:
-    """What must not happen, and how to see it again."""
+    """A violation, and how to reproduce it."""
 
     case: Case
     file: str
     probe: str
-    what: str  # the first line: alike for all cases of one cause
+    what: str  # the first line: the same for all cases of one cause
     where: str
     detail: str
 
 
 def mutate(ground: Ground, case: Case) -> tuple[str, bytes, Random]:
-    """The file that a case spoils and its new bytes, and the generator for what follows."""
+    """The file that a case corrupts, its new bytes, and the generator for the next choices."""
     kind = KINDS[case.kind]
     rng = Random(f"{case.kind} {case.seed} {case.number}")
     files = sorted(path for pattern in kind.files for path in ground.template.glob(pattern))
@@ -97,7 +95,7 @@ class Round:
         return findings
 
     def warm_up(self) -> None:
-        """Ask each probe about whole files: what is imported, compiled and kept then is no case's."""
+        """Run each probe on intact files first, so imports, compilation and caches do not count for a case."""
         name = mutate(self.ground, Case(self.name, 0, 0))[0]
         for probe in dict.fromkeys((*self.kind.always, *self.kind.probes)):
             self.ground.restore()
@@ -108,7 +106,7 @@ class Round:
         return self.kind.covered and probe in self.kind.always and probe.__name__ != "forged"
 
     def _answer(self, probe: Probe, name: str) -> str:
-        """What the unchanged store says."""
+        """The answers of the unchanged store."""
         if (probe.__name__, name) not in self._unchanged:
             self.ground.restore()
             self._unchanged[probe.__name__, name] = probe(self.ground, name, Random(0))
@@ -116,7 +114,7 @@ class Round:
         return self._unchanged[probe.__name__, name]
 
     def _ask(self, probe: Probe, name: str, rng: Random, expected: str | None) -> tuple[str, ...]:
-        """How a probe ended: "same", "answer", "refused" or "finding" with what, where and in detail."""
+        """The end of a probe: "same", "answer", "refused" or "finding", with message, place and details."""
         try:
             answer = probe(self.ground, name, rng)
         except MatineeError as error:
@@ -142,7 +140,7 @@ class Round:
 
 
 def _place(error: Exception) -> str:
-    """The line of the project where it came from: that in the traceback text, where the command line caught it."""
+    """The project's line that raised the error, from the traceback or from the text that the command line logged."""
     text = str(error) if type(error).__name__ == "FaultError" else "".join(traceback.format_exception(error))
     lines = [
         line.strip() for line in text.splitlines() if line.strip().startswith("File ") and "/matinee/" in line
@@ -156,7 +154,7 @@ def _forget_peak() -> None:
 
 
 def _peak() -> int:
-    """The most resident bytes since it was forgotten last."""
+    """The most resident bytes since the last reset."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) << 10
@@ -164,7 +162,7 @@ def _peak() -> int:
 
 
 def limit_memory() -> None:
-    """No more address space than a warm process has, and some room: a bomb is then a MemoryError."""
+    """Limit the address space to that of a warm process plus some room, so a bomb raises MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _ROOM,) * 2)
 
@@ -172,12 +170,12 @@ def limit_memory() -> None:
 def work(
     ground: Ground, kind: str, *, seed: int, numbers: range, progress: Path, deadline: float | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Run cases, write the number of each to `progress` first, and tell the findings and in the end the counts."""
+    """Run cases, writing the number of each to `progress` first; print the findings, and at the end the counts."""
     todo, seconds, most, done = Round(ground, kind), 0.0, 0, 0
     with _spared():
         todo.warm_up()
         gc.collect()
-        gc.freeze()  # what a warm process holds is no garbage: looking for some there took a tenth of the time
+        gc.freeze()  # objects of a warm process are not garbage; checking them took a tenth of the time
         limit_memory()
         with progress.open("wb", buffering=0) as place:
             for number in numbers:
@@ -203,12 +201,12 @@ def work(
 
 @contextlib.contextmanager
 def _spared() -> Iterator[None]:
-    """What takes long and depends on no spoiled file is done once: the parser of the command line, equal pictures."""
+    """Cache slow work that depends on no corrupted file: the parser of the command line, and equal pictures."""
     real_parser, real_draw = arguments.build_parser, plots.draw
     drawn: dict[bytes, dict[str, bytes]] = {}
 
     def draw(folder: Path, **shown: Any) -> None:
-        """The pictures of an evaluation; those of equal figures have equal bytes."""
+        """The pictures of an evaluation. Equal figures give equal bytes."""
         key = hashlib.sha256(pickle.dumps(shown)).digest()
         if key not in drawn:
             real_draw(folder, **shown)
@@ -235,7 +233,7 @@ def main(
     progress: Path,
     deadline: float | None = None,
 ) -> None:
-    """A process of some cases; one JSON object a line on stdout."""
+    """A process for some cases; prints one JSON object per line."""
     faulthandler.enable()
     ground = Ground(template, root)
     for told in work(ground, kind, seed=seed, numbers=numbers, progress=progress, deadline=deadline):

@@ -1,4 +1,4 @@
-"""Mutations that know a format: they keep its checksums and lengths right, so that what lies behind them is reached."""
+"""Mutations that know a format: they keep checksums and lengths correct, so the code behind these checks is reached."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ Tables = dict[str, np.ndarray]
 
 
 def spoil_tail(data: bytes, rng: Random) -> bytes:
-    """Bytes near the end, where Parquet and zip have their directory, or near the beginning."""
+    """Corrupt bytes near the end, where Parquet and zip have their directory, or near the beginning."""
     size = min(len(data), rng.choice((8, 64, 600)))
     if rng.random() < 0.7:
         return data[:-size] + spoil_bytes(data[-size:], rng)
@@ -51,7 +51,7 @@ _CASTS += [pa.dictionary(pa.int32(), pa.string()), pa.struct([("a", pa.int64())]
 
 
 def _odd_column(column: pa.ChunkedArray, rng: Random) -> pa.Array:
-    """A column of as many rows with another type or odd values."""
+    """A column with the same number of rows, and another type or odd values."""
     rows, kind = len(column), rng.choice(_CASTS)
     way = rng.randrange(4)
     if way == 0:
@@ -70,7 +70,7 @@ def _odd_column(column: pa.ChunkedArray, rng: Random) -> pa.Array:
 
 
 def spoil_table(data: bytes, rng: Random) -> bytes:
-    """A whole Parquet file with another table: columns gone, renamed, doubled, of another type; rows gone or more."""
+    """A valid Parquet file with another table: columns removed, renamed, duplicated or retyped; fewer or more rows."""
     table = pq.read_table(pa.BufferReader(data))
     way = rng.randrange(8)
     place = rng.randrange(table.num_columns)
@@ -97,7 +97,7 @@ def spoil_table(data: bytes, rng: Random) -> bytes:
         pq.write_table(
             table, out, compression=rng.choice(("snappy", "zstd", "gzip", "none", "brotli", "lz4"))
         )
-    except (pa.ArrowException, ValueError):  # a type that Parquet does not know
+    except (pa.ArrowException, ValueError):  # a type that Parquet does not have
         return spoil_tail(data, rng)
     return out.getvalue()
 
@@ -179,7 +179,7 @@ def spoil_safetensors(data: bytes, rng: Random) -> bytes:
 
 
 def within(unpack: Callable[[bytes], bytes], pack: Callable[[bytes], bytes], inner: Mutation) -> Mutation:
-    """What is in a compressed file spoiled, and packed again."""
+    """Corrupt the content of a compressed file, and compress it again."""
 
     def spoil(data: bytes, rng: Random) -> bytes:
         return pack(inner(unpack(data), rng))
@@ -198,7 +198,7 @@ def _unzstd(data: bytes) -> bytes:
 
 
 def nest(data: bytes, rng: Random) -> bytes:
-    """Compressed again and again, deeper than anyone packs, or several frames one after the other."""
+    """Compress many times, deeper than any real file, or write several frames one after another."""
     depth = rng.choice((2, 3, 30, 300))
     if rng.random() < 0.4:
         return data * rng.choice((2, 3)) + rng.choice((b"", bytes(10), rng.randbytes(10)))
@@ -208,7 +208,7 @@ def nest(data: bytes, rng: Random) -> bytes:
 
 
 def spoil_gzip(data: bytes, rng: Random) -> bytes:
-    """Flags, names and the trailer of gzip, or what is within."""
+    """Corrupt flags, names or the trailer of gzip, or its content."""
     way = rng.randrange(4)
     if way == 0:
         return data[:3] + bytes([rng.randrange(256)]) + data[4:]
@@ -252,7 +252,7 @@ def spoil_tar(data: bytes, rng: Random) -> bytes:
 
 
 def tar_of(files: dict[str, bytes]) -> bytes:
-    """An archive of some files."""
+    """A tar archive of some files."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, data in files.items():
@@ -263,7 +263,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 def zip_of(files: dict[str, bytes]) -> bytes:
-    """An archive of some files, compressed."""
+    """A compressed tar archive of some files."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -293,5 +293,5 @@ FORMS: dict[str, list[Mutation]] = {
 
 
 def spoil(form: str, data: bytes, rng: Random) -> bytes:
-    """The data of one form with one mutation, the same for the same state of the generator."""
+    """The data of one format with one mutation, which depends only on the state of the generator."""
     return rng.choice(FORMS[form])(data, rng)

@@ -1,4 +1,4 @@
-"""What is fuzzed: a small store that holds each kind of file, sources in each format, and how they are put back."""
+"""The fuzzed files: a small store with each kind of file, sources in each format, and how they are restored."""
 
 import gzip
 import os
@@ -25,7 +25,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.train.checkpoint import save_checkpoint
 
-NOBODY = 987_654_321  # a user who never rated, and is forgotten
+NOBODY = 987_654_321  # a user without ratings who is forgotten
 SETTINGS = [
     "train.epochs=2",
     "gate.tolerance=1",
@@ -34,7 +34,7 @@ SETTINGS = [
     "gate.min_rows=1",
 ]
 SETTINGS += ["gate.drift=false", "gate.slices=false", "gate.decay=false"]
-SETTINGS += ["ingest.max_reject_fraction=0.05"]  # there are rejects, so that each table has rows
+SETTINGS += ["ingest.max_reject_fraction=0.05"]  # with rejects, so each table has rows
 _TOML = b'[train]\nepochs = 20\nrefit = "all"\n\n[gate]\ntolerance = 0.002\n'
 _JSON = (
     b'{"train": {"epochs": 20, "learning_rate": 0.05}, "ingest": {"scale": "1-5"}, "gate": {"drift": true}}\n'
@@ -42,14 +42,14 @@ _JSON = (
 
 
 def settings_of(seed: int, *more: str) -> Settings:
-    """Settings under which the sample trains at once and is published."""
+    """Settings with which the sample trains quickly and is published."""
     return read_settings(assignments=[*SETTINGS, f"train.seed={seed}", *more])
 
 
 def build(folder: Path) -> None:
-    """Make the sources and a store with all that may be in one.
+    """Build the sources and a store with every kind of file.
 
-    Two releases, a candidate that is held, a series, lists, who was forgotten, what a night took, a checkpoint.
+    Two releases, a held candidate, a series, lists, forgotten users, the state of a night, and a checkpoint.
     """
     warnings.simplefilter("ignore")
     inputs, store, drop = folder / "inputs", folder / "store", folder / "drop"
@@ -70,7 +70,7 @@ def build(folder: Path) -> None:
     for settings in (settings_of(1), held):
         matinee.retrain(inputs / "ratings.csv", inputs / "titles.csv", store, settings=settings)
     remember(opened, take_in(opened, drop, titles="titles.csv", settings=Settings(), settle_seconds=0))
-    opened.ensure(  # what cases read beside the spoiled file is there already
+    opened.ensure(  # the other files that cases read exist already
         ingest.plan(
             opened, ratings=[inputs / "netflix.txt"], titles=inputs / "titles.csv", settings=Settings().ingest
         )
@@ -93,7 +93,7 @@ def build(folder: Path) -> None:
 
 
 def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
-    """Ratings, titles, pairs and settings in each format that is read; `long` has more than what is looked at first."""
+    """Ratings, titles, pairs and settings in each format; `long` is longer than the part that recognition reads."""
     ratings, titles = (sample / "ratings.csv").read_bytes(), (sample / "movie_titles.csv").read_bytes()
     rows = ratings.split(b"\n")
     pairs = b"\n".join(b",".join(row.split(b",")[:2]) for row in rows[:30]) + b"\n"
@@ -133,7 +133,7 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
 
 @dataclass
 class Ground:
-    """A copy of what `build` made, which cases may spoil and `restore` mends."""
+    """A copy of the result of `build`, which cases corrupt and `restore` restores."""
 
     template: Path
     root: Path
@@ -155,7 +155,7 @@ class Ground:
 
     @property
     def out(self) -> Path:
-        """Where a case may write."""
+        """The folder that a case can write to."""
         return self.root / "out"
 
     def write(self, name: str, data: bytes) -> None:
@@ -180,7 +180,7 @@ class Ground:
         return found
 
     def restore(self) -> None:
-        """As it was."""
+        """Restore the file."""
         now = self._look()
         for name in sorted(now.keys() - self._whole.keys(), reverse=True):
             path = self.root / name

@@ -1,4 +1,4 @@
-"""The kinds of files that are fuzzed, and what is asked of the program afterwards.
+"""The kinds of fuzzed files, and the probes that call the program afterwards.
 
 A probe returns the answer as text, or raises: a MatineeError is a refusal, anything else a finding.
 """
@@ -34,15 +34,15 @@ from matinee.store import Store, documents
 from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import load_checkpoint
 
-Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the file that was spoiled
+Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the corrupted file
 
 
 class FaultError(Exception):
-    """The program said something that it must never say."""
+    """The program gave an answer that is never allowed."""
 
 
 def answers(ground: Ground, name: str, rng: Random) -> str:
-    """What the release says, whose file was spoiled: predictions, lists, neighbours, a guest; both pairs of tables."""
+    """The answers of the release with the corrupted file: predictions, lists, neighbours, a guest; for both models."""
     folder = ground.root / Path(*Path(name).parts[:3])
     return _answers(matinee.load(folder)) + _answers(matinee.load(folder, tested=True))
 
@@ -51,9 +51,9 @@ def _answers(release: Release) -> str:
     users, movies = [*release.users.ids[:40].tolist(), 1], [*release.movies.ids[:40].tolist(), 2]
     told: list[Any] = [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
     told += [release.recommend(user, 5) for user in (*users[:3], users[-1])]
-    with contextlib.suppress(MatineeError):  # of another version: no ranking model
+    with contextlib.suppress(MatineeError):  # an earlier version without a ranking model
         told += [release.explain(user, movies[0]) for user in (*users[:3], users[-1])]
-    with contextlib.suppress(MatineeError):  # of a movie without training rows nothing is known
+    with contextlib.suppress(MatineeError):  # a movie without train rows has no neighbours
         told += [release.similar(movies[0], 4)]
     with contextlib.suppress(MatineeError):  # another model has no closed form
         told += [release.fold_in(dict.fromkeys(movies[:4], 3.0)).recommend(5)]
@@ -62,7 +62,7 @@ def _answers(release: Release) -> str:
 
 
 def forged(ground: Ground, name: str, rng: Random) -> str:
-    """The same, once the manifest tells the sha256 of the spoiled file: as somebody would do it on purpose."""
+    """The same, with the sha256 of the corrupted file in the manifest, as in a deliberate attack."""
     path = ground.root / Path(*Path(name).parts[:3]) / "manifest.json"
     manifest = json.loads(path.read_text())
     inner = str(Path(*Path(name).parts[3:]))
@@ -73,7 +73,7 @@ def forged(ground: Ground, name: str, rng: Random) -> str:
 
 
 def signed(ground: Ground, name: str, rng: Random) -> str:
-    """What a release says whose signature is asked for: of the champion, or of the release whose file was spoiled."""
+    """The answers of a release whose signature is checked: the champion, or the release with the corrupted file."""
     folder = (
         ground.root / Path(*Path(name).parts[:3])
         if "releases" in name
@@ -83,7 +83,7 @@ def signed(ground: Ground, name: str, rng: Random) -> str:
 
 
 def signing(ground: Ground, name: str, rng: Random) -> str:
-    """A release that is signed by the spoiled key."""
+    """A release signed by the corrupted key."""
     os.environ[SIGNING_KEY] = str(ground.root / name)
     try:
         sign(ground.store / "releases" / "v0002")
@@ -93,7 +93,7 @@ def signing(ground: Ground, name: str, rng: Random) -> str:
 
 
 def verb(*words: str) -> Probe:
-    """A verb of the command line, `{store}` and the like filled in."""
+    """A verb of the command line, with `{store}` and other paths filled in."""
 
     def probe(ground: Ground, name: str, rng: Random) -> str:
         names = {"store": ground.store, "inputs": ground.inputs, "out": ground.out}
@@ -104,7 +104,7 @@ def verb(*words: str) -> Probe:
 
 
 def command(words: list[str]) -> str:
-    """Run the command line in this process; what it says and its status."""
+    """Run the command line in this process; returns its output and its status."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
     logger = logging.getLogger("matinee")
     handlers = logger.handlers[:]
@@ -127,7 +127,7 @@ def command(words: list[str]) -> str:
 
 
 def noticed(ground: Ground, name: str, rng: Random) -> str:
-    """Whether a run would take the folder whose file was spoiled, or make it again: `Store.take` asks the same."""
+    """Whether a run would use the folder with the corrupted file or compute it again, as `Store.take` decides."""
     damaged, _ = find_damage((ground.root / name).parents[1 if "/plots/" in name else 0])
     if damaged:
         raise StoreError(f"{name} is damaged")
@@ -135,7 +135,7 @@ def noticed(ground: Ground, name: str, rng: Random) -> str:
 
 
 def again(ground: Ground, name: str, rng: Random) -> str:
-    """The run that made the store, once more: what is damaged is made again, the result is the same."""
+    """Repeat the run that made the store: damaged folders are computed again, and the result is the same."""
     settings = settings_of(1)
     run = matinee.retrain(
         ground.inputs / "ratings.csv", ground.inputs / "titles.csv", ground.store, settings=settings
@@ -154,7 +154,7 @@ def again(ground: Ground, name: str, rng: Random) -> str:
 
 
 def ingested(ground: Ground, name: str, rng: Random) -> str:
-    """A dataset of the spoiled source; rows read are rows accepted and rows rejected."""
+    """A dataset of the corrupted source; rows read = rows accepted + rows rejected."""
     is_titles = Path(name).name.startswith(("titles", "movies"))
     ratings, titles = ground.inputs / "netflix.txt", ground.inputs / "titles.csv"
     given = (ratings, ground.root / name) if is_titles else (ground.root / name, titles)
@@ -168,7 +168,7 @@ def ingested(ground: Ground, name: str, rng: Random) -> str:
 
 
 def dropped(ground: Ground, name: str, rng: Random) -> str:
-    """A night whose drop folder holds the spoiled file beside a good one: it is taken or set aside, never an error."""
+    """A night with the corrupted file and a good file in the drop folder: it is used or set aside, never an error."""
     drop, store = ground.root / "drop", Store.open(ground.store)
     target = drop / ("titles.csv" if "titles" in name else Path(name).name)
     target.unlink(missing_ok=True)
@@ -176,9 +176,7 @@ def dropped(ground: Ground, name: str, rng: Random) -> str:
     try:
         taken = take_in(store, drop, titles="titles.csv", settings=Settings(), settle_seconds=0)
     except MatineeError as error:
-        if (
-            target.name == "titles.csv"
-        ):  # before there are titles that were read, a night has none to fall back on
+        if target.name == "titles.csv":  # without titles of an earlier night, there is no fallback
             raise
         raise FaultError(f"a night ended at one file: {error}") from error
     if str(drop / "half.csv") not in taken.ratings:
@@ -187,7 +185,7 @@ def dropped(ground: Ground, name: str, rng: Random) -> str:
 
 
 def predicted(ground: Ground, name: str, rng: Random) -> str:
-    """Predictions for the spoiled pairs: as many lines as rows, each with the columns it had and one more."""
+    """Predictions for the corrupted pairs: one line per row, with its columns and one more."""
     ground.out.mkdir()
     out = ground.out / "out.csv"
     release = _release(ground.template)
@@ -199,41 +197,41 @@ _loaded: dict[Path, Release] = {}
 
 
 def _release(template: Path) -> Release:
-    """The champion of the template, loaded once a process."""
+    """The champion of the template, loaded once per process."""
     if template not in _loaded:
         _loaded[template] = matinee.load(Registry.open(template / "store").champion_folder())
     return _loaded[template]
 
 
 def understood(ground: Ground, name: str, rng: Random) -> str:
-    """The spoiled settings file; what is taken is within its bounds, by itself and as text."""
+    """The corrupted settings file: accepted values are within their bounds, directly and as text."""
     settings = read_settings(file=ground.root / name).resolved()
     return settings.model_dump_json()[:100]
 
 
 def assigned(ground: Ground, name: str, rng: Random) -> str:
-    """Each line of the spoiled file as `--set` gets it."""
+    """Each line of the corrupted file as a value of `--set`."""
     lines = (ground.root / name).read_bytes().decode("utf-8", "surrogateescape").split("\n")
     read_settings(assignments=[line.replace(" ", "") for line in lines if line])
     return "understood"
 
 
 def resumed(ground: Ground, name: str, rng: Random) -> str:
-    """The checkpoint of a fit that was killed: it is whole, or there is none."""
+    """The checkpoint of a killed fit: it is complete or absent."""
     found = load_checkpoint(ground.root / name)
     return "none" if found is None else hashlib.sha256(repr(found).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Files that are spoiled alike, and the probes that follow: one of `probes` each time, and each of `always`."""
+    """Files with the same mutations, and their probes: one of `probes` per case, and each of `always`."""
 
     form: str
     files: tuple[str, ...]  # globs below the ground
     probes: tuple[Probe, ...] = ()
     always: tuple[Probe, ...] = ()
     covered: bool = (
-        False  # by a sha256 or seal: an answer of `always` that differs without an error is a finding
+        False  # by a sha256 or checksums: an answer of `always` that differs without an error is a finding
     )
 
 

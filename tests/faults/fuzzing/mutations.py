@@ -21,14 +21,14 @@ _EDGES = [
 
 
 def _span(data: bytes, rng: Random) -> tuple[int, int]:
-    """A short span mostly, sometimes any."""
+    """A short span in most cases, sometimes any span."""
     start = rng.randrange(len(data) + 1)
     most = len(data) - start
     return start, start + (rng.randint(0, most) if rng.random() < 0.2 else min(most, rng.randint(1, 16)))
 
 
 def flip(data: bytes, rng: Random) -> bytes:
-    """One to eight bits flipped, near each other or not."""
+    """Flip one to eight bits, near each other or anywhere."""
     spoiled = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 8))):
         if spoiled:
@@ -37,39 +37,39 @@ def flip(data: bytes, rng: Random) -> bytes:
 
 
 def set_bytes(data: bytes, rng: Random) -> bytes:
-    """A number of 1 to 8 bytes overwritten by one at the edge of its range: lengths, counts, offsets."""
+    """Overwrite a number of 1 to 8 bytes by a limit of its range: lengths, counts, offsets."""
     start, edge = rng.randrange(len(data) + 1), rng.choice(_EDGES)
     return data[:start] + edge + data[start + len(edge) :]
 
 
 def cut(data: bytes, rng: Random) -> bytes:
-    """Without its end, its beginning, or some bytes between."""
+    """Remove the end, the beginning, or some bytes between."""
     start, end = _span(data, rng)
     return rng.choice((data[:start], data[start:], data[:start] + data[end:], b""))
 
 
 def insert(data: bytes, rng: Random) -> bytes:
-    """With some bytes more, random or zero, anywhere or at the end."""
+    """Insert some bytes, random or zero, anywhere or at the end."""
     start = rng.choice((rng.randrange(len(data) + 1), len(data)))
     more = rng.choice((rng.randbytes(rng.randint(1, 40)), bytes(rng.randint(1, 600)), rng.choice(_EDGES)))
     return data[:start] + more + data[start:]
 
 
 def repeat(data: bytes, rng: Random) -> bytes:
-    """A span, or all of it, twice or many times."""
+    """Repeat a span, or all bytes."""
     start, end = rng.choice((_span(data, rng), (0, len(data))))
     times = rng.choice((1, 1, 2, max(1, min(200, 100_000 // max(1, end - start)))))
     return data[:end] + data[start:end] * times + data[end:]
 
 
 def zero(data: bytes, rng: Random) -> bytes:
-    """A span of zeros, as a disk leaves that lost a block."""
+    """Fill a span with zeros, as after a lost disk block."""
     start, end = _span(data, rng)
     return data[:start] + bytes(end - start) + data[end:]
 
 
 def swap(data: bytes, rng: Random) -> bytes:
-    """Two spans exchanged."""
+    """Exchange two spans."""
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(4))
     a, b, c, d = cuts
     return data[:a] + data[c:d] + data[b:c] + data[a:b] + data[d:]
@@ -79,13 +79,13 @@ BYTES: list[Mutation] = [flip, flip, set_bytes, cut, insert, repeat, zero, swap]
 
 
 def spoil_bytes(data: bytes, rng: Random) -> bytes:
-    """One or two mutations that know nothing of the format."""
+    """Apply one or two mutations that do not know the format."""
     for _ in range(rng.choice((1, 1, 2))):
         data = rng.choice(BYTES)(data, rng)
     return data
 
 
-# What a value may be that should not be there.
+# Unexpected values.
 _WRONG: list[Callable[[Random], Any]] = [
     lambda rng: None,
     lambda rng: rng.choice((True, False)),
@@ -101,7 +101,7 @@ _WRONG: list[Callable[[Random], Any]] = [
 
 
 def _nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of each value within a value, its own first."""
+    """The path of each value in a JSON value, starting with its own."""
     found = [path]
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, part in parts:
@@ -110,7 +110,7 @@ def _nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def spoil_value(value: Any, rng: Random) -> Any:
-    """A JSON value with one node of another type, gone, renamed, doubled, or replaced by another node."""
+    """A JSON value with one node of another type, removed, renamed, duplicated, or replaced by another node."""
     nodes = _nodes(value)
     path = rng.choice(nodes)
     wrong = rng.choice(_WRONG)(rng)
@@ -130,7 +130,7 @@ def spoil_value(value: Any, rng: Random) -> Any:
         other: Any = value
         for name in rng.choice(nodes):
             other = other[name]
-        holder[last] = json.loads(json.dumps(other))  # a copy: it may hold itself
+        holder[last] = json.loads(json.dumps(other))  # a copy, because it can contain itself
     elif way == 4 and isinstance(holder[last], int | float):
         holder[last] = holder[last] * rng.choice((-1, 10, 1e9)) + rng.choice((0, 1, 0.5))
     else:
@@ -139,7 +139,7 @@ def spoil_value(value: Any, rng: Random) -> Any:
 
 
 def spoil_json(data: bytes, rng: Random) -> bytes:
-    """JSON that still is some, with another content; rarely nested deeper than any reader may follow."""
+    """Valid JSON with other content; in rare cases nested deeper than any reader allows."""
     if rng.random() < 0.04:
         depth = rng.choice((50, 500, 5_000, 100_000))
         opened, closed = rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
@@ -156,7 +156,7 @@ def spoil_json(data: bytes, rng: Random) -> bytes:
 
 
 def spoil_json_lines(data: bytes, rng: Random) -> bytes:
-    """One line of a log spoiled, gone, doubled, or glued to the next."""
+    """Corrupt, remove or duplicate one line of a log, or join it with the next."""
     lines = data.splitlines(keepends=True)
     place = rng.randrange(len(lines))
     way = rng.randrange(6)
@@ -175,7 +175,7 @@ def spoil_json_lines(data: bytes, rng: Random) -> bytes:
     return b"".join(lines)
 
 
-# Fields and lines that honest files do not have, or that readers tend to trip over.
+# Fields and lines that real files do not have, or that are difficult for readers.
 _FIELDS = [
     b"",
     b" ",
@@ -214,7 +214,7 @@ _FIELDS = [
 
 
 def spoil_lines(data: bytes, rng: Random) -> bytes:
-    """A text of lines and fields with some of them odd, missing, many, or glued together."""
+    """A text of lines and fields, some of which are odd, missing, repeated or joined."""
     lines = data.split(b"\n")
     for _ in range(rng.choice((1, 1, 3))):
         place = rng.choice((0, rng.randrange(len(lines))))
@@ -242,7 +242,7 @@ def spoil_lines(data: bytes, rng: Random) -> bytes:
 
 
 def spoil_toml(data: bytes, rng: Random) -> bytes:
-    """TOML with a key, a table or a value that is odd; also what only looks like a setting."""
+    """TOML with an odd key, table or value, also with text that only looks like a setting."""
     odd = [
         b'"train.epochs" = 3',
         b"[train]",

@@ -1,7 +1,7 @@
-"""Some cases of a kind in a process of their own, as many at a time as there are cores.
+"""Runs pieces of the cases of a kind in separate processes, one per core at a time.
 
-The processes are forked from one that has imported what the program imports but computed nothing: libraries that keep
-threads, as polars does, start theirs after the fork. Where a process dies, another goes on behind its case.
+The processes are forked from one that has imported all modules but computed nothing, because libraries with threads,
+such as polars, must start them after the fork. If a process dies, another continues after its case.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What the program imports only when it is needed; not all of it is everywhere.
+# Modules that the program imports on demand. Not every machine has all of them.
 _LATE = (
     "hypothesis",
     "matplotlib.backends.backend_agg",
@@ -30,12 +30,12 @@ _LATE = (
     "sklearn.isotonic",
     "torch",
 )
-_APART = ("flows", "tasks", "__main__")  # those of Prefect: nothing here runs it
+_APART = ("flows", "tasks", "__main__")  # verbs of Prefect, which no case runs
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Cases of one kind: from `first` up to, not including, `last`."""
+    """Cases of one kind: from `first` to `last`, without `last`."""
 
     kind: str
     first: int
@@ -44,7 +44,7 @@ class Piece:
 
 @dataclass
 class Ended:
-    """A process that has ended: what it wrote, the case that it came to, and its status (0 when it did all)."""
+    """A process that has ended: its output, its last case, and its status (0 if it ran all cases)."""
 
     piece: Piece
     lines: list[dict[str, Any]]
@@ -54,7 +54,7 @@ class Ended:
 
 
 def preload() -> None:
-    """Import what cases may need, so that no process has to."""
+    """Import everything that cases can need, so no process has to."""
     import matinee
 
     modules = [found.name for found in pkgutil.walk_packages(matinee.__path__, "matinee.")]
@@ -72,10 +72,10 @@ def run(
     scratch: Path,
     deadline: float | None = None,
 ) -> Iterator[Ended]:
-    """Do the pieces in processes, and tell of each that has ended; what one that died left over is done as well.
+    """Run pieces in processes, and yield each ended process; the cases after a dead process are run too.
 
-    `work` prints one JSON object a line, and writes the number of its case to the file `number` of the folder it gets.
-    None begins after the deadline.
+    `work` prints one JSON object per line, and writes the number of its case to the file `number` of its folder. No
+    piece starts after the deadline.
     """
     waiting, running = pieces[::-1], {}
     try:
@@ -97,7 +97,7 @@ def run(
 
 
 def forked(work: Callable[[], None], place: Path) -> int:
-    """The number of a new process that does something; what it says goes to the files `out` and `err` of a folder."""
+    """Start a process for some work; returns its id. Its output goes to the files `out` and `err` of a folder."""
     sys.stdout.flush()
     sys.stderr.flush()
     process = os.fork()
@@ -125,7 +125,7 @@ def _ended(piece: Piece, place: Path, status: int) -> Ended:
 
 
 def cut(kinds: list[str], *, first: int, cases: int, size: int) -> list[Piece]:
-    """The cases of some kinds in pieces of the same size."""
+    """The cases of some kinds, in pieces of equal size."""
     last = first + cases
     return [
         Piece(kind, start, min(start + size, last)) for kind in kinds for start in range(first, last, size)
@@ -133,5 +133,5 @@ def cut(kinds: list[str], *, first: int, cases: int, size: int) -> list[Piece]:
 
 
 def is_past(deadline: float | None) -> bool:
-    """Whether a time of the monotonic clock, which all processes share, has come."""
+    """Whether a time of the monotonic clock, which all processes share, has passed."""
     return deadline is not None and time.monotonic() >= deadline

@@ -32,10 +32,8 @@ class PartitionManifest(Manifest):
     rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
     files: list[FileCounts] = Field(description="The files, in the order of their rows.")
     rating_sum: float = Field(description="Sum of the accepted ratings.")
-    values_read: dict[str, int] = Field(
-        description="Rows read by value of the rating; the key is a slot of `matinee.ingest.rating_scale`."
-    )
-    values: dict[str, int] = Field(description="Accepted rows by value of the rating, in the same slots.")
+    values_read: dict[str, int] = Field(description="Rows read by value of the rating.")
+    values: dict[str, int] = Field(description="Accepted rows by value of the rating.")
     scale: Scale = Field(description="Lowest and highest rating that is accepted.")
     left_out: list[str] = Field(description="Files of archives that hold no ratings.")
 

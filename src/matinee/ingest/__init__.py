@@ -7,11 +7,9 @@ back. `screen` checks new files one by one. Folders: `reading` (bytes to parsed 
 
 from matinee.ingest.dataset import plan
 from matinee.ingest.dataset_reader import iter_ratings, read_counts, read_titles_table
-from matinee.ingest.rating_scale import SCALES
 from matinee.ingest.screening import Screening, check_titles, find_unreadable, screen
 
 __all__ = [
-    "SCALES",
     "Screening",
     "check_titles",
     "find_unreadable",

@@ -8,7 +8,7 @@ from numba import njit
 compiled: Any = njit(nogil=True, cache=True)
 
 FREE = -1  # an empty slot of a table of ids; ids are not negative
-SLOTS = 1 + 402 + 1  # of `count_slots`
+HALVES = 201  # 0, 0.5, ..., 100, which `count_halves` counts
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: Fibonacci hashing
 _MIX = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's
 
@@ -31,17 +31,17 @@ def count_ids(ids, weights, keys, counts, start, used):
 
 
 @compiled
-def count_slots(ratings, slots):
-    """Count ratings by slot: below 0; 0; between 0 and 0.5; 0.5; and so on to 100; above 100."""
+def count_halves(ratings, counts, others):
+    """Count the ratings 0, 0.5, ..., 100; move the others to the front of `others` and return their number."""
+    found = 0
     for k in range(ratings.size):
-        if ratings[k] < 0:
-            slots[0] += 1
-        elif ratings[k] > 100:
-            slots[slots.size - 1] += 1
+        halves = 2 * ratings[k]
+        if 0 <= halves < counts.size and halves == np.int64(halves):
+            counts[np.int64(halves)] += 1
         else:
-            halves = 2 * np.float64(ratings[k])
-            whole = np.int64(halves)
-            slots[1 + 2 * whole + (halves > whole)] += 1
+            others[found] = ratings[k]
+            found += 1
+    return found
 
 
 @compiled

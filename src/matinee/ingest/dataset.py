@@ -14,13 +14,15 @@ from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
 from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
+from matinee.ingest.checks.scales import check_scales
 from matinee.ingest.checks.warnings import find_warnings
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import write_superseded
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
-from matinee.ingest.rating_scale import AnyScale, bounds_of, fixed_scale, from_json, narrowest_scale
+from matinee.ingest.rating_counts import from_json
+from matinee.ingest.rating_scale import bounds_of, fixed_scale, narrowest_scale
 from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.members import read_heads
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
@@ -126,7 +128,7 @@ class _Job:
         counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():
             counts[name].write_parquet(folder / file)
-        seen = profile(partitions, titles, removed, counts=counts)
+        seen = profile(partitions, titles, removed, counts=counts, scale=bounds_of(scale))
         titles.write_parquet(folder / TITLES)
         title_rejects.write_parquet(folder / "title_rejects.parquet")
         write_json(folder / Profile.NAME, seen)
@@ -149,6 +151,7 @@ class _Job:
                     partitions,
                     removed,
                     profile=seen,
+                    scale=scale,
                     title_rejects=title_rejects,
                     settings=self.settings,
                     left_out=self.left_out,
@@ -159,7 +162,7 @@ class _Job:
             sources=self._describe_sources(),
         )
 
-    def _partitions(self) -> tuple[AnyScale, list[Partition]]:
+    def _partitions(self) -> tuple[str, list[Partition]]:
         """The partitions on the configured scale, or on the scale inferred from all values."""
         fixed = fixed_scale(self.settings)
         if fixed != "auto":
@@ -167,9 +170,10 @@ class _Job:
         guess = guess_scale([*self.trains, *self.tests], self.settings)
         partitions = self._ensure(guess)
         scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
+        check_scales(partitions, scale)
         return scale, partitions if scale == guess else self._ensure(scale)
 
-    def _ensure(self, scale: AnyScale) -> list[Partition]:
+    def _ensure(self, scale: str) -> list[Partition]:
         partitions = []
         for role, sources in self._by_role():
             for group in group_sources(sources):

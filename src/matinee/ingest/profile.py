@@ -11,7 +11,7 @@ from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED
-from matinee.ingest.rating_scale import Histogram, distribution, from_json
+from matinee.ingest.rating_counts import distribution, from_json
 from matinee.schemas.ratings import FIRST_DATE
 
 _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
@@ -28,12 +28,11 @@ def profile(
     removed: SupersededSummary,
     *,
     counts: Mapping[str, pl.DataFrame],
+    scale: tuple[float, float],
 ) -> Profile:
     """Sizes, distributions and dates of the accepted, not superseded rows; `counts` comes from `count_rows`."""
     users, movies = counts["user_id"]["rows"], counts["movie_id"]["rows"]
-    histogram: Histogram = (
-        from_json(partition.manifest.values for partition in partitions) - removed.histogram
-    )
+    values = from_json(partition.manifest.values for partition in partitions)
     ratings = int(users.sum())
     total = sum(partition.manifest.rating_sum for partition in partitions) - removed.rating_sum
     cells = len(users) * len(movies)
@@ -46,7 +45,7 @@ def profile(
         full_matrix=cells,
         percentage_filled=100 * ratings / cells if cells else 0.0,
         mean_rating=total / ratings if ratings else None,
-        distribution=distribution(histogram),
+        distribution=distribution(values, removed.values, scale),
         dates=dates,
         undated=undated,
         ratings_per_year=years,

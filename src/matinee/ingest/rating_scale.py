@@ -1,17 +1,14 @@
-"""The rating scale: histograms of ratings, and the smallest scale that contains nearly all of them."""
+"""Finds the rating scale from the values of the ratings: their ends, their steps, and how often each occurs."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
+from matinee.ingest.rating_counts import RatingCounts
+from matinee.settings.ingest import IngestSettings, parse_scale, scale_name
 
-from matinee.ingest import column_kernel as kernel
-from matinee.settings.ingest import IngestSettings, ScaleName
 
-SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
+SCALES: Final[dict[str, tuple[float, float]]] = {
     "1-5": (1, 5),
     "0.5-5": (0.5, 5),
     "0-5": (0, 5),
@@ -19,78 +16,138 @@ SCALES: Final[dict[ScaleName, tuple[float, float]]] = {
     "0-10": (0, 10),
     "1-100": (1, 100),
 }
-AnyScale = ScaleName | Literal["plays"]
 PLAYS: Final = "plays"  # the scale of plays, which all have the value 1
-_ENOUGH = 0.99  # share of the values that a scale must contain; values outside are rejected
+_RARER: Final = ((0, 1), (-1, 1), (-5, 5), (-10, 10), (0, 20), (0, 100), (-100, 100))
+_ENOUGH: Final = 0.99  # share of the values that a usual scale must hold
+_EXTENDS: Final = 0.002  # share of the values next to a scale that makes it wider; typing errors are rarer
+_RECURS: Final = 2  # rows
+_WIDEST: Final = 100  # values beyond are ids, counts or codes: such a scale must be set
+_LEAST_HALVES: Final = 3  # values such as 2.5 that show a scale of half steps
+_WHOLE: Final = 4  # values without a gap, from which one beyond a gap is a code such as -1 for "not rated"
 
-Histogram = NDArray[np.int64]
 
-
-def bounds_of(scale: AnyScale) -> tuple[float, float]:
+def bounds_of(scale: str) -> tuple[float, float]:
     """The lowest and the highest rating of a scale; both are 1 for plays."""
-    return (1, 1) if scale == PLAYS else SCALES[scale]
+    return (1, 1) if scale == PLAYS else parse_scale(scale)[:2]
 
 
-def fixed_scale(settings: IngestSettings) -> AnyScale:
+def step_of(scale: str) -> float | None:
+    """The step of a scale; None if all values between its ends are ratings."""
+    return None if scale == PLAYS else parse_scale(scale)[2]
+
+
+def fixed_scale(settings: IngestSettings) -> str:
     """The scale that the settings decide; `auto` if the values decide it."""
     return PLAYS if settings.feedback == "implicit" else settings.scale
 
 
-def empty_histogram() -> Histogram:
-    """A histogram without ratings; its bins: below 0, 0, between 0 and 0.5, 0.5, ..., 100, above 100."""
-    return np.zeros(kernel.SLOTS, np.int64)
+def narrowest_scale(counts: RatingCounts) -> str:
+    """The scale of counted ratings.
 
-
-def rating_histogram(ratings: pa.ChunkedArray) -> Histogram:
-    """The histogram of a column of ratings; nulls are not counted."""
-    histogram = empty_histogram()
-    kernel.count_slots(ratings.drop_null().to_numpy(), histogram)
-    return histogram
-
-
-def sum_ratings(ratings: pa.ChunkedArray) -> float:
-    """The sum of a column of ratings in float64."""
-    return float(pc.sum(ratings.cast(pa.float64())).as_py() or 0.0)
-
-
-def narrowest_scale(histogram: Histogram) -> ScaleName:
-    """The narrowest scale that contains 99 % of the counted ratings; if none does, the scale that contains most.
-
-    `SCALES` is ordered by width.
+    It is the narrowest usual scale (`SCALES`, ordered by width) that holds 99 % of the values. It becomes wider if the
+    values next to it, on its own steps, recur too often for typing errors. If there is none, it is a scale whose ends
+    are those of the values.
     """
-    held = {name: _within(histogram, *bounds) for name, bounds in SCALES.items()}
-    enough = _ENOUGH * int(histogram.sum())
-    return next((name for name in SCALES if held[name] >= enough), max(SCALES, key=lambda name: held[name]))
+    usual = next((name for name in SCALES if _held(counts, name) >= _ENOUGH * counts.total()), None)
+    if usual is None:
+        return _unusual_scale(counts)
+    if _held(counts, "0-1") >= _ENOUGH * counts.total() and any(0 <= value < 0.5 for value in counts):
+        return "0-1"
+    return _widen(usual, counts)
 
 
-def distribution(histogram: Histogram) -> dict[str, int]:
-    """Counts by rating; ratings between two half steps are named `low-high`."""
-    counts = {}
-    for slot in np.flatnonzero(histogram[:-2] if histogram[-2] == 0 else histogram[:-1]).tolist():
-        if slot == 0:
-            name = "<0"
-        else:
-            half, between = divmod(slot - 1, 2)
-            name = f"{half / 2:g}-{half / 2 + 0.5:g}" if between else f"{half / 2:.1f}"
-        counts[name] = int(histogram[slot])
-    if histogram[-1]:
-        counts[">100"] = int(histogram[-1])
-    return counts
+def values_outside(counts: RatingCounts, scale: str) -> dict[float, int]:
+    """The values outside a scale that recur, with their counts, the most frequent first."""
+    low, high = bounds_of(scale)
+    return {
+        value: rows for value, rows in counts.most_common() if rows >= _RECURS and not low <= value <= high
+    }
 
 
-def to_json(histogram: Histogram) -> dict[str, int]:
-    """The counts that are not 0, by bin number."""
-    return {str(slot): int(histogram[slot]) for slot in np.flatnonzero(histogram)}
+def _held(counts: RatingCounts, scale: str) -> int:
+    low, high = bounds_of(scale)
+    return sum(rows for value, rows in counts.items() if low <= value <= high)
 
 
-def from_json(kept: Iterable[Mapping[str, int]]) -> Histogram:
-    """The sum of several stored histograms."""
-    histogram = empty_histogram()
-    for counts in kept:
-        for slot, count in counts.items():
-            histogram[int(slot)] += count
-    return histogram
+def _widen(usual: str, counts: RatingCounts) -> str:
+    low, high = SCALES[usual]
+    recurring = sorted(value for value, rows in counts.items() if rows >= _RECURS)
+    step = _step([value for value in recurring if low <= value <= high])
+    least = _EXTENDS * counts.total()
+    below = [value for value in reversed(recurring) if value < low]
+    low = _farthest(below, counts, begin=low, step=step, least=least)
+    high = _farthest(
+        [value for value in recurring if value > high], counts, begin=high, step=step, least=least
+    )
+    if step == 0.5 and low == 1 and counts[0.5] >= _RECURS:
+        low = 0.5  # half stars are few at the low end
+    return next(
+        (name for name, (lowest, highest) in SCALES.items() if lowest <= low and high <= highest), usual
+    )
 
 
-def _within(histogram: Histogram, low: float, high: float) -> int:
-    return int(histogram[1 + int(4 * low) : 2 + int(4 * high)].sum())
+def _step(values: Sequence[float]) -> float:
+    """The step of a scale: 1, 0.5 or 0.1."""
+    halves = sum(value % 1 == 0.5 for value in values)
+    finer = sum(value % 0.5 != 0 for value in values)
+    if finer > max(halves, _LEAST_HALVES):
+        return 0.1
+    return 0.5 if halves >= _LEAST_HALVES else 1
+
+
+def _farthest(
+    outside: Sequence[float], counts: RatingCounts, *, begin: float, step: float, least: float
+) -> float:
+    """The end of the values that continue a scale step by step, such that `least` rows are at that end or beyond."""
+    chain = [begin]
+    for value in outside:
+        if abs(value - chain[-1]) > 1.001 * step:
+            break
+        chain.append(value)
+    rows = 0
+    for value in reversed(chain[1:]):
+        rows += counts[value]
+        if rows >= least:
+            return value
+    return begin
+
+
+def _unusual_scale(counts: RatingCounts) -> str:
+    """A scale for values that no usual scale holds: negative ones, zeros below 1-100, or codes among them."""
+    values = _without_codes(sorted(value for value in counts if abs(value) <= _WIDEST), counts)
+    if sum(counts[value] for value in values) < 0.5 * counts.total():
+        return max(SCALES, key=lambda name: _held(counts, name))
+    low, high = _end(values, counts), _end(values[::-1], counts)
+    for lowest, highest in sorted([*SCALES.values(), *_RARER], key=lambda ends: ends[1] - ends[0]):
+        if lowest <= low and high <= highest and highest - lowest <= 1.25 * (high - low):
+            return scale_name(lowest, highest)
+    usual = next(
+        (name for name, (lowest, highest) in SCALES.items() if lowest <= low and high <= highest), None
+    )
+    return usual or scale_name(low // 1, -(-high // 1))
+
+
+def _without_codes(values: list[float], counts: RatingCounts) -> list[float]:
+    """The values without those far from all others, or beyond a gap in whole numbers: 99 and -1 for "not rated"."""
+    whole = all(value % 1 == 0 for value in values)
+    while len(values) > _WHOLE:
+        inner = values[1:-1]
+        most = max(after - before for before, after in pairwise(inner)) if len(inner) > 1 else 0
+        limit = most if whole else max(most, inner[-1] - inner[0])
+        ends = [(values[1] - values[0], values[0]), (values[-1] - values[-2], values[-1])]
+        gap, end = max(ends, key=lambda each: each[0])
+        if gap <= limit:
+            break
+        values.remove(end)
+    return values
+
+
+def _end(values: Sequence[float], counts: RatingCounts) -> float:
+    """The first value, if it and those up to it are not too few to count."""
+    least = _EXTENDS * counts.total()
+    rows = 0
+    for value in values:
+        rows += counts[value]
+        if rows >= least:
+            return value
+    return values[-1]

@@ -1,22 +1,24 @@
 """A first guess of the rating scale from the first lines of the files; the full data may correct it."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from matinee.errors import DataError
-from matinee.ingest.rating_scale import Histogram, empty_histogram, narrowest_scale, rating_histogram
+from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings
+from matinee.ingest.rating_scale import narrowest_scale
 from matinee.ingest.reading.blocks import Block, Span
 from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.members import read_heads, translate_parser_errors
 from matinee.ingest.reading.parser import parse_block
 from matinee.ingest.reading.sources import Source
-from matinee.settings.ingest import IngestSettings, ScaleName
+from matinee.settings.ingest import IngestSettings
 
 _FILES = 16
 
 
-def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> ScaleName:
+def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> str:
     """Guess the scale from the first lines of the first files.
 
     Raises DataError if one of them is not a rating file.
@@ -24,17 +26,20 @@ def guess_scale(sources: Sequence[Source], settings: IngestSettings) -> ScaleNam
     return scale_of([count_head(source, settings) for source in sources[:_FILES]])
 
 
-def scale_of(heads: Sequence[Histogram]) -> ScaleName:
-    """The scale of the histograms that `count_head` made of the first files."""
-    return narrowest_scale(sum(heads[:_FILES], empty_histogram()))
+def scale_of(heads: Sequence[RatingCounts]) -> str:
+    """The scale of the counts that `count_head` made of the first files."""
+    total: RatingCounts = Counter()
+    for head in heads[:_FILES]:
+        add_counts(total, head)
+    return narrowest_scale(total)
 
 
-def count_head(source: Source, settings: IngestSettings) -> Histogram:
-    """The histogram of the ratings in the first lines of a file.
+def count_head(source: Source, settings: IngestSettings) -> RatingCounts:
+    """Counts of the ratings in the first lines of a file.
 
     Raises DataError if it is not a rating file.
     """
-    histogram = empty_histogram()
+    counts: RatingCounts = Counter()
     for member in read_heads(source, settings):
         head = member.head
         try:
@@ -48,5 +53,5 @@ def count_head(source: Source, settings: IngestSettings) -> Histogram:
         span = Span(member.name, dialect, 0, len(text), continues=False)
         with translate_parser_errors(source.label(member.name)):
             parsed = parse_block(Block(np.frombuffer(text, np.uint8), [span]))
-            histogram += rating_histogram(parsed.table()["rating"])
-    return histogram
+            add_counts(counts, count_ratings(parsed.table()["rating"]))
+    return counts

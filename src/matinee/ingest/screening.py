@@ -12,9 +12,11 @@ from pathlib import Path
 from matinee.errors import ConfigError, DataError
 from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
+from matinee.ingest.checks.scales import find_other_scales
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
-from matinee.ingest.rating_scale import AnyScale, Histogram, fixed_scale, from_json, narrowest_scale
+from matinee.ingest.rating_counts import RatingCounts, from_json
+from matinee.ingest.rating_scale import fixed_scale, narrowest_scale
 from matinee.ingest.reading.sources import Source, source_of
 from matinee.ingest.scale_guess import count_head, scale_of
 from matinee.ingest.titles.table import read_titles
@@ -69,7 +71,7 @@ class _Screener:
     def __init__(self, store: Store, settings: IngestSettings, forgotten: Forgotten) -> None:
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
-        self.heads: dict[Path, Histogram] = {}
+        self.heads: dict[Path, RatingCounts] = {}
         self.screening = Screening()
 
     def open(self, path: Path) -> None:
@@ -90,16 +92,32 @@ class _Screener:
             scale = scale_of([self.heads[path] for path in self.sources])
             partitions = self._parse(self._groups(), scale)
             if partitions:
-                scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
+                scale = self._choose_scale(partitions)
         for partition in self._parse(self._groups(), scale):
             self._check(partition, scale)
         self.screening.accepted.extend(self.sources)
         return self.screening
 
+    def _choose_scale(self, partitions: list[Partition]) -> str:
+        """The scale of all files, without those that are refused because their own is another."""
+        scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
+        others = find_other_scales(partitions, scale)
+        others = [(partition, theirs) for partition, theirs in others if len(partition.sources) == 1]
+        rows = sum(partition.manifest.rows for partition, _ in others)
+        if 2 * rows > sum(partition.manifest.rows for partition in partitions):
+            return scale  # most rows are on the smaller scale: the dataset is refused, not these files
+        for partition, theirs in others:
+            self._refuse(
+                partition.sources[0],
+                f"{partition.sources[0].label()} has ratings from {theirs}, and the other files from {scale}. Expected "
+                f"one scale: convert the file. If they are all on one scale, set ingest.scale={scale}.",
+            )
+        return scale
+
     def _groups(self) -> list[list[Source]]:
         return group_sources(list(self.sources.values()))
 
-    def _parse(self, groups: list[list[Source]], scale: AnyScale) -> list[Partition]:
+    def _parse(self, groups: list[list[Source]], scale: str) -> list[Partition]:
         """The partitions of all readable files; if a shared partition fails, its files are parsed one by one."""
         partitions = []
         while groups:
@@ -115,7 +133,7 @@ class _Screener:
                     self._refuse(group[0], str(error))
         return partitions
 
-    def _check(self, partition: Partition, scale: AnyScale) -> None:
+    def _check(self, partition: Partition, scale: str) -> None:
         """Refuse a partition without rows or with too many rejects; a shared partition is checked file by file."""
         try:
             check_rows_read(partition.sources, [partition])

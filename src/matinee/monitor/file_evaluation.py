@@ -17,7 +17,7 @@ from matinee.formats.metrics import Intervals
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.release.manifest import need
-from matinee.settings.ingest import IngestSettings
+from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
 
 
@@ -58,8 +58,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     registry = Registry.open(store.root)
     champion = ReleasedModel(store, registry.champion_folder())
     release = champion.release
-    scale = next(name for name, bounds in ingest.SCALES.items() if bounds == release.scale)
-    settings = settings.model_copy(update={"scale": scale})
+    settings = settings.model_copy(update={"scale": scale_name(*release.scale)})
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
     rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.read(DatasetManifest, dataset.digest)
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()

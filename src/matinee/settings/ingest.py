@@ -1,17 +1,19 @@
 """The settings of ingest: how files are read, and limits that protect against hostile files."""
 
 import codecs
+import re
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-ScaleName = Literal["auto", "1-5", "0.5-5", "0-5", "1-10", "0-10", "1-100"]
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 Feedback = Literal["explicit", "implicit"]
 TitleColumn = Literal["movie_id", "title", "year"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
+_SCALE: Final = re.compile(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?", re.ASCII)
+_LARGEST_RATING: Final = 1e6
 LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
 
 
@@ -29,10 +31,11 @@ class IngestSettings(Section):
         description="What a row says. explicit: a user rated a movie. implicit: a user played a movie, and there is no "
         "rating. Plays train the ranking model alone: the release has lists and no predicted ratings.",
     )
-    scale: ScaleName = Field(
+    scale: str = Field(
         "auto",
-        description="Rating scale. auto takes the smallest scale that contains 99 % of the values. Set it if the "
-        "ratings do not use the whole scale.",
+        description="Rating scale as LOW-HIGH, for example 1-5, 0.5-5, 0-100 or -10-10. With a step, as in 1-5:0.5, "
+        "values between the steps are rejected. auto finds it from the values. Set it if the ratings do not use the "
+        "whole scale.",
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
@@ -117,6 +120,14 @@ class IngestSettings(Section):
             )
         return known
 
+    @field_validator("scale")
+    @classmethod
+    def _check_scale(cls, value: str) -> str:
+        if value.strip() == "auto":
+            return "auto"
+        low, high, step = parse_scale(value)
+        return scale_name(low, high, step=step)
+
     @field_validator("columns", "title_columns", mode="before")
     @classmethod
     def _read_pairs(cls, value: object) -> object:
@@ -124,3 +135,34 @@ class IngestSettings(Section):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+def parse_scale(text: str) -> tuple[float, float, float | None]:
+    """The ends of a scale that is written as `LOW-HIGH` or `LOW-HIGH:STEP`, and its step.
+
+    Whole numbers are integers. Raises ValueError if it is not a scale.
+
+    >>> parse_scale("-10-10"), parse_scale("0.5-5:0.5")
+    ((-10, 10, None), (0.5, 5, 0.5))
+    """
+    found = _SCALE.fullmatch(text.strip())
+    low, high = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
+    step = float(found[3]) if found and found[3] else None
+    if low >= high or max(-low, high) > _LARGEST_RATING or step == 0:
+        raise ValueError(
+            "expected auto or LOW-HIGH, such as 1-5, 0.5-5, 0-100, -10-10 or, with a step, 1-5:0.5"
+        )
+    return _plain(low), _plain(high), step
+
+
+def scale_name(low: float, high: float, *, step: float | None = None) -> str:
+    """The inverse of `parse_scale`.
+
+    >>> scale_name(-10.0, 10), scale_name(0.5, 5, step=0.5)
+    ('-10-10', '0.5-5:0.5')
+    """
+    return f"{_plain(low)}-{_plain(high)}" + ("" if step is None else f":{_plain(step)}")
+
+
+def _plain(number: float) -> float:
+    return int(number) if number == int(number) else number

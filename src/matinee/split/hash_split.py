@@ -21,6 +21,7 @@ Subsets = NDArray[np.int8]
 
 _BINS = 1 << 16
 _SPACE = 1 << 64
+_MOST_STRATA = 256
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -88,7 +89,8 @@ def select_cutoffs(
     """For each rating, find the hashes that exactly `ranks(rows of the rating)` rows are below.
 
     The rows are read twice: first into a histogram by the upper 16 bits, then the rows of the bins that hold a cutoff.
-    Memory holds the histogram and those rows, never a whole column.
+    Memory holds the histogram and those rows, never a whole column. Ratings on a continuous scale have no cutoffs: a
+    quota of a few rows would round to none, and the shares of all rows apply.
     """
     bins: dict[float, NDArray[np.int64]] = {}
     for hashes, ratings in rows():
@@ -96,6 +98,8 @@ def select_cutoffs(
         for rating in np.unique(ratings):
             counts = np.bincount(tops[ratings == rating], minlength=_BINS)
             bins[float(rating)] = bins.get(float(rating), 0) + counts
+            if len(bins) > _MOST_STRATA:
+                return [{} for _ in ranks(0)]
     wanted = {rating: ranks(int(counts.sum())) for rating, counts in bins.items()}
     below = {rating: np.concatenate([[0], np.cumsum(counts)]) for rating, counts in bins.items()}
     homes = {

@@ -9,6 +9,8 @@ from matinee.formats.dataset import Profile
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.reading.plays import count_columns, rating_columns
+from matinee.ingest.rating_counts import from_json
+from matinee.ingest.rating_scale import SCALES, values_outside
 from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
@@ -20,6 +22,7 @@ def find_warnings(
     removed: SupersededSummary,
     *,
     profile: Profile,
+    scale: str,
     title_rejects: pl.DataFrame,
     settings: IngestSettings,
     left_out: Sequence[Path],
@@ -31,7 +34,12 @@ def find_warnings(
     """
     return [
         *_about_files(partitions, settings, left_out),
-        *(_about_plays(partitions) if settings.feedback == "implicit" else ()),
+        *(
+            _about_plays(partitions)
+            if settings.feedback == "implicit"
+            else _about_ratings(partitions, profile, scale, settings)
+        ),
+        *_about_dates(profile),
         *_about_duplicates(removed, profile.ratings, settings),
         *_about_titles(profile, title_rejects),
     ]
@@ -92,6 +100,40 @@ def _about_duplicates(removed: SupersededSummary, ratings: int, settings: Ingest
         )
 
 
+def _about_ratings(
+    partitions: Sequence[Partition], profile: Profile, scale: str, settings: IngestSettings
+) -> Iterator[str]:
+    read = from_json(partition.manifest.values_read for partition in partitions)
+    values = from_json(partition.manifest.values for partition in partitions)
+    if settings.scale == "auto" and scale not in SCALES:
+        yield f"The rating scale {scale} was inferred from the values. If it is wrong, set ingest.scale=LOW-HIGH."
+    if outside := values_outside(read, scale):
+        counts = [f"{value:g} ({rows:,} rows)" for value, rows in outside.items()]
+        yield (
+            f"Ratings outside the scale {scale} that occur more than once were rejected: {_list(counts)}. If they are "
+            "ratings, set ingest.scale=LOW-HIGH."
+        )
+    if len(values) == 1 and profile.ratings > 1:
+        yield (
+            f"All ratings are {next(iter(values)):g}: there is nothing to learn from them. The rows may be plays or "
+            "purchases, or the column may be another one (ingest.columns)."
+        )
+    elif 2 * values[0] > values.total():
+        yield (
+            f"{values[0]:,} of {values.total():,} ratings are 0, which often means seen and not rated. "
+            "If so, remove these rows, or set ingest.scale and ingest.max_reject_fraction=1 to reject them."
+        )
+
+
+def _about_dates(profile: Profile) -> Iterator[str]:
+    first, last = profile.dates.first, profile.dates.last
+    if first and last and first >= "1970-01-01" and last < "1971-01-01":
+        yield (
+            f"All dates are in 1970 ({first} to {last}): the column may hold other numbers than times. Set "
+            "ingest.columns=date=NAME for the right column, or ingest.columns=date= to leave dates out."
+        )
+
+
 def _about_titles(profile: Profile, title_rejects: pl.DataFrame) -> Iterator[str]:
     if title_rejects.height:
         first = title_rejects.row(0, named=True)
@@ -99,7 +141,13 @@ def _about_titles(profile: Profile, title_rejects: pl.DataFrame) -> Iterator[str
             f"{title_rejects.height:,} lines of the titles file were rejected; the first is line "
             f"{first['line']:,} ({first['code']})."
         )
-    if profile.titles and (without := profile.rated_movies_without_a_title):
+    without = profile.rated_movies_without_a_title
+    if profile.titles and without == profile.movies:
+        yield (
+            f"None of the {without:,} rated movies has a title: the titles may belong to other ratings, or the columns "
+            "of users and movies may be swapped (ingest.columns)."
+        )
+    elif profile.titles and without:
         yield f"{without:,} rated movies have no title."
 
 

@@ -1,5 +1,6 @@
 """The table of superseded rows: their values, their file and line, and the file and line of the row that was kept."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.origins import Origins
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED, to_ids
-from matinee.ingest.rating_scale import Histogram, empty_histogram, rating_histogram, sum_ratings
+from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings
 from matinee.ingest.reading.parser import COLUMNS
 
 SUPERSEDED: Final = "superseded.parquet"
@@ -39,13 +40,13 @@ class SupersededSummary:
     def __init__(self) -> None:
         self.rows = 0
         self.leaked = 0  # train rows whose pair is also in the test files
-        self.histogram: Histogram = empty_histogram()
+        self.values: RatingCounts = Counter()
         self.rating_sum = 0.0
         self.counts = {name: IdCounts() for name in COUNTED}
 
     def add(self, table: pa.Table) -> None:
         self.rows += table.num_rows
-        self.histogram += rating_histogram(table["rating"])
+        add_counts(self.values, count_ratings(table["rating"]))
         self.rating_sum += sum_ratings(table["rating"])
         for name, counts in self.counts.items():
             counts.add(to_ids(table[name]))

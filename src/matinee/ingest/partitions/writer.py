@@ -33,15 +33,8 @@ from matinee.ingest.partitions.origins import (
     origin_runs,
     reject_rows,
 )
-from matinee.ingest.rating_scale import (
-    AnyScale,
-    Histogram,
-    bounds_of,
-    empty_histogram,
-    rating_histogram,
-    sum_ratings,
-    to_json,
-)
+from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings, to_json
+from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, read_blocks
 from matinee.ingest.reading.members import translate_parser_errors
@@ -79,7 +72,7 @@ def plan_partition(
     sources: Sequence[Source],
     *,
     settings: IngestSettings,
-    scale: AnyScale,
+    scale: str,
     forgotten: Forgotten = NOBODY,
 ) -> Plan:
     """Plan the partition of some files on one scale: ratings, rejects, origins, and row counts by user, movie and day.
@@ -103,13 +96,13 @@ def _make(
     folder: Path,
     sources: Sequence[Source],
     settings: IngestSettings,
-    scale: AnyScale,
+    scale: str,
     forgotten: Forgotten,
 ) -> PartitionManifest:
     low, high = bounds_of(scale)
     left_out: list[str] = []
     named = sources[0].label() if len(sources) == 1 else f"One of {len(sources):,} files"
-    schema = ratings_schema(low=low, high=high)
+    schema = ratings_schema(low=low, high=high, step=step_of(scale))
     most = settings.max_rejects_mb << 20
     with (
         translate_parser_errors(named, writes=True),
@@ -167,7 +160,8 @@ class PartitionWriter:
         self._movie = kernel.NO_MOVIE
         self._files: dict[str, _FileTally] = {}
         self._codes: Counter[str] = Counter()
-        self._read_histogram, self._accepted_histogram = empty_histogram(), empty_histogram()
+        self._values_read: RatingCounts = Counter()
+        self._values: RatingCounts = Counter()
         self._rating_sum = 0.0
         self._behind: Future[None] | None = None
         self.rows = 0
@@ -204,9 +198,9 @@ class PartitionWriter:
         failures = check_rows(table, self._schema)
         if self._forgotten:
             failures = forget_rows(failures, parsed, self._forgotten)
-        good, read_histogram = None, None
+        good, read = None, None
         if failures.height:
-            read_histogram = rating_histogram(table["rating"])
+            read = count_ratings(table["rating"])
             good = np.ones(table.num_rows, bool)
             good[failures["row"].to_numpy()] = False
             table = table.filter(pa.array(good))
@@ -222,7 +216,7 @@ class PartitionWriter:
             self._origins.write_table(origin_runs(parsed, good, firsts, self.rows))
         self.rows += table.num_rows
         self._wait_for_ratings()
-        self._behind = self._thread.submit(self._write_ratings, table, read_histogram)
+        self._behind = self._thread.submit(self._write_ratings, table, read)
 
     def _check_reject_bytes(self, rejects: pa.Table) -> None:
         """Raise DataError if the rejects so far exceed their limit; all are kept, and must not fill the disk."""
@@ -235,10 +229,10 @@ class PartitionWriter:
                 "ratings: check that it is the right file, or allow more with that setting."
             )
 
-    def _write_ratings(self, table: pa.Table, read_histogram: Histogram | None) -> None:
-        histogram = rating_histogram(table["rating"])
-        self._accepted_histogram += histogram
-        self._read_histogram += histogram if read_histogram is None else read_histogram
+    def _write_ratings(self, table: pa.Table, read: RatingCounts | None) -> None:
+        accepted = count_ratings(table["rating"])
+        add_counts(self._values, accepted)
+        add_counts(self._values_read, accepted if read is None else read)
         self._rating_sum += sum_ratings(table["rating"])
         for name, counts in self.counts.items():
             counts.add(to_ids(table[name]))
@@ -271,8 +265,8 @@ class PartitionWriter:
             rejects=dict(sorted(self._codes.items())),
             files=files,
             rating_sum=self._rating_sum,
-            values_read=to_json(self._read_histogram),
-            values=to_json(self._accepted_histogram),
+            values_read=to_json(self._values_read),
+            values=to_json(self._values),
             scale=scale,
             left_out=left_out,
         )

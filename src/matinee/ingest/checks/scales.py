@@ -1,0 +1,54 @@
+"""Finds rating files on different scales: together they would be read on the wider one, and half of them wrong."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from matinee.errors import DataError
+from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.rating_counts import RatingCounts, from_json
+from matinee.ingest.rating_scale import bounds_of, narrowest_scale
+
+_WIDER: Final = 1.5  # times the highest rating of the other files
+_EXPECTED_ABOVE: Final = 20  # ratings above its own scale that a file would have on the wider scale
+_TOP_SHARE: Final = 0.05  # of the ratings of a file whose scale ends at its highest value
+_LISTED: Final = 5
+
+
+def check_scales(partitions: Sequence[Partition], scale: str) -> None:
+    """Refuse files on different scales.
+
+    Raises DataError with the names of the files on a smaller scale, and what to do.
+    """
+    found = find_other_scales(partitions, scale)
+    if not found:
+        return
+    names = [
+        f"{partition.label(partition.manifest.files[0].file)} ({theirs})"
+        for partition, theirs in found[:_LISTED]
+    ]
+    more = f" and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
+    raise DataError(
+        f"The files have different rating scales: {', '.join(names)}{more}, and {scale} in the others. Expected one "
+        f"scale: convert the files. If they are all on one scale, set ingest.scale={scale}."
+    )
+
+
+def find_other_scales(partitions: Sequence[Partition], scale: str) -> list[tuple[Partition, str]]:
+    """The partitions whose ratings end far below the scale of all, which is not chance, with their own scale."""
+    counts = [from_json([partition.manifest.values_read]) for partition in partitions]
+    found = []
+    for number, (partition, mine) in enumerate(zip(partitions, counts, strict=True)):
+        theirs = narrowest_scale(mine)
+        top = bounds_of(theirs)[1]
+        if bounds_of(scale)[1] < _WIDER * top or mine[top] < _TOP_SHARE * mine.total():
+            continue
+        others = counts[:number] + counts[number + 1 :]
+        if _share_above(others, top) * mine.total() >= _EXPECTED_ABOVE and _share_above([mine], top) == 0:
+            found.append((partition, theirs))
+    return found if len(found) < len(partitions) else []
+
+
+def _share_above(counts: Sequence[RatingCounts], top: float) -> float:
+    total = sum(each.total() for each in counts)
+    above = sum(rows for each in counts for value, rows in each.items() if value > top)
+    return above / total if total else 0.0

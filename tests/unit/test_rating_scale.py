@@ -1,0 +1,100 @@
+"""The scale is found from the values, their ends and steps; what is rejected or odd is reported, never silent."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matinee import ingest
+from matinee.errors import DataError
+from matinee.ingest.rating_counts import MOST_VALUES, add_counts, distribution
+from matinee.ingest.rating_scale import narrowest_scale
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
+
+STARS = {1: 300, 2: 700, 3: 1900, 4: 2000, 5: 1000}
+
+
+@pytest.mark.parametrize(
+    ("counts", "scale"),
+    [
+        (STARS, "1-5"),
+        (STARS | {0: 4, 6: 4, 9: 4, -1: 4, 5.5: 4, 100: 4}, "1-5"),  # typing errors
+        (STARS | {1.5: 70, 2.5: 200, 3.5: 500, 4.5: 350, 0.5: 57}, "0.5-5"),  # as in MovieLens 10M
+        (STARS | {1.5: 70, 2.5: 200, 3.5: 500, 4.5: 350, 0.5: 2}, "0.5-5"),
+        (STARS | {0: 30}, "0-5"),
+        (STARS | {6: 20, 7: 12, 8: 5, 9: 2}, "1-10"),
+        (STARS | {value / 10: 5 for value in range(1, 50)}, "0-5"),
+        (dict.fromkeys(range(1, 11), 100) | {-1: 200}, "1-10"),  # -1 for "not rated"
+        ({value / 7: 1 for value in range(-69, 70)} | {99: 80}, "-10-10"),  # 99 for the same
+        (dict.fromkeys(range(101), 9), "0-100"),
+        ({-1: 10, 1: 30}, "-1-1"),
+        ({0: 10, 1: 30}, "0-1"),
+        ({value / 10: 3 for value in range(11)}, "0-1"),
+        ({-3: 5, -2: 5, 0: 9, 1: 5, 7: 2}, "-3-7"),
+        ({17770: 10, 12: 1, 3: 1}, "1-100"),  # ids: the rows are refused
+        ({3: 1}, "1-5"),
+        ({}, "1-5"),
+    ],
+)
+def test_the_scale_is_that_of_the_values(counts: dict[float, int], scale: str) -> None:
+    assert narrowest_scale(Counter(counts)) == scale
+
+
+def test_values_of_a_continuous_scale_are_counted_in_bounded_memory() -> None:
+    counts: Counter[float] = Counter()
+    add_counts(counts, {value / 100_000: 1 for value in range(-20_000, 20_000)})
+    assert len(counts) <= MOST_VALUES
+    assert counts.total() == 40_000
+    assert sum(distribution(counts, Counter({0.1: 7}), (-1, 1)).values()) == pytest.approx(39_993)
+
+
+def make(folder: Path, *files: list[str], **setting: Any) -> Any:
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for number, values in enumerate(files):
+        path = folder / f"{number}.csv"
+        rows = [f"{row},{row % 7},{value}" for row, value in enumerate(values)]
+        path.write_text("\n".join(["user,movie,rating", *rows, ""]))
+        paths.append(path)
+    titles = folder / "titles.csv"
+    titles.write_text("".join(f"{movie},2003,T\n" for movie in range(8)))
+    store = Store.open(folder / "store")
+    settings = IngestSettings.model_validate(setting)
+    dataset = store.ensure(ingest.plan(store, ratings=paths, titles=titles, settings=settings))
+    return store.manifest("datasets", dataset.digest)
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "scale", "warning"),
+    [
+        (["3", "4"] * 300 + ["9"] * 3, {}, [1, 5], "outside the scale 1-5 that occur more than once"),
+        (["-7.5", "2.25", "9"] * 9, {}, [-10, 10], "The rating scale -10-10 was inferred"),
+        (["-7.5", "2.25", "9"] * 9, {"scale": "-10-10"}, [-10, 10], ""),
+        (["4"] * 9, {}, [1, 5], "All ratings are 4: there is nothing to learn"),
+        (["0"] * 9 + ["7", "10"], {}, [0, 10], "9 of 11 ratings are 0"),
+        (["3", "3.2"] * 9, {"scale": "1-5:0.5", "max_reject_fraction": 1}, [1, 5], "rows were rejected"),
+    ],
+)
+def test_what_is_odd_about_ratings_is_a_warning(
+    values: list[str], settings: dict[str, Any], scale: list[float], warning: str, tmp_path: Path
+) -> None:
+    manifest = make(tmp_path, values, **settings)
+    assert manifest["scale"] == scale
+    assert any(warning in each for each in manifest["warnings"]) if warning else not manifest["warnings"]
+
+
+def test_files_on_different_scales_are_refused(tmp_path: Path) -> None:
+    five, ten = list("12345") * 20, [str(1 + row % 10) for row in range(100)]
+    with pytest.raises(DataError, match=r"different rating scales: .*0.csv \(1-5\), and 1-10 in the others"):
+        make(tmp_path / "a", five, ten)
+    assert make(tmp_path / "b", five, ten, scale="1-10")["scale"] == [1, 10]
+    assert make(tmp_path / "c", list("12345"), ten)["scale"] == [1, 10], "too few rows to tell"
+    assert make(tmp_path / "d", five, ["0.5", "1.5", "2.5", "5"] * 20)["scale"] == [0.5, 5], "one scale"
+
+
+@pytest.mark.parametrize("scale", ["5-1", "1", "1-x", "1-5:0", "1-5-9", "0-1e9"])
+def test_a_scale_that_is_none_is_refused(scale: str) -> None:
+    with pytest.raises(ValueError, match="expected auto or LOW-HIGH"):
+        IngestSettings.model_validate({"scale": scale})

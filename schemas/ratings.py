@@ -8,7 +8,7 @@ import polars as pl
 # A rating before films or a century from now is a misread field, not a rating.
 FIRST_DATE = date(1900, 1, 1)
 LAST_DATE = date(2099, 12, 31)
-_TOLERANCE = 1e-4  # of a step; ratings have 32 bits
+STEP_TOLERANCE = 1e-4  # of a step; ratings have 32 bits
 
 
 class Ratings(pa.DataFrameModel):
@@ -29,7 +29,7 @@ def ratings_schema(*, low: float, high: float, step: float | None = None) -> pa.
 
     def is_step(data: pa.PolarsData) -> pl.LazyFrame:
         steps = (pl.col(data.key).cast(pl.Float64) - low) / (step or 1)
-        return data.lazyframe.select((steps - steps.round()).abs() < _TOLERANCE)
+        return data.lazyframe.select((steps - steps.round()).abs() < STEP_TOLERANCE)
 
     checks = [pa.Check.in_range(low, high), *([pa.Check(is_step)] if step else [])]
     return Ratings.to_schema().update_column("rating", checks=checks)

@@ -28,7 +28,7 @@ STARS = {1: 300, 2: 700, 3: 1900, 4: 2000, 5: 1000}
         (STARS | {value / 10: 5 for value in range(1, 50)}, "0-5"),
         (dict.fromkeys(range(1, 11), 100) | {-1: 200}, "1-10"),  # -1 for "not rated"
         ({value / 7: 1 for value in range(-69, 70)} | {99: 80}, "-10-10"),  # 99 for the same
-        (dict.fromkeys(range(101), 9), "0-100"),
+        (dict.fromkeys(range(101), 9) | {0: 40}, "0-100"),
         ({-1: 10, 1: 30}, "-1-1"),
         ({0: 10, 1: 30}, "0-1"),
         ({value / 10: 3 for value in range(11)}, "0-1"),
@@ -69,12 +69,22 @@ def make(folder: Path, *files: list[str], **setting: Any) -> Any:
 @pytest.mark.parametrize(
     ("values", "settings", "scale", "warning"),
     [
-        (["3", "4"] * 300 + ["9"] * 3, {}, [1, 5], "outside the scale 1-5 that occur more than once"),
+        (
+            ["3", "4"] * 300 + ["9"] * 3,
+            {},
+            [1, 5],
+            "not on the scale 1-5 and occur more than once were rejected: 9 (3 rows)",
+        ),
         (["-7.5", "2.25", "9"] * 9, {}, [-10, 10], "The rating scale -10-10 was inferred"),
         (["-7.5", "2.25", "9"] * 9, {"scale": "-10-10"}, [-10, 10], ""),
         (["4"] * 9, {}, [1, 5], "All ratings are 4: there is nothing to learn"),
         (["0"] * 9 + ["7", "10"], {}, [0, 10], "9 of 11 ratings are 0"),
-        (["3", "3.2"] * 9, {"scale": "1-5:0.5", "max_reject_fraction": 1}, [1, 5], "rows were rejected"),
+        (
+            ["3", "3.2"] * 9,
+            {"scale": "1-5:0.5", "max_reject_fraction": 1},
+            [1, 5],
+            "more than once were rejected: 3.2 (9 rows)",
+        ),
     ],
 )
 def test_what_is_odd_about_ratings_is_a_warning(

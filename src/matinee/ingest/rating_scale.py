@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Final
 
 from matinee.ingest.rating_counts import RatingCounts
+from matinee.schemas.ratings import STEP_TOLERANCE
 from matinee.settings.ingest import IngestSettings, parse_scale, scale_name
-
 
 SCALES: Final[dict[str, tuple[float, float]]] = {
     "1-5": (1, 5),
@@ -23,6 +23,7 @@ _EXTENDS: Final = 0.002  # share of the values next to a scale that makes it wid
 _RECURS: Final = 2  # rows
 _WIDEST: Final = 100  # values beyond are ids, counts or codes: such a scale must be set
 _LEAST_HALVES: Final = 3  # values such as 2.5 that show a scale of half steps
+_FAR: Final = 2  # a value this many times the range of the others away from them is a code
 _WHOLE: Final = 4  # values without a gap, from which one beyond a gap is a code such as -1 for "not rated"
 
 
@@ -57,11 +58,18 @@ def narrowest_scale(counts: RatingCounts) -> str:
 
 
 def values_outside(counts: RatingCounts, scale: str) -> dict[float, int]:
-    """The values outside a scale that recur, with their counts, the most frequent first."""
+    """The values that are not on a scale and recur, with their counts, the most frequent first."""
     low, high = bounds_of(scale)
+    step = step_of(scale)
     return {
-        value: rows for value, rows in counts.most_common() if rows >= _RECURS and not low <= value <= high
+        value: rows
+        for value, rows in counts.most_common()
+        if rows >= _RECURS and not (low <= value <= high and _is_step(value - low, step))
     }
+
+
+def _is_step(distance: float, step: float | None) -> bool:
+    return step is None or abs(distance / step - round(distance / step)) < STEP_TOLERANCE
 
 
 def _held(counts: RatingCounts, scale: str) -> int:
@@ -114,7 +122,7 @@ def _farthest(
 
 def _unusual_scale(counts: RatingCounts) -> str:
     """A scale for values that no usual scale holds: negative ones, zeros below 1-100, or codes among them."""
-    values = _without_codes(sorted(value for value in counts if abs(value) <= _WIDEST), counts)
+    values = _without_codes(sorted(value for value in counts if abs(value) <= _WIDEST))
     if sum(counts[value] for value in values) < 0.5 * counts.total():
         return max(SCALES, key=lambda name: _held(counts, name))
     low, high = _end(values, counts), _end(values[::-1], counts)
@@ -127,13 +135,13 @@ def _unusual_scale(counts: RatingCounts) -> str:
     return usual or scale_name(low // 1, -(-high // 1))
 
 
-def _without_codes(values: list[float], counts: RatingCounts) -> list[float]:
+def _without_codes(values: list[float]) -> list[float]:
     """The values without those far from all others, or beyond a gap in whole numbers: 99 and -1 for "not rated"."""
     whole = all(value % 1 == 0 for value in values)
     while len(values) > _WHOLE:
         inner = values[1:-1]
         most = max(after - before for before, after in pairwise(inner)) if len(inner) > 1 else 0
-        limit = most if whole else max(most, inner[-1] - inner[0])
+        limit = most if whole and most == 1 else max(most, _FAR * (inner[-1] - inner[0]))
         ends = [(values[1] - values[0], values[0]), (values[-1] - values[-2], values[-1])]
         gap, end = max(ends, key=lambda each: each[0])
         if gap <= limit:

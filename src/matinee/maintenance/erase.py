@@ -14,6 +14,7 @@ from matinee.release import sha256, verify
 from matinee.release.folder import EXAMPLES
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
 from matinee.release.manifest import SIGNATURE
+from matinee.release.rating_levels import by_rating
 from matinee.release.signature import is_signed_by_us, sign
 from matinee.release.weights import write_weights
 from matinee.store.checksums import compute_checksums
@@ -114,18 +115,18 @@ def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
 
 def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:
     """Copy the rows of a split without those of a code; returns the number of removed rows per rating."""
-    gone: Counter[str] = Counter()
+    gone: Counter[float] = Counter()
     with pq.ParquetFile(source) as file:
         place = file.schema_arrow.get_field_index("user_code")
         with pq.ParquetWriter(target, file.schema_arrow, compression="zstd", compression_level=1) as writer:
             for batch in file.iter_batches(_BATCH_ROWS):
                 table = pa.Table.from_batches([batch])
                 users = table["user_code"].to_numpy()
-                gone.update(map(str, table["rating"].to_numpy()[users == code].tolist()))
+                gone.update(table["rating"].to_numpy()[users == code].tolist())
                 moved = pa.array(users - (users > code).astype(users.dtype))
                 table = table.set_column(place, file.schema_arrow.field("user_code"), moved)
                 writer.write_table(table.filter(pa.array(users != code)))
-    return gone
+    return Counter(by_rating(gone))
 
 
 def _less(counts: dict[str, Any], gone: Counter[str]) -> dict[str, Any]:

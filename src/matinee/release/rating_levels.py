@@ -4,6 +4,8 @@
 user of the fit and a new user with the same ratings have the same levels, and so the same list.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +39,14 @@ def to_ratings(levels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.f
     """
     low, high = scale
     return (low + levels.astype(np.float64) * ((high - low) / STEPS)).astype(np.float32)
+
+
+def by_rating(rows: Mapping[float, int]) -> dict[str, int]:
+    """Row counts by the text of a rating, ascending; to two decimals, so that a continuous scale has not too many."""
+    total: Counter[float] = Counter()
+    for rating, count in rows.items():
+        total[round(rating, 2) + 0.0] += count
+    return {str(rating): total[rating] for rating in sorted(total)}
 
 
 def shortest_rating(level: np.uint8, scale: tuple[float, float]) -> float:

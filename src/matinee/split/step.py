@@ -23,6 +23,7 @@ from matinee.formats.manifests import DatasetManifest, SplitManifest
 from matinee.ingest import iter_ratings
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
+from matinee.release.rating_levels import by_rating
 from matinee.schemas.encoded import Encoded, Movies, Users
 from matinee.settings import SplitSettings
 from matinee.split import encode
@@ -105,10 +106,7 @@ class _Job:
             strategy=self.settings.strategy,
             settings=self.settings.model_dump(mode="json"),
             counts={subset: sum(written.rows[subset].values()) for subset in SUBSETS},
-            counts_per_rating={
-                subset: {str(rating): written.rows[subset][rating] for rating in sorted(written.rows[subset])}
-                for subset in SUBSETS
-            },
+            counts_per_rating={subset: by_rating(written.rows[subset]) for subset in SUBSETS},
             cutoffs=limits.to_json() if isinstance(limits, Cutoffs) else None,
             days=limits.to_json() if isinstance(limits, DayCuts) else None,
             inherited=self.inherited is not None,

@@ -8,9 +8,9 @@ import polars as pl
 from matinee.formats.dataset import Profile
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
-from matinee.ingest.reading.plays import count_columns, rating_columns
 from matinee.ingest.rating_counts import from_json
 from matinee.ingest.rating_scale import SCALES, values_outside
+from matinee.ingest.reading.plays import count_columns, rating_columns
 from matinee.settings.ingest import IngestSettings
 
 _SPREADSHEET_ROWS = 1_048_575  # a sheet's 1,048,576 lines less the header
@@ -110,8 +110,8 @@ def _about_ratings(
     if outside := values_outside(read, scale):
         counts = [f"{value:g} ({rows:,} rows)" for value, rows in outside.items()]
         yield (
-            f"Ratings outside the scale {scale} that occur more than once were rejected: {_list(counts)}. If they are "
-            "ratings, set ingest.scale=LOW-HIGH."
+            f"Ratings that are not on the scale {scale} and occur more than once were rejected: {_list(counts)}. If "
+            "they are ratings, set ingest.scale=LOW-HIGH."
         )
     if len(values) == 1 and profile.ratings > 1:
         yield (

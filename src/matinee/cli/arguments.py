@@ -85,7 +85,7 @@ def _add_data_verbs(verb: _Verb) -> None:
         "--feedback",
         choices=["explicit", "implicit"],
         default="explicit",
-        help="whether the rows are ratings (explicit) or plays without a rating (implicit; default explicit)",
+        help="kind of the rows: explicit (ratings, the default) or implicit (plays without a rating)",
     )
     sample.add_argument(
         "--dirty",

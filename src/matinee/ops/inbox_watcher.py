@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--root",
         type=Path,
         default=Path.cwd(),
-        help="folder that paths of deployments are relative to (default: the current folder)",
+        help="folder in which relative paths of deployments start (default: the current folder)",
     )
     return parser
 

@@ -92,8 +92,7 @@ class GateSettings(Section):
         1.0,
         ge=0,
         le=1e9,
-        description="Maximum number of added rows as a share of the champion's. 1 allows twice as many rows as "
-        "before.",
+        description="Maximum number of added rows as a share of the champion's rows. With 1, the data can double.",
     )
     decay: bool = Field(
         True,

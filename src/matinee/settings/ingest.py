@@ -28,8 +28,8 @@ class IngestSettings(Section):
 
     feedback: Feedback = Field(
         "explicit",
-        description="What a row says. explicit: a user rated a movie. implicit: a user played a movie, and there is no "
-        "rating. Plays train the ranking model alone: the release has lists and no predicted ratings.",
+        description="Meaning of a row. explicit: a user rated a movie. implicit: a user played a movie, without a "
+        "rating. Plays train only the ranking model, so the release has lists but no predicted ratings.",
     )
     scale: str = Field(
         "auto",

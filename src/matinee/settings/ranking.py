@@ -12,8 +12,8 @@ class RankSettings(Section):
         None,
         ge=1,
         le=4096,
-        description="Length of the vectors. The default is 384, 128 with more than 10,000 movies, "
-        "or 64 with more than 100,000.",
+        description="Length of the vectors. The default is 384. With more than 10,000 movies it is 128, and with more "
+        "than 100,000 movies it is 64.",
     )
     penalty: float = Field(
         800.0, gt=0, le=1e9, description="Strength of the ridge regularization of all weights."

@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 import matinee
+from matinee.formats.manifests import RankingManifest
 from matinee.recommend import recommend_all
 from matinee.release.liking import liked_from
 from matinee.settings.parse import read_settings
@@ -74,13 +75,13 @@ def measure_ours(train: Path, scratch: Path) -> tuple[Lists, dict[str, object], 
     run = matinee.retrain(train, None, scratch / "store", settings=settings)
     assert run.release is not None, run.publication.reason
     release, out = matinee.load(run.release), scratch / "lists.parquet"
-    fits = [run.store.manifest("rankings", release.manifest[name]) for name in ("ranking", "shipped_ranking")]
+    fit = run.store.read(RankingManifest, release.manifest["shipped_ranking"])
     started = time.perf_counter()
     recommend_all(release, out=out, top=100, settings=settings.recommend)
     seconds = time.perf_counter() - started
     table = pl.read_parquet(out).group_by("user_id", maintain_order=True).agg("movie_id")
     lists = dict(zip(table["user_id"].to_list(), table["movie_id"].to_list(), strict=True))
-    facts = {"fit_seconds": round(fits[1]["seconds_rank"], 2), "list_seconds": round(seconds, 2)}
+    facts = {"fit_seconds": round(fit.seconds_rank, 2), "list_seconds": round(seconds, 2)}
     return lists, {"settings": "defaults", **facts}, release.scale
 
 

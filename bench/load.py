@@ -17,9 +17,9 @@ from pathlib import Path
 
 from recommend import write_release
 
-from matinee.release import WEIGHTS, sha256
+from matinee.release import WEIGHTS, read_manifest, sha256
 from matinee.release.weights import halve_weights
-from matinee.store.documents import MANIFEST, read_json
+from matinee.store.documents import MANIFEST
 from matinee.store.files import write_json
 
 SIZES = {
@@ -82,9 +82,9 @@ def _run(code: str, folder: Path) -> str:
 def _halve(folder: Path) -> None:
     halve_weights(folder / WEIGHTS, folder / "half")
     (folder / "half").replace(folder / WEIGHTS)
-    manifest = read_json(folder / MANIFEST)
-    manifest["files"][WEIGHTS] = sha256(folder / WEIGHTS)
-    write_json(folder / MANIFEST, manifest)
+    manifest = read_manifest(folder)
+    files = {**manifest.files, WEIGHTS: sha256(folder / WEIGHTS)}
+    write_json(folder / MANIFEST, manifest.model_copy(update={"files": files}))
 
 
 if __name__ == "__main__":

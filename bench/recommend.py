@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 import matinee
 from matinee.recommend import recommend_all
 from matinee.release import sha256
+from matinee.release.manifest import ReleaseManifest
 from matinee.settings import RecommendSettings
 from matinee.store.files import write_json
 
@@ -136,8 +137,8 @@ def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
     pq.write_table(pa.table(movie_table), folder / "movies.parquet")
     write_json(folder / "metrics.json", {"ranking": {"popularity_weight": 0.3}})
     files = {path.name: sha256(path) for path in folder.iterdir()}
-    told = {"version": "v0001", "schema_version": 1, "model": "dot", "scale": [1, 5], "files": files}
-    write_json(folder / "manifest.json", told)
+    manifest = ReleaseManifest(version="v0001", schema_version=1, model="dot", scale=[1, 5], files=files)
+    write_json(folder / "manifest.json", manifest)
 
 
 def _draw_seen(draw: np.random.Generator, counts: np.ndarray, movies: int) -> np.ndarray:

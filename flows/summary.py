@@ -14,6 +14,7 @@ from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.manifests import CandidateManifest, DatasetManifest
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
+from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
@@ -56,8 +57,8 @@ class StepRunner:
         guard_log()
         self.store = str(Path(store).absolute())
         self._seconds: dict[str, float] = {}
-        self._cached: list[str] = []
-        self._made: dict[str, Reference] = {}
+        self._cached: list[Step] = []
+        self._made: dict[Step, Reference] = {}
         self._progressive: Point | None = None
 
     def run(self, task: Task[P, R], *args: P.args, **inputs: P.kwargs) -> R:
@@ -65,22 +66,23 @@ class StepRunner:
 
         Raises the task's error once its retries are used up.
         """
-        log.info("%s: %s", task.name, task.description)
+        step = Step(task.name)
+        log.info("%s: %s", step, task.description)
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()
-        self._seconds[task.name] = round(time.perf_counter() - started, 3)
+        self._seconds[step] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
-            self._cached.append(task.name)
+            self._cached.append(step)
             log.info("    finished before, skipped")
         if isinstance(result, Reference):
-            self._made[task.name] = result
+            self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(task.name, result)
+        self._report(step, result)
         return result
 
-    def _report(self, step: str, result: Reference | Publication | Recommended | ChampionScore) -> None:
+    def _report(self, step: Step, result: Reference | Publication | Recommended | ChampionScore) -> None:
         store = Store(Path(self.store))
         for line in describe(step, store, result):
             log.info("    %s", line)
@@ -89,12 +91,12 @@ class StepRunner:
     def summary(self, publication: Publication) -> Summary:
         """The record of a finished run."""
         store = Store(Path(self.store))
-        dataset = store.read(DatasetManifest, self._made["ingest"].digest)
+        dataset = store.read(DatasetManifest, self._made[Step.INGEST].digest)
         metrics = read_metrics(store.folder("evaluations", publication.evaluation))
         seconds = dict(self._seconds)
-        if "train" in self._made:  # plays have no such step
-            candidate = store.read(CandidateManifest, self._made["train"].digest)
-            seconds |= {"train": candidate.seconds_train, "compile": candidate.seconds_compile}
+        if Step.TRAIN in self._made:  # plays have no such step
+            candidate = store.read(CandidateManifest, self._made[Step.TRAIN].digest)
+            seconds |= {Step.TRAIN: candidate.seconds_train, "compile": candidate.seconds_compile}
         return Summary(
             release=publication.release,
             promoted=publication.promoted,

@@ -6,6 +6,7 @@ from typing import Final
 
 from prefect.artifacts import create_markdown_artifact
 
+from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
@@ -14,20 +15,20 @@ from matinee.tasks import pages
 
 log = logging.getLogger("matinee.run")
 
-PAGES: Final[Mapping[str, Mapping[str, Callable[..., str]]]] = {
-    "ingest": {"data": pages.data_report},
-    "progressive": {"progressive": pages.progressive_report},
-    "evaluate": {
+PAGES: Final[Mapping[Step, Mapping[str, Callable[..., str]]]] = {
+    Step.INGEST: {"data": pages.data_report},
+    Step.PROGRESSIVE: {"progressive": pages.progressive_report},
+    Step.EVALUATE: {
         "learning-curve": pages.learning_curve,
         "evaluation": pages.evaluation_report,
         "gate": pages.gate_report,
     },
-    "publish": {"card": pages.card, "release": pages.release_report},
-    "recommend": {"lists": pages.lists_report},
+    Step.PUBLISH: {"card": pages.card, "release": pages.release_report},
+    Step.RECOMMEND: {"lists": pages.lists_report},
 }
 
 
-def show(step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore) -> None:
+def show(step: Step, store: Store, made: Reference | Publication | Recommended | ChampionScore) -> None:
     """Add the pages of a finished step to the run; if a page fails, a warning is logged."""
     for key, write in PAGES.get(step, {}).items():
         try:

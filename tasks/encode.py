@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-from prefect import task
-
+from matinee.formats.steps import Step
 from matinee.split import encode as library
 from matinee.store import Plan, Reference, Store
-from matinee.tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import fulfil, step
 
 
 def _plan(*, store: str, dataset: Reference) -> Plan:
     return library.plan(Store(Path(store)), dataset)
 
 
-@task(name="encode", task_run_name="encode", **cached_by(_plan))
+@step(Step.ENCODE, plan=_plan)
 def encode(*, store: str, dataset: Reference) -> Reference:
     """Give every user and movie of the dataset a code."""
     return fulfil(store, _plan(store=store, dataset=dataset))

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from prefect import task
-
+from matinee.formats.steps import Step
 from matinee.pipeline import plan_evaluation
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from matinee.tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import fulfil, step
 
 
 def _plan(
@@ -16,7 +15,7 @@ def _plan(
     return plan_evaluation(Store(Path(store)), split, candidate, ranking, settings=settings)
 
 
-@task(name="evaluate", task_run_name="evaluate", **cached_by(_plan))
+@step(Step.EVALUATE, plan=_plan)
 def evaluate(
     *, store: str, split: Reference, candidate: Reference | None, ranking: Reference, settings: Settings
 ) -> Reference:

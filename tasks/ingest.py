@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from prefect import task
-
 from matinee import ingest as library
+from matinee.formats.steps import Step
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Reference, Store
 from matinee.tasks.names import name_ingest
-from matinee.tasks.policies import cached_by, fulfil
+from matinee.tasks.policies import fulfil, step
 
 
 def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings) -> Plan:
@@ -21,7 +20,7 @@ def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], setti
     )
 
 
-@task(name="ingest", task_run_name=name_ingest, **cached_by(_plan))
+@step(Step.INGEST, run_name=name_ingest, plan=_plan)
 def ingest(
     *, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings
 ) -> Reference:

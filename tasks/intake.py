@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from prefect import task
-
+from matinee.formats.steps import Step
 from matinee.inbox import intake as library
 from matinee.inbox.intake import Intake
 from matinee.settings import Settings
 from matinee.store import Store
-from matinee.tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import step
 
 
-@task(name="take in", **RETRY, **RESULT)
+@step(Step.TAKE_IN)
 def take_in(*, store: str, drop: str, titles: str, settings: Settings, settle_seconds: float) -> Intake:
     """Find the complete files of the drop folder and set aside those that cannot be read."""
     return library.take_in(

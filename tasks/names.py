@@ -2,11 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run, task_run
+from pydantic import BaseModel
 
 from matinee.errors import MatineeError
 from matinee.registry import Registry
@@ -48,14 +49,14 @@ def short_count(rows: int) -> str:
 
 def name_retrain() -> str:
     """The name of a retrain run before its rows are counted."""
-    return _retrain_name(flow_run.parameters, None)
+    return _retrain_name(None)
 
 
 def add_rows_to_name(rows: int) -> None:
     """Add the number of ratings to the run's name, after ingest."""
     try:
         with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=_retrain_name(flow_run.parameters, rows))
+            client.update_flow_run(flow_run.id, name=_retrain_name(rows))
     except Exception as error:  # noqa: BLE001 - the name is cosmetic: no run may fail because of it
         log.warning("The run could not be renamed (%s: %s).", type(error).__name__, error)
 
@@ -82,7 +83,15 @@ def name_train() -> str:
     return f"train {model_name(task_run.parameters['settings'])}"
 
 
-def _retrain_name(parameters: dict[str, Any], rows: int | None) -> str:
-    settings = Settings.model_validate(parameters.get("settings") or {})
+class _RetrainParameters(BaseModel):
+    """The parameters of a retrain run that its name shows; a form in the UI may leave the settings out."""
+
+    ratings: list[str]
+    settings: Settings | None = None
+
+
+def _retrain_name(rows: int | None) -> str:
+    parameters = _RetrainParameters.model_validate(flow_run.parameters)
     count = [] if rows is None else [short_count(rows)]
-    return " ".join(["retrain", data_name(parameters["ratings"]), *count, model_name(settings)])
+    model = model_name(parameters.settings or Settings())
+    return " ".join(["retrain", data_name(parameters.ratings), *count, model])

@@ -3,16 +3,19 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
+from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
 
 from matinee.errors import MatineeError
+from matinee.formats.steps import Step
 from matinee.store import Plan, Reference, Store
 
+P = ParamSpec("P")
 Made = TypeVar("Made")
 
 # Errors that a retry does not fix: the path is wrong, or permission is missing.
@@ -27,7 +30,7 @@ _PERMANENT = {
 }
 
 
-def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+def is_transient(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether to retry a failed step: after an I/O error of the machine, never after an error in call or data."""
     try:
         state.result()
@@ -37,28 +40,48 @@ def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return False
 
 
-# A full disk or a lost network folder often recovers within a minute; jitter avoids retries all at once.
-RETRY: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_transient,
-}
-
-# References are small and readable in the database; pickles are neither.
-RESULT: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
-
-
 # Any step but training handles a hundred million ratings in minutes: a step that takes this long hangs. Training has no
 # timeout, because its length is the user's choice and it reports its progress every few seconds.
 STEP_TIMEOUT_SECONDS = 6 * 3600
 
 
-def cached_by(
-    plan: Callable[..., Plan], *, timeout_seconds: float | None = STEP_TIMEOUT_SECONDS
-) -> dict[str, Any]:
-    """The policy of a step that makes one folder: its digest is the cache key, given only if the folder is complete."""
+def step(
+    name: Step,
+    *,
+    run_name: str | Callable[[], str] | None = None,
+    plan: Callable[..., Plan] | None = None,
+    trains: bool = False,
+) -> Callable[[Callable[P, Made]], Task[P, Made]]:
+    """Make a function the task of a step, with the policies of all steps.
 
+    Args:
+        name: The step.
+        run_name: Name of the task's run in the UI, or what makes it; the step's name if None.
+        plan: Plans the one folder that the step makes, from the arguments of the task. Its digest is the cache key,
+            given only if the folder is whole.
+        trains: Whether the step fits a model.
+
+    Returns:
+        The decorator.
+    """
+    return task(
+        name=name,
+        task_run_name=run_name or name.value,
+        tags=["training"] if trains else None,
+        cache_key_fn=None if plan is None else _cache_key_by(plan),
+        timeout_seconds=None if trains or plan is None else STEP_TIMEOUT_SECONDS,
+        # A full disk or a lost network folder often recovers within a minute; jitter avoids retries all at once.
+        retries=3,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_transient,
+        # References are small and readable in the database; pickles are neither.
+        persist_result=True,
+        result_serializer="json",
+    )
+
+
+def _cache_key_by(plan: Callable[..., Plan]) -> Callable[[TaskRunContext, dict[str, Any]], str | None]:
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
         try:
             planned = plan(**parameters)
@@ -67,7 +90,7 @@ def cached_by(
             return None  # the step itself says what is wrong
         return f"{planned.kind}-{planned.digest}" if whole else None
 
-    return {"cache_key_fn": key, "timeout_seconds": timeout_seconds, **RETRY, **RESULT}
+    return key
 
 
 def fulfil(store: str, plan: Plan) -> Reference:

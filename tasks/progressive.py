@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from prefect import task
-
+from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore, score_champion
 from matinee.store import Reference, Store
-from matinee.tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import step
 
 
-@task(name="progressive", task_run_name="progressive", **RETRY, **RESULT)
+@step(Step.PROGRESSIVE)
 def progressive(*, store: str, dataset: Reference) -> ChampionScore:
     """Score the champion on ratings newer than itself."""
     return score_champion(Store.open(Path(store)), dataset)

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from prefect import task
-
 from matinee import publish as library
+from matinee.formats.steps import Step
 from matinee.publish import Publication
 from matinee.settings import Settings
 from matinee.store import Reference, Store
-from matinee.tasks.policies import RESULT, RETRY
+from matinee.tasks.policies import step
 
 
-@task(name="publish", task_run_name="publish", **RETRY, **RESULT)
+@step(Step.PUBLISH)
 def publish(
     *,
     store: str,

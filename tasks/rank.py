@@ -2,21 +2,20 @@
 
 from pathlib import Path
 
-from prefect import task
-
+from matinee.formats.steps import Step
 from matinee.pipeline import plan_ranking, plan_ranking_refit
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.progress import Listener, silent
 from matinee.tasks.fit_progress import reporting_progress
-from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
+from matinee.tasks.policies import fulfil, step
 
 
 def _plan(*, store: str, split: Reference, settings: Settings, listener: Listener = silent) -> Plan:
     return plan_ranking(Store(Path(store)), split, settings=settings, listener=listener)
 
 
-@task(name="rank", task_run_name="rank", tags=["training"], **cached_by(_plan, timeout_seconds=None))
+@step(Step.RANK, plan=_plan, trains=True)
 def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit the ranking model, which orders lists."""
     with reporting_progress() as listener:
@@ -24,7 +23,7 @@ def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
         return fulfil(store, plan)
 
 
-@task(name="refit_ranking", task_run_name="refit ranking", tags=["training"], **RETRY, **RESULT)
+@step(Step.REFIT_RANKING, run_name="refit ranking", trains=True)
 def refit_ranking(*, store: str, ranking: Reference, evaluation: Reference, settings: Settings) -> Reference:
     """Fit the ranking model on every row, where `train.refit=all` asks for it and the gate has passed it."""
     with reporting_progress() as listener:

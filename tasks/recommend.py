@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from prefect import task
 
 from matinee import recommend as library
+from matinee.formats.steps import Step
 from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import Release, load
@@ -14,10 +14,10 @@ from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings
 from matinee.store import Store
 from matinee.store.disk_errors import writing
-from matinee.tasks.policies import RESULT, RETRY, as_cached
+from matinee.tasks.policies import as_cached, step
 
 
-@task(name="recommend", task_run_name="recommend top {top}", **RETRY, **RESULT)
+@step(Step.RECOMMEND, run_name="recommend top {top}")
 def recommend(
     *,
     store: str,
@@ -47,8 +47,8 @@ def recommend(
 
 def _asked_for(kept: Path) -> int | None:
     """The requested list length in the file's metadata; None if it is missing, as in a file of narrowed lists."""
-    said = (pq.read_schema(kept).metadata or {}).get(library.TOP.encode())
-    return int(said) if said else None
+    top = (pq.read_schema(kept).metadata or {}).get(library.TOP.encode())
+    return int(top) if top else None
 
 
 def _found(release: Release, kept: Path) -> Recommended:

@@ -1,7 +1,7 @@
-"""The story of a run in about twenty log lines: what each step starts to do, and what came out of it."""
+"""The log of a run in about twenty lines: what each step starts to do, and its result."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.dataset import Profile
@@ -15,6 +15,7 @@ from matinee.formats.manifests import (
 )
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
+from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
@@ -23,7 +24,7 @@ from matinee.store.documents import read_as
 
 
 def describe(
-    step: str, store: Store, made: Reference | Publication | Recommended | ChampionScore
+    step: Step, store: Store, made: Reference | Publication | Recommended | ChampionScore
 ) -> list[str]:
     """Log lines for the result of a step, from its folder in the store."""
     return _DESCRIBERS[step](store, made)
@@ -131,16 +132,16 @@ def _progressive(store: Store, made: ChampionScore) -> list[str]:
     return [made.says]
 
 
-_DESCRIBERS: dict[str, Callable[[Store, Any], list[str]]] = {
-    "ingest": _ingest,
-    "progressive": _progressive,
-    "encode": _encode,
-    "split": _split,
-    "train": _train,
-    "rank": _rank,
-    "evaluate": _evaluate,
-    "refit": _refit,
-    "refit_ranking": _refit,
-    "publish": _publish,
-    "recommend": _recommend,
+_DESCRIBERS: Final[Mapping[Step, Callable[[Store, Any], list[str]]]] = {
+    Step.INGEST: _ingest,
+    Step.PROGRESSIVE: _progressive,
+    Step.ENCODE: _encode,
+    Step.SPLIT: _split,
+    Step.TRAIN: _train,
+    Step.RANK: _rank,
+    Step.EVALUATE: _evaluate,
+    Step.REFIT: _refit,
+    Step.REFIT_RANKING: _refit,
+    Step.PUBLISH: _publish,
+    Step.RECOMMEND: _recommend,
 }

@@ -3,16 +3,15 @@
 import logging
 from pathlib import Path
 
-from prefect import task
-
 from matinee.errors import DivergenceError
+from matinee.formats.steps import Step
 from matinee.pipeline import plan_refit, plan_training
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.progress import Listener, silent
 from matinee.tasks.fit_progress import reporting_progress
 from matinee.tasks.names import name_train
-from matinee.tasks.policies import RESULT, RETRY, cached_by, fulfil
+from matinee.tasks.policies import fulfil, step
 
 log = logging.getLogger("matinee.run")
 
@@ -21,7 +20,7 @@ def _plan(*, store: str, split: Reference, settings: Settings, listener: Listene
     return plan_training(Store(Path(store)), split, settings=settings, listener=listener)
 
 
-@task(name="train", task_run_name=name_train, tags=["training"], **cached_by(_plan, timeout_seconds=None))
+@step(Step.TRAIN, run_name=name_train, plan=_plan, trains=True)
 def train(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit a candidate, resuming from the last checkpoint if there is one."""
     with reporting_progress() as listener:
@@ -29,7 +28,7 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
         return fulfil(store, plan)
 
 
-@task(name="refit", task_run_name="refit", tags=["training"], **RETRY, **RESULT)
+@step(Step.REFIT, trains=True)
 def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
     """With `train.refit=all`, refit a candidate that passed the gate on every row."""
     with reporting_progress() as listener:

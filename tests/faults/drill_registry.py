@@ -122,12 +122,12 @@ def check(store: Store, *, published: int) -> None:
     """Every listed release is complete with its inputs, and the log has every release."""
     registry = Registry(store.root)
     for manifest in registry.manifests():
-        verify(registry.folder(manifest["version"]))
+        verify(registry.folder(manifest.version))
         for kind, name in (("candidates", manifest["candidate"]), ("splits", manifest["split"]["digest"])):
             assert store.manifest(kind, name)["digest"] == name
     log = registry.log()
-    told = [entry["version"] for entry in log if entry["action"] == "publish"]
-    gone = {entry["version"] for entry in log if entry["action"] == "prune"}
+    told = [entry.version for entry in log if entry.action == "publish"]
+    gone = {entry.version for entry in log if entry.action == "prune"}
     assert told == [f"v{number:04d}" for number in range(1, published + 1)]
     assert registry.champion() == told[-1]
     assert gone | set(registry.versions()) == set(told)

@@ -26,6 +26,4 @@ def test_thirty_pruned_nights_leave_as_much_as_ten(tmp_path: Path) -> None:
     assert max(sizes[7:]) - min(sizes[7:]) < 100  # manifests have seconds, with more digits or fewer
     assert len(list((store.root / "releases").glob("v*"))) == 7
     # Of the last seven decisions four were holds.
-    assert [entry["reason"] for entry in Registry(store.root).held()] == [
-        f"held-{n:03d}" for n in range(26, 30)
-    ]
+    assert [hold.reason for hold in Registry(store.root).held()] == [f"held-{n:03d}" for n in range(26, 30)]

@@ -30,7 +30,7 @@ def test_two_runs_at_once_both_succeed(others: list[str], sample: Path, tmp_path
     assert registry.champion() in published
     for version in published:
         verify(registry.folder(version))
-    told = [(each["action"], each.get("version")) for each in registry.log()]
+    told = [(each.action, each.version) for each in registry.log()]
     assert sorted(told) == sorted(
         ("publish", each["release"]) if each["promoted"] else ("hold", None) for each in (first, second)
     )

@@ -53,8 +53,8 @@ def records(
             raise OSError(5, "Input/output error", "planted")
         save(path, *rest)
 
-    def watched_load(path: Path) -> Any:
-        loads.append(load(path))
+    def watched_load(path: Path, model: Any) -> Any:
+        loads.append(load(path, model))
         return loads[-1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -130,8 +130,8 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     assert (status, said["promoted"], said["release"]) == (4, False, None)
     registry = Registry.open(store)
     assert (registry.champion(), registry.versions()) == ("v0001", ["v0001"])
-    assert registry.log()[-1]["action"] == "hold"
-    held = registry.log()[-1]["candidate"]
+    assert registry.log()[-1].action == "hold"
+    held = registry.log()[-1].candidate
     assert main(["releases", "--store", str(store)]) == 0
     assert held in capsys.readouterr().out
     for name in ("f" * 20, "", held[:3]):
@@ -141,7 +141,8 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     assert held in capsys.readouterr().out
     assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"champion": "v0002", "replaced": "v0001"}
-    assert registry.log()[-1].items() >= {"action": "promote", "candidate": held, "anchor": "v0002"}.items()
+    last = registry.log()[-1]
+    assert (last.action, last.candidate, last.anchor) == ("promote", held, "v0002")
     assert matinee.load(store / "releases" / "v0002").manifest["model"] == "linear"
     # A repeated run finds finished steps and its candidate as the champion.
     _, again = _retrain(sample, store, "--set", "model.name=linear", capsys=capsys)

@@ -68,9 +68,16 @@ def test_each_way_to_start_the_server_is_guarded() -> None:
     async def app(*_: Any) -> None:
         """A server."""
 
-    assert isinstance(server._guarded({"app": app, "port": 1})["app"], Guard)
-    several = server._guarded({"app": "prefect.server.api.server:create_app", "workers": 2})
-    assert several == {"app": "matinee.ops.server:make_guarded", "factory": True, "workers": 2}
+    calls: list[tuple[Any, dict[str, Any]]] = []
+
+    def run(app: Any, **options: Any) -> None:
+        calls.append((app, options))
+
+    server._serve(run, app, port=1)
+    server._serve(run, "prefect.server.api.server:create_app", workers=2)
+    assert isinstance(calls[0][0], Guard)
+    assert calls[0][1] == {"port": 1}
+    assert calls[1] == ("matinee.ops.server:make_guarded", {"factory": True, "workers": 2})
 
 
 def test_ui_files_go_to_the_home_if_the_package_is_read_only(

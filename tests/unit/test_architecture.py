@@ -23,7 +23,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "store": "errors formats",
     "settings": "errors schemas",
     "containers": "errors schemas",
-    "release": "containers errors schemas settings store",
+    "release": "containers errors formats schemas settings store",
     "ingest": "containers errors formats schemas settings store",
     "sample": "errors store",
     "registry": "errors release store",
@@ -35,7 +35,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "evaluate": "errors formats recommend registry release settings split store train",
     "publish": "errors evaluate formats registry release settings split store train",
     "monitor": "errors evaluate formats ingest registry release settings store train",
-    "maintenance": "errors ops registry release settings split store",
+    "maintenance": "errors formats ops registry release settings split store",
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
     "tasks": "errors evaluate formats inbox ingest maintenance monitor pipeline publish recommend "
     "registry release schemas settings split store train",
@@ -45,6 +45,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}
 MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300
+MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Prefect and of servers
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
 NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | {"torch", "prefect", "sklearn", "matplotlib", "numba"}
 
@@ -117,6 +118,58 @@ def test_the_table_has_no_circle_and_few_layers() -> None:
 def test_no_file_has_more_than_300_lines() -> None:
     files = [path for _, path in _modules(CODE) if "kernel" not in path.name]
     assert not [path for path in files if len(path.read_text("utf-8").splitlines()) > MOST_LINES]
+
+
+def _untyped_objects(text: str) -> list[int]:
+    """The lines of annotations whose keys are texts and whose values may be anything, such as `dict[str, Any]`.
+
+    An alias for such a type counts wherever it is used.
+    """
+    tree = ast.parse(text)
+    lines = [node.lineno for node in ast.walk(tree) if _is_untyped(node)]
+    aliases = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_untyped(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in aliases]
+    return sorted(lines + [node.lineno for node in named if isinstance(node.ctx, ast.Load)])
+
+
+def _is_untyped(node: ast.AST) -> bool:
+    if not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)):
+        return False
+    kind, value = ast.unparse(node.value).rpartition(".")[2], ast.unparse(node.slice.elts[-1])
+    return kind.lower().endswith(("dict", "mapping", "document")) and value in {"Any", "object"}
+
+
+def test_objects_without_a_type_are_few_and_at_the_edge_of_json() -> None:
+    found = {
+        f"{path.relative_to(path.parents[1])}": lines
+        for _, path in _modules(CODE)
+        if (lines := _untyped_objects(path.read_text("utf-8")))
+    }
+    assert sum(map(len, found.values())) <= MOST_UNTYPED, found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "facts: dict[str, Any] = {}",
+        "def read() -> list[Mapping[str, object]]: ...",
+        "class Document(dict[str, Any]): ...",
+        "def read(*, names: typing.MutableMapping[str, Any] | None): ...",
+    ],
+)
+def test_an_object_without_a_type_is_found(line: str) -> None:
+    assert _untyped_objects(f"import os\n{line}\n") == [2]
+
+
+def test_an_alias_of_an_object_without_a_type_counts_at_each_use() -> None:
+    text = "Facts = dict[str, Any]\ndef read() -> Facts: ...\nmodel: dict[str, JsonValue]\n"
+    assert _untyped_objects(text) == [1, 2]
 
 
 def test_models_do_not_import_data_frames() -> None:

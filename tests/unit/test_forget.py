@@ -195,7 +195,7 @@ def test_one_that_was_killed_is_finished_by_the_next(
     forget.forget(store.root, WHO)
     assert list(_traces(store.root, WHO)) == []
     registry = Registry(store.root)
-    assert [verify(registry.folder(version))["version"] for version in registry.versions()] == [
+    assert [verify(registry.folder(version)).version for version in registry.versions()] == [
         "v0001",
         "v0002",
     ]
@@ -339,7 +339,7 @@ def test_what_can_not_be_looked_into_is_named_once_all_else_is_done(
     left.unlink() if left.is_symlink() else shutil.rmtree(left)
     assert list(_traces(store.root, WHO)) == []
     verify(store.root / "releases" / "v0002")
-    assert [entry["action"] for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
+    assert [entry.action for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
 
 
 def test_a_damaged_list_of_forgotten_users_lets_nobody_in(

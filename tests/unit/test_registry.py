@@ -32,8 +32,8 @@ def test_two_rollbacks_go_two_steps_back_and_the_next_is_refused(tmp_path: Path)
     assert (registry.rollback(), registry.rollback(), registry.champion()) == ("v0002", "v0001", "v0001")
     with pytest.raises(ConfigError, match=r"no release before v0001.*v0002"):
         registry.rollback()
-    assert [entry["action"] for entry in registry.log()] == ["publish"] * 3 + ["rollback"] * 2
-    assert [entry["before"] for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
+    assert [entry.action for entry in registry.log()] == ["publish"] * 3 + ["rollback"] * 2
+    assert [entry.before for entry in registry.log()] == [None, "v0001", "v0002", "v0003", "v0002"]
 
 
 def test_a_rollback_to_a_later_release_can_be_rolled_back(tmp_path: Path) -> None:
@@ -49,9 +49,9 @@ def test_a_damaged_manifest_does_not_hide_other_releases(
     for version in ("v0001", "v0003"):
         manifest = registry.folder(version) / "manifest.json"
         whole = read_manifest(registry.folder(version))
-        write_json(manifest, whole | {"created": "2026-01-01", "metrics": {"rmse": 0.9}})
+        write_json(manifest, whole.model_copy(update={"created": "2026-01-01", "metrics": {"rmse": 0.9}}))
     (registry.folder("v0002") / "manifest.json").write_text("{")
-    assert [manifest["version"] for manifest in registry.manifests()] == ["v0001", "v0003"]
+    assert [manifest.version for manifest in registry.manifests()] == ["v0001", "v0003"]
     assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [entry.get("verified") for entry in told] == [None, False, None]
@@ -63,7 +63,7 @@ def test_the_release_that_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
     registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
     assert (registry.champion(), registry.anchor()) == ("v0002", "v0001")
     registry.promote("v0002")  # already the champion, and now also the anchor
-    assert (registry.anchor(), registry.log()[-1]["anchor"]) == ("v0002", "v0002")
+    assert (registry.anchor(), registry.log()[-1].anchor) == ("v0002", "v0002")
     registry.rollback("v0001")
     assert registry.anchor() == "v0001"
 
@@ -99,7 +99,7 @@ def test_a_missing_file_or_a_later_schema_is_a_release_error(tmp_path: Path) -> 
     with pytest.raises(ReleaseError, match=r"weights\.safetensors can't be read"):
         verify(folder)
     manifest = registry.manifests()[0]
-    write_json(folder / "manifest.json", {**manifest, "schema_version": 99})
+    write_json(folder / "manifest.json", manifest.model_copy(update={"schema_version": 99}))
     with pytest.raises(ReleaseError, match="later matinee"):
         verify(folder)
 

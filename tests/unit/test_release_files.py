@@ -16,7 +16,7 @@ from matinee.errors import ReleaseError
 from matinee.registry import Registry
 from matinee.release import inspect, verify
 from matinee.release.folder import open_file, open_folder
-from matinee.release.manifest import need, read_manifest
+from matinee.release.manifest import read_manifest
 from matinee.release.weights import parse_header
 
 
@@ -69,7 +69,7 @@ def test_a_manifest_is_refused_by_its_schema(changes: dict[str, Any], folder: Pa
     ids=repr,
 )
 def test_a_file_is_listed_by_a_plain_name(name: str, folder: Path) -> None:
-    _retell(folder, files={**read_manifest(folder)["files"], name: "0" * 64})
+    _retell(folder, files={**read_manifest(folder).files, name: "0" * 64})
     with pytest.raises(ReleaseError, match="is not a release's manifest: files"):
         matinee.load(folder)
 
@@ -99,12 +99,16 @@ def test_what_is_no_json_is_a_release_error(text: str, folder: Path) -> None:
 
 def test_further_keys_are_kept_and_a_later_version_is_named(folder: Path) -> None:
     _retell(folder, later={"anything": [1, None]})
-    assert matinee.load(folder).manifest["later"] == {"anything": [1, None]}
+    whole = matinee.load(folder).manifest
+    assert whole["later"] == {"anything": [1, None]}
+    assert dict(whole) == json.loads((folder / "manifest.json").read_text())
+    with pytest.raises(ReleaseError, match="has no 'created'"):
+        whole["created"]
     _retell(folder, model="later", schema_version=3)
     with pytest.raises(ReleaseError, match="later matinee"):
         read_manifest(folder)
-    with pytest.raises(ReleaseError, match=r"lacks split\.digest"):
-        need({"version": "v0003"}, "split", "digest")
+    with pytest.raises(ReleaseError, match="lacks split"):
+        _ = whole.published_split
 
 
 def test_a_release_is_exactly_the_files_of_its_manifest(folder: Path) -> None:
@@ -116,7 +120,7 @@ def test_a_release_is_exactly_the_files_of_its_manifest(folder: Path) -> None:
     with pytest.raises(ReleaseError, match=r"notes is not in the release's manifest"):
         verify(folder)
     (folder / "notes").rmdir()
-    files = read_manifest(folder)["files"]
+    files = read_manifest(folder).files
     _retell(folder, files={name: digest for name, digest in files.items() if name != "prior.json"})
     with pytest.raises(ReleaseError, match=r"prior\.json is not in the release's manifest"):
         matinee.load(folder)
@@ -248,4 +252,4 @@ def test_no_release_that_does_not_load_becomes_the_champion(tmp_path: Path) -> N
         with pytest.raises(ReleaseError, match=r"tested\.safetensors"):
             move()
     assert registry.champion() == "v0002"
-    assert inspect(registry.folder("v0002"))["version"] == "v0002"
+    assert inspect(registry.folder("v0002")).version == "v0002"

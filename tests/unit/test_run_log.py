@@ -104,7 +104,7 @@ def test_a_truncated_log_loses_only_its_last_line(tmp_path: Path, caplog: pytest
     path = tmp_path / "log.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     assert registry.rollback() == "v0002"
-    assert [entry.get("version") for entry in registry.log()] == ["v0001", "v0002", "v0002"]
+    assert [entry.version for entry in registry.log()] == ["v0001", "v0002", "v0002"]
     assert registry.next_version() == "v0004"
     assert "line 3" in caplog.text
     assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")

@@ -56,7 +56,7 @@ def test_a_signed_release_loads_only_with_its_key(
     other = tmp_path / "other.pub"
     other.write_bytes(bytes(minisign.KeyPair.generate().public_key))
     monkeypatch.setenv(PUBLIC_KEY, str(other))  # an argument overrides the environment
-    assert verify(folder, public_key=keys[0])["version"] == "v0001"
+    assert verify(folder, public_key=keys[0]).version == "v0001"
     for look in (matinee.load, verify):
         with pytest.raises(ReleaseError, match="is not a signature of this manifest by the key"):
             look(folder)

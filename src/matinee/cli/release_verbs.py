@@ -5,10 +5,12 @@ import getpass
 import sys
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+
+from pydantic import Field
 
 from matinee.cli.verbs import Outcome
 from matinee.errors import ReleaseError
+from matinee.formats.base import Format
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
 from matinee.release.signature import sign as sign_release
@@ -19,62 +21,79 @@ _REASON = 160  # characters of the reason of a hold; decision.json has the whole
 _FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
 
 
+class ListedRelease(Format):
+    """A release in `matinee releases --json`: what is known of it, as far as it can be read."""
+
+    version: str = Field(description="Name of the release.")
+    champion: bool = Field(description="Whether it is the champion.")
+    created: str | None = Field(None, description="When it was published.")
+    rmse: int | float | str | None = Field(None, description="RMSE on its test rows.")
+    ndcg_at_10: int | float | str | None = Field(None, description="nDCG@10 of a release of plays.")
+    model: str | None = Field(None, description="`model.name`; null if the manifest can't be read.")
+    verified: bool = Field(True, description="Whether it loads; there if it was checked or reading failed.")
+    error: str = Field("", description="Why it does not load; there only then.")
+
+    def line(self, *, signed: bool) -> str:
+        """The release as a line of the list."""
+        words = [self.version]
+        if self.model is not None:
+            name, value = ("rmse", self.rmse) if self.ndcg_at_10 is None else ("ndcg@10", self.ndcg_at_10)
+            figure = f"{value:.4f}" if isinstance(value, int | float) else "-"
+            words += [self.created or "-", f"{self.model:6}", f"{name} {figure}"]
+        if self.champion:
+            words.append("champion")
+        if self.error:
+            words.append(f"DAMAGED: {shorten(self.error, _FAULT, placeholder=' …')}")
+        elif "verified" in self.model_fields_set:
+            words.append("verified, signed" if signed else "verified")
+        return "  ".join(words).rstrip()
+
+
 def releases(call: argparse.Namespace) -> Outcome:
     """List the releases, oldest first; the line of a damaged release says DAMAGED and why."""
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
-    facts = [
+    listed = [
         _look_at(registry.folder(version), champion=champion, verify=verify, key=key)
         for version in registry.versions()
     ]
-    lines = [_line(entry, signed=key is not None) for entry in facts]
+    lines = [release.line(signed=key is not None) for release in listed]
     if not lines:
         no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
         lines.append(f"No release in {call.store} yet{no_store}.")
     lines += [
-        f"held   {entry['at']}  {entry['candidate']}  {shorten(entry['reason'], _REASON, placeholder=' …')}"
-        for entry in registry.held()
+        f"held   {hold.at}  {hold.candidate}  {shorten(hold.reason, _REASON, placeholder=' …')}"
+        for hold in registry.held()
     ]
-    return Outcome(facts, lines, 1 if any(entry.get("verified") is False for entry in facts) else 0)
+    facts = [release.model_dump() for release in listed]
+    return Outcome(facts, lines, 0 if all(release.verified for release in listed) else 1)
 
 
-def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> dict[str, Any]:
-    """The facts of a release, as far as it can be read. `verified` is there if it was checked, or if reading failed."""
-    entry: dict[str, Any] = {"version": folder.name, "champion": folder.name == champion}
-    entry |= dict.fromkeys(("created", "rmse", "ndcg_at_10", "model"))
+def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> ListedRelease:
+    found = ListedRelease(
+        version=folder.name,
+        champion=folder.name == champion,
+        created=None,
+        rmse=None,
+        ndcg_at_10=None,
+        model=None,
+    )
     try:
         manifest = read_manifest(folder)
-        metrics = manifest.get("metrics", {})
-        entry |= {
-            "created": manifest.get("created"),
-            "rmse": metrics.get("rmse"),
-            "ndcg_at_10": metrics.get("ndcg_at_10"),  # of a release of plays, which has no RMSE
-            "model": manifest["model"],
+        figures = {
+            "created": manifest.created,
+            "rmse": manifest.metrics.get("rmse"),
+            "ndcg_at_10": manifest.metrics.get("ndcg_at_10"),
+            "model": manifest.model,
         }
+        found = found.model_copy(update=figures)
         if verify:
             inspect(folder, public_key=key)
-            entry["verified"] = True
+            found = found.model_copy(update={"verified": True})
     except ReleaseError as error:
-        entry |= {"verified": False, "error": str(error)}
-    return entry
-
-
-def _line(entry: dict[str, Any], *, signed: bool) -> str:
-    words = [entry["version"]]
-    if entry["model"] is not None:
-        name, value = (
-            ("rmse", entry["rmse"]) if entry["ndcg_at_10"] is None else ("ndcg@10", entry["ndcg_at_10"])
-        )
-        figure = f"{value:.4f}" if isinstance(value, int | float) else "-"
-        words += [entry["created"] or "-", f"{entry['model']:6}", f"{name} {figure}"]
-    if entry["champion"]:
-        words.append("champion")
-    if entry.get("verified"):
-        words.append("verified, signed" if signed else "verified")
-    elif "error" in entry:
-        words.append(f"DAMAGED: {shorten(entry['error'], _FAULT, placeholder=' …')}")
-    return "  ".join(words).rstrip()
+        found = found.model_copy(update={"verified": False, "error": str(error)})
+    return found
 
 
 def sign(call: argparse.Namespace) -> Outcome:

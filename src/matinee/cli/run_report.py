@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
+from matinee.formats.steps import Step
 
 if TYPE_CHECKING:
     from matinee.flows.summary import Summary
@@ -40,7 +41,7 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 
 
 def _held_line(summary: "Summary", store: Path) -> str:
-    digest = summary.folders["train" if "train" in summary.folders else "rank"].rpartition("/")[2]
+    digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
     return f"none: the champion stays; `{call}` publishes the candidate anyway"
 

@@ -3,7 +3,7 @@
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.registry import Registry
-from matinee.release.manifest import read_manifest
+from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store import Reference, Store
 
 
@@ -14,23 +14,23 @@ def find_champion(store: Store, candidate: Reference) -> ComparedModel | None:
     finds its evaluation finished.
     """
     registry = Registry.open(store.root)
-    return _as_compared_model(store, _judged(registry, candidate, "judged_against", registry.champion()))
+    own = _own_release(registry, candidate)
+    return _as_compared_model(store, own.judged_against if own else registry.champion())
 
 
 def find_anchor(store: Store, candidate: Reference) -> ComparedModel | None:
     """The anchor, or None before there is one; for the current champion, the anchor that it was compared with."""
     registry = Registry.open(store.root)
-    return _as_compared_model(store, _judged(registry, candidate, "judged_anchor", registry.anchor()))
+    own = _own_release(registry, candidate)
+    return _as_compared_model(store, own.judged_anchor if own else registry.anchor())
 
 
-def _judged(registry: Registry, candidate: Reference, role: str, now: str | None) -> str | None:
-    champion = registry.champion()
-    if champion is not None:
-        manifest = read_manifest(registry.champion_folder())
-        if manifest.get("candidate") == candidate.digest:
-            judged: str | None = manifest.get(role)
-            return judged
-    return now
+def _own_release(registry: Registry, candidate: Reference) -> ReleaseManifest | None:
+    """The champion's manifest if the candidate already is the champion."""
+    if registry.champion() is None:
+        return None
+    manifest = read_manifest(registry.champion_folder())
+    return manifest if manifest.candidate == candidate.digest else None
 
 
 def _as_compared_model(store: Store, version: str | None) -> ComparedModel | None:

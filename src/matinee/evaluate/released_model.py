@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from matinee.errors import StoreError
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary, RowCounts
-from matinee.formats.manifests import HashCutoffs
 from matinee.release import Release, load
 from matinee.release.idmap import IdMap
-from matinee.release.manifest import need
 from matinee.split.hash_split import SUBSETS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
 from matinee.store.ratings import count_codes, row_chunks
@@ -45,23 +43,23 @@ class ReleasedModel:
 
     def data_summary(self) -> DataSummary | None:
         """A summary of the release's dataset; None for a release published without one."""
-        data = self.release.manifest.get("data")
+        data = self.release.manifest.data
         if data is None:
             return None
         catalog = self.release.catalog
         rows = np.diff(catalog.seen_offsets), count_codes(catalog.seen_movies, len(self.release.movies))
         return DataSummary(
-            ratings={float(rating): count for rating, count in data["rows_per_rating"].items()},
+            ratings={float(rating): count for rating, count in data.rows_per_rating.items()},
             users=RowCounts.of(self.release.users.ids, rows[0]),
             movies=RowCounts.of(self.release.movies.ids, rows[1]),
-            past=tuple(data["drifts"]),
+            past=tuple(data.drifts),
         )
 
     def lists(self) -> RankedModel | None:
         """The release's tested ranking model; None for a release of an earlier version."""
         if self.release.ranking is None:
             return None
-        low, high = need(self.release.manifest, "scale")
+        low, high = self.release.scale
         return RankedModel(self.release.ranking, self.release.movies.ids, (float(low), float(high)))
 
     def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -76,9 +74,11 @@ class ReleasedModel:
     ) -> NDArray[np.bool_]:
         """Which rows the tested weights were fitted on, or their best epoch was selected by."""
         manifest = self.release.manifest
-        if need(manifest, "split", "settings", "strategy") == "stratified":
-            cutoffs = Cutoffs.from_json(HashCutoffs.model_validate(need(manifest, "split", "cutoffs")))
-            seed, seen = need(manifest, "split", "settings", "seed"), np.empty(len(user_ids), np.bool_)
+        split = manifest.published_split
+        if manifest.need(split.settings.strategy, "split.settings.strategy") == "stratified":
+            cutoffs = Cutoffs.from_json(manifest.need(split.cutoffs, "split.cutoffs"))
+            seed = manifest.need(split.settings.seed, "split.settings.seed")
+            seen = np.empty(len(user_ids), np.bool_)
             for chunk in row_chunks(len(user_ids)):
                 hashes = pair_hash(user_ids[chunk], movie_ids[chunk], seed=seed)
                 seen[chunk] = cutoffs.assign(hashes, ratings[chunk]) != TEST
@@ -87,7 +87,8 @@ class ReleasedModel:
 
     def _fitted_on(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Look the pairs up in the rows of the split, for splits that are not a function of the ids."""
-        digest = need(self.release.manifest, "split", "digest")
+        manifest = self.release.manifest
+        digest = manifest.need(manifest.published_split.digest, "split.digest")
         try:
             folder = self._store.path(self._store.reference("splits", digest))
         except StoreError as error:

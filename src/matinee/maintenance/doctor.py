@@ -143,7 +143,7 @@ def _champion(registry: Registry) -> Check:
         manifest = inspect(registry.champion_folder())
     except MatineeError as error:
         return Check("champion", "fail", str(error))
-    created = manifest.get("created", "")
+    created = manifest.created or ""
     if created > now():
         return Check(
             "champion",

@@ -3,13 +3,13 @@
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import safe_open
 
+from matinee.formats.manifests import SplitManifest
 from matinee.release import sha256, verify
 from matinee.release.folder import EXAMPLES
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
@@ -18,7 +18,7 @@ from matinee.release.rating_levels import by_rating
 from matinee.release.signature import is_signed_by_us, sign
 from matinee.release.weights import write_weights
 from matinee.store.checksums import compute_checksums
-from matinee.store.documents import MANIFEST, read_json, with_checksum
+from matinee.store.documents import MANIFEST, read_as, with_checksum
 from matinee.store.files import copy_tree, write_json
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     Raises:
         ReleaseError: The release has changed since it was published, which new checksums would hide.
     """
-    verify(source, public_key=False)
+    manifest = verify(source, public_key=False)
     signed, ours = (source / SIGNATURE).exists(), is_signed_by_us(source)
     copy_tree(source, target)
     users = _erase_row(source / _USERS, target / _USERS, code)
@@ -49,33 +49,39 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
     for name in weights:
         _erase_weights(source / name, target / name, code, users=users)
     seen = _erase_seen(source, target, code)
-    manifest = read_json(source / MANIFEST)
     fresh = {name: sha256(target / name) for name in (_USERS, *seen, *weights)}
-    manifest["files"] |= fresh
-    manifest["files"].pop(EXAMPLES, None)
+    files = {name: digest for name, digest in {**manifest.files, **fresh}.items() if name != EXAMPLES}
     (target / EXAMPLES).unlink(missing_ok=True)  # anyone's list may be among them
-    manifest["forgotten"] = manifest.get("forgotten", 0) + 1
-    write_json(target / MANIFEST, manifest)
+    forgotten = manifest.forgotten + 1
+    write_json(target / MANIFEST, manifest.model_copy(update={"files": files, "forgotten": forgotten}))
     (target / SIGNATURE).unlink(missing_ok=True)
     if ours:
         sign(target)
     elif signed:
-        log.warning("%s is no longer signed. Sign it again with `matinee sign`.", manifest["version"])
+        log.warning("%s is no longer signed. Sign it again with `matinee sign`.", manifest.version)
 
 
 def erase_from_split(source: Path, target: Path, code: int) -> None:
     """Copy a split to an empty folder without the user of a code."""
     copy_tree(source, target)
     _erase_row(source / _USERS, target / _USERS, code)
-    manifest = read_json(source / MANIFEST)
-    for part, counts in manifest["counts_per_rating"].items():
-        gone = _erase_rows(source / f"{part}.parquet", target / f"{part}.parquet", code)
-        manifest["counts_per_rating"][part] = _less(counts, gone)
-        manifest["counts"][part] -= gone.total()
-        manifest["rows"] -= gone.total()
+    manifest = read_as(source / MANIFEST, SplitManifest)
+    gone = {
+        subset: _erase_rows(source / f"{subset}.parquet", target / f"{subset}.parquet", code)
+        for subset in manifest.counts_per_rating
+    }
     (target / MANIFEST).unlink()
-    manifest["seal"] = compute_checksums(target)
-    write_json(target / MANIFEST, with_checksum(manifest))
+    erased = manifest.model_copy(
+        update={
+            "rows": manifest.rows - sum(rows.total() for rows in gone.values()),
+            "counts": {subset: count - gone[subset].total() for subset, count in manifest.counts.items()},
+            "counts_per_rating": {
+                subset: _less(counts, gone[subset]) for subset, counts in manifest.counts_per_rating.items()
+            },
+            "seal": compute_checksums(target),
+        }
+    )
+    write_json(target / MANIFEST, with_checksum(erased.model_dump(mode="json")))
 
 
 def _erase_row(source: Path, target: Path, code: int) -> int:
@@ -87,13 +93,13 @@ def _erase_row(source: Path, target: Path, code: int) -> int:
 
 def _erase_weights(source: Path, target: Path, code: int, *, users: int) -> None:
     with safe_open(source, framework="numpy") as file:
-        told, tables = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tables = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, table in tables.items():
         if name.rpartition(".")[2].startswith("user_"):
             if len(table) != users:
                 raise ValueError(f"{source}: {name} has {len(table)} rows for {users} users.")
             tables[name] = np.delete(table, code, axis=0)
-    write_weights(target, tables, metadata=told)
+    write_weights(target, tables, metadata=metadata)
 
 
 def _erase_seen(source: Path, target: Path, code: int) -> list[str]:
@@ -129,5 +135,5 @@ def _erase_rows(source: Path, target: Path, code: int) -> Counter[str]:
     return Counter(by_rating(gone))
 
 
-def _less(counts: dict[str, Any], gone: Counter[str]) -> dict[str, Any]:
+def _less(counts: dict[str, int], gone: Counter[str]) -> dict[str, int]:
     return {rating: count - gone[rating] for rating, count in counts.items() if count > gone[rating]}

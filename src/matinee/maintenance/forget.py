@@ -127,9 +127,9 @@ class _Erasure:
                     log.warning("%s does not belong to the store and was not changed.", path)
         return ours
 
-    def _doubt(self, said: str) -> None:
-        if said not in self.unsure:
-            self.unsure.append(said)
+    def _doubt(self, advice: str) -> None:
+        if advice not in self.unsure:
+            self.unsure.append(advice)
 
     def _erase_release(self, version: str) -> bool:
         folder = self.registry.folder(version)
@@ -167,10 +167,11 @@ class _Erasure:
 
     def _looked_up(self) -> set[str]:
         """The splits in which the gate looks up rows: those of releases whose split is not a function of the ids."""
+        splits = [manifest.split for manifest in self.registry.manifests() if manifest.split is not None]
         return {
-            split["digest"]
-            for split in (manifest.get("split") for manifest in self.registry.manifests())
-            if split and split.get("settings", {}).get("strategy", "stratified") != "stratified"
+            split.digest
+            for split in splits
+            if split.digest and split.settings.strategy not in (None, "stratified")
         }
 
     def _erase_folders(self, *, looked_up: set[str]) -> int:

@@ -12,14 +12,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
-from matinee.registry import Registry
+from matinee.registry import Hold, Registry
 from matinee.release import read_manifest
 from matinee.store import Store
 from matinee.store.disk_errors import writing
-from matinee.store.documents import DONE, FORGOTTEN, KINDS, MANIFEST, POINTER, SERIES, WORK, read_json
+from matinee.store.documents import (
+    DONE,
+    FORGOTTEN,
+    KINDS,
+    MANIFEST,
+    POINTER,
+    SERIES,
+    WORK,
+    Document,
+    read_json,
+)
 from matinee.store.files import clear_temporaries
 from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
 from matinee.store.locks import lock, lock_folder
@@ -72,14 +83,14 @@ def prune(root: Path, *, keep: int) -> Pruned:
             gone = [version for version in registry.versions() if version in whole.difference(kept)]
             held = _kept_holds(registry, keep)
             roots = [registry.folder(version) for version in kept]
-            roots += [root / "evaluations" / entry["evaluation"] for entry in held]
+            roots += [root / "evaluations" / entry.evaluation for entry in held]
             _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
             for version in gone:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 _doom(registry.folder(version))
             folders = _doom_folders(root, roots, oldest)
-        return Pruned(gone, kept, folders, _delete(root), [entry["candidate"] for entry in held])
+        return Pruned(gone, kept, folders, _delete(root), [entry.candidate for entry in held])
 
 
 def _name_links(root: Path) -> None:
@@ -141,15 +152,15 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
     return [version for version in versions if version in wanted or version in versions[-keep:]]
 
 
-def _kept_holds(registry: Registry, keep: int) -> list[dict[str, Any]]:
+def _kept_holds(registry: Registry, keep: int) -> list[Hold]:
     """The holds among the last decisions of the gate whose candidate and evaluation still exist."""
-    decisions = [entry for entry in registry.log() if entry["action"] in ("publish", "hold")]
-    kept = {entry.get("candidate") for entry in decisions[-keep:] if entry["action"] == "hold"}
+    decisions = [entry for entry in registry.log() if entry.action in ("publish", "hold")]
+    kept = {entry.candidate for entry in decisions[-keep:] if entry.action == "hold"}
     evaluations = registry.root / "evaluations"
     return [
         entry
         for entry in registry.held()
-        if entry["candidate"] in kept and (evaluations / entry["evaluation"] / MANIFEST).is_file()
+        if entry.candidate in kept and (evaluations / entry.evaluation / MANIFEST).is_file()
     ]
 
 
@@ -158,7 +169,7 @@ def _judges(registry: Registry, champion: str | None) -> set[str | None]:
     if champion is None:
         return set()
     manifest = read_manifest(registry.champion_folder())
-    return {manifest.get("judged_against"), manifest.get("judged_anchor")}
+    return {manifest.judged_against, manifest.judged_anchor}
 
 
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
@@ -211,20 +222,20 @@ def _is_taken(path: Path, oldest: int) -> bool:
     return False
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Document:
     try:
         return read_json(path)
     except StoreError as error:
         if not path.exists():  # another run has found the damage and removed the folder
-            return {}
+            return Document({})
         raise StoreError(
             f"{error} The folders that it refers to are unknown, so nothing was removed."
         ) from error
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value, at any depth."""
-    waiting = [value]
+def _texts(document: Document) -> Iterator[str]:
+    """All texts in a JSON document, at any depth."""
+    waiting: list[JsonValue] = [document]
     while waiting:
         found = waiting.pop()
         if isinstance(found, str):

@@ -16,7 +16,6 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Intervals
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
-from matinee.release.manifest import need
 from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
 
@@ -75,7 +74,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     errors = champion.predict(users, movies) - ratings
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
-    means = need(release.manifest, "metrics", "mean_rating") - ratings
+    means = release.manifest.figure("mean_rating") - ratings
     return Trial(
         release=release.version,
         rows=len(ratings),

@@ -20,7 +20,6 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.item_catalog import Codes, ItemCatalog
-from matinee.release.manifest import need
 from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Point, PointInterval, Series, read_as
 from matinee.store.files import replacing, write_json
@@ -81,7 +80,7 @@ def _key(point: Point) -> tuple[str, str]:
 
 def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFrame:
     """The ratings whose pair is not in the champion's dataset; partitions that both datasets share are skipped."""
-    made_of = need(release.manifest, "dataset")
+    made_of = release.manifest.need(release.manifest.dataset, "dataset")
     try:
         shared = set(store.read(DatasetManifest, made_of).partitions)
     except StoreError:  # no longer in the store: every pair is looked up
@@ -142,15 +141,17 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
         bias_only_rmse=rmse(np.clip(baseline.predict(users, movies), low, high) - ratings)
         if baseline
         else None,
-        global_mean_rmse=rmse(need(release.manifest, "metrics", "mean_rating") - ratings),
-        test_rmse=need(release.manifest, "metrics", "rmse"),  # on the champion's own test rows
+        global_mean_rmse=rmse(release.manifest.figure("mean_rating") - ratings),
+        test_rmse=release.manifest.figure("rmse"),  # on the champion's own test rows
     )
 
 
 def _baseline(store: Store, release: Release) -> Baseline | None:
     """Bias-only fitted on the champion's train and valid rows; None if its split is no longer in the store."""
+    manifest = release.manifest
+    digest = manifest.need(manifest.published_split.digest, "split.digest")
     try:
-        split = store.path(store.reference("splits", need(release.manifest, "split", "digest")))
+        split = store.path(store.reference("splits", digest))
     except StoreError:
         return None
     rows = read_ratings(split, ("train", "valid"))

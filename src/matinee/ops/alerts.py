@@ -7,7 +7,6 @@ user of the command line sees how a run ends.
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
@@ -125,20 +124,21 @@ def _alert(
     why: str,
 ) -> AutomationCore:
     if isinstance(action, CallWebhook):
-        said = {"payload": _payload(name, why)}
+        message = {"payload": _payload(name, why)}
     else:
         body = f"{{{{ flow_run.name }}}}. {why}\n{{{{ flow_run | ui_url }}}}"
-        said = {"subject": f"Matinee: {name}", "body": body}
-    ours: dict[str, Any] = {}
+        message = {"subject": f"Matinee: {name}", "body": body}
+    trigger = EventTrigger(
+        expect={event}, for_each={"prefect.resource.id"}, posture=Posture.Reactive, threshold=1
+    )
     if match is not None:
-        ours = {"match": {**_RUNS, **match}, "match_related": [_OURS, _UNATTENDED]}
+        filters = {"match": {**_RUNS, **match}, "match_related": [_OURS, _UNATTENDED]}
+        trigger = EventTrigger.model_validate(trigger.model_dump(exclude_unset=True) | filters)
     return AutomationCore(
         name=f"matinee: alert {name}",
         description="Applied by `matinee alerts apply`.",
-        trigger=EventTrigger(
-            expect={event}, for_each={"prefect.resource.id"}, posture=Posture.Reactive, threshold=1, **ours
-        ),
-        actions=[action.model_copy(update=said)],
+        trigger=trigger,
+        actions=[action.model_copy(update=message)],
     )
 
 
@@ -160,8 +160,8 @@ def _settle(client: SyncPrefectClient, wanted: AutomationCore, there: Automation
     if there is None:
         client.create_automation(wanted)
         return "created"
-    said = {"name", "description", "trigger", "actions"}
-    if there.model_dump(include=said) == wanted.model_dump(include=said):
+    compared = {"name", "description", "trigger", "actions"}
+    if there.model_dump(include=compared) == wanted.model_dump(include=compared):
         return "unchanged"
     client.update_automation(there.id, AutomationCore(**wanted.model_dump() | {"enabled": there.enabled}))
     return "updated"

@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import UNAUTHORIZED
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import FlowFilter
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectException
+from pydantic import BaseModel, ValidationError
 
 from matinee.errors import ConfigError, MatineeError
 from matinee.inbox.drop import Print, is_temporary, look
@@ -32,12 +34,19 @@ EVERY_SECONDS = 5.0
 _NIGHTLY = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})
 
 
+class _Parameters(BaseModel):
+    """The parameters of a nightly deployment that a check needs."""
+
+    drop: str
+    settle_seconds: float = 5.0
+
+
 @dataclass
 class InboxWatcher:
     """Remembers for which files a run was started. Paths of deployments are relative to `root`."""
 
     root: Path
-    started: dict[Any, set[tuple[Path, Print]]] = field(default_factory=dict)
+    started: dict[UUID, set[tuple[Path, Print]]] = field(default_factory=dict)
     next_look: float = 0.0
 
     def look(self) -> None:
@@ -53,25 +62,26 @@ class InboxWatcher:
             with get_client(sync_client=True) as client:
                 for deployment in client.read_deployments(flow_filter=_NIGHTLY):
                     if not deployment.paused:
-                        self._look_into(client, deployment.id, deployment.parameters)
+                        self._look_into(client, deployment)
         except (httpx.HTTPError, PrefectException) as error:
             refused = isinstance(error, httpx.HTTPStatusError) and error.response.status_code == UNAUTHORIZED
             why = f"it refuses the password of {VARIABLE}" if refused else type(error).__name__
             log.warning("The Prefect server does not answer (%s); the next check asks again.", why)
 
-    def _look_into(self, client: SyncPrefectClient, deployment: Any, parameters: dict[str, Any]) -> None:
-        settle = float(parameters.get("settle_seconds", 5))
+    def _look_into(self, client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
         try:
-            dropped = look(self.root / parameters["drop"], settle_seconds=settle, sleep=_not_now)
+            parameters = _Parameters.model_validate(deployment.parameters)
+            folder = self.root / parameters.drop
+            dropped = look(folder, settle_seconds=parameters.settle_seconds, sleep=_not_now)
         except (ConfigError, _NotNow):
             return
-        except (OSError, KeyError) as error:  # a missing folder must not stop the server
-            log.warning("The drop folder of %s could not be read: %r", deployment, error)
+        except (OSError, ValidationError) as error:  # a missing folder must not stop the server
+            log.warning("The drop folder of %s could not be read: %r", deployment.id, error)
             return
-        there, before = set(dropped.complete.items()), self.started.get(deployment, set())
+        there, before = set(dropped.complete.items()), self.started.get(deployment.id, set())
         if there - before and all(map(is_temporary, dropped.unfinished)):
-            client.create_flow_run_from_deployment(deployment, tags=["drop"])
-            self.started[deployment] = there | before
+            client.create_flow_run_from_deployment(deployment.id, tags=["drop"])
+            self.started[deployment.id] = there | before
 
 
 def set_folders(*, drop: Path, store: Path) -> None:

@@ -22,6 +22,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     patch_prefect()
     serve = uvicorn.run
     # Prefect calls `uvicorn.run` by the module, so that this replacement is called.
-    setattr(uvicorn, "run", lambda **call: serve(**_guarded(call)))  # noqa: B010 - its type does not matter
+    setattr(uvicorn, "run", partial(_serve, serve))  # noqa: B010 - its type does not matter
     sys.argv[:] = ["prefect", "server", "start", *arguments]
     app()
     return 0
@@ -123,11 +124,12 @@ def set_pages() -> None:
             os.environ["PREFECT_UI_STATIC_DIRECTORY"] = str(settings.home / "ui")
 
 
-def _guarded(call: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of uvicorn with the guard around the server; each of several processes creates its own guard."""
-    if isinstance(call["app"], str):
-        return {**call, "app": "matinee.ops.server:make_guarded", "factory": True}
-    return {**call, "app": guard(call["app"])}
+def _serve(run: Callable[..., None], app: App | str, **options: Any) -> None:
+    """Run uvicorn with the guard around the server; each of several processes creates its own guard."""
+    if isinstance(app, str):
+        run("matinee.ops.server:make_guarded", **{**options, "factory": True})
+    else:
+        run(guard(app), **options)
 
 
 def make_guarded() -> App:

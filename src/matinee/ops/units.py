@@ -59,7 +59,7 @@ def units(
         raise ConfigError(f"--port {port} is not a port; expected a number from 1 to 65535.")
     host = _host(address)
     here = "127.0.0.1" if is_any(address) else host
-    known: dict[str, object] = {
+    known = {
         "user": user,
         "folder": _whole_line(ROOT),
         "documentation": (ROOT / "docs" / "operations.md").as_uri().replace("%", "%%"),
@@ -70,7 +70,7 @@ def units(
         "store": _word(store),
         "may_write": " ".join(_word(f"-{path}") for path in (drop, store, "/tmp")),  # nosec B108 # for the device lock
         "address": address.strip("[]"),
-        "port": port,
+        "port": str(port),
         "api": f"http://{here}:{port}/api",
         "environment_file": ENVIRONMENT_FILE,
         "password": _PASSWORD,
@@ -82,7 +82,7 @@ def units(
     return {name: _fill(name, known) for name in _WRITTEN}
 
 
-def _fill(name: str, known: Mapping[str, object]) -> str:
+def _fill(name: str, known: Mapping[str, str]) -> str:
     """A template with its `$names` replaced; a name without a value raises KeyError."""
     return Template((_TEMPLATES / name).read_text("utf-8")).substitute(known)
 

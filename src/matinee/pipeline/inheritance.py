@@ -2,9 +2,8 @@
 
 from matinee.errors import ReleaseError
 from matinee.errors.text import shown
-from matinee.formats.manifests import HashCutoffs
 from matinee.registry import Registry
-from matinee.release.manifest import need, read_manifest
+from matinee.release.manifest import read_manifest
 from matinee.settings import SplitSettings
 from matinee.split import Inherited
 from matinee.split.hash_split import Cutoffs
@@ -23,16 +22,16 @@ def inherit_split(store: Store, dataset: Reference) -> Inherited | None:
     if registry.champion() is None:
         return None
     folder = registry.champion_folder()
-    split = need(read_manifest(folder), "split")
+    split = read_manifest(folder).published_split
     try:
-        first_of_its_line = split["dataset"] == dataset.digest and not split["inherited"]
-        if split["cutoffs"] is None or first_of_its_line:
+        if missing := {"dataset", "settings", "cutoffs", "inherited"} - split.model_fields_set:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        first_of_its_line = split.dataset == dataset.digest and not split.inherited
+        if split.cutoffs is None or first_of_its_line:
             return None
-        return Inherited(
-            SplitSettings(**split["settings"]),
-            Cutoffs.from_json(HashCutoffs.model_validate(split["cutoffs"])),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        settings = SplitSettings.model_validate(split.settings.model_dump())
+        return Inherited(settings, Cutoffs.from_json(split.cutoffs))
+    except ValueError as error:
         raise ReleaseError(
             f"{folder / MANIFEST} does not describe its split ({shown(error)}), so no later split can inherit "
             "from it. Restore it from a backup, or promote another release."

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,13 +13,23 @@ from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.dataset import Profile
-from matinee.formats.decision import DecisionFile, RefitVerdict
+from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
 from matinee.formats.manifests import CandidateManifest, RankingManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
-from matinee.release.manifest import PLAYS_SCHEMA_VERSION
+from matinee.release.manifest import (
+    PLAYS_SCHEMA_VERSION,
+    CutoffsNote,
+    DataNote,
+    DecisionNote,
+    ReleasedModelName,
+    ReleaseManifest,
+    SplitNote,
+    SplitRule,
+    TrainingNote,
+)
 from matinee.release.plays import PLAYS_MODEL
 from matinee.release.ranking_model import RANKING, TESTED_RANKING
 from matinee.release.rating_levels import to_levels
@@ -88,8 +98,8 @@ class Bundle:
             else self.store.read(CandidateManifest, self.candidate.digest),
         )
         files = sorted(path for path in partial.rglob("*") if path.is_file())
-        manifest["files"] = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
-        write_json(partial / MANIFEST, manifest)
+        checksums = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
+        write_json(partial / MANIFEST, manifest.model_copy(update={"files": checksums}))
         if signing_key() is not None:
             sign(partial)
         try:
@@ -128,8 +138,8 @@ class Bundle:
         np.save(folder / OFFSETS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
         np.save(folder / MOVIES, rows["movie_code"].to_numpy().astype(np.int32))
         if self.ranking is not None:
-            scale = self.store.manifest("splits", self.split.digest)["scale"]
-            np.save(folder / LEVELS, to_levels(rows["rating"].to_numpy(), scale))
+            low, high = self.store.read(SplitManifest, self.split.digest).scale
+            np.save(folder / LEVELS, to_levels(rows["rating"].to_numpy(), (low, high)))
 
     def _models(self) -> dict[str, str]:
         """The digests of the models; no ranking model for a candidate of an earlier version."""
@@ -147,62 +157,77 @@ class Bundle:
             return
         weights = read_weights(folder / WEIGHTS)
         if "user_factors" in weights:
-            write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_json())
+            write_json(folder / PRIOR, estimate_user_prior(weights, self.store.path(self.split)).to_file())
 
     def _manifest(
         self, version: str, evaluation: Reference, decision: DecisionFile, *, metrics: AnyMetrics
-    ) -> dict[str, Any]:
+    ) -> ReleaseManifest:
+        """The manifest, in which the files are still missing."""
         split = self.store.read(SplitManifest, self.split.digest)
-        return {
-            "version": version,
-            "digest": self.digest,
-            "created": now(),
-            **self._model_facts(),
-            "scale": split.scale,
-            "metrics": metrics.flat(),
-            "decision": {"reason": decision.reason, "champion": decision.champion},
-            "judged_against": decision.champion,
-            "judged_anchor": decision.anchor,
-            "data": {
-                "rows_per_rating": add_up(split.counts_per_rating),
-                "drifts": decision.drifts,
-            },
-            "refit": self.refit.model_dump() if self.refit else None,
-            **self._models(),
-            "evaluation": evaluation.digest,
-            "dataset": self.dataset.digest,
-            "split": {
-                "digest": self.split.digest,
-                "dataset": split.dataset,
-                "settings": split.settings,
-                "counts": split.counts,
-                "cutoffs": split.cutoffs and split.cutoffs.model_dump(),
-                "inherited": split.inherited,
-            },
-            "versions": {name: installed(name) for name in _VERSIONS_OF},
-        }
+        rows = add_up(split.counts_per_rating)
+        models, fitted = self._models(), self._fitted()
+        return ReleaseManifest(
+            version=version,
+            schema_version=PLAYS_SCHEMA_VERSION if fitted.model == PLAYS_MODEL else SCHEMA_VERSION,
+            digest=self.digest,
+            created=now(),
+            model=fitted.model,
+            feedback="implicit" if fitted.model == PLAYS_MODEL else "explicit",
+            scale=split.scale,
+            metrics={**metrics.flat()},
+            decision=DecisionNote(reason=decision.reason, champion=decision.champion),
+            judged_against=decision.champion,
+            judged_anchor=decision.anchor,
+            data=DataNote(
+                rows_per_rating={str(rating): count for rating, count in rows.items()},
+                drifts=decision.drifts,
+            ),
+            refit=Verdict.model_validate(self.refit.model_dump()) if self.refit else None,
+            candidate=models["candidate"],
+            shipped=models["shipped"],
+            ranking=models.get("ranking"),
+            shipped_ranking=models.get("shipped_ranking"),
+            evaluation=evaluation.digest,
+            dataset=self.dataset.digest,
+            split=_describe_split(split),
+            training=fitted.training,
+            rows_fitted=fitted.rows,
+            versions={name: installed(name) for name in _VERSIONS_OF},
+            files={},
+        )
 
-    def _model_facts(self) -> dict[str, Any]:
-        """What the manifest says of the model, the schema that it takes to read it, and how it was fitted."""
+    def _fitted(self) -> "_Fitted":
         if self.candidate is None or self.shipped is None:
-            fitted = self.store.read(RankingManifest, (self.shipped_ranking or self.judged).digest)
-            return {
-                "schema_version": PLAYS_SCHEMA_VERSION,
-                "model": PLAYS_MODEL,
-                "feedback": "implicit",
-                "training": {"seconds_rank": fitted.seconds_rank},
-                "rows_fitted": fitted.rows,
-            }
+            ranking = self.store.read(RankingManifest, (self.shipped_ranking or self.judged).digest)
+            return _Fitted(PLAYS_MODEL, TrainingNote(seconds_rank=ranking.seconds_rank), ranking.rows)
         candidate = self.store.read(CandidateManifest, self.candidate.digest)
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "model": candidate.model,
-            "training": {
-                "device": candidate.device,
-                "epochs_run": candidate.epochs_run,
-                "best_epoch": candidate.best_epoch,
-                "valid_rmse": candidate.valid_rmse,
-                "seconds_train": candidate.seconds_train,
-            },
-            "rows_fitted": self.store.read(CandidateManifest, self.shipped.digest).rows,
-        }
+        training = TrainingNote(
+            device=candidate.device,
+            epochs_run=candidate.epochs_run,
+            best_epoch=candidate.best_epoch,
+            valid_rmse=candidate.valid_rmse,
+            seconds_train=candidate.seconds_train,
+        )
+        return _Fitted(
+            candidate.model, training, self.store.read(CandidateManifest, self.shipped.digest).rows
+        )
+
+
+class _Fitted(NamedTuple):
+    """The model of a release, how its tested weights were fitted, and the rows of the published ones."""
+
+    model: ReleasedModelName
+    training: TrainingNote
+    rows: int
+
+
+def _describe_split(split: SplitManifest) -> SplitNote:
+    cutoffs = split.cutoffs
+    return SplitNote(
+        digest=split.digest,
+        dataset=split.dataset,
+        settings=SplitRule.model_validate(split.settings),
+        counts=split.counts,
+        cutoffs=None if cutoffs is None else CutoffsNote.model_validate(cutoffs.model_dump()),
+        inherited=split.inherited,
+    )

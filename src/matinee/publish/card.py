@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from matinee.errors.text import shown
 from matinee.evaluate.list_tables import (
@@ -27,6 +26,7 @@ from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
 from matinee.release.folder import EXAMPLES
+from matinee.release.manifest import ReleaseManifest, SplitNote
 from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
 from matinee.store.documents import read_as
 
@@ -51,32 +51,40 @@ _PLAY_LIMITS = """\
 def write_card(
     folder: Path,
     *,
-    manifest: Mapping[str, Any],
+    manifest: ReleaseManifest,
     metrics: AnyMetrics,
     profile: Profile,
     candidate: CandidateManifest | None,
 ) -> None:
     """Write CARD.md into a release's folder; it shows the plots in `plots/`. Of plays, `candidate` is None."""
+    split = manifest.published_split
     sections = [
-        f"# Release {manifest['version']}",
+        f"# Release {manifest.version}",
         _opening(manifest),
         "## Figures",
         _figures(metrics),
         _list_figures(metrics, examples=(folder / EXAMPLES).exists()),
-        f"The gate: {shown(manifest['decision']['reason'], _REASON)}",
+        f"The gate: {shown(manifest.decision.reason, _REASON)}",
         *(_picture(folder, name) for name in PICTURES),
         _slices(metrics),
         "## Data",
-        _data(manifest, profile),
+        _data(manifest, split, profile),
         "## Training",
         _training(manifest, candidate),
         "All settings are in `settings.json`, all figures in `metrics.json`.",
         "## Limits",
         _PLAY_LIMITS if candidate is None else _LIMITS,
         "## Lineage",
-        _table({name: manifest[name] for name in ("dataset", "candidate", "evaluation", "digest")})
-        + f"\n| split | {manifest['split']['digest']} |",
-        "Made with " + ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()) + ".",
+        _table(
+            {
+                "dataset": manifest.dataset,
+                "candidate": manifest.candidate,
+                "evaluation": manifest.evaluation,
+                "digest": manifest.digest,
+                "split": split.digest,
+            }
+        ),
+        "Made with " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) + ".",
     ]
     (folder / "CARD.md").write_text("\n\n".join(section for section in sections if section) + "\n", "utf-8")
 
@@ -103,13 +111,13 @@ def _picture(folder: Path, name: str) -> str:
     return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
 
 
-def _opening(manifest: Mapping[str, Any]) -> str:
-    low, high = manifest["scale"]
-    if manifest["model"] == PLAYS_MODEL:
-        return f"A ranking model, published {manifest['created']}. {NO_PREDICTIONS}"
+def _opening(manifest: ReleaseManifest) -> str:
+    low, high = manifest.scale
+    if manifest.model == PLAYS_MODEL:
+        return f"A ranking model, published {manifest.created}. {NO_PREDICTIONS}"
     return (
-        f"A `{manifest['model']}` model that predicts ratings from {low:g} to {high:g}, published "
-        f"{manifest['created']}."
+        f"A `{manifest.model}` model that predicts ratings from {low:g} to {high:g}, published "
+        f"{manifest.created}."
     )
 
 
@@ -150,9 +158,9 @@ def _slices(metrics: AnyMetrics) -> str:
     return "\n\n".join(["### Slices", _rows(slice_table(metrics)), says])
 
 
-def _training(manifest: Mapping[str, Any], candidate: CandidateManifest | None) -> str:
+def _training(manifest: ReleaseManifest, candidate: CandidateManifest | None) -> str:
     if candidate is None:
-        return f"The ranking model was fitted in {manifest['training']['seconds_rank']:.1f} seconds."
+        return f"The ranking model was fitted in {manifest.training.seconds_rank:.1f} seconds."
     return _rows(training_table(candidate, timed=False))
 
 
@@ -161,21 +169,20 @@ def _rows(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _data(manifest: Mapping[str, Any], profile: Profile) -> str:
-    counts = manifest["split"]["counts"]
-    parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+def _data(manifest: ReleaseManifest, split: SplitNote, profile: Profile) -> str:
+    parts = ", ".join(f"{count:,} {part}" for part, count in split.counts.items())
     dates = profile.dates
-    what, done = ("plays", "played") if manifest["model"] == PLAYS_MODEL else ("ratings", "rated")
+    what, done = ("plays", "played") if manifest.model == PLAYS_MODEL else ("ratings", "rated")
     between = f", {done} {dates.first} to {dates.last}" if dates.first else ""
     return (
         f"{profile.ratings:,} {what} by {profile.users:,} users of {profile.movies:,} movies{between}; "
         f"{profile.percentage_filled:.2f} % of the full matrix.\n\n"
-        f"Split `{manifest['split']['settings']['strategy']}`: {parts}. The released weights were fitted on "
-        f"{manifest['rows_fitted']:,} rows."
+        f"Split `{split.settings.strategy}`: {parts}. The released weights were fitted on "
+        f"{manifest.rows_fitted:,} rows."
     )
 
 
-def _table(values: Mapping[str, str]) -> str:
+def _table(values: Mapping[str, str | None]) -> str:
     return "\n".join(
         [
             "| | |",

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +12,7 @@ from matinee.evaluate.refit import check_refit
 from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.publish.bundle import Bundle
-from matinee.registry import Registry
+from matinee.registry import Hold, Registry
 from matinee.release import inspect
 from matinee.settings import Settings
 from matinee.store import Reference, Store
@@ -111,15 +110,15 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
     registry = Registry.open(store.root)
     with store.in_use(), registry.lock():
         held = _find_held(registry, candidate)
-        evaluation = store.reference("evaluations", held["evaluation"])
+        evaluation = store.reference("evaluations", held.evaluation)
         judged = store.read(EvaluationManifest, evaluation.digest)
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         split = store.reference("splits", judged.split)
         dataset = store.reference("datasets", store.read(SplitManifest, split.digest).dataset)
         digest = judged.ranking  # empty in an evaluation of an earlier version
         ranking = store.reference("rankings", digest) if digest else None
-        plays = held["candidate"] == digest
-        tested = None if plays else store.reference("candidates", held["candidate"])
+        plays = held.candidate == digest
+        tested = None if plays else store.reference("candidates", held.candidate)
         settings = _settings_of(judged, evaluation)
         bundle = Bundle(store, dataset, split, tested, tested, ranking, ranking, settings)
         before, version = registry.champion(), registry.next_version()
@@ -155,8 +154,8 @@ def _checked(registry: Registry, bundle: Bundle) -> Bundle:
     return replace(bundle, refit=rule, shipped=bundle.candidate, shipped_ranking=bundle.ranking)
 
 
-def _find_held(registry: Registry, candidate: str) -> dict[str, Any]:
-    held = {entry["candidate"]: entry for entry in registry.held()}
+def _find_held(registry: Registry, candidate: str) -> Hold:
+    held = {entry.candidate: entry for entry in registry.held()}
     found = [digest for digest in held if digest.startswith(candidate)]
     if len(candidate) < _SHORTEST:  # for example a script's empty variable, which must publish nothing
         fault = (
@@ -208,9 +207,10 @@ def _conclude(
 
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
     """Log once that the gate holds the candidate; the champion stays."""
-    held = {"candidate": bundle.judged.digest, "evaluation": evaluation.digest, "reason": reason}
-    if not any(entry.items() >= held.items() for entry in registry.log()):
-        registry.record("hold", **held)
+    candidate = bundle.judged.digest
+    logged = {(entry.candidate, entry.evaluation, entry.reason) for entry in registry.log()}
+    if (candidate, evaluation.digest, reason) not in logged:
+        registry.record("hold", candidate=candidate, evaluation=evaluation.digest, reason=reason)
     return Publication(
         release=None,
         promoted=False,
@@ -223,4 +223,4 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
 
 def _published(registry: Registry, digest: str) -> str | None:
     """The version of a release with the same weights, if there is one."""
-    return next((found["version"] for found in registry.manifests() if found.get("digest") == digest), None)
+    return next((found.version for found in registry.manifests() if found.digest == digest), None)

@@ -96,7 +96,7 @@ def recommend_all(
     search = _search(release, top, narrowing=narrowing, device=device, memory_mb=settings.memory_mb)
     digest = digest_of(
         code=code_digest(__name__),
-        files=release.manifest["files"],
+        files=release.manifest.files,
         top=top,
         size=size,
         device=device,
@@ -223,7 +223,7 @@ def _device(release: Release, settings: RecommendSettings) -> str | None:
 
 def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:
     """The lists of some users as rows."""
-    model = release.manifest["model"]
+    model = release.manifest.model
     if release.ranking is None and model == "dot":
         best = best + (release.weights["mean"] + release.weights["user_bias"][users])[:, None]
     place, rank = np.nonzero(codes >= 0)
@@ -245,7 +245,7 @@ def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
     """The expected rating of each entry; null in a release of plays."""
     if not release.predicts:
         return pa.nulls(len(movies), pa.float32())
-    expected = scoring.predict(release.weights, users, movies, model=release.manifest["model"])
+    expected = scoring.predict(release.weights, users, movies, model=release.manifest.model)
     return pa.array(np.clip(expected, *release.scale).astype(np.float32))
 
 

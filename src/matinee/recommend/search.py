@@ -115,7 +115,7 @@ class FullRows:
 
 def has_vectors(release: Release) -> bool:
     """Whether scores are dot products: of the ranking model, or of a rating model with factors."""
-    return release.ranking is not None or release.manifest["model"] == "dot"
+    return release.ranking is not None or release.manifest.model == "dot"
 
 
 def _offset(release: Release, allowed: Mask | None) -> Scores:
@@ -160,7 +160,7 @@ def _movie_vectors(release: Release) -> Scores:
 
 def _scorer(release: Release) -> Callable[[slice], Callable[[slice], Scores]]:
     """For a range of users, the scores [users, movies] of a range of movies; of a rating model, the products alone."""
-    weights, model = release.weights, release.manifest["model"]
+    weights, model = release.weights, release.manifest.model
     if has_vectors(release):
         vectors, right = _user_vectors(release), np.ascontiguousarray(_movie_vectors(release).T)
 

@@ -1,5 +1,6 @@
 """The releases of a store: the champion, and the log of every change."""
 
+from matinee.registry.log import Entry, Hold
 from matinee.registry.registry import Registry, now
 
-__all__ = ["Registry", "now"]
+__all__ = ["Entry", "Hold", "Registry", "now"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -62,6 +62,14 @@ class Entry(BaseModel):
     def time(self) -> float:
         """When it was written, in seconds since 1970."""
         return datetime.fromisoformat(self.at).timestamp()
+
+
+class Hold(Entry):
+    """A line of the log: the gate held a candidate."""
+
+    action: Literal["hold"]
+    candidate: Digest
+    evaluation: Digest
 
 
 @dataclass(frozen=True)
@@ -178,8 +186,8 @@ def _append(handle: int, line: bytes, path: Path) -> None:
 
 
 @cache
-def _warn(said: str) -> None:
-    log.warning("%s", said)
+def _warn(faults: str) -> None:
+    log.warning("%s", faults)
 
 
 def _user() -> str:

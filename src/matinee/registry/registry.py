@@ -12,9 +12,9 @@ from typing import Any
 
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.errors.text import shown
-from matinee.registry.log import Entry, RunLog, confirmed, now
+from matinee.registry.log import Entry, Hold, RunLog, confirmed, now
 from matinee.release import inspect
-from matinee.release.manifest import read_manifest
+from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
@@ -68,7 +68,7 @@ class Registry:
     def _listed(self) -> str:
         return f"Listed: {', '.join(self.versions()) or 'none'}."
 
-    def manifests(self) -> list[dict[str, Any]]:
+    def manifests(self) -> list[ReleaseManifest]:
         """The manifests of all readable releases, oldest first."""
         found = []
         for version in self.versions():
@@ -103,7 +103,7 @@ class Registry:
 
     def _last_logged(self) -> str | None:
         """The champion according to the log."""
-        return next((entry.version for entry in reversed(self._entries()) if entry.is_move), None)
+        return next((entry.version for entry in reversed(self.log()) if entry.is_move), None)
 
     def champion_folder(self) -> Path:
         """The folder of the champion.
@@ -186,27 +186,24 @@ class Registry:
         with writing(self.root):
             self._log.append(action, **facts)
 
-    def log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[Entry]:
         """Every readable line of the log, oldest first."""
-        return [entry.model_dump(exclude_unset=True) for entry in self._entries()]
+        return self._log.entries()
 
     def moves(self) -> list[Entry]:
         """The changes of the champion that took place, oldest first."""
-        return confirmed(self._entries(), self.champion())
+        return confirmed(self.log(), self.champion())
 
     @property
     def _log(self) -> RunLog:
         return RunLog(self.root)
 
-    def _entries(self) -> list[Entry]:
-        return self._log.entries()
-
-    def held(self) -> list[dict[str, Any]]:
+    def held(self) -> list[Hold]:
         """The holds whose candidate is still in the store and has not been released, oldest first."""
-        released = {manifest.get("candidate") for manifest in self.manifests()}
-        holds = {entry.candidate: entry for entry in self._entries() if entry.action == "hold"}
+        released = {manifest.candidate for manifest in self.manifests()}
+        holds = {entry.candidate: entry for entry in self.log() if entry.action == "hold"}
         return [
-            {"reason": "", **entry.model_dump(exclude_unset=True)}
+            Hold.model_validate(entry.model_dump(exclude_unset=True))
             for candidate, entry in holds.items()
             if candidate not in released and self._is_there(str(candidate))
         ]

@@ -12,6 +12,7 @@ from matinee.errors import ConfigError
 from matinee.release import scoring as forward
 from matinee.release.idmap import IdMap, as_ids
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.manifest import ReleaseManifest
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.release.new_user import Expected, Guest, as_pairs, check_ratings, expect_ratings, no_guests
 from matinee.release.plays import PLAYS_MODEL, no_predictions, played_ids
@@ -30,14 +31,14 @@ class Release:
 
     Attributes:
         path: The folder that it was loaded from.
-        manifest: The content of manifest.json: model, metrics, and what the release was made from.
+        manifest: The content of manifest.json: `manifest.model`, or `manifest["model"]`.
         users: The user ids that it knows.
         movies: The movie ids that it knows.
         weights: The arrays of the model, by name.
     """
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: ReleaseManifest
     users: IdMap
     movies: IdMap
     weights: dict[str, NDArray[Any]]  # empty in a release of plays
@@ -46,24 +47,24 @@ class Release:
     ranking: RankingModel | None = None  # None in a release of an earlier version
 
     def __repr__(self) -> str:
-        model, users, movies = self.manifest["model"], len(self.users), len(self.movies)
+        model, users, movies = self.manifest.model, len(self.users), len(self.movies)
         return f"Release({self.version}: {model}, {users:,} users, {movies:,} movies, {self.path})"
 
     @property
     def version(self) -> str:
         """The name under which the store lists it."""
-        return str(self.manifest["version"])
+        return self.manifest.version
 
     @property
     def scale(self) -> tuple[float, float]:
         """The lowest and the highest rating."""
-        low, high = self.manifest["scale"]
+        low, high = self.manifest.scale
         return low, high
 
     @property
     def predicts(self) -> bool:
         """Whether it predicts ratings; one that was trained on plays has lists alone."""
-        return bool(self.manifest["model"] != PLAYS_MODEL)
+        return self.manifest.model != PLAYS_MODEL
 
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
         """Expected ratings of pairs of users and movies, within the scale.
@@ -100,7 +101,7 @@ class Release:
                 f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are no pairs. "
                 "Give as many of one as of the other."
             ) from None
-        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest["model"])
+        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest.model)
         predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
         return predicted
 
@@ -242,7 +243,7 @@ class Release:
             played = self.movies.encode(as_ids(played_ids(ratings, self.version), "movie"))
             return self._guest(played[played >= 0], np.ones(np.count_nonzero(played >= 0)))
         if self.user_prior is None:
-            raise no_guests(self.version, model=self.manifest["model"])
+            raise no_guests(self.version, model=self.manifest.model)
         given = as_pairs(ratings)
         check_ratings(given, self.scale)
         rated = self.movies.encode(as_ids(list(given), "movie"))
@@ -291,7 +292,7 @@ class Release:
         """
         if not self.predicts:
             raise no_predictions(self.version)
-        return forward.of_user(self.weights, user_code, model=self.manifest["model"])
+        return forward.of_user(self.weights, user_code, model=self.manifest.model)
 
     def _movie_vectors(self) -> NDArray[np.float32]:
         if self.ranking is not None:

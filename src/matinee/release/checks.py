@@ -188,13 +188,6 @@ def check_levels(passed: Passing, *, rows: int, expected: int) -> None:
         raise ValueError(f"it has {rows:,} levels up to {passed.high}; expected {expected:,} up to {STEPS}")
 
 
-def check_number(name: str, value: Any, *, low: float = -LARGEST) -> float:
-    """A number of a JSON file."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= LARGEST:
-        raise ValueError(f"{name} is not a number within its bounds")
-    return value
-
-
 def check_array(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """An array of numbers in a JSON file, of a given shape."""
     array = np.array(value)

@@ -17,15 +17,22 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from matinee.errors import ReleaseError
 from matinee.errors.text import shown
 from matinee.release.folder import Folder, check_list, open_file, open_folder, unreadable
-from matinee.release.manifest import SIGNATURE, check_schema_version, parse_manifest, read_manifest_bytes
+from matinee.release.manifest import (
+    SIGNATURE,
+    ReleaseManifest,
+    check_schema_version,
+    parse_manifest,
+    read_manifest_bytes,
+)
 from matinee.release.signature import check_signature
 from matinee.release.weights import HEADER_LIMIT, Place, parse_header, widen
-from matinee.store.documents import MANIFEST
+from matinee.store.documents import MANIFEST, describe
 
 _BLOCK: Final = 1 << 22
 # The header that numpy.save writes for a one-dimensional array; no other header is accepted.
@@ -56,13 +63,12 @@ class ReleaseFiles:
     """The files of a release with a valid manifest and exactly the files that it lists."""
 
     folder: Folder
-    manifest: dict[str, Any]
+    manifest: ReleaseManifest
 
     @property
     def names(self) -> dict[str, str]:
         """The sha256 of each file by its name."""
-        files: dict[str, str] = self.manifest["files"]
-        return files
+        return self.manifest.files
 
     def path(self, name: str) -> Path:
         """The path of a file, for messages."""
@@ -139,9 +145,10 @@ class ReleaseFiles:
         try:
             yield
         except _NONSENSE as error:
-            what = "there is not enough memory for it" if isinstance(error, MemoryError) else shown(error)
+            what = "there is not enough memory for it" if isinstance(error, MemoryError) else error
+            what = describe(error) if isinstance(error, ValidationError) else what
             raise ReleaseError(
-                f"{shown(self.path(name))} has not changed since it was published, but it is not valid: {what}. "
+                f"{shown(self.path(name))} has not changed since it was published, but it is not valid: {shown(what)}. "
                 "Roll back to another release, and publish this one again."
             ) from error
 
@@ -171,10 +178,10 @@ def open_release(path: Path, *, public_key: Path | None) -> Iterator[ReleaseFile
     with open_folder(path) as folder:
         data = read_manifest_bytes(folder)
         manifest = parse_manifest(path, data)
-        check_schema_version(path, manifest)
+        check_schema_version(path, manifest.schema_version)
         if public_key is not None:
             check_signature(folder, data, key=public_key)
-        check_list(folder, {MANIFEST, *manifest["files"]}, optional={SIGNATURE})
+        check_list(folder, {MANIFEST, *manifest.files}, optional={SIGNATURE})
         yield ReleaseFiles(folder, manifest)
 
 

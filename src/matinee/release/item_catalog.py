@@ -1,18 +1,21 @@
 """The item catalog: movies with titles and popularity, and the movies that each user has rated.
 
-It turns scores into lists. It needs only numpy and pyarrow.
+It turns scores into lists.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import Field
 
 from matinee.errors import ConfigError
+from matinee.formats.base import Format
 from matinee.release import liking
+from matinee.release.checks import LARGEST
 from matinee.release.narrowing import Narrowing, Years
 from matinee.release.rating_levels import Levels
 from matinee.release.scoring import movie_level
@@ -24,6 +27,12 @@ Scores = NDArray[np.float32]
 OFFSETS = "seen.offsets.npy"
 MOVIES = "seen.movies.npy"
 LEVELS = "seen.levels.npy"
+
+
+class RankingNote(Format):
+    """What lists need of `ranking` in metrics.json."""
+
+    popularity_weight: Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,6 @@ from matinee.release.checks import (
     Passing,
     check_codes,
     check_levels,
-    check_number,
     check_numbers,
     check_offsets,
     check_ranking_shapes,
@@ -26,11 +25,12 @@ from matinee.release.idmap import IdMap
 from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
-from matinee.release.item_catalog import ItemCatalog
+from matinee.release.item_catalog import ItemCatalog, RankingNote
 from matinee.release.manifest import parse_object
 from matinee.release.ranking_model import RankingModel
-from matinee.release.user_prior import PRIOR, UserPrior, parse_user_prior
+from matinee.release.user_prior import PRIOR, PriorFile, UserPrior, parse_user_prior
 from matinee.release.weights import Place
+from matinee.store.documents import Document
 
 USERS: Final = "users.parquet"
 MOVIES: Final = "movies.parquet"
@@ -68,7 +68,7 @@ class Parts:
 
     def _accept(self, places: list[Place]) -> None:
         shapes = {place.name: place.shape for place in places}
-        self.users, self.movies = check_shapes(shapes, model=self.files.manifest["model"])
+        self.users, self.movies = check_shapes(shapes, model=self.files.manifest.model)
 
     def assemble(
         self, weights: dict[str, NDArray[Any]], *, offsets: NDArray[np.int64], seen: NDArray[np.int32]
@@ -120,15 +120,14 @@ class Parts:
                 self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies, optional={"year": "year"}
             )
         with self.files.parsing(METRICS):
-            ranking = self._object(METRICS)["ranking"]
-            weight = check_number("ranking.popularity_weight", ranking["popularity_weight"])
+            ranking = RankingNote.model_validate(self._object(METRICS).get("ranking"))
         return ItemCatalog(
             movie_ids=movies["movie_id"].to_numpy(),
             titles=movies["title"],
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),
             years=_years(movies.get("year"), movies=self.movies),
-            popularity_weight=weight,
+            popularity_weight=ranking.popularity_weight,
             seen_offsets=offsets,
             seen_movies=seen,
         )
@@ -137,9 +136,10 @@ class Parts:
         if PRIOR not in self.small:
             return None
         with self.files.parsing(PRIOR):
-            return parse_user_prior(self._object(PRIOR), size=weights["movie_factors"].shape[1])
+            file = PriorFile.model_validate(self._object(PRIOR))
+            return parse_user_prior(file, size=weights["movie_factors"].shape[1])
 
-    def _object(self, name: str) -> dict[str, Any]:
+    def _object(self, name: str) -> Document:
         return parse_object(self.small[name], self.files.path(name))
 
 

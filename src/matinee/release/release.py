@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from matinee.release.files import ReleaseFiles, open_release
 from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
-from matinee.release.manifest import SCHEMA_VERSION, read_manifest
+from matinee.release.manifest import SCHEMA_VERSION, ReleaseManifest, read_manifest
 from matinee.release.parts import METRICS, MOVIES, USERS, Parts
 from matinee.release.plays import PLAYS_MODEL
 from matinee.release.ranking_model import RANKING, TESTED_RANKING
@@ -78,7 +78,7 @@ def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None
     )
 
 
-def verify(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+def verify(folder: Path, *, public_key: PublicKey = None) -> ReleaseManifest:
     """Check that the files of a release are those that were published. Whether they make sense, `load` finds out.
 
     Args:
@@ -96,13 +96,13 @@ def verify(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
         return files.manifest
 
 
-def inspect(folder: Path, *, public_key: PublicKey = None) -> dict[str, Any]:
+def inspect(folder: Path, *, public_key: PublicKey = None) -> ReleaseManifest:
     """The manifest of a release that loads, with the weights it ships and with those that were tested.
 
     What must hold before a release becomes the champion. Raises ReleaseError otherwise.
     """
     manifest = load(folder, public_key=public_key).manifest
-    if {TESTED, TESTED_RANKING} & manifest["files"].keys():
+    if {TESTED, TESTED_RANKING} & manifest.files.keys():
         load(folder, tested=True, public_key=public_key)
     return manifest
 
@@ -130,7 +130,7 @@ def _inode(folder: Path) -> int | None:
 
 def _load(folder: Path, *, tested: bool, public_key: Path | None) -> Release:
     with open_release(folder, public_key=public_key) as files:
-        plays = files.manifest["model"] == PLAYS_MODEL
+        plays = files.manifest.model == PLAYS_MODEL
         weights = None if plays else TESTED if tested and TESTED in files.names else WEIGHTS
         ranking = TESTED_RANKING if tested and TESTED_RANKING in files.names else RANKING
         models = [RANKING] if weights is None else [weights]
@@ -161,7 +161,7 @@ def _is_ranked(files: ReleaseFiles) -> bool:
     Raises ReleaseError for one that has a part of it: its lists would be in another order than those published.
     """
     listed = {RANKING, TESTED_RANKING, SEEN_LEVELS} & files.names.keys()
-    if not listed and not files.manifest.get("ranking"):
+    if not listed and not files.manifest.ranking:
         return False
     if missing := [name for name in (RANKING, SEEN_LEVELS) if name not in listed]:
         raise ReleaseError(

@@ -105,7 +105,7 @@ def sign(path: Path, *, ask: Callable[[], str] | None = None) -> None:
         )
     with open_folder(path) as folder:
         manifest = read_manifest_bytes(folder)
-    version = parse_manifest(path, manifest)["version"]
+    version = parse_manifest(path, manifest).version
     with _unlock(key, ask=ask) as secret:
         signed = bytes(secret.sign(manifest, trusted_comment=f"matinee release {version}"))
     write_bytes(path / SIGNATURE, signed + b"\n")

@@ -4,17 +4,18 @@ Publish estimates it from the weights and the train rows. `Release.fold_in` star
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import Field
 
-from matinee.errors.text import shown
+from matinee.formats.base import Format
 from matinee.release import scoring as forward
-from matinee.release.checks import check_array, check_number
+from matinee.release.checks import LARGEST, check_array
 
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -47,6 +48,15 @@ class Picks:
         gain = self.pull @ np.linalg.pinv(system, rcond=1e-10, hermitian=True)
         return gain @ (picked.mean(axis=0) - self.centre), gain @ self.pull.T
 
+    def to_file(self) -> "PicksFile":
+        """The part of prior.json that holds them."""
+        return PicksFile(
+            centre=self.centre.tolist(),
+            spread=self.spread.tolist(),
+            noise=self.noise.tolist(),
+            pull=self.pull.tolist(),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class UserPrior:
@@ -60,7 +70,7 @@ class UserPrior:
     def posterior_mean(self, movies: Doubles, left: Doubles, *, rows: NDArray[np.int64]) -> Doubles:
         """The expected (factors, bias) of a user, given what is left of each rating [n] for them to explain.
 
-        `movies` [n, k + 2] are the rated movies as `describe` tells them, `rows` [n] their training rows. Bayesian
+        `movies` [n, k + 2] are the rated movies as `describe` gives them, `rows` [n] their training rows. Bayesian
         linear regression, Bishop (2006), eq. 3.50, multiplied by the covariance so that a direction without spread
         needs no inverse: mean + (I + S Z'A Z)^-1 S Z'A (left - Z mean).
         """
@@ -78,51 +88,72 @@ class UserPrior:
         system = np.eye(len(mean)) + gain @ vectors
         return mean + np.asarray(np.linalg.solve(system, gain @ (left - vectors @ mean)), np.float64)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_file(self) -> "PriorFile":
         """The content of prior.json."""
-        values = asdict(self)
-        lists = {name: values[name].tolist() for name in ("mean", "covariance")}
-        picks = values["picks"] and {name: table.tolist() for name, table in values["picks"].items()}
-        return {"noise_precision": self.noise_precision, **lists, "picks": picks}
+        return PriorFile(
+            noise_precision=self.noise_precision,
+            mean=self.mean.tolist(),
+            covariance=self.covariance.tolist(),
+            picks=None if self.picks is None else self.picks.to_file(),
+        )
 
 
-def parse_user_prior(told: Mapping[str, Any], *, size: int) -> UserPrior:
+class PicksFile(Format):
+    """What the choice of movies says of a user; `f` numbers describe a movie: k factors, bias and log(1 + rows)."""
+
+    centre: list[float] = Field(description="[f]: mean over users of the average movie that they rated.")
+    spread: list[list[float]] = Field(description="[f, f]: covariance of these averages over users.")
+    noise: list[list[float]] = Field(description="[f, f]: covariance of the movies of a user.")
+    pull: list[list[float]] = Field(description="[k + 1, f]: covariance of users' vectors with the averages.")
+
+
+class PriorFile(Format):
+    """prior.json of a release with a dot model of k factors: what `fold_in` starts from."""
+
+    noise_precision: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
+        description="1 / mean square of the training residuals."
+    )
+    mean: list[float] = Field(description="[k + 1]: mean of users' factors and biases.")
+    covariance: list[list[float]] = Field(description="[k + 1, k + 1]: their covariance.")
+    picks: PicksFile | None = Field(None, description="The choice of movies; absent in earlier versions.")
+
+
+def parse_user_prior(file: PriorFile, *, size: int) -> UserPrior:
     """The prior of a dot model with vectors of a size, from the content of prior.json.
 
-    Raises ValueError or KeyError if it is not valid.
+    Raises ValueError if it is not valid.
     """
     whole = size + 1  # the factors and the bias
-    covariance = check_array("covariance", told["covariance"], (whole, whole))
+    covariance = check_array("covariance", file.covariance, (whole, whole))
     if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(
         covariance
     ).min() < -_ROUNDING * np.trace(covariance):
         raise ValueError("covariance is not a covariance matrix")
-    shapes = {
-        "centre": (whole + 1,),
-        "spread": (whole + 1, whole + 1),
-        "noise": (whole + 1, whole + 1),
-        "pull": (whole, whole + 1),
-    }
-    picks = told.get("picks")
-    if not isinstance(picks, dict | None):
-        raise ValueError(f"picks is {shown(picks, 80)}; expected an object")
     return UserPrior(
-        noise_precision=check_number("noise_precision", told["noise_precision"], low=0),
-        mean=check_array("mean", told["mean"], (whole,)),
+        noise_precision=file.noise_precision,
+        mean=check_array("mean", file.mean, (whole,)),
         covariance=covariance,
-        picks=None
-        if picks is None
-        else Picks(**{name: check_array(name, picks[name], shape) for name, shape in shapes.items()}),
+        picks=None if file.picks is None else _parse_picks(file.picks, size=whole),
+    )
+
+
+def _parse_picks(file: PicksFile, *, size: int) -> Picks:
+    features = size + 1
+    return Picks(
+        centre=check_array("centre", file.centre, (features,)),
+        spread=check_array("spread", file.spread, (features, features)),
+        noise=check_array("noise", file.noise, (features, features)),
+        pull=check_array("pull", file.pull, (size, features)),
     )
 
 
 def describe(weights: Mapping[str, NDArray[Any]], rows: NDArray[np.int64], codes: Codes) -> Doubles:
     """Movies by code as picks [n, k + 2]: factors, bias, log(1 + training rows); zeros for one without rows."""
-    told = np.column_stack(
+    features = np.column_stack(
         [weights["movie_factors"][codes], weights["movie_bias"][codes], np.log1p(rows[codes])]
     )
-    told[(codes < 0) | (rows[codes] == 0)] = 0
-    return told.astype(np.float64)
+    features[(codes < 0) | (rows[codes] == 0)] = 0
+    return features.astype(np.float64)
 
 
 def estimate_user_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> UserPrior:
@@ -133,8 +164,8 @@ def estimate_user_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> Use
     with many are known better, and most ratings to come are theirs.
     """
     counts = {
-        side: pq.read_table(split / f"{side}.parquet", columns=["train_rows"])["train_rows"].to_numpy()
-        for side in ("users", "movies")
+        table: pq.read_table(split / f"{table}.parquet", columns=["train_rows"])["train_rows"].to_numpy()
+        for table in ("users", "movies")
     }
     users, movies, square = _read_rows(weights, split / "train.parquet")
     asked = np.unique(users)
@@ -145,26 +176,26 @@ def estimate_user_prior(weights: Mapping[str, NDArray[Any]], split: Path) -> Use
     weight /= max(weight.sum(), 1.0)
     mean = weight @ vectors
     apart = vectors - mean
-    told = describe(weights, counts["movies"], np.arange(len(counts["movies"]), dtype=np.int32))
+    features = describe(weights, counts["movies"], np.arange(len(counts["movies"]), dtype=np.int32))
     return UserPrior(
         noise_precision=1 / max(square, 1e-6),
         mean=mean,
         covariance=(apart * weight[:, None]).T @ apart,
-        picks=_estimate_picks(told, np.searchsorted(asked, users), movies, weight=weight, apart=apart),
+        picks=_estimate_picks(features, np.searchsorted(asked, users), movies, weight=weight, apart=apart),
     )
 
 
 def _estimate_picks(
-    told: Doubles, users: NDArray[np.int64], movies: Codes, *, weight: Doubles, apart: Doubles
+    features: Doubles, users: NDArray[np.int64], movies: Codes, *, weight: Doubles, apart: Doubles
 ) -> Picks:
     """Moments of what users picked: their averages, and what is left of a movie within a user."""
     rows = np.maximum(np.bincount(users, minlength=len(weight)), 1).astype(np.float64)
-    sums = [np.bincount(users, column[movies], len(weight)) for column in told.T]
+    sums = [np.bincount(users, column[movies], len(weight)) for column in features.T]
     average = np.column_stack(sums) / rows[:, None]
     centre = weight @ average
     around = average - centre
-    picked = np.bincount(movies, minlength=len(told)).astype(np.float64)
-    within = (told * picked[:, None]).T @ told - (average * rows[:, None]).T @ average
+    picked = np.bincount(movies, minlength=len(features)).astype(np.float64)
+    within = (features * picked[:, None]).T @ features - (average * rows[:, None]).T @ average
     return Picks(
         centre=centre,
         spread=(around * weight[:, None]).T @ around,

@@ -2,9 +2,9 @@
 
 import codecs
 import re
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
@@ -99,7 +99,7 @@ class IngestSettings(Section):
         "MB. Rating files usually reach 5 to 20.",
     )
 
-    def dump_meaning(self) -> dict[str, Any]:
+    def dump_meaning(self) -> dict[str, JsonValue]:
         """The settings that decide how a file is read. Digests cover these; the limits only refuse files."""
         return self.model_dump(exclude=set(LIMITS))
 

@@ -8,18 +8,18 @@ import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.settings.model import Settings
-from matinee.settings.presets import PRESETS
+from matinee.settings.presets import PRESETS, Values
 
-_FILE_BYTES: Final = (
-    1 << 20
-)  # maximum size of a settings file; a file with every setting has some thousand bytes
+JsonObject = dict[str, JsonValue]
+
+_FILE_BYTES: Final = 1 << 20  # maximum size of a settings file; one with every setting has some thousand
 _NAME_LENGTH: Final = 80
 _FAULTS: Final = 20  # maximum number of errors reported at once
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -56,7 +56,7 @@ def read_settings(
 
 
 def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> Settings:
-    merged: dict[str, Any] = {}
+    merged: JsonObject = {}
     if preset is not None:
         if preset not in PRESETS:
             raise ConfigError(f"Preset {shown(repr(preset))} is not known. Use one of: {', '.join(PRESETS)}.")
@@ -82,15 +82,18 @@ def setting_names() -> list[str]:
     ]
 
 
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+def _merge(into: JsonObject, new: Mapping[str, JsonValue | Values]) -> None:
     for name, value in new.items():
-        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
-            _merge(into[name], value)
+        section = into.get(name)
+        if not isinstance(value, Mapping):
+            into[name] = value
+        elif isinstance(section, dict):
+            _merge(section, value)
         else:
-            into[name] = dict(value) if isinstance(value, Mapping) else value
+            into[name] = dict(value)
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> JsonObject:
     kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
         text = _read_bytes(path).decode("utf-8-sig")
@@ -98,8 +101,8 @@ def _read_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"The settings file {path} is not UTF-8 text: {error}.") from None
     except (OSError, _UnfitError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The settings file {path} could not be read: {said}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The settings file {path} could not be read: {reason}.") from None
     except ValueError as error:
         raise ConfigError(f"The settings file {path} is not valid {kind}: {shown(error)}.") from None
     if not isinstance(values, dict):
@@ -129,13 +132,16 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _parse_json(text: str) -> Any:
+def _parse_json(text: str) -> JsonValue:
     """Parse JSON as the standard defines it. NaN and repeated names raise ValueError."""
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole)
+    value: JsonValue = json.loads(
+        text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_whole
+    )
+    return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _once(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    found: JsonObject = {}
     for name, value in pairs:
         if name in found:
             raise ValueError(f"{_bare(name)} is given twice")
@@ -153,19 +159,18 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _read_assignment(text: str) -> dict[str, Any]:
+def _read_assignment(text: str) -> JsonObject:
     name, equals, value = text.partition("=")
     parts = name.strip().split(".")
     if not equals or len(parts) != 2 or not all(map(_BARE.fullmatch, parts)):
         raise ConfigError(
             f"--set {shown(repr(text))} was not understood; expected SECTION.NAME=VALUE, such as train.epochs=20."
         )
-    parsed: Any
     try:
         parsed = _parse_json(value)
     except ValueError:
-        parsed = value.strip()
-        if _is_odd_number(parsed):
+        parsed = plain = value.strip()
+        if _is_odd_number(plain):
             raise ConfigError(
                 f"--set {shown(repr(text))} was not understood; expected a number written with the digits 0 to 9."
             ) from None

@@ -3,11 +3,10 @@
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from matinee.errors import ConfigError, StoreError
 from matinee.store.digests import file_digest
-from matinee.store.documents import MANIFEST, read_json
+from matinee.store.documents import MANIFEST, Document, read_json
 
 
 def sync_folder(folder: Path) -> None:
@@ -26,27 +25,27 @@ def compute_checksums(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): file_digest(path) for path in files}
 
 
-def find_damage(folder: Path) -> tuple[list[str], dict[str, Any]]:
+def find_damage(folder: Path) -> tuple[list[str], Document]:
     """Find the files that differ from their checksum in the manifest.
 
     Files are read once per process. A folder without checksums counts as undamaged.
 
     Returns:
-        The names of the damaged files, and the manifest; it is {} if the manifest itself is damaged.
+        The names of the damaged files, and the manifest; it is empty if the manifest itself is damaged.
 
     Raises:
         OSError: An existing file can't be read. That may be temporary, so it does not count as damage.
     """
     try:
-        told = read_json(folder / MANIFEST)
-        files, rows = told.get("seal", {}), told["rows"]
+        manifest = read_json(folder / MANIFEST)
+        files, rows = manifest.get("seal", {}), manifest["rows"]
         if not (isinstance(files, dict) and isinstance(rows, int)):
-            return [MANIFEST], {}
+            return [MANIFEST], Document({})
     except StoreError as error:
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None
-        return [MANIFEST], {}
-    return [name for name, digest in files.items() if _digest(folder, name) != digest], told
+        return [MANIFEST], Document({})
+    return [name for name, digest in files.items() if _digest(folder, name) != digest], manifest
 
 
 def _digest(folder: Path, name: str) -> str:

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints, ValidationError
 
 from matinee.errors import StoreError
 from matinee.formats.base import Format
@@ -120,14 +120,14 @@ def advice(path: Path) -> str:
     return f"Remove the folder {path.parent} and run the same command again, which computes the folder again."
 
 
-class Document(dict[str, Any]):
+class Document(dict[str, JsonValue]):
     """A JSON object that names its file when a key is asked for that it lacks."""
 
-    def __init__(self, told: Mapping[str, Any], path: Path | None = None) -> None:
-        super().__init__(told)
+    def __init__(self, values: Mapping[str, JsonValue], path: Path | None = None) -> None:
+        super().__init__(values)
         self.path = path or Path("A file of the store")
 
-    def __missing__(self, key: str) -> Any:
+    def __missing__(self, key: str) -> JsonValue:
         raise StoreError(f"{self.path} lacks {key!r}. {advice(self.path)}")
 
 
@@ -137,12 +137,12 @@ def read_json(path: Path) -> Document:
     Raises StoreError when the file is absent or damaged.
     """
     data = read_bytes(path)
-    told = parse(data, path)
+    document = parse(data, path)
     if path.name == MANIFEST:
-        _check_manifest(told, path)
-    elif (said := _recorded_checksum(path)) is not None and bytes_digest(data) != said:
+        _check_manifest(document, path)
+    elif (recorded := _recorded_checksum(path)) is not None and bytes_digest(data) != recorded:
         raise StoreError(f"{path} was changed after it was written. {advice(path)}")
-    return told
+    return document
 
 
 def read_as(path: Path, model: type[_Model]) -> _Model:
@@ -150,9 +150,9 @@ def read_as(path: Path, model: type[_Model]) -> _Model:
 
     Raises StoreError when the file is absent or damaged.
     """
-    told = read_json(path)
+    document = read_json(path)
     try:
-        return model.model_validate(told)
+        return model.model_validate(document)
     except ValidationError as error:
         raise StoreError(f"{path} is damaged: {_first(error)}. {advice(path)}") from None
 
@@ -182,19 +182,19 @@ def parse(data: bytes, path: Path) -> Document:
     Raises StoreError if it does not.
     """
     try:
-        told = json.loads(
-            data.decode("utf-8"), object_hook=lambda told: Document(told, path), parse_constant=_refuse
+        document = json.loads(
+            data.decode("utf-8"), object_hook=lambda values: Document(values, path), parse_constant=_refuse
         )
         if b"\\u" in data:
             json.dumps(
-                told, ensure_ascii=False
+                document, ensure_ascii=False
             ).encode()  # half of a surrogate pair can't be written or printed
     except (ValueError, RecursionError) as error:
         fault = "it is empty" if not data else describe(error)
         raise StoreError(f"{path} is damaged: {fault}. {advice(path)}") from None
-    if not isinstance(told, Document):
+    if not isinstance(document, Document):
         raise StoreError(f"{path} is damaged: it is not a JSON object. {advice(path)}")
-    return told
+    return document
 
 
 def describe(error: Exception) -> str:
@@ -212,15 +212,14 @@ def describe(error: Exception) -> str:
     return f"it is not JSON ({error!s:.80})"
 
 
-def with_checksum(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def with_checksum(manifest: Mapping[str, JsonValue]) -> Document:
     """A manifest with the digest of its content."""
-    told: dict[str, Any] = json.loads(
-        json.dumps(manifest, allow_nan=False)
-    )  # as it is read again: keys are texts
-    return told | {CHECKSUM: _checksum(told)}
+    content = Document(json.loads(json.dumps(manifest, allow_nan=False)))  # as it is read: keys are texts
+    content[CHECKSUM] = _checksum(content)
+    return content
 
 
-def is_as_written(manifest: Mapping[str, Any]) -> bool:
+def is_as_written(manifest: Mapping[str, JsonValue]) -> bool:
     """Whether a manifest matches its checksum; manifests of earlier versions have none and count as unchanged."""
     try:
         return CHECKSUM not in manifest or manifest[CHECKSUM] == _checksum(manifest)
@@ -228,7 +227,8 @@ def is_as_written(manifest: Mapping[str, Any]) -> bool:
         return False
 
 
-def _checksum(manifest: Mapping[str, Any]) -> str:
+def _checksum(manifest: Mapping[str, JsonValue]) -> str:
+    # `said` is part of the digest, so it stays as it is.
     return digest_of(said={key: value for key, value in manifest.items() if key != CHECKSUM})
 
 
@@ -236,11 +236,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-def _check_manifest(told: Document, path: Path) -> None:
-    if not is_as_written(told):
+def _check_manifest(manifest: Document, path: Path) -> None:
+    if not is_as_written(manifest):
         raise StoreError(f"{path} was changed after it was written. {advice(path)}")
     kind, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
-    if kind in KINDS and "." not in name and (told.get("kind"), told.get("digest")) != (kind, name):
+    if (
+        kind in KINDS
+        and "." not in name
+        and (manifest.get("kind"), manifest.get("digest"))
+        != (
+            kind,
+            name,
+        )
+    ):
         raise StoreError(f"{path} is damaged: it is not the manifest of that folder. {advice(path)}")
 
 
@@ -250,8 +258,8 @@ def _recorded_checksum(path: Path) -> str | None:
     if not manifest.is_file():
         return None
     files = read_json(manifest).get("seal")
-    said = files.get(path.name) if isinstance(files, dict) else None
-    return said if isinstance(said, str) else None
+    recorded = files.get(path.name) if isinstance(files, dict) else None
+    return recorded if isinstance(recorded, str) else None
 
 
 def _first(error: ValidationError) -> str:

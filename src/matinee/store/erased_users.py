@@ -46,15 +46,15 @@ class Forgotten:
         path = root / FORGOTTEN
         if not os.path.lexists(path):
             return cls(secrets.token_bytes(32))
-        told = read_as(path, ForgottenList)
-        if told.checksum not in (None, told.digest()):
+        kept = read_as(path, ForgottenList)
+        if kept.checksum not in (None, kept.digest()):
             raise StoreError(f"{path} was changed after it was written. {advice(path)}")
-        return cls(bytes.fromhex(told.key), frozenset(told.hashes))
+        return cls(bytes.fromhex(kept.key), frozenset(kept.hashes))
 
     def write(self, root: Path) -> None:
         """Write the list to the store, whole or not at all."""
-        told = ForgottenList(key=self.key.hex(), hashes=sorted(self.hashes))
-        write_json(root / FORGOTTEN, {**told.model_dump(), "checksum": told.digest()})
+        users = ForgottenList(key=self.key.hex(), hashes=sorted(self.hashes))
+        write_json(root / FORGOTTEN, users.model_copy(update={"checksum": users.digest()}))
 
     def __bool__(self) -> bool:
         return bool(self.hashes)

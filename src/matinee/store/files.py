@@ -17,14 +17,13 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from matinee.store.locks import lock
 
 _LONGEST_NAME = 200  # maximum bytes of the file's name in the temporary name; file systems allow 255 bytes
-# `.told.json.PROCESS_NUMBER`; earlier versions wrote `.told.json.PROCESS` and `.probe-PROCESS`.
+# `.NAME.PROCESS_NUMBER`; earlier versions wrote `.NAME.PROCESS` and `.probe-PROCESS`.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)[.-](?P<process>[0-9]{1,10})(_[0-9]+)?", re.DOTALL)
 _EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
 _HERE = -100  # AT_FDCWD
@@ -117,10 +116,10 @@ def write_bytes(path: Path, data: bytes) -> None:
         fresh.write_bytes(data)
 
 
-def write_json(path: Path, value: Mapping[str, Any] | BaseModel) -> None:
+def write_json(path: Path, value: Mapping[str, JsonValue] | BaseModel) -> None:
     """Write an object as JSON so that a reader sees the old file or the new one, whole. Raises OSError."""
-    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+    content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 

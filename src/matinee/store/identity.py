@@ -7,20 +7,21 @@ content of its files, and then marked. The root may be a symbolic link to a fold
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
 from matinee.store.digests import DIGEST
-from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, WORK, check_time, parse
+from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, WORK, Document, check_time, parse
 from matinee.store.files import open_plain, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.versions import is_version
 
 MARKER = "matinee-store.json"
 RUNNING = "running"
-_SAYS = {"kind": "matinee-store", "version": 1}
+_SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": 1}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
 _RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
 _ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, unfinished, to be deleted, rewritten
@@ -182,15 +183,15 @@ def _is_recognised(root: Path) -> bool:
 
 
 def _is_pointer(path: Path) -> bool:
-    told = _object(path)
-    return bool(is_version(told.get("version")) and _is_time(told.get("since")) and "reason" in told)
+    pointer = _object(path)
+    return bool(is_version(pointer.get("version")) and _is_time(pointer.get("since")) and "reason" in pointer)
 
 
 def _is_log(path: Path) -> bool:
     """Whether one of the first lines is an entry of our log: an action, a time and a user."""
     for line in _head(path, _LOG_BYTES).splitlines():
-        told = _parse(line, path)
-        if told.get("action") in _ACTIONS and _is_time(told.get("at")) and "by" in told:
+        entry = _parse(line, path)
+        if entry.get("action") in _ACTIONS and _is_time(entry.get("at")) and "by" in entry:
             return True
     return False
 
@@ -200,24 +201,24 @@ def _whole_folders(root: Path) -> Iterator[Path]:
     for kind in (*KINDS, WORK, "releases"):
         with contextlib.suppress(ConfigError, OSError):
             for folder in entries_of(root, kind):
-                told = _object(folder / MANIFEST)
+                manifest = _object(folder / MANIFEST)
                 here = {"kind": kind, "digest": folder.name}
                 if kind == "releases":
                     here = {"version": folder.name}
-                if here.items() <= told.items() and "schema_version" in told:
+                if here.items() <= manifest.items() and "schema_version" in manifest:
                     yield folder
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> Document:
     """The JSON object in a plain file; empty if there is none."""
     return _parse(_head(path, _LARGEST), path)
 
 
-def _parse(text: bytes, path: Path) -> dict[str, Any]:
+def _parse(text: bytes, path: Path) -> Document:
     try:
-        return dict(parse(text, path))
+        return parse(text, path)
     except StoreError:
-        return {}
+        return Document({})
 
 
 def _head(path: Path, size: int) -> bytes:

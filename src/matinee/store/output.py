@@ -175,5 +175,7 @@ def _refuse_planted_link(out: Path) -> None:
 
 
 def _unwritable(out: Path, error: object) -> ConfigError:
-    said = getattr(error, "strerror", None) or error
-    return ConfigError(f"{out} can't be written: {said}. Choose a file that this user may write with --out.")
+    reason = getattr(error, "strerror", None) or error
+    return ConfigError(
+        f"{out} can't be written: {reason}. Choose a file that this user may write with --out."
+    )

@@ -36,6 +36,12 @@ SCHEMA_VERSION = 1
 _Manifest = TypeVar("_Manifest", bound=Manifest)
 
 
+class _Counted(Manifest):
+    """What the manifests of all kinds have in common."""
+
+    rows: int
+
+
 class Reference(BaseModel):
     """The name of a whole folder in the store. Steps pass references to each other, never data."""
 
@@ -115,7 +121,7 @@ class Store:
 
     def reference(self, kind: str, digest: str) -> Reference:
         """The reference to a whole folder."""
-        rows = self.manifest(kind, digest)["rows"]
+        rows = read_as(self.folder(kind, digest) / MANIFEST, _Counted).rows
         return Reference(kind=kind, digest=digest, location=f"{kind}/{digest}", rows=rows)
 
     def ensure(self, plan: Plan) -> Reference:
@@ -145,8 +151,9 @@ class Store:
         """Whether a folder and its partitions match their checksums; damaged ones are removed."""
         folder = self.folder(kind, digest)
         damaged, manifest = find_damage(folder)
-        parts = manifest.get("partitions", ())
-        damaged += [f"partition {part}" for part in parts if not self._is_sound("partitions", part)]
+        for part in _partitions_of(manifest):
+            if not self._is_sound("partitions", part):
+                damaged.append(f"partition {part}")
         if damaged:
             with writing(self.root), lock_folder(self.root / kind):
                 aside = folder.with_name(f"{digest}.pruned")
@@ -197,14 +204,14 @@ class Store:
         with self._claim(plan) as folder:
             if folder is not None:
                 started = time.perf_counter()
-                told = plan.make(folder)
+                made = plan.make(folder)
                 seconds = round(time.perf_counter() - started, 3)
                 manifest = {
                     "kind": plan.kind,
                     "digest": plan.digest,
                     "schema_version": SCHEMA_VERSION,
                     "seconds": seconds,
-                    **told.model_dump(mode="json"),
+                    **made.model_dump(mode="json"),
                     "seal": compute_checksums(folder),
                 }
                 write_json(folder / MANIFEST, with_checksum(manifest))
@@ -230,6 +237,12 @@ class Store:
             except BaseException:  # a cancelled run leaves nothing unfinished either
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
+
+
+def _partitions_of(manifest: Document) -> list[str]:
+    """The digests of a dataset's partitions; none for other kinds."""
+    found = manifest.get("partitions")
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 @contextlib.contextmanager

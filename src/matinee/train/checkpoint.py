@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 
 from matinee.store.files import replacing
@@ -20,6 +21,7 @@ from matinee.store.system import sync_data
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
+Progress = TypeVar("Progress", bound=BaseModel)
 
 # We write the file ourselves: `safetensors.save_file` takes seconds for a large fit, and delays a signal to stop.
 _PIECE_BYTES = 1 << 25
@@ -27,11 +29,11 @@ _BLANK = b"--------"  # filled in once the arrays are written
 _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 
 
-def save_checkpoint(path: Path, arrays: Arrays, values: dict[str, Any]) -> None:
-    """Write arrays and JSON-like values atomically: a reader sees the old checkpoint or this one."""
+def save_checkpoint(path: Path, arrays: Arrays, progress: BaseModel) -> None:
+    """Write arrays and the progress of a fit atomically: a reader sees the old checkpoint or this one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh, fresh.open("wb") as out:
-        head, checksum = _head(arrays, values), 0
+        head, checksum = _head(arrays, progress), 0
         unsynced = out.write(head)
         for piece in chain.from_iterable(map(_pieces, arrays.values())):
             unsynced += out.write(piece)
@@ -49,15 +51,15 @@ def _sync(out: BinaryIO) -> None:
     sync_data(out.fileno())
 
 
-def _head(arrays: Arrays, values: dict[str, Any]) -> bytes:
+def _head(arrays: Arrays, progress: BaseModel) -> bytes:
     """The header of the file (https://huggingface.co/docs/safetensors): a length, then JSON of that length."""
-    head: dict[str, Any] = {"__metadata__": {"crc32": _BLANK.decode(), "told": json.dumps(values)}}
-    end = 0
+    values = json.dumps(progress.model_dump(mode="json"))
+    places, end = {}, 0
     for name, array in arrays.items():
         start, end = end, end + array.nbytes
         dtype = _DTYPES[array.dtype.str]
-        head[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
-    text = json.dumps(head).encode()
+        places[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps({"__metadata__": {"crc32": _BLANK.decode(), "told": values}, **places}).encode()
     return len(text).to_bytes(8, "little") + text
 
 
@@ -68,21 +70,21 @@ def _pieces(array: npt.NDArray[Any]) -> Iterator[bytes]:
     return (rows[start : start + step].tobytes() for start in range(0, len(rows), step))
 
 
-def load_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """The arrays and values of a checkpoint; None if there is no readable one."""
+def load_checkpoint(path: Path, model: type[Progress]) -> tuple[Arrays, Progress] | None:
+    """The arrays and the progress of a checkpoint; None if there is no readable one."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
-            values: dict[str, Any] = json.loads(file.metadata()["told"])
+            progress = model.model_validate(json.loads(file.metadata()["told"]))
             checksum = file.metadata()["crc32"]
         if _checksum(path) != checksum:
             raise ValueError("its checksum does not match")
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         log.warning("The checkpoint %s is corrupt (%s); the fit starts from the beginning.", path, error)
         return None
-    return arrays, values
+    return arrays, progress
 
 
 def _checksum(path: Path) -> str:

@@ -1,11 +1,12 @@
 """The training loop around an engine: history, progress, divergence, early stopping and checkpoints."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from matinee.errors import DivergenceError
 from matinee.formats.history import FitPoint
@@ -18,17 +19,18 @@ CHECKPOINT_SHARE = 0.1
 _STATE, _BEST = "state.", "best."  # prefixes of a checkpoint's arrays
 
 
-@dataclass
-class FitState:
-    """The progress of a stage; a checkpoint holds it together with the engine's state."""
+class FitState(BaseModel):
+    """The progress of a stage; a checkpoint holds it together with the arrays of `best` and of the engine."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     epoch: int = 0
     best_epoch: int = 0
     best_rmse: float | None = None
     seconds: float = 0.0
     finished: bool = False
-    points: list[FitPoint] = field(default_factory=list)
-    best: Arrays = field(default_factory=dict)
+    points: list[FitPoint] = []
+    best: Arrays = Field({}, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -113,24 +115,17 @@ class Stage:
         state.finished = last or stale
 
     def _save(self, engine: Engine, state: FitState) -> None:
-        told = {
-            part.name: getattr(state, part.name)
-            for part in dataclasses.fields(state)
-            if part.name not in ("best", "points")
-        }
-        told["points"] = [point.model_dump() for point in state.points]
         of_engine = {} if state.finished else engine.state()
         arrays = {_STATE + name: array for name, array in of_engine.items()}
         arrays |= {_BEST + name: array for name, array in state.best.items()}
-        save_checkpoint(self.checkpoint, arrays, told)
+        save_checkpoint(self.checkpoint, arrays, state)
 
     def _resume(self, engine: Engine) -> FitState:
-        found = load_checkpoint(self.checkpoint)
+        found = load_checkpoint(self.checkpoint, FitState)
         if found is None:
             return FitState()
-        arrays, told = found
-        points = [FitPoint.model_validate(point) for point in told.pop("points")]
-        state = FitState(**told, points=points, best=_under(_BEST, arrays))
+        arrays, state = found
+        state.best = _under(_BEST, arrays)
         if not state.finished:
             engine.restore(_under(_STATE, arrays))
         return state

@@ -24,6 +24,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.train.checkpoint import save_checkpoint
+from matinee.train.loop import FitState
 
 NOBODY = 987_654_321  # a user without ratings who is forgotten
 SETTINGS = [
@@ -88,7 +89,9 @@ def build(folder: Path) -> None:
     lists.parent.mkdir(exist_ok=True)
     recommend_some(release, release.users.ids[:5].tolist(), out=lists, top=3)
     save_checkpoint(
-        store / "work" / ("0" * 20) / "fit.safetensors", dict(release.weights), {"epoch": 1, "rows": [1, 2]}
+        store / "work" / ("0" * 20) / "fit.safetensors",
+        dict(release.weights),
+        FitState(epoch=1, best_rmse=0.9),
     )
 
 

@@ -33,6 +33,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Store, documents
 from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import load_checkpoint
+from matinee.train.loop import FitState
 
 Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the corrupted file
 
@@ -218,7 +219,7 @@ def assigned(ground: Ground, name: str, rng: Random) -> str:
 
 def resumed(ground: Ground, name: str, rng: Random) -> str:
     """The checkpoint of a killed fit: it is complete or absent."""
-    found = load_checkpoint(ground.root / name)
+    found = load_checkpoint(ground.root / name, FitState)
     return "none" if found is None else hashlib.sha256(repr(found).encode()).hexdigest()
 
 

@@ -62,10 +62,7 @@ _RATINGS: Final = pa.schema(
     ]
 )
 # Ids and dates as differences in few bits: half the size of a dictionary, and faster to write.
-_ENCODING: Final[dict[str, Any]] = {
-    "use_dictionary": ["rating"],
-    "column_encoding": dict.fromkeys(("user_id", "movie_id", "date"), "DELTA_BINARY_PACKED"),
-}
+_ENCODING: Final = dict.fromkeys(COUNTED, "DELTA_BINARY_PACKED")
 
 
 def plan_partition(
@@ -169,13 +166,17 @@ class PartitionWriter:
 
     def __enter__(self) -> "PartitionWriter":
         with ExitStack() as stack:
-            self._ratings, self._rejects, self._origins = (
-                stack.enter_context(pq.ParquetWriter(self._folder / f"{name}.parquet", schema, **encoding))
-                for name, schema, encoding in (
-                    ("ratings", _RATINGS, _ENCODING),
-                    ("rejects", REJECTS_SCHEMA, {}),
-                    ("origins", ORIGINS_SCHEMA, {}),
+            self._ratings = stack.enter_context(
+                pq.ParquetWriter(
+                    self._folder / "ratings.parquet",
+                    _RATINGS,
+                    use_dictionary=["rating"],
+                    column_encoding=_ENCODING,
                 )
+            )
+            self._rejects, self._origins = (
+                stack.enter_context(pq.ParquetWriter(self._folder / f"{name}.parquet", schema))
+                for name, schema in (("rejects", REJECTS_SCHEMA), ("origins", ORIGINS_SCHEMA))
             )
             self._thread = stack.enter_context(ThreadPoolExecutor(1))
             self._open = stack.pop_all()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
@@ -77,7 +78,7 @@ def fit_ranking(
     """
     started = time.perf_counter()
 
-    def told(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         if listener is not None:
             listener(RankProgress(stage, done, total, time.perf_counter() - started))
 
@@ -91,10 +92,16 @@ def fit_ranking(
             pool=KernelPool(threads),
         )
         ridge = settings.penalty + settings.dropout / (1 - settings.dropout) * rows.squares
-        normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, told=told)
+        normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, report=report)
         cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
         rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
-        return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, told=told)
+        return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, report=report)
+
+
+class _Progress(BaseModel):
+    """The progress in a checkpoint: rounds that are done."""
+
+    done: int
 
 
 class _Cut:
@@ -107,7 +114,7 @@ class _Cut:
         self.known = int(self._rated.sum())
 
     def run(
-        self, rank: int, *, seed: int, checkpoint: Path | None, told: Callable[[str, int, int], None]
+        self, rank: int, *, seed: int, checkpoint: Path | None, report: Callable[[str, int, int], None]
     ) -> RankingModel:
         """Iterate from seeded vectors, or from a checkpoint; the last round turns them into the model."""
         basis, done = self._begin(rank, seed, checkpoint)
@@ -117,8 +124,8 @@ class _Cut:
             basis = _orthonormal(self._back(self._normal.gram(encoder)))
             done += 1
             if checkpoint is not None:
-                save_checkpoint(checkpoint, {"basis": basis}, {"done": done})
-            told("iterations", done, total)
+                save_checkpoint(checkpoint, {"basis": basis}, _Progress(done=done))
+            report("iterations", done, total)
         encoder = self._encode(basis)
         product = self._normal.gram(encoder)
         small = _product(encoder[0], product[0]) + _product(encoder[1], product[1])
@@ -128,13 +135,13 @@ class _Cut:
             turn[np.abs(turn).argmax(axis=0), np.arange(rank)] < 0, np.float32(-1), np.float32(1)
         )
         model = self._model(encoder, basis, turn)
-        told("iterations", total, total)
+        report("iterations", total, total)
         return model
 
     def _begin(self, rank: int, seed: int, checkpoint: Path | None) -> tuple[Floats, int]:
-        found = load_checkpoint(checkpoint) if checkpoint is not None else None
+        found = load_checkpoint(checkpoint, _Progress) if checkpoint is not None else None
         if found is not None:
-            return found[0]["basis"], int(found[1]["done"])
+            return found[0]["basis"], found[1].done
         width = min(rank + max(_SPARE, rank // _SPARE), self.known)
         draw = np.random.Generator(np.random.Philox(seed))
         start = np.zeros((self._rows.movies, width), np.float32)

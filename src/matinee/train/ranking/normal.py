@@ -12,7 +12,7 @@ from matinee.release.ranking_model import GRADE_STEP, Floats
 from matinee.store.ratings import zeros
 from matinee.train.ranking.kernels import movie_products, user_products
 from matinee.train.ranking.rows import Counts, GradedRows
-from matinee.train.ranking.tiles import TILE, Factor, Told, triangle_bytes
+from matinee.train.ranking.tiles import TILE, Factor, Report, triangle_bytes
 
 _TOLERANCE = 1e-3  # of the residual's norm; lists are the same from 1e-2 on
 _MOST_STEPS = 100
@@ -29,26 +29,26 @@ class Normal(Protocol):
         """X'X V."""
 
 
-def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, told: Told) -> Normal:
+def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, report: Report) -> Normal:
     """The way that is cheapest within `memory` bytes; `ridge` is the diagonal D, [2, movies]."""
     by_users, by_movies = triangle_bytes(rows.users), triangle_bytes(2 * rows.movies)
     if min(by_users, by_movies) > memory:
-        return ConjugateGradients(rows, ridge, told)
-    return UserSide(rows, ridge, told) if by_users < by_movies else MovieSide(rows, ridge, told)
+        return ConjugateGradients(rows, ridge, report)
+    return UserSide(rows, ridge, report) if by_users < by_movies else MovieSide(rows, ridge, report)
 
 
 class MovieSide:
     """D^-1/2 (X'X + D) D^-1/2, factored: scaled, since popular movies have a thousand times the entries of others."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, report: Report) -> None:
         self._rows, self._block = rows, TILE // 2
         self._roots = np.ascontiguousarray(1 / np.sqrt(ridge))
         blocks = -(-rows.movies // self._block)
         panels = []
         for number in range(blocks):
             panels.append(self._panel(number))
-            told("products", number + 1, blocks)
-        self._factor = Factor(panels, rows.pool, told)
+            report("products", number + 1, blocks)
+        self._factor = Factor(panels, rows.pool, report)
 
     def solve(self, right: Floats) -> Floats:
         """(X'X + D)^-1 R."""
@@ -95,15 +95,15 @@ class MovieSide:
 class UserSide:
     """I + X D^-1 X', factored; (X'X + D)^-1 = D^-1 - D^-1 X' (I + X D^-1 X')^-1 X D^-1."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
+    def __init__(self, rows: GradedRows, ridge: Floats, report: Report) -> None:
         self._rows = rows
         self._inverse: Floats = np.ascontiguousarray(1 / ridge)
         blocks = -(-rows.users // TILE)
         panels = []
         for number in range(blocks):
             panels.append(self._panel(number))
-            told("products", number + 1, blocks)
-        self._factor = Factor(panels, rows.pool, told)
+            report("products", number + 1, blocks)
+        self._factor = Factor(panels, rows.pool, report)
 
     def solve(self, right: Floats) -> Floats:
         """(X'X + D)^-1 R."""
@@ -135,8 +135,8 @@ class UserSide:
 class ConjugateGradients:
     """Products with X alone (Hestenes and Stiefel 1952), residuals divided by the diagonal of X'X + D."""
 
-    def __init__(self, rows: GradedRows, ridge: Floats, told: Told) -> None:
-        self._rows, self._ridge, self._told = rows, ridge, told
+    def __init__(self, rows: GradedRows, ridge: Floats, report: Report) -> None:
+        self._rows, self._ridge, self._report = rows, ridge, report
         self._diagonal: Floats = (rows.squares + ridge).astype(np.float32)
 
     def gram(self, values: Floats) -> Floats:
@@ -162,7 +162,7 @@ class ConjugateGradients:
             before, size = size, self._dots(residual, product)
             direction *= _ratio(size, before)
             direction += product
-            self._told("gradients", step + 1, _MOST_STEPS)
+            self._report("gradients", step + 1, _MOST_STEPS)
         return found
 
     def _dots(self, left: Floats, right: Floats) -> Floats:

@@ -15,7 +15,7 @@ from matinee.train.blocks import KernelPool
 TILE = 512  # rows of a panel
 _COLUMNS = 36  # right sides that one thread solves at a time: as many threads as possible, none idle
 _DEPTH = 8192  # of one product: a tenth of a second
-Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+Report = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
 def triangle_bytes(size: int) -> int:
@@ -27,13 +27,13 @@ def triangle_bytes(size: int) -> int:
 class Factor:
     """L with L L' = A, from the panels of A: panel i holds rows from i * TILE on, up to and with the diagonal block."""
 
-    def __init__(self, panels: list[Floats], pool: KernelPool, told: Told) -> None:
+    def __init__(self, panels: list[Floats], pool: KernelPool, report: Report) -> None:
         """Factor A in place. Raises LinAlgError when it is not positive definite."""
-        self._panels, self._pool, self._told = panels, pool, told
+        self._panels, self._pool, self._report = panels, pool, report
         self._inverses: list[Floats] = []
         for number in range(len(panels)):
             self._eliminate(number)
-            told("factor", number + 1, len(panels))
+            report("factor", number + 1, len(panels))
 
     def solve(self, right: Floats) -> Floats:
         """A^-1 R, in the memory of R, [panels * TILE, columns]."""
@@ -49,7 +49,7 @@ class Factor:
                 part[...] = self._inverses[number] @ part
 
             self._by_columns(right, forward)
-            self._told("solve", number + 1, 2 * len(self._panels))
+            self._report("solve", number + 1, 2 * len(self._panels))
         for number in reversed(range(len(self._panels))):
             start, panel = number * TILE, self._panels[number]
 
@@ -62,7 +62,7 @@ class Factor:
                     right[:start, columns] -= panel[:, :start].T @ part
 
             self._by_columns(right, backward)
-            self._told("solve", 2 * len(self._panels) - number, 2 * len(self._panels))
+            self._report("solve", 2 * len(self._panels) - number, 2 * len(self._panels))
         return right
 
     def multiply(self, values: Floats) -> Floats:
@@ -75,7 +75,7 @@ class Factor:
                 middle[:width, columns] += panel.T @ values[start : start + TILE, columns]
 
             self._by_columns(values, down)
-            self._told("multiply", number + 1, 2 * len(self._panels))
+            self._report("multiply", number + 1, 2 * len(self._panels))
         for number, panel in enumerate(self._panels):
             start, width = number * TILE, panel.shape[1]
 
@@ -83,7 +83,7 @@ class Factor:
                 out[start : start + TILE, columns] = panel @ middle[:width, columns]
 
             self._by_columns(values, up)
-            self._told("multiply", len(self._panels) + number + 1, 2 * len(self._panels))
+            self._report("multiply", len(self._panels) + number + 1, 2 * len(self._panels))
         return out
 
     def _eliminate(self, number: int) -> None:

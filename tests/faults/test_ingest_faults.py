@@ -1,4 +1,4 @@
-"""Broken and odd inputs: each ends in a right result or in one clear error, and never in a row gone."""
+"""Broken and odd inputs: each gives a correct result or one clear error, and no row is ever lost."""
 
 import bz2
 import gzip
@@ -29,26 +29,26 @@ NETFLIX = "1:\n" + "".join(f"{user},3,2005-09-06\n" for user in range(100)) + "8
 
 
 class Taken(NamedTuple):
-    """A run that ends well: rows accepted, and rejects by code; what was read is their sum."""
+    """A successful run: accepted rows, and rejects per code. Rows read are their sum."""
 
     accepted: int
     rejects: dict[str, int]
 
 
 class Refused(NamedTuple):
-    """A run that is refused: the error, and words of its one paragraph."""
+    """A refused run: the error, and words of its paragraph."""
 
     error: type[MatineeError]
     words: tuple[str, ...]
 
 
 def one(line: str, code: str) -> tuple[str, Taken]:
-    """A bad line among good ones."""
+    """One bad line among good lines."""
     return MANY + line + "\n", Taken(200, {code: 1})
 
 
 def good(*lines: str) -> tuple[str, Taken]:
-    """Odd lines among good ones, that are good."""
+    """Odd but valid lines among ordinary lines."""
     return MANY + "\n".join(lines) + "\n", Taken(200 + len(lines), {})
 
 
@@ -157,7 +157,7 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
         (MANY + "900,1,caf\u00e9,\n").encode("iso-8859-1"),
         Taken(200, {"rating_not_a_number": 1}),
     ),
-    # Odd, and right.
+    # Odd, but valid.
     "1e0": good("900,1,1e0,2004-01-01"),
     "leap day": good("900,1,3,2004-02-29"),
     "a leap year that 100 divides": good("900,1,3,2000-02-29"),
@@ -259,7 +259,7 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
 
 
 def run(folder: Path, ratings: list[Path], *, titles: bytes = TITLES, **settings: Any) -> dict[str, Any]:
-    """Ingest, hold the result against the first invariant, and return the dataset's manifest."""
+    """Ingest, check that rows read are rows accepted and rejected, and return the dataset's manifest."""
     (folder / "movie_titles.csv").write_bytes(titles)
     store = Store.open(folder / "store")
     plan = ingest.plan(
@@ -291,7 +291,7 @@ def assert_refused(folder: Path, expected: Refused, *, of: Any) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_input_ends_in_a_right_result_or_one_clear_error(name: str, tmp_path: Path) -> None:
+def test_each_input_gives_a_correct_result_or_one_clear_error(name: str, tmp_path: Path) -> None:
     content, expected = CASES[name]
     path = tmp_path / "ratings.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -302,7 +302,7 @@ def test_each_input_ends_in_a_right_result_or_one_clear_error(name: str, tmp_pat
     assert (manifest["rows"], manifest["rejects"]) == expected
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_table_has_enough_inputs() -> None:
     assert len(CASES) >= 60
 
 
@@ -332,7 +332,7 @@ TITLE_CASES: dict[str, tuple[str | bytes, dict[str, int] | Refused]] = {
 
 
 @pytest.mark.parametrize("name", TITLE_CASES)
-def test_a_titles_file_costs_its_bad_lines_or_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_titles_file_loses_only_its_bad_lines_or_is_refused(name: str, tmp_path: Path) -> None:
     content, expected = TITLE_CASES[name]
     path = tmp_path / "ratings.csv"
     path.write_text(MANY)
@@ -343,7 +343,7 @@ def test_a_titles_file_costs_its_bad_lines_or_is_refused(name: str, tmp_path: Pa
         assert run(tmp_path, [path], titles=titles)["title_rejects"] == expected
 
 
-def test_paths_that_are_not_files(tmp_path: Path) -> None:
+def test_paths_that_are_not_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for path, words in (
@@ -365,7 +365,7 @@ def test_paths_that_are_not_files(tmp_path: Path) -> None:
         )
 
 
-def test_of_a_folder_only_the_ratings_are_taken_and_the_rest_is_told(tmp_path: Path) -> None:
+def test_only_the_ratings_of_a_folder_are_read_and_other_files_are_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "deeper").mkdir(parents=True)
     for name, text in {
@@ -384,7 +384,7 @@ def test_of_a_folder_only_the_ratings_are_taken_and_the_rest_is_told(tmp_path: P
     assert "hidden" not in told
 
 
-def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_file_in_a_folder_is_not_skipped(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text(MANY)
     (tmp_path / "data" / "b.csv.gz").write_bytes(gzip.compress(MANY.encode())[:-200])
@@ -393,7 +393,7 @@ def test_a_damaged_file_in_a_folder_is_not_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["grows", "is replaced", "is removed"])
-def test_a_file_that_changes_while_it_is_read(
+def test_a_file_that_changes_while_it_is_read_is_refused(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ratings.csv"
@@ -416,7 +416,7 @@ def test_a_file_that_changes_while_it_is_read(
     assert_refused(tmp_path, expected, of=lambda: run(tmp_path, [path]))
 
 
-def test_the_rejects_of_a_refused_run_are_kept_where_the_error_says(tmp_path: Path) -> None:
+def test_the_rejects_of_a_refused_run_are_kept_in_the_named_table(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text(HEADER + "1,2,9,2004-01-01\n1,3,4,2004-01-01\n" * 40)
     with pytest.raises(DataError, match=r"rating_out_of_bounds.*1-5 \(ingest.scale\)") as caught:

@@ -1,4 +1,4 @@
-"""After forget a user is nowhere in the store, stays out, and the champion answers as before for all others."""
+"""After forget, the user is nowhere in the store and stays out. The champion answers other users as before."""
 
 import json
 import os
@@ -28,14 +28,14 @@ from matinee.store.erased_users import Forgotten
 
 Steps = Callable[..., Any]  # the fixture
 
-BASE = 7_654_321_000  # ids that nothing else in a store looks like
+BASE = 7_654_321_000  # ids unlike any other number in a store
 WHO = BASE + 500
 FAST = read_settings(assignments=["train.epochs=3", "gate.tolerance=1"])
 
 
 @pytest.fixture(scope="module")
 def ratings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample with large ids; of WHO, lines that are rejected for four reasons and a pair that stands twice."""
+    """The sample with large ids. WHO has lines that are rejected for four reasons, and a duplicate pair."""
     frame = pl.read_csv(sample / "ratings.csv")
     ids = frame.columns[0]
     places = frame[ids].rank("dense").cast(pl.Int64)
@@ -60,7 +60,7 @@ def titles(sample: Path) -> Path:
 
 
 def _traces(root: Path, user_id: int) -> Iterator[str]:
-    """Where an id stands in a folder: names, bytes, and every value of what is read back from tables and arrays."""
+    """The places of an id in a folder: names, bytes, and all values of tables and arrays."""
     number = re.compile(rf"(?<!\d){user_id}(?!\d)")
     raw = user_id.to_bytes(8, "little")
     for path in root.rglob("*"):
@@ -81,7 +81,7 @@ def _traces(root: Path, user_id: int) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def two_nights(steps: Steps, ratings: Path, titles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two releases, and with what a killed split and a killed training left."""
+    """A store with two releases, and with leftovers of a killed split and a killed training."""
     store = Store.open(tmp_path_factory.mktemp("nights") / "store")
     steps(store, ratings, titles, FAST)
     steps(store, ratings, titles, read_settings(assignments=["train.epochs=4", "gate.tolerance=1"]))
@@ -97,7 +97,7 @@ def store(two_nights: Path, tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_nothing_is_left_and_the_others_notice_nothing(
+def test_the_user_is_erased_and_other_users_get_the_same_answers(
     store: Store, steps: Steps, ratings: Path, titles: Path
 ) -> None:
     registry = Registry(store.root)
@@ -125,7 +125,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(
     assert after.predict(*asked).tolist() == predicted.tolist()
     assert after.recommend(int(others[code]), 5) == listed
     assert after.predict([WHO], [3]) == after.predict([1], [3])
-    assert before.recommend(WHO, 3)  # who has loaded the release before goes on with it
+    assert before.recommend(WHO, 3)  # a program that loaded the release earlier keeps using it
     assert after.manifest["forgotten"] == 1
 
     assert steps(store, ratings, titles, FAST).release == "v0003"
@@ -143,7 +143,7 @@ def test_nothing_is_left_and_the_others_notice_nothing(
     assert '"action": "forget"' in told
 
 
-def test_the_gate_finds_what_a_shuffled_champion_was_trained_on(
+def test_the_gate_finds_the_train_rows_of_a_champion_with_a_shuffled_split(
     tmp_path: Path, steps: Steps, ratings: Path, titles: Path
 ) -> None:
     store = Store.open(tmp_path / "store")
@@ -172,7 +172,7 @@ def test_the_gate_finds_what_a_shuffled_champion_was_trained_on(
 
 
 @pytest.mark.parametrize("dies_at", range(1, 7))
-def test_one_that_was_killed_is_finished_by_the_next(
+def test_a_killed_forget_is_finished_by_the_next(
     dies_at: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = dies_at
@@ -188,7 +188,9 @@ def test_one_that_was_killed_is_finished_by_the_next(
         return call
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(forget, "_exchange", lambda one, other: False)  # a file system that can't
+        patch.setattr(
+            forget, "_exchange", lambda one, other: False
+        )  # a file system that cannot exchange folders
         patch.setattr(forget, "_doom", mortal(forget._doom))
         forget.forget(store.root, WHO)
     assert Forgotten.read(store.root).holds(WHO)
@@ -201,7 +203,7 @@ def test_one_that_was_killed_is_finished_by_the_next(
     ]
 
 
-def test_who_is_nowhere_stays_out_all_the_same(
+def test_an_absent_user_is_skipped_in_future(
     store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     before = {path.name: sha256(path) for path in (store.root / "releases").rglob("*.*") if path.is_file()}
@@ -217,7 +219,7 @@ def test_who_is_nowhere_stays_out_all_the_same(
     assert list(_traces(store.root, BASE + 1)) == []
 
 
-def test_a_run_under_way_is_not_disturbed(store: Store) -> None:
+def test_forget_is_refused_while_a_run_is_active(store: Store) -> None:
     with store.in_use(), pytest.raises(StoreError, match="A run is using"):
         forget.forget(store.root, WHO)
     assert list(_traces(store.root, WHO))
@@ -225,7 +227,7 @@ def test_a_run_under_way_is_not_disturbed(store: Store) -> None:
         pass
 
 
-def test_the_list_names_nobody() -> None:
+def test_the_list_of_forgotten_users_has_only_hashes() -> None:
     listed = Forgotten(b"key").plus(5).plus(2**62).plus(-9)
     ids = np.array([5, 6, 2**62, -9, 9, 5], np.int64)
     assert listed.among(ids).tolist() == [True, False, True, True, False, True]
@@ -235,7 +237,7 @@ def test_the_list_names_nobody() -> None:
     assert not listed.hashes & other.hashes
 
 
-def test_the_lists_in_the_store_are_written_anew_without_the_user(tmp_path: Path) -> None:
+def test_lists_in_the_store_are_rewritten_without_the_user(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     lists = Registry(store.root).lists("v0001")
     lists.parent.mkdir()
@@ -294,7 +296,9 @@ def _write_lists(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_what_is_damaged_counts_as_holding_the_user(damage: Callable[[Path], Any], store: Store) -> None:
+def test_damaged_folders_are_removed_as_if_they_contained_the_user(
+    damage: Callable[[Path], Any], store: Store
+) -> None:
     damage(store.root)
     done = forget.forget(store.root, WHO)
     assert done.releases == ["v0001", "v0002"]
@@ -326,7 +330,7 @@ def _lose_manifest(root: Path) -> str:
 
 
 @pytest.mark.parametrize("spoil", [_link_work, _cut_users, _empty_manifest, _lose_manifest])
-def test_what_can_not_be_looked_into_is_named_once_all_else_is_done(
+def test_an_unreadable_place_is_named_after_all_other_work_is_done(
     spoil: Callable[[Path], str], store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = spoil(store.root)
@@ -342,7 +346,7 @@ def test_what_can_not_be_looked_into_is_named_once_all_else_is_done(
     assert [entry.action for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
 
 
-def test_a_damaged_list_of_forgotten_users_lets_nobody_in(
+def test_a_damaged_list_of_forgotten_users_stops_ingest(
     store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forget.forget(store.root, WHO)

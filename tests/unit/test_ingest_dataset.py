@@ -1,4 +1,4 @@
-"""Datasets: duplicates, scales, what is kept and what is not done again, and the profile, on rows set by hand."""
+"""Datasets on rows written by hand: duplicates, scales, kept rows, reused partitions, and the profile."""
 
 import json
 from collections import Counter
@@ -55,7 +55,7 @@ def rows_of(store: Store, dataset: Reference, **which: Any) -> list[tuple[Any, .
     return [row for batch in ingest.iter_ratings(store, dataset, **which) for row in batch.iter_rows()]
 
 
-def test_of_a_pair_the_latest_date_wins_then_the_later_line(tmp_path: Path) -> None:
+def test_the_latest_date_of_a_pair_is_kept_then_the_later_line(tmp_path: Path) -> None:
     first = write(
         tmp_path / "a.csv",
         "1,1,1,2004-01-02",  # line 2, loses to line 4
@@ -85,7 +85,7 @@ def test_of_a_pair_the_latest_date_wins_then_the_later_line(tmp_path: Path) -> N
     assert dataset.rows == len(rows_of(store, dataset)) == 7
 
 
-def test_a_pair_of_the_test_files_is_never_trained_on(tmp_path: Path) -> None:
+def test_a_pair_of_the_test_files_is_never_a_train_row(tmp_path: Path) -> None:
     train = write(tmp_path / "train.csv", "1,1,1,2005-01-01", "1,2,2,", "2,1,5,")
     test = write(tmp_path / "test.csv", "1,1,3,2004-01-01", "5,5,5,")
     store, dataset = make(tmp_path, ratings=[train], test=[test])
@@ -95,7 +95,7 @@ def test_a_pair_of_the_test_files_is_never_trained_on(tmp_path: Path) -> None:
     assert any(warning.startswith("1 pairs of the test files") for warning in warnings)
 
 
-def test_files_that_are_given_for_something_else_are_not_taken_from_a_folder(tmp_path: Path) -> None:
+def test_titles_and_test_files_in_a_folder_are_not_read_as_ratings(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     write(data / "train.csv", "1,1,1,", "1,2,2,")
@@ -127,7 +127,7 @@ def test_files_that_are_given_for_something_else_are_not_taken_from_a_folder(tmp
     turns=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_duplicates_are_those_of_a_slow_search(
+def test_duplicates_equal_those_of_a_slow_search(
     rows: list[tuple[int, int, int, str]], turns: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("duplicates")
@@ -137,7 +137,7 @@ def test_duplicates_are_those_of_a_slow_search(
     for user, movie, _, day in (line.split(",") for lines in files for line in lines):
         best[user, movie] = max(day, best.get((user, movie), ""))
     with pytest.MonkeyPatch.context() as patch:
-        if turns:  # as if there were more rows than memory holds
+        if turns:  # as with more rows than the memory holds
             patch.setattr(search, "_MOST_KEYS", 8)
             patch.setattr(search, "_MOST_CANDIDATES", 8)
         store, dataset = make(folder, ratings=paths)
@@ -149,7 +149,7 @@ def test_duplicates_are_those_of_a_slow_search(
     assert superseded.equals(superseded.sort("partition", "row"))
 
 
-def test_a_file_that_was_seen_is_not_parsed_again(tmp_path: Path) -> None:
+def test_a_known_file_is_not_parsed_again(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", "1,1,1,", "1,2,5,")
     store, _ = make(tmp_path, ratings=[first])
     made = {path: path.stat().st_mtime_ns for path in (store.root / "partitions").glob("*/ratings.parquet")}
@@ -192,7 +192,7 @@ def test_many_small_files_share_a_partition_and_a_new_one_changes_one(tmp_path: 
         (["100", "50", "1"], [1, 100]),
     ],
 )
-def test_auto_is_the_smallest_scale_that_holds_nearly_all(
+def test_auto_is_the_smallest_scale_that_contains_nearly_all_values(
     values: list[str], scale: list[float], tmp_path: Path
 ) -> None:
     path = write(
@@ -206,7 +206,7 @@ def test_auto_is_the_smallest_scale_that_holds_nearly_all(
     assert (manifest["scale"], manifest["rejects"]) == (scale, {"rating_out_of_bounds": 2})
 
 
-def test_a_scale_that_only_later_rows_show_is_found(tmp_path: Path) -> None:
+def test_a_scale_that_only_later_rows_need_is_found(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", *(f"{user},1,{1 + user % 5}," for user in range(9000)))
     later = write(tmp_path / "b.csv", *(f"{user},2,{1 + user % 10}," for user in range(2000)))
     first.write_text(first.read_text() + later.read_text().partition("\n")[2])
@@ -218,7 +218,7 @@ def test_a_scale_that_only_later_rows_show_is_found(tmp_path: Path) -> None:
         make(tmp_path, ratings=[first], scale="1-5")
 
 
-def test_the_profile_says_what_can_be_counted_by_hand(tmp_path: Path) -> None:
+def test_the_profile_by_hand(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",
         "1,1,1,2004-01-02",
@@ -251,7 +251,7 @@ def test_the_profile_says_what_can_be_counted_by_hand(tmp_path: Path) -> None:
     }
 
 
-def test_a_sheet_that_may_be_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_spreadsheet_that_may_be_truncated_is_reported(tmp_path: Path) -> None:
     for rows, told in ((1_048_575, True), (1_048_574, False)):
         path = tmp_path / f"{rows}.csv"
         path.write_text("user,movie,rating\n" + "1,2,3\n" * rows)
@@ -261,7 +261,7 @@ def test_a_sheet_that_may_be_cut_off_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["csv", "netflix"])
-def test_rejects_by_code_are_what_the_sample_planted(
+def test_rejects_per_code_equal_the_planted_rejects(
     layout: Literal["csv", "netflix"], tmp_path: Path
 ) -> None:
     truth = write_sample(tmp_path / "sample", ratings=30_000, dirty=0.005, format=layout)
@@ -277,7 +277,7 @@ def test_rejects_by_code_are_what_the_sample_planted(
     assert codes == Counter(truth.rejects) - Counter({"superseded": truth.rejects["superseded"]})
 
 
-def test_batches_are_bounded_and_hold_to_the_schema(tmp_path: Path) -> None:
+def test_batches_are_bounded_and_follow_the_schema(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", *(f"{user},1,3," for user in range(1000)), "5,1,4,")
     store, dataset = make(tmp_path, ratings=[path])
     batches = list(ingest.iter_ratings(store, dataset.digest, batch_rows=64))
@@ -320,7 +320,7 @@ def test_real_files_are_read_without_a_setting(
 
 
 @pytest.mark.real
-def test_two_formats_of_one_data_set_are_one(real_data: Path, tmp_path: Path) -> None:
+def test_two_formats_of_a_data_set_give_the_same_rows(real_data: Path, tmp_path: Path) -> None:
     frames = []
     for name in ("ratings.csv", "u.data"):
         store, dataset = make(

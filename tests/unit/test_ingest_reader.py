@@ -1,4 +1,4 @@
-"""The compiled reader against a slow one that says the same in Python: every field, fault and line number."""
+"""The compiled reader compared with a slow Python reader: every field, fault and line number."""
 
 import math
 import re
@@ -28,7 +28,7 @@ EPOCH = date(1970, 1, 1)
 
 
 class Read(NamedTuple):
-    """What a reader makes of a file."""
+    """The rows and rejects that a reader finds in a file."""
 
     accepted: list[tuple[int, int, int, float, date | None]]  # line, user, movie, rating, date
     rejected: list[tuple[int, str, str]]  # line, code, raw
@@ -40,7 +40,7 @@ def slow_integer(text: str) -> int | None:
 
 
 def slow_days(text: str) -> int | None:
-    """Days since 1970, clamped to what a calendar holds."""
+    """Days since 1970, clamped to the range of the calendar."""
     if found := DAY.fullmatch(text):
         year, month, day = map(int, found.groups()[:3])
         if year == 0:  # a leap year before the calendar of Python
@@ -58,7 +58,7 @@ def slow_days(text: str) -> int | None:
 
 
 def slow_split(line: str, delimiter: str, *, quoted: bool) -> list[str] | None:
-    """Fields without blanks and quotes around them; None when a quote stays open."""
+    """Fields without blanks and enclosing quotes; None if a quote is not closed."""
     blanks = " \r" if delimiter == "\t" else " \r\t"
     fields, rest = [], line
     while True:
@@ -124,7 +124,7 @@ def slow_row(
 
 
 def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16) -> Read:
-    """What the compiled reader makes of it, through the tables that it writes."""
+    """The result of the compiled reader, from the tables that it writes."""
     path = folder / "ratings.txt"
     path.write_bytes(text)
     with PartitionWriter(folder, ratings_schema(low=1, high=5)) as writer:
@@ -149,7 +149,7 @@ FIELDS = {
     "movie": "8|17770|007|-9223372036854775808||tt1|1 2|99999999999999999999|-|-9223372036854775809",
     "rating": "3|4.5|5.0|1e0|.5e1|5.|NaN|inf||6|0|-1|4/5|1e400|e1|1e|2,5|٣|"
     + "9" * 400
-    # digits beyond those of a double
+    # more digits than a double has
     + "|3.0000000000000000000000001|0.00000000000000000000001e23",
     "date": "2005-09-06|2004-02-29||2003-02-29|1899-12-31|2099-12-31|2100-01-01|0000-01-01|1127952000|-1"
     "|1127952000.5|2005-09-06 12:30:00|2005-09-06T12:30Z|2005-13-01|x|.|9223372036854775807"
@@ -160,7 +160,7 @@ FIELDS = {
 
 @st.composite
 def lines(draw: st.DrawFn, delimiter: str) -> str:
-    """A line of five columns, most of them good, some with faults of every kind."""
+    """A line of five columns. Most are valid, some have faults of every kind."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.text(alphabet=f'12 \t"x-.:{delimiter}', max_size=12))
     fields = []
@@ -176,7 +176,7 @@ def lines(draw: st.DrawFn, delimiter: str) -> str:
 
 @given(data=st.data())
 @settings(max_examples=250, deadline=None)
-def test_accepted_and_rejected_rows_are_a_slow_readers(
+def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     delimiter = data.draw(st.sampled_from([",", ";", "\t", "::", "|"]))
@@ -187,7 +187,7 @@ def test_accepted_and_rejected_rows_are_a_slow_readers(
         text += line + data.draw(st.sampled_from(ends))
     if data.draw(st.booleans()):
         text = text.removesuffix("\n")
-    assume(text.count("\x00") <= 8)  # more, and a short file is taken for a binary one
+    assume(text.count("\x00") <= 8)  # with more, a short file is recognised as binary
     quoted = delimiter in ",;\t"
     _, _, rest = text.partition("\n")
     expected = slow_read("\n" + rest, delimiter=delimiter, quoted=quoted, columns=5)
@@ -201,7 +201,7 @@ def test_accepted_and_rejected_rows_are_a_slow_readers(
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_netflix_text_keeps_its_movies_over_blocks(
+def test_netflix_text_keeps_its_movie_across_blocks(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     ratings = st.sampled_from(
@@ -253,7 +253,7 @@ def test_netflix_text_keeps_its_movies_over_blocks(
         ("userId,movieId,rating\r1,2,3\r", ",", (0, 1, 2), []),
     ],
 )
-def test_headers_of_the_field_are_recognised(
+def test_common_headers_are_recognised(
     head: str, delimiter: str, columns: tuple[int, ...], left_out: list[str]
 ) -> None:
     dialect = recognize(head.encode(), IngestSettings(), label="x")

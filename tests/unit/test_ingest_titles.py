@@ -1,4 +1,4 @@
-"""Titles in every format of the field, each kept to the character."""
+"""Titles in every common format, kept exactly."""
 
 import zipfile
 from pathlib import Path
@@ -52,7 +52,7 @@ def titles_of(folder: Path, text: str | bytes) -> list[tuple[int, int | None, st
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("header", ["", "Movie_Id,Year,Name\n", "movieID,yearOfRelease,title\n"])
 @pytest.mark.parametrize("body", [NETFLIX, QUOTED_WHERE_NEEDED, QUOTED_ALL])
-def test_the_netflix_file_and_its_copies(
+def test_the_netflix_file_and_its_copies_are_read(
     body: str, header: str, line_end: str, encoding: str, tmp_path: Path
 ) -> None:
     text = (header + body).replace("\n", line_end)
@@ -89,7 +89,7 @@ def test_the_netflix_file_and_its_copies(
         ("1,A (9999)\n2,B\n", [(1, None, "A (9999)"), (2, None, "B")]),
     ],
 )
-def test_other_formats(text: str, wanted: list[tuple[int, int | None, str]], tmp_path: Path) -> None:
+def test_other_formats_are_read(text: str, wanted: list[tuple[int, int | None, str]], tmp_path: Path) -> None:
     assert titles_of(tmp_path, text) == wanted
 
 
@@ -132,7 +132,7 @@ BY_NAME = "movie_id=id,title=original_title,year=original_publication_year"
         ("2003,1,A\n2004,2,B, c\n", "movie_id=2,title=3,year=1", ["A", "B, c"]),
     ],
 )
-def test_titles_as_people_and_spreadsheets_write_them(
+def test_titles_written_by_people_and_spreadsheets_are_read(
     text: str | bytes, columns: str, wanted: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "titles"
@@ -144,9 +144,7 @@ def test_titles_as_people_and_spreadsheets_write_them(
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
-def test_an_encoding_that_was_not_guessed_is_a_warning_and_has_a_setting(
-    encoding: str, tmp_path: Path
-) -> None:
+def test_an_unknown_encoding_is_a_warning_that_names_the_setting(encoding: str, tmp_path: Path) -> None:
     title = "Москва" if encoding == "cp1251" else "スターウォーズ"
     path = tmp_path / "titles"
     path.write_bytes(f"1,1999,{title}\n".encode(encoding))
@@ -155,7 +153,7 @@ def test_an_encoding_that_was_not_guessed_is_a_warning_and_has_a_setting(
     assert (named.titles["title"].to_list(), named.warnings) == ([title], [])
 
 
-def test_of_an_archive_the_titles_are_read(tmp_path: Path) -> None:
+def test_the_titles_in_an_archive_are_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name, text in {
             "README.txt": "Read me, please.\n",
@@ -169,7 +167,7 @@ def test_of_an_archive_the_titles_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_real_files(real_data: Path) -> None:
+def test_real_files_are_read(real_data: Path) -> None:
     titles, rejects, _ = read_titles(source_of(real_data / "netflix" / "movie_titles.csv"))
     text = (real_data / "netflix" / "movie_titles.csv").read_bytes().decode("iso-8859-1")
     assert titles["title"].to_list() == [line.split(",", 2)[2] for line in text.split("\n")[:-1]]

@@ -1,4 +1,4 @@
-"""The scale is found from the values, their ends and steps; what is rejected or odd is reported, never silent."""
+"""The scale follows from the values, their limits and their steps. Rejected or odd values are reported."""
 
 from collections import Counter
 from pathlib import Path
@@ -38,7 +38,7 @@ STARS = {1: 300, 2: 700, 3: 1900, 4: 2000, 5: 1000}
         ({}, "1-5"),
     ],
 )
-def test_the_scale_is_that_of_the_values(counts: dict[float, int], scale: str) -> None:
+def test_the_scale_follows_from_the_values(counts: dict[float, int], scale: str) -> None:
     assert narrowest_scale(Counter(counts)) == scale
 
 
@@ -87,7 +87,7 @@ def make(folder: Path, *files: list[str], **setting: Any) -> Any:
         ),
     ],
 )
-def test_what_is_odd_about_ratings_is_a_warning(
+def test_odd_ratings_cause_a_warning(
     values: list[str], settings: dict[str, Any], scale: list[float], warning: str, tmp_path: Path
 ) -> None:
     manifest = make(tmp_path, values, **settings)
@@ -105,6 +105,6 @@ def test_files_on_different_scales_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scale", ["5-1", "1", "1-x", "1-5:0", "1-5-9", "0-1e9"])
-def test_a_scale_that_is_none_is_refused(scale: str) -> None:
+def test_an_invalid_scale_is_refused(scale: str) -> None:
     with pytest.raises(ValueError, match="expected auto or LOW-HIGH"):
         IngestSettings.model_validate({"scale": scale})

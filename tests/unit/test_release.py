@@ -1,4 +1,4 @@
-"""A release answers as its formulas say: lists against brute force, new users against the normal equations."""
+"""Answers of a release follow its formulas: lists equal brute force, new users the normal equations."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def _expected_list(release: matinee.Release, user: int, n: int) -> list[int]:
     return sorted(scores, key=lambda movie: -scores[movie])[:n]
 
 
-def test_recommend_is_the_best_of_what_a_user_has_not_seen(random_release: Make) -> None:
+def test_recommend_returns_the_best_unseen_movies(random_release: Make) -> None:
     release = matinee.load(random_release())
     for user in range(49):
         for n in (1, 10, 1000):
@@ -68,7 +68,7 @@ def test_lists_are_ordered_by_the_ranking_model_and_show_the_expected_rating(ran
         assert [movie.expected_rating for movie in found] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def test_a_new_user_with_the_ratings_of_one_who_was_trained_gets_the_same_list(random_release: Make) -> None:
+def test_a_new_user_with_the_ratings_of_a_trained_user_gets_the_same_list(random_release: Make) -> None:
     release = matinee.load(random_release(ranked=True))
     catalog = release.catalog
     ratings = to_ratings(catalog.levels(5), release.scale)
@@ -80,7 +80,7 @@ def test_a_new_user_with_the_ratings_of_one_who_was_trained_gets_the_same_list(r
     assert [movie.score for movie in ours] == pytest.approx([movie.score for movie in theirs], abs=1e-5)
 
 
-def test_a_ranking_model_without_the_ratings_it_needs_is_no_release(random_release: Make) -> None:
+def test_a_ranking_model_without_rating_levels_is_refused(random_release: Make) -> None:
     folder = random_release(ranked=True)
     (folder / "seen.levels.npy").unlink()
     write_checksums(folder, model="dot")
@@ -92,13 +92,13 @@ def test_a_ranking_model_without_the_ratings_it_needs_is_no_release(random_relea
         matinee.load(folder)
 
 
-def test_what_a_user_has_seen_is_mapped_and_not_read(random_release: Make) -> None:
+def test_seen_movies_are_memory_mapped(random_release: Make) -> None:
     catalog = matinee.load(random_release()).catalog
     assert isinstance(catalog.seen_movies, np.memmap)
     assert isinstance(catalog.seen_offsets, np.memmap)
 
 
-def test_an_unknown_user_gets_what_is_popular(random_release: Make) -> None:
+def test_an_unknown_user_gets_popular_movies(random_release: Make) -> None:
     release = matinee.load(random_release())
     rows, liked = release.catalog.train_rows, release.catalog.liked_rows
     popular = np.log1p(rows) + np.log1p(liked)
@@ -106,7 +106,7 @@ def test_an_unknown_user_gets_what_is_popular(random_release: Make) -> None:
     assert [movie_id for movie_id, _, _ in release.recommend(999_999, 100)] == order
 
 
-def test_a_movie_without_training_rows_is_in_no_list(random_release: Make) -> None:
+def test_a_movie_without_train_rows_is_in_no_list(random_release: Make) -> None:
     factors = np.ones((40, 5))
     release = matinee.load(random_release(movie_factors=factors, movie_bias=np.r_[np.zeros(39), 100.0]))
     lists = [release.recommend(13, 99), release.similar(3, 99), release.fold_in({13: 5.0}).recommend(99)]
@@ -115,7 +115,7 @@ def test_a_movie_without_training_rows_is_in_no_list(random_release: Make) -> No
         release.similar(393)
 
 
-def test_similar_is_the_cosine(random_release: Make) -> None:
+def test_similar_orders_by_the_cosine(random_release: Make) -> None:
     release = matinee.load(random_release())
     factors = release.weights["movie_factors"].astype(np.float64)
     factors /= np.linalg.norm(factors, axis=1, keepdims=True)
@@ -126,7 +126,7 @@ def test_similar_is_the_cosine(random_release: Make) -> None:
     assert [score for _, _, score in found] == pytest.approx(cosine[expected].tolist(), rel=1e-5)
 
 
-def test_with_a_ranking_model_similar_is_the_cosine_of_its_encoder(random_release: Make) -> None:
+def test_with_a_ranking_model_similar_uses_the_cosine_of_its_encoder(random_release: Make) -> None:
     release = matinee.load(random_release(ranked=True))
     assert release.ranking is not None
     rows = release.ranking.encode_rated / np.linalg.norm(release.ranking.encode_rated, axis=1, keepdims=True)
@@ -149,9 +149,11 @@ def test_fold_in_solves_the_normal_equations(random_release: Make) -> None:
     guest = release.fold_in(ratings)
     Z = np.column_stack([release.weights["movie_factors"][:5], np.ones(5)]).astype(np.float64)
     left = np.array([5.0, 1.0, 4.5, 5.0, 1.0]) - 3.5 - np.append(release.weights["movie_bias"][:3], [0, 0])
-    Z[3:, :5] = 0  # nothing but how high the user rates
+    Z[3:, :5] = 0  # only how high the user rates
     A = np.diag(2 / (1 + 0.5 / (np.append(release.catalog.train_rows[:3], [0, 0]) + 1)))
-    precision = np.diag([1 / 1.5] * 5 + [1.0])  # of the prior: factors are wider than the trained ones
+    precision = np.diag(
+        [1 / 1.5] * 5 + [1.0]
+    )  # for the prior, factors have a larger variance than the trained ones
     x = np.linalg.solve(precision + Z.T @ A @ Z, precision @ np.full(6, 0.1) + Z.T @ A @ left)
     movie = release.weights["movie_factors"][7] @ x[:5] + release.weights["movie_bias"][7] + x[5] + 3.5
     assert guest.predict([73, 999_999]) == pytest.approx(np.clip([movie, 3.5 + x[5]], 1, 5), rel=1e-4)
@@ -161,7 +163,7 @@ def test_fold_in_solves_the_normal_equations(random_release: Make) -> None:
     assert np.isfinite(release.fold_in({}).predict([3])).all()
 
 
-def test_fold_in_says_why_not(random_release: Make) -> None:
+def test_fold_in_without_a_dot_model_is_refused_with_the_reason(random_release: Make) -> None:
     release = matinee.load(random_release(model="linear"))
     with pytest.raises(ReleaseError, match="linear"):
         release.fold_in({3: 4.0})
@@ -176,7 +178,7 @@ def test_fold_in_refuses_a_rating_outside_the_scale(rating: float, random_releas
         release.recommend(13, 0)
 
 
-def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
+def test_the_prior_has_the_moments_of_the_trained_users(tmp_path: Path) -> None:
     weights = {
         "mean": np.float32([3]),
         "user_bias": np.float32([1, -1, 50]),
@@ -194,9 +196,9 @@ def test_the_prior_is_that_of_the_trained_users(tmp_path: Path) -> None:
     np.testing.assert_allclose(prior.mean, [4 / 3, 1 / 3])  # the square root of the rows: 2 to 1
     np.testing.assert_allclose(prior.covariance, np.full((2, 2), 8 / 9))
     assert prior.picks is not None
-    np.testing.assert_allclose(prior.picks.centre[:2], [4 / 3, 1 / 6])  # of averages 1.5, .25 and 1, 0
+    np.testing.assert_allclose(prior.picks.centre[:2], [4 / 3, 1 / 6])  # averages are 1.5, .25 and 1, 0
     np.testing.assert_allclose(prior.picks.spread[:2, :2], [[1 / 18, 1 / 36], [1 / 36, 1 / 72]], atol=1e-12)
-    np.testing.assert_allclose(prior.picks.noise[:2, :2], [[1, 0.5], [0.5, 0.25]])  # of four, less an average
+    np.testing.assert_allclose(prior.picks.noise[:2, :2], [[1, 0.5], [0.5, 0.25]])  # four, minus an average
     np.testing.assert_allclose(prior.picks.pull[:, :2], [[2 / 9, 1 / 9]] * 2)
 
 
@@ -204,17 +206,17 @@ def test_a_direction_without_spread_stays_at_the_mean() -> None:
     prior = UserPrior(1.0, np.array([0.5, 0.0]), np.diag([0.0, 1.0]), picks=None)
     movies = np.array([[2.0, 0.0, 0.0]])
     found = prior.posterior_mean(movies, np.array([3.0]), rows=np.array([10**9]))
-    assert found == pytest.approx([0.5, 1.0])  # half of what 3 - 2 * .5 leaves
+    assert found == pytest.approx([0.5, 1.0])  # half of 3 - 2 * .5
 
 
-def test_what_a_user_picked_moves_the_prior() -> None:
+def test_the_choice_of_movies_shifts_the_prior() -> None:
     picks = Picks(centre=np.zeros(3), spread=np.eye(3), noise=np.eye(3), pull=0.5 * np.eye(2, 3))
     shift, explained = picks.explain(np.array([[2.0, 0, 0], [4.0, 1, 0]]))
-    np.testing.assert_allclose(shift, np.array([1.5, 0.25]) / 1.53)  # averages 3 and .5; of two picks
+    np.testing.assert_allclose(shift, np.array([1.5, 0.25]) / 1.53)  # averages 3 and .5, of two choices
     np.testing.assert_allclose(explained, 0.25 / 1.53 * np.eye(2))
 
 
-def test_a_movie_that_is_unknown_is_no_pick() -> None:
+def test_an_unknown_movie_does_not_count_as_a_choice() -> None:
     picks = Picks(centre=np.ones(3), spread=np.eye(3), noise=np.eye(3), pull=0.5 * np.eye(2, 3))
     prior = UserPrior(noise_precision=2.0, mean=np.zeros(2), covariance=np.eye(2), picks=picks)
     ratings = np.zeros((2, 3)), np.zeros(2)
@@ -223,7 +225,7 @@ def test_a_movie_that_is_unknown_is_no_pick() -> None:
     np.testing.assert_array_equal(unknown, expected)
 
 
-def test_threads_get_what_one_gets(random_release: Make) -> None:
+def test_several_threads_get_the_same_answers_as_one(random_release: Make) -> None:
     folder = random_release()
     release = matinee.load(folder)
     users = [code * 10 + 3 for code in range(50)] * 4
@@ -233,7 +235,7 @@ def test_threads_get_what_one_gets(random_release: Make) -> None:
     assert lists == [alone.recommend(user) for user in users]
 
 
-def test_pairs_are_of_any_shape_and_ids_are_integers(random_release: Make) -> None:
+def test_pairs_have_any_shape_and_integer_ids(random_release: Make) -> None:
     release = matinee.load(random_release())
     one = release.predict([13, 13], [23, 33])
     assert (release.predict(13, [[23.0], [33.0]]).ravel() == one).all()

@@ -1,4 +1,4 @@
-"""What a release must be before it is believed: the files of its manifest, each plain, and tables that fit together."""
+"""The checks of a release: exactly the files of its manifest, only plain files, and tables that fit together."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from matinee.release.weights import parse_header
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A release that is in no store."""
+    """A release outside of a store."""
     write_release(tmp_path / "v0003")
     return tmp_path / "v0003"
 
@@ -68,7 +68,7 @@ def test_a_manifest_is_refused_by_its_schema(changes: dict[str, Any], folder: Pa
     ["../x", "/x", "a/../../x", "a//x", "./x", "", "a\\x", "a\0x", "a\nx", "x" * 300, "manifest.json"],
     ids=repr,
 )
-def test_a_file_is_listed_by_a_plain_name(name: str, folder: Path) -> None:
+def test_a_manifest_lists_only_plain_names(name: str, folder: Path) -> None:
     _retell(folder, files={**read_manifest(folder).files, name: "0" * 64})
     with pytest.raises(ReleaseError, match="is not a release's manifest: files"):
         matinee.load(folder)
@@ -88,7 +88,7 @@ def test_a_file_is_listed_by_a_plain_name(name: str, folder: Path) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_what_is_no_json_is_a_release_error(text: str, folder: Path) -> None:
+def test_invalid_json_is_a_release_error(text: str, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ReleaseError, match=r"manifest\.json is damaged"):
         verify(folder)
@@ -111,7 +111,7 @@ def test_further_keys_are_kept_and_a_later_version_is_named(folder: Path) -> Non
         _ = whole.published_split
 
 
-def test_a_release_is_exactly_the_files_of_its_manifest(folder: Path) -> None:
+def test_a_release_has_exactly_the_files_of_its_manifest(folder: Path) -> None:
     (folder / "tested.safetensors").write_bytes(b"")
     with pytest.raises(ReleaseError, match=r"tested\.safetensors is not in the release's manifest"):
         matinee.load(folder, tested=True)
@@ -137,7 +137,7 @@ def test_a_release_without_a_prior_loads(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "device", "folder"])
-def test_nothing_but_plain_files_is_opened(kind: str, folder: Path) -> None:
+def test_only_plain_files_are_opened(kind: str, folder: Path) -> None:
     path = folder / "users.parquet"
     path.rename(folder.parent / "elsewhere")
     if kind == "pipe":
@@ -156,7 +156,7 @@ def test_nothing_but_plain_files_is_opened(kind: str, folder: Path) -> None:
         pass
 
 
-def test_what_was_checked_is_what_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checked_bytes_are_the_bytes_that_are_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, evil = matinee.load(folder), folder.parent / "evil"
     write_release(evil, weights={"movie_bias": np.full(4, 5.0)})
     compare = matinee.release.files.ReleaseFiles._compare
@@ -173,7 +173,7 @@ def test_what_was_checked_is_what_is_used(folder: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(loaded.catalog.seen_movies, honest.catalog.seen_movies)
 
 
-def test_a_release_has_the_name_of_its_folder_in_a_store_and_any_elsewhere(folder: Path) -> None:
+def test_the_version_must_equal_the_folder_name_only_in_a_store(folder: Path) -> None:
     assert matinee.load(folder.rename(folder.with_name("tonight"))).version == "v0003"
     shutil.copytree(folder.with_name("tonight"), folder.parent / "releases" / "v0004")
     with pytest.raises(ReleaseError, match="belongs to another release, v0003"):
@@ -197,7 +197,7 @@ def test_a_release_has_the_name_of_its_folder_in_a_store_and_any_elsewhere(folde
 )
 def test_weights_that_do_not_fit_are_refused(model: str, weights: Any, says: str, tmp_path: Path) -> None:
     write_release(tmp_path / "v0001", model=model, weights=weights)
-    verify(tmp_path / "v0001")  # the checksums say nothing of it
+    verify(tmp_path / "v0001")  # the checksums do not detect it
     with pytest.raises(ReleaseError, match=says):
         matinee.load(tmp_path / "v0001")
 
@@ -224,7 +224,7 @@ def test_weights_that_do_not_fit_are_refused(model: str, weights: Any, says: str
     ],
     ids=lambda header: str(header[8:70]),
 )
-def test_a_header_that_lies_is_refused_before_anything_is_read(header: bytes, folder: Path) -> None:
+def test_a_false_header_is_refused_before_tables_are_read(header: bytes, folder: Path) -> None:
     with pytest.raises((ValueError, TypeError, LookupError, AttributeError)):
         parse_header(header, len(header))
     (folder / "weights.safetensors").write_bytes(header)
@@ -237,7 +237,7 @@ def test_a_header_that_lies_is_refused_before_anything_is_read(header: bytes, fo
         matinee.load(folder)
 
 
-def test_no_release_that_does_not_load_becomes_the_champion(tmp_path: Path) -> None:
+def test_a_release_that_does_not_load_never_becomes_the_champion(tmp_path: Path) -> None:
     registry = Registry.open(tmp_path)
     for version in ("v0001", "v0002"):
         write_release(registry.folder(version))

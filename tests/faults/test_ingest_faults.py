@@ -373,15 +373,55 @@ def test_only_the_ratings_of_a_folder_are_read_and_other_files_are_named(tmp_pat
         "deeper/more.csv.gz": gzip.compress((HEADER + "900,1,3,2004-01-01\n").encode()),
         "tags.csv": "userId,movieId,tag,timestamp\n1,2,funny,1139045764\n",
         "README": "Ratings of movies.\n",
-        "empty.csv": "",
+        "links.dat": "1::114710::863\n3::114712::865\n",
+        "trust.txt": "101\t104\t1\n104\t107\t1\n",
+        "users.dat": "101::M::25::15::55117\n",
+        "movies.dat": "1::A (1999)::Drama\n",
+        "probe.txt": "1:\n194007\n",
+        "logo.bin": b"\x89PNG\r\n" + NOISE,
+        "_SUCCESS": "",
         ".hidden.csv": MANY,
+        "utf-16.csv": (HEADER + "901,1,3,2004-01-01\n").encode("utf-16"),
+        "more.zip": zipped({"a.csv": HEADER + "902,1,3,\n", "movies.csv": "movieId,title,genres\n1,A,B\n"}),
     }.items():
         (data / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    manifest = run(tmp_path, [data])
-    assert manifest["rows"] == 201
-    told = " ".join(manifest["warnings"])
-    assert all(name in told for name in ("tags.csv", "README", "empty.csv"))
-    assert "hidden" not in told
+    for paths in ([data], [data / "*", data / "deeper" / "*"]):
+        manifest = run(tmp_path, paths)
+        assert manifest["rows"] == 203
+        told = " ".join(manifest["warnings"])
+        for name in ("tags.csv (tags)", "README (a description)", "links.dat (links)", "movies.csv (titles)"):
+            assert name in told
+        assert manifest["warnings"][0].endswith("and 1 more.")
+        assert "hidden" not in told
+
+
+def test_files_of_a_folder_that_may_be_ratings_are_read_or_an_error_or_left_out_by_name(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, text in {
+        "good.csv": MANY,
+        "empty.csv": "",
+        "names.csv": "Wer,Was,Wert\n1,2,3\n",
+        "sheet.xlsx": b"PK\x03\x04" + bytes(200),
+    }.items():
+        (data / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    (data / "gone.csv").symlink_to("nowhere")
+    words = ("4 files", "empty.csv is empty", "'Wer', 'Was'", "zip archive ends", "leads nowhere", "=skip")
+    assert_refused(tmp_path, Refused(DataError, words), of=lambda: run(tmp_path, [data]))
+    manifest = run(tmp_path, [data], unreadable="skip")
+    assert manifest["rows"] == 200
+    assert "names.csv" in manifest["warnings"][0]
+
+
+def test_a_file_of_an_archive_that_may_be_ratings_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"a.csv": MANY, "b.csv": "Wer,Was,Wert\n1,2,3\n"}))
+    assert_refused(
+        tmp_path, Refused(DataError, ("b.csv", "'Wer'", "=skip")), of=lambda: run(tmp_path, [path])
+    )
+    assert "b.csv" in run(tmp_path, [path], unreadable="skip")["warnings"][0]
 
 
 def test_a_damaged_file_in_a_folder_is_not_skipped(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ Each partition is a folder of its own, so a run with one new file parses only th
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from matinee.errors import DataError
+from matinee.errors.text import shown
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
 from matinee.ingest.checks.feedback import check_feedback
@@ -23,8 +25,8 @@ from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
 from matinee.ingest.rating_counts import from_json
 from matinee.ingest.rating_scale import bounds_of, fixed_scale, narrowest_scale
-from matinee.ingest.reading.dialect import recognize
-from matinee.ingest.reading.members import read_heads
+from matinee.ingest.reading.entries import LeftOut, refuse_faults
+from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
 from matinee.ingest.scale_guess import guess_scale
 from matinee.ingest.titles.table import NO_TITLES, read_titles
@@ -33,7 +35,7 @@ from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
-from matinee.store.paths import check_apart
+from matinee.store.paths import PATH_LENGTH, check_apart
 
 TITLES: Final = "titles.parquet"
 COUNTS: Final = {"user_id": "users.parquet", "movie_id": "movies.parquet"}
@@ -64,17 +66,18 @@ def plan(
         DataError: A folder holds no rating file.
     """
 
-    def is_ratings(source: Source) -> bool:
-        return any(_is_ratings(member.head, settings) for member in read_heads(source, settings))
-
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     check_feedback(store.root, settings.feedback)
     title_sources = [] if titles is None else [source_of(titles)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
-    tests, _ = find_sources(test, is_ratings=is_ratings, exclude=taken)
+    judge = partial(judge_source, settings=settings)
+    tests, others = find_sources(test, judge=judge, exclude=taken)
     taken += [source.path for source in tests]
-    trains, left_out = find_sources(ratings, is_ratings=is_ratings, exclude=taken)
+    trains, left_out = find_sources(ratings, judge=judge, exclude=taken)
+    refuse_faults(
+        [*others, *left_out], settings, label=shown(", ".join(map(str, [*ratings, *test])), PATH_LENGTH)
+    )
     if not trains:
         given = ", ".join(map(str, ratings))
         raise DataError(
@@ -87,14 +90,6 @@ def plan(
     return Plan("datasets", job.digest(), job.make)
 
 
-def _is_ratings(head: bytes, settings: IngestSettings) -> bool:
-    try:
-        recognize(head, settings, label="")
-    except DataError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class _Job:
     store: Store
@@ -102,7 +97,7 @@ class _Job:
     titles: Sequence[Source]  # one or none
     trains: Sequence[Source]
     tests: Sequence[Source]
-    left_out: Sequence[Path]
+    left_out: Sequence[LeftOut]
     forgotten: Forgotten
 
     def digest(self) -> str:

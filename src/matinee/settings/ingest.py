@@ -55,6 +55,11 @@ class IngestSettings(Section):
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."
     )
+    unreadable: Literal["error", "skip"] = Field(
+        "error",
+        description="What happens to files in folders, globs and archives that may hold ratings and can't be read. "
+        "error stops the run and names them. skip leaves them out with a warning.",
+    )
     title_columns: dict[TitleColumn, str] = Field(
         default_factory=dict,
         description="Names or numbers of the columns of the titles file, for example "

@@ -1,7 +1,6 @@
 """Warnings about a dataset that is accepted; one sentence per finding."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import polars as pl
 
@@ -10,6 +9,7 @@ from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.rating_counts import from_json
 from matinee.ingest.rating_scale import SCALES, values_outside
+from matinee.ingest.reading.entries import LeftOut
 from matinee.ingest.reading.plays import count_columns, rating_columns
 from matinee.settings.ingest import IngestSettings
 
@@ -25,7 +25,7 @@ def find_warnings(
     scale: str,
     title_rejects: pl.DataFrame,
     settings: IngestSettings,
-    left_out: Sequence[Path],
+    left_out: Sequence[LeftOut],
 ) -> list[str]:
     """Find what is unusual in a dataset.
 
@@ -46,11 +46,15 @@ def find_warnings(
 
 
 def _about_files(
-    partitions: Sequence[Partition], settings: IngestSettings, left_out: Sequence[Path]
+    partitions: Sequence[Partition], settings: IngestSettings, left_out: Sequence[LeftOut]
 ) -> Iterator[str]:
     if left_out:
-        names = [path.name for path in left_out]
-        yield f"Files in the folders that are not rating files, left out: {_list(names)}."
+        others = [str(file) for file in left_out if not file.is_fault]
+        faults = [str(file) for file in left_out if file.is_fault]
+        if others:
+            yield f"Files in the folders that are not rating files, left out: {_list(others)}."
+        if faults:
+            yield f"Files that could not be read, left out by ingest.unreadable=skip: {_list(faults)}."
     if members := [name for partition in partitions for name in partition.manifest.left_out]:
         yield f"Files in the archives that are not rating files, left out: {_list(members)}."
     files = [(partition, file) for partition in partitions for file in partition.manifest.files]

@@ -83,6 +83,7 @@ def plan_partition(
         columns=settings.columns,
         delimiter=settings.delimiter,
         encoding=settings.encoding,
+        unreadable=settings.unreadable,
         scale=scale,
         forgotten=forgotten.digest,
     )

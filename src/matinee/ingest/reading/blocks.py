@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matinee.containers import Member
 from matinee.errors import DataError
 from matinee.ingest.reading.dialect import Dialect, recognize
+from matinee.ingest.reading.entries import LeftOut, judge, list_files, refuse_faults
 from matinee.ingest.reading.members import open_members
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
@@ -49,29 +50,38 @@ def read_blocks(
 ) -> Iterator[Block]:
     """Read the text of the sources, in order, as blocks of whole lines.
 
-    Names of archive members that are not rating files are added to `left_out`. Raises DataError if a source is not a
-    rating file, is truncated, or changes while it is read.
+    Files of archives that are not ratings are added to `left_out`, each with the reason. Raises DataError if a source
+    is not a rating file, is truncated, changes while it is read, or holds a file that could not be read.
     """
     longest = settings.max_line_mb << 20
     packer = _Packer(min(block_bytes, longest), longest_line=longest)
     for source in sources:
         taken = 0
+        others: list[LeftOut] = []
         for member in open_members(source, settings):
-            try:
-                dialect = recognize(member.head, settings, label=source.label(member.name))
-            except DataError:
-                if not member.in_archive:
-                    raise
-                left_out.append(member.name)
-                continue
-            taken += 1
-            yield from packer.add(member, dialect, source)
+            dialect = _dialect_of(member, source, settings)
+            if isinstance(dialect, LeftOut):
+                others.append(dialect)
+            else:
+                taken += 1
+                yield from packer.add(member, dialect, source)
         if not taken:
+            found = f" It holds {list_files(others)}." if others else ""
             raise DataError(
-                f"The archive {source.label()} contains no rating file. Expected files such as mv_*.txt."
+                f"The archive {source.label()} contains no rating file.{found} Expected files such as mv_*.txt."
             )
+        refuse_faults(others, settings, label=f"the archive {source.label()}")
+        left_out += map(str, others)
         source.check_unchanged()
     yield from packer.emit()
+
+
+def _dialect_of(member: Member, source: Source, settings: IngestSettings) -> Dialect | LeftOut:
+    """The dialect of a text. Raises DataError if it is a file of its own and holds no ratings."""
+    label = source.label(member.name)
+    if member.in_archive:
+        return judge(member.head, member.name, settings, label=label)
+    return recognize(member.head, settings, label=label)
 
 
 class _Packer:

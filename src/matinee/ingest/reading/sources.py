@@ -9,6 +9,7 @@ from typing import Literal
 
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
+from matinee.ingest.reading.entries import LeftOut, list_files
 from matinee.store.digests import file_digest
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
@@ -53,68 +54,101 @@ class Source:
 
 
 def find_sources(
-    paths: Sequence[Path], *, is_ratings: Callable[[Source], bool], exclude: Iterable[Path] = ()
-) -> tuple[list[Source], list[Path]]:
+    paths: Sequence[Path], *, judge: Callable[[Source], LeftOut | None], exclude: Iterable[Path] = ()
+) -> tuple[list[Source], list[LeftOut]]:
     """Find the source files behind files, folders and globs.
 
     Args:
         paths: What the user gave.
-        is_ratings: Decides whether a file of a folder is a rating file; files named directly are always taken.
+        judge: Tells what a file of a folder or glob is if it does not hold ratings; files named directly are taken.
         exclude: Files that are never taken.
 
     Returns:
-        The sources, each once, in order; and the files in the folders that were not taken.
+        The sources, each once, in order; and the other files of folders and globs.
 
     Raises:
         ConfigError: A path does not exist or cannot be read.
-        DataError: A folder holds no rating file.
+        DataError: A folder or glob holds no rating file.
 
     """
-    seen = {os.path.realpath(path) for path in exclude}
-    sources: list[Source] = []
-    others: list[Path] = []
+    search = _Search({os.path.realpath(path) for path in exclude}, judge)
     for path in paths:
-        for match in expand(path):
+        matches = expand(path)
+        is_glob = matches != [path]
+        before = len(search.sources)
+        for match in matches:
             if match.is_dir():
-                found = _walk(match, seen, others, is_ratings)
-                if not found and not sources:
-                    raise DataError(_no_ratings(match, others))
-                sources += found
-            elif os.path.realpath(match) not in seen:
-                seen.add(os.path.realpath(match))
-                sources.append(_source(match, named=True))
-    return sources, others
+                search.walk(match)
+            else:
+                search.add(match, named=not is_glob)
+        if (is_glob or matches[0].is_dir()) and not search.sources[before:] and not before:
+            raise DataError(_no_ratings(path, search.others, is_glob=is_glob))
+    return search.sources, search.others
 
 
-def _walk(
-    folder: Path, seen: set[str], others: list[Path], is_ratings: Callable[[Source], bool]
-) -> list[Source]:
-    found = []
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+class _Search:
+    """Collects the rating files of some paths, and what else is there."""
+
+    def __init__(self, seen: set[str], judge: Callable[[Source], LeftOut | None]) -> None:
+        self._seen = seen
+        self._judge = judge
+        self.sources: list[Source] = []
+        self.others: list[LeftOut] = []
+
+    def walk(self, folder: Path) -> None:
+        """Add the files in a folder and below it; hidden ones are ignored."""
+        for path in sorted(folder.rglob("*")):
+            if any(part.startswith(".") for part in path.relative_to(folder).parts):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                _refuse_store(folder, path)
+            else:
+                self.add(path, named=False)
+
+    def add(self, path: Path, *, named: bool) -> None:
+        """Add a file, once; one that was not named only if it holds ratings."""
         real = os.path.realpath(path)
-        if not hidden and path.is_dir() and not path.is_symlink() and is_store(path):
-            raise ConfigError(
-                f"The folder {shown(folder, PATH_LENGTH)} contains the store {shown(path, PATH_LENGTH)}, whose tables "
-                "would be read as ratings. Name the files, or a folder without a store; nothing was read."
-            )
-        if hidden or not path.is_file() or real in seen:
-            continue
-        seen.add(real)
+        if real in self._seen:
+            return
+        self._seen.add(real)
+        if named:
+            self.sources.append(_source(path, named=True))
+            return
+        if odd := _odd_file(path):
+            self.others.append(LeftOut(path.name, odd, is_fault=odd.startswith("a link")))
+            return
         source = _source(path, named=False)
-        if source.size and is_ratings(source):
-            found.append(source)
+        other = self._judge(source)
+        if other is None:
+            self.sources.append(source)
         else:
-            others.append(path)
-    return found
+            self.others.append(other)
 
 
-def _no_ratings(folder: Path, others: Sequence[Path]) -> str:
-    there = ", ".join(shown(path.name) for path in others[:5]) + (", ..." if len(others) > 5 else "")
-    found = f"found {there}" if others else "it is empty"
+def _odd_file(path: Path) -> str | None:
+    """What a thing in a folder is that is no regular file."""
+    shows = shown(path.name)
+    if path.is_symlink() and path.is_dir():
+        return f"a link to a folder is not followed ({shows})"
+    if path.is_symlink() and not path.exists():
+        return f"a link leads nowhere ({shows})"
+    return None if path.is_file() else "a pipe or a device"
+
+
+def _refuse_store(folder: Path, path: Path) -> None:
+    if is_store(path):
+        raise ConfigError(
+            f"The folder {shown(folder, PATH_LENGTH)} contains the store {shown(path, PATH_LENGTH)}, whose tables "
+            "would be read as ratings. Name the files, or a folder without a store; nothing was read."
+        )
+
+
+def _no_ratings(path: Path, others: Sequence[LeftOut], *, is_glob: bool) -> str:
+    found = f"found {list_files(others)}" if others else "it is empty"
+    place = "What matches" if is_glob else "The folder"
     return (
-        f"The folder {shown(folder, PATH_LENGTH)} contains no rating file; {found}. "
-        "Expected files with user, movie and rating. Name one file directly to learn why it is not accepted."
+        f"{place} {shown(path, PATH_LENGTH)} contains no rating file; {found}. Expected files with user, movie and "
+        "rating. Name one file directly to learn why it is not accepted."
     )
 
 

@@ -1,0 +1,123 @@
+"""Tells what a file is that holds no ratings: titles, links, tags, users, a description, a picture.
+
+Whatever is not known for sure is not guessed: it may hold ratings, and is an error.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Final
+
+from matinee.containers.encoding import decode_line
+from matinee.errors import DataError
+from matinee.ingest.reading.dialect import split_fields
+from matinee.ingest.titles.layout import recognize_titles
+from matinee.schemas.headers import plain_name
+
+_MAGIC: Final = {
+    b"%PDF": "a PDF",
+    b"\x7fELF": "a program",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"#!": "a program",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+}
+_ENDINGS: Final = {
+    **dict.fromkeys((".md", ".rst", ".pdf", ".docx", ".log"), "a description"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".mp4"), "a picture"),
+    **dict.fromkeys((".py", ".pl", ".sh", ".r", ".ipynb", ".sql", ".m", ".java", ".exe"), "a program"),
+    **dict.fromkeys((".html", ".htm"), "a web page"),
+    **dict.fromkeys((".md5", ".sha1", ".sha256", ".crc", ".sig", ".asc"), "checksums"),
+    **dict.fromkeys((".yml", ".yaml", ".toml", ".ini", ".cfg"), "settings"),
+}
+# A kind by its name, if all words of the name are among these or those that mean nothing.
+_WORDS: Final = {
+    "titles": "movie movies title titles item items film films book books metadata",
+    "links": "link links",
+    "tags": "tag tags genome scores genre genres",
+    "users": "user users occupation occupations people members profiles demographics",
+    "links between users": "trust trusts friend friends social network contact contacts follows followers edges",
+    "a description": "readme license licence copying changelog citation about notes info summary success metadata",
+    "checksums": "md5 md5sums sha256sums checksum checksums",
+    "pairs without ratings": "probe qualifying",
+}
+_MEANS_NOTHING: Final = frozenset(
+    ("u", "ml", "the", "all", "netflix", "movielens", "data", "dataset", "files")
+)
+# Columns that ratings do not have, by the kind of their table.
+_COLUMNS: Final = {
+    "links": {"imdbid", "tmdbid"},
+    "tags": {"tag", "tagid", "relevance"},
+    "users": {"age", "gender", "sex", "occupation", "zipcode", "zip"},
+    "links between users": {"trustorid", "trusteeid", "truster", "trustee", "friendid", "followerid"},
+}
+_SAMPLED_LINES: Final = 50
+_FEWEST_WORDS: Final = 4  # in a line of prose
+_LETTERS: Final = 0.6  # of a description are letters and blanks
+
+
+def kind_by_name(name: str) -> str | None:
+    """What a file is by its name, or None. Its content may say otherwise."""
+    path = PurePath(name.lower())
+    stem = path.name
+    while path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
+        path = path.with_suffix("")
+    if kind := _ENDINGS.get(path.suffix):
+        return kind
+    if path.suffix in (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".parquet", ".inter"):
+        stem = path.stem
+    words = {word for word in re.split(r"[^a-z]+", stem) if word} - _MEANS_NOTHING
+    return next((kind for kind, known in _WORDS.items() if words and words <= {*known.split()}), None)
+
+
+def kind_by_content(head: bytes) -> str | None:
+    """What a file is by its first bytes, or None for ratings and whatever is not known."""
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    lines = [decode_line(line).strip() for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    lines = [line for line in lines if line][:_SAMPLED_LINES]
+    if not lines:
+        return None
+    return _kind_by_header(lines[0]) or _pairs(lines) or _titles(lines) or _prose(lines)
+
+
+def _kind_by_header(line: str) -> str | None:
+    for delimiter in ("::", "|", "\t", ";", ","):
+        names = {plain_name(name) for name in split_fields(line, delimiter)}
+        for kind, columns in _COLUMNS.items():
+            if len(names) > 1 and names & columns:
+                return kind
+    return None
+
+
+def _pairs(lines: Sequence[str]) -> str | None:
+    """Netflix's probe.txt and qualifying.txt: a line `8:`, then lines without ratings."""
+    rows = [line for line in lines if not re.fullmatch(r"\d+\s*:", line)]
+    is_netflix = re.fullmatch(r"\d+\s*:", lines[0]) is not None
+    return (
+        "pairs without ratings" if is_netflix and rows and max(row.count(",") for row in rows) < 2 else None
+    )
+
+
+def _titles(lines: Sequence[str]) -> str | None:
+    try:
+        layout = recognize_titles(lines, label="")
+    except DataError:
+        return None
+    rows = [fields for line in lines[layout.skip :] if isinstance(fields := layout.split(line), list)]
+    named = sum(any(char.isalpha() for char in fields[layout.title]) for fields in rows)
+    return (
+        "titles"
+        if rows and 2 * named > len(rows) and (layout.has_header or layout.year is not None)
+        else None
+    )
+
+
+def _prose(lines: Sequence[str]) -> str | None:
+    text = "".join(lines)
+    letters = sum(char.isalpha() or char == " " for char in text)
+    sentences = sum(len(re.findall(r"[^\W\d_]{2,}", line)) >= _FEWEST_WORDS for line in lines)
+    return "a description" if letters > _LETTERS * len(text) and 2 * sentences >= len(lines) else None

@@ -81,6 +81,8 @@ def kind_by_content(head: bytes) -> str | None:
     lines = [line for line in lines if line][:_SAMPLED_LINES]
     if not lines:
         return None
+    if lines[0].startswith("{") and not lines[0].endswith("}"):
+        return "a JSON document"  # one object over many lines; ratings have one per line
     return _kind_by_header(lines[0]) or _pairs(lines) or _titles(lines) or _prose(lines)
 
 

@@ -28,7 +28,7 @@ _FEW = (0, 5, 10, 20)
 
 
 def main() -> None:
-    """Fit twice, fold in, report."""
+    """Fit both models, fold the users in, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,7 +48,7 @@ def main() -> None:
 def compare(
     ratings: list[Path], scratch: Path, *, users: int, seed: int, settings: Settings
 ) -> dict[str, Any]:
-    """RMSE of both models on the held-out rows of the users that one of them never saw."""
+    """RMSE of both models on the held-out rows of the users that one model was not trained on."""
     store = Store.open(scratch / "store")
     everything = store.ensure(ingest.plan(store, ratings=ratings, titles=None, settings=settings.ingest))
     rows = pl.concat(ingest.iter_ratings(store, everything)).select("user_id", "movie_id", "rating")
@@ -84,7 +84,7 @@ def compare(
 def make_release(
     scratch: Path, train_rows: pl.DataFrame, test_rows: pl.DataFrame, settings: Settings
 ) -> matinee.Release:
-    """A release by the steps of the flow."""
+    """Make a release with the steps of the flow."""
     scratch.mkdir()
     train_rows.write_csv(scratch / "train.csv")
     test_rows.write_csv(scratch / "test.csv")
@@ -96,7 +96,7 @@ def make_release(
 
 
 def fold_in(release: matinee.Release, given: pl.DataFrame, asked: pl.DataFrame) -> np.ndarray:
-    """Predictions of rows that are asked for, by users who are met with the rows given."""
+    """Predictions for some rows, by users who are folded in with the given rows."""
     ratings = {user: frame for (user,), frame in given.group_by("user_id")}
     predicted = np.empty(len(asked), np.float32)
     for (user,), rows in asked.with_row_index("row").group_by("user_id"):
@@ -107,7 +107,7 @@ def fold_in(release: matinee.Release, given: pl.DataFrame, asked: pl.DataFrame) 
 
 
 def bias_only(known: pl.DataFrame, given: pl.DataFrame, asked: pl.DataFrame) -> np.ndarray:
-    """Mean, bias of the movie by the rows known, and bias of the user by the rows given."""
+    """The mean, plus the movie's bias from known rows, plus the user's bias from given rows."""
     users, movies = (IdMap.fit([known[name].to_numpy()]) for name in ("user_id", "movie_id"))
     codes = users.encode(known["user_id"].to_numpy()), movies.encode(known["movie_id"].to_numpy())
     fitted = fit_baseline(*codes, known["rating"].to_numpy(), users=len(users), movies=len(movies))

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-NEW_ROWS = 100_000  # of the file that a nightly run adds
+NEW_ROWS = 100_000  # rows of the file that a nightly run adds
 Work = Callable[[], object]
 
 
@@ -29,11 +29,11 @@ def sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-# Each case imports what it needs and returns the work to be timed.
+# Each case imports its modules and returns the function to be timed.
 
 
 def bare(data: Path, scratch: Path) -> Work:
-    """Polars at its best: the types are given, columns are streamed to Parquet, nothing is checked."""
+    """The fastest form of polars: types are given, columns are streamed to Parquet, nothing is checked."""
     import polars as pl
 
     schema = {"userID": pl.Int64, "movieID": pl.Int64, "rating": pl.Float32, "date": pl.Date}
@@ -47,7 +47,7 @@ def bare(data: Path, scratch: Path) -> Work:
 
 
 def pandas(data: Path, scratch: Path) -> Work:
-    """Pandas as a notebook has it."""
+    """Pandas as in a typical notebook."""
     import pandas as pd
     import pyarrow as _  # noqa: F401 - what to_parquet imports
 
@@ -63,7 +63,7 @@ def pandas(data: Path, scratch: Path) -> Work:
 def ingest(
     data: Path, scratch: Path, *, duplicates: str = "latest", files: tuple[str, ...] = ("ratings.csv",)
 ) -> Work:
-    """Ours, on a fresh store or on the one that is there."""
+    """Matinee, on a new store or on an existing store."""
     from matinee import ingest as library
     from matinee.settings.ingest import IngestSettings
     from matinee.store import Store
@@ -79,12 +79,12 @@ def ingest(
 
 
 def nightly(data: Path, scratch: Path) -> Work:
-    """Ours, with one new file on top of what the store has."""
+    """Matinee, with one new file in addition to the files in the store."""
     return ingest(data, scratch, files=("ratings.csv", "new.csv"))
 
 
 def encode_and_split(data: Path, scratch: Path) -> Work:
-    """The two steps after ours, on the dataset that the store has."""
+    """Encode and split, on the dataset in the store."""
     from matinee import split
     from matinee.settings import SplitSettings
     from matinee.split import encode
@@ -111,12 +111,12 @@ CASES: dict[str, Callable[[Path, Path], Work]] = {
     "one_new_file": nightly,
     "encode_and_split": encode_and_split,
 }
-ON_A_STORE = {"again", "one_new_file", "encode_and_split"}  # that `ingest` has filled
-ONCE = {"one_new_file", "encode_and_split"}  # the second time there is nothing left to do
+ON_A_STORE = {"again", "one_new_file", "encode_and_split"}  # the store that `ingest` has filled
+ONCE = {"one_new_file", "encode_and_split"}  # the second time, all work is already done
 
 
 def measure(name: str, data: Path, scratch: Path) -> dict[str, float]:
-    """Seconds and peak memory of one case in a process of its own."""
+    """Seconds and peak memory of one case in a new process."""
     scratch.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, __file__, "--case", name, "--data", str(data), "--scratch", str(scratch)]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -125,12 +125,12 @@ def measure(name: str, data: Path, scratch: Path) -> dict[str, float]:
 
 
 def run_case(name: str, data: Path, scratch: Path) -> None:
-    """The process of one measurement: do the work and tell."""
+    """The process of one measurement: do the work and print its figures."""
     work = CASES[name](data, scratch)
     started = time.perf_counter()
     work()
     seconds = time.perf_counter() - started
-    # The process's own peak; getrusage would report its parent's where that was higher.
+    # The peak of this process; getrusage would report the parent's peak if that was higher.
     status = Path("/proc/self/status").read_text("utf-8")
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 2**10
     print(json.dumps({"seconds": round(seconds, 2), "peak_mb": round(peak)}))

@@ -26,13 +26,13 @@ from matinee.recommend import recommend_all
 from matinee.release.liking import liked_from
 from matinee.settings.parse import read_settings
 
-Lists = dict[int, list[int]]  # movie ids by user id, the best first
+Lists = dict[int, list[int]]  # movie ids by user id, best first
 _SYSTEMS = "popularity,ease,als,bpr,knn"
 _TOP, _DISCOUNT = 10, 1 / np.log2(np.arange(2, 12))
 
 
 def main() -> None:
-    """Measure ours and the others, print a table."""
+    """Measure Matinee and the other systems, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -88,7 +88,7 @@ def measure_ours(train: Path, scratch: Path) -> tuple[Lists, dict[str, object], 
 def measure_peer(
     name: str, train: pl.DataFrame, scale: tuple[float, float], *, python: Path, scratch: Path
 ) -> tuple[Lists, dict[str, object]]:
-    """Lists of another system, and what it says of itself."""
+    """Lists of another system, and the JSON that it prints."""
     users, movies = (train[column].unique().sort().to_numpy() for column in ("user", "movie"))
     inner = np.random.default_rng(0).random(train.height) < 0.1
     columns = (
@@ -109,7 +109,7 @@ def measure_peer(
 
 
 def judge(lists: Lists, liked: pl.DataFrame, *, movies: int) -> dict[str, object]:
-    """nDCG@10 and recall@10 over the users with a liked test row, and the share of movies in anyone's first ten."""
+    """nDCG@10 and recall@10 over users with a liked test row, and the share of movies in at least one top ten."""
     ndcgs, recalls = [], []
     for (user,), rows in liked.group_by("user"):
         wanted = rows["movie"].to_numpy()

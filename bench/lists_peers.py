@@ -84,7 +84,7 @@ def ndcg(scores: Scores, seen: sp.csr_matrix, wanted: sp.csr_matrix) -> float:
 
 
 def popularity() -> Iterator[tuple[str, Fitter]]:
-    """The movies that most users rated."""
+    """The most frequently rated movies."""
     yield "all rows", lambda rated, _: lambda codes: np.tile(np.asarray(rated.sum(0)), (len(codes), 1))
 
 

@@ -38,7 +38,7 @@ print(time.perf_counter() - started)
 
 
 def main() -> None:
-    """Make the releases, measure, report."""
+    """Make the releases, measure them, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measure(folder: Path, *, repeats: int) -> dict[str, float]:
-    """Medians over processes, after one that fills the page cache."""
+    """Medians over processes, after a first process that fills the page cache."""
     first = [_seconds(_FIRST, folder) for _ in range(repeats + 1)][1:]
     million = [float(_run(_MILLION, folder)) for _ in range(repeats)]
     return {

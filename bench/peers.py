@@ -17,14 +17,14 @@ import numpy as np
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# The torch loops end with whichever comes first: what they are here for is their rate.
+# The torch loops end at the first of these limits, because only their rate is measured.
 LOOP_SECONDS = 20
 LOOP_PASSES = 5
 
 
 @dataclass(frozen=True)
 class TrainRows:
-    """Train rows as columns; codes lie within `n_users` and `n_movies`."""
+    """Train rows as columns. Codes are below `n_users` and `n_movies`."""
 
     users: np.ndarray
     movies: np.ndarray
@@ -35,14 +35,14 @@ class TrainRows:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit that is done: how to ask it (None where it can't be asked) and how often it went over the rows."""
+    """A finished fit: its prediction function (None if it has none) and its number of passes over the rows."""
 
     passes: float
     predict: Predict | None
     note: str = ""
 
 
-# Each system imports what it needs and puts the rows into its own form; the function returned is what is timed.
+# Each system imports its modules and converts the rows to its format. Only the returned function is timed.
 Start = Callable[[], Fit]
 
 
@@ -125,7 +125,7 @@ def cmfrec(rows: TrainRows, *, threads: int, seed: int) -> Start:
 
 
 def myfm(rows: TrainRows, *, threads: int, seed: int) -> Start:
-    """myFM's Bayesian factorization machine, rank 10, 300 samples of which 280 are kept."""
+    """myFM's Bayesian factorization machine, rank 10, with 280 of 300 samples kept."""
     from myfm import MyFMRegressor
     from scipy.sparse import csr_matrix
 
@@ -147,7 +147,7 @@ def myfm(rows: TrainRows, *, threads: int, seed: int) -> Start:
 
 
 def libmf(rows: TrainRows, *, threads: int, seed: int) -> Start:
-    """LIBMF, 32 factors, 20 passes; what its Python wrapper predicts can't be used."""
+    """LIBMF, 32 factors, 20 passes. The predictions of its Python wrapper cannot be used."""
     from libmf import mf
 
     table = np.column_stack([rows.users, rows.movies, rows.ratings]).astype(np.float32)
@@ -162,7 +162,7 @@ def libmf(rows: TrainRows, *, threads: int, seed: int) -> Start:
 
 
 def notebook(rows: TrainRows, *, threads: int, seed: int, batch_size: int = 4) -> Start:
-    """The source notebook's loop: embeddings of 32 + 32 into a linear layer, Adam on all of it, a DataLoader."""
+    """The loop of the seed notebook: embeddings of 32 + 32, a linear layer, Adam on all weights, a DataLoader."""
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
@@ -205,7 +205,7 @@ SYSTEMS = {
 
 
 def measure(name: str, path: Path, *, threads: int, seed: int) -> dict[str, float | str | None]:
-    """Fit one system and say how it did; RMSE within the scale, ids without a train row get the mean."""
+    """Fit one system and return its figures. RMSE is within the scale; ids without a train row get the mean."""
     with np.load(path) as file:
         train, test = file["train"], file["test"]
     users, movies = (np.concatenate([train[i], test[i]]).astype(np.int64) for i in (0, 1))
@@ -233,7 +233,7 @@ def measure(name: str, path: Path, *, threads: int, seed: int) -> dict[str, floa
 
 
 def peak_kib() -> int:
-    """The process's own peak; getrusage would report its parent's when that was higher."""
+    """The peak of this process; getrusage would report the parent's peak if that was higher."""
     status = Path("/proc/self/status").read_text("utf-8")
     return int(status.partition("VmHWM:")[2].split()[0])
 

@@ -20,14 +20,14 @@ from matinee.sample import write_sample
 
 
 def alone(data: Path, store_at: Path) -> None:
-    """The steps of the flow by the library, without Prefect."""
+    """Run the steps of the flow with the library, without Prefect."""
     from matinee.pipeline import retrain
 
     retrain(data / "ratings.csv", data / "movie_titles.csv", store_at)
 
 
 def main() -> None:
-    """Measure, and print the JSON."""
+    """Measure, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ratings", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -52,7 +52,9 @@ def main() -> None:
                 "flow_without_server": (flow, without),
             }
             taken: dict[str, list[float]] = {name: [] for name in ways}
-            for number in range(call.repeats + 1):  # side by side; the first round warms caches and server up
+            for number in range(
+                call.repeats + 1
+            ):  # interleaved; the first round warms up caches and the server
                 for name, (command, environment) in ways.items():
                     taken[name].append(_time([*command, str(Path(folder) / f"{name}-{number}")], environment))
     seconds = {name: round(statistics.median(times[1:]), 2) for name, times in taken.items()}
@@ -69,7 +71,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def serving(port: int, home: Path) -> Iterator[str]:
-    """The address of a server that has nothing else to do: no worker, no deployments."""
+    """The address of an idle server: no worker, no deployments."""
     api = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "matinee.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "PREFECT_HOME": str(home)}

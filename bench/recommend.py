@@ -29,12 +29,12 @@ from matinee.release.manifest import ReleaseManifest
 from matinee.settings import RecommendSettings
 from matinee.store.files import write_json
 
-_CHECKED = 1_000  # users whose lists are found again one by one
-_SEEN = 209  # movies a user rated, as in the Netflix Prize
+_CHECKED = 1_000  # users whose lists are checked one by one
+_SEEN = 209  # rated movies per user, as in the Netflix Prize data
 
 
 def main() -> None:
-    """Make a release, recommend to everyone once, check, report."""
+    """Make a release, compute all lists once, check them, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, value in (("users", 480_189), ("movies", 17_770), ("size", 64), ("top", 10), ("threads", 0)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, out = Path(scratch) / "v0001", Path(scratch) / "out.parquet"
         write_release(folder, users=call.users, movies=call.movies, size=call.size)
-        # A process of its own, so that the peak is not that of making the release.
+        # A new process, so the peak does not include making the release.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             facts = pool.submit(measure, folder, out, call.top, call.threads).result()
         release = matinee.load(folder)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]:
-    """Load a release and recommend to everyone, once; the kernel is compiled before."""
+    """Load a release and compute all lists once. The kernel is compiled before."""
     warm = folder.with_name("warm")
     write_release(warm, users=2, movies=20, size=2)
     recommend_all(matinee.load(warm), out=out, top=1, settings=RecommendSettings(), threads=1)
@@ -69,7 +69,7 @@ def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]
     return {
         "seconds_cpu": round(
             time.process_time() - busy, 2
-        ),  # of all threads; tells a busy machine from a slow program
+        ),  # of all threads; it distinguishes a busy machine from a slow program
         "seconds_load": round(seconds_load, 2),
         "seconds_recommend": round(done.seconds, 2),
         "rows": done.rows,
@@ -81,7 +81,7 @@ def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]
 def run_implicit(
     release: matinee.Release, out: Path, *, python: Path, top: int, threads: int
 ) -> dict[str, float]:
-    """Seconds and memory of implicit on the same factors, and the share of its lists that hold the same movies."""
+    """Seconds and memory of implicit on the same factors, and the share of its lists with the same movies."""
     rows, found = out.with_name("rows.npz"), out.with_name("implicit.npy")
     weights, catalog = release.weights, release.catalog
     users = np.column_stack([weights["user_factors"], np.ones(len(release.users), np.float32)])
@@ -89,7 +89,7 @@ def run_implicit(
     np.savez(rows, offsets=catalog.seen_offsets, seen=catalog.seen_movies, users=users, movies=movies)
     script = Path(__file__).with_name("recommend_peer.py")
     call = [*map(str, (python, script, rows, found)), "--top", str(top), "--threads", str(threads)]
-    quiet = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: it has threads of its own
+    quiet = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit requires it, because it has its own threads
     ran = subprocess.run(call, check=True, capture_output=True, text=True, env=quiet)
     told: dict[str, float] = json.loads(ran.stdout)
     ours = pq.read_table(out, columns=["user_id", "movie_id"])
@@ -101,13 +101,13 @@ def run_implicit(
 
 
 def _peak_kib() -> int:
-    """The process's own peak; getrusage would report its parent's when that was higher."""
+    """The peak of this process; getrusage would report the parent's peak if that was higher."""
     status = Path("/proc/self/status").read_text("utf-8")
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
-    """A release of random weights, its movies' popularity and its users' activity with long tails."""
+    """A release with random weights, and long-tailed popularity of movies and activity of users."""
     draw = np.random.default_rng(0)
     folder.mkdir()
     tables: dict[str, int | tuple[int, int]] = {
@@ -142,7 +142,7 @@ def write_release(folder: Path, *, users: int, movies: int, size: int) -> None:
 
 
 def _draw_seen(draw: np.random.Generator, counts: np.ndarray, movies: int) -> np.ndarray:
-    """Ascending movie codes for each user: evenly spaced from a random start, so that none comes twice."""
+    """Ascending movie codes for each user: evenly spaced from a random start, so none occurs twice."""
     starts, gaps = draw.integers(0, movies, len(counts)), movies // np.maximum(counts, 1)
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     codes = (np.repeat(starts, counts) + place * np.repeat(gaps, counts)) % movies
@@ -152,7 +152,7 @@ def _draw_seen(draw: np.random.Generator, counts: np.ndarray, movies: int) -> np
 
 
 def count_different(release: matinee.Release, out: Path, *, top: int) -> int:
-    """Users, of an evenly spaced thousand, whose list is not the one that sorting all scores gives."""
+    """The users, out of an evenly spaced thousand, whose list differs from sorting all scores."""
     written = pq.read_table(out, columns=["user_id", "movie_id"])
     user_ids, movie_ids = (written[name].to_numpy() for name in ("user_id", "movie_id"))
     weights, catalog = release.weights, release.catalog

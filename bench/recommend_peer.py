@@ -15,11 +15,11 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
-_BATCH = 10_000  # users of a call: its lists of scores and ids stay small
+_BATCH = 10_000  # users per call, so its lists of scores and ids stay small
 
 
 def main() -> None:
-    """Recommend to everyone once."""
+    """Compute all lists once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=Path)
     parser.add_argument("out", type=Path)
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     call = parser.parse_args()
     rows = np.load(call.rows)
-    model = AlternatingLeastSquares(num_threads=call.threads)  # fitted elsewhere: its factors are given to it
+    model = AlternatingLeastSquares(num_threads=call.threads)  # its factors are given, not fitted
     model.user_factors, model.item_factors = rows["users"], rows["movies"]
     users, movies = len(model.user_factors), len(model.item_factors)
     seen = rows["seen"]

@@ -54,7 +54,7 @@ Run = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One of ours: a model, and dot with a preset."""
+    """A model of Matinee; for dot, with a preset."""
 
     model: str
     preset: str | None = None
@@ -69,7 +69,7 @@ class Case:
 
 
 def measure_ours(root: Path, parts: Reference, settings: Settings) -> Run:
-    """Train and evaluate on a split; runs in a process of its own, so that the peak is its own."""
+    """Train and evaluate on a split, in a new process, so the peak belongs to this fit."""
     store = Store.open(root)
     candidate = store.ensure(train.plan(store, parts, settings=settings))
     peak_mb = peak_kib() / 2**10
@@ -93,7 +93,7 @@ def measure_ours(root: Path, parts: Reference, settings: Settings) -> Run:
 
 
 def measure_other(name: str, rows: Path, *, python: str, threads: int, seed: int) -> Run:
-    """Fit another system in its interpreter; where it can't, the note says why."""
+    """Fit another system in its interpreter. If it cannot be fitted, the note has the reason."""
     script = Path(__file__).with_name("peers.py")
     command = [python, str(script), name, str(rows), "--threads", str(threads), "--seed", str(seed)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -104,7 +104,7 @@ def measure_other(name: str, rows: Path, *, python: str, threads: int, seed: int
 
 
 def draw_test_file(ratings: Path, folder: Path, *, seed: int) -> tuple[Path, Path]:
-    """A train and a test file, 90/10, stratified by rating as scikit-learn draws it from the rows in their order."""
+    """A train and a test file, 90/10, stratified by rating with scikit-learn on the rows in their order."""
     from sklearn.model_selection import train_test_split
 
     table = pl.read_csv(ratings)
@@ -130,7 +130,7 @@ def make_split(store: Store, train_file: Path, test_file: Path) -> Reference:
 
 
 def write_rows(folder: Path, out: Path) -> dict[str, int]:
-    """The rows of a split for bench/peers.py, valid rows among the train rows; returns how many there are."""
+    """Write the rows of a split for bench/peers.py, with valid rows as train rows; returns the number of rows."""
     columns = ["user_code", "movie_code", "rating"]
 
     def read(*parts: str) -> np.ndarray:
@@ -143,7 +143,7 @@ def write_rows(folder: Path, out: Path) -> dict[str, int]:
 
 
 def measure_all(call: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, list[Run]]]:
-    """The label, the group and the runs of each system, one after the other."""
+    """The label, the group and the runs of each system, in order."""
     drawn = draw_test_file(call.ratings, folder, seed=call.seed) if call.ratings else (call.train, call.test)
     store = Store.open(folder / "store")
     parts = make_split(store, *drawn)
@@ -170,7 +170,7 @@ def measure_all(call: argparse.Namespace, folder: Path) -> Iterator[tuple[str, s
 
 
 def mean_of(runs: Sequence[Run], figure: str) -> float | None:
-    """The mean over seeds, None where nothing was measured."""
+    """The mean over seeds, or None without a measurement."""
     values = [run[figure] for run in runs if run.get(figure) is not None]
     return float(np.mean(values)) if values else None
 
@@ -193,7 +193,7 @@ def to_table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def draw(results: Sequence[dict[str, Any]], path: Path, *, title: str) -> None:
-    """RMSE against seconds of fit, ours and the others in two colours; a lower left corner is better."""
+    """RMSE against seconds of the fit, Matinee and others in two colours. Lower left is better."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -250,7 +250,7 @@ def read_call() -> argparse.Namespace:
 
 
 def names_of(*known: str) -> Any:
-    """A type for argparse: names with commas between them, or none."""
+    """A type for argparse: names separated by commas, or none."""
 
     def names(text: str) -> list[str]:
         given = [] if text == "none" else text.split(",")

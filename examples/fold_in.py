@@ -1,4 +1,4 @@
-"""Recommend to someone the model has never seen, from a few ratings, without training.
+"""Recommend movies to a new user, from a few ratings, without training.
 
 python examples/fold_in.py store/releases/v0001 8=5 23=4 43=1
 """
@@ -14,7 +14,7 @@ guest = release.fold_in(ratings)
 
 print("Your ratings, and what the model expected of them:")
 for movie_id, rating in ratings.items():
-    before = float(release.predict(-1, movie_id))  # an id that no release knows: the movie's average, roughly
+    before = float(release.predict(-1, movie_id))  # -1 is an unknown user: about the movie's average
     after = float(guest.predict(movie_id))
     print(f"{movie_id:6}  rated {rating:g}, expected {before:.1f} before and {after:.1f} after")
 print("You may like:")

@@ -1,4 +1,4 @@
-"""Train a recommender on your ratings and ask it, in fifteen lines.
+"""Train a recommender on your ratings and get recommendations, in fifteen lines.
 
 python examples/retrain_and_ask.py ratings.csv movie_titles.csv store
 """
@@ -8,7 +8,7 @@ import sys
 import matinee
 
 ratings, titles, store = sys.argv[1:]
-run = matinee.retrain(ratings, titles, store)  # the same call again computes nothing
+run = matinee.retrain(ratings, titles, store)  # a repeated call computes nothing
 print(run.publication.reason)
 if run.release is None:
     sys.exit("The gate held the candidate. The champion stays in use.")

@@ -34,12 +34,12 @@ class IngestSettings(Section):
     scale: str = Field(
         "auto",
         description="Rating scale as LOW-HIGH, for example 1-5, 0.5-5, 0-100 or -10-10. With a step, as in 1-5:0.5, "
-        "values between the steps are rejected. auto finds it from the values. Set it if the ratings do not use the "
-        "whole scale.",
+        "values between the steps are rejected. auto derives the scale from the values. Set it if the ratings do "
+        "not use the whole scale.",
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
-        description="What happens if a user rated a movie twice. latest keeps the row with the latest date, then the "
+        description="Rule for a user and movie with several ratings. latest keeps the row with the latest date, then the "
         "later line. off keeps both rows and skips the check.",
     )
     max_reject_fraction: float = Field(
@@ -57,8 +57,8 @@ class IngestSettings(Section):
     )
     unreadable: Literal["error", "skip"] = Field(
         "error",
-        description="What happens to files in folders, globs and archives that may hold ratings and can't be read. "
-        "error stops the run and names them. skip leaves them out with a warning.",
+        description="Rule for unreadable files in folders, globs and archives that might contain ratings. error stops the "
+        "run and names them. skip ignores them with a warning.",
     )
     title_columns: dict[TitleColumn, str] = Field(
         default_factory=dict,

@@ -39,8 +39,8 @@ class IngestSettings(Section):
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
-        description="Rule for a user and movie with several ratings. latest keeps the row with the latest date, then the "
-        "later line. off keeps both rows and skips the check.",
+        description="Rule for several ratings of a movie by one user. latest keeps the row with the latest date, then "
+        "the later line. off keeps all rows and skips the check.",
     )
     max_reject_fraction: float = Field(
         0.01,
@@ -57,8 +57,8 @@ class IngestSettings(Section):
     )
     unreadable: Literal["error", "skip"] = Field(
         "error",
-        description="Rule for unreadable files in folders, globs and archives that might contain ratings. error stops the "
-        "run and names them. skip ignores them with a warning.",
+        description="Rule for unreadable files in folders, globs and archives that might contain ratings. error stops "
+        "the run and names them. skip ignores them with a warning.",
     )
     title_columns: dict[TitleColumn, str] = Field(
         default_factory=dict,

@@ -33,7 +33,7 @@ def recommend(
         top: Movies per user.
         settings: Device and memory limit.
         narrowing: What the lists are narrowed to: years, and at most so many movies of a franchise or year.
-        only: A file of the movie ids that may be listed, one per line; narrowed lists need an `out` of their own.
+        only: A file of the movie ids that may be listed, one per line; narrowed lists need a separate `out`.
     """
     check_apart(store)
     if out is not None:

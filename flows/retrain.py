@@ -47,7 +47,7 @@ def retrain(
     check_publishing()
     steps = StepRunner(store)
     settings = settings.for_test_files(test).spelled_out()
-    plays = settings.ingest.feedback == "implicit"  # they train the ranking model alone
+    plays = settings.ingest.feedback == "implicit"  # they train only the ranking model
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
         dataset = steps.run(
             ingest, store=steps.store, ratings=ratings, titles=titles, test=test, settings=settings.ingest

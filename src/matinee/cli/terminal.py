@@ -191,7 +191,7 @@ class _Terminal(logging.Handler):
     """Writes to the stderr of the moment, which a test may replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.level > logging.DEBUG:  # tracebacks are shown with --verbose alone
+        if self.level > logging.DEBUG:  # tracebacks are shown only with --verbose
             record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
         complain(*(shown(line, _LINE) for line in self.format(record).splitlines()))
 

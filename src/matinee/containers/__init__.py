@@ -1,7 +1,7 @@
 """Containers: whatever packs or encodes a table becomes a stream of UTF-8 text, in bounded memory.
 
 `unpack` opens compressed files, archives, Parquet, Arrow and JSON lines, one within another, and text in any encoding.
-Readers of ratings, titles and pairs see text alone.
+Readers of ratings, titles and pairs get only text.
 """
 
 from matinee.containers.faults import CorruptError, name_faults

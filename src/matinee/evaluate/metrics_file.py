@@ -1,4 +1,4 @@
-"""Reads metrics.json: the figures of ratings and lists, or of lists alone where there are plays."""
+"""Reads metrics.json: the figures of ratings and lists, or only of lists for plays."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The gate where there are plays and no ratings: lists alone decide, against popularity, champion and anchor."""
+"""The gate for plays without ratings: it compares lists with popularity, the champion and the anchor."""
 
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import Drift
@@ -22,7 +22,7 @@ def decide_on_plays(
     anchor: PairedLists | None = None,
     drift: Drift | None = None,
 ) -> Decision:
-    """Decide on a candidate that has lists alone.
+    """Decide on a candidate that has only lists.
 
     Args:
         ranking: The figures of its lists, and of popularity.

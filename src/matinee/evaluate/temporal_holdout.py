@@ -1,4 +1,4 @@
-"""How well the future is predicted: a quick model, fitted on the past of a dataset alone, on the ratings after it.
+"""The temporal holdout: a quick model, fitted only on older ratings, predicts the latest ratings.
 
 Beside it the same model on as many rows drawn at random, so that nothing but the choice of test rows differs. What
 metrics.json has as `temporal`; made once a split, whatever is trained on it.

@@ -1,4 +1,4 @@
-"""How well lists foresee what users like later: a ranking model of the past alone, and popularity, now and of late."""
+"""Lists on later ratings: a ranking model fitted only on older ratings, and popularity overall and of late."""
 
 from dataclasses import dataclass
 

@@ -105,7 +105,7 @@ class ListsVerdict(Verdict):
 
 
 class PopularityVerdict(Verdict):
-    """Plays alone: the lists are better than popularity, which knows nobody."""
+    """Only for plays: the lists are better than popularity."""
 
     name: Literal["popularity"]
     users: int = Field(description="Users whose test rows are looked for.")
@@ -116,7 +116,7 @@ class PopularityVerdict(Verdict):
 
 
 class ListsDecayVerdict(Verdict):
-    """Plays alone: small losses have not added up against the anchor's lists."""
+    """Only for plays: small losses have not added up against the anchor's lists."""
 
     name: Literal["lists_decay"]
     users: int = Field(description="Users with a test row that neither model was trained on.")

@@ -137,7 +137,7 @@ class QuickFigures(Format):
 
 
 class TemporalLists(Format):
-    """Lists of a ranking model fitted on the past alone, judged by what users liked later."""
+    """Lists of a ranking model fitted only on older ratings, measured on later liked ratings."""
 
     users: int = Field(description="Users who liked a later row.")
     users_without_rows: int = Field(description="Those of them without an earlier row, who get popularity.")
@@ -148,7 +148,7 @@ class TemporalLists(Format):
 
 
 class Temporal(Format):
-    """A quick model, fitted on the past of a dataset alone, on the latest tenth of the ratings."""
+    """A quick model, fitted only on the older ratings of a dataset, on the latest tenth of the ratings."""
 
     cut: str = Field(description="First day of the held-out rows, as YYYY-MM-DD.")
     rows: int = Field(description="Rows from that day on.")

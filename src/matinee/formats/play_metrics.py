@@ -1,4 +1,4 @@
-"""metrics.json and outlook.json where there are plays and no ratings: the figures of lists alone."""
+"""metrics.json and outlook.json for plays without ratings: only figures of lists."""
 
 from typing import ClassVar
 

@@ -190,7 +190,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _reason(error: Exception) -> str:
-    """Why there is no answer, without any part of the address."""
+    """The reason of a missing answer, without any part of the address."""
     if isinstance(error, socket.gaierror):
         return "its name is not known"
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

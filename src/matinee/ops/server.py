@@ -2,7 +2,7 @@
 
 `matinee server` takes the options of `prefect server start`, except `--background`. It answers only to its own names
 and pages (`matinee.ops.guard`). Its password is in PREFECT_SERVER_API_AUTH_STRING, or in the file that
-MATINEE_AUTH_FILE names. Without a password it listens on this machine alone.
+MATINEE_AUTH_FILE names. Without a password it listens only on this machine.
 
 The failures of Prefect 3.8 with Python 3.11, each with a test that shows it:
 

@@ -40,7 +40,7 @@ class Retrained:
         champion_score: The champion's error on ratings newer than itself.
         encoding: The codes of users and movies.
         split: The train, valid and test rows.
-        candidate: The weights that were tested; None for plays, which train the ranking model alone.
+        candidate: The weights that were tested; None for plays, which train only the ranking model.
         ranking: The ranking model that was tested.
         evaluation: Metrics, plots and the gate's decision.
         publication: Whether the candidate was promoted, and why.

@@ -92,7 +92,7 @@ def write_card(
 def write_examples(folder: Path, evaluation: Path) -> None:
     """Write the lists of ten users into a release's folder, if the evaluation has them; the card links the file.
 
-    They have a file of their own, so that whoever erases a user can remove it.
+    They are in a separate file, so `forget` can remove it.
     """
     if not (evaluation / ExampleLists.NAME).exists():  # one of an earlier version
         return

@@ -1,4 +1,4 @@
-"""A published release: loading, checking and asking it. Needs numpy, pyarrow, pydantic and safetensors alone."""
+"""A published release: loading, checks, predictions and lists. Needs only numpy, pyarrow, pydantic and safetensors."""
 
 from matinee.release.manifest import SCHEMA_VERSION, read_manifest
 from matinee.release.release import TESTED, WEIGHTS, Release, inspect, load, sha256, verify

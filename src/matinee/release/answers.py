@@ -43,7 +43,7 @@ class Release:
     movies: IdMap
     weights: dict[str, NDArray[Any]]  # empty in a release of plays
     catalog: ItemCatalog
-    user_prior: UserPrior | None  # of the dot model alone
+    user_prior: UserPrior | None  # only for the dot model
     ranking: RankingModel | None = None  # None in a release of an earlier version
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class Release:
 
     @property
     def predicts(self) -> bool:
-        """Whether it predicts ratings; one that was trained on plays has lists alone."""
+        """Whether the release predicts ratings. A release that was trained on plays has only lists."""
         return self.manifest.model != PLAYS_MODEL
 
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:

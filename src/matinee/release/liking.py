@@ -18,7 +18,7 @@ def liked_from(scale: tuple[float, float]) -> float:
 def popularity(train_rows: NDArray[Any], liked_rows: NDArray[Any]) -> NDArray[np.float32]:
     """By movie: the mean of log(1 + train rows) and log(1 + train rows that liked it).
 
-    Either alone orders worse (docs/notes.md). With it a movie's bias has no place in the order any more.
+    Each of the two orders movies worse (docs/notes.md). The sum replaces the movie's bias in the order.
     """
     mean: NDArray[np.float32] = ((np.log1p(train_rows) + np.log1p(liked_rows)) / 2).astype(np.float32)
     return mean

@@ -143,7 +143,7 @@ def expect_ratings(
 def as_pairs(
     ratings: Mapping[int, float] | Iterable[tuple[int, float]] | Iterable[int],
 ) -> dict[int, float]:
-    """Ratings by movie id. Raises ConfigError for ids alone, of which a release of ratings makes nothing."""
+    """Ratings by movie id. Raises ConfigError for ids without ratings, which a release of ratings cannot use."""
     try:
         return dict(ratings)  # type: ignore[arg-type] # the last kind is what is refused
     except TypeError:

@@ -1,4 +1,4 @@
-"""A fitted ranking model: tables, vectors of users, scores, and the file they are kept in. Needs numpy alone.
+"""A fitted ranking model: tables, vectors of users, scores, and its file. Needs only numpy.
 
 A user's vector is the sum, over the movies that the user rated, of `encode_rated` plus the rating's grade times
 `encode_liked`; a movie's score is the dot product of that vector and the movie's row of `decode`.
@@ -85,7 +85,7 @@ class RankingModel:
         return vector
 
     def scores(self, movies: npt.NDArray[np.integer[Any]], levels: Levels) -> Floats:
-        """The score of every movie [movies] for a user who rated these movies so; popularity for one who rated none."""
+        """The score of every movie [movies] for a user with these ratings; popularity for a user without ratings."""
         found: Floats = self.score(self.user_vector(movies, grade_codes(levels))[None])[0]
         return found
 

@@ -1,4 +1,4 @@
-"""A release: a self-contained folder that answers for itself with numpy, pyarrow and safetensors alone.
+"""A release: a self-contained folder that needs only numpy, pyarrow, pydantic and safetensors.
 
 Weights, id maps, titles, settings, metrics, card, and a manifest with the sha256 of every file. It is believed in
 steps: the manifest makes sense (`read_manifest`, for lists), all files are those of the manifest (`verify`), and their
@@ -59,7 +59,7 @@ def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None
             environment variable MATINEE_PUBLIC_KEY names, if any; False checks no signature.
 
     Returns:
-        The release, ready to answer. Loading needs numpy, pyarrow, pydantic and safetensors alone.
+        The loaded release. Loading needs only numpy, pyarrow, pydantic and safetensors.
 
     Raises:
         ReleaseError: A file is missing, was changed, is not listed in the manifest or has a later schema version; its

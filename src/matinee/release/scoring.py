@@ -1,4 +1,4 @@
-"""What a trained model predicts, from its weights alone and with numpy alone.
+"""Predictions of a trained model, computed from its weights with numpy.
 
 A release is asked through this file, so that its users need no torch. The formulas are those of
 `matinee.train.models`; the contract tests hold the two together.
@@ -94,7 +94,7 @@ def of_vector(weights: Mapping[str, npt.NDArray[Any]], vector: npt.NDArray[Any],
 
 
 def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
-    """By movie: what a rating has from the movie alone, whoever the user is."""
+    """By movie: the part of a rating that does not depend on the user."""
     bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]
     return bias.astype(np.float32)
 

@@ -75,7 +75,7 @@ def widen(tables: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 def write_weights(
     path: Path, tables: dict[str, NDArray[Any]], *, metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a weights file, whole or not at all, with the mode of the umask (`save_file` alone would use 0600).
+    """Write a weights file atomically, with the mode of the umask (`save_file` itself would use 0600).
 
     Raises SafetensorError or OSError if it can't be written.
     """

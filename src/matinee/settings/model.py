@@ -2,8 +2,8 @@
 
 The models below are the parameters of the flows, so the Prefect UI shows them as a form. A field that is None takes
 its value from the recipe of the chosen model (`matinee.settings.presets`). `Settings.resolved` fills in these values
-and drops settings that the chosen method does not use. Digests cover resolved settings alone, so writing a default
-out changes no digest.
+and drops settings that the chosen method does not use. Digests cover only resolved settings, so an explicit
+default changes no digest.
 """
 
 from collections.abc import Sequence

@@ -70,7 +70,7 @@ PRESETS: Final[dict[str, Mapping[str, Values]]] = {
 def recipe_of(model: ModelName, method: MethodName | None) -> Recipe:
     """The defaults of a model with a method, or with its own method if None.
 
-    Values of the model's recipe apply to its own method alone.
+    Values of the model's recipe apply only to its own method.
     """
     own = RECIPES[model]
     chosen = method or own.method

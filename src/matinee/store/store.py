@@ -186,7 +186,7 @@ class Store:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Use the store alone during the block: no run is active, and none starts.
+        """Use the store exclusively during the block: no run is active, and none starts.
 
         Raises StoreError if a run is active, ConfigError if there is no store.
         """
@@ -224,7 +224,7 @@ class Store:
 
     @contextlib.contextmanager
     def _claim(self, plan: Plan) -> Iterator[Path | None]:
-        """An empty folder for this process alone; None if another process has finished the plan meanwhile."""
+        """An empty folder for only this process; None if another process has finished the plan."""
         partial = self.root / plan.kind / f"{plan.digest}.partial"
         with lock_folder(partial):
             if self.has(plan):

@@ -62,7 +62,7 @@ def hold(device: str) -> Iterator[None]:
 
 
 def private_folder() -> Path | None:
-    """A folder on this machine that is this user's alone: that of the session, or one in the temporary folder.
+    """A folder that only this user can use: that of the session, or one in the temporary folder.
 
     None, with a warning, where somebody else has taken the name: then trainings start without waiting.
     """

@@ -30,7 +30,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?|\d{9,}(\.\d*)?", re.ASCII
 
 
 def looks_like_plays(row: Sequence[str]) -> bool:
-    """Whether a line without a header is two ids, and behind them numbers and dates alone.
+    """Whether a line without a header has two ids, followed only by numbers and dates.
 
     >>> looks_like_plays(["7", "12", "2005-01-31"]), looks_like_plays(["8", "2004", "What the Bleep"])
     (True, False)

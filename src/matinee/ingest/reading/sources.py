@@ -126,7 +126,7 @@ class _Search:
 
 
 def _odd_file(path: Path) -> str | None:
-    """What a thing in a folder is that is no regular file."""
+    """The kind of a folder entry that is not a regular file."""
     shows = shown(path.name)
     if path.is_symlink() and path.is_dir():
         return f"a link to a folder is not followed ({shows})"

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""Compiled loops over the ratings of users and of movies. Each writes its own rows alone: no race, the same bits."""
+"""Compiled loops over the ratings of users and of movies. Each writes only its own rows: no race, the same bits."""
 
 import numba
 import numpy as np

@@ -1,6 +1,6 @@
 """Compiled loops of the sample generator: draw the ratings of a block of users, and write rows as text.
 
-Everything random in a block comes from its own SplitMix64 stream, so it is the same whoever draws it and when.
+Everything random in a block comes from its own splitmix64 stream, so it is the same whoever draws it and when.
 """
 
 import math
@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import splitmix64
+
 # Scores by bias alone lie within 0..7; what does not falls into the first or the last bin.
 BIAS_BINS = 140
 BIAS_BIN_WIDTH = 0.05
@@ -19,10 +21,8 @@ BIAS_BIN_WIDTH = 0.05
 _KEYED_SHARE = 1 / 8
 _ROW_BYTES = 64  # more than any row takes, a line `movie:` before it included
 _COLON, _COMMA, _LINE_END, _ZERO = ord(":"), ord(","), ord("\n"), ord("0")
-_STEP, _MIX_1, _MIX_2, _LOW_HALF = (
-    np.uint64(bits) for bits in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFFFFFFFF)
-)
-_S11, _S27, _S30, _S31, _S32 = (np.uint64(bits) for bits in (11, 27, 30, 31, 32))
+_GOLDEN, _LOW_HALF = np.uint64(splitmix64.GOLDEN), np.uint64(0xFFFFFFFF)
+_S11, _S32 = np.uint64(11), np.uint64(32)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -78,14 +78,14 @@ def _compiled(function: _Function) -> _Function:
     return cast(_Function, numba.njit(nogil=True, cache=True)(function))
 
 
+_mix = _compiled(splitmix64.mix)
+
+
 @_compiled
 def _bits(state: NDArray[np.uint64]) -> np.uint64:
-    """The next 64 random bits: SplitMix64 (Steele, Lea and Flood 2014)."""
-    state[0] += _STEP
-    mixed: np.uint64 = state[0]
-    mixed = (mixed ^ (mixed >> _S30)) * _MIX_1
-    mixed = (mixed ^ (mixed >> _S27)) * _MIX_2
-    return mixed ^ (mixed >> _S31)
+    """The next 64 random bits."""
+    state[0] += _GOLDEN
+    return _mix(state[0])
 
 
 @_compiled

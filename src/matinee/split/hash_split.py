@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.formats.manifests import HashCutoffs
+from matinee.splitmix64 import GOLDEN, mix
 
 TRAIN, VALID, TEST = range(3)
 Subset = Literal["train", "valid", "test"]
@@ -22,23 +23,16 @@ Subsets = NDArray[np.int8]
 _BINS = 1 << 16
 _SPACE = 1 << 64
 _MOST_STRATA = 256
-_GOLDEN = 0x9E3779B97F4A7C15
 
 
 def pair_hash(user_ids: NDArray[np.int64], movie_ids: NDArray[np.int64], *, seed: int) -> Hashes:
     """A 64-bit hash of (user_id, movie_id), uniform and the same on every machine.
 
     mix(mix(mix(seed * golden) ^ user_id) ^ movie_id), all modulo 2**64, where mix is the finalizer of
-    splitmix64 (Steele, Lea and Flood 2014) and golden is 0x9E3779B97F4A7C15.
+    splitmix64 and golden the number that it adds in each step.
     """
-    start = _mix(np.array([seed * _GOLDEN % _SPACE], np.uint64))
-    return _mix(_mix(start ^ user_ids.astype(np.uint64)) ^ movie_ids.astype(np.uint64))
-
-
-def _mix(x: Hashes) -> Hashes:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    start = mix(np.array([seed * GOLDEN % _SPACE], np.uint64))
+    return mix(mix(start ^ user_ids.astype(np.uint64)) ^ movie_ids.astype(np.uint64))
 
 
 @dataclass(frozen=True)

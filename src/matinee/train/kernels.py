@@ -4,8 +4,12 @@
 import numba
 import numpy as np
 
+from matinee import splitmix64
+
 # Sums of a dot product may be reordered, as vector instructions need it; the order is fixed once compiled.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
+_GOLDEN = np.uint64(splitmix64.GOLDEN)
+_mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -36,11 +40,8 @@ def shuffle_blocks(blocks, starts, seed, users, movies, ratings):
         state = np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(block)
         first = starts[block]
         for last in range(starts[block + 1] - 1, first, -1):
-            state += np.uint64(0x9E3779B97F4A7C15)
-            mixed = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            mixed = mixed ^ (mixed >> np.uint64(31))
-            other = first + np.int64((mixed >> np.uint64(1)) % np.uint64(last - first + 1))
+            state += _GOLDEN
+            other = first + np.int64((_mix(state) >> np.uint64(1)) % np.uint64(last - first + 1))
             users[last], users[other] = users[other], users[last]
             movies[last], movies[other] = movies[other], movies[last]
             ratings[last], ratings[other] = ratings[other], ratings[last]

@@ -1,13 +1,18 @@
 # mypy: disable-error-code="no-untyped-def"
 """Random numbers for compiled code: one stream per key, so that a draw depends only on its purpose.
 
-splitmix64 (Steele et al. 2014) keyed by four numbers; Box and Muller (1958); Marsaglia and Tsang (2000).
+splitmix64 keyed by four numbers; Box and Muller (1958); Marsaglia and Tsang (2000).
 """
 
 import math
 
 import numba
 import numpy as np
+
+from matinee import splitmix64
+
+_GOLDEN = np.uint64(splitmix64.GOLDEN)
+_mix = numba.njit(nogil=True, cache=True)(splitmix64.mix)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -24,11 +29,8 @@ def stream(seed, sweep, purpose, row):
 @numba.njit(nogil=True, cache=True)
 def next_bits(state):
     """64 random bits."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    mixed = state[0]
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    state[0] += _GOLDEN
+    return _mix(state[0])
 
 
 @numba.njit(nogil=True, cache=True)

@@ -46,41 +46,40 @@ def retrain(
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     steps = StepRunner(store)
+    store = steps.store
     settings = settings.for_test_files(test).spelled_out()
     plays = settings.ingest.feedback == "implicit"  # they train only the ranking model
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
         dataset = steps.run(
-            ingest, store=steps.store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
+            ingest, store=store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
         )
         add_rows_to_name(dataset.rows)
-        steps.run(progressive, store=steps.store, dataset=dataset)
-        encoding = steps.run(encode, store=steps.store, dataset=dataset)
+        steps.run(progressive, store=store, dataset=dataset)
+        encoding = steps.run(encode, store=store, dataset=dataset)
         rows_split = steps.run(
-            split, store=steps.store, dataset=dataset, encoding=encoding, settings=settings.split
+            split, store=store, dataset=dataset, encoding=encoding, settings=settings.split
         )
-        candidate = (
-            None if plays else steps.run(train, store=steps.store, split=rows_split, settings=settings)
-        )
-        ranking = steps.run(rank, store=steps.store, split=rows_split, settings=settings)
+        candidate = None if plays else steps.run(train, store=store, split=rows_split, settings=settings)
+        ranking = steps.run(rank, store=store, split=rows_split, settings=settings)
         evaluation = steps.run(
             evaluate,
-            store=steps.store,
+            store=store,
             split=rows_split,
             candidate=candidate,
             ranking=ranking,
             settings=settings,
         )
         shipped = (
-            steps.run(refit, store=steps.store, candidate=candidate, evaluation=evaluation, settings=settings)
+            steps.run(refit, store=store, candidate=candidate, evaluation=evaluation, settings=settings)
             if candidate
             else None
         )
         shipped_ranking = steps.run(
-            refit_ranking, store=steps.store, ranking=ranking, evaluation=evaluation, settings=settings
+            refit_ranking, store=store, ranking=ranking, evaluation=evaluation, settings=settings
         )
         publication = steps.run(
             publish,
-            store=steps.store,
+            store=store,
             dataset=dataset,
             split=rows_split,
             candidate=candidate,

@@ -121,9 +121,9 @@ def report_stdout_failure(error: StdoutError) -> int:
     """Print that stdout could not be written, unless the reader closed it on purpose, as `| head` does."""
     cause = error.__cause__
     if not isinstance(cause, BrokenPipeError):
-        said = getattr(cause, "strerror", None) or cause
+        reason = getattr(cause, "strerror", None) or cause
         complain(
-            f"matinee: The output could not be written to stdout: {said}. The command itself is done. Check where "
+            f"matinee: The output could not be written to stdout: {reason}. The command itself is done. Check where "
             "stdout is redirected to."
         )
     return 1

@@ -3,6 +3,7 @@
 It runs after train and before publish, and is the only step that reads test rows.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ __all__ = ["Champion", "plan", "plan_temporal_holdout"]
 
 
 def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
-    """The folder of a split's outlook: outlook.json, figures of a quick model on the latest ratings."""
+    """The temporal holdout of a split: outlook.json, figures of a quick model on the latest ratings."""
 
     def make(folder: Path) -> Manifest:
         from matinee.evaluate.temporal_holdout import write_temporal_holdout  # noqa: PLC0415 - as below
@@ -61,32 +62,65 @@ def plan(
         The plan of the evaluation's folder.
     """
 
-    def make(folder: Path) -> Manifest:
+    inputs = _Inputs(store, candidate, ranking, split, champion, anchor, settings)
+    return Plan("evaluations", inputs.digest(), inputs.evaluate)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What an evaluation is made from."""
+
+    store: Store
+    candidate: Reference | None
+    ranking: Reference
+    split: Reference
+    champion: ComparedModel | None
+    anchor: ComparedModel | None
+    settings: Settings
+
+    def digest(self) -> str:
+        """The name of the evaluation's folder."""
+        temporal_holdout = self._temporal_holdout()
+        return digest_of(
+            code=code_digest("matinee.evaluate", *_given(self.champion), *_given(self.anchor)),
+            outlook=temporal_holdout.digest if temporal_holdout else None,
+            candidate=self.candidate.digest if self.candidate else None,
+            ranking=self.ranking.digest,
+            split=self.split.digest,
+            champion=self.champion.digest if self.champion else None,
+            anchor=self.anchor.digest if self.anchor else None,
+            settings=self.settings.gate.model_dump(),
+            ranking_users=self.settings.evaluate.ranking_users,
+        )
+
+    def evaluate(self, folder: Path) -> Manifest:
+        """Fill the folder; returns its manifest."""
         # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
         from matinee.evaluate.play_report import write_play_evaluation  # noqa: PLC0415
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
-        made = store.ensure(temporal_holdout) if temporal_holdout else None
+        plan = self._temporal_holdout()
+        temporal_holdout = self.store.ensure(plan) if plan else None
         write = (
             write_play_evaluation
-            if candidate is None
-            else partial(write_evaluation, candidate=store.path(candidate))
+            if self.candidate is None
+            else partial(write_evaluation, candidate=self.store.path(self.candidate))
         )
         metrics, decision = write(
             folder,
-            ranking=store.path(ranking),
-            split=store.path(split),
-            temporal_holdout=store.path(made) if made else None,
-            champion=champion,
-            anchor=anchor,
-            settings=settings,
+            ranking=self.store.path(self.ranking),
+            split=self.store.path(self.split),
+            temporal_holdout=self.store.path(temporal_holdout) if temporal_holdout else None,
+            champion=self.champion,
+            anchor=self.anchor,
+            settings=self.settings,
         )
         return EvaluationManifest(
-            candidate=(candidate or ranking).digest,
-            ranking=ranking.digest,
-            split=split.digest,
-            outlook=made.digest if made else None,
-            settings=settings.spelled_out().model_dump(mode="json"),
+            candidate=(self.candidate or self.ranking).digest,
+            ranking=self.ranking.digest,
+            split=self.split.digest,
+            outlook=temporal_holdout.digest if temporal_holdout else None,
+            settings=self.settings.spelled_out().model_dump(mode="json"),
             rows=metrics.rows,
             rmse=metrics.rmse if isinstance(metrics, Metrics) else None,
             promoted=decision.promoted,
@@ -94,19 +128,8 @@ def plan(
             champion=decision.champion,
         )
 
-    temporal_holdout = plan_temporal_holdout(store, split) if settings.evaluate.temporal else None
-    digest = digest_of(
-        code=code_digest("matinee.evaluate", *_given(champion), *_given(anchor)),
-        outlook=temporal_holdout.digest if temporal_holdout else None,
-        candidate=candidate.digest if candidate else None,
-        ranking=ranking.digest,
-        split=split.digest,
-        champion=champion.digest if champion else None,
-        anchor=anchor.digest if anchor else None,
-        settings=settings.gate.model_dump(),
-        ranking_users=settings.evaluate.ranking_users,
-    )
-    return Plan("evaluations", digest, make)
+    def _temporal_holdout(self) -> Plan | None:
+        return plan_temporal_holdout(self.store, self.split) if self.settings.evaluate.temporal else None
 
 
 def _given(model: ComparedModel | None) -> list[str]:

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.formats.metrics import Hindsight
+from matinee.formats.metrics import Leakage
 
 
-def measure_leakage(split: Path, subsets: Sequence[str], test: DatedRatings) -> Hindsight | None:
+def measure_leakage(split: Path, subsets: Sequence[str], test: DatedRatings) -> Leakage | None:
     """Shares of the dated test rows that are older than the newest fitted row, of the same user and of any user.
 
     `subsets` are those that the weights were fitted on. None if the fitted rows or the test rows have no dates.
@@ -28,7 +28,7 @@ def measure_leakage(split: Path, subsets: Sequence[str], test: DatedRatings) -> 
         np.mean(dates < latest[users])
     )  # False for a user without fitted rows: a comparison with NaT is False
     anyone = float(np.mean(dates < np.nanmax(latest)))
-    return Hindsight(rows=len(dated), same_user=same_user, anyone=anyone, says=_say(same_user, anyone))
+    return Leakage(rows=len(dated), same_user=same_user, anyone=anyone, says=_say(same_user, anyone))
 
 
 def _say(same_user: float, anyone: float) -> str:

@@ -25,7 +25,7 @@ from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import RankingManifest, SplitManifest
 from matinee.formats.metrics import Ranking
-from matinee.formats.play_metrics import PlayMetrics, PlayOutlook
+from matinee.formats.play_metrics import PlayMetrics, PlayTemporalHoldout
 from matinee.release.ranking_model import RANKING, RankingModel, load_model
 from matinee.settings import Settings
 from matinee.store.documents import MANIFEST, read_as
@@ -50,7 +50,7 @@ class _Inputs:
     @classmethod
     def read(cls, split: Path, subsets: list[str]) -> "_Inputs":
         train, valid, fitted = read_fitted(split, refit="valid" in subsets)
-        users, movies = (pl.read_parquet(split / f"{side}.parquet") for side in ("users", "movies"))
+        users, movies = (pl.read_parquet(split / f"{table}.parquet") for table in ("users", "movies"))
         manifest = read_as(split / MANIFEST, SplitManifest)
         return cls(split, manifest, subsets, train, valid, fitted, read_test(split), users, movies)
 
@@ -109,13 +109,13 @@ def write_play_evaluation(
         recent=count_recent_of(split, inputs.subsets, movies=inputs.movies.height),
     )
     metrics = _measure(inputs, lists, temporal_holdout)
-    told = _decide(inputs, model, lists, champion=champion, anchor=anchor, settings=settings)
+    file = _decide(inputs, model, lists, champion=champion, anchor=anchor, settings=settings)
     write_json(folder / PlayMetrics.NAME, metrics)
-    write_json(folder / DecisionFile.NAME, told)
+    write_json(folder / DecisionFile.NAME, file)
     relevant_from = inputs.catalogue.relevant_from
     library = Library(inputs.users, inputs.movies, inputs.scale, relevant_from)
     write_json(folder / ExampleLists.NAME, make_examples(model, inputs.fitted, inputs.test, library))
-    return metrics, told
+    return metrics, file
 
 
 def _measure(inputs: _Inputs, lists: Ranking, temporal_holdout: Path | None) -> PlayMetrics:
@@ -134,7 +134,7 @@ def _measure(inputs: _Inputs, lists: Ranking, temporal_holdout: Path | None) -> 
         rows_of_unknown_users=int(np.count_nonzero(~met_users[test.users])),
         rows_of_unknown_movies=int(np.count_nonzero(~met_movies[test.movies])),
         ranking=lists,
-        temporal=read_as(temporal_holdout / PlayOutlook.NAME, PlayOutlook).temporal
+        temporal=read_as(temporal_holdout / PlayTemporalHoldout.NAME, PlayTemporalHoldout).temporal
         if temporal_holdout
         else None,
         hindsight=measure_leakage(inputs.split, inputs.subsets, test),

@@ -67,7 +67,7 @@ def _draw_pairs(split: Path) -> tuple[Codes, Codes]:
     """Users and movies that the tested weights know, each drawn evenly; the same ones each time."""
     draw = np.random.default_rng(0)
     users, movies = (
-        np.flatnonzero(pl.read_parquet(split / f"{side}.parquet", columns=["train_rows"])["train_rows"] > 0)
-        for side in ("users", "movies")
+        np.flatnonzero(pl.read_parquet(split / f"{table}.parquet", columns=["train_rows"])["train_rows"] > 0)
+        for table in ("users", "movies")
     )
     return draw.choice(users, _PAIRS).astype(np.int32), draw.choice(movies, _PAIRS).astype(np.int32)

@@ -25,7 +25,15 @@ from matinee.formats.decision import DecisionFile, JudgedRows
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest
-from matinee.formats.metrics import Hindsight, Intervals, Metrics, Outlook, Ranking, SliceFigures, Temporal
+from matinee.formats.metrics import (
+    Intervals,
+    Leakage,
+    Metrics,
+    Ranking,
+    SliceFigures,
+    Temporal,
+    TemporalHoldout,
+)
 from matinee.release.ranking_model import RANKING, RankingModel, load_model
 from matinee.settings import Settings
 from matinee.store.documents import MANIFEST, read_as
@@ -61,7 +69,9 @@ def write_evaluation(
     metrics = measure(
         inputs,
         lists,
-        temporal=read_as(temporal_holdout / Outlook.NAME, Outlook).temporal if temporal_holdout else None,
+        temporal=read_as(temporal_holdout / TemporalHoldout.NAME, TemporalHoldout).temporal
+        if temporal_holdout
+        else None,
         hindsight=measure_leakage(split, fitted_on, inputs.test),
     )
     decision = decide(
@@ -73,9 +83,9 @@ def write_evaluation(
         lists=_compare_lists(model, inputs, champion, settings) if champion else None,
         settings=settings.gate,
     )
-    told = _describe(decision, inputs, champion, anchor)
+    file = _describe(decision, inputs, champion, anchor)
     write_json(folder / Metrics.NAME, metrics)
-    write_json(folder / DecisionFile.NAME, told)
+    write_json(folder / DecisionFile.NAME, file)
     library = Library(
         users=pl.read_parquet(split / "users.parquet", columns=["user_id"]),
         movies=pl.read_parquet(split / "movies.parquet", columns=["movie_id", "title", "train_rows"]),
@@ -86,7 +96,7 @@ def write_evaluation(
     write_json(folder / ExampleLists.NAME, examples)
     history = read_as(candidate / History.NAME, History)
     plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
-    return metrics, told
+    return metrics, file
 
 
 def _compare_lists(
@@ -114,7 +124,7 @@ def measure(
     lists: Ranking,
     *,
     temporal: Temporal | None = None,
-    hindsight: Hindsight | None = None,
+    hindsight: Leakage | None = None,
 ) -> Metrics:
     """All figures of metrics.json."""
     test = inputs.test

@@ -71,13 +71,13 @@ def time_table(metrics: Metrics) -> Table | None:
     found = metrics.temporal
     if found is None:
         return None
-    sides: list[tuple[str, Temporal | QuickFigures]] = [
+    holdouts: list[tuple[str, Temporal | QuickFigures]] = [
         (f"from {found.cut} on, fitted on older ratings", found),
         ("at random", found.at_random),
     ]
     return Table(
         ("a quick model on", "RMSE", "bias only", "global mean"),
-        [(name, side.rmse, side.bias_only_rmse, side.global_mean_rmse) for name, side in sides],
+        [(name, rows.rmse, rows.bias_only_rmse, rows.global_mean_rmse) for name, rows in holdouts],
     )
 
 
@@ -104,7 +104,6 @@ def order_says(metrics: AnyMetrics) -> str:
     )
     if None in (share for _, share in shares):
         return metrics.ranking.says
-    told = ", ".join(f"{share:.1%} by {name}" for name, share in shares)
-    return (
-        f"Of two test rows of one user, the higher rated one is ranked first: {told}. {metrics.ranking.says}"
-    )
+    shares_by_name = ", ".join(f"{share:.1%} by {name}" for name, share in shares)
+    order = f"Of two test rows of one user, the higher rated one is ranked first: {shares_by_name}."
+    return f"{order} {metrics.ranking.says}"

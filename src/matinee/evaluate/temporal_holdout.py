@@ -16,9 +16,9 @@ from matinee.errors import DataError
 from matinee.evaluate.metrics import DatedRatings, estimate_rmse, mae, rmse
 from matinee.evaluate.recent import count_recent
 from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
-from matinee.formats.manifests import OutlookManifest, SplitManifest
-from matinee.formats.metrics import Outlook, QuickFigures, Temporal, TemporalLists
-from matinee.formats.play_metrics import PlayOutlook, PlayTemporal
+from matinee.formats.manifests import SplitManifest, TemporalHoldoutManifest
+from matinee.formats.metrics import QuickFigures, Temporal, TemporalHoldout, TemporalLists
+from matinee.formats.play_metrics import PlayTemporal, PlayTemporalHoldout
 from matinee.release import scoring as forward
 from matinee.settings import GradientTraining, Settings
 from matinee.settings.training import DotModel
@@ -37,7 +37,7 @@ _USER_PARTS = 1000
 _COLUMNS = ("user_code", "movie_code", "rating")
 
 
-def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
+def write_temporal_holdout(folder: Path, *, split: Path) -> TemporalHoldoutManifest:
     """Fill the folder of a temporal holdout and return what its manifest says; all parts of the split are its data.
 
     `temporal` is null where the ratings have too few dates to cut between.
@@ -46,8 +46,8 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
     low, high = manifest.scale
     rows, share = _read_dated(split)
     if (cut := _find_cut(rows)) is None:
-        write_json(folder / Outlook.NAME, Outlook(temporal=None))
-        return OutlookManifest(rows=rows.height, split=manifest.digest)
+        write_json(folder / TemporalHoldout.NAME, TemporalHoldout(temporal=None))
+        return TemporalHoldoutManifest(rows=rows.height, split=manifest.digest)
     later = rows["date"].to_physical().to_numpy() >= cut
     lists = PlayTemporal(
         cut=day_text(cut),
@@ -58,12 +58,12 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> OutlookManifest:
     )
     plays = manifest.feedback == "implicit"
     write_json(
-        folder / Outlook.NAME,
-        PlayOutlook(temporal=lists)
+        folder / TemporalHoldout.NAME,
+        PlayTemporalHoldout(temporal=lists)
         if plays
-        else Outlook(temporal=_with_errors(lists, rows, later, split, scale=(low, high))),
+        else TemporalHoldout(temporal=_with_errors(lists, rows, later, split, scale=(low, high))),
     )
-    return OutlookManifest(rows=rows.height, split=manifest.digest)
+    return TemporalHoldoutManifest(rows=rows.height, split=manifest.digest)
 
 
 def _find_cut(rows: pl.DataFrame) -> int | None:
@@ -116,7 +116,7 @@ def _fit_and_test(
         EncodedRatings(*(rows[name].to_numpy()[chosen] for name in _COLUMNS))
         for chosen in (~held_out, held_out)
     )
-    users, movies = (count_rows(split / f"{side}.parquet") for side in ("users", "movies"))
+    users, movies = (count_rows(split / f"{table}.parquet") for table in ("users", "movies"))
     baseline = fit_baseline(past.users, past.movies, past.ratings, users=users, movies=movies)
     weights = _fit(past, users=users, movies=movies, scale=scale)
     model, bias_only, global_mean = (
@@ -150,7 +150,7 @@ def _lists(
         DatedRatings(*(rows[name].to_numpy()[chosen] for name in (*_COLUMNS, "date")))
         for chosen in (~later, later)
     )
-    sizes = Sizes(*(count_rows(split / f"{side}.parquet") for side in ("users", "movies")))
+    sizes = Sizes(*(count_rows(split / f"{table}.parquet") for table in ("users", "movies")))
     recent = count_recent(rows.filter(pl.Series(~later)).lazy(), movies=sizes.movies)
     if recent is None:
         return None

@@ -1,4 +1,4 @@
-"""What all JSON files of a store have in common as models: what is read is kept, and what was said is written."""
+"""What all JSON files of a store have in common as models: what is read is kept, and what was set is written."""
 
 from typing import Annotated, ClassVar
 
@@ -14,7 +14,7 @@ class Format(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
 
     @model_serializer(mode="wrap")
-    def _write_what_was_said(self, write: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+    def _write_what_was_set(self, write: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
         return {name: value for name, value in write(self).items() if name in self.model_fields_set}
 
 

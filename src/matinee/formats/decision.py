@@ -20,8 +20,8 @@ class Verdict(Format):
     @property
     def figures(self) -> dict[str, JsonValue]:
         """The rule's own figures, by name."""
-        told = self.model_dump(mode="json")
-        return {name: value for name, value in told.items() if name not in ("name", "passed", "says")}
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name not in ("name", "passed", "says")}
 
 
 class RowsVerdict(Verdict):

@@ -156,8 +156,8 @@ class RankingManifest(Manifest):
     seconds_rank: float = Field(description="Seconds of the fit.")
 
 
-class OutlookManifest(Manifest):
-    """outlooks/: a quick model on the latest ratings of a split."""
+class TemporalHoldoutManifest(Manifest):
+    """outlooks/: the temporal holdout of a split: a quick model on its latest ratings."""
 
     KIND: ClassVar[str] = "outlooks"
 
@@ -173,7 +173,9 @@ class EvaluationManifest(Manifest):
     candidate: str = Field(description="Digest of the candidate; of plays, that of the ranking model.")
     ranking: str = Field("", description="Digest of the ranking model; absent before there was one.")
     split: str = Field(description="Digest of the split.")
-    outlook: str | None = Field(None, description="Digest of the outlook; null where none was asked for.")
+    outlook: str | None = Field(
+        None, description="Digest of the temporal holdout; null where none was asked for."
+    )
     settings: WrittenSettings = Field(description="All settings of the run, every default spelled out.")
     rows: int = Field(description="Number of test rows.")
     rmse: float | None = Field(description="RMSE of the candidate on the test rows; null for plays.")

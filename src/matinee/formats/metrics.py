@@ -167,7 +167,7 @@ class Temporal(Format):
     lists: TemporalLists | None = Field(None, description="Lists for the time after the cut.")
 
 
-class Outlook(Format):
+class TemporalHoldout(Format):
     """outlook.json: how well the future is predicted."""
 
     NAME: ClassVar[str] = "outlook.json"
@@ -175,7 +175,7 @@ class Outlook(Format):
     temporal: Temporal | None = Field(description="The figures; null where there are too few dates.")
 
 
-class Hindsight(Format):
+class Leakage(Format):
     """Whether the model was shown the future of its test rows."""
 
     rows: int = Field(description="Test rows with a date.")
@@ -215,11 +215,11 @@ class Metrics(Format):
     pairs_in_order: PairOrders = Field(description="Order of a user's own test rows.")
     ranking: Ranking = Field(description="Order of the whole catalogue.")
     temporal: Temporal | None = Field(None, description="Errors on the latest ratings; null without dates.")
-    hindsight: Hindsight | None = Field(
+    hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."
     )
 
     def flat(self) -> dict[str, float | int]:
         """The flat figures, which a release's manifest keeps."""
-        told = self.model_dump()
-        return {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+        values = self.model_dump()
+        return {name: value for name, value in values.items() if not isinstance(value, dict | list)}

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from matinee.formats.base import Format
-from matinee.formats.metrics import Hindsight, Ranking, TemporalLists
+from matinee.formats.metrics import Leakage, Ranking, TemporalLists
 
 
 class PlayTemporal(Format):
@@ -20,7 +20,7 @@ class PlayTemporal(Format):
     lists: TemporalLists | None = Field(description="Lists for the time after the cut.")
 
 
-class PlayOutlook(Format):
+class PlayTemporalHoldout(Format):
     """outlook.json of plays."""
 
     NAME: ClassVar[str] = "outlook.json"
@@ -43,11 +43,11 @@ class PlayMetrics(Format):
     rows_of_unknown_movies: int = Field(description="Test rows of movies without a fitted row.")
     ranking: Ranking = Field(description="Order of the whole catalogue.")
     temporal: PlayTemporal | None = Field(None, description="Lists for the latest plays; null without dates.")
-    hindsight: Hindsight | None = Field(
+    hindsight: Leakage | None = Field(
         None, description="What the split lets the model see; null without dates."
     )
 
     def flat(self) -> dict[str, float | int]:
         """The flat figures, which a release's manifest keeps."""
-        told = self.model_dump()
-        return {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+        values = self.model_dump()
+        return {name: value for name, value in values.items() if not isinstance(value, dict | list)}

@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
     name: str
     status: Literal["ok", "warn", "fail"]
-    said: str
+    said: str  # a key of `--json`
 
 
 def examine(store: Path | None) -> Iterator[Check]:
@@ -80,15 +80,18 @@ def _device() -> Check:
 
 def _clock() -> Check:
     here = datetime.now().astimezone()
-    said = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules use the time zone of prefect.yaml, UTC"
-    return Check("clock", "ok", said)
+    zone = f"{here.isoformat(timespec='seconds')} ({time.tzname[0]}); schedules use the time zone of prefect.yaml, UTC"
+    return Check("clock", "ok", zone)
 
 
 def _server() -> Check:
     try:
         if not (url := setting("PREFECT_API_URL")):
-            said = "none is configured, so each run starts its own. `make up` starts a permanent one"
-            return Check("server", "ok", said)
+            return Check(
+                "server",
+                "ok",
+                "none is configured, so each run starts its own. `make up` starts a permanent one",
+            )
         fault = find_fault(check_address(url), authorization=authorization_for(url))
     except MatineeError as error:
         return Check("server", "fail", str(error))
@@ -118,12 +121,12 @@ def _space(root: Path) -> Check:
         sum(file.lstat().st_size for file in folder.iterdir()) for folder in entries_of(root, "releases")
     ]
     needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
-    said = f"{root} is writable, {free / 1e9:,.1f} GB free"
+    space = f"{root} is writable, {free / 1e9:,.1f} GB free"
     if free < needed:
         return Check(
-            "store", "warn", f"{said}; a run may need {needed / 1e9:,.1f} GB. `matinee prune` frees space"
+            "store", "warn", f"{space}; a run may need {needed / 1e9:,.1f} GB. `matinee prune` frees space"
         )
-    return Check("store", "ok", said)
+    return Check("store", "ok", space)
 
 
 def _releases(registry: Registry) -> Iterator[Check]:
@@ -153,22 +156,22 @@ def _champion(registry: Registry) -> Check:
     return Check("champion", "ok", f"{champion} of {created} verifies")
 
 
-def _log(told: RunLog) -> Check:
+def _log(run_log: RunLog) -> Check:
     try:
-        entries, faults = told.entries(), told.faults()
+        entries, faults = run_log.entries(), run_log.faults()
     except MatineeError as error:
         return Check("log", "fail", str(error))
     if faults:
-        return Check("log", "warn", told.say(faults))
+        return Check("log", "warn", run_log.say(faults))
     return Check("log", "ok", f"{len(entries):,} {'line' if len(entries) == 1 else 'lines'}")
 
 
 def _files(root: Path) -> Iterator[Check]:
     """Check the JSON files of the store. The pointer and the releases have their own checks."""
     damaged = 0
-    for said, status in _damaged(root):
+    for fault, status in _damaged(root):
         damaged += 1
-        yield Check("files", status, said)
+        yield Check("files", status, fault)
     if not damaged:
         yield Check("files", "ok", "every JSON file of the store can be read")
 
@@ -190,9 +193,9 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
         yield f"{root / FORGOTTEN} is missing, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
 
 
-def _has_forgotten(told: RunLog) -> bool:
+def _has_forgotten(run_log: RunLog) -> bool:
     try:
-        return any(entry.action == "forget" for entry in told.entries())
+        return any(entry.action == "forget" for entry in run_log.entries())
     except MatineeError:  # has a check of its own
         return False
 
@@ -206,6 +209,6 @@ def _leftovers(root: Path) -> Check:
     found = [path for ending in ("partial", "pruned", "erased") for path in root.glob(f"*/*.{ending}")]
     running = len(list((root / "running").glob("*-*")))
     if found and not running:
-        said = f"{len(found)} unfinished or removed folders, such as {found[0]}. `matinee prune` deletes them"
-        return Check("leftovers", "warn", said)
+        left = f"{len(found)} unfinished or removed folders, such as {found[0]}. `matinee prune` deletes them"
+        return Check("leftovers", "warn", left)
     return Check("leftovers", "ok", f"none; {running} active runs" if not found else f"{running} active runs")

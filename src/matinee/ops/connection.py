@@ -111,13 +111,13 @@ def _settings_url() -> str | None:
     from pydantic import ValidationError  # noqa: PLC0415
     from pydantic_settings.exceptions import SettingsError  # noqa: PLC0415
 
-    said = io.StringIO()  # Prefect prints the value of a wrong setting
+    printed = io.StringIO()  # Prefect prints the value of a wrong setting
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(printed):
             from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment
 
             url = get_current_settings().api.url
-        print(said.getvalue(), end="", file=sys.stderr)
+        print(printed.getvalue(), end="", file=sys.stderr)
         return url
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

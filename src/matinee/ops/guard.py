@@ -84,11 +84,11 @@ class Guard:
             await self._app(scope, receive, _unframed(send))
 
     def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        said = [(name.lower(), value.decode("latin-1").lower()) for name, value in headers]
-        hosts = [value for name, value in said if name == b"host"]
+        fields = [(name.lower(), value.decode("latin-1").lower()) for name, value in headers]
+        hosts = [value for name, value in fields if name == b"host"]
         if len(hosts) != 1 or not self._is_own(_host_of(f"//{hosts[0]}")):
             return f"This server does not have the host name that was requested. {HOSTS_VARIABLE} adds names."
-        for origin in (value for name, value in said if name == b"origin"):
+        for origin in (value for name, value in fields if name == b"origin"):
             if origin not in self._origins and not self._is_same(origin, hosts[0]):
                 return "This server accepts requests of its own pages only."
         return None

@@ -55,9 +55,9 @@ def profile() -> dict[str, str]:
     """
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home() / "profiles.toml")
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
-        profiles = told.get("profiles", {})
-        active = os.environ.get("PREFECT_PROFILE") or told.get("active")
+        file = tomllib.loads(path.read_text("utf-8"))
+        profiles = file.get("profiles", {})
+        active = os.environ.get("PREFECT_PROFILE") or file.get("active")
         return {name: str(value) for name, value in profiles.get(active, {}).items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -174,10 +174,10 @@ def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
 def _custom_headers() -> dict[str, str]:
     """Headers for a proxy before the server, as Prefect sends them."""
     try:
-        told = json.loads(setting("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}")
+        headers = json.loads(setting("PREFECT_CLIENT_CUSTOM_HEADERS") or "{}")
     except (ValueError, RecursionError):
         return {}
-    return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+    return {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
 
 
 def _certificates() -> ssl.SSLContext:

@@ -119,15 +119,7 @@ def retrain(
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
-        dataset = opened.ensure(
-            ingest.plan(
-                opened,
-                ratings=[Path(path) for path in sources],
-                titles=Path(titles) if titles is not None else None,
-                test=[Path(path) for path in test],
-                settings=chosen.ingest,
-            )
-        )
+        dataset = opened.ensure(_plan_ingest(opened, sources, titles, test, settings=chosen))
         champion_score = score_champion(opened, dataset)
         encoding = opened.ensure(encode.plan(opened, dataset))
         rows_split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
@@ -139,7 +131,6 @@ def retrain(
         ranking = opened.ensure(plan_ranking(opened, rows_split, settings=chosen, listener=listener))
         evaluation = opened.ensure(plan_evaluation(opened, rows_split, candidate, ranking, settings=chosen))
         shipped = candidate and _refit(opened, candidate, evaluation, settings=chosen, listener=listener)
-        refitted = plan_ranking_refit(opened, ranking, evaluation, settings=chosen, listener=listener)
         publication = publish(
             opened,
             dataset=dataset,
@@ -147,12 +138,29 @@ def retrain(
             candidate=candidate,
             shipped=shipped,
             ranking=ranking,
-            shipped_ranking=ranking if refitted is None else opened.ensure(refitted),
+            shipped_ranking=_refit_ranking(opened, ranking, evaluation, settings=chosen, listener=listener),
             evaluation=evaluation,
             settings=chosen,
         )
     return Retrained(
         opened, dataset, champion_score, encoding, rows_split, candidate, ranking, evaluation, publication
+    )
+
+
+def _plan_ingest(
+    store: Store,
+    ratings: Sequence[str | Path],
+    titles: str | Path | None,
+    test: Sequence[str | Path],
+    *,
+    settings: Settings,
+) -> Plan:
+    return ingest.plan(
+        store,
+        ratings=[Path(path) for path in ratings],
+        titles=Path(titles) if titles is not None else None,
+        test=[Path(path) for path in test],
+        settings=settings.ingest,
     )
 
 
@@ -236,3 +244,11 @@ def _refit(
     except DivergenceError as error:
         log.warning("The tested weights are published, not the refit: %s", error)
         return candidate
+
+
+def _refit_ranking(
+    store: Store, ranking: Reference, evaluation: Reference, *, settings: Settings, listener: Listener
+) -> Reference:
+    """The ranking model to publish: the refit, or the tested one if no refit is configured."""
+    plan = plan_ranking_refit(store, ranking, evaluation, settings=settings, listener=listener)
+    return ranking if plan is None else store.ensure(plan)

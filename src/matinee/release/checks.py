@@ -48,7 +48,7 @@ _TABLES: Final[dict[str, dict[str, Shape]]] = {
         "output.weight": ("1", "h"),
     },
     "neumf": _BASELINE
-    | {f"{side}_{part}": (f"{side}s", "k") for side in ("user", "movie") for part in ("dot", "mlp")}
+    | {f"{axis}_{part}": (f"{axis}s", "k") for axis in ("user", "movie") for part in ("dot", "mlp")}
     | {"hidden.weight": ("h", "2k"), "hidden.bias": ("h",), "output.weight": ("1", "k+h")},
 }
 _VECTORS: Final = {"dot": "factors", "linear": "embedding", "mlp": "embedding", "neumf": "dot"}
@@ -61,7 +61,7 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], *, model: str) -> tuple[
     if shapes.keys() != expected.keys():
         odd = sorted(shapes.keys() ^ expected.keys())
         raise ValueError(f"{odd[0]:.40} is missing or too many: a {model} model has {', '.join(expected)}")
-    (users, size), (movies, _) = (shapes[f"{side}_{_VECTORS[model]}"] for side in ("user", "movie"))
+    (users, size), (movies, _) = (shapes[f"{axis}_{_VECTORS[model]}"] for axis in ("user", "movie"))
     hidden = math.prod(shapes.get("hidden.bias", ()))
     sizes = {
         "1": 1,

@@ -68,7 +68,7 @@ class PairsFile:
         watched = self._watch(chain([first], lines))
         self._reader = csv.reader(watched, delimiter=self.delimiter, strict=True)
         self.header = next(self._strictly())[1]
-        self._user, self._movie = (_find(self.header, side, self._label) for side in ("user", "movie"))
+        self._user, self._movie = (_find(self.header, axis, self._label) for axis in ("user", "movie"))
 
     def chunks(self) -> Iterator[PairRows]:
         """Chunks of the rows that are not blank, in order."""
@@ -223,17 +223,17 @@ def _as_csv(source: Iterable[str]) -> Iterator[str]:
         yield "\n" if blank else f"{movie[1]},{line}"
 
 
-def _find(header: Sequence[str], side: str, label: str) -> int:
-    found = [place for place, name in enumerate(header) if plain_name(name) in ALIASES[f"{side}_id"]]
+def _find(header: Sequence[str], axis: str, label: str) -> int:
+    found = [place for place, name in enumerate(header) if plain_name(name) in ALIASES[f"{axis}_id"]]
     if not found:
         raise DataError(
-            f"{label}, line 1: no column for the {side} id among {shown(', '.join(header))}. "
+            f"{label}, line 1: no column for the {axis} id among {shown(', '.join(header))}. "
             "Expected a header such as userID,movieID."
         )
     if len(found) > 1:
         names = " and ".join(f"'{shown(header[place], 80)}' (column {place + 1})" for place in found[:2])
         raise DataError(
-            f"{label}, line 1: either of {names} may be the {side} id. Rename or remove one of them."
+            f"{label}, line 1: either of {names} may be the {axis} id. Rename or remove one of them."
         )
     return found[0]
 

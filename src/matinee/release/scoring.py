@@ -27,7 +27,7 @@ def predict(
 ) -> Vector:
     """Unclipped float32 ratings, one a pair; code -1 is an id that the model does not know.
 
-    A side that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
+    A user or movie that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
     are the arrays of a `weights.safetensors`; codes lie below their number of rows. Memory does not grow
     with the number of pairs beyond the answer itself.
     """
@@ -52,17 +52,16 @@ def grid(
     """
     users, movies = np.asarray(user_codes), np.asarray(movie_codes)
     prefix = "" if model == "dot" else "baseline."
-    sides = [
-        _known(weights[f"{prefix}{side}_bias"], codes) for side, codes in (("user", users), ("movie", movies))
-    ]
-    scores: Vector = (weights[f"{prefix}mean"] + sides[0][:, None] + sides[1]).astype(np.float32)
+    user_bias = _known(weights[f"{prefix}user_bias"], users)
+    movie_bias = _known(weights[f"{prefix}movie_bias"], movies)
+    scores: Vector = (weights[f"{prefix}mean"] + user_bias[:, None] + movie_bias).astype(np.float32)
     if model == "dot":
         vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
         scores += vectors[0] @ vectors[1].T
         return scores
     trained = [
-        np.flatnonzero(_known(weights[f"{side}_rows"], codes) > 0)
-        for side, codes in (("user", users), ("movie", movies))
+        np.flatnonzero(_known(weights[f"{axis}_rows"], codes) > 0)
+        for axis, codes in (("user", users), ("movie", movies))
     ]
     scores[np.ix_(*trained)] = _GRIDS[model](weights, users[trained[0]], movies[trained[1]])
     return scores
@@ -133,7 +132,7 @@ def _neumf(weights: Weights, users: Codes, movies: Codes) -> Vector:
 def _or_baseline(
     score: Callable[[Weights, Codes, Codes], Vector],
 ) -> Callable[[Weights], Score]:
-    """Score the pairs whose two sides were trained; the others get the mean and the biases that are known."""
+    """Score the pairs of a trained user and a trained movie; the others get the mean and the biases that are known."""
 
     def bind(weights: Weights) -> Score:
         def scored(users: Codes, movies: Codes) -> Vector:

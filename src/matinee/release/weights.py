@@ -46,11 +46,11 @@ def parse_header(data: bytes, size: int) -> list[Place]:
     found = [
         Place(
             name,
-            np.dtype(_DTYPES[told["dtype"]]),
-            tuple(map(operator.index, told["shape"])),
-            *(8 + length + operator.index(place) for place in told["data_offsets"]),
+            np.dtype(_DTYPES[place["dtype"]]),
+            tuple(map(operator.index, place["shape"])),
+            *(8 + length + operator.index(offset) for offset in place["data_offsets"]),
         )
-        for name, told in header.items()
+        for name, place in header.items()
     ]
     found.sort(key=lambda table: (table.first, table.last))
     ends = [8 + length, *(table.last for table in found)]
@@ -89,9 +89,9 @@ def halve_weights(source: Path, target: Path) -> None:
     Means and biases stay in float32: they are small, and a rounded mean would change every rating.
     """
     with safe_open(source, framework="numpy") as file:
-        told = file.metadata()
+        metadata = file.metadata()
     tables = {
         name: table.astype(np.float16) if table.ndim > 1 else table
         for name, table in load_file(source).items()
     }
-    write_weights(target, tables, metadata=told)
+    write_weights(target, tables, metadata=metadata)

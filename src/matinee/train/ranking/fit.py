@@ -62,7 +62,7 @@ def fit_ranking(
 
     Args:
         user_codes, movie_codes, ratings: one entry per rating, no pair twice.
-        users, movies: number of codes on either side.
+        users, movies: number of codes.
         scale: lowest and highest rating; equal where there are only plays.
         settings: see RankSettings.
         seed: of the vectors that the iteration starts from.

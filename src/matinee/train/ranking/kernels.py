@@ -82,7 +82,7 @@ def movie_products(
 ):
     """Rows of the scaled Gram matrix for `parts`, movies of the block that begins at `first`.
 
-    panel[side * block + movie - first, the place of (other side, other movie)], for other movies before `last`.
+    panel[feature * block + movie - first, the place of (other feature, other movie)], for other movies before `last`.
     """
     sums = np.empty((last, 4), np.float32)
     for movie in parts:
@@ -98,13 +98,13 @@ def movie_products(
                 sums[other, 1] += other_grade
                 sums[other, 2] += grade
                 sums[other, 3] += grade * other_grade
-        for side in range(2):
-            line = side * block + movie - first
+        for feature in range(2):
+            line = feature * block + movie - first
             for other in range(last):
                 at = other // block * 2 * block + other % block
-                root = roots[side, movie]
-                panel[line, at] = root * roots[0, other] * sums[other, 2 * side]
-                panel[line, at + block] = root * roots[1, other] * sums[other, 2 * side + 1]
+                root = roots[feature, movie]
+                panel[line, at] = root * roots[0, other] * sums[other, 2 * feature]
+                panel[line, at + block] = root * roots[1, other] * sums[other, 2 * feature + 1]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -1,6 +1,6 @@
 """The normal equations of the ridge, (X'X + D) W = R, solved in three ways behind one interface.
 
-X is [users, 2 movies], so its Gram matrix has twice the movies as its side. Where that fits into memory it is
+X is [users, 2 movies], so its Gram matrix has twice as many rows as there are movies. Where that fits into memory it is
 factored; with few users the smaller matrix X D^-1 X' is (Woodbury); else conjugate gradients multiply by X alone.
 """
 
@@ -78,18 +78,20 @@ class MovieSide:
         blocks, columns = -(-self._rows.movies // self._block), values.shape[2]
         laid = np.zeros((blocks, 2, self._block, columns), np.float32)
         scale = 1 / self._roots if inverse else self._roots
-        for side in range(2):
+        for feature in range(2):
             flat = np.zeros((blocks * self._block, columns), np.float32)
-            np.multiply(values[side], scale[side][:, None], out=flat[: self._rows.movies])
-            laid[:, side] = flat.reshape(blocks, self._block, columns)
+            np.multiply(values[feature], scale[feature][:, None], out=flat[: self._rows.movies])
+            laid[:, feature] = flat.reshape(blocks, self._block, columns)
         return laid.reshape(-1, columns)
 
     def _lay_back(self, laid: Floats, *, inverse: bool = False) -> Floats:
         movies, columns = self._rows.movies, laid.shape[1]
         blocks = laid.reshape(-1, 2, self._block, columns)
         scale = 1 / self._roots if inverse else self._roots
-        sides = [blocks[:, side].reshape(-1, columns)[:movies] * scale[side][:, None] for side in range(2)]
-        return np.stack(sides)
+        features = [
+            blocks[:, feature].reshape(-1, columns)[:movies] * scale[feature][:, None] for feature in range(2)
+        ]
+        return np.stack(features)
 
 
 class UserSide:

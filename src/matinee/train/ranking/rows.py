@@ -21,7 +21,7 @@ _SOME_MOVIES = 4096
 
 @dataclass(frozen=True)
 class Group:
-    """Ratings in the order of one side's codes, within each in the order of the other's."""
+    """Ratings in the order of the codes of users or of movies, within each in the order of the other codes."""
 
     starts: Counts
     others: npt.NDArray[np.int32]

@@ -13,7 +13,7 @@ from matinee.release.ranking_model import Floats
 from matinee.train.blocks import KernelPool
 
 TILE = 512  # rows of a panel
-_COLUMNS = 36  # right sides that one thread solves at a time: as many threads as possible, none idle
+_COLUMNS = 36  # right-hand sides that one thread solves at a time: as many threads as possible, none idle
 _DEPTH = 8192  # of one product: a tenth of a second
 Report = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 

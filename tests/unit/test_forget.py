@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ import matinee
 from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import StoreError
+from matinee.formats import manifests
+from matinee.formats.base import Manifest
 from matinee.maintenance import forget
 from matinee.maintenance.doctor import examine
 from matinee.registry import Registry
 from matinee.release import sha256, verify
 from matinee.settings.parse import read_settings
-from matinee.store import Store
-from matinee.store.documents import read_json
+from matinee.store import Plan, Store
+from matinee.store.documents import KINDS, read_json
 from matinee.store.erased_users import Forgotten
 
 Steps = Callable[..., Any]  # the fixture
@@ -89,6 +92,30 @@ def two_nights(steps: Steps, ratings: Path, titles: Path, tmp_path_factory: pyte
         (store.root / left).mkdir(parents=True)
         (store.root / left / "users.csv").write_text(f"{WHO}")
     return store.root
+
+
+def test_every_kind_of_folder_that_has_a_manifest_is_known_to_the_store() -> None:
+    kinds = {
+        model.KIND for model in vars(manifests).values() if isinstance(model, type) and hasattr(model, "KIND")
+    }
+    assert kinds - {""} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_of_any_kind_that_has_the_user_is_removed(kind: str, tmp_path: Path) -> None:
+    def make(folder: Path, ids: list[int]) -> Manifest:
+        pl.DataFrame({"user_id": ids}).write_parquet(folder / "users.parquet")
+        pl.DataFrame({"user_id": ids}).write_parquet(folder / "user_id.parquet")
+        return Manifest.model_validate({"rows": len(ids)})
+
+    store = Store.open(tmp_path / "store")
+    theirs, other = (
+        store.ensure(Plan(kind, digit * 20, partial(make, ids=ids)))
+        for digit, ids in (("a", [WHO]), ("b", [WHO + 1]))
+    )
+    assert forget.forget(store.root, WHO).folders == 1
+    assert not store.folder(kind, theirs.digest).exists()
+    assert store.path(other).exists()
 
 
 @pytest.fixture

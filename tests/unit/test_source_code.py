@@ -86,7 +86,7 @@ AFTER_INGEST = {
         ("train/gibbs/kernels.py", r"1\.0", "1.5", {"train"}),
         ("evaluate/gate.py", r"<=", "<", {"evaluate"}),
         ("evaluate/released_model.py", r"!= TEST", "== TEST", {"evaluate"}),
-        ("split/hash_split.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "evaluate"}),
+        ("splitmix64.py", r">> np\.uint64\(30\)", ">> np.uint64(29)", {"split", "train", "rank", "evaluate"}),
         ("recommend/kernel.py", r"(?m)^import numpy", "import math\nimport numpy", {"evaluate", "recommend"}),
     ],
 )

@@ -11,6 +11,19 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
 }
 
+# The same for titles files. `id` and the names of movie ids above are their movie ids.
+TITLE_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "movie_id": (*ALIASES["movie_id"], "id"),
+    "title": (
+        *("title", "movietitle", "filmtitle", "name", "moviename", "filmname", "booktitle", "itemtitle"),
+        *("primarytitle", "originaltitle", "productname", "itemname"),
+    ),
+    "year": (
+        *("year", "yearofrelease", "releaseyear", "startyear", "yearofpublication", "publicationyear"),
+        *("originalpublicationyear", "releasedate"),
+    ),
+}
+
 
 def plain_name(name: str) -> str:
     """A column's name in lower case, without spaces and punctuation."""

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import pickle
 import tarfile
 import zipfile
 from pathlib import Path
@@ -93,6 +94,7 @@ def arrow(compression: Any, **columns: Any) -> bytes:
 
 NOISE = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
 LONG = "x" * 10_000_000
+LINE = '1,2,3 and \\"quotes\\"'
 
 CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     # No rating file at all.
@@ -245,6 +247,27 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     ),
     "UTF-16": (MANY.encode("utf-16"), Taken(200, {})),
     "UTF-16 without a mark": (MANY.encode("utf-16-be"), Taken(200, {})),
+    "JSON lines": (
+        "".join(
+            f'{{"user_id": "{user}", "text": "a\\n{LINE}", "item_id": {movie}, "stars": {stars}, "date": "{day}"}}\n\n'
+            for user, movie, stars, day in (row.split(",") for row in GOOD)
+        ),
+        Taken(200, {}),
+    ),
+    "JSON lines with faults": (
+        '{"user": 1, "item": 1, "rating": 3}\n{"user": 1, "item": 2, "rating": 4\n5,3,4\n{"user": 1, "item": 3}\n'
+        + '{"user": 2, "item": {"id": 3}, "rating": 1}\n'
+        + "".join(f'{{"user": 3, "item": {movie}, "rating": 5}}\n' for movie in range(996)),
+        Taken(997, {"too_few_columns": 2, "rating_missing": 1, "movie_id_not_integer": 1}),
+    ),
+    "a JSON array": refused('[{"user": 1, "item": 1, "rating": 3}]', "JSON array", "jq"),
+    "Python dictionaries": refused(
+        "{'user': 1, 'item': 1, 'rating': 3}\n", "Python dictionaries", "literal_eval"
+    ),
+    "JSON of something else": refused('{"name": "a"}\n', "no column for", "'name'"),
+    "a .inter file": ("user_id:token\titem_id:token\trating:float\n1\t2\t3\n1\t3\t4.0\n", Taken(2, {})),
+    "HDF5": refused(b"\x89HDF\r\n\x1a\n" + NOISE, "HDF5", "read_hdf"),
+    "a pickle": refused(pickle.dumps({"user": [1]}), "pickle", "run any code"),
     "Arrow": (arrow("lz4", userId=["1", "2"], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
     "Arrow in gzip": (
         gzip.compress(arrow("uncompressed", userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0])),

@@ -4,9 +4,9 @@
 Readers of ratings, titles and pairs get only text.
 """
 
-from matinee.containers.faults import CorruptError, name_faults
+from matinee.containers.faults import FAULTS, CorruptError, name_faults
 from matinee.containers.limits import Meter
 from matinee.containers.member import HEAD_BYTES, Member
 from matinee.containers.unpack import unpack
 
-__all__ = ["HEAD_BYTES", "CorruptError", "Member", "Meter", "name_faults", "unpack"]
+__all__ = ["FAULTS", "HEAD_BYTES", "CorruptError", "Member", "Meter", "name_faults", "unpack"]

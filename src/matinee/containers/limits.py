@@ -21,6 +21,10 @@ class Reading(Protocol):
         """Names of columns, by our name."""
 
     @property
+    def title_columns(self) -> Mapping[Any, str]:
+        """Names of columns of titles, by our name."""
+
+    @property
     def max_line_mb(self) -> int:
         """Maximum length of a line."""
 
@@ -44,11 +48,15 @@ class Meter:
         label: The name of the file in messages.
         size: Its bytes; None for a pipe, whose size is unknown.
         settings: The limits.
+        every_column: Whether all columns of JSON lines are wanted, not only those of ratings and titles.
     """
 
-    def __init__(self, label: str, size: int | None, settings: Reading) -> None:
+    def __init__(
+        self, label: str, size: int | None, settings: Reading, *, every_column: bool = False
+    ) -> None:
         self.label = label
         self.settings = settings
+        self.every_column = every_column
         self._most_bytes = None if size is None else max(FREE_BYTES, settings.max_ratio * size)
         self._packed = size or 0
         self._bytes = 0

@@ -13,9 +13,11 @@ import pyarrow as pa
 from matinee.containers import arrow_file, tar, zip_archive
 from matinee.containers.decompression import Unpacked, spooled, start_bz2, start_xz
 from matinee.containers.encoding import as_utf8
+from matinee.containers.json_lines import json_as_csv
 from matinee.containers.limits import Meter, Metered
 from matinee.containers.member import AsFile, Member, Stream, begin
 from matinee.containers.tables import PARQUET_MAGIC, arrow_text, parquet_text
+from matinee.containers.typed_header import without_types
 from matinee.errors.text import shown
 
 _CODECS: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -66,7 +68,9 @@ def _unpack(
             text = Metered(text_of(file, meter, constants), meter)
             yield begin(member.name, text, in_archive=member.in_archive)
     else:
-        yield as_utf8(member, meter.settings.encoding, _label(member, meter))
+        label = _label(member, meter)
+        text = as_utf8(member, meter.settings.encoding, label)
+        yield without_types(json_as_csv(text, meter, label))
 
 
 def _decompressed(member: Member) -> Stream | None:

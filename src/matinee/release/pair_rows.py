@@ -1,22 +1,22 @@
 """Read files of pairs: strict CSV with one row per line, in bounded memory. Errors name line and column."""
 
+import contextlib
 import csv
-import gzip
 import io
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.containers.limits import FREE_BYTES
+from matinee.containers import FAULTS, Meter, unpack
+from matinee.containers.member import AsFile
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
@@ -30,12 +30,6 @@ _HEAD_BYTES: Final = 1 << 16
 # By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
 _NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
 _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
-_GZIP: Final = b"\x1f\x8b"
-_NOT_READ: Final = {
-    _GZIP: "compressed twice",
-    b"PAR1": "a Parquet file",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd",
-}
 _DELIMITERS: Final = ",;\t"
 _BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
@@ -58,7 +52,9 @@ class PairsFile:
 
     def __init__(self, path: Path, raw: io.BufferedReader, settings: IngestSettings) -> None:
         self._label = shown(path, 4096)
-        self._lines = _Lines(_open(raw, self._label), self._label, raw, settings)
+        text = _Text(path.name, raw, self._label, settings)
+        self._shift = text.line_shift
+        self._lines = _Lines(text, self._label, settings)
         lines = _as_csv(self._lines)
         first = next(lines, "")
         if not first:
@@ -99,12 +95,13 @@ class PairsFile:
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                raise self._no_row(number, held, str(error)) from None
+                raise self._no_row(number + self._shift, held, str(error)) from None
             if row is None:
                 return
             if reader.line_num != number:
-                raise self._no_row(number, held, "a quote opens and does not close on the line")
-            yield number, row
+                fault = "a quote opens and does not close on the line"
+                raise self._no_row(number + self._shift, held, fault)
+            yield number + self._shift, row
 
     def _watch(self, lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
@@ -150,18 +147,15 @@ class PairsFile:
 class _Lines:
     """The lines of a text with limits; `chars` counts the characters that were read."""
 
-    def __init__(self, text: TextIO, label: str, raw: io.BufferedReader, settings: IngestSettings) -> None:
+    def __init__(self, text: "_Text", label: str, settings: IngestSettings) -> None:
         self._text = text
         self._label = label
         self._longest = settings.max_line_mb << 20
-        status = os.fstat(raw.fileno())
-        self._most_chars = max(FREE_BYTES, settings.max_ratio * status.st_size)
-        self._bounded = stat.S_ISREG(status.st_mode)
         self.chars = 0
 
     def __iter__(self) -> Iterator[str]:
-        number = 0
-        while line := self._next():
+        number = self._text.line_shift
+        while line := self._text.readline(self._longest + 1):
             number += 1
             if len(line) > self._longest:
                 raise DataError(
@@ -174,33 +168,49 @@ class _Lines:
                     "that it is the right file and complete."
                 )
             self.chars += len(line)
-            if self._bounded and self.chars > self._most_chars:
-                raise DataError(
-                    f"{self._label} unpacks to more than {self.chars >> 20:,} MB, too much for a file of its size "
-                    "(ingest.max_ratio). Check where it comes from, or unpack it."
-                )
             yield line
 
-    def _next(self) -> str:
-        """The next line. Errors of this file name it, so that they are not mistaken for errors of the output."""
+
+class _Text:
+    """The text of a file, or of the only file in an archive. Bytes that are not UTF-8 are kept. A pipe works too.
+
+    Errors of reading are ConfigErrors that name the file, so that they are not mistaken for errors of the output.
+    """
+
+    def __init__(self, name: str, raw: io.BufferedReader, label: str, settings: IngestSettings) -> None:
+        self._label = label
+        status = os.fstat(raw.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self._members = unpack(raw, name, Meter(label, size, settings, every_column=True))
+        with self._reading():
+            member = next(self._members, None)
+        if member is None:
+            raise DataError(f"{label} is an archive without a file. Expected {_EXPECTED}.")
+        self.line_shift = member.line_shift
+        refuse_other_kinds(member.head, label, expected=_EXPECTED, packings=(".gz", ".zip", "Parquet"))
+        buffered = io.BufferedReader(AsFile(member), _HEAD_BYTES)
+        self._text = io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline="")
+        self._name = member.name
+
+    def readline(self, most: int) -> str:
+        """The next line, cut to `most` characters; empty at the end. Raises DataError if there is a second file."""
+        with self._reading():
+            line = self._text.readline(most)
+            other = None if line else next(self._members, None)
+        if other is not None:
+            raise DataError(
+                f"{self._label} holds several files, such as {shown(self._name)} and {shown(other.name)}. Expected one "
+                "file of pairs: unpack it, and give that. No output was written."
+            )
+        return line
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            return self._text.readline(self._longest + 1)
-        except (OSError, EOFError, zlib.error) as error:
+            yield
+        except FAULTS as error:
             why = getattr(error, "strerror", None) or shown(error)
             raise ConfigError(f"{self._label} could not be read: {why}.") from None
-
-
-def _open(raw: io.BufferedReader, label: str) -> TextIO:
-    """The unpacked text of a file. Bytes that are not UTF-8 are kept. It never seeks, so a pipe works too."""
-    try:
-        packed = raw.peek(2).startswith(_GZIP)
-        plain = io.BufferedReader(gzip.GzipFile(fileobj=raw), _HEAD_BYTES) if packed else raw
-        head = plain.peek(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or shown(error)
-        raise ConfigError(f"{label} could not be read: {why}.") from None
-    refuse_other_kinds(head, label, expected=_EXPECTED, packings=(".gz",), also=_NOT_READ)
-    return io.TextIOWrapper(plain, "utf-8-sig", "surrogateescape", newline="")
 
 
 def _as_csv(source: Iterable[str]) -> Iterator[str]:

@@ -23,8 +23,9 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
 
     Args:
         release: The release to ask.
-        pairs: A CSV with a header, separated by commas, semicolons or tabs, maybe gzipped. Or text like probe.txt and
-            qualifying.txt of the Netflix Prize, which becomes a CSV with the movie as its first column.
+        pairs: A CSV with a header, separated by commas, semicolons or tabs; Parquet, Arrow or JSON lines; packed and
+            encoded like ratings. Or text like probe.txt and qualifying.txt of the Netflix Prize, which becomes a CSV
+            with the movie as its first column.
         out: The output, which appears when it is complete. `-`, a pipe or a device is written to directly.
         settings: Their limits apply.
 

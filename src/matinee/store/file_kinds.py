@@ -28,7 +28,10 @@ _MAGIC: Final = {
     b"PARE": "an encrypted Parquet file",
     b"ORC": "an ORC file",
     b"Obj\x01": "an Avro file",
-    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "an array of numpy",
+    b"FEA1": "an Arrow file of the first version",
+    b"RDX": "a file of R",
+    b"MATLAB": "a file of MATLAB",
 }
 
 
@@ -51,15 +54,45 @@ def refuse_other_kinds(
     """
     if not head:
         raise DataError(f"{label} is empty. Expected {expected}.")
+    refuse_code(head, label)
     found = next((name for magic, name in {**_MAGIC, **also}.items() if head.startswith(magic)), None)
     if found:
         ways = " or ".join(["CSV", *(f".csv{way}" for way in packings if way.startswith("."))])
         raise DataError(f"{label} is {found}, not text. Unpack it, or save it as {ways}.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
+    refuse_other_json(head, label)
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > max(_STRAY, len(head) // 50):
         raise DataError(
             f"{label} has binary content ({control:,} of the first {len(head):,} bytes are not text). "
             f"Expected {expected}, as text or {' or '.join(packings)}. Check that it is the right file and complete."
+        )
+
+
+def refuse_code(head: bytes, label: str) -> None:
+    """Raise DataError for HDF5, which needs a library of its own, and for pickles, which can run any code."""
+    if head.startswith(b"\x89HDF"):
+        raise DataError(
+            f"{label} is an HDF5 file, which is not read. Convert it, for example by "
+            "pandas.read_hdf(FILE).to_parquet('ratings.parquet')."
+        )
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        raise DataError(
+            f"{label} is a Python pickle, which is never loaded because it can run any code. If you trust it, convert "
+            "it by pandas.read_pickle(FILE).to_parquet('ratings.parquet')."
+        )
+
+
+def refuse_other_json(head: bytes, label: str) -> None:
+    """Raise DataError for JSON that is not JSON lines."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"[") and text[1:].lstrip().startswith((b"{", b"[")):
+        raise DataError(
+            f"{label} is a JSON array. Save it with one object per line (JSON lines), for example by jq -c '.[]' FILE."
+        )
+    if text.startswith((b"{'", b"{u'")):
+        raise DataError(
+            f"{label} holds Python dictionaries, not JSON: its first line begins with {{'. Convert each line by "
+            "json.dumps(ast.literal_eval(line))."
         )

@@ -1,6 +1,9 @@
 """Files of pairs: invalid CSV is refused by line and column in bounded memory, and nothing is written."""
 
 import gzip
+import io
+import lzma
+import zipfile
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -9,6 +12,14 @@ from attacks.ground import Attack, Ground
 HEADER = "userID,movieID,note\n"
 GOOD = HEADER + "1,1,a\n2,1,b\n"
 PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out", "{folder}/out.csv"]
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def puts(content: str | bytes | Callable[[], bytes]) -> Callable[[Ground], None]:
@@ -48,7 +59,7 @@ ATTACKS = [
     refused("a row with a field too many", HEADER + "1,1,a,b\n", "line 2", "4 fields, expected 3"),
     refused("a NUL byte", GOOD + "3,1,c\0\n", "line 4", "NUL"),
     refused("NUL bytes alone", bytes(4096), "binary content"),
-    refused("UTF-16", GOOD.encode("utf-16"), "UTF-16"),
+    refused("UTF-16 cut in a character", GOOD.encode("utf-16")[:-1], "line 3", "utf-16-le"),
     refused("two columns of users", "userID,customer,movieID\n1,2,1\n", "userID", "customer", "either"),
     refused("the same column twice", "user_id,movieID,userId\n1,2,1\n", "either"),
     refused(
@@ -70,10 +81,21 @@ ATTACKS = [
     refused("a field of 200 kB", HEADER + "1,1," + "a" * 200_000 + "\n", "line 2", "field limit"),
     refused("a bomb of gzip", lambda: gzip.compress(b"1" * (18 << 20), 1), "line 1", "ingest.max_line_mb"),
     refused("gzip cut off", gzip.compress(GOOD.encode())[:-5], "could not be read", status=2),
-    refused("gzip within gzip", gzip.compress(gzip.compress(GOOD.encode())), "compressed twice"),
-    refused("zstd", pa.Codec("zstd").compress(GOOD.encode(), asbytes=True), "zstd", ".csv.gz"),
-    refused("Parquet", b"PAR1" + bytes(99) + b"PAR1", "Parquet"),
-    refused("a zip", b"PK\x03\x04" + GOOD.encode(), "zip archive"),
+    refused("Parquet that is none", b"PAR1" + bytes(99) + b"PAR1", "could not be read", status=2),
+    refused("a zip without its directory", b"PK\x03\x04" + GOOD.encode(), "zip archive ends", status=2),
+    refused("a zip of two files", zipped({"a.csv": GOOD, "b.csv": GOOD}), "several files", "a.csv and b.csv"),
+    refused("an empty zip", zipped({}), "archive without a file"),
+    refused(
+        "a bomb of zip", zipped({"a.csv": HEADER + ("1,1," + "a" * 99_995 + "\n") * 700}), "ingest.max_ratio"
+    ),
+    refused(
+        "JSON lines with a bad id", '{"user": 1, "movie": 2}\n{"user": "x", "movie": 2}\n', "line 2", "'x'"
+    ),
+    predicts("UTF-16", GOOD.encode("utf-16"), 2),
+    predicts("gzip within gzip", gzip.compress(gzip.compress(GOOD.encode())), 2),
+    predicts("zstd", pa.Codec("zstd").compress(GOOD.encode(), asbytes=True), 2),
+    predicts("a zip of xz", zipped({"a.csv.xz": lzma.compress(GOOD.encode())}), 2),
+    predicts("JSON lines", '{"user": 1, "movie": 2, "note": "a, b"}\n{"user": 2, "movie": 2}\n', 2),
     refused("nothing at all", b"", "is empty"),
     predicts("carriage returns alone", GOOD.replace("\n", "\r"), 2),
     predicts("blanks, signs and zeros around ids", HEADER + " +1 ,\t001,a\n", 1),

@@ -4,7 +4,7 @@ Small files share a block; a large file fills several. Memory holds a few blocks
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -64,7 +64,8 @@ def read_blocks(
                 others.append(dialect)
             else:
                 taken += 1
-                yield from packer.add(member, dialect, source)
+                skipped = dialect.skip_lines + member.line_shift
+                yield from packer.add(member, replace(dialect, skip_lines=skipped), source)
         if not taken:
             found = f" It holds {list_files(others)}." if others else ""
             raise DataError(

@@ -13,20 +13,9 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.dialect import looks_like_ratings, split_fields
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
-from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 
-_NAMES: Final = {
-    "movie_id": (*ALIASES["movie_id"], "id"),
-    "title": (
-        *("title", "movietitle", "filmtitle", "name", "moviename", "filmname", "booktitle", "itemtitle"),
-        *("primarytitle", "originaltitle", "productname", "itemname"),
-    ),
-    "year": (
-        *("year", "yearofrelease", "releaseyear", "startyear", "yearofpublication", "publicationyear"),
-        *("originalpublicationyear", "releasedate"),
-    ),
-}
 # Columns of tables that have movie ids as well, and no titles.
 _OTHERS: Final = {
     "tags": {"tag", "tagid"},
@@ -177,7 +166,7 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
         names = [plain_name(name) for name in header]
         found = {
             column: next((names.index(alias) for alias in aliases if alias in names), None)
-            for column, aliases in _NAMES.items()
+            for column, aliases in TITLE_ALIASES.items()
         }
         if set(names) & set(ALIASES["user_id"]) and set(names) & set(ALIASES["rating"]):
             raise DataError(_not_titles(label, "ratings", sample[0]))

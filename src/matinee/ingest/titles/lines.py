@@ -43,7 +43,7 @@ class LineReader:
         """
         lines: list[tuple[int, str]] = []
         size = 0
-        for number, raw in enumerate(self._raw_lines(), start=1):
+        for number, raw in enumerate(self._raw_lines(), start=1 + self._member.line_shift):
             if raw.strip():
                 line = self._decode(raw.removesuffix(b"\r"))
                 if line.strip():

@@ -1,0 +1,107 @@
+"""Converts JSON lines to CSV text: the columns of ratings and titles, without review texts and the like.
+
+A line that is no JSON object becomes a row with too few columns, so that it is kept as a reject. Line numbers are those
+of the file.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from matinee.containers.encoding import decode_line
+from matinee.containers.limits import Meter
+from matinee.containers.member import HEAD_BYTES, Member, TextPieces, begin
+from matinee.errors import DataError
+from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
+
+_BLOCK_BYTES: Final = 1 << 20
+_BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
+_BAD: Final = (ValueError, RecursionError)  # also of numbers of 5,000 digits and of bytes that are not UTF-8
+Row = dict[str, Any] | bytes  # an object, or a line that is none
+
+
+def json_as_csv(member: Member, meter: Meter, label: str) -> Member:
+    """The text as CSV if it is JSON lines, else the member itself."""
+    first, found, _ = member.head.lstrip(_BLANKS).partition(b"\n")
+    whole = found or len(member.head) < HEAD_BYTES
+    if not first.startswith(b"{") or (whole and not isinstance(_object(first), dict)):
+        return member
+    texts = TextPieces(_Writer(member, meter, label).write())
+    return begin(member.name, texts, in_archive=member.in_archive, line_shift=-1)
+
+
+class _Writer:
+    def __init__(self, member: Member, meter: Meter, label: str) -> None:
+        self._member = member
+        self._longest = meter.settings.max_line_mb << 20
+        self._label = label
+        given = (*meter.settings.columns.values(), *meter.settings.title_columns.values())
+        known = (name for names in (*ALIASES.values(), *TITLE_ALIASES.values()) for name in names)
+        self._wanted = {*map(plain_name, given), *known}
+        self._every_column = meter.every_column
+
+    def write(self) -> Iterator[bytes]:
+        columns: list[str] | None = None
+        for lines in self._blocks():
+            rows = _parse(lines)
+            if columns is None:
+                names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
+                columns = [name for name in names if self._every_column or plain_name(name) in self._wanted]
+                yield _csv([[*columns, *(name for name in names if name not in columns)]])
+            yield _csv([_cells(row, columns) for row in rows])
+
+    def _blocks(self) -> Iterator[list[bytes]]:
+        """Whole lines, about a megabyte at a time."""
+        held = b""
+        while chunk := self._member.read(_BLOCK_BYTES):
+            *lines, last = (held + chunk).split(b"\n")
+            held = last
+            if len(held) > self._longest:
+                raise DataError(
+                    f"{self._label} has a line of more than {self._longest >> 20} MB (ingest.max_line_mb). Expected "
+                    "one object per line; check that it is the right file."
+                )
+            if lines:
+                yield lines
+        if held:
+            yield [held]
+
+
+def _parse(lines: Sequence[bytes]) -> list[Row]:
+    """The objects of some lines; all at once, which is several times faster, if all are objects."""
+    bare = [line.strip(_BLANKS) for line in lines]
+    try:
+        rows = json.loads(b"[" + b",".join(bare) + b"]")
+        if len(rows) == len(lines) and all(isinstance(row, dict) for row in rows):
+            return list(rows)
+    except _BAD:
+        pass
+    return [_object(line) for line in bare]
+
+
+def _object(line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+    except _BAD:
+        return line
+    return row if isinstance(row, dict) else line
+
+
+def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+    if isinstance(row, bytes):
+        return [decode_line(row)] if row else []
+    return [_text(row.get(name)) for name in columns]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.replace("\r", " ").replace("\n", " ") if "\n" in value or "\r" in value else value
+    return "" if value is None else json.dumps(value)
+
+
+def _csv(rows: list[list[str]]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode("utf-8", "replace")  # a lone surrogate that JSON escapes has no UTF-8

@@ -69,8 +69,7 @@ def _unpack(
             yield begin(member.name, text, in_archive=member.in_archive)
     else:
         label = _label(member, meter)
-        text = as_utf8(member, meter.settings.encoding, label)
-        yield without_types(json_as_csv(text, meter, label))
+        yield without_types(json_as_csv(as_utf8(member, meter.settings.encoding, label), meter, label))
 
 
 def _decompressed(member: Member) -> Stream | None:

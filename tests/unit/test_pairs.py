@@ -1,16 +1,24 @@
 """Predictions for a file of pairs: the file's text is kept, and every prediction is finite."""
 
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.release import Release
 from matinee.release.idmap import IdMap
 from matinee.release.item_catalog import ItemCatalog
+from matinee.release.manifest import ReleaseManifest
 from matinee.release.predict_file import predict_file
 
 
@@ -25,7 +33,7 @@ def release() -> Release:
         "movie_factors": np.zeros((2, 1), np.float32),
     }
     ids = IdMap(np.array([10, 20])), IdMap(np.array([1, 2]))
-    manifest = {"version": "v0001", "model": "dot", "scale": [1.0, 5.0]}
+    manifest = ReleaseManifest.model_construct(version="v0001", model="dot", scale=[1.0, 5.0])
     catalog = ItemCatalog(
         movie_ids=ids[1].ids,
         titles=pa.chunked_array([["One", "Two"]]),
@@ -61,6 +69,32 @@ def test_columns_and_text_are_kept_and_unknown_ids_get_the_known_bias(
         "z,2,20,1.50,5.0000",
         "z,77,88,x,3.0000",
     ]
+
+
+def parquet(text: bytes) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.csv.read_csv(io.BytesIO(text)), buffer)
+    return buffer.getvalue()
+
+
+def zipped(text: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a/pairs.csv", text)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [zipped, bz2.compress, lzma.compress, parquet, lambda text: text.decode().encode("utf-16")],
+    ids=["zip", "bz2", "xz", "Parquet", "UTF-16"],
+)
+def test_pairs_are_packed_and_encoded_like_ratings(
+    packed: Callable[[bytes], bytes], release: Release, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs").write_bytes(packed("movieId,userId,note\n1,10,é\n".encode()))
+    assert predict_file(release, tmp_path / "pairs", out=tmp_path / "out.csv") == 1
+    assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1] == "1,10,é,4.5000"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -15,8 +15,12 @@ class RankSettings(Section):
         description="Length of the vectors. The default is 384. With more than 10,000 movies it is 128, and with more "
         "than 100,000 movies it is 64.",
     )
-    penalty: float = Field(
-        800.0, gt=0, le=1e9, description="Strength of the ridge regularization of all weights."
+    penalty: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="Strength of the ridge regularization of all weights. The default is 800 for ratings, and 200 for "
+        "plays.",
     )
     dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."

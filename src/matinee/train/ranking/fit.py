@@ -27,6 +27,8 @@ from matinee.train.ranking.rows import GradedRows, group_rows
 # More columns are better throughout; with a large catalogue they are what lists and releases cost.
 _RANKS = ((10_000, 384), (100_000, 128))  # up to so many movies
 _LARGE_RANK = 64
+# Plays have one indicator for each movie where ratings have two, so less is shared out (docs/notes.md).
+_PENALTY, _PLAYS_PENALTY = 800.0, 200.0
 _SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
 _CHUNK = 8192
 
@@ -91,7 +93,8 @@ def fit_ranking(
             movies=movies,
             pool=KernelPool(threads),
         )
-        ridge = settings.penalty + settings.dropout / (1 - settings.dropout) * rows.squares
+        penalty = settings.penalty or (_PENALTY if scale[0] < scale[1] else _PLAYS_PENALTY)
+        ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
         normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, report=report)
         cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
         rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)

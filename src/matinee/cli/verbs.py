@@ -145,7 +145,9 @@ def predict(call: argparse.Namespace) -> Outcome:
 
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on the ratings of files, without the rows that it was trained on."""
+    from matinee.cli.trial_report import trial_lines
     from matinee.monitor.file_evaluation import evaluate_champion
+    from matinee.monitor.play_evaluation import PlayTrial
     from matinee.store import Store
 
     root = Registry.open(call.store).root
@@ -157,10 +159,9 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         rows_line(rows),
         *reject_lines(trial.rejects),
         *(f"warning   {warning}" for warning in trial.warnings),
-        f"{trial.release} on {trial.rows:,} ratings that it was not trained on "
-        f"({trial.rows_seen:,} others left out)",
-        f"rmse      {trial.rmse:.4f}   global mean {trial.global_mean_rmse:.4f}",
-        f"mae       {trial.mae:.4f}   global mean {trial.global_mean_mae:.4f}",
+        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayTrial) else 'ratings'} that it was not "
+        f"trained on ({trial.rows_seen:,} others left out)",
+        *trial_lines(trial),
     ]
     return Outcome(trial.model_dump(), lines)
 

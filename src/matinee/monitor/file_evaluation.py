@@ -14,6 +14,7 @@ from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.base import Format
 from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Intervals
+from matinee.monitor.play_evaluation import PlayTrial, measure_plays
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.settings.ingest import IngestSettings, scale_name
@@ -40,8 +41,10 @@ class Trial(Format):
     intervals: Intervals = Field(description="95 % intervals of RMSE and MAE.")
 
 
-def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> Trial:
+def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> Trial | PlayTrial:
     """Measure RMSE and MAE of the champion, and of its mean rating, on the ratings of some files.
+
+    Of a champion of plays, the lists are measured.
 
     The tested weights are measured. Rows that they were fitted on are excluded and counted.
 
@@ -57,7 +60,8 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     registry = Registry.open(store.root)
     champion = ReleasedModel(store, registry.champion_folder())
     release = champion.release
-    settings = settings.model_copy(update={"scale": scale_name(*release.scale)})
+    kind = {"scale": scale_name(*release.scale)} if release.predicts else {"feedback": "implicit"}
+    settings = settings.model_copy(update=kind)
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
     rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.read(DatasetManifest, dataset.digest)
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
@@ -67,8 +71,21 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     fresh = ~(known & champion.was_trained_on(users, movies, ratings))
     if not fresh.any():
         raise DataError(
-            f"{release.version} was trained on all {len(rows):,} ratings of {', '.join(map(str, paths))}. "
-            "Give newer ratings, or test rows of its split."
+            f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(str, paths))}. "
+            "Give newer rows, or test rows of its split."
+        )
+    if not release.predicts:
+        codes = release.users.encode(users[fresh]), release.movies.encode(movies[fresh])
+        return PlayTrial(
+            release=release.version,
+            rows=int(fresh.sum()),
+            rows_seen=int((~fresh).sum()),
+            rows_read=read.rows_read,
+            rows_accepted=read.rows,
+            rows_rejected=read.rows_rejected,
+            rejects=read.rejects,
+            warnings=read.warnings,
+            **dict(measure_plays(release, *codes)),
         )
     users, movies, ratings = users[fresh], movies[fresh], ratings[fresh].astype(np.float64)
     errors = champion.predict(users, movies) - ratings

@@ -15,6 +15,7 @@ from matinee.errors import ConfigError
 from matinee.settings.device import DeviceName
 from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
+from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays
 from matinee.settings.presets import MethodName, ModelName, recipe_of
 from matinee.settings.ranking import RankSettings
 from matinee.settings.training import (
@@ -251,6 +252,8 @@ class Settings(Section):
 
     def check(self) -> None:
         """Raise ConfigError if settings contradict each other, or if the chosen model and method do not use them."""
+        if self.ingest.feedback == "implicit" and (useless := find_unused_by_plays(self)):
+            raise ConfigError(" ".join(map(explain_unused_by_plays, useless)))
         recipe = recipe_of(self.model.name, self.train.method)
         unused = [
             *(f"model.{name}" for name in find_unused(self.model, MODELS[self.model.name])),

@@ -1,0 +1,35 @@
+"""Which settings have an effect on plays: they train the ranking model alone."""
+
+from typing import Any, Final
+
+from matinee.settings.ingest import Section
+
+_USED: Final = {"train": ("device", "threads", "refit")}
+_OF_RATINGS: Final = {
+    "ingest": ("scale",),
+    "release": ("storage",),
+}  # of sections whose other settings have one
+
+
+def find_unused_by_plays(settings: Section) -> list[str]:
+    """Names of the settings that differ from their default and have no effect on plays."""
+    found = []
+    for section, values in settings:
+        if section in ("model", "train"):
+            found += [f"{section}.{name}" for name in _chosen(values) if name not in _USED.get(section, ())]
+        else:
+            found += [f"{section}.{name}" for name in _chosen(values) if name in _OF_RATINGS.get(section, ())]
+    return found
+
+
+def explain_unused_by_plays(name: str) -> str:
+    """The error text for a setting that has no effect on plays."""
+    return (
+        f"Setting {name} has no effect with ingest.feedback=implicit, because plays train the ranking model alone. "
+        "Leave it out."
+    )
+
+
+def _chosen(values: Any) -> list[str]:
+    defaults = type(values).model_fields
+    return [name for name, value in values if value is not None and value != defaults[name].default]

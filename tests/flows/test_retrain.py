@@ -13,6 +13,7 @@ from matinee.cli.main import main
 from matinee.errors import DataError
 from matinee.evaluate.slices import SLICINGS
 from matinee.registry import Registry
+from matinee.sample import write_sample
 from matinee.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -284,3 +285,30 @@ def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(
     # Its unseen rows are the test rows of its split, so the source file gives the same figure.
     assert found["rows"] == said["metrics"]["rows"]
     assert found["rmse"] == pytest.approx(said["metrics"]["rmse"], abs=1e-6)
+
+
+def test_plays_run_without_train_and_have_lists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    source, store = tmp_path / "plays", tmp_path / "store"
+    write_sample(source, ratings=10_000, users=400, movies=150, feedback="implicit")
+    status, said = _retrain(source, store, "--set", "ingest.feedback=implicit", capsys=capsys)
+    assert (status, said["kind"]) == (2, "ConfigError")  # FAST has train.epochs
+    call = ["retrain", "--ratings", str(source / "ratings.csv"), "--titles", str(source / "movie_titles.csv")]
+    call += ["--store", str(store), "--json", "--set", "ingest.feedback=implicit"]
+    with caplog.at_level("WARNING"):
+        assert main(call) == 0
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        lists = tmp_path / "lists.parquet"
+        assert main(["recommend", "--store", str(store), "--all", "--out", str(lists), "--top", "3"]) == 0
+    assert not [record for record in caplog.records if "could not be shown" in record.message]
+    assert said["promoted"]
+    assert said["metrics"]["temporal"]["lists"]["ndcg_at_10"] > 0
+    assert "rmse" not in said["metrics"]
+    assert not {"train", "refit", "compile"} & said["seconds"].keys()
+    assert {"rank", "evaluate", "refit_ranking", "publish"} <= said["seconds"].keys()
+    assert pl.read_parquet(lists)["expected_rating"].null_count() == 400 * 3
+    capsys.readouterr()
+    pairs = ["predict", "--store", str(store), "--pairs", str(source / "ratings.csv")]
+    assert main([*pairs, "--out", str(tmp_path / "out.csv")]) == 1
+    assert "it has lists and no predicted ratings" in capsys.readouterr().err

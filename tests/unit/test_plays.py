@@ -1,0 +1,294 @@
+"""Plays without ratings: what is read as a play, what is trained, how the gate decides, and what a release answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import matinee
+from matinee.errors import ConfigError, DataError, ReleaseError
+from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.play_gate import decide_on_plays
+from matinee.formats.decision import DecisionFile
+from matinee.formats.manifests import DatasetManifest
+from matinee.formats.metrics import Ranking, RankingFigures
+from matinee.formats.play_metrics import PlayMetrics
+from matinee.ingest.reading.dialect import recognize
+from matinee.maintenance.forget import forget
+from matinee.maintenance.prune import prune
+from matinee.monitor.file_evaluation import evaluate_champion
+from matinee.monitor.play_evaluation import PlayTrial
+from matinee.pipeline import Retrained
+from matinee.recommend import recommend_all
+from matinee.release.plays import NO_PREDICTIONS
+from matinee.release.predict_file import predict_file
+from matinee.settings import GateSettings, RecommendSettings, Settings
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
+from matinee.store.documents import read_as
+
+PLAYS = Settings.model_validate({"ingest": {"feedback": "implicit"}, "evaluate": {"temporal": False}})
+USERS, MOVIES, GROUPS = 240, 60, 4
+
+
+def _draw(nights: int) -> list[list[tuple[int, int, str]]]:
+    """Plays of several nights: users of four groups play movies of their own group nine times in ten."""
+    draw = np.random.default_rng(3)
+    rows: dict[tuple[int, int], str] = {}
+    for user in range(USERS):
+        for _ in range(24):
+            group = user % GROUPS if draw.random() < 0.9 else int(draw.integers(GROUPS))
+            movie = group + GROUPS * int(draw.integers(MOVIES // GROUPS))
+            rows.setdefault((user + 1, movie + 1), f"2024-01-{draw.integers(1, 29):02d}")
+    every = [(user, movie, day) for (user, movie), day in rows.items()]
+    order = draw.permutation(len(every))
+    cuts = np.array_split(order, 10)
+    parts = [np.concatenate(cuts[:8]), *cuts[8:]][:nights]
+    return [[every[row] for row in part] for part in parts]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plays of three nights, a file of each, and titles."""
+    folder = tmp_path_factory.mktemp("plays")
+    for night, rows in enumerate(_draw(3), 1):
+        lines = [f"{user},{movie},{day}" for user, movie, day in rows]
+        (folder / f"night{night}.csv").write_text("\n".join(["userID,movieID,date", *lines, ""]))
+    titles = [f"{movie},2000,Movie {movie}" for movie in range(1, MOVIES + 1)]
+    (folder / "movie_titles.csv").write_text("\n".join([*titles, ""]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nights(files: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Retrained]:
+    """Two nights in one store: the second one has more plays."""
+    store = tmp_path_factory.mktemp("nights") / "store"
+    return [
+        matinee.retrain(
+            [files / f"night{number}.csv" for number in range(1, last + 1)],
+            files / "movie_titles.csv",
+            store,
+            settings=PLAYS,
+        )
+        for last in (1, 2)
+    ]
+
+
+def test_the_first_release_of_plays_has_lists_better_than_popularity_and_no_predictions(
+    nights: list[Retrained], tmp_path: Path
+) -> None:
+    first = nights[0]
+    assert (first.candidate, first.publication.promoted) == (None, True)
+    metrics = first.metrics
+    assert isinstance(metrics, PlayMetrics)
+    assert metrics.ndcg_at_10 > 1.5 * metrics.popularity_ndcg_at_10
+    assert metrics.ranking.expected_rating is None
+    assert first.release is not None
+    release = matinee.load(first.release)
+    assert (release.manifest["feedback"], release.manifest["schema_version"]) == ("implicit", 2)
+    assert release.manifest["metrics"]["ndcg_at_10"] == metrics.ndcg_at_10
+    assert not list(first.release.glob("weights*")) and not (first.release / "prior.json").exists()
+    assert NO_PREDICTIONS in (first.release / "CARD.md").read_text()
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("userID,movieID\n1,2\n")
+    for ask in (
+        lambda: release.predict(1, 2),
+        lambda: release.fold_in([1]).predict(2),
+        lambda: release.expect(0),
+        lambda: predict_file(release, pairs, out=tmp_path / "out.csv"),
+    ):
+        with pytest.raises(ReleaseError, match="was trained on plays"):
+            ask()
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_release_of_plays_answers_with_lists_similar_movies_guests_and_reasons(
+    nights: list[Retrained], tmp_path: Path
+) -> None:
+    release = matinee.load(nights[0].release or "")
+    user = 1  # of the first group, whose movies are 1, 5, 9, ...
+    listed = release.recommend(user, 3, explain=True)
+    assert {movie.movie_id % GROUPS for movie in listed} == {user % GROUPS}
+    assert all(movie.expected_rating is None and movie.because for movie in listed)
+    played = [
+        int(release.movies.ids[code])
+        for code in release.catalog.seen(release.users.encode(np.array([user]))[0])
+    ]
+    guest = release.fold_in(played)
+    met = guest.recommend(3)
+    assert [movie.movie_id for movie in met] == [movie.movie_id for movie in listed]
+    assert np.allclose([movie.score for movie in met], [movie.score for movie in listed], atol=1e-5)
+    why = release.explain(user, listed[0].movie_id)
+    assert sum(reason.share for reason in why.reasons) == pytest.approx(why.score, abs=1e-5)
+    assert {(reason.rating, reason.says) for reason in why.reasons} == {(None, "played")}
+    assert {movie.movie_id % GROUPS for movie in release.similar(1, 3)} == {1}
+    with pytest.raises(ConfigError, match=r"takes no ratings.*fold_in\(\[1, 2, 3\]\)"):
+        release.fold_in({1: 5})
+    done = recommend_all(release, out=tmp_path / "all.parquet", top=3, settings=RecommendSettings())
+    lists = pq.read_table(tmp_path / "all.parquet")
+    assert done.users == USERS
+    assert lists["expected_rating"].null_count == done.rows
+    of_user = lists.filter(np.asarray(lists["user_id"]) == user)["movie_id"].to_pylist()
+    assert of_user == [movie.movie_id for movie in listed]
+
+
+def test_the_second_night_is_judged_by_lists_on_plays_unseen_by_both(
+    nights: list[Retrained], files: Path
+) -> None:
+    second = nights[1]
+    folder = second.store.folder("evaluations", second.publication.evaluation)
+    decision = read_as(folder / DecisionFile.NAME, DecisionFile)
+    assert [rule.name for rule in decision.rules] == ["rows", "lists", "popularity", "lists_decay", "drift"]
+    assert (decision.champion, decision.promoted) == ("v0001", True)
+    assert "nDCG@10" in decision.reason and "of popularity" in decision.reason
+    assert "trained on plays" in second.champion_score.says
+    trial = evaluate_champion(second.store, [files / "night3.csv"], IngestSettings())
+    assert isinstance(trial, PlayTrial)
+    assert trial.ndcg_at_10 > 1.5 * trial.popularity_ndcg_at_10
+    assert trial.rows + trial.rows_seen == trial.rows_accepted
+
+
+def test_a_store_holds_one_kind_of_feedback(nights: list[Retrained], files: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"holds plays, and this run reads ratings.*ingest\.feedback=implicit"
+    ):
+        matinee.retrain(files / "night1.csv", None, nights[0].store.root)
+
+
+def test_a_user_is_forgotten_in_a_release_of_plays(files: Path, tmp_path: Path) -> None:
+    run = matinee.retrain(files / "night1.csv", None, tmp_path / "store", settings=PLAYS)
+    done = forget(tmp_path / "store", 1)
+    assert done.releases == ["v0001"]
+    release = matinee.load(run.release or "")
+    assert 1 not in release.users.ids
+    assert len(release.recommend(2, 5)) == 5
+    assert prune(tmp_path / "store", keep=1).kept == ["v0001"]
+    with pytest.raises(ConfigError, match="holds plays"):  # the release tells, as the dataset is gone
+        matinee.retrain(files / "night1.csv", None, tmp_path / "store")
+
+
+IMPLICIT = IngestSettings(feedback="implicit")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("user,item,timestamp\n1,2,1700000000\n", {"user_id": 0, "movie_id": 1, "date": 2}),
+        ("movieId,userId\n2,1\n", {"user_id": 1, "movie_id": 0}),
+        ("1,2\n3,4\n", {"user_id": 0, "movie_id": 1}),
+        ("1\t2\t2024-05-01\n3\t4\t2024-05-02\n", {"user_id": 0, "movie_id": 1, "date": 2}),
+        ("1\t2\t5\t881250949\n3\t4\t1\t881250950\n", {"user_id": 0, "movie_id": 1, "date": 3}),
+        ("1,2,7\n3,4,1\n", {"user_id": 0, "movie_id": 1}),
+        ("8:\n7\n9\n", {"user_id": 0}),
+        ("8:\n7,2005-01-02\n", {"user_id": 0, "date": 1}),
+        ("8:\n7,4,2005-01-02\n", {"user_id": 0, "date": 2}),
+    ],
+    ids=repr,
+)
+def test_a_row_of_plays_is_a_user_a_movie_and_perhaps_a_date(text: str, read: dict[str, int]) -> None:
+    dialect = recognize(text.encode(), IMPLICIT, label="plays.csv")
+    assert (dict(dialect.columns), dialect.plays) == (read, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("userId,movieId,tag,timestamp\n1,2,dark,1700000000\n", "its rows are tags and not plays"),
+        ("1,2003,Dinosaur Planet\n2,2004,Isle of Man\n", "looks like a titles file"),
+        ("who,what\n1,2\n", "no column for user_id, movie_id"),
+    ],
+)
+def test_what_is_no_file_of_plays_is_named(text: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        recognize(text.encode(), IMPLICIT, label="plays.csv")
+
+
+def test_a_file_without_ratings_names_the_setting_for_plays() -> None:
+    with pytest.raises(DataError, match=r"no column for rating.*ingest\.feedback=implicit"):
+        recognize(b"userID,movieID,date\n1,2,2024-05-01\n", IngestSettings(), label="plays.csv")
+
+
+def test_ratings_and_counts_beside_plays_are_warned_of_and_a_repeated_play_is_one(tmp_path: Path) -> None:
+    from matinee import ingest
+
+    source = tmp_path / "log.csv"
+    source.write_text(
+        "user,movie,rating,plays,date\n1,2,bad,3,2024-05-01\n1,2,5,1,2024-05-02\n3,2,1,1,2024-05-02\n"
+    )
+    store = Store.open(tmp_path / "store")
+    made = store.ensure(ingest.plan(store, ratings=[source], titles=None, settings=IMPLICIT))
+    manifest = store.read(DatasetManifest, made.digest)
+    assert (manifest.rows, manifest.rejects, manifest.scale) == (2, {"superseded": 1}, [1, 1])
+    assert [warning.partition(" (")[0] for warning in manifest.warnings] == [
+        "Columns that are not read: rating, plays",
+        "Ratings are not used",
+        "Numbers of plays are not used",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [("model", "embedding_size", 8), ("train", "epochs", 3), ("ingest", "scale", "1-5")],
+)
+def test_a_setting_of_ratings_is_refused_for_plays(section: str, name: str, value: object) -> None:
+    given = PLAYS.model_dump()
+    given[section][name] = value
+    with pytest.raises(ConfigError, match=rf"{section}\.{name} has no effect with ingest\.feedback=implicit"):
+        Settings.model_validate(given).check()
+    given = PLAYS.model_dump()
+    given["train"] |= {"threads": 1, "refit": "all"}
+    Settings.model_validate(given).check()
+
+
+def _ranking(ndcg: float, popularity: float) -> Ranking:
+    figures = [
+        RankingFigures(ndcg_at_10=value, recall_at_10=0, mrr=0, coverage_at_10=0, ndcg_at_10_standard_error=0)
+        for value in (ndcg, popularity)
+    ]
+    return Ranking(
+        says="", relevant_from=1, top=10, catalogue=5, users=200, users_with_relevant_rows=200, popularity_weight=0,
+        recommend=figures[0], expected_rating=None, popularity=figures[1],
+    )  # fmt: skip
+
+
+def _paired(difference: float, *, users: int = 200) -> PairedLists:
+    """Lists whose nDCG@10 differ by about as much for every user."""
+    theirs = np.full(users, 0.3)
+    return PairedLists(theirs + difference + np.tile([0.001, -0.001], users // 2), theirs)
+
+
+@pytest.mark.parametrize(
+    ("ndcg", "unseen", "champion", "anchor", "fails"),
+    [
+        (0.30, None, None, None, []),
+        (0.19, None, None, None, ["popularity"]),
+        (0.30, 500, _paired(-0.004), _paired(-0.009), []),
+        (0.30, 500, _paired(-0.006), None, ["lists"]),
+        (0.30, 500, _paired(-0.004), _paired(-0.011), ["lists_decay"]),
+        (0.30, 99, _paired(0.1), None, ["rows"]),
+        (0.30, 500, _paired(0.1, users=8), None, ["lists"]),
+        (0.30, 500, PairedLists.without_champion_lists(), None, ["lists"]),
+    ],
+)
+def test_lists_alone_decide(
+    ndcg: float,
+    unseen: int | None,
+    champion: PairedLists | None,
+    anchor: PairedLists | None,
+    fails: list[str],
+) -> None:
+    decision = decide_on_plays(
+        _ranking(ndcg, 0.2), settings=GateSettings(), unseen=unseen, champion=champion, anchor=anchor
+    )
+    assert [rule.name for rule in decision.rules if not rule.passed] == fails
+    assert decision.promoted == (not fails)
+
+
+def test_a_candidate_becomes_the_anchor_when_its_lists_are_better_beyond_doubt() -> None:
+    for difference, becomes in ((0.01, True), (0.0, False)):
+        paired = _paired(difference)
+        decision = decide_on_plays(
+            _ranking(0.3, 0.2), settings=GateSettings(), unseen=500, champion=paired, anchor=paired
+        )
+        assert decision.becomes_anchor == becomes

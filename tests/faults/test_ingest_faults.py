@@ -438,6 +438,46 @@ def test_files_of_a_folder_that_may_be_ratings_are_read_or_an_error_or_left_out_
     assert "names.csv" in manifest["warnings"][0]
 
 
+def test_a_folder_of_hive_has_columns_in_its_paths(tmp_path: Path) -> None:
+    for movie, rating in ((1, 3), (2, 4)):
+        folder = tmp_path / "data" / f"movie={movie}" / "date=2004-01-0%31"
+        folder.mkdir(parents=True)
+        (folder / "part-0.parquet").write_bytes(parquet(user=[1, 2], rating=[rating, 5]))
+    (tmp_path / "data" / "_SUCCESS").write_text("")
+    run(tmp_path, [tmp_path / "data"])
+    store = Store.open(tmp_path / "store")
+    (folder,) = (store.root / "datasets").iterdir()
+    ratings = pl.concat(ingest.iter_ratings(store, folder.name)).sort("movie_id", "user_id")
+    assert ratings["movie_id"].to_list() == [1, 1, 2, 2]
+    assert {str(day) for day in ratings["date"]} == {"2004-01-01"}
+
+
+def test_of_a_delta_table_the_current_files_are_read(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    log = data / "_delta_log"
+    log.mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        (data / f"{name}.parquet").write_bytes(parquet(user=[1, 2], movie=[1, ord(name)], rating=[3, 5]))
+    add = '{{"add": {{"path": "{}.parquet", "partitionValues": {{"day": null}}}}}}\n'
+    (log / f"{0:020}.json").write_text(
+        '{"protocol": {"minReaderVersion": 1}}\n' + add.format("a") + add.format("b")
+    )
+    (log / f"{1:020}.json").write_text('{"remove": {"path": "a.parquet"}}\n' + add.format("c"))
+    manifest = run(tmp_path, [data])
+    assert manifest["rows_read"] == 4
+    assert "data (a file of earlier versions of the Delta table)" in manifest["warnings"][0]
+    deleted = '{"add": {"path": "c.parquet", "deletionVector": {"sizeInBytes": 9}}}\n'
+    for commit, text, words in (
+        (2, deleted, "deletion vectors"),
+        (2, add.format("../../movie_titles"), "not a file in its folder"),
+        (2, "{", "damaged"),
+        (4, add.format("a"), "lacks a commit"),
+    ):
+        (log / f"{commit:020}.json").write_text(text)
+        with pytest.raises(DataError, match=words):
+            run(tmp_path, [data])
+
+
 def test_a_file_of_an_archive_that_may_be_ratings_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"a.csv": MANY, "b.csv": "Wer,Was,Wert\n1,2,3\n"}))

@@ -103,9 +103,9 @@ class _Job:
     def digest(self) -> str:
         return digest_of(
             code=code_digest(__name__),
-            train=[(source.name, source.digest) for source in self.trains],
-            test=[(source.name, source.digest) for source in self.tests],
-            titles=[(source.name, source.digest) for source in self.titles],
+            train=[source.identity for source in self.trains],
+            test=[source.identity for source in self.tests],
+            titles=[source.identity for source in self.titles],
             settings=self.settings.dump_meaning(),
             forgotten=self.forgotten.digest,
         )

@@ -79,7 +79,7 @@ def plan_partition(
     """
     digest = digest_of(
         code=code_digest(__name__),
-        files=[(source.name, source.digest) for source in sources],
+        files=[source.identity for source in sources],
         columns=settings.columns,
         delimiter=settings.delimiter,
         encoding=settings.encoding,

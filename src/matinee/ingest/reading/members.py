@@ -27,7 +27,7 @@ def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
     """
     meter = Meter(source.label(), source.size, settings)
     with translate_read_errors(source), source.path.open("rb", buffering=0) as raw:
-        for member in unpack(raw, source.name, meter):
+        for member in unpack(raw, source.name, meter, constants=dict(source.constants)):
             member.stream = _Watched(member.stream, source)
             yield member
 

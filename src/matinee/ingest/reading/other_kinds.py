@@ -39,7 +39,8 @@ _WORDS: Final = {
     "tags": "tag tags genome scores genre genres",
     "users": "user users occupation occupations people members profiles demographics",
     "links between users": "trust trusts friend friends social network contact contacts follows followers edges",
-    "a description": "readme license licence copying changelog citation about notes info summary success metadata",
+    "a description": "readme license licence copying changelog citation about notes info summary",
+    "a file of a job's progress": "success committed started",
     "checksums": "md5 md5sums sha256sums checksum checksums",
     "pairs without ratings": "probe qualifying",
 }

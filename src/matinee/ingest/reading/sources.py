@@ -3,13 +3,14 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.entries import LeftOut, list_files
+from matinee.ingest.reading.table_folder import LOG, Constants, delta_files, hive_columns, refuse_other_tables
 from matinee.store.digests import file_digest
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
@@ -27,11 +28,17 @@ class Source:
     modified: int
     inode: int
     named: bool  # given by the user, not found in a folder
+    constants: Constants = ()  # columns with one value, which stands in the path
 
     @property
     def name(self) -> str:
         """The name in tables; without the folder, so that moving the file changes nothing."""
         return self.path.name
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What a digest has of it."""
+        return (self.name, self.digest, *(part for column in self.constants for part in column))
 
     def label(self, member: str | None = None) -> str:
         """The name in messages, for the file or for a file within it."""
@@ -97,15 +104,31 @@ class _Search:
 
     def walk(self, folder: Path) -> None:
         """Add the files in a folder and below it; hidden ones are ignored."""
-        for path in sorted(folder.rglob("*")):
-            if any(part.startswith(".") for part in path.relative_to(folder).parts):
+        tables: list[Path] = []
+        for path in [folder, *sorted(folder.rglob("*"))]:
+            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if hidden or any(path.is_relative_to(table) for table in tables):
                 continue
-            if path.is_dir() and not path.is_symlink():
-                _refuse_store(folder, path)
+            if path.is_dir() and (path == folder or not path.is_symlink()):
+                if path != folder:
+                    _refuse_store(folder, path)
+                refuse_other_tables(path)
+                if (path / LOG).is_dir():
+                    tables.append(path)
+                    self._add_table(path, hive_columns(path / LOG, folder))
             else:
-                self.add(path, named=False)
+                self.add(path, named=False, constants=hive_columns(path, folder))
 
-    def add(self, path: Path, *, named: bool) -> None:
+    def _add_table(self, folder: Path, constants: Constants) -> None:
+        files = delta_files(folder)
+        for path, columns in files.items():
+            self.add(path, named=False, constants=(*constants, *columns))
+        there = [path for path in folder.rglob("*.parquet") if LOG not in path.relative_to(folder).parts]
+        if old := len(set(there) - files.keys()):
+            reason = f"{'a file' if old == 1 else f'{old:,} files'} of earlier versions of the Delta table"
+            self.others.append(LeftOut(folder.name, reason, is_fault=False))
+
+    def add(self, path: Path, *, named: bool, constants: Constants = ()) -> None:
         """Add a file, once; one that was not named only if it holds ratings."""
         real = os.path.realpath(path)
         if real in self._seen:
@@ -117,7 +140,7 @@ class _Search:
         if odd := _odd_file(path):
             self.others.append(LeftOut(path.name, odd, is_fault=odd.startswith("a link")))
             return
-        source = _source(path, named=False)
+        source = replace(_source(path, named=False), constants=constants)
         other = self._judge(source)
         if other is None:
             self.sources.append(source)

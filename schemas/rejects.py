@@ -3,6 +3,9 @@
 import pandera.polars as pa
 import polars as pl
 
+from matinee.schemas.ratings import FIRST_DATE, LAST_DATE
+from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR
+
 # Code and its meaning. Scripts rely on the codes: add, never rename.
 CODES = {
     # Found by the parser.
@@ -22,8 +25,8 @@ CODES = {
     "user_id_out_of_bounds": "the user id is negative",
     "movie_id_out_of_bounds": "the movie id is negative",
     "rating_out_of_bounds": "the rating is outside the scale",
-    "date_out_of_bounds": "the date is before 1900 or after 2099",
-    "year_out_of_bounds": "the year is before 1870 or after 2100",
+    "date_out_of_bounds": f"the date is before {FIRST_DATE.year} or after {LAST_DATE.year}",
+    "year_out_of_bounds": f"the year is before {FIRST_YEAR} or after {LAST_YEAR}",
     "duplicate_movie_id": "an earlier line has the same movie id",
     # The text of these rows is not kept.
     "forgotten": "the user was erased (matinee forget)",

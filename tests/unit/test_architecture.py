@@ -35,7 +35,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "ops": "errors inbox store",
     "evaluate": "errors formats recommend registry release settings split store train",
     "publish": "errors evaluate formats registry release settings split store train",
-    "monitor": "errors evaluate formats ingest registry release settings store train",
+    "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release settings split store",
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
     "tasks": "errors evaluate formats inbox ingest maintenance monitor pipeline publish recommend "

@@ -20,6 +20,8 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.item_catalog import Codes, ItemCatalog
+from matinee.schemas.columns import polars_columns
+from matinee.schemas.ratings import Ratings
 from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Point, PointInterval, Series, read_as
 from matinee.store.files import replacing, write_json
@@ -85,11 +87,7 @@ def _read_new(store: Store, dataset: Reference, release: Release) -> pl.DataFram
         shared = set(store.read(DatasetManifest, made_of).partitions)
     except StoreError:  # no longer in the store: every pair is looked up
         shared = set()
-    found = [
-        pl.DataFrame(
-            schema={"user_id": pl.Int64, "movie_id": pl.Int64, "rating": pl.Float32, "date": pl.Date}
-        )
-    ]
+    found = [pl.DataFrame(schema=polars_columns(Ratings))]
     for batch in ingest.iter_ratings(store, dataset, exclude=shared):
         users = release.users.encode(batch["user_id"].to_numpy())
         movies = release.movies.encode(batch["movie_id"].to_numpy())

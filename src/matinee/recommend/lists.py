@@ -27,6 +27,7 @@ from matinee.release import Release, scoring
 from matinee.release.idmap import as_ids
 from matinee.release.item_catalog import Codes, Scores
 from matinee.release.narrowing import Narrow, Narrowing
+from matinee.schemas.columns import arrow_fields
 from matinee.schemas.recommendations import Recommendations
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
@@ -46,16 +47,7 @@ _BYTES_PER_ROW = (
     200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 )
 _LOG_SECONDS = 2.0  # between two progress lines
-_SCHEMA = pa.schema(
-    [
-        ("user_id", pa.int64()),
-        ("rank", pa.int32()),
-        ("movie_id", pa.int64()),
-        ("title", pa.string()),
-        ("score", pa.float32()),
-        ("expected_rating", pa.float32()),
-    ]
-)
+_SCHEMA = pa.schema(arrow_fields(Recommendations))
 
 
 class Recommended(BaseModel):

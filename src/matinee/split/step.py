@@ -24,6 +24,7 @@ from matinee.ingest import iter_ratings
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
 from matinee.release.rating_levels import by_rating
+from matinee.schemas.columns import polars_columns
 from matinee.schemas.encoded import Encoded, Movies, Users
 from matinee.settings import SplitSettings
 from matinee.split import encode
@@ -266,9 +267,7 @@ class _SubsetWriter:
 
 
 def _empty_subset() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={"user_code": pl.Int32, "movie_code": pl.Int32, "rating": pl.Float32, "date": pl.Date}
-    )
+    return pl.DataFrame(schema=polars_columns(Encoded))
 
 
 @dataclass

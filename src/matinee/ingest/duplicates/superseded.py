@@ -16,6 +16,8 @@ from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED, to_ids
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings
 from matinee.ingest.reading.parser import COLUMNS
+from matinee.schemas.columns import arrow_fields
+from matinee.schemas.ratings import Ratings
 
 SUPERSEDED: Final = "superseded.parquet"
 _SCHEMA: Final = pa.schema(
@@ -24,10 +26,7 @@ _SCHEMA: Final = pa.schema(
         ("row", pa.int64()),
         ("file", pa.string()),
         ("line", pa.int64()),
-        ("user_id", pa.int64()),
-        ("movie_id", pa.int64()),
-        ("rating", pa.float32()),
-        ("date", pa.date32()),
+        *arrow_fields(Ratings),
         ("winner_file", pa.string()),
         ("winner_line", pa.int64()),
     ]

@@ -38,9 +38,10 @@ from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, read_blocks
 from matinee.ingest.reading.members import translate_parser_errors
-from matinee.ingest.reading.parser import COLUMNS, ParsedBlock, parse_block
+from matinee.ingest.reading.parser import ParsedBlock, parse_block
 from matinee.ingest.reading.sources import Source
-from matinee.schemas.ratings import FIRST_DATE, ratings_schema
+from matinee.schemas.columns import arrow_fields
+from matinee.schemas.ratings import FIRST_DATE, Ratings, ratings_schema
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
@@ -56,10 +57,7 @@ COUNTED: Final = (
     "date",
 )  # tables of row counts by value, so that a profile need not read the rows
 _RATINGS: Final = pa.schema(
-    [
-        pa.field(name, kind, nullable=name == "date")
-        for name, kind in zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.date32()), strict=True)
-    ]
+    [field.with_nullable(Ratings.to_schema().columns[field.name].nullable) for field in arrow_fields(Ratings)]
 )
 # Ids and dates as differences in few bits: half the size of a dictionary, and faster to write.
 _ENCODING: Final = dict.fromkeys(COUNTED, "DELTA_BINARY_PACKED")

@@ -229,7 +229,12 @@ def test_ratings_and_counts_beside_plays_are_warned_of_and_a_repeated_play_is_on
 
 @pytest.mark.parametrize(
     ("section", "name", "value"),
-    [("model", "embedding_size", 8), ("train", "epochs", 3), ("ingest", "scale", "1-5")],
+    [
+        ("model", "embedding_size", 8),
+        ("train", "epochs", 3),
+        ("ingest", "scale", "1-5"),
+        ("ingest", "duplicates", "off"),
+    ],
 )
 def test_a_setting_of_ratings_is_refused_for_plays(section: str, name: str, value: object) -> None:
     given = PLAYS.model_dump()

@@ -118,7 +118,9 @@ class _Job:
         titles, title_rejects, title_warnings = (
             read_titles(self.titles[0], self.settings) if self.titles else NO_TITLES
         )
-        superseded = NOTHING_SUPERSEDED if self.settings.duplicates == "off" else find_superseded(partitions)
+        plays = self.settings.feedback == "implicit"  # a repeated play is one
+        skip = self.settings.duplicates == "off" and not plays
+        superseded = NOTHING_SUPERSEDED if skip else find_superseded(partitions)
         removed = write_superseded(folder, superseded, partitions)
         counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():

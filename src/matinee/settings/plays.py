@@ -6,7 +6,7 @@ from matinee.settings.ingest import Section
 
 _USED: Final = {"train": ("device", "threads", "refit")}
 _OF_RATINGS: Final = {
-    "ingest": ("scale",),
+    "ingest": ("scale", "duplicates"),
     "release": ("storage",),
 }  # of sections whose other settings have one
 
@@ -25,8 +25,8 @@ def find_unused_by_plays(settings: Section) -> list[str]:
 def explain_unused_by_plays(name: str) -> str:
     """The error text for a setting that has no effect on plays."""
     return (
-        f"Setting {name} has no effect with ingest.feedback=implicit, because plays train the ranking model alone. "
-        "Leave it out."
+        f"Setting {name} has no effect with ingest.feedback=implicit: pairs of user and movie train the ranking model, "
+        "and nothing else. Leave it out."
     )
 
 

@@ -5,10 +5,8 @@ from typing import Any, Final
 from matinee.settings.ingest import Section
 
 _USED: Final = {"train": ("device", "threads", "refit")}
-_OF_RATINGS: Final = {
-    "ingest": ("scale", "duplicates"),
-    "release": ("storage",),
-}  # of sections whose other settings have one
+# Of sections whose other settings have an effect.
+_OF_RATINGS: Final = {"ingest": ("scale", "duplicates"), "release": ("storage",)}
 
 
 def find_unused_by_plays(settings: Section) -> list[str]:

@@ -1,11 +1,13 @@
 """Lists of Matinee and of other systems on the same rows: nDCG@10, recall@10, coverage, seconds of fits and lists.
 
-    python bench/lists.py --train TRAIN.csv --test TEST.csv [--peers PYTHON] [--systems ease,als] [--out RESULTS.json]
+    python bench/lists.py --train TRAIN.csv --test TEST.csv [--plays] [--peers PYTHON] [--systems ease,als]
+        [--out RESULTS.json]
 
 Matinee runs `retrain` on the train file with default settings and `train.refit=all`, then lists for all users. The
 other systems (bench/lists_peers.py) run with an interpreter that has numpy, scipy and implicit. They are fitted on
 all rows of the train file, with settings chosen on a tenth of it. Lists cover the whole catalog without the movies
-that the user rated. Users count if they liked a test row whose movie is in the train file.
+that the user rated. Users count if they liked a test row whose movie is in the train file. With `--plays`, every row is
+a play (`ingest.feedback=implicit`), and every test row counts as liked.
 """
 
 import argparse
@@ -38,14 +40,15 @@ def main() -> None:
     )
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--plays", action="store_true", help="take each row as a play, whatever its rating")
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="interpreter of the other systems")
     parser.add_argument("--systems", default=_SYSTEMS, help=f"which of them ({_SYSTEMS})")
     parser.add_argument("--out", type=Path, help="results as JSON")
     call = parser.parse_args()
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
-        lists, facts, scale = measure_ours(call.train, Path(scratch))
-        train, test = (read(path) for path in (call.train, call.test))
+        lists, facts, scale = measure_ours(call.train, Path(scratch), plays=call.plays)
+        train, test = (read(path, plays=call.plays) for path in (call.train, call.test))
         liked = test.filter(
             (pl.col("rating") >= liked_from(scale)) & pl.col("movie").is_in(train["movie"].implode())
         )
@@ -59,19 +62,23 @@ def main() -> None:
         call.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
-def read(path: Path) -> pl.DataFrame:
-    """The first three columns of a rating CSV."""
+def read(path: Path, *, plays: bool) -> pl.DataFrame:
+    """The first three columns of a rating CSV; of plays, the first two and the rating 1."""
     frame = pl.read_csv(path)
+    rating = pl.lit(1.0) if plays else pl.col(frame.columns[2]).cast(pl.Float64)
     return frame.select(
         pl.col(frame.columns[0]).alias("user"),
         pl.col(frame.columns[1]).alias("movie"),
-        pl.col(frame.columns[2]).cast(pl.Float64).alias("rating"),
+        rating.alias("rating"),
     )
 
 
-def measure_ours(train: Path, scratch: Path) -> tuple[Lists, dict[str, object], tuple[float, float]]:
+def measure_ours(
+    train: Path, scratch: Path, *, plays: bool
+) -> tuple[Lists, dict[str, object], tuple[float, float]]:
     """Lists of a release, the seconds of its ranking fit and of the lists, and the rating scale."""
-    settings = read_settings(assignments=["train.refit=all"])
+    feedback = "implicit" if plays else "explicit"
+    settings = read_settings(assignments=["train.refit=all", f"ingest.feedback={feedback}"])
     run = matinee.retrain(train, None, scratch / "store", settings=settings)
     assert run.release is not None, run.publication.reason
     release, out = matinee.load(run.release), scratch / "lists.parquet"

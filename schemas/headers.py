@@ -4,11 +4,27 @@ from typing import Final
 
 # By column, in lower case without spaces and punctuation, the preferred name first: if a file has `date` and
 # `timestamp`, the date is read.
-ALIASES: Final[dict[str, tuple[str, ...]]] = {
+USUAL: Final[dict[str, tuple[str, ...]]] = {
     "user_id": ("userid", "customerid", "custid", "user", "customer", "uid"),
     "movie_id": ("movieid", "itemid", "filmid", "movie", "item", "film", "iid"),
     "rating": ("rating", "rate", "stars", "score"),
     "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
+}
+# Names in data of other things than movies.
+_OTHER: Final[dict[str, tuple[str, ...]]] = {
+    "user_id": ("reviewerid", "memberid", "accountid", "profileid", "viewerid", "username"),
+    "movie_id": (
+        *("animeid", "bookid", "isbn", "parentasin", "asin", "businessid", "productid", "trackid", "songid"),
+        *("artistid", "gameid", "showid", "titleid", "contentid", "articleid", "recipeid"),
+    ),
+    "rating": ("overall", "bookrating", "userrating", "ratingvalue", "starrating", "ratingscore", "grade"),
+    "date": (
+        *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
+        *("unixreviewtime", "reviewtime", "datetime", "ts"),
+    ),
+}
+ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    column: (*names, *_OTHER[column]) for column, names in USUAL.items()
 }
 
 # The same for titles files. `id` and the names of movie ids above are their movie ids.
@@ -26,5 +42,5 @@ TITLE_ALIASES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def plain_name(name: str) -> str:
-    """A column's name in lower case, without spaces and punctuation."""
-    return "".join(char for char in name.lower() if char.isalnum())
+    """A column's name in lower case, without spaces, punctuation and a type such as `:token`."""
+    return "".join(char for char in name.partition(":")[0].lower() if char.isalnum())

@@ -19,6 +19,7 @@ class FileCounts(Format):
     rows_read: int = Field(description="Rows of the file.")
     rows: int = Field(description="Rows that were accepted.")
     left_out: list[str] = Field(description="Columns that are not read.")
+    notes: list[str] = Field([], description="How the file was read, where that is not plain.")
 
 
 class PartitionManifest(Manifest):

@@ -52,6 +52,6 @@ def count_head(source: Source, settings: IngestSettings) -> RatingCounts:
         text = body[: body.rfind(bytes([dialect.line_end])) + 1]
         span = Span(member.name, dialect, 0, len(text), continues=False)
         with translate_parser_errors(source.label(member.name)):
-            parsed = parse_block(Block(np.frombuffer(text, np.uint8), [span]))
+            parsed = parse_block(Block(np.frombuffer(text, np.uint8), [span]), ends=True)
             add_counts(counts, count_ratings(parsed.table()["rating"]))
     return counts

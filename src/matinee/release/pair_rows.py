@@ -19,7 +19,7 @@ from matinee.containers import FAULTS, Meter, unpack
 from matinee.containers.member import AsFile
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
-from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.headers import ALIASES, USUAL, plain_name
 from matinee.schemas.integers import parse_int64
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
@@ -234,7 +234,11 @@ def _as_csv(source: Iterable[str]) -> Iterator[str]:
 
 
 def _find(header: Sequence[str], axis: str, label: str) -> int:
-    found = [place for place, name in enumerate(header) if plain_name(name) in ALIASES[f"{axis}_id"]]
+    plain = [plain_name(name) for name in header]
+    for known in (USUAL, ALIASES):
+        found = [place for place, name in enumerate(plain) if name in known[f"{axis}_id"]]
+        if found:
+            break
     if not found:
         raise DataError(
             f"{label}, line 1: no column for the {axis} id among {shown(', '.join(header))}. "

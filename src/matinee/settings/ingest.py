@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-DelimiterName = Literal["auto", ",", ";", "tab", "::", "|"]
+DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
+DateOrder = Literal["auto", "day_first", "month_first"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 Feedback = Literal["explicit", "implicit"]
 TitleColumn = Literal["movie_id", "title", "year"]
@@ -51,6 +52,11 @@ class IngestSettings(Section):
     columns: dict[Column, str] = Field(
         default_factory=dict,
         description="Names of columns that are not recognised, for example user_id=Who,rating=Stars.",
+    )
+    dates: DateOrder = Field(
+        "auto",
+        description="Whether 2/3/2003 is the second of March (day_first) or the third of February (month_first). auto "
+        "decides by a value above 12 in the file.",
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."

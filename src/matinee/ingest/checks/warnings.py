@@ -34,6 +34,7 @@ def find_warnings(
     """
     return [
         *_about_files(partitions, settings, left_out),
+        *_about_reading(partitions),
         *(
             _about_plays(partitions)
             if settings.feedback == "implicit"
@@ -76,6 +77,16 @@ def _about_files(
         yield f"Columns that are not read: {columns} (in {_list(names)})."
     if empty := [file.file for _, file in files if not file.rows_read]:
         yield f"Files without a row: {_list(empty)}."
+
+
+def _about_reading(partitions: Sequence[Partition]) -> Iterator[str]:
+    notes: dict[str, list[str]] = {}
+    for partition in partitions:
+        for file in partition.manifest.files:
+            for note in file.notes:
+                notes.setdefault(note, []).append(file.file)
+    for note, names in notes.items():
+        yield f"{_list(names)}: {note}."
 
 
 def _about_plays(partitions: Sequence[Partition]) -> Iterator[str]:

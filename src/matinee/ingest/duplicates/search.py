@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.ingest import column_kernel as kernel
+from matinee.ingest.partitions.clocks import read_clocks
 from matinee.ingest.partitions.partition import Partition
 
 _MOST_KEYS: Final = 1 << 27  # 1 GB
@@ -30,6 +31,7 @@ _NO_CANDIDATES: Final = pl.DataFrame(
         "user_id": pl.Int64,
         "movie_id": pl.Int64,
         "date": pl.Int32,
+        "clock": pl.Int32,
         "test": pl.Boolean,
         "partition": pl.Int32,
         "row": pl.Int64,
@@ -40,7 +42,8 @@ _NO_CANDIDATES: Final = pl.DataFrame(
 def find_superseded(partitions: Sequence[Partition]) -> pl.DataFrame:
     """Find the rows that another row of the same pair supersedes.
 
-    A test row wins over a train row, then the latest date wins, then the later row. A row without a date is the oldest.
+    A test row wins over a train row, then the latest date wins, then the latest time of that day, then the later row. A
+    row without a date is the oldest.
 
     Returns:
         One row per superseded row, in order: `partition`, `row`, `winner_partition`, `winner_row`.
@@ -116,17 +119,29 @@ def _candidates(partitions: Sequence[Partition], repeated: Keys, round_: int, ro
                     "user_id",
                     "movie_id",
                     pl.col("date").cast(pl.Int32).fill_null(_UNDATED),
+                    clock=pl.lit(0, pl.Int32),
                     test=pl.lit(partitions[number].role == "test"),
                     partition=pl.lit(number, pl.Int32),
                     row=pl.Series(first + places),
                 )
             )
-    return pl.concat(found)
+    return _with_clocks(pl.concat(found), partitions)
+
+
+def _with_clocks(candidates: pl.DataFrame, partitions: Sequence[Partition]) -> pl.DataFrame:
+    """The candidates with their times of day; they are in the order of partitions and rows."""
+    clocks = [
+        read_clocks(partitions[number].folder, rows["row"].to_numpy())
+        for (number,), rows in candidates.group_by("partition", maintain_order=True)
+    ]
+    if not any(each.any() for each in clocks):
+        return candidates
+    return candidates.with_columns(clock=pl.Series(np.concatenate(clocks)))
 
 
 def _superseded_rows(candidates: pl.DataFrame) -> pl.DataFrame:
     pair = ["user_id", "movie_id"]
-    ordered = candidates.sort(*pair, "test", "date", "partition", "row")
+    ordered = candidates.sort(*pair, "test", "date", "clock", "partition", "row")
     winners = {f"winner_{name}": pl.col(name).last().over(pair) for name in ("partition", "row")}
     is_winner = (pl.col("partition") == pl.col("winner_partition")) & (pl.col("row") == pl.col("winner_row"))
     return ordered.with_columns(**winners).filter(~is_winner).select(*NOTHING_SUPERSEDED.columns)

@@ -4,11 +4,10 @@ Blocks are parsed two at a time and written in order. A file that was parsed bef
 """
 
 import sys
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +21,11 @@ from pandera.polars import DataFrameSchema
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.base import Number
-from matinee.formats.manifests import FileCounts, PartitionManifest
+from matinee.formats.manifests import PartitionManifest
 from matinee.ingest.checks.schema import check_rows
+from matinee.ingest.partitions.clocks import ClockWriter
 from matinee.ingest.partitions.erasure import blank_text, forget_rows
+from matinee.ingest.partitions.file_tally import FileTally, open_order
 from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.origins import (
     ORIGINS_SCHEMA,
@@ -36,21 +37,20 @@ from matinee.ingest.partitions.origins import (
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings, to_json
 from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.blocks import Block, read_blocks
+from matinee.ingest.reading.blocks import read_blocks
+from matinee.ingest.reading.in_order import parse_in_order
 from matinee.ingest.reading.members import translate_parser_errors
-from matinee.ingest.reading.parser import ParsedBlock, parse_block
+from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.sources import Source
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.ratings import FIRST_DATE, Ratings, ratings_schema
-from matinee.settings.ingest import IngestSettings
+from matinee.settings.ingest import DateOrder, IngestSettings
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import NOBODY, Forgotten
 
 _REJECT_BYTES: Final = 64  # of a rejected row, in addition to its text
 _LONGEST_EXAMPLE: Final = 80
-_THREADS = 2
-_AHEAD = _THREADS + 1  # blocks in memory that are not written yet
 COUNTED: Final = (
     "user_id",
     "movie_id",
@@ -79,6 +79,7 @@ def plan_partition(
         code=code_digest(__name__),
         files=[source.identity for source in sources],
         columns=settings.columns,
+        dates=settings.dates,
         delimiter=settings.delimiter,
         encoding=settings.encoding,
         unreadable=settings.unreadable,
@@ -104,33 +105,15 @@ def _make(
         translate_parser_errors(named, writes=True),
         PartitionWriter(folder, schema, forgotten, most_reject_bytes=most) as writer,
     ):
-        for parsed in _parse_ahead(read_blocks(sources, settings, left_out=left_out)):
+        for parsed in parse_in_order(read_blocks(sources, settings, left_out=left_out)):
             writer.write(parsed)
+        order = writer.date_order()
+    if order == "day_first":  # the month was assumed to come first
+        settings = settings.model_copy(update={"dates": order})
+        return _make(folder, sources, settings, scale, forgotten)
     for name, counts in writer.counts.items():
         counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
     return writer.manifest(scale=[low, high], left_out=left_out)
-
-
-def _parse_ahead(blocks: Iterable[Block]) -> Iterator[ParsedBlock]:
-    """Parse blocks on several threads; yields them in order."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting: deque[Future[ParsedBlock]] = deque()
-        for block in blocks:
-            waiting.append(pool.submit(parse_block, block))
-            if len(waiting) == _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-@dataclass
-class _FileTally:
-    """What was read of one file so far."""
-
-    name: str
-    left_out: list[str]
-    rows_read: int = 0
-    rows: int = 0
 
 
 class PartitionWriter:
@@ -154,7 +137,9 @@ class PartitionWriter:
         self._forgotten = forgotten
         self._lines = LineCounter()
         self._movie = kernel.NO_MOVIE
-        self._files: dict[str, _FileTally] = {}
+        self._files: dict[str, FileTally] = {}
+        self._left_out: dict[str, list[str]] = {}
+        self._clocks = ClockWriter(folder)
         self._codes: Counter[str] = Counter()
         self._values_read: RatingCounts = Counter()
         self._values: RatingCounts = Counter()
@@ -184,6 +169,7 @@ class PartitionWriter:
     def __exit__(self, *failure: Any) -> None:
         with self._open:
             self._wait_for_ratings()
+            self._clocks.close()
 
     def _wait_for_ratings(self) -> None:
         """Wait until the ratings so far are written; raises any error of the writing thread."""
@@ -214,6 +200,7 @@ class PartitionWriter:
             self._rejects.write_table(rejects)
         if table.num_rows:
             self._origins.write_table(origin_runs(parsed, good, firsts, self.rows))
+            self._clocks.write(parsed.clock if good is None else parsed.clock[good], before=self.rows)
         self.rows += table.num_rows
         self._wait_for_ratings()
         self._behind = self._thread.submit(self._write_ratings, table, read)
@@ -241,22 +228,21 @@ class PartitionWriter:
 
     def _count_files(self, parsed: ParsedBlock, rejects: pa.Table, good: NDArray[np.bool_] | None) -> None:
         for piece in parsed.pieces:
-            file = self._files.setdefault(
-                piece.span.file,
-                _FileTally(piece.span.file, piece.span.dialect.left_out),
-            )
+            dialect = piece.span.dialect
+            file = self._files.setdefault(piece.span.file, FileTally(piece.span.file, dialect))
+            self._left_out.setdefault(file.name, dialect.left_out)
             rows = piece.rows.stop - piece.rows.start
-            file.rows_read += rows + piece.bads.stop - piece.bads.start
-            file.rows += rows if good is None else int(good[piece.rows].sum())
+            file.add(piece, rows=rows if good is None else int(good[piece.rows].sum()))
         counted = rejects["code"].value_counts().to_pylist()
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
+    def date_order(self) -> DateOrder | None:
+        """The order of day and month, where it was open. Raises DataError if no date shows it."""
+        return open_order(list(self._files.values()))
+
     def manifest(self, *, scale: list[Number], left_out: list[str]) -> PartitionManifest:
         """The manifest, once all blocks are written."""
-        files = [
-            FileCounts(file=file.name, rows_read=file.rows_read, rows=file.rows, left_out=file.left_out)
-            for file in self._files.values()
-        ]
+        files = [file.counts(left_out=self._left_out[file.name]) for file in self._files.values()]
         read = sum(file.rows_read for file in files)
         return PartitionManifest(
             rows=self.rows,

@@ -10,7 +10,7 @@ from typing import Final
 
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
-from matinee.ingest.reading.dialect import split_fields
+from matinee.ingest.reading.rows import split_fields
 from matinee.ingest.titles.layout import recognize_titles
 from matinee.schemas.headers import plain_name
 

@@ -4,8 +4,8 @@ Nullability and bounds are not checked here but by the schema (`matinee.ingest.c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, Span
+from matinee.ingest.reading.joined import find_headers
 
 COLUMNS: Final = ("user_id", "movie_id", "rating", "date")
 
@@ -27,6 +28,7 @@ class ParsedPiece:
     lines: int
     first_movie_row: int  # the row of the first `8:` line, -1 if there is none
     last_movie: int
+    seen: NDArray[np.int64]  # counts by `kernel.FIRST_IS_DAY`, ...
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class ParsedBlock:
     date: NDArray[np.int32]
     line: NDArray[np.int32]  # within the span, from 0
     nulls: NDArray[np.uint8]
+    clock: NDArray[np.int32]  # milliseconds of the day, 0 without a time
     bad_line: NDArray[np.int32]
     bad_fault: NDArray[np.uint8]
     pieces: Sequence[ParsedPiece]
+    open_at: int | None = None  # where a row starts that may go on in the next block
 
     def table(self) -> pa.Table:
         """The typed rows; empty fields are null."""
@@ -72,25 +76,97 @@ class ParsedBlock:
         return movie
 
 
-def parse_block(block: Block) -> ParsedBlock:
-    """Parse a block; the interpreter lock is released meanwhile."""
-    text = block.text
-    most = sum(kernel.count_lines(text, span.start, span.stop, span.dialect.line_end) for span in block.spans)
-    ids = np.empty((2, most), np.int64)
-    rest = [np.empty(most, dtype) for dtype in (np.float32, np.int32, np.int32, np.uint8)]
-    bad = (np.empty(most, np.int32), np.empty(most, np.uint8))
-    row, bads = 0, 0
-    pieces = []
+def parse_block(block: Block, *, ends: bool = False) -> ParsedBlock:
+    """Parse a block; the interpreter lock is released meanwhile.
+
+    Args:
+        block: The block.
+        ends: Whether its last file ends with it, so that a quoted field that is open stays open.
+    """
+    parsing = _Parsing(block)
     for span in block.spans:
-        numbers, kinds = span.dialect.to_kernel()
-        out = (ids, *rest)
-        next_row, next_bad, lines, first, movie = kernel.parse(
-            text, span.start, span.stop, numbers, kinds, row, out, bad, bads
+        parsing.parse(span, ends=ends or span is not block.spans[-1])
+    return parsing.result()
+
+
+class _Parsing:
+    """The columns of a block while its spans are parsed."""
+
+    def __init__(self, block: Block) -> None:
+        text = block.text
+        most = sum(
+            kernel.count_lines(text, span.start, span.stop, span.dialect.line_end) for span in block.spans
         )
-        rows, faulty = slice(row, next_row), slice(bads, next_bad)
+        self._block = block
+        self._ids = np.empty((2, most), np.int64)
+        dtypes = (np.float32, np.int32, np.int32, np.uint8)
+        self._rest: list[NDArray[Any]] = [np.empty(most, dtype) for dtype in dtypes]
+        self._clock = np.zeros(most, np.int32)
+        self._bad = (np.empty(most, np.int32), np.empty(most, np.uint8))
+        self._row, self._bads = 0, 0
+        self._pieces: list[ParsedPiece] = []
+        self._open_at: int | None = None
+
+    def parse(self, span: Span, *, ends: bool) -> None:
+        """Parse a span; below a header within it that names other columns, another piece begins."""
+        while True:
+            piece, open_at = self._run(span, ends=ends)
+            bad_lines = self._bad[0][piece.bads]
+            headers = find_headers(self._block.text, span, bad_lines, self._bad[1][piece.bads])
+            change = next((header for header in headers if header.dialect != span.dialect), None)
+            if change is None:
+                self._keep(piece, [header.line for header in headers])
+                self._open_at = None if open_at < 0 else open_at
+                return
+            above = replace(span, stop=change.start)
+            piece, _ = self._run(above, ends=True)
+            same = [header.line for header in headers if header.line < change.line]
+            self._keep(replace(piece, lines=piece.lines + 1), same)
+            span = replace(span, dialect=change.dialect, start=change.stop, continues=True)
+
+    def _run(self, span: Span, *, ends: bool) -> tuple[ParsedPiece, int]:
+        numbers, kinds = span.dialect.to_kernel()
+        text, start, stop = self._block.text, span.start, span.stop
+        way = span.dialect.rewritten
+        if way != kernel.AS_THEY_ARE:
+            rewritten = np.empty(stop - start, np.uint8)
+            start, stop = 0, kernel.rewrite(text, start, stop, numbers, way, rewritten)
+            text, ends = rewritten, True
+        seen = np.zeros(3, np.int64)
+        out = (self._ids, *self._rest, self._clock)
+        row, bads, lines, first, movie, open_at = kernel.parse(
+            text, start, stop, numbers, kinds, self._row, out, self._bad, self._bads, seen, ends
+        )
+        rows, faulty = slice(self._row, row), slice(self._bads, bads)
         if span.dialect.plays:
-            rest[0][rows] = 1
-        pieces.append(ParsedPiece(span, rows, faulty, lines, first, movie))
-        row, bads = next_row, next_bad
-    rating, date, line, nulls = (column[:row] for column in rest)
-    return ParsedBlock(block, ids[:, :row], rating, date, line, nulls, bad[0][:bads], bad[1][:bads], pieces)
+            self._rest[0][rows] = 1
+        return ParsedPiece(span, rows, faulty, lines, first, movie, seen), open_at
+
+    def _keep(self, piece: ParsedPiece, headers: Sequence[int]) -> None:
+        """Add a piece, without the bad lines that are headers."""
+        lines, faults = (column[piece.bads] for column in self._bad)
+        if headers:
+            kept = ~np.isin(lines, headers)
+            count = int(kept.sum())
+            lines[:count], faults[:count] = lines[kept], faults[kept]
+            piece = replace(piece, bads=slice(piece.bads.start, piece.bads.start + count))
+        self._pieces.append(piece)
+        self._row, self._bads = piece.rows.stop, piece.bads.stop
+
+    def result(self) -> ParsedBlock:
+        """The parsed block."""
+        rating, date, line, nulls = (column[: self._row] for column in self._rest)
+        bad_line, bad_fault = (column[: self._bads] for column in self._bad)
+        return ParsedBlock(
+            self._block,
+            self._ids[:, : self._row],
+            rating,
+            date,
+            line,
+            nulls,
+            self._clock[: self._row],
+            bad_line,
+            bad_fault,
+            self._pieces,
+            self._open_at,
+        )

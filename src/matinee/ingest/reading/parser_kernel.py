@@ -15,6 +15,7 @@ USER, MOVIE, RATING, DATE, OTHER = 0, 1, 2, 3, 4
 
 # Faults of a line, in the order of `matinee.schemas.rejects.CODES`; a field's fault is FIELD plus its kind.
 TOO_FEW, TOO_MANY, QUOTE, FIELD = 1, 2, 3, 4
+OPEN = 255  # no fault yet: a quoted field goes on in the next block
 FAULTS = (
     ("", None),
     ("too_few_columns", None),
@@ -27,16 +28,33 @@ FAULTS = (
 )
 
 # What the parser reads of a dialect, by position in one int64 array.
-DELIMITER, SECOND, QUOTED, LINE_END, COLUMNS, NEEDED, COMMA, NETFLIX = range(8)
-NO_BYTE = -1  # as SECOND: the delimiter is one byte
+DELIMITER, SECOND, QUOTED, LINE_END, COLUMNS, NEEDED, NETFLIX, DATES, FLOATS, EMPTY_MORE, COMMENT = range(11)
+NO_BYTE = -1  # as SECOND: the delimiter is one byte; as COMMENT: there are no comments
+# Forms of dates besides YYYY-MM-DD, as DATES: numbers of some unit since 1970, digits without separators, a year, or
+# day, month and year in the order of the name.
+SECONDS, MILLISECONDS, MICROSECONDS, NANOSECONDS, DIGITS, DIGITS_AND_TIME, YEAR, DAY_FIRST, MONTH_FIRST = (
+    range(9)
+)
+# Ways to rewrite lines before they are parsed.
+AS_THEY_ARE, QUOTED_LINES, BLANKS, TABS = range(4)
+# What is counted besides rows, by position in one int64 array.
+FIRST_IS_DAY, SECOND_IS_DAY, OVER_LINES = range(3)
 NO_MOVIE = -(2**63)  # no `8:` line came before
 
 _SPACE, _TAB, _CR, _QUOTE, _PLUS, _MINUS, _POINT, _COLON = 32, 9, 13, 34, 43, 45, 46, 58
+_EQUALS, _BACKSLASH, _NBSP, _COMMA, _SLASH = 61, 92, 0xA0, 44, 47
+_LONGEST_ROW = 1 << 20  # bytes of a row whose quoted field contains line ends
+_NEAR = 4096  # bytes from the start of a row in which a backslash and a quote are searched
+_SWALLOWED = 3  # lines that look like rows, within a quoted field: the quote was not meant to open one
 _ZERO, _NINE = 48, 57
 # Dates are days since 1970. Years that a calendar of four digits can't hold become its ends, so that every
 # typed date can be shown; both lie far out of bounds.
 _FIRST_DAY, _LAST_DAY = -719162, 2932896
 _SECONDS_PER_DAY = 86400
+_MILLISECONDS_PER_DAY = 86400000
+_PER_SECOND = np.array([1, 10**3, 10**6, 10**9], dtype=np.int64)  # by the form of a date
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = np.array([[ord(letter) for letter in month] for month in _MONTH_NAMES])
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _EXACT_DIGITS = 18  # as many fit an int64 whatever they are
 _POWERS = 10.0 ** np.arange(309)
@@ -55,6 +73,8 @@ def _is_digit(byte):
 @compiled
 def _read_integer(text, start, stop):
     """The integer in text[start:stop] and whether it is one that 64 bits hold."""
+    if start == stop:
+        return 0, False
     i = start
     negative = text[i] == _MINUS
     if negative or text[i] == _PLUS:
@@ -73,8 +93,8 @@ def _read_integer(text, start, stop):
 
 
 @compiled
-def _read_number(text, start, stop, comma):
-    """The decimal number in text[start:stop], as 5, -0.5, .5, 1e0, and whether it is a finite one."""
+def _read_number(text, start, stop):
+    """The decimal number in text[start:stop], as 5, -0.5, .5, 3,5, 1e0, and whether it is a finite one."""
     i = start
     negative = text[i] == _MINUS
     if negative or text[i] == _PLUS:
@@ -90,7 +110,7 @@ def _read_number(text, start, stop, comma):
                 scale -= fraction
             else:
                 scale += not fraction
-        elif not fraction and (byte == _POINT or (comma and byte == 44)):
+        elif not fraction and (byte == _POINT or byte == _COMMA):
             fraction = True
         else:
             break
@@ -135,17 +155,22 @@ def _pair(text, i):
 
 
 @compiled
-def _read_day(text, i):
-    """The days of the ten bytes YYYY-MM-DD at i and whether there is such a day."""
-    year = _pair(text, i) * 100 + _pair(text, i + 2)
-    month = _pair(text, i + 5)
-    day = _pair(text, i + 8)
-    if year < 0 or text[i + 4] != _MINUS or text[i + 7] != _MINUS or month < 1 or month > 12 or day < 1:
+def _to_day(year, month, day):
+    """The days of a date and whether there is such a day."""
+    if year < 0 or month < 1 or month > 12 or day < 1:
         return 0, False
     leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if day > _MONTH_DAYS[month] + leap:
         return 0, False
-    return max(_days(year, month, day), _FIRST_DAY), True
+    return min(max(_days(year, month, day), _FIRST_DAY), _LAST_DAY), True
+
+
+@compiled
+def _read_day(text, i):
+    """The days of the ten bytes YYYY-MM-DD at i and whether there is such a day."""
+    if text[i + 4] != _MINUS or text[i + 7] != _MINUS:
+        return 0, False
+    return _to_day(_pair(text, i) * 100 + _pair(text, i + 2), _pair(text, i + 5), _pair(text, i + 8))
 
 
 @compiled
@@ -164,21 +189,203 @@ def _is_time(text, start, stop):
 
 
 @compiled
-def _read_date(text, start, stop):
-    """Days since 1970 of text[start:stop], an ISO date or unix seconds, and whether it is one."""
-    if stop - start >= 10 and text[start + 4] == _MINUS:
+def _read_clock(text, i, stop):
+    """The milliseconds of a time HH:MM[:SS[.fff]] at i, and where it ends."""
+    hours, minutes, seconds, thousandths = 0, 0, 0, 0
+    while i < stop and _is_digit(text[i]):
+        hours = min(hours * 10 + np.int64(text[i]) - _ZERO, 99)
+        i += 1
+    if i + 2 < stop and text[i] == _COLON:
+        minutes = max(_pair(text, i + 1), 0)
+        i += 3
+    if i + 2 < stop and text[i] == _COLON:
+        seconds = max(_pair(text, i + 1), 0)
+        i += 3
+    if i < stop and (text[i] == _POINT or text[i] == _COMMA):
+        i += 1
+        unit = 100
+        while i < stop and _is_digit(text[i]):
+            thousandths += unit * (np.int64(text[i]) - _ZERO)
+            unit //= 10
+            i += 1
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, i
+
+
+@compiled
+def _read_zone(text, i, stop):
+    """The milliseconds of a zone +HH:MM, +HHMM or +HH at i, and where it ends."""
+    sign = -1 if text[i] == _MINUS else 1
+    i += 1
+    hours, minutes = 0, 0
+    if i + 1 < stop:
+        hours = max(_pair(text, i), 0)
+        i += 2
+    if i < stop and text[i] == _COLON:
+        i += 1
+    if i + 1 < stop and _pair(text, i) >= 0:
+        minutes = _pair(text, i)
+        i += 2
+    return sign * (hours * 60 + minutes) * 60000, i
+
+
+@compiled
+def _iso_clock(text, start, stop):
+    """The milliseconds of a time after an ISO date, in UTC if it has a zone."""
+    clock, i = _read_clock(text, start + 1, stop)
+    while i < stop and text[i] != _PLUS and text[i] != _MINUS:
+        i += 1
+    if i < stop:
+        zone, i = _read_zone(text, i, stop)
+        clock -= zone
+    return clock
+
+
+@compiled
+def _lower(byte):
+    return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@compiled
+def _month_of(text, i):
+    """The number of the month whose first three letters are at i, or 0."""
+    for month in range(12):
+        if (
+            _lower(text[i]) == _MONTHS[month, 0]
+            and _lower(text[i + 1]) == _MONTHS[month, 1]
+            and _lower(text[i + 2]) == _MONTHS[month, 2]
+        ):
+            return month + 1
+    return 0
+
+
+@compiled
+def _read_written_date(text, start, stop, form, seen):
+    """Days, milliseconds of the day, and whether text[start:stop] is a date such as 2/16/2003 10:00 or 16 Feb 2003."""
+    parts = np.int64(0)
+    first, second, third, first_digits, third_digits = np.int64(0), np.int64(0), np.int64(0), 0, 0
+    month, clock, zone, late = 0, 0, 0, -1
+    i = start
+    while i < stop:
+        byte = text[i]
+        if _is_digit(byte):
+            begin = i
+            value = np.int64(0)
+            while i < stop and _is_digit(text[i]):
+                value = min(value * 10 + np.int64(text[i]) - _ZERO, 1 << 40)
+                i += 1
+            if i < stop and text[i] == _COLON:
+                clock, i = _read_clock(text, begin, stop)
+            elif parts == 0:
+                first, first_digits, parts = value, i - begin, 1
+            elif parts == 1:
+                second, parts = value, 2
+                third_digits = i - begin
+            elif parts == 2:
+                third, parts = value, 3
+                third_digits = i - begin
+            else:
+                return 0, 0, False
+        elif 97 <= _lower(byte) <= 122:
+            begin = i
+            while i < stop and 97 <= _lower(text[i]) <= 122:
+                i += 1
+            found = _month_of(text, begin) if i - begin >= 3 else 0
+            if found and month == 0 and parts < 2:
+                month = found
+            elif i - begin == 2 and _lower(text[begin + 1]) == 109 and _lower(byte) in (97, 112):  # am, pm
+                late = 1 if _lower(byte) == 112 else 0
+            elif i - begin > 9:
+                return 0, 0, False
+            # Others are weekdays, th, of, T, UTC.
+        elif (byte == _PLUS or byte == _MINUS) and clock and i + 2 < stop and _is_digit(text[i + 1]):
+            zone, i = _read_zone(text, i, stop)
+        elif byte in (_SPACE, _SLASH, _POINT, _MINUS, _COMMA, _COLON, 39, 95):
+            i += 1
+        else:
+            return 0, 0, False
+    if month:
+        if parts != 2:
+            return 0, 0, False
+        if first_digits == 4:
+            year, day = first, second
+        else:
+            day, year = first, second
+    elif parts != 3:
+        return 0, 0, False
+    elif first_digits == 4:
+        year, month, day = first, second, third
+    elif form == DAY_FIRST:
+        day, month, year = first, second, third
+    else:
+        month, day, year = first, second, third
+    if first_digits != 4:
+        if third_digits == 2:
+            year += 1900 if year > 68 else 2000
+        elif third_digits != 4:
+            return 0, 0, False
+        if parts == 3:
+            seen[FIRST_IS_DAY] += 12 < first <= 31
+            seen[SECOND_IS_DAY] += 12 < second <= 31
+    if late >= 0:
+        clock = clock % (_MILLISECONDS_PER_DAY // 2) + late * (_MILLISECONDS_PER_DAY // 2)
+    days, good = _to_day(year, month, day)
+    return days, clock - zone, good
+
+
+@compiled
+def _read_digits(text, start, stop, form):
+    """Days, milliseconds of the day, and whether text[start:stop] is a date without separators."""
+    for i in range(start, stop):
+        if not _is_digit(text[i]):
+            return 0, 0, False
+    if form == YEAR:
+        if stop - start != 4:
+            return 0, 0, False
+        days, good = _to_day(_pair(text, start) * 100 + _pair(text, start + 2), 1, 1)
+        return days, 0, good
+    if stop - start != (8 if form == DIGITS else 14):
+        return 0, 0, False
+    year = _pair(text, start) * 100 + _pair(text, start + 2)
+    days, good = _to_day(year, _pair(text, start + 4), _pair(text, start + 6))
+    clock = 0
+    if form == DIGITS_AND_TIME:
+        clock = (
+            (_pair(text, start + 8) * 60 + _pair(text, start + 10)) * 60 + _pair(text, start + 12)
+        ) * 1000
+    return days, clock, good
+
+
+@compiled
+def _read_date(text, start, stop, form, seen):
+    """Days since 1970 and milliseconds of the day of text[start:stop], and whether it is a date."""
+    if stop - start >= 10 and text[start + 4] == _MINUS and text[start + 7] == _MINUS:
         days, good = _read_day(text, start)
-        return days, good and (stop - start == 10 or _is_time(text, start + 10, stop))
+        if stop - start == 10 or not good:
+            return days, 0, good
+        if not _is_time(text, start + 10, stop):
+            return 0, 0, False
+        return days, _iso_clock(text, start + 10, stop), True
+    if form == DAY_FIRST or form == MONTH_FIRST:
+        return _read_written_date(text, start, stop, form, seen)
     whole = start
     while whole < stop and text[whole] != _POINT:
         whole += 1
+    if form >= DIGITS:
+        zeros = whole
+        while zeros < stop and (text[zeros] == _POINT or text[zeros] == _ZERO):
+            zeros += 1
+        return _read_digits(text, start, whole if zeros == stop else stop, form)
     for i in range(whole + 1, stop):
         if not _is_digit(text[i]):
-            return 0, False
+            return 0, 0, False
     if whole == start:
-        return 0, False
-    seconds, good = _read_integer(text, start, whole)
-    return min(max(seconds // _SECONDS_PER_DAY, _FIRST_DAY), _LAST_DAY), good
+        return 0, 0, False
+    count, good = _read_integer(text, start, whole)
+    seconds = count // _PER_SECOND[form]
+    clock = seconds % _SECONDS_PER_DAY * 1000
+    if form:
+        clock += count % _PER_SECOND[form] * 1000 // _PER_SECOND[form]
+    return min(max(seconds // _SECONDS_PER_DAY, _FIRST_DAY), _LAST_DAY), clock, good
 
 
 @inlined
@@ -195,59 +402,152 @@ def _is_blank(byte, dialect):
 
 
 @compiled
-def _find_field(text, i, dialect):
-    """The field at i without blanks and quotes around it, and where it ends; a start of -1: a quote is open."""
-    line_end = dialect[LINE_END]
-    while text[i] != line_end and _is_blank(text[i], dialect):
-        i += 1
-    start = i
-    if dialect[QUOTED] and text[i] == _QUOTE:
-        i += 1
-        while text[i] != _QUOTE or text[i + 1] == _QUOTE:
-            if text[i] == line_end:
-                return -1, i, i
-            i += 2 if text[i] == _QUOTE else 1
-        stop = i
-        i += 1
-        while text[i] != line_end and _is_blank(text[i], dialect):
+def _skip_blanks(text, i, dialect):
+    """The first position from i on that is no blank, no space of a web page and no byte order mark."""
+    while True:
+        if text[i] == dialect[LINE_END]:
+            return i
+        if _is_blank(text[i], dialect) or text[i] == _NBSP:
             i += 1
-        if _ends_field(text, i, dialect):
-            start += 1
-            while start < stop and _is_blank(text[start], dialect):
-                start += 1
-            return start, _trimmed(text, start, stop, dialect), i
-    while not _ends_field(text, i, dialect):
-        i += 1
-    return start, _trimmed(text, start, i, dialect), i
+        elif text[i] == 0xC2 and text[i + 1] == _NBSP:
+            i += 2
+        elif text[i] == 0xEF and text[i + 1] == 0xBB and text[i + 2] == 0xBF:
+            i += 3
+        else:
+            return i
 
 
 @compiled
 def _trimmed(text, start, stop, dialect):
-    while stop > start and _is_blank(text[stop - 1], dialect):
-        stop -= 1
+    while stop > start:
+        if _is_blank(text[stop - 1], dialect):
+            stop -= 1
+        elif text[stop - 1] == _NBSP:
+            stop -= 2 if stop - 1 > start and text[stop - 2] == 0xC2 else 1
+        else:
+            break
     return stop
 
 
 @compiled
-def _read_field(text, start, stop, kind, comma, row, out):
+def _close_quote(text, i, stop, dialect, escapes):
+    """The quote that ends a field whose text begins at i, and the line ends before it; `stop` if there is none.
+
+    It is negative if the text up to the quote is too long for a field.
+    """
+    lines = 0
+    begin = i
+    while i < stop and i - begin < _LONGEST_ROW:
+        if text[i] == _QUOTE:
+            if text[i + 1] != _QUOTE:
+                return i, lines
+            i += 1
+        elif escapes and text[i] == _BACKSLASH and text[i + 1] != dialect[LINE_END]:
+            i += 1
+        elif text[i] == dialect[LINE_END]:
+            lines += 1
+        i += 1
+    return (-1 if i < stop else stop), lines
+
+
+@compiled
+def _swallows_rows(text, start, stop, dialect):
+    """Whether most lines within text[start:stop] have as many delimiters as a row."""
+    lines, rows, delimiters, i = 0, 0, 0, start
+    while text[i] != dialect[LINE_END]:
+        i += 1
+    i += 1
+    while i < stop:
+        if text[i] == dialect[LINE_END]:
+            lines += 1
+            rows += delimiters == dialect[COLUMNS] - 1
+            delimiters = 0
+        delimiters += text[i] == dialect[DELIMITER]
+        i += 1
+    return rows >= _SWALLOWED and 2 * rows > lines
+
+
+@compiled
+def _find_field(text, i, stop, dialect, escapes, is_read):
+    """The field at i without blanks and quotes around it, where it ends, and the line ends in it.
+
+    A start of -1: a quote is open, and the line ends at the end that is returned. -2: the quote may be closed in the
+    text after `stop`.
+    """
+    line_end = dialect[LINE_END]
+    while text[i] != line_end and _is_blank(text[i], dialect):
+        i += 1
+    start = i
+    excel = text[i] == _EQUALS and text[i + 1] == _QUOTE
+    if dialect[QUOTED] and (text[i] == _QUOTE or excel):
+        close, lines = _close_quote(text, i + 1 + excel, stop, dialect, escapes)
+        if lines and (is_read or close < 0):
+            close = -1  # an id, a rating or a date is on one line
+        if close == stop and not is_read and stop - i < _LONGEST_ROW:
+            return -2, i, i, 0
+        after = i
+        if 0 <= close < stop:
+            after = close + 1
+            while text[after] != line_end and _is_blank(text[after], dialect):
+                after += 1
+        ends = 0 <= close < stop and _ends_field(text, after, dialect)
+        if lines and (not ends or _swallows_rows(text, i, close, dialect)):
+            close = -1
+        if close < 0 or close == stop:
+            while text[i] != line_end:
+                i += 1
+            return -1, i, i, 0
+        if ends:
+            start += 1 + excel
+            while start < close and _is_blank(text[start], dialect):
+                start += 1
+            return start, _trimmed(text, start, close, dialect), after, lines
+        i = after
+    while not _ends_field(text, i, dialect):
+        i += 1
+    return start, _trimmed(text, start, i, dialect), i, 0
+
+
+@compiled
+def _bare(text, start, stop, dialect):
+    """A field that is read, without what spreadsheets and web pages put around it: ="113", no-break spaces."""
+    start = min(_skip_blanks(text, start, dialect), stop)
+    stop = _trimmed(text, start, stop, dialect)
+    if start < stop and text[start] == _EQUALS:
+        start += 1
+        while stop - start > 1 and text[start] == _QUOTE and text[stop - 1] == _QUOTE:
+            start += 1
+            stop -= 1
+    return start, stop
+
+
+@compiled
+def _read_field(text, start, stop, kind, dialect, row, out, seen):
     """Store the field text[start:stop] in the column of its kind; whether it could be read."""
     if kind == USER or kind == MOVIE:
+        if dialect[FLOATS] >> kind & 1:
+            zeros = stop
+            while zeros > start and text[zeros - 1] == _ZERO:
+                zeros -= 1
+            if zeros > start + 1 and zeros < stop and text[zeros - 1] == _POINT:
+                stop = zeros - 1
         value, good = _read_integer(text, start, stop)
         out[0][kind, row] = value
         return good
     if kind == RATING:
-        number, good = _read_number(text, start, stop, comma)
+        number, good = _read_number(text, start, stop)
         out[1][row] = number
         return good
-    days, good = _read_date(text, start, stop)
+    days, clock, good = _read_date(text, start, stop, dialect[DATES], seen)
     out[2][row] = days
+    out[5][row] = clock
     return good
 
 
 @inlined
-def _read_row(text, i, stop, dialect, kinds, row, out):
-    """Store the line at i as a row; where its line end is, and its fault or 0."""
-    fault, column, missing = 0, 0, 1 << DATE
+def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
+    """Store the line at i as a row; where its line end is, its fault or 0, and the line ends in it."""
+    fault, column, missing, lines, more = 0, 0, 1 << DATE, 0, 0
     while True:
         kind = kinds[column] if column < dialect[COLUMNS] else OTHER
         begin = i
@@ -269,16 +569,22 @@ def _read_row(text, i, stop, dialect, kinds, row, out):
             i += 10
             missing = missing & ~(1 << DATE) if good else missing
         if not good:
-            start, end, i = _find_field(text, begin, dialect)
-            if start < 0:
-                return i, QUOTE
+            start, end, i, inside = _find_field(text, begin, stop, dialect, escapes, kind != OTHER)
+            if start == -1:
+                return i, QUOTE, 0
+            if start == -2:
+                return i, OPEN, 0
+            lines += inside
             if kind != OTHER:
+                start, end = _bare(text, start, end, dialect)
                 if start == end:
                     missing |= 1 << kind
                 else:
                     missing &= ~(1 << kind)
-                    if not _read_field(text, start, end, kind, dialect[COMMA], row, out) and fault == 0:
+                    if not _read_field(text, start, end, kind, dialect, row, out, seen) and fault == 0:
                         fault = FIELD + kind
+            elif column >= dialect[COLUMNS]:
+                more += start < end
         column += 1
         if text[i] == dialect[LINE_END]:
             break
@@ -286,9 +592,18 @@ def _read_row(text, i, stop, dialect, kinds, row, out):
     out[4][row] = missing
     if column < dialect[NEEDED]:
         fault = TOO_FEW
-    elif column > dialect[COLUMNS]:
+    elif column > dialect[COLUMNS] and (more or not dialect[EMPTY_MORE]):
         fault = TOO_MANY
-    return i, fault
+    return i, fault, lines
+
+
+@compiled
+def _read_escaped_row(text, i, stop, dialect, kinds, row, out, seen):
+    """As `_read_row`, with quotes within quotes written as \\"; a fault if the line has none."""
+    for k in range(i, min(stop, i + _NEAR)):
+        if text[k] == _BACKSLASH and text[k + 1] == _QUOTE:
+            return _read_row(text, i, stop, dialect, kinds, row, out, seen, True)
+    return i, QUOTE, 0
 
 
 @compiled
@@ -315,22 +630,28 @@ def _read_movie_line(text, i, dialect):
 
 
 @compiled
-def parse(text, start, stop, dialect, kinds, row, out, bad, bads):
+def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
     """Parse the lines of text[start:stop], which must end with a line end, into columns.
 
-    `out` is (ids of users and movies, rating, date, line, nulls), filled from `row` on; `nulls` has the bit of
-    a kind set where its field is empty. `bad` is (line, fault), filled from `bads` on. Lines count from 0.
-    Returns the next row, the next bad line, the lines, the row of the first `8:` line or -1, and the movie of
-    the last one; rows before the first belong to a movie that only the text before `start` names.
+    `out` is (ids of users and movies, rating, date, line, nulls, time of day), filled from `row` on. `nulls` has the
+    bit of a kind set where its field is empty. `bad` is (line, fault), filled from `bads` on. Lines count from 0.
+    `seen` counts what `matinee.ingest.reading` reports. `last` says that no text of the file follows.
+    Returns the next row, the next bad line, the lines, the row of the first `8:` line or -1, the movie of the last one,
+    and where a row starts that may go on after `stop`, or -1. Rows before the first `8:` line belong to a movie that
+    only the text before `start` names.
     """
     i, line, first, movie = start, 0, -1, NO_MOVIE
     while i < stop:
         begin = i
-        fault, is_row = 0, True
+        fault, is_row, lines = 0, True, 0
         while text[i] != dialect[LINE_END] and _is_blank(text[i], dialect):
             i += 1
         if text[i] == dialect[LINE_END]:
             is_row = False
+        elif text[i] == dialect[COMMENT]:
+            is_row = False
+            while text[i] != dialect[LINE_END]:
+                i += 1
         elif dialect[NETFLIX]:
             end, number, good = _read_movie_line(text, i, dialect)
             if end >= 0:
@@ -338,20 +659,82 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads):
                 first = row if first < 0 else first
                 fault = 0 if good else FIELD + MOVIE
         if is_row:
-            i, fault = _read_row(text, begin, stop, dialect, kinds, row, out)
+            i, fault, lines = _read_row(text, begin, stop, dialect, kinds, row, out, seen, False)
+            if fault and dialect[QUOTED]:
+                end, again, inside = _read_escaped_row(text, begin, stop, dialect, kinds, row, out, seen)
+                if again == 0 or (fault != OPEN and again == OPEN):
+                    i, fault, lines = end, again, inside
+            if fault == OPEN:
+                if not last:
+                    return row, bads, line, first, movie, begin
+                i, fault = begin, QUOTE
+                while text[i] != dialect[LINE_END]:
+                    i += 1
             if fault == 0:
                 if dialect[NETFLIX]:
                     out[0][MOVIE, row] = movie
                     out[4][row] |= (movie == NO_MOVIE) << MOVIE
                 out[3][row] = line
                 row += 1
+                seen[OVER_LINES] += lines > 0
+            else:
+                out[5][row] = 0
         if fault:
             bad[0][bads] = line
             bad[1][bads] = fault
             bads += 1
         i += 1
-        line += 1
-    return row, bads, line, first, movie
+        line += 1 + lines
+    return row, bads, line, first, movie, -1
+
+
+@compiled
+def rewrite(text, start, stop, dialect, way, out):
+    """Copy text[start:stop] line by line into `out`, rewritten in a way; returns the bytes written.
+
+    BLANKS and TABS: one tab between fields. QUOTED_LINES: without the quotes around each line.
+    """
+    size, i = 0, start
+    while i < stop:
+        end = i
+        while text[end] != dialect[LINE_END]:
+            end += 1
+        begin, close = i, end
+        while begin < close and (
+            _is_blank(text[begin], dialect) or (way != QUOTED_LINES and text[begin] == _TAB)
+        ):
+            begin += 1
+        while close > begin and (
+            _is_blank(text[close - 1], dialect) or (way != QUOTED_LINES and text[close - 1] == _TAB)
+        ):
+            close -= 1
+        enclosed = (
+            way == QUOTED_LINES and close - begin > 1 and text[begin] == _QUOTE and text[close - 1] == _QUOTE
+        )
+        if enclosed:
+            begin, close = begin + 1, close - 1
+        k = begin
+        while k < close:
+            byte = text[k]
+            if enclosed and byte == _QUOTE and text[k + 1] == _QUOTE:
+                k += 1
+            elif way != QUOTED_LINES:
+                gap = byte == _TAB or (way == BLANKS and (byte == _SPACE or byte == _NBSP))
+                if way == BLANKS and byte == 0xC2 and text[k + 1] == _NBSP:
+                    gap = True
+                    k += 1
+                if gap:
+                    byte = _TAB
+                    if size and out[size - 1] == _TAB:
+                        k += 1
+                        continue
+            out[size] = byte
+            size += 1
+            k += 1
+        out[size] = dialect[LINE_END]
+        size += 1
+        i = end + 1
+    return size
 
 
 @compiled

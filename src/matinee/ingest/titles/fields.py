@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matinee.ingest.reading.dialect import split_fields
+from matinee.ingest.reading.rows import split_fields
 from matinee.schemas.integers import parse_int64
 
 _NO_YEAR: Final = frozenset(

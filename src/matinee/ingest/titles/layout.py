@@ -11,7 +11,7 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading.dialect import looks_like_ratings, split_fields
+from matinee.ingest.reading.rows import looks_like_ratings, split_fields
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64

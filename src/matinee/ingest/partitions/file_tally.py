@@ -1,0 +1,78 @@
+"""Counts what was read of each file, and notes how it was read where that is not plain."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from matinee.errors import DataError
+from matinee.formats.manifests import FileCounts
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.dialect import Dialect
+from matinee.ingest.reading.parser import ParsedPiece
+from matinee.settings.ingest import DateOrder
+
+_WRITTEN: Final = {kernel.DAY_FIRST: "day first", kernel.MONTH_FIRST: "month first"}
+
+
+@dataclass
+class FileTally:
+    """What was read of one file so far."""
+
+    name: str
+    dialect: Dialect
+    rows_read: int = 0
+    rows: int = 0
+    headers: int = 0  # within the file, with other columns
+    seen: dict[int, int] = field(default_factory=dict)
+
+    def add(self, piece: ParsedPiece, *, rows: int) -> None:
+        """Count a piece of the file, `rows` of which were accepted."""
+        self.rows_read += piece.rows.stop - piece.rows.start + piece.bads.stop - piece.bads.start
+        self.rows += rows
+        if piece.span.dialect != self.dialect:
+            self.dialect = piece.span.dialect
+            self.headers += 1
+        for sign in np.flatnonzero(piece.seen).tolist():
+            self.seen[sign] = self.seen.get(sign, 0) + int(piece.seen[sign])
+
+    def counts(self, *, left_out: list[str]) -> FileCounts:
+        """The file's entry in the manifest."""
+        return FileCounts(
+            file=self.name, rows_read=self.rows_read, rows=self.rows, left_out=left_out, notes=self._notes()
+        )
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.dialect.decimal_ids:
+            notes.append("ids are written as 113.0 and were read as 113")
+        if self.headers:
+            notes.append("a header within the file names its columns in another order, and was followed")
+        if self.dialect.dates in _WRITTEN and self.seen.keys() & {kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY}:
+            notes.append(f"dates are read with the {_WRITTEN[self.dialect.dates]}")
+        if kernel.OVER_LINES in self.seen:
+            notes.append("quoted fields contain line ends, so some rows are on several lines")
+        return notes
+
+
+def open_order(files: list[FileTally]) -> DateOrder | None:
+    """The order of day and month that the files show, where their first lines left it open.
+
+    Returns None if there is nothing to decide, or `month_first` as it was assumed.
+
+    Raises:
+        DataError: No date has a day above 12.
+    """
+    undecided = [file for file in files if file.dialect.order_is_open]
+    if not undecided:
+        return None
+    days, months = (
+        sum(file.seen.get(sign, 0) for file in undecided)
+        for sign in (kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY)
+    )
+    if days == months == 0:
+        raise DataError(
+            f"{undecided[0].name}: in dates such as 2/3/2003, no day is above 12, so the day or the month may come "
+            "first. Set ingest.dates=day_first or ingest.dates=month_first, or ingest.columns=date= to leave dates out."
+        )
+    return "day_first" if days > months else "month_first"

@@ -1,0 +1,140 @@
+"""Finds the columns of a rating file: by names in a header, or by position in a file without one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from matinee.errors import DataError
+from matinee.errors.text import shown
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.plays import EXPECTED, NEEDED, place_plays
+from matinee.ingest.reading.rows import looks_like_ratings
+from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
+from matinee.settings.ingest import Feedback, IngestSettings
+
+KINDS: Final = {
+    "user_id": kernel.USER,
+    "movie_id": kernel.MOVIE,
+    "rating": kernel.RATING,
+    "date": kernel.DATE,
+}
+_WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
+_PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
+
+
+def given_columns(settings: IngestSettings) -> dict[str, str]:
+    """The columns that `ingest.columns` names; an empty name leaves the column out."""
+    return {str(column): name.strip() for column, name in settings.columns.items()}
+
+
+def find_columns(header: Sequence[str], given: Mapping[str, str], label: str) -> dict[str, int]:
+    """The positions of our columns in a header: by the given names or numbers, or else by alias.
+
+    Raises DataError if two columns have a name that is read.
+    """
+    plain = [plain_name(name) for name in header]
+    found: dict[str, int] = {}
+    for column, aliases in ALIASES.items():
+        number = _number(given.get(column, ""), len(header))
+        if number is not None:
+            found[column] = number
+            continue
+        if given.get(column) == "":
+            continue
+        wanted = (plain_name(given[column]),) if column in given else aliases
+        name = next((name for name in wanted if name in plain), None)
+        if name is None:
+            continue
+        places = [place for place, there in enumerate(plain) if there == name]
+        if len(places) > 1 and column in given:
+            exact = [place for place in places if header[place].strip() == given[column]]
+            places = exact if len(exact) == 1 else places
+        if len(places) > 1:
+            twice = " and ".join(f"column {place + 1}" for place in places)
+            raise DataError(
+                f"{label} has the column '{shown(header[places[0]].strip())}' twice ({twice}), and either could be "
+                f"the {column}. Rename or remove one of them."
+            )
+        found[column] = places[0]
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def is_data(row: Sequence[str], columns: Mapping[str, int]) -> bool:
+    """Whether columns that are given by number have numbers in a line, so that it is not a header."""
+    places = [columns[name] for name in ("user_id", "movie_id", "rating") if name in columns]
+    return looks_like_ratings([*(row[place] for place in places), "0"][:3])
+
+
+def _number(text: str, width: int) -> int | None:
+    number = parse_int64(text)
+    return number - 1 if number is not None and 1 <= number <= width else None
+
+
+def place_columns(
+    rows: Sequence[Sequence[str]], given: Mapping[str, str], feedback: Feedback, label: str
+) -> dict[str, int]:
+    """Columns of a file without a header: user, movie, rating, date, as in u.data, or the given numbers.
+
+    Raises DataError if the numbers do not fit, or if there are too many columns to know which is which.
+    """
+    width = len(rows[0])
+    named = {column: name for column, name in given.items() if name}
+    if named:
+        numbers = {column: parse_int64(place) or 0 for column, place in named.items()}
+        if all(1 <= number <= width for number in numbers.values()):
+            places = {column: number - 1 for column, number in numbers.items()}
+            if set(NEEDED[feedback]) <= places.keys():
+                return places
+        raise DataError(
+            f"{label} has no header, so ingest.columns must give the number of each column (1 to {width}), as "
+            "user_id=1,movie_id=2,rating=3; it gives "
+            f"{', '.join(f'{name}={value}' for name, value in given.items())}."
+        )
+    if width > 4:
+        raise DataError(
+            f"{label} has no header and {width} columns, so its columns are ambiguous. Expected "
+            "user, movie, rating and an optional date; or give their numbers, as --set "
+            "ingest.columns=user_id=1,movie_id=2,rating=3,date=5."
+        )
+    placed = place_plays(rows) if feedback == "implicit" else dict(zip(KINDS, range(width), strict=False))
+    return {column: place for column, place in placed.items() if given.get(column) != ""}
+
+
+def explain_header(
+    header: Sequence[str],
+    found: Mapping[str, int],
+    first: str,
+    settings: IngestSettings,
+    label: str,
+    *,
+    line: int,
+) -> str:
+    """Why the first line of a file is not one of ratings: what was found and what was expected."""
+    given = given_columns(settings)
+    names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
+    missing = [column for column in NEEDED[settings.feedback] if column not in found]
+    plain = {plain_name(name) for name in header}
+    fields = first.split(",")
+    headless = fields[0].strip().isdecimal() and NEEDED[settings.feedback][-1] in missing
+    expected = EXPECTED[settings.feedback]
+    if plain & {"title", "genres"} or (len(fields) >= 3 and headless and not _is_day(fields[2])):
+        return (
+            f"{label} looks like a titles file, not ratings: its first line is {first[:80]!r}. "
+            f"Expected {expected}; give this one as --titles."
+        )
+    if len(fields) == 3 and headless:
+        return (
+            f"{label} begins with rows of a user, a rating and a date, and no line such as 8: names their movie. It "
+            "is probably a piece of a Netflix Prize file that was cut by lines. Put the pieces together in order "
+            "(cat), or cut the file at lines such as 8:."
+        )
+    wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
+    return (
+        f"{label}, line {line}: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
+        f"Expected {expected}. {_WAY_OUT}{_PLAYS if missing == ['rating'] else ''}"
+    )
+
+
+def _is_day(field: str) -> bool:
+    day = field.strip().split("-")
+    return len(day) == 3 and len(day[0]) == 4 and all(part.isdecimal() for part in day)

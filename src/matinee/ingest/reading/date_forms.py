@@ -1,0 +1,70 @@
+"""Recognizes how dates are written in a column: its values decide together, never one alone.
+
+20030216 is a day and not a second of 1970 if all values of the file look like that.
+"""
+
+import re
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.settings.ingest import DateOrder
+
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d([ T].*)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+_DAY: Final = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+_DIGITS: Final = {
+    kernel.YEAR: re.compile(r"(19|20)\d\d(\.0*)?", re.ASCII),
+    kernel.DIGITS: re.compile(rf"{_DAY}(\.0*)?", re.ASCII),
+    kernel.DIGITS_AND_TIME: re.compile(rf"{_DAY}([01]\d|2[0-3])[0-5]\d[0-5]\d(\.0*)?", re.ASCII),
+}
+_WRITTEN: Final = re.compile(r"(\d{1,4})[ /.,-]+(\d{1,2})[ /.,-]+(\d{2}|\d{4})(\b.*)?", re.ASCII)
+_MONTH: Final = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.ASCII | re.I)
+_UNITS: Final = (1e10, 1e13, 1e16)  # as seconds, milliseconds and microseconds these are in the years 2286
+_MOST_DAYS: Final = 31
+_MOST_MONTHS: Final = 12
+
+
+def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]:
+    """Recognize the form of the dates in a column.
+
+    Args:
+        values: The first values of the column.
+        order: What `ingest.dates` says about days and months.
+
+    Returns:
+        The form for the parser, and whether the values leave open if the day or the month comes first.
+
+    >>> recognize_dates(["20030216", "20041101"], "auto") == (kernel.DIGITS, False)
+    True
+    >>> recognize_dates(["2/3/2003"], "auto") == (kernel.MONTH_FIRST, True)
+    True
+    """
+    others = [text for value in values if (text := value.strip()) and not _ISO.fullmatch(text)]
+    if not others:
+        return kernel.SECONDS, False
+    for form, pattern in _DIGITS.items():
+        if all(pattern.fullmatch(text) for text in others):
+            return form, False
+    numbers = [abs(float(text)) for text in others if _NUMBER.fullmatch(text)]
+    if 2 * len(numbers) > len(others):
+        middle = median(numbers)
+        return sum(middle >= limit for limit in _UNITS), False
+    return _recognize_order(others, order)
+
+
+def _recognize_order(texts: Sequence[str], order: DateOrder) -> tuple[int, bool]:
+    found = [match for text in texts if (match := _WRITTEN.fullmatch(text))]
+    numbered = [match for match in found if len(match[1]) < 4]
+    if not found and not any(_MONTH.search(text) for text in texts):
+        return kernel.SECONDS, False
+    if order != "auto":
+        return (kernel.DAY_FIRST if order == "day_first" else kernel.MONTH_FIRST), False
+    day_first = sum(_MOST_MONTHS < int(match[1]) <= _MOST_DAYS for match in numbered)
+    month_first = sum(_MOST_MONTHS < int(match[2]) <= _MOST_DAYS for match in numbered)
+    if day_first != month_first:
+        return (kernel.DAY_FIRST if day_first > month_first else kernel.MONTH_FIRST), False
+    if any("." in text for text in texts) and not any("/" in text for text in texts):
+        return kernel.DAY_FIRST, False  # no country writes the month first with points
+    return kernel.MONTH_FIRST, bool(numbered)

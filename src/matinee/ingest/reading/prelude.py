@@ -1,0 +1,86 @@
+"""Reads the first lines of a rating file: byte order mark, blank lines, `sep=;`, comments, header and some rows."""
+
+import re
+from typing import Final, NamedTuple
+
+from matinee.containers import HEAD_BYTES
+from matinee.errors import DataError
+from matinee.ingest.reading import parser_kernel as kernel
+
+_MARK: Final = b"\xef\xbb\xbf"
+_SEPARATOR: Final = re.compile(r'"?sep=(.|\\t)"?[;,\t]*', re.I)
+_COMMENTS: Final = "#%"
+_MOST_COMMENTS: Final = 50  # lines above the rows
+
+
+class Prelude(NamedTuple):
+    """The first lines of a file, and where its first line of text starts and ends."""
+
+    texts: list[str]  # the first lines that are not blank and no comments
+    line_end: int
+    begin: int  # bytes before the first of these lines
+    lines: int
+    header_stop: int  # the bytes up to the end of that line
+    comment: int = kernel.NO_BYTE  # with which comments begin
+    delimiter: str = ""  # from `sep=;`
+    comments: tuple[str, ...] = ()
+    rest: bytes = b""  # of the head, behind these lines
+
+    def more(self) -> list[str]:
+        """The other whole lines of the head."""
+        lines = self.rest.split(bytes([self.line_end]))[:-1]
+        return [_decode(line).rstrip("\r") for line in lines if _is_row(line, self.comment)]
+
+
+def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Prelude:
+    """Read the first lines.
+
+    Raises DataError if there is no line, or if it is longer than the head.
+    """
+    mark = len(_MARK) if head.startswith(_MARK) else 0
+    line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
+    text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
+    if text_at == len(head):
+        is_long = len(head) == HEAD_BYTES
+        content = "begins with 64 KB of blank lines" if is_long else "holds nothing but blank lines"
+        raise DataError(f"{label} {content}. Expected {expected}.")
+    begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
+    before = head.count(line_end, 0, begin)
+    *lines, last = head[begin:].split(line_end, sampled + _MOST_COMMENTS)  # the last may be cut off
+    if not lines and len(head) == HEAD_BYTES:
+        raise DataError(
+            f"{label}, line {before + 1}: the line is longer than {HEAD_BYTES - begin:,} bytes. Expected {expected}; "
+            "check that it is the right file."
+        )
+    lines = lines or [last]
+    rest = last if len(lines) == sampled + _MOST_COMMENTS else b""
+    delimiter, comment = "", kernel.NO_BYTE
+    comments = []
+    while len(lines) > 1:
+        text = _decode(lines[0]).strip()
+        separator = _SEPARATOR.fullmatch(text)
+        if separator and not delimiter:
+            delimiter = "\t" if separator[1] == "\\t" else separator[1]
+        elif text and text[0] in _COMMENTS and comment in (kernel.NO_BYTE, ord(text[0])):
+            comment = ord(text[0])
+            comments.append(text.lstrip(_COMMENTS).strip())
+        elif text:
+            break
+        begin += len(lines[0]) + 1
+        before += 1
+        lines = lines[1:]
+    texts = [_decode(line).rstrip("\r") for line in lines[:sampled] if _is_row(line, comment)]
+    stop = min(begin + len(lines[0]) + 1, len(head))
+    return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
+
+
+def _is_row(line: bytes, comment: int) -> bool:
+    text = line.strip()
+    return bool(text) and text[0] != comment
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("iso-8859-1")

@@ -1,0 +1,84 @@
+"""Splits a line of a rating file into fields, to recognize its dialect. The parser has its own, faster code."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from matinee.ingest.reading import parser_kernel as kernel
+
+_INTEGER: Final = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL_ID: Final = re.compile(r"\d+\.0+", re.ASCII)
+_TABS: Final = re.compile(r"\t+")
+_AROUND: Final = " \t\r\ufeff\xa0"
+
+
+def split_row(text: str, delimiter: str, way: int) -> list[str]:
+    """The fields of a line that is rewritten in a way (`kernel.BLANKS`, ...) before it is parsed."""
+    if way == kernel.BLANKS:
+        return text.split()
+    if way == kernel.TABS:
+        return _TABS.split(text.strip())
+    if way == kernel.QUOTED_LINES:
+        return split_fields(unwrap(text), delimiter)
+    return split_fields(text, delimiter)
+
+
+def unwrap(text: str) -> str:
+    """A line without the quotes around all of it."""
+    bare = text.strip(" \t\r")
+    return bare[1:-1].replace('""', '"') if is_wrapped(text) else text
+
+
+def is_wrapped(text: str) -> bool:
+    """Whether quotes are around a line and not around its fields.
+
+    >>> is_wrapped('"113,19,1"'), is_wrapped('"113","19"')
+    (True, False)
+    """
+    bare = text.strip(" \t\r")
+    return len(bare) > 1 and bare[0] == bare[-1] == '"' and '"' not in bare[1:-1].replace('""', "")
+
+
+def split_fields(text: str, delimiter: str) -> list[str]:
+    """The fields of a line; a delimiter between quotes is part of its field."""
+    fields: list[str] = []
+    held: list[str] = []  # pieces of a field whose quote is open
+    quotes = 0
+    for part in text.split(delimiter):
+        held.append(part)
+        quotes += part.count('"')
+        if quotes % 2 and held[0].lstrip(" \t").startswith('"'):
+            continue
+        fields.append(_unquoted(delimiter.join(held)))
+        held, quotes = [], 0
+    return [*fields, delimiter.join(held)] if held else fields
+
+
+def _unquoted(field: str) -> str:
+    bare = field.strip(" \t")
+    return bare[1:-1] if len(bare) > 1 and bare.startswith('"') and bare.endswith('"') else field
+
+
+def bare(field: str) -> str:
+    """A field without what spreadsheets and web pages put around it.
+
+    >>> bare('="113"'), bare(' 113\\xa0')
+    ('113', '113')
+    """
+    text = field.strip(_AROUND)
+    return text[1:].strip('"') if text.startswith("=") else text
+
+
+def is_decimal_id(field: str) -> bool:
+    """Whether an id is written as 113.0."""
+    return _DECIMAL_ID.fullmatch(bare(field)) is not None
+
+
+def looks_like_ratings(row: Sequence[str]) -> bool:
+    """Whether a line starts with two integers and a number, like a rating in a file without a header."""
+    return (
+        len(row) >= 3
+        and all(_INTEGER.fullmatch(bare(field)) for field in row[:2])
+        and _NUMBER.fullmatch(bare(row[2])) is not None
+    )

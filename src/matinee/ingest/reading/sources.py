@@ -138,7 +138,7 @@ class _Search:
             self.sources.append(_source(path, named=True))
             return
         if odd := _odd_file(path):
-            self.others.append(LeftOut(path.name, odd, is_fault=odd.startswith("a link")))
+            self.others.append(odd)
             return
         source = replace(_source(path, named=False), constants=constants)
         other = self._judge(source)
@@ -148,14 +148,20 @@ class _Search:
             self.others.append(other)
 
 
-def _odd_file(path: Path) -> str | None:
-    """The kind of a folder entry that is not a regular file."""
-    shows = shown(path.name)
+def _odd_file(path: Path) -> LeftOut | None:
+    """What a thing in a folder is that is no regular file. A link may lead to ratings that nobody reads."""
+    name = shown(path.name)
     if path.is_symlink() and path.is_dir():
-        return f"a link to a folder is not followed ({shows})"
+        is_loop = path.parent.resolve().is_relative_to(path.resolve())
+        what = (
+            "a link to a folder around it"
+            if is_loop
+            else f"{name} is a link to a folder, which is not followed"
+        )
+        return LeftOut(path.name, what, is_fault=not is_loop)
     if path.is_symlink() and not path.exists():
-        return f"a link leads nowhere ({shows})"
-    return None if path.is_file() else "a pipe or a device"
+        return LeftOut(path.name, f"{name} is a link that leads nowhere", is_fault=True)
+    return None if path.is_file() else LeftOut(path.name, "a pipe or a device", is_fault=False)
 
 
 def _refuse_store(folder: Path, path: Path) -> None:

@@ -18,6 +18,7 @@ from matinee.formats.manifests import CandidateManifest, DatasetManifest, Evalua
 from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
+from matinee.publish.markdown import bars, escape, example_sections, page, picture, table
 from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import load
@@ -25,7 +26,6 @@ from matinee.release.plays import NO_PREDICTIONS
 from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
-from matinee.tasks.markdown import bars, escape, page, picture, table
 
 _EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a corrupt file may have a line of a gigabyte
 _LIST_ROWS: Final = 50  # of the file of lists
@@ -89,7 +89,6 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     metrics = read_metrics(store.path(evaluation))
     hindsight = metrics.hindsight
     in_time = figures.time_table(metrics) if isinstance(metrics, Metrics) else None
-    shown, in_time_lists = lists.shown_table(metrics), lists.temporal_list_table(metrics)
     return page(
         "Evaluation",
         *_errors(metrics),
@@ -97,9 +96,7 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
         escape(hindsight.says) if hindsight else "",
         table(*in_time) if in_time else "",
         "## Ranking",
-        table(*lists.list_table(metrics)),
-        table(*shown) if shown else "",
-        table(*in_time_lists) if in_time_lists else "",
+        *(table(*each) for each in lists.measured_lists(metrics)),
         escape(figures.order_says(metrics)),
         *_examples(store, evaluation),
         *(_details(store, evaluation, metrics) if isinstance(metrics, Metrics) else ()),
@@ -108,13 +105,11 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
 
 def _errors(metrics: AnyMetrics) -> Iterator[str]:
     """Errors on the test rows; of plays, that there are none."""
-    rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies."
-    if not isinstance(metrics, Metrics):
-        yield f"{rows} {escape(NO_PREDICTIONS)}"
-        return
-    interval = metrics.intervals.rmse
-    yield table(*figures.error_table(metrics, name="candidate"))
-    yield f"{rows} The 95 % interval of the RMSE is {interval.low:.4f} to {interval.high:.4f}."
+    if isinstance(metrics, Metrics):
+        yield table(*figures.error_table(metrics, name="candidate"))
+        yield figures.error_says(metrics)
+    else:
+        yield f"{figures.error_says(metrics)} {escape(NO_PREDICTIONS)}"
 
 
 def _details(store: Store, evaluation: Reference, metrics: Metrics) -> Iterator[str]:
@@ -131,8 +126,7 @@ def _examples(store: Store, evaluation: Reference) -> Iterator[str]:
     if path.exists():
         yield "### Lists of ten users"
         for user in read_as(path, ExampleLists).users:
-            yield escape(lists.example_says(user))
-            yield table(*lists.example_table(user))
+            yield from example_sections(user)
 
 
 def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str]:

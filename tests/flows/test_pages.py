@@ -12,13 +12,13 @@ from markdown_it import MarkdownIt
 
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest
+from matinee.publish.markdown import escape, table
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.files import write_json
 from matinee.tasks import artifacts, pages
 from matinee.tasks.artifacts import show
-from matinee.tasks.markdown import escape, table
 from matinee.tasks.names import data_name, model_name, short_count
 
 

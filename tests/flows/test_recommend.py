@@ -49,7 +49,7 @@ def _check_page(out: Path) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import ArtifactSort
 
-    from matinee.tasks.markdown import escape
+    from matinee.publish.markdown import escape
 
     with get_client(sync_client=True) as client:
         run = max(client.read_flow_runs(), key=lambda each: each.created)

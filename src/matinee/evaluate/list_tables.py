@@ -95,3 +95,9 @@ def _orders(metrics: AnyMetrics) -> Iterator[tuple[str, RankingFigures]]:
         yield "popularity of the last 30 days", ranking.recent_popularity
     if ranking.expected_rating:
         yield "expected rating", ranking.expected_rating
+
+
+def measured_lists(metrics: AnyMetrics) -> list[Table]:
+    """All tables about lists that an evaluation has: how good they are, what they show, and how they do later."""
+    tables = [list_table(metrics), shown_table(metrics), temporal_list_table(metrics)]
+    return [table for table in tables if table is not None]

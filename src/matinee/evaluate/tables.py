@@ -40,6 +40,15 @@ def error_table(metrics: Metrics, *, name: str) -> Table:
     )
 
 
+def error_says(metrics: AnyMetrics) -> str:
+    """The number of test rows, and the interval of the RMSE, which plays have none of."""
+    rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies."
+    if not isinstance(metrics, Metrics):
+        return rows
+    low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
+    return f"{rows} The 95 % interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie."
+
+
 def slice_table(metrics: Metrics) -> Table:
     """The RMSE on slices of the test rows, with 95 % intervals, and that of bias-only."""
     return Table(

@@ -1,20 +1,13 @@
 """The card of a release: its quality, data, training and limits, as Markdown with plots."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from matinee.errors.text import shown
-from matinee.evaluate.list_tables import (
-    example_says,
-    example_table,
-    list_table,
-    shown_table,
-    temporal_list_table,
-)
+from matinee.evaluate.list_tables import measured_lists
 from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import (
     PICTURES,
-    Table,
+    error_says,
     error_table,
     order_says,
     slice_table,
@@ -25,6 +18,7 @@ from matinee.formats.dataset import Profile
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
+from matinee.publish.markdown import example_sections, table
 from matinee.release.folder import EXAMPLES
 from matinee.release.manifest import ReleaseManifest, SplitNote
 from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
@@ -75,14 +69,15 @@ def write_card(
         "## Limits",
         _PLAY_LIMITS if candidate is None else _LIMITS,
         "## Lineage",
-        _table(
-            {
-                "dataset": manifest.dataset,
-                "candidate": manifest.candidate,
-                "evaluation": manifest.evaluation,
-                "digest": manifest.digest,
-                "split": split.digest,
-            }
+        table(
+            ["", ""],
+            [
+                ("dataset", manifest.dataset),
+                ("candidate", manifest.candidate),
+                ("evaluation", manifest.evaluation),
+                ("digest", manifest.digest),
+                ("split", split.digest),
+            ],
         ),
         "Made with " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) + ".",
     ]
@@ -102,7 +97,7 @@ def write_examples(folder: Path, evaluation: Path) -> None:
         "By the ranking model, without the movies that each had rated or played.",
     ]
     for user in lists.users:
-        sections += [shown(example_says(user), _REASON), _rows(example_table(user))]
+        sections += example_sections(user)
     (folder / EXAMPLES).write_text("\n\n".join(sections) + "\n", "utf-8")
 
 
@@ -122,27 +117,19 @@ def _opening(manifest: ReleaseManifest) -> str:
 
 
 def _figures(metrics: AnyMetrics) -> str:
-    rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies"
-    hindsight = metrics.hindsight.says if metrics.hindsight else ""
-    if not isinstance(metrics, Metrics):
-        return "\n\n".join(section for section in (f"{rows}.", hindsight) if section)
-    low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
-    in_time = time_table(metrics)
+    in_time = time_table(metrics) if isinstance(metrics, Metrics) else None
     sections = [
-        _rows(error_table(metrics, name="this release")),
-        f"{rows}; the 95 % interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie.",
-        hindsight,
-        _rows(in_time) if in_time else "",
+        table(*error_table(metrics, name="this release")) if isinstance(metrics, Metrics) else "",
+        error_says(metrics),
+        metrics.hindsight.says if metrics.hindsight else "",
+        table(*in_time) if in_time else "",
     ]
     return "\n\n".join(section for section in sections if section)
 
 
 def _list_figures(metrics: AnyMetrics, *, examples: bool) -> str:
-    shown, in_time = shown_table(metrics), temporal_list_table(metrics)
     sections = [
-        _rows(list_table(metrics)),
-        _rows(shown) if shown else "",
-        _rows(in_time) if in_time else "",
+        *(table(*each) for each in measured_lists(metrics)),
         f"Lists of ten users, with titles and reasons: [{EXAMPLES}]({EXAMPLES})." if examples else "",
         order_says(metrics),
     ]
@@ -155,18 +142,13 @@ def _slices(metrics: AnyMetrics) -> str:
     says = (
         "RMSE with its 95 % interval, clustered by user and movie; slices with few rows have wide intervals."
     )
-    return "\n\n".join(["### Slices", _rows(slice_table(metrics)), says])
+    return "\n\n".join(["### Slices", table(*slice_table(metrics)), says])
 
 
 def _training(manifest: ReleaseManifest, candidate: CandidateManifest | None) -> str:
     if candidate is None:
         return f"The ranking model was fitted in {manifest.training.seconds_rank:.1f} seconds."
-    return _rows(training_table(candidate, timed=False))
-
-
-def _rows(table: Table) -> str:
-    lines = [table.head, ["---"] * len(table.head), *([_text(value) for value in row] for row in table.rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(*training_table(candidate, timed=False))
 
 
 def _data(manifest: ReleaseManifest, split: SplitNote, profile: Profile) -> str:
@@ -180,19 +162,3 @@ def _data(manifest: ReleaseManifest, split: SplitNote, profile: Profile) -> str:
         f"Split `{split.settings.strategy}`: {parts}. The released weights were fitted on "
         f"{manifest.rows_fitted:,} rows."
     )
-
-
-def _table(values: Mapping[str, str | None]) -> str:
-    return "\n".join(
-        [
-            "| | |",
-            "| --- | --- |",
-            *(f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in values.items()),
-        ]
-    )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) else shown(value)

@@ -1,4 +1,4 @@
-"""Markdown for the pages of a run. Text from a user's file is never markup."""
+"""Markdown for the card of a release and the pages of a run. Text from a user's file is never markup."""
 
 import base64
 import re
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from matinee.errors.text import shown
+from matinee.evaluate.list_tables import example_says, example_table
+from matinee.formats.example_lists import ExampleList
 
 _TEXT_LENGTH: Final = 4_000  # characters of untrusted text
 _BAR_WIDTH: Final = 30
@@ -64,3 +66,8 @@ def bars(name: str, counts: Mapping[str, int]) -> str:
         for value, rows in counts.items()
     ]
     return table([name, "ratings", "share", ""], rows)
+
+
+def example_sections(user: ExampleList) -> list[str]:
+    """One user of the lists of ten: a sentence, and the list with reasons."""
+    return [escape(example_says(user)), table(*example_table(user))]

@@ -80,10 +80,13 @@ def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
         for rows in (pairs, [*later, (40, 3)])
     )
     recent = np.bincount(past.movies, minlength=30)
-    found = measure_temporal_lists(past, test, recent, sizes=Sizes(41, 30), scale=(1.0, 5.0))
-    assert found is not None
-    assert (found.users, found.users_without_rows) == (41, 1)
-    assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
+    for most, fitted in ((50, 40), (20, 20)):
+        found = measure_temporal_lists(
+            past, test, recent, sizes=Sizes(41, 30), scale=(1.0, 5.0), most_fitted=most
+        )
+        assert found is not None
+        assert (found.users, found.users_fitted, found.users_without_rows) == (41, fitted, 1)
+        assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
 
 
 def test_examples_have_the_reason_and_the_hits() -> None:

@@ -51,6 +51,7 @@ def temporal_list_table(metrics: AnyMetrics) -> Table | None:
             ("popularity", lists.popularity_ndcg_at_10),
             ("popularity of the last 30 days", lists.recent_popularity_ndcg_at_10),
             ("users", lists.users),
+            ("users the model was fitted on", lists.users_fitted),
             ("users without older ratings", lists.users_without_rows),
         ],
     )

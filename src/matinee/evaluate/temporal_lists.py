@@ -17,6 +17,9 @@ from matinee.store.system import available_cores
 from matinee.train.ranking.fit import fit_ranking
 
 _MOST_USERS = 20_000
+# Users whose ratings are fitted, if there are more movies than half as many: the time of the fit grows with the cube
+# of the smaller side, and minutes for one figure are too many.
+_MOST_FITTED = 16_384
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ def measure_temporal_lists(
     *,
     sizes: Sizes,
     scale: tuple[float, float],
+    most_fitted: int = _MOST_FITTED,
 ) -> TemporalLists | None:
     """Fit a ranking model with the default settings on the past, and rank for those who liked something later.
 
@@ -43,6 +47,7 @@ def measure_temporal_lists(
         recent: Rows of each movie in the last 30 days of the past.
         sizes: Number of codes.
         scale: The scale of the ratings.
+        most_fitted: Users whose ratings are fitted, at most, if there are more than half as many movies.
 
     Returns:
         The figures; None if nobody liked a later row.
@@ -52,10 +57,11 @@ def measure_temporal_lists(
     )
     if not len(task.users):
         return None
+    fitted, users = _draw_users(past, sizes, most_fitted)
     model = fit_ranking(
-        past.users,
-        past.movies,
-        past.ratings,
+        fitted.users,
+        fitted.movies,
+        fitted.ratings,
         users=sizes.users,
         movies=sizes.movies,
         scale=scale,
@@ -71,6 +77,7 @@ def measure_temporal_lists(
     ndcg, error = mean_and_error(measure(score_after(past, task, model, users=sizes.users, scale=scale), met))
     return TemporalLists(
         users=len(task.users),
+        users_fitted=users,
         users_without_rows=int(np.count_nonzero(np.diff(task.seen.starts) == 0)),
         ndcg_at_10=ndcg,
         ndcg_at_10_standard_error=error,
@@ -78,4 +85,19 @@ def measure_temporal_lists(
         recent_popularity_ndcg_at_10=float(
             measure(no_scores(sizes.movies), order_by_recent(recent, rows)).mean()
         ),
+    )
+
+
+def _draw_users(past: DatedRatings, sizes: Sizes, most: int) -> tuple[DatedRatings, int]:
+    """The rows to fit on and their number of users; of a large dataset, the rows of some users under codes of 0 on."""
+    found = np.flatnonzero(count_codes(past.users, sizes.users))
+    if min(len(found), 2 * sizes.movies) <= most:
+        return past, len(found)
+    drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))
+    codes = np.full(sizes.users, -1, np.int32)
+    codes[drawn] = np.arange(most, dtype=np.int32)
+    rows = codes[past.users] >= 0
+    return (
+        DatedRatings(codes[past.users[rows]], past.movies[rows], past.ratings[rows], past.dates[rows]),
+        most,
     )

@@ -140,7 +140,12 @@ class TemporalLists(Format):
     """Lists of a ranking model fitted only on older ratings, measured on later liked ratings."""
 
     users: int = Field(description="Users who liked a later row.")
-    users_without_rows: int = Field(description="Those of them without an earlier row, who get popularity.")
+    users_fitted: int | None = Field(
+        None, description="Users whose ratings the model was fitted on; absent in older files."
+    )
+    users_without_rows: int = Field(
+        description="Those of the users who liked a later row without an earlier row, who get popularity."
+    )
     ndcg_at_10: float = Field(description="nDCG@10 of the ranking model.")
     ndcg_at_10_standard_error: float = Field(description="Its standard error over users.")
     popularity_ndcg_at_10: float = Field(description="nDCG@10 of popularity in the past.")

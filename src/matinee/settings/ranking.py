@@ -12,7 +12,7 @@ class RankSettings(Section):
         None,
         ge=1,
         le=4096,
-        description="Length of the vectors. The default is 384. With more than 10,000 movies it is 128, and with more "
+        description="Length of the vectors. The default is 192. With more than 10,000 movies it is 128, and with more "
         "than 100,000 movies it is 64.",
     )
     penalty: float | None = Field(
@@ -23,7 +23,7 @@ class RankSettings(Section):
         "plays.",
     )
     dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."
+        0.33, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."
     )
     rated_weight: float = Field(
         0.6,

@@ -1,9 +1,10 @@
 """From ratings to a ranking model: a ridge regression from what users rated to what they liked, cut to few columns.
 
 Each user is x = [rated, grade], two numbers per movie; the target is y = rated_weight * rated + grade. A denoising
-linear autoencoder (Steck 2020) is B = (X'X + D)^-1 X'Y with D = penalty + p / (1 - p) * diag(X'X). Its best form of
-rank k is B V V', with V the leading eigenvectors of B' X'X B (reduced-rank regression); subspace iteration finds
-them from products with B alone, so that nothing of the size of B is ever made.
+linear autoencoder (Steck 2020) is B = (X'X + D)^-1 X'Y with D = penalty + p / (1 - p) * diag(X'X). What a movie says
+about itself is then set to 0: lists leave out what a user rated, and few columns would spend themselves on it. The best
+form of rank k is B V V', with V the leading eigenvectors of B' X'X B (reduced-rank regression); subspace iteration
+finds them from products with B alone, so that nothing of the size of B is ever made.
 """
 
 import time
@@ -24,13 +25,14 @@ from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.ranking.normal import Normal, make_normal
 from matinee.train.ranking.rows import GradedRows, group_rows
 
-# More columns are better throughout; with a large catalogue they are what lists and releases cost.
-_RANKS = ((10_000, 384), (100_000, 128))  # up to so many movies
+# More columns are hardly better (docs/notes.md); with a large catalog they are what lists and releases cost.
+_RANKS = ((10_000, 192), (100_000, 128))  # up to so many movies
 _LARGE_RANK = 64
 # Plays have one indicator for each movie where ratings have two, so less is shared out (docs/notes.md).
 _PENALTY, _PLAYS_PENALTY = 800.0, 200.0
 _SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
 _CHUNK = 8192
+_FEW_MOVIES = 512  # whose diagonals of B are computed exactly
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,14 @@ class _Cut:
         self._weight, self._iterations = np.float32(settings.rated_weight), settings.iterations
         self._rated = rows.by_movie.starts[1:] > rows.by_movie.starts[:-1]
         self.known = int(self._rated.sum())
+        self._own: Floats = np.zeros((2, rows.movies), np.float32)
 
     def run(
         self, rank: int, *, seed: int, checkpoint: Path | None, report: Callable[[str, int, int], None]
     ) -> RankingModel:
         """Iterate from seeded vectors, or from a checkpoint; the last round turns them into the model."""
         basis, done = self._begin(rank, seed, checkpoint)
+        self._own = self._find_own(max(basis.shape[1], min(self._rows.movies, _FEW_MOVIES)))
         total = 1 if basis.shape[1] >= self.known else self._iterations
         while done < total - 1:
             encoder = self._encode(basis)
@@ -155,6 +159,7 @@ class _Cut:
         """B Q; with T = [rated_weight I; I] the target is X T, so B = T - (X'X + D)^-1 D T."""
         target = np.stack([self._weight * basis, basis])
         target -= self._normal.solve(self._ridge * target)
+        target -= self._own[..., None] * basis
         return target
 
     def _back(self, product: Floats) -> Floats:
@@ -163,7 +168,25 @@ class _Cut:
         left *= self._ridge
         np.subtract(product, left, out=left)
         found: Floats = self._weight * left[0] + left[1]
+        for own, values in zip(self._own, product, strict=True):
+            found -= own[:, None] * values
         return found
+
+    def _find_own(self, groups: int) -> Floats:
+        """The diagonals of B, [2, movies], from one product with as many columns as there are groups of movies.
+
+        Movies of a group share a column, so each diagonal has an error: the weights of the others in the group, with
+        random signs. Only popular movies have large weights, and each group has about as many of them as any other.
+        """
+        order = np.argsort(self._rows.by_movie.starts[:-1] - self._rows.by_movie.starts[1:], kind="stable")
+        group = np.empty(len(order), np.int64)
+        group[order] = np.arange(len(order)) % groups
+        sign = np.random.Generator(np.random.Philox(0)).choice(np.array([-1, 1], np.float32), len(order))
+        movies = np.arange(len(order))
+        probe = np.zeros((len(order), groups), np.float32)
+        probe[movies, group] = sign
+        own: Floats = self._encode(probe)[:, movies, group] * sign
+        return own
 
     def _model(self, encoder: Floats, basis: Floats, turn: Floats) -> RankingModel:
         counts = self._rows.by_movie.starts[1:] - self._rows.by_movie.starts[:-1]

@@ -1,6 +1,6 @@
 """The columns of a table as polars and pyarrow declare them, derived from its pandera model."""
 
-from typing import Any, Final
+from typing import Final
 
 import pandera.polars as pandera
 import polars as pl
@@ -16,7 +16,7 @@ _ARROW: Final = {
 }
 
 
-def polars_columns(model: type[pandera.DataFrameModel]) -> dict[str, Any]:
+def polars_columns(model: type[pandera.DataFrameModel]) -> dict[str, pl.DataType]:
     """The polars type of each column, in order.
 
     >>> from matinee.schemas.encoded import Users

@@ -11,11 +11,11 @@ CODES = {
     # Found by the parser.
     "too_few_columns": "the row ends before the last required column",
     "too_many_columns": "the row has more columns than the header",
-    "quote_unclosed": "a quote opens and does not close on the line",
+    "quote_unclosed": "a quote opens and does not close",
     "user_id_not_integer": "the user id is not a 64-bit integer",
     "movie_id_not_integer": "the movie id is not a 64-bit integer",
     "rating_not_a_number": "the rating is not a finite number",
-    "date_unparsable": "the date is neither YYYY-MM-DD nor unix seconds",
+    "date_unparsable": "the date is neither YYYY-MM-DD nor written like the others of the file",
     "year_not_integer": "the year is neither a number nor NULL",
     # Found by the pandera models.
     "user_id_missing": "the user id is empty",

@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.dataset import PartitionList, Profile
@@ -18,6 +21,7 @@ from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import check_scales
 from matinee.ingest.checks.warnings import find_warnings
+from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import write_superseded
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
@@ -111,13 +115,14 @@ class _Job:
         )
 
     def make(self, folder: Path) -> DatasetManifest:
-        scale, partitions = self._partitions()
-        check_rows_read([*self.trains, *self.tests], partitions)
-        check_users(partitions)
-        check_rejects(partitions, self.settings, scale=scale)
         titles, title_rejects, title_warnings = (
             read_titles(self.titles[0], self.settings) if self.titles else NO_TITLES
         )
+        groups, order_warnings = self._order(titles["movie_id"].to_numpy())
+        scale, partitions = self._partitions(groups)
+        check_rows_read([*self.trains, *self.tests], partitions)
+        check_users(partitions)
+        check_rejects(partitions, self.settings, scale=scale)
         plays = self.settings.feedback == "implicit"  # a repeated play is one
         skip = self.settings.duplicates == "off" and not plays
         superseded = NOTHING_SUPERSEDED if skip else find_superseded(partitions)
@@ -153,28 +158,40 @@ class _Job:
                     settings=self.settings,
                     left_out=self.left_out,
                 ),
+                *order_warnings,
                 *title_warnings,
             ],
             partitions=[partition.digest for partition in partitions],
             sources=self._describe_sources(),
         )
 
-    def _partitions(self) -> tuple[str, list[Partition]]:
+    def _order(self, movies: NDArray[np.int64]) -> tuple[list[tuple[Role, Ordered]], list[str]]:
+        """The files by role and by the order of their columns, and warnings about the order."""
+        groups: list[tuple[Role, Ordered]] = []
+        warnings = []
+        for role, sources in self._by_role():
+            ordered, odd = order_columns(sources, movies, self.settings)
+            groups += [(role, each) for each in ordered]
+            warnings += odd
+        return groups, warnings
+
+    def _partitions(self, groups: Sequence[tuple[Role, Ordered]]) -> tuple[str, list[Partition]]:
         """The partitions on the configured scale, or on the scale inferred from all values."""
         fixed = fixed_scale(self.settings)
         if fixed != "auto":
-            return fixed, self._ensure(fixed)
+            return fixed, self._ensure(fixed, groups)
         guess = guess_scale([*self.trains, *self.tests], self.settings)
-        partitions = self._ensure(guess)
+        partitions = self._ensure(guess, groups)
         scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
         check_scales(partitions, scale)
-        return scale, partitions if scale == guess else self._ensure(scale)
+        return scale, partitions if scale == guess else self._ensure(scale, groups)
 
-    def _ensure(self, scale: str) -> list[Partition]:
+    def _ensure(self, scale: str, groups: Sequence[tuple[Role, Ordered]]) -> list[Partition]:
         partitions = []
-        for role, sources in self._by_role():
-            for group in group_sources(sources):
-                planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
+        for role, ordered in groups:
+            settings = ordered.settings
+            for group in group_sources(ordered.sources):
+                planned = plan_partition(group, settings=settings, scale=scale, forgotten=self.forgotten)
                 made = self.store.ensure(planned)
                 partitions.append(open_partition(self.store, made.digest, role, group))
         return partitions

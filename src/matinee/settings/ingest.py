@@ -51,7 +51,8 @@ class IngestSettings(Section):
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
-        description="Names of columns that are not recognised, for example user_id=Who,rating=Stars.",
+        description="Names or numbers of columns that are not recognised, for example user_id=Who,rating=3. date= "
+        "leaves dates out.",
     )
     dates: DateOrder = Field(
         "auto",

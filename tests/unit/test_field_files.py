@@ -1,0 +1,212 @@
+"""Rating files as people have them: each is read right, or refused with a sentence that says what it is."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matinee import ingest
+from matinee.errors import DataError
+from matinee.schemas.headers import ALIASES, plain_name
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
+
+DOCS = Path(__file__).parents[2] / "docs"
+EPOCH = date(1970, 1, 1)
+HEADER = "userId,movieId,rating,date\n"
+# Users are above all movies, so that swapped columns show.
+PLAIN = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
+TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in range(1, 20))
+Row = tuple[int, int, float, date | None]
+
+
+def lines(form: str, rows: list[Any] = PLAIN) -> str:
+    """The rows, each as `form` has its fields u, m, r, d and the seconds s."""
+    return "".join(
+        form.format(u=u, m=m, r=r, d=d, s=86400 * (d - EPOCH).days + 60) + "\n" for u, m, r, d in rows
+    )
+
+
+def make(folder: Path, content: str | bytes, **setting: Any) -> tuple[list[Row], dict[str, Any]]:
+    """The accepted rows of a file, and the manifest of its dataset."""
+    path, titles = folder / "ratings.txt", folder / "titles.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    titles.write_text(TITLES)
+    store = Store.open(folder / "store")
+    settings = IngestSettings.model_validate({"duplicates": "off", **setting})
+    dataset = store.ensure(ingest.plan(store, ratings=[path], titles=titles, settings=settings))
+    manifest = store.manifest("datasets", dataset.digest)
+    assert manifest["rows_read"] == manifest["rows"] + manifest["rows_rejected"]
+    rows: list[Row] = []
+    for batch in ingest.iter_ratings(store, dataset):
+        rows += batch.iter_rows()
+    return rows, manifest
+
+
+UNDATED = [(u, m, r, None) for u, m, r, _ in PLAIN]
+COMMAS = lines("{u},{m},{r},{d}")
+HALF = len(PLAIN) // 2
+READ: dict[str, tuple[str | bytes, list[Any], str]] = {
+    "a header within the file, in another order": (
+        HEADER
+        + lines("{u},{m},{r},{d}", PLAIN[:HALF])
+        + "movieId,userId,rating,date\n"
+        + lines("{m},{u},{r},{d}", PLAIN[HALF:]),
+        PLAIN,
+        "names its columns in another order",
+    ),
+    "a header within the file, of another delimiter and more columns": (
+        HEADER
+        + lines("{u},{m},{r},{d}", PLAIN[:HALF])
+        + "\ufeffrating;x;movieId;userId;date\n"
+        + lines("{r};a;{m};{u};{d}", PLAIN[HALF:]),
+        PLAIN,
+        "names its columns in another order",
+    ),
+    "the same header again": (
+        HEADER + lines("{u},{m},{r},{d}", PLAIN[:HALF]) + HEADER + lines("{u},{m},{r},{d}", PLAIN[HALF:]),
+        PLAIN,
+        "",
+    ),
+    "movies first, without a header": (lines("{m},{u},{r},{d}"), PLAIN, "whose first column is the movie"),
+    "users first, without a header": (COMMAS, PLAIN, ""),
+    "20030216": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}"), PLAIN, ""),
+    "20030216103000": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}103000"), PLAIN, ""),
+    "seconds": (HEADER + lines("{u},{m},{r},{s}"), PLAIN, ""),
+    "milliseconds": (HEADER + lines("{u},{m},{r},{s}123"), PLAIN, ""),
+    "microseconds": (HEADER + lines("{u},{m},{r},{s}123456"), PLAIN, ""),
+    "month, day, year": (HEADER + lines("{u},{m},{r},{d:%m/%d/%Y}"), PLAIN, "with the month first"),
+    "day, month, year of two digits": (
+        HEADER + lines("{u},{m},{r},{d:%d.%m.%y}"),
+        PLAIN,
+        "with the day first",
+    ),
+    "year, month, day": (HEADER + lines("{u},{m},{r},{d:%Y/%m/%d}"), PLAIN, ""),
+    "months of letters": (HEADER + lines('{u},{m},{r},"{d:%b %d, %Y}"'), PLAIN, ""),
+    "time and zone behind": (HEADER + lines("{u},{m},{r},{d:%d-%b-%Y} 11:30:15 PM +02:00"), PLAIN, ""),
+    "Amazon's": (HEADER + lines('{u},{m},{r},"{d:%m %d, %Y}"'), PLAIN, "with the month first"),
+    "a year": (HEADER + lines("{u},{m},{r},{d:%Y}"), [(*row[:3], date(2003, 1, 1)) for row in PLAIN], ""),
+    "text over lines": (
+        "userId,movieId,rating,date,review\n"
+        + lines('{u},{m},{r},{d},"fine, \n1,2,3,2001-01-01,x\nand ""so"" on"'),
+        PLAIN,
+        "quoted fields contain line ends",
+    ),
+    "backslash quotes": (
+        "userId;movieId;rating;date;review\n" + lines('"{u}";"{m}";"{r}";"{d}";"say \\"a\\"; go"'),
+        PLAIN,
+        "",
+    ),
+    "delimiters at the end": (HEADER + lines("{u},{m},{r},{d},,"), PLAIN, ""),
+    "sep=": ("sep=;\r\nuserId;movieId;rating;date\r\n" + lines("{u};{m};{r};{d}\r"), PLAIN, ""),
+    "comments": ("# by me\n#\n" + HEADER + COMMAS + "# end\n", PLAIN, ""),
+    "a header in a comment": ("# movieId userId rating\n" + lines("{m} {u} {r}"), UNDATED, ""),
+    "whole lines in quotes": ('"userId,movieId,rating"\n' + lines('"{u},{m},{r}"'), UNDATED, ""),
+    "decimal commas": ("userId,movieId,rating\n" + lines('{u},{m},"{r},0"'), UNDATED, ""),
+    "blanks": (lines(" {u}  {m} {r}"), UNDATED, ""),
+    "no-break spaces between": (lines("{u}\xa0{m}\xa0{r}").encode("iso-8859-1"), UNDATED, ""),
+    "no-break spaces around": ("userId,movieId,rating\n" + lines("\xa0{u},{m}\xa0, {r}\xa0"), UNDATED, ""),
+    "double tabs": (lines("{u}\t\t{m}\t\t{r}"), UNDATED, ""),
+    "spreadsheet text": ("userId,movieId,rating\n" + lines('="{u}","=""{m}""",{r}'), UNDATED, ""),
+    "ids such as 113.0": ("userId,movieId,rating\n" + lines("{u}.0,{m}.0,{r}"), UNDATED, "read as 113"),
+    "ids such as 113.0, no header": (lines("{u}.0,{m}.00,{r}.0"), UNDATED, "read as 113"),
+    "RecBole's names": ("user_id:token\titem_id:token\trating:float\n" + lines("{u}\t{m}\t{r}"), UNDATED, ""),
+    "names of other data": (
+        "Overall,reviewerID,parent_asin,unixReviewTime\n" + lines("{r},{u},{m},{s}"),
+        PLAIN,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_files_of_the_field_are_read_right(name: str, tmp_path: Path) -> None:
+    content, expected, warning = READ[name]
+    rows, manifest = make(tmp_path, content)
+    assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
+    assert manifest["rejects"] == {}
+    warnings = [text for text in manifest["warnings"] if "not read" not in text]
+    assert [warning in text for text in warnings] == [True] * bool(warning)
+
+
+REFUSED = {
+    "a day or a month first": (HEADER + lines("{u},{m},{r},1/2/2003"), "ingest.dates=day_first"),
+    "a piece of Netflix text": (lines("{u},{r},{d}"), "no line such as 8: names their movie"),
+    "users or movies first": (
+        lines("{m},{u},{r},{d}", [(u % 23, m, r, d) for u, m, r, d in PLAIN]),
+        "the user or the movie may be first",
+    ),
+    "tags behind ratings": (
+        HEADER + COMMAS + "userId,movieId,tag\n1,2,fun\n",
+        "without a column for the rating",
+    ),
+    "unknown names": ("Wer,Was,Wert\n1,2,3\n", "found 'Wer', 'Was', 'Wert'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_stays_ambiguous_is_refused_with_a_way_out(name: str, tmp_path: Path) -> None:
+    content, words = REFUSED[name]
+    with pytest.raises(DataError, match=words):
+        make(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "expected"),
+    [
+        (COMMAS, "user_id=1,movie_id=2,rating=3,date=4", PLAIN),
+        (HEADER + COMMAS, "user_id=1,movie_id=2,rating=3,date=4", PLAIN),
+        (HEADER + COMMAS, "date=", UNDATED),
+        (COMMAS, "date=", UNDATED),
+        ("a,b,c\n" + lines("{r},{m},{u}"), "user_id=3,movie_id=b,rating=1", UNDATED),
+    ],
+)
+def test_columns_are_given_by_names_or_numbers(
+    content: str, columns: str, expected: list[Any], tmp_path: Path
+) -> None:
+    rows, _ = make(tmp_path, content, columns=columns)
+    assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("1125997200", "1125968400"),  # 09:00 UTC and earlier
+        ("2005-09-06 23:00", "2005-09-06 09:00"),
+        ("2005-09-06T10:00Z", "2005-09-06T11:00+02:00"),
+        ("9/13/2005 1:00 PM", "9/13/2005 11:59"),
+    ],
+)
+def test_of_two_ratings_of_a_day_the_later_time_counts(first: str, second: str, tmp_path: Path) -> None:
+    content = HEADER + f"1,1,5,{first}\n1,1,2,{second}\n2,1,3,\n"
+    rows, manifest = make(tmp_path, content, duplicates="latest")
+    assert [(row[0], row[2]) for row in rows] == [(1, 5.0), (2, 3.0)]
+    assert manifest["rejects"] == {"superseded": 1}
+
+
+def test_the_order_of_dates_is_found_in_later_rows(tmp_path: Path) -> None:
+    early = [(u, m, r, date(2003, 2, 1)) for u, m, r, _ in PLAIN] * 40
+    content = HEADER + lines("{u},{m},{r},{d:%d/%m/%Y}", [*early, (1, 1, 3, date(2003, 2, 13))])
+    assert len(content) > 1 << 16
+    rows, _ = make(tmp_path, content)
+    assert {row[3] for row in rows} == {date(2003, 2, 1), date(2003, 2, 13)}
+    rows, _ = make(tmp_path, HEADER + "1,1,3,2/1/2003\n", dates="day_first")
+    assert rows[0][3] == date(2003, 1, 2)
+
+
+def test_a_stray_quote_takes_no_rows_along(tmp_path: Path) -> None:
+    header = "userId,movieId,rating,date,note\n"
+    stray = '1,1,3,2003-01-01,"oops\n' + lines("{u},{m},{r},{d},x") + '2,2,3,2003-01-01,oops"\n'
+    rows, manifest = make(tmp_path, header + stray)
+    assert len(rows) == len(PLAIN) + 1
+    assert manifest["rejects"] == {"quote_unclosed": 1}
+
+
+def test_the_docs_list_the_names_of_columns() -> None:
+    table = (DOCS / "data.md").read_text("utf-8").partition("| column | names |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    listed = {
+        column.split("`")[1]: tuple(plain_name(name) for name in names.split(",")) for column, names in rows
+    }
+    assert listed == ALIASES

@@ -19,7 +19,7 @@ class RankSettings(Section):
         None,
         gt=0,
         le=1e9,
-        description="Strength of the ridge regularization of all weights. The default is 800 for ratings, and 200 for "
+        description="Strength of the ridge regularization of all weights. The default is 800 for ratings, and 300 for "
         "plays.",
     )
     dropout: float = Field(

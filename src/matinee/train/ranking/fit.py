@@ -29,7 +29,7 @@ from matinee.train.ranking.rows import GradedRows, group_rows
 _RANKS = ((10_000, 192), (100_000, 128))  # up to so many movies
 _LARGE_RANK = 64
 # Plays have one indicator for each movie where ratings have two, so less is shared out (docs/notes.md).
-_PENALTY, _PLAYS_PENALTY = 800.0, 200.0
+_PENALTY, _PLAYS_PENALTY = 800.0, 300.0
 _SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
 _CHUNK = 8192
 _FEW_MOVIES = 512  # whose diagonals of B are computed exactly

@@ -2,7 +2,8 @@
 
 `matinee.sample` generates the ratings, so the mean and the variance of each pair are known. A model is the true mean
 plus planted noise, which rows of one user, of one movie and of similar tastes share. Its true RMSE is
-sqrt(variance + noise^2). `matinee.evaluate.gate` makes the decisions.
+sqrt(variance + noise^2). `matinee.evaluate.gate` makes the decisions. For lists, a model scores each pair by the true
+chance that the user rates the movie, plus noise: two models with as much noise have equally good lists.
 """
 
 import argparse
@@ -15,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.gate import Decision, PairedErrors, decide
-from matinee.evaluate.metrics import rmse_influence
+from matinee.evaluate.lists_rule import judge_lists
+from matinee.evaluate.metrics import DatedRatings, rmse_influence
+from matinee.evaluate.ranking import make_task, rank
 from matinee.sample.kernels import draw_block
 from matinee.sample.planted import plant
 from matinee.settings import GateSettings
@@ -26,6 +30,7 @@ NOISE = 0.35  # of a model around the true mean: takes the best RMSE of about .8
 # their predictions differ by .1.
 OTHER_SETTINGS, OTHER_SEED = 0.7, 0.96
 NIGHTS = 30
+LIST_NOISE = 0.5  # of scores; the planted tastes alone have a spread of about .6
 
 Field = NDArray[np.float64]
 
@@ -158,6 +163,46 @@ def decayed(data: Data, *, seed: int, settings: GateSettings) -> float:
     return loss
 
 
+def paired_lists(size: Size, *, seed: int, noise: float) -> PairedLists:
+    """nDCG@10 per user of a candidate with the given noise and of a champion with LIST_NOISE, on one data set."""
+    planted = plant(ratings=size.ratings, users=size.users, movies=size.movies, seed=seed)
+    drawn = draw_block(np.uint64(seed), planted.users, planted.movies, planted.law)
+    draw = np.random.default_rng([seed, 4])
+    test = draw.random(size.ratings) < 0.1
+    seen, judged = (
+        DatedRatings(
+            drawn.user[rows], drawn.movie[rows], drawn.rating[rows].astype(np.float32), np.zeros(0, "M8[D]")
+        )
+        for rows in (~test, test)
+    )
+    task = make_task(
+        seen, judged, relevant_from=4, users=size.users, movies=size.movies, most=size.users, seed=seed
+    )
+    fit = planted.law.pull * planted.users.taste @ planted.movies.taste.T
+    chance = np.log(planted.movies.weight) - np.log1p(np.exp(-fit))
+
+    def ndcgs(spread: float) -> Field:
+        scores = (chance + spread * draw.normal(size=chance.shape)).astype(np.float32)
+        nothing = np.zeros(size.movies, np.float32)
+        return rank(lambda users: scores[users], task, [nothing], mrr=False)[0].ndcgs
+
+    return PairedLists(ndcgs(noise), ndcgs(LIST_NOISE))
+
+
+def judge_noise(
+    size: Size, *, sets: range, noise: float, settings: GateSettings
+) -> tuple[float, float, float]:
+    """Share of candidates held for their lists, mean difference in nDCG@10, and coverage of its 95 % interval."""
+    verdicts = [
+        judge_lists(paired_lists(size, seed=seed, noise=noise), settings, fewest_users=size.users // 4)
+        for seed in sets
+    ]
+    mean = float(np.mean([verdict.difference for verdict in verdicts]))
+    held = float(np.mean([not verdict.passed for verdict in verdicts]))
+    covered = float(np.mean([verdict.low <= mean <= verdict.high for verdict in verdicts]))
+    return held, mean, covered
+
+
 def at_most(rate: float, count: int) -> float:
     """The highest share of `count` for a true rate, with a chance of 1 % that it is exceeded (normal, continuity)."""
     spread = np.sqrt(rate * (1 - rate) / count)
@@ -173,7 +218,7 @@ class Check:
     kept: bool
 
 
-def drill(size: Size, *, sets: int, sequences: int) -> list[Check]:
+def drill(size: Size, *, sets: int, sequences: int, worse_list_noise: float) -> list[Check]:
     """All promises, over `sets` data sets of one size and `sequences` of thirty nights."""
     settings, every = GateSettings(), range(sets)
     seen = detectable(size, sets=range(sets, sets + 20), settings=settings)
@@ -192,6 +237,9 @@ def drill(size: Size, *, sets: int, sequences: int) -> list[Check]:
             (wide.model_copy(update={"decay": False}), max(sequences // 10, 3)),
         )
     )
+    some = range(sets // 2)
+    same_held, _, same_covered = judge_noise(size, sets=some, noise=LIST_NOISE, settings=settings)
+    worse_held, fall, _ = judge_noise(size, sets=some, noise=worse_list_noise, settings=settings)
     limit, stated = settings.decay_tolerances, 1 - settings.confidence
     too_far = float(np.mean(losses > limit + 1e-9))
     return [
@@ -212,6 +260,13 @@ def drill(size: Size, *, sets: int, sequences: int) -> list[Check]:
         ),
         Check("  worst", float(losses.max()), True),
         Check("  mean without the rule", float(unguarded.mean()), bool(unguarded.mean() > 2 * limit)),
+        Check(
+            "lists: 95 % intervals that hold the truth",
+            same_covered,
+            1 - same_covered <= at_most(0.05, len(some)),
+        ),
+        Check("lists equally good: held", same_held, same_held <= at_most(0.025, len(some))),
+        Check(f"lists worse by {-fall:.3f} nDCG@10: held", worse_held, worse_held >= 0.8),
     ]
 
 
@@ -221,7 +276,8 @@ def main() -> int:
     parser.add_argument("--sets", type=int, default=400)
     parser.add_argument("--sequences", type=int, default=200)
     call = parser.parse_args()
-    checks = drill(Size(ratings=100_000, users=1_000, movies=300), sets=call.sets, sequences=call.sequences)
+    size = Size(ratings=100_000, users=1_000, movies=300)
+    checks = drill(size, sets=call.sets, sequences=call.sequences, worse_list_noise=0.7)
     for check in checks:
         print(f"{check.name:56} {check.value:8.4f}  {'kept' if check.kept else 'BROKEN'}")
     print(json.dumps({check.name.strip(): check.value for check in checks}))

@@ -2,12 +2,14 @@
 
     python bench/lists.py --train TRAIN.csv --test TEST.csv [--plays] [--peers PYTHON] [--systems ease,als]
         [--out RESULTS.json]
+    python bench/lists.py --sample FOLDER ...
 
 Matinee runs `retrain` on the train file with default settings and `train.refit=all`, then lists for all users. The
 other systems (bench/lists_peers.py) run with an interpreter that has numpy, scipy and implicit. They are fitted on
 all rows of the train file, with settings chosen on a tenth of it. Lists cover the whole catalog without the movies
 that the user rated. Users count if they liked a test row whose movie is in the train file. With `--plays`, every row is
-a play (`ingest.feedback=implicit`), and every test row counts as liked.
+a play (`ingest.feedback=implicit`), and every test row counts as liked. With `--sample`, a random tenth of the ratings
+of `matinee sample` are the test rows, and the row `planted best` has the best lists that the sample allows.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from planted_lists import best_lists, split_sample
 
 import matinee
 from matinee.formats.manifests import RankingManifest
@@ -38,15 +41,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--train", type=Path)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument(
+        "--sample", type=Path, metavar="FOLDER", help="a sample, instead of --train and --test"
+    )
     parser.add_argument("--plays", action="store_true", help="take each row as a play, whatever its rating")
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="interpreter of the other systems")
     parser.add_argument("--systems", default=_SYSTEMS, help=f"which of them ({_SYSTEMS})")
     parser.add_argument("--out", type=Path, help="results as JSON")
     call = parser.parse_args()
+    if (call.sample is None) == (call.train is None or call.test is None):
+        parser.error("give --train and --test, or --sample")
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
+        if call.sample:
+            call.train, call.test = split_sample(call.sample, Path(scratch))
         lists, facts, scale = measure_ours(call.train, Path(scratch), plays=call.plays)
         train, test = (read(path, plays=call.plays) for path in (call.train, call.test))
         liked = test.filter(
@@ -58,6 +68,10 @@ def main() -> None:
             lists, facts = measure_peer(name, train, scale, python=call.peers, scratch=Path(scratch))
             found[name] = facts | judge(lists, liked, movies=train["movie"].n_unique())
             show(name, found[name])
+        if call.sample:
+            lists = best_lists(call.sample, train, liked_from=liked_from(scale), top=_TOP)
+            found["planted best"] = judge(lists, liked, movies=train["movie"].n_unique())
+            show("planted best", found["planted best"])
     if call.out:
         call.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

@@ -201,7 +201,7 @@ class Release:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> [similar.movie_id for similar in release.similar(1, n=2)]
-            [16, 55]
+            [26, 131]
         """
         code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
         if code < 0 or not self.catalog.trained[code]:
@@ -237,7 +237,7 @@ class Release:
             >>> release = matinee.load("store/releases/v0001")
             >>> guest = release.fold_in({1: 5, 2: 4, 3: 1})
             >>> [movie_id for movie_id, title, score in guest.recommend(n=2)]
-            [23, 106]
+            [23, 30]
         """
         if not self.predicts:
             played = self.movies.encode(as_ids(played_ids(ratings, self.version), "movie"))

@@ -3,15 +3,20 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 import matinee
 from matinee.errors import ConfigError
+from matinee.formats.decision import DecisionFile
 from matinee.pipeline import plan_training
+from matinee.publish import step
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
+from matinee.store.documents import read_as
 from matinee.train import device_lock
 
 
@@ -39,6 +44,36 @@ def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Pa
     )
     assert run.release is not None
     assert (run.release / "tested.safetensors").is_file()
+
+
+def test_the_champion_is_published_again_with_other_weights(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refit or another ranking model of the champion's own candidate is decided on in one evaluation."""
+
+    def retrain(*assignments: str) -> matinee.Retrained:
+        settings = read_settings(assignments=["train.epochs=3", *assignments])
+        return matinee.retrain(
+            sample / "ratings.csv", sample / "movie_titles.csv", tmp_path / "store", settings=settings
+        )
+
+    def judge_again(*_: object, **__: object) -> NoReturn:
+        pytest.fail("The candidate was evaluated again, and would be forever.")
+
+    first = retrain()
+    monkeypatch.setattr(step, "evaluate", SimpleNamespace(plan=judge_again))
+    refit = retrain("train.refit=all")
+    assert refit.candidate == first.candidate
+    assert refit.evaluation == first.evaluation
+    assert (refit.publication.release, refit.publication.replaced) == ("v0002", "v0001")
+    assert retrain("train.refit=all").publication.release == "v0002"
+
+    other = retrain("rank.dropout=0.5")
+    assert other.candidate == first.candidate
+    assert (
+        read_as(Store(tmp_path / "store").path(other.evaluation) / DecisionFile.NAME, DecisionFile).champion
+        == "v0002"
+    )
 
 
 def test_two_programs_train_one_after_the_other(

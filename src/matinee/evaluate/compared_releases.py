@@ -7,30 +7,50 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store import Reference, Store
 
 
-def find_champion(store: Store, candidate: Reference) -> ComparedModel | None:
+def find_champion(store: Store, candidate: Reference | None, ranking: Reference) -> ComparedModel | None:
     """The champion, or None before there is one.
 
-    A candidate that already is the champion is compared with the champion that it replaced, so that an identical run
-    finds its evaluation finished.
+    A candidate that already is the champion, with its ranking model, is compared with the champion that it replaced, so
+    that an identical run finds its evaluation finished.
+
+    Args:
+        store: The store.
+        candidate: The candidate; None for plays, where the ranking model is the candidate.
+        ranking: The ranking model of the candidate.
+
+    Returns:
+        The release to compare with.
     """
     registry = Registry.open(store.root)
-    own = _own_release(registry, candidate)
+    own = _own_release(registry, candidate, ranking)
     return _as_compared_model(store, own.judged_against if own else registry.champion())
 
 
-def find_anchor(store: Store, candidate: Reference) -> ComparedModel | None:
-    """The anchor, or None before there is one; for the current champion, the anchor that it was compared with."""
+def find_anchor(store: Store, candidate: Reference | None, ranking: Reference) -> ComparedModel | None:
+    """The anchor, or None before there is one; for the current champion, the anchor that it was compared with.
+
+    Args:
+        store: The store.
+        candidate: The candidate; None for plays, where the ranking model is the candidate.
+        ranking: The ranking model of the candidate.
+
+    Returns:
+        The release to compare with.
+    """
     registry = Registry.open(store.root)
-    own = _own_release(registry, candidate)
+    own = _own_release(registry, candidate, ranking)
     return _as_compared_model(store, own.judged_anchor if own else registry.anchor())
 
 
-def _own_release(registry: Registry, candidate: Reference) -> ReleaseManifest | None:
-    """The champion's manifest if the candidate already is the champion."""
+def _own_release(
+    registry: Registry, candidate: Reference | None, ranking: Reference
+) -> ReleaseManifest | None:
+    """The champion's manifest if the champion is this candidate with this ranking model."""
     if registry.champion() is None:
         return None
     manifest = read_manifest(registry.champion_folder())
-    return manifest if manifest.candidate == candidate.digest else None
+    own = (candidate or ranking).digest, ranking.digest
+    return manifest if (manifest.candidate, manifest.ranking) == own else None
 
 
 def _as_compared_model(store: Store, version: str | None) -> ComparedModel | None:

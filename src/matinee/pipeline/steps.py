@@ -193,8 +193,8 @@ def plan_evaluation(
         candidate=candidate,
         ranking=ranking,
         split=split,
-        champion=find_champion(store, candidate or ranking),
-        anchor=find_anchor(store, candidate or ranking),
+        champion=find_champion(store, candidate, ranking),
+        anchor=find_anchor(store, candidate, ranking),
         settings=settings,
     )
 

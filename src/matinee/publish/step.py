@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee import evaluate
 from matinee.errors import ConfigError, StoreError
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.refit import check_refit
 from matinee.formats.decision import DecisionFile
@@ -51,7 +52,9 @@ def publish(
 ) -> Publication:
     """Write the release and make it the champion if the gate passed; otherwise log the hold.
 
-    If another run has changed the champion or the anchor since the evaluation, the candidate is evaluated again.
+    If another run has changed the champion or the anchor since the evaluation, the candidate is evaluated again. A
+    candidate that already is the champion keeps its evaluation: only the weights to publish can differ, as in a first
+    run with `train.refit=all`.
 
     Args:
         store: The store.
@@ -75,10 +78,11 @@ def publish(
     while True:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         with registry.lock():
-            champion, anchor = registry.champion(), registry.anchor()
+            champion = find_champion(store, candidate, ranking)
+            anchor = find_anchor(store, candidate, ranking)
             version = _published(registry, bundle.digest)
-            as_judged = (champion, anchor) == (decision.champion, decision.anchor)
-            if as_judged or (version is not None and champion == version):
+            as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
+            if as_judged or (version is not None and registry.champion() == version):
                 return _conclude(registry, bundle, evaluation=evaluation, decision=decision, version=version)
         evaluation = store.ensure(
             evaluate.plan(
@@ -86,8 +90,8 @@ def publish(
                 candidate=candidate,
                 ranking=ranking,
                 split=split,
-                champion=find_champion(store, bundle.judged),
-                anchor=find_anchor(store, bundle.judged),
+                champion=champion,
+                anchor=anchor,
                 settings=settings,
             )
         )
@@ -199,7 +203,7 @@ def _conclude(
         promoted=True,
         reason=decision.reason,
         location=str(registry.folder(version)),
-        replaced=decision.champion,
+        replaced=decision.champion if champion == version else champion,
         evaluation=evaluation.digest,
         warning=None if bundle.refit is None or bundle.refit.passed else bundle.refit.says,
     )
@@ -219,6 +223,10 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
         replaced=None,
         evaluation=evaluation.digest,
     )
+
+
+def _version(compared: ComparedModel | None) -> str | None:
+    return compared.version if compared else None
 
 
 def _published(registry: Registry, digest: str) -> str | None:

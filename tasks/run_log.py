@@ -115,7 +115,7 @@ def _play_warnings(metrics: PlayMetrics) -> Iterator[str]:
 
 
 def _refit(store: Store, made: Reference) -> list[str]:
-    return [f"weights to publish: {made.location}, fitted on {made.rows:,} rows"]
+    return [f"weights: {made.location}, fitted on {made.rows:,} rows"]
 
 
 def _publish(store: Store, made: Publication) -> list[str]:

@@ -1,8 +1,10 @@
 """Narrowed lists have exactly the best of the allowed movies."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import matinee
+from matinee.cli.arguments import parse
 from matinee.errors import ConfigError
 from matinee.recommend import lists, read_movie_ids, recommend_all, recommend_some
 from matinee.release.narrowing import Narrowing, franchise
@@ -106,6 +109,32 @@ def test_narrowed_lists_for_all_users_equal_those_of_each_user(
     assert dict(found.iter_rows()) == ids
     assert max(map(len, ids.values())) > 2
     assert b"matinee.top" not in (pq.read_schema(out).metadata or {})  # they are not used as full lists
+
+
+def test_a_wrong_keyword_is_named_with_those_that_there_are(random_release: Make) -> None:
+    release = matinee.load(random_release())
+    for lists_of in (release, release.fold_in({13: 5})):
+        ask: Any = partial(lists_of.recommend, 13) if lists_of is release else lists_of.recommend
+        with pytest.raises(TypeError, match=r"no keyword 'genre'. It takes n, explain, exclude, only, years"):
+            ask(genre="Comedy")
+        with pytest.raises(ConfigError, match=r"given as '1990-1999'; expected .* such as \(1990, 1999\)"):
+            ask(years="1990-1999")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["similar", "--store", "s", "--movie", "Heat"], "'Heat' is not an id; expected a whole number"),
+        (["recommend", "--store", "s", "--all", "--out", "o", "--years", "1990"], "such as 1990-1999"),
+        (
+            ["similar", "--store", "s", "--movie", "1", "--genre", "x"],
+            "--genre x. See `matinee similar --help`",
+        ),
+    ],
+)
+def test_a_wrong_option_says_what_was_expected(words: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        parse(words)
 
 
 def test_a_narrowing_that_leaves_no_movie_is_refused(random_release: Make, tmp_path: Path) -> None:

@@ -30,7 +30,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line into `verb`, `run` and the options of the verb. Raises ConfigError if it is wrong."""
-    return build_parser().parse_args(words)
+    parser = build_parser()
+    call, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return call
 
 
 def build_parser() -> argparse.ArgumentParser:

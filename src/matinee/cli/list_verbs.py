@@ -14,6 +14,7 @@ from matinee.settings.parse import read_settings
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_place
 
+_OTHER_FORMATS = {".csv", ".tsv", ".txt", ".json", ".jsonl"}
 _USERS, _MOVIES = 3, 10  # of the lists that are printed; the file has all of them
 
 
@@ -55,8 +56,10 @@ def recommend(call: argparse.Namespace) -> Outcome:
             line for user in call.user[:_USERS] for line in _list_lines(release, user, call.top, narrowing)
         ]
     facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
-    popular = f" ({done.unknown:,} unknown users get popular movies)" if done.unknown else ""
-    whom = f"{done.users:,} users{popular} by {done.release}"
+    popular = f" ({done.unknown:,} of them unknown: popular movies)" if done.unknown else ""
+    whom = f"{done.users:,} {'user' if done.users == 1 else 'users'}{popular} by {done.release}"
+    if call.out.suffix.lower() in _OTHER_FORMATS:
+        lines = [f"warning   {call.out} is a Parquet file, whatever its name says", *lines]
     return Outcome(facts, [f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s", *lines])
 
 

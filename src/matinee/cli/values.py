@@ -1,5 +1,9 @@
-"""The values of options, parsed strictly: each function raises ValueError, and argparse names it in the error."""
+"""The values of options, parsed strictly.
 
+A function raises ValueError, and argparse names it in the error, or ArgumentTypeError with the whole sentence.
+"""
+
+import argparse
 import re
 
 # int() also accepts 1_0, blanks, the digits of other scripts, and numbers of any length.
@@ -19,8 +23,10 @@ def whole(text: str) -> int:
 
 def id_(text: str) -> int:
     """Parse an id, as rating files have it."""
-    if (found := whole(text)) not in range(2**63):
-        raise ValueError
+    if not _WHOLE.fullmatch(text) or (found := int(text)) not in range(2**63):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an id; expected a whole number, as the rating files have it"
+        )
     return found
 
 
@@ -41,15 +47,9 @@ def fraction(text: str) -> float:
 def years(text: str) -> tuple[int, int]:
     """Parse the first and the last year, as 1990-1999."""
     if not (found := _YEARS.fullmatch(text)):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of years; expected one such as 1990-1999")
     return int(found[1]), int(found[2])
 
 
 # argparse prints these names in its error messages.
-whole.__name__, id_.__name__, count.__name__, fraction.__name__, years.__name__ = (
-    "whole number",
-    "id",
-    "number above 0",
-    "fraction",
-    "range of years such as 1990-1999",
-)
+whole.__name__, count.__name__, fraction.__name__ = "whole number", "number above 0", "fraction"

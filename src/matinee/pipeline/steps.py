@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matinee import evaluate, ingest, split, train
-from matinee.errors import DivergenceError
+from matinee.errors import ConfigError, DivergenceError
 from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.decision import DecisionFile
@@ -113,6 +113,11 @@ def retrain(
         >>> release = matinee.load(run.release)
     """
     sources = [ratings] if isinstance(ratings, str | Path) else ratings
+    if settings is not None and not isinstance(settings, Settings):  # of a program without type checks
+        raise ConfigError(
+            f"The settings of `retrain` are a {type(settings).__name__}; expected a Settings, as "
+            "matinee.settings.parse.read_settings(assignments=['train.refit=all']) makes it."
+        )
     chosen = (settings or Settings()).for_test_files([str(path) for path in test])
     chosen.check()
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])

@@ -94,7 +94,8 @@ def write_examples(folder: Path, evaluation: Path) -> None:
     lists = read_as(evaluation / ExampleLists.NAME, ExampleLists)
     sections = [
         "# Lists of ten users",
-        "By the ranking model, without the movies that each had rated or played.",
+        "By the tested ranking model, from the rows that it was fitted on; movies of these rows are left out. "
+        "`recommend` also uses the user's test rows, so its lists can differ.",
     ]
     for user in lists.users:
         sections += example_sections(user)

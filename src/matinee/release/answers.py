@@ -148,7 +148,7 @@ class Release:
             n,
             without=self.catalog.seen(code),
             expected=None if expected is None else np.clip(expected, *self.scale),
-            narrowing=Narrowing(**narrow) if narrow else None,
+            narrowing=Narrowing.of(narrow),
         )
         return taste.add_reasons(found) if taste and explain else found
 

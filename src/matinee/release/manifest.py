@@ -225,7 +225,10 @@ def read_manifest_bytes(folder: Folder) -> bytes:
         return read_file(folder, MANIFEST, limit=_LARGEST)
     except ReleaseError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise ReleaseError(f"{shown(folder.path)} is not a release: it has no {MANIFEST}.") from None
+            raise ReleaseError(
+                f"{shown(folder.path)} is not a release: it has no {MANIFEST}. Give the folder of a release, such as "
+                "STORE/releases/v0001; `champion.json` in a store names the release in use."
+            ) from None
         raise
 
 

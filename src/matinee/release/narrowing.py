@@ -2,15 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from numbers import Integral
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
+from matinee.errors.text import shown
 from matinee.release.idmap import as_ids
 
 Codes = NDArray[np.int32]
@@ -57,10 +59,29 @@ class Narrowing:
         for name, limit in (("franchise", self.per_franchise), ("year", self.per_year)):
             if limit is not None and limit < 1:
                 raise ConfigError(f"At most {limit} movies per {name} were asked for; expected 1 or more.")
+        if self.years is not None and not _is_pair_of_years(self.years):
+            raise ConfigError(
+                f"Years were given as {shown(repr(self.years))}; expected the first and the last, such as (1990, 1999)."
+            )
         if self.years is not None and self.years[0] > self.years[1]:
             raise ConfigError(
                 f"Years {self.years[0]} to {self.years[1]} were asked for; expected the first year before the last."
             )
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> "Narrowing | None":
+        """The narrowing of a call of `recommend`, None if it gives no keyword.
+
+        Raises:
+            TypeError: A keyword is unknown.
+            ConfigError: A value makes no sense.
+        """
+        known = Narrow.__annotations__
+        if unknown := [name for name in keywords if name not in known]:
+            raise TypeError(
+                f"recommend() has no keyword {unknown[0]!r}. It takes n, explain, {', '.join(known)}."
+            )
+        return cls(**keywords) if keywords else None
 
     @property
     def masks(self) -> bool:
@@ -122,6 +143,12 @@ class Narrowing:
             of_franchise[name or ""] += 1
             of_year[year] += 1
         return kept
+
+
+def _is_pair_of_years(years: object) -> bool:
+    return (
+        isinstance(years, Sequence) and len(years) == 2 and all(isinstance(year, Integral) for year in years)
+    )
 
 
 def franchise(title: str | None) -> str | None:

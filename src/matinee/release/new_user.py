@@ -102,7 +102,7 @@ class Guest:
             n,
             without=self.rated,
             expected=None if expected is None else np.clip(expected.ratings, *self.scale),
-            narrowing=Narrowing(**narrow) if narrow else None,
+            narrowing=Narrowing.of(narrow),
         )
         return self.taste.add_reasons(found) if self.taste and explain else found
 

@@ -29,6 +29,7 @@ import polars as pl
 from peers import SYSTEMS, peak_kib
 
 from matinee import evaluate, ingest, split, train
+from matinee.evaluate import Models
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.split import encode
@@ -75,7 +76,7 @@ def measure_ours(root: Path, parts: Reference, settings: Settings) -> Run:
     peak_mb = peak_kib() / 2**10
     ranking = store.ensure(ranking_step.plan(store, parts, settings=settings))
     judged = evaluate.plan(
-        store, candidate=candidate, ranking=ranking, split=parts, champion=None, settings=settings
+        store, Models(candidate=candidate, ranking=ranking), split=parts, champion=None, settings=settings
     )
     evaluation = store.ensure(judged)
     trained = store.manifest(candidate.kind, candidate.digest)

@@ -6,11 +6,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from matinee.evaluate.tested import Models, Tested
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
-from matinee.store import Store
+from matinee.store import Reference, Store
 from matinee.store.paths import check_apart
 from matinee.tasks.encode import encode
 from matinee.tasks.evaluate import evaluate
@@ -48,7 +49,6 @@ def retrain(
     steps = StepRunner(store)
     store = steps.store
     settings = settings.for_test_files(test).spelled_out()
-    plays = settings.ingest.feedback == "implicit"  # they train only the ranking model
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
         dataset = steps.run(
             ingest, store=store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
@@ -59,36 +59,29 @@ def retrain(
         rows_split = steps.run(
             split, store=store, dataset=dataset, encoding=encoding, settings=settings.split
         )
-        candidate = None if plays else steps.run(train, store=store, split=rows_split, settings=settings)
-        ranking = steps.run(rank, store=store, split=rows_split, settings=settings)
-        evaluation = steps.run(
-            evaluate,
-            store=store,
-            split=rows_split,
-            candidate=candidate,
-            ranking=ranking,
-            settings=settings,
-        )
-        shipped = (
-            steps.run(refit, store=store, candidate=candidate, evaluation=evaluation, settings=settings)
-            if candidate
-            else None
-        )
-        shipped_ranking = steps.run(
-            refit_ranking, store=store, ranking=ranking, evaluation=evaluation, settings=settings
-        )
-        publication = steps.run(
-            publish,
-            store=store,
-            dataset=dataset,
-            split=rows_split,
-            candidate=candidate,
-            shipped=shipped,
-            ranking=ranking,
-            shipped_ranking=shipped_ranking,
-            evaluation=evaluation,
-            settings=settings,
-        )
+        tested = _test(steps, rows_split, settings)
+        shipped = _refit(steps, tested, settings)
+        publication = steps.run(publish, store=store, tested=tested, shipped=shipped, settings=settings)
         summary = steps.summary(publication)
     announce(summary, store=store)
     return summary
+
+
+def _test(steps: StepRunner, split: Reference, settings: Settings) -> Tested:
+    """Fit the models of a split and evaluate them; plays have only a ranking model."""
+    store, plays = steps.store, settings.ingest.feedback == "implicit"
+    models = Models(
+        candidate=None if plays else steps.run(train, store=store, split=split, settings=settings),
+        ranking=steps.run(rank, store=store, split=split, settings=settings),
+    )
+    evaluation = steps.run(evaluate, store=store, split=split, models=models, settings=settings)
+    return Tested(split=split, models=models, evaluation=evaluation)
+
+
+def _refit(steps: StepRunner, tested: Tested, settings: Settings) -> Models:
+    """The models to publish: the refits, or the tested models if no refit is configured."""
+    store, plays = steps.store, tested.models.candidate is None
+    return Models(
+        candidate=None if plays else steps.run(refit, store=store, tested=tested, settings=settings),
+        ranking=steps.run(refit_ranking, store=store, tested=tested, settings=settings),
+    )

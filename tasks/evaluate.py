@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matinee.evaluate.tested import Models
 from matinee.formats.steps import Step
 from matinee.pipeline import plan_evaluation
 from matinee.settings import Settings
@@ -9,17 +10,11 @@ from matinee.store import Plan, Reference, Store
 from matinee.tasks.policies import fulfil, step
 
 
-def _plan(
-    *, store: str, split: Reference, candidate: Reference | None, ranking: Reference, settings: Settings
-) -> Plan:
-    return plan_evaluation(Store(Path(store)), split, candidate, ranking, settings=settings)
+def _plan(*, store: str, split: Reference, models: Models, settings: Settings) -> Plan:
+    return plan_evaluation(Store(Path(store)), split, models, settings=settings)
 
 
 @step(Step.EVALUATE, plan=_plan)
-def evaluate(
-    *, store: str, split: Reference, candidate: Reference | None, ranking: Reference, settings: Settings
-) -> Reference:
+def evaluate(*, store: str, split: Reference, models: Models, settings: Settings) -> Reference:
     """Measure the candidate, the baselines and the champion on the test rows."""
-    return fulfil(
-        store, _plan(store=store, split=split, candidate=candidate, ranking=ranking, settings=settings)
-    )
+    return fulfil(store, _plan(store=store, split=split, models=models, settings=settings))

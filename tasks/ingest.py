@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from matinee import ingest as library
 from matinee.formats.steps import Step
+from matinee.pipeline import plan_ingest
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Reference, Store
 from matinee.tasks.names import name_ingest
@@ -11,13 +11,7 @@ from matinee.tasks.policies import fulfil, step
 
 
 def _plan(*, store: str, ratings: list[str], titles: str, test: list[str], settings: IngestSettings) -> Plan:
-    return library.plan(
-        Store(Path(store)),
-        ratings=[Path(path) for path in ratings],
-        titles=Path(titles),
-        test=[Path(path) for path in test],
-        settings=settings,
-    )
+    return plan_ingest(Store(Path(store)), ratings, titles, test=test, settings=settings)
 
 
 @step(Step.INGEST, run_name=name_ingest, plan=_plan)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matinee.evaluate.tested import Tested
 from matinee.formats.steps import Step
 from matinee.pipeline import plan_ranking, plan_ranking_refit
 from matinee.settings import Settings
@@ -24,10 +25,8 @@ def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
 
 
 @step(Step.REFIT_RANKING, run_name="refit ranking", trains=True)
-def refit_ranking(*, store: str, ranking: Reference, evaluation: Reference, settings: Settings) -> Reference:
+def refit_ranking(*, store: str, tested: Tested, settings: Settings) -> Reference:
     """Fit the ranking model on every row, where `train.refit=all` asks for it and the gate has passed it."""
     with reporting_progress() as listener:
-        plan = plan_ranking_refit(
-            Store(Path(store)), ranking, evaluation, settings=settings, listener=listener
-        )
-        return ranking if plan is None else fulfil(store, plan)
+        plan = plan_ranking_refit(Store(Path(store)), tested, settings=settings, listener=listener)
+        return tested.models.required_ranking if plan is None else fulfil(store, plan)

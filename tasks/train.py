@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from matinee.errors import DivergenceError
+from matinee.evaluate.tested import Tested
 from matinee.formats.steps import Step
 from matinee.pipeline import plan_refit, plan_training
 from matinee.settings import Settings
@@ -29,14 +30,12 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
 
 
 @step(Step.REFIT, trains=True)
-def refit(*, store: str, candidate: Reference, evaluation: Reference, settings: Settings) -> Reference:
+def refit(*, store: str, tested: Tested, settings: Settings) -> Reference:
     """With `train.refit=all`, refit a candidate that passed the gate on every row."""
     with reporting_progress() as listener:
-        plan = plan_refit(Store(Path(store)), candidate, evaluation, settings=settings, listener=listener)
-        if plan is None:
-            return candidate
+        plan = plan_refit(Store(Path(store)), tested, settings=settings, listener=listener)
         try:
-            return fulfil(store, plan)
+            return fulfil(store, plan) if plan else tested.models.judged
         except DivergenceError as error:
-            log.warning("The tested weights are published, not refitted ones: %s", error)
-            return candidate
+            log.warning("The tested weights are published, not the refit: %s", error)
+            return tested.models.judged

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from matinee import evaluate
-from matinee.evaluate import ComparedModel
+from matinee.evaluate import Models
+from matinee.evaluate.compared_model import ComparedModel
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Settings
@@ -104,8 +105,10 @@ def _evaluate(store: Store, champion: ComparedModel | None = None) -> Reference:
     split, settings = store.reference("splits", "s"), Settings().resolved()
     plan = evaluate.plan(
         store,
-        candidate=store.reference("candidates", "c"),
-        ranking=store.ensure(ranking.plan(store, split, settings=settings)),
+        Models(
+            candidate=store.reference("candidates", "c"),
+            ranking=store.ensure(ranking.plan(store, split, settings=settings)),
+        ),
         split=split,
         champion=champion,
         settings=Settings(),

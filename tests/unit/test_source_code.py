@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from matinee.evaluate import Models
 from matinee.evaluate import plan as plan_evaluation
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.settings import Settings
@@ -204,11 +205,11 @@ def test_an_evaluation_is_repeated_if_the_code_of_the_champion_changes(tmp_path:
         for kind in ("candidates", "splits", "rankings")
     ]
 
+    models = Models(candidate=made[0], ranking=made[2])
+
     def digest(judge: Callable[..., object]) -> str:
         champion = ComparedModel(version="v0001", digest="v0001", predict=judge, was_trained_on=judge)  # type: ignore[arg-type]
-        return plan_evaluation(
-            store, candidate=made[0], split=made[1], ranking=made[2], champion=champion, settings=Settings()
-        ).digest
+        return plan_evaluation(store, models, split=made[1], champion=champion, settings=Settings()).digest
 
     from matinee.evaluate.released_model import ReleasedModel
     from matinee.release.scoring import predict

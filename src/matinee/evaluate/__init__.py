@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from matinee.evaluate.compared_model import ComparedModel
+from matinee.evaluate.tested import Models, Tested
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import EvaluationManifest
 from matinee.formats.metrics import Metrics
@@ -15,7 +16,7 @@ from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 
-__all__ = ["Champion", "plan", "plan_temporal_holdout"]
+__all__ = ["Models", "Tested", "plan", "plan_temporal_holdout"]
 
 
 def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
@@ -39,9 +40,8 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
 
 def plan(
     store: Store,
+    models: Models,
     *,
-    candidate: Reference | None,
-    ranking: Reference,
     split: Reference,
     champion: ComparedModel | None,
     settings: Settings,
@@ -50,10 +50,9 @@ def plan(
     """Plan an evaluation: metrics.json, decision.json and plots/.
 
     Args:
-        store: The store that holds the candidate and the split.
-        candidate: The candidate to evaluate; None for plays, where the ranking model is the candidate.
-        ranking: The ranking model of the candidate.
-        split: The split that it was trained on.
+        store: The store that holds the models and the split.
+        models: The candidate to evaluate, and its ranking model.
+        split: The split that they were trained on.
         champion: The champion; None before there is one, when only bias-only is compared.
         settings: All settings; the manifest keeps them, so that a held candidate can be published later.
         anchor: The anchor, if there is one.
@@ -61,8 +60,7 @@ def plan(
     Returns:
         The plan of the evaluation's folder.
     """
-
-    inputs = _Inputs(store, candidate, ranking, split, champion, anchor, settings)
+    inputs = _Inputs(store, models, split, champion, anchor, settings)
     return Plan("evaluations", inputs.digest(), inputs.evaluate)
 
 
@@ -71,8 +69,7 @@ class _Inputs:
     """What an evaluation is made from."""
 
     store: Store
-    candidate: Reference | None
-    ranking: Reference
+    models: Models
     split: Reference
     champion: ComparedModel | None
     anchor: ComparedModel | None
@@ -80,12 +77,12 @@ class _Inputs:
 
     def digest(self) -> str:
         """The name of the evaluation's folder."""
-        temporal_holdout = self._temporal_holdout()
+        candidate, temporal_holdout = self.models.candidate, self._temporal_holdout()
         return digest_of(
             code=code_digest("matinee.evaluate", *_given(self.champion), *_given(self.anchor)),
             outlook=temporal_holdout.digest if temporal_holdout else None,
-            candidate=self.candidate.digest if self.candidate else None,
-            ranking=self.ranking.digest,
+            candidate=candidate.digest if candidate else None,
+            ranking=self.models.required_ranking.digest,
             split=self.split.digest,
             champion=self.champion.digest if self.champion else None,
             anchor=self.anchor.digest if self.anchor else None,
@@ -95,7 +92,7 @@ class _Inputs:
 
     def evaluate(self, folder: Path) -> Manifest:
         """Fill the folder; returns its manifest."""
-        # Here, so that whoever only needs `Champion` does not wait for matplotlib and polars.
+        # Here, because planning an evaluation needs neither matplotlib nor polars.
         from matinee.evaluate.play_report import write_play_evaluation  # noqa: PLC0415
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
@@ -103,12 +100,12 @@ class _Inputs:
         temporal_holdout = self.store.ensure(plan) if plan else None
         write = (
             write_play_evaluation
-            if self.candidate is None
-            else partial(write_evaluation, candidate=self.store.path(self.candidate))
+            if self.models.candidate is None
+            else partial(write_evaluation, candidate=self.store.path(self.models.candidate))
         )
         metrics, decision = write(
             folder,
-            ranking=self.store.path(self.ranking),
+            ranking=self.store.path(self.models.required_ranking),
             split=self.store.path(self.split),
             temporal_holdout=self.store.path(temporal_holdout) if temporal_holdout else None,
             champion=self.champion,
@@ -116,8 +113,8 @@ class _Inputs:
             settings=self.settings,
         )
         return EvaluationManifest(
-            candidate=(self.candidate or self.ranking).digest,
-            ranking=self.ranking.digest,
+            candidate=self.models.judged.digest,
+            ranking=self.models.required_ranking.digest,
             split=self.split.digest,
             outlook=temporal_holdout.digest if temporal_holdout else None,
             settings=self.settings.spelled_out().model_dump(mode="json"),

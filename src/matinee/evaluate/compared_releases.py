@@ -2,12 +2,13 @@
 
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.released_model import ReleasedModel
+from matinee.evaluate.tested import Models
 from matinee.registry import Registry
 from matinee.release.manifest import ReleaseManifest, read_manifest
-from matinee.store import Reference, Store
+from matinee.store import Store
 
 
-def find_champion(store: Store, candidate: Reference | None, ranking: Reference) -> ComparedModel | None:
+def find_champion(store: Store, models: Models) -> ComparedModel | None:
     """The champion, or None before there is one.
 
     A candidate that already is the champion, with its ranking model, is compared with the champion that it replaced, so
@@ -15,41 +16,37 @@ def find_champion(store: Store, candidate: Reference | None, ranking: Reference)
 
     Args:
         store: The store.
-        candidate: The candidate; None for plays, where the ranking model is the candidate.
-        ranking: The ranking model of the candidate.
+        models: The candidate and its ranking model.
 
     Returns:
         The release to compare with.
     """
     registry = Registry.open(store.root)
-    own = _own_release(registry, candidate, ranking)
+    own = _own_release(registry, models)
     return _as_compared_model(store, own.judged_against if own else registry.champion())
 
 
-def find_anchor(store: Store, candidate: Reference | None, ranking: Reference) -> ComparedModel | None:
+def find_anchor(store: Store, models: Models) -> ComparedModel | None:
     """The anchor, or None before there is one; for the current champion, the anchor that it was compared with.
 
     Args:
         store: The store.
-        candidate: The candidate; None for plays, where the ranking model is the candidate.
-        ranking: The ranking model of the candidate.
+        models: The candidate and its ranking model.
 
     Returns:
         The release to compare with.
     """
     registry = Registry.open(store.root)
-    own = _own_release(registry, candidate, ranking)
+    own = _own_release(registry, models)
     return _as_compared_model(store, own.judged_anchor if own else registry.anchor())
 
 
-def _own_release(
-    registry: Registry, candidate: Reference | None, ranking: Reference
-) -> ReleaseManifest | None:
-    """The champion's manifest if the champion is this candidate with this ranking model."""
+def _own_release(registry: Registry, models: Models) -> ReleaseManifest | None:
+    """The champion's manifest if the champion is made of these models."""
     if registry.champion() is None:
         return None
     manifest = read_manifest(registry.champion_folder())
-    own = (candidate or ranking).digest, ranking.digest
+    own = models.judged.digest, models.ranking and models.ranking.digest
     return manifest if (manifest.candidate, manifest.ranking) == own else None
 
 

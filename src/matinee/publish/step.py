@@ -10,8 +10,9 @@ from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.compared_releases import find_anchor, find_champion
 from matinee.evaluate.refit import check_refit
+from matinee.evaluate.tested import Models, Tested
 from matinee.formats.decision import DecisionFile
-from matinee.formats.manifests import EvaluationManifest, SplitManifest
+from matinee.formats.manifests import EvaluationManifest
 from matinee.publish.bundle import Bundle
 from matinee.registry import Hold, Registry
 from matinee.release import inspect
@@ -38,18 +39,7 @@ class Publication(BaseModel):
     warning: str | None = None  # why the tested weights were published instead of the refit on all rows
 
 
-def publish(
-    store: Store,
-    *,
-    dataset: Reference,
-    split: Reference,
-    candidate: Reference | None,
-    shipped: Reference | None,
-    ranking: Reference,
-    shipped_ranking: Reference,
-    evaluation: Reference,
-    settings: Settings,
-) -> Publication:
+def publish(store: Store, tested: Tested, *, shipped: Models, settings: Settings) -> Publication:
     """Write the release and make it the champion if the gate passed; otherwise log the hold.
 
     If another run has changed the champion or the anchor since the evaluation, the candidate is evaluated again. A
@@ -58,28 +48,22 @@ def publish(
 
     Args:
         store: The store.
-        dataset: The dataset of the split.
-        split: The split that the candidate was trained on.
-        candidate: The candidate with the tested weights; None for plays, where the ranking model is the candidate.
-        shipped: The candidate with the weights to publish: the refit on all rows, or `candidate` itself. If a refit
-            fails its check, the tested weights are published.
-        ranking: The ranking model that was tested.
-        shipped_ranking: The ranking model to publish.
-        evaluation: The evaluation of the candidate.
+        tested: The evaluated models, with their split and evaluation.
+        shipped: The models to publish: the refits on all rows, or the tested models. If a refit fails its check, the
+            tested models are published.
         settings: All settings of the run.
 
     Returns:
         What was published, or why the candidate was held.
     """
     registry = Registry.open(store.root)
-    bundle = _checked(
-        registry, Bundle(store, dataset, split, candidate, shipped, ranking, shipped_ranking, settings)
-    )
+    bundle = _checked(registry, Bundle(store, tested.split, tested.models, shipped, settings))
+    evaluation = tested.evaluation
     while True:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         with registry.lock():
-            champion = find_champion(store, candidate, ranking)
-            anchor = find_anchor(store, candidate, ranking)
+            champion = find_champion(store, tested.models)
+            anchor = find_anchor(store, tested.models)
             version = _published(registry, bundle.digest)
             as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
             if as_judged or (version is not None and registry.champion() == version):
@@ -87,9 +71,8 @@ def publish(
         evaluation = store.ensure(
             evaluate.plan(
                 store,
-                candidate=candidate,
-                ranking=ranking,
-                split=split,
+                tested.models,
+                split=tested.split,
                 champion=champion,
                 anchor=anchor,
                 settings=settings,
@@ -118,18 +101,22 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         judged = store.read(EvaluationManifest, evaluation.digest)
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         split = store.reference("splits", judged.split)
-        dataset = store.reference("datasets", store.read(SplitManifest, split.digest).dataset)
-        digest = judged.ranking  # empty in an evaluation of an earlier version
-        ranking = store.reference("rankings", digest) if digest else None
-        plays = held.candidate == digest
-        tested = None if plays else store.reference("candidates", held.candidate)
-        settings = _settings_of(judged, evaluation)
-        bundle = Bundle(store, dataset, split, tested, tested, ranking, ranking, settings)
+        models = _models_of(store, judged)
+        bundle = Bundle(store, split, models, models, _settings_of(judged, evaluation))
         before, version = registry.champion(), registry.next_version()
         bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
         reason = f"promote by name; the gate said: {decision.reason}"
-        registry.point_to(version, action="promote", reason=reason, candidate=bundle.judged.digest)
+        registry.point_to(version, action="promote", reason=reason, candidate=models.judged.digest)
     return version, before
+
+
+def _models_of(store: Store, judged: EvaluationManifest) -> Models:
+    plays = judged.candidate == judged.ranking
+    return Models(
+        candidate=None if plays else store.reference("candidates", judged.candidate),
+        # Its digest is empty in an evaluation of an earlier version.
+        ranking=store.reference("rankings", judged.ranking) if judged.ranking else None,
+    )
 
 
 def _settings_of(judged: EvaluationManifest, evaluation: Reference) -> Settings:
@@ -144,18 +131,17 @@ def _settings_of(judged: EvaluationManifest, evaluation: Reference) -> Settings:
 
 def _checked(registry: Registry, bundle: Bundle) -> Bundle:
     """The same bundle; if the refit fails its check, with the tested weights instead."""
-    if bundle.candidate is None or bundle.shipped is None:
+    candidate, refitted = bundle.tested.candidate, bundle.shipped.candidate
+    if candidate is None or refitted is None or candidate == refitted:
         return bundle
-    if bundle.shipped == bundle.candidate or _published(registry, bundle.digest):
+    if _published(registry, bundle.digest):
         return bundle
-    tested, refit, split = (
-        bundle.store.path(each) for each in (bundle.candidate, bundle.shipped, bundle.split)
-    )
+    tested, refit, split = (bundle.store.path(each) for each in (candidate, refitted, bundle.split))
     rule = check_refit(tested, refit, split=split, settings=bundle.settings.gate)
     if rule.passed:
         return replace(bundle, refit=rule)
     log.warning("The tested weights are published, not the refit: %s.", rule.says)
-    return replace(bundle, refit=rule, shipped=bundle.candidate, shipped_ranking=bundle.ranking)
+    return replace(bundle, refit=rule, shipped=bundle.tested)
 
 
 def _find_held(registry: Registry, candidate: str) -> Hold:
@@ -211,7 +197,7 @@ def _conclude(
 
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
     """Log once that the gate holds the candidate; the champion stays."""
-    candidate = bundle.judged.digest
+    candidate = bundle.tested.judged.digest
     logged = {(entry.candidate, entry.evaluation, entry.reason) for entry in registry.log()}
     if (candidate, evaluation.digest, reason) not in logged:
         registry.record("hold", candidate=candidate, evaluation=evaluation.digest, reason=reason)

@@ -1,0 +1,178 @@
+"""The whole pipeline in one call: `retrain` runs the steps in order in this process."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matinee.errors import ConfigError, DivergenceError
+from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
+from matinee.evaluate.tested import Models, Tested
+from matinee.monitor.progressive import ChampionScore, score_champion
+from matinee.pipeline.steps import (
+    plan_evaluation,
+    plan_ingest,
+    plan_ranking,
+    plan_ranking_refit,
+    plan_refit,
+    plan_split,
+    plan_training,
+)
+from matinee.publish import Publication, publish
+from matinee.release.signature import check_publishing
+from matinee.settings import Settings
+from matinee.split import encode
+from matinee.store import Reference, Store
+from matinee.store.paths import check_apart
+from matinee.store.progress import Listener, silent
+
+log = logging.getLogger("matinee.run")
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The result of a run: the folder of each step, and the publication.
+
+    Attributes:
+        store: The store.
+        dataset: The ingested ratings and titles.
+        champion_score: The champion's error on ratings newer than itself.
+        encoding: The codes of users and movies.
+        tested: The split, its models and their evaluation, which are also properties of a run.
+        publication: Whether the candidate was promoted, and why.
+
+    Examples:
+        >>> import matinee
+        >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
+        >>> run.publication.promoted, run.release.name
+        (True, 'v0001')
+    """
+
+    store: Store
+    dataset: Reference
+    champion_score: ChampionScore
+    encoding: Reference
+    tested: Tested
+    publication: Publication
+
+    @property
+    def split(self) -> Reference:
+        """The train, valid and test rows."""
+        return self.tested.split
+
+    @property
+    def candidate(self) -> Reference | None:
+        """The weights that were tested; None for plays, which train only the ranking model."""
+        return self.tested.models.candidate
+
+    @property
+    def ranking(self) -> Reference:
+        """The ranking model that was tested."""
+        return self.tested.models.required_ranking
+
+    @property
+    def evaluation(self) -> Reference:
+        """Metrics, plots and the gate's decision."""
+        return self.tested.evaluation
+
+    @property
+    def release(self) -> Path | None:
+        """The folder of the release, for `matinee.load`; None if the gate held the candidate."""
+        return Path(self.publication.location) if self.publication.location else None
+
+    @property
+    def metrics(self) -> AnyMetrics:
+        """The figures of the evaluation that decided, as in metrics.json; PlayMetrics for plays."""
+        return read_metrics(self.store.folder("evaluations", self.publication.evaluation))
+
+
+def retrain(
+    ratings: str | Path | Sequence[str | Path],
+    titles: str | Path | None,
+    store: str | Path,
+    *,
+    test: Sequence[str | Path] = (),
+    settings: Settings | None = None,
+    listener: Listener = silent,
+) -> Retrained:
+    """Ingest, encode, split, train, evaluate, and publish a release if it passes the gate.
+
+    Finished steps are skipped, so the same call resumes after a failure and computes nothing twice.
+
+    Args:
+        ratings: A rating file, a folder or a glob, or several of them.
+        titles: The title file; None for a release without titles.
+        store: The folder where everything is kept; it is created if absent.
+        test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
+        settings: How to read, split, train and judge; the defaults if None. `matinee.settings.parse.read_settings`
+            makes them from presets, files and `NAME=VALUE` texts.
+        listener: Called with the progress of the fit, several times per second.
+
+    Returns:
+        The folders that the run made or found, and the publication.
+
+    Raises:
+        ConfigError: A setting or a path is wrong.
+        DataError: The input is refused.
+        StoreError: The store cannot be read or written.
+
+    Examples:
+        >>> import matinee
+        >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
+        >>> run.publication.promoted
+        True
+        >>> run.metrics.rmse < run.metrics.bias_only_rmse
+        True
+        >>> release = matinee.load(run.release)
+    """
+    sources = [ratings] if isinstance(ratings, str | Path) else list(ratings)
+    chosen = _checked(settings).for_test_files([str(path) for path in test])
+    chosen.check()
+    check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
+    check_publishing()  # before hours of training
+    opened = Store.open(Path(store))
+    with opened.in_use():  # prune keeps what this run takes and makes
+        dataset = opened.ensure(plan_ingest(opened, sources, titles, test=test, settings=chosen.ingest))
+        champion_score = score_champion(opened, dataset)
+        encoding = opened.ensure(encode.plan(opened, dataset))
+        split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
+        tested = _test(opened, split, settings=chosen, listener=listener)
+        shipped = _refit(opened, tested, settings=chosen, listener=listener)
+        publication = publish(opened, tested, shipped=shipped, settings=chosen)
+    return Retrained(opened, dataset, champion_score, encoding, tested, publication)
+
+
+def _checked(settings: Settings | None) -> Settings:
+    if settings is not None and not isinstance(settings, Settings):  # of a program without type checks
+        raise ConfigError(
+            f"The settings of `retrain` are a {type(settings).__name__}; expected a Settings, as "
+            "matinee.settings.parse.read_settings(assignments=['train.refit=all']) makes it."
+        )
+    return settings or Settings()
+
+
+def _test(store: Store, split: Reference, *, settings: Settings, listener: Listener) -> Tested:
+    """Fit the models of a split and evaluate them; plays have only a ranking model."""
+    plays = settings.ingest.feedback == "implicit"
+    candidate = None if plays else plan_training(store, split, settings=settings, listener=listener)
+    models = Models(
+        candidate=store.ensure(candidate) if candidate else None,
+        ranking=store.ensure(plan_ranking(store, split, settings=settings, listener=listener)),
+    )
+    evaluation = store.ensure(plan_evaluation(store, split, models, settings=settings))
+    return Tested(split=split, models=models, evaluation=evaluation)
+
+
+def _refit(store: Store, tested: Tested, *, settings: Settings, listener: Listener) -> Models:
+    """The models to publish: the refits, or the tested models if no refit is configured.
+
+    If the fit of the weights diverges, the tested weights are published.
+    """
+    weights = plan_refit(store, tested, settings=settings, listener=listener)
+    candidate = tested.models.candidate
+    try:
+        candidate = store.ensure(weights) if weights else candidate
+    except DivergenceError as error:
+        log.warning("The tested weights are published, not the refit: %s", error)
+    ranking = plan_ranking_refit(store, tested, settings=settings, listener=listener)
+    return Models(candidate=candidate, ranking=store.ensure(ranking) if ranking else tested.models.ranking)

@@ -73,6 +73,32 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
     "users first, without a header": (COMMAS, PLAIN, ""),
     "20030216": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}"), PLAIN, ""),
     "20030216103000": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}103000"), PLAIN, ""),
+    "200302161030": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}1030"), PLAIN, ""),
+    "days of a spreadsheet": (
+        HEADER + "".join(f"{u},{m},{r},{(d - date(1899, 12, 30)).days}.5\n" for u, m, r, d in PLAIN),
+        PLAIN,
+        "were read as days of a spreadsheet",
+    ),
+    "days since 1970": (
+        HEADER + "".join(f"{u},{m},{r},{(d - EPOCH).days}\n" for u, m, r, d in PLAIN),
+        PLAIN,
+        "were read as days since 1970-01-01",
+    ),
+    "no date in the first rows": (
+        HEADER + lines("{u},{m},{r},", PLAIN[:1]) * 60 + lines("{u},{m},{r},{d:%Y%m%d}"),
+        [(*PLAIN[0][:3], None)] * 60 + PLAIN,
+        "",
+    ),
+    "seconds and 0 for unknown": (
+        HEADER + lines("{u},{m},{r},{s}") + "1,1,3,0\n1,2,3,-1\n",
+        [*PLAIN, (1, 1, 3, EPOCH), (1, 2, 3, date(1969, 12, 31))],
+        "2 dates are in 1969 or 1970, far from the others",
+    ),
+    "milliseconds and some seconds": (
+        HEADER + lines("{u},{m},{r},{s}000") + "1,1,3,1045353600\n",
+        [*PLAIN, (1, 1, 3, date(1970, 1, 13))],
+        "1 dates are in 1969 or 1970, far from the others",
+    ),
     "seconds": (HEADER + lines("{u},{m},{r},{s}"), PLAIN, ""),
     "milliseconds": (HEADER + lines("{u},{m},{r},{s}123"), PLAIN, ""),
     "microseconds": (HEADER + lines("{u},{m},{r},{s}123456"), PLAIN, ""),
@@ -132,6 +158,17 @@ def test_files_of_the_field_are_read_right(name: str, tmp_path: Path) -> None:
 
 REFUSED = {
     "a day or a month first": (HEADER + lines("{u},{m},{r},1/2/2003"), "ingest.dates=day_first"),
+    "16022003": (
+        HEADER + lines("{u},{m},{r},{d:%d%m%Y}"),
+        "look like day, month and year without separators",
+    ),
+    "2162003": (HEADER + lines("{u},{m},{r},{d.month}{d:%d%Y}"), "look like day, month and year without"),
+    "030216": (
+        HEADER + lines("{u},{m},{r},{d:%y%m%d}"),
+        "look like a year of two digits, month and day without",
+    ),
+    "200302": (HEADER + lines("{u},{m},{r},{d:%Y%m}"), "look like .*month"),
+    "03-02-16": (HEADER + lines("{u},{m},{r},{d:%y-%m-%d}"), "look like a year of two digits, month and day"),
     "a piece of Netflix text": (lines("{u},{r},{d}"), "no line such as 8: names their movie"),
     "users or movies first": (
         lines("{m},{u},{r},{d}", [(u % 23, m, r, d) for u, m, r, d in PLAIN]),

@@ -1,5 +1,6 @@
 """Finds the rating scale from the values of the ratings: their ends, their steps, and how often each occurs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
@@ -23,8 +24,15 @@ _EXTENDS: Final = 0.002  # share of the values next to a scale that makes it wid
 _RECURS: Final = 2  # rows
 _WIDEST: Final = 100  # values beyond are ids, counts or codes: such a scale must be set
 _LEAST_HALVES: Final = 3  # values such as 2.5 that show a scale of half steps
-_FAR: Final = 2  # a value this many times the range of the others away from them is a code
-_WHOLE: Final = 4  # values without a gap, from which one beyond a gap is a code such as -1 for "not rated"
+_FAR: Final = 2  # values this many times the range of the others away from them are codes
+_NEAR: Final = 0.5  # the same for one value, if there are many others
+_MANY: Final = 20  # values
+_MOST_CODES: Final = 3  # values beyond one gap
+_WHOLE: Final = 4  # values at least, beside codes
+_GAP: Final = 2  # steps; fewer values may be missing by chance
+_MOSTLY: Final = 0.95  # share of the values
+_WIDE: Final = 5  # scales that end above it may be wide only because of codes
+_LOWEST_TOP: Final = 3  # -1 is no rating if 3 is one
 
 
 def bounds_of(scale: str) -> tuple[float, float]:
@@ -47,9 +55,13 @@ def narrowest_scale(counts: RatingCounts) -> str:
 
     It is the narrowest usual scale (`SCALES`, ordered by width) that holds 99 % of the values. It becomes wider if the
     values next to it, on its own steps, recur too often for typing errors. If there is none, it is a scale whose ends
-    are those of the values.
+    are those of the values. Codes such as 99 for "not rated" do not make a scale wider, however many they are.
     """
     usual = next((name for name in SCALES if _held(counts, name) >= _ENOUGH * counts.total()), None)
+    if usual is None or SCALES[usual][1] > _WIDE:
+        kept = _without_codes(counts)
+        if len(kept) < len(counts) and 2 * kept.total() >= counts.total():
+            return narrowest_scale(kept)
     if usual is None:
         return _unusual_scale(counts)
     if _held(counts, "0-1") >= _ENOUGH * counts.total() and any(0 <= value < 0.5 for value in counts):
@@ -121,8 +133,8 @@ def _farthest(
 
 
 def _unusual_scale(counts: RatingCounts) -> str:
-    """A scale for values that no usual scale holds: negative ones, zeros below 1-100, or codes among them."""
-    values = _without_codes(sorted(value for value in counts if abs(value) <= _WIDEST))
+    """A scale for values that no usual scale holds, such as negative ones."""
+    values = sorted(value for value in counts if abs(value) <= _WIDEST)
     if sum(counts[value] for value in values) < 0.5 * counts.total():
         return max(SCALES, key=lambda name: _held(counts, name))
     low, high = _end(values, counts), _end(values[::-1], counts)
@@ -135,19 +147,41 @@ def _unusual_scale(counts: RatingCounts) -> str:
     return usual or scale_name(low // 1, -(-high // 1))
 
 
-def _without_codes(values: list[float]) -> list[float]:
-    """The values without those far from all others, or beyond a gap in whole numbers: 99 and -1 for "not rated"."""
-    whole = all(value % 1 == 0 for value in values)
-    while len(values) > _WHOLE:
-        inner = values[1:-1]
-        most = max(after - before for before, after in pairwise(inner)) if len(inner) > 1 else 0
-        limit = most if whole and most == 1 else max(most, _FAR * (inner[-1] - inner[0]))
-        ends = [(values[1] - values[0], values[0]), (values[-1] - values[-2], values[-1])]
-        gap, end = max(ends, key=lambda each: each[0])
-        if gap <= limit:
+def _without_codes(counts: RatingCounts) -> RatingCounts:
+    """The counts without codes: values far from all others, or beyond a gap in the steps of the others."""
+    values = sorted(value for value in counts if abs(value) <= _WIDEST)
+    common = [value for value in values if counts[value] >= _EXTENDS * counts.total()]
+    if sum(counts[value] for value in common) >= _MOSTLY * counts.total():
+        values = common  # typing errors do not close a gap
+    codes: set[float] = set()
+    while found := {
+        *_codes_above(values),
+        *(-code for code in _codes_above([-each for each in values[::-1]])),
+    }:
+        codes |= found
+        values = [value for value in values if value not in found]
+    if values[:1] == [-1] and len(values) >= _WHOLE and values[1] >= 0 and values[-1] >= _LOWEST_TOP:
+        codes.add(-1)
+    return Counter(
+        {value: rows for value, rows in counts.items() if value not in codes and abs(value) <= _WIDEST}
+    )
+
+
+def _codes_above(values: Sequence[float]) -> Sequence[float]:
+    """The last of ascending values, if they are codes. 0 is none: it may be the lowest rating."""
+    for count in range(1, _MOST_CODES + 1):
+        others, codes = values[:-count], values[-count:]
+        if len(others) < _WHOLE or 0 in codes:
             break
-        values.remove(end)
-    return values
+        gaps = [after - before for before, after in pairwise(others)]
+        span = others[-1] - others[0]
+        limit = max(*gaps, (_NEAR if count == 1 and len(others) >= _MANY else _FAR) * span)
+        for steps in (gaps, gaps[1:]):  # a code may be at the other end as well
+            if count == 1 and len(steps) >= _WHOLE - 1 and max(steps) - min(steps) < STEP_TOLERANCE:
+                limit = min(limit, _GAP * steps[0])
+        if codes[0] - others[-1] > limit:
+            return codes
+    return ()
 
 
 def _end(values: Sequence[float], counts: RatingCounts) -> float:

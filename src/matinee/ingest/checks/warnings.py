@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from matinee.formats.dataset import Profile
+from matinee.ingest.checks.odd_values import about_dates, about_ratings
 from matinee.ingest.duplicates.superseded import SupersededSummary
 from matinee.ingest.partitions.partition import Partition
-from matinee.ingest.rating_counts import from_json
-from matinee.ingest.rating_scale import SCALES, values_outside
 from matinee.ingest.reading.entries import LeftOut
 from matinee.ingest.reading.plays import count_columns, rating_columns
 from matinee.settings.ingest import IngestSettings
@@ -38,9 +37,9 @@ def find_warnings(
         *(
             _about_plays(partitions)
             if settings.feedback == "implicit"
-            else _about_ratings(partitions, profile, scale, settings)
+            else about_ratings(partitions, profile, scale=scale, settings=settings)
         ),
-        *_about_dates(profile),
+        *about_dates(profile),
         *_about_duplicates(removed, profile.ratings, settings),
         *_about_titles(profile, title_rejects),
     ]
@@ -112,40 +111,6 @@ def _about_duplicates(removed: SupersededSummary, ratings: int, settings: Ingest
         yield (
             f"Most rows ({removed.rows:,}) repeat a pair of another row: the same ratings may be in "
             "several files."
-        )
-
-
-def _about_ratings(
-    partitions: Sequence[Partition], profile: Profile, scale: str, settings: IngestSettings
-) -> Iterator[str]:
-    read = from_json(partition.manifest.values_read for partition in partitions)
-    values = from_json(partition.manifest.values for partition in partitions)
-    if settings.scale == "auto" and scale not in SCALES:
-        yield f"The rating scale {scale} was inferred from the values. If it is wrong, set ingest.scale=LOW-HIGH."
-    if outside := values_outside(read, scale):
-        counts = [f"{value:g} ({rows:,} rows)" for value, rows in outside.items()]
-        yield (
-            f"Ratings that are not on the scale {scale} and occur more than once were rejected: {_list(counts)}. If "
-            "they are ratings, set ingest.scale=LOW-HIGH."
-        )
-    if len(values) == 1 and profile.ratings > 1:
-        yield (
-            f"All ratings are {next(iter(values)):g}: there is nothing to learn from them. The rows may be plays or "
-            "purchases, or the column may be another one (ingest.columns)."
-        )
-    elif 2 * values[0] > values.total():
-        yield (
-            f"{values[0]:,} of {values.total():,} ratings are 0, which often means seen and not rated. "
-            "If so, remove these rows, or set ingest.scale and ingest.max_reject_fraction=1 to reject them."
-        )
-
-
-def _about_dates(profile: Profile) -> Iterator[str]:
-    first, last = profile.dates.first, profile.dates.last
-    if first and last and first >= "1970-01-01" and last < "1971-01-01":
-        yield (
-            f"All dates are in 1970 ({first} to {last}): the column may hold other numbers than times. Set "
-            "ingest.columns=date=NAME for the right column, or ingest.columns=date= to leave dates out."
         )
 
 

@@ -13,6 +13,10 @@ from matinee.ingest.reading.parser import ParsedPiece
 from matinee.settings.ingest import DateOrder
 
 _WRITTEN: Final = {kernel.DAY_FIRST: "day first", kernel.MONTH_FIRST: "month first"}
+_DAY_NUMBERS: Final = {
+    kernel.DAYS: "days since 1970-01-01",
+    kernel.SERIALS: "days of a spreadsheet, which count from 1899-12-30",
+}
 
 
 @dataclass
@@ -50,6 +54,8 @@ class FileTally:
             notes.append("a header within the file names its columns in another order, and was followed")
         if self.dialect.dates in _WRITTEN and self.seen.keys() & {kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY}:
             notes.append(f"dates are read with the {_WRITTEN[self.dialect.dates]}")
+        if self.dialect.dates in _DAY_NUMBERS:
+            notes.append(f"dates are numbers of days and were read as {_DAY_NUMBERS[self.dialect.dates]}")
         if kernel.OVER_LINES in self.seen:
             notes.append("quoted fields contain line ends, so some rows are on several lines")
         return notes

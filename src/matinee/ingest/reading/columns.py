@@ -138,3 +138,18 @@ def explain_header(
 def _is_day(field: str) -> bool:
     day = field.strip().split("-")
     return len(day) == 3 and len(day[0]) == 4 and all(part.isdecimal() for part in day)
+
+
+def refuse_pairs(texts: Sequence[str], label: str) -> None:
+    """Raise DataError for Netflix text whose rows have no rating."""
+    rows = [text.split(",") for text in texts if not text.strip().endswith(":")]
+    if rows and all(len(row) < 3 for row in rows):
+        raise DataError(
+            f"{label} holds pairs of user and movie without a rating, like the Netflix Prize's probe.txt and "
+            "qualifying.txt. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
+        )
+
+
+def without_left_out(columns: dict[str, int], settings: IngestSettings) -> dict[str, int]:
+    """The columns without those that `ingest.columns` leaves out."""
+    return {name: place for name, place in columns.items() if settings.columns.get(name) != ""}  # type: ignore[call-overload]

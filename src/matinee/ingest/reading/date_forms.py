@@ -4,10 +4,11 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 from typing import Final
 
+from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.settings.ingest import DateOrder
 
@@ -17,12 +18,27 @@ _DAY: Final = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 _DIGITS: Final = {
     kernel.YEAR: re.compile(r"(19|20)\d\d(\.0*)?", re.ASCII),
     kernel.DIGITS: re.compile(rf"{_DAY}(\.0*)?", re.ASCII),
-    kernel.DIGITS_AND_TIME: re.compile(rf"{_DAY}([01]\d|2[0-3])[0-5]\d[0-5]\d(\.0*)?", re.ASCII),
+    kernel.DIGITS_AND_TIME: re.compile(rf"{_DAY}([01]\d|2[0-3])[0-5]\d([0-5]\d)?(\.0*)?", re.ASCII),
 }
+# Digits that are read as the first days of 1970 unless they are refused.
+_UNREAD_DIGITS: Final = {
+    "day, month and year without separators": re.compile(
+        r"(0?[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d\d|(0?[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(19|20)\d\d",
+        re.ASCII,
+    ),
+    "a year of two digits, month and day without separators": re.compile(
+        r"\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII
+    ),
+    "year and month without separators": re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])", re.ASCII),
+}
+_FEWEST_DIGITS: Final = 2  # different values, all written alike
+# Whole days that stand for the years 1990 to 2050: since 1970, and in spreadsheets.
+_DAYS: Final = {kernel.DAYS: (7305, 29220), kernel.SERIALS: (32874, 54789)}
 _WRITTEN: Final = re.compile(r"(\d{1,4})[ /.,-]+(\d{1,2})[ /.,-]+(\d{2}|\d{4})(\b.*)?", re.ASCII)
 _MONTH: Final = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.ASCII | re.I)
 _UNITS: Final = (1e10, 1e13, 1e16)  # as seconds, milliseconds and microseconds these are in the years 2286
 _MOST_DAYS: Final = 31
+_MANY_DAYS: Final = 8
 _MOST_MONTHS: Final = 12
 
 
@@ -50,8 +66,41 @@ def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]
     numbers = [abs(float(text)) for text in others if _NUMBER.fullmatch(text)]
     if 2 * len(numbers) > len(others):
         middle = median(numbers)
+        for form, (lowest, highest) in _DAYS.items():
+            if all(lowest <= number <= highest for number in numbers):
+                return form, False
         return sum(middle >= limit for limit in _UNITS), False
     return _recognize_order(others, order)
+
+
+def refuse_digits(values: Sequence[str], label: str) -> None:
+    """Raise DataError for dates of digits that could only be read as seconds of 1970, or in a wrong order."""
+    texts = {text for value in values if (text := value.strip())}
+    if len(texts) < _FEWEST_DIGITS or any(
+        pattern.fullmatch(text) for pattern in _DIGITS.values() for text in texts
+    ):
+        return
+    form = next(
+        (form for form, written in _UNREAD_DIGITS.items() if all(map(written.fullmatch, texts))), None
+    )
+    if form is None and _year_first(texts):
+        form = "a year of two digits, month and day"
+    if form is not None:
+        raise DataError(
+            f"{label} has dates such as {min(texts)}, which look like {form}. Such dates are not read: write them as "
+            "2003-02-16 or 20030216, or set ingest.columns=date= to leave dates out."
+        )
+
+
+def _year_first(texts: Collection[str]) -> bool:
+    """Whether dates such as 03-02-16 end with the day: the last number has more values than the first."""
+    found = [match for text in texts if (match := _WRITTEN.fullmatch(text))]
+    if len(found) < len(texts) or any(len(match[1]) != 2 or len(match[3]) != 2 for match in found):
+        return False
+    firsts, lasts = ({int(match[place]) for match in found} for place in (1, 3))
+    return (
+        len(lasts) >= _MANY_DAYS and len(lasts) > len(firsts) and 0 < min(lasts) <= max(lasts) <= _MOST_DAYS
+    )
 
 
 def _recognize_order(texts: Sequence[str], order: DateOrder) -> tuple[int, bool]:

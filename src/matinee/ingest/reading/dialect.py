@@ -22,11 +22,13 @@ from matinee.ingest.reading.columns import (
     given_columns,
     is_data,
     place_columns,
+    refuse_pairs,
+    without_left_out,
 )
-from matinee.ingest.reading.date_forms import recognize_dates
+from matinee.ingest.reading.date_forms import recognize_dates, refuse_digits
 from matinee.ingest.reading.plays import (
-    EXPECTED,
     NEEDED,
+    expected_rows,
     looks_like_plays,
     name_netflix_plays,
     read_as_plays,
@@ -126,22 +128,22 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
         DataError: It is not a rating file.
 
     """
-    wanted = _expected(settings)
+    wanted = expected_rows(settings)
     refuse_other_kinds(head, label, expected=wanted)
     prelude = read_prelude(head, sampled=_SAMPLED_LINES, label=label, expected=wanted)
     texts = prelude.texts
     plays = settings.feedback == "implicit"
     if _MOVIE_LINE.fullmatch(texts[0]):
         if not plays:
-            _refuse_pairs(texts, label)
+            refuse_pairs(texts, label)
         named = name_netflix_plays(texts) if plays else ("user_id", "rating", "date")
         placed = {name: place for place, name in enumerate(named) if not (plays and name == "rating")}
-        found = _Columns(Way(","), _without(placed, settings), list(named), has_header=False)
-        return _describe(found, prelude, settings, netflix=True)
+        found = _Columns(Way(","), without_left_out(placed, settings), list(named), has_header=False)
+        return _describe(found, prelude, settings, label=label, netflix=True)
     found = _recognize_columns(prelude, settings, label)
     if plays:
         found = found._replace(columns=read_as_plays(found.columns, found.names, label))
-    return _describe(found, prelude, settings)
+    return _describe(found, prelude, settings, label=label)
 
 
 def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: str) -> Dialect | None:
@@ -159,7 +161,7 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
             if settings.feedback == "implicit":
                 found = found._replace(columns=read_as_plays(columns, names, label))
             prelude = Prelude([text, *below], dialect.line_end, 0, 0, 0, dialect.comment)
-            fresh = _describe(found, prelude, settings)
+            fresh = _describe(found, prelude, settings, label=label)
             dated = any(len(split_row(line, *way)) > columns.get("date", len(names)) for line in below)
             return replace(
                 fresh,
@@ -186,24 +188,6 @@ def _find_again(names: Sequence[str], settings: IngestSettings, label: str) -> d
     except DataError:
         return {}
     return found if len(found) >= len(aliased) else aliased
-
-
-def _expected(settings: IngestSettings) -> str:
-    what = "play" if settings.feedback == "implicit" else "rating"
-    return f"{EXPECTED[settings.feedback]}, then one {what} per line"
-
-
-def _refuse_pairs(texts: Sequence[str], label: str) -> None:
-    rows = [text.split(",") for text in texts if not text.strip().endswith(":")]
-    if rows and all(len(row) < 3 for row in rows):
-        raise DataError(
-            f"{label} holds pairs of user and movie without a rating, like the Netflix Prize's probe.txt and "
-            "qualifying.txt. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
-        )
-
-
-def _without(columns: dict[str, int], settings: IngestSettings) -> dict[str, int]:
-    return {name: place for name, place in columns.items() if settings.columns.get(name) != ""}  # type: ignore[call-overload]
 
 
 def _ways(prelude: Prelude, settings: IngestSettings) -> list[Way]:
@@ -259,15 +243,18 @@ def _commented_header(
 
 
 def _describe(
-    found: _Columns, prelude: Prelude, settings: IngestSettings, *, netflix: bool = False
+    found: _Columns, prelude: Prelude, settings: IngestSettings, *, label: str, netflix: bool = False
 ) -> Dialect:
     """The dialect, with what the first rows show: dates, ids such as 113.0, delimiters at the end of lines."""
     rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
     width = len(found.names)
-    dates, is_open = recognize_dates(_column(rows, "date", found), settings.dates)
-    if is_open:
+    written = _column(rows, "date", found)
+    dates, is_open = recognize_dates(written, settings.dates)
+    if is_open or ("date" in found.columns and not any(map(str.strip, written))):
         rows += [split_row(text, *found.way) for text in prelude.more()]
-        dates, is_open = recognize_dates(_column(rows, "date", found), settings.dates)
+        written = _column(rows, "date", found)
+        dates, is_open = recognize_dates(written, settings.dates)
+    refuse_digits(written, label)
     return Dialect(
         found.way.delimiter,
         tuple(found.names),

@@ -30,11 +30,12 @@ FAULTS = (
 # What the parser reads of a dialect, by position in one int64 array.
 DELIMITER, SECOND, QUOTED, LINE_END, COLUMNS, NEEDED, NETFLIX, DATES, FLOATS, EMPTY_MORE, COMMENT = range(11)
 NO_BYTE = -1  # as SECOND: the delimiter is one byte; as COMMENT: there are no comments
-# Forms of dates besides YYYY-MM-DD, as DATES: numbers of some unit since 1970, digits without separators, a year, or
-# day, month and year in the order of the name.
+# Forms of dates besides YYYY-MM-DD, as DATES: numbers of some unit since 1970, digits without separators, a year,
+# day, month and year in the order of the name, days since 1970, or the days of a spreadsheet.
 SECONDS, MILLISECONDS, MICROSECONDS, NANOSECONDS, DIGITS, DIGITS_AND_TIME, YEAR, DAY_FIRST, MONTH_FIRST = (
     range(9)
 )
+DAYS, SERIALS = 9, 10
 # Ways to rewrite lines before they are parsed.
 AS_THEY_ARE, QUOTED_LINES, BLANKS, TABS = range(4)
 # What is counted besides rows, by position in one int64 array.
@@ -52,6 +53,7 @@ _ZERO, _NINE = 48, 57
 _FIRST_DAY, _LAST_DAY = -719162, 2932896
 _SECONDS_PER_DAY = 86400
 _MILLISECONDS_PER_DAY = 86400000
+_FIRST_SERIAL = -25569  # 1899-12-30, the day 0 of spreadsheets
 _PER_SECOND = np.array([1, 10**3, 10**6, 10**9], dtype=np.int64)  # by the form of a date
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = np.array([[ord(letter) for letter in month] for month in _MONTH_NAMES])
@@ -343,15 +345,16 @@ def _read_digits(text, start, stop, form):
             return 0, 0, False
         days, good = _to_day(_pair(text, start) * 100 + _pair(text, start + 2), 1, 1)
         return days, 0, good
-    if stop - start != (8 if form == DIGITS else 14):
+    has_seconds = stop - start == 14
+    if stop - start != 8 if form == DIGITS else not has_seconds and stop - start != 12:
         return 0, 0, False
     year = _pair(text, start) * 100 + _pair(text, start + 2)
     days, good = _to_day(year, _pair(text, start + 4), _pair(text, start + 6))
     clock = 0
     if form == DIGITS_AND_TIME:
-        clock = (
-            (_pair(text, start + 8) * 60 + _pair(text, start + 10)) * 60 + _pair(text, start + 12)
-        ) * 1000
+        clock = (_pair(text, start + 8) * 60 + _pair(text, start + 10)) * 60000
+        if has_seconds:
+            clock += _pair(text, start + 12) * 1000
     return days, clock, good
 
 
@@ -367,6 +370,13 @@ def _read_date(text, start, stop, form, seen):
         return days, _iso_clock(text, start + 10, stop), True
     if form == DAY_FIRST or form == MONTH_FIRST:
         return _read_written_date(text, start, stop, form, seen)
+    if form == DAYS or form == SERIALS:
+        number, good = _read_number(text, start, stop)
+        number = min(max(number, -1e6), 1e7)
+        day = np.int64(np.floor(number))
+        clock = np.int64((number - day) * _MILLISECONDS_PER_DAY)
+        day += _FIRST_SERIAL if form == SERIALS else 0
+        return min(max(day, _FIRST_DAY), _LAST_DAY), clock, good
     whole = start
     while whole < stop and text[whole] != _POINT:
         whole += 1

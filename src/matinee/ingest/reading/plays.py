@@ -10,7 +10,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
-from matinee.settings.ingest import Feedback
+from matinee.settings.ingest import Feedback, IngestSettings
 
 NEEDED: Final[Mapping[Feedback, tuple[str, ...]]] = {
     "explicit": ("user_id", "movie_id", "rating"),
@@ -83,3 +83,9 @@ def rating_columns(names: Sequence[str]) -> list[str]:
 def count_columns(names: Sequence[str]) -> list[str]:
     """Those of the names that stand for a number of plays."""
     return [name for name in names if plain_name(name) in _COUNTS]
+
+
+def expected_rows(settings: IngestSettings) -> str:
+    """What a file should hold, for errors."""
+    what = "play" if settings.feedback == "implicit" else "rating"
+    return f"{EXPECTED[settings.feedback]}, then one {what} per line"

@@ -103,11 +103,7 @@ class StepRunner:
             reason=publication.reason,
             location=publication.location,
             metrics=metrics,
-            rows={
-                "read": dataset.rows_read,
-                "accepted": dataset.rows,
-                "rejected": dataset.rows_rejected,
-            },
+            rows=dataset.row_counts,
             rejects=dataset.rejects,
             warnings=dataset.warnings,
             seconds=seconds,

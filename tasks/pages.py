@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from matinee.evaluate import list_tables as lists
 from matinee.evaluate import tables as figures
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
-from matinee.formats.dataset import Profile
+from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, EvaluationManifest
@@ -39,8 +39,7 @@ def data_report(store: Store, dataset: Reference) -> str:
     plays = manifest.feedback == "implicit"
     return page(
         "Data",
-        f"**{manifest.rows_read:,}** rows read, **{manifest.rows:,}** accepted, "
-        f"**{manifest.rows_rejected:,}** rejected.",
+        f"Rows: {rows_in_words(manifest.row_counts)}.",
         "\n".join(f"- {escape(warning)}" for warning in manifest.warnings),
         "## Rejects" if manifest.rejects else "",
         _rejects(store, manifest) if manifest.rejects else "",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from matinee.evaluate.metrics_file import read_metrics
-from matinee.formats.dataset import Profile
+from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import (
     CandidateManifest,
@@ -36,7 +36,7 @@ def _ingest(store: Store, made: Reference) -> list[str]:
     low, high = manifest.scale
     what = "plays" if manifest.feedback == "implicit" else f"ratings from {low:g} to {high:g}"
     lines = [
-        f"{manifest.rows_read:,} rows read, {manifest.rows:,} accepted, {manifest.rows_rejected:,} rejected",
+        f"rows: {rows_in_words(manifest.row_counts)}",
         f"{profile.users:,} users, {profile.movies:,} movies, {profile.percentage_filled:.2f} % of the full "
         f"matrix, {what}",
     ]

@@ -14,7 +14,7 @@ from matinee.errors import StoreError
 from matinee.maintenance.doctor import examine
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
-from matinee.registry.log import Entry, RunLog, confirmed
+from matinee.registry.log import ChangeLog, Entry, confirmed
 
 
 def _registry(root: Path, versions: int) -> Registry:
@@ -175,8 +175,8 @@ def test_a_reason_can_contain_line_separators_and_undecodable_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USER", "caf\udce9")
-    RunLog(tmp_path).append("forget", reason="one\u2028two\x85three\udc80")
-    (entry,) = RunLog(tmp_path).entries()
+    ChangeLog(tmp_path).append("forget", reason="one\u2028two\x85three\udc80")
+    (entry,) = ChangeLog(tmp_path).entries()
     assert (entry.reason, entry.by) == ("one\u2028two\x85three\udc80", "caf\udce9")
 
 

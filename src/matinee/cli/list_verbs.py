@@ -59,7 +59,7 @@ def recommend(call: argparse.Namespace) -> Outcome:
     popular = f" ({done.unknown:,} of them unknown: popular movies)" if done.unknown else ""
     whom = f"{done.users:,} {'user' if done.users == 1 else 'users'}{popular} by {done.release}"
     if call.out.suffix.lower() in _OTHER_FORMATS:
-        lines = [f"warning   {call.out} is a Parquet file, whatever its name says", *lines]
+        lines = [f"warning   {call.out} is a Parquet file, although its name ends differently", *lines]
     return Outcome(facts, [f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s", *lines])
 
 

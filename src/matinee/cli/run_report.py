@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matinee.formats.dataset import rows_in_words
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.steps import Step
@@ -48,7 +49,7 @@ def _held_line(summary: "Summary", store: Path) -> str:
 
 def rows_line(rows: Mapping[str, int]) -> str:
     """Rows read, accepted and rejected."""
-    return f"rows      {rows['read']:,} read, {rows['accepted']:,} accepted, {rows['rejected']:,} rejected"
+    return f"rows      {rows_in_words(rows)}"
 
 
 def reject_lines(rejects: Mapping[str, int]) -> list[str]:

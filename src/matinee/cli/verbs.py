@@ -79,14 +79,9 @@ def ingest(call: argparse.Namespace) -> Outcome:
     )
     dataset = store.ensure(plan)
     manifest = store.read(DatasetManifest, dataset.digest)
-    rows = {
-        "read": manifest.rows_read,
-        "accepted": manifest.rows,
-        "rejected": manifest.rows_rejected,
-    }
     facts = {
         "dataset": dataset.digest,
-        "rows": rows,
+        "rows": manifest.row_counts,
         "rejects": manifest.rejects,
         "title_rejects": manifest.title_rejects,
         "warnings": manifest.warnings,
@@ -95,7 +90,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     }
     lines = [
         f"dataset   {store.path(dataset)}",
-        rows_line(rows),
+        rows_line(manifest.row_counts),
         *reject_lines(manifest.rejects),
         *(f"warning   {warning}" for warning in manifest.warnings),
     ]

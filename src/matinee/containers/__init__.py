@@ -1,4 +1,4 @@
-"""Containers: whatever packs or encodes a table becomes a stream of UTF-8 text, in bounded memory.
+"""Containers: packed or encoded tables become streams of UTF-8 text, in bounded memory.
 
 `unpack` opens compressed files, archives, Parquet, Arrow and JSON lines, one within another, and text in any encoding.
 Readers of ratings, titles and pairs get only text.

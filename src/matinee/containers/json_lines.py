@@ -7,6 +7,7 @@ of the file.
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from matinee.errors import DataError
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 
 _BLOCK_BYTES: Final = 1 << 20
-_BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
+_BLANKS: Final = BOM_UTF8 + b" \t\r\n"
 _BAD: Final = (ValueError, RecursionError)  # also of numbers of 5,000 digits and of bytes that are not UTF-8
 Row = dict[str, Any] | bytes  # an object, or a line that is none
 

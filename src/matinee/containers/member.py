@@ -22,7 +22,7 @@ class Member:
 
     name: str
     head: bytes
-    stream: Any  # has readinto(buffer)
+    stream: Stream
     in_archive: bool = False
     line_shift: int = 0  # what is added to a line number of the text to get that of the file
 

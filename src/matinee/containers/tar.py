@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from matinee.containers.faults import CorruptError
 from matinee.containers.limits import Meter
+from matinee.containers.member import Stream
 
 MAGIC: Final = b"ustar"
 MAGIC_AT: Final = 257
@@ -23,25 +24,25 @@ _SPLIT_FILES: Final = b"SM"  # sparse files, files of several volumes
 
 
 @dataclass
-class Entry:
+class TarEntry:
     """A regular file in the archive; it must be read before the next one is requested."""
 
     name: str
     size: int
-    _read: Callable[[memoryview], int]
+    _read: Callable[[memoryview], int | None]
     left: int
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; returns the number of bytes, 0 at the end of the file."""
-        taken = self._read(buffer[: min(self.left, len(buffer))]) if self.left else 0
+        taken = (self._read(buffer[: min(self.left, len(buffer))]) or 0) if self.left else 0
         if self.left and not taken:
             raise CorruptError(f"it ends within {self.name}, {self.left:,} bytes short")
         self.left -= taken
         return taken
 
 
-def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
-    """Iterate over the regular files of an archive, in order; `stream` has readinto(buffer).
+def read_tar(stream: Stream, meter: Meter) -> Iterator[TarEntry]:
+    """Iterate over the regular files of an archive, in order.
 
     Raises CorruptError if the archive is corrupt or truncated, and DataError if it has too many entries.
     """
@@ -58,7 +59,7 @@ def read_tar(stream: Any, meter: Meter) -> Iterator[Entry]:
             raise CorruptError(
                 "it holds a sparse or multi-volume file, which is not supported; pack it without --sparse"
             )
-        entry = Entry(notes.get("path") or _name(header), size, stream.readinto, size)
+        entry = TarEntry(notes.get("path") or _name(header), size, stream.readinto, size)
         notes = notes if kind in (_LONG_LINK, _PAX_ALL) else {}
         if kind in _FILES:
             yield entry
@@ -131,7 +132,7 @@ def _pax(note: bytes) -> dict[str, str]:
     return found
 
 
-def _skip(entry: Entry) -> None:
+def _skip(entry: TarEntry) -> None:
     buffer = memoryview(bytearray(min(entry.left, _READ_BYTES)))
     while entry.left:
         entry.readinto(buffer)

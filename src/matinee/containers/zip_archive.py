@@ -53,7 +53,7 @@ class _Listed:
     offset: int
 
 
-class Entry:
+class ZipEntry:
     """A file in the archive; it must be read before the next one is requested."""
 
     def __init__(self, name: str, stream: Stream, size: int, checksum: int) -> None:
@@ -79,7 +79,7 @@ class Entry:
         return taken
 
 
-def read_zip(raw: BinaryIO, meter: Meter) -> Iterator[Entry]:
+def read_zip(raw: BinaryIO, meter: Meter) -> Iterator[ZipEntry]:
     """Iterate over the files of an archive, in the order of its directory; `raw` can seek.
 
     Raises CorruptError if the archive is corrupt or truncated, and DataError if it has too many entries, is encrypted,
@@ -179,7 +179,7 @@ def _check_places(listed: list[_Listed], directory: int) -> None:
         raise CorruptError("entries of the zip archive overlap")
 
 
-def _open(raw: BinaryIO, entry: _Listed, label: str) -> Entry:
+def _open(raw: BinaryIO, entry: _Listed, label: str) -> ZipEntry:
     if entry.flags & _ENCRYPTED:
         raise DataError(
             f"{label} is encrypted ({entry.name}). Unpack it with its password, and give its files."
@@ -190,14 +190,16 @@ def _open(raw: BinaryIO, entry: _Listed, label: str) -> Entry:
         raise CorruptError(f"{entry.name} is not where the directory says")
     packed = FilePart(raw, entry.offset + _LOCAL.size + name + extra, entry.packed)
     if entry.method == _STORED:
-        return Entry(entry.name, cast(Stream, packed), entry.size, entry.checksum)
+        return ZipEntry(entry.name, cast(Stream, packed), entry.size, entry.checksum)
     start = _STARTS.get(entry.method)
     if start is None:
         raise DataError(
             f"{label} packs {entry.name} by method {entry.method}, which is not read. Pack it again with ordinary "
             "zip (deflate), or unpack it."
         )
-    return Entry(entry.name, Unpacked(cast(Stream, packed), start, several=False), entry.size, entry.checksum)
+    return ZipEntry(
+        entry.name, Unpacked(cast(Stream, packed), start, several=False), entry.size, entry.checksum
+    )
 
 
 def _exactly(raw: BinaryIO, size: int, where: str) -> bytes:

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from matinee.evaluate.metrics import DatedRatings, Floats, clustered_error
+from matinee.evaluate.metrics import DatedRatings, clustered_error
 from matinee.formats.metrics import Calibration, CalibrationBin
+from matinee.release.arrays import Doubles
 
 _BINS = 20
 
 
-def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) -> Calibration:
+def calibrate(test: DatedRatings, errors: Doubles, scale: tuple[float, float]) -> Calibration:
     """Mean rating by prediction, in bins of equal width over the scale, and the line through all rows.
 
     rating = intercept + slope * prediction by least squares; slope 1 and intercept 0 are perfect, a slope
@@ -38,7 +39,7 @@ def calibrate(test: DatedRatings, errors: Floats, scale: tuple[float, float]) ->
     return Calibration(bins=bins, slope=slope, intercept=intercept)
 
 
-def _line(predicted: Floats, ratings: Floats) -> tuple[float, float] | tuple[None, None]:
+def _line(predicted: Doubles, ratings: Doubles) -> tuple[float, float] | tuple[None, None]:
     centred = predicted - predicted.mean()
     spread = float(np.square(centred).sum())
     if spread == 0:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import DatedRatings, Floats, count_clusters
+from matinee.evaluate.metrics import DatedRatings, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.preference import no_scores, score_after
 from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
@@ -19,13 +19,14 @@ from matinee.evaluate.recent import order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
 from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
 from matinee.release import scoring as forward
+from matinee.release.arrays import Doubles
 from matinee.release.liking import liked_from, popularity
 from matinee.release.ranking_model import RankingModel
 
 # Rating points per unit of popularity on a scale of 1 to 5, for users without a rating. The best one was between .8 and
 # 1.4 on each data set that was tried (docs/notes.md).
 POPULARITY_WEIGHT = 1.0
-_LONGER = (20, 100)  # lists beside those of TOP
+_LONGER = (20, 100)  # other lengths of lists than TOP
 _PAIRS = 200_000_000  # that a model without factors may score: about half a minute on two cores
 
 SAYS = (
@@ -45,7 +46,7 @@ PLAYS_SAY = (
 
 
 @dataclass(frozen=True)
-class RatingModel:
+class NamedWeights:
     """The tables of a model that predicts ratings, and its name."""
 
     weights: Mapping[str, NDArray[Any]]
@@ -56,7 +57,7 @@ class RatingModel:
 class Catalogue:
     """The movies that a model ranks; `train_rows` and `liked_rows` are by movie code."""
 
-    rating_model: RatingModel | None  # None where there are plays alone
+    rating_model: NamedWeights | None  # None where there are plays alone
     train_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]
     users: int
@@ -136,7 +137,7 @@ def measure_ranking(
 
 
 def measure_order(
-    catalogue: Catalogue, test: DatedRatings, candidate: Floats, bias_only: Floats
+    catalogue: Catalogue, test: DatedRatings, candidate: Doubles, bias_only: Doubles
 ) -> PairOrders:
     """The share of a user's test pairs in the right order, for the model, bias-only and popularity."""
     by_count = catalogue.train_rows[test.movies].astype(np.float64)
@@ -149,7 +150,7 @@ def _has_factors(weights: Mapping[str, NDArray[Any]]) -> bool:
     return "user_factors" in weights
 
 
-def _scorer(rated: RatingModel, *, movies: int) -> Scorer:
+def _scorer(rated: NamedWeights, *, movies: int) -> Scorer:
     """Expected ratings without the movies' level; a user's mean and bias move all movies alike and are left out."""
     weights = rated.weights
     if _has_factors(weights):

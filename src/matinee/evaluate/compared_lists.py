@@ -13,7 +13,7 @@ from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import score_after
 from matinee.evaluate.ranking import Scores, Task, make_task, rank
 from matinee.release.idmap import IdMap
-from matinee.release.ranking_model import TABLES, RankingModel
+from matinee.release.ranking_model import RankingModel
 
 _MOST_USERS = 20_000  # a difference of means is then known to about a thousandth
 
@@ -100,9 +100,4 @@ def _by_ids(ranked: RankedModel, movie_ids: npt.NDArray[np.int64]) -> RankingMod
     """The same model with one row per given movie id; rows of movies that it does not know are 0."""
     codes = IdMap(ranked.movie_ids).encode(movie_ids)
     known = codes >= 0
-    tables = {}
-    for name in TABLES:
-        table = getattr(ranked.model, name)
-        tables[name] = np.zeros((len(movie_ids), *table.shape[1:]), np.float32)
-        tables[name][known] = table[codes[known]]
-    return RankingModel(**tables)
+    return ranked.model.rearranged(known, codes[known], movies=len(movie_ids))

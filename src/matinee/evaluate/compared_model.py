@@ -1,4 +1,4 @@
-"""A release as the gate sees it: functions of columns of ids, whatever the release is made of."""
+"""A release as the gate sees it: functions of columns of ids, independent of the release's model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary
+from matinee.release.arrays import Floats
 
 Ids = NDArray[np.int64]
-Ratings = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class ComparedModel:
 
     version: str
     digest: str
-    predict: Callable[[Ids, Ids], Ratings]  # (user_ids, movie_ids) -> ratings, clipped
-    was_trained_on: Callable[[Ids, Ids, Ratings], NDArray[np.bool_]]  # of (user_id, movie_id, rating)
+    predict: Callable[[Ids, Ids], Floats]  # (user_ids, movie_ids) -> ratings, clipped
+    was_trained_on: Callable[[Ids, Ids, Floats], NDArray[np.bool_]]  # of (user_id, movie_id, rating)
     # Whether it knows both ids of (user_ids, movie_ids); if None, figures on known ids are omitted.
     knows_ids: Callable[[Ids, Ids], NDArray[np.bool_]] | None = None
     # A summary of its data; if None, drift cannot be measured.

@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import SENTENCES, Drift
 from matinee.evaluate.lists_rule import judge_lists
-from matinee.evaluate.metrics import (
-    Codes,
-    Estimate,
-    Floats,
-    count_clusters,
-    estimate_rmse_difference,
-    holm,
-    rmse,
-)
+from matinee.evaluate.metrics import Estimate, count_clusters, estimate_rmse_difference, holm, rmse
 from matinee.evaluate.slices import Slicing
 from matinee.formats.decision import (
     AnyVerdict,
@@ -34,6 +26,7 @@ from matinee.formats.decision import (
     SlicesVerdict,
     SliceTest,
 )
+from matinee.release.arrays import Codes, Doubles
 from matinee.settings import GateSettings
 
 # With fewer users or movies than this, a clustered standard error is too small for a test.
@@ -50,8 +43,8 @@ class PairedErrors:
 
     users: Codes
     movies: Codes
-    candidate: Floats
-    other: Floats  # of the champion or the anchor
+    candidate: Doubles
+    other: Doubles  # of the champion or the anchor
     slicings: tuple[Slicing, ...] = ()
     known: NDArray[np.bool_] | None = None
     rows: NDArray[np.intp] | None = None  # which of the test rows these are; None for all
@@ -84,8 +77,8 @@ class Decision:
 
 
 def decide(
-    candidate: Floats,
-    bias_only: Floats,
+    candidate: Doubles,
+    bias_only: Doubles,
     *,
     champion: PairedErrors | None,
     settings: GateSettings,
@@ -179,7 +172,7 @@ def _on_known_ids(paired: PairedErrors) -> KnownIds | None:
     return KnownIds(rows=rows, difference=difference.value, standard_error=difference.standard_error)
 
 
-def _beats_bias_only(candidate: Floats, bias_only: Floats, settings: GateSettings) -> BiasOnlyVerdict:
+def _beats_bias_only(candidate: Doubles, bias_only: Doubles, settings: GateSettings) -> BiasOnlyVerdict:
     ours, theirs = rmse(candidate), rmse(bias_only)
     says = f"RMSE {ours:.4f} against {theirs:.4f} of bias-only (tolerance {settings.tolerance:g})"
     return BiasOnlyVerdict(

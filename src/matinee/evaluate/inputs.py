@@ -13,14 +13,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee.evaluate.catalogue import Catalogue, RatingModel
+from matinee.evaluate.catalogue import Catalogue, NamedWeights
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.drift import DataSummary, Drift, RowCounts, add_up, compare
 from matinee.evaluate.gate import PairedErrors
-from matinee.evaluate.metrics import Codes, DatedRatings, Floats
-from matinee.evaluate.slices import Counts, Slicing, cut
+from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.slices import Slicing, cut
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release import scoring as forward
+from matinee.release.arrays import Codes, Counts, Doubles
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.baseline import fit_baseline
@@ -35,9 +36,9 @@ class EvaluationInputs:
     valid: DatedRatings
     fitted: DatedRatings  # the rows that the tested weights and the baselines were fitted on
     test: DatedRatings
-    candidate: Floats
-    bias_only: Floats
-    global_mean: Floats
+    candidate: Doubles
+    bias_only: Doubles
+    global_mean: Doubles
     slicings: tuple[Slicing, ...]
     catalogue: Catalogue
     against_champion: PairedErrors | None  # None without a champion
@@ -65,7 +66,7 @@ def collect_inputs(
     )
     weights = load_file(candidate / "weights.safetensors")
 
-    def errors(prediction: NDArray[np.floating[Any]]) -> Floats:
+    def errors(prediction: NDArray[np.floating[Any]]) -> Doubles:
         return np.clip(prediction.astype(np.float64), *scale) - test.ratings
 
     ours = errors(forward.predict(weights, test.users, test.movies, model=trained.model))
@@ -93,7 +94,7 @@ def collect_inputs(
         global_mean=errors(np.full(len(test), baseline.mean)),
         slicings=slicings,
         catalogue=Catalogue(
-            RatingModel(weights, trained.model),
+            NamedWeights(weights, trained.model),
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),
             users=users.height,
@@ -155,7 +156,7 @@ def _pair_errors(
     movie_ids: NDArray[np.int64],
     *,
     test: DatedRatings,
-    candidate: Floats,
+    candidate: Doubles,
     known: NDArray[np.bool_],
     slicings: tuple[Slicing, ...],
     scale: tuple[float, float],

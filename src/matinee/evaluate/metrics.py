@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.formats.metrics import Interval
-
-Codes = NDArray[np.int32]
-Floats = NDArray[np.float64]
+from matinee.release.arrays import Codes, Doubles
 
 _TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95 % interval
 
@@ -57,7 +55,7 @@ class Estimate:
         return Interval(value=self.value, standard_error=self.standard_error, low=self.low, high=self.high)
 
 
-def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
+def clustered_error(influence: Doubles, users: Codes, movies: Codes) -> float:
     """Standard error of the mean of `influence`, clustered by user and by movie.
 
     var = G/(G-1) sum(user sums^2)/n^2 + H/(H-1) sum(movie sums^2)/n^2 - sum(rows^2)/n^2, centred, for G users
@@ -73,7 +71,7 @@ def clustered_error(influence: Floats, users: Codes, movies: Codes) -> float:
     return float(np.sqrt(max(two_way, by_user, by_movie)) / rows)
 
 
-def _sum_of_squares(centred: Floats, codes: Codes) -> float:
+def _sum_of_squares(centred: Doubles, codes: Codes) -> float:
     sums = np.bincount(codes, centred)
     clusters = count_clusters(codes)
     return float(np.square(sums).sum()) * clusters / max(clusters - 1, 1)
@@ -84,40 +82,40 @@ def count_clusters(codes: Codes) -> int:
     return int(np.count_nonzero(np.bincount(codes)))
 
 
-def rmse(errors: Floats) -> float:
+def rmse(errors: Doubles) -> float:
     """Root mean squared error over rows."""
     return float(np.sqrt(np.square(errors).mean()))
 
 
-def mae(errors: Floats) -> float:
+def mae(errors: Doubles) -> float:
     """Mean absolute error over rows."""
     return float(np.abs(errors).mean())
 
 
-def rmse_influence(errors: Floats) -> Floats:
+def rmse_influence(errors: Doubles) -> Doubles:
     """What each row adds to the RMSE, to first order: (e^2 - MSE) / (2 RMSE); its mean is 0."""
     squares = np.square(errors)
     mean = float(squares.mean())
     return np.asarray((squares - mean) / (2 * np.sqrt(mean or 1.0)))
 
 
-def estimate_rmse(errors: Floats, users: Codes, movies: Codes) -> Estimate:
+def estimate_rmse(errors: Doubles, users: Codes, movies: Codes) -> Estimate:
     """The RMSE with its clustered standard error (delta method)."""
     return Estimate(rmse(errors), clustered_error(rmse_influence(errors), users, movies))
 
 
-def estimate_mae(errors: Floats, users: Codes, movies: Codes) -> Estimate:
+def estimate_mae(errors: Doubles, users: Codes, movies: Codes) -> Estimate:
     """The MAE with its clustered standard error."""
     return Estimate(mae(errors), clustered_error(np.abs(errors), users, movies))
 
 
-def estimate_rmse_difference(ours: Floats, theirs: Floats, users: Codes, movies: Codes) -> Estimate:
+def estimate_rmse_difference(ours: Doubles, theirs: Doubles, users: Codes, movies: Codes) -> Estimate:
     """RMSE(ours) - RMSE(theirs) on the same rows, paired: the difficulty of a row cancels out."""
     influence = rmse_influence(ours) - rmse_influence(theirs)
     return Estimate(rmse(ours) - rmse(theirs), clustered_error(influence, users, movies))
 
 
-def mean_over_users(errors: Floats, users: Codes) -> tuple[float, float]:
+def mean_over_users(errors: Doubles, users: Codes) -> tuple[float, float]:
     """The means over users of each user's RMSE and MAE: each user has the same weight."""
     rows = np.bincount(users)
     there = rows > 0

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Codes
 from matinee.evaluate.order_kernel import count_in_order
-from matinee.evaluate.ranking import Lists
+from matinee.evaluate.ranking import CodesByUser
 from matinee.formats.metrics import PairOrder
+from matinee.release.arrays import Codes
 from matinee.store.system import available_cores
 
 _LEVELS = 128  # finer ratings are binned into this many steps
@@ -29,12 +29,14 @@ def share_in_order(
     """
     everyone = np.arange(users.max(initial=-1) + 1, dtype=np.int32)
     rows = np.arange(len(users), dtype=np.int32)
-    by_user = Lists.of(users, rows, chosen=everyone, codes=len(everyone))
+    by_user = CodesByUser.of(users, rows, chosen=everyone, codes=len(everyone))
     levels, count = _levels(ratings)
     return [_share(by_user, levels, count, score) for score in scores]
 
 
-def _share(by_user: Lists, levels: NDArray[np.int16], count: int, score: NDArray[np.floating]) -> PairOrder:
+def _share(
+    by_user: CodesByUser, levels: NDArray[np.int16], count: int, score: NDArray[np.floating]
+) -> PairOrder:
     right, pairs = np.zeros((2, len(by_user.starts) - 1))
 
     def work(chunk: slice) -> None:

@@ -15,10 +15,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from matinee.evaluate.inputs import EvaluationInputs
-from matinee.evaluate.metrics import Floats, rmse
+from matinee.evaluate.metrics import rmse
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.release.arrays import Doubles
 from matinee.store.documents import Point
 
 # Three colours that stay apart for colour-blind readers and in grey print.
@@ -65,7 +66,7 @@ def learning_curve(history: History) -> Figure:
 
 
 def residuals(inputs: EvaluationInputs) -> Figure:
-    """How errors are spread, and how they lean with the rating that was given."""
+    """How errors are spread, and how their mean depends on the rating."""
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     within = float(np.median(np.abs(inputs.candidate)))
@@ -103,7 +104,7 @@ def _by_rating(axes: Axes, inputs: EvaluationInputs) -> None:
     axes.legend(frameon=False)
 
 
-def _lean_title(values: np.ndarray[Any, Any], lean: Floats) -> str:
+def _lean_title(values: np.ndarray[Any, Any], lean: Doubles) -> str:
     worst = int(np.argmax(np.abs(lean)))
     direction = "high" if lean[worst] > 0 else "low"
     return f"Rows rated {values[worst]:g} are predicted {abs(lean[worst]):.2f} too {direction}"
@@ -135,7 +136,7 @@ def calibration(metrics: Metrics) -> Figure:
 
 
 def slices(metrics: Metrics) -> Figure:
-    """RMSE by slice with 95 % bars beside bias-only, one panel a slicing."""
+    """RMSE by slice with 95 % bars, next to bias-only; one panel per slicing."""
     found = metrics.slices
     figure = Figure(figsize=(11, 3.9 * -(-len(found) // 2)), layout="constrained")
     panels = list(figure.subplots(-(-len(found) // 2), 2, squeeze=False).flat)
@@ -228,7 +229,7 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
 
 
 def progressive(points: Sequence[Point]) -> Figure:
-    """Each champion on the ratings that came after it, beside what its test rows had promised."""
+    """Each champion on the ratings that came after it, next to its RMSE on the test rows."""
     figure, axes = _canvas()
     places = np.arange(len(points))
     rmses = np.array([point.rmse for point in points])

@@ -12,21 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from matinee.evaluate.metrics import Codes, DatedRatings
+from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
 from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
+from matinee.release.arrays import Codes
 from matinee.store.system import available_cores
 
 Scores = NDArray[np.float32]
-Scorer = Callable[[Codes], Scores]  # user codes [n] -> a score a movie [n, movies]; higher is better
+Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n, movies]; higher is better
 
 TOP = 10
-_CELLS = 1 << 21  # scores at a time and thread: 8 MB, whatever the number of users and movies
+_CELLS = 1 << 21  # scores per thread at a time: 8 MB
 
 
 @dataclass(frozen=True)
-class Lists:
+class CodesByUser:
     """A list of movie codes for each of some users, in the order of the rows.
 
     User i has values[starts[i]:starts[i+1]].
@@ -36,7 +37,7 @@ class Lists:
     values: Codes
 
     @classmethod
-    def of(cls, users: Codes, movies: Codes, *, chosen: Codes, codes: int) -> "Lists":
+    def of(cls, users: Codes, movies: Codes, *, chosen: Codes, codes: int) -> "CodesByUser":
         """The movies of the chosen users, in the order of `chosen`; `codes` is the number of user codes."""
         place = np.full(codes, -1, np.int32)
         place[chosen] = np.arange(len(chosen), dtype=np.int32)
@@ -61,13 +62,13 @@ class Task:
     """The users to rank for, the movies that each has seen, and the test movies that each liked."""
 
     users: Codes
-    seen: Lists
-    relevant: Lists  # never empty
+    seen: CodesByUser
+    relevant: CodesByUser  # never empty
     movies: int
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class ListMetrics:
     """Metrics of one ordering, as means over users; `coverage` is the share of movies in any user's top 10."""
 
     ndcgs: NDArray[np.float64]  # of each user
@@ -127,15 +128,15 @@ def make_task(
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, most, replace=False))
     return Task(
         users=chosen,
-        seen=Lists.of(seen.users, seen.movies, chosen=chosen, codes=users),
-        relevant=Lists.of(judged.users[liked], judged.movies[liked], chosen=chosen, codes=users),
+        seen=CodesByUser.of(seen.users, seen.movies, chosen=chosen, codes=users),
+        relevant=CodesByUser.of(judged.users[liked], judged.movies[liked], chosen=chosen, codes=users),
         movies=movies,
     )
 
 
 def rank(
     score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True, deeper: Sequence[int] = ()
-) -> list[Ranking]:
+) -> list[ListMetrics]:
     """Order the catalogue for each user by score + offset, once for each of the offsets [movies].
 
     nDCG@10 with binary gain, recall@10 over all relevant movies, the reciprocal rank of the first relevant movie
@@ -212,12 +213,12 @@ class _UserSums:
             count_ahead(scores, offset, block.starts, block.liked, ahead)
             self._reciprocal[block.users] = np.where(ahead < 0, 0, 1 / np.maximum(ahead + 1, 1))
 
-    def ranking(self) -> Ranking:
+    def ranking(self) -> ListMetrics:
         users = max(len(self._lists), 1)
         ndcgs, recalls = (figures.sum(axis=1) / users for figures in (self._ndcg, self._recall))
         shown = np.zeros(self._movies, np.bool_)
         shown[self._lists[self._lists >= 0]] = True
-        return Ranking(
+        return ListMetrics(
             ndcgs=self._ndcg[0],
             recall=float(recalls[0]),
             mrr=float(self._reciprocal.sum() / users),

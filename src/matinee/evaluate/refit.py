@@ -1,6 +1,6 @@
 """The check between a refit on all rows and the tested weights that passed the gate, before either is published.
 
-No row is left to judge a refit by, so it is held to what it was refitted from.
+After a refit on all rows no unseen row is left, so the refit is compared with the weights that it was refitted from.
 """
 
 from pathlib import Path
@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from matinee.evaluate.metrics import Codes, rmse
+from matinee.evaluate.metrics import rmse
 from matinee.formats.decision import RefitVerdict
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release import scoring as forward
+from matinee.release.arrays import Codes
 from matinee.settings import GateSettings
 from matinee.store.documents import MANIFEST, read_as
 
@@ -33,7 +34,7 @@ def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSetting
     pairs = _draw_pairs(split)
     weights = [load_file(folder / "weights.safetensors") for folder in (tested, refit)]
     if not all(np.isfinite(table).all() for table in weights[1].values()):
-        says = "the refit has weights that are no numbers"
+        says = "some weights of the refit are not numbers"
         return RefitVerdict(name="refit", passed=False, says=says, finite=False)
 
     def predict(users: Codes, movies: Codes) -> list[NDArray[np.float64]]:

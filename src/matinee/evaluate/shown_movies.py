@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from matinee.evaluate.metrics import Codes
 from matinee.formats.metrics import ShownMovies
+from matinee.release.arrays import Codes
 
 _DECILES = 10
 _USERS = 1 << 12  # at a time: their movies' vectors are gathered

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.metrics import Codes, DatedRatings
-
-Counts = NDArray[np.int64]
+from matinee.evaluate.metrics import DatedRatings
+from matinee.release.arrays import Codes, Counts
 
 # What the rows are sliced by, for people.
 SLICINGS = {

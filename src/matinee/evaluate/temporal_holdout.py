@@ -1,7 +1,7 @@
 """The temporal holdout: a quick model, fitted only on older ratings, predicts the latest ratings.
 
-Beside it the same model on as many rows drawn at random, so that nothing but the choice of test rows differs. What
-metrics.json has as `temporal`; made once a split, whatever is trained on it.
+The same model also predicts as many rows drawn at random, so that only the choice of test rows differs. The figures
+are `temporal` in metrics.json. They depend on the split alone, and are computed once per split.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
 _TEST_SHARE = 0.1
-_MOST_ROWS = 10_000_000  # above, the ratings of a part of the users: two fits take seconds, whatever the data
+_MOST_ROWS = 10_000_000  # with more, only some users are taken, so that the two fits take seconds
 _USER_PARTS = 1000
 _COLUMNS = ("user_code", "movie_code", "rating")
 

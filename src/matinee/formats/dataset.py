@@ -1,5 +1,6 @@
 """The other files of a dataset: profile.json and partitions.json."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -36,6 +37,11 @@ class Profile(Format):
         description="Smallest number, quantiles, largest number and mean of a user's ratings."
     )
     ratings_per_movie: dict[str, float] = Field(description="The same of a movie's ratings.")
+
+
+def rows_in_words(rows: Mapping[str, int]) -> str:
+    """The rows of a dataset as the terminal, the log and the pages show them."""
+    return f"{rows['read']:,} read, {rows['accepted']:,} accepted, {rows['rejected']:,} rejected"
 
 
 class ListedFile(Format):

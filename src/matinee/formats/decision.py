@@ -95,7 +95,7 @@ class ListsVerdict(Verdict):
     judged: bool = Field(description="Whether the champion has lists, and enough users can be compared.")
     users: int = Field(description="Users who liked a test row that neither model was trained on.")
     min_users: int = Field(description="Users that it takes; with fewer the rule is off.")
-    tolerance: float = Field(description="`gate.ranking_tolerance`; a lower nDCG@10 within it is no loss.")
+    tolerance: float = Field(description="`gate.ranking_tolerance`; an nDCG@10 lower by at most this passes.")
     candidate_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the candidate's lists.")
     champion_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the champion's lists.")
     difference: float = Field(0.0, description="The first less the second, mean over users.")
@@ -112,7 +112,7 @@ class PopularityVerdict(Verdict):
     candidate_ndcg_at_10: float = Field(description="nDCG@10 of the candidate's lists.")
     popularity_ndcg_at_10: float = Field(description="nDCG@10 of popularity on the same users.")
     difference: float = Field(description="The first less the second.")
-    tolerance: float = Field(description="`gate.ranking_tolerance`; a lower nDCG@10 within it is no loss.")
+    tolerance: float = Field(description="`gate.ranking_tolerance`; an nDCG@10 lower by at most this passes.")
 
 
 class ListsDecayVerdict(Verdict):

@@ -67,6 +67,11 @@ class DatasetManifest(Manifest):
     partitions: list[str] = Field(description="Digests of the partitions, in the order of their rows.")
     sources: list[SourceFile] = Field(description="The files that were read.")
 
+    @property
+    def row_counts(self) -> dict[str, int]:
+        """The rows as commands print them with `--json`."""
+        return {"read": self.rows_read, "accepted": self.rows, "rejected": self.rows_rejected}
+
 
 class EncodingManifest(Manifest):
     """encodings/: the users and movies of a dataset; the row number is the code."""

@@ -17,7 +17,7 @@ from matinee.errors import MatineeError, ReleaseError
 from matinee.ops.prefect_password import authorization_for
 from matinee.ops.prefect_server import check_address, find_fault, setting
 from matinee.registry import Registry
-from matinee.registry.log import RunLog, now
+from matinee.registry.log import ChangeLog, now
 from matinee.release import inspect, read_manifest
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.store.erased_users import Forgotten
@@ -110,7 +110,7 @@ def _store(root: Path) -> Iterator[Check]:
         return
     yield _space(root)
     yield from _releases(Registry(root))
-    yield _log(RunLog(root))
+    yield _log(ChangeLog(root))
     yield from _files(root)
     yield _leftovers(root)
 
@@ -156,7 +156,7 @@ def _champion(registry: Registry) -> Check:
     return Check("champion", "ok", f"{champion} of {created} verifies")
 
 
-def _log(run_log: RunLog) -> Check:
+def _log(run_log: ChangeLog) -> Check:
     try:
         entries, faults = run_log.entries(), run_log.faults()
     except MatineeError as error:
@@ -189,11 +189,11 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
             read()
         except MatineeError as error:
             yield str(error), status
-    if not (root / FORGOTTEN).exists() and _has_forgotten(RunLog(root)):
+    if not (root / FORGOTTEN).exists() and _has_forgotten(ChangeLog(root)):
         yield f"{root / FORGOTTEN} is missing, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
 
 
-def _has_forgotten(run_log: RunLog) -> bool:
+def _has_forgotten(run_log: ChangeLog) -> bool:
     try:
         return any(entry.action == "forget" for entry in run_log.entries())
     except MatineeError:  # has a check of its own

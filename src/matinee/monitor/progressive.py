@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from matinee import ingest
 from matinee.errors import StoreError
 from matinee.evaluate import plots
-from matinee.evaluate.metrics import Floats, estimate_rmse, mae, rmse
+from matinee.evaluate.metrics import estimate_rmse, mae, rmse
 from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
+from matinee.release.arrays import Doubles
 from matinee.release.item_catalog import Codes, ItemCatalog
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.ratings import Ratings
@@ -119,7 +120,7 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
     user_ids, movie_ids = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)
     users, movies = release.users.encode(user_ids), release.movies.encode(movie_ids)
-    errors: Floats = release.predict(user_ids, movie_ids) - ratings
+    errors: Doubles = release.predict(user_ids, movie_ids) - ratings
     baseline = _baseline(store, release)
     low, high = release.scale
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (user_ids, movie_ids)]

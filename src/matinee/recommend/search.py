@@ -12,7 +12,7 @@ from matinee.recommend.saved_lists import Lists
 from matinee.release import Release, scoring
 from matinee.release.item_catalog import Scores
 
-# Scores at a time: half a megabyte a thread, which its cache holds beside the factors.
+# Users and movies at a time: their scores take half a megabyte, which fits the cache of a thread with the factors.
 _USERS, _MOVIES = 128, 1024
 _BYTES_A_SCORE = 32  # on a GPU: scores, their order in 64 bits, and what a sort of both needs besides
 

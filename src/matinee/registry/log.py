@@ -73,7 +73,7 @@ class Hold(Entry):
 
 
 @dataclass(frozen=True)
-class RunLog:
+class ChangeLog:
     """The log of the store at `root`."""
 
     root: Path

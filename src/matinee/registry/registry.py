@@ -12,7 +12,7 @@ from typing import Any
 
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.errors.text import shown
-from matinee.registry.log import Entry, Hold, RunLog, confirmed, now
+from matinee.registry.log import ChangeLog, Entry, Hold, confirmed, now
 from matinee.release import inspect
 from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
@@ -195,8 +195,8 @@ class Registry:
         return confirmed(self.log(), self.champion())
 
     @property
-    def _log(self) -> RunLog:
-        return RunLog(self.root)
+    def _log(self) -> ChangeLog:
+        return ChangeLog(self.root)
 
     def held(self) -> list[Hold]:
         """The holds whose candidate is still in the store and has not been released, oldest first."""
@@ -214,7 +214,7 @@ class Registry:
         return any(place.is_file() for place in places)
 
     def promote(self, version: str) -> str:
-        """Make a release the champion, whatever the gate decided.
+        """Make a release the champion, regardless of the gate's decision.
 
         Returns the version that it replaces; empty if there was none. Raises ConfigError if there is no such release,
         ReleaseError if it does not load.

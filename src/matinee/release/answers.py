@@ -98,7 +98,7 @@ class Release:
             users, movies = np.broadcast_arrays(self.users.encode(given[0]), self.movies.encode(given[1]))
         except ValueError:
             raise ConfigError(
-                f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are no pairs. "
+                f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are not pairs. "
                 "Give as many of one as of the other."
             ) from None
         raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest.model)

@@ -104,7 +104,7 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
 def read_table(
     data: bytes, columns: Mapping[str, Kind], *, rows: int, optional: Mapping[str, Kind] | None = None
 ) -> dict[str, pa.ChunkedArray]:
-    """The columns of a Parquet file that must have so many rows: ids ascend, counts are no less than 0.
+    """The columns of a Parquet file that must have so many rows: ids ascend, counts are not negative.
 
     Columns that are optional are read if they are there.
     """

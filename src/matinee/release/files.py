@@ -141,7 +141,7 @@ class ReleaseFiles:
 
     @contextlib.contextmanager
     def parsing(self, name: str) -> Iterator[None]:
-        """Turn whatever a file's content makes fail into a ReleaseError that names the file."""
+        """Turn any error that a file's content causes into a ReleaseError that names the file."""
         try:
             yield
         except _NONSENSE as error:

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Floats as Floats  # noqa: PLC0414 - the fit takes it from here
 from matinee.release.rating_levels import STEPS, Levels
 from matinee.release.weights import read_weights, write_weights
 
-Floats = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.uint8]
+Grades = npt.NDArray[np.uint8]
 
 RANKING: Final = "ranking.safetensors"
 # The ranking model that the figures belong to, where the release was refitted on all rows.
@@ -28,7 +28,7 @@ _NEUTRAL: Final = 3 * STEPS // 8
 GRADE_STEP: Final = np.float32(1 / (3 * STEPS // 4 - _NEUTRAL))
 
 
-def grade_codes(levels: Levels) -> Codes:
+def grade_codes(levels: Levels) -> Grades:
     """How much each rating says that the movie was liked, in steps of GRADE_STEP.
 
     Args:
@@ -37,7 +37,7 @@ def grade_codes(levels: Levels) -> Codes:
     Returns:
         One byte per rating.
     """
-    codes: Codes = np.maximum(levels, np.uint8(_NEUTRAL)) - np.uint8(_NEUTRAL)
+    codes: Grades = np.maximum(levels, np.uint8(_NEUTRAL)) - np.uint8(_NEUTRAL)
     return codes
 
 
@@ -56,7 +56,7 @@ class RankingModel:
         return len(self.decode)
 
     def user_vectors(
-        self, starts: npt.NDArray[np.int64], movies: npt.NDArray[np.integer[Any]], codes: Codes
+        self, starts: npt.NDArray[np.int64], movies: npt.NDArray[np.integer[Any]], codes: Grades
     ) -> Floats:
         """Vectors of users, from what each of them rated.
 
@@ -73,7 +73,7 @@ class RankingModel:
             found[user] = self.user_vector(movies[first:last], codes[first:last])
         return found
 
-    def user_vector(self, movies: npt.NDArray[np.integer[Any]], codes: Codes) -> Floats:
+    def user_vector(self, movies: npt.NDArray[np.integer[Any]], codes: Grades) -> Floats:
         """Vector of one user who rated these movies, in the order given; as in `user_vectors`."""
         known = (movies >= 0) & (movies < self.movies)
         here = movies[known]
@@ -95,8 +95,21 @@ class RankingModel:
         scores[~vectors.any(axis=1)] = self.popularity
         return scores
 
+    def rearranged(self, places: npt.NDArray[Any], rows: npt.NDArray[Any], *, movies: int) -> "RankingModel":
+        """The model of another catalog: its movies at `places` are the movies `rows` of this one, the others are 0.
+
+        Args:
+            places: movie codes of the new catalog, or a mask of them.
+            rows: as many movie codes of this model.
+            movies: number of movies of the new catalog.
+        """
+        tables = {name: np.zeros((movies, *getattr(self, name).shape[1:]), np.float32) for name in TABLES}
+        for name, table in tables.items():
+            table[places] = getattr(self, name)[rows]
+        return RankingModel(**tables)
+
     def shares(
-        self, movies: npt.NDArray[np.integer[Any]], codes: Codes, *, movie: int | npt.NDArray[np.int64]
+        self, movies: npt.NDArray[np.integer[Any]], codes: Grades, *, movie: int | npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
         """What each of a user's ratings adds to the score of a movie [ratings]; together they are the score.
 

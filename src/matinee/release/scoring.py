@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Codes = npt.NDArray[np.int32]
-Vector = npt.NDArray[np.float32]
-Weights = Mapping[str, Vector]
-Score = Callable[[Codes, Codes], Vector]
+from matinee.release.arrays import Codes, Floats
+
+Weights = Mapping[str, Floats]
+Score = Callable[[Codes, Codes], Floats]
 
 LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
 _CHUNK = 1 << 11  # pairs at a time: their vectors stay in the cache
@@ -24,8 +24,8 @@ _PIECE = (
 
 def predict(
     weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
-) -> Vector:
-    """Unclipped float32 ratings, one a pair; code -1 is an id that the model does not know.
+) -> Floats:
+    """Unclipped float32 ratings, one per pair; code -1 is an id that the model does not know.
 
     A user or movie that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
     are the arrays of a `weights.safetensors`; codes lie below their number of rows. Memory does not grow
@@ -44,7 +44,7 @@ def predict(
 
 def grid(
     weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
-) -> Vector:
+) -> Floats:
     """What `predict` says of every user with every movie, [users, movies], many times as fast as pair by pair.
 
     Equal to it but for the last bits: what a layer makes of a user and of a movie is summed, not made again for each
@@ -54,7 +54,7 @@ def grid(
     prefix = "" if model == "dot" else "baseline."
     user_bias = _known(weights[f"{prefix}user_bias"], users)
     movie_bias = _known(weights[f"{prefix}movie_bias"], movies)
-    scores: Vector = (weights[f"{prefix}mean"] + user_bias[:, None] + movie_bias).astype(np.float32)
+    scores: Floats = (weights[f"{prefix}mean"] + user_bias[:, None] + movie_bias).astype(np.float32)
     if model == "dot":
         vectors = _known(weights["user_factors"], users), _known(weights["movie_factors"], movies)
         scores += vectors[0] @ vectors[1].T
@@ -67,11 +67,11 @@ def grid(
     return scores
 
 
-def of_user(weights: Mapping[str, npt.NDArray[Any]], user_code: int, *, model: str) -> Vector:
+def of_user(weights: Mapping[str, npt.NDArray[Any]], user_code: int, *, model: str) -> Floats:
     """What `predict` says of one user with every movie; code -1 is a user that the model does not know."""
     if model != "dot":
         movies = np.arange(len(movie_level(weights)), dtype=np.int32)
-        scores: Vector = grid(weights, np.array([user_code], np.int32), movies, model=model)[0]
+        scores: Floats = grid(weights, np.array([user_code], np.int32), movies, model=model)[0]
         return scores
     vectors = weights["user_factors"]
     if user_code < 0:
@@ -79,20 +79,20 @@ def of_user(weights: Mapping[str, npt.NDArray[Any]], user_code: int, *, model: s
     return of_vector(weights, vectors[user_code], float(weights["user_bias"][user_code]))
 
 
-def movie_vectors(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
+def movie_vectors(weights: Mapping[str, npt.NDArray[Any]]) -> Floats:
     """The vectors of all movies, side by side where a model has several for each."""
     tables = ("movie_factors", "movie_embedding", "movie_dot", "movie_mlp")
     found = [weights[name] for name in tables if name in weights]
     return np.concatenate(found, axis=1).astype(np.float32)
 
 
-def of_vector(weights: Mapping[str, npt.NDArray[Any]], vector: npt.NDArray[Any], bias: float) -> Vector:
+def of_vector(weights: Mapping[str, npt.NDArray[Any]], vector: npt.NDArray[Any], bias: float) -> Floats:
     """What a dot model expects of a user with this vector and bias, by movie."""
-    scores: Vector = weights["movie_factors"] @ vector + weights["movie_bias"]
+    scores: Floats = weights["movie_factors"] @ vector + weights["movie_bias"]
     return (scores + np.float32(float(weights["mean"].sum()) + bias)).astype(np.float32)
 
 
-def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Vector:
+def movie_level(weights: Mapping[str, npt.NDArray[Any]]) -> Floats:
     """By movie: the part of a rating that does not depend on the user."""
     bias = weights["movie_bias" if "movie_bias" in weights else "baseline.movie_bias"]
     return bias.astype(np.float32)
@@ -103,39 +103,39 @@ def _dot(weights: Weights) -> Score:
     tables = weights["user_factors"], weights["movie_factors"]
     left, right = (np.empty_like(table, shape=(_CHUNK, table.shape[1])) for table in tables)
 
-    def score(users: Codes, movies: Codes) -> Vector:
+    def score(users: Codes, movies: Codes) -> Floats:
         bias = _known(weights["user_bias"], users) + _known(weights["movie_bias"], movies)
         vectors = (
             _known(tables[0], users, out=left[: len(users)]),
             _known(tables[1], movies, out=right[: len(movies)]),
         )
-        rating: Vector = weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
+        rating: Floats = weights["mean"] + bias + np.einsum("nk,nk->n", *vectors)
         return rating
 
     return score
 
 
-def _linear(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _linear(weights: Weights, users: Codes, movies: Codes) -> Floats:
     return _output(weights, _pair(weights, "embedding", users, movies))
 
 
-def _mlp(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _mlp(weights: Weights, users: Codes, movies: Codes) -> Floats:
     return _output(weights, _hidden(weights, _pair(weights, "embedding", users, movies)))
 
 
-def _neumf(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _neumf(weights: Weights, users: Codes, movies: Codes) -> Floats:
     product = weights["user_dot"][users] * weights["movie_dot"][movies]
     hidden = _hidden(weights, _pair(weights, "mlp", users, movies))
     return _output(weights, np.concatenate([product, hidden], axis=1))
 
 
 def _or_baseline(
-    score: Callable[[Weights, Codes, Codes], Vector],
+    score: Callable[[Weights, Codes, Codes], Floats],
 ) -> Callable[[Weights], Score]:
     """Score the pairs of a trained user and a trained movie; the others get the mean and the biases that are known."""
 
     def bind(weights: Weights) -> Score:
-        def scored(users: Codes, movies: Codes) -> Vector:
+        def scored(users: Codes, movies: Codes) -> Floats:
             bias = _known(weights["baseline.user_bias"], users) + _known(
                 weights["baseline.movie_bias"], movies
             )
@@ -149,50 +149,50 @@ def _or_baseline(
     return bind
 
 
-def _known(table: Vector, codes: Codes, *, out: Vector | None = None) -> Vector:
+def _known(table: Floats, codes: Codes, *, out: Floats | None = None) -> Floats:
     """Rows of a table by code; zeros for code -1."""
     if not len(table):
         return np.zeros((len(codes), *table.shape[1:]), table.dtype)
-    rows: Vector = np.take(table, codes, axis=0, out=out, mode="clip")
+    rows: Floats = np.take(table, codes, axis=0, out=out, mode="clip")
     rows[codes < 0] = 0
     return rows
 
 
-def _pair(weights: Weights, table: str, users: Codes, movies: Codes) -> Vector:
+def _pair(weights: Weights, table: str, users: Codes, movies: Codes) -> Floats:
     return np.concatenate([weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]], axis=1)
 
 
-def _hidden(weights: Weights, inputs: Vector) -> Vector:
-    value: Vector = inputs @ weights["hidden.weight"].T + weights["hidden.bias"]
+def _hidden(weights: Weights, inputs: Floats) -> Floats:
+    value: Floats = inputs @ weights["hidden.weight"].T + weights["hidden.bias"]
     return np.where(value > 0, value, value * np.float32(LEAK))
 
 
-def _output(weights: Weights, inputs: Vector) -> Vector:
-    rating: Vector = inputs @ weights["output.weight"][0] + weights["output.bias"][0]
+def _output(weights: Weights, inputs: Floats) -> Floats:
+    rating: Floats = inputs @ weights["output.weight"][0] + weights["output.bias"][0]
     return rating
 
 
-def _linear_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _linear_grid(weights: Weights, users: Codes, movies: Codes) -> Floats:
     left, right = weights["user_embedding"][users], weights["movie_embedding"][movies]
     output, size = weights["output.weight"][0], left.shape[1]
-    scores: Vector = (left @ output[:size])[:, None] + right @ output[size:] + weights["output.bias"][0]
+    scores: Floats = (left @ output[:size])[:, None] + right @ output[size:] + weights["output.bias"][0]
     return scores
 
 
-def _mlp_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _mlp_grid(weights: Weights, users: Codes, movies: Codes) -> Floats:
     scores = _hidden_grid(weights, "embedding", users, movies, output=weights["output.weight"][0])
     scores += weights["output.bias"][0]
     return scores
 
 
-def _neumf_grid(weights: Weights, users: Codes, movies: Codes) -> Vector:
+def _neumf_grid(weights: Weights, users: Codes, movies: Codes) -> Floats:
     left, right = weights["user_dot"][users], weights["movie_dot"][movies]
     output, size = weights["output.weight"][0], left.shape[1]
-    products: Vector = (left * output[:size]) @ right.T + weights["output.bias"][0]
+    products: Floats = (left * output[:size]) @ right.T + weights["output.bias"][0]
     return products + _hidden_grid(weights, "mlp", users, movies, output=output[size:])
 
 
-def _hidden_grid(weights: Weights, table: str, users: Codes, movies: Codes, *, output: Vector) -> Vector:
+def _hidden_grid(weights: Weights, table: str, users: Codes, movies: Codes, *, output: Floats) -> Floats:
     """The hidden layer of every pair, through the last one: user by user, so that it stays in the cache."""
     left, right = weights[f"user_{table}"][users], weights[f"movie_{table}"][movies]
     layer, size = weights["hidden.weight"], left.shape[1]
@@ -207,7 +207,7 @@ def _hidden_grid(weights: Weights, table: str, users: Codes, movies: Codes, *, o
     return scores
 
 
-_GRIDS: dict[str, Callable[[Weights, Codes, Codes], Vector]] = {
+_GRIDS: dict[str, Callable[[Weights, Codes, Codes], Floats]] = {
     "linear": _linear_grid,
     "mlp": _mlp_grid,
     "neumf": _neumf_grid,

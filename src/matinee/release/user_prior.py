@@ -15,10 +15,8 @@ from pydantic import Field
 
 from matinee.formats.base import Format
 from matinee.release import scoring as forward
+from matinee.release.arrays import Codes, Doubles
 from matinee.release.checks import LARGEST, check_array
-
-Doubles = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 PRIOR = "prior.json"
 _SAMPLE = 2_000_000  # rows, from which the noise is known to about a thousandth

@@ -17,7 +17,6 @@ TRAIN, VALID, TEST = range(3)
 Subset = Literal["train", "valid", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "valid", "test")  # in the order of TRAIN, VALID, TEST
 Hashes = NDArray[np.uint64]
-Ratings = NDArray[np.float32]
 Subsets = NDArray[np.int8]
 
 _BINS = 1 << 16
@@ -78,7 +77,7 @@ def _limits(cutoffs: Mapping[float, int], values: NDArray[np.float32], share: fl
 
 
 def select_cutoffs(
-    rows: Callable[[], Iterable[tuple[Hashes, Ratings]]], ranks: Callable[[int], tuple[int, ...]]
+    rows: Callable[[], Iterable[tuple[Hashes, NDArray[np.float32]]]], ranks: Callable[[int], tuple[int, ...]]
 ) -> list[dict[float, int]]:
     """For each rating, find the hashes that exactly `ranks(rows of the rating)` rows are below.
 

@@ -198,7 +198,7 @@ def parse(data: bytes, path: Path) -> Document:
 
 
 def describe(error: Exception) -> str:
-    """Why a text is not valid, in a few words whatever the text is."""
+    """Why a text is not valid, in a few words."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, UnicodeEncodeError):

@@ -1,5 +1,6 @@
 """Recognise files that are not text by their first bytes, for readers that expect a table as text."""
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -86,7 +87,7 @@ def refuse_code(head: bytes, label: str) -> None:
 
 def refuse_other_json(head: bytes, label: str) -> None:
     """Raise DataError for JSON that is not JSON lines."""
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    text = head.lstrip(BOM_UTF8 + b" \t\r\n")
     if text.startswith(b"[") and text[1:].lstrip().startswith((b"{", b"[")):
         raise DataError(
             f"{label} is a JSON array. Save it with one object per line (JSON lines), for example by jq -c '.[]' FILE."

@@ -56,10 +56,10 @@ class Reference(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """A folder that is there already or that `make` can fill.
+    """A folder that exists already or that `make` can fill.
 
-    `make` gets an empty folder and returns what the manifest shall say; `rows` must be among it. What it needs
-    to go on from after a kill lies in `scratch`, which goes once the folder is whole.
+    `make` gets an empty folder and returns the manifest, which has `rows`. `scratch` holds what a killed `make` resumes
+    from; it is removed when the folder is complete.
     """
 
     kind: str
@@ -94,7 +94,7 @@ class Store:
         return (self.folder(plan.kind, plan.digest) / MANIFEST).is_file()
 
     def manifest(self, kind: str, digest: str) -> Document:
-        """What the manifest of a whole folder says, of whatever kind.
+        """The manifest of a complete folder, of any kind.
 
         Raises StoreError when the folder is absent or its manifest is damaged.
         """

@@ -9,7 +9,7 @@ from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
 from matinee.store.system import available_cores
-from matinee.train.candidate import Training
+from matinee.train.candidate import CandidateFit
 
 __all__ = ["plan", "plan_refit_all"]
 
@@ -56,8 +56,8 @@ def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = s
 
 def _training(
     store: Store, split: Reference, resolved: Resolved, *, device: str, digest: str, listener: Listener
-) -> Training:
-    return Training(
+) -> CandidateFit:
+    return CandidateFit(
         split=store.path(split),
         made_of=store.read(SplitManifest, split.digest),
         settings=resolved,

@@ -11,11 +11,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Codes, Doubles
 from matinee.store.system import available_cores
 from matinee.train.baseline_kernel import add_residuals
-
-Codes = npt.NDArray[np.int32]
-Vector = npt.NDArray[np.float64]
 
 ROUNDS = 15  # the biases move by less than .001 long before
 SHRINK = 5.0  # pseudo-rows at zero bias: one row moves a bias by a sixth of its residual
@@ -28,10 +26,10 @@ class Baseline:
     """The fitted mean and biases; the bias of a code without rows is 0."""
 
     mean: float
-    user_bias: Vector
-    movie_bias: Vector
+    user_bias: Doubles
+    movie_bias: Doubles
 
-    def predict(self, user_codes: Codes, movie_codes: Codes) -> Vector:
+    def predict(self, user_codes: Codes, movie_codes: Codes) -> Doubles:
         """Unclipped ratings, one per pair; code -1 is unknown and adds no bias."""
         return self.mean + _known(self.user_bias, user_codes) + _known(self.movie_bias, movie_codes)
 
@@ -49,8 +47,8 @@ def fit_baseline(
     weights = [_count(codes, size) + SHRINK for codes, size in ((user_codes, users), (movie_codes, movies))]
     with ThreadPoolExecutor(available_cores()) as pool:
 
-        def residuals(codes: Codes, others: Codes, bias: Vector, *, size: int) -> Vector:
-            def of_chunk(chunk: slice) -> Vector:
+        def residuals(codes: Codes, others: Codes, bias: Doubles, *, size: int) -> Doubles:
+            def of_chunk(chunk: slice) -> Doubles:
                 sums = np.zeros(size)
                 add_residuals(codes[chunk], others[chunk], ratings[chunk], mean, bias, sums)
                 return sums
@@ -63,7 +61,7 @@ def fit_baseline(
     return Baseline(mean=mean, user_bias=user_bias, movie_bias=movie_bias)
 
 
-def _count(codes: Codes, size: int) -> Vector:
+def _count(codes: Codes, size: int) -> Doubles:
     """Rows by code, in chunks, because bincount makes a copy in int64."""
     rows = np.zeros(size)
     for start in range(0, len(codes), _CHUNK):
@@ -76,7 +74,7 @@ def _chunks(rows: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-def _known(bias: Vector, codes: Codes) -> Vector:
+def _known(bias: Doubles, codes: Codes) -> Doubles:
     if not len(bias):
         return np.zeros(len(codes))
     return np.where(codes < 0, 0.0, bias[codes])

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Counts
 from matinee.store.ratings import EncodedRatings, count_codes, row_chunks, zeros
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
-
-Counts = npt.NDArray[np.int64]
 
 # Groups of users and of movies; more groups for more rows, because a block's vectors must fit the cache.
 _FEW, _MANY, _MANY_FROM = 8, 32, 4_000_000

@@ -28,7 +28,7 @@ _VERSIONS = ("torch", "numba", "numpy")
 
 
 @dataclass(frozen=True)
-class Training:
+class CandidateFit:
     """One training: the split, the settings, and the folder of its checkpoints."""
 
     split: Path

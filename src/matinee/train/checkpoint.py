@@ -21,7 +21,7 @@ from matinee.store.system import sync_data
 from matinee.train.engine import Arrays
 
 log = logging.getLogger(__name__)
-Progress = TypeVar("Progress", bound=BaseModel)
+State = TypeVar("State", bound=BaseModel)
 
 # We write the file ourselves: `safetensors.save_file` takes seconds for a large fit, and delays a signal to stop.
 _PIECE_BYTES = 1 << 25
@@ -70,7 +70,7 @@ def _pieces(array: npt.NDArray[Any]) -> Iterator[bytes]:
     return (rows[start : start + step].tobytes() for start in range(0, len(rows), step))
 
 
-def load_checkpoint(path: Path, model: type[Progress]) -> tuple[Arrays, Progress] | None:
+def load_checkpoint(path: Path, model: type[State]) -> tuple[Arrays, State] | None:
     """The arrays and the progress of a checkpoint; None if there is no readable one."""
     if not path.is_file():
         return None

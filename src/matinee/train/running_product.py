@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from matinee.release.arrays import Doubles, Floats
 from matinee.store.ratings import zeros
 from matinee.train.blocks import KernelPool
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Values_contra = TypeVar("Values_contra", contravariant=True)  # how a table takes columns: arrays or tensors
 
 _CHUNK = 8192  # rows of a product at a time
@@ -23,7 +22,7 @@ _ROOM = 128  # columns of draws between two truncations
 _NEGLIGIBLE = 1e-12  # of the largest eigenvalue: a smaller one is rounding noise
 
 
-class Table(Protocol[Values_contra]):
+class ColumnTable(Protocol[Values_contra]):
     """A table with room for a number of columns, on any device; `used` of them are filled."""
 
     width: int
@@ -48,7 +47,7 @@ class RunningProduct(Generic[Values_contra]):
     """The sum of the products of all pairs of tables added so far, as one pair of tables."""
 
     def __init__(
-        self, left: Callable[[int], Table[Values_contra]], right: Callable[[int], Table[Values_contra]],
+        self, left: Callable[[int], ColumnTable[Values_contra]], right: Callable[[int], ColumnTable[Values_contra]],
         *, rank: int, columns: int,
     ) -> None:  # fmt: skip
         """`left` and `right` make tables of a given width; each added product has `rank` columns."""

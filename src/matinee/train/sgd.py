@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from matinee.release.arrays import Counts, Floats
 from matinee.settings.training import DotModel, GradientTraining
 from matinee.train.blocks import KernelPool, block_rows
 from matinee.train.engine import Arrays, EpochStep, step_size, to_rating_scale
@@ -23,9 +23,6 @@ _SPREAD = 0.05
 _BIAS_ROUNDS, _BIAS_SHRINK = 3, 3.0
 _LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
 _VALID_ROWS = 1 << 16
-
-Floats = npt.NDArray[np.float32]
-Counts = npt.NDArray[np.int64]
 
 
 class SgdEngine:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.containers.encoding import decode_line
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Span
 from matinee.ingest.reading.dialect import Dialect, recognize_header
@@ -74,7 +75,4 @@ def _whole_lines(part: bytes, span: Span) -> Sequence[str]:
 
 
 def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8").rstrip("\r")
-    except UnicodeDecodeError:
-        return raw.decode("iso-8859-1").rstrip("\r")
+    return decode_line(raw).rstrip("\r")

@@ -1,4 +1,4 @@
-"""Opens source files as streams of text, whatever packs or encodes them; errors name the source."""
+"""Opens source files, packed or encoded in any way, as streams of text; errors name the source."""
 
 import contextlib
 import logging

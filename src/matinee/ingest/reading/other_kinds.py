@@ -1,9 +1,10 @@
-"""Tells what a file is that holds no ratings: titles, links, tags, users, a description, a picture.
+"""Recognises files that hold no ratings: titles, links, tags, users, a description, a picture.
 
-Whatever is not known for sure is not guessed: it may hold ratings, and is an error.
+A file that is not recognised for certain is an error, because it may hold ratings.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
@@ -74,11 +75,11 @@ def kind_by_name(name: str) -> str | None:
 
 
 def kind_by_content(head: bytes) -> str | None:
-    """What a file is by its first bytes, or None for ratings and whatever is not known."""
+    """What a file is by its first bytes, or None for ratings and unknown files."""
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
-    lines = [decode_line(line).strip() for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    lines = [decode_line(line).strip() for line in head.removeprefix(BOM_UTF8).split(b"\n")]
     lines = [line for line in lines if line][:_SAMPLED_LINES]
     if not lines:
         return None

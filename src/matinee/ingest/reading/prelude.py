@@ -1,13 +1,14 @@
 """Reads the first lines of a rating file: byte order mark, blank lines, `sep=;`, comments, header and some rows."""
 
 import re
+from codecs import BOM_UTF8
 from typing import Final, NamedTuple
 
 from matinee.containers import HEAD_BYTES
+from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
 
-_MARK: Final = b"\xef\xbb\xbf"
 _SEPARATOR: Final = re.compile(r'"?sep=(.|\\t)"?[;,\t]*', re.I)
 _COMMENTS: Final = "#%"
 _MOST_COMMENTS: Final = 50  # lines above the rows
@@ -29,7 +30,7 @@ class Prelude(NamedTuple):
     def more(self) -> list[str]:
         """The other whole lines of the head."""
         lines = self.rest.split(bytes([self.line_end]))[:-1]
-        return [_decode(line).rstrip("\r") for line in lines if _is_row(line, self.comment)]
+        return [decode_line(line).rstrip("\r") for line in lines if _is_row(line, self.comment)]
 
 
 def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Prelude:
@@ -37,7 +38,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
 
     Raises DataError if there is no line, or if it is longer than the head.
     """
-    mark = len(_MARK) if head.startswith(_MARK) else 0
+    mark = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
     line_end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
     if text_at == len(head):
@@ -57,7 +58,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
     delimiter, comment = "", kernel.NO_BYTE
     comments = []
     while len(lines) > 1:
-        text = _decode(lines[0]).strip()
+        text = decode_line(lines[0]).strip()
         separator = _SEPARATOR.fullmatch(text)
         if separator and not delimiter:
             delimiter = "\t" if separator[1] == "\\t" else separator[1]
@@ -69,7 +70,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         begin += len(lines[0]) + 1
         before += 1
         lines = lines[1:]
-    texts = [_decode(line).rstrip("\r") for line in lines[:sampled] if _is_row(line, comment)]
+    texts = [decode_line(line).rstrip("\r") for line in lines[:sampled] if _is_row(line, comment)]
     stop = min(begin + len(lines[0]) + 1, len(head))
     return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
 
@@ -77,10 +78,3 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
 def _is_row(line: bytes, comment: int) -> bool:
     text = line.strip()
     return bool(text) and text[0] != comment
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return line.decode("iso-8859-1")

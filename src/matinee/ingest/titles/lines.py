@@ -1,6 +1,7 @@
 """Reads a titles file line by line in bounded memory. Each line is decoded on its own: UTF-8, else Windows-1252."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Final
 
@@ -8,7 +9,6 @@ from matinee.containers import Member
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 
-_MARK: Final = b"\xef\xbb\xbf"
 _LINES_AT_ONCE: Final = 50_000
 _BYTES_AT_ONCE: Final = 1 << 24
 # What Western text read as Windows-1252 does not have: three foreign letters in a row, control characters, and signs
@@ -79,7 +79,7 @@ class LineReader:
         size = 0
         mark = True
         for chunk in self._member.chunks():
-            first, *lines = (chunk.removeprefix(_MARK) if mark else chunk).split(self._line_end)
+            first, *lines = (chunk.removeprefix(BOM_UTF8) if mark else chunk).split(self._line_end)
             mark = False
             held.append(first)
             size += len(first)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Codes, Counts, Doubles, Floats
 from matinee.store.ratings import count_codes, row_chunks, zeros
 from matinee.train.blocks import KernelPool
 from matinee.train.engine import Arrays
@@ -23,11 +24,6 @@ from matinee.train.gibbs.kernels import (
 )
 from matinee.train.gibbs.prior import Moments, Prior
 from matinee.train.running_product import HostTable
-
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
 
 _SPREAD = 0.1
 _CHUNK_ROWS = 1 << 15  # ratings per chunk: few, so that threads finish together

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from matinee.release.arrays import Codes, Counts, Doubles, Floats
 from matinee.train.engine import Arrays
 from matinee.train.gibbs.axis import first_vectors, group_ratings, purpose_of, shares
 from matinee.train.gibbs.conjugate import solve_columns
@@ -20,11 +21,6 @@ from matinee.train.gibbs.device_random import draw_normal, generator
 from matinee.train.gibbs.device_table import DeviceTable
 from matinee.train.gibbs.prior import Moments, Prior
 from matinee.train.gibbs.segments import LENGTH, Segments
-
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int32]
 
 # Segments of a chunk: a million ratings, whose vectors, products and matrices take less than 2 GB at 32 numbers each. A
 # chunk is never less than a row: one of 10 million ratings alone takes 7 GB.

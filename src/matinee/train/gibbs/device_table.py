@@ -1,12 +1,10 @@
 """A table of `RunningProduct` in torch, for a GPU."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
+from matinee.release.arrays import Doubles, Floats
 
 _CHUNK = 1 << 16  # rows of a product at a time
 

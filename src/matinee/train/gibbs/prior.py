@@ -1,17 +1,15 @@
 """The hyperparameters of one axis: the priors of columns, and the degrees of freedom of the weights.
 
-They are few numbers, kept on the host in float64, whatever device the rows are on.
+They are few numbers, kept on the host in float64, also if the rows are on a GPU.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from matinee.release.arrays import Doubles
 from matinee.train.engine import Arrays
-
-Doubles = npt.NDArray[np.float64]
 
 # Normal-Gamma over each column, with the weight of one zero vector of unit precision.
 _SHAPE, _RATE, _WEIGHT = 0.5, 0.5, 1.0

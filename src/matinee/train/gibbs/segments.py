@@ -8,12 +8,11 @@ added in short groups, until a row is one group.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Counts = npt.NDArray[np.int64]
+from matinee.release.arrays import Counts
 
 LENGTH = 32  # of a segment: little waste on short rows, and few products to add up on long ones
 

@@ -31,7 +31,7 @@ class Touched:
         return cls(rows=rows, counts=counts, order=order, starts=torch.cumsum(counts, 0) - counts)
 
     def sums(self, values: Tensor) -> Tensor:
-        """Sum the rows of `values`, one a row of the batch, over equal codes."""
+        """Sum the rows of `values`, one per row of the batch, over equal codes."""
         return functional.embedding_bag(self.order, values, self.starts, mode="sum")
 
 

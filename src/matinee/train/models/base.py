@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class Shape(NamedTuple):
-    """What every model is made of besides its settings."""
+    """What a model is made of, in addition to its settings."""
 
     users: int
     movies: int

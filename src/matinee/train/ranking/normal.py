@@ -146,7 +146,7 @@ class ConjugateGradients:
         return self._rows.back(self._rows.times(values))
 
     def solve(self, right: Floats) -> Floats:
-        """(X'X + D)^-1 R, until each column's residual is a three hundredth of what it was; R is used up."""
+        """(X'X + D)^-1 R, until the residual of each column is _TOLERANCE of its first value; R is overwritten."""
         found, residual = np.zeros_like(right), right
         direction = residual / self._diagonal[..., None]
         size = self._dots(residual, direction)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from matinee.release.ranking_model import GRADE_STEP, Codes, Floats
+from matinee.release.ranking_model import GRADE_STEP, Floats, Grades
 from matinee.store.ratings import count_codes, row_chunks
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.kernels import place, sum_by_movie, sum_by_user, transpose
@@ -25,7 +25,7 @@ class Group:
 
     starts: Counts
     others: npt.NDArray[np.int32]
-    codes: Codes
+    codes: Grades
 
     @property
     def columns(self) -> tuple[npt.NDArray[Any], ...]:
@@ -92,7 +92,7 @@ class GradedRows:
 def group_rows(
     user_codes: npt.NDArray[np.int32],
     movie_codes: npt.NDArray[np.int32],
-    grades: Codes,
+    grades: Grades,
     *,
     users: int,
     movies: int,

@@ -2,7 +2,7 @@
 
 >>> import matinee
 >>> run = matinee.retrain("sample/ratings.csv", "sample/movie_titles.csv", "store")
->>> release = matinee.load(run.release)
+>>> release = matinee.load("store")
 >>> len(release.recommend(5449, n=3))
 3
 """
@@ -10,7 +10,8 @@
 from typing import TYPE_CHECKING, Any
 
 from matinee.errors import ConfigError, DataError, MatineeError, ReleaseError, StoreError
-from matinee.release import Release, load
+from matinee.registry.champion import load
+from matinee.release import Release
 
 if TYPE_CHECKING:
     from matinee.pipeline import Retrained, retrain

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_release import write_release
 
+import matinee
 from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.maintenance.doctor import examine
@@ -166,3 +167,11 @@ def test_a_release_without_read_permission_is_listed(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "exists", refuse)
     assert Registry(root).versions() == ["v0001"]
+
+
+def test_a_store_is_loaded_by_its_champion(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    with pytest.raises(ReleaseError, match="no champion yet"):
+        matinee.load(store.root)
+    _registry(tmp_path, 2).rollback()
+    assert matinee.load(str(tmp_path)).version == "v0001"

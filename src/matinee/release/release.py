@@ -50,27 +50,7 @@ _Read = TypeVar("_Read")
 
 
 def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None) -> Release:
-    """Load a release folder and verify that its files are those that were published.
-
-    Args:
-        path: The folder, such as `store/releases/v0001`.
-        tested: Load the weights that the release's figures were measured with, if `train.refit=all` published others.
-        public_key: The file of a minisign public key that must have signed the release. None takes the file that the
-            environment variable MATINEE_PUBLIC_KEY names, if any; False checks no signature.
-
-    Returns:
-        The loaded release. Loading needs only numpy, pyarrow, pydantic and safetensors.
-
-    Raises:
-        ReleaseError: A file is missing, was changed, is not listed in the manifest or has a later schema version; its
-            tables don't fit together; or the signature is missing or wrong.
-        ConfigError: The path is empty, or the key can't be read.
-
-    Examples:
-        >>> import matinee
-        >>> matinee.load("store/releases/v0001")
-        Release(v0001: dot, 400 users, 150 movies, store/releases/v0001)
-    """
+    """Load a release by its own folder. `matinee.load`, which also takes the folder of a store, has the details."""
     if not str(path):
         raise ConfigError("An empty path was given as a release. Name the folder of one.")
     return _steady(

@@ -1,7 +1,8 @@
 """The bill of materials of the wheel (CycloneDX 1.6): its dependencies at the locked versions. `make dist` calls it.
 
 cyclonedx-py describes a whole environment with its licences. This script keeps the dependencies of the wheel. Base
-dependencies are "required"; those of the extras `pipeline` and `sign` are "optional". Development tools are left out.
+dependencies are "required"; those of the extras `pipeline`, `sign` and `sql` are "optional". Development tools are
+left out.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from packaging.requirements import Requirement
 Bill = dict[str, Any]
 Needs = dict[str, set[str]]
 ROOT = Path(__file__).parents[1]
-SHIPPED_EXTRAS = ("pipeline", "sign")
+SHIPPED_EXTRAS = ("pipeline", "sign", "sql")
 UNPINNED = {"pip"}  # Prefect needs it, and every environment has it
 
 

@@ -9,9 +9,11 @@ from pydantic import Field
 from matinee.evaluate.tested import Models, Tested
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary
+from matinee.ingest.databases import snapshots
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
+from matinee.store.database_address import NO_PASSWORD, refuse_passwords
 from matinee.store.paths import check_apart
 from matinee.tasks.encode import encode
 from matinee.tasks.evaluate import evaluate
@@ -23,13 +25,16 @@ from matinee.tasks.rank import rank, refit_ranking
 from matinee.tasks.split import split
 from matinee.tasks.train import refit, train
 
+# A server refuses a run whose parameters have a password, before it stores them.
+Source = Annotated[str, Field(json_schema_extra={"pattern": NO_PASSWORD})]
+
 
 @flow(name="retrain", flow_run_name=name_retrain, persist_result=True, result_serializer="json")
 def retrain(
-    ratings: Annotated[list[str], Field(min_length=1)],
+    ratings: Annotated[list[Source], Field(min_length=1)],
     titles: str,
     store: str,
-    test: list[str] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    test: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
 ) -> Summary:
     """Ingest, score the champion on new ratings, encode, split, train, rank, evaluate, and publish if the gate passes.
@@ -38,21 +43,28 @@ def retrain(
     ended, and skips finished steps.
 
     Args:
-        ratings: Rating files, folders or globs.
+        ratings: Rating files, folders or globs, or queries of databases without a password.
         titles: The title file.
         store: The folder where everything is kept.
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
     """
+    refuse_passwords([*ratings, *test])
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     steps = StepRunner(store)
     store = steps.store
     settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
-        dataset = steps.run(
-            ingest, store=store, ratings=ratings, titles=titles, test=test, settings=settings.ingest
-        )
+        with snapshots(Path(store), ratings) as train_paths, snapshots(Path(store), test) as test_paths:
+            dataset = steps.run(
+                ingest,
+                store=store,
+                ratings=[str(path) for path in train_paths],
+                titles=titles,
+                test=[str(path) for path in test_paths],
+                settings=settings.ingest,
+            )
         add_rows_to_name(dataset.rows)
         steps.run(progressive, store=store, dataset=dataset)
         encoding = steps.run(encode, store=store, dataset=dataset)

@@ -13,6 +13,7 @@ from matinee.errors import MatineeError
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.presets import PRESETS
+from matinee.store.database_address import short_source
 
 log = logging.getLogger("matinee.run")
 
@@ -22,7 +23,7 @@ _PLAIN: Final = ("ratings", "combined_data", "train", "mv_", "data")
 
 def data_name(ratings: list[str]) -> str:
     """The name of the data: the file, or its folder if the file name is generic."""
-    path = Path(ratings[0])
+    path = Path(short_source(ratings[0]))
     plain = path.stem.startswith(_PLAIN) or "*" in path.name
     name = (path.parent.name if plain else path.stem) or path.name
     return name if len(ratings) == 1 else f"{name} +{len(ratings) - 1}"

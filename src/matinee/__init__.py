@@ -9,7 +9,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import ConfigError, DataError, MatineeError, ReleaseError, StoreError
+from matinee.errors import ConfigError, DatabaseError, DataError, MatineeError, ReleaseError, StoreError
 from matinee.registry.champion import load
 from matinee.release import Release
 
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigError",
     "DataError",
+    "DatabaseError",
     "MatineeError",
     "Release",
     "ReleaseError",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
+from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from matinee.flows.retrain import retrain
 from matinee.settings import Settings
@@ -49,3 +50,17 @@ def test_a_bad_value_is_refused(wrong: dict[str, Any]) -> None:
     assert retrain.validate_parameters(good)["ratings"] == ["r.csv"]
     with pytest.raises(ParameterTypeError):
         retrain.validate_parameters(good | wrong)
+
+
+@pytest.mark.parametrize("name", ["ratings", "test"])
+def test_the_server_refuses_an_address_with_a_password_before_it_stores_the_run(name: str) -> None:
+    good = {"ratings": ["a.csv"], "titles": "t.csv", "store": "s"}
+    for source in (
+        "postgresql://ann@db/shop?query=select 'a:b@c'",
+        "postgresql://db:5432?query=select 'a@b'",
+    ):
+        validate({**good, name: [source]}, FORM, raise_on_error=True)
+    with pytest.raises(ValidationError):
+        validate(
+            {**good, name: ["postgresql://ann:se:cr@et@db/shop?query=select 1"]}, FORM, raise_on_error=True
+        )

@@ -40,7 +40,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
     "tasks": "errors evaluate formats inbox ingest maintenance monitor pipeline publish recommend "
     "registry release schemas settings split store train",
-    "flows": "errors evaluate formats inbox monitor publish recommend registry release settings store tasks",
+    "flows": "errors evaluate formats inbox ingest monitor publish recommend registry release settings store tasks",
     "cli": "errors flows formats inbox ingest maintenance monitor ops publish recommend registry "
     "release sample settings store",
 }

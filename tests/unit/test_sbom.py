@@ -36,7 +36,7 @@ def bill(installed: dict[str, list[str]]) -> dict[str, Any]:
 def installed(sbom: ModuleType) -> dict[str, list[str]]:
     """The requirements of each project of an environment with the extras pipeline, sign and dev."""
     extras = PROJECT["optional-dependencies"]
-    asked = [*PROJECT["dependencies"], *extras["pipeline"], *extras["sign"], *extras["dev"]]
+    asked = [*PROJECT["dependencies"], *extras["pipeline"], *extras["sign"], *extras["sql"], *extras["dev"]]
     found: dict[str, list[str]] = {name: [] for name in sbom.names(asked)}
     return found | {
         "pydantic": ["pydantic_core==1", "email-validator>=2; extra == 'email'"],

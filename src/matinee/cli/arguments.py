@@ -11,7 +11,7 @@ from matinee.cli.values import count, fraction, id_, whole, years
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
-from matinee.ops.folders import path, path_text
+from matinee.ops.folders import path, path_text, source_text
 
 _Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function, help line
 _COMPLAINT_LENGTH = 500
@@ -107,11 +107,12 @@ def _add_data_verbs(verb: _Verb) -> None:
     for added in (ingest, retrain):
         added.add_argument(
             "--ratings",
-            type=path_text,
+            type=source_text,
             nargs="+",
             required=True,
             metavar="PATH",
-            help="files, folders or globs with ratings",
+            help="files, folders or globs with ratings, or queries of databases, such as "
+            "'postgresql://USER@HOST/DATABASE?query=select ...'",
         )
         added.add_argument(
             "--titles",
@@ -125,7 +126,7 @@ def _add_data_verbs(verb: _Verb) -> None:
         _add_settings(added)
     retrain.add_argument(
         "--test",
-        type=path_text,
+        type=source_text,
         nargs="+",
         default=[],
         metavar="PATH",
@@ -159,11 +160,11 @@ def _add_answer_verbs(verb: _Verb) -> None:
     _add_store(evaluate)
     evaluate.add_argument(
         "--test",
-        type=path_text,
+        type=source_text,
         nargs="+",
         required=True,
         metavar="PATH",
-        help="files, folders or globs with ratings",
+        help="files, folders or globs with ratings, or queries of databases",
     )
     _add_settings(evaluate)
 

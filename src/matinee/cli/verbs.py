@@ -16,6 +16,7 @@ from matinee.ops.temporary import start_server
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
 
@@ -64,6 +65,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     from matinee import ingest as library
     from matinee.formats.dataset import Profile
     from matinee.formats.manifests import DatasetManifest
+    from matinee.ingest.databases import snapshots
     from matinee.store import Store
     from matinee.store.documents import read_as
 
@@ -71,13 +73,9 @@ def ingest(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
-    plan = library.plan(
-        store,
-        ratings=[Path(path) for path in call.ratings],
-        titles=Path(call.titles),
-        settings=settings.ingest,
-    )
-    dataset = store.ensure(plan)
+    with snapshots(call.store, call.ratings) as ratings:
+        plan = library.plan(store, ratings=ratings, titles=Path(call.titles), settings=settings.ingest)
+        dataset = store.ensure(plan)
     manifest = store.read(DatasetManifest, dataset.digest)
     facts = {
         "dataset": dataset.digest,
@@ -141,6 +139,7 @@ def predict(call: argparse.Namespace) -> Outcome:
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on the ratings of files, without the rows that it was trained on."""
     from matinee.cli.trial_report import trial_lines
+    from matinee.ingest.databases import snapshots
     from matinee.monitor.file_evaluation import evaluate_champion
     from matinee.monitor.play_evaluation import PlayTrial
     from matinee.store import Store
@@ -148,7 +147,8 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     root = Registry.open(call.store).root
     check_usable(root)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    trial = evaluate_champion(Store(root), [Path(path) for path in call.test], settings)
+    with snapshots(root, call.test) as test:
+        trial = evaluate_champion(Store(root), test, settings)
     rows = {"read": trial.rows_read, "accepted": trial.rows_accepted, "rejected": trial.rows_rejected}
     lines = [
         rows_line(rows),
@@ -213,7 +213,7 @@ def _settings(call: argparse.Namespace) -> Settings:
 
 
 def _absolute(paths: list[str]) -> list[str]:
-    return [str(Path(path).absolute()) for path in paths]
+    return [absolute_source(path) for path in paths]
 
 
 def _check_sources(store: Path, paths: list[str]) -> None:
@@ -221,7 +221,9 @@ def _check_sources(store: Path, paths: list[str]) -> None:
     check_usable(store)
     check_apart(store, sources=paths)
     missing = [
-        path for path in paths if not any(match.exists() for match in expand(Path(path), missing_ok=True))
+        path
+        for path in paths
+        if not is_address(path) and not any(match.exists() for match in expand(Path(path), missing_ok=True))
     ]
     if missing:
         verb = "do" if len(missing) > 1 else "does"

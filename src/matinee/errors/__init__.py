@@ -59,6 +59,10 @@ class DataError(MatineeError):
     exit_status = 3
 
 
+class DatabaseError(MatineeError):
+    """A database that ratings are read from does not answer, or broke off. The same command may work later."""
+
+
 class StoreError(MatineeError):
     """The store can't be read or written, or one of its folders is damaged."""
 

@@ -10,10 +10,12 @@ red\x1b[31m and\na line of its own
 """
 
 import json
+import re
 import unicodedata
 from typing import Any, Final
 
 FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line that is quoted in a sentence
+_PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")  # of an address
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -21,9 +23,11 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     r"""Text as one printable line; text longer than `limit` is cut, and its length is added.
 
     Characters that are not printable are escaped as Python does it: `\x1b`, `\n`, `\u202e`, and `\udcff` for a byte of
-    a file name that is not UTF-8. Blanks of all kinds are kept.
+    a file name that is not UTF-8. Blanks of all kinds are kept. The password in an address is replaced by `***`.
     """
     whole = str(text)
+    if ":/" in whole and "@" in whole:
+        whole = _PASSWORD.sub(r"\1***@", whole)
     line = whole[:limit]
     if not line.isprintable():
         line = "".join(char if _is_plain(char) else _escaped(char) for char in line)

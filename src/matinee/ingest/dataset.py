@@ -203,7 +203,7 @@ class _Job:
         kinds: list[tuple[SourceRole, Sequence[Source]]] = [*self._by_role(), ("titles", self.titles)]
         return [
             SourceFile(
-                name=source.name, path=str(source.path), role=role, bytes=source.size, digest=source.digest
+                name=source.name, path=source.place, role=role, bytes=source.size, digest=source.digest
             )
             for role, sources in kinds
             for source in sources

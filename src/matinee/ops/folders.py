@@ -4,14 +4,27 @@ import argparse
 from pathlib import Path
 
 from matinee.errors import ConfigError
+from matinee.store.database_address import is_address, without_password
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, named
 
 
 def path(text: str) -> Path:
-    """Parse a path; the type of an argument. An empty path is refused."""
+    """Parse a path; the type of an argument. An empty path is refused, and so is the address of a database."""
+    if is_address(text):
+        raise argparse.ArgumentTypeError("expected a path, not a database, from which only ratings are read")
     try:
         return named(text, "this argument")
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def source_text(text: str) -> str:
+    """Parse a path, a glob or the address of a database, as text; a password is taken out and remembered."""
+    if not is_address(text):
+        return path_text(text)
+    try:
+        return without_password(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

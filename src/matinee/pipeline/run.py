@@ -8,6 +8,7 @@ from pathlib import Path
 from matinee.errors import ConfigError, DivergenceError
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.evaluate.tested import Models, Tested
+from matinee.ingest.databases import snapshots
 from matinee.monitor.progressive import ChampionScore, score_champion
 from matinee.pipeline.steps import (
     plan_evaluation,
@@ -100,7 +101,8 @@ def retrain(
     Finished steps are skipped, so the same call resumes after a failure and computes nothing twice.
 
     Args:
-        ratings: A rating file, a folder or a glob, or several of them.
+        ratings: A rating file, a folder, a glob or the query of a database (`postgresql://user@host/shop?query=select
+            ...`), or several of them.
         titles: The title file; None for a release without titles.
         store: The folder where everything is kept; it is created if absent.
         test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
@@ -132,7 +134,9 @@ def retrain(
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
-        dataset = opened.ensure(plan_ingest(opened, sources, titles, test=test, settings=chosen.ingest))
+        with snapshots(opened.root, sources) as train_paths, snapshots(opened.root, test) as test_paths:
+            plan = plan_ingest(opened, train_paths, titles, test=test_paths, settings=chosen.ingest)
+            dataset = opened.ensure(plan)
         champion_score = score_champion(opened, dataset)
         encoding = opened.ensure(encode.plan(opened, dataset))
         split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))

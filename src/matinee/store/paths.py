@@ -15,12 +15,12 @@ from typing import Final
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
+from matinee.store.database_address import is_address
+from matinee.store.documents import WORK
 from matinee.store.identity import is_store
 
 PATH_LENGTH: Final = 4096  # maximum characters of a path in a message
-KEPT_TITLES: Final = (
-    "titles"  # the folder of a store with the last readable titles; the only source inside a store
-)
+KEPT_TITLES: Final = "titles"  # the folder of a store with the last readable titles
 
 Named = str | Path
 
@@ -55,7 +55,7 @@ def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | No
         if other := store_around(folder):
             raise ConfigError(_mixed(other, f"the drop folder {_show(folder)}"))
     store_of = source_check(root)
-    for source in sources:
+    for source in (source for source in sources if not is_address(source)):
         for match in expand(named(source, "a source"), missing_ok=True):
             if other := store_of(match):
                 raise ConfigError(_mixed(other, f"the source {_show(match)}"))
@@ -70,7 +70,8 @@ def source_check(store: Path) -> Callable[[Path], Path | None]:
     @cache
     def around(folder: Path) -> Path | None:
         if holds(store, folder):
-            return None if holds(store / KEPT_TITLES, folder) else store
+            inner = (store / KEPT_TITLES, store / WORK)  # WORK: rows of databases
+            return None if any(holds(kept, folder) for kept in inner) else store
         return store_around(folder)
 
     def store_of(source: Path) -> Path | None:

@@ -40,6 +40,7 @@ NOT_CODE: Final = frozenset(
         "matinee.settings.ranking",
         "matinee.settings.training",
         "matinee.store.checksums",
+        "matinee.store.database_address",
         "matinee.store.digests",
         "matinee.store.disk_errors",
         "matinee.store.documents",

@@ -11,6 +11,7 @@ from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.entries import LeftOut, list_files
 from matinee.ingest.reading.table_folder import LOG, Constants, delta_files, hive_columns, refuse_other_tables
+from matinee.store.database_address import name_of
 from matinee.store.digests import file_digest
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
@@ -33,7 +34,12 @@ class Source:
     @property
     def name(self) -> str:
         """The name in tables; without the folder, so that moving the file changes nothing."""
-        return self.path.name
+        return name_of(self.path)
+
+    @property
+    def place(self) -> str:
+        """Where it was: its path, or the address of a database."""
+        return str(self.path) if self.name == self.path.name else self.name
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -42,7 +48,7 @@ class Source:
 
     def label(self, member: str | None = None) -> str:
         """The name in messages, for the file or for a file within it."""
-        path = shown(self.path, PATH_LENGTH)
+        path = shown(self.place, PATH_LENGTH)
         return path if member in (None, self.name) else f"{path}:{shown(member)}"
 
     def check_unchanged(self) -> None:

@@ -1,0 +1,74 @@
+"""Rows of a DuckDB file, by one thread: several threads give the rows in changing orders."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from matinee.errors import ConfigError, DatabaseError, MatineeError
+from matinee.ingest.databases.rows import READS, Rows, missing_driver, said
+from matinee.store.database_address import DatabaseAddress
+
+_ROWS: Final = 1 << 15
+_MEMORY: Final = "1GB"  # for sorting and joining; beyond, it uses the disk
+
+
+@contextlib.contextmanager
+def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
+    """The rows of a query, which sees the file as it was when it began; `folder` holds what does not fit the memory.
+
+    Raises ConfigError for a wrong path or query, or if the driver is not installed; DatabaseError if another process
+    holds the file.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise missing_driver("duckdb", address) from None
+    if not Path(address.database).is_file():
+        raise ConfigError(f"{address.place} is not a file. Check the path; nothing was read.")
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": "1",
+        "memory_limit": _MEMORY,
+        "temp_directory": str(folder / "spilled"),
+        "autoinstall_known_extensions": "false",
+    }
+    with contextlib.ExitStack() as opened:
+        with _faults(duckdb.Error, address):
+            connection = duckdb.connect(address.database, read_only=True, config=config)
+            opened.callback(connection.close)
+            statements = connection.extract_statements(address.query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise ConfigError(f"{address.shown} is not one statement that reads. {READS}")
+        with _faults(duckdb.Error, address):
+            reader = connection.sql(address.query).to_arrow_reader(_ROWS)
+        yield Rows(reader.schema, _batches(reader, duckdb.Error, address))
+
+
+def _batches(reader: Any, kind: type[Exception], address: DatabaseAddress) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _faults(kind, address):
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextlib.contextmanager
+def _faults(kind: type[Exception], address: DatabaseAddress) -> Iterator[None]:
+    try:
+        yield
+    except (kind, OSError, pa.ArrowException) as error:
+        raise _fault(error, address) from None
+
+
+def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
+    text = said(error, address)
+    if "lock" in text:
+        return DatabaseError(
+            f"{address.place} is in use by another process ({text}). Run again when it is done."
+        )
+    if type(error).__name__ == "IOException":
+        return ConfigError(f"{address.place} could not be opened: {text}. Expected a file of DuckDB.")
+    return ConfigError(f"{address.shown} was refused by the database: {text}. {READS}")

@@ -1,0 +1,44 @@
+"""The rows of a query, and the sentences about drivers and statements that all databases share."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from matinee.errors import ConfigError
+from matinee.errors.text import shown
+from matinee.store.database_address import DatabaseAddress
+
+READS: Final = (
+    "Expected one statement that only reads, such as `select user_id, movie_id, rating from ratings`."
+)
+_SENTENCE = 300  # characters of what a database says
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a query, batch by batch."""
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+
+
+def missing_driver(package: str, address: DatabaseAddress) -> ConfigError:
+    """The error for a driver that is not installed."""
+    return ConfigError(
+        f"{address.shown} needs the package {package}, which is not installed. Install 'matinee[sql]'."
+    )
+
+
+def said(error: BaseException, address: DatabaseAddress) -> str:
+    """What a database says about an error, in one line, without the password."""
+    text = str(error)
+    found = re.search(
+        r"(?:ERROR|FATAL):\s+(.+?)(?:\nLINE |\nQuery was|\n\n|\n?\. SQLSTATE|$)", text, re.DOTALL
+    )
+    line = " ".join((found[1] if found else text.partition("[libpq] ")[2] or text).split())
+    if address.password:
+        line = line.replace(address.password, "***")
+    return shown(line.rstrip("."), _SENTENCE)

@@ -1,0 +1,92 @@
+"""Rows of a SQLite file. Its columns may hold values of any type, so all are written as text."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matinee.errors import ConfigError, DatabaseError, DataError, MatineeError
+from matinee.errors.text import shown
+from matinee.ingest.databases.rows import READS, Rows, said
+from matinee.store.database_address import DatabaseAddress
+
+_ROWS: Final = 1 << 15
+_WAIT_SECONDS: Final = 30
+_READING: Final = frozenset(
+    (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+)
+_TYPES: Final = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+
+@contextlib.contextmanager
+def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
+    """The rows of a query, which sees the file as it was when it began.
+
+    Raises ConfigError for a wrong path or query, DatabaseError if another process does not release the file.
+    """
+    path = Path(address.database).absolute()
+    if not path.is_file():
+        raise ConfigError(f"{address.place} is not a file. Check the path; nothing was read.")
+    with _faults(address):
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
+    with contextlib.closing(connection):
+        connection.set_authorizer(
+            lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+        )
+        with _faults(address):
+            cursor = connection.execute(address.query)
+        if cursor.description is None:
+            raise ConfigError(f"{address.shown} gives no columns. {READS}")
+        schema = pa.schema([(column[0], pa.string()) for column in cursor.description])
+        yield Rows(schema, _batches(cursor, schema, address))
+
+
+def _batches(cursor: sqlite3.Cursor, schema: pa.Schema, address: DatabaseAddress) -> Iterator[pa.RecordBatch]:
+    first = 1
+    while True:
+        with _faults(address):
+            rows = cursor.fetchmany(_ROWS)
+        if not rows:
+            return
+        columns = list(zip(*rows, strict=True))
+        arrays = [
+            _texts(column, f"{address.shown} gives the column '{shown(name)}'", first)
+            for name, column in zip(schema.names, columns, strict=True)
+        ]
+        yield pa.record_batch(arrays, schema=schema)
+        first += len(rows)
+
+
+def _texts(values: Sequence[object], gives: str, first: int) -> pa.Array:
+    kinds = set(map(type, values)) - {type(None)}
+    if bytes in kinds:
+        row = first + next(place for place, value in enumerate(values) if isinstance(value, bytes))
+        raise DataError(f"{gives} with bytes in row {row:,}. Expected numbers and texts: cast it as text.")
+    if len(kinds) == 1 and (kind := _TYPES.get(kinds.pop())):
+        return pc.cast(pa.array(values, kind), pa.string())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+@contextlib.contextmanager
+def _faults(address: DatabaseAddress) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:  # 3.11 warns of a second statement
+        raise _fault(error, address) from None
+
+
+def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
+    text = said(error, address)
+    if "locked" in text or "busy" in text:
+        return DatabaseError(
+            f"{address.place} is in use by another process ({text}). Run again when it is done."
+        )
+    if "not a database" in text or "unable to open" in text or "malformed" in text:
+        return ConfigError(f"{address.place} could not be opened: {text}. Expected a file of SQLite.")
+    if "not authorized" in text or "prohibited" in text or "one statement" in text or "readonly" in text:
+        return ConfigError(f"{address.shown} does more than read: {text}. {READS}")
+    return ConfigError(f"{address.shown} was refused by the database: {text}. {READS}")

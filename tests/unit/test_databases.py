@@ -1,0 +1,332 @@
+"""Ratings from databases: the same rows as from a file, one snapshot per run, and a password that is nowhere."""
+
+import contextlib
+import datetime
+import logging
+import os
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import duckdb
+import polars as pl
+import pytest
+from adbc_driver_postgresql import dbapi
+from postgres_server import postgres_server
+
+import matinee
+from matinee import ingest
+from matinee.cli.main import main
+from matinee.errors import ConfigError, DatabaseError, DataError
+from matinee.ingest.databases import snapshots
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
+from matinee.store.database_address import (
+    DatabaseAddress,
+    absolute_source,
+    name_of,
+    parse_address,
+    refuse_passwords,
+    without_password,
+)
+
+PASSWORD = "pass/word@:%41 and more"
+DAY = datetime.date(2003, 1, 1)
+ROWS = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, f"{DAY + datetime.timedelta(k)}") for k in range(300)]
+NULLS = [*ROWS[:7], (None, 3, 4, "2003-01-01"), *ROWS[7:]]
+LOGIN = f"matinee:{quote(PASSWORD, safe='')}"
+SELECT = "select user_id, movie_id, rating, date from ratings"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The address of a database with the rows, without a statement."""
+    with postgres_server(PASSWORD, "shop") as port:
+        place = f"postgresql://{LOGIN}@127.0.0.1:{port}/shop"
+        with (
+            contextlib.closing(dbapi.connect(place, autocommit=True)) as connection,
+            connection.cursor() as run,
+        ):
+            run.execute(
+                "create table ratings (user_id bigint, movie_id smallint, rating numeric(3, 1), date timestamptz)"
+            )
+            values = ",".join(f"({u or 'null'}, {m}, {r}, '{d} 10:00+02')" for u, m, r, d in NULLS)
+            run.execute(f"insert into ratings values {values}")
+        yield place
+
+
+def _sqlite(folder: Path) -> str:
+    with contextlib.closing(sqlite3.connect(folder / "shop.db")) as made:
+        made.execute("create table ratings (user_id, movie_id, rating, date)")
+        made.executemany("insert into ratings values (?, ?, ?, ?)", NULLS)
+        made.commit()
+    return f"sqlite:///{folder}/shop.db"
+
+
+def _duckdb(folder: Path) -> str:
+    with contextlib.closing(duckdb.connect(str(folder / "shop.duckdb"))) as made:
+        made.execute(
+            "create table ratings (user_id bigint, movie_id utinyint, rating decimal(3, 1), date date)"
+        )
+        made.executemany("insert into ratings values (?, ?, ?, ?)", NULLS)
+    return f"duckdb:///{folder}/shop.duckdb"
+
+
+def _taken(root: Path, address: str, **setting: Any) -> tuple[str, list[Any], dict[str, Any], Path]:
+    """The digest of the dataset of a query, its rows, its manifest and its folder."""
+    store = Store.open(root)
+    settings = IngestSettings.model_validate({"duplicates": "off", **setting})
+    with snapshots(root, [address]) as ratings:
+        dataset = store.ensure(ingest.plan(store, ratings=ratings, titles=None, settings=settings))
+    assert not list((root / "work").iterdir())
+    rows = [row for batch in ingest.iter_ratings(store, dataset) for row in batch.iter_rows()]
+    return dataset.digest, rows, store.manifest("datasets", dataset.digest), store.path(dataset)
+
+
+def _check_rows(root: Path, place: str) -> None:
+    digest, rows, manifest, _folder = _taken(root, f"{place}?query={SELECT}")
+    assert rows == [(u, m, r, datetime.date.fromisoformat(d)) for u, m, r, d in ROWS]
+    assert manifest["rejects"] == {"user_id_missing": 1}
+    part = next((root / "partitions").iterdir()) / "rejects.parquet"
+    reject = pl.read_parquet(part).select("file", "line", "code").row(0)
+    shown = without_password(f"{place}?query={SELECT}")
+    assert reject == (shown, 9, "user_id_missing")
+    assert manifest["sources"][0]["path"] == shown
+    assert _taken(root, f"{place}?query={SELECT}")[0] == digest, "unchanged rows give another dataset"
+
+
+@pytest.mark.parametrize("make", [_sqlite, _duckdb])
+def test_the_rows_of_a_file_are_read_and_unchanged_rows_keep_their_dataset(
+    make: Callable[[Path], str], tmp_path: Path
+) -> None:
+    _check_rows(tmp_path / "store", make(tmp_path))
+
+
+def test_the_rows_of_postgresql_are_read_and_unchanged_rows_keep_their_dataset(
+    postgres: str, tmp_path: Path
+) -> None:
+    _check_rows(tmp_path / "store", postgres)
+
+
+def test_ids_may_be_texts_that_hold_integers_and_columns_may_have_other_names(
+    postgres: str, tmp_path: Path
+) -> None:
+    query = "select user_id::text as who, movie_id as film, rating from ratings\n\twhere 'a%41&b+c' = 'a%41&b+c' -- all"
+    _digest, rows, _manifest, _ = _taken(tmp_path, f"{postgres}?query={query}", columns={"user_id": "WHO"})
+    assert [row[:3] for row in rows] == [row[:3] for row in ROWS]
+
+
+Wrong = tuple[str, type[Exception], str]
+WRONG_SQL: dict[str, Wrong] = {
+    "a missing table": ("select * from nope", ConfigError, "nope.*Expected one statement that only reads"),
+    "a missing column": ("select nope from ratings", ConfigError, "nope"),
+    "a statement that writes": ("delete from ratings returning *", ConfigError, "reads|write"),
+    "two statements": (
+        "select 1; delete from ratings",
+        ConfigError,
+        "Expected one statement that only reads",
+    ),
+    "no rating": ("select user_id, movie_id from ratings", DataError, "no column for rating"),
+    "no rows": (f"{SELECT} where 1 = 0", DataError, "has a header and no rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SQL)
+def test_a_wrong_query_is_one_sentence(name: str, postgres: str, tmp_path: Path) -> None:
+    query, kind, says = WRONG_SQL[name]
+    for place in (postgres, _sqlite(tmp_path), _duckdb(tmp_path)):
+        with pytest.raises(kind, match=f"(?s){says}") as caught:
+            _taken(tmp_path / "store", f"{place}?query={query}")
+        assert PASSWORD not in str(caught.value)
+        assert not list((tmp_path / "store/work").iterdir())
+    left = _taken(tmp_path / "store", f"{postgres}?query={SELECT}")[1]
+    assert len(left) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("select user_id, movie_id, rating, array[1] as x from ratings", "the column 'x' with the type list"),
+        ("select user_id, user_id, rating from ratings", "gives the column 'user_id' twice"),
+        (
+            "select 1 as user_id, 2 as movie_id, 3 / (movie_id - 17) as rating from ratings",
+            "division by zero",
+        ),
+    ],
+)
+def test_columns_and_values_that_are_not_read_are_named(
+    query: str, says: str, postgres: str, tmp_path: Path
+) -> None:
+    with pytest.raises((ConfigError, DataError), match=says):
+        _taken(tmp_path, f"{postgres}?query={query}")
+
+
+def test_a_login_that_is_refused_says_so_without_the_password(postgres: str, tmp_path: Path) -> None:
+    other = postgres.replace(LOGIN, "matinee:planted")
+    with pytest.raises(ConfigError, match="refused the login: password authentication failed") as caught:
+        _taken(tmp_path, f"{other}?query={SELECT}")
+    assert "planted" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"no password supplied.*PGPASSWORD"):
+        _taken(tmp_path, f"{postgres.replace(LOGIN, 'nobody')}?query={SELECT}")
+
+
+def test_the_password_of_the_surroundings_is_used(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setenv("PGUSER", "matinee")
+    address = f"{postgres.replace(f'{LOGIN}@', '')}?query={SELECT}"
+    assert len(_taken(tmp_path, address)[1]) == len(ROWS)
+
+
+def test_a_server_that_is_away_or_silent_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        started = time.monotonic()
+        with pytest.raises(DatabaseError, match=r"could not be reached: .*timeout expired"):
+            _taken(tmp_path, f"postgresql://127.0.0.1:{port}/shop?connect_timeout=2&query={SELECT}")
+        assert time.monotonic() - started < 20
+    with pytest.raises(DatabaseError, match=r"could not be reached: .*refused.*Check host and port"):
+        _taken(tmp_path, f"postgresql://127.0.0.1:{port}/shop?query={SELECT}")
+
+
+def test_a_connection_that_breaks_while_rows_arrive_takes_none_of_them(postgres: str, tmp_path: Path) -> None:
+    query = (
+        "select k as user_id, k % 17 as movie_id, 3 as rating, repeat('x', 1000) as review "
+        "from generate_series(1, 3000000) k /* broken */"
+    )
+    with (
+        contextlib.closing(dbapi.connect(postgres, autocommit=True)) as connection,
+        connection.cursor() as run,
+    ):
+
+        def end() -> None:
+            found = None
+            while not found:
+                run.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where query like 'COPY%broken%' "
+                    "and now() - query_start > interval '300 ms'"
+                )
+                found = run.fetchone()
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        with pytest.raises(DatabaseError, match=r"broke off: .*None of its rows were taken"):
+            _taken(tmp_path, f"{postgres}?query={query}")
+        ending.join()
+    assert not (tmp_path / "datasets").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "scheme"), [("adbc_driver_postgresql", "postgresql://h"), ("duckdb", "duckdb://")]
+)
+def test_a_missing_driver_is_named_with_what_to_install(
+    module: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=r"Install 'matinee\[sql\]'"):
+        _taken(tmp_path, f"{scheme}/shop?query={SELECT}")
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shop.db").write_text("no database, but a text of some length")
+    for scheme, says in (("sqlite", "not a database.*a file of SQLite"), ("duckdb", "a file of DuckDB")):
+        with pytest.raises(ConfigError, match=says):
+            _taken(tmp_path / "store", f"{scheme}:///{tmp_path}/shop.db?query={SELECT}")
+        with pytest.raises(ConfigError, match="is not a file"):
+            _taken(tmp_path / "store", f"{scheme}:///{tmp_path}/nope.db?query={SELECT}")
+
+
+def test_values_of_sqlite_keep_their_digits(tmp_path: Path) -> None:
+    place = _sqlite(tmp_path)
+    values = (
+        f"select {2**62} as user_id, '007' as movie_id, 4.5 as rating union all select 8, 7.0, '5' union all "
+    )
+    store = Store.open(tmp_path / "store")
+    with snapshots(store.root, [f"{place}?query={values}select 9, 1, null"]) as (path,):
+        rows = pl.read_parquet(path.read_bytes()).rows()
+    assert rows == [(str(2**62), "007", "4.5"), ("8", "7.0", "5"), ("9", "1", None)]
+    with pytest.raises(DataError, match="the column 'rating' with bytes in row 1"):
+        _taken(store.root, f"{place}?query=select 1 as user_id, 2 as movie_id, x'00' as rating")
+
+
+def test_an_address_is_shown_and_stored_without_password() -> None:
+    query = "select *\nfrom  t where a = 'b?c&d=%41'"
+    text = f"postgres://{LOGIN}@db.example.org:5433/shop?sslmode=require&query= {query} "
+    address = parse_address(text)
+    options = (("sslmode", "require"),)
+    assert address == DatabaseAddress("postgresql", "matinee", "db.example.org:5433", "shop", options, query)
+    assert address.password == PASSWORD
+    assert parse_address(address.text) == address
+    assert (
+        address.shown
+        == "postgresql://matinee@db.example.org:5433/shop?query=select * from t where a = 'b?c&d=%41'"
+    )
+    assert name_of(Path(address.file_name)) == address.shown
+    assert "pass" not in repr(address) + address.text
+    encoded = parse_address("sqlite:///a.db?query=select+user_id%2C+1%2B1%0Afrom+t")
+    assert encoded.query == "select user_id, 1+1\nfrom t"
+    assert absolute_source(encoded.text) == f"sqlite:///{Path.cwd()}/a.db?query={encoded.query}"
+    assert len(parse_address(f"sqlite:///{'/é' * 400}?query={SELECT}").file_name.encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:se/cret@db/shop?query=select 1",
+        "postgresql://ann:12/cret@db/shop?query=select 1",
+        "postgresql://ann:se cret@db/shop",
+        "postgresql:/ann:secret@db/shop?query=select 1",
+        "postgresql://ann:secret@db/shop?query=",
+        "postgresql://ann@db/shop?sslpassword=cret&query=select 1",
+    ],
+)
+def test_an_address_that_is_not_readable_is_refused_without_quoting_it(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"[Aa]ddress|query") as caught:
+        parse_address(text)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_flow_refuses_a_password_in_its_parameters() -> None:
+    refuse_passwords(["a.csv", "postgresql://ann@db/shop?query=select 1"])
+    with pytest.raises(ConfigError, match=r"Prefect stores them.*PGPASSWORD") as caught:
+        refuse_passwords(["postgresql://ann:secret@db/shop?query=select 1"])
+    assert "secret" not in str(caught.value)
+
+
+def test_the_password_is_in_no_output_and_no_file(
+    postgres: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "titles.csv").write_text("".join(f"{k},1999,Film {k}\n" for k in range(1, 18)))
+    words = ["--titles", f"{tmp_path}/titles.csv", "--store", f"{tmp_path}/store", "--json", "--verbose"]
+    for query in (SELECT, "select nope", "select 1"):
+        main(["ingest", "--ratings", f"{postgres}?query={query}", *words])
+    main(["ingest", "--rating", f"{postgres}?query={SELECT}", *words])
+    main(
+        [
+            "predict",
+            "--pairs",
+            f"{postgres}?query={SELECT}",
+            "--out",
+            f"{tmp_path}/o",
+            "--store",
+            f"{tmp_path}/store",
+        ]
+    )
+    main(["retrain", "--ratings", f"{postgres}", *words])
+    said = "".join(capfd.readouterr()) + caplog.text
+    assert "--rating" in said
+    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(files) > 10
+    for secret in (PASSWORD, quote(PASSWORD, safe="")):
+        assert secret not in said
+        assert not [path for path, content in files.items() if secret.encode() in content]
+    assert PASSWORD not in str(os.environ)
+    assert matinee.DatabaseError is DatabaseError

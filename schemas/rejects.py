@@ -17,6 +17,8 @@ CODES = {
     "rating_not_a_number": "the rating is not a finite number",
     "date_unparsable": "the date is neither YYYY-MM-DD nor written like the others of the file",
     "year_not_integer": "the year is neither a number nor NULL",
+    "user_id_too_long": "the user id is longer than 255 bytes",
+    "movie_id_too_long": "the movie id is longer than 255 bytes",
     # Found by the pandera models.
     "user_id_missing": "the user id is empty",
     "movie_id_missing": "the movie id is empty",

@@ -43,7 +43,7 @@ QUOTED_ALL = """"1","2003","Dinosaur Planet"
 def titles_of(folder: Path, text: str | bytes) -> list[tuple[int, int | None, str]]:
     path = folder / "titles"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    titles, rejects, _ = read_titles(source_of(path))
+    titles, rejects, *_ = read_titles(source_of(path))
     assert rejects.is_empty()
     return list(titles.iter_rows())
 
@@ -138,7 +138,7 @@ def test_titles_written_by_people_and_spreadsheets_are_read(
     path = tmp_path / "titles"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     settings = IngestSettings.model_validate({"title_columns": columns})
-    titles, rejects, _ = read_titles(source_of(path), settings)
+    titles, rejects, *_ = read_titles(source_of(path), settings)
     assert titles["title"].to_list() == wanted
     assert rejects.is_empty()
 
@@ -168,12 +168,12 @@ def test_the_titles_in_an_archive_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_real_files_are_read(real_data: Path) -> None:
-    titles, rejects, _ = read_titles(source_of(real_data / "netflix" / "movie_titles.csv"))
+    titles, rejects, *_ = read_titles(source_of(real_data / "netflix" / "movie_titles.csv"))
     text = (real_data / "netflix" / "movie_titles.csv").read_bytes().decode("iso-8859-1")
     assert titles["title"].to_list() == [line.split(",", 2)[2] for line in text.split("\n")[:-1]]
     assert titles["year"].null_count() == 7
     assert titles.filter(titles["movie_id"] == 6483)["title"].item() == "Smokey Joe's Café"
     assert rejects.is_empty()
     for name, movies in (("ml-100k/u.item", 1682), ("ml-latest-small/movies.csv", 9125)):
-        titles, rejects, _ = read_titles(source_of(real_data / name))
+        titles, rejects, *_ = read_titles(source_of(real_data / name))
         assert (titles.height, rejects.height) == (movies, 0)

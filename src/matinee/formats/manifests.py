@@ -10,6 +10,7 @@ from matinee.formats.base import Format, Manifest, Scale
 WrittenSettings = dict[str, JsonValue]
 SourceRole = Literal["train", "test", "titles"]
 Feedback = Literal["explicit", "implicit"]
+IdKinds = dict[Literal["user_id", "movie_id"], Literal["integer", "text"]]
 
 
 class FileCounts(Format):
@@ -37,6 +38,10 @@ class PartitionManifest(Manifest):
     values: dict[str, int] = Field(description="Accepted rows by value of the rating.")
     scale: Scale = Field(description="Lowest and highest rating that is accepted.")
     left_out: list[str] = Field(description="Files of archives that hold no ratings.")
+    ids: IdKinds = Field({}, description="The kind of the ids of users and of movies, as they were read.")
+    not_integers: dict[str, int] = Field(
+        {}, description="Rows whose user or movie id is not a canonical integer."
+    )
 
 
 class SourceFile(Format):
@@ -62,6 +67,10 @@ class DatasetManifest(Manifest):
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     feedback: Feedback = Field(
         "explicit", description="`ingest.feedback`; absent in a manifest of an earlier version."
+    )
+    ids: IdKinds = Field(
+        {},
+        description="The kind of the ids of users and of movies; empty in a manifest of an earlier version: integers.",
     )
     warnings: list[str] = Field(description="Sentences for a person; none of them stops a run.")
     partitions: list[str] = Field(description="Digests of the partitions, in the order of their rows.")

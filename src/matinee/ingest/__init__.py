@@ -6,7 +6,7 @@ back. `screen` checks new files one by one. Folders: `reading` (bytes to parsed 
 """
 
 from matinee.ingest.dataset import plan
-from matinee.ingest.dataset_reader import iter_ratings, read_counts, read_titles_table
+from matinee.ingest.dataset_reader import iter_ratings, read_counts, read_id_texts, read_titles_table
 from matinee.ingest.screening import Screening, check_titles, find_unreadable, screen
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "iter_ratings",
     "plan",
     "read_counts",
+    "read_id_texts",
     "read_titles_table",
     "screen",
 ]

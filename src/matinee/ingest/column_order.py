@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading.blocks import Block, Span
-from matinee.ingest.reading.dialect import Dialect, recognize
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.heads import parse_head
 from matinee.ingest.reading.members import read_heads
-from matinee.ingest.reading.parser import parse_block
+from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.sources import Source
-from matinee.settings.ingest import IngestSettings
+from matinee.ingest.reading.text_table import NumberedTexts
+from matinee.ingest.titles.fields import read_movie_id
+from matinee.settings.ingest import IngestSettings, Kind
 
 _FITS: Final = 0.9  # share of the ids of a column that are titles: the column may have the movies
 _BEYOND: Final = 0.5  # share of ids beyond those of all titles: the column does not have the movies
@@ -34,13 +37,14 @@ class Ordered:
 
 
 def order_columns(
-    sources: Sequence[Source], movies: Ids, settings: IngestSettings
+    sources: Sequence[Source], movies: Ids, settings: IngestSettings, kind: Kind = "integer"
 ) -> tuple[list[Ordered], list[str]]:
     """Group files by the order of their columns.
 
     Args:
         sources: Rating files.
-        movies: The ids of the titles.
+        movies: The ids of the titles, or the numbers of their texts.
+        kind: Which of the two.
         settings: How to read the files; columns that they give are not questioned.
 
     Returns:
@@ -54,7 +58,7 @@ def order_columns(
     ids = np.unique(movies)
     groups: dict[tuple[tuple[str, str], ...], list[Source]] = {(): []}
     for source in sources:
-        groups.setdefault(_exchanged(source, ids, settings), []).append(source)
+        groups.setdefault(_exchanged(source, ids, settings, kind), []).append(source)
     ordered = [
         Ordered(some, settings.model_copy(update={"columns": {**settings.columns, **dict(columns)}}))
         for columns, some in groups.items()
@@ -71,38 +75,48 @@ def order_columns(
     ]
 
 
-def _exchanged(source: Source, movies: Ids, settings: IngestSettings) -> tuple[tuple[str, str], ...]:
+def _exchanged(
+    source: Source, movies: Ids, settings: IngestSettings, kind: Kind
+) -> tuple[tuple[str, str], ...]:
     """The numbers of the columns of a file whose first column has the movies; nothing for another file."""
+    settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
         try:
             dialect = recognize(member.head, settings, label=source.label(member.name))
         except DataError:
             continue  # the reader reports it
         if not dialect.netflix and dialect.names[:1] == ("column 1",):
-            if not _is_first(_read_ids(member.head, member.name, dialect), movies, source, member.head):
+            columns = _read_ids(parse_head(member, dialect), kind)
+            if not _is_first(columns, movies, source, member.head, kind=kind):
                 return ()
             other = {"user_id": "movie_id", "movie_id": "user_id"}
             return tuple((other.get(name, name), str(place + 1)) for name, place in dialect.columns.items())
     return ()
 
 
-def _read_ids(head: bytes, name: str, dialect: Dialect) -> tuple[Ids, Ids]:
-    body = head[dialect.skip_bytes :]
-    text = body[: body.rfind(bytes([dialect.line_end])) + 1]
-    parsed = parse_block(
-        Block(np.frombuffer(text, np.uint8), [Span(name, dialect, 0, len(text), False)]), ends=True
-    )
-    return np.unique(parsed.ids[0]), np.unique(parsed.ids[1])
+def _read_ids(head: ParsedBlock, kind: Kind) -> tuple[Ids, Ids]:
+    """The distinct ids of both columns, as the titles have them."""
+    found = []
+    for side in (kernel.USER, kernel.MOVIE):
+        texts = [text for text in head.texts[side].texts() if text]
+        if kind == "text":
+            found.append(np.unique(NumberedTexts().number_each(texts)))
+        else:
+            numbers = [read_movie_id(text.decode("utf-8", "replace")) for text in texts]
+            found.append(np.unique(np.array([each for each in numbers if each is not None], np.int64)))
+    return found[0], found[1]
 
 
-def _is_first(columns: tuple[Ids, Ids], movies: Ids, source: Source, head: bytes) -> bool:
+def _is_first(columns: tuple[Ids, Ids], movies: Ids, source: Source, head: bytes, *, kind: Kind) -> bool:
     first, second = columns
     if not len(first):
         return False
-    known = [float(np.isin(column, movies).mean()) for column in columns]
+    known = [float(np.isin(column, movies).mean()) if len(column) else 0.0 for column in columns]
     if known[0] < _FITS or known[1] >= min(known[0], _FITS):
         return False
-    beyond = float(((second < movies[0]) | (second > movies[-1])).mean())
+    beyond = 1 - known[1]  # of texts, which have no range
+    if kind == "integer" and len(second):
+        beyond = float(((second < movies[0]) | (second > movies[-1])).mean())
     if _DOUBT <= beyond < _BEYOND:
         lines = head.split(b"\n", _SHOWN_LINES)[:_SHOWN_LINES]
         rows = "; ".join(shown(line.decode("utf-8", "replace").strip(), 60) for line in lines)

@@ -10,20 +10,29 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
-from matinee.ingest.checks.feedback import check_feedback
+from matinee.ingest.checks.feedback import check_feedback, kinds_of
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import check_scales
 from matinee.ingest.checks.warnings import find_warnings
 from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import write_superseded
+from matinee.ingest.id_kinds import (
+    SIDES,
+    Kinds,
+    check_ids,
+    check_setting,
+    decide_kinds,
+    guess_kinds,
+    kind_warnings,
+)
+from matinee.ingest.partitions.id_texts import TEXTS, merge_texts, read_texts, with_texts, write_texts
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
@@ -33,8 +42,8 @@ from matinee.ingest.reading.entries import LeftOut, refuse_faults
 from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
 from matinee.ingest.scale_guess import guess_scale
-from matinee.ingest.titles.table import NO_TITLES, read_titles
-from matinee.settings.ingest import IngestSettings
+from matinee.ingest.titles.table import NO_TITLES, ReadTitles, read_titles
+from matinee.settings.ingest import IngestSettings, Side
 from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
@@ -90,7 +99,9 @@ def plan(
         )
     linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
     check_apart(store.root, sources=linked)  # a folder may hold links into the store
-    job = _Job(store, settings, title_sources, trains, tests, left_out, Forgotten.read(store.root))
+    held = kinds_of(store.root)
+    check_setting(held, settings)
+    job = _Job(store, settings, held, title_sources, trains, tests, left_out, Forgotten.read(store.root))
     return Plan("datasets", job.digest(), job.make)
 
 
@@ -98,6 +109,7 @@ def plan(
 class _Job:
     store: Store
     settings: IngestSettings
+    held: Kinds | None  # the kinds of ids of the store
     titles: Sequence[Source]  # one or none
     trains: Sequence[Source]
     tests: Sequence[Source]
@@ -115,23 +127,27 @@ class _Job:
         )
 
     def make(self, folder: Path) -> DatasetManifest:
-        titles, title_rejects, title_warnings = (
-            read_titles(self.titles[0], self.settings) if self.titles else NO_TITLES
-        )
-        groups, order_warnings = self._order(titles["movie_id"].to_numpy())
-        scale, partitions = self._partitions(groups)
+        given = self._read_titles(self._known_kinds())
+        groups, order_warnings = self._order(given)
+        scale, kinds, partitions = self._partitions(groups)
+        if self.titles and given.kind != kinds["movie_id"]:
+            given = self._read_titles(kinds)
+        titles, title_rejects = given.titles, given.rejects
         check_rows_read([*self.trains, *self.tests], partitions)
         check_users(partitions)
+        check_ids(partitions, self.settings, held=self.held)
         check_rejects(partitions, self.settings, scale=scale)
         plays = self.settings.feedback == "implicit"  # a repeated play is one
         skip = self.settings.duplicates == "off" and not plays
         superseded = NOTHING_SUPERSEDED if skip else find_superseded(partitions)
-        removed = write_superseded(folder, superseded, partitions)
+        texts = self._texts(folder, partitions, given)
+        removed = write_superseded(folder, superseded, partitions, texts)
         counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():
             counts[name].write_parquet(folder / file)
         seen = profile(partitions, titles, removed, counts=counts, scale=bounds_of(scale))
-        titles.write_parquet(folder / TITLES)
+        named = titles.with_columns(with_texts(titles["movie_id"], texts.get("movie_id")))
+        named.write_parquet(folder / TITLES)
         title_rejects.write_parquet(folder / "title_rejects.parquet")
         write_json(folder / Profile.NAME, seen)
         listed = PartitionList(partitions=[partition.listed() for partition in partitions])
@@ -148,6 +164,7 @@ class _Job:
             title_rejects=dict(sorted(Counter(title_rejects["code"].to_list()).items())),
             scale=list(bounds_of(scale)),
             feedback=self.settings.feedback,
+            ids=dict(kinds),
             warnings=[
                 *find_warnings(
                     partitions,
@@ -159,42 +176,71 @@ class _Job:
                     left_out=self.left_out,
                 ),
                 *order_warnings,
-                *title_warnings,
+                *given.warnings,
+                *kind_warnings(partitions, self.settings, self.held),
             ],
             partitions=[partition.digest for partition in partitions],
             sources=self._describe_sources(),
         )
 
-    def _order(self, movies: NDArray[np.int64]) -> tuple[list[tuple[Role, Ordered]], list[str]]:
+    def _known_kinds(self) -> Kinds | None:
+        """The kinds that the store or the settings decide; None if the rows decide."""
+        return self.held or (None if self.settings.ids == "auto" else self.settings.id_kinds)
+
+    def _read_titles(self, kinds: Kinds | None) -> ReadTitles:
+        if not self.titles:
+            return NO_TITLES
+        return read_titles(self.titles[0], self.settings, None if kinds is None else kinds["movie_id"])
+
+    def _order(self, titles: ReadTitles) -> tuple[list[tuple[Role, Ordered]], list[str]]:
         """The files by role and by the order of their columns, and warnings about the order."""
         groups: list[tuple[Role, Ordered]] = []
         warnings = []
+        movies = titles.titles["movie_id"].to_numpy()
         for role, sources in self._by_role():
-            ordered, odd = order_columns(sources, movies, self.settings)
+            ordered, odd = order_columns(sources, movies, self.settings, titles.kind)
             groups += [(role, each) for each in ordered]
             warnings += odd
         return groups, warnings
 
-    def _partitions(self, groups: Sequence[tuple[Role, Ordered]]) -> tuple[str, list[Partition]]:
-        """The partitions on the configured scale, or on the scale inferred from all values."""
-        fixed = fixed_scale(self.settings)
+    def _partitions(self, groups: Sequence[tuple[Role, Ordered]]) -> tuple[str, Kinds, list[Partition]]:
+        """The scale, the kinds of ids, and the partitions. What is not given is guessed, and then all rows decide."""
+        known, fixed = self._known_kinds(), fixed_scale(self.settings)
+        kinds = known or guess_kinds([ordered for _, ordered in groups])
+        scale = fixed if fixed != "auto" else guess_scale([*self.trains, *self.tests], self.settings)
+        partitions = self._ensure(scale, kinds, groups)
+        if known is None and (decided := decide_kinds(partitions, self.settings)) != kinds:
+            kinds = decided
+            partitions = self._ensure(scale, kinds, groups)
         if fixed != "auto":
-            return fixed, self._ensure(fixed, groups)
-        guess = guess_scale([*self.trains, *self.tests], self.settings)
-        partitions = self._ensure(guess, groups)
-        scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
-        check_scales(partitions, scale)
-        return scale, partitions if scale == guess else self._ensure(scale, groups)
+            return fixed, kinds, partitions
+        right = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
+        check_scales(partitions, right)
+        return right, kinds, partitions if right == scale else self._ensure(right, kinds, groups)
 
-    def _ensure(self, scale: str, groups: Sequence[tuple[Role, Ordered]]) -> list[Partition]:
+    def _ensure(self, scale: str, kinds: Kinds, groups: Sequence[tuple[Role, Ordered]]) -> list[Partition]:
         partitions = []
         for role, ordered in groups:
-            settings = ordered.settings
+            settings = ordered.settings.with_kinds(kinds)
             for group in group_sources(ordered.sources):
                 planned = plan_partition(group, settings=settings, scale=scale, forgotten=self.forgotten)
                 made = self.store.ensure(planned)
                 partitions.append(open_partition(self.store, made.digest, role, group))
         return partitions
+
+    def _texts(
+        self, folder: Path, partitions: Sequence[Partition], titles: ReadTitles
+    ) -> dict[Side, pl.DataFrame]:
+        """The texts of text ids by side, those of the titles as well; they are written to the dataset."""
+        found: dict[Side, pl.DataFrame] = {}
+        for side in SIDES:
+            tables = [read_texts(partition.folder, side) for partition in partitions]
+            more = [titles.texts] if side == "movie_id" else []
+            merged = merge_texts([*tables, *more])
+            if merged.height:
+                found[side] = merged
+                write_texts(folder / TEXTS[side], merged["id"].to_numpy(), merged["text"].to_arrow())
+        return found
 
     def _by_role(self) -> list[tuple[Role, Sequence[Source]]]:
         return [("train", self.trains), ("test", self.tests)]

@@ -11,11 +11,14 @@ import pyarrow as pa
 from matinee.formats.dataset import PartitionList
 from matinee.ingest.dataset import COUNTS, TITLES
 from matinee.ingest.duplicates.superseded import SUPERSEDED
+from matinee.ingest.partitions.id_texts import read_texts
 from matinee.ingest.partitions.partition import open_partition
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.ingest.reading.sources import Role
+from matinee.settings.ingest import Side
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
+from matinee.text_ids import numbers_of_column
 
 BATCH_ROWS: Final = 1 << 20
 
@@ -57,11 +60,22 @@ def iter_ratings(
 
 
 def read_titles_table(store: Store, dataset: Reference | str) -> pl.DataFrame:
-    """The titles of a dataset, as a table of the schema Titles.
+    """The titles of a dataset, as a table of the schema Titles; of text ids, `movie_id` has the numbers.
 
     Raises StoreError if the dataset is no longer in the store.
     """
-    return pl.read_parquet(_folder(store, dataset) / TITLES)
+    titles = pl.read_parquet(_folder(store, dataset) / TITLES)
+    if titles["movie_id"].dtype == pl.String:
+        titles = titles.with_columns(movie_id=numbers_of_column(titles["movie_id"].to_arrow()))
+    return titles
+
+
+def read_id_texts(store: Store, dataset: Reference | str, *, column: Side) -> pl.DataFrame:
+    """The texts of text ids: `id`, their numbers, ascending, and `text`; empty for integers.
+
+    Raises StoreError if the dataset is no longer in the store.
+    """
+    return read_texts(_folder(store, dataset), column)
 
 
 def read_counts(

@@ -3,15 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from matinee.errors import DataError
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings
 from matinee.ingest.rating_scale import narrowest_scale
-from matinee.ingest.reading.blocks import Block, Span
-from matinee.ingest.reading.dialect import recognize
-from matinee.ingest.reading.members import read_heads, translate_parser_errors
-from matinee.ingest.reading.parser import parse_block
+from matinee.ingest.reading.heads import parse_heads
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 
@@ -40,18 +34,6 @@ def count_head(source: Source, settings: IngestSettings) -> RatingCounts:
     Raises DataError if it is not a rating file.
     """
     counts: RatingCounts = Counter()
-    for member in read_heads(source, settings):
-        head = member.head
-        try:
-            dialect = recognize(head, settings, label=source.label(member.name))
-        except DataError:
-            if member.in_archive:
-                continue
-            raise
-        body = head[dialect.skip_bytes :]
-        text = body[: body.rfind(bytes([dialect.line_end])) + 1]
-        span = Span(member.name, dialect, 0, len(text), continues=False)
-        with translate_parser_errors(source.label(member.name)):
-            parsed = parse_block(Block(np.frombuffer(text, np.uint8), [span]), ends=True)
-            add_counts(counts, count_ratings(parsed.table()["rating"]))
+    for head in parse_heads(source, settings):
+        add_counts(counts, count_ratings(head.table()["rating"]))
     return counts

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
-from matinee.ingest.checks.feedback import check_feedback
+from matinee.ingest.checks.feedback import check_feedback, kinds_of
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import find_other_scales
+from matinee.ingest.column_order import Ordered
+from matinee.ingest.id_kinds import Kinds, check_ids, check_setting, decide_kinds, guess_kinds
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.rating_counts import RatingCounts, from_json
@@ -42,7 +44,9 @@ def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> 
     Raises ConfigError if the store holds the other kind of feedback, StoreError if it cannot be written.
     """
     check_feedback(store.root, settings.feedback)
-    screener = _Screener(store, settings, Forgotten.read(store.root))
+    held = kinds_of(store.root)
+    check_setting(held, settings)
+    screener = _Screener(store, settings, Forgotten.read(store.root), held)
     for path in paths:
         screener.open(path)
     return screener.screen()
@@ -68,7 +72,10 @@ def check_titles(path: Path, settings: IngestSettings) -> None:
 
 
 class _Screener:
-    def __init__(self, store: Store, settings: IngestSettings, forgotten: Forgotten) -> None:
+    def __init__(
+        self, store: Store, settings: IngestSettings, forgotten: Forgotten, held: Kinds | None
+    ) -> None:
+        self.held = held  # the kinds of ids of the store
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
         self.heads: dict[Path, RatingCounts] = {}
@@ -88,15 +95,27 @@ class _Screener:
 
     def screen(self) -> Screening:
         scale = fixed_scale(self.settings)
-        if scale == "auto" and self.sources:
-            scale = scale_of([self.heads[path] for path in self.sources])
-            partitions = self._parse(self._groups(), scale)
-            if partitions:
+        if self.sources:
+            scale = scale_of([self.heads[path] for path in self.sources]) if scale == "auto" else scale
+            partitions = self._decide_kinds(scale)
+            if fixed_scale(self.settings) == "auto" and partitions:
                 scale = self._choose_scale(partitions)
         for partition in self._parse(self._groups(), scale):
             self._check(partition, scale)
         self.screening.accepted.extend(self.sources)
         return self.screening
+
+    def _decide_kinds(self, scale: str) -> list[Partition]:
+        """The partitions of all files, once the kinds of ids are known: those of the store, or by all rows."""
+        asked = None if self.settings.ids == "auto" else self.settings.id_kinds
+        known = self.held or asked
+        guess = known or guess_kinds([Ordered(list(self.sources.values()), self.settings)])
+        self.settings = self.settings.with_kinds(guess)
+        partitions = self._parse(self._groups(), scale)
+        if known is None and partitions and (kinds := decide_kinds(partitions, self.settings)) != guess:
+            self.settings = self.settings.with_kinds(kinds)
+            partitions = self._parse(self._groups(), scale)
+        return partitions
 
     def _choose_scale(self, partitions: list[Partition]) -> str:
         """The scale of all files, without those that are refused because their own is another."""
@@ -138,6 +157,7 @@ class _Screener:
         try:
             check_rows_read(partition.sources, [partition])
             check_users([partition])
+            check_ids([partition], self.settings, held=self.held)
             check_rejects([partition], self.settings, scale=scale)
         except DataError as error:
             if len(partition.sources) == 1:

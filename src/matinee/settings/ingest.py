@@ -2,7 +2,8 @@
 
 import codecs
 import re
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
@@ -10,6 +11,9 @@ DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
 DateOrder = Literal["auto", "day_first", "month_first"]
 Column = Literal["user_id", "movie_id", "rating", "date"]
 Feedback = Literal["explicit", "implicit"]
+Kind = Literal["integer", "text"]
+Side = Literal["user_id", "movie_id"]
+Ids = Literal["auto", "integer", "text", "integer-text", "text-integer"]
 TitleColumn = Literal["movie_id", "title", "year"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
@@ -48,6 +52,12 @@ class IngestSettings(Section):
         ge=0,
         le=1,
         description="Maximum share of rejected rows. With more, the run stops. Superseded rows do not count.",
+    )
+    ids: Ids = Field(
+        "auto",
+        description="Kind of the ids. auto: integers where all but ingest.max_reject_fraction of the rows have a "
+        "canonical integer (no sign, no leading zeros), else text; decided for users and for movies by the first "
+        "dataset of a store. integer or text decides by hand; integer-text is integers for users and text for movies.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
@@ -110,6 +120,18 @@ class IngestSettings(Section):
         description="Maximum ratio of unpacked size to file size. It applies to files that unpack to more than 64 "
         "MB. Rating files usually reach 5 to 20.",
     )
+
+    @property
+    def id_kinds(self) -> dict[Side, Kind]:
+        """The kind of the ids of users and of movies; integer where `auto` leaves it open."""
+        users, _, movies = self.ids.partition("-")
+        kinds: dict[str, Kind] = {"auto": "integer", "integer": "integer", "text": "text"}
+        return {"user_id": kinds[users], "movie_id": kinds[movies or users]}
+
+    def with_kinds(self, kinds: Mapping[Side, Kind]) -> Self:
+        """The same settings with the kinds of the ids."""
+        users, movies = kinds["user_id"], kinds["movie_id"]
+        return self.model_copy(update={"ids": users if users == movies else f"{users}-{movies}"})
 
     def dump_meaning(self) -> dict[str, JsonValue]:
         """The settings that decide how a file is read. Digests cover these; the limits only refuse files."""

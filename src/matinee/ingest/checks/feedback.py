@@ -1,4 +1,4 @@
-"""A store holds ratings or plays, never both: releases of the two kinds cannot be compared."""
+"""A store holds ratings or plays, never both, and ids of one kind: releases of two kinds cannot be compared."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from matinee.errors import ConfigError, MatineeError
 from matinee.errors.text import shown
-from matinee.settings.ingest import Feedback
+from matinee.settings.ingest import Feedback, Kind, Side
 from matinee.store.documents import MANIFEST, read_json
 from matinee.store.identity import entries_of
 from matinee.store.versions import is_version, version_number
@@ -33,12 +33,28 @@ def check_feedback(root: Path, feedback: Feedback) -> None:
 
 def feedback_of(root: Path) -> Feedback | None:
     """What a store holds, by its newest readable release, or else by any dataset; None for an empty store."""
-    for manifest in _manifests(root):
+    for manifest in read_manifests(root):
         return "implicit" if manifest.get("feedback") == "implicit" else "explicit"
     return None
 
 
-def _manifests(root: Path) -> Iterator[dict[str, Any]]:
+def kinds_of(root: Path) -> dict[Side, Kind] | None:
+    """The kinds of ids that a store holds, found as `feedback_of` does; None for an empty store.
+
+    Manifests of earlier versions name none: those stores have integers.
+    """
+    for manifest in read_manifests(root):
+        ids = manifest.get("ids")
+        named = ids if isinstance(ids, dict) else {}
+        return {
+            "user_id": "text" if named.get("user_id") == "text" else "integer",
+            "movie_id": "text" if named.get("movie_id") == "text" else "integer",
+        }
+    return None
+
+
+def read_manifests(root: Path) -> Iterator[dict[str, Any]]:
+    """The manifests of the releases of a store, the newest first, then those of its datasets."""
     releases = [folder for folder in entries_of(root, "releases") if is_version(folder.name)]
     newest = sorted(releases, key=lambda folder: version_number(folder.name), reverse=True)
     for folder in (*newest, *entries_of(root, "datasets")):

@@ -1,8 +1,9 @@
 """The table of superseded rows: their values, their file and line, and the file and line of the row that was kept."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.id_texts import with_texts
 from matinee.ingest.partitions.origins import Origins
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED, to_ids
@@ -18,19 +20,16 @@ from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.ratings import Ratings
+from matinee.settings.ingest import Side
 
 SUPERSEDED: Final = "superseded.parquet"
-_SCHEMA: Final = pa.schema(
-    [
-        ("partition", pa.int32()),
-        ("row", pa.int64()),
-        ("file", pa.string()),
-        ("line", pa.int64()),
-        *arrow_fields(Ratings),
-        ("winner_file", pa.string()),
-        ("winner_line", pa.int64()),
-    ]
-)
+_BEFORE: Final = [
+    pa.field("partition", pa.int32()),
+    pa.field("row", pa.int64()),
+    pa.field("file", pa.string()),
+    pa.field("line", pa.int64()),
+]
+_BEHIND: Final = [pa.field("winner_file", pa.string()), pa.field("winner_line", pa.int64())]
 
 
 class SupersededSummary:
@@ -52,13 +51,21 @@ class SupersededSummary:
 
 
 def write_superseded(
-    folder: Path, superseded: pl.DataFrame, partitions: Sequence[Partition]
+    folder: Path,
+    superseded: pl.DataFrame,
+    partitions: Sequence[Partition],
+    texts: Mapping[Side, pl.DataFrame] = MappingProxyType({}),
 ) -> SupersededSummary:
-    """Write the table of the rows that `find_superseded` found; returns their counts."""
+    """Write the table of the rows that `find_superseded` found; returns their counts. `texts` are those of text ids."""
+    named = [
+        field.with_type(pa.large_string()) if field.name in texts else field
+        for field in arrow_fields(Ratings)
+    ]
+    schema = pa.schema([*_BEFORE, *named, *_BEHIND])
     removed = SupersededSummary()
     tests = [number for number, partition in enumerate(partitions) if partition.role == "test"]
     origins = {number: Origins(partitions[number].folder) for number in _numbers(superseded)}
-    with pq.ParquetWriter(folder / SUPERSEDED, _SCHEMA) as writer:
+    with pq.ParquetWriter(folder / SUPERSEDED, schema) as writer:
         for number in superseded["partition"].unique().sort().to_list():
             mine = superseded.filter(pl.col("partition") == number)
             rows = mine["row"].to_numpy()
@@ -67,10 +74,19 @@ def write_superseded(
                 if begin < end:
                     table = batch.take(pa.array(rows[begin:end] - first))
                     removed.add(table)
-                    writer.write_table(_describe(mine[int(begin) : int(end)], table, origins))
+                    values = _with_texts(table, texts)
+                    writer.write_table(_describe(mine[int(begin) : int(end)], values, origins, schema))
             if partitions[number].role == "train":
                 removed.leaked += int(mine["winner_partition"].is_in(tests).sum())
     return removed
+
+
+def _with_texts(table: pa.Table, texts: Mapping[Side, pl.DataFrame]) -> pa.Table:
+    for side, known in texts.items():
+        ids = pl.Series(side, pl.from_arrow(table[side]))
+        column = pa.chunked_array([with_texts(ids, known).to_arrow().cast(pa.large_string())])
+        table = table.set_column(table.schema.get_field_index(side), side, column)
+    return table
 
 
 def _numbers(superseded: pl.DataFrame) -> list[int]:
@@ -82,12 +98,14 @@ def _numbers(superseded: pl.DataFrame) -> list[int]:
     )
 
 
-def _describe(superseded: pl.DataFrame, values: pa.Table, origins: dict[int, Origins]) -> pa.Table:
+def _describe(
+    superseded: pl.DataFrame, values: pa.Table, origins: dict[int, Origins], schema: pa.Schema
+) -> pa.Table:
     """Rows of the table for one batch of one partition."""
     file, line = _find(superseded["partition"], superseded["row"], origins)
     winner_file, winner_line = _find(superseded["winner_partition"], superseded["winner_row"], origins)
     columns = [superseded["partition"].to_arrow(), superseded["row"].to_arrow(), file, line]
-    return pa.table([*columns, *values.columns, winner_file, winner_line], schema=_SCHEMA)
+    return pa.table([*columns, *values.columns, winner_file, winner_line], schema=schema)
 
 
 def _find(partitions: pl.Series, rows: pl.Series, origins: dict[int, Origins]) -> tuple[pa.Array, pa.Array]:

@@ -50,6 +50,12 @@ class FileTally:
         notes = []
         if self.dialect.decimal_ids:
             notes.append("ids are written as 113.0 and were read as 113")
+        padded = sum(self.seen.get(kernel.PADDED_IDS + side, 0) for side in (kernel.USER, kernel.MOVIE))
+        if padded:
+            notes.append(
+                f"{padded:,} ids have leading zeros or a sign and were read as numbers, so that 0101 and 101 are one; "
+                "ingest.ids=text keeps them apart"
+            )
         if self.headers:
             notes.append("a header within the file names its columns in another order, and was followed")
         if self.dialect.dates in _WRITTEN and self.seen.keys() & {kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY}:

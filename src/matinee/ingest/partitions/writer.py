@@ -5,7 +5,7 @@ Blocks are parsed two at a time and written in order. A file that was parsed bef
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date
@@ -27,6 +27,7 @@ from matinee.ingest.partitions.clocks import ClockWriter
 from matinee.ingest.partitions.erasure import blank_text, forget_rows
 from matinee.ingest.partitions.file_tally import FileTally, open_order
 from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.id_texts import TEXTS, write_texts
 from matinee.ingest.partitions.origins import (
     ORIGINS_SCHEMA,
     REJECTS_SCHEMA,
@@ -38,17 +39,20 @@ from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings
 from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import read_blocks
+from matinee.ingest.reading.columns import KINDS
 from matinee.ingest.reading.in_order import parse_in_order
 from matinee.ingest.reading.members import translate_parser_errors
 from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.sources import Source
+from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.ratings import FIRST_DATE, Ratings, ratings_schema
-from matinee.settings.ingest import DateOrder, IngestSettings
+from matinee.settings.ingest import DateOrder, IngestSettings, Kind, Side
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import NOBODY, Forgotten
 
+_INTEGERS: Final[Mapping[Side, Kind]] = {"user_id": "integer", "movie_id": "integer"}
 _REJECT_BYTES: Final = 64  # of a rejected row, in addition to its text
 _LONGEST_EXAMPLE: Final = 80
 COUNTED: Final = (
@@ -61,6 +65,7 @@ _RATINGS: Final = pa.schema(
 )
 # Ids and dates as differences in few bits: half the size of a dictionary, and faster to write.
 _ENCODING: Final = dict.fromkeys(COUNTED, "DELTA_BINARY_PACKED")
+_DICTIONARY_BYTES: Final = 1 << 23  # numbers of text ids have no pattern but that they repeat
 
 
 def plan_partition(
@@ -85,6 +90,7 @@ def plan_partition(
         unreadable=settings.unreadable,
         scale=scale,
         forgotten=forgotten.digest,
+        **({"ids": settings.ids} if "text" in settings.ids else {}),
     )
     return Plan("partitions", digest, lambda folder: _make(folder, sources, settings, scale, forgotten))
 
@@ -103,7 +109,7 @@ def _make(
     most = settings.max_rejects_mb << 20
     with (
         translate_parser_errors(named, writes=True),
-        PartitionWriter(folder, schema, forgotten, most_reject_bytes=most) as writer,
+        PartitionWriter(folder, schema, forgotten, most_reject_bytes=most, kinds=settings.id_kinds) as writer,
     ):
         for parsed in parse_in_order(read_blocks(sources, settings, left_out=left_out)):
             writer.write(parsed)
@@ -111,8 +117,7 @@ def _make(
     if order == "day_first":  # the month was assumed to come first
         settings = settings.model_copy(update={"dates": order})
         return _make(folder, sources, settings, scale, forgotten)
-    for name, counts in writer.counts.items():
-        counts.to_frame(name).write_parquet(folder / f"{name}.parquet")
+    writer.write_counts()
     return writer.manifest(scale=[low, high], left_out=left_out)
 
 
@@ -129,8 +134,11 @@ class PartitionWriter:
         forgotten: Forgotten = NOBODY,
         *,
         most_reject_bytes: int = sys.maxsize,
+        kinds: Mapping[Side, Kind] = _INTEGERS,
     ) -> None:
         self._folder = folder
+        self._kinds = kinds
+        self._texts = {KINDS[name]: NumberedTexts() for name, kind in kinds.items() if kind == "text"}
         self._most_reject_bytes = most_reject_bytes
         self._reject_bytes = 0
         self._schema = schema
@@ -149,13 +157,15 @@ class PartitionWriter:
         self.counts = {name: IdCounts() for name in COUNTED}
 
     def __enter__(self) -> "PartitionWriter":
+        text_sides = [name for name, kind in self._kinds.items() if kind == "text"]
         with ExitStack() as stack:
             self._ratings = stack.enter_context(
                 pq.ParquetWriter(
                     self._folder / "ratings.parquet",
                     _RATINGS,
-                    use_dictionary=["rating"],
-                    column_encoding=_ENCODING,
+                    use_dictionary=["rating", *text_sides],
+                    column_encoding={name: way for name, way in _ENCODING.items() if name not in text_sides},
+                    dictionary_pagesize_limit=_DICTIONARY_BYTES if text_sides else None,
                 )
             )
             self._rejects, self._origins = (
@@ -180,6 +190,7 @@ class PartitionWriter:
     def write(self, parsed: ParsedBlock) -> None:
         """Write one block's accepted rows, rejects and origins; blocks come in the order of the files."""
         self._movie = parsed.continue_movie(self._movie)
+        parsed.number_texts(self._texts)
         table = parsed.table()
         failures = check_rows(table, self._schema)
         if self._forgotten:
@@ -236,6 +247,15 @@ class PartitionWriter:
         counted = rejects["code"].value_counts().to_pylist()
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
+    def write_counts(self) -> None:
+        """Write the row counts by value, and the texts of the ids that have rows."""
+        for name, counts in self.counts.items():
+            frame = counts.to_frame(name)
+            frame.write_parquet(self._folder / f"{name}.parquet")
+            if KINDS[name] in self._texts:
+                texts = self._texts[KINDS[name]].column(frame[name].to_numpy())
+                write_texts(self._folder / TEXTS[name], frame[name].to_numpy(), texts)
+
     def date_order(self) -> DateOrder | None:
         """The order of day and month, where it was open. Raises DataError if no date shows it."""
         return open_order(list(self._files.values()))
@@ -255,6 +275,11 @@ class PartitionWriter:
             values=to_json(self._values),
             scale=scale,
             left_out=left_out,
+            ids=dict(self._kinds),
+            not_integers={
+                name: sum(file.seen.get(kernel.ODD_IDS + KINDS[name], 0) for file in self._files.values())
+                for name in self._kinds
+            },
         )
 
 

@@ -34,7 +34,13 @@ from matinee.ingest.reading.plays import (
     read_as_plays,
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
-from matinee.ingest.reading.rows import is_decimal_id, is_wrapped, looks_like_ratings, split_row
+from matinee.ingest.reading.rows import (
+    is_decimal_id,
+    is_wrapped,
+    look_like_text_ratings,
+    looks_like_ratings,
+    split_row,
+)
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
@@ -85,6 +91,11 @@ class Dialect:
         return [*names[:_LISTED_COLUMNS], f"{more:,} more"] if more > 0 else names
 
     @property
+    def text_sides(self) -> list[int]:
+        """Which of users and movies have text ids."""
+        return [KINDS[name] for name, kind in self.settings.id_kinds.items() if kind == "text"]
+
+    @property
     def way(self) -> Way:
         """The delimiter, and how lines are rewritten."""
         return Way(self.delimiter, self.rewritten)
@@ -92,6 +103,7 @@ class Dialect:
     def to_kernel(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The parser's arguments: the dialect's numbers by position, and the kind of each column."""
         numbers = np.zeros(11, np.int64)
+        texts = self.text_sides
         numbers[kernel.DELIMITER] = ord(self.delimiter[0])
         numbers[kernel.SECOND] = ord(self.delimiter[1]) if len(self.delimiter) > 1 else kernel.NO_BYTE
         numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.way not in _BLANKS
@@ -105,7 +117,7 @@ class Dialect:
         numbers[kernel.COMMENT] = self.comment
         kinds = np.full(len(self.names), kernel.OTHER, np.int64)
         for column, place in self.columns.items():
-            kinds[place] = KINDS[column]
+            kinds[place] = KINDS[column] + kernel.TEXT * (KINDS[column] in texts)
         return numbers, kinds
 
 
@@ -219,16 +231,26 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
     for way in ways:
         row = headers[way]
         if (by_number and needed <= found[way].keys()) or fits(row):
-            commented = _commented_header(prelude, way, given, len(row), label)
-            if commented is not None and needed <= commented.columns.keys():
-                return commented
-            rows = [split_row(text, *way) for text in texts]
-            places = place_columns(rows, given, settings.feedback, label)
-            names = [f"column {number}" for number in range(1, len(row) + 1)]
-            return _Columns(way, places, names, has_header=False)
+            return _without_header(prelude, way, settings, label)
+    if settings.feedback == "explicit" and settings.ids != "integer":
+        for way in ways:
+            if look_like_text_ratings([split_row(text, *way) for text in texts]):
+                return _without_header(prelude, way, settings, label)
     raise DataError(
         explain_header(headers[best], found[best], texts[0], settings, label, line=prelude.lines + 1)
     )
+
+
+def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label: str) -> _Columns:
+    """The columns of a file whose first line is a row: by a comment above it, by number, or by position."""
+    given = given_columns(settings)
+    rows = [split_row(text, *way) for text in prelude.texts]
+    commented = _commented_header(prelude, way, given, len(rows[0]), label)
+    if commented is not None and set(NEEDED[settings.feedback]) <= commented.columns.keys():
+        return commented
+    places = place_columns(rows, given, settings.feedback, label)
+    names = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
+    return _Columns(way, places, names, has_header=False)
 
 
 def _commented_header(

@@ -1,5 +1,6 @@
 """Finds headers within a file: files that were joined bring theirs along, perhaps in another order."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,6 +57,30 @@ def find_headers(
             found.append(Header(line, start, start + len(raw) + 1, header))
             if header != dialect:
                 break
+    return found
+
+
+def find_headers_of_texts(text: NDArray[np.uint8], span: Span) -> list[Header]:
+    """The headers within plays with text ids, where a header would be a row: each line without a digit is tried.
+
+    Raises DataError if another kind of file begins within the file.
+    """
+    dialect = span.dialect
+    if not (dialect.plays and dialect.text_sides) or dialect.netflix:
+        return []
+    end = re.escape(bytes([dialect.line_end]))
+    found: list[Header] = []
+    tried: dict[bytes, Dialect | None] = {}
+    part = text[span.start : span.stop].tobytes()
+    for line in re.finditer(rb"(?:\A|(?<=%b))[^0-9%b]*[a-zA-Z][^0-9%b]*%b" % (end, end, end, end), part):
+        raw = line[0][:-1]
+        if len(raw) <= _LONGEST and raw not in tried and len(tried) < _MOST_TRIED:
+            below = _whole_lines(part[line.end() : line.end() + _BELOW], span)
+            tried[raw] = recognize_header(_decode(raw), below, dialect, span.file)
+        if (header := tried.get(raw)) is not None:
+            start = span.start + line.start()
+            found.append(Header(0, start, span.start + line.end(), header))
+            dialect = header
     return found
 
 

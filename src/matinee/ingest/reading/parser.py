@@ -3,7 +3,7 @@
 Nullability and bounds are not checked here but by the schema (`matinee.ingest.checks.schema`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, Span
-from matinee.ingest.reading.joined import find_headers
+from matinee.ingest.reading.joined import find_headers, find_headers_of_texts
+from matinee.ingest.reading.text_table import NumberedTexts, TextTable, code_rows
 
 COLUMNS: Final = ("user_id", "movie_id", "rating", "date")
 
@@ -45,6 +46,7 @@ class ParsedBlock:
     bad_line: NDArray[np.int32]
     bad_fault: NDArray[np.uint8]
     pieces: Sequence[ParsedPiece]
+    texts: Mapping[int, TextTable]  # by the side: of text ids, `ids` holds codes until `number_texts`
     open_at: int | None = None  # where a row starts that may go on in the next block
 
     def table(self) -> pa.Table:
@@ -74,6 +76,22 @@ class ParsedBlock:
                 self.nulls[rows] &= ~np.uint8(1 << kernel.MOVIE)
             movie = movie if first < 0 else piece.last_movie
         return movie
+
+    def number_texts(self, known: Mapping[int, NumberedTexts]) -> None:
+        """Replace the codes of text ids by numbers, as the texts of a partition have them."""
+        for side, table in self.texts.items():
+            numbers = known[side].numbers(table)
+            if side == kernel.USER or not any(piece.span.dialect.netflix for piece in self.pieces):
+                self.ids[side] = numbers[self.ids[side]] if len(numbers) else 0
+                continue
+            for piece in self.pieces:
+                ids = self.ids[side, piece.rows]
+                if piece.span.dialect.netflix:  # its movies are numbers
+                    distinct, places = np.unique(ids, return_inverse=True)
+                    texts = [str(movie).encode() for movie in distinct.tolist()]
+                    self.ids[side, piece.rows] = known[side].number_each(texts)[places]
+                elif len(ids):
+                    self.ids[side, piece.rows] = numbers[ids]
 
 
 def parse_block(block: Block, *, ends: bool = False) -> ParsedBlock:
@@ -105,10 +123,17 @@ class _Parsing:
         self._bad = (np.empty(most, np.int32), np.empty(most, np.uint8))
         self._row, self._bads = 0, 0
         self._pieces: list[ParsedPiece] = []
+        sides = {side for span in block.spans for side in span.dialect.text_sides}
+        self._texts = {side: TextTable() for side in sorted(sides)}
         self._open_at: int | None = None
 
     def parse(self, span: Span, *, ends: bool) -> None:
         """Parse a span; below a header within it that names other columns, another piece begins."""
+        for header in find_headers_of_texts(self._block.text, span):
+            above = replace(span, stop=header.start)
+            piece, _ = self._run(above, ends=True)
+            self._keep(replace(piece, lines=piece.lines + 1), [])
+            span = replace(span, dialect=header.dialect, start=header.stop, continues=True)
         while True:
             piece, open_at = self._run(span, ends=ends)
             bad_lines = self._bad[0][piece.bads]
@@ -132,12 +157,15 @@ class _Parsing:
             rewritten = np.empty(stop - start, np.uint8)
             start, stop = 0, kernel.rewrite(text, start, stop, numbers, way, rewritten)
             text, ends = rewritten, True
-        seen = np.zeros(3, np.int64)
+        seen = np.zeros(kernel.COUNTED, np.int64)
         out = (self._ids, *self._rest, self._clock)
         row, bads, lines, first, movie, open_at = kernel.parse(
             text, start, stop, numbers, kinds, self._row, out, self._bad, self._bads, seen, ends
         )
         rows, faulty = slice(self._row, row), slice(self._bads, bads)
+        for side in span.dialect.text_sides:
+            if kernel.TEXT + side in kinds:
+                self._ids[side, rows] = code_rows(self._texts[side], text, self._ids[side, rows])
         if span.dialect.plays:
             self._rest[0][rows] = 1
         return ParsedPiece(span, rows, faulty, lines, first, movie, seen), open_at
@@ -168,5 +196,6 @@ class _Parsing:
             bad_line,
             bad_fault,
             self._pieces,
+            self._texts,
             self._open_at,
         )

@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-# Kinds of columns: the first four are also their bit in `nulls`.
+# Kinds of columns: the first four are also their bit in `nulls`. Text ids are those above TEXT.
 USER, MOVIE, RATING, DATE, OTHER = 0, 1, 2, 3, 4
+TEXT = 5
+TEXT_USER, TEXT_MOVIE = TEXT + USER, TEXT + MOVIE
+# Bits in `nulls`, by the side: the id is not a canonical integer; it is one with a sign or leading zeros.
+_ODD, _PADDED = 4, 6
+# A text id is known by its place in the text and its bytes: start << PLACE | ESCAPED | length.
+PLACE, ESCAPED, LONGEST = 9, 1 << 8, 255
 
-# Faults of a line, in the order of `matinee.schemas.rejects.CODES`; a field's fault is FIELD plus its kind.
-TOO_FEW, TOO_MANY, QUOTE, FIELD = 1, 2, 3, 4
+# Faults of a line: a field's fault is FIELD plus its kind, and that of a text id is TOO_LONG plus its side.
+TOO_FEW, TOO_MANY, QUOTE, FIELD, TOO_LONG = 1, 2, 3, 4, 8
 OPEN = 255  # no fault yet: a quoted field goes on in the next block
 FAULTS = (
     ("", None),
@@ -25,6 +31,8 @@ FAULTS = (
     ("movie_id_not_integer", "movie_id"),
     ("rating_not_a_number", "rating"),
     ("date_unparsable", "date"),
+    ("user_id_too_long", "user_id"),
+    ("movie_id_too_long", "movie_id"),
 )
 
 # What the parser reads of a dialect, by position in one int64 array.
@@ -40,6 +48,9 @@ DAYS, SERIALS = 9, 10
 AS_THEY_ARE, QUOTED_LINES, BLANKS, TABS = range(4)
 # What is counted besides rows, by position in one int64 array.
 FIRST_IS_DAY, SECOND_IS_DAY, OVER_LINES = range(3)
+# By the side: ids that are not canonical integers, and those of them that are integers nevertheless.
+ODD_IDS, PADDED_IDS = 3, 5
+COUNTED = 7
 NO_MOVIE = -(2**63)  # no `8:` line came before
 
 _SPACE, _TAB, _CR, _QUOTE, _PLUS, _MINUS, _POINT, _COLON = 32, 9, 13, 34, 43, 45, 46, 58
@@ -532,17 +543,61 @@ def _bare(text, start, stop, dialect):
 
 
 @compiled
+def _without_zeros(text, start, stop):
+    """The end of an integer that is written as 113.0."""
+    zeros = stop
+    while zeros > start and text[zeros - 1] == _ZERO:
+        zeros -= 1
+    return zeros - 1 if zeros > start + 1 and zeros < stop and text[zeros - 1] == _POINT else stop
+
+
+@compiled
+def _is_canonical(text, start, stop):
+    """Whether the first digit of an integer is not a sign or a leading zero."""
+    return _is_digit(text[start]) and (text[start] != _ZERO or stop == start + 1)
+
+
+@compiled
+def _bare_text(text, start, stop, dialect):
+    """A text id as `_bare`, without quotes alone: it may begin with =."""
+    if text[start] == _EQUALS and text[start + 1] != _QUOTE:
+        return start, stop
+    return _bare(text, start, stop, dialect)
+
+
+@compiled
+def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
+    """Store where the text id text[start:stop] is; its fault and its bits in `nulls`.
+
+    An id that a quote precedes, from `begin` on, may hold doubled quotes or escapes.
+    """
+    escaped = 0
+    for i in range(begin, start):
+        if text[i] == _QUOTE:
+            for k in range(start, stop):
+                if text[k] == _QUOTE or (escapes and text[k] == _BACKSLASH):
+                    escaped = ESCAPED
+    fits = stop - start <= LONGEST
+    out[0][side, row] = (start << PLACE | escaped | (stop - start)) if fits else 0
+    if dialect[FLOATS] >> side & 1:
+        stop = _without_zeros(text, start, stop)
+    _, good = _read_integer(text, start, stop)
+    bits = 0 if good and _is_canonical(text, start, stop) else 1 << (_ODD + side)
+    return (0 if fits else TOO_LONG + side), bits
+
+
+@compiled
 def _read_field(text, start, stop, kind, dialect, row, out, seen):
     """Store the field text[start:stop] in the column of its kind; whether it could be read."""
     if kind == USER or kind == MOVIE:
         if dialect[FLOATS] >> kind & 1:
-            zeros = stop
-            while zeros > start and text[zeros - 1] == _ZERO:
-                zeros -= 1
-            if zeros > start + 1 and zeros < stop and text[zeros - 1] == _POINT:
-                stop = zeros - 1
+            stop = _without_zeros(text, start, stop)
         value, good = _read_integer(text, start, stop)
         out[0][kind, row] = value
+        if not good:
+            out[4][row] |= 1 << (_ODD + kind)
+        elif not _is_canonical(text, start, stop):
+            out[4][row] |= (1 << (_ODD + kind)) | (1 << (_PADDED + kind))
         return good
     if kind == RATING:
         number, good = _read_number(text, start, stop)
@@ -557,7 +612,8 @@ def _read_field(text, start, stop, kind, dialect, row, out, seen):
 @inlined
 def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
     """Store the line at i as a row; where its line end is, its fault or 0, and the line ends in it."""
-    fault, column, missing, lines, more = 0, 0, 1 << DATE, 0, 0
+    fault, column, missing, lines, more, bits = 0, 0, 1 << DATE, 0, 0, 0
+    out[4][row] = 0
     while True:
         kind = kinds[column] if column < dialect[COLUMNS] else OTHER
         begin = i
@@ -573,6 +629,21 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
                 out[1][row] = value
             elif good:
                 out[0][kind, row] = value
+                if text[begin] == _ZERO and i - begin > 1:
+                    bits |= (1 << (_ODD + kind)) | (1 << (_PADDED + kind))
+        elif kind >= TEXT:
+            digits = True
+            while _SPACE < text[i] < 127 and text[i] != _QUOTE and not _ends_field(text, i, dialect):
+                digits = digits and _is_digit(text[i])
+                i += 1
+            good = 0 < i - begin <= LONGEST and _ends_field(text, i, dialect) and text[begin] != _EQUALS
+            if good and i - begin <= _EXACT_DIGITS and not (dialect[FLOATS] >> (kind - TEXT) & 1):
+                out[0][kind - TEXT, row] = begin << PLACE | (i - begin)
+                if not digits or (text[begin] == _ZERO and i - begin > 1):
+                    bits |= 1 << (_ODD + kind - TEXT)
+            elif good:  # perhaps a very long integer, or one such as 113.0
+                _, odd = _read_text(text, begin, begin, i, kind - TEXT, dialect, row, out, False)
+                bits |= odd
         elif kind == DATE and i + 10 < stop and _ends_field(text, i + 10, dialect):
             days, good = _read_day(text, i)
             out[2][row] = days
@@ -585,7 +656,16 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
             if start == -2:
                 return i, OPEN, 0
             lines += inside
-            if kind != OTHER:
+            if kind >= TEXT:
+                start, end = _bare_text(text, start, end, dialect)
+                if start == end:
+                    out[0][kind - TEXT, row] = 0
+                    missing |= 1 << (kind - TEXT)
+                else:
+                    wrong, odd = _read_text(text, begin, start, end, kind - TEXT, dialect, row, out, escapes)
+                    bits |= odd
+                    fault = wrong if fault == 0 else fault
+            elif kind != OTHER:
                 start, end = _bare(text, start, end, dialect)
                 if start == end:
                     missing |= 1 << kind
@@ -599,7 +679,7 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
         if text[i] == dialect[LINE_END]:
             break
         i += 1 if dialect[SECOND] == NO_BYTE else 2
-    out[4][row] = missing
+    out[4][row] |= missing | bits
     if column < dialect[NEEDED]:
         fault = TOO_FEW
     elif column > dialect[COLUMNS] and (more or not dialect[EMPTY_MORE]):
@@ -680,6 +760,10 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
                 i, fault = begin, QUOTE
                 while text[i] != dialect[LINE_END]:
                     i += 1
+            if out[4][row] >> _ODD and (fault == 0 or fault >= FIELD):
+                for side in range(2):
+                    seen[ODD_IDS + side] += out[4][row] >> (_ODD + side) & 1
+                    seen[PADDED_IDS + side] += out[4][row] >> (_PADDED + side) & 1
             if fault == 0:
                 if dialect[NETFLIX]:
                     out[0][MOVIE, row] = movie

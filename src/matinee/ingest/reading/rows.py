@@ -10,6 +10,9 @@ _INTEGER: Final = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_ID: Final = re.compile(r"\d+\.0+", re.ASCII)
 _TABS: Final = re.compile(r"\t+")
+_WIDTHS: Final = (3, 4)  # of rows without a header
+_LONGEST_ID: Final = 255
+_MOST: Final = 0.9
 _AROUND: Final = " \t\r\ufeff\xa0"
 
 
@@ -73,6 +76,26 @@ def bare(field: str) -> str:
 def is_decimal_id(field: str) -> bool:
     """Whether an id is written as 113.0."""
     return _DECIMAL_ID.fullmatch(bare(field)) is not None
+
+
+def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether lines without a header have two ids of any kind and a number, perhaps followed by a date.
+
+    >>> look_like_text_ratings([["A2CX7LUOHB2NDG", "tt0114508", "5.0", "1341100800"]])
+    True
+    >>> look_like_text_ratings([["user", "item", "rating"]]), look_like_text_ratings([["1", "2003", "Up"]])
+    (False, False)
+    """
+    width = len(rows[0])
+    fits = [
+        len(row) == width
+        and all(0 < len(bare(field)) <= _LONGEST_ID for field in row[:2])
+        and any(char.isdigit() for field in row[:2] for char in field)
+        and _NUMBER.fullmatch(bare(row[2])) is not None
+        for row in rows
+        if width in _WIDTHS
+    ]
+    return bool(fits) and fits[0] and sum(fits) >= _MOST * len(fits)
 
 
 def looks_like_ratings(row: Sequence[str]) -> bool:

@@ -34,6 +34,9 @@ class Writing:
         return line.rstrip(self.padded) if self.padded else line
 
 
+_CANONICAL: Final = re.compile(r'=?"?(0|[1-9]\d{0,18})(?:\.0+)?"?', re.ASCII)
+
+
 def find_writing(lines: Sequence[str]) -> Writing:
     """How lines are written, from a sample of a file."""
     wrapped = _share(lines, [is_enclosed(line.strip()) and _is_wrapped(line) for line in lines])
@@ -105,6 +108,15 @@ def read_movie_id(text: str) -> int | None:
     """An id as integer; `113.0` and `="113"` are what spreadsheets and data frames make of 113. None if it is none."""
     found = _MOVIE_ID.fullmatch(text)
     return parse_int64(found[1]) if found else None
+
+
+def is_canonical_id(text: str) -> bool:
+    """Whether an id is an integer without a sign and leading zeros.
+
+    >>> is_canonical_id("113.0"), is_canonical_id("0101"), is_canonical_id("tt1")
+    (True, False, False)
+    """
+    return _CANONICAL.fullmatch(text) is not None
 
 
 def read_year(text: str) -> tuple[int | None, bool]:

@@ -24,6 +24,7 @@ _OTHERS: Final = {
 }
 _DELIMITERS: Final = ("::", "|", "\t", ";", ",")
 _SAMPLED_LINES = 500
+_TEXT_ID = re.compile(r"(?=.*\d)\S{1,255}")  # without a header, an id has a digit and no blank
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
 _YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
 _YEAR_LENGTH = 40  # the year is searched in this many characters at the title's end
@@ -114,13 +115,22 @@ def _choose(sample: Sequence[str], columns: Mapping[str, str], label: str) -> La
             return _layout_of(places, header, sample, delimiter, has_header=True)
         if len(header) > 1 and all(number and 0 < number <= len(header) for number in numbers.values()):
             places = {column: number - 1 for column, number in numbers.items() if number}
-            is_header = not split_fields(sample[0], delimiter)[places["movie_id"]].strip().isdecimal()
+            is_header = _is_header([split_fields(line, delimiter) for line in sample], places)
             return _layout_of(places, header, sample, delimiter, has_header=is_header)
     given = ", ".join(f"{column}={text}" for column, text in columns.items())
     raise DataError(
         f"{label}, line 1: not all columns of ingest.title_columns ({shown(given)}) are among "
         f"{shown(', '.join(best))}. Give the names of its header, or numbers from 1 to {len(best)}."
     )
+
+
+def _is_header(rows: Sequence[Sequence[str]], places: Mapping[str, int]) -> bool:
+    """Whether the first line names columns that were given by number: it has no id, or a known name."""
+    ids = [row[places["movie_id"]].strip() for row in rows if len(row) > places["movie_id"]]
+    if ids[0].isdecimal() or 2 * sum(map(str.isdecimal, ids)) >= len(ids):
+        return not ids[0].isdecimal()
+    first = {column: plain_name(rows[0][place]) for column, place in places.items()}
+    return any(name in TITLE_ALIASES[column] for column, name in first.items())
 
 
 def _layout_of(
@@ -157,6 +167,14 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
             return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
         if delimiter in ("::", "|") or width > 1:
             return Layout(delimiter, delimiter in ",;", 0, 1, None, width, has_header=False)
+    for delimiter in _DELIMITERS:  # text ids
+        rows = [split_fields(line, delimiter) for line in sample]
+        if not _most(rows, lambda row: len(row) > 1 and _TEXT_ID.fullmatch(row[0].strip()) is not None):
+            continue
+        if _most(rows, lambda row: len(row) > 2 and _is_year(row[1])):
+            return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
+        if delimiter == "::":
+            return Layout(delimiter, False, 0, 1, None, max(map(len, rows)), has_header=False)
     raise DataError(_not_titles(label, "something else", sample[0]))
 
 

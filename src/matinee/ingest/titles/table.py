@@ -11,15 +11,18 @@ import polars as pl
 
 from matinee.errors import DataError
 from matinee.ingest.checks.schema import check_frame
+from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
+from matinee.ingest.reading.rows import bare
 from matinee.ingest.reading.sources import Source
-from matinee.ingest.titles.fields import read_movie_id, read_year
+from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_year
 from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.ingest.titles.lines import LineReader
 from matinee.schemas.rejects import Rejects
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
-from matinee.settings.ingest import IngestSettings
+from matinee.settings.ingest import IngestSettings, Kind
 from matinee.store.file_kinds import refuse_other_kinds
+from matinee.text_ids import LONGEST, number_of
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
@@ -33,17 +36,20 @@ class ReadTitles(NamedTuple):
     titles: pl.DataFrame
     rejects: pl.DataFrame
     warnings: list[str]
+    kind: Kind = "integer"
+    texts: pl.DataFrame = NO_TEXTS  # of text ids, of which `titles` has the numbers
 
 
 NO_TITLES: Final = ReadTitles(Titles.empty(), Rejects.empty(), [])
 
 
-def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> ReadTitles:
+def read_titles(source: Source, settings: IngestSettings = _DEFAULTS, kind: Kind | None = None) -> ReadTitles:
     """Read a titles file, in batches of lines.
 
     Args:
         source: The titles file, or an archive with it.
         settings: Limits on its size, its encoding and the names of its columns.
+        kind: The kind of its ids; None for what the first lines have.
 
     Returns:
         The titles, the rejects, and sentences about what may be wrong.
@@ -53,7 +59,7 @@ def read_titles(source: Source, settings: IngestSettings = _DEFAULTS) -> ReadTit
 
     """
     longest = settings.max_line_mb << 20
-    table = _Table(source, settings)
+    table = _Table(source, settings, kind)
     for member in open_members(source, settings):
         label = source.label(member.name)
         reader = LineReader(member, longest=longest, label=label)
@@ -83,7 +89,9 @@ class _NotTitlesError(DataError):
 class _Table:
     """Collects titles and rejects, and drops the rest of the text."""
 
-    def __init__(self, source: Source, settings: IngestSettings) -> None:
+    def __init__(self, source: Source, settings: IngestSettings, kind: Kind | None) -> None:
+        self._kind = kind
+        self._texts_of_ids = [NO_TEXTS]
         self._source = source
         self._settings = settings
         self._most_bytes = settings.max_titles_mb << 20
@@ -115,7 +123,10 @@ class _Table:
         self._warnings += reader.warnings()
 
     def _add(self, lines: Sequence[tuple[int, str]], layout: Layout) -> None:
-        read = _read_rows(lines, layout)
+        if self._kind is None:
+            self._kind = _kind_of_ids(lines, layout, self._settings)
+        read = _read_rows(lines, layout, self._kind)
+        self._texts_of_ids.append(read.texts)
         titles, failed = _check_titles(read.rows, self._ids)
         self._ids.update(titles["movie_id"])
         self._titles.append(titles)
@@ -150,7 +161,13 @@ class _Table:
             raise DataError(
                 f"{label} holds no readable title{reason}. Expected lines such as 1,2003,Dinosaur Planet."
             )
-        return ReadTitles(Titles.validate(titles), Rejects.validate(rejected), list(self._find_warnings()))
+        return ReadTitles(
+            Titles.validate(titles),
+            Rejects.validate(rejected),
+            list(self._find_warnings()),
+            self._kind or "integer",
+            merge_texts(self._texts_of_ids),
+        )
 
     def _find_warnings(self) -> Iterator[str]:
         yield from self._warnings
@@ -175,10 +192,22 @@ _FAULTS: Final = {"line": pl.Int64, "raw": pl.String, "column": pl.String, "code
 class _Read:
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    texts: pl.DataFrame
     odd_years: int
 
 
-def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> _Read:
+def _kind_of_ids(lines: Sequence[tuple[int, str]], layout: Layout, settings: IngestSettings) -> Kind:
+    ids = [
+        fields[layout.movie_id].strip()
+        for _, _, fields in _split(lines, layout)
+        if not isinstance(fields, str)
+    ]
+    odd = sum(not is_canonical_id(text) for text in ids if text)
+    return "integer" if odd <= settings.max_reject_fraction * len(ids) else "text"
+
+
+def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> _Read:
+    texts: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []
     rejects: list[tuple[Any, ...]] = []
     odd_years = 0
@@ -188,8 +217,13 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> _Read:
             continue
         id_text = fields[layout.movie_id].strip()
         movie_id = read_movie_id(id_text)
+        if kind == "text":
+            id_text = bare(id_text)
+            movie_id = texts.setdefault(id_text, number_of(id_text)) if id_text else None
         year, is_read = read_year(layout.year_text(fields))
-        if id_text and movie_id is None:
+        if kind == "text" and len(id_text.encode()) > LONGEST:
+            rejects.append((number, line, "movie_id", "movie_id_too_long"))
+        elif id_text and movie_id is None:
             rejects.append((number, line, "movie_id", "movie_id_not_integer"))
         elif not is_read:
             rejects.append((number, line, "year", "year_not_integer"))
@@ -201,7 +235,10 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout) -> _Read:
                 year = None if is_told or layout.year is None else max(-_INT16, min(year, _INT16))
             rows.append((number, line, movie_id, year, fields[layout.title] or None))
     return _Read(
-        pl.DataFrame(rows, _ROWS, orient="row"), pl.DataFrame(rejects, _FAULTS, orient="row"), odd_years
+        pl.DataFrame(rows, _ROWS, orient="row"),
+        pl.DataFrame(rejects, _FAULTS, orient="row"),
+        pl.DataFrame({"id": list(texts.values()), "text": list(texts)}, NO_TEXTS.schema),
+        odd_years,
     )
 
 

@@ -1,0 +1,118 @@
+"""Decides whether the ids of a dataset are integers or text, for users and for movies.
+
+A store keeps the kinds of its first dataset. There, the first lines give a guess, and the rows of all files decide.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from matinee.errors import ConfigError, DataError
+from matinee.errors.text import shown
+from matinee.formats.manifests import PartitionManifest
+from matinee.ingest.column_order import Ordered
+from matinee.ingest.partitions.partition import Partition
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.columns import KINDS
+from matinee.ingest.reading.heads import parse_heads
+from matinee.settings.ingest import IngestSettings, Kind, Side
+
+Kinds = Mapping[Side, Kind]
+SIDES: Final[tuple[Side, ...]] = ("user_id", "movie_id")
+_NAMES: Final[Mapping[Side, str]] = {"user_id": "user", "movie_id": "movie"}
+_FILES: Final = 16
+_NO_ROWS: Final = ("too_few_columns", "too_many_columns", "quote_unclosed")
+
+
+def kind_of(odd: int, rows: int, settings: IngestSettings) -> Kind:
+    """The kind of ids of which `odd` rows have no canonical integer.
+
+    >>> kind_of(1, 100, IngestSettings()), kind_of(2, 100, IngestSettings())
+    ('integer', 'text')
+    """
+    return "integer" if odd <= settings.max_reject_fraction * rows else "text"
+
+
+def guess_kinds(groups: Sequence[Ordered]) -> Kinds:
+    """Guess the kinds from the first lines of the first files.
+
+    Raises DataError if one of them is not a rating file.
+    """
+    odd, rows = np.zeros(2, np.int64), 0
+    for group in groups:
+        for source in group.sources[:_FILES]:
+            for head in parse_heads(source, group.settings):
+                rows += len(head.rating) + int((head.bad_fault >= kernel.FIELD).sum())
+                for piece in head.pieces:
+                    odd += piece.seen[kernel.ODD_IDS : kernel.ODD_IDS + 2]
+    settings = groups[0].settings
+    return {side: kind_of(int(odd[KINDS[side]]), rows, settings) for side in SIDES}
+
+
+def decide_kinds(partitions: Sequence[Partition], settings: IngestSettings) -> Kinds:
+    """The kinds by all rows."""
+    manifests = [partition.manifest for partition in partitions]
+    return {side: kind_of(*_counts(manifests, side), settings) for side in SIDES}
+
+
+def _counts(manifests: Sequence[PartitionManifest], side: Side) -> tuple[int, int]:
+    """How many rows have an id that is not a canonical integer, and how many have an id."""
+    rows = 0
+    for manifest in manifests:
+        rejects = manifest.rejects
+        rows += manifest.rows_read - sum(rejects.get(code, 0) for code in (*_NO_ROWS, f"{side}_missing"))
+    return sum(manifest.not_integers.get(side, 0) for manifest in manifests), rows
+
+
+def check_setting(held: Kinds | None, settings: IngestSettings) -> None:
+    """Raise ConfigError if `ingest.ids` asks for another kind than the store holds."""
+    if held is None or settings.ids == "auto":
+        return
+    asked = settings.id_kinds
+    if wrong := [side for side in SIDES if asked[side] != held[side]]:
+        name = _NAMES[wrong[0]]
+        raise ConfigError(
+            f"ingest.ids={settings.ids} asks for {asked[wrong[0]]} ids of {name}s, and the store has "
+            f"{held[wrong[0]]} ids since its first dataset. Leave the setting out to go on with the store, or give "
+            "another --store. Nothing was read."
+        )
+
+
+def check_ids(partitions: Sequence[Partition], settings: IngestSettings, *, held: Kinds | None) -> None:
+    """Refuse files whose ids are text in a store of integers.
+
+    Raises DataError, which says what to do.
+    """
+    manifests = [partition.manifest for partition in partitions]
+    for side in SIDES:
+        faulty = sum(manifest.rejects.get(f"{side}_not_integer", 0) for manifest in manifests)
+        rows = sum(manifest.rows_read for manifest in manifests)
+        if kind_of(faulty, rows, settings) == "integer":
+            continue
+        name = _NAMES[side]
+        reason = "the store has integer ids since its first dataset"
+        way_out = "Give another --store for these files, or convert their ids"
+        if held is None or held[side] == "text":
+            reason = f"ingest.ids={settings.ids} asks for integers"
+            way_out = "Leave out ingest.ids"
+        labels = sorted({partition.label(partition.manifest.files[0].file) for partition in partitions})
+        raise DataError(
+            f"{shown(', '.join(labels[:3]))}: {faulty:,} of {rows:,} rows have a {name} id that is no integer "
+            f"({side}_not_integer), and {reason}. {way_out}. {partitions[0].folder / 'rejects.parquet'} holds the rows."
+        )
+
+
+def kind_warnings(
+    partitions: Sequence[Partition], settings: IngestSettings, held: Kinds | None
+) -> Iterator[str]:
+    """A sentence about each side whose ids are integers and are read as text because the store has text."""
+    if held is None or settings.ids != "auto":
+        return
+    decided = decide_kinds(partitions, settings)
+    for side in SIDES:
+        if held[side] == "text" and decided[side] == "integer":
+            yield (
+                f"The {_NAMES[side]} ids of these files are integers, and the store has text ids since its first "
+                "dataset: they were read as text. If they are other ids than before, give another --store."
+            )

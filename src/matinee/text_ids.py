@@ -1,0 +1,58 @@
+"""Ids that are text: inside Matinee each is a number of 63 bits, the same in every dataset and on every machine.
+
+The number of a text is the BLAKE2b hash (RFC 7693, digest of 8 bytes) of its UTF-8 bytes, read as a little-endian
+integer without its highest bit. Two texts with one number are found wherever texts are collected, and are an error.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+LONGEST: Final = 255  # bytes of a text id
+_LOW_BITS: Final = np.uint64(2**63 - 1)
+_DELIMITERS: Final = re.compile(r"[,;\t|]|::")
+_WORDS: Final = re.compile(r"[\s,;|\"]+|::")
+_AROUND: Final = " \t\r\n\"'=\ufeff\xa0"
+
+
+def number_of(text: str) -> int:
+    """The number of one text.
+
+    >>> number_of("tt0114508")
+    173699350030438307
+    """
+    return int(numbers_of([text.encode()])[0])
+
+
+def numbers_of(texts: Iterable[bytes]) -> NDArray[np.int64]:
+    """The number of each text, given as UTF-8."""
+    digests = b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts])
+    return (np.frombuffer(digests, "<u8") & _LOW_BITS).astype(np.int64)
+
+
+def numbers_of_column(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """The number of each text of an Arrow column; each distinct text is hashed once."""
+    whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    distinct = whole.dictionary_encode()
+    numbers = numbers_of(text.encode() for text in distinct.dictionary.to_pylist())
+    each: NDArray[np.int64] = numbers[distinct.indices.to_numpy()]
+    return each
+
+
+def collision(one: str, other: str) -> str:
+    """What to say of two texts with one number."""
+    return (
+        f"The ids {one!r} and {other!r} have the same 63-bit number ({number_of(one)}), by which text ids are known "
+        "inside a store. Expected different numbers: rename one of the two in the source files."
+    )
+
+
+def ids_within(text: str) -> set[str]:
+    """All parts of a line that may be a text id: its fields and its words."""
+    parts = (*_DELIMITERS.split(text), *_WORDS.split(text))
+    return {bare for part in parts for bare in (part.strip(), part.strip(_AROUND)) if bare}

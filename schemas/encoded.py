@@ -1,7 +1,21 @@
 """The encoded tables of a split: rows by code, and the id of each code."""
 
+from typing import Final
+
 import pandera.polars as pa
 import polars as pl
+
+# Of text ids, a table has the numbers as its ids, and their texts in a last column.
+TEXT_COLUMNS: Final = {"user_id": "user_text", "movie_id": "movie_text"}
+
+
+def with_text_column(model: type[pa.DataFrameModel], table: pl.DataFrame) -> pa.DataFrameSchema:
+    """The schema of users or movies, with the column of texts if the table has it."""
+    schema = model.to_schema()
+    texts = [name for name in TEXT_COLUMNS.values() if name in table.columns]
+    return (
+        schema.add_columns({name: pa.Column(pl.String, unique=True) for name in texts}) if texts else schema
+    )
 
 
 class Encoded(pa.DataFrameModel):

@@ -1,5 +1,7 @@
 """The recommendations table: a list of movies per user, best first."""
 
+from collections.abc import Collection
+
 import pandera.polars as pa
 import polars as pl
 
@@ -20,3 +22,8 @@ class Recommendations(pa.DataFrameModel):
     class Config:
         strict = True
         ordered = True
+
+
+def recommendations_schema(*, texts: Collection[str]) -> pa.DataFrameSchema:
+    """The schema of lists by a release in which users, movies or both have text ids: `texts` names their columns."""
+    return Recommendations.to_schema().update_columns({name: {"dtype": pl.String} for name in texts})

@@ -41,7 +41,8 @@ def recommend(
             kept.parent.mkdir(exist_ok=True)
         target = kept if out is None else Path(out)
         if only is not None:
-            narrowing = replace(narrowing, only=library.read_movie_ids(Path(only)))
+            is_text = release.movies.texts is not None
+            narrowing = replace(narrowing, only=library.read_movie_ids(Path(only), is_text=is_text))
         return library.recommend_all(release, out=target, top=top, settings=settings, narrowing=narrowing)
 
 

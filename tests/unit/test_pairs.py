@@ -35,7 +35,7 @@ def release() -> Release:
     ids = IdMap(np.array([10, 20])), IdMap(np.array([1, 2]))
     manifest = ReleaseManifest.model_construct(version="v0001", model="dot", scale=[1.0, 5.0])
     catalog = ItemCatalog(
-        movie_ids=ids[1].ids,
+        movies=ids[1],
         titles=pa.chunked_array([["One", "Two"]]),
         train_rows=np.array([2, 1]),
         liked_rows=np.array([1, 1]),

@@ -21,13 +21,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def id_(text: str) -> int:
-    """Parse an id, as rating files have it."""
-    if not _WHOLE.fullmatch(text) or (found := int(text)) not in range(2**63):
+def id_(text: str) -> str:
+    """An id, as rating files have it: a whole number, or a text. The store decides which."""
+    if not text.strip():
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not an id; expected a whole number, as the rating files have it"
+            "an empty text is not an id; expected one as the rating files have it"
         )
-    return found
+    return text
 
 
 def count(text: str) -> int:

@@ -200,11 +200,15 @@ def prune(call: argparse.Namespace) -> Outcome:
 
 def forget(call: argparse.Namespace) -> Outcome:
     """Erase a user from the store, and keep the user out."""
+    from matinee.ingest.checks.feedback import kinds_of
     from matinee.maintenance.forget import forget as library
+    from matinee.release.idmap import parse_id
 
-    done = library(call.store, call.user)
-    held = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
-    text = f"the user was erased from {held}" if done.found else "the store had no rows of the user"
+    held = kinds_of(call.store)
+    is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"
+    done = library(call.store, parse_id(call.user, "user", is_text=is_text))
+    places = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
+    text = f"the user was erased from {places}" if done.found else "the store had no rows of the user"
     return Outcome(asdict(done), f"{text}; future runs skip the user's rows")
 
 

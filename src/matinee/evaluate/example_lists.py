@@ -11,6 +11,7 @@ from matinee.formats.example_lists import ExampleList, ExampleLists, ListedMovie
 from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
+from matinee.schemas.encoded import TEXT_COLUMNS
 
 _USERS = 10
 _BEST = 5  # titles that say what a user likes
@@ -27,7 +28,7 @@ class Library:
 
     def title(self, movie: int) -> str:
         """The title of a movie, or its id where none is known."""
-        return self.movies["title"][movie] or f"movie {self.movies['movie_id'][movie]}"
+        return self.movies["title"][movie] or f"movie {_id(self.movies, 'movie', movie)}"
 
 
 def make_examples(
@@ -58,6 +59,12 @@ def make_examples(
     )
 
 
+def _id(table: pl.DataFrame, axis: str, code: int) -> int | str:
+    """The id of a code, as the rating files have it."""
+    text, number = TEXT_COLUMNS[f"{axis}_id"], f"{axis}_id"
+    return str(table[text][code]) if text in table.columns else int(table[number][code])
+
+
 def _example(
     user: int, model: RankingModel, rows: DatedRatings, found: set[int], library: Library
 ) -> ExampleList:
@@ -75,7 +82,7 @@ def _example(
         return library.title(int(rows.movies[shares.argmax()]))
 
     return ExampleList(
-        user_id=int(library.users["user_id"][user]),
+        user_id=_id(library.users, "user", user),
         rated=len(rows),
         played=is_of_plays(library.scale),
         best=[library.title(movie) for movie in best.tolist()],

@@ -33,7 +33,8 @@ class ReleasedModel:
 
     def predict(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.float32]:
         """Predicted ratings of pairs, within the release's scale."""
-        return self.release.predict(user_ids, movie_ids)
+        release = self.release
+        return release.predict_codes(release.users.encode(user_ids), release.movies.encode(movie_ids))
 
     def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Which pairs have a user and a movie that both have training rows in this release."""
@@ -50,8 +51,8 @@ class ReleasedModel:
         rows = np.diff(catalog.seen_offsets), count_codes(catalog.seen_movies, len(self.release.movies))
         return DataSummary(
             ratings={float(rating): count for rating, count in data.rows_per_rating.items()},
-            users=RowCounts.of(self.release.users.ids, rows[0]),
-            movies=RowCounts.of(self.release.movies.ids, rows[1]),
+            users=RowCounts.of(self.release.users.keys, rows[0]),
+            movies=RowCounts.of(self.release.movies.keys, rows[1]),
             past=tuple(data.drifts),
         )
 
@@ -60,7 +61,7 @@ class ReleasedModel:
         if self.release.ranking is None:
             return None
         low, high = self.release.scale
-        return RankedModel(self.release.ranking, self.release.movies.ids, (float(low), float(high)))
+        return RankedModel(self.release.ranking, self.release.movies.keys, (float(low), float(high)))
 
     def _rated(self, axis: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         rows = pl.read_parquet(self._folder / f"{axis}.parquet", columns=["train_rows"])[

@@ -87,8 +87,8 @@ def write_evaluation(
     write_json(folder / Metrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, file)
     library = Library(
-        users=pl.read_parquet(split / "users.parquet", columns=["user_id"]),
-        movies=pl.read_parquet(split / "movies.parquet", columns=["movie_id", "title", "train_rows"]),
+        users=pl.read_parquet(split / "users.parquet"),
+        movies=pl.read_parquet(split / "movies.parquet"),
         scale=inputs.scale,
         relevant_from=inputs.catalogue.relevant_from,
     )

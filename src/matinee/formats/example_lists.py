@@ -19,7 +19,7 @@ class ListedMovie(Format):
 class ExampleList(Format):
     """One user's list."""
 
-    user_id: int = Field(description="The user.")
+    user_id: int | str = Field(description="The user.")
     rated: int = Field(description="Rows that the model knows the user by.")
     played: bool = Field(False, description="Whether these rows are plays and not ratings.")
     best: list[str] = Field(description="Titles that the user rated highest; of plays, a few of them.")

@@ -26,7 +26,7 @@ from matinee.store import Store
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.disk_errors import io_error, writing
 from matinee.store.documents import KINDS, MANIFEST, WORK
-from matinee.store.erased_users import Forgotten
+from matinee.store.erased_users import ErasedUser, Forgotten
 from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
 from matinee.store.identity import entries_of, links_of
@@ -50,14 +50,14 @@ class Erased:
     folders: int  # other folders that were removed or rewritten
 
 
-def forget(root: Path, user_id: int) -> Erased:
+def forget(root: Path, user_id: int | str) -> Erased:
     """Erase a user from a store, and skip the user's rows in future runs, even if the user is not in the store.
 
     Unfinished folders of killed runs are removed as well, because they may contain the user.
 
     Args:
         root: The store.
-        user_id: The id of the user.
+        user_id: The id of the user, an integer or a text as the store has it.
 
     Returns:
         What was done.
@@ -70,8 +70,9 @@ def forget(root: Path, user_id: int) -> Erased:
     registry = Registry.open(root)
     check_signing()  # an unusable key must not look like a damaged release
     with writing(root), Store(root).alone(), registry.lock():
-        Forgotten.read(root).plus(user_id).write(root)
-        erasure = _Erasure(registry, user_id)
+        user = ErasedUser.of(user_id)
+        Forgotten.read(root).plus(user).write(root)
+        erasure = _Erasure(registry, user)
         done = erasure.run()
         registry.record("forget", releases=done.releases, folders=done.folders)
     if erasure.unsure:
@@ -86,7 +87,7 @@ def forget(root: Path, user_id: int) -> Erased:
 @dataclass(frozen=True)
 class _Erasure:
     registry: Registry
-    user_id: int
+    user: ErasedUser
     unsure: list[str] = field(
         default_factory=list
     )  # what may still contain the user, and what to do about it
@@ -136,7 +137,7 @@ class _Erasure:
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
         try:
             verify(folder, public_key=False)  # with any signature, or none
-            code = row_of(folder / "users.parquet", self.user_id)
+            code = row_of(folder / "users.parquet", self.user)
             if code is None:
                 return False
             fresh.mkdir()
@@ -192,7 +193,7 @@ class _Erasure:
 
     def _may_hold(self, folder: Path) -> bool:
         try:
-            return names_user(folder, self.user_id)
+            return names_user(folder, self.user)
         except OSError as error:  # an error of the disk, which may be temporary
             self._doubt(
                 f"{folder} could not be read ({error.strerror}): check the disk and the folder's permissions"
@@ -201,7 +202,7 @@ class _Erasure:
 
     def _erase_split(self, folder: Path) -> bool:
         """Rewrite a split without the user; False if the user is not in it."""
-        code = row_of(folder / "users.parquet", self.user_id)
+        code = row_of(folder / "users.parquet", self.user)
         if code is None:
             return False
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
@@ -230,7 +231,7 @@ class _Erasure:
                 continue
             try:
                 table = pq.read_table(path)
-                kept = table.filter(pc.field("user_id") != self.user_id)
+                kept = table.filter(pc.field("user_id") != self.user)
             except (pa.ArrowException, ValueError, LookupError, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:  # of the disk, maybe temporary
                     self._doubt(

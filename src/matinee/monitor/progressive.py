@@ -20,6 +20,7 @@ from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
 from matinee.release.arrays import Doubles
+from matinee.release.coded import predict_codes
 from matinee.release.item_catalog import Codes, ItemCatalog
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.ratings import Ratings
@@ -120,7 +121,7 @@ def _measure(store: Store, dataset: Reference, release: Release, rows: pl.DataFr
     user_ids, movie_ids = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)
     users, movies = release.users.encode(user_ids), release.movies.encode(movie_ids)
-    errors: Doubles = release.predict(user_ids, movie_ids) - ratings
+    errors: Doubles = predict_codes(release, users, movies) - ratings
     baseline = _baseline(store, release)
     low, high = release.scale
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (user_ids, movie_ids)]

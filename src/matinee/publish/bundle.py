@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
@@ -14,7 +15,7 @@ from matinee.evaluate.metrics_file import read_metrics
 from matinee.evaluate.tested import Models
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
-from matinee.formats.manifests import CandidateManifest, SplitManifest
+from matinee.formats.manifests import CandidateManifest, DatasetManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
 from matinee.publish.notes import describe_fit, describe_split
 from matinee.registry import now
@@ -22,6 +23,7 @@ from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
 from matinee.release.manifest import (
     PLAYS_SCHEMA_VERSION,
+    TEXT_SCHEMA_VERSION,
     DataNote,
     DecisionNote,
     ReleaseManifest,
@@ -32,6 +34,7 @@ from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
+from matinee.schemas.encoded import TEXT_COLUMNS
 from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS
 from matinee.store import Reference, Store
@@ -105,8 +108,8 @@ class Bundle:
                 halve_weights(self.store.path(tested.ranking) / RANKING, folder / TESTED_RANKING)
 
     def _copy_tables(self, folder: Path) -> None:
-        for name in ("users.parquet", "movies.parquet"):
-            shutil.copyfile(self.store.path(self.split) / name, folder / name)
+        for axis in ("user", "movie"):
+            _write_ids(self.store.path(self.split) / f"{axis}s.parquet", folder / f"{axis}s.parquet", axis)
 
     @staticmethod
     def _copy_evaluation(folder: Path, evaluation: Path) -> None:
@@ -161,13 +164,16 @@ class Bundle:
         fit = describe_fit(self.store, tested=self.tested, shipped=self.shipped)
         plays, models = fit.model == PLAYS_MODEL, self._digests()
         rows = add_up(split.counts_per_rating)
+        ids = self.store.read(DatasetManifest, split.dataset).ids
+        schema_version = PLAYS_SCHEMA_VERSION if plays else SCHEMA_VERSION
         return ReleaseManifest(
             version=version,
-            schema_version=PLAYS_SCHEMA_VERSION if plays else SCHEMA_VERSION,
+            schema_version=TEXT_SCHEMA_VERSION if "text" in ids.values() else schema_version,
             digest=self.digest,
             created=now(),
             model=fit.model,
             feedback="implicit" if plays else "explicit",
+            ids=ids,
             scale=split.scale,
             metrics={**read_metrics(self.store.path(evaluation)).flat()},
             decision=DecisionNote(reason=decision.reason, champion=decision.champion),
@@ -190,3 +196,14 @@ class Bundle:
             versions={name: installed(name) for name in _VERSIONS_OF},
             files={},
         )
+
+
+def _write_ids(source: Path, target: Path, axis: str) -> None:
+    """Copy a table of users or movies. Text ids become its ids, and their numbers its keys."""
+    table, text = pl.read_parquet(source), TEXT_COLUMNS[f"{axis}_id"]
+    if text not in table.columns:
+        shutil.copyfile(source, target)
+        return
+    keys = table[f"{axis}_id"].rename(f"{axis}_key")
+    named = table.with_columns(table[text].alias(f"{axis}_id")).drop(text).with_columns(keys)
+    pq.write_table(named.to_arrow(compat_level=pl.CompatLevel.oldest()), target, compression="zstd")

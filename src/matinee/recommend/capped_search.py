@@ -53,4 +53,4 @@ def mask_of(release: Release, narrowing: Narrowing) -> NDArray[np.bool_] | None:
     """The movies that may be listed at all; None for all."""
     if not narrowing.masks:
         return None
-    return narrowing.allowed(release.catalog.movie_ids, release.catalog.years)
+    return narrowing.allowed(release.catalog.movies, release.catalog.years)

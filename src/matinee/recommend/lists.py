@@ -24,11 +24,11 @@ from matinee.recommend.capped_search import CappedSearch, mask_of
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
 from matinee.release import Release, scoring
-from matinee.release.idmap import as_ids
+from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, Scores
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.schemas.columns import arrow_fields
-from matinee.schemas.recommendations import Recommendations
+from matinee.schemas.recommendations import Recommendations, recommendations_schema
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
 from matinee.store.digests import bytes_digest, code_digest, digest_of
@@ -112,7 +112,7 @@ def recommend_all(
 
 
 def recommend_some(
-    release: Release, user_ids: Sequence[int], *, out: Path, top: int, narrowing: Narrowing = _ALL
+    release: Release, user_ids: Sequence[Id], *, out: Path, top: int, narrowing: Narrowing = _ALL
 ) -> Recommended:
     """Write the lists of the users named, in their order, each once; one that the release does not know gets what is
     popular.
@@ -128,21 +128,22 @@ def recommend_some(
             write(_lists(release, user_ids[first : first + size], top, narrowing=narrowing))
             for first in range(0, max(len(user_ids), 1), size)
         )
-    unknown = int(np.count_nonzero(release.users.encode(as_ids(user_ids, "user")) < 0))
+    unknown = int(np.count_nonzero(release.users.find(user_ids, "user") < 0))
     return _result(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
 
 
-def _lists(release: Release, user_ids: Sequence[int], top: int, *, narrowing: Narrowing) -> pa.Table:
+def _lists(release: Release, user_ids: Sequence[Id], top: int, *, narrowing: Narrowing) -> pa.Table:
     """The lists of users by their ids, as rows."""
+    schema = _schema(release)
     narrow = narrowing.keywords() if narrowing != _ALL else Narrow()
     rows = [
         (user_id, rank, *suggestion, suggestion.expected_rating)
         for user_id in user_ids
         for rank, suggestion in enumerate(release.recommend(user_id, top, **narrow), 1)
     ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(_SCHEMA)
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema
     )
 
 
@@ -222,15 +223,31 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
     movies = codes[place, rank]
     return pa.table(
         [
-            release.users.decode(users[place].astype(np.int32)),
+            _ids(release.users, users[place].astype(np.int32)),
             (rank + 1).astype(np.int32),
-            release.movies.decode(movies),
+            _ids(release.movies, movies),
             release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
             best[place, rank].astype(np.float32),
             _expected(release, users[place].astype(np.int32), movies),
         ],
-        _SCHEMA,
+        _schema(release),
     )
+
+
+def _ids(known: IdMap, codes: Codes) -> pa.Array:
+    texts = known.texts
+    return pa.array(known.keys[codes]) if texts is None else texts.take(pa.array(codes)).cast(pa.string())
+
+
+def _text_columns(release: Release) -> list[str]:
+    """The columns of ids that are text."""
+    maps = {"user_id": release.users, "movie_id": release.movies}
+    return [name for name, ids in maps.items() if ids.texts is not None]
+
+
+def _schema(release: Release) -> pa.Schema:
+    texts = _text_columns(release)
+    return pa.schema([field.with_type(pa.string()) if field.name in texts else field for field in _SCHEMA])
 
 
 def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
@@ -244,12 +261,14 @@ def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
 @contextlib.contextmanager
 def _writing(out: Path, release: Release, top: int, *, narrowed: bool) -> Iterator[Callable[[pa.Table], int]]:
     """A function that writes a row group and returns its rows; the file appears once it is whole."""
-    schema = _SCHEMA.with_metadata(
+    schema = _schema(release).with_metadata(
         {"matinee.release": release.version, NARROWED if narrowed else TOP: str(top)}
     )
 
+    checked = recommendations_schema(texts=_text_columns(release))
+
     def write(table: pa.Table) -> int:
-        Recommendations.validate(pl.DataFrame(table))
+        checked.validate(pl.DataFrame(table))
         writer.write_table(table.cast(schema))
         return int(table.num_rows)
 

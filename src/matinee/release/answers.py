@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError
+from matinee.errors.text import shown
 from matinee.release import scoring as forward
-from matinee.release.idmap import IdMap, as_ids
+from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.narrowing import Narrow, Narrowing
@@ -80,7 +81,7 @@ class Release:
             The expected ratings, in the shape of the pairs.
 
         Raises:
-            ConfigError: An id is not an integer, or the shapes do not fit.
+            ConfigError: An id is of the other kind, or the shapes do not fit.
             ReleaseError: The release was trained on plays.
 
         Examples:
@@ -93,20 +94,24 @@ class Release:
         """
         if not self.predicts:
             raise no_predictions(self.version)
-        given = as_ids(user_ids, "user"), as_ids(movie_ids, "movie")
+        given = self.users.find(user_ids, "user"), self.movies.find(movie_ids, "movie")
         try:
-            users, movies = np.broadcast_arrays(self.users.encode(given[0]), self.movies.encode(given[1]))
+            users, movies = np.broadcast_arrays(*given)
         except ValueError:
             raise ConfigError(
                 f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are not pairs. "
                 "Give as many of one as of the other."
             ) from None
-        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest.model)
-        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
+        return self.predict_codes(users.ravel(), movies.ravel()).reshape(users.shape)
+
+    def predict_codes(self, users: Codes, movies: Codes) -> NDArray[np.float32]:
+        """As `predict`, for codes as `users.find` and `movies.find` give them; -1 is an unknown id."""
+        raw = forward.predict(self.weights, users, movies, model=self.manifest.model)
+        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32)
         return predicted
 
     def recommend(
-        self, user_id: int, n: int = 10, *, explain: bool = False, **narrow: Unpack[Narrow]
+        self, user_id: Id, n: int = 10, *, explain: bool = False, **narrow: Unpack[Narrow]
     ) -> list[Suggestion]:
         """The movies that a user will like best, of those that they have not rated.
 
@@ -152,7 +157,7 @@ class Release:
         )
         return taste.add_reasons(found) if taste and explain else found
 
-    def explain(self, user_id: int, movie_id: int) -> Explanation:
+    def explain(self, user_id: Id, movie_id: Id) -> Explanation:
         """Why a movie has its score for a user: what each of the user's ratings adds to it.
 
         The score of the ranking model is a sum over the movies that the user rated, so the shares are exact.
@@ -166,7 +171,7 @@ class Release:
             The score and its reasons, the largest absolute share first. The shares add up to the score.
 
         Raises:
-            ConfigError: An id is not an integer, or the release does not know the movie.
+            ConfigError: An id is of the other kind, or the release does not know the movie.
             ReleaseError: The release has no ranking model.
 
         Examples:
@@ -181,7 +186,7 @@ class Release:
             raise no_reasons(self.version)
         return taste.explain(movie_id)
 
-    def similar(self, movie_id: int, n: int = 10) -> list[Suggestion]:
+    def similar(self, movie_id: Id, n: int = 10) -> list[Suggestion]:
         """The movies whose vectors are closest in direction to a movie's vector.
 
         The vectors are those by which the ranking model knows what was rated. In a release of an earlier version, they
@@ -203,11 +208,11 @@ class Release:
             >>> [similar.movie_id for similar in release.similar(1, n=2)]
             [26, 131]
         """
-        code = int(self.movies.encode(as_ids([movie_id], "movie"))[0])
+        code = int(self.movies.find([movie_id], "movie")[0])
         if code < 0 or not self.catalog.trained[code]:
             raise ConfigError(
-                f"Movie {movie_id} has no training row in release {self.version}, so nothing is like it or unlike it. "
-                "Ask for a movie that was rated."
+                f"Movie {shown(movie_id, 80)} has no training row in release {self.version}, so nothing is like it or "
+                "unlike it. Ask for a movie that was rated."
             )
         vectors = self._movie_vectors()
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
@@ -215,7 +220,7 @@ class Release:
             vectors @ vectors[code] / lengths / lengths[code], n, without=np.array([code], np.int32)
         )
 
-    def fold_in(self, ratings: Mapping[int, float] | Iterable[tuple[int, float]] | Iterable[int]) -> Guest:
+    def fold_in(self, ratings: Mapping[Any, float] | Iterable[tuple[Id, float]] | Iterable[Id]) -> Guest:
         """Meet a new user with a few ratings: the mean of the posterior of the user's vector, in closed form.
 
         Nothing is trained, and the release stays as it is. The choice of movies counts as well as their ratings.
@@ -240,13 +245,13 @@ class Release:
             [23, 30]
         """
         if not self.predicts:
-            played = self.movies.encode(as_ids(played_ids(ratings, self.version), "movie"))
+            played = self.movies.find(played_ids(ratings, self.version), "movie")
             return self._guest(played[played >= 0], np.ones(np.count_nonzero(played >= 0)))
         if self.user_prior is None:
             raise no_guests(self.version, model=self.manifest.model)
         given = as_pairs(ratings)
         check_ratings(given, self.scale)
-        rated = self.movies.encode(as_ids(list(given), "movie"))
+        rated = self.movies.find(list(given), "movie")
         stars = np.fromiter(given.values(), np.float64, len(given))
         expected = expect_ratings(
             rated, stars, prior=self.user_prior, weights=self.weights, train_rows=self.catalog.train_rows
@@ -266,10 +271,10 @@ class Release:
             taste=self._make_taste(rated, to_levels(ratings, self.scale)),
         )
 
-    def _code(self, user_id: int) -> int:
-        return int(self.users.encode(as_ids([user_id], "user"))[0])
+    def _code(self, user_id: Id) -> int:
+        return int(self.users.find([user_id], "user")[0])
 
-    def _taste(self, user_id: int) -> Taste | None:
+    def _taste(self, user_id: Id) -> Taste | None:
         """What a user rated, for the ranking model; None without one."""
         if self.ranking is None:
             return None

@@ -14,8 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matinee.release.idmap import IdMap
 from matinee.release.rating_levels import STEPS
+from matinee.text_ids import numbers_of_column
 
+_COMPARED: Final = 1000  # text ids whose numbers are compared
 Shape = tuple[str, ...]
 Kind = Literal["id", "count", "year", "text"]
 
@@ -125,8 +128,13 @@ def read_table(
 
 def _check_column(name: str, column: pa.ChunkedArray, kind: Kind) -> None:
     if kind == "text":
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not _is_text(column.type):
             raise ValueError(f"its column {name} is {column.type} and no text")
+        column.validate(full=True)
+        return
+    if kind == "id" and _is_text(column.type):
+        if column.null_count:
+            raise ValueError(f"its column {name} has an empty id")
         column.validate(full=True)
         return
     fits = pa.types.is_int64(column.type) if kind == "id" else pa.types.is_integer(column.type)
@@ -141,6 +149,26 @@ def _check_column(name: str, column: pa.ChunkedArray, kind: Kind) -> None:
         raise ValueError(f"its column {name} does not ascend, so ids have no codes")
     if kind == "count" and len(values) and values.min() < 0:
         raise ValueError(f"its column {name} counts less than none")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def make_id_map(table: Mapping[str, pa.ChunkedArray], axis: str) -> IdMap:
+    """The map of a table of users or movies: of its integer ids, or of its texts and their numbers."""
+    ids = table[f"{axis}_id"]
+    if not _is_text(ids.type):
+        return IdMap(ids.to_numpy())
+    if (numbers := table.get(f"{axis}_key")) is None:
+        raise ValueError(
+            f"its column {axis}_id is of texts, and it has no column {axis}_key of their numbers"
+        )
+    texts, keys = ids.combine_chunks(), numbers.to_numpy()
+    some = np.unique(np.linspace(0, len(keys) - 1, min(_COMPARED, len(keys))).astype(np.int64))
+    if (numbers_of_column(texts.take(pa.array(some))) != keys[some]).any():
+        raise ValueError(f"its column {axis}_key does not have the numbers of its column {axis}_id")
+    return IdMap(keys, texts)
 
 
 @dataclass

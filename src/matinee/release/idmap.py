@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError
+from matinee.errors.text import shown
+from matinee.schemas.integers import parse_int64
+from matinee.text_ids import numbers_of_column
 
+Id = int | str  # of a user or a movie, as the rating files have it
 Ids = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
@@ -41,11 +49,41 @@ def as_ids(given: ArrayLike, kind: str) -> Ids:
     return ids
 
 
+def parse_id(text: str, axis: str, *, is_text: bool) -> Id:
+    """An id that is written as text. Raises ConfigError if it should be an integer and is none."""
+    if is_text:
+        return text
+    value = parse_int64(text)
+    if value is None or value < 0 or not text.isdecimal():
+        raise ConfigError(
+            f"{shown(repr(text), 80)} is not an id of a {axis}; expected a whole number, as the rating files have it."
+        )
+    return value
+
+
+def _as_texts(given: list[Any], axis: str, known: "IdMap") -> pa.Array:
+    try:
+        return pa.array(given, pa.large_string())
+    except (pa.ArrowException, UnicodeError, TypeError):
+        pass
+    wrong = next((each for each in given if not isinstance(each, str)), given[0])
+    example = f", such as {known.one(0)!r:.80}" if len(known) else ""
+    raise ConfigError(
+        f"A {axis} id was given as {wrong!r:.80}; expected a text{example}: the ids of {axis}s are text."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class IdMap:
-    """Ids in ascending order; the code of an id is its position."""
+    """Ids in ascending order; the code of an id is its position.
 
-    ids: Ids
+    Attributes:
+        keys: Integer ids, or the numbers of text ids (`matinee.text_ids`).
+        texts: The text ids; None if ids are integers.
+    """
+
+    keys: Ids
+    texts: pa.Array | None = None
 
     @classmethod
     def fit(cls, batches: Iterable[Ids]) -> "IdMap":
@@ -56,21 +94,59 @@ class IdMap:
         return cls(known)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.keys)
+
+    @cached_property
+    def ids(self) -> NDArray[Any]:
+        """The ids by code: int64, or str."""
+        return self.keys if self.texts is None else np.array(self.texts.to_pylist(), object)
+
+    def find(self, given: ArrayLike, axis: str) -> Codes:
+        """The codes of ids as a caller gives them, of any shape; -1 for an unknown id.
+
+        Args:
+            given: Integers, or texts if the map is of texts.
+            axis: `user` or `movie`, for the error.
+
+        Raises:
+            ConfigError: An id is of the other kind.
+        """
+        if self.texts is None:
+            return self.encode(as_ids(given, axis))
+        if isinstance(given, list) and given and isinstance(given[0], str):
+            shape, flat = (len(given),), given
+        else:
+            array = np.asarray(given)
+            shape, flat = array.shape, array.ravel().tolist()
+        distinct = _as_texts(flat, axis, self).dictionary_encode()
+        codes = self.encode(numbers_of_column(distinct.dictionary))
+        there = np.flatnonzero(codes >= 0)
+        same = pc.equal(self.texts.take(pa.array(codes[there])), distinct.dictionary.take(pa.array(there)))
+        codes[there[~same.to_numpy(zero_copy_only=False)]] = UNKNOWN
+        found: Codes = codes[distinct.indices.to_numpy()].reshape(shape)
+        return found
+
+    def one(self, code: int) -> Id:
+        """The id of a code, as a plain integer or text."""
+        return int(self.keys[code]) if self.texts is None else self.texts[int(code)].as_py()
+
+    def parse(self, text: str, axis: str) -> Id:
+        """An id that is written as text, such as one of a command line. Raises ConfigError if it is no integer."""
+        return parse_id(text, axis, is_text=self.texts is not None)
 
     def encode(self, ids: Ids) -> Codes:
-        """The codes of ids of any shape, as int32; -1 for an unknown id."""
+        """The codes of keys of any shape, as int32; -1 for an unknown one."""
         if len(self) == 0:
             return np.full(np.shape(ids), UNKNOWN, np.int32)
-        first, last = int(self.ids[0]), int(self.ids[-1])
+        first, last = int(self.keys[0]), int(self.keys[-1])
         if last - first >= _TABLE_SPAN * len(self) + 1024:
-            place = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
-            return np.where(self.ids[place] == ids, place, UNKNOWN).astype(np.int32)
+            place = np.minimum(np.searchsorted(self.keys, ids), len(self) - 1)
+            return np.where(self.keys[place] == ids, place, UNKNOWN).astype(np.int32)
         table = self._table(first, last)
         inside = (ids >= first) & (ids <= last)
         return table[np.where(inside, ids - first, last - first + 1)]
 
-    def decode(self, codes: Codes) -> Ids:
+    def decode(self, codes: Codes) -> NDArray[Any]:
         """The ids of codes of any shape; every code must be valid."""
         return self.ids[codes]
 
@@ -80,6 +156,6 @@ class IdMap:
             cached = np.full(
                 last - first + 2, UNKNOWN, np.int32
             )  # the last entry is for ids outside the range
-            cached[self.ids - first] = np.arange(len(self), dtype=np.int32)
+            cached[self.keys - first] = np.arange(len(self), dtype=np.int32)
             self.__dict__["_codes"] = cached
         return cached

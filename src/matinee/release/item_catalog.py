@@ -16,6 +16,7 @@ from matinee.errors import ConfigError
 from matinee.formats.base import Format
 from matinee.release import liking
 from matinee.release.checks import LARGEST
+from matinee.release.idmap import IdMap
 from matinee.release.narrowing import Narrowing, Years
 from matinee.release.rating_levels import Levels
 from matinee.release.scoring import movie_level
@@ -39,7 +40,7 @@ class RankingNote(Format):
 class ItemCatalog:
     """Movies by code. The lists of rated movies are memory-mapped, so only the pages of requested users are read."""
 
-    movie_ids: NDArray[np.int64]
+    movies: IdMap
     titles: pa.ChunkedArray
     train_rows: NDArray[np.int64]
     liked_rows: NDArray[np.int64]  # train rows that liked the movie
@@ -96,7 +97,7 @@ class ItemCatalog:
         scores = np.where(self.trained, scores, np.float32(-np.inf))
         scores[without] = -np.inf
         if narrowing and narrowing.masks:
-            scores[~narrowing.allowed(self.movie_ids, self.years)] = -np.inf
+            scores[~narrowing.allowed(self.movies, self.years)] = -np.inf
         caps = narrowing is not None and narrowing.caps
         limit = np.partition(scores, -n)[-n] if n < len(scores) and not caps else -np.inf
         codes = np.flatnonzero((scores >= limit) & (scores > -np.inf))
@@ -105,7 +106,7 @@ class ItemCatalog:
             order = narrowing.cut(order, n, titles=self.titles, years=self.years)
         return [
             Suggestion(
-                movie_id=int(self.movie_ids[code]),
+                movie_id=self.movies.one(code),
                 title=self.titles[code].as_py(),
                 score=float(scores[code]),
                 expected_rating=None if expected is None else float(expected[code]),

@@ -23,7 +23,7 @@ from matinee.errors import ReleaseError, StoreError
 from matinee.errors.text import shown
 from matinee.formats.base import Format
 from matinee.formats.decision import Verdict
-from matinee.formats.manifests import HashCutoffs
+from matinee.formats.manifests import HashCutoffs, IdKinds
 from matinee.release.folder import Folder, open_folder, read_file
 from matinee.release.plays import PLAYS_MODEL
 from matinee.store.documents import MANIFEST, Digest, Document, describe, parse
@@ -31,6 +31,7 @@ from matinee.store.versions import Version, is_version
 
 SCHEMA_VERSION: Final = 1
 PLAYS_SCHEMA_VERSION: Final = 2  # of a release of plays: an earlier matinee says that a later one reads it
+TEXT_SCHEMA_VERSION: Final = 3  # of a release with text ids
 SIGNATURE: Final = "manifest.json.minisig"
 _LARGEST: Final = 1 << 22  # maximum bytes; with a hundred different ratings, a manifest has ten thousand
 _FILES: Final = 1_000
@@ -135,6 +136,7 @@ class ReleaseManifest(Format):
     created: Moment | None = Field(None, description="When it was published.")
     model: ReleasedModelName = Field(description="`model.name`; `ranking` in a release of plays.")
     feedback: Literal["explicit", "implicit"] = Field("explicit", description="`ingest.feedback`.")
+    ids: IdKinds = Field({}, description="The kind of the ids of users and of movies; empty: integers.")
     scale: Annotated[list[Finite], Field(min_length=2, max_length=2), AfterValidator(_check_scale)] = Field(
         description="Lowest and highest rating of the scale."
     )
@@ -274,8 +276,8 @@ def _check(path: Path, found: Document) -> ReleaseManifest:
 
 def check_schema_version(folder: Path, found: JsonValue) -> None:
     """Raise ReleaseError for a release of a later version of matinee."""
-    if type(found) is int and found > PLAYS_SCHEMA_VERSION:
+    if type(found) is int and found > TEXT_SCHEMA_VERSION:
         raise ReleaseError(
-            f"The release {folder} has schema version {shown(found)}; this matinee reads up to {PLAYS_SCHEMA_VERSION}. "
+            f"The release {folder} has schema version {shown(found)}; this matinee reads up to {TEXT_SCHEMA_VERSION}. "
             "Install a later matinee."
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.release.idmap import as_ids
+from matinee.release.idmap import IdMap
 
 Codes = NDArray[np.int32]
 Years = NDArray[np.int32]  # by movie code; 0 if unknown
@@ -37,8 +37,8 @@ class Narrow(TypedDict, total=False):
         per_year: Movies of one year at most; those without a year are not counted. None for no limit.
     """
 
-    exclude: Collection[int]
-    only: Collection[int] | None
+    exclude: Collection[int | str]
+    only: Collection[int | str] | None
     years: tuple[int, int] | None
     per_franchise: int | None
     per_year: int | None
@@ -48,8 +48,8 @@ class Narrow(TypedDict, total=False):
 class Narrowing:
     """What a list is narrowed to. The attributes are those of `Narrow`."""
 
-    exclude: Collection[int] = ()
-    only: Collection[int] | None = None
+    exclude: Collection[int | str] = ()
+    only: Collection[int | str] | None = None
     years: tuple[int, int] | None = None
     per_franchise: int | None = None
     per_year: int | None = None
@@ -112,13 +112,13 @@ class Narrowing:
         ]
         return ", ".join(part for part in parts if part)
 
-    def allowed(self, movie_ids: NDArray[np.int64], years: Years) -> NDArray[np.bool_]:
+    def allowed(self, movies: IdMap, years: Years) -> NDArray[np.bool_]:
         """Which movies may be listed [movies]. Ids that the release does not know are ignored."""
-        found = np.ones(len(movie_ids), np.bool_)
+        found = np.ones(len(movies), np.bool_)
         if self.only is not None:
-            found &= np.isin(movie_ids, as_ids(list(self.only), "movie"))
+            found &= _are_among(movies, self.only)
         if len(self.exclude):
-            found &= ~np.isin(movie_ids, as_ids(list(self.exclude), "movie"))
+            found &= ~_are_among(movies, self.exclude)
         if self.years is not None:
             first, last = self.years
             found &= (years > 0) & (years >= first) & (years <= last)
@@ -143,6 +143,13 @@ class Narrowing:
             of_franchise[name or ""] += 1
             of_year[year] += 1
         return kept
+
+
+def _are_among(movies: IdMap, some: Collection[int | str]) -> NDArray[np.bool_]:
+    codes = movies.find(list(some), "movie") if len(some) else np.empty(0, np.int32)
+    among = np.zeros(len(movies), np.bool_)
+    among[codes[codes >= 0]] = True
+    return among
 
 
 def _is_pair_of_years(years: object) -> bool:

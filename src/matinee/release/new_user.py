@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError, ReleaseError
-from matinee.release.idmap import IdMap, as_ids
+from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.release.plays import no_predictions
@@ -64,12 +64,12 @@ class Guest:
             The expected ratings, in the shape of the ids.
 
         Raises:
-            ConfigError: An id is not an integer.
+            ConfigError: An id is of the other kind.
             ReleaseError: The release was trained on plays.
         """
         if self.expected is None:
             raise no_predictions(self.version)
-        codes = self.movies.encode(as_ids(movie_ids, "movie"))
+        codes = self.movies.find(movie_ids, "movie")
         ratings = np.where(codes >= 0, self.expected.ratings[codes], np.float32(self.expected.unknown))
         predicted: NDArray[np.float32] = np.clip(ratings, *self.scale).astype(np.float32)
         return predicted
@@ -106,7 +106,7 @@ class Guest:
         )
         return self.taste.add_reasons(found) if self.taste and explain else found
 
-    def explain(self, movie_id: int) -> Explanation:
+    def explain(self, movie_id: Id) -> Explanation:
         """Why a movie has its score for this user, as `Release.explain`.
 
         Args:
@@ -141,8 +141,8 @@ def expect_ratings(
 
 
 def as_pairs(
-    ratings: Mapping[int, float] | Iterable[tuple[int, float]] | Iterable[int],
-) -> dict[int, float]:
+    ratings: Mapping[Any, float] | Iterable[tuple[Id, float]] | Iterable[Id],
+) -> dict[Id, float]:
     """Ratings by movie id. Raises ConfigError for ids without ratings, which a release of ratings cannot use."""
     try:
         return dict(ratings)  # type: ignore[arg-type] # the last kind is what is refused
@@ -152,7 +152,7 @@ def as_pairs(
         ) from None
 
 
-def check_ratings(ratings: Mapping[int, float], scale: tuple[float, float]) -> None:
+def check_ratings(ratings: Mapping[Id, float], scale: tuple[float, float]) -> None:
     """Raise ConfigError for a rating outside the scale."""
     low, high = scale
     for movie_id, rating in ratings.items():

@@ -6,16 +6,17 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.containers import FAULTS, Meter, unpack
+from matinee.containers.encoding import decode_line
 from matinee.containers.member import AsFile
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
@@ -32,7 +33,11 @@ _NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID
 _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
 _DELIMITERS: Final = ",;\t"
 _BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
+_AROUND: Final = f"{_BLANKS}\ufeff\xa0"
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
+
+
+Axis = Literal["user", "movie"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ class PairRows:
     """Some rows of a file, as text and as ids."""
 
     cells: list[list[str]]
-    users: NDArray[np.int64]
-    movies: NDArray[np.int64]
+    users: NDArray[np.int64] | list[str]
+    movies: NDArray[np.int64] | list[str]
 
 
 class PairsFile:
@@ -50,8 +55,11 @@ class PairsFile:
     Raises DataError if it is not a CSV of pairs, ConfigError if it can't be read.
     """
 
-    def __init__(self, path: Path, raw: io.BufferedReader, settings: IngestSettings) -> None:
+    def __init__(
+        self, path: Path, raw: io.BufferedReader, settings: IngestSettings, *, texts: Collection[Axis] = ()
+    ) -> None:
         self._label = shown(path, 4096)
+        self._texts = texts  # of users or movies, whose ids are text
         text = _Text(path.name, raw, self._label, settings)
         self._shift = text.line_shift
         self._lines = _Lines(text, self._label, settings)
@@ -119,7 +127,10 @@ class PairsFile:
         )
 
     def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> PairRows:
-        users, movies = (self._ids(cells, place, numbers) for place in (self._user, self._movie))
+        users, movies = (
+            _text_ids(cells, place) if axis in self._texts else self._ids(cells, place, numbers)
+            for axis, place in (("user", self._user), ("movie", self._movie))
+        )
         width = len(self.header)
         for number, row in zip(numbers, cells, strict=True):
             if len(row) != width:
@@ -142,6 +153,15 @@ class PairsFile:
                 )
             ids[k] = value
         return ids
+
+
+def _text_ids(rows: Sequence[Sequence[str]], place: int) -> list[str]:
+    """The ids as rating files have them: without blanks around them, and other bytes than UTF-8 as Windows-1252."""
+    ids = [row[place].strip(_AROUND) if place < len(row) else "" for row in rows]
+    return [
+        text if text.isascii() else decode_line(text.encode("utf-8", "surrogateescape"))
+        for text in (each[2:-1] if each.startswith('="') and each.endswith('"') else each for each in ids)
+    ]
 
 
 class _Lines:

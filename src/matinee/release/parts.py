@@ -18,10 +18,10 @@ from matinee.release.checks import (
     check_offsets,
     check_ranking_shapes,
     check_shapes,
+    make_id_map,
     read_table,
 )
 from matinee.release.files import ReleaseFiles
-from matinee.release.idmap import IdMap
 from matinee.release.item_catalog import LEVELS as SEEN_LEVELS
 from matinee.release.item_catalog import MOVIES as SEEN_MOVIES
 from matinee.release.item_catalog import OFFSETS as SEEN_OFFSETS
@@ -79,7 +79,9 @@ class Parts:
             self.users = len(offsets) - 1
             self.movies = _count_rows(files, self.small[MOVIES])
         with files.parsing(USERS):
-            users = read_table(self.small[USERS], {"user_id": "id"}, rows=self.users)
+            columns: dict[str, Kind] = {"user_id": "id"}
+            table = read_table(self.small[USERS], columns, rows=self.users, optional={"user_key": "id"})
+            users = make_id_map(table, "user")
         with files.parsing(SEEN_OFFSETS):
             check_offsets(offsets, self.offsets, users=self.users, rows=len(seen))
         with files.parsing(SEEN_MOVIES):
@@ -88,8 +90,8 @@ class Parts:
         return Release(
             path=files.folder.path,
             manifest=files.manifest,
-            users=IdMap(users["user_id"].to_numpy()),
-            movies=IdMap(catalog.movie_ids),
+            users=users,
+            movies=catalog.movies,
             weights=weights,
             catalog=catalog,
             user_prior=self._user_prior(weights),
@@ -117,12 +119,16 @@ class Parts:
     def _catalog(self, offsets: NDArray[np.int64], seen: NDArray[np.int32]) -> ItemCatalog:
         with self.files.parsing(MOVIES):
             movies = read_table(
-                self.small[MOVIES], _MOVIE_COLUMNS, rows=self.movies, optional={"year": "year"}
+                self.small[MOVIES],
+                _MOVIE_COLUMNS,
+                rows=self.movies,
+                optional={"year": "year", "movie_key": "id"},
             )
+            ids = make_id_map(movies, "movie")
         with self.files.parsing(METRICS):
             ranking = RankingNote.model_validate(self._object(METRICS).get("ranking"))
         return ItemCatalog(
-            movie_ids=movies["movie_id"].to_numpy(),
+            movies=ids,
             titles=movies["title"],
             train_rows=movies["train_rows"].to_numpy(),
             liked_rows=movies["liked_rows"].to_numpy(),

@@ -22,7 +22,7 @@ def no_predictions(version: str) -> ReleaseError:
     return ReleaseError(f"Release {version} can't predict ratings. {NO_PREDICTIONS}")
 
 
-def played_ids(given: Iterable[Any], version: str) -> list[int]:
+def played_ids(given: Iterable[Any], version: str) -> list[Any]:
     """The movies that a new user played, each once.
 
     Raises ConfigError for ratings, of which a release of plays makes nothing.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from matinee.errors import ConfigError
-from matinee.release.pair_rows import PairsFile
+from matinee.release.idmap import IdMap
+from matinee.release.pair_rows import Axis, PairsFile
 from matinee.release.plays import no_predictions
 from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
@@ -44,7 +45,9 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         check_place(out, inputs=[pairs])
     try:
         with pairs.open("rb") as raw:
-            source = PairsFile(pairs, raw, settings)
+            maps: dict[Axis, IdMap] = {"user": release.users, "movie": release.movies}
+            texts = [axis for axis, ids in maps.items() if ids.texts is not None]
+            source = PairsFile(pairs, raw, settings, texts=texts)
             with writing_to(out, streams=True) as target:
                 write = _row_writer(target, source.delimiter)
                 write([[*source.header, PREDICTION]])

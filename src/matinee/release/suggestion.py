@@ -16,7 +16,7 @@ class Reason:
         share: The part of the score that comes from this rating; negative if it speaks against the movie.
     """
 
-    movie_id: int
+    movie_id: int | str
     title: str | None
     rating: float | None
     share: float
@@ -39,7 +39,7 @@ class Explanation:
             whose list is ordered by popularity.
     """
 
-    movie_id: int
+    movie_id: int | str
     title: str | None
     score: float
     reasons: tuple[Reason, ...]
@@ -57,7 +57,7 @@ class Suggestion:
         because: The rated movie with the largest positive share of the score; None unless it was asked for.
     """
 
-    movie_id: int
+    movie_id: int | str
     title: str | None
     score: float
     expected_rating: float | None = None

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import ConfigError, ReleaseError
-from matinee.release.idmap import as_ids
+from matinee.errors.text import shown
+from matinee.release.idmap import Id
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
@@ -29,19 +30,18 @@ class Taste:
         """The score of every movie, by code; popularity for a user without ratings."""
         return self.model.scores(self.rated, self.levels)
 
-    def explain(self, movie_id: int) -> Explanation:
+    def explain(self, movie_id: Id) -> Explanation:
         """The score of a movie and the share of each rating. Raises ConfigError if the movie is unknown."""
-        asked = as_ids([movie_id], "movie")[0]
-        movie = int(np.searchsorted(self.catalog.movie_ids, asked))
-        if movie == len(self.catalog.movie_ids) or self.catalog.movie_ids[movie] != asked:
+        movie = int(self.catalog.movies.find([movie_id], "movie")[0])
+        if movie < 0:
             raise ConfigError(
-                f"The release does not know movie {movie_id}. Ask for a movie of the title file."
+                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the title file."
             )
         shares = self._shares(movie)
         order = np.lexsort((self.rated, -np.abs(shares)))
         by_popularity = not len(shares)
         return Explanation(
-            movie_id=int(self.catalog.movie_ids[movie]),
+            movie_id=self.catalog.movies.one(movie),
             title=self.catalog.titles[movie].as_py(),
             score=float(self.model.popularity[movie] if by_popularity else shares.sum()),
             reasons=tuple(self._reason(place, shares[place]) for place in order.tolist()),
@@ -49,7 +49,7 @@ class Taste:
 
     def add_reasons(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
         """The same suggestions with the rated movie that speaks most for each; None where none does."""
-        movies = np.searchsorted(self.catalog.movie_ids, [each.movie_id for each in suggestions])
+        movies = self.catalog.movies.find([each.movie_id for each in suggestions], "movie").astype(np.int64)
         shares = self._shares(movies)
         if not shares.size:
             return list(suggestions)
@@ -68,7 +68,7 @@ class Taste:
     def _reason(self, place: int, share: float) -> Reason:
         movie = self.rated[place]
         return Reason(
-            movie_id=int(self.catalog.movie_ids[movie]),
+            movie_id=self.catalog.movies.one(movie),
             title=self.catalog.titles[int(movie)].as_py(),
             rating=None if is_of_plays(self.scale) else shortest_rating(self.levels[place], self.scale),
             share=float(share),

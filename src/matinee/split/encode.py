@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from matinee.formats.manifests import EncodingManifest
-from matinee.ingest import read_counts, read_titles_table
+from matinee.ingest import read_counts, read_id_texts, read_titles_table
 from matinee.release.idmap import IdMap
+from matinee.schemas.encoded import TEXT_COLUMNS
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 
@@ -34,8 +35,18 @@ def _make(folder: Path, *, store: Store, dataset: Reference) -> EncodingManifest
     movies = read_counts(store, dataset, column="movie_id").select("movie_id")
     known = pl.concat([movies, titles.select("movie_id")]).unique().sort("movie_id")
     movie_table = known.join(titles, on="movie_id", how="left", maintain_order="left")
+    users = _add_texts(users, "user_id", read_id_texts(store, dataset, column="user_id"))
+    movie_table = _add_texts(movie_table, "movie_id", read_id_texts(store, dataset, column="movie_id"))
     users.write_parquet(folder / "users.parquet")
     movie_table.write_parquet(folder / "movies.parquet")
     return EncodingManifest(
         rows=dataset.rows, dataset=dataset.digest, users=users.height, movies=movie_table.height
     )
+
+
+def _add_texts(table: pl.DataFrame, column: str, texts: pl.DataFrame) -> pl.DataFrame:
+    """The table with the texts of text ids, whose numbers it has, in a last column."""
+    if texts.is_empty():
+        return table
+    named = texts.rename({"id": column, "text": TEXT_COLUMNS[column]})
+    return table.join(named, on=column, how="left", maintain_order="left")

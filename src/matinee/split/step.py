@@ -25,7 +25,7 @@ from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
 from matinee.release.rating_levels import by_rating
 from matinee.schemas.columns import polars_columns
-from matinee.schemas.encoded import Encoded, Movies, Users
+from matinee.schemas.encoded import Encoded, Movies, Users, with_text_column
 from matinee.settings import SplitSettings
 from matinee.split import encode
 from matinee.split.hash_split import (
@@ -189,8 +189,8 @@ class _Job:
         users.insert_column(1, pl.Series("train_rows", counts.user_rows))
         movies.insert_column(1, pl.Series("train_rows", counts.movie_rows))
         movies.insert_column(2, pl.Series("liked_rows", counts.liked_rows))
-        Users.validate(users).write_parquet(folder / "users.parquet")
-        Movies.validate(movies).write_parquet(folder / "movies.parquet")
+        for model, table, name in ((Users, users, "users"), (Movies, movies, "movies")):
+            with_text_column(model, table).validate(table).write_parquet(folder / f"{name}.parquet")
         return counts
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matinee.errors import StoreError
 from matinee.store.documents import FORGOTTEN, ForgottenList, advice, read_as
 from matinee.store.files import write_json
+from matinee.text_ids import ids_within, number_of
 
 Ids = NDArray[np.int64]
 
@@ -24,6 +25,26 @@ _TABLED = 1 << 26  # smaller ids are looked up in a table of one byte per id; th
 _UNASKED, _KEPT, _GONE = 0, 1, 2
 _NUMBER = re.compile(r"\d+")
 _LONGEST = 30  # maximum digits of a number that may be an id; 64 bits have 19
+
+
+@dataclass(frozen=True)
+class ErasedUser:
+    """A user to erase, by the ids under which files may have the user."""
+
+    text: str
+    number: int | None  # of an integer id
+
+    @classmethod
+    def of(cls, user_id: int | str) -> "ErasedUser":
+        """The user of an integer or a text id."""
+        text = str(user_id).strip()
+        digits = text.lstrip("+-")
+        is_number = digits.isdecimal() and digits.isascii() and -(2**63) <= int(text) < 2**63
+        return cls(text, int(text) if is_number else None)
+
+    def is_mentioned(self, text: str) -> bool:
+        """Whether a line may have the id."""
+        return self.text in ids_within(text) or (self.number is not None and self.number in numbers(text))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +85,23 @@ class Forgotten:
         """The part of the list in the digest of ingested data; None for an empty list."""
         return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest() if self else None
 
-    def plus(self, user_id: int) -> "Forgotten":
-        """The list with one more user."""
-        return Forgotten(self.key, self.hashes | {self._hash(user_id)})
+    def plus(self, user: ErasedUser) -> "Forgotten":
+        """The list with one more user, as an integer and as a text: a later file may have either."""
+        hashes = {self._hash_text(number_of(user.text))}
+        if user.number is not None:
+            hashes.add(self._hash(user.number))
+        return Forgotten(self.key, self.hashes | hashes)
 
     def holds(self, user_id: int) -> bool:
         """Whether the user is on the list."""
         return -(2**63) <= user_id < 2**63 and self._hash(user_id) in self.hashes
+
+    def texts_among(self, numbers: Ids) -> NDArray[np.bool_]:
+        """Which of the text ids [n] are on the list, by their numbers (`matinee.text_ids`)."""
+        distinct, places = np.unique(numbers, return_inverse=True)
+        gone = np.array([self._hash_text(number) in self.hashes for number in distinct.tolist()], np.bool_)
+        found: NDArray[np.bool_] = gone[places]
+        return found
 
     def among(self, user_ids: Ids) -> NDArray[np.bool_]:
         """Which of the ids [n] are on the list. Each id is hashed once; later calls use a table."""
@@ -81,8 +112,10 @@ class Forgotten:
         return gone
 
     def mentioned(self, text: str) -> bool:
-        """Whether any number in the text is an id on the list."""
-        return any(self.holds(number) for number in numbers(text))
+        """Whether any number in the text, or any part of it that may be an id, is on the list."""
+        return any(self.holds(number) for number in numbers(text)) or any(
+            self._hash_text(number_of(part)) in self.hashes for part in ids_within(text)
+        )
 
     def _look_up(self, ids: Ids) -> NDArray[np.bool_]:
         if not len(ids):
@@ -105,6 +138,11 @@ class Forgotten:
     def _hash(self, user_id: int) -> str:
         text = user_id.to_bytes(8, "little", signed=True)
         return hashlib.blake2b(text, key=self.key, digest_size=16).hexdigest()
+
+    def _hash_text(self, number: int) -> str:
+        """The hash of a text id by its number, which is another one than that of an integer id."""
+        data = number.to_bytes(8, "little")
+        return hashlib.blake2b(data, key=self.key, digest_size=16, person=b"text id").hexdigest()
 
 
 def numbers(text: str) -> set[int]:

@@ -17,7 +17,8 @@ CODE: Final = "forgotten"
 def forget_rows(failures: pl.DataFrame, parsed: ParsedBlock, forgotten: Forgotten) -> pl.DataFrame:
     """Add the rows of erased users to the failures of a block, in place of other faults of those rows."""
     has_user = parsed.nulls >> kernel.USER & 1 == 0
-    gone = np.flatnonzero(forgotten.among(parsed.ids[kernel.USER]) & has_user)
+    among = forgotten.texts_among if kernel.USER in parsed.texts else forgotten.among
+    gone = np.flatnonzero(among(parsed.ids[kernel.USER]) & has_user)
     if not len(gone):
         return failures
     theirs = pl.DataFrame(

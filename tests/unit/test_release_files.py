@@ -104,7 +104,7 @@ def test_further_keys_are_kept_and_a_later_version_is_named(folder: Path) -> Non
     assert dict(whole) == json.loads((folder / "manifest.json").read_text())
     with pytest.raises(ReleaseError, match="has no 'created'"):
         whole["created"]
-    _retell(folder, model="later", schema_version=3)
+    _retell(folder, model="later", schema_version=4)
     with pytest.raises(ReleaseError, match="later matinee"):
         read_manifest(folder)
     with pytest.raises(ReleaseError, match="lacks split"):

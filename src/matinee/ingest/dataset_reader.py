@@ -15,10 +15,10 @@ from matinee.ingest.partitions.id_texts import read_texts
 from matinee.ingest.partitions.partition import open_partition
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.ingest.reading.sources import Role
+from matinee.schemas.text_ids import numbers_of_column
 from matinee.settings.ingest import Side
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
-from matinee.text_ids import numbers_of_column
 
 BATCH_ROWS: Final = 1 << 20
 

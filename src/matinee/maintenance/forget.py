@@ -70,9 +70,8 @@ def forget(root: Path, user_id: int | str) -> Erased:
     registry = Registry.open(root)
     check_signing()  # an unusable key must not look like a damaged release
     with writing(root), Store(root).alone(), registry.lock():
-        user = ErasedUser.of(user_id)
-        Forgotten.read(root).plus(user).write(root)
-        erasure = _Erasure(registry, user)
+        Forgotten.read(root).plus(user_id).write(root)
+        erasure = _Erasure(registry, ErasedUser.of(user_id))
         done = erasure.run()
         registry.record("forget", releases=done.releases, folders=done.folders)
     if erasure.unsure:
@@ -231,7 +230,9 @@ class _Erasure:
                 continue
             try:
                 table = pq.read_table(path)
-                kept = table.filter(pc.field("user_id") != self.user)
+                is_number = pa.types.is_integer(table["user_id"].type)
+                theirs = self.user.number if is_number else self.user.text
+                kept = table if theirs is None else table.filter(pc.field("user_id") != theirs)
             except (pa.ArrowException, ValueError, LookupError, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:  # of the disk, maybe temporary
                     self._doubt(

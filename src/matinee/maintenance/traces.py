@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from matinee.schemas.text_ids import number_of
 from matinee.store.checksums import find_damage
 from matinee.store.erased_users import ErasedUser
-from matinee.text_ids import number_of
 
 _USERS = ("user_id.parquet", "users.parquet")
 _NEEDS_USERS = {"partitions": "user_id.parquet", "encodings": "users.parquet", "splits": "users.parquet"}

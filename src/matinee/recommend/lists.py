@@ -21,14 +21,14 @@ from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
 from matinee.recommend.capped_search import CappedSearch, mask_of
+from matinee.recommend.lists_schema import lists_schema, text_columns
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
 from matinee.release import Release, scoring
-from matinee.release.idmap import Id, IdMap
+from matinee.release.idmap import Id
 from matinee.release.item_catalog import Codes, Scores
 from matinee.release.narrowing import Narrow, Narrowing
-from matinee.schemas.columns import arrow_fields
-from matinee.schemas.recommendations import Recommendations, recommendations_schema
+from matinee.schemas.recommendations import recommendations_schema
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
 from matinee.store.digests import bytes_digest, code_digest, digest_of
@@ -47,7 +47,6 @@ _BYTES_PER_ROW = (
     200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 )
 _LOG_SECONDS = 2.0  # between two progress lines
-_SCHEMA = pa.schema(arrow_fields(Recommendations))
 
 
 class Recommended(BaseModel):
@@ -134,7 +133,7 @@ def recommend_some(
 
 def _lists(release: Release, user_ids: Sequence[Id], top: int, *, narrowing: Narrowing) -> pa.Table:
     """The lists of users by their ids, as rows."""
-    schema = _schema(release)
+    schema = lists_schema(release)
     narrow = narrowing.keywords() if narrowing != _ALL else Narrow()
     rows = [
         (user_id, rank, *suggestion, suggestion.expected_rating)
@@ -223,31 +222,15 @@ def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Code
     movies = codes[place, rank]
     return pa.table(
         [
-            _ids(release.users, users[place].astype(np.int32)),
+            release.users.column(users[place].astype(np.int32)),
             (rank + 1).astype(np.int32),
-            _ids(release.movies, movies),
+            release.movies.column(movies),
             release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
             best[place, rank].astype(np.float32),
             _expected(release, users[place].astype(np.int32), movies),
         ],
-        _schema(release),
+        lists_schema(release),
     )
-
-
-def _ids(known: IdMap, codes: Codes) -> pa.Array:
-    texts = known.texts
-    return pa.array(known.keys[codes]) if texts is None else texts.take(pa.array(codes)).cast(pa.string())
-
-
-def _text_columns(release: Release) -> list[str]:
-    """The columns of ids that are text."""
-    maps = {"user_id": release.users, "movie_id": release.movies}
-    return [name for name, ids in maps.items() if ids.texts is not None]
-
-
-def _schema(release: Release) -> pa.Schema:
-    texts = _text_columns(release)
-    return pa.schema([field.with_type(pa.string()) if field.name in texts else field for field in _SCHEMA])
 
 
 def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
@@ -261,11 +244,11 @@ def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
 @contextlib.contextmanager
 def _writing(out: Path, release: Release, top: int, *, narrowed: bool) -> Iterator[Callable[[pa.Table], int]]:
     """A function that writes a row group and returns its rows; the file appears once it is whole."""
-    schema = _schema(release).with_metadata(
+    schema = lists_schema(release).with_metadata(
         {"matinee.release": release.version, NARROWED if narrowed else TOP: str(top)}
     )
 
-    checked = recommendations_schema(texts=_text_columns(release))
+    checked = recommendations_schema(texts=text_columns(release))
 
     def write(table: pa.Table) -> int:
         checked.validate(pl.DataFrame(table))

@@ -28,7 +28,7 @@ from matinee.release.user_prior import UserPrior
 class Release:
     """A loaded release. Safe to use from several threads: nothing in it changes after loading.
 
-    `matinee.load` makes one. Ids are those of the rating files, not codes.
+    `matinee.load` makes one. Ids are those of the rating files: integers, or texts if the files have text ids.
 
     Attributes:
         path: The folder that it was loaded from.
@@ -53,14 +53,13 @@ class Release:
 
     @property
     def version(self) -> str:
-        """The name under which the store lists it."""
+        """Its name in the store."""
         return self.manifest.version
 
     @property
     def scale(self) -> tuple[float, float]:
         """The lowest and the highest rating."""
-        low, high = self.manifest.scale
-        return low, high
+        return self.manifest.scale[0], self.manifest.scale[1]
 
     @property
     def predicts(self) -> bool:
@@ -126,9 +125,9 @@ class Release:
                 `per_franchise`, `per_year`.
 
         Returns:
-            Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`, which is
-            None in a release of plays. The score has no unit. In a release of an earlier version, without a ranking
-            model, it is the expected rating with a weight on popularity in place of the movie's bias.
+            Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`, None in
+            a release of plays. The score has no unit. Without a ranking model, as in releases of earlier versions, it
+            is the expected rating with a weight on popularity in place of the movie's bias.
 
         Raises:
             ConfigError: The id is not an integer, n is below 1, or the list is narrowed to nonsense.
@@ -163,8 +162,7 @@ class Release:
         The score of the ranking model is a sum over the movies that the user rated, so the shares are exact.
 
         Args:
-            user_id: The user. One that the release does not know, or without ratings, gets popular movies, for which
-                there are no reasons.
+            user_id: The user. For one that is unknown or has no ratings there are no reasons.
             movie_id: The movie, rated by the user or not.
 
         Returns:
@@ -189,8 +187,7 @@ class Release:
     def similar(self, movie_id: Id, n: int = 10) -> list[Suggestion]:
         """The movies whose vectors are closest in direction to a movie's vector.
 
-        The vectors are those by which the ranking model knows what was rated. In a release of an earlier version, they
-        are the rating model's.
+        The vectors are the ranking model's; without one, the rating model's.
 
         Args:
             movie_id: The movie.
@@ -223,7 +220,7 @@ class Release:
     def fold_in(self, ratings: Mapping[Any, float] | Iterable[tuple[Id, float]] | Iterable[Id]) -> Guest:
         """Meet a new user with a few ratings: the mean of the posterior of the user's vector, in closed form.
 
-        Nothing is trained, and the release stays as it is. The choice of movies counts as well as their ratings.
+        Nothing is trained. The choice of movies counts as well as their ratings.
 
         Args:
             ratings: Ratings by movie id, or pairs of movie id and rating. Of a movie given twice the later rating
@@ -234,7 +231,7 @@ class Release:
             A guest, which answers for this user.
 
         Raises:
-            ReleaseError: The model has no closed form. Only `dot`, the default, has one.
+            ReleaseError: The model is not `dot`, the default.
             ConfigError: A rating lies outside the scale, or an id is not an integer.
 
         Examples:
@@ -300,6 +297,4 @@ class Release:
         return forward.of_user(self.weights, user_code, model=self.manifest.model)
 
     def _movie_vectors(self) -> NDArray[np.float32]:
-        if self.ranking is not None:
-            return self.ranking.encode_rated
-        return forward.movie_vectors(self.weights)
+        return forward.movie_vectors(self.weights) if self.ranking is None else self.ranking.encode_rated

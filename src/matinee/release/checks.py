@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.release.idmap import IdMap
 from matinee.release.rating_levels import STEPS
-from matinee.text_ids import numbers_of_column
+from matinee.schemas.text_ids import numbers_of_column
 
 _COMPARED: Final = 1000  # text ids whose numbers are compared
 Shape = tuple[str, ...]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.schemas.integers import parse_int64
-from matinee.text_ids import numbers_of_column
+from matinee.schemas.text_ids import numbers_of_column
 
 Id = int | str  # of a user or a movie, as the rating files have it
 Ids = NDArray[np.int64]
@@ -63,9 +63,12 @@ def parse_id(text: str, axis: str, *, is_text: bool) -> Id:
 
 def _as_texts(given: list[Any], axis: str, known: "IdMap") -> pa.Array:
     try:
-        return pa.array(given, pa.large_string())
+        texts = pa.array(given, pa.large_string())
     except (pa.ArrowException, UnicodeError, TypeError):
         pass
+    else:
+        if not texts.null_count:
+            return texts
     wrong = next((each for each in given if not isinstance(each, str)), given[0])
     example = f", such as {known.one(0)!r:.80}" if len(known) else ""
     raise ConfigError(
@@ -78,7 +81,7 @@ class IdMap:
     """Ids in ascending order; the code of an id is its position.
 
     Attributes:
-        keys: Integer ids, or the numbers of text ids (`matinee.text_ids`).
+        keys: Integer ids, or the numbers of text ids (`matinee.schemas.text_ids`).
         texts: The text ids; None if ids are integers.
     """
 
@@ -125,6 +128,12 @@ class IdMap:
         codes[there[~same.to_numpy(zero_copy_only=False)]] = UNKNOWN
         found: Codes = codes[distinct.indices.to_numpy()].reshape(shape)
         return found
+
+    def column(self, codes: Codes) -> pa.Array:
+        """The ids of codes as an Arrow column."""
+        if self.texts is None:
+            return pa.array(self.keys[codes])
+        return self.texts.take(pa.array(codes)).cast(pa.string())
 
     def one(self, code: int) -> Id:
         """The id of a code, as a plain integer or text."""

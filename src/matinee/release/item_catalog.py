@@ -51,6 +51,11 @@ class ItemCatalog:
     seen_levels: Levels | None = None  # how each was rated; None in a release without a ranking model
 
     @property
+    def movie_ids(self) -> NDArray[Any]:
+        """The ids by code: int64, or str."""
+        return self.movies.ids
+
+    @property
     def trained(self) -> NDArray[np.bool_]:
         """Which movies have train rows; the others are in no list."""
         return self.train_rows > 0

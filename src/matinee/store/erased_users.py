@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import StoreError
+from matinee.schemas.text_ids import ids_within, number_of
 from matinee.store.documents import FORGOTTEN, ForgottenList, advice, read_as
 from matinee.store.files import write_json
-from matinee.text_ids import ids_within, number_of
 
 Ids = NDArray[np.int64]
 
@@ -85,8 +85,9 @@ class Forgotten:
         """The part of the list in the digest of ingested data; None for an empty list."""
         return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest() if self else None
 
-    def plus(self, user: ErasedUser) -> "Forgotten":
+    def plus(self, user_id: int | str) -> "Forgotten":
         """The list with one more user, as an integer and as a text: a later file may have either."""
+        user = ErasedUser.of(user_id)
         hashes = {self._hash_text(number_of(user.text))}
         if user.number is not None:
             hashes.add(self._hash(user.number))
@@ -97,7 +98,7 @@ class Forgotten:
         return -(2**63) <= user_id < 2**63 and self._hash(user_id) in self.hashes
 
     def texts_among(self, numbers: Ids) -> NDArray[np.bool_]:
-        """Which of the text ids [n] are on the list, by their numbers (`matinee.text_ids`)."""
+        """Which of the text ids [n] are on the list, by their numbers (`matinee.schemas.text_ids`)."""
         distinct, places = np.unique(numbers, return_inverse=True)
         gone = np.array([self._hash_text(number) in self.hashes for number in distinct.tolist()], np.bool_)
         found: NDArray[np.bool_] = gone[places]

@@ -35,6 +35,9 @@ from matinee.ingest.reading.plays import (
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
 from matinee.ingest.reading.rows import (
+    BLANKS,
+    DELIMITERS,
+    Way,
     is_decimal_id,
     is_wrapped,
     look_like_text_ratings,
@@ -44,22 +47,13 @@ from matinee.ingest.reading.rows import (
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
-DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
 _SAMPLED_LINES = 50
 _MOVIE_LINE = re.compile(r"[+-]?\d+[ \t]*:[ \t]*", re.ASCII)
 _LISTED_COLUMNS = 50
 _MOST: Final = 0.9  # share of the first rows that shows how all are written
 
 
-class Way(NamedTuple):
-    """A delimiter, and how lines are rewritten before they are parsed."""
-
-    delimiter: str
-    rewritten: int = kernel.AS_THEY_ARE
-
-
 _DEFAULTS: Final = IngestSettings()
-_BLANKS: Final = (Way("\t", kernel.TABS), Way("\t", kernel.BLANKS))
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ class Dialect:
         texts = self.text_sides
         numbers[kernel.DELIMITER] = ord(self.delimiter[0])
         numbers[kernel.SECOND] = ord(self.delimiter[1]) if len(self.delimiter) > 1 else kernel.NO_BYTE
-        numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.way not in _BLANKS
+        numbers[kernel.QUOTED] = self.delimiter in ",;\t" and self.way not in BLANKS
         numbers[kernel.LINE_END] = self.line_end
         numbers[kernel.COLUMNS] = len(self.names)
         numbers[kernel.NEEDED] = max(self.columns.values()) + 1
@@ -207,12 +201,12 @@ def _ways(prelude: Prelude, settings: IngestSettings) -> list[Way]:
     if prelude.delimiter:
         return [Way(prelude.delimiter)]
     if settings.delimiter == "blanks":
-        return list(_BLANKS)
+        return list(BLANKS)
     chosen = [*DELIMITERS.values()] if settings.delimiter == "auto" else [DELIMITERS[settings.delimiter]]
     ways = [Way(delimiter) for delimiter in chosen]
     if all(is_wrapped(text) for text in prelude.texts):
         ways += [Way(delimiter, kernel.QUOTED_LINES) for delimiter in chosen]
-    return [*ways, *_BLANKS] if settings.delimiter == "auto" else ways
+    return [*ways, *BLANKS] if settings.delimiter == "auto" else ways
 
 
 def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -> _Columns:
@@ -221,7 +215,7 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
     ways = _ways(prelude, settings)
     headers = {way: split_row(texts[0], *way) for way in ways}
     found = {way: find_columns(header, given, label) for way, header in headers.items()}
-    usual = [way for way in ways if way not in _BLANKS] or ways
+    usual = [way for way in ways if way not in BLANKS] or ways
     best = max(usual, key=lambda way: (len(found[way]), len(headers[way])))
     by_number = any(name.isdecimal() for name in given.values())
     for way in (best, *ways):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
 
@@ -14,6 +14,19 @@ _WIDTHS: Final = (3, 4)  # of rows without a header
 _LONGEST_ID: Final = 255
 _MOST: Final = 0.9
 _AROUND: Final = " \t\r\ufeff\xa0"
+
+
+DELIMITERS: Final = {",": ",", ";": ";", "tab": "\t", "::": "::", "|": "|"}
+
+
+class Way(NamedTuple):
+    """A delimiter, and how lines are rewritten before they are parsed."""
+
+    delimiter: str
+    rewritten: int = kernel.AS_THEY_ARE
+
+
+BLANKS: Final = (Way("\t", kernel.TABS), Way("\t", kernel.BLANKS))
 
 
 def split_row(text: str, delimiter: str, way: int) -> list[str]:

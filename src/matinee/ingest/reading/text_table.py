@@ -11,7 +11,7 @@ from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading import text_kernel as kernel
 from matinee.ingest.reading.parser_kernel import ESCAPED, LONGEST, PLACE
-from matinee.text_ids import collision, numbers_of
+from matinee.schemas.text_ids import collision, numbers_of
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]  # start << PLACE | length
@@ -104,7 +104,7 @@ def _resolved(text: Bytes, place: int) -> bytes:
 
 
 class NumberedTexts:
-    """The texts of one side of a partition, each with its number (`matinee.text_ids`)."""
+    """The texts of one side of a partition, each with its number (`matinee.schemas.text_ids`)."""
 
     def __init__(self) -> None:
         self._table = TextTable()

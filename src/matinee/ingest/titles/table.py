@@ -19,10 +19,10 @@ from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_ye
 from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.ingest.titles.lines import LineReader
 from matinee.schemas.rejects import Rejects
+from matinee.schemas.text_ids import LONGEST, number_of
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
 from matinee.settings.ingest import IngestSettings, Kind
 from matinee.store.file_kinds import refuse_other_kinds
-from matinee.text_ids import LONGEST, number_of
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text

@@ -138,8 +138,8 @@ def _move_the_store_into_a_folder(code: Path) -> None:
 
 
 def _split_an_import_in_two(code: Path) -> None:
-    one, two = r"from matinee.ingest import \1\n", r"from matinee.ingest import \2\n"
-    _edit(code / "split/encode.py", r"from matinee.ingest import (\w+), (\w+)\n", two + one)
+    one, two = r"from matinee.ingest import \1, \3\n", r"from matinee.ingest import \2\n"
+    _edit(code / "split/encode.py", r"from matinee.ingest import (\w+), (\w+), (\w+)\n", two + one)
 
 
 def _move_the_kernel(code: Path) -> None:
@@ -154,7 +154,7 @@ def _move_the_kernel(code: Path) -> None:
 
 def _move_the_id_map(code: Path) -> None:
     _move(code, "release/idmap.py", "ids/idmap.py", "matinee.release.idmap import", "matinee.ids import")
-    (code / "ids/__init__.py").write_text("from matinee.ids.idmap import IdMap, as_ids\n")
+    (code / "ids/__init__.py").write_text("from matinee.ids.idmap import Id, IdMap, as_ids, parse_id\n")
 
 
 def _move(code: Path, source: str, target: str, old: str, new: str) -> None:

@@ -93,6 +93,12 @@ def _add_data_verbs(verb: _Verb) -> None:
         help="kind of the rows: explicit (ratings, the default) or implicit (plays without a rating)",
     )
     sample.add_argument(
+        "--ids",
+        choices=["integer", "text"],
+        default="integer",
+        help="kind of the ids of users and movies (default integer)",
+    )
+    sample.add_argument(
         "--dirty",
         type=fraction,
         default=0.0,

@@ -51,6 +51,7 @@ def sample(call: argparse.Namespace) -> Outcome:
         format=call.format,
         dirty=call.dirty,
         feedback=call.feedback,
+        ids=call.ids,
     )
     facts = json.loads((call.out / "truth.json").read_text("utf-8"))
     what = "plays" if truth.best_rmse is None else "ratings"

@@ -11,6 +11,7 @@ from matinee.errors import StoreError
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary, RowCounts
 from matinee.release import Release, load
+from matinee.release.coded import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.split.hash_split import SUBSETS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
@@ -34,7 +35,7 @@ class ReleasedModel:
     def predict(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.float32]:
         """Predicted ratings of pairs, within the release's scale."""
         release = self.release
-        return release.predict_codes(release.users.encode(user_ids), release.movies.encode(movie_ids))
+        return predict_codes(release, release.users.encode(user_ids), release.movies.encode(movie_ids))
 
     def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
         """Which pairs have a user and a movie that both have training rows in this release."""

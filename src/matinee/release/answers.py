@@ -15,7 +15,7 @@ from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.narrowing import Narrow, Narrowing
-from matinee.release.new_user import Expected, Guest, as_pairs, check_ratings, expect_ratings, no_guests
+from matinee.release.new_user import Expected, Guest, expect_ratings, no_guests, read_ratings
 from matinee.release.plays import PLAYS_MODEL, no_predictions, played_ids
 from matinee.release.ranking_model import RankingModel
 from matinee.release.rating_levels import Levels, to_levels
@@ -63,14 +63,13 @@ class Release:
 
     @property
     def predicts(self) -> bool:
-        """Whether the release predicts ratings. A release that was trained on plays has only lists."""
+        """Whether the release predicts ratings; one of plays has only lists."""
         return self.manifest.model != PLAYS_MODEL
 
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
         """Expected ratings of pairs of users and movies, within the scale.
 
-        Ids that the model does not know are fine: such a pair gets the mean rating, and the bias of the id that is
-        known.
+        A pair with an unknown id gets the mean rating, and the bias of the id that is known.
 
         Args:
             user_ids: One id, or ids of any shape.
@@ -101,12 +100,8 @@ class Release:
                 f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are not pairs. "
                 "Give as many of one as of the other."
             ) from None
-        return self.predict_codes(users.ravel(), movies.ravel()).reshape(users.shape)
-
-    def predict_codes(self, users: Codes, movies: Codes) -> NDArray[np.float32]:
-        """As `predict`, for codes as `users.find` and `movies.find` give them; -1 is an unknown id."""
-        raw = forward.predict(self.weights, users, movies, model=self.manifest.model)
-        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32)
+        raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest.model)
+        predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
         return predicted
 
     def recommend(
@@ -114,15 +109,13 @@ class Release:
     ) -> list[Suggestion]:
         """The movies that a user will like best, of those that they have not rated.
 
-        The ranking model orders them, by what the user rated and how. A user that the release does not know gets
-        popular movies. A movie without training rows is in no list.
+        The ranking model orders them. An unknown user gets popular movies. Movies without training rows are in no list.
 
         Args:
             user_id: The user.
             n: The length of the list, at most.
             explain: Add to each suggestion, as `because`, the rated movie with the largest positive share of its score.
-            narrow: What the list is narrowed to, by the keywords of `Narrow`: `exclude`, `only`, `years`,
-                `per_franchise`, `per_year`.
+            narrow: What the list is narrowed to, by the keywords of `Narrow`: `exclude`, `only`, `years` and others.
 
         Returns:
             Suggestions, the best first. Each unpacks as (movie_id, title, score) and has an `expected_rating`, None in
@@ -223,9 +216,8 @@ class Release:
         Nothing is trained. The choice of movies counts as well as their ratings.
 
         Args:
-            ratings: Ratings by movie id, or pairs of movie id and rating. Of a movie given twice the later rating
-                counts. A movie that the model does not know only says how high the user rates. For a release of plays,
-                the ids of the movies that the user played.
+            ratings: Ratings by movie id, or pairs of movie id and rating; the later one of a movie counts. An unknown
+                movie only says how high the user rates. For a release of plays, the ids of the movies played.
 
         Returns:
             A guest, which answers for this user.
@@ -246,8 +238,7 @@ class Release:
             return self._guest(played[played >= 0], np.ones(np.count_nonzero(played >= 0)))
         if self.user_prior is None:
             raise no_guests(self.version, model=self.manifest.model)
-        given = as_pairs(ratings)
-        check_ratings(given, self.scale)
+        given = read_ratings(ratings, self.scale)
         rated = self.movies.find(list(given), "movie")
         stars = np.fromiter(given.values(), np.float64, len(given))
         expected = expect_ratings(

@@ -119,7 +119,7 @@ class IdMap:
         if isinstance(given, list) and given and isinstance(given[0], str):
             shape, flat = (len(given),), given
         else:
-            array = np.asarray(given)
+            array = np.asarray(given, object)
             shape, flat = array.shape, array.ravel().tolist()
         distinct = _as_texts(flat, axis, self).dictionary_encode()
         codes = self.encode(numbers_of_column(distinct.dictionary))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError, ReleaseError
+from matinee.errors.text import shown
 from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.narrowing import Narrow, Narrowing
@@ -140,26 +141,31 @@ def expect_ratings(
     return Expected(of_vector(weights, np.array(vector, np.float32), bias), mean + bias, weights)
 
 
-def as_pairs(
-    ratings: Mapping[Any, float] | Iterable[tuple[Id, float]] | Iterable[Id],
+def read_ratings(
+    ratings: Mapping[Any, float] | Iterable[tuple[Id, float]] | Iterable[Id], scale: tuple[float, float]
 ) -> dict[Id, float]:
-    """Ratings by movie id. Raises ConfigError for ids without ratings, which a release of ratings cannot use."""
+    """Ratings by movie id.
+
+    Raises ConfigError for a rating outside the scale, and for ids without ratings, which only a release of plays can
+    use.
+    """
+    pairs = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
     try:
-        return dict(ratings)  # type: ignore[arg-type] # the last kind is what is refused
-    except TypeError:
+        given: dict[Id, float] = dict(() if any(isinstance(each, str) for each in pairs) else pairs)
+    except (TypeError, ValueError):
+        given = {}
+    if pairs and not given:
         raise ConfigError(
             "Ids of movies were given without ratings. Give ratings by movie id, such as fold_in({1: 5, 2: 4})."
-        ) from None
-
-
-def check_ratings(ratings: Mapping[Id, float], scale: tuple[float, float]) -> None:
-    """Raise ConfigError for a rating outside the scale."""
+        )
     low, high = scale
-    for movie_id, rating in ratings.items():
+    for movie_id, rating in given.items():
         if not (math.isfinite(rating) and low <= rating <= high):
             raise ConfigError(
-                f"Movie {movie_id} was rated {rating}; expected {low:g} to {high:g}, the scale of the release."
+                f"Movie {shown(movie_id, 80)} was rated {rating}; expected {low:g} to {high:g}, the scale of the "
+                "release."
             )
+    return given
 
 
 def no_guests(version: str, *, model: str) -> ReleaseError:

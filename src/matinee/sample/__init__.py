@@ -15,6 +15,7 @@ from matinee.errors.text import shown
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
 from matinee.sample.rows import SampleStatistics, write_csv, write_netflix
+from matinee.sample.text_ids import with_text_id
 from matinee.sample.titles import invent_titles
 from matinee.store.checksums import sync_folder
 from matinee.store.disk_errors import writing_out
@@ -48,6 +49,7 @@ class Truth(BaseModel):
     seed: int
     format: Literal["csv", "netflix"]
     feedback: Literal["explicit", "implicit"] = "explicit"
+    ids: Literal["integer", "text"] = "integer"
     dirty: float
     rows: int  # ratings and bad rows together
     ratings: int  # clean rows, each pair once
@@ -74,10 +76,12 @@ def write_sample(
     format: Literal["csv", "netflix"] = "csv",  # noqa: A002 - the option's name on the command line
     dirty: float = 0.0,
     feedback: Literal["explicit", "implicit"] = "explicit",
+    ids: Literal["integer", "text"] = "integer",
 ) -> Truth:
     """Write ratings, `movie_titles.csv` and `truth.json` into `out`, in place of an earlier sample there.
 
     With `feedback=implicit`, the same users choose the same movies on the same days, and `ratings.csv` has no ratings.
+    With `ids=text`, the same users and movies have text ids of several kinds.
 
     `ratings` clean rows are written, and with `dirty` > 0 bad ones in addition, until they are that share of all
     rows; each kind at least once. `best_rmse` is what the expected rating given user and movie scores on the rows
@@ -96,14 +100,21 @@ def write_sample(
         raise ConfigError(
             "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
         )
+    if ids == "text" and (format == "netflix" or dirty):
+        raise ConfigError(
+            "No sample was written: text ids are written as clean rows, not in the format of Netflix. Leave out "
+            "--format netflix and --dirty."
+        )
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
     titles = invent_titles(movies, seed=seed)
     title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed)
+    if ids == "text":
+        title_lines = list(map(with_text_id, title_lines))
     with _fresh_folder(out) as fresh:
         (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
         if format == "csv":
-            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt, plays=plays)
+            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=ids == "text")
         else:
             statistics = write_netflix(fresh, planted, dirt=dirt)
         truth = Truth(
@@ -111,6 +122,7 @@ def write_sample(
             seed=seed,
             format=format,
             feedback=feedback,
+            ids=ids,
             dirty=dirty,
             rows=ratings + len(dirt.kinds),
             ratings=ratings,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from matinee.sample.dirt import Dirt, bad_row
 from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
+from matinee.sample.text_ids import with_text_ids
 from matinee.store.system import available_cores
 
 HEADER = b"userID,movieID,rating,date\n"
@@ -80,7 +81,9 @@ class SampleStatistics:
         return math.sqrt(self.ratings @ (np.arange(6) - self.mean_rating) ** 2 / self.ratings.sum())
 
 
-def write_csv(path: Path, planted: Planted, *, dirt: Dirt, plays: bool = False) -> SampleStatistics:
+def write_csv(
+    path: Path, planted: Planted, *, dirt: Dirt, plays: bool = False, text_ids: bool = False
+) -> SampleStatistics:
     """Write one CSV file: users in blocks, the rows of a block in random order; without the ratings for `plays`."""
     statistics = SampleStatistics(len(planted.movies.weight))
     first_rows = _first_rows(planted)
@@ -90,6 +93,7 @@ def write_csv(path: Path, planted: Planted, *, dirt: Dirt, plays: bool = False) 
         user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
         rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
         text = _as_text(rows, dirt, first_row=first_rows[block], section=_CSV)
+        text = with_text_ids(text) if text_ids else text
         return drawn, _RATING.sub(b",", text) if plays else text
 
     with path.open("wb") as out:

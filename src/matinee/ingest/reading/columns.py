@@ -7,7 +7,7 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.plays import EXPECTED, NEEDED, place_plays
-from matinee.ingest.reading.rows import looks_like_ratings
+from matinee.ingest.reading.rows import is_number, looks_like_ratings
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 from matinee.settings.ingest import Feedback, IngestSettings
@@ -60,9 +60,14 @@ def find_columns(header: Sequence[str], given: Mapping[str, str], label: str) ->
 
 
 def is_data(row: Sequence[str], columns: Mapping[str, int]) -> bool:
-    """Whether columns that are given by number have numbers in a line, so that it is not a header."""
-    places = [columns[name] for name in ("user_id", "movie_id", "rating") if name in columns]
-    return looks_like_ratings([*(row[place] for place in places), "0"][:3])
+    """Whether a line has a row, not a header, in columns that are given by number: its rating is a number.
+
+    Without ratings, the ids of a row have digits.
+    """
+    if "rating" in columns:
+        return is_number(row[columns["rating"]])
+    ids = [row[columns[name]] for name in ("user_id", "movie_id")]
+    return looks_like_ratings([*ids, "0"]) or any(char.isdigit() for text in ids for char in text)
 
 
 def _number(text: str, width: int) -> int | None:

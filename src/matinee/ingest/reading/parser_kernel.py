@@ -16,8 +16,8 @@ TEXT = 5
 TEXT_USER, TEXT_MOVIE = TEXT + USER, TEXT + MOVIE
 # Bits in `nulls`, by the side: the id is not a canonical integer; it is one with a sign or leading zeros.
 _ODD, _PADDED = 4, 6
-# A text id is known by its place in the text and its bytes: start << PLACE | ESCAPED | length.
-PLACE, ESCAPED, LONGEST = 9, 1 << 8, 255
+# A text id is known by its place in the text: start << PLACE | length. Doubled quotes or backslashes are marked.
+PLACE, DOUBLED, ESCAPED, LONGEST = 10, 1 << 8, 1 << 9, 255
 
 # Faults of a line: a field's fault is FIELD plus its kind, and that of a text id is TOO_LONG plus its side.
 TOO_FEW, TOO_MANY, QUOTE, FIELD, TOO_LONG = 1, 2, 3, 4, 8
@@ -443,8 +443,10 @@ def _trimmed(text, start, stop, dialect):
     while stop > start:
         if _is_blank(text[stop - 1], dialect):
             stop -= 1
-        elif text[stop - 1] == _NBSP:
-            stop -= 2 if stop - 1 > start and text[stop - 2] == 0xC2 else 1
+        elif text[stop - 1] == _NBSP and stop - 1 > start and text[stop - 2] == 0xC2:
+            stop -= 2
+        elif text[stop - 1] == _NBSP and (stop - 1 == start or text[stop - 2] < 128):
+            stop -= 1  # of ISO-8859-1, and not the end of a letter in UTF-8
         else:
             break
     return stop
@@ -571,14 +573,16 @@ def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
 
     An id that a quote precedes, from `begin` on, may hold doubled quotes or escapes.
     """
-    escaped = 0
+    marks = 0
     for i in range(begin, start):
         if text[i] == _QUOTE:
             for k in range(start, stop):
-                if text[k] == _QUOTE or (escapes and text[k] == _BACKSLASH):
-                    escaped = ESCAPED
+                if text[k] == _QUOTE:
+                    marks |= DOUBLED
+                elif escapes and text[k] == _BACKSLASH:
+                    marks |= ESCAPED
     fits = stop - start <= LONGEST
-    out[0][side, row] = (start << PLACE | escaped | (stop - start)) if fits else 0
+    out[0][side, row] = (start << PLACE | marks | (stop - start)) if fits else 0
     if dialect[FLOATS] >> side & 1:
         stop = _without_zeros(text, start, stop)
     _, good = _read_integer(text, start, stop)

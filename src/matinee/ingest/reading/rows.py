@@ -111,6 +111,11 @@ def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
     return bool(fits) and fits[0] and sum(fits) >= _MOST * len(fits)
 
 
+def is_number(field: str) -> bool:
+    """Whether a field is a number, as a rating is."""
+    return _NUMBER.fullmatch(bare(field)) is not None
+
+
 def looks_like_ratings(row: Sequence[str]) -> bool:
     """Whether a line starts with two integers and a number, like a rating in a file without a header."""
     return (

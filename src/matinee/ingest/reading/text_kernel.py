@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from matinee.ingest.reading.parser_kernel import LONGEST, PLACE
-
 _FREE = -1  # an empty slot
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio
 _EIGHT = np.uint64(8)
@@ -38,8 +36,10 @@ def _is_same(text, start, kept, begin, length):
 
 
 @compiled
-def code_texts(text, places, seed, slots, hashes, kept, ends, used, codes, begin):
+def code_texts(text, places, layout, seed, slots, hashes, kept, ends, used, codes, begin):
     """The code of each text that `places` names in `text`, from `begin` on; new texts are added to the table.
+
+    A place is start << layout[0] | length, where the length has the bits of layout[1].
 
     `kept` holds the bytes of all texts, `ends` where each ends, `used` is their number, `slots` holds codes by hash.
     Returns the next place and the number of texts; it stops early where the table is half full or has no more room.
@@ -47,7 +47,7 @@ def code_texts(text, places, seed, slots, hashes, kept, ends, used, codes, begin
     shift = np.uint64(64 - int(np.log2(slots.size)))
     last = slots.size - 1
     for k in range(begin, places.size):
-        start, length = places[k] >> PLACE, places[k] & LONGEST
+        start, length = places[k] >> layout[0], places[k] & layout[1]
         key = _hash(text, start, length, seed)
         slot = np.int64(key >> shift)
         code = slots[slot]

@@ -1,5 +1,6 @@
 """Tables of distinct text ids: that of a block gives codes to its rows, that of a partition numbers to the codes."""
 
+import re
 import secrets
 from typing import Final
 
@@ -9,14 +10,15 @@ from numpy.typing import NDArray
 
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
-from matinee.ingest.reading import text_kernel as kernel
-from matinee.ingest.reading.parser_kernel import ESCAPED, LONGEST, PLACE
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading import text_kernel
 from matinee.schemas.text_ids import collision, numbers_of
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]  # start << PLACE | length
 Codes = NDArray[np.int32]
 
+PLACE, LONGEST = kernel.PLACE, kernel.LONGEST
 _FIRST_SIZE: Final = 1 << 11
 _SEED: Final = np.uint64(secrets.randbits(64))  # so that nobody can choose texts of one hash
 
@@ -40,7 +42,9 @@ class TextTable:
         begin = 0
         while True:
             table = (self._slots, self._hashes, self._kept, self._ends, self._used)
-            begin, self._used = kernel.code_texts(text, places, _SEED, *table, codes, begin)
+            begin, self._used = text_kernel.code_texts(
+                text, places, (PLACE, LONGEST), _SEED, *table, codes, begin
+            )
             if begin == len(places):
                 return codes
             self._grow(int(places[begin] & LONGEST))
@@ -53,7 +57,7 @@ class TextTable:
             self._hashes = np.concatenate([self._hashes, np.empty(used, np.uint64)])
             self._ends = np.concatenate([self._ends, np.empty(used, np.int64)])
             self._slots = np.full(4 * used, -1, np.int32)
-            kernel.fill_slots(self._hashes, used, self._slots)
+            text_kernel.fill_slots(self._hashes, used, self._slots)
 
     @property
     def text(self) -> Bytes:
@@ -87,7 +91,7 @@ class TextTable:
 
 def code_rows(table: TextTable, text: Bytes, places: Places) -> Codes:
     """The codes of the ids of some rows, whose doubled quotes and escapes are resolved."""
-    escaped = np.flatnonzero(places & ESCAPED)
+    escaped = np.flatnonzero(places & (kernel.DOUBLED | kernel.ESCAPED))
     codes = table.add(text, places)
     if len(escaped):
         whole = [_resolved(text, place) for place in places[escaped].tolist()]
@@ -100,7 +104,9 @@ def code_rows(table: TextTable, text: Bytes, places: Places) -> Codes:
 def _resolved(text: Bytes, place: int) -> bytes:
     start = place >> PLACE
     raw = text[start : start + (place & LONGEST)].tobytes()
-    return raw.replace(b'\\"', b'"').replace(b'""', b'"')
+    if place & kernel.ESCAPED:
+        raw = re.sub(rb"\\(.)", rb"\1", raw)
+    return raw.replace(b'""', b'"')
 
 
 class NumberedTexts:

@@ -1,0 +1,15 @@
+"""Predictions for codes of users and movies, for steps that have no ids as callers give them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.release.answers import Release
+from matinee.release.item_catalog import Codes
+from matinee.release.scoring import predict
+
+
+def predict_codes(release: Release, users: Codes, movies: Codes) -> NDArray[np.float32]:
+    """As `Release.predict`, for pairs of codes; -1 is an unknown id."""
+    raw = predict(release.weights, users, movies, model=release.manifest.model)
+    predicted: NDArray[np.float32] = np.clip(raw, *release.scale).astype(np.float32)
+    return predicted

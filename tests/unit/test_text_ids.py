@@ -1,0 +1,343 @@
+"""Text ids: how a dataset gets its kind, what is read as an id, and a store of text ids from files to answers."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import matinee
+from matinee import ingest
+from matinee.containers import Member
+from matinee.errors import ConfigError, DataError
+from matinee.formats.manifests import DatasetManifest
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading import text_table
+from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.heads import parse_head
+from matinee.ingest.reading.text_table import NumberedTexts, TextTable
+from matinee.ingest.screening import screen
+from matinee.maintenance.forget import forget
+from matinee.pipeline import Retrained
+from matinee.recommend import recommend_all, recommend_some
+from matinee.release.idmap import IdMap, parse_id
+from matinee.release.predict_file import predict_file
+from matinee.sample import write_sample
+from matinee.schemas.text_ids import ids_within, number_of, numbers_of_column
+from matinee.settings import RecommendSettings, Settings
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
+from matinee.store.erased_users import Forgotten
+
+QUICK = Settings.model_validate({"evaluate": {"temporal": False}})
+AUTO = IngestSettings()
+TEXT = IngestSettings(ids="text")
+
+
+def _is_canonical(text: str) -> bool:
+    return re.fullmatch(r"0|[1-9][0-9]{0,18}", text) is not None and int(text) < 2**63
+
+
+def _ingest(
+    folder: Path, store: Path, settings: IngestSettings = AUTO, **files: str | bytes
+) -> tuple[DatasetManifest, list[tuple[str | int, str | int]]]:
+    """Ingest files of ratings; returns the manifest and the pairs of user and movie as the files have them."""
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_bytes(text.encode() if isinstance(text, str) else text)
+    titles = folder.parent / "titles.csv"
+    made = Store.open(store)
+    dataset = made.ensure(
+        ingest.plan(made, ratings=[folder], titles=titles if titles.exists() else None, settings=settings)
+    )
+    rows = pl.concat(ingest.iter_ratings(made, dataset))
+    columns = []
+    for side in ("user_id", "movie_id"):
+        texts = dict(ingest.read_id_texts(made, dataset, column=side).iter_rows())
+        columns.append([texts.get(each, each) for each in rows[side].to_list()])
+    return made.read(DatasetManifest, dataset.digest), list(zip(*columns, strict=True))
+
+
+def test_the_number_of_a_text_is_specified() -> None:
+    assert [number_of(text) for text in ("tt0114508", "é", "")] == [
+        173699350030438307,
+        3394012004367669963,
+        3797230976420062948,
+    ]
+    column = pa.chunked_array([["b", "a"], ["b"]])
+    assert numbers_of_column(column).tolist() == [number_of(text) for text in ("b", "a", "b")]
+
+
+@given(st.lists(st.lists(st.binary(max_size=40), max_size=40), max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_a_table_gives_each_distinct_text_one_code(blocks: list[list[bytes]]) -> None:
+    table, known = TextTable(), dict[bytes, int]()
+    for texts in blocks:
+        starts = np.cumsum([0, *map(len, texts)])[:-1]
+        places = starts << kernel.PLACE | np.array([*map(len, texts)], np.int64)
+        codes = table.add(np.frombuffer(b"".join(texts), np.uint8), places)
+        assert codes.tolist() == [known.setdefault(text, len(known)) for text in texts]
+    assert table.texts() == list(known)
+
+
+def test_two_texts_with_one_number_are_an_error_that_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_table, "numbers_of", lambda texts: np.zeros(len(list(texts)), np.int64))
+    texts = NumberedTexts()
+    assert texts.number_each([b"one", b"other"]).tolist() == [0, 0]
+    with pytest.raises(DataError, match="'one' and 'other' have the same"):
+        texts.column(np.array([0]))
+
+
+IDS = st.one_of(
+    st.integers(0, 10**19).map(str),
+    st.integers(0, 99).map("{:05}".format),
+    st.integers(0, 99).map("{:+}".format),
+    st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=60
+    ),
+).filter(lambda text: "\ufeff" not in text and not text.startswith("=") and 0 < len(text.encode()) <= 255)
+
+
+@given(st.lists(st.tuples(IDS, IDS), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_ids_are_read_as_they_stand_and_canonical_integers_are_counted(rows: list[tuple[str, str]]) -> None:
+    lines = "".join(
+        ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\\') else text for text in row)
+        + ",3\n"
+        for row in rows
+    )
+    head = ("userID,movieID,rating\n" + lines).encode()
+    block = parse_head(Member("a", head, None), recognize(head, TEXT, label="a"))  # type: ignore[arg-type]
+    assert not len(block.bad_line), lines
+    for side in (kernel.USER, kernel.MOVIE):
+        texts = [text.decode() for text in block.texts[side].texts()]
+        assert [texts[code] for code in block.ids[side]] == [row[side] for row in rows]
+        odd = sum(not _is_canonical(row[side]) for row in rows)
+        assert sum(int(piece.seen[kernel.ODD_IDS + side]) for piece in block.pieces) == odd
+
+
+def test_a_field_keeps_spreadsheet_quotes_and_other_encodings_apart_from_the_id(tmp_path: Path) -> None:
+    rows = [b'="007",tt1,4', b"\xc2\xa0u1 ,tt1,4", b"caf\xe9,tt2,3", "café,tt1,5".encode(), b"=x,tt2,2"]
+    long = b"a" * 255 + b",tt1,4\n" + b"b" * 256 + b",tt1,4\n"
+    made, pairs = _ingest(
+        tmp_path / "r",
+        tmp_path / "s",
+        TEXT,
+        a_csv=b"userID,movieID,rating\n" + b"\n".join(rows) + b"\n" + long + b"u9,tt9,1\n" * 200,
+    )
+    assert [user for user, _ in pairs][:6] == ["007", "u1", "café", "café", "=x", "a" * 255]
+    assert made.rejects == {"superseded": 199, "user_id_too_long": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("1;0195153448;5\n2;000X;4\n", ("integer", "text")),
+        ("u1;1;5\nu2;2;4\n", ("text", "integer")),
+        ("113.0;1;5\n114.0;2;4\n", ("integer", "integer")),
+        (
+            '{"user_id": 7, "movie_id": "B1", "rating": 5}\n{"user_id": "x", "movie_id": "B2", "rating": 4}\n',
+            ("text", "text"),
+        ),
+    ],
+)
+def test_each_side_has_the_kind_of_its_rows(text: str, kinds: tuple[str, str], tmp_path: Path) -> None:
+    header = "" if text.startswith("{") else "User-ID;ISBN;Book-Rating\n"
+    made, pairs = _ingest(tmp_path / "r", tmp_path / "s", a_csv=header + text)
+    assert made.ids == {"user_id": kinds[0], "movie_id": kinds[1]}
+    assert (made.rows, made.rows_rejected) == (2, 0)
+    assert [type(each).__name__ for each in pairs[0]] == [
+        {"integer": "int", "text": "str"}[kind] for kind in kinds
+    ]
+
+
+def test_all_rows_decide_and_not_the_first_ones(tmp_path: Path) -> None:
+    rows = [f"{user},1,{1 + user % 5}" for user in range(1, 9000)]
+    text = "user,movie,rating\n" + "\n".join([*rows, *(f"u{user},1,3" for user in range(500))])
+    made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)
+    assert (made.ids["user_id"], made.rows, made.rows_rejected) == ("text", 9499, 0)
+    few = "user,movie,rating\n" + "\n".join([*rows, "u1,1,3", "0017,1,3"])
+    made, _ = _ingest(tmp_path / "few", tmp_path / "few_store", a_csv=few)
+    assert (made.ids["user_id"], made.rejects) == ("integer", {"superseded": 1, "user_id_not_integer": 1})
+    assert any("leading zeros" in warning for warning in made.warnings)
+
+
+def test_a_store_keeps_the_kinds_of_its_first_dataset(tmp_path: Path) -> None:
+    integers, texts = "user,movie,rating\n1,1,5\n0002,2,4\n", "user,movie,rating\nu1,1,5\nu2,2,4\n"
+    store = tmp_path / "s"
+    _ingest(tmp_path / "a", store, IngestSettings(ids="integer"), a_csv=integers)
+    made, pairs = _ingest(tmp_path / "a", store)
+    assert (made.ids["user_id"], pairs) == ("integer", [(1, 1), (2, 2)])
+    with pytest.raises(DataError, match=r"integer ids since its first dataset\. Give another --store"):
+        _ingest(tmp_path / "b", store, b_csv=texts)
+    with pytest.raises(ConfigError, match="asks for text ids of users, and the store has integer ids"):
+        _ingest(tmp_path / "a", store, TEXT)
+    refused = screen(
+        Store.open(store), [tmp_path / "a/a.csv", tmp_path / "b/b.csv"], settings=IngestSettings()
+    ).refused
+    assert "Give another --store" in refused[tmp_path / "b/b.csv"] and len(refused) == 1
+    other = tmp_path / "t"
+    _ingest(tmp_path / "b", other)
+    made, pairs = _ingest(tmp_path / "c", other, a_csv="user,movie,rating\n1,1,5\n2,2,4\n")
+    assert (pairs, "read as text" in " ".join(made.warnings)) == ([("1", 1), ("2", 2)], True)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_columns_of_text_ids_without_a_header_are_told_apart_by_the_titles(
+    swapped: bool, tmp_path: Path
+) -> None:
+    pairs = [(f"A{user:05}XK", f"{movie:09}X") for user in range(40) for movie in range(5)]
+    lines = [f"{b if swapped else a},{a if swapped else b},5.0,1341100800" for a, b in pairs]
+    (tmp_path / "titles.csv").write_text("".join(f"{movie:09}X,1999,Book {movie}\n" for movie in range(9)))
+    made, found = _ingest(tmp_path / "r", tmp_path / "s", a_csv="\n".join(lines) + "\n")
+    assert found == pairs and made.ids == {"user_id": "text", "movie_id": "text"}
+    assert any("first column is the movie" in warning for warning in made.warnings) == swapped
+    titles = pl.read_parquet(tmp_path / "s/datasets" / made.digest / "titles.parquet")
+    assert titles["movie_id"].to_list() == [f"{movie:09}X" for movie in range(9)]
+
+
+def test_a_header_within_plays_of_text_ids_is_no_row(tmp_path: Path) -> None:
+    text = "user_id,item_id\nu1,i1\nUser_ID,Item_ID\nu2,i2\nitem,user\ni3,u3\n"
+    made, pairs = _ingest(tmp_path / "r", tmp_path / "s", IngestSettings(feedback="implicit"), a_csv=text)
+    assert (pairs, made.rows_read) == ([("u1", "i1"), ("u2", "i2"), ("u3", "i3")], 3)
+
+
+def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
+    text = "user,movie,rating,date\nu1,i1,1,2020-01-02\nu1,i1,5,2020-01-01\nu2,i1,3,\n"
+    made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)
+    gone = pl.read_parquet(tmp_path / "s/datasets" / made.digest / "superseded.parquet")
+    assert gone.select("user_id", "movie_id", "rating").rows() == [("u1", "i1", 5.0)]
+
+
+def test_a_map_of_texts_knows_texts_alone_and_compares_them() -> None:
+    texts = ["a", "tt0114508"]
+    keys = np.sort([number_of(text) for text in texts])
+    found = IdMap(keys, pa.array(sorted(texts, key=number_of), pa.large_string()))
+    assert found.ids[found.find(["tt0114508", "a", "a"], "user")].tolist() == ["tt0114508", "a", "a"]
+    assert found.find([["zz"], ["a"]], "user").tolist() == [[-1], [int(found.find("a", "user"))]]
+    stranger = IdMap(keys, pa.array(["x", "y"], pa.large_string()))  # other texts of the same numbers
+    assert stranger.find(texts, "user").tolist() == [-1, -1]
+    for wrong in (7, [7, "a"], None, np.array([1.5]), ["a", None]):
+        with pytest.raises(ConfigError, match="expected a text, such as"):
+            found.find(wrong, "user")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="'a' is not an id of a movie; expected a whole number"):
+        parse_id("a", "movie", is_text=False)
+
+
+def test_lines_that_mention_an_erased_text_id_are_known() -> None:
+    listed = Forgotten(b"key").plus("a b").plus("0017")
+    assert [listed.mentioned(text) for text in ('x;"a b";5', "0017|3|", "u\t17", "ab,3", "=a b,")] == [
+        *(True, True, True, False, True)
+    ]
+    assert ids_within("a::b") >= {"a", "b"}
+    numbers = np.array([number_of("a b"), 17, number_of("0017")])
+    assert listed.texts_among(numbers).tolist() == [True, False, True]
+    assert listed.among(numbers).tolist() == [False, True, False]
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Retrained]]:
+    """Two nights in one store of text ids: the second one has more ratings."""
+    folder = tmp_path_factory.mktemp("texts")
+    write_sample(folder, ratings=6000, users=120, movies=60, seed=2, ids="text")
+    header, *rows = (folder / "ratings.csv").read_text().splitlines(keepends=True)
+    for night, part in ((1, rows[:5000]), (2, rows[5000:])):
+        (folder / f"night{night}.csv").write_text("".join([header, *part]))
+    made = [
+        matinee.retrain(
+            [folder / f"night{number}.csv" for number in range(1, last + 1)],
+            folder / "movie_titles.csv",
+            folder / "store",
+            settings=QUICK,
+        )
+        for last in (1, 2)
+    ]
+    return folder, made
+
+
+def _rows(folder: Path) -> list[list[str]]:
+    return list(csv.reader((folder / "ratings.csv").read_text().splitlines()[1:]))
+
+
+def test_a_release_of_text_ids_answers_in_texts(nights: tuple[Path, list[Retrained]], tmp_path: Path) -> None:
+    folder, made = nights
+    release = matinee.load(made[0].release or "")
+    rows = _rows(folder)[:5000]
+    assert release.manifest.ids == {"user_id": "text", "movie_id": "text"}
+    assert release.manifest.schema_version == 3
+    assert set(release.users.ids) == {row[0] for row in rows}
+    user, movie = rows[0][:2]
+    seen = {row[1] for row in rows if row[0] == user}
+    listed = release.recommend(user, 60, explain=True)
+    assert not seen & {each.movie_id for each in listed} and all(
+        isinstance(each.movie_id, str) for each in listed
+    )
+    assert {each.because.movie_id for each in listed if each.because} <= seen
+    best = listed[0].movie_id
+    assert [each.movie_id for each in release.recommend(user, only=[best, movie])] == [best]
+    assert best not in [each.movie_id for each in release.recommend(user, exclude=[best])]
+    assert release.explain(user, best).movie_id == best
+    assert {each.movie_id for each in release.similar(movie)} <= set(release.movies.ids) - {movie}
+    guest = release.fold_in({movie: 5, "unknown": 1})
+    assert movie not in [each.movie_id for each in guest.recommend(60)]
+    assert guest.predict([movie, "unknown"]).shape == (2,)
+    with pytest.raises(ConfigError, match="expected a text"):
+        release.predict(7, movie)
+
+    (tmp_path / "pairs.csv").write_text(f'movie,user\n {movie},{user}\n"{best}",nobody\n')
+    assert predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "out.csv") == 2
+    predicted = [line[-1] for line in csv.reader((tmp_path / "out.csv").read_text().splitlines()[1:])]
+    wanted = release.predict([user, "nobody"], [movie, best])
+    assert predicted == [f"{rating:.4f}" for rating in wanted]
+
+
+def test_lists_of_text_ids_for_all_are_those_for_one(
+    nights: tuple[Path, list[Retrained]], tmp_path: Path
+) -> None:
+    release = matinee.load(nights[1][0].release or "")
+    recommend_all(release, out=tmp_path / "all", top=3, settings=RecommendSettings(device="cpu"))
+    every = pl.read_parquet(tmp_path / "all")
+    some = every["user_id"].unique(maintain_order=True)[:5].to_list()
+    recommend_some(release, some, out=tmp_path / "some", top=3)
+    assert_frame_equal(pl.read_parquet(tmp_path / "some"), every.head(15), rel_tol=1e-4)
+
+
+def test_a_second_night_keeps_subsets_and_measures_the_champion(nights: tuple[Path, list[Retrained]]) -> None:
+    folder, made = nights
+    point = made[1].champion_score.point
+    assert point is not None and point.rows == 1000
+    assert made[1].publication.promoted is not None
+    store = Store.open(folder / "store")
+    first, second = (
+        {
+            tuple(pair): subset
+            for subset in ("train", "valid", "test")
+            for pair in _pairs_of(store.path(each.split), subset)
+        }
+        for each in made
+    )
+    assert len(first) == 5000 and first.items() <= second.items()
+
+
+def _pairs_of(split: Path, subset: str) -> list[tuple[str, str]]:
+    rows = pl.read_parquet(split / f"{subset}.parquet")
+    users = pl.read_parquet(split / "users.parquet")["user_text"]
+    movies = pl.read_parquet(split / "movies.parquet")["movie_text"]
+    return list(zip(users.gather(rows["user_code"]), movies.gather(rows["movie_code"]), strict=True))
+
+
+def test_a_forgotten_text_id_leaves_the_store(nights: tuple[Path, list[Retrained]]) -> None:
+    folder, made = nights
+    user = next(row[0] for row in _rows(folder) if row[0].startswith("A"))
+    done = forget(folder / "store", user)
+    assert done.found and len(done.releases) >= 1
+    here = [path for path in (folder / "store").rglob("*") if path.is_file()]
+    assert not [path for path in here if user.encode() in path.read_bytes()]
+    release = matinee.load(made[0].release or "")
+    assert release.users.find(user, "user") < 0 and len(release.users) == 119

@@ -5,7 +5,7 @@ A file that is not recognized is refused with what was found and what was expect
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -38,6 +38,7 @@ from matinee.ingest.reading.rows import (
     BLANKS,
     DELIMITERS,
     Way,
+    are_most,
     is_decimal_id,
     is_wrapped,
     look_like_text_ratings,
@@ -50,7 +51,6 @@ from matinee.store.file_kinds import refuse_other_kinds
 _SAMPLED_LINES = 50
 _MOVIE_LINE = re.compile(r"[+-]?\d+[ \t]*:[ \t]*", re.ASCII)
 _LISTED_COLUMNS = 50
-_MOST: Final = 0.9  # share of the first rows that shows how all are written
 
 
 _DEFAULTS: Final = IngestSettings()
@@ -284,9 +284,11 @@ def _describe(
         dates=dates,
         order_is_open=is_open,
         decimal_ids=tuple(
-            name for name in ("user_id", "movie_id") if _most(map(is_decimal_id, _column(rows, name, found)))
+            name
+            for name in ("user_id", "movie_id")
+            if are_most(map(is_decimal_id, _column(rows, name, found)))
         ),
-        empty_more=_most(len(row) > width and not "".join(row[width:]).strip() for row in rows),
+        empty_more=are_most(len(row) > width and not "".join(row[width:]).strip() for row in rows),
         comment=prelude.comment,
         settings=settings,
     )
@@ -295,8 +297,3 @@ def _describe(
 def _column(rows: Sequence[Sequence[str]], name: str, found: _Columns) -> list[str]:
     place = found.columns.get(name)
     return [] if place is None else [row[place] for row in rows if len(row) > place]
-
-
-def _most(signs: Iterable[bool]) -> bool:
-    listed = list(signs)
-    return bool(listed) and sum(listed) >= _MOST * len(listed)

@@ -1,7 +1,7 @@
 """Splits a line of a rating file into fields, to recognize its dialect. The parser has its own, faster code."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
@@ -108,7 +108,13 @@ def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
         for row in rows
         if width in _WIDTHS
     ]
-    return bool(fits) and fits[0] and sum(fits) >= _MOST * len(fits)
+    return are_most(fits) and fits[0]
+
+
+def are_most(signs: Iterable[bool]) -> bool:
+    """Whether nearly all of the first rows show something, so that all are written so."""
+    listed = list(signs)
+    return bool(listed) and sum(listed) >= _MOST * len(listed)
 
 
 def is_number(field: str) -> bool:

@@ -10,7 +10,10 @@ import pytest
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
+from matinee.store.ratings import EncodedRatings
 from matinee.train.ranking.fit import RankProgress, fit_ranking
+from matinee.train.ranking.penalty import with_penalty
+from matinee.train.ranking.step import Watch
 
 SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
@@ -197,3 +200,38 @@ def test_unusual_sizes_can_be_fitted() -> None:
         assert np.isfinite(model.score(_vectors(model, one, 1))).all()
     with pytest.raises(ValueError, match="movie codes go from 0 to 0; expected 0 to -1"):
         _fit(one, 1, 0)
+
+
+def test_the_penalty_is_chosen_by_held_out_lists_unless_it_is_set() -> None:
+    users, movies = 1500, 60
+    columns, _ = _planted(users, movies)  # with so clear tastes and so few movies, less is better
+    rows = EncodedRatings(*columns)
+
+    def choose(rows: EncodedRatings, *, penalty: float | None = None, threads: int = 1) -> float | None:
+        settings = RankSettings(penalty=penalty)
+        return with_penalty(settings, rows, users=users, scale=SCALE, threads=threads).penalty
+
+    assert choose(rows) == pytest.approx(800 / 3)
+    order = np.random.default_rng(0).permutation(len(rows))
+    assert choose(EncodedRatings(*(column[order] for column in columns)), threads=2) == choose(rows)
+    assert choose(rows, penalty=5) == 5
+    few = EncodedRatings(*(column[:300] for column in columns))
+    assert choose(few) == 800
+
+
+def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
+    rows, _ = _planted(300, 300)
+    shares: list[int] = []
+    watch = Watch(lambda point: shares.append(point.rows_done))
+    _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch.before_the_fit)
+    assert set(shares) == {0}
+    _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1000
+
+    def stop(point: RankProgress) -> None:
+        if point.stage == "gradients":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _fit(rows, 300, 300, rank=10, dense_mb=0, listener=stop)

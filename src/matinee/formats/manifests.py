@@ -167,7 +167,7 @@ class RankingManifest(Manifest):
     subsets: list[str] = Field(description="Subsets of the split that they are from.")
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     embedding_size: int = Field(description="Numbers per movie.")
-    settings: WrittenSettings = Field(description="The settings `rank`, every default spelled out.")
+    settings: WrittenSettings = Field(description="The settings `rank`, with the penalty that was chosen.")
     seconds_rank: float = Field(description="Seconds of the fit.")
 
 

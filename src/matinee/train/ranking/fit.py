@@ -32,14 +32,19 @@ _LARGE_RANK = 64
 _PENALTY, _PLAYS_PENALTY = 800.0, 300.0
 _SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
 _CHUNK = 8192
-_FEW_MOVIES = 512  # whose diagonals of B are computed exactly
+# Columns of the product that finds the diagonals of B: with so few movies they are exact. A table of that product has
+# no more cells than this, unless the tables of the fit have.
+_PROBES, _PROBE_CELLS = 512, 1 << 24
 
 
 @dataclass(frozen=True)
 class RankProgress:
-    """One point of a fit: what is done and how much of it. All but `iterations` are parts of one, or come first."""
+    """One point of a fit: what is done and how much of it.
 
-    stage: str  # products, factor, solve, multiply, gradients or iterations
+    `products` and `factor` come first, then `iterations` with `halves` between them; the others are parts of a solve.
+    """
+
+    stage: str  # products, factor, iterations, halves, solve, multiply or gradients
     done: int
     total: int
     seconds: float  # since the fit began
@@ -95,12 +100,17 @@ def fit_ranking(
             movies=movies,
             pool=KernelPool(threads),
         )
-        penalty = settings.penalty or (_PENALTY if scale[0] < scale[1] else _PLAYS_PENALTY)
+        penalty = settings.penalty or usual_penalty(scale)
         ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
         normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, report=report)
         cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
         rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
         return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, report=report)
+
+
+def usual_penalty(scale: tuple[float, float]) -> float:
+    """The penalty that did best on most data sets; `scale` has one value for plays."""
+    return _PENALTY if scale[0] < scale[1] else _PLAYS_PENALTY
 
 
 class _Progress(BaseModel):
@@ -124,10 +134,11 @@ class _Cut:
     ) -> RankingModel:
         """Iterate from seeded vectors, or from a checkpoint; the last round turns them into the model."""
         basis, done = self._begin(rank, seed, checkpoint)
-        self._own = self._find_own(max(basis.shape[1], min(self._rows.movies, _FEW_MOVIES)))
         total = 1 if basis.shape[1] >= self.known else self._iterations
+        self._own = self._find_own(self._probes(basis.shape[1]))
         while done < total - 1:
             encoder = self._encode(basis)
+            report("halves", 2 * done + 1, 2 * total)
             basis = _orthonormal(self._back(self._normal.gram(encoder)))
             done += 1
             if checkpoint is not None:
@@ -171,6 +182,10 @@ class _Cut:
         for own, values in zip(self._own, product, strict=True):
             found -= own[:, None] * values
         return found
+
+    def _probes(self, width: int) -> int:
+        movies = self._rows.movies
+        return max(width, min(movies, _PROBES, _PROBE_CELLS // movies))
 
     def _find_own(self, groups: int) -> Floats:
         """The diagonals of B, [2, movies], from one product with as many columns as there are groups of movies.

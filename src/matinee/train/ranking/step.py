@@ -1,7 +1,7 @@
 """The rank step: read a split's rows, fit the ranking model, write its folder."""
 
 import time
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,15 @@ from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.ranking.fit import RankProgress, fit_ranking
+from matinee.train.ranking.penalty import with_penalty
 
 # Where each stage begins and ends, of the whole fit: about what they take on a large catalog.
-_SHARES: Final = {"products": (0.0, 0.3), "factor": (0.3, 0.6), "iterations": (0.6, 1.0)}
+_SHARES: Final = {
+    "products": (0.0, 0.3),
+    "factor": (0.3, 0.6),
+    "halves": (0.6, 1.0),
+    "iterations": (0.6, 1.0),
+}
 _WHOLE: Final = 1000
 
 
@@ -39,6 +45,10 @@ def write_ranking(
     rated = np.flatnonzero(count_codes(rows.movies, movies))  # a title file may list ten times as many movies
     place = np.zeros(movies, np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
+    watch = Watch(listener)
+    settings = with_penalty(
+        settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
+    )
     fitted = fit_ranking(
         rows.users,
         place[rows.movies],
@@ -49,7 +59,7 @@ def write_ranking(
         settings=settings,
         threads=threads,
         checkpoint=work / "ranking.safetensors",
-        listener=partial(_report, listener),
+        listener=watch,
     )
     model = _spread(fitted, rated, movies=movies)
     save_model(folder / RANKING, model)
@@ -74,23 +84,32 @@ def _spread(model: RankingModel, rated: NDArray[np.intp], *, movies: int) -> Ran
     return RankingModel(**tables)
 
 
-def _report(listener: Listener, point: RankProgress) -> None:
-    """Pass a point on to those who watch fits, as a share of the whole; stages within a round are left out."""
-    if point.stage not in _SHARES:
-        return
-    first, last = _SHARES[point.stage]
-    share = first + (last - first) * point.done / max(point.total, 1)
-    listener(
-        Progress(
-            stage="rank",
-            epoch=1,
-            epochs=1,
-            rows_done=round(_WHOLE * share),
-            rows=_WHOLE,
-            rows_per_second=None,
-            train_rmse=None,
-            valid_rmse=None,
-            best_rmse=None,
-            seconds_left=point.seconds * (1 - share) / max(share, 0.01),
+class Watch:
+    """Passes each point on to those who watch fits, who may stop it, as a share of the whole."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener, self._share = listener, 0.0
+
+    def before_the_fit(self, point: RankProgress) -> None:
+        """Pass a point of the choice of the penalty on: nothing of the fit is done."""
+        self(replace(point, stage="choice"))
+
+    def __call__(self, point: RankProgress) -> None:
+        """Raise what the listener raises. Parts of a solve leave the share as it is: how many follow is not known."""
+        if point.stage in _SHARES:
+            first, last = _SHARES[point.stage]
+            self._share = first + (last - first) * point.done / max(point.total, 1)
+        self._listener(
+            Progress(
+                stage="rank",
+                epoch=1,
+                epochs=1,
+                rows_done=round(_WHOLE * self._share),
+                rows=_WHOLE,
+                rows_per_second=None,
+                train_rmse=None,
+                valid_rmse=None,
+                best_rmse=None,
+                seconds_left=point.seconds * (1 - self._share) / max(self._share, 0.01),
+            )
         )
-    )

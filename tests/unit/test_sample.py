@@ -5,12 +5,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,6 +181,42 @@ def test_netflix_text_has_the_rows_of_the_csv_by_movie(clean: tuple[Path, Truth]
     sections = [int(line[:-1]) for path in files for line in path.read_text().split() if line.endswith(":")]
     assert len(files) == 4
     assert sections == sorted(set(sections))
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file of another format, in its order."""
+    if path.suffix == ".parquet":
+        yield from (
+            (*map(int, row[:3]), str(row[3]))
+            for row in zip(*pq.read_table(path).to_pydict().values(), strict=True)
+        )
+        return
+    for number, line in enumerate(path.read_text("ascii").splitlines()):
+        if path.suffix == ".jsonl":
+            row = json.loads(line)
+            yield row["user_id"], row["movie_id"], row["rating"], row["date"]
+        elif number:
+            user, movie, rating, seconds = map(int, line.split("\t"))
+            yield user, movie, rating, str(datetime.fromtimestamp(seconds, UTC).date())
+        else:
+            assert line == "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "inter", "parquet"])
+def test_other_formats_have_the_rows_of_the_csv(
+    clean: tuple[Path, Truth], tmp_path: Path, layout: Literal["jsonl", "inter", "parquet"]
+) -> None:
+    truth = write_sample(tmp_path, ratings=RATINGS, seed=3, format=layout)
+    assert truth == clean[1].model_copy(update={"format": layout})
+    csv = [line.split(",") for _, line in rating_lines(clean[0])]
+    expected = [(int(user), int(movie), int(rating), date) for user, movie, rating, date in csv]
+    assert list(_table_rows(tmp_path / f"ratings.{layout}")) == expected
+    write_sample(tmp_path, ratings=1000, seed=3, format=layout, ids="text")
+    assert b"tt0000" in (tmp_path / f"ratings.{layout}").read_bytes()
+    write_sample(tmp_path, ratings=1000, seed=3)
+    assert not list(tmp_path.glob(f"*.{layout}")), "an earlier sample is replaced"
+    with pytest.raises(ConfigError, match="is written without bad rows"):
+        write_sample(tmp_path, ratings=1000, format=layout, dirty=0.1)
 
 
 @pytest.mark.parametrize(("layout", "codes"), [("csv", 15), ("netflix", 11)])

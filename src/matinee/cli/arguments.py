@@ -84,7 +84,10 @@ def _add_data_verbs(verb: _Verb) -> None:
     )
     sample.add_argument("--seed", type=whole, default=0, metavar="S", help="random seed (default 0)")
     sample.add_argument(
-        "--format", choices=["csv", "netflix"], default="csv", help="format of the ratings (default csv)"
+        "--format",
+        choices=["csv", "netflix", "jsonl", "inter", "parquet"],
+        default="csv",
+        help="format of the ratings (default csv); the last three have no bad rows",
     )
     sample.add_argument(
         "--feedback",

@@ -14,7 +14,8 @@ from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
 from matinee.sample.dirt import plan_dirt, soil_titles
 from matinee.sample.planted import RANK, default_movies, default_users, plant
-from matinee.sample.rows import SampleStatistics, write_csv, write_netflix
+from matinee.sample.rows import SampleStatistics, write_csv, write_netflix, write_table
+from matinee.sample.tables import TableFormat
 from matinee.sample.text_ids import with_text_id
 from matinee.sample.titles import invent_titles
 from matinee.store.checksums import sync_folder
@@ -29,7 +30,7 @@ _VERSION = 1  # of the generator: raise it when the same seed gives other bytes
 _TRUTH = "truth.json"
 _RATINGS, _TITLES = "ratings.csv", "movie_titles.csv"
 _FRESH = ".matinee-sample.partial"
-_OWN_FILES = (_RATINGS, _TITLES, "combined_data_*.txt")
+_OWN_FILES = (_RATINGS, _TITLES, "combined_data_*.txt", "ratings.jsonl", "ratings.inter", "ratings.parquet")
 # Below the first there is nothing to learn from; above the last ones the tables of users and movies get big.
 _BOUNDS = {
     "ratings": (1_000, 2_000_000_000),
@@ -40,6 +41,9 @@ _BOUNDS = {
 }
 
 
+SampleFormat = Literal["csv", "netflix", TableFormat]
+
+
 class Truth(BaseModel):
     """The ground truth of a sample; every RMSE is over its clean rows."""
 
@@ -47,7 +51,7 @@ class Truth(BaseModel):
 
     version: int
     seed: int
-    format: Literal["csv", "netflix"]
+    format: SampleFormat
     feedback: Literal["explicit", "implicit"] = "explicit"
     ids: Literal["integer", "text"] = "integer"
     dirty: float
@@ -73,7 +77,7 @@ def write_sample(
     users: int | None = None,
     movies: int | None = None,
     seed: int = 0,
-    format: Literal["csv", "netflix"] = "csv",  # noqa: A002 - the option's name on the command line
+    format: SampleFormat = "csv",  # noqa: A002 - the option's name on the command line
     dirty: float = 0.0,
     feedback: Literal["explicit", "implicit"] = "explicit",
     ids: Literal["integer", "text"] = "integer",
@@ -105,6 +109,10 @@ def write_sample(
             "No sample was written: text ids are written as clean rows, not in the format of Netflix. Leave out "
             "--format netflix and --dirty."
         )
+    if format not in ("csv", "netflix") and dirty:
+        raise ConfigError(
+            f"No sample was written: {format} is written without bad rows. Leave out --dirty, or use csv or netflix."
+        )
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
     titles = invent_titles(movies, seed=seed)
@@ -115,8 +123,10 @@ def write_sample(
         (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
         if format == "csv":
             statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=ids == "text")
-        else:
+        elif format == "netflix":
             statistics = write_netflix(fresh, planted, dirt=dirt)
+        else:
+            statistics = write_table(fresh / f"ratings.{format}", planted, format, text_ids=ids == "text")
         truth = Truth(
             version=_VERSION,
             seed=seed,

@@ -17,11 +17,13 @@ from random import Random
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.sample.dirt import Dirt, bad_row
 from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
+from matinee.sample.tables import TableFormat, open_table, schema_of, table_of
 from matinee.sample.text_ids import with_text_ids
 from matinee.store.system import available_cores
 
@@ -101,6 +103,26 @@ def write_csv(
         for drawn, text in _in_order(write_block, len(first_rows)):
             statistics.add(drawn)
             out.write(text)
+    return statistics
+
+
+def write_table(
+    path: Path, planted: Planted, kind: TableFormat, *, text_ids: bool = False
+) -> SampleStatistics:
+    """Write the rows of `write_csv`, in the same order, as a file of another format."""
+    statistics = SampleStatistics(len(planted.movies.weight))
+    schema = schema_of(text_ids=text_ids)
+
+    def draw(block: int) -> tuple[Drawn, pa.Table]:
+        drawn = _draw(planted, block)
+        user_id = planted.user_ids[drawn.user + block * _USERS_PER_BLOCK]
+        rows = RatingRows(user_id, drawn.movie + np.int32(1), drawn.rating, drawn.day)
+        return drawn, table_of(rows, schema)
+
+    with open_table(path, kind, schema) as write:
+        for drawn, table in _in_order(draw, len(_first_rows(planted))):
+            statistics.add(drawn)
+            write(table)
     return statistics
 
 

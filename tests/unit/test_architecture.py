@@ -1,6 +1,7 @@
 """The architecture: allowed imports between folders, light imports of releases, and `matinee` as the only package."""
 
 import ast
+import importlib
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,20 @@ def test_nothing_else_of_the_project_can_be_imported(name: str, tmp_path: Path) 
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert str(ROOT) not in found.stdout
+
+
+def test_every_name_that_a_module_exports_exists() -> None:
+    paths = [path for _, path in _modules(CODE) if "__all__" in path.read_text("utf-8")]
+    names = [".".join(["matinee", *path.relative_to(CODE).with_suffix("").parts]) for path in paths]
+    modules = [importlib.import_module(name.removesuffix(".__init__")) for name in [*names, "matinee"]]
+    assert len(modules) > 9
+    missing = [
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name in module.__all__
+        if not hasattr(module, name)
+    ]
+    assert not missing
 
 
 def test_every_folder_of_the_library_is_packaged() -> None:

@@ -1,13 +1,20 @@
 """Rating files as people have them: each is read right, or refused with a sentence that says what it is."""
 
+import io
+import lzma
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from matinee import ingest
 from matinee.errors import DataError
+from matinee.ingest.reading.other_kinds import kind_by_name
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
@@ -34,7 +41,7 @@ def make(folder: Path, content: str | bytes, **setting: Any) -> tuple[list[Row],
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     titles.write_text(TITLES)
     store = Store.open(folder / "store")
-    settings = IngestSettings.model_validate({"duplicates": "off", **setting})
+    settings = IngestSettings.model_validate({"duplicates": "off", "max_reject_fraction": 0.02, **setting})
     dataset = store.ensure(ingest.plan(store, ratings=[path], titles=titles, settings=settings))
     manifest = store.manifest("datasets", dataset.digest)
     assert manifest["rows_read"] == manifest["rows"] + manifest["rows_rejected"]
@@ -145,18 +152,60 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
     ),
 }
 
+READ |= {
+    "sep= with a tab": ("sep=\t\nuserId\tmovieId\trating\n" + lines("{u}\t{m}\t{r}"), UNDATED, ""),
+    "JSON lines whose dates begin late": (
+        lines('{{"user": {u}, "item": {m}, "stars": {r}, "text": "' + "x" * 20_000 + '"}}')
+        + lines('{{"user": {u}, "item": {m}, "stars": {r}, "Timestamp": {s}}}'),
+        [*UNDATED, *PLAIN],
+        "",
+    ),
+    "JSON lines, and objects that are broken over lines": (
+        lines('{{"user": {u}, "item": {m}, "stars": {r}}}')
+        + '{"user":1,"item":1,"stars":5},{"user":2\n"item":2,"stars":4}\n',
+        UNDATED,
+        "",
+    ),
+}
+
 
 @pytest.mark.parametrize("name", READ)
 def test_files_of_the_field_are_read_right(name: str, tmp_path: Path) -> None:
     content, expected, warning = READ[name]
     rows, manifest = make(tmp_path, content)
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
-    assert manifest["rejects"] == {}
+    assert manifest["rejects"] == ({"too_few_columns": 2} if "broken" in name else {})
     warnings = [text for text in manifest["warnings"] if "not read" not in text]
     assert [warning in text for text in warnings] == [True] * bool(warning)
 
 
-REFUSED = {
+def table(write: Any = pq.write_table, **columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    write(pa.table({"userId": [1, 2], "movieId": [1, 2], "rating": [3.0, 4.0], **columns}), buffer)
+    return buffer.getvalue()
+
+
+def write_stream(rows: pa.Table, file: Any) -> None:
+    with pa.ipc.new_stream(file, rows.schema) as stream:
+        stream.write_table(rows)
+
+
+REFUSED: dict[str, tuple[str | bytes, str]] = {
+    "ids of 32-bit floats": (
+        table(userId=pa.array([1, 16777216], pa.float32())),
+        "as float, which is not exact from 16,777,216 on",
+    ),
+    "ids of 64-bit floats": (
+        table(feather.write_feather, movieId=[1.0, 2.0**53]),
+        "as double, which is not exact from 9,007,199,254,740,992 on",
+    ),
+    "a stream of Arrow": (table(write_stream), "a stream of Arrow"),
+    "an archive of lzma": (lzma.compress(COMMAS.encode(), lzma.FORMAT_ALONE), "the old lzma format"),
+    "a web page": ("\n<!DOCTYPE html>\n<html>\n<pre>\n" + COMMAS, "is a web page or XML"),
+    "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+    "JSON over lines": ('{\n  "user": 1,\n  "item": 2,\n  "stars": 3\n}\n', "not an object of its own"),
+    "JSON with commas": ('{"user": 1, "item": 2, "stars": 3},\n' * 9, "not an object of its own"),
+    "a JSON array over lines": ('[\n{"user": 1, "item": 2, "stars": 3},\n' * 9, "is a JSON array"),
     "a day or a month first": (HEADER + lines("{u},{m},{r},1/2/2003"), "ingest.dates=day_first"),
     "16022003": (
         HEADER + lines("{u},{m},{r},{d:%d%m%Y}"),
@@ -204,6 +253,25 @@ def test_columns_are_given_by_names_or_numbers(
 ) -> None:
     rows, _ = make(tmp_path, content, columns=columns)
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
+
+
+def test_a_column_is_given_once() -> None:
+    with pytest.raises(ValueError, match="2 is given twice"):
+        IngestSettings.model_validate({"columns": "user_id=2,movie_id=2,rating=3"})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("README.gz", "a description"),
+        ("links.gz", "links"),
+        ("tags.csv.gz", "tags"),
+        ("u.user.xz", "users"),
+        ("ratings.csv.gz", None),
+    ],
+)
+def test_packed_files_are_recognised_by_their_names(name: str, kind: str | None) -> None:
+    assert kind_by_name(name) == kind
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_titles_and_test_files_in_a_folder_are_not_read_as_ratings(tmp_path: Pat
         make(tmp_path, ratings=[titles], titles=titles)
 
 
+def test_a_folder_without_ratings_is_an_error_wherever_it_stands(tmp_path: Path) -> None:
+    good, empty = write(tmp_path / "good.csv", "1,1,1,", "1,2,2,"), tmp_path / "empty"
+    empty.mkdir()
+    for ratings in ([empty, good], [good, empty]):
+        with pytest.raises(DataError, match=r"The folder .*empty contains no rating file"):
+            make(tmp_path, ratings=ratings)
+    store, dataset = make(tmp_path, ratings=[good, tmp_path / "g*.csv"])
+    assert len(rows_of(store, dataset, role="train")) == 2, "the same file twice"
+
+
 @given(
     rows=st.lists(
         st.tuples(

@@ -143,6 +143,38 @@ def test_titles_written_by_people_and_spreadsheets_are_read(
     assert rejects.is_empty()
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted", "codes"),
+    [
+        (
+            '1,1999,"A, b"\n2,2000,"Foo\n3,2001,"Bar\n4,2002,"C, d"\n',
+            ["A, b", "C, d"],
+            ["quote_unclosed"] * 2,
+        ),
+        (
+            '1,1999,"A, b"\n2,2000,"Foo\n3,2001,Bar"\n4,2002,"C, d"\n',
+            ["A, b", 'Bar"', "C, d"],
+            ["quote_unclosed"],
+        ),
+        ('movieId,title,plot\n1,"A\n2,"B,x\n3,C,x\n', ["C"], ["quote_unclosed"] * 2),
+        (
+            "movieId,title,plot\n" + "1,A,x\n" * 49_998 + '2,"B\nc",x\n3,D,x\n',
+            ["A", "B\nc", "D"],
+            ["duplicate_movie_id"],
+        ),
+    ],
+)
+def test_an_open_quote_takes_no_other_movie_along(
+    text: str, wanted: list[str], codes: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "titles"
+    path.write_text(text)
+    titles, rejects, *_ = read_titles(source_of(path))
+    assert titles["title"].to_list() == wanted
+    assert rejects["code"].to_list()[: len(codes)] == codes
+    assert set(rejects["code"]) == set(codes)
+
+
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
 def test_an_unknown_encoding_is_a_warning_that_names_the_setting(encoding: str, tmp_path: Path) -> None:
     title = "Москва" if encoding == "cp1251" else "スターウォーズ"

@@ -151,7 +151,11 @@ def test_a_narrowing_that_leaves_no_movie_is_refused(random_release: Make, tmp_p
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("movie_id\n3\n\n13\n", None), ("3\n4.5\n", "Line 2 .*4.5"), ("movieId\n", "no movie ids")],
+    [
+        ("movie_id\n3\n\n0000000000000000000013\n", None),
+        ("3\n4.5\n", "Line 2 .*4.5"),
+        ("movieId\n", "no movie ids"),
+    ],
 )
 def test_a_file_of_movie_ids_has_one_per_line(text: str, said: str | None, tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"

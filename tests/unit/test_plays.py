@@ -234,6 +234,9 @@ def test_ratings_and_counts_beside_plays_are_warned_of_and_a_repeated_play_is_on
         ("train", "epochs", 3),
         ("ingest", "scale", "1-5"),
         ("ingest", "duplicates", "off"),
+        ("gate", "tolerance", 0.1),
+        ("gate", "slice_min_rows", 7),
+        ("gate", "drift_psi", 0.3),
     ],
 )
 def test_a_setting_of_ratings_is_refused_for_plays(section: str, name: str, value: object) -> None:

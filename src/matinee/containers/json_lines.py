@@ -15,6 +15,7 @@ from matinee.containers.encoding import decode_line
 from matinee.containers.limits import Meter
 from matinee.containers.member import HEAD_BYTES, Member, TextPieces, begin
 from matinee.errors import DataError
+from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -38,20 +39,58 @@ class _Writer:
         self._member = member
         self._longest = meter.settings.max_line_mb << 20
         self._label = label
+        self._meter_settings = meter.settings
         given = (*meter.settings.columns.values(), *meter.settings.title_columns.values())
         known = (name for names in (*ALIASES.values(), *TITLE_ALIASES.values()) for name in names)
         self._wanted = {*map(plain_name, given), *known}
         self._every_column = meter.every_column
+        self._late: dict[str, Sequence[str]] = {}  # columns that may appear later, and their names
 
     def write(self) -> Iterator[bytes]:
         columns: list[str] | None = None
+        known: set[str] = set()
         for lines in self._blocks():
             rows = _parse(lines)
             if columns is None:
                 names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
                 columns = [name for name in names if self._every_column or plain_name(name) in self._wanted]
+                self._late = {} if self._every_column else self._expect(names)
+                columns += self._late
                 yield _csv([[*columns, *(name for name in names if name not in columns)]])
-            yield _csv([_cells(row, columns) for row in rows])
+                known = {*names}
+            yield _csv([_cells(self._renamed(row, known), columns) for row in rows])
+
+    def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
+        """The columns without which a table may begin: dates of ratings and years of titles."""
+        plain = {plain_name(name) for name in names}
+        settings = self._meter_settings
+        late: dict[str, Sequence[str]] = {}
+        for column, ours, given in (
+            ("date", ALIASES, settings.columns),
+            ("year", TITLE_ALIASES, settings.title_columns),
+        ):
+            name = given.get(column, column)
+            aliases = (plain_name(name),) if column in given else ours[column]
+            belongs = column == "date" or plain & {*TITLE_ALIASES["title"]}
+            if name and belongs and not plain & {*aliases}:
+                late[name] = aliases
+        return late
+
+    def _renamed(self, row: Row, known: set[str]) -> Row:
+        """An object with a column that the first objects do not have, under the name that the header has for it."""
+        if isinstance(row, bytes) or row.keys() <= known:
+            return row
+        fresh = {plain_name(name): name for name in row if name not in known}
+        if self._every_column:
+            raise DataError(
+                f"{self._label} has objects with the column '{shown(next(iter(fresh.values())))}', which those of the "
+                "first megabyte do not have. Give every object the same columns, with null where there is no value."
+            )
+        for name, aliases in self._late.items():
+            found = next((fresh[alias] for alias in aliases if alias in fresh), None)
+            if found is not None:
+                row = {**row, name: row[found]}
+        return row
 
     def _blocks(self) -> Iterator[list[bytes]]:
         """Whole lines, about a megabyte at a time."""
@@ -73,6 +112,10 @@ class _Writer:
 def _parse(lines: Sequence[bytes]) -> list[Row]:
     """The objects of some lines; all at once, which is several times faster, if all are objects."""
     bare = [line.strip(_BLANKS) for line in lines]
+    if not all(
+        line[:1] == b"{" and line[-1:] == b"}" for line in bare
+    ):  # parts of objects could fit together
+        return [_object(line) for line in bare]
     try:
         rows = json.loads(b"[" + b",".join(bare) + b"]")
         if len(rows) == len(lines) and all(isinstance(row, dict) for row in rows):

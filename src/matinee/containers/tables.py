@@ -20,12 +20,15 @@ from matinee.containers.member import TextPieces
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
 
 PARQUET_MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 17
 _BATCH_BYTES: Final = 1 << 24  # of texts in a batch
 _MOST_COLUMNS: Final = 2_000
 _LONGEST_FOOTER: Final = 1 << 24
+# From here on, not every whole number has a float of its own, and ids of two users may have become one.
+_EXACT: Final = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
 _CSV: Final = pa.csv.WriteOptions(include_header=False)
 
 
@@ -115,6 +118,7 @@ class _Writer:
         self._columns = columns
         self._constants = {name: value for name, value in constants.items() if name not in columns}
         self._label = meter.label
+        self._ids = _id_columns(columns, meter.settings)
         self._longest = meter.settings.max_line_mb << 20
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -123,9 +127,25 @@ class _Writer:
         for read in batches:
             if read.schema.names != self._columns:
                 raise DataError(f"{self._label} has ambiguous columns. Rename them.")
+            self._check_ids(read)
             batch = _without_views(read)
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 yield from self._write_rows(batch.slice(start, _BATCH_ROWS))
+
+    def _check_ids(self, batch: pa.RecordBatch) -> None:
+        """Raise DataError if ids are floats that are too large for whole numbers."""
+        for name in self._ids:
+            column = batch.column(name)
+            exact = _EXACT.get(column.type)
+            if exact is None or not len(column):
+                continue
+            ends = pc.min_max(column.cast(pa.float64())).as_py()
+            if ends["max"] is not None and max(ends["max"], -ends["min"]) >= exact:
+                raise DataError(
+                    f"{self._label} has the ids of '{shown(name)}' as {column.type}, which is not exact from {exact:,} "
+                    "on: different ids have become one. Write the column as integers (int64), from the source of the "
+                    "data."
+                )
 
     def _write_rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The rows as CSV, in smaller batches if their texts are long."""
@@ -142,6 +162,21 @@ class _Writer:
             columns = [pc.cast(column, _written_as(column.type)) for column in batch.columns]
             columns += [pa.repeat(value, batch.num_rows) for value in self._constants.values()]
             yield _csv(pa.table(columns, names=_numbered(columns)))
+
+
+def _id_columns(columns: Sequence[str], settings: Reading) -> list[str]:
+    """The columns that are read as ids: by the settings, or else by their names."""
+    plain = [plain_name(name) for name in columns]
+    found = []
+    for side in ("user_id", "movie_id"):
+        given = settings.columns.get(side, "")
+        wanted = (plain_name(given),) if given else ALIASES[side]
+        place = next((plain.index(name) for name in wanted if name in plain), None)
+        number = parse_int64(given)
+        if number is not None and 0 < number <= len(columns):
+            place = number - 1
+        found += [] if place is None else [columns[place]]
+    return found
 
 
 def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:

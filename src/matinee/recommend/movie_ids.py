@@ -1,6 +1,5 @@
 """A file of movie ids, one per line, that lists are narrowed to."""
 
-import re
 from pathlib import Path
 from typing import Final
 
@@ -8,10 +7,10 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.release.idmap import Id
 from matinee.schemas.headers import TITLE_ALIASES, plain_name
+from matinee.schemas.integers import parse_int64
 from matinee.store.files import read_plain
 
 _LIMIT: Final = 1 << 28  # bytes: a million ids have ten
-_ID: Final = re.compile(r"[0-9]{1,18}")
 _SHOWN: Final = 40  # characters of a line that is not an id
 
 
@@ -35,8 +34,8 @@ def read_movie_ids(path: Path, *, is_text: bool = False) -> list[Id]:
         if is_text:
             is_name = number == 1 and plain_name(line) in TITLE_ALIASES["movie_id"]
             found += [line] if line and not is_name else []
-        elif _ID.fullmatch(line):
-            found.append(int(line))
+        elif (movie_id := parse_int64(line)) is not None and movie_id >= 0:
+            found.append(movie_id)
         elif line and not (number == 1 and line.replace("_", "").isalpha()):
             raise ConfigError(
                 f"Line {number} of {path} is {shown(line, _SHOWN)!r}; expected a movie id, a whole number, per line."

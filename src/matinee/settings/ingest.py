@@ -170,6 +170,14 @@ class IngestSettings(Section):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {name.strip(): column.strip() for name, _, column in pairs}
 
+    @field_validator("columns")
+    @classmethod
+    def _check_columns(cls, value: dict[Column, str]) -> dict[Column, str]:
+        given = [place for place in value.values() if place]
+        if twice := next((place for place in given if given.count(place) > 1), None):
+            raise ValueError(f"expected one column for each name; {twice} is given twice")
+        return value
+
 
 def parse_scale(text: str) -> tuple[float, float, float | None]:
     """The ends of a scale that is written as `LOW-HIGH` or `LOW-HIGH:STEP`, and its step.

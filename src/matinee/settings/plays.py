@@ -6,7 +6,14 @@ from matinee.settings.ingest import Section
 
 _USED: Final = {"train": ("device", "threads", "refit")}
 # Of sections whose other settings have an effect.
-_OF_RATINGS: Final = {"ingest": ("scale", "duplicates"), "release": ("storage",)}
+_OF_RATINGS: Final = {
+    "ingest": ("scale", "duplicates"),
+    "gate": (
+        *("tolerance", "confidence", "slices", "slice_min_rows", "refit_difference"),
+        *("drift_psi", "drift_psi_new"),  # of ratings, which are all equal
+    ),
+    "release": ("storage",),
+}
 
 
 def find_unused_by_plays(settings: Section) -> list[str]:

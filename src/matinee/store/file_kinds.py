@@ -9,6 +9,8 @@ from matinee.errors import DataError
 
 _CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 _STRAY: Final = 8  # a short file may have so many control characters; their rows are rejected
+_LONGEST_TAG: Final = 256
+_MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 _MAGIC: Final = {
     b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
     b"PK\x05\x06": "an empty zip archive",
@@ -30,6 +32,8 @@ _MAGIC: Final = {
     b"ORC": "an ORC file",
     b"Obj\x01": "an Avro file",
     b"\x93NUMPY": "an array of numpy",
+    b"\xff\xff\xff\xff": "a stream of Arrow, which is not its file format",
+    b"\x5d\x00\x00": "an archive of the old lzma format (.lzma)",
     b"FEA1": "an Arrow file of the first version",
     b"RDX": "a file of R",
     b"MATLAB": "a file of MATLAB",
@@ -86,11 +90,26 @@ def refuse_code(head: bytes, label: str) -> None:
 
 
 def refuse_other_json(head: bytes, label: str) -> None:
-    """Raise DataError for JSON that is not JSON lines."""
+    """Raise DataError for JSON that is not JSON lines, for web pages and pointers."""
     text = head.lstrip(BOM_UTF8 + b" \t\r\n")
+    start = text[:_LONGEST_TAG].lower()
+    if start.startswith(_MARKUP) or (start.startswith(b"<") and b">" in start):
+        raise DataError(
+            f"{label} is a web page or XML, not a table. If it was downloaded, the download may need a login or "
+            "another address: open it in a browser to see what it says."
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(
+            f"{label} is a pointer of Git LFS: the data itself is not there. Fetch it, for example by git lfs pull."
+        )
     if text.startswith(b"[") and text[1:].lstrip().startswith((b"{", b"[")):
         raise DataError(
             f"{label} is a JSON array. Save it with one object per line (JSON lines), for example by jq -c '.[]' FILE."
+        )
+    if text.startswith(b"{") and not text.startswith((b"{'", b"{u'")):
+        raise DataError(
+            f"{label} is JSON whose first line is not an object of its own. Save it with one object per line and no "
+            "commas between them (JSON lines), for example by jq -c . FILE."
         )
     if text.startswith((b"{'", b"{u'")):
         raise DataError(

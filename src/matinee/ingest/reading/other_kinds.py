@@ -63,9 +63,9 @@ _LETTERS: Final = 0.6  # of a description are letters and blanks
 def kind_by_name(name: str) -> str | None:
     """What a file is by its name, or None. Its content may say otherwise."""
     path = PurePath(name.lower())
-    stem = path.name
     while path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
         path = path.with_suffix("")
+    stem = path.name
     if kind := _ENDINGS.get(path.suffix):
         return kind
     if path.suffix in (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".parquet", ".inter"):

@@ -59,7 +59,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
     comments = []
     while len(lines) > 1:
         text = decode_line(lines[0]).strip()
-        separator = _SEPARATOR.fullmatch(text)
+        separator = _SEPARATOR.fullmatch(decode_line(lines[0]).strip(" \r"))  # a tab may be the delimiter
         if separator and not delimiter:
             delimiter = "\t" if separator[1] == "\\t" else separator[1]
         elif text and text[0] in _COMMENTS and comment in (kernel.NO_BYTE, ord(text[0])):

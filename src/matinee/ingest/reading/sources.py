@@ -88,13 +88,13 @@ def find_sources(
     for path in paths:
         matches = expand(path)
         is_glob = matches != [path]
-        before = len(search.sources)
+        before = search.taken
         for match in matches:
             if match.is_dir():
                 search.walk(match)
             else:
                 search.add(match, named=not is_glob)
-        if (is_glob or matches[0].is_dir()) and not search.sources[before:] and not before:
+        if (is_glob or matches[0].is_dir()) and search.taken == before:
             raise DataError(_no_ratings(path, search.others, is_glob=is_glob))
     return search.sources, search.others
 
@@ -105,6 +105,8 @@ class _Search:
     def __init__(self, seen: set[str], judge: Callable[[Source], LeftOut | None]) -> None:
         self._seen = seen
         self._judge = judge
+        self.taken = 0  # files with ratings, also those that an earlier path has given
+        self._given: set[str] = set()
         self.sources: list[Source] = []
         self.others: list[LeftOut] = []
 
@@ -138,10 +140,11 @@ class _Search:
         """Add a file, once; one that was not named only if it holds ratings."""
         real = os.path.realpath(path)
         if real in self._seen:
+            self.taken += real in self._given
             return
         self._seen.add(real)
         if named:
-            self.sources.append(_source(path, named=True))
+            self._take(_source(path, named=True), real)
             return
         if odd := _odd_file(path):
             self.others.append(odd)
@@ -149,9 +152,14 @@ class _Search:
         source = replace(_source(path, named=False), constants=constants)
         other = self._judge(source)
         if other is None:
-            self.sources.append(source)
+            self._take(source, real)
         else:
             self.others.append(other)
+
+    def _take(self, source: Source, real: str) -> None:
+        self.sources.append(source)
+        self._given.add(real)
+        self.taken += 1
 
 
 def _odd_file(path: Path) -> LeftOut | None:

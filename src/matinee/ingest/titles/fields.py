@@ -85,8 +85,11 @@ def unquote(text: str) -> str | None:
     return None if text.startswith('"') and text.count('"') % 2 else text
 
 
-def split_quoted(line: str, delimiter: str) -> list[str] | None:
-    """The fields of a line; a delimiter between quotes is text. None if a quote stays open."""
+def split_quoted(line: str, delimiter: str, *, strict: bool = False) -> list[str] | None:
+    """The fields of a line; a delimiter between quotes is text. None if a quote stays open.
+
+    With `strict`, also if text follows the quote that closes a field.
+    """
     fields, i = [], 0
     while True:
         stop = line.find(delimiter, i)
@@ -98,6 +101,8 @@ def split_quoted(line: str, delimiter: str) -> list[str] | None:
                 return None
             stop = line.find(delimiter, close)
         field = line[i:] if stop < 0 else line[i:stop]
+        if strict and field.startswith('"') and not is_enclosed(field):
+            return None
         fields.append(field[1:-1].replace('""', '"') if is_enclosed(field) else field)
         if stop < 0:
             return fields

@@ -46,8 +46,8 @@ class Layout:
     writing: Writing = field(default_factory=Writing)
     skip: int = 0  # lines that are not blank before the first movie
 
-    def split(self, line: str) -> list[str] | str:
-        """The fields of a line, or its reject code."""
+    def split(self, line: str, *, joined: bool = False) -> list[str] | str:
+        """The fields of a line, or its reject code. In lines that are `joined`, quotes must enclose a whole field."""
         line = self.writing.plain(line)
         if self.fields is None:
             fields = line.split(self.delimiter, self.title)
@@ -55,12 +55,14 @@ class Layout:
                 return "too_few_columns"
             if self.quoted:
                 title = unquote(fields[-1])
-                if title is None:
+                if title is None or (joined and not is_enclosed(fields[-1])):
                     return "quote_unclosed"
                 fields[-1] = title
                 fields[:-1] = [field.strip().strip('"') for field in fields[:-1]]
             return fields
-        parts = split_quoted(line, self.delimiter) if self.quoted else line.split(self.delimiter)
+        parts = (
+            split_quoted(line, self.delimiter, strict=joined) if self.quoted else line.split(self.delimiter)
+        )
         if parts is None:
             return "quote_unclosed"
         if len(parts) <= max(self.movie_id, self.title, self.year or 0):
@@ -98,7 +100,7 @@ def recognize_titles(lines: Sequence[str], *, label: str, columns: Mapping[str, 
 
 def _is_note(line: str, at: int) -> bool:
     """Whether a line before the header is a comment, or the `sep=;` of Excel."""
-    return line.startswith("#") or (at == 0 and re.fullmatch(r'"?sep=.{1,3}', line.strip()) is not None)
+    return line.startswith("#") or (at == 0 and re.fullmatch(r'"?sep=.{1,3}', line.strip(" \r")) is not None)
 
 
 def _choose(sample: Sequence[str], columns: Mapping[str, str], label: str) -> Layout:

@@ -16,6 +16,7 @@ from matinee.ingest.reading.members import open_members, translate_parser_errors
 from matinee.ingest.reading.rows import bare
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_year
+from matinee.ingest.titles.joined_lines import first_open, split_lines
 from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.ingest.titles.lines import LineReader
 from matinee.schemas.rejects import Rejects
@@ -26,7 +27,6 @@ from matinee.store.file_kinds import refuse_other_kinds
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
-_MOST_JOINED: Final = 100  # lines of one quoted field
 _DEFAULTS: Final = IngestSettings()
 
 
@@ -107,7 +107,9 @@ class _Table:
     def add_text(self, reader: LineReader) -> None:
         """Add the lines of a text. Raises _NotTitlesError if it is something else."""
         layout, skip = None, 0
-        for lines in reader.batches():
+        held: list[tuple[int, str]] = []  # the begin of a title that goes on in the next batch
+        for batch in reader.batches():
+            lines = held + batch
             if layout is None:
                 columns = {str(column): name for column, name in self._settings.title_columns.items()}
                 try:
@@ -117,8 +119,12 @@ class _Table:
                 except DataError as error:
                     raise _NotTitlesError(str(error)) from None
                 skip = layout.skip
-            self._add(lines[skip:], layout)
+            stop = first_open(lines, layout, start=skip)
+            held = lines[stop:]
+            self._add(lines[skip:stop], layout)
             skip = 0
+        if layout is not None and held:
+            self._add(held, layout)
         self._texts += layout is not None
         self._warnings += reader.warnings()
 
@@ -199,7 +205,7 @@ class _Read:
 def _kind_of_ids(lines: Sequence[tuple[int, str]], layout: Layout, settings: IngestSettings) -> Kind:
     ids = [
         fields[layout.movie_id].strip()
-        for _, _, fields in _split(lines, layout)
+        for _, _, fields in split_lines(lines, layout)
         if not isinstance(fields, str)
     ]
     odd = sum(not is_canonical_id(text) for text in ids if text)
@@ -211,7 +217,7 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> 
     rows: list[tuple[Any, ...]] = []
     rejects: list[tuple[Any, ...]] = []
     odd_years = 0
-    for number, line, fields in _split(lines, layout):
+    for number, line, fields in split_lines(lines, layout):
         if isinstance(fields, str):
             rejects.append((number, line, None, fields))
             continue
@@ -240,23 +246,6 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> 
         pl.DataFrame({"id": list(texts.values()), "text": list(texts)}, NO_TEXTS.schema),
         odd_years,
     )
-
-
-def _split(lines: Sequence[tuple[int, str]], layout: Layout) -> Iterator[tuple[int, str, list[str] | str]]:
-    """The lines with their fields, or their reject codes. Lines within one pair of quotes are one row."""
-    at = 0
-    while at < len(lines):
-        number, line = lines[at]
-        fields = layout.split(line)
-        at += 1
-        if fields == "quote_unclosed":
-            for end in range(at + 1, min(at + _MOST_JOINED, len(lines)) + 1):
-                joined = "\n".join([line, *(text for _, text in lines[at:end])])
-                whole = layout.split(joined)
-                if not isinstance(whole, str):
-                    line, fields, at = joined, whole, end
-                    break
-        yield number, line, fields
 
 
 def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFrame, pl.DataFrame]:

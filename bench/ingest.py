@@ -78,6 +78,20 @@ def ingest(
     return work
 
 
+def bare_texts(data: Path, scratch: Path) -> Work:
+    """The fastest form of polars, for text ids."""
+    import polars as pl
+
+    schema = {"userID": pl.String, "movieID": pl.String, "rating": pl.Float32, "date": pl.Date}
+    out = scratch / "bare.parquet"
+
+    def work() -> None:
+        pl.scan_csv(data / "text" / "ratings.csv", schema=schema).sink_parquet(out)
+        sync(out)
+
+    return work
+
+
 def nightly(data: Path, scratch: Path) -> Work:
     """Matinee, with one new file in addition to the files in the store."""
     return ingest(data, scratch, files=("ratings.csv", "new.csv"))
@@ -107,6 +121,8 @@ CASES: dict[str, Callable[[Path, Path], Work]] = {
     "ingest_netflix_text": lambda data, scratch: ingest(
         data, scratch, files=("netflix/combined_data_*.txt",)
     ),
+    "bare_text_ids": bare_texts,
+    "ingest_text_ids": lambda data, scratch: ingest(data, scratch, files=("text/ratings.csv",)),
     "again": ingest,
     "one_new_file": nightly,
     "encode_and_split": encode_and_split,
@@ -157,11 +173,12 @@ def measure_all(data: Path, *, runs: int) -> dict[str, Any]:
 
 
 def generate(data: Path, *, ratings: int) -> None:
-    """The sample as CSV and as Netflix text, and one more file with other rows."""
+    """The sample as CSV, as Netflix text and with text ids, and one more file with other rows."""
     from matinee.sample import write_sample
 
     write_sample(data / "netflix", ratings=ratings, format="netflix")
     write_sample(data, ratings=ratings)
+    write_sample(data / "text", ratings=ratings, ids="text")
     write_sample(data / "new", ratings=NEW_ROWS, seed=1)
     (data / "new" / "ratings.csv").replace(data / "new.csv")
 

@@ -17,6 +17,7 @@ LONGEST: Final = 255  # bytes of a text id
 _LOW_BITS: Final = np.uint64(2**63 - 1)
 _DELIMITERS: Final = re.compile(r"[,;\t|]|::")
 _WORDS: Final = re.compile(r"[\s,;|\"]+|::")
+_QUOTED: Final = re.compile(r'"((?:[^"]|"")*)"')
 _AROUND: Final = " \t\r\n\"'=\ufeff\xa0"
 
 
@@ -54,5 +55,5 @@ def collision(one: str, other: str) -> str:
 
 def ids_within(text: str) -> set[str]:
     """All parts of a line that may be a text id: its fields and its words."""
-    parts = (*_DELIMITERS.split(text), *_WORDS.split(text))
+    parts = (*_DELIMITERS.split(text), *_WORDS.split(text), *_QUOTED.findall(text))
     return {bare for part in parts for bare in (part.strip(), part.strip(_AROUND)) if bare}

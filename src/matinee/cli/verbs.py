@@ -81,6 +81,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     facts = {
         "dataset": dataset.digest,
         "rows": manifest.row_counts,
+        "ids": manifest.ids,
         "rejects": manifest.rejects,
         "title_rejects": manifest.title_rejects,
         "warnings": manifest.warnings,

@@ -44,7 +44,8 @@ class ErasedUser:
 
     def is_mentioned(self, text: str) -> bool:
         """Whether a line may have the id."""
-        return self.text in ids_within(text) or (self.number is not None and self.number in numbers(text))
+        whole = re.search(rf"(?<!\w){re.escape(self.text)}(?!\w)", text) is not None
+        return whole or (self.number is not None and self.number in numbers(text))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,8 @@ from typing import Final
 import polars as pl
 
 from matinee.errors import DataError
+from matinee.errors.text import shown
+from matinee.ingest.partitions.id_texts import read_texts, with_texts
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.reading.sources import Source
 from matinee.schemas.rejects import CODES
@@ -48,8 +50,9 @@ def check_users(partitions: Sequence[Partition]) -> None:
     for partition in partitions:
         most = partition.counts("user_id").sort("rows").tail(1)
         if most.height and most["rows"].item() > MOST_ROWS_OF_A_USER:
+            user = with_texts(most["user_id"], read_texts(partition.folder, "user_id")).item()
             raise DataError(
-                f"{partition.label(partition.manifest.files[0].file)}: the user {most['user_id'].item()} has "
+                f"{partition.label(partition.manifest.files[0].file)}: the user {shown(user, _LONGEST_EXAMPLE)} has "
                 f"{most['rows'].item():,} rows. Expected one rating per user and movie: check the source of the file."
             )
 
@@ -96,5 +99,5 @@ def _example(partitions: Sequence[Partition], code: str) -> str:
     rejects = pl.scan_parquet(partition.folder / "rejects.parquet")
     first = rejects.filter(pl.col("code") == code).head(1).collect().row(0, named=True)
     raw = first["raw"]
-    shown = raw if len(raw) <= _LONGEST_EXAMPLE else f"{raw[:_LONGEST_EXAMPLE]}..."
-    return f"{partition.label(first['file'])}, line {first['line']:,}: {shown!r}"
+    short = raw if len(raw) <= _LONGEST_EXAMPLE else f"{raw[:_LONGEST_EXAMPLE]}..."
+    return f"{partition.label(first['file'])}, line {first['line']:,}: {short!r}"

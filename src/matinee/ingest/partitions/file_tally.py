@@ -56,6 +56,12 @@ class FileTally:
                 f"{padded:,} ids have leading zeros or a sign and were read as numbers, so that 0101 and 101 are one; "
                 "ingest.ids=text keeps them apart"
             )
+        if (
+            self.dialect.text_sides
+            and self.dialect.names[0] == "column 1"
+            and not self.dialect.settings.columns
+        ):
+            notes.append(f"without a header, its columns are read as {', '.join(self.dialect.columns)}")
         if self.headers:
             notes.append("a header within the file names its columns in another order, and was followed")
         if self.dialect.dates in _WRITTEN and self.seen.keys() & {kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY}:

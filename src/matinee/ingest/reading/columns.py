@@ -1,5 +1,6 @@
 """Finds the columns of a rating file: by names in a header, or by position in a file without one."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,8 @@ KINDS: Final = {
     "rating": kernel.RATING,
     "date": kernel.DATE,
 }
+_SEVERAL_DIGITS: Final = re.compile(r"\d{3}", re.ASCII)
+_LETTERS: Final = re.compile(r"\D+(?=\d)", re.ASCII)
 _WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
 _PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
 
@@ -59,15 +62,21 @@ def find_columns(header: Sequence[str], given: Mapping[str, str], label: str) ->
     return found if len(set(found.values())) == len(found) else {}
 
 
-def is_data(row: Sequence[str], columns: Mapping[str, int]) -> bool:
-    """Whether a line has a row, not a header, in columns that are given by number: its rating is a number.
+def is_data(rows: Sequence[Sequence[str]], columns: Mapping[str, int]) -> bool:
+    """Whether the first line is a row, not a header, in columns that are given by number: its rating is a number.
 
-    Without ratings, the ids of a row have digits.
+    Without ratings, one of its ids has several digits, or begins with the same letters as that of the second line.
     """
+    first, *others = rows
     if "rating" in columns:
-        return is_number(row[columns["rating"]])
-    ids = [row[columns[name]] for name in ("user_id", "movie_id")]
-    return looks_like_ratings([*ids, "0"]) or any(char.isdigit() for text in ids for char in text)
+        return is_number(first[columns["rating"]])
+    places = [columns[name] for name in ("user_id", "movie_id")]
+    ids = [first[place].strip() for place in places]
+    if looks_like_ratings([*ids, "0"]) or any(_SEVERAL_DIGITS.search(text) for text in ids):
+        return True
+    below = [row[place].strip() for row in others[:1] for place in places if place < len(row)]
+    begins = [(_LETTERS.match(one), _LETTERS.match(other)) for one, other in zip(ids, below, strict=False)]
+    return any(one and other and one[0] == other[0] for one, other in begins)
 
 
 def _number(text: str, width: int) -> int | None:

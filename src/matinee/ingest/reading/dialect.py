@@ -219,7 +219,8 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
     best = max(usual, key=lambda way: (len(found[way]), len(headers[way])))
     by_number = any(name.isdecimal() for name in given.values())
     for way in (best, *ways):
-        if needed <= found[way].keys() and not (by_number and is_data(headers[way], found[way])):
+        rows = [split_row(text, *way) for text in texts[:2]]
+        if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):
             return _Columns(way, found[way], headers[way], has_header=True)
     fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
     for way in ways:

@@ -11,7 +11,7 @@ from pydantic import Field
 from matinee.errors.log_filter import guard_log
 from matinee.flows.events import REFUSED, announce_unlisted, emit
 from matinee.flows.retrain import retrain
-from matinee.flows.summary import Summary
+from matinee.flows.summary import Summary, as_state
 from matinee.inbox.intake import Intake, remember
 from matinee.settings import Settings
 from matinee.store import Store
@@ -34,7 +34,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     """Take in the new files of a folder, retrain, publish if the gate passes, and prune.
 
     The deployment `recommend/promoted` reacts to the promotion and makes the lists for every user. A run without new
-    files ends at once, in the state `Nothing new`.
+    files ends at once, in the state `Nothing new`. A run whose candidate was held ends in the state `Held`.
 
     Args:
         drop: The folder of rating files; all files in it are the data.
@@ -62,7 +62,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     prune(store=store, keep=keep)
     if not summary.promoted:
         announce_unlisted(store)
-    return summary
+    return as_state(summary)
 
 
 def _say(intake: Intake, *, store: str) -> None:

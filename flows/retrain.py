@@ -8,7 +8,7 @@ from pydantic import Field
 
 from matinee.evaluate.tested import Models, Tested
 from matinee.flows.events import announce
-from matinee.flows.summary import StepRunner, Summary
+from matinee.flows.summary import StepRunner, Summary, as_state
 from matinee.ingest.databases import snapshots
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
@@ -76,7 +76,7 @@ def retrain(
         publication = steps.run(publish, store=store, tested=tested, shipped=shipped, settings=settings)
         summary = steps.summary(publication)
     announce(summary, store=store)
-    return summary
+    return as_state(summary)
 
 
 def _test(steps: StepRunner, split: Reference, settings: Settings) -> Tested:

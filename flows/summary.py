@@ -3,9 +3,10 @@
 import logging
 import time
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from prefect.tasks import Task
 from pydantic import BaseModel
 
@@ -45,6 +46,13 @@ class Summary(BaseModel):
     cached: list[str]
     folders: dict[str, str]
     progressive: Point | None  # the champion's error on ratings newer than itself
+
+
+def as_state(summary: Summary) -> Summary:
+    """The return value of a flow; the UI shows the run of a held candidate as `Held`, not as `Completed`."""
+    if summary.promoted:
+        return summary
+    return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
 class StepRunner:

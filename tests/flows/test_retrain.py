@@ -1,4 +1,4 @@
-"""All steps on sample data: results of a run, steps of a second run, and retries."""
+"""All steps on sample data: results of a run, and steps of a second run."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,6 @@ import pytest
 
 import matinee
 from matinee.cli.main import main
-from matinee.errors import DataError
 from matinee.evaluate.slices import SLICINGS
 from matinee.registry import Registry
 from matinee.sample import write_sample
@@ -129,6 +128,13 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
     store, _ = first
     status, said = _retrain(sample, store, "--set", "model.name=linear", "--fail-on-hold", capsys=capsys)
     assert (status, said["promoted"], said["release"]) == (4, False, None)
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with get_client(sync_client=True) as client:
+        (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert run.state
+    assert (run.state.type, run.state.name, run.state.message) == ("COMPLETED", "Held", said["reason"])
     registry = Registry.open(store)
     assert (registry.champion(), registry.versions()) == ("v0001", ["v0001"])
     assert registry.log()[-1].action == "hold"
@@ -224,49 +230,6 @@ def test_a_grown_dataset_keeps_every_row_in_its_subset(
     assert sum(map(len, after.values())) == 40_000
     assert all(before[part] <= after[part] for part in before)
     assert grown["cached"] == []
-
-
-def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
-    """Make the encode step fail a number of times before it succeeds."""
-    from matinee.split import encode
-
-    calls: list[int] = []
-    original = encode._make
-
-    def make(folder: Path, **inputs: Any) -> dict[str, Any]:
-        calls.append(1)
-        if len(calls) <= times:
-            raise error
-        return original(folder, **inputs)
-
-    monkeypatch.setattr(encode, "_make", make)
-    monkeypatch.setattr("matinee.tasks.encode.encode.retry_delay_seconds", [0.1, 0.1, 0.1])
-    return calls
-
-
-def test_a_transient_io_error_is_retried(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    calls = _failing(monkeypatch, OSError(5, "Input/output error", str(tmp_path / "x")), times=2)
-    status, said = _retrain(sample, tmp_path, capsys=capsys)
-    assert (status, said["promoted"], len(calls)) == (0, True, 3)
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(DataError("rows are bad"), 3), (FileNotFoundError(2, "No such file", "gone"), 1)]
-)
-def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
-    error: Exception,
-    status: int,
-    sample: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    calls = _failing(monkeypatch, error, times=9)
-    found, said = _retrain(sample, tmp_path, capsys=capsys)
-    assert (found, said["kind"], len(calls)) == (status, type(error).__name__, 1)
-    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(

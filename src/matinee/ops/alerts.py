@@ -28,7 +28,7 @@ FLOWS = ["retrain", "recommend", "nightly"]
 _SILENT = "No heartbeat"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 # Events other than heartbeats of a run that has ended, or that waits without a process.
-_OVER = {"Completed", "Cached", "Nothing new", "Failed", "TimedOut", "Crashed", "Cancelled"}
+_OVER = {"Completed", "Cached", "Held", "Nothing new", "Failed", "TimedOut", "Crashed", "Cancelled"}
 _OVER |= {"Suspended", "AwaitingRetry"}
 # Three heartbeats may be lost or late. The server checks every five seconds, so it ends a dead run before the fifth.
 _HEARTBEATS = 3.5

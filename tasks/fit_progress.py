@@ -41,7 +41,7 @@ def _terminal() -> Iterator[Listener]:
     columns = [
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=30),
-        TextColumn("{task.fields[speed]}  {task.fields[score]}  {task.fields[left]}"),
+        TextColumn("{task.fields[facts]}"),
     ]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Bar(bar)
@@ -57,7 +57,7 @@ class _Lines:
         if not _has_ended(point) and time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = time.monotonic()
-        log.info("%s  %s  %s  %s", _epoch(point), _speed(point), _score(point), _left(point))
+        log.info("%s  %s", _place(point), _facts(point))
 
 
 class _Bar:
@@ -69,17 +69,13 @@ class _Bar:
 
     def __call__(self, point: Point) -> None:
         if point.stage not in self._tasks:
-            self._tasks[point.stage] = self._bar.add_task(
-                point.stage, total=None, speed="", score="", left=""
-            )
+            self._tasks[point.stage] = self._bar.add_task(point.stage, total=None, facts="")
         self._bar.update(
             self._tasks[point.stage],
-            description=_epoch(point),
+            description=_place(point),
             total=point.epochs * point.rows,
             completed=(point.epoch - 1) * point.rows + point.rows_done,
-            speed=_speed(point),
-            score=_score(point),
-            left=_left(point),
+            facts=_facts(point),
         )
 
 
@@ -105,7 +101,7 @@ class _Page:
 
     def _move(self, point: Point, *, fresh: bool) -> None:
         done = 100 * ((point.epoch - 1) * point.rows + point.rows_done) / (point.epochs * point.rows)
-        text = f"{_epoch(point)}  {_speed(point)}  {_score(point)}  {_left(point)}"
+        text = f"{_place(point)}  {_facts(point)}"
         if fresh or self._artifact is None:
             made = create_progress_artifact(done, key="training-progress", description=text)
             assert isinstance(made, UUID)  # nosec B101 # for mypy: no coroutine, the caller is not asynchronous
@@ -118,23 +114,21 @@ def _has_ended(point: Point) -> bool:
     return point.epoch == point.epochs and point.rows_done >= point.rows
 
 
-def _epoch(point: Point) -> str:
-    return f"{point.stage} {point.epoch}/{point.epochs}"
+def _place(point: Point) -> str:
+    """The stage, and how far it is: the epoch, or a share if there is only one."""
+    if point.epochs > 1:
+        return f"{point.stage} {point.epoch}/{point.epochs}"
+    return f"{point.stage} {point.rows_done / max(point.rows, 1):.0%}"
 
 
-def _speed(point: Point) -> str:
-    return "" if point.rows_per_second is None else f"{point.rows_per_second / 1e6:.2f} M ratings/s"
-
-
-def _score(point: Point) -> str:
-    parts = []
-    if point.train_rmse is not None:
-        parts.append(f"train RMSE {point.train_rmse:.4f}")
-    if point.valid_rmse is not None:
-        parts.append(f"valid RMSE {point.valid_rmse:.4f}")
-    return "  ".join(parts)
-
-
-def _left(point: Point) -> str:
+def _facts(point: Point) -> str:
+    """Speed, errors and the time left; the ranking model has neither a speed nor errors."""
     minutes, seconds = divmod(round(point.seconds_left), 60)
-    return f"{minutes}:{seconds:02d} left"
+    known = (
+        ("{:.2f} M ratings/s", point.rows_per_second and point.rows_per_second / 1e6),
+        ("train RMSE {:.4f}", point.train_rmse),
+        ("valid RMSE {:.4f}", point.valid_rmse),
+    )
+    return "  ".join(
+        [*(text.format(value) for text, value in known if value is not None), f"{minutes}:{seconds:02d} left"]
+    )

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.metrics import Metrics
@@ -14,10 +14,12 @@ from matinee.formats.steps import Step
 if TYPE_CHECKING:
     from matinee.flows.summary import Summary
 
+_SHOWN_SECONDS: Final = 0.05  # a shorter step is not listed
+
 
 def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[str]:
-    """The result of a run as lines: rows, seconds, the gate's reason, the release and its RMSE."""
-    seconds = summary.seconds
+    """The result of a run as lines: rows, the time of each step, the gate's reason, the release and its RMSE."""
+    times = [f"{step} {spent:.1f} s" for step, spent in summary.seconds.items() if spent >= _SHOWN_SECONDS]
     done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
     release = f"{summary.location} (champion)" if summary.promoted else _held_line(summary, store)
     return [
@@ -25,7 +27,7 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[st
         *reject_lines(summary.rejects),
         *(f"warning   {warning}" for warning in summary.warnings),
         *done,
-        "seconds   " + "  ".join(f"{step} {spent:.1f}" for step, spent in seconds.items()),
+        f"time      {', '.join(times)}",
         f"gate      {summary.reason}",
         f"release   {release}",
         _figures_line(summary.metrics, ratings),

@@ -17,7 +17,7 @@ def list_table(metrics: AnyMetrics) -> Table:
         deeper = (of.ndcg_at_20, of.recall_at_20, of.ndcg_at_100, of.recall_at_100)
         shown = ("" if figure is None else figure for figure in deeper)
         rows.append((name, of.ndcg_at_10, of.recall_at_10, of.mrr, of.coverage_at_10, *shown))
-    head = ("ordered by", "nDCG@10", "recall@10", "MRR", "coverage@10")
+    head = ("lists by, all figures from 0 to 1", "nDCG@10", "recall@10", "MRR", "coverage@10")
     return Table((*head, "nDCG@20", "recall@20", "nDCG@100", "recall@100"), rows)
 
 
@@ -34,8 +34,14 @@ def shown_table(metrics: AnyMetrics) -> Table | None:
         for name, of in _orders(metrics)
         if of.shown
     ]
-    head = ("lists of ten by", "mean train rows", "top tenth", "second tenth", "third tenth")
-    return Table((*head, "less popular half", "similarity within a list"), rows) if rows else None
+    head = (
+        "lists of ten by",
+        "train rows per movie",
+        "share of the most popular tenth",
+        "second tenth",
+        "third tenth",
+    )
+    return Table((*head, "less popular half", "similarity within a list, 0 to 1"), rows) if rows else None
 
 
 def temporal_list_table(metrics: AnyMetrics) -> Table | None:

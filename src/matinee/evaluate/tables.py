@@ -31,7 +31,7 @@ def error_table(metrics: Metrics, *, name: str) -> Table:
     """Errors of the model (named `name`), bias-only and the global mean on the test rows."""
     m = metrics
     return Table(
-        ("on the test rows", "RMSE", "MAE", "RMSE, mean over users"),
+        ("errors on the test rows, in rating points", "RMSE", "MAE", "RMSE, mean over users"),
         [
             (name, m.rmse, m.mae, m.mean_user_rmse),
             ("bias only", m.bias_only_rmse, m.bias_only_mae, m.bias_only_mean_user_rmse),
@@ -52,7 +52,7 @@ def error_says(metrics: AnyMetrics) -> str:
 def slice_table(metrics: Metrics) -> Table:
     """The RMSE on slices of the test rows, with 95 % intervals, and that of bias-only."""
     return Table(
-        ("sliced by", "slice", "rows", "RMSE", "from", "to", "bias only"),
+        ("sliced by", "slice", "rows", "RMSE", "95 % from", "95 % to", "RMSE of bias only"),
         [
             (SLICINGS[name], each.slice, each.rows, each.rmse, each.low, each.high, each.bias_only_rmse)
             for name, found in metrics.slices.items()
@@ -68,10 +68,10 @@ def training_table(candidate: CandidateManifest, *, timed: bool = True) -> Table
         ("epochs run", candidate.epochs_run),
         ("best epoch", candidate.best_epoch),
         ("RMSE on valid rows", candidate.valid_rmse),
-        ("seconds of the fit", candidate.seconds_train),
+        ("time of the fit, s", candidate.seconds_train),
     ]
     if timed:
-        rows = [("model", candidate.model), *rows, ("seconds of compiling", candidate.seconds_compile)]
+        rows = [("model", candidate.model), *rows, ("time of compiling, s", candidate.seconds_compile)]
     return Table(("the fit", ""), rows)
 
 
@@ -81,11 +81,11 @@ def time_table(metrics: Metrics) -> Table | None:
     if found is None:
         return None
     holdouts: list[tuple[str, Temporal | QuickFigures]] = [
-        (f"from {found.cut} on, fitted on older ratings", found),
-        ("at random", found.at_random),
+        (f"ratings from {found.cut} on, fitted on older ones", found),
+        ("as many ratings drawn at random", found.at_random),
     ]
     return Table(
-        ("a quick model on", "RMSE", "bias only", "global mean"),
+        ("RMSE of a quick model, in rating points", "quick model", "bias only", "global mean"),
         [(name, rows.rmse, rows.bias_only_rmse, rows.global_mean_rmse) for name, rows in holdouts],
     )
 
@@ -97,7 +97,16 @@ def series_table(points: Sequence[Point]) -> Table:
         for p in reversed(points[-_SHOWN:])
     ]
     return Table(
-        ("release", "up to", "rows", "RMSE", "bias only", "global mean", "RMSE on its test rows"), rows
+        (
+            "release",
+            "up to",
+            "rows",
+            "RMSE",
+            "RMSE of bias only",
+            "RMSE of global mean",
+            "RMSE on its test rows",
+        ),
+        rows,
     )
 
 

@@ -153,6 +153,47 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
 }
 
 READ |= {
+    "numbers of columns": (
+        "0,1,2\n" + lines("{u},{m},{r}"),
+        UNDATED,
+        "has the numbers of the columns and is no row",
+    ),
+    "numbers of columns, with dates": (
+        "0,1,2,3\n" + lines("{u},{m},{r},{d}"),
+        PLAIN,
+        "has the numbers of the columns",
+    ),
+    "numbers of columns and of rows": (
+        ",0,1,2\n" + "".join(f"{k},{u},{m},{r}\n" for k, (u, m, r, _) in enumerate(PLAIN)),
+        UNDATED,
+        "has the numbers of the columns",
+    ),
+    "the user 0 and the movie 1": (
+        "0,1,2\n0,2,3\n" + lines("{u},{m},{r}"),
+        [(0, 1, 2, None), (0, 2, 3, None), *UNDATED],
+        "",
+    ),
+    "numbers of rows": (
+        "".join(f"{k},{u},{m},{r}\n" for k, (u, m, r, _) in enumerate(PLAIN)),
+        UNDATED,
+        "is a running number",
+    ),
+    "numbers of rows, with dates": (
+        "".join(f'"{k}";{u};{m};{r};{d}\n' for k, (u, m, r, d) in enumerate(PLAIN, 1)),
+        PLAIN,
+        "is a running number",
+    ),
+    "numbers of rows with an empty name": (
+        ",userId,movieId,rating\n" + "".join(f"{k},{u},{m},{r}\n" for k, (u, m, r, _) in enumerate(PLAIN)),
+        UNDATED,
+        "",
+    ),
+    "numbers of rows without a name, as R writes them": (
+        '"userId" "movieId" "rating"\n'
+        + "".join(f'"{k}" {u} {m} {r}\n' for k, (u, m, r, _) in enumerate(PLAIN, 1)),
+        UNDATED,
+        "begin with a running number",
+    ),
     "sep= with a tab": ("sep=\t\nuserId\tmovieId\trating\n" + lines("{u}\t{m}\t{r}"), UNDATED, ""),
     "JSON lines whose dates begin late": (
         lines('{{"user": {u}, "item": {m}, "stars": {r}, "text": "' + "x" * 20_000 + '"}}')
@@ -198,6 +239,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "ids of 64-bit floats": (
         table(feather.write_feather, movieId=[1.0, 2.0**53]),
         "as double, which is not exact from 9,007,199,254,740,992 on",
+    ),
+    "ids with an exponent": (
+        HEADER + "1.6777217e7,1,3,\n2.6777217e+07,1,3,\n",
+        "written as floats with an exponent",
     ),
     "a stream of Arrow": (table(write_stream), "a stream of Arrow"),
     "an archive of lzma": (lzma.compress(COMMAS.encode(), lzma.FORMAT_ALONE), "the old lzma format"),

@@ -14,7 +14,7 @@ from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Ranking, RankingFigures
 from matinee.formats.play_metrics import PlayMetrics
-from matinee.ingest.reading.dialect import recognize
+from matinee.ingest.reading.recognition import recognize
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.monitor.file_evaluation import evaluate_champion

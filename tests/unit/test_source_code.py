@@ -79,7 +79,7 @@ AFTER_INGEST = {
             {"partition", *AFTER_INGEST},
         ),
         (
-            "ingest/reading/dialect.py",
+            "ingest/reading/recognition.py",
             r"(?m)^def recognize",
             "_MORE = 1\n\n\ndef recognize",
             {"partition", *AFTER_INGEST},

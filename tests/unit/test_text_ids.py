@@ -19,8 +19,8 @@ from matinee.errors import ConfigError, DataError
 from matinee.formats.manifests import DatasetManifest
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading import text_table
-from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.heads import parse_head
+from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.text_table import NumberedTexts, TextTable
 from matinee.ingest.screening import screen
 from matinee.maintenance.forget import forget

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.dialect import recognize
 from matinee.ingest.reading.heads import parse_head
 from matinee.ingest.reading.members import read_heads
 from matinee.ingest.reading.parser import ParsedBlock
+from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.ingest.titles.fields import read_movie_id

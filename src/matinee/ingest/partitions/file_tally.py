@@ -47,7 +47,7 @@ class FileTally:
         )
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = list(self.dialect.remarks)
         if self.dialect.decimal_ids:
             notes.append("ids are written as 113.0 and were read as 113")
         padded = sum(self.seen.get(kernel.PADDED_IDS + side, 0) for side in (kernel.USER, kernel.MOVIE))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from matinee.containers import Member
 from matinee.errors import DataError
-from matinee.ingest.reading.dialect import Dialect, recognize
+from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.entries import LeftOut, judge, list_files, refuse_faults
 from matinee.ingest.reading.members import open_members
+from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 

@@ -7,9 +7,10 @@ import numpy as np
 from matinee.containers import Member
 from matinee.errors import DataError
 from matinee.ingest.reading.blocks import Block, Span
-from matinee.ingest.reading.dialect import Dialect, recognize
+from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.members import read_heads, translate_parser_errors
 from matinee.ingest.reading.parser import ParsedBlock, parse_block
+from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from matinee.containers.encoding import decode_line
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Span
-from matinee.ingest.reading.dialect import Dialect, recognize_header
+from matinee.ingest.reading.dialect import Dialect
+from matinee.ingest.reading.recognition import recognize_header
 
 _MOST_TRIED: Final = 1000  # different lines of a block
 _LONGEST: Final = 4096

@@ -1,6 +1,6 @@
 """What a row of plays needs: a user and a movie, perhaps a date. A rating or a count beside them is not read.
 
-`matinee.ingest.reading.dialect` calls it with `ingest.feedback=implicit`.
+`matinee.ingest.reading.recognition` calls it with `ingest.feedback=implicit`.
 """
 
 import re

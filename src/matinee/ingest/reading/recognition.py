@@ -1,0 +1,263 @@
+"""Recognizes the dialect of a rating file from its first lines: delimiter, quoting, header, columns, dates.
+
+A file that is not recognized is refused with what was found and what was expected. `ingest.columns`,
+`ingest.delimiter` and `ingest.dates` override the detection.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from matinee.errors import DataError
+from matinee.errors.text import shown
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.columns import (
+    explain_header,
+    find_columns,
+    given_columns,
+    is_data,
+    place_columns,
+    refuse_pairs,
+    without_left_out,
+)
+from matinee.ingest.reading.date_forms import recognize_dates, refuse_digits
+from matinee.ingest.reading.dialect import Dialect
+from matinee.ingest.reading.plays import (
+    NEEDED,
+    expected_rows,
+    looks_like_plays,
+    name_netflix_plays,
+    read_as_plays,
+)
+from matinee.ingest.reading.prelude import Prelude, read_prelude
+from matinee.ingest.reading.rows import (
+    BLANKS,
+    DELIMITERS,
+    Way,
+    are_most,
+    is_decimal_id,
+    is_wrapped,
+    look_like_text_ratings,
+    looks_like_ratings,
+    split_row,
+)
+from matinee.ingest.reading.unnamed import has_row_numbers, is_numbering, lacks_a_name, refuse_float_ids
+from matinee.settings.ingest import IngestSettings
+from matinee.store.file_kinds import refuse_other_kinds
+
+_SAMPLED_LINES: Final = 50
+_MOVIE_LINE: Final = re.compile(r"[+-]?\d+[ \t]*:[ \t]*", re.ASCII)
+_ROW_NUMBER: Final = "(row number)"
+
+
+class _Columns(NamedTuple):
+    way: Way
+    columns: dict[str, int]
+    names: list[str]
+    has_header: bool
+    remarks: tuple[str, ...] = ()
+
+
+def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
+    """Recognize the dialect of a rating file.
+
+    Args:
+        head: The first HEAD_BYTES of the file, or all of it.
+        settings: May fix the delimiter, the columns and the order of dates.
+        label: The name of the file in messages.
+
+    Raises:
+        DataError: It is not a rating file.
+
+    """
+    wanted = expected_rows(settings)
+    refuse_other_kinds(head, label, expected=wanted)
+    prelude = read_prelude(head, sampled=_SAMPLED_LINES, label=label, expected=wanted)
+    texts = prelude.texts
+    plays = settings.feedback == "implicit"
+    if _MOVIE_LINE.fullmatch(texts[0]):
+        if not plays:
+            refuse_pairs(texts, label)
+        named = name_netflix_plays(texts) if plays else ("user_id", "rating", "date")
+        placed = {name: place for place, name in enumerate(named) if not (plays and name == "rating")}
+        found = _Columns(Way(","), without_left_out(placed, settings), list(named), has_header=False)
+        return _describe(found, prelude, settings, label=label, netflix=True)
+    found = _recognize_columns(prelude, settings, label)
+    if plays:
+        found = found._replace(columns=read_as_plays(found.columns, found.names, label))
+    return _describe(found, prelude, settings, label=label)
+
+
+def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: str) -> Dialect | None:
+    """The dialect of the rows below a line within a file; None if the line is not a header.
+
+    Raises DataError if it names users and movies and no rating: another kind of file follows.
+    """
+    settings = dialect.settings
+    needed = set(NEEDED[settings.feedback])
+    for way in (dialect.way, *(Way(delimiter) for delimiter in DELIMITERS.values())):
+        names = split_row(text.removeprefix("\ufeff"), *way)
+        columns = _find_again(names, settings, label)
+        if needed <= columns.keys():
+            found = _Columns(way, columns, names, has_header=True)
+            if settings.feedback == "implicit":
+                found = found._replace(columns=read_as_plays(columns, names, label))
+            prelude = Prelude([text, *below], dialect.line_end, 0, 0, 0, dialect.comment)
+            fresh = _describe(found, prelude, settings, label=label)
+            dated = any(len(split_row(line, *way)) > columns.get("date", len(names)) for line in below)
+            return replace(
+                fresh,
+                skip_bytes=dialect.skip_bytes,
+                skip_lines=dialect.skip_lines,
+                dates=fresh.dates if dated else dialect.dates,
+            )
+        if {"user_id", "movie_id"} <= columns.keys():
+            raise DataError(
+                f"{label}: a line within the file is the header '{shown(text, 80)}', without a column for the rating. "
+                "Expected one kind of rows: several files may have been joined. Separate them."
+            )
+    return None
+
+
+def _find_again(names: Sequence[str], settings: IngestSettings, label: str) -> dict[str, int]:
+    """The columns of a second header: by the given names, or else by alias; numbers are those of the first."""
+    given = {name: text for name, text in given_columns(settings).items() if not text.isdecimal()}
+    if len(names) < len(NEEDED[settings.feedback]) or any(map(str.isdecimal, names)):
+        return {}
+    try:
+        found = find_columns(names, given, label)
+        aliased = find_columns(names, {name: "" for name, text in given.items() if not text}, label)
+    except DataError:
+        return {}
+    return found if len(found) >= len(aliased) else aliased
+
+
+def _ways(prelude: Prelude, settings: IngestSettings) -> list[Way]:
+    """The ways to split lines that are possible, the usual ones first."""
+    if prelude.delimiter:
+        return [Way(prelude.delimiter)]
+    if settings.delimiter == "blanks":
+        return list(BLANKS)
+    chosen = [*DELIMITERS.values()] if settings.delimiter == "auto" else [DELIMITERS[settings.delimiter]]
+    ways = [Way(delimiter) for delimiter in chosen]
+    if all(is_wrapped(text) for text in prelude.texts):
+        ways += [Way(delimiter, kernel.QUOTED_LINES) for delimiter in chosen]
+    return [*ways, *BLANKS] if settings.delimiter == "auto" else ways
+
+
+def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -> _Columns:
+    texts, given = prelude.texts, given_columns(settings)
+    needed = set(NEEDED[settings.feedback])
+    ways = _ways(prelude, settings)
+    headers = {way: split_row(texts[0], *way) for way in ways}
+    found = {way: find_columns(header, given, label) for way, header in headers.items()}
+    usual = [way for way in ways if way not in BLANKS] or ways
+    best = max(usual, key=lambda way: (len(found[way]), len(headers[way])))
+    by_number = any(name.isdecimal() for name in given.values())
+    for way in (best, *ways):
+        rows = [split_row(text, *way) for text in texts[:2]]
+        if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):
+            return _with_row_names(_Columns(way, found[way], headers[way], has_header=True), texts[1:])
+    fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
+    for way in ways:
+        row = headers[way]
+        numbers = (
+            row[1:] if len(row) > 1 and not row[0].strip() else row
+        )  # of columns, with a column of row numbers
+        if (by_number and needed <= found[way].keys()) or fits(numbers):
+            return _without_header(prelude, way, settings, label)
+    if settings.feedback == "explicit" and settings.ids != "integer":
+        for way in ways:
+            if look_like_text_ratings([split_row(text, *way) for text in texts]):
+                return _without_header(prelude, way, settings, label)
+    raise DataError(
+        explain_header(headers[best], found[best], texts[0], settings, label, line=prelude.lines + 1)
+    )
+
+
+def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label: str) -> _Columns:
+    """The columns of a file whose first line is a row: by a comment above it, by number, or by position."""
+    given = given_columns(settings)
+    rows = [split_row(text, *way) for text in prelude.texts]
+    is_header = is_numbering(rows)
+    remarks = []
+    if is_header:
+        remarks.append(
+            f"its first line ({shown(prelude.texts[0], 40)}) has the numbers of the columns and is no row"
+        )
+        rows = rows[1:]
+    commented = _commented_header(prelude, way, given, len(rows[0]), label)
+    if commented is not None and set(NEEDED[settings.feedback]) <= commented.columns.keys():
+        return commented
+    numbered = has_row_numbers(rows) and not any(given.values())
+    if numbered and not is_header:
+        remarks.append("its first column is a running number of the rows, which is left out")
+    places = place_columns([row[numbered:] for row in rows], given, settings.feedback, label)
+    places = {column: place + numbered for column, place in places.items()}
+    names = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
+    return _Columns(way, places, names, is_header, tuple(remarks))
+
+
+def _with_row_names(found: _Columns, texts: Sequence[str]) -> _Columns:
+    """The columns of a table whose rows begin with a number that the header does not name, as R writes them."""
+    if not lacks_a_name([split_row(text, *found.way) for text in texts], len(found.names)):
+        return found
+    columns = {column: place + 1 for column, place in found.columns.items()}
+    remark = "its rows begin with a running number, for which the header has no name"
+    return found._replace(columns=columns, names=[_ROW_NUMBER, *found.names], remarks=(remark,))
+
+
+def _commented_header(
+    prelude: Prelude, way: Way, given: Mapping[str, str], width: int, label: str
+) -> _Columns | None:
+    """The columns of a header that is a comment above rows without another."""
+    for text in reversed(prelude.comments):
+        names = split_row(text, *way)
+        if len(names) == width:
+            return _Columns(way, find_columns(names, given, label), names, has_header=False)
+    return None
+
+
+def _describe(
+    found: _Columns, prelude: Prelude, settings: IngestSettings, *, label: str, netflix: bool = False
+) -> Dialect:
+    """The dialect, with what the first rows show: dates, ids such as 113.0, delimiters at the end of lines."""
+    rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
+    width = len(found.names)
+    written = _column(rows, "date", found)
+    dates, is_open = recognize_dates(written, settings.dates)
+    if is_open or ("date" in found.columns and not any(map(str.strip, written))):
+        rows += [split_row(text, *found.way) for text in prelude.more()]
+        written = _column(rows, "date", found)
+        dates, is_open = recognize_dates(written, settings.dates)
+    refuse_digits(written, label)
+    for name in ("user_id", "movie_id"):
+        refuse_float_ids(_column(rows, name, found), label)
+    return Dialect(
+        found.way.delimiter,
+        tuple(found.names),
+        found.columns,
+        prelude.line_end,
+        prelude.header_stop if found.has_header else prelude.begin,
+        prelude.lines + found.has_header,
+        netflix=netflix,
+        plays=settings.feedback == "implicit",
+        rewritten=found.way.rewritten,
+        dates=dates,
+        order_is_open=is_open,
+        decimal_ids=tuple(
+            name
+            for name in ("user_id", "movie_id")
+            if are_most(map(is_decimal_id, _column(rows, name, found)))
+        ),
+        empty_more=are_most(len(row) > width and not "".join(row[width:]).strip() for row in rows),
+        comment=prelude.comment,
+        remarks=found.remarks,
+        settings=settings,
+    )
+
+
+def _column(rows: Sequence[Sequence[str]], name: str, found: _Columns) -> list[str]:
+    place = found.columns.get(name)
+    return [] if place is None else [row[place] for row in rows if len(row) > place]

@@ -1,0 +1,69 @@
+"""Columns without names, as data frames write them: numbers as names, running numbers of rows, and ids as floats."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from matinee.errors import DataError
+from matinee.errors.text import shown
+from matinee.ingest.reading.rows import are_most, bare, is_number
+from matinee.schemas.integers import parse_int64
+
+_FEWEST_ROWS: Final = 3
+_FIRST_YEAR: Final = 1900  # a last column of smaller numbers has no dates
+_RATING: Final = 3  # columns without a date
+_FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
+
+
+def is_numbering(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line has the numbers of the columns, 0, 1, 2, as pandas writes a table without names.
+
+    A row of the user 0 is no such line: the rows below would have that user as well.
+
+    >>> is_numbering([["0", "1", "2"], ["7", "3", "5"]]), is_numbering([["0", "1", "2"], ["0", "3", "5"]])
+    (True, False)
+    """
+    first = [bare(field) for field in rows[0]]
+    numbers = first[1:] if not first[0] else first
+    if len(numbers) < _RATING or numbers != [str(number) for number in range(len(numbers))]:
+        return False
+    return len(rows) > 1 and (len(first) > _RATING or not any(bare(row[0]) == "0" for row in rows[1:] if row))
+
+
+def has_row_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of four columns or more numbers the rows, and the last one is no date of three columns before.
+
+    >>> has_row_numbers([["0", "7", "3", "5"], ["1", "7", "4", "4"], ["2", "8", "3", "1"]])
+    True
+    """
+    width = len(rows[0])
+    if width <= _RATING or not _is_running([row[0] for row in rows if row]):
+        return False
+    ratings = [bare(row[_RATING]) for row in rows if len(row) == width]
+    return all(is_number(text) and abs(float(text.replace(",", "."))) < _FIRST_YEAR for text in ratings)
+
+
+def lacks_a_name(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether rows have one field more than the header has names, and begin with a running number."""
+    wider = are_most(len(row) == width + 1 and bool(row[-1].strip()) for row in rows)
+    return wider and _is_running([row[0].strip('"') for row in rows if len(row) > width])
+
+
+def _is_running(fields: Sequence[str]) -> bool:
+    numbers = [parse_int64(bare(field)) for field in fields]
+    first = numbers[0] if numbers else None
+    return (
+        first is not None
+        and len(numbers) >= _FEWEST_ROWS
+        and numbers == [*range(first, first + len(numbers))]
+    )
+
+
+def refuse_float_ids(fields: Sequence[str], label: str) -> None:
+    """Raise DataError if ids are written as 1.6777217e7."""
+    ids = [bare(field) for field in fields if field.strip()]
+    if ids and 2 * sum(_FLOAT_ID.fullmatch(text) is not None for text in ids) > len(ids):
+        raise DataError(
+            f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
+            "ids may have become one. Write them as integers, from the source of the data."
+        )

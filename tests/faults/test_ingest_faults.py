@@ -119,11 +119,11 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     "a column named twice": refused("userId,movieId,rating,user_id\n1,2,3,4\n", "twice", "column 4"),
     "five columns without a header": refused("1,2,3,4,5\n" * 9, "no header", "ingest.columns"),
     # All or too many rows bad.
-    "all rows bad": refused(HEADER + "a,b,c,d\n" * 50, "50 of 50", "user_id_not_integer", "line 2"),
+    "all rows bad": refused(HEADER + "a,b,c,d\n" * 50, "50 of 50", "rating_not_a_number", "line 2"),
     "letters as ratings": refused(HEADER + "1,2,good,\n" * 50, "rating_not_a_number", "'1,2,good,'"),
     "a wrong delimiter below the header": refused(HEADER + "1;2;3;2004-01-01\n" * 50, "too_few_columns"),
     "dates with the day or the month first": refused(HEADER + "1,2,3,09/06/2005\n" * 50, "ingest.dates"),
-    "two bad of a hundred": refused(MANY + "x,1,1,\n" * 5, "5 of 205", "max_reject_fraction"),
+    "two bad of a hundred": refused(MANY + "1,1,x,\n" * 5, "5 of 205", "max_reject_fraction"),
     # One bad row among good ones.
     "an id beyond int64": one("9223372036854775808,1,3,", "user_id_not_integer"),
     "an id below int64": one("900,-9223372036854775809,3,", "movie_id_not_integer"),

@@ -162,6 +162,7 @@ def test_all_rows_decide_and_not_the_first_ones(tmp_path: Path) -> None:
     text = "user,movie,rating\n" + "\n".join([*rows, *(f"u{user},1,3" for user in range(500))])
     made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)
     assert (made.ids["user_id"], made.rows, made.rows_rejected) == ("text", 9499, 0)
+    assert any("500 of 9,499 rows have a user id that is not" in warning for warning in made.warnings)
     few = "user,movie,rating\n" + "\n".join([*rows, "u1,1,3", "0017,1,3"])
     made, _ = _ingest(tmp_path / "few", tmp_path / "few_store", a_csv=few)
     assert (made.ids["user_id"], made.rejects) == ("integer", {"superseded": 1, "user_id_not_integer": 1})

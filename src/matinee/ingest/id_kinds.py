@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import polars as pl
 
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.formats.manifests import PartitionManifest
 from matinee.ingest.column_order import Ordered
+from matinee.ingest.partitions.id_texts import read_texts
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
@@ -22,6 +24,8 @@ Kinds = Mapping[Side, Kind]
 SIDES: Final[tuple[Side, ...]] = ("user_id", "movie_id")
 _NAMES: Final[Mapping[Side, str]] = {"user_id": "user", "movie_id": "movie"}
 _FILES: Final = 16
+_FEW: Final = 0.1  # share of ids that make text of all: perhaps they are errors
+_CANONICAL: Final = r"^(0|[1-9][0-9]*)$"
 _NO_ROWS: Final = ("too_few_columns", "too_many_columns", "quote_unclosed")
 
 
@@ -93,9 +97,11 @@ def check_ids(partitions: Sequence[Partition], settings: IngestSettings, *, held
         name = _NAMES[side]
         reason = "the store has integer ids since its first dataset"
         way_out = "Give another --store for these files, or convert their ids"
-        if held is None or held[side] == "text":
-            reason = f"ingest.ids={settings.ids} asks for integers"
-            way_out = "Leave out ingest.ids"
+        if settings.ids != "auto":
+            reason, way_out = f"ingest.ids={settings.ids} asks for integers", "Leave out ingest.ids"
+        elif held is None:
+            reason = "nearly all ids of the other files are integers"
+            way_out = "Convert the ids, or set ingest.ids=text for all files"
         labels = sorted({partition.label(partition.manifest.files[0].file) for partition in partitions})
         raise DataError(
             f"{shown(', '.join(labels[:3]))}: {faulty:,} of {rows:,} rows have a {name} id that is no integer "
@@ -106,13 +112,32 @@ def check_ids(partitions: Sequence[Partition], settings: IngestSettings, *, held
 def kind_warnings(
     partitions: Sequence[Partition], settings: IngestSettings, held: Kinds | None
 ) -> Iterator[str]:
-    """A sentence about each side whose ids are integers and are read as text because the store has text."""
-    if held is None or settings.ids != "auto":
+    """A sentence about each side whose ids are text though nearly all are integers, or because the store has text."""
+    if settings.ids != "auto":
         return
-    decided = decide_kinds(partitions, settings)
+    manifests = [partition.manifest for partition in partitions]
     for side in SIDES:
-        if held[side] == "text" and decided[side] == "integer":
+        if manifests[0].ids.get(side) != "text":
+            continue
+        odd, rows = _counts(manifests, side)
+        name = _NAMES[side]
+        if held is not None and kind_of(odd, rows, settings) == "integer":
             yield (
-                f"The {_NAMES[side]} ids of these files are integers, and the store has text ids since its first "
-                "dataset: they were read as text. If they are other ids than before, give another --store."
+                f"The {name} ids of these files are integers, and the store has text ids since its first dataset: they "
+                "were read as text. If they are other ids than before, give another --store."
             )
+        elif held is None and odd <= _FEW * rows:
+            yield (
+                f"{odd:,} of {rows:,} rows have a {name} id that is not an integer{_example(partitions, side)}, so all "
+                f"{name} ids were read as text. If those rows are faulty, set ingest.ids=integer and "
+                "ingest.max_reject_fraction, with another --store."
+            )
+
+
+def _example(partitions: Sequence[Partition], side: Side) -> str:
+    for partition in partitions:
+        texts = read_texts(partition.folder, side)
+        odd = texts.filter(~pl.col("text").str.contains(_CANONICAL))
+        if odd.height:
+            return f", such as '{shown(odd['text'][0], 80)}'"
+    return ""

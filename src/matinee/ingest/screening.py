@@ -76,6 +76,7 @@ class _Screener:
         self, store: Store, settings: IngestSettings, forgotten: Forgotten, held: Kinds | None
     ) -> None:
         self.held = held  # the kinds of ids of the store
+        self.kinds = settings.id_kinds
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
         self.heads: dict[Path, RatingCounts] = {}
@@ -110,10 +111,10 @@ class _Screener:
         asked = None if self.settings.ids == "auto" else self.settings.id_kinds
         known = self.held or asked
         guess = known or guess_kinds([Ordered(list(self.sources.values()), self.settings)])
-        self.settings = self.settings.with_kinds(guess)
+        self.kinds = guess
         partitions = self._parse(self._groups(), scale)
         if known is None and partitions and (kinds := decide_kinds(partitions, self.settings)) != guess:
-            self.settings = self.settings.with_kinds(kinds)
+            self.kinds = kinds
             partitions = self._parse(self._groups(), scale)
         return partitions
 
@@ -141,7 +142,9 @@ class _Screener:
         partitions = []
         while groups:
             group = groups.pop()
-            planned = plan_partition(group, settings=self.settings, scale=scale, forgotten=self.forgotten)
+            planned = plan_partition(
+                group, settings=self.settings.with_kinds(self.kinds), scale=scale, forgotten=self.forgotten
+            )
             try:
                 made = self.store.ensure(planned)
                 partitions.append(open_partition(self.store, made.digest, "train", group))

@@ -76,7 +76,7 @@ class _Screener:
         self, store: Store, settings: IngestSettings, forgotten: Forgotten, held: Kinds | None
     ) -> None:
         self.held = held  # the kinds of ids of the store
-        self.kinds = settings.id_kinds
+        self.kinds: Kinds = settings.id_kinds
         self.store, self.settings, self.forgotten = store, settings, forgotten
         self.sources: dict[Path, Source] = {}
         self.heads: dict[Path, RatingCounts] = {}

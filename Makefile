@@ -6,7 +6,7 @@ RELEASE := .venv-release
 DOCS := .venv-docs
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack audit dist docs format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack traits audit dist docs format clean
 
 setup: $(VENV)/.ready
 
@@ -59,6 +59,10 @@ test: lint
 attack: setup
 	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
 	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md
+
+# Reads thousands of generated rating files of all traits with ingest and with a slow reader, and compares the rows.
+traits: setup
+	MATINEE_TRAIT_EXAMPLES=10000 $(BIN)/pytest tests/unit/test_file_traits.py
 
 # The tools of audit and dist have a separate environment, because running and testing do not need them.
 $(RELEASE)/.ready: pyproject.toml requirements.lock

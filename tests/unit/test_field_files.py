@@ -14,6 +14,8 @@ from pyarrow import feather
 
 from matinee import ingest
 from matinee.errors import DataError
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.date_forms import recognize_dates
 from matinee.ingest.reading.other_kinds import kind_by_name
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
@@ -360,3 +362,12 @@ def test_the_docs_list_the_names_of_columns() -> None:
         column.split("`")[1]: tuple(plain_name(name) for name in names.split(",")) for column, names in rows
     }
     assert listed == ALIASES
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [("20030216", kernel.DIGITS), ("2003", kernel.YEAR), ("40000", kernel.SERIALS)]
+)
+def test_a_repeated_header_or_a_damaged_date_does_not_hide_how_dates_are_written(
+    text: str, form: int
+) -> None:
+    assert recognize_dates([text] * 30 + ["date", "0", "unknown"], "auto") == (form, False)

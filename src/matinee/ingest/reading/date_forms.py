@@ -31,6 +31,7 @@ _UNREAD_DIGITS: Final = {
     ),
     "year and month without separators": re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])", re.ASCII),
 }
+_NEARLY_ALL: Final = 0.9  # share of the numbers that show a form; a 0 for "unknown" must not hide it
 _FEWEST_DIGITS: Final = 2  # different values, all written alike
 # Whole days that stand for the years 1990 to 2050: since 1970, and in spreadsheets.
 _DAYS: Final = {kernel.DAYS: (7305, 29220), kernel.SERIALS: (32874, 54789)}
@@ -60,14 +61,15 @@ def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]
     others = [text for value in values if (text := value.strip()) and not _ISO.fullmatch(text)]
     if not others:
         return kernel.SECONDS, False
-    for form, pattern in _DIGITS.items():
-        if all(pattern.fullmatch(text) for text in others):
-            return form, False
-    numbers = [abs(float(text)) for text in others if _NUMBER.fullmatch(text)]
-    if 2 * len(numbers) > len(others):
+    digits = [text for text in others if _NUMBER.fullmatch(text)]
+    if 2 * len(digits) > len(others):  # a header of a joined file, or a damaged date, may be among them
+        for form, pattern in _DIGITS.items():
+            if sum(map(bool, map(pattern.fullmatch, digits))) >= _NEARLY_ALL * len(digits):
+                return form, False
+        numbers = [abs(float(text)) for text in digits]
         middle = median(numbers)
         for form, (lowest, highest) in _DAYS.items():
-            if all(lowest <= number <= highest for number in numbers):
+            if sum(lowest <= number <= highest for number in numbers) >= _NEARLY_ALL * len(numbers):
                 return form, False
         return sum(middle >= limit for limit in _UNITS), False
     return _recognize_order(others, order)

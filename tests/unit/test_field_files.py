@@ -26,7 +26,7 @@ EPOCH = date(1970, 1, 1)
 HEADER = "userId,movieId,rating,date\n"
 # Users are above all movies, so that swapped columns show.
 PLAIN = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
-TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in range(1, 20))
+TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in (*range(1, 20), *range(103, 220)))
 Row = tuple[int, int, float, date | None]
 
 
@@ -154,7 +154,16 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
     ),
 }
 
+# Movies above 100, so that they are no ratings, among titles to 219.
+FAR = [(1000 + k % 40, 103 + k % 100, 1 + k * k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 READ |= {
+    "user, rating, movie": (lines("{u},{r},{m},{d}", FAR), FAR, "user_id=1, rating=2, movie_id=3"),
+    "rating, user, movie": (lines("{r}\t{u}\t{m}\t{s}", FAR), FAR, "whose first column is the rating"),
+    "movie, rating, user": (
+        lines("{m}::{r}::{u}", FAR),
+        [(*row[:3], None) for row in FAR],
+        "movie_id=1, rating=2, user_id=3",
+    ),
     "numbers of columns": (
         "0,1,2\n" + lines("{u},{m},{r}"),
         UNDATED,
@@ -234,6 +243,10 @@ def write_stream(rows: pa.Table, file: Any) -> None:
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
+    "ratings or movies third": (
+        lines("{u},{r},{m}", [(u, m, 1 + m * m % 5, d) for u, m, r, d in PLAIN]),
+        "ingest.columns=user_id=1,movie_id=3,rating=2 if the first row is the user 1000, the movie 1, the rating 2, or",
+    ),
     "ids of 32-bit floats": (
         table(userId=pa.array([1, 16777216], pa.float32())),
         "as float, which is not exact from 16,777,216 on",
@@ -267,7 +280,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "03-02-16": (HEADER + lines("{u},{m},{r},{d:%y-%m-%d}"), "look like a year of two digits, month and day"),
     "a piece of Netflix text": (lines("{u},{r},{d}"), "no line such as 8: names their movie"),
     "users or movies first": (
-        lines("{m},{u},{r},{d}", [(u % 23, m, r, d) for u, m, r, d in PLAIN]),
+        lines("{m},{u},{r},{d}", [(200 + u % 23, m, r, d) for u, m, r, d in PLAIN]),
         "the user or the movie may be first",
     ),
     "tags behind ratings": (

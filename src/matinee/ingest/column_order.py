@@ -1,19 +1,22 @@
-"""Decides which column of a file without a header has the movies: the one whose ids the titles have."""
+"""Decides which columns of a file without a header have movies and ratings, by the ids of the titles and the values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.heads import parse_head
+from matinee.ingest.rating_column import USUAL as RATING
+from matinee.ingest.rating_column import find_rating
+from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.members import read_heads
-from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.recognition import recognize
+from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.ingest.titles.fields import read_movie_id
@@ -25,7 +28,10 @@ _DOUBT: Final = 0.1  # the same, where neither is sure
 _SHOWN_LINES: Final = 3
 _LISTED: Final = 5
 
+_NAMES: Final = {"user_id": "user", "movie_id": "movie", "rating": "rating"}
+
 Ids = NDArray[np.int64]
+Places = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -53,32 +59,32 @@ def order_columns(
     Raises:
         DataError: The order of a file is ambiguous.
     """
-    if not len(movies) or any(settings.columns.get(name) for name in ("user_id", "movie_id")):
+    if any(settings.columns.get(name) for name in ("user_id", "movie_id", "rating")):
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
-    groups: dict[tuple[tuple[str, str], ...], list[Source]] = {(): []}
+    groups: dict[Places, list[Source]] = {}
     for source in sources:
-        groups.setdefault(_exchanged(source, ids, settings, kind), []).append(source)
+        groups.setdefault(_find_places(source, ids, settings, kind), []).append(source)
     ordered = [
-        Ordered(some, settings.model_copy(update={"columns": {**settings.columns, **dict(columns)}}))
-        for columns, some in groups.items()
-        if some
+        Ordered(some, settings.model_copy(update={"columns": {**settings.columns, **dict(places)}}))
+        for places, some in sorted(groups.items(), key=lambda group: len(group[0]))
     ]
-    swapped = [source for columns, some in groups.items() if columns for source in some]
-    if not swapped:
-        return ordered, []
-    names = ", ".join(shown(source.name) for source in swapped[:_LISTED])
-    more = f" and {len(swapped) - _LISTED:,} more" if len(swapped) > _LISTED else ""
-    return ordered, [
-        f"Files without a header whose first column is the movie, by the ids of the titles: {names}{more}. If that is "
-        "wrong, set ingest.columns=user_id=1,movie_id=2,rating=3."
-    ]
+    return ordered, [_describe(places, some) for places, some in groups.items() if places]
 
 
-def _exchanged(
-    source: Source, movies: Ids, settings: IngestSettings, kind: Kind
-) -> tuple[tuple[str, str], ...]:
-    """The numbers of the columns of a file whose first column has the movies; nothing for another file."""
+def _describe(places: Places, sources: Sequence[Source]) -> str:
+    names = ", ".join(shown(source.name) for source in sources[:_LISTED])
+    more = f" and {len(sources) - _LISTED:,} more" if len(sources) > _LISTED else ""
+    first = _NAMES[next(column for column, number in places if number == min(number for _, number in places))]
+    order = ", ".join(f"{column}={number}" for column, number in sorted(places, key=lambda pair: pair[1]))
+    return (
+        f"Files without a header whose first column is the {first}, by the ids of the titles: {names}{more}. They were "
+        f"read with {order}. If that is wrong, set ingest.columns=user_id=1,movie_id=2,rating=3."
+    )
+
+
+def _find_places(source: Source, movies: Ids, settings: IngestSettings, kind: Kind) -> Places:
+    """The numbers of the columns of a file without a header; nothing if they are user, movie, rating, date."""
     settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
         try:
@@ -86,44 +92,109 @@ def _exchanged(
         except DataError:
             continue  # the reader reports it
         if not dialect.netflix and dialect.names[:1] == ("column 1",):
-            columns = _read_ids(parse_head(member, dialect), kind)
-            if not _is_first(columns, movies, source, member.head, kind=kind):
-                return ()
-            other = {"user_id": "movie_id", "movie_id": "user_id"}
-            return tuple((other.get(name, name), str(place + 1)) for name, place in dialect.columns.items())
+            return _Headless(source, member.head, dialect, movies, kind).places()
     return ()
 
 
-def _read_ids(head: ParsedBlock, kind: Kind) -> tuple[Ids, Ids]:
-    """The distinct ids of both columns, as the titles have them."""
-    found = []
-    for side in (kernel.USER, kernel.MOVIE):
-        texts = [text for text in head.texts[side].texts() if text]
-        if kind == "text":
-            found.append(np.unique(NumberedTexts().number_each(texts)))
-        else:
-            numbers = [read_movie_id(text.decode("utf-8", "replace")) for text in texts]
-            found.append(np.unique(np.array([each for each in numbers if each is not None], np.int64)))
-    return found[0], found[1]
+@dataclass(frozen=True)
+class _Headless:
+    """A file without a header, and the ids of the titles."""
 
+    source: Source
+    head: bytes
+    dialect: Dialect
+    movies: Ids
+    kind: Kind
 
-def _is_first(columns: tuple[Ids, Ids], movies: Ids, source: Source, head: bytes, *, kind: Kind) -> bool:
-    first, second = columns
-    if not len(first):
-        return False
-    known = [float(np.isin(column, movies).mean()) if len(column) else 0.0 for column in columns]
-    if known[0] < _FITS or known[1] >= min(known[0], _FITS):
-        return False
-    beyond = 1 - known[1]  # of texts, which have no range
-    if kind == "integer" and len(second):
-        beyond = float(((second < movies[0]) | (second > movies[-1])).mean())
-    if _DOUBT <= beyond < _BEYOND:
-        lines = head.split(b"\n", _SHOWN_LINES)[:_SHOWN_LINES]
-        rows = "; ".join(shown(line.decode("utf-8", "replace").strip(), 60) for line in lines)
+    def places(self) -> Places:
+        """The order of its columns. Raises DataError if it is ambiguous."""
+        usual = dict(self.dialect.columns)
+        columns = {name: self._texts(place) for name, place in usual.items() if name != "date"}
+        if "rating" in usual:
+            found = find_rating([columns[name] for name in ("user_id", "movie_id", "rating")])
+            if found != [RATING]:
+                return self._moved(found, list(usual.items()))
+        if not len(self.movies) or not self._is_swapped(columns["user_id"], columns["movie_id"]):
+            return ()
+        return self._numbered({**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]})
+
+    def _moved(self, found: Sequence[int], usual: Sequence[tuple[str, int]]) -> Places:
+        """The order where the ratings are not in the third column."""
+        readings = []
+        for rating in found:
+            first, second = (usual[place][1] for place in range(len(_NAMES)) if place != rating)
+            rest = dict(usual[len(_NAMES) :])
+            for user, movie in ((first, second), (second, first)):
+                readings.append({"user_id": user, "movie_id": movie, "rating": usual[rating][1], **rest})
+        sure = [each for each in readings if self._fits(each)]
+        if len(found) == 1 and len(sure) == 1:
+            return self._numbered(sure[0])
         raise DataError(
-            f"{source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f} % of "
-            f"the ids in the first column and {100 * known[1]:.0f} % in the second have a title. It begins: {rows}. "
-            "Set ingest.columns=user_id=1,movie_id=2,rating=3 if the user is first, or "
-            "ingest.columns=user_id=2,movie_id=1,rating=3 if the movie is."
+            f"{self.source.label()} has no header, and its ratings are probably not in the third column. It begins: "
+            f"{self._begin()}. Set {self._ways_out(readings)}."
         )
-    return beyond >= _BEYOND
+
+    def _fits(self, reading: Mapping[str, int]) -> bool:
+        """Whether the titles have the movies of a reading, and not its users."""
+        known = [self._known(self._texts(reading[name])) for name in ("movie_id", "user_id")]
+        return known[0] >= _FITS and known[1] < _BEYOND
+
+    def _is_swapped(self, first: Sequence[str], second: Sequence[str]) -> bool:
+        ids = self._numbers(first), self._numbers(second)
+        if not len(ids[0]):
+            return False
+        known = self._known(first), self._known(second)
+        if known[0] < _FITS or known[1] >= min(known[0], _FITS):
+            return False
+        beyond = 1 - known[1]  # of texts, which have no range
+        if self.kind == "integer" and len(ids[1]):
+            beyond = float(((ids[1] < self.movies[0]) | (ids[1] > self.movies[-1])).mean())
+        if _DOUBT <= beyond < _BEYOND:
+            usual = dict(self.dialect.columns)
+            swapped = {**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]}
+            raise DataError(
+                f"{self.source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f} % "
+                f"of the ids in the first column and {100 * known[1]:.0f} % in the second have a title. It begins: "
+                f"{self._begin()}. Set {self._ways_out([usual, swapped])}."
+            )
+        return beyond >= _BEYOND
+
+    def _known(self, texts: Sequence[str]) -> float:
+        ids = self._numbers(texts)
+        return float(np.isin(ids, self.movies).mean()) if len(ids) else 0.0
+
+    def _numbers(self, texts: Sequence[str]) -> Ids:
+        """The distinct ids, as the titles have them."""
+        if self.kind == "text":
+            return np.unique(NumberedTexts().number_each([text.encode() for text in {*texts} if text]))
+        numbers = [read_movie_id(text) for text in {*texts}]
+        return np.unique(np.array([each for each in numbers if each is not None], np.int64))
+
+    def _texts(self, place: int) -> list[str]:
+        return [bare(row[place]) for row in self._rows if len(row) == len(self.dialect.names)]
+
+    @cached_property
+    def _rows(self) -> list[list[str]]:
+        body = self.head[self.dialect.skip_bytes :]
+        lines = body[: body.rfind(bytes([self.dialect.line_end])) + 1].split(bytes([self.dialect.line_end]))
+        return [
+            split_row(decode_line(line).rstrip("\r"), *self.dialect.way) for line in lines if line.strip()
+        ]
+
+    def _begin(self) -> str:
+        rows = self._rows[:_SHOWN_LINES]
+        return "; ".join(shown(self.dialect.delimiter.join(row), 60) for row in rows)
+
+    def _ways_out(self, readings: Sequence[Mapping[str, int]]) -> str:
+        """The setting of each reading, with what the first row is by it."""
+        first = self._rows[0]
+        ways = []
+        for reading in readings:
+            setting = ",".join(f"{column}={number}" for column, number in self._numbered(reading))
+            there = [column for column in _NAMES if column in reading]
+            said = [f"the {_NAMES[column]} {shown(first[reading[column]].strip(), 30)}" for column in there]
+            ways.append(f"ingest.columns={setting} if the first row is {', '.join(said)}")
+        return ", or ".join(ways)
+
+    def _numbered(self, places: Mapping[str, int]) -> Places:
+        return tuple((name, str(place + 1)) for name, place in places.items())

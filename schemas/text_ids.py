@@ -18,6 +18,7 @@ _LOW_BITS: Final = np.uint64(2**63 - 1)
 _DELIMITERS: Final = re.compile(r"[,;\t|]|::")
 _WORDS: Final = re.compile(r"[\s,;|\"]+|::")
 _QUOTED: Final = re.compile(r'"((?:[^"]|"")*)"')
+_BLANKS: Final = " \t\r\ufeff\xa0"
 _AROUND: Final = " \t\r\n\"'=\ufeff\xa0"
 
 
@@ -51,6 +52,16 @@ def collision(one: str, other: str) -> str:
         f"The ids {one!r} and {other!r} have the same 63-bit number ({number_of(one)}), by which text ids are known "
         "inside a store. Expected different numbers: rename one of the two in the source files."
     )
+
+
+def bare_id(field: str) -> str:
+    """An id without what is not part of it: blanks around it, and `="..."` as spreadsheets write it.
+
+    >>> [bare_id(field) for field in (' tt1 ', '="0101"', "=x")]
+    ['tt1', '0101', '=x']
+    """
+    text = field.strip(_BLANKS)
+    return text[2:-1] if text.startswith('="') and text.endswith('"') and len(text) > 2 else text
 
 
 def ids_within(text: str) -> set[str]:

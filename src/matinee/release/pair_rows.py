@@ -22,6 +22,7 @@ from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, USUAL, plain_name
 from matinee.schemas.integers import parse_int64
+from matinee.schemas.text_ids import bare_id
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
@@ -33,7 +34,6 @@ _NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID
 _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
 _DELIMITERS: Final = ",;\t"
 _BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
-_AROUND: Final = f"{_BLANKS}\ufeff\xa0"
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
 
 
@@ -156,12 +156,9 @@ class PairsFile:
 
 
 def _text_ids(rows: Sequence[Sequence[str]], place: int) -> list[str]:
-    """The ids as rating files have them: without blanks around them, and other bytes than UTF-8 as Windows-1252."""
-    ids = [row[place].strip(_AROUND) if place < len(row) else "" for row in rows]
-    return [
-        text if text.isascii() else decode_line(text.encode("utf-8", "surrogateescape"))
-        for text in (each[2:-1] if each.startswith('="') and each.endswith('"') else each for each in ids)
-    ]
+    """The ids as rating files have them; other bytes than UTF-8 are Windows-1252."""
+    ids = [bare_id(row[place]) if place < len(row) else "" for row in rows]
+    return [text if text.isascii() else decode_line(text.encode("utf-8", "surrogateescape")) for text in ids]
 
 
 class _Lines:

@@ -167,7 +167,7 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
         )  # of columns, with a column of row numbers
         if (by_number and needed <= found[way].keys()) or fits(numbers):
             return _without_header(prelude, way, settings, label)
-    if settings.feedback == "explicit" and settings.ids != "integer":
+    if settings.feedback == "explicit":
         for way in ways:
             if look_like_text_ratings([split_row(text, *way) for text in texts]):
                 return _without_header(prelude, way, settings, label)

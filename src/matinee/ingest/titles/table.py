@@ -13,14 +13,13 @@ from matinee.errors import DataError
 from matinee.ingest.checks.schema import check_frame
 from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
-from matinee.ingest.reading.rows import bare
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_year
 from matinee.ingest.titles.joined_lines import first_open, split_lines
 from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.ingest.titles.lines import LineReader
 from matinee.schemas.rejects import Rejects
-from matinee.schemas.text_ids import LONGEST, number_of
+from matinee.schemas.text_ids import LONGEST, bare_id, number_of
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
 from matinee.settings.ingest import IngestSettings, Kind
 from matinee.store.file_kinds import refuse_other_kinds
@@ -224,7 +223,7 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> 
         id_text = fields[layout.movie_id].strip()
         movie_id = read_movie_id(id_text)
         if kind == "text":
-            id_text = bare(id_text)
+            id_text = bare_id(id_text)
             movie_id = texts.setdefault(id_text, number_of(id_text)) if id_text else None
         year, is_read = read_year(layout.year_text(fields))
         if kind == "text" and len(id_text.encode()) > LONGEST:

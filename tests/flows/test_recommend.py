@@ -87,3 +87,17 @@ def test_similar_lists_titles(
     assert str(best[0].title) in capsys.readouterr().out
     assert main([*call, "--movie", "44"]) == 2
     assert "Movie 44" in capsys.readouterr().err
+
+
+def test_lists_of_named_users_are_printed_without_a_file(
+    random_release: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = random_release(ranked=True).parents[1]
+    call = ["recommend", "--store", str(store)]
+    assert main([*call, "--top", "2", "--user", "13", "999999", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    expected = [movie.movie_id for movie in matinee.load(store).recommend(13, 2)]
+    assert [movie["movie_id"] for movie in said["lists"][0]["movies"]] == expected
+    assert (said["out"], said["unknown"]) == (None, 1)
+    assert main([*call, "--all"]) == 2
+    assert "--out lists.parquet" in capsys.readouterr().err

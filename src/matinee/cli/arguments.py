@@ -180,7 +180,10 @@ def _add_answer_verbs(verb: _Verb) -> None:
     recommend = verb("recommend", list_verbs.recommend, "List the best unseen movies of each user.")
     _add_store(recommend)
     recommend.add_argument(
-        "--out", type=path, required=True, metavar="OUT.parquet", help="file for the lists"
+        "--out",
+        type=path,
+        metavar="OUT.parquet",
+        help="file for the lists; with --user it may be left out, and the lists are printed",
     )
     users = recommend.add_mutually_exclusive_group(required=True)
     users.add_argument(

@@ -1,12 +1,15 @@
 """The verbs `recommend`, `similar` and `explain`."""
 
 import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import matinee
 from matinee.cli.verbs import Outcome
+from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.connection import answering
 from matinee.ops.temporary import start_server
@@ -15,20 +18,29 @@ from matinee.release.idmap import Id, parse_id
 from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.release.narrowing import Narrowing
 from matinee.release.suggestion import Explanation, Reason, Suggestion
+from matinee.settings import RecommendSettings
 from matinee.settings.parse import read_settings
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_place
+
+if TYPE_CHECKING:
+    from matinee.recommend import Recommended
 
 _OTHER_FORMATS = {".csv", ".tsv", ".txt", ".json", ".jsonl"}
 _USERS, _MOVIES = 3, 10  # of the lists that are printed; the file has all of them
 
 
 def recommend(call: argparse.Namespace) -> Outcome:
-    """Write lists of unseen movies: with --all by the recommend flow in this process, else without Prefect."""
+    """Lists of unseen movies: with --all by the recommend flow in this process, else without Prefect."""
     from matinee.store.output import check_output
 
-    check_output(call.out)
-    check_place(call.out, inputs=[each for each in (call.settings, call.only) if each])
+    if call.out is None and call.all:
+        raise ConfigError(
+            "`--all` needs a file for the lists: add `--out lists.parquet`. `--user ID` prints lists without a file."
+        )
+    if call.out is not None:
+        check_output(call.out)
+        check_place(call.out, inputs=[each for each in (call.settings, call.only) if each])
     if call.all:  # a run holds a lock in the store
         check_usable(call.store)
     settings = read_settings(file=call.settings, assignments=call.set).recommend
@@ -38,35 +50,66 @@ def recommend(call: argparse.Namespace) -> Outcome:
     narrowing = Narrowing(
         exclude=exclude, years=call.years, per_franchise=call.per_franchise, per_year=call.per_year
     )
-    out, lines = call.out.absolute(), []
     if call.all:
-        wait_for_server = start_server(quiet=not call.verbose)
-        from matinee.flows.recommend import recommend as flow
+        return _written(call.out, _run_flow(call, settings, narrowing))
+    release = matinee.load(folder)
+    if call.only:
+        from matinee.recommend import read_movie_ids
 
-        wait_for_server()
-        with answering():
-            done = flow(
-                store=str(call.store.absolute()),
-                out=str(out),
-                top=call.top,
-                settings=settings,
-                narrowing=narrowing,
-                only=call.only and str(call.only.absolute()),
-            )
-    else:
-        from matinee.recommend import read_movie_ids, recommend_some
+        only = read_movie_ids(call.only, is_text=release.movies.texts is not None)
+        narrowing = replace(narrowing, only=only)
+    if call.out is None:
+        return _listed(release, list(dict.fromkeys(users)), call.top, narrowing)
+    from matinee.recommend import recommend_some
 
-        release = matinee.load(folder)
-        is_text = release.movies.texts is not None
-        narrowing = replace(narrowing, only=call.only and read_movie_ids(call.only, is_text=is_text))
-        done = recommend_some(release, users, out=out, top=call.top, narrowing=narrowing)
-        lines = [line for user in users[:_USERS] for line in _list_lines(release, user, call.top, narrowing)]
+    done = recommend_some(release, users, out=call.out.absolute(), top=call.top, narrowing=narrowing)
+    shortened = min(call.top, _MOVIES)
+    found = [_list_of(release, user, shortened, narrowing) for user in users[:_USERS]]
+    return _written(call.out, done, [line for each in found for line in _list_lines(each)])
+
+
+def _run_flow(call: argparse.Namespace, settings: RecommendSettings, narrowing: Narrowing) -> "Recommended":
+    wait_for_server = start_server(quiet=not call.verbose)
+    from matinee.flows.recommend import recommend as flow
+
+    wait_for_server()
+    with answering():
+        return flow(
+            store=str(call.store.absolute()),
+            out=str(call.out.absolute()),
+            top=call.top,
+            settings=settings,
+            narrowing=narrowing,
+            only=call.only and str(call.only.absolute()),
+        )
+
+
+def _written(out: Path, done: "Recommended", lines: Sequence[str] = ()) -> Outcome:
     facts = {**done.model_dump(), "seconds": {"recommend": done.seconds}}
     popular = f" ({done.unknown:,} of them unknown: popular movies)" if done.unknown else ""
     whom = f"{done.users:,} {'user' if done.users == 1 else 'users'}{popular} by {done.release}"
-    if call.out.suffix.lower() in _OTHER_FORMATS:
-        lines = [f"warning   {call.out} is a Parquet file, although its name ends differently", *lines]
-    return Outcome(facts, [f"{done.rows:,} movies for {whom} in {call.out}, {done.seconds:.1f} s", *lines])
+    if out.suffix.lower() in _OTHER_FORMATS:
+        lines = [f"warning   {out} is a Parquet file, although its name ends differently", *lines]
+    return Outcome(facts, [f"{done.rows:,} movies for {whom} in {out}, {done.seconds:.1f} s", *lines])
+
+
+def _listed(release: matinee.Release, users: Sequence[Id], top: int, narrowing: Narrowing) -> Outcome:
+    """Lists for the terminal, without a file."""
+    started = time.perf_counter()
+    found = [_list_of(release, user, top, narrowing) for user in users]
+    unknown = (release.users.find(users, "user") < 0).tolist()
+    facts = {
+        "release": release.version,
+        "users": len(users),
+        "rows": sum(len(movies) for _, movies in found),
+        "out": None,
+        "unknown": sum(unknown),
+        "lists": [{"user_id": user, "movies": [asdict(movie) for movie in movies]} for user, movies in found],
+        "seconds": {"recommend": round(time.perf_counter() - started, 4)},
+    }
+    notes = ["  (unknown to the release: popular movies)" if each else "" for each in unknown]
+    lines = [line for each, note in zip(found, notes, strict=True) for line in _list_lines(each, note)]
+    return Outcome(facts, lines)
 
 
 def parse_ids(manifest: ReleaseManifest, axis: Literal["user", "movie"], texts: Sequence[str]) -> list[Id]:
@@ -75,12 +118,18 @@ def parse_ids(manifest: ReleaseManifest, axis: Literal["user", "movie"], texts: 
     return [parse_id(text, axis, is_text=is_text) for text in texts]
 
 
-def _list_lines(release: matinee.Release, user: Id, top: int, narrowing: Narrowing) -> list[str]:
-    """The first movies of a user's list, with the rated movie that speaks most for each."""
+def _list_of(
+    release: matinee.Release, user: Id, top: int, narrowing: Narrowing
+) -> tuple[Id, Sequence[Suggestion]]:
+    """A user, and the user's list with the rated movie that adds most to each score."""
     explain = release.ranking is not None
-    found = release.recommend(user, min(top, _MOVIES), explain=explain, **narrowing.keywords())
-    lines = [f"user {shown(user)}"]
-    for rank, movie in enumerate(found, 1):
+    return user, release.recommend(user, top, explain=explain, **narrowing.keywords())
+
+
+def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list[str]:
+    user, movies = listed
+    lines = [f"user {shown(user)}{note}"]
+    for rank, movie in enumerate(movies, 1):
         because = f", because of {_name(movie.because)}, {movie.because.says}" if movie.because else ""
         lines.append(f"{rank:>4}  {_name(movie)}{because}")
     return lines

@@ -50,7 +50,7 @@ class RankProgress:
     seconds: float  # since the fit began
 
 
-Listener = Callable[[RankProgress], None]
+RankListener = Callable[[RankProgress], None]
 
 
 def fit_ranking(
@@ -65,7 +65,7 @@ def fit_ranking(
     seed: int = 0,
     threads: int = 1,
     checkpoint: Path | None = None,
-    listener: Listener | None = None,
+    listener: RankListener | None = None,
 ) -> RankingModel:
     """Fit a ranking model; the bits depend on the ratings, the settings and the seed, not on rows' order or threads.
 

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from matinee.release.arrays import Doubles
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import Floats, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.splitmix64 import GOLDEN, mix
 from matinee.store.ratings import EncodedRatings, row_chunks
-from matinee.train.ranking.fit import Listener, fit_ranking, usual_penalty
+from matinee.train.ranking.fit import RankListener, fit_ranking, usual_penalty
 
 _USERS = 2048
 _FEWEST_JUDGED = 100  # users with a held-out movie that they liked
@@ -29,8 +30,6 @@ _ERRORS = 2.0  # standard errors by which another penalty must be better than th
 _TRIAL = {"rank": 64, "iterations": 3}
 _TOP = 10
 
-Floats64 = npt.NDArray[np.float64]
-
 
 def with_penalty(
     settings: RankSettings,
@@ -39,7 +38,7 @@ def with_penalty(
     users: int,
     scale: tuple[float, float],
     threads: int,
-    listener: Listener | None = None,
+    listener: RankListener | None = None,
 ) -> RankSettings:
     """The settings with a penalty: the one that is set, or the best for lists of held-out ratings.
 
@@ -59,7 +58,7 @@ def with_penalty(
     usual = usual_penalty(scale)
     trial = _Trial.of(rows, users=users, scale=scale)
 
-    def measure(penalty: float) -> Floats64:
+    def measure(penalty: float) -> Doubles:
         there = settings.model_copy(update={"penalty": penalty, **_TRIAL})
         return trial.measure(there, threads=threads, listener=listener)
 
@@ -68,7 +67,7 @@ def with_penalty(
     return settings.model_copy(update={"penalty": chosen})
 
 
-def _climb(measure: Callable[[float], Floats64], usual: float, factors: Sequence[float]) -> float:
+def _climb(measure: Callable[[float], Doubles], usual: float, factors: Sequence[float]) -> float:
     """Multiply the usual penalty by the first factor that makes lists better, as long as it does."""
     penalty, best = usual, measure(usual)
     for factor in factors:
@@ -120,7 +119,7 @@ class _Trial:
         """The users with a held-out movie that they liked."""
         return np.unique(self.users[self.held_out & self.liked])
 
-    def measure(self, settings: RankSettings, *, threads: int, listener: Listener | None) -> Floats64:
+    def measure(self, settings: RankSettings, *, threads: int, listener: RankListener | None) -> Doubles:
         """nDCG@10 of each judged user by a model of the other rows."""
         fitted, wanted = ~self.held_out, self.held_out & self.liked
         known, movies = np.unique(self.movies[fitted], return_inverse=True)

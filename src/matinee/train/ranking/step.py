@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee.formats.manifests import RankingManifest
-from matinee.release.ranking_model import RANKING, TABLES, RankingModel, save_model
+from matinee.release.ranking_model import RANKING, save_model
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import count_codes, count_rows, read_ratings
@@ -61,7 +60,7 @@ def write_ranking(
         checkpoint=work / "ranking.safetensors",
         listener=watch,
     )
-    model = _spread(fitted, rated, movies=movies)
+    model = fitted.rearranged(rated, np.arange(len(rated)), movies=movies)
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
@@ -72,16 +71,6 @@ def write_ranking(
         settings=settings.model_dump(mode="json"),
         seconds_rank=round(time.perf_counter() - started, 4),
     )
-
-
-def _spread(model: RankingModel, rated: NDArray[np.intp], *, movies: int) -> RankingModel:
-    """The model of a catalog in which the other movies have zeros."""
-    tables = {}
-    for name in TABLES:
-        table = getattr(model, name)
-        tables[name] = np.zeros((movies, *table.shape[1:]), table.dtype)
-        tables[name][rated] = table
-    return RankingModel(**tables)
 
 
 class Watch:

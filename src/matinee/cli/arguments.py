@@ -1,19 +1,20 @@
 """The verbs of the command line with their options. Values are parsed strictly, and errors are ConfigErrors."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from matinee import __version__
-from matinee.cli import list_verbs, release_verbs, terminal, upkeep, verbs
+from matinee.cli import release_verbs, terminal, upkeep, verbs
+from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
-from matinee.cli.values import count, fraction, id_, whole, years
+from matinee.cli.shared_options import Verb, add_settings, add_store
+from matinee.cli.values import fraction, id_, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import path, path_text, source_text
 
-_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function, help line
 _COMPLAINT_LENGTH = 500
 
 
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_data_verbs(verb)
     _add_answer_verbs(verb)
+    add_list_verbs(verb)
     _add_registry_verbs(verb)
     _add_upkeep_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():
@@ -66,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data_verbs(verb: _Verb) -> None:
+def _add_data_verbs(verb: Verb) -> None:
     sample = verb("sample", verbs.sample, "Generate ratings and titles whose best possible RMSE is known.")
     sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
@@ -130,9 +132,9 @@ def _add_data_verbs(verb: _Verb) -> None:
             metavar="PATH",
             help="file with the id, year and title of each movie",
         )
-        _add_store(added)
+        add_store(added)
         added.add_argument("--preset", metavar="NAME", help="named settings: fast (the default) or accurate")
-        _add_settings(added)
+        add_settings(added)
     retrain.add_argument(
         "--test",
         type=source_text,
@@ -146,9 +148,9 @@ def _add_data_verbs(verb: _Verb) -> None:
     )
 
 
-def _add_answer_verbs(verb: _Verb) -> None:
+def _add_answer_verbs(verb: Verb) -> None:
     predict = verb("predict", verbs.predict, "Predict the ratings of pairs of users and movies.")
-    _add_store(predict)
+    add_store(predict)
     predict.add_argument(
         "--pairs",
         type=path,
@@ -163,10 +165,10 @@ def _add_answer_verbs(verb: _Verb) -> None:
         metavar="OUT.csv",
         help="file for the columns of the pairs and the predictions",
     )
-    _add_settings(predict)
+    add_settings(predict)
 
     evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
-    _add_store(evaluate)
+    add_store(evaluate)
     evaluate.add_argument(
         "--test",
         type=source_text,
@@ -175,40 +177,12 @@ def _add_answer_verbs(verb: _Verb) -> None:
         metavar="PATH",
         help="files, folders or globs with ratings, or queries of databases",
     )
-    _add_settings(evaluate)
-
-    recommend = verb("recommend", list_verbs.recommend, "List the best unseen movies of each user.")
-    _add_store(recommend)
-    recommend.add_argument(
-        "--out",
-        type=path,
-        metavar="OUT.parquet",
-        help="file for the lists; with --user it may be left out, and the lists are printed",
-    )
-    users = recommend.add_mutually_exclusive_group(required=True)
-    users.add_argument(
-        "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
-    )
-    users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
-    _add_narrowing(recommend)
-    _add_settings(recommend)
-    similar = verb("similar", list_verbs.similar, "List the movies that are most similar to a movie.")
-    _add_store(similar)
-    similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
-    for added in (recommend, similar):
-        added.add_argument(
-            "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
-        )
-    explain = verb("explain", list_verbs.explain, "Show which of a user's ratings give a movie its score.")
-    _add_store(explain)
-    explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
-    explain.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
-    explain.add_argument("--top", type=count, default=10, metavar="N", help="number of reasons (default 10)")
+    add_settings(evaluate)
 
 
-def _add_registry_verbs(verb: _Verb) -> None:
+def _add_registry_verbs(verb: Verb) -> None:
     releases = verb("releases", release_verbs.releases, "List the releases.")
-    _add_store(releases)
+    add_store(releases)
     releases.add_argument(
         "--verify", action="store_true", help="check that no file has changed since the release was published"
     )
@@ -219,20 +193,20 @@ def _add_registry_verbs(verb: _Verb) -> None:
         help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
     sign = verb("sign", release_verbs.sign, "Sign a release with the key that MATINEE_SIGNING_KEY names.")
-    _add_store(sign)
+    add_store(sign)
     sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
     promote = verb("promote", verbs.promote, "Make a release or a held candidate the champion.")
-    _add_store(promote)
+    add_store(promote)
     promote.add_argument(
         "version",
         metavar="VERSION",
         help="name of a release, or the first characters of the digest of a held candidate",
     )
     rollback = verb("rollback", verbs.rollback, "Go back to the previous champion.")
-    _add_store(rollback)
+    add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
     prune = verb("prune", verbs.prune, "Remove old releases, and data that no kept release needs.")
-    _add_store(prune)
+    add_store(prune)
     prune.add_argument(
         "--keep",
         type=whole,
@@ -241,11 +215,11 @@ def _add_registry_verbs(verb: _Verb) -> None:
         help="number of newest releases to keep; candidates held in the last N gate decisions are kept too (default 7)",
     )
     forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
-    _add_store(forget)
+    add_store(forget)
     forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
 
 
-def _add_upkeep_verbs(verb: _Verb) -> None:
+def _add_upkeep_verbs(verb: Verb) -> None:
     alerts = verb(
         "alerts",
         upkeep.alerts,
@@ -259,44 +233,3 @@ def _add_upkeep_verbs(verb: _Verb) -> None:
     )
     doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=path, metavar="S", help="store to check")
-
-
-def _add_narrowing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--exclude",
-        type=id_,
-        nargs="+",
-        default=[],
-        metavar="ID",
-        help="ids of movies to leave out of every list",
-    )
-    parser.add_argument(
-        "--only", type=path, metavar="FILE", help="list only movies of this file, one id per line"
-    )
-    parser.add_argument(
-        "--years", type=years, metavar="FROM-TO", help="list only movies of these years, such as 1990-1999"
-    )
-    parser.add_argument(
-        "--per-franchise",
-        type=count,
-        metavar="N",
-        help="list at most N movies per franchise: titles with the same words before a colon, such as 'Star Trek: ...'",
-    )
-    parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies per year")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", type=path, metavar="FILE", help="file of settings, JSON or TOML")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="one setting; overrides the file and the preset (repeatable)",
-    )
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--store", type=path, required=True, metavar="S", help="folder that holds all data and releases"
-    )

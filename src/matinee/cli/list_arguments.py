@@ -1,0 +1,63 @@
+"""The verbs `recommend`, `similar` and `explain` with their options."""
+
+import argparse
+
+from matinee.cli import list_verbs
+from matinee.cli.shared_options import Verb, add_settings, add_store
+from matinee.cli.values import count, id_, years
+from matinee.ops.folders import path
+
+
+def add_list_verbs(verb: Verb) -> None:
+    """Add the verbs to a command line."""
+    recommend = verb("recommend", list_verbs.recommend, "List the best unseen movies of each user.")
+    add_store(recommend)
+    recommend.add_argument(
+        "--out",
+        type=path,
+        metavar="OUT.parquet",
+        help="file for the lists; with --user it may be left out, and the lists are printed",
+    )
+    users = recommend.add_mutually_exclusive_group(required=True)
+    users.add_argument(
+        "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
+    )
+    users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
+    _add_narrowing(recommend)
+    add_settings(recommend)
+    similar = verb("similar", list_verbs.similar, "List the movies that are most similar to a movie.")
+    add_store(similar)
+    similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
+    for added in (recommend, similar):
+        added.add_argument(
+            "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
+        )
+    explain = verb("explain", list_verbs.explain, "Show which of a user's ratings give a movie its score.")
+    add_store(explain)
+    explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
+    explain.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
+    explain.add_argument("--top", type=count, default=10, metavar="N", help="number of reasons (default 10)")
+
+
+def _add_narrowing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--exclude",
+        type=id_,
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="ids of movies to leave out of every list",
+    )
+    parser.add_argument(
+        "--only", type=path, metavar="FILE", help="list only movies of this file, one id per line"
+    )
+    parser.add_argument(
+        "--years", type=years, metavar="FROM-TO", help="list only movies of these years, such as 1990-1999"
+    )
+    parser.add_argument(
+        "--per-franchise",
+        type=count,
+        metavar="N",
+        help="list at most N movies per franchise: titles with the same words before a colon, such as 'Star Trek: ...'",
+    )
+    parser.add_argument("--per-year", type=count, metavar="N", help="list at most N movies per year")

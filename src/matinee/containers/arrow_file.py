@@ -20,6 +20,7 @@ MAGIC: Final = b"ARROW1"
 _LARGEST_FOOTER: Final = 1 << 26
 _DICTIONARIES, _BATCHES = 2, 3  # places of fields in Footer
 _LARGEST_BATCH: Final = 1 << 31
+_MOST_ROWS: Final = 1 << 28  # of a batch; columns without values may claim any number
 _HEADER, _BUFFERS, _DATA = 2, 2, 1  # places of fields: in Message, in RecordBatch, in DictionaryBatch
 _COMPRESSION: Final = 3
 
@@ -30,8 +31,11 @@ def open_arrow(raw: BinaryIO, meter: Meter) -> tuple[pa.Schema, Iterator[pa.Reco
     Raises DataError if a batch would take more than 2 GB, or more than ingest.max_ratio allows.
     """
     footer = _read_footer(raw)
+    end = raw.seek(0, io.SEEK_END)
     for place in (_DICTIONARIES, _BATCHES):
         for offset, size in _blocks(footer, place):
+            if offset + size > end:
+                raise CorruptError("a batch lies outside the Arrow file")
             raw.seek(offset)
             unpacked = _unpacked_size(pa.ipc.read_message(pa.py_buffer(raw.read(size))))
             if unpacked > _LARGEST_BATCH:
@@ -42,7 +46,17 @@ def open_arrow(raw: BinaryIO, meter: Meter) -> tuple[pa.Schema, Iterator[pa.Reco
             meter.unpacked(unpacked)
     raw.seek(0)
     file = pa.ipc.open_file(raw)
-    return file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
+    return file.schema, _read_batches(file)
+
+
+def _read_batches(file: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    """The batches, checked: lengths and places in a batch are only claims, and pyarrow believes them."""
+    for number in range(file.num_record_batches):
+        batch = file.get_batch(number)
+        if not 0 <= batch.num_rows <= _MOST_ROWS:
+            raise CorruptError(f"a batch claims {batch.num_rows:,} rows")
+        batch.validate(full=True)
+        yield batch
 
 
 def _read_footer(raw: BinaryIO) -> bytes:

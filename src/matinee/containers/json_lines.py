@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from matinee.containers.encoding import decode_line
-from matinee.containers.limits import Meter
+from matinee.containers.limits import Meter, Metered
 from matinee.containers.member import HEAD_BYTES, Member, TextPieces, begin
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 
 _BLOCK_BYTES: Final = 1 << 20
+_MOST_COLUMNS: Final = 2_000
+_CELLS_AT_ONCE: Final = 1 << 18
 _BLANKS: Final = BOM_UTF8 + b" \t\r\n"
 _BAD: Final = (ValueError, RecursionError)  # also of numbers of 5,000 digits and of bytes that are not UTF-8
 Row = dict[str, Any] | bytes  # an object, or a line that is none
@@ -30,7 +32,7 @@ def json_as_csv(member: Member, meter: Meter, label: str) -> Member:
     whole = found or len(member.head) < HEAD_BYTES
     if not first.startswith(b"{") or (whole and not isinstance(_object(first), dict)):
         return member
-    texts = TextPieces(_Writer(member, meter, label).write())
+    texts = Metered(TextPieces(_Writer(member, meter, label).write()), meter)
     return begin(member.name, texts, in_archive=member.in_archive, line_shift=-1)
 
 
@@ -53,12 +55,24 @@ class _Writer:
             rows = _parse(lines)
             if columns is None:
                 names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
-                columns = [name for name in names if self._every_column or plain_name(name) in self._wanted]
-                self._late = {} if self._every_column else self._expect(names)
-                columns += self._late
-                yield _csv([[*columns, *(name for name in names if name not in columns)]])
+                columns = self._choose(names)
+                chosen = set(columns)
+                yield _csv([[*columns, *(name for name in names if name not in chosen)]])
                 known = {*names}
-            yield _csv([_cells(self._renamed(row, known), columns) for row in rows])
+            at_once = max(1, _CELLS_AT_ONCE // max(1, len(columns)))
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
+                yield _csv([_cells(self._renamed(row, known), columns) for row in some])
+
+    def _choose(self, names: Sequence[str]) -> list[str]:
+        """The columns that are written. Raises DataError if there are too many of them."""
+        columns = [name for name in names if self._every_column or plain_name(name) in self._wanted]
+        if len(columns) > _MOST_COLUMNS:
+            raise DataError(
+                f"{self._label} is JSON with {len(columns):,} columns. Expected user_id, movie_id, rating, timestamp."
+            )
+        self._late = {} if self._every_column else self._expect(names)
+        return [*columns, *self._late]
 
     def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The columns without which a table may begin: dates of ratings and years of titles."""

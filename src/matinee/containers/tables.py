@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from matinee.containers.arrow_file import open_arrow
 from matinee.containers.limits import Meter, Reading
 from matinee.containers.member import TextPieces
+from matinee.containers.parquet_pages import Page, choose_reading, read_pages
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
@@ -37,21 +38,33 @@ def parquet_text(raw: BinaryIO, meter: Meter, constants: Mapping[str, str]) -> T
 
     Raises DataError if it has no columns of numbers, texts or dates, or if columns have the same name.
     """
+    check_footer(raw, meter.label)
+    file = pq.ParquetFile(raw)
+    plain = _plain_columns(file.schema_arrow, f"{meter.label} is Parquet", meter.settings)
+    texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    pages = read_pages(raw, file.metadata, plain, label=meter.label)
+    dictionaries, rows = choose_reading(_count(pages, meter), texts)
+    file = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=dictionaries)
+    batches = file.iter_batches(min(rows, _batch_rows(file)), columns=plain)
+    return TextPieces(_Writer(plain, constants, meter).write(batches))
+
+
+def _count(pages: Iterator[Page], meter: Meter) -> Iterator[Page]:
+    for page in pages:
+        meter.unpacked(page.unpacked)
+        yield page
+
+
+def check_footer(raw: BinaryIO, label: str) -> None:
+    """Raise DataError if the footer of a Parquet file is larger than that of any table of a few columns."""
     size = raw.seek(0, io.SEEK_END)
     raw.seek(max(0, size - 8))
     footer = int.from_bytes(raw.read(4), "little")
     if raw.read(4) == PARQUET_MAGIC and _LONGEST_FOOTER < footer < size:
         raise DataError(
-            f"{meter.label} is Parquet with a footer of {footer:,} bytes. Expected a few columns: write the file again."
+            f"{label} is Parquet with a footer of {footer:,} bytes. Expected a few columns: write the file again."
         )
     raw.seek(0)
-    file = pq.ParquetFile(raw)
-    plain = _plain_columns(file.schema_arrow, f"{meter.label} is Parquet", meter.settings)
-    texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-    # Texts stay dictionary-encoded: a long text repeated in a million rows is in memory once.
-    file = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=texts)
-    batches = file.iter_batches(_batch_rows(file), columns=plain)
-    return TextPieces(_Writer(plain, constants, meter).write(batches))
 
 
 def arrow_text(raw: BinaryIO, meter: Meter, constants: Mapping[str, str]) -> TextPieces:
@@ -119,6 +132,7 @@ class _Writer:
         self._constants = {name: value for name, value in constants.items() if name not in columns}
         self._label = meter.label
         self._ids = _id_columns(columns, meter.settings)
+        self._constant_bytes = sum(map(len, self._constants.values()))
         self._longest = meter.settings.max_line_mb << 20
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -149,11 +163,12 @@ class _Writer:
 
     def _write_rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The rows as CSV, in smaller batches if their texts are long."""
-        if _text_bytes(batch) > _BATCH_BYTES and batch.num_rows > 1:
+        size = _text_bytes(batch) + batch.num_rows * self._constant_bytes
+        if size > _BATCH_BYTES and batch.num_rows > 1:
             half = batch.num_rows // 2
             yield from self._write_rows(batch.slice(0, half))
             yield from self._write_rows(batch.slice(half))
-        elif batch.num_rows == 1 and _text_bytes(batch) > self._longest:
+        elif batch.num_rows == 1 and size > self._longest:
             raise DataError(
                 f"{self._label} has a row of more than {self._longest >> 20} MB (ingest.max_line_mb). Expected one "
                 "rating per row; check that it is the right file."

@@ -6,6 +6,7 @@ Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
@@ -92,6 +93,7 @@ def read_zip(raw: BinaryIO, meter: Meter) -> Iterator[ZipEntry]:
     raw.seek(offset)
     listed = list(_directory(_exactly(raw, size, "within its directory"), count))
     _check_places(listed, offset)
+    _check_names(listed)
     for entry in listed:
         if kind := _SHEETS.get(entry.name):
             raise DataError(f"{meter.label} is {kind}. Save the table as CSV, and give that.")
@@ -119,7 +121,7 @@ def _find_directory(raw: BinaryIO) -> tuple[int, int, int]:
         raise CorruptError("the zip archive is one of several volumes; join them first")
     if _IN_64 in (length, offset) or count == 0xFFFF:
         return _find_directory_64(raw, tail_at + at)
-    return count, length, offset
+    return _ends_at(tail_at + at, count, length, offset)
 
 
 def _find_directory_64(raw: BinaryIO, end: int) -> tuple[int, int, int]:
@@ -134,6 +136,13 @@ def _find_directory_64(raw: BinaryIO, end: int) -> tuple[int, int, int]:
     magic, *_, count, size, offset = _END_64.unpack(_exactly(raw, _END_64.size, "within its end"))
     if magic != _END_64_MAGIC:
         raise CorruptError("the end of the zip archive is invalid")
+    return _ends_at(at, count, size, offset)
+
+
+def _ends_at(end: int, count: int, size: int, offset: int) -> tuple[int, int, int]:
+    """The directory, which ends where its own end is stated; else a part of it could be left out."""
+    if offset + size != end:
+        raise CorruptError("the directory of the zip archive is not where its end says")
     return count, size, offset
 
 
@@ -177,6 +186,13 @@ def _check_places(listed: list[_Listed], directory: int) -> None:
         end = entry.offset + _LOCAL.size + entry.packed
     if end > directory:
         raise CorruptError("entries of the zip archive overlap")
+
+
+def _check_names(listed: list[_Listed]) -> None:
+    """Raise CorruptError if a name occurs twice: programs differ in which of the two files they unpack."""
+    name, count = Counter(entry.name for entry in listed).most_common(1)[0] if listed else ("", 0)
+    if count > 1:
+        raise CorruptError(f"the zip archive holds {name} twice")
 
 
 def _open(raw: BinaryIO, entry: _Listed, label: str) -> ZipEntry:

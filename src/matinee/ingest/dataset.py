@@ -42,7 +42,7 @@ from matinee.ingest.reading.entries import LeftOut, refuse_faults
 from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
 from matinee.ingest.scale_guess import guess_scale
-from matinee.ingest.titles.table import NO_TITLES, ReadTitles, read_titles
+from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
 from matinee.settings.ingest import IngestSettings, Side
 from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
@@ -189,7 +189,7 @@ class _Job:
 
     def _read_titles(self, kinds: Kinds | None) -> ReadTitles:
         if not self.titles:
-            return NO_TITLES
+            return no_titles()
         return read_titles(self.titles[0], self.settings, None if kinds is None else kinds["movie_id"])
 
     def _order(self, titles: ReadTitles) -> tuple[list[tuple[Role, Ordered]], list[str]]:

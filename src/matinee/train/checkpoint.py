@@ -26,6 +26,7 @@ State = TypeVar("State", bound=BaseModel)
 # We write the file ourselves: `safetensors.save_file` takes seconds for a large fit, and delays a signal to stop.
 _PIECE_BYTES = 1 << 25
 _BLANK = b"--------"  # filled in once the arrays are written
+_CHECKSUM_AT = 8 + len('{"__metadata__": {"crc32": "')
 _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
 
 
@@ -33,7 +34,8 @@ def save_checkpoint(path: Path, arrays: Arrays, progress: BaseModel) -> None:
     """Write arrays and the progress of a fit atomically: a reader sees the old checkpoint or this one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh, fresh.open("wb") as out:
-        head, checksum = _head(arrays, progress), 0
+        head = _head(arrays, progress)
+        checksum = zlib.crc32(head)
         unsynced = out.write(head)
         for piece in chain.from_iterable(map(_pieces, arrays.values())):
             unsynced += out.write(piece)
@@ -41,7 +43,7 @@ def save_checkpoint(path: Path, arrays: Arrays, progress: BaseModel) -> None:
             if unsynced >= _PIECE_BYTES:
                 _sync(out)
                 unsynced = 0
-        out.seek(head.index(_BLANK))
+        out.seek(_CHECKSUM_AT)
         out.write(b"%08x" % checksum)
 
 
@@ -88,10 +90,12 @@ def load_checkpoint(path: Path, model: type[State]) -> tuple[Arrays, State] | No
 
 
 def _checksum(path: Path) -> str:
-    """The CRC-32 of the arrays in a file."""
-    checksum = 0
+    """The CRC-32 of the header, without the checksum in it, and of the arrays."""
     with path.open("rb") as file:
-        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        size = file.read(8)
+        head = size + file.read(int.from_bytes(size, "little"))
+        end = _CHECKSUM_AT + len(_BLANK)
+        checksum = zlib.crc32(head[:_CHECKSUM_AT] + _BLANK + head[end:])
         while piece := file.read(_PIECE_BYTES):
             checksum = zlib.crc32(piece, checksum)
     return f"{checksum:08x}"

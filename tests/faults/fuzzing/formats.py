@@ -1,7 +1,9 @@
 """Mutations that know a format: they keep checksums and lengths correct, so the code behind these checks is reached."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -207,6 +209,20 @@ def nest(data: bytes, rng: Random) -> bytes:
     return data
 
 
+def _from_utf_16(data: bytes) -> bytes:
+    return data.decode("utf-16").encode("utf-8", "surrogateescape")
+
+
+def _to_utf_16(data: bytes) -> bytes:
+    return data.decode("utf-8", "surrogateescape").encode("utf-16", "surrogatepass")
+
+
+def spoil_frames(data: bytes, rng: Random) -> bytes:
+    """Some streams one after another, of which the last is cut, or with something between them."""
+    between = rng.choice((b"", bytes(4), bytes(3), rng.randbytes(5), data[:6]))
+    return data + between + data[: rng.choice((len(data), len(data) - 1, 10))] * rng.choice((1, 2, 20))
+
+
 def spoil_gzip(data: bytes, rng: Random) -> bytes:
     """Corrupt flags, names or the trailer of gzip, or its content."""
     way = rng.randrange(4)
@@ -251,6 +267,53 @@ def spoil_tar(data: bytes, rng: Random) -> bytes:
     return bytes(spoiled)
 
 
+_ZIP_FIELDS = {  # of an entry of the directory, and of its end
+    b"PK\1\2": ((8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (42, 4)),
+    b"PK\3\4": ((6, 2), (8, 2), (18, 4), (22, 4), (26, 2), (28, 2)),
+    b"PK\5\6": ((4, 2), (6, 2), (10, 2), (12, 4), (16, 4), (20, 2)),
+}
+
+
+def spoil_zip(data: bytes, rng: Random) -> bytes:
+    """A field of a zip's directory with an odd value, other files in it, or an archive in an archive."""
+    way = rng.randrange(8)
+    if way == 0:
+        inner = rng.choice((data, data[:-22], data[: len(data) // 2]))
+        return zip_of({"a.zip": inner, rng.choice(("b.csv", "../b.csv", "/b.csv", ".b")): b"1,1,5\n"})
+    if way == 1:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        name = rng.choice(sorted(files))
+        files[name] = spoil_lines(files[name], rng)
+        return zip_of(files)
+    magic = rng.choice(list(_ZIP_FIELDS))
+    places = [at for at in range(len(data)) if data.startswith(magic, at)]
+    start, size = rng.choice(_ZIP_FIELDS[magic])
+    at = rng.choice(places) + start
+    old = int.from_bytes(data[at : at + size], "little")
+    odd = rng.choice((0, 1, old - 1, old + 1, old * 2, 12, 14, 1 << 30, 256**size - 1, 256**size - 2))
+    return data[:at] + (odd % 256**size).to_bytes(size, "little") + data[at + size :]
+
+
+def spoil_arrow(data: bytes, rng: Random) -> bytes:
+    """An Arrow file with another table, or with an odd number in its metadata."""
+    if rng.random() < 0.4:
+        table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
+        place = rng.randrange(table.num_columns)
+        table = table.set_column(place, table.column_names[place], _odd_column(table.column(place), rng))
+        out = io.BytesIO()
+        options = pa.ipc.IpcWriteOptions(compression=rng.choice((None, "zstd", "lz4")))
+        with pa.ipc.new_file(out, table.schema, options=options) as writer:
+            writer.write_table(table)
+        return out.getvalue()
+    rows = pa.ipc.open_file(pa.BufferReader(data)).get_batch(0).num_rows
+    known = rng.choice((rows, 0, 8, len(data) // 2)).to_bytes(8, "little")
+    places = [at for at in range(0, len(data), 4) if data.startswith(known, at)] or [8]
+    at = rng.choice(places)
+    odd = rng.choice((-1, 0, 1, rows - 1, rows + 1, 1 << 31, 1 << 40, 1 << 60, -(1 << 63)))
+    return data[:at] + odd.to_bytes(8, "little", signed=True) + data[at + 8 :]
+
+
 def tar_of(files: dict[str, bytes]) -> bytes:
     """A tar archive of some files."""
     out = io.BytesIO()
@@ -263,7 +326,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 def zip_of(files: dict[str, bytes]) -> bytes:
-    """A compressed tar archive of some files."""
+    """A zip archive of some files."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -288,7 +351,11 @@ FORMS: dict[str, list[Mutation]] = {
         spoil_gzip,
         spoil_bytes,
     ],
-    "zip": [spoil_tail, spoil_bytes],
+    "zip": [spoil_zip, spoil_zip, spoil_tail, spoil_bytes],
+    "bz2": [within(bz2.decompress, bz2.compress, spoil_lines), spoil_frames, spoil_bytes],
+    "xz": [within(lzma.decompress, lzma.compress, spoil_lines), spoil_frames, spoil_bytes],
+    "arrow": [spoil_arrow, spoil_arrow, spoil_tail, spoil_bytes],
+    "utf-16": [within(_from_utf_16, _to_utf_16, spoil_lines), spoil_bytes],
 }
 
 

@@ -1,14 +1,20 @@
 """The fuzzed files: a small store with each kind of file, sources in each format, and how they are restored."""
 
+import bz2
 import gzip
+import io
+import json
+import lzma
 import os
 import shutil
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from fuzzing.formats import tar_of, zip_of
 from minisign import KeyPair
 
@@ -25,6 +31,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.train.checkpoint import save_checkpoint
 from matinee.train.loop import FitState
+from matinee.train.ranking.fit import _Progress as RankState
 
 NOBODY = 987_654_321  # a user without ratings who is forgotten
 SETTINGS = [
@@ -50,7 +57,8 @@ def settings_of(seed: int, *more: str) -> Settings:
 def build(folder: Path) -> None:
     """Build the sources and a store with every kind of file.
 
-    Two releases, a held candidate, a series, lists, forgotten users, the state of a night, and a checkpoint.
+    Two releases, a held candidate, a series, lists, forgotten users, the state of a night, checkpoints; and a store of
+    plays.
     """
     warnings.simplefilter("ignore")
     inputs, store, drop = folder / "inputs", folder / "store", folder / "drop"
@@ -88,11 +96,62 @@ def build(folder: Path) -> None:
     lists = registry.lists(release.version)
     lists.parent.mkdir(exist_ok=True)
     recommend_some(release, release.users.ids[:5].tolist(), out=lists, top=3)
+    _build_plays(folder)
+    basis = np.arange(24, dtype=np.float32).reshape(6, 4)
+    save_checkpoint(store / "work" / ("1" * 20) / "ranking.safetensors", {"basis": basis}, RankState(done=1))
     save_checkpoint(
         store / "work" / ("0" * 20) / "fit.safetensors",
         dict(release.weights),
         FitState(epoch=1, best_rmse=0.9),
     )
+
+
+def _build_plays(folder: Path) -> None:
+    """A store of plays: two releases, of which the second was compared with the first."""
+    plays = folder / "inputs" / "plays.csv"
+    rows = [f"{user},{movie}\n" for user in range(40) for movie in range(30) if (user * movie + movie) % 3]
+    plays.write_text("user_id,movie_id\n" + "".join(rows))
+    for seed in (0, 1):
+        matinee.retrain(
+            plays, folder / "inputs" / "titles.csv", folder / "plays", settings=plays_settings(seed)
+        )
+
+
+def plays_settings(seed: int) -> Settings:
+    """Settings with which plays are trained and published."""
+    limits = ("gate.min_rows=1", "gate.drift=false", "gate.decay=false", "gate.ranking_tolerance=1")
+    return read_settings(assignments=["ingest.feedback=implicit", f"rank.iterations={2 + seed}", *limits])
+
+
+def _write_delta(folder: Path, table: pl.DataFrame) -> None:
+    """A Delta table of two files, with a checkpoint and a commit after it."""
+    log = folder / "_delta_log"
+    log.mkdir(parents=True)
+    for place in (0, 1):
+        table.slice(100 * place, 100).write_parquet(folder / f"part-{place}.parquet")
+    add = {"path": "part-0.parquet", "partitionValues": {"year": "2003"}, "size": 1, "stats": "{}"}
+    protocol = {"minReaderVersion": 1, "minWriterVersion": 2}
+    schema = pa.schema(
+        [
+            (
+                "add",
+                pa.struct([("path", pa.string()), ("partitionValues", pa.map_(pa.string(), pa.string()))]),
+            ),
+            ("remove", pa.struct([("path", pa.string())])),
+            ("protocol", pa.struct([("minReaderVersion", pa.int32()), ("minWriterVersion", pa.int32())])),
+        ]
+    )
+    first = {"path": add["path"], "partitionValues": [("year", "2003")]}
+    rows = [{"add": first}, {"protocol": protocol}, {"remove": {"path": "gone.parquet"}}]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), out)
+    (log / f"{0:020}.checkpoint.parquet").write_bytes(out.getvalue())
+    later = [
+        {"add": {**add, "path": "part-1.parquet"}},
+        {"remove": {"path": "old.parquet"}},
+        {"commitInfo": {}},
+    ]
+    (log / f"{1:020}.json").write_text("".join(json.dumps(action) + "\n" for action in later))
 
 
 def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
@@ -117,6 +176,10 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         "ratings.tar": tar_of(parts),
         "ratings.tar.gz": gzip.compress(tar_of(parts), 1),
         "ratings.zip": zip_of(parts),
+        "ratings.csv.bz2": bz2.compress(long),
+        "ratings.csv.xz": lzma.compress(long, preset=0),
+        "utf-16.csv": ratings.decode("utf-8", "replace").encode("utf-16"),
+        "ratings.inter": b"user_id:token\titem_id:token\trating:float\n" + netflix[3:].replace(b",", b"\t"),
         "titles.csv": titles,
         "titles.csv.gz": gzip.compress(titles, 1),
         "movies.dat": b"8::Heat (1995)::Action\n18::Alien (1979)::Horror\n",
@@ -129,9 +192,11 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
     inputs.mkdir(parents=True)
     for name, data in files.items():
         (inputs / name).write_bytes(data)
-    table.with_columns(pl.col(table.columns[2]).cast(pl.Float64, strict=False)).write_parquet(
-        inputs / "ratings.parquet"
-    )
+    table = table.with_columns(pl.col(table.columns[2]).cast(pl.Float64, strict=False))
+    table.write_parquet(inputs / "ratings.parquet")
+    table.write_ipc(inputs / "ratings.arrow", compression="zstd", compat_level=pl.CompatLevel.oldest())
+    table.write_ndjson(inputs / "ratings.jsonl")
+    _write_delta(inputs / "delta", table)
 
 
 @dataclass

@@ -34,6 +34,7 @@ from matinee.store import Store, documents
 from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import load_checkpoint
 from matinee.train.loop import FitState
+from matinee.train.ranking.fit import _Progress as RankState
 
 Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the corrupted file
 
@@ -45,12 +46,15 @@ class FaultError(Exception):
 def answers(ground: Ground, name: str, rng: Random) -> str:
     """The answers of the release with the corrupted file: predictions, lists, neighbours, a guest; for both models."""
     folder = ground.root / Path(*Path(name).parts[:3])
-    return _answers(matinee.load(folder)) + _answers(matinee.load(folder, tested=True))
+    told = _answers(matinee.load(folder))
+    return told if "plays" in folder.parts else told + _answers(matinee.load(folder, tested=True))
 
 
 def _answers(release: Release) -> str:
     users, movies = [*release.users.ids[:40].tolist(), 1], [*release.movies.ids[:40].tolist(), 2]
-    told: list[Any] = [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
+    told: list[Any] = []
+    if release.manifest.get("feedback") != "implicit":
+        told += [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
     told += [release.recommend(user, 5) for user in (*users[:3], users[-1])]
     with contextlib.suppress(MatineeError):  # an earlier version without a ranking model
         told += [release.explain(user, movies[0]) for user in (*users[:3], users[-1])]
@@ -97,7 +101,12 @@ def verb(*words: str) -> Probe:
     """A verb of the command line, with `{store}` and other paths filled in."""
 
     def probe(ground: Ground, name: str, rng: Random) -> str:
-        names = {"store": ground.store, "inputs": ground.inputs, "out": ground.out}
+        names = {
+            "store": ground.store,
+            "plays": ground.root / "plays",
+            "inputs": ground.inputs,
+            "out": ground.out,
+        }
         return command([word.format(**names) for word in words])
 
     probe.__name__ = words[0]
@@ -168,6 +177,19 @@ def ingested(ground: Ground, name: str, rng: Random) -> str:
     return "ingested"
 
 
+def tabled(ground: Ground, name: str, rng: Random) -> str:
+    """A dataset of a folder in which a file is corrupted: all rows of its two files, or an error."""
+    store = Store.open(ground.store)
+    plan = ingest.plan(
+        store,
+        ratings=[ground.inputs / "delta"],
+        titles=ground.inputs / "titles.csv",
+        settings=Settings().ingest,
+    )
+    reference = store.ensure(plan)
+    return str(store.manifest(reference.kind, reference.digest)["rows_read"])
+
+
 def dropped(ground: Ground, name: str, rng: Random) -> str:
     """A night with the corrupted file and a good file in the drop folder: it is used or set aside, never an error."""
     drop, store = ground.root / "drop", Store.open(ground.store)
@@ -218,9 +240,11 @@ def assigned(ground: Ground, name: str, rng: Random) -> str:
 
 
 def resumed(ground: Ground, name: str, rng: Random) -> str:
-    """The checkpoint of a killed fit: it is complete or absent."""
-    found = load_checkpoint(ground.root / name, FitState)
-    return "none" if found is None else hashlib.sha256(repr(found).encode()).hexdigest()
+    """The checkpoint of a killed fit: it is unchanged or absent."""
+    found = load_checkpoint(ground.root / name, RankState if "ranking" in name else FitState)
+    if found is None:
+        raise StoreError("the fit starts from the beginning")
+    return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -259,6 +283,17 @@ _ROLLBACK = verb("rollback", "--store", "{store}")
 _PROMOTE = verb("promote", "--store", "{store}", "v0001")
 _USERS = (_PREDICT, _RECOMMEND, _SIMILAR, _LIST, _LISTED)
 _KEEPERS = (_DOCTOR, _PRUNE, _FORGET, _NOBODY, _ROLLBACK, _PROMOTE, _EVALUATE)
+_PLAYS = (
+    verb("releases", "--store", "{plays}", "--verify", "--json"),
+    verb("recommend", "--store", "{plays}", "--user", "6", "7", "--out", "{out}.parquet"),
+    verb("predict", "--store", "{plays}", *_PAIRS),
+    verb("doctor", "--store", "{plays}"),
+    verb("prune", "--store", "{plays}", "--keep", "1"),
+    verb("forget", "--store", "{plays}", "--user", "7"),
+    verb("rollback", "--store", "{plays}"),
+    verb("promote", "--store", "{plays}", "v0001"),
+    verb("evaluate", "--store", "{plays}", "--test", "{inputs}/plays.csv"),
+)
 _STEPS = documents.KINDS
 _V = "store/releases/v*/"
 
@@ -270,6 +305,10 @@ def _of_release(form: str, *names: str) -> Kind:
 def _of_steps(form: str, *endings: str) -> Kind:
     files = tuple(f"store/{step}/*/{ending}" for step in _STEPS for ending in endings)
     return Kind(form, files, probes=(*_KEEPERS * 3, again), always=(noticed,), covered=True)
+
+
+def _of_plays(form: str, *files: str) -> Kind:
+    return Kind(form, files, probes=_PLAYS, always=(noticed,), covered=True)
 
 
 def _source(form: str, name: str) -> Kind:
@@ -304,7 +343,11 @@ KINDS: dict[str, Kind] = {
     "step weights": _of_steps("safetensors", "*.safetensors"),
     "step plots": _of_steps("bytes", "plots/*.png"),
     "checkpoint": Kind(
-        "safetensors", ("store/work/*/*.safetensors",), always=(resumed,), probes=(_FORGET, _PRUNE)
+        "safetensors",
+        ("store/work/*/*.safetensors",),
+        always=(resumed,),
+        probes=(_FORGET, _PRUNE),
+        covered=True,
     ),
     "kept titles": Kind("text", ("store/titles/*",), probes=(dropped, _DOCTOR, _PRUNE)),
     "ratings csv": _source("text", "ratings.csv"),
@@ -314,6 +357,27 @@ KINDS: dict[str, Kind] = {
     "ratings tar": _source("tar", "ratings.tar"),
     "ratings tar.gz": _source("tar.gz", "ratings.tar.gz"),
     "ratings zip": _source("zip", "ratings.zip"),
+    "ratings bz2": _source("bz2", "ratings.csv.bz2"),
+    "ratings xz": _source("xz", "ratings.csv.xz"),
+    "ratings arrow": _source("arrow", "ratings.arrow"),
+    "ratings json lines": _source("jsonl", "ratings.jsonl"),
+    "ratings inter": _source("text", "ratings.inter"),
+    "ratings utf-16": _source("utf-16", "utf-16.csv"),
+    "delta log": Kind("jsonl", ("inputs/delta/_delta_log/*.json",), probes=(tabled,)),
+    "delta checkpoint": Kind("parquet", ("inputs/delta/_delta_log/*.parquet",), probes=(tabled,)),
+    "plays releases": Kind(
+        "safetensors", ("plays/releases/*/ranking.safetensors",), always=(answers, forged), covered=True
+    ),
+    "plays release json": Kind(
+        "json", ("plays/releases/*/metrics.json", "plays/releases/*/manifest.json"), probes=_PLAYS
+    ),
+    "plays evaluations": _of_plays(
+        "json", "plays/evaluations/*/metrics.json", "plays/evaluations/*/decision.json"
+    ),
+    "plays manifests": Kind(
+        "json", ("plays/rankings/*/manifest.json", "plays/evaluations/*/manifest.json"), probes=_PLAYS
+    ),
+    "plays tables": _of_plays("parquet", "plays/splits/*/*.parquet", "plays/partitions/*/*.parquet"),
     "ratings parquet": _source("parquet", "ratings.parquet"),
     "titles": _source("text", "titles.csv"),
     "titles gzip": _source("gzip", "titles.csv.gz"),

@@ -3,8 +3,9 @@
 Small files share a block; a large file fills several. Memory holds a few blocks, whatever the size of the file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.containers import Member
 from matinee.errors import DataError
+from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.entries import LeftOut, judge, list_files, refuse_faults
 from matinee.ingest.reading.members import open_members
@@ -20,6 +22,7 @@ from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
 
 BLOCK_BYTES: Final = 1 << 24  # about 600,000 ratings: one row group of the table
+_MOST_LINES: Final = 1 << 21  # of a block; ordinary ratings have a third
 _ROOM_FOR_MORE = 1 << 20  # a block with less left is full
 
 
@@ -66,7 +69,7 @@ def read_blocks(
             else:
                 taken += 1
                 skipped = dialect.skip_lines + member.line_shift
-                yield from packer.add(member, replace(dialect, skip_lines=skipped), source)
+                yield from _in_parts(packer.add(member, replace(dialect, skip_lines=skipped), source))
         if not taken:
             found = f" It holds {list_files(others)}." if others else ""
             raise DataError(
@@ -75,7 +78,27 @@ def read_blocks(
         refuse_faults(others, settings, label=f"the archive {source.label()}")
         left_out += map(str, others)
         source.check_unchanged()
-    yield from packer.emit()
+    yield from _in_parts(packer.emit())
+
+
+def _in_parts(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks; those of very short lines in parts, because a line takes memory besides its text."""
+    for block in blocks:
+        counts = [
+            kernel.count_lines(block.text, span.start, span.stop, span.dialect.line_end)
+            for span in block.spans
+        ]
+        if sum(counts) <= _MOST_LINES:
+            yield block
+            continue
+        for span, count in zip(block.spans, counts, strict=True):
+            starts = np.zeros(-(-count // _MOST_LINES) or 1, np.int64)
+            lines = np.arange(len(starts), dtype=np.int32) * np.int32(_MOST_LINES)
+            kernel.find_lines(block.text, span.start, span.stop, span.dialect.line_end, lines, starts)
+            cuts = [span.start, *starts[1:].tolist(), span.stop]
+            for start, stop in pairwise(cuts):
+                part = replace(span, start=start, stop=stop, continues=span.continues or start > span.start)
+                yield Block(block.text, [part])
 
 
 def _dialect_of(member: Member, source: Source, settings: IngestSettings) -> Dialect | LeftOut:

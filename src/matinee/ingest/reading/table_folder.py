@@ -5,6 +5,7 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,17 +16,32 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matinee.containers.tables import check_footer
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.store.files import open_plain
 from matinee.store.paths import PATH_LENGTH
 
 Constants = tuple[tuple[str, str], ...]
+Action = Mapping[str, Any]  # a line of a log: what it adds, removes or requires
 LOG: Final = "_delta_log"
 _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _COMMIT: Final = re.compile(r"(\d{20})\.json", re.ASCII)
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10}))?\.parquet", re.ASCII)
 _FEATURES: Final = {"deletionVectors", "timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "columnMapping"}
-_ACTIONS: Final = ("add", "remove", "metaData", "protocol")
+# Columns of a checkpoint. Statistics of files, which take most of it, are not read.
+_ACTIONS: Final = (
+    *("add.path", "add.partitionValues", "add.deletionVector", "remove.path"),
+    *("metaData.configuration", "protocol", "sidecar.path"),
+)
+_LONGEST_LINE: Final = 1 << 24  # of a commit
+_LONGEST_VALUES: Final = 4096  # characters of the values of a file, which its path has as well
+_MOST_FILES: Final = 100_000
+_ROWS_AT_ONCE: Final = 1_000
+# What a log of other content raises, and a pipe or a link in its place.
+_DAMAGE: Final = (
+    *(ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError, pa.ArrowException),
+)
 _EXPORT: Final = "Write its current rows to Parquet or CSV, and give that."
 
 
@@ -54,19 +70,25 @@ def delta_files(folder: Path) -> dict[Path, Constants]:
     try:
         for action in _actions(folder / LOG, label):
             state.apply(action)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, pa.ArrowException) as error:
-        raise DataError(
-            f"The log of the Delta table {label} is damaged ({shown(error)}). {_EXPORT}"
-        ) from None
+    except _DAMAGE as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"The log of the Delta table {label} is damaged ({shown(said)}). {_EXPORT}") from None
     files = {}
     for name, constants in sorted(state.files.items()):
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        if not _is_file_in(folder, path):
             raise DataError(
-                f"The Delta table {label} lists {shown(name)}, which is not a file in its folder. {_EXPORT}"
+                f"The Delta table {label} lists '{shown(name)}', which is not a file in its folder. {_EXPORT}"
             )
         files[path] = constants
     return files
+
+
+def _is_file_in(folder: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 @dataclass
@@ -76,30 +98,41 @@ class _State:
     label: str
     files: dict[str, Constants] = field(default_factory=dict)
 
-    def apply(self, action: Mapping[str, Any]) -> None:
+    def apply(self, action: Action) -> None:
         """Apply one action. Raises DataError if it needs what is not read."""
         if protocol := action.get("protocol"):
             features = set(protocol.get("readerFeatures") or ())
             if protocol.get("minReaderVersion", 1) > 3 or features - _FEATURES:
                 self._refuse(", ".join(sorted(features - _FEATURES)) or "a later version of the format")
+        if action.get("sidecar"):
+            self._refuse("the sidecars of a checkpoint")
         settings = dict((action.get("metaData") or {}).get("configuration") or {})
         if settings.get("delta.columnMapping.mode", "none") != "none":
             self._refuse("column mapping")
-        if added := action.get("add"):
-            if added.get("deletionVector"):
-                self._refuse("deletion vectors")
-            values = dict(added.get("partitionValues") or {}).items()
-            constants = tuple((name, "" if value is None else str(value)) for name, value in values)
-            self.files[unquote(added["path"])] = constants
-        if removed := action.get("remove"):
+        if (added := action.get("add")) is not None:
+            self._add(added)
+        if (removed := action.get("remove")) is not None:
             self.files.pop(unquote(removed["path"]), None)
+
+    def _add(self, added: Action) -> None:
+        if added.get("deletionVector"):
+            self._refuse("deletion vectors")
+        values = dict(added.get("partitionValues") or {}).items()
+        constants = tuple((name, "" if value is None else str(value)) for name, value in values)
+        if sum(len(name) + len(value) for name, value in constants) > _LONGEST_VALUES:
+            raise ValueError(f"the values of a file have more than {_LONGEST_VALUES:,} characters")
+        self.files[unquote(added["path"])] = constants
+        if len(self.files) > _MOST_FILES:
+            raise ValueError(f"it lists more than {_MOST_FILES:,} files")
 
     def _refuse(self, feature: str) -> None:
         raise DataError(f"The Delta table {self.label} needs {shown(feature)}, which is not read. {_EXPORT}")
 
 
-def _actions(log: Path, label: str) -> Iterator[Mapping[str, Any]]:
+def _actions(log: Path, label: str) -> Iterator[Action]:
     """The actions of the last checkpoint, and of all commits after it."""
+    if log.is_symlink():
+        raise ValueError("it is a link")
     names = sorted(path.name for path in log.iterdir())
     commits = {int(found[1]) for name in names if (found := _COMMIT.fullmatch(name))}
     parts: dict[int, list[tuple[str, int]]] = {}
@@ -116,12 +149,25 @@ def _actions(log: Path, label: str) -> Iterator[Mapping[str, Any]]:
     for name, _ in parts.get(last, []):
         yield from _rows_of_checkpoint(log / name)
     for version in later:
-        with (log / f"{version:020}.json").open("rb") as lines:
-            yield from (json.loads(line) for line in lines if line.strip())
+        yield from _rows_of_commit(log / f"{version:020}.json")
 
 
-def _rows_of_checkpoint(path: Path) -> Iterator[Mapping[str, Any]]:
-    file = pq.ParquetFile(path)
-    columns = [name for name in _ACTIONS if name in file.schema_arrow.names]
-    for batch in file.iter_batches(10_000, columns=columns):
-        yield from batch.to_pylist()
+def _rows_of_commit(path: Path) -> Iterator[Action]:
+    with open_plain(path, follow_links=False) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise ValueError(f"{path.name} is empty")
+        while line := file.readline(_LONGEST_LINE + 1):
+            if len(line) > _LONGEST_LINE:
+                raise ValueError(f"{path.name} has a line of more than {_LONGEST_LINE >> 20} MB")
+            if line.strip():
+                yield json.loads(line)
+
+
+def _rows_of_checkpoint(path: Path) -> Iterator[Action]:
+    with open_plain(path, follow_links=False) as raw:
+        check_footer(raw, shown(path, PATH_LENGTH))
+        file = pq.ParquetFile(raw)
+        if "add" not in file.schema_arrow.names:
+            raise ValueError(f"{path.name} lists no files")
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[*_ACTIONS]):
+            yield from batch.to_pylist()

@@ -39,7 +39,9 @@ class ReadTitles(NamedTuple):
     texts: pl.DataFrame = NO_TEXTS  # of text ids, of which `titles` has the numbers
 
 
-NO_TITLES: Final = ReadTitles(Titles.empty(), Rejects.empty(), [])
+def no_titles() -> ReadTitles:
+    """The tables of a dataset without titles. Not a constant: an import must not start the threads of polars."""
+    return ReadTitles(Titles.empty(), Rejects.empty(), [])
 
 
 def read_titles(source: Source, settings: IngestSettings = _DEFAULTS, kind: Kind | None = None) -> ReadTitles:

@@ -368,6 +368,16 @@ def test_a_stray_quote_takes_no_rows_along(tmp_path: Path) -> None:
     assert manifest["rejects"] == {"quote_unclosed": 1}
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_parquet_with_texts_of_either_encoding_is_read(encoding: str, tmp_path: Path) -> None:
+    columns = list(zip(*UNDATED, strict=True))[:3]
+    names = ("userId", "movieId", "rating")
+    table = pa.table({name: pa.array(map(str, column)) for name, column in zip(names, columns, strict=True)})
+    out = io.BytesIO()
+    pq.write_table(table, out, use_dictionary=False, column_encoding=dict.fromkeys(names, encoding))
+    assert make(tmp_path, out.getvalue())[0] == UNDATED
+
+
 def test_the_docs_list_the_names_of_columns() -> None:
     table = (DOCS / "data.md").read_text("utf-8").partition("| column | names |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]

@@ -150,11 +150,17 @@ def slow_row(fields: list[str] | None, *, columns: int) -> str | tuple[int, int,
     return int(fields[0]), int(fields[1]), rating, day
 
 
-def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16) -> Read:
+def read(folder: Path, text: bytes, *, block_bytes: int = 1 << 16, most_lines: int = 1 << 21) -> Read:
     """The result of the compiled reader, from the tables that it writes."""
     path = folder / "ratings.txt"
     path.write_bytes(text)
-    with PartitionWriter(folder, ratings_schema(low=1, high=5)) as writer:
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        PartitionWriter(folder, ratings_schema(low=1, high=5)) as writer,
+    ):
+        patched.setattr("matinee.ingest.reading.blocks._MOST_LINES", most_lines)
+        patched.setattr("matinee.ingest.checks.schema._MANY_ROWS", most_lines // 2)
+        patched.setattr("matinee.ingest.checks.schema._ROWS_AT_ONCE", 3)
         blocks = read_blocks([source_of(path)], IngestSettings(), left_out=[], block_bytes=block_bytes)
         for parsed in parse_in_order(blocks):
             writer.write(parsed)
@@ -226,6 +232,7 @@ def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
         tmp_path_factory.mktemp("read"),
         text.encode(),
         block_bytes=data.draw(st.sampled_from([40, 300, 65536])),
+        most_lines=data.draw(st.sampled_from([1, 4, 1 << 21])),
     )
     assert found == expected
 
@@ -262,7 +269,9 @@ def test_netflix_text_keeps_its_movie_across_blocks(
                 expected.accepted.append((number, *row))
     text = "".join(line + end for line in body).encode()
     block_bytes = data.draw(st.sampled_from([30, 100, 65536]))
-    assert read(tmp_path_factory.mktemp("netflix"), text, block_bytes=block_bytes) == expected
+    most_lines = data.draw(st.sampled_from([1, 4, 1 << 21]))
+    found = read(tmp_path_factory.mktemp("netflix"), text, block_bytes=block_bytes, most_lines=most_lines)
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from matinee.store.files import open_plain
 from matinee.store.paths import PATH_LENGTH
 
 Constants = tuple[tuple[str, str], ...]
-Action = Mapping[str, Any]  # a line of a log: what it adds, removes or requires
 LOG: Final = "_delta_log"
 _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _COMMIT: Final = re.compile(r"(\d{20})\.json", re.ASCII)
@@ -98,7 +97,7 @@ class _State:
     label: str
     files: dict[str, Constants] = field(default_factory=dict)
 
-    def apply(self, action: Action) -> None:
+    def apply(self, action: Mapping[str, Any]) -> None:
         """Apply one action. Raises DataError if it needs what is not read."""
         if protocol := action.get("protocol"):
             features = set(protocol.get("readerFeatures") or ())
@@ -114,7 +113,7 @@ class _State:
         if (removed := action.get("remove")) is not None:
             self.files.pop(unquote(removed["path"]), None)
 
-    def _add(self, added: Action) -> None:
+    def _add(self, added: Mapping[str, Any]) -> None:
         if added.get("deletionVector"):
             self._refuse("deletion vectors")
         values = dict(added.get("partitionValues") or {}).items()
@@ -129,7 +128,7 @@ class _State:
         raise DataError(f"The Delta table {self.label} needs {shown(feature)}, which is not read. {_EXPORT}")
 
 
-def _actions(log: Path, label: str) -> Iterator[Action]:
+def _actions(log: Path, label: str) -> Iterator[Mapping[str, object]]:
     """The actions of the last checkpoint, and of all commits after it."""
     if log.is_symlink():
         raise ValueError("it is a link")
@@ -152,7 +151,7 @@ def _actions(log: Path, label: str) -> Iterator[Action]:
         yield from _rows_of_commit(log / f"{version:020}.json")
 
 
-def _rows_of_commit(path: Path) -> Iterator[Action]:
+def _rows_of_commit(path: Path) -> Iterator[Any]:
     with open_plain(path, follow_links=False) as file:
         if not os.fstat(file.fileno()).st_size:
             raise ValueError(f"{path.name} is empty")
@@ -163,7 +162,7 @@ def _rows_of_commit(path: Path) -> Iterator[Action]:
                 yield json.loads(line)
 
 
-def _rows_of_checkpoint(path: Path) -> Iterator[Action]:
+def _rows_of_checkpoint(path: Path) -> Iterator[Any]:
     with open_plain(path, follow_links=False) as raw:
         check_footer(raw, shown(path, PATH_LENGTH))
         file = pq.ParquetFile(raw)

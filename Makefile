@@ -13,7 +13,7 @@ setup: $(VENV)/.ready
 # The lock file is used as constraints: pyproject.toml lists the packages, and the lock file pins their versions.
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[pipeline,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[pipeline,dev]'
 	@touch $@
 
 run: setup

@@ -137,7 +137,7 @@ class _Cut:
         total = 1 if basis.shape[1] >= self.known else self._iterations
         self._own = self._find_own(self._probes(basis.shape[1]))
         while done < total - 1:
-            encoder = self._encode(basis)
+            encoder = self._encode(basis, rough=True)
             report("halves", 2 * done + 1, 2 * total)
             basis = _orthonormal(self._back(self._normal.gram(encoder)))
             done += 1
@@ -166,16 +166,16 @@ class _Cut:
         start[self._rated] = draw.standard_normal((self.known, width), dtype=np.float32)
         return _orthonormal(start), 0
 
-    def _encode(self, basis: Floats) -> Floats:
+    def _encode(self, basis: Floats, *, rough: bool = False) -> Floats:
         """B Q; with T = [rated_weight I; I] the target is X T, so B = T - (X'X + D)^-1 D T."""
         target = np.stack([self._weight * basis, basis])
-        target -= self._normal.solve(self._ridge * target)
+        target -= self._normal.solve(self._ridge * target, rough=rough)
         target -= self._own[..., None] * basis
         return target
 
     def _back(self, product: Floats) -> Floats:
         """B' W."""
-        left = self._normal.solve(product.copy())
+        left = self._normal.solve(product.copy(), rough=True)
         left *= self._ridge
         np.subtract(product, left, out=left)
         found: Floats = self._weight * left[0] + left[1]

@@ -15,6 +15,7 @@ from matinee.train.ranking.rows import Counts, GradedRows
 from matinee.train.ranking.tiles import TILE, Factor, Report, triangle_bytes
 
 _TOLERANCE = 3e-3  # of the norm of a residual; smaller ones change no list
+_ROUGH = 3e-2  # where the next round of the iteration corrects it
 _MOST_STEPS = 100
 _CHUNK = 8192  # movies of a sum at a time
 
@@ -22,8 +23,8 @@ _CHUNK = 8192  # movies of a sum at a time
 class Normal(Protocol):
     """X'X and (X'X + D)^-1 for features [2, movies, columns]."""
 
-    def solve(self, right: Floats) -> Floats:
-        """(X'X + D)^-1 R."""
+    def solve(self, right: Floats, *, rough: bool = False) -> Floats:
+        """(X'X + D)^-1 R; `rough` where two digits are enough."""
 
     def gram(self, values: Floats) -> Floats:
         """X'X V."""
@@ -50,7 +51,7 @@ class MovieSide:
             report("products", number + 1, blocks)
         self._factor = Factor(panels, rows.pool, report)
 
-    def solve(self, right: Floats) -> Floats:
+    def solve(self, right: Floats, *, rough: bool = False) -> Floats:
         """(X'X + D)^-1 R."""
         return self._lay_back(self._factor.solve(self._lay_out(right)))
 
@@ -107,7 +108,7 @@ class UserSide:
             report("products", number + 1, blocks)
         self._factor = Factor(panels, rows.pool, report)
 
-    def solve(self, right: Floats) -> Floats:
+    def solve(self, right: Floats, *, rough: bool = False) -> Floats:
         """(X'X + D)^-1 R."""
         scaled: Floats = right * self._inverse[..., None]
         by_user = np.zeros((-(-self._rows.users // TILE) * TILE, right.shape[2]), np.float32)
@@ -145,12 +146,12 @@ class ConjugateGradients:
         """X'X V."""
         return self._rows.back(self._rows.times(values))
 
-    def solve(self, right: Floats) -> Floats:
-        """(X'X + D)^-1 R, until the residual of each column is _TOLERANCE of its first value; R is overwritten."""
+    def solve(self, right: Floats, *, rough: bool = False) -> Floats:
+        """(X'X + D)^-1 R, until each column's residual is _TOLERANCE or _ROUGH of its first value; overwrites R."""
         found, residual = np.zeros_like(right), right
         direction = residual / self._diagonal[..., None]
         size = self._dots(residual, direction)
-        enough = size * _TOLERANCE**2
+        enough = size * (_ROUGH if rough else _TOLERANCE) ** 2
         for step in range(_MOST_STEPS):
             if (size <= enough).all():
                 break

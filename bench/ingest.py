@@ -5,6 +5,9 @@
 Each measurement runs twice, in a new process, and the better one counts. All output is synced to the disk. Imports are
 not timed. `bare` is the typed scan of polars to Parquet, and `pandas` is read_csv and to_parquet (skipped if pandas is
 not installed). Neither of them validates rows, keeps rejects or checks for duplicates.
+
+The rows of PostgreSQL are measured if MATINEE_BENCH_DATABASE is the address of a database, such as
+postgresql://user:password@host/name. The table matinee_bench there is replaced, and dropped at the end.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+TABLE = "matinee_bench"
 NEW_ROWS = 100_000  # rows of the file that a nightly run adds
 Work = Callable[[], object]
 
@@ -27,6 +31,11 @@ def sync(path: Path) -> None:
     """Wait until a file has reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def database() -> str | None:
+    """The address of the database to measure."""
+    return os.environ.get("MATINEE_BENCH_DATABASE")
 
 
 # Each case imports its modules and returns the function to be timed.
@@ -56,6 +65,57 @@ def pandas(data: Path, scratch: Path) -> Work:
     def work() -> None:
         pd.read_csv(data / "ratings.csv", parse_dates=["date"]).to_parquet(out)
         sync(out)
+
+    return work
+
+
+def bare_zip(data: Path, scratch: Path) -> Work:
+    """Polars does not read zip: the file is unpacked to the disk first."""
+    import zipfile
+
+    def work() -> None:
+        with zipfile.ZipFile(data / "zip" / "ratings.zip") as packed:
+            packed.extract("ratings.csv", scratch)
+        bare(scratch, scratch)()
+
+    return work
+
+
+def bare_jsonl(data: Path, scratch: Path) -> Work:
+    """The fastest form of polars, for JSON lines."""
+    import polars as pl
+
+    schema = {"user_id": pl.Int64, "movie_id": pl.Int64, "rating": pl.Float32, "date": pl.String}
+    out = scratch / "bare.parquet"
+
+    def work() -> None:
+        rows = pl.scan_ndjson(data / "jsonl" / "ratings.jsonl", schema=schema)
+        rows.with_columns(pl.col("date").str.to_date()).sink_parquet(out)
+        sync(out)
+
+    return work
+
+
+def bare_postgresql(data: Path, scratch: Path) -> Work:
+    """What polars reads a database with: all rows are in memory."""
+    import polars as pl
+
+    out = scratch / "bare.parquet"
+
+    def work() -> None:
+        pl.read_database_uri(f"select * from {TABLE}", database() or "", engine="adbc").write_parquet(out)
+        sync(out)
+
+    return work
+
+
+def ingest_postgresql(data: Path, scratch: Path) -> Work:
+    """Matinee, on the rows of a query."""
+    from matinee.ingest.databases import snapshots
+
+    def work() -> None:
+        with snapshots(scratch / "store", [f"{database()}?query=select * from {TABLE}"]) as (path,):
+            ingest(data, scratch, files=(str(path),))()
 
     return work
 
@@ -123,6 +183,12 @@ CASES: dict[str, Callable[[Path, Path], Work]] = {
     ),
     "bare_text_ids": bare_texts,
     "ingest_text_ids": lambda data, scratch: ingest(data, scratch, files=("text/ratings.csv",)),
+    "bare_zip": bare_zip,
+    "ingest_zip": lambda data, scratch: ingest(data, scratch, files=("zip/ratings.zip",)),
+    "bare_jsonl": bare_jsonl,
+    "ingest_jsonl": lambda data, scratch: ingest(data, scratch, files=("jsonl/ratings.jsonl",)),
+    "bare_postgresql": bare_postgresql,
+    "ingest_postgresql": ingest_postgresql,
     "again": ingest,
     "one_new_file": nightly,
     "encode_and_split": encode_and_split,
@@ -159,6 +225,8 @@ def measure_all(data: Path, *, runs: int) -> dict[str, Any]:
     for name in CASES:
         if name == "pandas" and find_spec("pandas") is None:
             continue
+        if name.endswith("postgresql") and database() is None:
+            continue
         for _ in range(1 if name in ONCE else runs):
             if name not in ON_A_STORE:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -173,14 +241,40 @@ def measure_all(data: Path, *, runs: int) -> dict[str, Any]:
 
 
 def generate(data: Path, *, ratings: int) -> None:
-    """The sample as CSV, as Netflix text and with text ids, and one more file with other rows."""
+    """The sample as CSV, in other formats and with text ids, and one more file with other rows."""
+    import zipfile
+
     from matinee.sample import write_sample
 
     write_sample(data / "netflix", ratings=ratings, format="netflix")
     write_sample(data, ratings=ratings)
     write_sample(data / "text", ratings=ratings, ids="text")
+    write_sample(data / "jsonl", ratings=ratings, format="jsonl")
+    (data / "zip").mkdir()
+    with zipfile.ZipFile(data / "zip" / "ratings.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(data / "ratings.csv", "ratings.csv")
     write_sample(data / "new", ratings=NEW_ROWS, seed=1)
     (data / "new" / "ratings.csv").replace(data / "new.csv")
+
+
+def fill_database(data: Path) -> None:
+    """Copy the sample into the database."""
+    import pyarrow.csv
+    from adbc_driver_postgresql import dbapi
+
+    rows = pyarrow.csv.open_csv(data / "ratings.csv")
+    with dbapi.connect(database()) as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest(TABLE, rows, mode="replace")
+        connection.commit()
+
+
+def drop_table() -> None:
+    """Remove the table from the database."""
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(database()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"drop table {TABLE}")
+        connection.commit()
 
 
 def main() -> None:
@@ -197,7 +291,11 @@ def main() -> None:
         run_case(call.case, call.data, call.scratch)
         return
     generate(call.data, ratings=call.ratings)
+    if database():
+        fill_database(call.data)
     best = measure_all(call.data, runs=call.runs)
+    if database():
+        drop_table()
     for name, found in best.items():
         found["ratio"] = round(found["seconds"] / best["bare"]["seconds"], 2)
         print(f"{name:24} {found['seconds']:8.2f} s  {found['ratio']:6.2f} x  {found['peak_mb']:6.0f} MB")

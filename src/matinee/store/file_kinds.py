@@ -11,32 +11,37 @@ _CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 _STRAY: Final = 8  # a short file may have so many control characters; their rows are rejected
 _LONGEST_TAG: Final = 256
 _MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
+_UNPACK: Final = "Unpack it, or save it as {ways}."
+_CONVERT: Final = "Convert it to Parquet or CSV."
+_OTHER: Final = "Check that it is the right file."
+_QUERY: Final = "Give a query as the source, sqlite:///FILE?query=select ..., or save the table as CSV."
+_DECRYPT: Final = "Decrypt it first."
 _MAGIC: Final = {
-    b"PK\x03\x04": "a zip archive (or a spreadsheet of one)",
-    b"PK\x05\x06": "an empty zip archive",
-    b"PK\x07\x08": "a part of a zip archive",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
-    b"%PDF": "a PDF",
-    b"\x7fELF": "a program",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"BZh": "a bzip2 archive",
-    b"\xfd7zXZ": "an xz archive",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"Rar!": "a rar archive",
-    b"\x04\x22\x4d\x18": "an lz4 archive",
-    b"\x1f\x9d": "an archive of compress (.Z)",
-    b"SQLite format 3": "an SQLite database",
-    b"ARROW1": "an Arrow file",
-    b"PARE": "an encrypted Parquet file",
-    b"ORC": "an ORC file",
-    b"Obj\x01": "an Avro file",
-    b"\x93NUMPY": "an array of numpy",
-    b"\xff\xff\xff\xff": "a stream of Arrow, which is not its file format",
-    b"\x5d\x00\x00": "an archive of the old lzma format (.lzma)",
-    b"FEA1": "an Arrow file of the first version",
-    b"RDX": "a file of R",
-    b"MATLAB": "a file of MATLAB",
+    b"PK\x03\x04": ("a zip archive (or a spreadsheet of one)", _UNPACK),
+    b"PK\x05\x06": ("an empty zip archive", _UNPACK),
+    b"PK\x07\x08": ("a part of a zip archive", _UNPACK),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet of an old kind", _CONVERT),
+    b"%PDF": ("a PDF", _OTHER),
+    b"\x7fELF": ("a program", _OTHER),
+    b"\x89PNG": ("a picture", _OTHER),
+    b"\xff\xd8\xff": ("a picture", _OTHER),
+    b"BZh": ("a bzip2 archive", _UNPACK),
+    b"\xfd7zXZ": ("an xz archive", _UNPACK),
+    b"7z\xbc\xaf": ("a 7z archive", _UNPACK),
+    b"Rar!": ("a rar archive", _UNPACK),
+    b"\x04\x22\x4d\x18": ("an lz4 archive", _UNPACK),
+    b"\x1f\x9d": ("an archive of compress (.Z)", _UNPACK),
+    b"SQLite format 3": ("an SQLite database", _QUERY),
+    b"ARROW1": ("an Arrow file", _CONVERT),
+    b"PARE": ("an encrypted Parquet file", _DECRYPT),
+    b"ORC": ("an ORC file", _CONVERT),
+    b"Obj\x01": ("an Avro file", _CONVERT),
+    b"\x93NUMPY": ("an array of numpy", _CONVERT),
+    b"\xff\xff\xff\xff": ("a stream of Arrow, which is not its file format", _CONVERT),
+    b"\x5d\x00\x00": ("an archive of the old lzma format (.lzma)", _UNPACK),
+    b"FEA1": ("an Arrow file of the first version", _CONVERT),
+    b"RDX": ("a file of R", _CONVERT),
+    b"MATLAB": ("a file of MATLAB", _CONVERT),
 }
 
 
@@ -60,10 +65,12 @@ def refuse_other_kinds(
     if not head:
         raise DataError(f"{label} is empty. Expected {expected}.")
     refuse_code(head, label)
-    found = next((name for magic, name in {**_MAGIC, **also}.items() if head.startswith(magic)), None)
+    known = {**_MAGIC, **{magic: (kind, _UNPACK) for magic, kind in also.items()}}
+    found = next((each for magic, each in known.items() if head.startswith(magic)), None)
     if found:
+        kind, remedy = found
         ways = " or ".join(["CSV", *(f".csv{way}" for way in packings if way.startswith("."))])
-        raise DataError(f"{label} is {found}, not text. Unpack it, or save it as {ways}.")
+        raise DataError(f"{label} is {kind}, not text. {remedy.format(ways=ways)}")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
     refuse_other_json(head, label)

@@ -169,7 +169,7 @@ def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str
     try:
         check_apart(store.root, sources=[titles])
         if not _is_same(titles, kept):
-            ingest.check_titles(titles, settings.ingest)
+            ingest.check_titles(titles, settings.ingest, store=store)
             with writing(store.root):
                 kept.parent.mkdir(exist_ok=True)
                 refuse_link(kept.parent)

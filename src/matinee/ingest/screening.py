@@ -63,12 +63,13 @@ def find_unreadable(paths: Sequence[Path]) -> dict[Path, str]:
     return faults
 
 
-def check_titles(path: Path, settings: IngestSettings) -> None:
-    """Read a titles file as part of a dataset, to check it.
+def check_titles(path: Path, settings: IngestSettings, *, store: Store) -> None:
+    """Read a titles file as part of a dataset of a store, to check it.
 
     Raises ConfigError if it does not exist, and DataError if its content is refused.
     """
-    read_titles(source_of(path), settings)
+    held = kinds_of(store.root)
+    read_titles(source_of(path), settings, None if held is None else held["movie_id"])
 
 
 class _Screener:

@@ -165,9 +165,13 @@ class _Table:
             reason = (
                 f" (line {example['line']}: {example['code']}, {example['raw'][:80]!r})" if example else ""
             )
-            raise DataError(
-                f"{label} holds no readable title{reason}. Expected lines such as 1,2003,Dinosaur Planet."
-            )
+            expected = "Expected lines such as 1,2003,Dinosaur Planet."
+            if example and example["code"] == "movie_id_not_integer":
+                expected = (
+                    "The movie ids of the ratings or of the store are integers. Give titles with the same ids, or "
+                    "another --store for ratings and titles with text ids."
+                )
+            raise DataError(f"{label} holds no readable title{reason}. {expected}")
         return ReadTitles(
             Titles.validate(titles),
             Rejects.validate(rejected),

@@ -26,8 +26,12 @@ def _file(name: str, content: bytes, says: str, *, suffix: str = "json") -> Atta
     return Attack(f"a settings file with {name}", words, 2, prepare=_settings(content, file), says=[says])
 
 
-def _number(name: str, words: list[str], **more: Any) -> Attack:
-    return Attack(name, words, 2, says=["nvalid"], **more)
+def _number(name: str, words: list[str], says: str = "nvalid", **more: Any) -> Attack:
+    return Attack(name, words, 2, says=[says], **more)
+
+
+def _id(name: str, words: list[str]) -> Attack:
+    return _number(name, words, "whole number")
 
 
 def _one_list(ground: Ground) -> None:
@@ -52,11 +56,11 @@ def _mine(ground: Ground) -> None:
 
 
 NUMBERS = [
-    _number("an id with an underscore", [*LISTS, "--user", "1_0"]),
-    _number("an id in digits of another script", ["similar", *STORE, "--movie", "١٢"]),
-    _number("an id with blanks", [*LISTS, "--user", " 6"]),
-    _number("an id beyond 64 bits", [*LISTS, "--user", "9223372036854775808"]),
-    _number("an id of 5,000 digits", ["similar", *STORE, "--movie", "9" * 5000, "--json"]),
+    _id("an id with an underscore", [*LISTS, "--user", "1_0"]),
+    _id("an id in digits of another script", ["similar", *STORE, "--movie", "١٢"]),
+    _id("an id with blanks", [*LISTS, "--user", " 6"]),
+    _id("an id beyond 64 bits", [*LISTS, "--user", "9223372036854775808"]),
+    _id("an id of 5,000 digits", ["similar", *STORE, "--movie", "9" * 5000, "--json"]),
     _number("a list of no movies", [*LISTS, "--user", "6", "--top", "0"]),
     _number("a number of movies with an underscore", ["similar", *STORE, "--movie", "8", "--top", "1_0"]),
     _number("releases to keep in hexadecimal", ["prune", *STORE, "--keep", "0x1"]),

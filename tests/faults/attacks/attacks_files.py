@@ -13,6 +13,7 @@ from attacks.ground import Attack, Ground
 
 HEADER = "userID,movieID,rating,date\n"
 ROWS = HEADER + "".join(f"{u},{m},{1 + (u + m) % 5},2004-01-02\n" for u in range(10) for m in range(10))
+INTEGER = "ingest.ids=integer"
 IDS = {"userID": [1, 2], "movieID": [1, 1], "rating": [3.0, 4.0]}
 INGEST = ["ingest", "--titles", "{titles}", "--store", "{folder}/new", "--ratings"]
 
@@ -37,7 +38,7 @@ def puts(content: str | bytes | Callable[[], bytes], name: str | bytes = "a.csv"
 
 
 def refused(name: str, content: str | bytes | Callable[[], bytes], *says: str, sets: str = "") -> Attack:
-    words = [*INGEST, "{folder}/a.csv", *(["--set", sets] if sets else [])]
+    words = [*INGEST, "{folder}/a.csv", *(word for each in sets.split() for word in ("--set", each))]
     return Attack(name, words, 3, puts(content), says=["a.csv", *says], hides=["\x1b"])
 
 
@@ -101,9 +102,11 @@ ATTACKS = [
         "Parquet whose footer is noise", parquet(**IDS)[:-60] + b"\xff" * 52 + parquet(**IDS)[-8:], "corrupt"
     ),
     refused("four bytes of Parquet", b"PAR1", "corrupt or truncated"),
-    refused("an id of 5,000 digits in every row", HEADER + f"{'9' * 5000},1,3,\n" * 9, "user_id_not_integer"),
-    refused("ids with underscores", HEADER + "1_0,1,3,\n" * 9, "user_id_not_integer"),
-    refused("ids in Arabic digits", HEADER + "\u0663,1,3,\n" * 9, "user_id_not_integer"),
+    refused(
+        "a text id of 5,000 digits in every row", HEADER + f"{'9' * 5000},1,3,\n" * 9, "user_id_too_long"
+    ),
+    refused("ids with underscores", HEADER + "1_0,1,3,\n" * 9, "user_id_not_integer", sets=INTEGER),
+    refused("ids in Arabic digits", HEADER + "\u0663,1,3,\n" * 9, "user_id_not_integer", sets=INTEGER),
     refused(
         "a header of 100,000 columns",
         ",".join(f"c{n}" for n in range(100_000)) + "\n1,2,3\n",
@@ -118,10 +121,17 @@ ATTACKS = [
         "more rejects than a disk is for",
         HEADER + "x,1,3,\n" * 20_000,
         "ingest.max_rejects_mb",
-        sets="ingest.max_rejects_mb=1",
+        sets=f"ingest.max_rejects_mb=1 {INTEGER}",
     ),
     refused("a column named twice by escapes", "userID,user\x1bID,movieID,rating\n1,2,3,4\n", "twice"),
-    refused("a line of escapes", HEADER + "\x1b]0;owned\x07,1,3,\n" * 4, "user_id_not_integer"),
+    refused("a line of escapes", HEADER + "\x1b]0;owned\x07,1,3,\n" * 4, "user_id_not_integer", sets=INTEGER),
+    Attack(
+        "text ids of escapes",
+        [*INGEST, "{folder}/a.csv", "--set", "ingest.ids=text"],
+        0,
+        puts(ROWS + "\x1b]0;owned\x07,\x1b[31m,3,\n\u202e,=cmd,4,\n"),
+        hides=["\x1b"],
+    ),
     Attack("a pipe", [*INGEST, "{folder}/a.csv"], 2, makes(os.mkfifo), says=["a pipe or a device"]),
     Attack("a device without an end", [*INGEST, "/dev/zero"], 2, says=["/dev/zero", "a pipe or a device"]),
     Attack(
@@ -154,7 +164,7 @@ ATTACKS = [
     ),
     Attack(
         "a name of escapes",
-        [*INGEST, "{folder}/in"],
+        [*INGEST, "{folder}/in", "--set", INTEGER],
         3,
         puts(HEADER + "x,1,3,\n" * 9, "in/\x1b[31m\nred.csv"),
         says=["\\x1b[31m"],
@@ -167,7 +177,7 @@ ATTACKS = [
         sets="ingest.max_titles_mb=1",
     ),
     titles("titles of NUL bytes", bytes(5000), "binary content"),
-    titles("titles of ids of 5,000 digits", f"{'9' * 5000},2003,A\n" * 9, "movie_id_not_integer"),
+    titles("titles of ids of 5,000 digits", f"{'9' * 5000},2003,A\n" * 9, "movie_id_too_long"),
     titles("titles of years of 5,000 digits", f"1,{'9' * 5000},A\n" * 9, "year_not_integer"),
     titles(
         "a title that a pattern chokes on",

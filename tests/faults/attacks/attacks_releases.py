@@ -328,7 +328,7 @@ ATTACKS = [
                 "movies.parquet", lambda told: told.set_column(0, "movie_id", told["movie_id"].cast("string"))
             )
         ),
-        ["movies.parquet", "integers"],
+        ["movies.parquet", "movie_key"],
     ),
     Attack(
         "a prior of another size",

@@ -1,8 +1,10 @@
 """Tables: Parquet, Arrow, JSON lines, Delta and UTF-16 that claim, name or unpack to what is not there."""
 
+import contextlib
 import io
 import json
 import os
+import sqlite3
 import struct
 import zipfile
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attacks.attacks_archives import ROWS, refused, zipped
@@ -134,10 +137,37 @@ def delta(name: str, prepare: Callable[[Ground], Any], *says: str) -> Attack:
     return Attack(name, words, 3, prepare, says=["Delta table", *says], hides=["\x1b"])
 
 
+def sqlite_view(ground: Ground) -> None:
+    with contextlib.closing(sqlite3.connect(ground.folder / "a.sqlite")) as database:
+        text = "hex(zeroblob(20000000))"
+        database.execute(f"create view ratings as select {text} as user_id, 1 as movie_id, 3 as rating")
+
+
+def duckdb_view(ground: Ground) -> None:
+    with contextlib.closing(duckdb.connect(str(ground.folder / "a.duckdb"))) as database:
+        database.execute(
+            f"create view ratings as select * from read_csv('{ground.ratings}', ignore_errors=true)"
+        )
+
+
+def database(name: str, prepare: Callable[[Ground], None], place: str, *says: str) -> Attack:
+    words = ["ingest", "--ratings", f"{place}?query=select * from ratings", "--titles", "{titles}"]
+    return Attack(
+        name, [*words, "--store", "{folder}/new"], 2, prepare, says=["refused by the database", *says]
+    )
+
+
 NOT_THERE = "not a file in its folder"
 ODD_PATHS = ("/dev/zero", "../ratings.csv", "a\0b", "a%00b", "x" * 300, "x/" * 3_000, "\ud800", "")
 
 ATTACKS = [
+    database("a view of SQLite with a text of 40 MB", sqlite_view, "sqlite:///{folder}/a.sqlite", "too big"),
+    database(
+        "a view of DuckDB that reads another file",
+        duckdb_view,
+        "duckdb:///{folder}/a.duckdb",
+        "Cannot access file",
+    ),
     refused("Arrow of 2^60 rows", arrow(*NUMBERS, now=1 << 60), "claims 1,152,921,504,606,846,976 rows"),
     refused("Arrow of 2^60 rows without a value", arrow(*NULLS, now=1 << 60), "claims"),
     refused(

@@ -38,6 +38,8 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
         with _faults(duckdb.Error, address):
             connection = duckdb.connect(address.database, read_only=True, config=config)
             opened.callback(connection.close)
+            # A view in the file could read any other file of this machine.
+            connection.execute("set enable_external_access = false; set lock_configuration = true")
             statements = connection.extract_statements(address.query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError(f"{address.shown} is not one statement that reads. {READS}")

@@ -14,7 +14,9 @@ from matinee.errors.text import shown
 from matinee.ingest.databases.rows import READS, Rows, said
 from matinee.store.database_address import DatabaseAddress
 
-_ROWS: Final = 1 << 15
+_ROWS, _ROWS_AT_ONCE = 1 << 15, 16
+_BYTES: Final = 1 << 26  # of the texts of some rows
+_LONGEST: Final = 1 << 24  # bytes of a text; a view can make texts of any length
 _WAIT_SECONDS: Final = 30
 _READING: Final = frozenset(
     (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
@@ -34,6 +36,9 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
     with _faults(address):
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
     with contextlib.closing(connection):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        with _faults(address):
+            connection.execute("pragma trusted_schema = off")  # functions of views are those without effects
         connection.set_authorizer(
             lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
         )
@@ -49,7 +54,7 @@ def _batches(cursor: sqlite3.Cursor, schema: pa.Schema, address: DatabaseAddress
     first = 1
     while True:
         with _faults(address):
-            rows = cursor.fetchmany(_ROWS)
+            rows = _fetch(cursor)
         if not rows:
             return
         columns = list(zip(*rows, strict=True))
@@ -59,6 +64,19 @@ def _batches(cursor: sqlite3.Cursor, schema: pa.Schema, address: DatabaseAddress
         ]
         yield pa.record_batch(arrays, schema=schema)
         first += len(rows)
+
+
+def _fetch(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
+    """The next rows: fewer if their texts are long."""
+    rows: list[tuple[object, ...]] = []
+    size = 0
+    while len(rows) < _ROWS and size < _BYTES:
+        some = cursor.fetchmany(_ROWS_AT_ONCE)
+        if not some:
+            break
+        rows += some
+        size += sum(len(value) for row in some for value in row if isinstance(value, str))
+    return rows
 
 
 def _texts(values: Sequence[object], gives: str, first: int) -> pa.Array:

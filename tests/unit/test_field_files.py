@@ -27,6 +27,7 @@ HEADER = "userId,movieId,rating,date\n"
 # Users are above all movies, so that swapped columns show.
 PLAIN = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in (*range(1, 20), *range(103, 220)))
+NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"')
 Row = tuple[int, int, float, date | None]
 
 
@@ -156,7 +157,33 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
 
 # Movies above 100, so that they are no ratings, among titles to 219.
 FAR = [(1000 + k % 40, 103 + k % 100, 1 + k * k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
+REJECTS = {
+    "0 for no date among digits": {"date_unparsable": 1},
+    "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
+}
 READ |= {
+    "seconds since 2001": (
+        HEADER + "".join(f"{u},{m},{r},{86400 * (d - date(2001, 1, 1)).days}\n" for u, m, r, d in PLAIN),
+        [(*row[:3], EPOCH + (row[3] - date(2001, 1, 1))) for row in PLAIN],
+        "All dates are before 1995",
+    ),
+    "JSON lines of MongoDB": (
+        lines(
+            '{{"user_id": {{"$numberLong": "{u}"}}, "movie_id": {m}, "rating": {r}, "date": {{"$date": "{d}"}}}}'
+        ),
+        PLAIN,
+        "",
+    ),
+    "words for no date": (
+        HEADER + lines("{u},{m},{r},{d:%Y%m%d}") + "".join(f"1,1,3,{word}\n" for word in NO_DATES),
+        [*PLAIN, *[(1, 1, 3, None)] * len(NO_DATES)],
+        "",
+    ),
+    "0 for no date among digits": (
+        HEADER + "1,1,3,\n" + lines("{u},{m},{r},{d:%Y%m%d}") * 9 + "1,1,3,0\n",
+        [(1, 1, 3, None), *PLAIN * 9],
+        "",
+    ),
     "user, rating, movie": (lines("{u},{r},{m},{d}", FAR), FAR, "user_id=1, rating=2, movie_id=3"),
     "rating, user, movie": (lines("{r}\t{u}\t{m}\t{s}", FAR), FAR, "whose first column is the rating"),
     "movie, rating, user": (
@@ -226,7 +253,7 @@ def test_files_of_the_field_are_read_right(name: str, tmp_path: Path) -> None:
     content, expected, warning = READ[name]
     rows, manifest = make(tmp_path, content)
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
-    assert manifest["rejects"] == ({"too_few_columns": 2} if "broken" in name else {})
+    assert manifest["rejects"] == REJECTS.get(name, {})
     warnings = [text for text in manifest["warnings"] if "not read" not in text]
     assert [warning in text for text in warnings] == [True] * bool(warning)
 
@@ -243,6 +270,14 @@ def write_stream(rows: pa.Table, file: Any) -> None:
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
+    "ids with commas": (HEADER + '"1,000","1,001",3,\n999,"1,002",4,\n', "with separators of thousands"),
+    "ids with no-break spaces": (HEADER + lines("{u},1\xa0{m:03},{r},"), "with separators of thousands"),
+    "decimal commas, no header": (lines("{u},{m},{r},5"), "which are no dates"),
+    "line ends of two kinds": (HEADER.replace("\n", "\r") + COMMAS, "end some lines, and line feeds"),
+    "line ends of two kinds later": (
+        HEADER + COMMAS * 9 + COMMAS.replace("\n", "\r"),
+        "end some lines, and line feeds",
+    ),
     "ratings or movies third": (
         lines("{u},{r},{m}", [(u, m, 1 + m * m % 5, d) for u, m, r, d in PLAIN]),
         "ingest.columns=user_id=1,movie_id=3,rating=2 if the first row is the user 1000, the movie 1, the rating 2, or",

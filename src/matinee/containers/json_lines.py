@@ -23,6 +23,7 @@ _MOST_COLUMNS: Final = 2_000
 _CELLS_AT_ONCE: Final = 1 << 18
 _BLANKS: Final = BOM_UTF8 + b" \t\r\n"
 _BAD: Final = (ValueError, RecursionError)  # also of numbers of 5,000 digits and of bytes that are not UTF-8
+_IDS: Final = frozenset((*ALIASES["user_id"], *ALIASES["movie_id"], *ALIASES["rating"]))
 Row = dict[str, Any] | bytes  # an object, or a line that is none
 
 
@@ -59,6 +60,7 @@ class _Writer:
                 chosen = set(columns)
                 yield _csv([[*columns, *(name for name in names if name not in chosen)]])
                 known = {*names}
+                self._check_ids(rows)
             at_once = max(1, _CELLS_AT_ONCE // max(1, len(columns)))
             for start in range(0, len(rows), at_once):
                 some = rows[start : start + at_once]
@@ -73,6 +75,18 @@ class _Writer:
             )
         self._late = {} if self._every_column else self._expect(names)
         return [*columns, *self._late]
+
+    def _check_ids(self, rows: Sequence[Row]) -> None:
+        """Raise DataError if the column of an id or a rating has objects or lists: their text would be the id."""
+        if self._every_column:
+            return
+        for name, value in (pair for row in rows if isinstance(row, dict) for pair in row.items()):
+            if isinstance(value, dict | list) and plain_name(name) in _IDS and _scalar(value) is value:
+                raise DataError(
+                    f"{self._label} has objects or lists in the column '{shown(name)}'. Expected a number or a text: "
+                    "write it as a column of its own, for example by "
+                    "jq -c '{user_id: .user.id, movie_id, rating}' FILE."
+                )
 
     def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The columns without which a table may begin: dates of ratings and years of titles."""
@@ -153,11 +167,21 @@ def _cells(row: Row, columns: Sequence[str]) -> list[str]:
     return [_text(row.get(name)) for name in columns]
 
 
+def _scalar(value: Any) -> Any:
+    """A value without the type that MongoDB writes around it: {"$numberLong": "1"}, {"$date": ...}."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, inner),) = value.items()
+        return _scalar(inner) if name.startswith("$") else value
+    return value
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value.replace("\r", " ").replace("\n", " ") if "\n" in value or "\r" in value else value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)  # several times faster than JSON
+    if (inner := _scalar(value)) is not value:
+        return _text(inner)
     return "" if value is None else json.dumps(value)
 
 

@@ -13,6 +13,7 @@ _LISTED: Final = 8
 _WIDE: Final = 5  # scales that end above it
 _UNUSED: Final = 0.7  # of the highest rating of a scale, if no rating is above
 _FEWEST: Final = 100  # ratings from which on it is not chance that the highest ones are missing
+_FIRST_DATE: Final = "1995-01-01"  # the first ratings of films on the web are of 1995
 _EPOCH_YEARS: Final = ("1969", "1970")  # the years of 0, -1 and small numbers
 _GAP_YEARS: Final = 4  # without a rating after them
 
@@ -75,6 +76,12 @@ def about_dates(profile: Profile) -> Iterator[str]:
         yield (
             f"All dates are in 1970 ({first} to {last}): the column may hold other numbers than times. Set "
             "ingest.columns=date=NAME for the right column, or ingest.columns=date= to leave dates out."
+        )
+        return
+    if last and last < _FIRST_DATE:
+        yield (
+            f"All dates are before {_FIRST_DATE[:4]} ({first} to {last}): they may be numbers that count from another "
+            "day than 1970-01-01, or in another unit. If so, convert them, or set ingest.columns=date= to leave dates out."
         )
         return
     years = profile.ratings_per_year

@@ -10,12 +10,16 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matinee.containers.encoding import decode_line
+from matinee.errors import DataError
+from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.parser import ParsedBlock, ParsedPiece
 
+_ROWS_WITHIN: Final = r'(?:\r"?\d[^\r\n]*){3}'  # of a line
 _REJECTS_AT_ONCE: Final = 1 << 18  # Python strings take much memory
 ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
 REJECTS_SCHEMA: Final = pa.schema(
@@ -79,7 +83,21 @@ def reject_rows(parsed: ParsedBlock, failures: pl.DataFrame, firsts: Sequence[in
         begin, end = np.searchsorted(failed, [piece.rows.start, piece.rows.stop])
         if begin < end or piece.bads.start < piece.bads.stop:
             tables += _piece_rejects(parsed, piece, failures[int(begin) : int(end)], first)
-    return pa.concat_tables(tables)
+    rejects = pa.concat_tables(tables)
+    _refuse_mixed_ends(rejects)
+    return rejects
+
+
+def _refuse_mixed_ends(rejects: pa.Table) -> None:
+    """Raise DataError if a rejected line holds several rows that end with CR: they would be lost as one reject."""
+    wide = rejects.filter(pc.equal(rejects["code"], "too_many_columns"))
+    found = wide.filter(pc.match_substring_regex(wide["raw"], _ROWS_WITHIN))
+    if found.num_rows:
+        file, line = found["file"][0].as_py(), found["line"][0].as_py()
+        raise DataError(
+            f"{shown(file)}, line {line:,}: carriage returns (CR) end some lines, and line feeds (LF) others. "
+            "Expected one of them: write all lines with LF."
+        )
 
 
 def _piece_rejects(

@@ -21,6 +21,8 @@ KINDS: Final = {
 }
 _SEVERAL_DIGITS: Final = re.compile(r"\d{3}", re.ASCII)
 _LETTERS: Final = re.compile(r"\D+(?=\d)", re.ASCII)
+_FIRST_DATE: Final = 3  # place of the dates without a header
+_ONE_DIGIT: Final = re.compile(r"\s*\d\s*", re.ASCII)
 _WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
 _PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
 
@@ -109,6 +111,15 @@ def place_columns(
             f"{label} has no header and {width} columns, so its columns are ambiguous. Expected "
             "user, movie, rating and an optional date; or give their numbers, as --set "
             "ingest.columns=user_id=1,movie_id=2,rating=3,date=5."
+        )
+    if width > _FIRST_DATE and all(
+        _ONE_DIGIT.fullmatch(row[_FIRST_DATE]) for row in rows if len(row) == width
+    ):
+        digit = rows[0][_FIRST_DATE].strip()
+        raise DataError(
+            f"{label} has no header, and its fourth column has digits such as {digit}, which are no dates. If they "
+            "belong to ratings with decimal commas, put these in quotes or use another delimiter. If not, set "
+            "ingest.columns=user_id=1,movie_id=2,rating=3."
         )
     placed = place_plays(rows) if feedback == "implicit" else dict(zip(KINDS, range(width), strict=False))
     return {column: place for column, place in placed.items() if given.get(column) != ""}

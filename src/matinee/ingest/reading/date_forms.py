@@ -37,6 +37,8 @@ _FEWEST_DIGITS: Final = 2  # different values, all written alike
 _DAYS: Final = {kernel.DAYS: (7305, 29220), kernel.SERIALS: (32874, 54789)}
 _WRITTEN: Final = re.compile(r"(\d{1,4})[ /.,-]+(\d{1,2})[ /.,-]+(\d{2}|\d{4})(\b.*)?", re.ASCII)
 _MONTH: Final = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.ASCII | re.I)
+_NO_DATES: Final = frozenset(("null", "\\n", "na", "n/a", "nat", "nan", "none"))  # as in `kernel.is_no_date`
+_UNKNOWN: Final = frozenset(("0", "-1", "0.0", "-1.0"))  # numbers that often stand for an unknown date
 _UNITS: Final = (1e10, 1e13, 1e16)  # as seconds, milliseconds and microseconds these are in the years 2286
 _MOST_DAYS: Final = 31
 _MANY_DAYS: Final = 8
@@ -58,7 +60,8 @@ def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]
     >>> recognize_dates(["2/3/2003"], "auto") == (kernel.MONTH_FIRST, True)
     True
     """
-    others = [text for value in values if (text := value.strip()) and not _ISO.fullmatch(text)]
+    written = [text for text in _dates(values) if not _ISO.fullmatch(text)]
+    others = [text for text in written if text not in _UNKNOWN] or written
     if not others:
         return kernel.SECONDS, False
     digits = [text for text in others if _NUMBER.fullmatch(text)]
@@ -77,7 +80,7 @@ def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]
 
 def refuse_digits(values: Sequence[str], label: str) -> None:
     """Raise DataError for dates of digits that could only be read as seconds of 1970, or in a wrong order."""
-    texts = {text for value in values if (text := value.strip())}
+    texts = {*_dates(values)} - _UNKNOWN
     if len(texts) < _FEWEST_DIGITS or any(
         pattern.fullmatch(text) for pattern in _DIGITS.values() for text in texts
     ):
@@ -92,6 +95,11 @@ def refuse_digits(values: Sequence[str], label: str) -> None:
             f"{label} has dates such as {min(texts)}, which look like {form}. Such dates are not read: write them as "
             "2003-02-16 or 20030216, or set ingest.columns=date= to leave dates out."
         )
+
+
+def _dates(values: Sequence[str]) -> list[str]:
+    """The values that are not empty, and no word for an empty field."""
+    return [text for value in values if (text := value.strip()) and text.lower() not in _NO_DATES]
 
 
 def _year_first(texts: Collection[str]) -> bool:

@@ -409,6 +409,26 @@ def _read_date(text, start, stop, form, seen):
     return min(max(seconds // _SECONDS_PER_DAY, _FIRST_DAY), _LAST_DAY), clock, good
 
 
+@compiled
+def is_no_date(text, start, stop):
+    """Whether text[start:stop] is a word for an empty field: NULL, \\N, NA, N/A, NaT, NaN or None, in any case."""
+    size = stop - start
+    if size < 2 or size > 4:
+        return False
+    first, last = _lower(text[start]), _lower(text[stop - 1])
+    if size == 2:
+        return (last == 97 and first == 110) or (last == 110 and first == _BACKSLASH)  # na, \n
+    second = _lower(text[start + 1])
+    if first != 110:
+        return False
+    if size == 3:  # n/a, nat, nan
+        return (second == _SLASH and last == 97) or (second == 97 and (last == 116 or last == 110))
+    third = _lower(text[start + 2])
+    return (second == 117 and third == 108 and last == 108) or (
+        second == 111 and third == 110 and last == 101
+    )
+
+
 @inlined
 def _ends_field(text, i, dialect):
     """Whether the line ends at i or a delimiter starts there."""
@@ -671,7 +691,7 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
                     fault = wrong if fault == 0 else fault
             elif kind != OTHER:
                 start, end = _bare(text, start, end, dialect)
-                if start == end:
+                if start == end or (kind == DATE and is_no_date(text, start, end)):
                     missing |= 1 << kind
                 else:
                     missing &= ~(1 << kind)

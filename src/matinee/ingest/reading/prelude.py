@@ -71,6 +71,11 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         before += 1
         lines = lines[1:]
     texts = [decode_line(line).rstrip("\r") for line in lines[:sampled] if _is_row(line, comment)]
+    if b"\r" in lines[0].rstrip(b"\r"):
+        raise DataError(
+            f"{label}, line {before + 1}: carriage returns (CR) end some lines, and line feeds (LF) others. Expected "
+            "one of them: write all lines with LF."
+        )
     stop = min(begin + len(lines[0]) + 1, len(head))
     return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
 

@@ -12,6 +12,8 @@ from matinee.schemas.integers import parse_int64
 _FEWEST_ROWS: Final = 3
 _FIRST_YEAR: Final = 1900  # a last column of smaller numbers has no dates
 _RATING: Final = 3  # columns without a date
+_GROUP: Final = 3  # digits between separators of thousands
+_THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
 _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 
 
@@ -60,10 +62,18 @@ def _is_running(fields: Sequence[str]) -> bool:
 
 
 def refuse_float_ids(fields: Sequence[str], label: str) -> None:
-    """Raise DataError if ids are written as 1.6777217e7."""
+    """Raise DataError if ids are written as 1.6777217e7 or 1,234: as numbers that are not written as ids."""
     ids = [bare(field) for field in fields if field.strip()]
     if ids and 2 * sum(_FLOAT_ID.fullmatch(text) is not None for text in ids) > len(ids):
         raise DataError(
             f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
             "ids may have become one. Write them as integers, from the source of the data."
+        )
+    grouped = [text for text in ids if _THOUSANDS.fullmatch(text)]
+    if any(not text.endswith("000") for text in grouped) and all(
+        _THOUSANDS.fullmatch(text) or (text.isdecimal() and len(text) <= _GROUP) for text in ids
+    ):
+        raise DataError(
+            f"{label} has ids such as {shown(grouped[0], 40)}, with separators of thousands. Write them without "
+            "separators."
         )

@@ -32,6 +32,7 @@ from matinee.store.database_address import (
     absolute_source,
     name_of,
     parse_address,
+    place_of,
     refuse_passwords,
     without_password,
 )
@@ -268,7 +269,7 @@ def test_an_address_is_shown_and_stored_without_password() -> None:
         address.shown
         == "postgresql://matinee@db.example.org:5433/shop?query=select * from t where a = 'b?c&d=%41'"
     )
-    assert name_of(Path(address.file_name)) == address.shown
+    assert name_of(Path(address.file_name)) == place_of(Path("work") / address.file_name) == address.shown
     assert "pass" not in repr(address) + address.text
     encoded = parse_address("sqlite:///a.db?query=select+user_id%2C+1%2B1%0Afrom+t")
     assert encoded.query == "select user_id, 1+1\nfrom t"

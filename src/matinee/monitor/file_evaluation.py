@@ -19,6 +19,7 @@ from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
+from matinee.store.database_address import place_of
 
 
 class Trial(Format):
@@ -71,7 +72,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     fresh = ~(known & champion.was_trained_on(users, movies, ratings))
     if not fresh.any():
         raise DataError(
-            f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(str, paths))}. "
+            f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(place_of, paths))}. "
             "Give newer rows, or test rows of its split."
         )
     if not release.predicts:

@@ -131,6 +131,12 @@ def name_of(path: Path) -> str:
     return unquote(path.name) if is_address(path.name.replace(_SLASH, "/")) else path.name
 
 
+def place_of(path: Path) -> str:
+    """Where a source is, for messages: its path, or the address of a database."""
+    name = name_of(path)
+    return str(path) if name == path.name else name
+
+
 def _parse(text: str) -> tuple[DatabaseAddress, str | None]:
     """The address, and the password that was in it."""
     found = re.fullmatch(r"([a-z]+)://(.*?)[?&]query=(.*)", text, re.DOTALL | re.IGNORECASE)

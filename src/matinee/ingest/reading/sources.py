@@ -11,7 +11,7 @@ from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.entries import LeftOut, list_files
 from matinee.ingest.reading.table_folder import LOG, Constants, delta_files, hive_columns, refuse_other_tables
-from matinee.store.database_address import name_of
+from matinee.store.database_address import name_of, place_of
 from matinee.store.digests import file_digest
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
@@ -39,7 +39,7 @@ class Source:
     @property
     def place(self) -> str:
         """Where it was: its path, or the address of a database."""
-        return str(self.path) if self.name == self.path.name else self.name
+        return place_of(self.path)
 
     @property
     def identity(self) -> tuple[str, ...]:

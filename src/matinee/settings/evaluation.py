@@ -54,12 +54,12 @@ class GateSettings(Section):
     slice_min_rows: int = Field(
         1_000,
         ge=1,
-        description="Minimum number of test rows per slice. Smaller slices are reported, but they hold no candidate.",
+        description="Minimum number of test rows per slice. Smaller slices are only reported.",
     )
     drift: bool = Field(
         True,
         description="Whether to hold a candidate whose data differs too much from the champion's. The drift_* settings "
-        "are the limits. From five earlier datasets on, the limits adapt to the last ten.",
+        "are the limits. After five datasets, the limits adapt to the last ten.",
     )
     drift_psi: float = Field(
         0.1,

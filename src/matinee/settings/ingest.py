@@ -55,9 +55,10 @@ class IngestSettings(Section):
     )
     ids: Ids = Field(
         "auto",
-        description="Kind of the ids. auto: integers where all but ingest.max_reject_fraction of the rows have a "
-        "canonical integer (no sign, no leading zeros), else text; decided for users and for movies by the first "
-        "dataset of a store. integer or text decides by hand; integer-text is integers for users and text for movies.",
+        description="Kind of the ids. integer and text set it for users and movies; integer-text means integers for "
+        "users and text for movies. auto decides it for users and for movies, from the first dataset of a store: text "
+        "if more than ingest.max_reject_fraction of the rows have an id that is not an integer, or one with leading "
+        "zeros or a sign.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,

@@ -19,8 +19,8 @@ class RankSettings(Section):
         None,
         gt=0,
         le=1e9,
-        description="Strength of the ridge regularization of all weights. By default it is chosen on held-out ratings "
-        "of some users, from 800, or 300 for plays, and its multiples by powers of 3.",
+        description="Strength of the ridge regularization of all weights. By default, it is chosen on held-out ratings "
+        "of some users. The candidates are 800 (300 for plays) and its multiples by powers of 3.",
     )
     dropout: float = Field(
         0.33, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."

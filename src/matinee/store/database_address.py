@@ -121,8 +121,8 @@ def refuse_passwords(sources: list[str]) -> None:
         if _parse(source)[1] is not None:
             raise ConfigError(
                 "The parameters of this run have the address of a database with its password, and Prefect stores them. "
-                "Change the password of that user, leave it out of the address, and give it to the worker: as "
-                "PGPASSWORD (in the job variables of the deployment, from a Secret block) or in ~/.pgpass."
+                "Change the password of that user, leave it out of the address, and give it to the worker: in "
+                "~/.pgpass, or as PGPASSWORD in the worker's environment."
             )
 
 

@@ -75,7 +75,7 @@ def test_the_number_of_a_text_is_specified() -> None:
 
 
 @given(st.lists(st.lists(st.binary(max_size=40), max_size=40), max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_table_gives_each_distinct_text_one_code(blocks: list[list[bytes]]) -> None:
     table, known = TextTable(), dict[bytes, int]()
     for texts in blocks:
@@ -105,7 +105,7 @@ IDS = st.one_of(
 
 
 @given(st.lists(st.tuples(IDS, IDS), min_size=1, max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_ids_are_read_as_they_stand_and_canonical_integers_are_counted(rows: list[tuple[str, str]]) -> None:
     lines = "".join(
         ",".join('"' + text.replace('"', '""') + '"' if set(text) & set(',"\\') else text for text in row)

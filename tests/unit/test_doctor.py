@@ -45,10 +45,12 @@ def test_damage_and_leftovers_are_named(
     weights[-1] ^= 1
     (folder / "weights.safetensors").write_bytes(weights)
     (store / "splits" / "abc.partial").mkdir(parents=True)
+    (store / "matinee-store.json").write_text("5")
     found = _checks(store)
     assert found["champion"].status == "fail"
     assert "weights.safetensors" in found["champion"].said
     assert found["leftovers"].status == "warn"
+    assert "matinee-store.json is damaged" in found["files"].said
     assert main(["doctor", "--store", str(store)]) == 1
     assert "fail  champion" in capsys.readouterr().out
 

@@ -91,6 +91,7 @@ def test_the_servers_own_pages_pass(origin: str) -> None:
         f"http://{HERE}/",
         f"ftp://{HERE}",
         "http://",
+        "http://[::1",
         HERE,
     ],
 )

@@ -21,7 +21,7 @@ from matinee.registry.log import ChangeLog, now
 from matinee.release import inspect, read_manifest
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
 from matinee.store.erased_users import Forgotten
-from matinee.store.identity import check_usable, entries_of
+from matinee.store.identity import MARKER, check_usable, entries_of, is_marked
 from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 
@@ -189,6 +189,9 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
             read()
         except MatineeError as error:
             yield str(error), status
+    if os.path.lexists(root / MARKER) and not is_marked(root):
+        advised = "The store is recognised by its other files, and `matinee prune` writes this one again."
+        yield f"{root / MARKER} is damaged. {advised}", "warn"
     if not (root / FORGOTTEN).exists() and _has_forgotten(ChangeLog(root)):
         yield f"{root / FORGOTTEN} is missing, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
 

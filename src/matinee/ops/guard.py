@@ -101,7 +101,10 @@ class Guard:
 
     def _is_same(self, origin: str, host: str) -> bool:
         """Whether a page belongs to this server. A proxy may have called the server by another name or port."""
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # an open bracket
+            return False
         if (
             parts.scheme not in _DEFAULT_PORTS
             or parts.netloc == ""

@@ -174,6 +174,7 @@ READ |= {
         PLAIN,
         "",
     ),
+    "BigQuery's UTC": (HEADER + lines("{u},{m},{r},{d} 10:00:00 UTC"), PLAIN, ""),
     "words for no date": (
         HEADER + lines("{u},{m},{r},{d:%Y%m%d}") + "".join(f"1,1,3,{word}\n" for word in NO_DATES),
         [*PLAIN, *[(1, 1, 3, None)] * len(NO_DATES)],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from matinee.errors import DataError
 from matinee.ingest.reading.sources import source_of
 from matinee.ingest.titles.table import read_titles
 from matinee.settings.ingest import IngestSettings
@@ -173,6 +174,20 @@ def test_an_open_quote_takes_no_other_movie_along(
     assert titles["title"].to_list() == wanted
     assert rejects["code"].to_list()[: len(codes)] == codes
     assert set(rejects["code"]) == set(codes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1,1999,A\r2,2000,B\n3,2001,C\n", "line 1: carriage returns"),
+        ("1,1999,A\n2,2000,B\r3,2001,C\r", "line 2: carriage returns"),
+        ("movieId,genres\n1,x\n", "no column for the title; found movieId, genres"),
+    ],
+)
+def test_titles_that_would_be_read_wrong_are_refused(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "titles").write_bytes(text.encode())
+    with pytest.raises(DataError, match=words):
+        read_titles(source_of(tmp_path / "titles"))
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])

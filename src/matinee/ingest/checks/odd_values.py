@@ -81,7 +81,8 @@ def about_dates(profile: Profile) -> Iterator[str]:
     if last and last < _FIRST_DATE:
         yield (
             f"All dates are before {_FIRST_DATE[:4]} ({first} to {last}): they may be numbers that count from another "
-            "day than 1970-01-01, or in another unit. If so, convert them, or set ingest.columns=date= to leave dates out."
+            "day than 1970-01-01, or in another unit. If so, convert them, or set ingest.columns=date= to leave dates "
+            "out."
         )
         return
     years = profile.ratings_per_year

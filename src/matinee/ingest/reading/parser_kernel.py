@@ -195,8 +195,8 @@ def _is_time(text, start, stop):
         return False
     for i in range(start + 6, stop):
         byte = text[i]
-        # digits : . + - Z and a space before a zone
-        if not (_is_digit(byte) or byte in (_COLON, _POINT, _PLUS, _MINUS, 90, _SPACE)):
+        # digits : . + - Z, a space before a zone, UTC and GMT
+        if not (_is_digit(byte) or byte in (_COLON, _POINT, _PLUS, _MINUS, 90, _SPACE, 85, 84, 67, 71, 77)):
             return False
     return True
 

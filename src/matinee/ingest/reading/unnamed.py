@@ -64,7 +64,8 @@ def _is_running(fields: Sequence[str]) -> bool:
 def refuse_float_ids(fields: Sequence[str], label: str) -> None:
     """Raise DataError if ids are written as 1.6777217e7 or 1,234: as numbers that are not written as ids."""
     ids = [bare(field) for field in fields if field.strip()]
-    if ids and 2 * sum(_FLOAT_ID.fullmatch(text) is not None for text in ids) > len(ids):
+    floats = [text for text in ids if _FLOAT_ID.fullmatch(text)]
+    if len({*floats}) > 1 and 2 * len(floats) > len(ids):
         raise DataError(
             f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
             "ids may have become one. Write them as integers, from the source of the data."

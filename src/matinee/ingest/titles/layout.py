@@ -197,6 +197,11 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
         if found["movie_id"] is not None and found["title"] is not None:
             places = {column: place for column, place in found.items() if place is not None}
             return _layout_of(places, header, sample, delimiter, has_header=True)
+        if found["movie_id"] is not None and len(header) > 1:
+            raise DataError(
+                f"{label}, line 1: no column for the title; found {shown(', '.join(header))}. Expected {_EXPECTED}. "
+                "Name the columns, as --set ingest.title_columns=movie_id=book_id,title=original_title."
+            )
     return None
 
 

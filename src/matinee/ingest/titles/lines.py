@@ -16,6 +16,7 @@ _BYTES_AT_ONCE: Final = 1 << 24
 _UNLIKELY: Final = re.compile(
     "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}"
 )
+_ROW_WITHIN: Final = re.compile(rb'\r"?\d+"?[,;|\t:]')  # a movie behind a line end of another kind
 _FEWEST_UNLIKELY: Final = 0.2  # of the lines that are not UTF-8
 
 
@@ -45,6 +46,11 @@ class LineReader:
         size = 0
         for number, raw in enumerate(self._raw_lines(), start=1 + self._member.line_shift):
             if raw.strip():
+                if self._line_end == b"\n" and b"\r" in raw and _ROW_WITHIN.search(raw):
+                    raise DataError(
+                        f"{self.label}, line {number:,}: carriage returns (CR) end some lines, and line feeds (LF) "
+                        "others. Expected one of them: write all lines with LF."
+                    )
                 line = self._decode(raw.removesuffix(b"\r"))
                 if line.strip():
                     lines.append((number, line))

@@ -308,3 +308,15 @@ def test_columns_can_be_named_and_numbered() -> None:
     assert dialect.columns == {"user_id": 3, "movie_id": 2, "rating": 1}
     numbered = IngestSettings.model_validate({"columns": "user_id=3,movie_id=2,rating=1"})
     assert recognize(b"5,2,7\n", numbered, label="x").columns == {"user_id": 2, "movie_id": 1, "rating": 0}
+
+
+def test_a_quoted_field_goes_on_in_the_next_part_of_a_block(tmp_path: Path) -> None:
+    rows = '7,8,3,2005-09-06,"a\n7,8,3,2005-09-06,a\n\n\n7,9,4,2005-09-06,c\n' * 2
+    for most_lines in (1, 2, 3):
+        found = read(
+            tmp_path,
+            ("userId,movieId,rating,date,note\n" + rows).encode(),
+            block_bytes=40,
+            most_lines=most_lines,
+        )
+        assert found == slow_read("\n" + rows, delimiter=",", quoted=True, columns=5)

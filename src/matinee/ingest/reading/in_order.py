@@ -74,9 +74,11 @@ class _Chain:
 
 def _joined(begun: NDArray[np.uint8], block: Block, dialect: Dialect | None) -> Block:
     """A block with the begun row of the previous one, and the dialect that a header there gave."""
-    text = np.concatenate([begun, block.text]) if len(begun) else block.text
+    first = block.spans[0].start  # a part of a block does not start with its text
+    text = np.concatenate([begun, block.text[first:]]) if len(begun) else block.text[first:]
+    moved = len(begun) - first
     spans = [
-        replace(span, start=span.start + len(begun) * (number > 0), stop=span.stop + len(begun))
+        replace(span, start=span.start + moved if number else 0, stop=span.stop + moved)
         for number, span in enumerate(block.spans)
     ]
     if dialect is not None:

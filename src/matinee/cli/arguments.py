@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         return added
 
+    _add_sample(verb)
     _add_data_verbs(verb)
     _add_answer_verbs(verb)
     add_list_verbs(verb)
@@ -68,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data_verbs(verb: Verb) -> None:
+def _add_sample(verb: Verb) -> None:
     sample = verb("sample", verbs.sample, "Generate ratings and titles whose best possible RMSE is known.")
     sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
@@ -111,6 +112,8 @@ def _add_data_verbs(verb: Verb) -> None:
         help="share of invalid rows to generate (default 0)",
     )
 
+
+def _add_data_verbs(verb: Verb) -> None:
     ingest = verb("ingest", verbs.ingest, "Validate ratings and titles, and add them to the store.")
     retrain = verb(
         "retrain", verbs.retrain, "Train and evaluate a model, and publish it if it passes the gate."

@@ -65,38 +65,59 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     settings = settings.model_copy(update=kind)
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
     rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.read(DatasetManifest, dataset.digest)
-    users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
-    ratings = rows["rating"].to_numpy()
-    # By its hash, a pair newer than the release may belong to the train subset; the release never saw it.
-    known = rated(release.catalog, release.users.encode(users), release.movies.encode(movies))
-    fresh = ~(known & champion.was_trained_on(users, movies, ratings))
-    if not fresh.any():
+    fresh = rows.filter(_was_not_trained_on(champion, rows))
+    if fresh.is_empty():
         raise DataError(
             f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(place_of, paths))}. "
             "Give newer rows, or test rows of its split."
         )
-    if not release.predicts:
-        codes = release.users.encode(users[fresh]), release.movies.encode(movies[fresh])
-        return PlayTrial(
-            release=release.version,
-            rows=int(fresh.sum()),
-            rows_seen=int((~fresh).sum()),
-            rows_read=read.rows_read,
-            rows_accepted=read.rows,
-            rows_rejected=read.rows_rejected,
-            rejects=read.rejects,
-            warnings=read.warnings,
-            **dict(measure_plays(release, *codes)),
-        )
-    users, movies, ratings = users[fresh], movies[fresh], ratings[fresh].astype(np.float64)
+    measure = _measure_ratings if release.predicts else _measure_plays
+    return measure(champion, fresh, read, seen=len(rows) - len(fresh))
+
+
+def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Series:
+    users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
+    release = champion.release
+    # By its hash, a pair newer than the release may belong to the train subset; the release never saw it.
+    known = rated(release.catalog, release.users.encode(users), release.movies.encode(movies))
+    return pl.Series(~(known & champion.was_trained_on(users, movies, rows["rating"].to_numpy())))
+
+
+def _measure_plays(
+    champion: ReleasedModel, rows: pl.DataFrame, read: DatasetManifest, *, seen: int
+) -> PlayTrial:
+    release = champion.release
+    codes = (
+        release.users.encode(rows["user_id"].to_numpy()),
+        release.movies.encode(rows["movie_id"].to_numpy()),
+    )
+    return PlayTrial(
+        release=release.version,
+        rows=len(rows),
+        rows_seen=seen,
+        rows_read=read.rows_read,
+        rows_accepted=read.rows,
+        rows_rejected=read.rows_rejected,
+        rejects=read.rejects,
+        warnings=read.warnings,
+        **dict(measure_plays(release, *codes)),
+    )
+
+
+def _measure_ratings(
+    champion: ReleasedModel, rows: pl.DataFrame, read: DatasetManifest, *, seen: int
+) -> Trial:
+    release = champion.release
+    users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
+    ratings = rows["rating"].to_numpy().astype(np.float64)
     errors = champion.predict(users, movies) - ratings
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = release.manifest.figure("mean_rating") - ratings
     return Trial(
         release=release.version,
-        rows=len(ratings),
-        rows_seen=int(len(fresh) - len(ratings)),
+        rows=len(rows),
+        rows_seen=seen,
         rows_read=read.rows_read,
         rows_accepted=read.rows,
         rows_rejected=read.rows_rejected,

@@ -202,9 +202,9 @@ def prune(call: argparse.Namespace) -> Outcome:
 
 def forget(call: argparse.Namespace) -> Outcome:
     """Erase a user from the store, and keep the user out."""
-    from matinee.ingest.checks.feedback import kinds_of
     from matinee.maintenance.forget import forget as library
     from matinee.release.idmap import parse_id
+    from matinee.store.held_kinds import kinds_of
 
     held = kinds_of(call.store)
     is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"

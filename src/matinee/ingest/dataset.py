@@ -16,7 +16,7 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
-from matinee.ingest.checks.feedback import check_feedback, kinds_of
+from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import check_scales
 from matinee.ingest.checks.warnings import find_warnings
@@ -48,6 +48,7 @@ from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
+from matinee.store.held_kinds import kinds_of
 from matinee.store.paths import PATH_LENGTH, check_apart
 
 TITLES: Final = "titles.parquet"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
-from matinee.ingest.checks.feedback import check_feedback, kinds_of
+from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import find_other_scales
 from matinee.ingest.column_order import Ordered
@@ -25,6 +25,7 @@ from matinee.ingest.titles.table import read_titles
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
+from matinee.store.held_kinds import kinds_of
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""What a store holds: ratings or plays, and ids that are integers or text. Its manifests say it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from matinee.errors import MatineeError
+from matinee.store.documents import MANIFEST, read_json
+from matinee.store.identity import entries_of
+from matinee.store.versions import is_version, version_number
+
+Kind = Literal["integer", "text"]
+Side = Literal["user_id", "movie_id"]
+
+
+def feedback_of(root: Path) -> Literal["explicit", "implicit"] | None:
+    """What a store holds, by its newest readable release, or else by any dataset; None for an empty store."""
+    for manifest in read_manifests(root):
+        return "implicit" if manifest.get("feedback") == "implicit" else "explicit"
+    return None
+
+
+def kinds_of(root: Path) -> dict[Side, Kind] | None:
+    """The kinds of ids that a store holds, found as `feedback_of` does; None for an empty store.
+
+    Manifests of earlier versions name none: those stores have integers.
+    """
+    for manifest in read_manifests(root):
+        ids = manifest.get("ids")
+        named = ids if isinstance(ids, dict) else {}
+        return {
+            "user_id": "text" if named.get("user_id") == "text" else "integer",
+            "movie_id": "text" if named.get("movie_id") == "text" else "integer",
+        }
+    return None
+
+
+def read_manifests(root: Path) -> Iterator[dict[str, Any]]:
+    """The manifests of the releases of a store, the newest first, then those of its datasets."""
+    releases = [folder for folder in entries_of(root, "releases") if is_version(folder.name)]
+    newest = sorted(releases, key=lambda folder: version_number(folder.name), reverse=True)
+    for folder in (*newest, *entries_of(root, "datasets")):
+        with contextlib.suppress(MatineeError):
+            yield read_json(folder / MANIFEST)

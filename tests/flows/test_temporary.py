@@ -53,7 +53,10 @@ def _status(home: Path, **headers: str) -> int:
 
 def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "-m", "matinee.cli", "retrain", "--store", str(tmp_path / "store")]
+    (tmp_path / "matinee" / "store").mkdir(
+        parents=True
+    )  # a checkout where the command is called: not imported
+    command = [sys.executable, "-P", "-m", "matinee.cli", "retrain", "--store", str(tmp_path / "store")]
     command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
     # Background jobs of a shell ignore the signal, and their children inherit this.
@@ -61,6 +64,7 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         run = subprocess.Popen(
             command,
+            cwd=tmp_path,
             env={**environment, "HOME": str(tmp_path)},
             stderr=subprocess.DEVNULL,
             start_new_session=True,

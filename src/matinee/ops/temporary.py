@@ -16,6 +16,9 @@ from matinee.ops.prefect_password import draw_password
 from matinee.ops.up import end_process, wait_until_healthy
 from matinee.store.system import end_with_parent
 
+_ADVICE = "Repeat the command with --verbose: the server then prints the cause."
+_SHOWN = "The lines above have the cause."
+
 
 def start_server(*, quiet: bool) -> Callable[[], None]:
     """Start a server unless Prefect's settings name one. Call it before a flow is imported.
@@ -41,7 +44,8 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # The server has its own session: Ctrl-C must not reach it, as the command still reports the end of the run to it.
-    command = [sys.executable, "-m", "matinee.ops.temporary", str(port), str(os.getpid())]
+    # -P: a folder `matinee` where the command was called, such as a checkout, must not be imported.
+    command = [sys.executable, "-P", "-m", "matinee.ops.temporary", str(port), str(os.getpid())]
     password = draw_password()  # passed in the environment: every user can read a command line
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     server = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
@@ -54,7 +58,7 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
     atexit.register(end_process, server)  # before Prefect registers its own functions, which run first
     api = f"http://127.0.0.1:{port}/api"
     use(api, password)
-    return lambda: wait_until_healthy(api, server)
+    return lambda: wait_until_healthy(api, server, advice=_ADVICE if quiet else _SHOWN)
 
 
 def _serve(port: int, parent: int) -> None:

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 _START_SECONDS = 120.0  # the very first start creates the database
+_PORT_OR_DATABASE = (
+    "The usual cause is another program on that port (set PREFECT_API_URL to http://127.0.0.1:PORT/api with a free "
+    "port), or a database that is not reachable (PREFECT_SERVER_DATABASE_CONNECTION_URL). `matinee server` prints "
+    "the cause."
+)
 _STOP_SECONDS = 20.0  # a worker needs less to end its runs and report it to the server
 
 
@@ -193,19 +198,23 @@ def _address(api: str) -> list[str]:
     return ["--host", "127.0.0.1", "--port", str(parts.port or 4200)]
 
 
-def wait_until_healthy(api: str, server: "subprocess.Popen[bytes]") -> None:
+def wait_until_healthy(
+    api: str, server: "subprocess.Popen[bytes]", *, advice: str = _PORT_OR_DATABASE
+) -> None:
     """Wait until a new server answers.
 
-    Raises ConfigError if it ends, or takes longer than a first start.
+    Args:
+        api: The address of its API.
+        server: Its process.
+        advice: What to do if it does not start.
+
+    Raises:
+        ConfigError: The server ended, or takes longer than a first start.
     """
     deadline = time.monotonic() + _START_SECONDS
     while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            raise ConfigError(
-                f"The Prefect server did not start at {api}. The usual cause is another program on that port (set "
-                "PREFECT_API_URL to http://127.0.0.1:PORT/api with a free port), or a database that is not reachable "
-                "(PREFECT_SERVER_DATABASE_CONNECTION_URL). `matinee server` prints the cause."
-            )
+            raise ConfigError(f"The Prefect server did not start at {api}. {advice}")
         time.sleep(0.25)
 
 

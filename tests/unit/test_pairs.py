@@ -132,7 +132,7 @@ def test_netflix_text_is_read_as_pairs(
     [
         ("1:\n10\n2:\nten\n", r"line 4, column userID: found 'ten'"),
         ("", "is empty"),
-        ("a,b\n1,2\n", r"line 1: no column for the user id among a, b"),
+        ("a,b\n1,2\n", r"line 1: no column for the user id among a, b\..* Rename .* to userID\."),
         ("userID,movieID\n1,2\n1,two\n", r"line 3, column movieID: found 'two'"),
         ("userID,movieID\n1\n", r"line 2, column movieID: found ''"),
         ("userID,movieID\n1,99999999999999999999\n", "expected an integer id"),

@@ -259,7 +259,7 @@ def _find(header: Sequence[str], axis: str, label: str) -> int:
     if not found:
         raise DataError(
             f"{label}, line 1: no column for the {axis} id among {shown(', '.join(header))}. "
-            "Expected a header such as userID,movieID."
+            f"Expected a header such as userID,movieID. Rename the column with the ids to {axis}ID."
         )
     if len(found) > 1:
         names = " and ".join(f"'{shown(header[place], 80)}' (column {place + 1})" for place in found[:2])

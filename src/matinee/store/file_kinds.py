@@ -83,7 +83,9 @@ def refuse_other_kinds(
 
 
 def refuse_code(head: bytes, label: str) -> None:
-    """Raise DataError for HDF5, which needs a library of its own, and for pickles, which can run any code."""
+    """Raise DataError for DuckDB and HDF5, which need other libraries, and for pickles, which can run any code."""
+    if head[8:12] == b"DUCK" and b"\0" in head[12:20]:  # between a checksum and a number of 8 bytes
+        raise DataError(f"{label} is a DuckDB database, not text. {_QUERY.replace('sqlite', 'duckdb')}")
     if head.startswith(b"\x89HDF"):
         raise DataError(
             f"{label} is an HDF5 file, which is not read. Convert it, for example by "

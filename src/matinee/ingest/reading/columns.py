@@ -23,7 +23,7 @@ _SEVERAL_DIGITS: Final = re.compile(r"\d{3}", re.ASCII)
 _LETTERS: Final = re.compile(r"\D+(?=\d)", re.ASCII)
 _FIRST_DATE: Final = 3  # place of the dates without a header
 _ONE_DIGIT: Final = re.compile(r"\s*\d\s*", re.ASCII)
-_WAY_OUT = "Name them with ingest.columns, as --set ingest.columns=user_id=Who,movie_id=What,rating=Stars."
+_EXAMPLES: Final = {"user_id": "Who", "movie_id": "What", "rating": "Stars"}
 _PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
 
 
@@ -156,7 +156,18 @@ def explain_header(
     wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
     return (
         f"{label}, line {line}: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
-        f"Expected {expected}. {_WAY_OUT}{_PLAYS if missing == ['rating'] else ''}"
+        f"Expected {expected}. {_way_out(header, found, missing)}{_PLAYS if missing == ['rating'] else ''}"
+    )
+
+
+def _way_out(header: Sequence[str], found: Mapping[str, int], missing: Sequence[str]) -> str:
+    """The setting that names the missing columns; of an id and one name that is left, the setting to copy."""
+    left = [name.strip() for place, name in enumerate(header) if place not in found.values()]
+    if missing != ["rating"] and len(missing) == len(left) == 1 and re.fullmatch(r"\w{1,40}", left[0]):
+        return f"If '{left[0]}' is the {missing[0]}, set it: --set ingest.columns={missing[0]}={left[0]}."
+    asked = ",".join(f"{column}={_EXAMPLES[column]}" for column in missing or _EXAMPLES)
+    return (
+        f"Name {'it' if len(missing) == 1 else 'them'} with ingest.columns, as --set ingest.columns={asked}."
     )
 
 

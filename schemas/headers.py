@@ -20,7 +20,7 @@ _OTHER: Final[dict[str, tuple[str, ...]]] = {
     "rating": ("overall", "bookrating", "userrating", "ratingvalue", "starrating", "ratingscore", "grade"),
     "date": (
         *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
-        *("unixreviewtime", "reviewtime", "datetime", "ts"),
+        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat"),
     ),
 }
 ALIASES: Final[dict[str, tuple[str, ...]]] = {

@@ -16,7 +16,7 @@ from matinee import ingest
 from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.date_forms import recognize_dates
-from matinee.ingest.reading.other_kinds import kind_by_name
+from matinee.ingest.reading.other_kinds import kind_by_content, kind_by_name
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
@@ -430,3 +430,8 @@ def test_a_repeated_header_or_a_damaged_date_does_not_hide_how_dates_are_written
     text: str, form: int
 ) -> None:
     assert recognize_dates([text] * 30 + ["date", "0", "unknown"], "auto") == (form, False)
+
+
+def test_ratings_with_ids_of_imdb_are_not_taken_for_links() -> None:
+    assert kind_by_content(b"movieId,imdbId,tmdbId\n1,2,3\n") == "links"
+    assert kind_by_content(b"user_id,imdb_id,rating\n" + b"u1,tt01,3\n" * 9) is None

@@ -13,7 +13,7 @@ from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading.rows import split_fields
 from matinee.ingest.titles.layout import recognize_titles
-from matinee.schemas.headers import plain_name
+from matinee.schemas.headers import ALIASES, plain_name
 
 _MAGIC: Final = {
     b"%PDF": "a PDF",
@@ -91,6 +91,8 @@ def kind_by_content(head: bytes) -> str | None:
 def _kind_by_header(line: str) -> str | None:
     for delimiter in ("::", "|", "\t", ";", ","):
         names = {plain_name(name) for name in split_fields(line, delimiter)}
+        if names.intersection(ALIASES["user_id"]) and names.intersection(ALIASES["rating"]):
+            return None  # ratings whose movies have another name
         for kind, columns in _COLUMNS.items():
             if len(names) > 1 and names & columns:
                 return kind

@@ -25,6 +25,7 @@ from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import ConfigError, DatabaseError, DataError
 from matinee.ingest.databases import snapshots
+from matinee.ingest.databases.rows import said
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import (
@@ -150,6 +151,21 @@ def test_a_wrong_query_is_one_sentence(name: str, postgres: str, tmp_path: Path)
     assert len(left) == len(ROWS)
 
 
+@pytest.mark.parametrize("make", [_sqlite, _duckdb])
+def test_a_wrong_name_that_sounds_like_a_lock_is_a_wrong_query(
+    make: Callable[[Path], str], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"was refused by the database: .*locked"):
+        _taken(tmp_path / "store", f"{make(tmp_path)}?query=select locked from ratings")
+
+
+def test_what_a_database_says_has_no_spelling_of_the_password() -> None:
+    address = parse_address(f"postgresql://{LOGIN}@db/shop?query=select 1")
+    for secret in (PASSWORD, quote(PASSWORD, safe="")):
+        text = said(ValueError(f"[libpq] invalid URI: matinee {secret} db"), address)
+        assert text == "invalid URI: matinee *** db"
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [
@@ -244,6 +260,14 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
             _taken(tmp_path / "store", f"{scheme}:///{tmp_path}/nope.db?query={SELECT}")
 
 
+def test_a_real_of_sqlite_has_one_text_whatever_the_other_rows_hold(tmp_path: Path) -> None:
+    store, place = Store.open(tmp_path / "store"), _sqlite(tmp_path)
+    for other, text in (("2.5", "2.5"), ("'tt1'", "tt1"), ("3", "3"), ("null", None)):
+        query = f"select 7.0 as user_id, 1 as movie_id, 5 as rating union all select {other}, 1, 5"
+        with snapshots(store.root, [f"{place}?query={query}"]) as (path,):
+            assert pl.read_parquet(path.read_bytes())["user_id"].to_list() == ["7", text]
+
+
 def test_values_of_sqlite_keep_their_digits(tmp_path: Path) -> None:
     place = _sqlite(tmp_path)
     values = (
@@ -252,7 +276,7 @@ def test_values_of_sqlite_keep_their_digits(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     with snapshots(store.root, [f"{place}?query={values}select 9, 1, null"]) as (path,):
         rows = pl.read_parquet(path.read_bytes()).rows()
-    assert rows == [(str(2**62), "007", "4.5"), ("8", "7.0", "5"), ("9", "1", None)]
+    assert rows == [(str(2**62), "007", "4.5"), ("8", "7", "5"), ("9", "1", None)]
     with pytest.raises(DataError, match="the column 'rating' with bytes in row 1"):
         _taken(store.root, f"{place}?query=select 1 as user_id, 2 as movie_id, x'00' as rating")
 

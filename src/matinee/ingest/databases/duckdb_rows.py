@@ -67,10 +67,11 @@ def _faults(kind: type[Exception], address: DatabaseAddress) -> Iterator[None]:
 
 def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
     text = said(error, address)
-    if "lock" in text:
-        return DatabaseError(
-            f"{address.place} is in use by another process ({text}). Run again when it is done."
-        )
+    # Other errors quote names of the query, which may contain "lock".
     if type(error).__name__ == "IOException":
+        if "lock" in text:
+            return DatabaseError(
+                f"{address.place} is in use by another process ({text}). Run again when it is done."
+            )
         return ConfigError(f"{address.place} could not be opened: {text}. Expected a file of DuckDB.")
     return ConfigError(f"{address.shown} was refused by the database: {text}. {READS}")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -35,10 +36,15 @@ def missing_driver(package: str, address: DatabaseAddress) -> ConfigError:
 def said(error: BaseException, address: DatabaseAddress) -> str:
     """What a database says about an error, in one line, without the password."""
     text = str(error)
+    for secret in _spellings(address.password):
+        text = text.replace(secret, "***")
     found = re.search(
         r"(?:ERROR|FATAL):\s+(.+?)(?:\nLINE |\nQuery was|\n\n|\n?\. SQLSTATE|$)", text, re.DOTALL
     )
     line = " ".join((found[1] if found else text.partition("[libpq] ")[2] or text).split())
-    if address.password:
-        line = line.replace(address.password, "***")
     return shown(line.rstrip("."), _SENTENCE)
+
+
+def _spellings(password: str | None) -> list[str]:
+    """A password as it is, and as it stands in the address that the driver gets."""
+    return [password, quote(password, safe="")] if password else []

@@ -18,6 +18,7 @@ _ROWS, _ROWS_AT_ONCE = 1 << 15, 16
 _BYTES: Final = 1 << 26  # of the texts of some rows
 _LONGEST: Final = 1 << 24  # bytes of a text; a view can make texts of any length
 _WAIT_SECONDS: Final = 30
+_PRIMARY: Final = 0xFF  # the bits of an error code without its extension
 _READING: Final = frozenset(
     (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 )
@@ -86,7 +87,12 @@ def _texts(values: Sequence[object], gives: str, first: int) -> pa.Array:
         raise DataError(f"{gives} with bytes in row {row:,}. Expected numbers and texts: cast it as text.")
     if len(kinds) == 1 and (kind := _TYPES.get(kinds.pop())):
         return pc.cast(pa.array(values, kind), pa.string())
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+    # A real is written as in a column of reals: a text id must not change with the other rows of a batch.
+    reals = iter(
+        pc.cast(pa.array([each for each in values if isinstance(each, float)], pa.float64()), pa.string())
+    )
+    texts = (next(reals).as_py() if isinstance(each, float) else each for each in values)
+    return pa.array([None if each is None else str(each) for each in texts], pa.string())
 
 
 @contextlib.contextmanager
@@ -99,11 +105,12 @@ def _faults(address: DatabaseAddress) -> Iterator[None]:
 
 def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
     text = said(error, address)
-    if "locked" in text or "busy" in text:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & _PRIMARY
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseError(
             f"{address.place} is in use by another process ({text}). Run again when it is done."
         )
-    if "not a database" in text or "unable to open" in text or "malformed" in text:
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT):
         return ConfigError(f"{address.place} could not be opened: {text}. Expected a file of SQLite.")
     if "not authorized" in text or "prohibited" in text or "one statement" in text or "readonly" in text:
         return ConfigError(f"{address.shown} does more than read: {text}. {READS}")

@@ -58,9 +58,13 @@ def test_the_server_refuses_an_address_with_a_password_before_it_stores_the_run(
     for source in (
         "postgresql://ann@db/shop?query=select 'a:b@c'",
         "postgresql://db:5432?query=select 'a@b'",
+        "postgresql://db/shop?sslmode=require&query=select 'a?password=b&password=c'",
     ):
         validate({**good, name: [source]}, FORM, raise_on_error=True)
-    with pytest.raises(ValidationError):
-        validate(
-            {**good, name: ["postgresql://ann:se:cr@et@db/shop?query=select 1"]}, FORM, raise_on_error=True
-        )
+    for source in (
+        "postgresql://ann:se:cr@et@db/shop?query=select 1",
+        "PostGres://ann:secret@db/shop?query=select 1",
+        "postgresql://ann@db/shop?sslmode=require&password=secret&query=select 1",
+    ):
+        with pytest.raises(ValidationError):
+            validate({**good, name: [source]}, FORM, raise_on_error=True)

@@ -16,6 +16,9 @@ from typing import Any, Final
 
 FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line that is quoted in a sentence
 _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")  # of an address
+_OPTION: Final = re.compile(
+    r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE
+)  # of an address, such as JDBC's
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -28,6 +31,8 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     whole = str(text)
     if ":/" in whole and "@" in whole:
         whole = _PASSWORD.sub(r"\1***@", whole)
+    if ":/" in whole and "=" in whole:
+        whole = _OPTION.sub(r"\1***", whole)
     line = whole[:limit]
     if not line.isprintable():
         line = "".join(char if _is_plain(char) else _escaped(char) for char in line)

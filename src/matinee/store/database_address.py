@@ -24,8 +24,10 @@ _FORM: Final = (
     "Expected postgresql://USER@HOST:PORT/DATABASE?query=select ..., sqlite:///FILE?query=select ... or "
     "duckdb:///FILE?query=select ..."
 )
+# Of a source without a password, before the `@` or among the options. Patterns of JSON Schema have no flag for case.
 NO_PASSWORD: Final = (
-    r"^(?!(postgres|postgresql)://[^/?@]*:(?:(?!\?query=)[^/])*@)"  # of a source without a password
+    "^(?!" + "".join(f"[{letter}{letter.upper()}]" for letter in "postgres") + "([qQ][lL])?://"
+    r"([^/?@]*:(?:(?!\?query=)[^/])*@|[^?]*\?(?:(?!query=)[^&]*&)*password=))"
 )
 _passwords: dict[str, str] = {}  # by the address without it
 

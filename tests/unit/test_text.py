@@ -46,6 +46,21 @@ def test_printable_text_is_unchanged(text: str) -> None:
     assert shown(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (
+            "jdbc:postgresql://db/shop?user=ann&password=se:c&ssl=on",
+            "jdbc:postgresql://db/shop?user=ann&password=***&ssl=on",
+        ),
+        ("jdbc:sqlserver://db;user=ann;Password=secret", "jdbc:sqlserver://db;user=ann;Password=***"),
+        ("mysql://ann:se@cret@db/shop", "mysql://ann:***@db/shop"),
+    ],
+)
+def test_a_password_in_an_address_is_masked(text: str, masked: str) -> None:
+    assert shown(text) == masked
+
+
 def test_long_text_is_cut_with_its_length() -> None:
     assert shown("x" * 5000) == "x" * 200 + "… (5,000 characters)"
     assert shown("x" * 200) == "x" * 200

@@ -33,7 +33,7 @@ from matinee.schemas.text_ids import ids_within, number_of, numbers_of_column
 from matinee.settings import RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
-from matinee.store.erased_users import Forgotten
+from matinee.store.erased_users import ErasedUser, Forgotten
 
 QUICK = Settings.model_validate({"evaluate": {"temporal": False}})
 AUTO = IngestSettings()
@@ -229,6 +229,11 @@ def test_a_map_of_texts_knows_texts_alone_and_compares_them() -> None:
             found.find(wrong, "user")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="'a' is not an id of a movie; expected a whole number"):
         parse_id("a", "movie", is_text=False)
+
+
+def test_any_text_may_be_the_id_of_an_erased_user() -> None:
+    texts = (" 007 ", "-5", "+-5", "9" * 5000, f"{2**63}", "٣")
+    assert [ErasedUser.of(text).number for text in texts] == [7, -5, None, None, None, None]
 
 
 def test_lines_that_mention_an_erased_text_id_are_known() -> None:

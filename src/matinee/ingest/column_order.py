@@ -18,8 +18,8 @@ from matinee.ingest.reading.members import read_heads
 from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
-from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.ingest.titles.fields import read_movie_id
+from matinee.schemas.text_ids import numbers_of
 from matinee.settings.ingest import IngestSettings, Kind
 
 _FITS: Final = 0.9  # share of the ids of a column that are titles: the column may have the movies
@@ -166,7 +166,7 @@ class _Headless:
     def _numbers(self, texts: Sequence[str]) -> Ids:
         """The distinct ids, as the titles have them."""
         if self.kind == "text":
-            return np.unique(NumberedTexts().number_each([text.encode() for text in {*texts} if text]))
+            return np.unique(numbers_of(text.encode() for text in {*texts} if text))
         numbers = [read_movie_id(text) for text in {*texts}]
         return np.unique(np.array([each for each in numbers if each is not None], np.int64))
 

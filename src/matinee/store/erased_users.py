@@ -25,6 +25,7 @@ _TABLED = 1 << 26  # smaller ids are looked up in a table of one byte per id; th
 _UNASKED, _KEPT, _GONE = 0, 1, 2
 _NUMBER = re.compile(r"\d+")
 _LONGEST = 30  # maximum digits of a number that may be an id; 64 bits have 19
+_INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_LONGEST}}}")
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ class ErasedUser:
     def of(cls, user_id: int | str) -> "ErasedUser":
         """The user of an integer or a text id."""
         text = str(user_id).strip()
-        digits = text.lstrip("+-")
-        is_number = digits.isdecimal() and digits.isascii() and -(2**63) <= int(text) < 2**63
-        return cls(text, int(text) if is_number else None)
+        number = int(text) if _INTEGER.fullmatch(text) else None
+        return cls(text, number if number is not None and -(2**63) <= number < 2**63 else None)
 
     def is_mentioned(self, text: str) -> bool:
         """Whether a line may have the id."""

@@ -126,7 +126,7 @@ class NumberedTexts:
         return self._numbers[codes]
 
     def number_each(self, texts: list[bytes]) -> NDArray[np.int64]:
-        """The number of each of some texts."""
+        """The number of each of some texts, which have at most LONGEST bytes."""
         table = TextTable()
         lengths = np.array(list(map(len, texts)), np.int64)
         starts = np.cumsum(lengths) - lengths

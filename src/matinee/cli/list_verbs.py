@@ -131,7 +131,7 @@ def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list
     lines = [f"user {shown(user)}{note}"]
     for rank, movie in enumerate(movies, 1):
         because = f", because of {_name(movie.because)}, {movie.because.says}" if movie.because else ""
-        lines.append(f"{rank:>4}  {_name(movie)}{because}")
+        lines.append(f"{rank:>4}  {movie.movie_id:>9}  {movie.title or '(no title)'}{because}")
     return lines
 
 

@@ -99,9 +99,8 @@ class _Trial:
         draw = np.random.Generator(np.random.Philox(0)).permutation(users)[:_USERS]
         place = np.full(users, -1, np.int32)
         place[draw] = np.arange(len(draw), dtype=np.int32)
-        own = np.concatenate(
-            [np.flatnonzero(place[rows.users[here]] >= 0) + here.start for here in row_chunks(len(rows))]
-        )
+        found = [np.flatnonzero(place[rows.users[here]] >= 0) + here.start for here in row_chunks(len(rows))]
+        own = np.concatenate([np.empty(0, np.intp), *found])
         own = own[np.lexsort((rows.movies[own], place[rows.users[own]]))]
         movies, ratings = rows.movies[own], rows.ratings[own]
         pair = rows.users[own].astype(np.uint64) << np.uint64(32) | movies.astype(np.uint64)

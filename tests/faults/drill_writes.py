@@ -52,7 +52,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.store.documents import KINDS
-from matinee.store.erased_users import Forgotten
+from matinee.store.erased_users import ErasedUser, Forgotten
 
 NAMES = ("promote", "rollback", "prune", "forget", "publish", "night")
 BEGIN, END = "<!-- writes: written by `make attack` -->", "<!-- end of writes -->"
@@ -146,11 +146,12 @@ def _is_published(root: Path) -> None:
 def _is_forgotten(root: Path, *, user: int) -> None:
     registry = Registry(root / "store")
     assert Forgotten.read(registry.root).holds(user)
+    erased = ErasedUser.of(user)
     for version in registry.versions():
-        assert row_of(registry.folder(version) / "users.parquet", user) is None
+        assert row_of(registry.folder(version) / "users.parquet", erased) is None
     for folder in [folder for kind in KINDS for folder in (registry.root / kind).glob("*")]:
         assert not folder.suffix, folder
-        assert not names_user(folder, user), folder
+        assert not names_user(folder, erased), folder
 
 
 def drill(

@@ -255,9 +255,12 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     ),
     "JSON lines with faults": (
         '{"user": 1, "item": 1, "rating": 3}\n{"user": 1, "item": 2, "rating": 4\n5,3,4\n{"user": 1, "item": 3}\n'
-        + '{"user": 2, "item": {"id": 3}, "rating": 1}\n'
+        + '{"user": 2, "item": null, "rating": 1}\n'
         + "".join(f'{{"user": 3, "item": {movie}, "rating": 5}}\n' for movie in range(996)),
-        Taken(997, {"too_few_columns": 2, "rating_missing": 1, "movie_id_not_integer": 1}),
+        Taken(997, {"too_few_columns": 2, "rating_missing": 1, "movie_id_missing": 1}),
+    ),
+    "JSON lines with an object as an id": refused(
+        '{"user": 2, "item": {"id": 3}, "rating": 1}\n', "objects or lists", "jq"
     ),
     "a JSON array": refused('[{"user": 1, "item": 1, "rating": 3}]', "JSON array", "jq"),
     "Python dictionaries": refused(

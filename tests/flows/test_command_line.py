@@ -80,7 +80,7 @@ def test_a_store_that_cannot_be_written_is_reported(
         [],
         ["releases"],
         ["predict", "--store", "nowhere"],
-        ["similar", "--store", ".", "--movie", str(2**63)],
+        ["similar", "--store", ".", "--movie", ""],
         ["recommend", "--store", ".", "--out", "o", "--all", "--top", "0"],
         ["releases", "--sto", "."],
     ],

@@ -124,7 +124,7 @@ def test_a_run_without_a_promotion_requests_missing_lists(
     )
     steps: dict[str, Callable[..., Any]] = {
         "take_in": lambda **_: intake,
-        "retrain": lambda **_: SimpleNamespace(promoted=promoted),
+        "retrain": lambda **_: SimpleNamespace(promoted=promoted, reason=""),
         "remember": lambda *_: None,
         "prune": lambda **_: None,
         "announce_unlisted": asked.append,

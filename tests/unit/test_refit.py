@@ -10,6 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from matinee.errors import DivergenceError
 from matinee.evaluate.refit import check_refit
+from matinee.evaluate.tested import Models
+from matinee.evaluate.tested import Tested as Judged
 from matinee.formats.base import Manifest
 from matinee.formats.decision import RefitVerdict
 from matinee.settings import GateSettings
@@ -89,7 +91,9 @@ def test_a_refit_that_diverges_leaves_the_tested_weights(
     passed = store.ensure(Plan("evaluations", "passed", _write_passed))
     monkeypatch.setattr(train, "plan_refit_all", lambda *_, **__: Plan("candidates", "r", diverge))
     settings = read_settings(assignments=["train.refit=all"])
-    shipped = refit.fn(store=str(store.root), candidate=candidate, evaluation=passed, settings=settings)
+    models = Models(candidate=candidate, ranking=None)
+    tested = Judged(split=candidate, models=models, evaluation=passed)
+    shipped = refit.fn(store=str(store.root), tested=tested, settings=settings)
     assert shipped == candidate
     assert DivergenceError("").kind == "ConfigError"
 

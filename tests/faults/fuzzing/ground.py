@@ -166,6 +166,7 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         )
         + b"\n"
     )
+    triples = b"\n".join(b"\t".join(row.split(b",")[:3]) for row in rows[1:30] if row.count(b",") == 3)
     table = pl.read_csv(b"\n".join(row for row in rows[:500] if row.count(b",") == 3), infer_schema_length=0)
     parts = {"mv_1.txt": netflix, "mv_2.txt": netflix.replace(b"8:", b"18:"), "readme.md": b"# ratings\n"}
     files = {
@@ -179,7 +180,7 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         "ratings.csv.bz2": bz2.compress(long),
         "ratings.csv.xz": lzma.compress(long, preset=0),
         "utf-16.csv": ratings.decode("utf-8", "replace").encode("utf-16"),
-        "ratings.inter": b"user_id:token\titem_id:token\trating:float\n" + netflix[3:].replace(b",", b"\t"),
+        "ratings.inter": b"user_id:token\titem_id:token\trating:float\n" + triples + b"\n",
         "titles.csv": titles,
         "titles.csv.gz": gzip.compress(titles, 1),
         "movies.dat": b"8::Heat (1995)::Action\n18::Alien (1979)::Horror\n",

@@ -129,7 +129,7 @@ def test_a_hundred_rows_are_overfitted(planted_split: Callable[..., Split], mode
     assert points[-1]["train_rmse"] < 0.2
 
 
-@pytest.mark.parametrize("kind", ["dot", "accurate"])
+@pytest.mark.parametrize("kind", ["dot", pytest.param("accurate", marks=pytest.mark.slow)])
 def test_presets_recover_planted_factors(planted_split: Callable[..., Split], kind: str) -> None:
     """Compared with the RMSE of the planted means on the same rows; 800 ratings per parameter cost about .001."""
     store, split = planted_split(rows=600_000, users=300, movies=200, noise=0.9)

@@ -17,7 +17,7 @@ from matinee.release import verify
 @pytest.mark.parametrize(
     "others",
     [
-        ["--set", "train.seed=1"],  # the same data and split, another candidate
+        pytest.param(["--set", "train.seed=1"], marks=pytest.mark.slow),  # the same split, another candidate
         ["--set", "split.seed=7", "--set", "model.name=linear"],  # another split too
     ],
 )

@@ -66,6 +66,7 @@ def test_ml_100k_u1_ends_in_a_good_release(
     _check_order(said["metrics"]["ranking"])
 
 
+@pytest.mark.slow
 def test_ml_100k_ranks_better_than_popularity(
     real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,11 +13,12 @@ from matinee.registry import Registry
 from matinee.release import verify
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(
     "others",
     [
-        pytest.param(["--set", "train.seed=1"], marks=pytest.mark.slow),  # the same split, another candidate
+        ["--set", "train.seed=1"],  # the same data and split, another candidate
         ["--set", "split.seed=7", "--set", "model.name=linear"],  # another split too
     ],
 )

@@ -94,6 +94,7 @@ def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
     assert first["auto_scheduled"] and second["auto_scheduled"]
 
 
+@pytest.mark.slow
 def test_make_up_stops_every_process_that_it_started(up: Any, sample: Path, tmp_path: Path) -> None:
     process, home = up.process, up.home
     assert _listened(int(up.url.rpartition(":")[2])) == {"0100007F"}, "127.0.0.1 and no other address"

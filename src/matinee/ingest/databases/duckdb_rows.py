@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, missing_driver, said
+from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS: Final = 1 << 15
@@ -45,16 +45,7 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
             raise ConfigError(f"{address.shown} is not one statement that reads. {READS}")
         with _faults(duckdb.Error, address):
             reader = connection.sql(address.query).to_arrow_reader(_ROWS)
-        yield Rows(reader.schema, _batches(reader, duckdb.Error, address))
-
-
-def _batches(reader: Any, kind: type[Exception], address: DatabaseAddress) -> Iterator[pa.RecordBatch]:
-    while True:
-        with _faults(kind, address):
-            batch = next(reader, None)
-        if batch is None:
-            return
-        yield batch
+        yield Rows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address)))
 
 
 @contextlib.contextmanager

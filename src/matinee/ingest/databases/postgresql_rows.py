@@ -8,12 +8,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, missing_driver, said
+from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress, login_of
 
 # The server is given up after this time, and a broken line is noticed.
@@ -69,16 +69,7 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
             reader = cursor.fetch_record_batch()
         if not len(reader.schema):
             raise ConfigError(f"{address.shown} gives no columns. {READS}")
-        yield Rows(reader.schema, _batches(reader, dbapi.Error, address))
-
-
-def _batches(reader: Any, kind: type[Exception], address: DatabaseAddress) -> Iterator[pa.RecordBatch]:
-    while True:
-        with _faults(kind, address):
-            batch = next(reader, None)
-        if batch is None:
-            return
-        yield batch
+        yield Rows(reader.schema, batches_of(reader, lambda: _faults(dbapi.Error, address)))
 
 
 def _uri(address: DatabaseAddress) -> str:

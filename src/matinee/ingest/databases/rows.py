@@ -1,7 +1,8 @@
 """The rows of a query, and the sentences about drivers and statements that all databases share."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -24,6 +25,18 @@ class Rows:
 
     schema: pa.Schema
     batches: Iterable[pa.RecordBatch]
+
+
+def batches_of(
+    reader: Iterator[pa.RecordBatch], faults: Callable[[], AbstractContextManager[None]]
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a driver, whose errors `faults` translates; errors of the caller pass."""
+    while True:
+        with faults():
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def missing_driver(package: str, address: DatabaseAddress) -> ConfigError:

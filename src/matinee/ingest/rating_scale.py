@@ -32,7 +32,7 @@ _WHOLE: Final = 4  # values at least, beside codes
 _GAP: Final = 2  # steps; fewer values may be missing by chance
 _MOSTLY: Final = 0.95  # share of the values
 _WIDE: Final = 5  # scales that end above it may be wide only because of codes
-_LOWEST_TOP: Final = 3  # -1 is no rating if 3 is one
+_LOWEST_TOP: Final = 3  # -1 is not a rating where 3 is one
 
 
 def bounds_of(scale: str) -> tuple[float, float]:

@@ -140,7 +140,7 @@ class IdMap:
         return int(self.keys[code]) if self.texts is None else self.texts[int(code)].as_py()
 
     def parse(self, text: str, axis: str) -> Id:
-        """An id that is written as text, such as one of a command line. Raises ConfigError if it is no integer."""
+        """An id that is written as text, such as one of a command line. Raises ConfigError if it is not an integer."""
         return parse_id(text, axis, is_text=self.texts is not None)
 
     def encode(self, ids: Ids) -> Codes:

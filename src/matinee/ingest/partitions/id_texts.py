@@ -1,4 +1,4 @@
-"""The texts of text ids by their numbers, as a table beside the counts of a partition or a dataset."""
+"""The texts of text ids, by number: a table next to the counts of a partition or a dataset."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -20,7 +20,7 @@ _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 def is_numbering(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first line has the numbers of the columns, 0, 1, 2, as pandas writes a table without names.
 
-    A row of the user 0 is no such line: the rows below would have that user as well.
+    A row of user 0 is not such a line: the rows below it would have that user too.
 
     >>> is_numbering([["0", "1", "2"], ["7", "3", "5"]]), is_numbering([["0", "1", "2"], ["0", "3", "5"]])
     (True, False)

@@ -18,6 +18,7 @@ _LOW_BITS: Final = np.uint64(2**63 - 1)
 _DELIMITERS: Final = re.compile(r"[,;\t|]|::")
 _WORDS: Final = re.compile(r"[\s,;|\"]+|::")
 _QUOTED: Final = re.compile(r'"((?:[^"]|"")*)"')
+_ESCAPED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BLANKS: Final = " \t\r\ufeff\xa0"
 _AROUND: Final = " \t\r\n\"'=\ufeff\xa0"
 
@@ -65,6 +66,22 @@ def bare_id(field: str) -> str:
 
 
 def ids_within(text: str) -> set[str]:
-    """All parts of a line that may be a text id: its fields and its words."""
-    parts = (*_DELIMITERS.split(text), *_WORDS.split(text), *_QUOTED.findall(text))
+    """All parts of a line that may be a text id: its fields and its words.
+
+    >>> 'a"b' in ids_within('"a""b",1'), 'a"b' in ids_within(r'"a\"b",1')
+    (True, True)
+    """
+    doubled = [part.replace('""', '"') for part in _QUOTED.findall(text)]
+    escaped = [part.replace('\\"', '"').replace("\\\\", "\\") for part in _ESCAPED.findall(text)]
+    parts = (*_DELIMITERS.split(text), *_WORDS.split(text), *_QUOTED.findall(text), *doubled, *escaped)
     return {bare for part in parts for bare in (part.strip(), part.strip(_AROUND)) if bare}
+
+
+def spellings(text: str) -> set[str]:
+    """How a line may have an id: as it is, or with quotes and backslashes as files escape them.
+
+    >>> sorted(spellings('a"b'))
+    ['a""b', 'a"b', 'a\\\\"b']
+    """
+    quoted = text.replace('"', '\\"')
+    return {text, text.replace('"', '""'), quoted, text.replace("\\", "\\\\").replace('"', '\\"')}

@@ -162,6 +162,11 @@ REJECTS = {
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
 }
 READ |= {
+    "an empty date and a timestamp": (
+        "userId,movieId,rating,date,timestamp\n" + lines("{u},{m},{r},,{s}"),
+        PLAIN,
+        "the column 'date' is empty in its first rows, so dates were read from 'timestamp'",
+    ),
     "seconds since 2001": (
         HEADER + "".join(f"{u},{m},{r},{86400 * (d - date(2001, 1, 1)).days}\n" for u, m, r, d in PLAIN),
         [(*row[:3], EPOCH + (row[3] - date(2001, 1, 1))) for row in PLAIN],

@@ -110,6 +110,7 @@ BY_NAME = "movie_id=id,title=original_title,year=original_publication_year"
             "",
             ["Amélie", "東京物語", "Café"],
         ),
+        ("id,title\né1,A\n".encode() + "é2,".encode() + b"Caf\xe9\n", "", ["A", "Café"]),
         (b"1,1999,It\x92s Me \x96 Again\n2,,\x80 5\n", "", ["It’s Me – Again", "€ 5"]),
         ("1,1999,日本\n2,NULL,é, ü\n".encode("utf-16"), "", ["日本", "é, ü"]),
         (
@@ -181,6 +182,7 @@ def test_an_open_quote_takes_no_other_movie_along(
     [
         ("1,1999,A\r2,2000,B\n3,2001,C\n", "line 1: carriage returns"),
         ("1,1999,A\n2,2000,B\r3,2001,C\r", "line 2: carriage returns"),
+        ('id,title\n"1,234",A\n999,B\n', "ids such as 1,234, with separators of thousands"),
         ("movieId,genres\n1,x\n", "no column for the title; found movieId, genres"),
     ],
 )

@@ -80,6 +80,15 @@ def test_a_new_user_with_the_ratings_of_a_trained_user_gets_the_same_list(random
     assert [movie.score for movie in ours] == pytest.approx([movie.score for movie in theirs], abs=1e-5)
 
 
+def test_a_new_user_who_rated_only_unknown_movies_is_a_warning(random_release: Make) -> None:
+    release = matinee.load(random_release(ranked=True))
+    with pytest.warns(
+        UserWarning, match="None of the movies that were given, such as 1, is known to release"
+    ):
+        assert release.fold_in({1: 5}).unknown == (1,)
+    assert release.fold_in({1: 5, 13: 5}).unknown == (1,)
+
+
 def test_a_ranking_model_without_rating_levels_is_refused(random_release: Make) -> None:
     folder = random_release(ranked=True)
     (folder / "seen.levels.npy").unlink()

@@ -242,6 +242,9 @@ def test_lines_that_mention_an_erased_text_id_are_known() -> None:
         *(True, True, True, False, True)
     ]
     assert ids_within("a::b") >= {"a", "b"}
+    for line in ('"x""y",5', '5,"x\\"y"', 'x"y;5'):  # as files escape a quote
+        assert Forgotten(b"key").plus('x"y').mentioned(line), line
+        assert ErasedUser.of('x"y').is_mentioned(line), line
     numbers = np.array([number_of("a b"), 17, number_of("0017")])
     assert listed.texts_among(numbers).tolist() == [True, False, True]
     assert listed.among(numbers).tolist() == [False, True, False]

@@ -210,8 +210,12 @@ def forget(call: argparse.Namespace) -> Outcome:
     is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"
     done = library(call.store, parse_id(call.user, "user", is_text=is_text))
     places = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
-    text = f"the user was erased from {places}" if done.found else "the store had no rows of the user"
-    return Outcome(asdict(done), f"{text}; future runs skip the user's rows")
+    if done.found:
+        return Outcome(asdict(done), f"the user was erased from {places}; future runs skip the user's rows")
+    case = " (upper and lower case and leading zeros count)" if is_text else ""
+    return Outcome(
+        asdict(done), f"no user {call.user} was found: check the id{case}. Future runs skip rows of this id"
+    )
 
 
 def _settings(call: argparse.Namespace) -> Settings:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matinee.schemas.text_ids import number_of
+from matinee.schemas.text_ids import number_of, spellings
 from matinee.store.checksums import find_damage
 from matinee.store.erased_users import ErasedUser
 
@@ -64,6 +64,6 @@ def _is_rejected(folder: Path, user: ErasedUser) -> bool:
     if not rejects.exists():
         return False
     raw = pq.read_table(rejects, columns=["raw"])["raw"]
-    part = user.text if user.number is None else str(abs(user.number))
-    likely = raw.filter(pc.match_substring(raw, part))
-    return any(user.is_mentioned(text) for text in likely.to_pylist())
+    parts = spellings(user.text) if user.number is None else {str(abs(user.number))}
+    likely = (raw.filter(pc.match_substring(raw, part)) for part in sorted(parts))
+    return any(user.is_mentioned(text) for texts in likely for text in texts.to_pylist())

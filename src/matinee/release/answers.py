@@ -1,6 +1,6 @@
 """What a loaded release answers: predictions, lists, similar movies, and what it makes of a new user."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from matinee.release.idmap import Id, IdMap
 from matinee.release.item_catalog import Codes, ItemCatalog, Scores
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.narrowing import Narrow, Narrowing
-from matinee.release.new_user import Expected, Guest, expect_ratings, no_guests, read_ratings
+from matinee.release.new_user import Expected, Guest, expect_ratings, find_unknown, no_guests, read_ratings
 from matinee.release.plays import PLAYS_MODEL, no_predictions, played_ids
 from matinee.release.ranking_model import RankingModel
 from matinee.release.rating_levels import Levels, to_levels
@@ -220,7 +220,8 @@ class Release:
                 movie only says how high the user rates. For a release of plays, the ids of the movies played.
 
         Returns:
-            A guest, which answers for this user.
+            A guest, which answers for this user. `guest.unknown` has the ids that the release does not know; if it
+            knows none of them, a UserWarning says so.
 
         Raises:
             ReleaseError: The model is not `dot`, the default.
@@ -234,8 +235,9 @@ class Release:
             [23, 30]
         """
         if not self.predicts:
-            played = self.movies.find(played_ids(ratings, self.version), "movie")
-            return self._guest(played[played >= 0], np.ones(np.count_nonzero(played >= 0)))
+            ids = played_ids(ratings, self.version)
+            played = self.movies.find(ids, "movie")
+            return self._guest(ids, played, np.ones(len(ids)))
         if self.user_prior is None:
             raise no_guests(self.version, model=self.manifest.model)
         given = read_ratings(ratings, self.scale)
@@ -244,11 +246,12 @@ class Release:
         expected = expect_ratings(
             rated, stars, prior=self.user_prior, weights=self.weights, train_rows=self.catalog.train_rows
         )
-        return self._guest(rated[rated >= 0], stars[rated >= 0], expected=expected)
+        return self._guest(list(given), rated, stars, expected)
 
     def _guest(
-        self, rated: Codes, ratings: NDArray[np.float64], *, expected: Expected | None = None
+        self, ids: Sequence[Id], codes: Codes, ratings: NDArray[np.float64], expected: Expected | None = None
     ) -> Guest:
+        rated = codes[codes >= 0]
         return Guest(
             version=self.version,
             movies=self.movies,
@@ -256,7 +259,8 @@ class Release:
             scale=self.scale,
             expected=expected,
             rated=rated,
-            taste=self._make_taste(rated, to_levels(ratings, self.scale)),
+            unknown=find_unknown(ids, codes, self.version),
+            taste=self._make_taste(rated, to_levels(ratings[codes >= 0], self.scale)),
         )
 
     def _code(self, user_id: Id) -> int:

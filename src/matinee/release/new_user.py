@@ -1,7 +1,8 @@
 """A user that a release was not trained on, met with a few ratings: what `Release.fold_in` returns."""
 
 import math
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -51,9 +52,11 @@ class Guest:
     expected: Expected | None  # None in a release of plays
     rated: Codes
     taste: Taste | None = None  # None in a release without a ranking model
+    unknown: tuple[Id, ...] = ()  # rated movies that the release does not know
 
     def __repr__(self) -> str:
-        return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies)"
+        others = f", and {len(self.unknown):,} of unknown ones" if self.unknown else ""
+        return f"Guest(with {len(self.rated):,} ratings of {len(self.movies):,} movies{others})"
 
     def predict(self, movie_ids: ArrayLike) -> NDArray[np.float32]:
         """Expected ratings of movies, within the scale.
@@ -166,6 +169,18 @@ def read_ratings(
                 "release."
             )
     return given
+
+
+def find_unknown(ids: Sequence[Id], codes: Codes, version: str) -> tuple[Id, ...]:
+    """The ids whose code is -1: the release does not know them. If it knows none, that is a warning as well."""
+    unknown = tuple(movie_id for movie_id, code in zip(ids, codes, strict=True) if code < 0)
+    if unknown and len(unknown) == len(ids):
+        warnings.warn(
+            f"None of the movies that were given, such as {shown(repr(ids[0]), 80)}, is known to release {version}, so "
+            "the answers are those for an average user. Check the ids.",
+            stacklevel=4,
+        )
+    return unknown
 
 
 def no_guests(version: str, *, model: str) -> ReleaseError:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import StoreError
-from matinee.schemas.text_ids import ids_within, number_of
+from matinee.schemas.text_ids import ids_within, number_of, spellings
 from matinee.store.documents import FORGOTTEN, ForgottenList, advice, read_as
 from matinee.store.files import write_json
 
@@ -44,7 +44,8 @@ class ErasedUser:
 
     def is_mentioned(self, text: str) -> bool:
         """Whether a line may have the id."""
-        whole = re.search(rf"(?<!\w){re.escape(self.text)}(?!\w)", text) is not None
+        ways = "|".join(map(re.escape, spellings(self.text)))
+        whole = re.search(rf"(?<!\w)(?:{ways})(?!\w)", text) is not None
         return whole or (self.number is not None and self.number in numbers(text))
 
 

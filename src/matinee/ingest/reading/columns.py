@@ -64,6 +64,12 @@ def find_columns(header: Sequence[str], given: Mapping[str, str], label: str) ->
     return found if len(set(found.values())) == len(found) else {}
 
 
+def date_columns(header: Sequence[str]) -> list[int]:
+    """The positions of all columns whose name is one of dates, the preferred name first."""
+    plain = [plain_name(name) for name in header]
+    return [place for name in ALIASES["date"] for place, there in enumerate(plain) if there == name]
+
+
 def is_data(rows: Sequence[Sequence[str]], columns: Mapping[str, int]) -> bool:
     """Whether the first line is a row, not a header, in columns that are given by number: its rating is a number.
 

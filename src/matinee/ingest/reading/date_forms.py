@@ -97,6 +97,11 @@ def refuse_digits(values: Sequence[str], label: str) -> None:
         )
 
 
+def has_dates(values: Sequence[str]) -> bool:
+    """Whether a value of a column is not empty, and no word for an empty field."""
+    return bool(_dates(values))
+
+
 def _dates(values: Sequence[str]) -> list[str]:
     """The values that are not empty, and no word for an empty field."""
     return [text for value in values if (text := value.strip()) and text.lower() not in _NO_DATES]

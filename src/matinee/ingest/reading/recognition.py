@@ -13,6 +13,7 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import (
+    date_columns,
     explain_header,
     find_columns,
     given_columns,
@@ -21,7 +22,7 @@ from matinee.ingest.reading.columns import (
     refuse_pairs,
     without_left_out,
 )
-from matinee.ingest.reading.date_forms import recognize_dates, refuse_digits
+from matinee.ingest.reading.date_forms import has_dates, recognize_dates, refuse_digits
 from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.plays import (
     NEEDED,
@@ -223,14 +224,10 @@ def _describe(
     found: _Columns, prelude: Prelude, settings: IngestSettings, *, label: str, netflix: bool = False
 ) -> Dialect:
     """The dialect, with what the first rows show: dates, ids such as 113.0, delimiters at the end of lines."""
-    rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
+    found, rows = _with_dates(found, prelude, settings)
     width = len(found.names)
     written = _column(rows, "date", found)
     dates, is_open = recognize_dates(written, settings.dates)
-    if is_open or ("date" in found.columns and not any(map(str.strip, written))):
-        rows += [split_row(text, *found.way) for text in prelude.more()]
-        written = _column(rows, "date", found)
-        dates, is_open = recognize_dates(written, settings.dates)
     refuse_digits(written, label)
     for name in ("user_id", "movie_id"):
         refuse_float_ids(_column(rows, name, found), label)
@@ -256,6 +253,28 @@ def _describe(
         remarks=found.remarks,
         settings=settings,
     )
+
+
+def _with_dates(
+    found: _Columns, prelude: Prelude, settings: IngestSettings
+) -> tuple[_Columns, list[list[str]]]:
+    """The columns and the first rows: more of them, and another column of dates, if the first ones show no date."""
+    rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
+    if "date" not in found.columns:
+        return found, rows
+    written = _column(rows, "date", found)
+    if has_dates(written) and not recognize_dates(written, settings.dates)[1]:
+        return found, rows
+    rows += [split_row(text, *found.way) for text in prelude.more()]
+    if "date" in settings.columns or not found.has_header or has_dates(_column(rows, "date", found)):
+        return found, rows
+    for place in date_columns(found.names):
+        other = found._replace(columns={**found.columns, "date": place})
+        if has_dates(_column(rows, "date", other)):
+            empty, filled = (shown(found.names[at].strip()) for at in (found.columns["date"], place))
+            remark = f"the column '{empty}' is empty in its first rows, so dates were read from '{filled}'"
+            return other._replace(remarks=(*found.remarks, remark)), rows
+    return found, rows
 
 
 def _column(rows: Sequence[Sequence[str]], name: str, found: _Columns) -> list[str]:

@@ -1,4 +1,7 @@
-"""Reads a titles file line by line in bounded memory. Each line is decoded on its own: UTF-8, else Windows-1252."""
+"""Reads a titles file line by line in bounded memory. Each line is decoded on its own: UTF-8, else Windows-1252.
+
+If a line is not UTF-8, its fields are decoded on their own.
+"""
 
 import re
 from codecs import BOM_UTF8
@@ -16,6 +19,7 @@ _BYTES_AT_ONCE: Final = 1 << 24
 _UNLIKELY: Final = re.compile(
     "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}"
 )
+_PIECES: Final = re.compile(rb"([,;\t|]|::)")
 _ROW_WITHIN: Final = re.compile(rb'\r"?\d+"?[,;|\t:]')  # a movie behind a line end of another kind
 _FEWEST_UNLIKELY: Final = 0.2  # of the lines that are not UTF-8
 
@@ -71,12 +75,15 @@ class LineReader:
             )
 
     def _decode(self, raw: bytes) -> str:
-        line = decode_line(raw)
-        if not raw.isascii() and len(line) == len(raw):  # a UTF-8 line has fewer characters than bytes
-            self._guessed += 1
-            if _UNLIKELY.search(line):
-                self._unlikely += 1
-                self._example = self._example or line[:80]
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            # Tables of two sources may have been joined, so that an id is UTF-8 and its title is not.
+            line = "".join(map(decode_line, _PIECES.split(raw)))
+        self._guessed += 1
+        if _UNLIKELY.search(line):
+            self._unlikely += 1
+            self._example = self._example or line[:80]
         return line
 
     def _raw_lines(self) -> Iterator[bytes]:

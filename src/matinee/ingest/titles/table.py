@@ -14,6 +14,7 @@ from matinee.ingest.checks.schema import check_frame
 from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
 from matinee.ingest.reading.sources import Source
+from matinee.ingest.reading.unnamed import refuse_float_ids
 from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_year
 from matinee.ingest.titles.joined_lines import first_open, split_lines
 from matinee.ingest.titles.layout import Layout, recognize_titles
@@ -25,6 +26,7 @@ from matinee.settings.ingest import IngestSettings, Kind
 from matinee.store.file_kinds import refuse_other_kinds
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
+_SAMPLED: Final = 500  # lines that show how ids are written
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
 _DEFAULTS: Final = IngestSettings()
 
@@ -120,6 +122,7 @@ class _Table:
                 except DataError as error:
                     raise _NotTitlesError(str(error)) from None
                 skip = layout.skip
+                refuse_float_ids(_ids_of(lines[skip : skip + _SAMPLED], layout), reader.label)
             stop = first_open(lines, layout, start=skip)
             held = lines[stop:]
             self._add(lines[skip:stop], layout)
@@ -208,13 +211,17 @@ class _Read:
 
 
 def _kind_of_ids(lines: Sequence[tuple[int, str]], layout: Layout, settings: IngestSettings) -> Kind:
-    ids = [
+    ids = _ids_of(lines, layout)
+    odd = sum(not is_canonical_id(text) for text in ids if text)
+    return "integer" if odd <= settings.max_reject_fraction * len(ids) else "text"
+
+
+def _ids_of(lines: Sequence[tuple[int, str]], layout: Layout) -> list[str]:
+    return [
         fields[layout.movie_id].strip()
         for _, _, fields in split_lines(lines, layout)
         if not isinstance(fields, str)
     ]
-    odd = sum(not is_canonical_id(text) for text in ids if text)
-    return "integer" if odd <= settings.max_reject_fraction * len(ids) else "text"
 
 
 def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> _Read:

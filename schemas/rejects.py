@@ -4,6 +4,7 @@ import pandera.polars as pa
 import polars as pl
 
 from matinee.schemas.ratings import FIRST_DATE, LAST_DATE
+from matinee.schemas.text_ids import LONGEST
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR
 
 # Code and its meaning. Scripts rely on the codes: add, never rename.
@@ -17,8 +18,8 @@ CODES = {
     "rating_not_a_number": "the rating is not a finite number",
     "date_unparsable": "the date is neither YYYY-MM-DD nor written like the others of the file",
     "year_not_integer": "the year is neither a number nor NULL",
-    "user_id_too_long": "the user id is longer than 255 bytes",
-    "movie_id_too_long": "the movie id is longer than 255 bytes",
+    "user_id_too_long": f"the user id is longer than {LONGEST} bytes",
+    "movie_id_too_long": f"the movie id is longer than {LONGEST} bytes",
     # Found by the pandera models.
     "user_id_missing": "the user id is empty",
     "movie_id_missing": "the movie id is empty",

@@ -27,7 +27,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "containers": "errors schemas",
     "release": "containers errors formats schemas settings store",
     "ingest": "containers errors formats schemas settings store",
-    "sample": "errors splitmix64 store",
+    "sample": "errors schemas splitmix64 store",
     "registry": "errors release store",
     "train": "errors formats release settings splitmix64 store",
     "recommend": "errors release schemas settings store",

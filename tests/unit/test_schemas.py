@@ -2,28 +2,31 @@
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from matinee.formats.manifests import IdKinds
+from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.parser import COLUMNS
 from matinee.schemas.columns import arrow_fields, polars_columns
-from matinee.schemas.encoded import Encoded, Movies, Users
+from matinee.schemas.encoded import TEXT_COLUMNS, Encoded, Movies, Users
+from matinee.schemas.names import SIDES, Column, Kind, Side, TitleColumn
 from matinee.schemas.ratings import FIRST_DATE, LAST_DATE, Ratings
 from matinee.schemas.recommendations import Recommendations
 from matinee.schemas.rejects import CODES, Rejects
+from matinee.schemas.text_ids import LONGEST
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
 
 ROOT = Path(__file__).parents[2]
 MODELS = [Encoded, Movies, Ratings, Recommendations, Rejects, Titles, Users]
-NAMES = {name for model in MODELS if model is not Rejects for name in polars_columns(model)}
-# Rows on their way into a table, with columns of their own: duplicates, lines of titles, generated samples.
-OWN_TABLES = {"duplicates/search.py", "titles/table.py", "sample/tables.py"}
+NAMES = {name for model in MODELS for name in polars_columns(model)}
 
 
 def _typed_columns(text: str) -> list[str]:
-    """The columns of a schema that a file writes with a type of polars or pyarrow: `"user_id": pl.Int64`."""
+    """The columns of a schema that a file writes with a type: `"user_id": pl.Int64`, `pa.field("line", pa.int64())`."""
     found = []
     for node in ast.walk(ast.parse(text)):
         pairs: list[tuple[Any, Any]] = []
@@ -31,6 +34,8 @@ def _typed_columns(text: str) -> list[str]:
             pairs = list(zip(node.keys, node.values, strict=True))
         elif isinstance(node, ast.Tuple) and len(node.elts) == 2:
             pairs = [(node.elts[0], node.elts[1])]
+        elif isinstance(node, ast.Call) and len(node.args) == 2:
+            pairs = [(node.args[0], node.args[1])]
         found += [
             name.value
             for name, kind in pairs
@@ -43,15 +48,23 @@ def _typed_columns(text: str) -> list[str]:
 
 def test_no_other_module_declares_the_type_of_a_column() -> None:
     folders = [ROOT / "src/matinee", ROOT / "tasks", ROOT / "flows"]
-    files = [
-        path
-        for folder in folders
-        for path in folder.rglob("*.py")
-        if "/".join(path.parts[-2:]) not in OWN_TABLES
-    ]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
     assert not {path.name: names for path in files if (names := _typed_columns(path.read_text("utf-8")))}
-    planted = 'schema={"user_id": pl.Int64, "n": pl.Int8}\nfields = [("rating", pa.float32())]'
-    assert _typed_columns(planted) == ["user_id", "rating"]
+    planted = (
+        'schema={"user_id": pl.Int64, "n": pl.Int8}\n'
+        'fields = [("rating", pa.float32()), pa.field("raw", pa.string())]'
+    )
+    assert _typed_columns(planted) == ["user_id", "rating", "raw"]
+
+
+def test_names_in_signatures_and_in_the_compiled_parser_are_those_of_the_tables() -> None:
+    assert get_args(Column) == tuple(polars_columns(Ratings)) == COLUMNS
+    assert get_args(TitleColumn) == tuple(polars_columns(Titles))
+    assert get_args(Side) == SIDES == tuple(TEXT_COLUMNS)
+    assert get_args(IdKinds) == (Side, Kind)
+    assert {code for code, _ in kernel.FAULTS[1:]} <= CODES.keys()
+    assert {column for _, column in kernel.FAULTS} <= {None, *COLUMNS}
+    assert kernel.LONGEST == LONGEST
 
 
 @pytest.mark.parametrize("model", MODELS)

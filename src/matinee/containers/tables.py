@@ -22,6 +22,7 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
+from matinee.schemas.names import SIDES
 
 PARQUET_MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 17
@@ -183,7 +184,7 @@ def _id_columns(columns: Sequence[str], settings: Reading) -> list[str]:
     """The columns that are read as ids: by the settings, or else by their names."""
     plain = [plain_name(name) for name in columns]
     found = []
-    for side in ("user_id", "movie_id"):
+    for side in SIDES:
         given = settings.columns.get(side, "")
         wanted = (plain_name(given),) if given else ALIASES[side]
         place = next((plain.index(name) for name in wanted if name in plain), None)

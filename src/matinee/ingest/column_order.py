@@ -15,12 +15,14 @@ from matinee.ingest.rating_column import USUAL as RATING
 from matinee.ingest.rating_column import find_rating
 from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.members import read_heads
+from matinee.ingest.reading.plays import NEEDED
 from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import read_movie_id
+from matinee.schemas.names import Kind
 from matinee.schemas.text_ids import numbers_of
-from matinee.settings.ingest import IngestSettings, Kind
+from matinee.settings.ingest import IngestSettings
 
 _FITS: Final = 0.9  # share of the ids of a column that are titles: the column may have the movies
 _BEYOND: Final = 0.5  # share of ids beyond those of all titles: the column does not have the movies
@@ -59,7 +61,7 @@ def order_columns(
     Raises:
         DataError: The order of a file is ambiguous.
     """
-    if any(settings.columns.get(name) for name in ("user_id", "movie_id", "rating")):
+    if any(settings.columns.get(name) for name in NEEDED["explicit"]):
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
     groups: dict[Places, list[Source]] = {}
@@ -111,7 +113,7 @@ class _Headless:
         usual = dict(self.dialect.columns)
         columns = {name: self._texts(place) for name, place in usual.items() if name != "date"}
         if "rating" in usual:
-            found = find_rating([columns[name] for name in ("user_id", "movie_id", "rating")])
+            found = find_rating([columns[name] for name in NEEDED["explicit"]])
             if found != [RATING]:
                 return self._moved(found, list(usual.items()))
         if not len(self.movies) or not self._is_swapped(columns["user_id"], columns["movie_id"]):

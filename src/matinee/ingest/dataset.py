@@ -24,7 +24,6 @@ from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import write_superseded
 from matinee.ingest.id_kinds import (
-    SIDES,
     Kinds,
     check_ids,
     check_setting,
@@ -43,7 +42,8 @@ from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
 from matinee.ingest.scale_guess import guess_scale
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
-from matinee.settings.ingest import IngestSettings, Side
+from matinee.schemas.names import SIDES, Side
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Plan, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,8 @@ from matinee.ingest.partitions.id_texts import read_texts
 from matinee.ingest.partitions.partition import open_partition
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.ingest.reading.sources import Role
+from matinee.schemas.names import Side
 from matinee.schemas.text_ids import numbers_of_column
-from matinee.settings.ingest import Side
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
 
@@ -78,9 +78,7 @@ def read_id_texts(store: Store, dataset: Reference | str, *, column: Side) -> pl
     return read_texts(_folder(store, dataset), column)
 
 
-def read_counts(
-    store: Store, dataset: Reference | str, *, column: Literal["user_id", "movie_id"]
-) -> pl.DataFrame:
+def read_counts(store: Store, dataset: Reference | str, *, column: Side) -> pl.DataFrame:
     """The rated users or movies of a dataset by ascending id, with their number of ratings as `rows`.
 
     Raises StoreError if the dataset is no longer in the store.

@@ -18,10 +18,10 @@ from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
 from matinee.ingest.reading.heads import parse_heads
-from matinee.settings.ingest import IngestSettings, Kind, Side
+from matinee.schemas.names import SIDES, Kind, Side
+from matinee.settings.ingest import IngestSettings
 
 Kinds = Mapping[Side, Kind]
-SIDES: Final[tuple[Side, ...]] = ("user_id", "movie_id")
 _NAMES: Final[Mapping[Side, str]] = {"user_id": "user", "movie_id": "movie"}
 _FILES: Final = 16
 _FEW: Final = 0.1  # share of ids that make text of all: perhaps they are errors

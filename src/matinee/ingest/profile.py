@@ -12,6 +12,7 @@ from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED
 from matinee.ingest.rating_counts import distribution, from_json
+from matinee.schemas.names import Column
 from matinee.schemas.ratings import FIRST_DATE
 
 _QUANTILES: Final = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
@@ -57,7 +58,7 @@ def profile(
     )
 
 
-def _count(name: str, partitions: Sequence[Partition], removed: SupersededSummary) -> pl.DataFrame:
+def _count(name: Column, partitions: Sequence[Partition], removed: SupersededSummary) -> pl.DataFrame:
     total = IdCounts()
     for partition in partitions:
         kept = partition.counts(name)

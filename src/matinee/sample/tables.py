@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 from matinee.sample.kernels import RatingRows
 from matinee.sample.planted import FIRST_DATE
 from matinee.sample.text_ids import text_of_movie, text_of_user
+from matinee.schemas.columns import arrow_fields
+from matinee.schemas.names import SIDES
+from matinee.schemas.ratings import Ratings
 
 TableFormat = Literal["jsonl", "inter", "parquet"]
 Write = Callable[[pa.Table], object]
@@ -26,8 +29,10 @@ _INTER_HEADER: Final = b"user_id:token\titem_id:token\trating:float\ttimestamp:f
 
 def schema_of(*, text_ids: bool) -> pa.Schema:
     """The columns of a sample."""
-    ids = pa.string() if text_ids else pa.int64()
-    return pa.schema({"user_id": ids, "movie_id": ids, "rating": pa.float32(), "date": pa.date32()})
+    texts = SIDES if text_ids else ()
+    return pa.schema(
+        [field.with_type(pa.string()) if field.name in texts else field for field in arrow_fields(Ratings)]
+    )
 
 
 def table_of(rows: RatingRows, schema: pa.Schema) -> pa.Table:

@@ -7,14 +7,12 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from matinee.schemas.names import Column, Kind, Side, TitleColumn
+
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
 DateOrder = Literal["auto", "day_first", "month_first"]
-Column = Literal["user_id", "movie_id", "rating", "date"]
 Feedback = Literal["explicit", "implicit"]
-Kind = Literal["integer", "text"]
-Side = Literal["user_id", "movie_id"]
 Ids = Literal["auto", "integer", "text", "integer-text", "text-integer"]
-TitleColumn = Literal["movie_id", "title", "year"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 _SCALE: Final = re.compile(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?", re.ASCII)

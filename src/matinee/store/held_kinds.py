@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from matinee.errors import MatineeError
+from matinee.schemas.names import SIDES, Kind, Side
 from matinee.store.documents import MANIFEST, read_json
 from matinee.store.identity import entries_of
 from matinee.store.versions import is_version, version_number
-
-Kind = Literal["integer", "text"]
-Side = Literal["user_id", "movie_id"]
 
 
 def feedback_of(root: Path) -> Literal["explicit", "implicit"] | None:
@@ -29,10 +27,7 @@ def kinds_of(root: Path) -> dict[Side, Kind] | None:
     for manifest in read_manifests(root):
         ids = manifest.get("ids")
         named = ids if isinstance(ids, dict) else {}
-        return {
-            "user_id": "text" if named.get("user_id") == "text" else "integer",
-            "movie_id": "text" if named.get("movie_id") == "text" else "integer",
-        }
+        return {side: "text" if named.get(side) == "text" else "integer" for side in SIDES}
     return None
 
 

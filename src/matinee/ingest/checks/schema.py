@@ -10,6 +10,13 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrors
 from pandera.polars import DataFrameSchema
 
+from matinee.schemas.columns import polars_columns
+from matinee.schemas.rejects import Rejects
+
+_FAILURES: Final[dict[str, pl.DataType]] = {
+    "row": pl.Int64(),
+    **{name: polars_columns(Rejects)[name] for name in ("column", "code")},
+}
 _MANY_ROWS: Final = 1 << 20  # more than a block of ordinary ratings has
 _ROWS_AT_ONCE: Final = 1 << 18
 _ONE_AT_A_TIME = threading.Lock()  # some versions of pandera keep a validation's settings per process
@@ -38,7 +45,7 @@ def check_frame(frame: pl.DataFrame, schema: DataFrameSchema) -> pl.DataFrame:
             schema.validate(frame, lazy=True)
     except SchemaErrors as failed:
         return _name_failures(failed.failure_cases, frame.columns)
-    return pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "code": pl.String})
+    return pl.DataFrame(schema=_FAILURES)
 
 
 def _full_depth() -> Any:

@@ -16,6 +16,9 @@ from matinee.errors import DataError
 from matinee.ingest import column_kernel as kernel
 from matinee.ingest.partitions.clocks import read_clocks
 from matinee.ingest.partitions.partition import Partition
+from matinee.schemas.columns import polars_columns
+from matinee.schemas.names import SIDES
+from matinee.schemas.ratings import Ratings
 
 _MOST_KEYS: Final = 1 << 27  # 1 GB
 _MOST_CANDIDATES: Final = 1 << 24
@@ -28,9 +31,8 @@ NOTHING_SUPERSEDED: Final = pl.DataFrame(
 )
 _NO_CANDIDATES: Final = pl.DataFrame(
     schema={
-        "user_id": pl.Int64,
-        "movie_id": pl.Int64,
-        "date": pl.Int32,
+        **{side: polars_columns(Ratings)[side] for side in SIDES},
+        "day": pl.Int32,
         "clock": pl.Int32,
         "test": pl.Boolean,
         "partition": pl.Int32,
@@ -86,9 +88,9 @@ def _keyed_batches(
 ) -> Iterator[tuple[tuple[int, int], pa.Table, Keys]]:
     """Batches of all partitions: (partition, first row), the table with `columns` besides the pair, and its keys."""
     for number, partition in enumerate(partitions):
-        for first, table in partition.batches(("user_id", "movie_id", *columns)):
+        for first, table in partition.batches((*SIDES, *columns)):
             keys = np.empty(table.num_rows, np.uint64)
-            kernel.pair_keys(table["user_id"].to_numpy(), table["movie_id"].to_numpy(), keys)
+            kernel.pair_keys(*(table[side].to_numpy() for side in SIDES), keys)
             yield (number, first), table, keys
 
 
@@ -116,9 +118,8 @@ def _candidates(partitions: Sequence[Partition], repeated: Keys, round_: int, ro
             rows = pl.DataFrame(pl.from_arrow(table.take(pa.array(places))))
             found.append(
                 rows.select(
-                    "user_id",
-                    "movie_id",
-                    pl.col("date").cast(pl.Int32).fill_null(_UNDATED),
+                    *SIDES,
+                    day=pl.col("date").cast(pl.Int32).fill_null(_UNDATED),
                     clock=pl.lit(0, pl.Int32),
                     test=pl.lit(partitions[number].role == "test"),
                     partition=pl.lit(number, pl.Int32),
@@ -140,8 +141,7 @@ def _with_clocks(candidates: pl.DataFrame, partitions: Sequence[Partition]) -> p
 
 
 def _superseded_rows(candidates: pl.DataFrame) -> pl.DataFrame:
-    pair = ["user_id", "movie_id"]
-    ordered = candidates.sort(*pair, "test", "date", "clock", "partition", "row")
-    winners = {f"winner_{name}": pl.col(name).last().over(pair) for name in ("partition", "row")}
+    ordered = candidates.sort(*SIDES, "test", "day", "clock", "partition", "row")
+    winners = {f"winner_{name}": pl.col(name).last().over(SIDES) for name in ("partition", "row")}
     is_winner = (pl.col("partition") == pl.col("winner_partition")) & (pl.col("row") == pl.col("winner_row"))
     return ordered.with_columns(**winners).filter(~is_winner).select(*NOTHING_SUPERSEDED.columns)

@@ -13,23 +13,18 @@ import pyarrow.parquet as pq
 
 from matinee.ingest.partitions.id_counts import IdCounts
 from matinee.ingest.partitions.id_texts import with_texts
-from matinee.ingest.partitions.origins import Origins
+from matinee.ingest.partitions.origins import ORIGIN_FIELDS, ORIGINS_SCHEMA, Origins
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.partitions.writer import COUNTED, to_ids
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.schemas.columns import arrow_fields
+from matinee.schemas.names import Side
 from matinee.schemas.ratings import Ratings
-from matinee.settings.ingest import Side
 
 SUPERSEDED: Final = "superseded.parquet"
-_BEFORE: Final = [
-    pa.field("partition", pa.int32()),
-    pa.field("row", pa.int64()),
-    pa.field("file", pa.string()),
-    pa.field("line", pa.int64()),
-]
-_BEHIND: Final = [pa.field("winner_file", pa.string()), pa.field("winner_line", pa.int64())]
+_BEFORE: Final = [pa.field("partition", pa.int32()), *ORIGINS_SCHEMA]
+_BEHIND: Final = [field.with_name(f"winner_{field.name}") for field in ORIGIN_FIELDS]
 
 
 class SupersededSummary:

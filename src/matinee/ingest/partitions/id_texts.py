@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matinee.errors import DataError
+from matinee.schemas.names import Side
 from matinee.schemas.text_ids import collision
-from matinee.settings.ingest import Side
 
 TEXTS: Final[dict[str, str]] = {"user_id": "user_texts.parquet", "movie_id": "movie_texts.parquet"}
 NO_TEXTS: Final = pl.DataFrame(schema={"id": pl.Int64, "text": pl.String})

@@ -18,19 +18,17 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.parser import ParsedBlock, ParsedPiece
+from matinee.schemas.columns import arrow_fields
+from matinee.schemas.rejects import Rejects
 
 _ROWS_WITHIN: Final = r'(?:\r"?\d[^\r\n]*){3}'  # of a line
 _REJECTS_AT_ONCE: Final = 1 << 18  # Python strings take much memory
-ORIGINS_SCHEMA: Final = pa.schema([("row", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
+# The raw lines of a block may have more bytes than the offsets of `string` can count.
 REJECTS_SCHEMA: Final = pa.schema(
-    [
-        ("file", pa.string()),
-        ("line", pa.int64()),
-        ("raw", pa.large_string()),
-        ("column", pa.string()),
-        ("code", pa.string()),
-    ]
+    [field.with_type(pa.large_string()) if field.name == "raw" else field for field in arrow_fields(Rejects)]
 )
+ORIGIN_FIELDS: Final = (REJECTS_SCHEMA.field("file"), REJECTS_SCHEMA.field("line"))
+ORIGINS_SCHEMA: Final = pa.schema([pa.field("row", pa.int64()), *ORIGIN_FIELDS])
 
 
 class LineCounter:

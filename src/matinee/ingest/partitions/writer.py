@@ -46,20 +46,18 @@ from matinee.ingest.reading.parser import ParsedBlock
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.schemas.columns import arrow_fields
+from matinee.schemas.names import SIDES, Column, Kind, Side
 from matinee.schemas.ratings import FIRST_DATE, Ratings, ratings_schema
-from matinee.settings.ingest import DateOrder, IngestSettings, Kind, Side
+from matinee.settings.ingest import DateOrder, IngestSettings
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import NOBODY, Forgotten
 
-_INTEGERS: Final[Mapping[Side, Kind]] = {"user_id": "integer", "movie_id": "integer"}
+_INTEGERS: Final[Mapping[Side, Kind]] = dict.fromkeys(SIDES, "integer")
 _REJECT_BYTES: Final = 64  # of a rejected row, in addition to its text
 _LONGEST_EXAMPLE: Final = 80
-COUNTED: Final = (
-    "user_id",
-    "movie_id",
-    "date",
-)  # tables of row counts by value, so that a profile need not read the rows
+# Columns with a table of row counts by value, so that a profile need not read the rows.
+COUNTED: Final[tuple[Column, ...]] = (*SIDES, "date")
 _RATINGS: Final = pa.schema(
     [field.with_nullable(Ratings.to_schema().columns[field.name].nullable) for field in arrow_fields(Ratings)]
 )

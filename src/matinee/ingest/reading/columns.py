@@ -9,16 +9,16 @@ from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.plays import EXPECTED, NEEDED, place_plays
 from matinee.ingest.reading.rows import is_number, looks_like_ratings
+from matinee.schemas.columns import polars_columns
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
+from matinee.schemas.names import SIDES
+from matinee.schemas.ratings import Ratings
 from matinee.settings.ingest import Feedback, IngestSettings
 
-KINDS: Final = {
-    "user_id": kernel.USER,
-    "movie_id": kernel.MOVIE,
-    "rating": kernel.RATING,
-    "date": kernel.DATE,
-}
+KINDS: Final = dict(
+    zip(polars_columns(Ratings), (kernel.USER, kernel.MOVIE, kernel.RATING, kernel.DATE), strict=True)
+)
 _SEVERAL_DIGITS: Final = re.compile(r"\d{3}", re.ASCII)
 _LETTERS: Final = re.compile(r"\D+(?=\d)", re.ASCII)
 _FIRST_DATE: Final = 3  # place of the dates without a header
@@ -78,7 +78,7 @@ def is_data(rows: Sequence[Sequence[str]], columns: Mapping[str, int]) -> bool:
     first, *others = rows
     if "rating" in columns:
         return is_number(first[columns["rating"]])
-    places = [columns[name] for name in ("user_id", "movie_id")]
+    places = [columns[name] for name in SIDES]
     ids = [first[place].strip() for place in places]
     if looks_like_ratings([*ids, "0"]) or any(_SEVERAL_DIGITS.search(text) for text in ids):
         return True

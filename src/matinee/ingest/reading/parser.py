@@ -15,8 +15,11 @@ from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Block, Span
 from matinee.ingest.reading.joined import find_headers, find_headers_of_texts
 from matinee.ingest.reading.text_table import NumberedTexts, TextTable, code_rows
+from matinee.schemas.columns import arrow_fields
+from matinee.schemas.ratings import Ratings
 
-COLUMNS: Final = ("user_id", "movie_id", "rating", "date")
+_FIELDS: Final = tuple(arrow_fields(Ratings))
+COLUMNS: Final = tuple(field.name for field in _FIELDS)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,9 @@ class ParsedBlock:
         null_kinds = int(np.bitwise_or.reduce(self.nulls)) if len(self.nulls) else 0
         values = (self.ids[0], self.ids[1], self.rating, self.date)
         arrays = []
-        for kind, (name, column) in enumerate(zip(COLUMNS, values, strict=True)):
+        for kind, (field, column) in enumerate(zip(_FIELDS, values, strict=True)):
             mask = (self.nulls >> kind & 1).astype(bool) if null_kinds >> kind & 1 else None
-            array = pa.array(column, mask=mask)
-            arrays.append(array.view(pa.date32()) if name == "date" else array)
+            arrays.append(pa.array(column, mask=mask).view(field.type))
         return pa.table(arrays, names=list(COLUMNS))
 
     def continue_movie(self, movie: int) -> int:

@@ -10,11 +10,12 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.schemas.headers import ALIASES, plain_name
+from matinee.schemas.names import SIDES, Column
 from matinee.settings.ingest import Feedback, IngestSettings
 
-NEEDED: Final[Mapping[Feedback, tuple[str, ...]]] = {
-    "explicit": ("user_id", "movie_id", "rating"),
-    "implicit": ("user_id", "movie_id"),
+NEEDED: Final[Mapping[Feedback, tuple[Column, ...]]] = {
+    "explicit": (*SIDES, "rating"),
+    "implicit": SIDES,
 }
 EXPECTED: Final[Mapping[Feedback, str]] = {
     "explicit": "a header such as userID,movieID,rating,date",

@@ -44,6 +44,7 @@ from matinee.ingest.reading.rows import (
     split_row,
 )
 from matinee.ingest.reading.unnamed import has_row_numbers, is_numbering, lacks_a_name, refuse_float_ids
+from matinee.schemas.names import SIDES
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
@@ -113,7 +114,7 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
                 skip_lines=dialect.skip_lines,
                 dates=fresh.dates if dated else dialect.dates,
             )
-        if {"user_id", "movie_id"} <= columns.keys():
+        if columns.keys() >= set(SIDES):
             raise DataError(
                 f"{label}: a line within the file is the header '{shown(text, 80)}', without a column for the rating. "
                 "Expected one kind of rows: several files may have been joined. Separate them."
@@ -229,7 +230,7 @@ def _describe(
     written = _column(rows, "date", found)
     dates, is_open = recognize_dates(written, settings.dates)
     refuse_digits(written, label)
-    for name in ("user_id", "movie_id"):
+    for name in SIDES:
         refuse_float_ids(_column(rows, name, found), label)
     return Dialect(
         found.way.delimiter,
@@ -243,11 +244,7 @@ def _describe(
         rewritten=found.way.rewritten,
         dates=dates,
         order_is_open=is_open,
-        decimal_ids=tuple(
-            name
-            for name in ("user_id", "movie_id")
-            if are_most(map(is_decimal_id, _column(rows, name, found)))
-        ),
+        decimal_ids=tuple(name for name in SIDES if are_most(map(is_decimal_id, _column(rows, name, found)))),
         empty_more=are_most(len(row) > width and not "".join(row[width:]).strip() for row in rows),
         comment=prelude.comment,
         remarks=found.remarks,

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
+from matinee.schemas.text_ids import LONGEST
 
 _INTEGER: Final = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_ID: Final = re.compile(r"\d+\.0+", re.ASCII)
 _TABS: Final = re.compile(r"\t+")
 _WIDTHS: Final = (3, 4)  # of rows without a header
-_LONGEST_ID: Final = 255
 _MOST: Final = 0.9
 _AROUND: Final = " \t\r\ufeff\xa0"
 
@@ -102,7 +102,7 @@ def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
     width = len(rows[0])
     fits = [
         len(row) == width
-        and all(0 < len(bare(field)) <= _LONGEST_ID for field in row[:2])
+        and all(0 < len(bare(field)) <= LONGEST for field in row[:2])
         and any(char.isdigit() for field in row[:2] for char in field)
         and _NUMBER.fullmatch(bare(row[2])) is not None
         for row in rows

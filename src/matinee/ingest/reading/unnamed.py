@@ -8,9 +8,9 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.rows import are_most, bare, is_number
 from matinee.schemas.integers import parse_int64
+from matinee.schemas.ratings import FIRST_DATE
 
 _FEWEST_ROWS: Final = 3
-_FIRST_YEAR: Final = 1900  # a last column of smaller numbers has no dates
 _RATING: Final = 3  # columns without a date
 _GROUP: Final = 3  # digits between separators of thousands
 _THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
@@ -41,8 +41,9 @@ def has_row_numbers(rows: Sequence[Sequence[str]]) -> bool:
     width = len(rows[0])
     if width <= _RATING or not _is_running([row[0] for row in rows if row]):
         return False
+    # A last column of numbers below the first year of a rating has no dates.
     ratings = [bare(row[_RATING]) for row in rows if len(row) == width]
-    return all(is_number(text) and abs(float(text.replace(",", "."))) < _FIRST_YEAR for text in ratings)
+    return all(is_number(text) and abs(float(text.replace(",", "."))) < FIRST_DATE.year for text in ratings)
 
 
 def lacks_a_name(rows: Sequence[Sequence[str]], width: int) -> bool:

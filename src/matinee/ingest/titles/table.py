@@ -19,10 +19,12 @@ from matinee.ingest.titles.fields import is_canonical_id, read_movie_id, read_ye
 from matinee.ingest.titles.joined_lines import first_open, split_lines
 from matinee.ingest.titles.layout import Layout, recognize_titles
 from matinee.ingest.titles.lines import LineReader
+from matinee.schemas.columns import polars_columns
+from matinee.schemas.names import Kind
 from matinee.schemas.rejects import Rejects
 from matinee.schemas.text_ids import LONGEST, bare_id, number_of
 from matinee.schemas.titles import FIRST_YEAR, LAST_YEAR, Titles
-from matinee.settings.ingest import IngestSettings, Kind
+from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
@@ -192,14 +194,9 @@ class _Table:
             )
 
 
-_ROWS: Final = {
-    "line": pl.Int64,
-    "raw": pl.String,
-    "movie_id": pl.Int64,
-    "year": pl.Int16,
-    "title": pl.String,
-}
-_FAULTS: Final = {"line": pl.Int64, "raw": pl.String, "column": pl.String, "code": pl.String}
+_TITLES: Final = polars_columns(Titles)
+_FAULTS: Final = {name: kind for name, kind in polars_columns(Rejects).items() if name != "file"}
+_ROWS: Final = {name: _FAULTS[name] for name in ("line", "raw")} | _TITLES
 
 
 @dataclass(frozen=True)
@@ -267,7 +264,7 @@ def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFra
     """
     schema = Titles.to_schema()
     schema = schema.update_column("movie_id", unique=False)
-    failures = check_frame(rows.select("movie_id", "year", "title"), schema)
+    failures = check_frame(rows.select(*_TITLES), schema)
     numbered = rows.with_row_index("row").cast({"row": pl.Int64})
     failed = numbered.join(failures, on="row")
     kept = numbered.join(failures, on="row", how="anti", maintain_order="left")
@@ -275,6 +272,6 @@ def _check_titles(rows: pl.DataFrame, known: Container[int]) -> tuple[pl.DataFra
     first = kept["movie_id"].is_first_distinct() & fresh
     again = kept.filter(~first).with_columns(column=pl.lit("movie_id"), code=pl.lit("duplicate_movie_id"))
     return (
-        kept.filter(first).select("movie_id", "year", "title"),
+        kept.filter(first).select(*_TITLES),
         pl.concat([failed, again]).select(*_FAULTS),
     )

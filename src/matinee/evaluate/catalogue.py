@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from matinee.evaluate.metrics import DatedRatings, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import TOP, Scorer, Scores, make_task, rank
+from matinee.evaluate.ranking import TOP, Scorer, make_task, rank
 from matinee.evaluate.recent import order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
 from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
 from matinee.release import scoring as forward
-from matinee.release.arrays import Doubles
+from matinee.release.arrays import Doubles, Scores
 from matinee.release.liking import liked_from, popularity
 from matinee.release.ranking_model import RankingModel
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import Scores, Task, make_task, rank
+from matinee.evaluate.ranking import Task, make_task, rank
+from matinee.release.arrays import Scores
 from matinee.release.idmap import IdMap
 from matinee.release.ranking_model import RankingModel
 

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary
-from matinee.release.arrays import Floats
-
-Ids = NDArray[np.int64]
+from matinee.release.arrays import Floats, Ids
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Finds the releases that a candidate is compared with: the champion and the anchor."""
 
+from typing import NamedTuple
+
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.evaluate.tested import Models
@@ -8,37 +10,30 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store import Store
 
 
-def find_champion(store: Store, models: Models) -> ComparedModel | None:
-    """The champion, or None before there is one.
+class ComparedReleases(NamedTuple):
+    """The releases that a candidate is compared with, each None before there is one."""
 
-    A candidate that already is the champion, with its ranking model, is compared with the champion that it replaced, so
-    that an identical run finds its evaluation finished.
-
-    Args:
-        store: The store.
-        models: The candidate and its ranking model.
-
-    Returns:
-        The release to compare with.
-    """
-    registry = Registry.open(store.root)
-    own = _own_release(registry, models)
-    return _as_compared_model(store, own.judged_against if own else registry.champion())
+    champion: ComparedModel | None
+    anchor: ComparedModel | None
 
 
-def find_anchor(store: Store, models: Models) -> ComparedModel | None:
-    """The anchor, or None before there is one; for the current champion, the anchor that it was compared with.
+def find_compared(store: Store, models: Models) -> ComparedReleases:
+    """The champion and the anchor.
+
+    A candidate that already is the champion, with its ranking model, is compared with the releases that it was compared
+    with then, so that an identical run finds its evaluation finished.
 
     Args:
         store: The store.
         models: The candidate and its ranking model.
 
     Returns:
-        The release to compare with.
+        The releases to compare with.
     """
     registry = Registry.open(store.root)
     own = _own_release(registry, models)
-    return _as_compared_model(store, own.judged_anchor if own else registry.anchor())
+    versions = (own.judged_against, own.judged_anchor) if own else (registry.champion(), registry.anchor())
+    return ComparedReleases(*(_as_compared_model(store, version) for version in versions))
 
 
 def _own_release(registry: Registry, models: Models) -> ReleaseManifest | None:

@@ -16,10 +16,9 @@ from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_places
 from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
-from matinee.release.arrays import Codes
+from matinee.release.arrays import Codes, Scores
 from matinee.store.system import available_cores
 
-Scores = NDArray[np.float32]
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n, movies]; higher is better
 
 TOP = 10

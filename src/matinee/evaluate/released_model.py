@@ -11,13 +11,12 @@ from matinee.errors import StoreError
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.drift import DataSummary, RowCounts
 from matinee.release import Release, load
+from matinee.release.arrays import Ids
 from matinee.release.coded import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.split.hash_split import SUBSETS, TEST, Cutoffs, pair_hash
 from matinee.store import Store
 from matinee.store.ratings import count_codes, row_chunks
-
-Ids = NDArray[np.int64]
 
 
 class ReleasedModel:

@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import Scorer, Scores, make_task, mean_and_error, rank
+from matinee.evaluate.ranking import Scorer, make_task, mean_and_error, rank
 from matinee.evaluate.recent import order_by_recent
 from matinee.formats.metrics import TemporalLists
+from matinee.release.arrays import Scores
 from matinee.release.liking import liked_from
 from matinee.settings import RankSettings
 from matinee.store.ratings import count_codes

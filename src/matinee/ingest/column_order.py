@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
@@ -20,6 +19,7 @@ from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import read_movie_id
+from matinee.release.arrays import Ids
 from matinee.schemas.names import Kind
 from matinee.schemas.text_ids import numbers_of
 from matinee.settings.ingest import IngestSettings
@@ -32,8 +32,7 @@ _LISTED: Final = 5
 
 _NAMES: Final = {"user_id": "user", "movie_id": "movie", "rating": "rating"}
 
-Ids = NDArray[np.int64]
-Places = tuple[tuple[str, str], ...]
+NamedColumns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def order_columns(
     if any(settings.columns.get(name) for name in NEEDED["explicit"]):
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
-    groups: dict[Places, list[Source]] = {}
+    groups: dict[NamedColumns, list[Source]] = {}
     for source in sources:
         groups.setdefault(_find_places(source, ids, settings, kind), []).append(source)
     ordered = [
@@ -74,7 +73,7 @@ def order_columns(
     return ordered, [_describe(places, some) for places, some in groups.items() if places]
 
 
-def _describe(places: Places, sources: Sequence[Source]) -> str:
+def _describe(places: NamedColumns, sources: Sequence[Source]) -> str:
     names = ", ".join(shown(source.name) for source in sources[:_LISTED])
     more = f" and {len(sources) - _LISTED:,} more" if len(sources) > _LISTED else ""
     first = _NAMES[next(column for column, number in places if number == min(number for _, number in places))]
@@ -85,7 +84,7 @@ def _describe(places: Places, sources: Sequence[Source]) -> str:
     )
 
 
-def _find_places(source: Source, movies: Ids, settings: IngestSettings, kind: Kind) -> Places:
+def _find_places(source: Source, movies: Ids, settings: IngestSettings, kind: Kind) -> NamedColumns:
     """The numbers of the columns of a file without a header; nothing if they are user, movie, rating, date."""
     settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
@@ -108,7 +107,7 @@ class _Headless:
     movies: Ids
     kind: Kind
 
-    def places(self) -> Places:
+    def places(self) -> NamedColumns:
         """The order of its columns. Raises DataError if it is ambiguous."""
         usual = dict(self.dialect.columns)
         columns = {name: self._texts(place) for name, place in usual.items() if name != "date"}
@@ -120,7 +119,7 @@ class _Headless:
             return ()
         return self._numbered({**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]})
 
-    def _moved(self, found: Sequence[int], usual: Sequence[tuple[str, int]]) -> Places:
+    def _moved(self, found: Sequence[int], usual: Sequence[tuple[str, int]]) -> NamedColumns:
         """The order where the ratings are not in the third column."""
         readings = []
         for rating in found:
@@ -198,5 +197,5 @@ class _Headless:
             ways.append(f"ingest.columns={setting} if the first row is {', '.join(said)}")
         return ", or ".join(ways)
 
-    def _numbered(self, places: Mapping[str, int]) -> Places:
+    def _numbered(self, places: Mapping[str, int]) -> NamedColumns:
         return tuple((name, str(place + 1)) for name, place in places.items())

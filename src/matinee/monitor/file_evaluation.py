@@ -11,9 +11,9 @@ from matinee import ingest
 from matinee.errors import DataError
 from matinee.evaluate.metrics import estimate_mae, estimate_rmse, mae, rmse
 from matinee.evaluate.released_model import ReleasedModel
-from matinee.formats.base import Format
 from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Intervals
+from matinee.monitor.judged_files import JudgedFiles, judged_files
 from matinee.monitor.play_evaluation import PlayTrial, measure_plays
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
@@ -22,17 +22,9 @@ from matinee.store import Store
 from matinee.store.database_address import place_of
 
 
-class Trial(Format):
+class Trial(JudgedFiles):
     """The champion on the ratings of some files."""
 
-    release: str = Field(description="The champion.")
-    rows: int = Field(description="Ratings that it was judged by.")
-    rows_seen: int = Field(description="Ratings that were left out, as it was trained on them.")
-    rows_read: int = Field(description="Rows of the files.")
-    rows_accepted: int = Field(description="Rows that were accepted.")
-    rows_rejected: int = Field(description="Rows that were rejected.")
-    rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
-    warnings: list[str] = Field(description="Sentences for a person.")
     rmse: float = Field(description="Root mean squared error.")
     mae: float = Field(description="Mean absolute error.")
     global_mean_rmse: float = Field(description="RMSE of the mean of the champion's own ratings.")
@@ -71,8 +63,12 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
             f"{release.version} was trained on all {len(rows):,} rows of {', '.join(map(place_of, paths))}. "
             "Give newer rows, or test rows of its split."
         )
-    measure = _measure_ratings if release.predicts else _measure_plays
-    return measure(champion, fresh, read, seen=len(rows) - len(fresh))
+    files = judged_files(release, fresh, read, seen=len(rows) - len(fresh))
+    if release.predicts:
+        return _measure_ratings(champion, fresh, files)
+    users, movies = fresh["user_id"].to_numpy(), fresh["movie_id"].to_numpy()
+    figures = measure_plays(release, release.users.encode(users), release.movies.encode(movies))
+    return PlayTrial(**dict(files), **dict(figures))
 
 
 def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Series:
@@ -83,30 +79,7 @@ def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Serie
     return pl.Series(~(known & champion.was_trained_on(users, movies, rows["rating"].to_numpy())))
 
 
-def _measure_plays(
-    champion: ReleasedModel, rows: pl.DataFrame, read: DatasetManifest, *, seen: int
-) -> PlayTrial:
-    release = champion.release
-    codes = (
-        release.users.encode(rows["user_id"].to_numpy()),
-        release.movies.encode(rows["movie_id"].to_numpy()),
-    )
-    return PlayTrial(
-        release=release.version,
-        rows=len(rows),
-        rows_seen=seen,
-        rows_read=read.rows_read,
-        rows_accepted=read.rows,
-        rows_rejected=read.rows_rejected,
-        rejects=read.rejects,
-        warnings=read.warnings,
-        **dict(measure_plays(release, *codes)),
-    )
-
-
-def _measure_ratings(
-    champion: ReleasedModel, rows: pl.DataFrame, read: DatasetManifest, *, seen: int
-) -> Trial:
+def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: JudgedFiles) -> Trial:
     release = champion.release
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)
@@ -115,14 +88,7 @@ def _measure_ratings(
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = release.manifest.figure("mean_rating") - ratings
     return Trial(
-        release=release.version,
-        rows=len(rows),
-        rows_seen=seen,
-        rows_read=read.rows_read,
-        rows_accepted=read.rows,
-        rows_rejected=read.rows_rejected,
-        rejects=read.rejects,
-        warnings=read.warnings,
+        **dict(files),
         rmse=rmse(errors),
         mae=mae(errors),
         global_mean_rmse=rmse(means),

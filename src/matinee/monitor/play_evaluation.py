@@ -9,8 +9,10 @@ from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import no_scores, score_after
 from matinee.evaluate.ranking import make_task, rank
 from matinee.formats.base import Format
+from matinee.monitor.judged_files import JudgedFiles
 from matinee.release import Release
-from matinee.release.item_catalog import Codes, ItemCatalog
+from matinee.release.arrays import Codes
+from matinee.release.item_catalog import ItemCatalog
 
 _MOST_USERS = 100_000
 
@@ -27,17 +29,8 @@ class PlayFigures(Format):
     rows_of_unknown_movies: int = Field(description="Plays of movies that it does not know.")
 
 
-class PlayTrial(PlayFigures):
+class PlayTrial(PlayFigures, JudgedFiles):
     """The lists of the champion on the plays of some files."""
-
-    release: str = Field(description="The champion.")
-    rows: int = Field(description="Plays that it was judged by.")
-    rows_seen: int = Field(description="Plays that were left out, as it was trained on them.")
-    rows_read: int = Field(description="Rows of the files.")
-    rows_accepted: int = Field(description="Rows that were accepted.")
-    rows_rejected: int = Field(description="Rows that were rejected.")
-    rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
-    warnings: list[str] = Field(description="Sentences for a person.")
 
 
 def measure_plays(release: Release, users: Codes, movies: Codes) -> PlayFigures:

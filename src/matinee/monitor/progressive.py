@@ -19,9 +19,9 @@ from matinee.evaluate.metrics import estimate_rmse, mae, rmse
 from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
 from matinee.release import Release, load
-from matinee.release.arrays import Doubles
+from matinee.release.arrays import Codes, Doubles
 from matinee.release.coded import predict_codes
-from matinee.release.item_catalog import Codes, ItemCatalog
+from matinee.release.item_catalog import ItemCatalog
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.ratings import Ratings
 from matinee.store import Reference, Store

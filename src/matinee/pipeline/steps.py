@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matinee import evaluate, ingest, split, train
-from matinee.evaluate.compared_releases import find_anchor, find_champion
+from matinee.evaluate.compared_releases import find_compared
 from matinee.evaluate.tested import Models, Tested
 from matinee.formats.decision import DecisionFile
 from matinee.pipeline.inheritance import inherit_split
@@ -58,7 +58,7 @@ def plan_ranking(store: Store, split: Reference, *, settings: Settings, listener
 
 def plan_evaluation(store: Store, split: Reference, models: Models, *, settings: Settings) -> Plan:
     """The evaluation of models on their split, against the champion and the anchor of this moment."""
-    champion, anchor = find_champion(store, models), find_anchor(store, models)
+    champion, anchor = find_compared(store, models)
     return evaluate.plan(store, models, split=split, champion=champion, anchor=anchor, settings=settings)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from matinee import evaluate
 from matinee.errors import ConfigError, StoreError
 from matinee.evaluate.compared_model import ComparedModel
-from matinee.evaluate.compared_releases import find_anchor, find_champion
+from matinee.evaluate.compared_releases import find_compared
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.tested import Models, Tested
 from matinee.formats.decision import DecisionFile
@@ -62,8 +62,7 @@ def publish(store: Store, tested: Tested, *, shipped: Models, settings: Settings
     while True:
         decision = read_as(store.path(evaluation) / DecisionFile.NAME, DecisionFile)
         with registry.lock():
-            champion = find_champion(store, tested.models)
-            anchor = find_anchor(store, tested.models)
+            champion, anchor = find_compared(store, tested.models)
             version = _published(registry, bundle.digest)
             as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
             if as_judged or (version is not None and registry.champion() == version):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.recommend.kernel import encode_users
-from matinee.release.item_catalog import Codes, Scores
+from matinee.release.arrays import Codes, Scores
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes
 from matinee.release.rating_levels import Levels
 

@@ -25,8 +25,8 @@ from matinee.recommend.lists_schema import lists_schema, text_columns
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
 from matinee.release import Release, scoring
+from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import Id
-from matinee.release.item_catalog import Codes, Scores
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.schemas.recommendations import recommendations_schema
 from matinee.settings import RecommendSettings

@@ -10,7 +10,7 @@ from matinee.recommend.encode import user_vectors
 from matinee.recommend.kernel import keep_best
 from matinee.recommend.saved_lists import Lists
 from matinee.release import Release, scoring
-from matinee.release.item_catalog import Scores
+from matinee.release.arrays import Scores
 
 # Users and movies at a time: their scores take half a megabyte, which fits the cache of a thread with the factors.
 _USERS, _MOVIES = 128, 1024

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.release import scoring as forward
+from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import Id, IdMap
-from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.item_catalog import ItemCatalog
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.release.new_user import Expected, Guest, expect_ratings, find_unknown, no_guests, read_ratings

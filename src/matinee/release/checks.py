@@ -19,11 +19,11 @@ from matinee.release.rating_levels import STEPS
 from matinee.schemas.text_ids import numbers_of_column
 
 _COMPARED: Final = 1000  # text ids whose numbers are compared
-Shape = tuple[str, ...]
-Kind = Literal["id", "count", "year", "text"]
+Dimensions = tuple[str, ...]
+ColumnKind = Literal["id", "count", "year", "text"]
 
 LARGEST: Final = 1e9  # no weight of a rating model comes near, and what it makes of such numbers is finite
-_BASELINE: Final[dict[str, Shape]] = {
+_BASELINE: Final[dict[str, Dimensions]] = {
     "baseline.mean": ("1",),
     "baseline.user_bias": ("users",),
     "baseline.movie_bias": ("movies",),
@@ -32,7 +32,7 @@ _BASELINE: Final[dict[str, Shape]] = {
     "output.bias": ("1",),
 }
 # The shape of each table by model, in the words of `check_shapes`.
-_TABLES: Final[dict[str, dict[str, Shape]]] = {
+_TABLES: Final[dict[str, dict[str, Dimensions]]] = {
     "dot": {
         "mean": ("1",),
         "user_bias": ("users",),
@@ -105,7 +105,11 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
 
 
 def read_table(
-    data: bytes, columns: Mapping[str, Kind], *, rows: int, optional: Mapping[str, Kind] | None = None
+    data: bytes,
+    columns: Mapping[str, ColumnKind],
+    *,
+    rows: int,
+    optional: Mapping[str, ColumnKind] | None = None,
 ) -> dict[str, pa.ChunkedArray]:
     """The columns of a Parquet file that must have so many rows: ids ascend, counts are not negative.
 
@@ -126,7 +130,7 @@ def read_table(
     return {name: table[name] for name in columns}
 
 
-def _check_column(name: str, column: pa.ChunkedArray, kind: Kind) -> None:
+def _check_column(name: str, column: pa.ChunkedArray, kind: ColumnKind) -> None:
     if kind == "text":
         if not _is_text(column.type):
             raise ValueError(f"its column {name} is {column.type} and no text")

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.release.answers import Release
-from matinee.release.item_catalog import Codes
+from matinee.release.arrays import Codes
 from matinee.release.scoring import predict
 
 

@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
+from matinee.release.arrays import Codes, Ids
 from matinee.schemas.integers import parse_int64
 from matinee.schemas.text_ids import numbers_of_column
 
 Id = int | str  # of a user or a movie, as the rating files have it
-Ids = NDArray[np.int64]
-Codes = NDArray[np.int32]
 
 UNKNOWN = -1
 # A lookup table is ten times as fast as binary search. It is used while it is not much larger than the map.

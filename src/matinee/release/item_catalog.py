@@ -15,15 +15,13 @@ from pydantic import Field
 from matinee.errors import ConfigError
 from matinee.formats.base import Format
 from matinee.release import liking
+from matinee.release.arrays import Codes, Scores
 from matinee.release.checks import LARGEST
 from matinee.release.idmap import IdMap
 from matinee.release.narrowing import Narrowing, Years
 from matinee.release.rating_levels import Levels
 from matinee.release.scoring import movie_level
 from matinee.release.suggestion import Suggestion
-
-Codes = NDArray[np.int32]
-Scores = NDArray[np.float32]
 
 OFFSETS = "seen.offsets.npy"
 MOVIES = "seen.movies.npy"

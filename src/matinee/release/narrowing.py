@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
+from matinee.release.arrays import Codes
 from matinee.release.idmap import IdMap
 
-Codes = NDArray[np.int32]
 Years = NDArray[np.int32]  # by movie code; 0 if unknown
 
 _NUMERAL: Final = re.compile(r" (?:[1-9][0-9]?|[ivx]{1,5})$")

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import ConfigError, ReleaseError
 from matinee.errors.text import shown
+from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import Id, IdMap
-from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.item_catalog import ItemCatalog
 from matinee.release.narrowing import Narrow, Narrowing
 from matinee.release.plays import no_predictions
 from matinee.release.scoring import of_vector

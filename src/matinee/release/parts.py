@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.release.answers import Release
 from matinee.release.checks import (
-    Kind,
+    ColumnKind,
     Passing,
     check_codes,
     check_levels,
@@ -35,7 +35,7 @@ from matinee.store.documents import Document
 USERS: Final = "users.parquet"
 MOVIES: Final = "movies.parquet"
 METRICS: Final = "metrics.json"
-_MOVIE_COLUMNS: Final[dict[str, Kind]] = {
+_MOVIE_COLUMNS: Final[dict[str, ColumnKind]] = {
     "movie_id": "id",
     "train_rows": "count",
     "liked_rows": "count",
@@ -79,7 +79,7 @@ class Parts:
             self.users = len(offsets) - 1
             self.movies = _count_rows(files, self.small[MOVIES])
         with files.parsing(USERS):
-            columns: dict[str, Kind] = {"user_id": "id"}
+            columns: dict[str, ColumnKind] = {"user_id": "id"}
             table = read_table(self.small[USERS], columns, rows=self.users, optional={"user_key": "id"})
             users = make_id_map(table, "user")
         with files.parsing(SEEN_OFFSETS):

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from matinee.errors import ConfigError, ReleaseError
 from matinee.errors.text import shown
+from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import Id
-from matinee.release.item_catalog import Codes, ItemCatalog, Scores
+from matinee.release.item_catalog import ItemCatalog
 from matinee.release.plays import is_of_plays
 from matinee.release.ranking_model import RankingModel, grade_codes
 from matinee.release.rating_levels import Levels, shortest_rating

@@ -12,7 +12,7 @@ from matinee.schemas.names import Column, Kind, Side, TitleColumn
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
 DateOrder = Literal["auto", "day_first", "month_first"]
 Feedback = Literal["explicit", "implicit"]
-Ids = Literal["auto", "integer", "text", "integer-text", "text-integer"]
+IdChoice = Literal["auto", "integer", "text", "integer-text", "text-integer"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 _SCALE: Final = re.compile(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?", re.ASCII)
@@ -51,7 +51,7 @@ class IngestSettings(Section):
         le=1,
         description="Maximum share of rejected rows. With more, the run stops. Superseded rows do not count.",
     )
-    ids: Ids = Field(
+    ids: IdChoice = Field(
         "auto",
         description="Kind of the ids. integer and text set it for users and movies; integer-text means integers for "
         "users and text for movies. auto decides it for users and for movies, from the first dataset of a store: text "

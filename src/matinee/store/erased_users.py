@@ -19,8 +19,6 @@ from matinee.schemas.text_ids import ids_within, number_of, spellings
 from matinee.store.documents import FORGOTTEN, ForgottenList, advice, read_as
 from matinee.store.files import write_json
 
-Ids = NDArray[np.int64]
-
 _TABLED = 1 << 26  # smaller ids are looked up in a table of one byte per id; the ids of Netflix need 3 MB
 _UNASKED, _KEPT, _GONE = 0, 1, 2
 _NUMBER = re.compile(r"\d+")
@@ -99,14 +97,14 @@ class Forgotten:
         """Whether the user is on the list."""
         return -(2**63) <= user_id < 2**63 and self._hash(user_id) in self.hashes
 
-    def texts_among(self, numbers: Ids) -> NDArray[np.bool_]:
+    def texts_among(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the text ids [n] are on the list, by their numbers (`matinee.schemas.text_ids`)."""
         distinct, places = np.unique(numbers, return_inverse=True)
         gone = np.array([self._hash_text(number) in self.hashes for number in distinct.tolist()], np.bool_)
         found: NDArray[np.bool_] = gone[places]
         return found
 
-    def among(self, user_ids: Ids) -> NDArray[np.bool_]:
+    def among(self, user_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the ids [n] are on the list. Each id is hashed once; later calls use a table."""
         gone = np.zeros(len(user_ids), np.bool_)
         small = (user_ids >= 0) & (user_ids < _TABLED)
@@ -120,7 +118,7 @@ class Forgotten:
             self._hash_text(number_of(part)) in self.hashes for part in ids_within(text)
         )
 
-    def _look_up(self, ids: Ids) -> NDArray[np.bool_]:
+    def _look_up(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         if not len(ids):
             return np.zeros(0, np.bool_)
         states = self._states[0]
@@ -133,7 +131,7 @@ class Forgotten:
         found: NDArray[np.bool_] = states[ids] == _GONE
         return found
 
-    def _on_list(self, ids: Iterable[int]) -> Ids:
+    def _on_list(self, ids: Iterable[int]) -> NDArray[np.int64]:
         return np.array(
             [user_id for user_id in map(int, ids) if self._hash(user_id) in self.hashes], np.int64
         )

@@ -16,7 +16,7 @@ from matinee.schemas.text_ids import collision, numbers_of
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]  # start << PLACE | length
-Codes = NDArray[np.int32]
+TextCodes = NDArray[np.int32]
 
 PLACE, LONGEST = kernel.PLACE, kernel.LONGEST
 _FIRST_SIZE: Final = 1 << 11
@@ -36,7 +36,7 @@ class TextTable:
     def __len__(self) -> int:
         return self._used
 
-    def add(self, text: Bytes, places: Places) -> Codes:
+    def add(self, text: Bytes, places: Places) -> TextCodes:
         """The codes of texts that lie at some places; new ones are added."""
         codes = np.empty(len(places), np.int32)
         begin = 0
@@ -89,7 +89,7 @@ class TextTable:
             return pa.array([_as_utf8(text).decode() for text in self.texts()], pa.large_string())
 
 
-def code_rows(table: TextTable, text: Bytes, places: Places) -> Codes:
+def code_rows(table: TextTable, text: Bytes, places: Places) -> TextCodes:
     """The codes of the ids of some rows, whose doubled quotes and escapes are resolved."""
     escaped = np.flatnonzero(places & (kernel.DOUBLED | kernel.ESCAPED))
     codes = table.add(text, places)

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats
 from matinee.store.ratings import zeros
 from matinee.train.ranking.kernels import movie_products, user_products
-from matinee.train.ranking.rows import Counts, GradedRows
+from matinee.train.ranking.rows import GradedRows
 from matinee.train.ranking.tiles import TILE, Factor, Report, triangle_bytes
 
 _TOLERANCE = 3e-3  # of the norm of a residual; smaller ones change no list

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats, Grades
 from matinee.store.ratings import count_codes, row_chunks
 from matinee.train.blocks import KernelPool
 from matinee.train.ranking.kernels import place, sum_by_movie, sum_by_user, transpose
-
-Counts = npt.NDArray[np.int64]
 
 _PART_WORK = 1 << 22  # rows times columns of one part: milliseconds
 _SOME_MOVIES = 4096

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from matinee.evaluate.metrics import DatedRatings, count_clusters
 from matinee.evaluate.order import share_in_order
 from matinee.evaluate.preference import no_scores, score_after
-from matinee.evaluate.ranking import TOP, Scorer, make_task, rank
+from matinee.evaluate.ranking import TOP, Scorer, Task, make_task, rank
 from matinee.evaluate.recent import order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
 from matinee.formats.metrics import PairOrders, Ranking, RankingFigures
@@ -102,19 +102,7 @@ def measure_ranking(
         movies=len(catalogue.train_rows),
         most=catalogue.most_users(users),
     )
-
-    # What a liked movie adds to a user: its cosines follow co-liking (docs/notes.md), those of `decode` do not.
-    vectors = model.encode_rated + model.encode_liked
-
-    def measure(score: Scorer, offset: Scores) -> RankingFigures:
-        (found,) = rank(score, task, [offset], deeper=_LONGER)
-        shown = describe_lists(found.lists, train_rows=catalogue.train_rows, vectors=vectors)
-        return found.figures().model_copy(update={"shown": shown})
-
-    nothing = np.zeros(task.movies, np.float32)
-    trained = np.where(catalogue.train_rows > 0, nothing, np.float32(-np.inf))
-    most_rated = catalogue.train_rows.astype(np.float32)
-    preference = score_after(seen, task, model, users=catalogue.users, scale=catalogue.scale)
+    lists = _Lists(catalogue, model, task)
     liked = test.ratings >= catalogue.relevant_from
     rated = catalogue.rating_model
     return Ranking(
@@ -125,15 +113,42 @@ def measure_ranking(
         users=len(task.users),
         users_with_relevant_rows=count_clusters(test.users[liked]),
         popularity_weight=POPULARITY_WEIGHT * (catalogue.scale[1] - catalogue.scale[0]) / 4,
-        recommend=measure(preference, trained),
-        expected_rating=measure(_scorer(rated, movies=task.movies), forward.movie_level(rated.weights))
-        if rated
-        else None,
-        popularity=measure(no_scores(task.movies), most_rated),
+        recommend=lists.by_preference(seen),
+        expected_rating=lists.by_rating(rated) if rated else None,
+        popularity=lists.by_offset(catalogue.train_rows.astype(np.float32)),
         recent_popularity=None
         if recent is None
-        else measure(no_scores(task.movies), order_by_recent(recent, catalogue.train_rows)),
+        else lists.by_offset(order_by_recent(recent, catalogue.train_rows)),
     )
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """Figures of lists for the users of a task, by what the lists are ordered by."""
+
+    catalogue: Catalogue
+    model: RankingModel
+    task: Task
+
+    def by_preference(self, seen: DatedRatings) -> RankingFigures:
+        rows, users = self.catalogue.train_rows, self.catalogue.users
+        trained = np.where(rows > 0, np.float32(0), np.float32(-np.inf))
+        score = score_after(seen, self.task, self.model, users=users, scale=self.catalogue.scale)
+        return self._measure(score, trained)
+
+    def by_rating(self, rated: NamedWeights) -> RankingFigures:
+        return self._measure(_scorer(rated, movies=self.task.movies), forward.movie_level(rated.weights))
+
+    def by_offset(self, offset: Scores) -> RankingFigures:
+        """Of lists that are the same for all users."""
+        return self._measure(no_scores(self.task.movies), offset)
+
+    def _measure(self, score: Scorer, offset: Scores) -> RankingFigures:
+        (found,) = rank(score, self.task, [offset], deeper=_LONGER)
+        # What a liked movie adds to a user: its cosines follow co-liking (docs/notes.md), those of `decode` do not.
+        vectors = self.model.encode_rated + self.model.encode_liked
+        shown = describe_lists(found.lists, train_rows=self.catalogue.train_rows, vectors=vectors)
+        return found.figures().model_copy(update={"shown": shown})
 
 
 def measure_order(

@@ -21,7 +21,7 @@ from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.slices import Slicing, cut
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.release import scoring as forward
-from matinee.release.arrays import Codes, Counts, Doubles
+from matinee.release.arrays import Codes, Counts, Doubles, Ids
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.ratings import count_codes, count_rows, read_ratings
 from matinee.train.baseline import fit_baseline
@@ -46,17 +46,15 @@ class EvaluationInputs:
     drift: Drift | None  # between the champion's data and this data
     user_rows: Counts  # fitted rows by code; a code without any is unknown to the model
     movie_rows: Counts
-    movie_ids: NDArray[np.int64]  # by code
+    movie_ids: Ids  # by code
 
 
 def collect_inputs(
     candidate: Path, split: Path, champion: ComparedModel | None, anchor: ComparedModel | None = None
 ) -> EvaluationInputs:
     """Read a split and a candidate, and predict the test rows with candidate, baselines, champion and anchor."""
-    manifest, trained = (
-        read_as(split / MANIFEST, SplitManifest),
-        read_as(candidate / MANIFEST, CandidateManifest),
-    )
+    manifest = read_as(split / MANIFEST, SplitManifest)
+    trained = read_as(candidate / MANIFEST, CandidateManifest)
     scale = manifest.scale[0], manifest.scale[1]
     users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
     train, valid, fitted = read_fitted(split, refit="valid" in trained.fitted_on)
@@ -70,18 +68,13 @@ def collect_inputs(
         return np.clip(prediction.astype(np.float64), *scale) - test.ratings
 
     ours = errors(forward.predict(weights, test.users, test.movies, model=trained.model))
-    user_rows, movie_rows = (
-        count_codes(codes, table.height) for codes, table in ((fitted.users, users), (fitted.movies, movies))
-    )
+    user_rows, movie_rows = count_codes(fitted.users, users.height), count_codes(fitted.movies, movies.height)
     years = movies["year"].fill_null(0).to_numpy()
     slicings = cut(test, user_rows=user_rows, movie_rows=movie_rows, movie_years=years)
-    ids = users["user_id"].to_numpy()[test.users], movies["movie_id"].to_numpy()[test.movies]
+    user_ids, movie_ids = users["user_id"].to_numpy(), movies["movie_id"].to_numpy()
     known = (user_rows[test.users] > 0) & (movie_rows[test.movies] > 0)
-
-    def pair(other: ComparedModel, cuts: tuple[Slicing, ...] = ()) -> PairedErrors:
-        return _pair_errors(other, *ids, test=test, candidate=ours, known=known, slicings=cuts, scale=scale)
-
-    against_champion = pair(champion, slicings) if champion else None
+    judged = _JudgedRows(test, user_ids[test.users], movie_ids[test.movies], ours, known, scale)
+    against_champion = judged.pair(champion, slicings) if champion else None
     is_same = champion is not None and anchor is not None and champion.digest == anchor.digest
     return EvaluationInputs(
         scale=scale,
@@ -93,20 +86,21 @@ def collect_inputs(
         bias_only=errors(baseline.predict(test.users, test.movies)),
         global_mean=errors(np.full(len(test), baseline.mean)),
         slicings=slicings,
-        catalogue=Catalogue(
-            NamedWeights(weights, trained.model),
-            train_rows=movies["train_rows"].to_numpy(),
-            liked_rows=movies["liked_rows"].to_numpy(),
-            users=users.height,
-            scale=scale,
-        ),
+        catalogue=_catalogue(movies, NamedWeights(weights, trained.model), users=users.height, scale=scale),
         against_champion=against_champion,
-        against_anchor=against_champion if is_same else pair(anchor) if anchor else None,
+        against_anchor=against_champion if is_same else judged.pair(anchor) if anchor else None,
         drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
-        movie_ids=movies["movie_id"].to_numpy(),
+        movie_ids=movie_ids,
     )
+
+
+def _catalogue(
+    movies: pl.DataFrame, model: NamedWeights, *, users: int, scale: tuple[float, float]
+) -> Catalogue:
+    train_rows, liked_rows = movies["train_rows"].to_numpy(), movies["liked_rows"].to_numpy()
+    return Catalogue(model, train_rows=train_rows, liked_rows=liked_rows, users=users, scale=scale)
 
 
 def measure_drift(
@@ -150,29 +144,30 @@ def read_test(split: Path) -> DatedRatings:
     return DatedRatings(rows.users, rows.movies, rows.ratings, dates["date"].to_numpy())
 
 
-def _pair_errors(
-    other: ComparedModel,
-    user_ids: NDArray[np.int64],
-    movie_ids: NDArray[np.int64],
-    *,
-    test: DatedRatings,
-    candidate: Doubles,
-    known: NDArray[np.bool_],
-    slicings: tuple[Slicing, ...],
-    scale: tuple[float, float],
-) -> PairedErrors:
-    """The errors of the candidate and another model on the test rows that the other was not trained on."""
-    seen = other.was_trained_on(user_ids, movie_ids, test.ratings)
-    # Usually no row was seen; then nothing is copied.
-    rows = np.flatnonzero(~seen) if seen.any() else slice(None)
-    user_ids, movie_ids = user_ids[rows], movie_ids[rows]
-    predicted = np.clip(other.predict(user_ids, movie_ids).astype(np.float64), *scale)
-    return PairedErrors(
-        users=test.users[rows],
-        movies=test.movies[rows],
-        candidate=candidate[rows],
-        other=predicted - test.ratings[rows],
-        slicings=tuple(slicing.take(rows) for slicing in slicings),
-        known=known[rows] & other.knows_ids(user_ids, movie_ids) if other.knows_ids else None,
-        rows=None if isinstance(rows, slice) else rows,
-    )
+@dataclass(frozen=True)
+class _JudgedRows:
+    """The test rows, with the candidate's errors on them."""
+
+    test: DatedRatings
+    user_ids: Ids
+    movie_ids: Ids
+    candidate: Doubles
+    known: NDArray[np.bool_]  # to the candidate: user and movie have a fitted row
+    scale: tuple[float, float]
+
+    def pair(self, other: ComparedModel, slicings: tuple[Slicing, ...] = ()) -> PairedErrors:
+        """The errors of the candidate and another model on the test rows that the other was not trained on."""
+        seen = other.was_trained_on(self.user_ids, self.movie_ids, self.test.ratings)
+        # Usually no row was seen; then nothing is copied.
+        rows = np.flatnonzero(~seen) if seen.any() else slice(None)
+        user_ids, movie_ids = self.user_ids[rows], self.movie_ids[rows]
+        predicted = np.clip(other.predict(user_ids, movie_ids).astype(np.float64), *self.scale)
+        return PairedErrors(
+            users=self.test.users[rows],
+            movies=self.test.movies[rows],
+            candidate=self.candidate[rows],
+            other=predicted - self.test.ratings[rows],
+            slicings=tuple(slicing.take(rows) for slicing in slicings),
+            known=self.known[rows] & other.knows_ids(user_ids, movie_ids) if other.knows_ids else None,
+            rows=None if isinstance(rows, slice) else rows,
+        )

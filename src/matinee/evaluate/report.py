@@ -58,20 +58,12 @@ def write_evaluation(
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
     fitted_on = read_as(candidate / MANIFEST, CandidateManifest).fitted_on
     model = load_model(ranking / RANKING)
-    lists = measure_ranking(
-        inputs.catalogue,
-        model,
-        inputs.fitted,
-        inputs.test,
-        users=settings.evaluate.ranking_users,
-        recent=count_recent_of(split, fitted_on, movies=len(inputs.movie_ids)),
-    )
+    recent = count_recent_of(split, fitted_on, movies=len(inputs.movie_ids))
+    most = settings.evaluate.ranking_users
     metrics = measure(
         inputs,
-        lists,
-        temporal=read_as(temporal_holdout / TemporalHoldout.NAME, TemporalHoldout).temporal
-        if temporal_holdout
-        else None,
+        measure_ranking(inputs.catalogue, model, inputs.fitted, inputs.test, users=most, recent=recent),
+        temporal=_read_temporal(temporal_holdout) if temporal_holdout else None,
         hindsight=measure_leakage(split, fitted_on, inputs.test),
     )
     decision = decide(
@@ -86,17 +78,24 @@ def write_evaluation(
     file = _describe(decision, inputs, champion, anchor)
     write_json(folder / Metrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, file)
-    library = Library(
+    examples = make_examples(model, inputs.fitted, inputs.test, _library(split, inputs))
+    write_json(folder / ExampleLists.NAME, examples)
+    history = read_as(candidate / History.NAME, History)
+    plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
+    return metrics, file
+
+
+def _read_temporal(folder: Path) -> Temporal | None:
+    return read_as(folder / TemporalHoldout.NAME, TemporalHoldout).temporal
+
+
+def _library(split: Path, inputs: EvaluationInputs) -> Library:
+    return Library(
         users=pl.read_parquet(split / "users.parquet"),
         movies=pl.read_parquet(split / "movies.parquet"),
         scale=inputs.scale,
         relevant_from=inputs.catalogue.relevant_from,
     )
-    examples = make_examples(model, inputs.fitted, inputs.test, library)
-    write_json(folder / ExampleLists.NAME, examples)
-    history = read_as(candidate / History.NAME, History)
-    plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
-    return metrics, file
 
 
 def _compare_lists(

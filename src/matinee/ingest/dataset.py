@@ -22,7 +22,7 @@ from matinee.ingest.checks.scales import check_scales
 from matinee.ingest.checks.warnings import find_warnings
 from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
-from matinee.ingest.duplicates.superseded import write_superseded
+from matinee.ingest.duplicates.superseded import SupersededSummary, write_superseded
 from matinee.ingest.id_kinds import (
     Kinds,
     check_ids,
@@ -133,11 +133,47 @@ class _Job:
         scale, kinds, partitions = self._partitions(groups)
         if self.titles and given.kind != kinds["movie_id"]:
             given = self._read_titles(kinds)
-        titles, title_rejects = given.titles, given.rejects
+        self._check(partitions, scale)
+        removed, seen = self._write_tables(folder, partitions, given, scale)
+        warnings = find_warnings(
+            partitions,
+            removed,
+            profile=seen,
+            scale=scale,
+            title_rejects=given.rejects,
+            settings=self.settings,
+            left_out=self.left_out,
+        )
+        codes = sum((Counter(partition.manifest.rejects) for partition in partitions), Counter[str]())
+        codes["superseded"] += removed.rows
+        read = sum(partition.manifest.rows_read for partition in partitions)
+        rows = sum(partition.manifest.rows for partition in partitions)
+        kinds_say = kind_warnings(partitions, self.settings, self.held)
+        return DatasetManifest(
+            rows=rows - removed.rows,
+            rows_read=read,
+            rows_rejected=read - rows + removed.rows,
+            rejects=dict(sorted((+codes).items())),
+            title_rejects=dict(sorted(Counter(given.rejects["code"].to_list()).items())),
+            scale=list(bounds_of(scale)),
+            feedback=self.settings.feedback,
+            ids=dict(kinds),
+            warnings=[*warnings, *order_warnings, *given.warnings, *kinds_say],
+            partitions=[partition.digest for partition in partitions],
+            sources=self._describe_sources(),
+        )
+
+    def _check(self, partitions: Sequence[Partition], scale: str) -> None:
+        """Raise DataError if the rows of all files together are no ratings, or too many of them were rejected."""
         check_rows_read([*self.trains, *self.tests], partitions)
         check_users(partitions)
         check_ids(partitions, self.settings, held=self.held)
         check_rejects(partitions, self.settings, scale=scale)
+
+    def _write_tables(
+        self, folder: Path, partitions: Sequence[Partition], given: ReadTitles, scale: str
+    ) -> tuple[SupersededSummary, Profile]:
+        """Write the files of a dataset except the manifest; returns the superseded rows' counts and the profile."""
         plays = self.settings.feedback == "implicit"  # a repeated play is one
         skip = self.settings.duplicates == "off" and not plays
         superseded = NOTHING_SUPERSEDED if skip else find_superseded(partitions)
@@ -146,43 +182,14 @@ class _Job:
         counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():
             counts[name].write_parquet(folder / file)
-        seen = profile(partitions, titles, removed, counts=counts, scale=bounds_of(scale))
-        named = titles.with_columns(with_texts(titles["movie_id"], texts.get("movie_id")))
-        named.write_parquet(folder / TITLES)
-        title_rejects.write_parquet(folder / "title_rejects.parquet")
+        seen = profile(partitions, given.titles, removed, counts=counts, scale=bounds_of(scale))
+        numbers = given.titles["movie_id"]
+        given.titles.with_columns(with_texts(numbers, texts.get("movie_id"))).write_parquet(folder / TITLES)
+        given.rejects.write_parquet(folder / "title_rejects.parquet")
         write_json(folder / Profile.NAME, seen)
         listed = PartitionList(partitions=[partition.listed() for partition in partitions])
         write_json(folder / PartitionList.NAME, listed)
-        codes = sum((Counter(partition.manifest.rejects) for partition in partitions), Counter[str]())
-        codes["superseded"] += removed.rows
-        read = sum(partition.manifest.rows_read for partition in partitions)
-        rows = sum(partition.manifest.rows for partition in partitions)
-        return DatasetManifest(
-            rows=rows - removed.rows,
-            rows_read=read,
-            rows_rejected=read - rows + removed.rows,
-            rejects=dict(sorted((+codes).items())),
-            title_rejects=dict(sorted(Counter(title_rejects["code"].to_list()).items())),
-            scale=list(bounds_of(scale)),
-            feedback=self.settings.feedback,
-            ids=dict(kinds),
-            warnings=[
-                *find_warnings(
-                    partitions,
-                    removed,
-                    profile=seen,
-                    scale=scale,
-                    title_rejects=title_rejects,
-                    settings=self.settings,
-                    left_out=self.left_out,
-                ),
-                *order_warnings,
-                *given.warnings,
-                *kind_warnings(partitions, self.settings, self.held),
-            ],
-            partitions=[partition.digest for partition in partitions],
-            sources=self._describe_sources(),
-        )
+        return removed, seen
 
     def _known_kinds(self) -> Kinds | None:
         """The kinds that the store or the settings decide; None if the rows decide."""

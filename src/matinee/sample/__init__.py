@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
-from matinee.sample.dirt import plan_dirt, soil_titles
-from matinee.sample.planted import RANK, default_movies, default_users, plant
+from matinee.sample.dirt import Dirt, plan_dirt, soil_titles
+from matinee.sample.planted import RANK, Planted, default_movies, default_users, plant
 from matinee.sample.rows import SampleStatistics, write_csv, write_netflix, write_table
 from matinee.sample.tables import TableFormat
 from matinee.sample.text_ids import with_text_id
@@ -99,34 +99,17 @@ def write_sample(
     users = default_users(ratings) if users is None else users
     movies = default_movies(ratings) if movies is None else movies
     _check_room(ratings, users=users, movies=movies)
-    plays = feedback == "implicit"
-    if plays and (format != "csv" or dirty):
-        raise ConfigError(
-            "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
-        )
-    if ids == "text" and (format == "netflix" or dirty):
-        raise ConfigError(
-            "No sample was written: text ids are written as clean rows, not in the format of Netflix. Leave out "
-            "--format netflix and --dirty."
-        )
-    if format not in ("csv", "netflix") and dirty:
-        raise ConfigError(
-            f"No sample was written: {format} is written without bad rows. Leave out --dirty, or use csv or netflix."
-        )
+    plays, text_ids = feedback == "implicit", ids == "text"
+    _check_format(format, dirty=dirty, plays=plays, text_ids=text_ids)
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
     titles = invent_titles(movies, seed=seed)
     title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed)
-    if ids == "text":
+    if text_ids:
         title_lines = list(map(with_text_id, title_lines))
     with _fresh_folder(out) as fresh:
         (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
-        if format == "csv":
-            statistics = write_csv(fresh / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=ids == "text")
-        elif format == "netflix":
-            statistics = write_netflix(fresh, planted, dirt=dirt)
-        else:
-            statistics = write_table(fresh / f"ratings.{format}", planted, format, text_ids=ids == "text")
+        statistics = _write_ratings(fresh, format, planted, dirt, plays=plays, text_ids=text_ids)
         truth = Truth(
             version=_VERSION,
             seed=seed,
@@ -149,6 +132,16 @@ def write_sample(
     return truth
 
 
+def _write_ratings(
+    folder: Path, name: SampleFormat, planted: Planted, dirt: Dirt, *, plays: bool, text_ids: bool
+) -> SampleStatistics:
+    if name == "csv":
+        return write_csv(folder / _RATINGS, planted, dirt=dirt, plays=plays, text_ids=text_ids)
+    if name == "netflix":
+        return write_netflix(folder, planted, dirt=dirt)
+    return write_table(folder / f"ratings.{name}", planted, name, text_ids=text_ids)
+
+
 def _figures(statistics: SampleStatistics) -> dict[str, float]:
     names = ("mean_rating", "best_rmse", "bias_only_rmse", "global_mean_rmse")
     return {name: round(getattr(statistics, name), 6) for name in names}
@@ -162,6 +155,22 @@ def _check_bounds(**values: float | None) -> None:
     ]
     if faults:
         raise ConfigError("No sample was written: " + " ".join(faults))
+
+
+def _check_format(name: SampleFormat, *, dirty: float, plays: bool, text_ids: bool) -> None:
+    if plays and (name != "csv" or dirty):
+        raise ConfigError(
+            "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
+        )
+    if text_ids and (name == "netflix" or dirty):
+        raise ConfigError(
+            "No sample was written: text ids are written as clean rows, not in the format of Netflix. Leave out "
+            "--format netflix and --dirty."
+        )
+    if name not in ("csv", "netflix") and dirty:
+        raise ConfigError(
+            f"No sample was written: {name} is written without bad rows. Leave out --dirty, or use csv or netflix."
+        )
 
 
 def _check_room(ratings: int, *, users: int, movies: int) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
@@ -19,7 +20,6 @@ from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import read_movie_id
-from matinee.release.arrays import Ids
 from matinee.schemas.names import Kind
 from matinee.schemas.text_ids import numbers_of
 from matinee.settings.ingest import IngestSettings
@@ -44,7 +44,7 @@ class Ordered:
 
 
 def order_columns(
-    sources: Sequence[Source], movies: Ids, settings: IngestSettings, kind: Kind = "integer"
+    sources: Sequence[Source], movies: NDArray[np.int64], settings: IngestSettings, kind: Kind = "integer"
 ) -> tuple[list[Ordered], list[str]]:
     """Group files by the order of their columns.
 
@@ -84,7 +84,9 @@ def _describe(places: NamedColumns, sources: Sequence[Source]) -> str:
     )
 
 
-def _find_places(source: Source, movies: Ids, settings: IngestSettings, kind: Kind) -> NamedColumns:
+def _find_places(
+    source: Source, movies: NDArray[np.int64], settings: IngestSettings, kind: Kind
+) -> NamedColumns:
     """The numbers of the columns of a file without a header; nothing if they are user, movie, rating, date."""
     settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
@@ -104,7 +106,7 @@ class _Headless:
     source: Source
     head: bytes
     dialect: Dialect
-    movies: Ids
+    movies: NDArray[np.int64]
     kind: Kind
 
     def places(self) -> NamedColumns:
@@ -164,7 +166,7 @@ class _Headless:
         ids = self._numbers(texts)
         return float(np.isin(ids, self.movies).mean()) if len(ids) else 0.0
 
-    def _numbers(self, texts: Sequence[str]) -> Ids:
+    def _numbers(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The distinct ids, as the titles have them."""
         if self.kind == "text":
             return np.unique(numbers_of(text.encode() for text in {*texts} if text))

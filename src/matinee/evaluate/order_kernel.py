@@ -6,23 +6,21 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def count_in_order(rows, starts, levels, scores, count, right, pairs):
-    """For user i, whose rows are rows[starts[i]:starts[i+1]]: the pairs of unlike levels, and those in the right order.
+def count_in_order(starts, levels, scores, count, right, pairs):
+    """For user i, whose rows are starts[i] to starts[i+1]: the pairs of unlike levels, and those in the right order.
 
-    `levels` [rows] are places in 0..count-1, `scores` [rows] what puts the rows in order; equal scores count half. What
-    is found is added to `right` and `pairs` [users].
+    `scores` [rows] ascend within a user, and `levels` [rows] are places in 0..count-1; equal scores count half. What is
+    found is added to `right` and `pairs` [users].
     """
     below, tied = np.zeros(count), np.zeros(count)
     for i in range(starts.size - 1):
-        mine = rows[starts[i] : starts[i + 1]]
-        order = mine[np.argsort(scores[mine])]
         below[:] = 0
-        start = 0
-        while start < order.size:
+        start = starts[i]
+        while start < starts[i + 1]:
             stop = start
             tied[:] = 0
-            while stop < order.size and scores[order[stop]] == scores[order[start]]:
-                tied[levels[order[stop]]] += 1
+            while stop < starts[i + 1] and scores[stop] == scores[start]:
+                tied[levels[stop]] += 1
                 stop += 1
             lower = 0.0  # rows of lower levels and lower scores, and half of those of equal scores
             for level in range(count):

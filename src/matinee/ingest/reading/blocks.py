@@ -41,8 +41,22 @@ class Span:
 class Block:
     """Bytes that end with a line end, and the span of each file within them."""
 
-    text: NDArray[np.uint8]
+    text: NDArray[np.uint8]  # read-only, whatever it is made of
     spans: Sequence[Span]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", read_only(self.text))
+
+
+def read_only(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A read-only view of a text.
+
+    To the compiler, arrays that can be written and those that cannot are two types. The parser takes seconds to
+    compile, so it gets one of them alone.
+    """
+    view = text.view()
+    view.setflags(write=False)
+    return view
 
 
 def read_blocks(

@@ -12,12 +12,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.blocks import Block, Span
+from matinee.ingest.reading.blocks import Block, Span, read_only
 from matinee.ingest.reading.joined import find_headers, find_headers_of_texts
 from matinee.ingest.reading.text_table import NumberedTexts, TextTable, code_rows
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.ratings import Ratings
 
+_DATE, _LINE = 1, 2  # places in `_Parsing._rest`
 _FIELDS: Final = tuple(arrow_fields(Ratings))
 COLUMNS: Final = tuple(field.name for field in _FIELDS)
 
@@ -121,7 +122,7 @@ class _Parsing:
         self._ids = np.empty((2, most), np.int64)
         dtypes = (np.float32, np.int32, np.int32, np.uint8)
         self._rest: list[NDArray[Any]] = [np.empty(most, dtype) for dtype in dtypes]
-        self._clock = np.zeros(most, np.int32)
+        self._clock = np.empty(most, np.int32)
         self._bad = (np.empty(most, np.int32), np.empty(most, np.uint8))
         self._row, self._bads = 0, 0
         self._pieces: list[ParsedPiece] = []
@@ -158,19 +159,47 @@ class _Parsing:
         if way != kernel.AS_THEY_ARE:
             rewritten = np.empty(stop - start, np.uint8)
             start, stop = 0, kernel.rewrite(text, start, stop, numbers, way, rewritten)
-            text, ends = rewritten, True
+            text, ends = read_only(rewritten), True
         seen = np.zeros(kernel.COUNTED, np.int64)
         out = (self._ids, *self._rest, self._clock)
         row, bads, lines, first, movie, open_at = kernel.parse(
             text, start, stop, numbers, kinds, self._row, out, self._bad, self._bads, seen, ends
         )
-        rows, faulty = slice(self._row, row), slice(self._bads, bads)
+        faulty = self._read_dates(text, slice(self._row, row), span.dialect.dates, seen)
+        if faulty is not None:
+            first = first if first < 0 else first - int(faulty[: first - self._row].sum())
+            row, bads = self._move_to_bad(faulty, row, bads)
+        rows, faulty_lines = slice(self._row, row), slice(self._bads, bads)
         for side in span.dialect.text_sides:
             if kernel.TEXT + side in kinds:
                 self._ids[side, rows] = code_rows(self._texts[side], text, self._ids[side, rows])
         if span.dialect.plays:
             self._rest[0][rows] = 1
-        return ParsedPiece(span, rows, faulty, lines, first, movie, seen), open_at
+        return ParsedPiece(span, rows, faulty_lines, lines, first, movie, seen), open_at
+
+    def _read_dates(
+        self, text: NDArray[np.uint8], rows: slice, form: int, seen: NDArray[np.int64]
+    ) -> NDArray[np.bool_] | None:
+        """Read the dates that the parser left; which rows have a damaged one, None if there are none."""
+        if not (self._clock[rows] < 0).any():
+            return None
+        faulty = np.zeros(rows.stop - rows.start, np.bool_)
+        dates = self._rest[_DATE]
+        found = kernel.read_dates(text, form, rows.start, rows.stop, dates, self._clock, faulty, seen)
+        return faulty if found else None
+
+    def _move_to_bad(self, faulty: NDArray[np.bool_], row: int, bads: int) -> tuple[int, int]:
+        """Move rows with damaged dates to the bad lines, in order; where the rows and the bad lines end then."""
+        bad_line, bad_fault = self._bad
+        moved = int(faulty.sum())
+        added, every = slice(bads, bads + moved), slice(self._bads, bads + moved)
+        bad_line[added] = self._rest[_LINE][self._row : row][faulty]
+        bad_fault[added] = kernel.FIELD + kernel.DATE
+        order = np.argsort(bad_line[every], kind="stable")
+        bad_line[every], bad_fault[every] = bad_line[every][order], bad_fault[every][order]
+        for column in (*self._ids, *self._rest, self._clock):
+            column[self._row : row - moved] = column[self._row : row][~faulty]
+        return row - moved, bads + moved
 
     def _keep(self, piece: ParsedPiece, headers: Sequence[int]) -> None:
         """Add a piece, without the bad lines that are headers."""

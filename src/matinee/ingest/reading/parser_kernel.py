@@ -53,6 +53,7 @@ ODD_IDS, PADDED_IDS = 3, 5
 COUNTED = 7
 NO_MOVIE = -(2**63)  # no `8:` line came before
 
+_GOOD, _BAD, _LATER = 0, 1, 2
 _SPACE, _TAB, _CR, _QUOTE, _PLUS, _MINUS, _POINT, _COLON = 32, 9, 13, 34, 43, 45, 46, 58
 _EQUALS, _BACKSLASH, _NBSP, _COMMA, _SLASH = 61, 92, 0xA0, 44, 47
 _LONGEST_ROW = 1 << 20  # bytes of a row whose quoted field contains line ends
@@ -75,15 +76,25 @@ _POWERS = 10.0 ** np.arange(309)
 # Without `_nrt=False` the compiler counts references to the arrays at each call, which takes five times as
 # long as the parsing; nothing here allocates, so there is nothing to count.
 compiled: Any = njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
-inlined: Any = njit(nogil=True, cache=True, error_model="numpy", _nrt=False, inline="always")
+# Helpers are called by compiled code alone: without entry points for Python and without a place in the cache of
+# their own they compile faster.
+_HELPER = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+helper: Any = njit(**_HELPER)
+inlined: Any = njit(**_HELPER, forceinline=True)
 
 
-@compiled
+@helper
 def _is_digit(byte):
     return _ZERO <= byte <= _NINE
 
 
-@compiled
+@helper
 def _read_integer(text, start, stop):
     """The integer in text[start:stop] and whether it is one that 64 bits hold."""
     if start == stop:
@@ -105,7 +116,7 @@ def _read_integer(text, start, stop):
     return (-value if negative else value), True
 
 
-@compiled
+@helper
 def _read_number(text, start, stop):
     """The decimal number in text[start:stop], as 5, -0.5, .5, 3,5, 1e0, and whether it is a finite one."""
     i = start
@@ -147,7 +158,7 @@ def _read_number(text, start, stop):
     return (-value if negative else value), value <= np.finfo(np.float32).max
 
 
-@compiled
+@helper
 def _days(year, month, day):
     """Days since 1970-01-01 of a Gregorian date (Hinnant, days_from_civil)."""
     year -= month <= 2
@@ -157,7 +168,7 @@ def _days(year, month, day):
     return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 
 
-@compiled
+@helper
 def _pair(text, i):
     """Two digits as a number, or a negative one when they are not."""
     high = np.int64(text[i]) - _ZERO
@@ -167,7 +178,7 @@ def _pair(text, i):
     return high * 10 + low
 
 
-@compiled
+@helper
 def _to_day(year, month, day):
     """The days of a date and whether there is such a day."""
     if year < 0 or month < 1 or month > 12 or day < 1:
@@ -178,7 +189,7 @@ def _to_day(year, month, day):
     return min(max(_days(year, month, day), _FIRST_DAY), _LAST_DAY), True
 
 
-@compiled
+@helper
 def _read_day(text, i):
     """The days of the ten bytes YYYY-MM-DD at i and whether there is such a day."""
     if text[i + 4] != _MINUS or text[i + 7] != _MINUS:
@@ -186,7 +197,444 @@ def _read_day(text, i):
     return _to_day(_pair(text, i) * 100 + _pair(text, i + 2), _pair(text, i + 5), _pair(text, i + 8))
 
 
+@helper
+def _read_seconds(seconds):
+    """Days since 1970 and milliseconds of the day."""
+    return min(max(seconds // _SECONDS_PER_DAY, _FIRST_DAY), _LAST_DAY), seconds % _SECONDS_PER_DAY * 1000
+
+
+@helper
+def _read_plain_date(text, start, stop, form):
+    """Days, milliseconds of the day, and GOOD, BAD or LATER for text[start:stop].
+
+    Dates as YYYY-MM-DD and in seconds are read at once, others by `read_dates`, so that files without those do not
+    wait for it to be compiled.
+    """
+    if stop - start == 10 and text[start + 4] == _MINUS and text[start + 7] == _MINUS:
+        days, good = _read_day(text, start)
+        return days, np.int64(0), _GOOD if good else _BAD
+    if form == SECONDS:
+        seconds, good = _read_integer(text, start, stop)
+        if good:
+            days, clock = _read_seconds(seconds)
+            return days, clock, _GOOD
+    return np.int64(0), np.int64(0), _LATER
+
+
+@helper
+def _lower(byte):
+    return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@helper
+def _is_no_date(text, start, stop):
+    """Whether text[start:stop] is a word for an empty field: NULL, \\N, NA, N/A, NaT, NaN or None, in any case."""
+    size = stop - start
+    if size < 2 or size > 4:
+        return False
+    first, last = _lower(text[start]), _lower(text[stop - 1])
+    if size == 2:
+        return (last == 97 and first == 110) or (last == 110 and first == _BACKSLASH)  # na, \n
+    second = _lower(text[start + 1])
+    if first != 110:
+        return False
+    if size == 3:  # n/a, nat, nan
+        return (second == _SLASH and last == 97) or (second == 97 and (last == 116 or last == 110))
+    third = _lower(text[start + 2])
+    return (second == 117 and third == 108 and last == 108) or (
+        second == 111 and third == 110 and last == 101
+    )
+
+
+@inlined
+def _ends_field(text, i, dialect):
+    """Whether the line ends at i or a delimiter starts there."""
+    if text[i] == dialect[LINE_END]:
+        return True
+    return text[i] == dialect[DELIMITER] and (dialect[SECOND] == NO_BYTE or text[i + 1] == dialect[SECOND])
+
+
+@helper
+def _is_blank(byte, dialect):
+    return byte == _SPACE or byte == _CR or (byte == _TAB and dialect[DELIMITER] != _TAB)
+
+
+@helper
+def _skip_blanks(text, i, dialect):
+    """The first position from i on that is no blank, no space of a web page and no byte order mark."""
+    while True:
+        if text[i] == dialect[LINE_END]:
+            return i
+        if _is_blank(text[i], dialect) or text[i] == _NBSP:
+            i += 1
+        elif text[i] == 0xC2 and text[i + 1] == _NBSP:
+            i += 2
+        elif text[i] == 0xEF and text[i + 1] == 0xBB and text[i + 2] == 0xBF:
+            i += 3
+        else:
+            return i
+
+
+@helper
+def _trimmed(text, start, stop, dialect):
+    while stop > start:
+        if _is_blank(text[stop - 1], dialect):
+            stop -= 1
+        elif text[stop - 1] == _NBSP and stop - 1 > start and text[stop - 2] == 0xC2:
+            stop -= 2
+        elif text[stop - 1] == _NBSP and (stop - 1 == start or text[stop - 2] < 128):
+            stop -= 1  # of ISO-8859-1, and not the end of a letter in UTF-8
+        else:
+            break
+    return stop
+
+
+@helper
+def _close_quote(text, i, stop, dialect, escapes):
+    """The quote that ends a field whose text begins at i, and the line ends before it; `stop` if there is none.
+
+    It is negative if the text up to the quote is too long for a field.
+    """
+    lines = 0
+    begin = i
+    while i < stop and i - begin < _LONGEST_ROW:
+        if text[i] == _QUOTE:
+            if text[i + 1] != _QUOTE:
+                return i, lines
+            i += 1
+        elif escapes and text[i] == _BACKSLASH and text[i + 1] != dialect[LINE_END]:
+            i += 1
+        elif text[i] == dialect[LINE_END]:
+            lines += 1
+        i += 1
+    return (-1 if i < stop else stop), lines
+
+
+@helper
+def _swallows_rows(text, start, stop, dialect):
+    """Whether most lines within text[start:stop] have as many delimiters as a row."""
+    lines, rows, delimiters, i = 0, 0, 0, start
+    while text[i] != dialect[LINE_END]:
+        i += 1
+    i += 1
+    while i < stop:
+        if text[i] == dialect[LINE_END]:
+            lines += 1
+            rows += delimiters == dialect[COLUMNS] - 1
+            delimiters = 0
+        delimiters += text[i] == dialect[DELIMITER]
+        i += 1
+    return rows >= _SWALLOWED and 2 * rows > lines
+
+
+@helper
+def _find_field(text, i, stop, dialect, escapes, is_read):
+    """The field at i without blanks and quotes around it, where it ends, and the line ends in it.
+
+    A start of -1: a quote is open, and the line ends at the end that is returned. -2: the quote may be closed in the
+    text after `stop`.
+    """
+    line_end = dialect[LINE_END]
+    while text[i] != line_end and _is_blank(text[i], dialect):
+        i += 1
+    start = i
+    excel = text[i] == _EQUALS and text[i + 1] == _QUOTE
+    if dialect[QUOTED] and (text[i] == _QUOTE or excel):
+        close, lines = _close_quote(text, i + 1 + excel, stop, dialect, escapes)
+        if lines and (is_read or close < 0):
+            close = -1  # an id, a rating or a date is on one line
+        if close == stop and not is_read and stop - i < _LONGEST_ROW:
+            return -2, i, i, 0
+        after = i
+        if 0 <= close < stop:
+            after = close + 1
+            while text[after] != line_end and _is_blank(text[after], dialect):
+                after += 1
+        ends = 0 <= close < stop and _ends_field(text, after, dialect)
+        if lines and (not ends or _swallows_rows(text, i, close, dialect)):
+            close = -1
+        if close < 0 or close == stop:
+            while text[i] != line_end:
+                i += 1
+            return -1, i, i, 0
+        if ends:
+            start += 1 + excel
+            while start < close and _is_blank(text[start], dialect):
+                start += 1
+            return start, _trimmed(text, start, close, dialect), after, lines
+        i = after
+    while not _ends_field(text, i, dialect):
+        i += 1
+    return start, _trimmed(text, start, i, dialect), i, 0
+
+
+@helper
+def _bare(text, start, stop, dialect):
+    """A field that is read, without what spreadsheets and web pages put around it: ="113", no-break spaces."""
+    start = min(_skip_blanks(text, start, dialect), stop)
+    stop = _trimmed(text, start, stop, dialect)
+    if start < stop and text[start] == _EQUALS:
+        start += 1
+        while stop - start > 1 and text[start] == _QUOTE and text[stop - 1] == _QUOTE:
+            start += 1
+            stop -= 1
+    return start, stop
+
+
+@helper
+def _without_zeros(text, start, stop):
+    """The end of an integer that is written as 113.0."""
+    zeros = stop
+    while zeros > start and text[zeros - 1] == _ZERO:
+        zeros -= 1
+    return zeros - 1 if zeros > start + 1 and zeros < stop and text[zeros - 1] == _POINT else stop
+
+
+@helper
+def _is_canonical(text, start, stop):
+    """Whether the first digit of an integer is not a sign or a leading zero."""
+    return _is_digit(text[start]) and (text[start] != _ZERO or stop == start + 1)
+
+
+@helper
+def _bare_text(text, start, stop, dialect):
+    """A text id as `_bare`, without quotes alone: it may begin with =."""
+    if text[start] == _EQUALS and text[start + 1] != _QUOTE:
+        return start, stop
+    return _bare(text, start, stop, dialect)
+
+
+@helper
+def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
+    """Store where the text id text[start:stop] is; its fault and its bits in `nulls`.
+
+    An id that a quote precedes, from `begin` on, may hold doubled quotes or escapes.
+    """
+    marks = 0
+    for i in range(begin, start):
+        if text[i] == _QUOTE:
+            for k in range(start, stop):
+                if text[k] == _QUOTE:
+                    marks |= DOUBLED
+                elif escapes and text[k] == _BACKSLASH:
+                    marks |= ESCAPED
+    fits = stop - start <= LONGEST
+    out[0][side, row] = (start << PLACE | marks | (stop - start)) if fits else 0
+    if dialect[FLOATS] >> side & 1:
+        stop = _without_zeros(text, start, stop)
+    _, good = _read_integer(text, start, stop)
+    bits = 0 if good and _is_canonical(text, start, stop) else 1 << (_ODD + side)
+    return (0 if fits else TOO_LONG + side), bits
+
+
+@helper
+def _read_id(text, start, stop, side, dialect):
+    """The integer id in text[start:stop], whether it is one, and its bits in `nulls`."""
+    if dialect[FLOATS] >> side & 1:
+        stop = _without_zeros(text, start, stop)
+    value, good = _read_integer(text, start, stop)
+    bits = 0
+    if not good:
+        bits = 1 << (_ODD + side)
+    elif not _is_canonical(text, start, stop):
+        bits = (1 << (_ODD + side)) | (1 << (_PADDED + side))
+    return value, good, bits
+
+
+@inlined
+def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
+    """Store the line at i as a row; where its line end is, its fault or 0, and the line ends in it."""
+    fault, column, missing, lines, more, bits = 0, 0, 1 << DATE, 0, 0, 0
+    out[4][row] = 0
+    out[5][row] = 0
+    while True:
+        kind = kinds[column] if column < dialect[COLUMNS] else OTHER
+        begin = i
+        good = False
+        # Nearly every field is a bare run of digits or a bare date: those are read at once.
+        if kind == USER or kind == MOVIE or kind == RATING:
+            value = 0
+            while text[i] >= _ZERO and text[i] <= _NINE:
+                value = value * 10 + (np.int64(text[i]) - _ZERO)
+                i += 1
+            good = 0 < i - begin <= _EXACT_DIGITS and _ends_field(text, i, dialect)
+            if good and kind == RATING:
+                out[1][row] = value
+            elif good:
+                out[0][kind, row] = value
+                if text[begin] == _ZERO and i - begin > 1:
+                    bits |= (1 << (_ODD + kind)) | (1 << (_PADDED + kind))
+        elif kind >= TEXT:
+            digits = True
+            while _SPACE < text[i] < 127 and text[i] != _QUOTE and not _ends_field(text, i, dialect):
+                digits = digits and _is_digit(text[i])
+                i += 1
+            good = 0 < i - begin <= LONGEST and _ends_field(text, i, dialect) and text[begin] != _EQUALS
+            if good and i - begin <= _EXACT_DIGITS and not (dialect[FLOATS] >> (kind - TEXT) & 1):
+                out[0][kind - TEXT, row] = begin << PLACE | (i - begin)
+                if not digits or (text[begin] == _ZERO and i - begin > 1):
+                    bits |= 1 << (_ODD + kind - TEXT)
+            elif good:  # perhaps a very long integer, or one such as 113.0
+                _, odd = _read_text(text, begin, begin, i, kind - TEXT, dialect, row, out, escapes)
+                bits |= odd
+        elif kind == DATE and i + 10 < stop and _ends_field(text, i + 10, dialect):
+            i += 10  # a day, or seconds of 2001 and later
+            days, clock, state = _read_plain_date(text, begin, i, dialect[DATES])
+            good = state == _GOOD
+            if good:
+                out[2][row], out[5][row] = days, clock
+                missing &= ~(1 << DATE)
+        if not good:
+            start, end, i, inside = _find_field(text, begin, stop, dialect, escapes, kind != OTHER)
+            if start == -1:
+                return i, QUOTE, 0
+            if start == -2:
+                return i, OPEN, 0
+            lines += inside
+            if kind >= TEXT:
+                start, end = _bare_text(text, start, end, dialect)
+                if start == end:
+                    out[0][kind - TEXT, row] = 0
+                    missing |= 1 << (kind - TEXT)
+                else:
+                    wrong, odd = _read_text(text, begin, start, end, kind - TEXT, dialect, row, out, escapes)
+                    bits |= odd
+                    fault = wrong if fault == 0 else fault
+            elif kind != OTHER:
+                start, end = _bare(text, start, end, dialect)
+                if start == end or (kind == DATE and _is_no_date(text, start, end)):
+                    missing |= 1 << kind
+                else:
+                    missing &= ~(1 << kind)
+                    good = True
+                    if kind == DATE:
+                        days, clock, state = _read_plain_date(text, start, end, dialect[DATES])
+                        good = state != _BAD
+                        out[2][row] = start if state == _LATER else days
+                        out[5][row] = start - end if state == _LATER else clock
+                    elif kind == RATING:
+                        number, good = _read_number(text, start, end)
+                        out[1][row] = number
+                    else:
+                        value, good, odd = _read_id(text, start, end, kind, dialect)
+                        out[0][kind, row] = value
+                        bits |= odd
+                    if not good and fault == 0:
+                        fault = FIELD + kind
+            elif column >= dialect[COLUMNS]:
+                more += start < end
+        column += 1
+        if text[i] == dialect[LINE_END]:
+            break
+        i += 1 if dialect[SECOND] == NO_BYTE else 2
+    out[4][row] |= missing | bits
+    if column < dialect[NEEDED]:
+        fault = TOO_FEW
+    elif column > dialect[COLUMNS] and (more or not dialect[EMPTY_MORE]):
+        fault = TOO_MANY
+    return i, fault, lines
+
+
+@helper
+def _has_escaped_quote(text, i, stop):
+    """Whether the row at i has \\" near its start."""
+    stop = min(stop, i + _NEAR)
+    while i < stop and not (text[i] == _BACKSLASH and text[i + 1] == _QUOTE):
+        i += 1
+    return i < stop
+
+
+@helper
+def _read_movie_line(text, i, dialect):
+    """Where the line at i ends if it is one as `8:`, else -1; its movie, and whether that is a number."""
+    start = i
+    while text[i] != _COLON:
+        if text[i] == dialect[LINE_END] or text[i] == dialect[DELIMITER]:
+            return -1, NO_MOVIE, False
+        i += 1
+    stop = i
+    i += 1
+    while text[i] != dialect[LINE_END]:
+        if not _is_blank(text[i], dialect):
+            return -1, NO_MOVIE, False
+        i += 1
+    while start < stop and _is_blank(text[start], dialect):
+        start += 1
+    stop = _trimmed(text, start, stop, dialect)
+    if start == stop:
+        return i, NO_MOVIE, False
+    movie, good = _read_integer(text, start, stop)
+    return i, (movie if good else NO_MOVIE), good
+
+
 @compiled
+def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
+    """Parse the lines of text[start:stop], which must end with a line end, into columns.
+
+    `out` is (ids of users and movies, rating, date, line, nulls, time of day), filled from `row` on. `nulls` has the
+    bit of a kind set where its field is empty. `bad` is (line, fault), filled from `bads` on. Lines count from 0.
+    Of dates that `read_dates` has to read, `date` is where the text starts and `time of day` minus its length.
+    `seen` counts what `matinee.ingest.reading` reports. `last` says that no text of the file follows.
+    Returns the next row, the next bad line, the lines, the row of the first `8:` line or -1, the movie of the last one,
+    and where a row starts that may go on after `stop`, or -1. Rows before the first `8:` line belong to a movie that
+    only the text before `start` names.
+    """
+    i, line, first, movie = start, 0, -1, NO_MOVIE
+    while i < stop:
+        begin = i
+        fault, is_row, lines = 0, True, 0
+        while text[i] != dialect[LINE_END] and _is_blank(text[i], dialect):
+            i += 1
+        if text[i] == dialect[LINE_END]:
+            is_row = False
+        elif text[i] == dialect[COMMENT]:
+            is_row = False
+            while text[i] != dialect[LINE_END]:
+                i += 1
+        elif dialect[NETFLIX]:
+            end, number, good = _read_movie_line(text, i, dialect)
+            if end >= 0:
+                i, movie, is_row = end, number, False
+                first = row if first < 0 else first
+                fault = 0 if good else FIELD + MOVIE
+        if is_row:
+            # A row with a fault is read again with \\" as a quote within quotes, and stays if that is no better.
+            # One call for both, because the compiler repeats the row's code at each.
+            escapes = False
+            while True:
+                end, found, inside = _read_row(text, begin, stop, dialect, kinds, row, out, seen, escapes)
+                if not escapes or found == 0 or (fault != OPEN and found == OPEN):
+                    i, fault, lines = end, found, inside
+                if escapes or fault == 0 or not dialect[QUOTED] or not _has_escaped_quote(text, begin, stop):
+                    break
+                escapes = True
+            if fault == OPEN:
+                if not last:
+                    return row, bads, line, first, movie, begin
+                i, fault = begin, QUOTE
+                while text[i] != dialect[LINE_END]:
+                    i += 1
+            if out[4][row] >> _ODD and (fault == 0 or fault >= FIELD):
+                for side in range(2):
+                    seen[ODD_IDS + side] += out[4][row] >> (_ODD + side) & 1
+                    seen[PADDED_IDS + side] += out[4][row] >> (_PADDED + side) & 1
+            if fault == 0:
+                if dialect[NETFLIX]:
+                    out[0][MOVIE, row] = movie
+                    out[4][row] |= (movie == NO_MOVIE) << MOVIE
+                out[3][row] = line
+                row += 1
+                seen[OVER_LINES] += lines > 0
+        if fault:
+            bad[0][bads] = line
+            bad[1][bads] = fault
+            bads += 1
+        i += 1
+        line += 1 + lines
+    return row, bads, line, first, movie, -1
+
+
+@helper
 def _is_time(text, start, stop):
     """Whether text[start:stop] is a time of day after a date: a space or T, HH:MM and what may follow."""
     if stop - start < 6 or (text[start] != _SPACE and text[start] != 84):
@@ -201,7 +649,7 @@ def _is_time(text, start, stop):
     return True
 
 
-@compiled
+@helper
 def _read_clock(text, i, stop):
     """The milliseconds of a time HH:MM[:SS[.fff]] at i, and where it ends."""
     hours, minutes, seconds, thousandths = 0, 0, 0, 0
@@ -224,7 +672,7 @@ def _read_clock(text, i, stop):
     return ((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, i
 
 
-@compiled
+@helper
 def _read_zone(text, i, stop):
     """The milliseconds of a zone +HH:MM, +HHMM or +HH at i, and where it ends."""
     sign = -1 if text[i] == _MINUS else 1
@@ -241,7 +689,7 @@ def _read_zone(text, i, stop):
     return sign * (hours * 60 + minutes) * 60000, i
 
 
-@compiled
+@helper
 def _iso_clock(text, start, stop):
     """The milliseconds of a time after an ISO date, in UTC if it has a zone."""
     clock, i = _read_clock(text, start + 1, stop)
@@ -253,12 +701,7 @@ def _iso_clock(text, start, stop):
     return clock
 
 
-@compiled
-def _lower(byte):
-    return byte + 32 if 65 <= byte <= 90 else byte
-
-
-@compiled
+@helper
 def _month_of(text, i):
     """The number of the month whose first three letters are at i, or 0."""
     for month in range(12):
@@ -271,7 +714,7 @@ def _month_of(text, i):
     return 0
 
 
-@compiled
+@helper
 def _read_written_date(text, start, stop, form, seen):
     """Days, milliseconds of the day, and whether text[start:stop] is a date such as 2/16/2003 10:00 or 16 Feb 2003."""
     parts = np.int64(0)
@@ -345,7 +788,7 @@ def _read_written_date(text, start, stop, form, seen):
     return days, clock - zone, good
 
 
-@compiled
+@helper
 def _read_digits(text, start, stop, form):
     """Days, milliseconds of the day, and whether text[start:stop] is a date without separators."""
     for i in range(start, stop):
@@ -369,13 +812,13 @@ def _read_digits(text, start, stop, form):
     return days, clock, good
 
 
-@compiled
+@helper
 def _read_date(text, start, stop, form, seen):
     """Days since 1970 and milliseconds of the day of text[start:stop], and whether it is a date."""
-    if stop - start >= 10 and text[start + 4] == _MINUS and text[start + 7] == _MINUS:
+    if stop - start > 10 and text[start + 4] == _MINUS and text[start + 7] == _MINUS:
         days, good = _read_day(text, start)
-        if stop - start == 10 or not good:
-            return days, 0, good
+        if not good:
+            return days, 0, False
         if not _is_time(text, start + 10, stop):
             return 0, 0, False
         return days, _iso_clock(text, start + 10, stop), True
@@ -402,408 +845,26 @@ def _read_date(text, start, stop, form, seen):
     if whole == start:
         return 0, 0, False
     count, good = _read_integer(text, start, whole)
-    seconds = count // _PER_SECOND[form]
-    clock = seconds % _SECONDS_PER_DAY * 1000
-    if form:
-        clock += count % _PER_SECOND[form] * 1000 // _PER_SECOND[form]
-    return min(max(seconds // _SECONDS_PER_DAY, _FIRST_DAY), _LAST_DAY), clock, good
+    days, clock = _read_seconds(count // _PER_SECOND[form])
+    return days, clock + count % _PER_SECOND[form] * 1000 // _PER_SECOND[form], good
 
 
 @compiled
-def is_no_date(text, start, stop):
-    """Whether text[start:stop] is a word for an empty field: NULL, \\N, NA, N/A, NaT, NaN or None, in any case."""
-    size = stop - start
-    if size < 2 or size > 4:
-        return False
-    first, last = _lower(text[start]), _lower(text[stop - 1])
-    if size == 2:
-        return (last == 97 and first == 110) or (last == 110 and first == _BACKSLASH)  # na, \n
-    second = _lower(text[start + 1])
-    if first != 110:
-        return False
-    if size == 3:  # n/a, nat, nan
-        return (second == _SLASH and last == 97) or (second == 97 and (last == 116 or last == 110))
-    third = _lower(text[start + 2])
-    return (second == 117 and third == 108 and last == 108) or (
-        second == 111 and third == 110 and last == 101
-    )
+def read_dates(text, form, row, stop, dates, clocks, faulty, seen):
+    """Read the dates of rows from `row` to `stop` that `parse` left: where `clocks` holds a length, with a minus.
 
-
-@inlined
-def _ends_field(text, i, dialect):
-    """Whether the line ends at i or a delimiter starts there."""
-    if text[i] == dialect[LINE_END]:
-        return True
-    return text[i] == dialect[DELIMITER] and (dialect[SECOND] == NO_BYTE or text[i + 1] == dialect[SECOND])
-
-
-@compiled
-def _is_blank(byte, dialect):
-    return byte == _SPACE or byte == _CR or (byte == _TAB and dialect[DELIMITER] != _TAB)
-
-
-@compiled
-def _skip_blanks(text, i, dialect):
-    """The first position from i on that is no blank, no space of a web page and no byte order mark."""
-    while True:
-        if text[i] == dialect[LINE_END]:
-            return i
-        if _is_blank(text[i], dialect) or text[i] == _NBSP:
-            i += 1
-        elif text[i] == 0xC2 and text[i + 1] == _NBSP:
-            i += 2
-        elif text[i] == 0xEF and text[i + 1] == 0xBB and text[i + 2] == 0xBF:
-            i += 3
-        else:
-            return i
-
-
-@compiled
-def _trimmed(text, start, stop, dialect):
-    while stop > start:
-        if _is_blank(text[stop - 1], dialect):
-            stop -= 1
-        elif text[stop - 1] == _NBSP and stop - 1 > start and text[stop - 2] == 0xC2:
-            stop -= 2
-        elif text[stop - 1] == _NBSP and (stop - 1 == start or text[stop - 2] < 128):
-            stop -= 1  # of ISO-8859-1, and not the end of a letter in UTF-8
-        else:
-            break
-    return stop
-
-
-@compiled
-def _close_quote(text, i, stop, dialect, escapes):
-    """The quote that ends a field whose text begins at i, and the line ends before it; `stop` if there is none.
-
-    It is negative if the text up to the quote is too long for a field.
+    `dates` holds where they start. `faulty` marks those that are no dates, from 0 on. Returns the number of these.
     """
-    lines = 0
-    begin = i
-    while i < stop and i - begin < _LONGEST_ROW:
-        if text[i] == _QUOTE:
-            if text[i + 1] != _QUOTE:
-                return i, lines
-            i += 1
-        elif escapes and text[i] == _BACKSLASH and text[i + 1] != dialect[LINE_END]:
-            i += 1
-        elif text[i] == dialect[LINE_END]:
-            lines += 1
-        i += 1
-    return (-1 if i < stop else stop), lines
-
-
-@compiled
-def _swallows_rows(text, start, stop, dialect):
-    """Whether most lines within text[start:stop] have as many delimiters as a row."""
-    lines, rows, delimiters, i = 0, 0, 0, start
-    while text[i] != dialect[LINE_END]:
-        i += 1
-    i += 1
-    while i < stop:
-        if text[i] == dialect[LINE_END]:
-            lines += 1
-            rows += delimiters == dialect[COLUMNS] - 1
-            delimiters = 0
-        delimiters += text[i] == dialect[DELIMITER]
-        i += 1
-    return rows >= _SWALLOWED and 2 * rows > lines
-
-
-@compiled
-def _find_field(text, i, stop, dialect, escapes, is_read):
-    """The field at i without blanks and quotes around it, where it ends, and the line ends in it.
-
-    A start of -1: a quote is open, and the line ends at the end that is returned. -2: the quote may be closed in the
-    text after `stop`.
-    """
-    line_end = dialect[LINE_END]
-    while text[i] != line_end and _is_blank(text[i], dialect):
-        i += 1
-    start = i
-    excel = text[i] == _EQUALS and text[i + 1] == _QUOTE
-    if dialect[QUOTED] and (text[i] == _QUOTE or excel):
-        close, lines = _close_quote(text, i + 1 + excel, stop, dialect, escapes)
-        if lines and (is_read or close < 0):
-            close = -1  # an id, a rating or a date is on one line
-        if close == stop and not is_read and stop - i < _LONGEST_ROW:
-            return -2, i, i, 0
-        after = i
-        if 0 <= close < stop:
-            after = close + 1
-            while text[after] != line_end and _is_blank(text[after], dialect):
-                after += 1
-        ends = 0 <= close < stop and _ends_field(text, after, dialect)
-        if lines and (not ends or _swallows_rows(text, i, close, dialect)):
-            close = -1
-        if close < 0 or close == stop:
-            while text[i] != line_end:
-                i += 1
-            return -1, i, i, 0
-        if ends:
-            start += 1 + excel
-            while start < close and _is_blank(text[start], dialect):
-                start += 1
-            return start, _trimmed(text, start, close, dialect), after, lines
-        i = after
-    while not _ends_field(text, i, dialect):
-        i += 1
-    return start, _trimmed(text, start, i, dialect), i, 0
-
-
-@compiled
-def _bare(text, start, stop, dialect):
-    """A field that is read, without what spreadsheets and web pages put around it: ="113", no-break spaces."""
-    start = min(_skip_blanks(text, start, dialect), stop)
-    stop = _trimmed(text, start, stop, dialect)
-    if start < stop and text[start] == _EQUALS:
-        start += 1
-        while stop - start > 1 and text[start] == _QUOTE and text[stop - 1] == _QUOTE:
-            start += 1
-            stop -= 1
-    return start, stop
-
-
-@compiled
-def _without_zeros(text, start, stop):
-    """The end of an integer that is written as 113.0."""
-    zeros = stop
-    while zeros > start and text[zeros - 1] == _ZERO:
-        zeros -= 1
-    return zeros - 1 if zeros > start + 1 and zeros < stop and text[zeros - 1] == _POINT else stop
-
-
-@compiled
-def _is_canonical(text, start, stop):
-    """Whether the first digit of an integer is not a sign or a leading zero."""
-    return _is_digit(text[start]) and (text[start] != _ZERO or stop == start + 1)
-
-
-@compiled
-def _bare_text(text, start, stop, dialect):
-    """A text id as `_bare`, without quotes alone: it may begin with =."""
-    if text[start] == _EQUALS and text[start + 1] != _QUOTE:
-        return start, stop
-    return _bare(text, start, stop, dialect)
-
-
-@compiled
-def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
-    """Store where the text id text[start:stop] is; its fault and its bits in `nulls`.
-
-    An id that a quote precedes, from `begin` on, may hold doubled quotes or escapes.
-    """
-    marks = 0
-    for i in range(begin, start):
-        if text[i] == _QUOTE:
-            for k in range(start, stop):
-                if text[k] == _QUOTE:
-                    marks |= DOUBLED
-                elif escapes and text[k] == _BACKSLASH:
-                    marks |= ESCAPED
-    fits = stop - start <= LONGEST
-    out[0][side, row] = (start << PLACE | marks | (stop - start)) if fits else 0
-    if dialect[FLOATS] >> side & 1:
-        stop = _without_zeros(text, start, stop)
-    _, good = _read_integer(text, start, stop)
-    bits = 0 if good and _is_canonical(text, start, stop) else 1 << (_ODD + side)
-    return (0 if fits else TOO_LONG + side), bits
-
-
-@compiled
-def _read_field(text, start, stop, kind, dialect, row, out, seen):
-    """Store the field text[start:stop] in the column of its kind; whether it could be read."""
-    if kind == USER or kind == MOVIE:
-        if dialect[FLOATS] >> kind & 1:
-            stop = _without_zeros(text, start, stop)
-        value, good = _read_integer(text, start, stop)
-        out[0][kind, row] = value
-        if not good:
-            out[4][row] |= 1 << (_ODD + kind)
-        elif not _is_canonical(text, start, stop):
-            out[4][row] |= (1 << (_ODD + kind)) | (1 << (_PADDED + kind))
-        return good
-    if kind == RATING:
-        number, good = _read_number(text, start, stop)
-        out[1][row] = number
-        return good
-    days, clock, good = _read_date(text, start, stop, dialect[DATES], seen)
-    out[2][row] = days
-    out[5][row] = clock
-    return good
-
-
-@inlined
-def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
-    """Store the line at i as a row; where its line end is, its fault or 0, and the line ends in it."""
-    fault, column, missing, lines, more, bits = 0, 0, 1 << DATE, 0, 0, 0
-    out[4][row] = 0
-    while True:
-        kind = kinds[column] if column < dialect[COLUMNS] else OTHER
-        begin = i
-        good = False
-        # Nearly every field is a bare run of digits or a bare date: those are read at once.
-        if kind == USER or kind == MOVIE or kind == RATING:
-            value = 0
-            while text[i] >= _ZERO and text[i] <= _NINE:
-                value = value * 10 + (np.int64(text[i]) - _ZERO)
-                i += 1
-            good = 0 < i - begin <= _EXACT_DIGITS and _ends_field(text, i, dialect)
-            if good and kind == RATING:
-                out[1][row] = value
-            elif good:
-                out[0][kind, row] = value
-                if text[begin] == _ZERO and i - begin > 1:
-                    bits |= (1 << (_ODD + kind)) | (1 << (_PADDED + kind))
-        elif kind >= TEXT:
-            digits = True
-            while _SPACE < text[i] < 127 and text[i] != _QUOTE and not _ends_field(text, i, dialect):
-                digits = digits and _is_digit(text[i])
-                i += 1
-            good = 0 < i - begin <= LONGEST and _ends_field(text, i, dialect) and text[begin] != _EQUALS
-            if good and i - begin <= _EXACT_DIGITS and not (dialect[FLOATS] >> (kind - TEXT) & 1):
-                out[0][kind - TEXT, row] = begin << PLACE | (i - begin)
-                if not digits or (text[begin] == _ZERO and i - begin > 1):
-                    bits |= 1 << (_ODD + kind - TEXT)
-            elif good:  # perhaps a very long integer, or one such as 113.0
-                _, odd = _read_text(text, begin, begin, i, kind - TEXT, dialect, row, out, False)
-                bits |= odd
-        elif kind == DATE and i + 10 < stop and _ends_field(text, i + 10, dialect):
-            days, good = _read_day(text, i)
-            out[2][row] = days
-            i += 10
-            missing = missing & ~(1 << DATE) if good else missing
-        if not good:
-            start, end, i, inside = _find_field(text, begin, stop, dialect, escapes, kind != OTHER)
-            if start == -1:
-                return i, QUOTE, 0
-            if start == -2:
-                return i, OPEN, 0
-            lines += inside
-            if kind >= TEXT:
-                start, end = _bare_text(text, start, end, dialect)
-                if start == end:
-                    out[0][kind - TEXT, row] = 0
-                    missing |= 1 << (kind - TEXT)
-                else:
-                    wrong, odd = _read_text(text, begin, start, end, kind - TEXT, dialect, row, out, escapes)
-                    bits |= odd
-                    fault = wrong if fault == 0 else fault
-            elif kind != OTHER:
-                start, end = _bare(text, start, end, dialect)
-                if start == end or (kind == DATE and is_no_date(text, start, end)):
-                    missing |= 1 << kind
-                else:
-                    missing &= ~(1 << kind)
-                    if not _read_field(text, start, end, kind, dialect, row, out, seen) and fault == 0:
-                        fault = FIELD + kind
-            elif column >= dialect[COLUMNS]:
-                more += start < end
-        column += 1
-        if text[i] == dialect[LINE_END]:
-            break
-        i += 1 if dialect[SECOND] == NO_BYTE else 2
-    out[4][row] |= missing | bits
-    if column < dialect[NEEDED]:
-        fault = TOO_FEW
-    elif column > dialect[COLUMNS] and (more or not dialect[EMPTY_MORE]):
-        fault = TOO_MANY
-    return i, fault, lines
-
-
-@compiled
-def _read_escaped_row(text, i, stop, dialect, kinds, row, out, seen):
-    """As `_read_row`, with quotes within quotes written as \\"; a fault if the line has none."""
-    for k in range(i, min(stop, i + _NEAR)):
-        if text[k] == _BACKSLASH and text[k + 1] == _QUOTE:
-            return _read_row(text, i, stop, dialect, kinds, row, out, seen, True)
-    return i, QUOTE, 0
-
-
-@compiled
-def _read_movie_line(text, i, dialect):
-    """Where the line at i ends if it is one as `8:`, else -1; its movie, and whether that is a number."""
-    start = i
-    while text[i] != _COLON:
-        if text[i] == dialect[LINE_END] or text[i] == dialect[DELIMITER]:
-            return -1, NO_MOVIE, False
-        i += 1
-    stop = i
-    i += 1
-    while text[i] != dialect[LINE_END]:
-        if not _is_blank(text[i], dialect):
-            return -1, NO_MOVIE, False
-        i += 1
-    while start < stop and _is_blank(text[start], dialect):
-        start += 1
-    stop = _trimmed(text, start, stop, dialect)
-    if start == stop:
-        return i, NO_MOVIE, False
-    movie, good = _read_integer(text, start, stop)
-    return i, (movie if good else NO_MOVIE), good
-
-
-@compiled
-def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
-    """Parse the lines of text[start:stop], which must end with a line end, into columns.
-
-    `out` is (ids of users and movies, rating, date, line, nulls, time of day), filled from `row` on. `nulls` has the
-    bit of a kind set where its field is empty. `bad` is (line, fault), filled from `bads` on. Lines count from 0.
-    `seen` counts what `matinee.ingest.reading` reports. `last` says that no text of the file follows.
-    Returns the next row, the next bad line, the lines, the row of the first `8:` line or -1, the movie of the last one,
-    and where a row starts that may go on after `stop`, or -1. Rows before the first `8:` line belong to a movie that
-    only the text before `start` names.
-    """
-    i, line, first, movie = start, 0, -1, NO_MOVIE
-    while i < stop:
-        begin = i
-        fault, is_row, lines = 0, True, 0
-        while text[i] != dialect[LINE_END] and _is_blank(text[i], dialect):
-            i += 1
-        if text[i] == dialect[LINE_END]:
-            is_row = False
-        elif text[i] == dialect[COMMENT]:
-            is_row = False
-            while text[i] != dialect[LINE_END]:
-                i += 1
-        elif dialect[NETFLIX]:
-            end, number, good = _read_movie_line(text, i, dialect)
-            if end >= 0:
-                i, movie, is_row = end, number, False
-                first = row if first < 0 else first
-                fault = 0 if good else FIELD + MOVIE
-        if is_row:
-            i, fault, lines = _read_row(text, begin, stop, dialect, kinds, row, out, seen, False)
-            if fault and dialect[QUOTED]:
-                end, again, inside = _read_escaped_row(text, begin, stop, dialect, kinds, row, out, seen)
-                if again == 0 or (fault != OPEN and again == OPEN):
-                    i, fault, lines = end, again, inside
-            if fault == OPEN:
-                if not last:
-                    return row, bads, line, first, movie, begin
-                i, fault = begin, QUOTE
-                while text[i] != dialect[LINE_END]:
-                    i += 1
-            if out[4][row] >> _ODD and (fault == 0 or fault >= FIELD):
-                for side in range(2):
-                    seen[ODD_IDS + side] += out[4][row] >> (_ODD + side) & 1
-                    seen[PADDED_IDS + side] += out[4][row] >> (_PADDED + side) & 1
-            if fault == 0:
-                if dialect[NETFLIX]:
-                    out[0][MOVIE, row] = movie
-                    out[4][row] |= (movie == NO_MOVIE) << MOVIE
-                out[3][row] = line
-                row += 1
-                seen[OVER_LINES] += lines > 0
-            else:
-                out[5][row] = 0
-        if fault:
-            bad[0][bads] = line
-            bad[1][bads] = fault
-            bads += 1
-        i += 1
-        line += 1 + lines
-    return row, bads, line, first, movie, -1
+    first, found = row, 0
+    while row < stop:
+        length = -clocks[row]
+        if length > 0:
+            days, clock, good = _read_date(text, dates[row], dates[row] + length, form, seen)
+            dates[row], clocks[row] = days, clock
+            faulty[row - first] = not good
+            found += not good
+        row += 1
+    return found
 
 
 @compiled

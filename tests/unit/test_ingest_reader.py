@@ -324,8 +324,9 @@ def test_a_quoted_field_goes_on_in_the_next_part_of_a_block(tmp_path: Path) -> N
 
 def test_rows_with_damaged_dates_are_bad_lines_in_order(tmp_path: Path) -> None:
     header = "userId,movieId,rating,date\n"
-    rows = "7,8,3,2005-09-06 10:00\n7,x,4,2005-09-06\n7,9,5,2005-09-06 1x:00\n7,9,y,2005-09-06\n6,9,1,2005-02-30 10:00\n"
-    found = read(tmp_path, (header + 2 * (rows + "5,4,2,2004-01-01 23:59:59\n")).encode(), block_bytes=400)
+    rows = "7,8,3,2005-09-06 10:00\n7,x,4,2005-09-06\n7,9,5,2005-09-06 1x:00\n7,9,y,2005-09-06\n"
+    rows += "6,9,1,2005-02-30 10:00\n5,4,2,2004-01-01 23:59:59\n"
+    found = read(tmp_path, (header + 2 * rows).encode(), block_bytes=400)
     assert [row[0] for row in found.accepted] == [2, 7, 8, 13]
     assert [line for line, _, _ in found.rejected] == [3, 4, 5, 6, 9, 10, 11, 12]
 

@@ -1,6 +1,9 @@
 """`matinee.retrain` runs all steps in one call of a program. The flow is tested on the same store."""
 
 import contextlib
+import html
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +12,10 @@ from typing import NoReturn
 import pytest
 
 import matinee
+from matinee.cli.main import main
 from matinee.errors import ConfigError
-from matinee.formats.decision import DecisionFile
+from matinee.evaluate.comparison import compare_models
+from matinee.formats.decision import ChampionVerdict, DecisionFile
 from matinee.pipeline import plan_training
 from matinee.publish import step
 from matinee.settings import Settings
@@ -20,21 +25,72 @@ from matinee.store.documents import read_as
 from matinee.train import device_lock
 
 
-def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
-    sample: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def judged(
+    sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[matinee.Retrained, matinee.Retrained]:
+    """A release, and in the same store a worse candidate that the gate held."""
     sources = sample / "ratings.csv", sample / "movie_titles.csv"
+    store = tmp_path_factory.mktemp("judged") / "store"
+    worse = read_settings(assignments=["train.epochs=1", "train.learning_rate=0.0001"])
     fast = read_settings(assignments=["train.epochs=3"])
-    first = matinee.retrain(*sources, tmp_path / "store", settings=fast)
-    again = matinee.retrain(*sources, tmp_path / "store", settings=fast)
+    return matinee.retrain(*sources, store, settings=fast), matinee.retrain(*sources, store, settings=worse)
+
+
+def _store(run: matinee.Retrained) -> Path:
+    assert run.release is not None
+    return run.release.parents[1]
+
+
+def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
+    sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained]
+) -> None:
+    first, held = judged
+    sources = sample / "ratings.csv", sample / "movie_titles.csv"
+    again = matinee.retrain(*sources, _store(first), settings=read_settings(assignments=["train.epochs=3"]))
     assert again.publication == first.publication.model_copy(update={"replaced": again.publication.replaced})
     assert (again.dataset, again.split, again.candidate) == (first.dataset, first.split, first.candidate)
     assert first.release is not None
     assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics.rmse
-
-    worse = read_settings(assignments=["train.epochs=1", "train.learning_rate=0.0001"])
-    held = matinee.retrain(*sources, tmp_path / "store", settings=worse)
     assert (held.release, held.publication.promoted) == (None, False)
+
+
+def test_a_release_does_not_differ_from_itself(judged: tuple[matinee.Retrained, matinee.Retrained]) -> None:
+    first, _ = judged
+    folder = first.release
+    found = compare_models(Store(_store(first)), ["v0001", str(folder)])
+    assert found.says == ["v0001 against v0001: no difference."]
+    differences = [each.differences[0] for each in (*found.figures, *found.slices)]
+    assert {(each.verdict, each.low, each.high) for each in differences} == {("same", 0, 0)}
+    assert (found.shared_movies, found.settings) == ([1], [])
+    assert found.figures[0].values[0] == pytest.approx(first.metrics.rmse)
+
+
+def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
+    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the page has no script, no address of another file, and titles as text."""
+    first, held = judged
+    assert held.candidate is not None
+    store, out = _store(first), tmp_path / "compare.html"
+    names = ["v0001", held.candidate.digest[:8]]
+    assert main(["compare", *names, "--store", str(store), "--out", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    decision = read_as(Store(store).path(held.evaluation) / DecisionFile.NAME, DecisionFile)
+    (rule,) = (rule for rule in decision.rules if isinstance(rule, ChampionVerdict))
+    (difference,) = found["figures"][0]["differences"]
+    assert (difference["value"], difference["standard_error"], difference["verdict"]) == (
+        pytest.approx(rule.difference),
+        pytest.approx(rule.standard_error),
+        "worse",
+    )
+    assert found["rows"]["rows"] == rule.rows
+    assert {each["name"] for each in found["settings"]} == {"train.epochs", "train.learning_rate"}
+    page = out.read_text("utf-8")
+    assert "<script" not in page and not re.search(r"(src|href)=\"(?!#)", page)
+    assert found["lists"][0]["lists"][0][0]["title"] in html.unescape(page)
+    assert main(["compare", "v0001", "nothing", "--store", str(store)]) == 2
+    assert "Held candidates: " + held.candidate.digest in capsys.readouterr().err
 
 
 def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import matinee
 from matinee.errors import ConfigError, DataError, ReleaseError
 from matinee.evaluate.compared_lists import PairedLists
+from matinee.evaluate.comparison import compare_models
 from matinee.evaluate.play_gate import decide_on_plays
 from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import DatasetManifest
@@ -23,6 +24,7 @@ from matinee.pipeline import Retrained
 from matinee.recommend import recommend_all
 from matinee.release.plays import NO_PREDICTIONS
 from matinee.release.predict_file import predict_file
+from matinee.report.compare_page import compare_page
 from matinee.settings import GateSettings, RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
@@ -101,6 +103,14 @@ def test_the_first_release_of_plays_has_lists_better_than_popularity_and_no_pred
         with pytest.raises(ReleaseError, match="was trained on plays"):
             ask()
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_releases_of_plays_are_compared_by_their_lists(nights: list[Retrained]) -> None:
+    assert nights[0].release is not None
+    found = compare_models(Store(nights[0].release.parents[1]), ["v0001", "v0002"])
+    assert [figure.name for figure in found.figures] == ["ndcg_at_10", "recall_at_10"]
+    assert found.rows.list_users > 0 and found.slices == []
+    assert "v0002" in compare_page(found)
 
 
 def test_a_release_of_plays_answers_with_lists_similar_movies_guests_and_reasons(

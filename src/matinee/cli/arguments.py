@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from matinee import __version__
 from matinee.cli import release_verbs, terminal, upkeep, verbs
+from matinee.cli.compare_arguments import add_compare
 from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.shared_options import Verb, add_settings, add_store
@@ -184,6 +185,7 @@ def _add_answer_verbs(verb: Verb) -> None:
 
 
 def _add_registry_verbs(verb: Verb) -> None:
+    add_compare(verb)
     releases = verb("releases", release_verbs.releases, "List the releases.")
     add_store(releases)
     releases.add_argument(

@@ -20,7 +20,18 @@ from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
 
-QUIET = {"predict", "similar", "explain", "releases", "promote", "rollback", "prune", "forget", "sign"}
+QUIET = {
+    "predict",
+    "compare",
+    "similar",
+    "explain",
+    "releases",
+    "promote",
+    "rollback",
+    "prune",
+    "forget",
+    "sign",
+}
 HELD = 4
 
 

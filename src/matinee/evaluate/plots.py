@@ -6,7 +6,7 @@ file: the same evaluation gives the same bytes.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ MODEL = "#1f5f8b"
 BASELINE = "#d98324"
 QUIET = "#8a8f94"
 INK = "#22272b"
+GRID = "#e4e6e8"
 _DPI = 130
 _MARGIN = 0.12  # inches
 _TWO_ERRORS = 1.96  # standard errors to each side are 95 %
@@ -60,7 +61,7 @@ def learning_curve(history: History) -> Figure:
         axes.axvline(epoch, color=INK, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")
         title = f"Valid RMSE is lowest, {best:.4f}, after epoch {epoch} of {valid[-1][0]}"
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    _dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
+    dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
     axes.legend(frameon=False)
     return figure
 
@@ -79,7 +80,7 @@ def residuals(inputs: EvaluationInputs) -> Figure:
         share = np.histogram(errors, edges)[0] / len(errors) * 100
         left.stairs(share, edges, color=color, linewidth=1.6, label=name)
     left.axvline(0, color=QUIET, linewidth=0.8)
-    _dress(
+    dress(
         left,
         f"Half of the predictions are within {within:.2f} of the rating",
         x="prediction minus rating (rating points)",
@@ -100,7 +101,7 @@ def _by_rating(axes: Axes, inputs: EvaluationInputs) -> None:
     if len(values) <= _CROWDED:
         axes.set_xticks(values, [f"{value:g}" for value in values])
     title = _lean_title(values, lean)
-    _dress(axes, title, x="rating that was given (rating points)", y="mean prediction for it (rating points)")
+    dress(axes, title, x="rating that was given (rating points)", y="mean prediction for it (rating points)")
     axes.legend(frameon=False)
 
 
@@ -127,11 +128,11 @@ def calibration(metrics: Metrics) -> Figure:
     title = "All predictions are equal"
     if slope is not None:
         title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
-    _dress(axes, title, x="", y="mean rating (rating points)")
+    dress(axes, title, x="", y="mean rating (rating points)")
     axes.legend(frameon=False)
     widths = [found.high - found.low for found in bins]
     below.bar([found.low for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
-    _dress(below, "", x="prediction (rating points)", y="test rows (%)")
+    dress(below, "", x="prediction (rating points)", y="test rows (%)")
     return figure
 
 
@@ -171,7 +172,7 @@ def _slice_panel(axes: Axes, name: str, rows: Sequence[SliceFigures]) -> None:
     crowded = len(rows) > _CROWDED
     axes.set_xticks(places, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(rows) - 0.5)
-    _dress(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
+    dress(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
 
 
 def _short(rows: int) -> str:
@@ -196,7 +197,7 @@ def long_tail(inputs: EvaluationInputs) -> Figure:
     left.set_xlim(1, max(len(rated), 2))
     left.set_ylim(0, 101)
     left.xaxis.set_major_formatter(FuncFormatter(lambda movies, _: _short(int(movies))))
-    _dress(
+    dress(
         left,
         f"{half:,} of {len(rated):,} rated movies have half of the training rows",
         x="movies, most rated first (logarithmic)",
@@ -219,7 +220,7 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
     axes.plot(tenths, base, color=BASELINE, marker="o", markersize=4, label="bias-only")
     axes.plot(tenths, ours, color=MODEL, marker="o", markersize=4, label="this model")
     axes.set_xticks(tenths)
-    _dress(
+    dress(
         axes,
         f"RMSE {ours[0]:.2f} on the most rated, {ours[-1]:.2f} on the least",
         x="tenths of the test rows, most rated movies first",
@@ -248,7 +249,7 @@ def progressive(points: Sequence[Point]) -> Figure:
     axes.set_xlim(-0.5, len(points) - 0.5)
     last = points[-1]
     title = f"{last.release}: {last.rmse:.4f} on newer ratings, {last.test_rmse:.4f} on its test rows"
-    _dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
+    dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
@@ -258,12 +259,13 @@ def _canvas() -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _dress(axes: Axes, title: str, *, x: str, y: str) -> None:
+def dress(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
+    """Set title and labels of axes, and the looks that all plots share."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e4e6e8", linewidth=0.8)
+    axes.grid(axis=grid, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 

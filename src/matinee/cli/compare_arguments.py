@@ -1,0 +1,31 @@
+"""The verb `compare` with its options."""
+
+from matinee.cli import compare_verb
+from matinee.cli.shared_options import Verb, add_store
+from matinee.cli.values import id_
+from matinee.ops.folders import path
+
+
+def add_compare(verb: Verb) -> None:
+    """Add the verb to a command line."""
+    compare = verb(
+        "compare",
+        compare_verb.compare,
+        "Compare releases or candidates on test rows that none of them was trained on.",
+    )
+    compare.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="versions or folders of releases, or the first characters of the digest of a candidate or an evaluation; "
+        "differences are those from the first one",
+    )
+    add_store(compare)
+    compare.add_argument("--out", type=path, metavar="OUT.html", help="file for a page that needs no network")
+    compare.add_argument(
+        "--user",
+        type=id_,
+        nargs="+",
+        metavar="ID",
+        help="ids of users whose lists are shown (default: some users who liked a test row)",
+    )

@@ -1,0 +1,116 @@
+"""The verb `compare`."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+from matinee.cli.verbs import Outcome
+from matinee.errors.text import shown
+from matinee.formats.comparison import ComparedLists, Comparison, Difference
+from matinee.registry import Registry
+from matinee.report.numbers import signed
+from matinee.store.identity import check_usable
+
+_VERDICTS = {
+    "same": "no difference",
+    "unclear": "no clear difference",
+    "better": "better",
+    "worse": "worse",
+}
+_LABEL, _CELL, _TITLE = 24, 14, 36  # characters of a column
+_COSTS = {
+    "seconds_train": "fit, s",
+    "seconds_rank": "ranking model, s",
+    "seconds_evaluate": "evaluation, s",
+    "bytes": "weights, MB",
+}
+
+
+def compare(call: argparse.Namespace) -> Outcome:
+    """Compare models of a store; with --out, write a page too."""
+    from matinee.evaluate.comparison import compare_models
+    from matinee.report.compare_page import compare_page
+    from matinee.store import Store
+    from matinee.store.output import check_output, writing_to
+
+    root = Registry.open(call.store).root
+    check_usable(root)
+    if call.out is not None:
+        check_output(call.out)
+    found = compare_models(Store(root), call.models, users=call.user or ())
+    lines = list(comparison_lines(found, lists=len(found.lists) if call.user else 1))
+    if call.out is not None:
+        with writing_to(call.out) as file:
+            file.write(compare_page(found).encode())
+        lines.append(f"page      {call.out}")
+    return Outcome(found.model_dump(), lines)
+
+
+def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
+    """The comparison for the terminal, with the lists of the first users."""
+    names = [model.name for model in found.models]
+    rows = found.rows
+    yield (
+        f"rows      {rows.rows:,} of {rows.test:,} test rows that none of the models was trained on "
+        f"({rows.users:,} users, {rows.movies:,} movies)"
+    )
+    if found.figures:
+        yield from _figure_lines(found, names)
+    yield ""
+    yield _row("settings that differ", names if found.settings else ["none"])
+    for setting in found.settings:
+        yield _row(setting.name, ["-" if value is None else str(value) for value in setting.values])
+    yield ""
+    yield _row("cost", names)
+    for name, label in _COSTS.items():
+        yield _row(label, [_cost(getattr(model.cost, name), name) for model in found.models])
+    for user in found.lists[:lists]:
+        yield ""
+        yield from _list_lines(user, names)
+    yield ""
+    yield from (f"result    {sentence}" for sentence in found.says)
+
+
+def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
+    yield ""
+    yield _row("figures", names)
+    for figure in found.figures:
+        yield _row(figure.name, [f"{value:.4f}" for value in figure.values])
+    for place, name in enumerate(names[1:]):
+        yield ""
+        yield f"{name} less {names[0]}, with 95 % intervals"
+        for figure in found.figures:
+            yield _difference_line(figure.name, figure.differences[place])
+        for each in found.slices:
+            if each.differences[place].verdict in ("better", "worse"):
+                yield _difference_line(f"{each.slicing} {each.slice}", each.differences[place])
+        if found.shared_movies:
+            yield _row("movies in common", [f"{found.shared_movies[place]:.1%}"])
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"{label:<{_LABEL}}" + "".join(f"{shown(cell, _CELL):>{_CELL}}" for cell in cells)
+
+
+def _difference_line(label: str, difference: Difference) -> str:
+    value, low, high = signed([difference.value, difference.low, difference.high])
+    return f"{label:<{_LABEL}}{value:>{_CELL}}   {f'{low} to {high}':<22}   {_VERDICTS[difference.verdict]}"
+
+
+def _cost(value: float | int | None, name: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value / 1e6:.1f}" if name == "bytes" else f"{value:.1f}"
+
+
+def _list_lines(user: ComparedLists, names: Sequence[str]) -> Iterator[str]:
+    """The lists of a user: `*` marks a movie that the user liked in a test row, `+` one that not every list has."""
+    yield f"user {shown(user.user_id)} (* liked in a test row, + not in every list)"
+    yield "      " + "".join(f"{shown(name, _TITLE):<{_TITLE}}" for name in names).rstrip()
+    for place in range(max(map(len, user.lists))):
+        cells = []
+        for entries in user.lists:
+            entry = entries[place] if place < len(entries) else None
+            marks = "" if entry is None else " *" * entry.liked + " +" * (not entry.shared)
+            title = "" if entry is None else entry.title[: _TITLE - 2 - len(marks)]
+            cells.append(f"{shown(title) + marks:<{_TITLE}}")
+        yield f"{place + 1:>4}  {''.join(cells).rstrip()}"

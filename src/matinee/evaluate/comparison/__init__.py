@@ -1,0 +1,5 @@
+"""Models side by side: `compare_models`."""
+
+from matinee.evaluate.comparison.compare import compare_models
+
+__all__ = ["compare_models"]

@@ -1,0 +1,130 @@
+"""Compare releases and candidates: what differs between them, and whether it shows on rows that none was trained on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from matinee.errors import ConfigError
+from matinee.evaluate.comparison.common_lists import measure_lists
+from matinee.evaluate.comparison.common_rows import Rows, find_common_rows
+from matinee.evaluate.comparison.differences import error_figures, find_doubts, list_figures, slice_figures
+from matinee.evaluate.comparison.shown_lists import show_lists
+from matinee.evaluate.comparison.subjects import find_subjects
+from matinee.evaluate.metrics import count_clusters
+from matinee.formats.comparison import (
+    CommonRows,
+    ComparedFigure,
+    ComparedSetting,
+    ComparedSlice,
+    Comparison,
+    Verdict,
+)
+from matinee.store import Store
+
+FIGURES = {"rmse": "RMSE", "mae": "MAE", "ndcg_at_10": "nDCG@10", "recall_at_10": "recall@10"}
+
+
+def compare_models(store: Store, names: Sequence[str], *, users: Sequence[str] = ()) -> Comparison:
+    """Compare models of a store on test rows that none of them was trained on.
+
+    Args:
+        store: The store.
+        names: At least two versions, folders of releases, or first characters of digests of candidates or evaluations.
+            Differences are those from the first one.
+        users: Users whose lists are shown; if empty, five of those who liked a test row.
+
+    Returns:
+        The comparison. Without common rows, the figures are missing.
+
+    Raises:
+        ConfigError: A name or a user is unknown, or the models cannot be compared.
+        StoreError: The rows that a model was trained on cannot be read.
+    """
+    if len(names) < 2:
+        raise ConfigError("One model can't be compared. Name at least two.")
+    subjects = find_subjects(store, names)
+    rows = find_common_rows(store, subjects)
+    there = rows is not None and bool(rows.unseen.any())
+    lists = measure_lists(rows, subjects) if rows and there else []
+    errors = [rows.errors(each) for each in subjects] if rows and there and not subjects[0].plays else []
+    figures = error_figures(rows, errors) if rows and errors else []
+    if lists and len(lists[0].ndcg):
+        figures += list_figures(lists)
+    slices = slice_figures(rows, errors) if rows and errors else []
+    found = [subject.note for subject in subjects]
+    list_users = len(lists[0].ndcg) if lists else 0
+    return Comparison(
+        says=[
+            *_say([note.name for note in found], figures, slices),
+            *(find_doubts(rows, list_users=list_users) if rows and there else [_why_not(rows)]),
+        ],
+        models=found,
+        rows=_describe(rows, list_users),
+        figures=figures,
+        slices=slices,
+        shared_movies=[each.shared_with(lists[0]) for each in lists[1:]],
+        settings=differing_settings([subject.settings for subject in subjects]),
+        lists=show_lists(rows, subjects, users) if rows else [],
+    )
+
+
+def _describe(rows: Rows | None, list_users: int) -> CommonRows:
+    if rows is None:
+        return CommonRows(split=None, test=0, rows=0, users=0, movies=0, list_users=0)
+    judged = rows.judged
+    return CommonRows(
+        split=rows.manifest.digest,
+        test=len(rows.test),
+        rows=len(judged),
+        users=count_clusters(judged.users),
+        movies=count_clusters(judged.movies),
+        list_users=list_users,
+    )
+
+
+def _why_not(rows: Rows | None) -> str:
+    if rows is None:
+        return "The store has no split of these models any more, so there are no rows to compare them on."
+    return (
+        f"Each of the {len(rows.test):,} test rows was a train or valid row of one of the models, so errors and lists "
+        "can't be compared."
+    )
+
+
+def _say(
+    names: Sequence[str], figures: Sequence[ComparedFigure], slices: Sequence[ComparedSlice]
+) -> Iterator[str]:
+    """What was found of each model after the first."""
+    for place, name in enumerate(names[1:] if figures else ()):
+        verdicts = {FIGURES[figure.name]: figure.differences[place].verdict for figure in figures}
+        yield f"{name} against {names[0]}: {_in_words(verdicts)}."
+        if certain := sum(each.differences[place].verdict in ("better", "worse") for each in slices):
+            yield f"{name} differs clearly from {names[0]} on {certain} of {len(slices)} slices."
+
+
+def _in_words(verdicts: Mapping[str, Verdict]) -> str:
+    found = {
+        word: [name for name, verdict in verdicts.items() if verdict == word] for word in ("better", "worse")
+    }
+    parts = [f"{word} in {', '.join(named)}" for word, named in found.items() if named]
+    if parts:
+        return " and ".join(parts)
+    if set(verdicts.values()) == {"same"}:
+        return "no difference"
+    return "no clear difference, as each 95 % interval contains 0"
+
+
+def differing_settings(settings: Sequence[Mapping[str, JsonValue]]) -> list[ComparedSetting]:
+    """The settings that are not the same everywhere, with their section: `train.seed`."""
+    flat = [_flat(each) for each in settings]
+    names = dict.fromkeys(name for each in flat for name in each)
+    found = [ComparedSetting(name=name, values=[each.get(name) for each in flat]) for name in names]
+    return [each for each in found if any(value != each.values[0] for value in each.values)]
+
+
+def _flat(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for section, values in settings.items():
+        for name, value in values.items() if isinstance(values, dict) else ():
+            found[f"{section}.{name}"] = value
+    return found

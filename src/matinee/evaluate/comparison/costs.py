@@ -1,0 +1,64 @@
+"""What a model cost and how it was judged, as far as the store still knows it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from matinee.evaluate.metrics_file import read_metrics
+from matinee.formats.base import Manifest
+from matinee.formats.comparison import Cost
+from matinee.formats.manifests import CandidateManifest, EvaluationManifest, RankingManifest
+from matinee.formats.metrics import Metrics
+from matinee.store import Store
+from matinee.store.documents import MANIFEST
+
+_Manifest = TypeVar("_Manifest", bound=Manifest)
+
+
+def read_if_kept(store: Store, model: type[_Manifest], digest: str | None) -> _Manifest | None:
+    """The manifest of a folder; None if the folder has been pruned.
+
+    Raises StoreError if it is damaged.
+    """
+    if not digest or not (store.folder(model.KIND, digest) / MANIFEST).is_file():
+        return None
+    return store.read(model, digest)
+
+
+def read_cost(
+    store: Store,
+    *,
+    candidate: str | None,
+    ranking: str | None,
+    evaluation: str | None,
+    files: Sequence[Path],
+    seconds_train: float | None = None,
+) -> Cost:
+    """The cost of a model, from the manifests of its steps.
+
+    Args:
+        store: The store that may have them.
+        candidate: Digest of the tested candidate.
+        ranking: Digest of the tested ranking model.
+        evaluation: Digest of the evaluation.
+        files: Weights, whose sizes are added up.
+        seconds_train: What the release itself says of the fit.
+    """
+    fit = read_if_kept(store, CandidateManifest, candidate)
+    lists = read_if_kept(store, RankingManifest, ranking)
+    judged = read_if_kept(store, EvaluationManifest, evaluation)
+    return Cost(
+        seconds_train=fit.seconds_train if fit else seconds_train,
+        seconds_compile=fit.seconds_compile if fit else None,
+        seconds_rank=lists.seconds_rank if lists else None,
+        seconds_evaluate=judged.seconds if judged else None,
+        device=fit.device if fit else None,
+        bytes=sum(path.stat().st_size for path in files if path.is_file()) or None,
+    )
+
+
+def own_figures(folder: Path) -> dict[str, float]:
+    """The main figures of a model on its own test rows."""
+    metrics = read_metrics(folder)
+    lists = {"ndcg_at_10": metrics.ranking.recommend.ndcg_at_10}
+    return {"rmse": metrics.rmse, "mae": metrics.mae, **lists} if isinstance(metrics, Metrics) else lists

@@ -1,0 +1,70 @@
+"""The page of a comparison."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from matinee.evaluate.comparison.compare import FIGURES
+from matinee.evaluate.slices import SLICINGS
+from matinee.evaluate.tables import Table
+from matinee.formats.comparison import ComparedModelNote, Comparison
+from matinee.report.compare_plots import difference_plot
+from matinee.report.pages import render
+
+VERDICTS: Final = {
+    "same": "no difference",
+    "unclear": "no clear difference",
+    "better": "better",
+    "worse": "worse",
+}
+
+
+def compare_page(comparison: Comparison) -> str:
+    """The comparison as one HTML file."""
+    others = range(len(comparison.models) - 1 if comparison.slices else 0)
+    return render(
+        "compare.html",
+        comparison=comparison,
+        names=[model.name for model in comparison.models],
+        figure_names=FIGURES,
+        slicings=SLICINGS,
+        verdicts=VERDICTS,
+        plots=[difference_plot(comparison, place) for place in others],
+        settings=setting_table(comparison),
+        models=model_table(comparison.models),
+    )
+
+
+def setting_table(comparison: Comparison) -> Table:
+    """The settings that are not the same everywhere."""
+    names = [model.name for model in comparison.models]
+    return Table(
+        ("setting", *names),
+        [
+            (each.name, *("not set" if value is None else str(value) for value in each.values))
+            for each in comparison.settings
+        ],
+    )
+
+
+def model_table(models: Sequence[ComparedModelNote]) -> Table:
+    """What each model is, where it comes from and what it cost; one column per model."""
+    facts: list[tuple[str, Sequence[object]]] = [
+        ("kind", [model.kind for model in models]),
+        ("model", [model.model for model in models]),
+        ("published", [model.created or "not published" for model in models]),
+        ("dataset", [model.dataset or "unknown" for model in models]),
+        ("split", [model.split or "unknown" for model in models]),
+        ("rows it was fitted on", [model.rows_fitted for model in models]),
+        *(
+            (f"{label} on its own test rows", [model.figures.get(name) for model in models])
+            for name, label in FIGURES.items()
+        ),
+        ("fit, seconds", [model.cost.seconds_train for model in models]),
+        ("compiling, seconds", [model.cost.seconds_compile for model in models]),
+        ("fit of the ranking model, seconds", [model.cost.seconds_rank for model in models]),
+        ("evaluation, seconds", [model.cost.seconds_evaluate for model in models]),
+        ("device", [model.cost.device for model in models]),
+        ("size of the weights, MB", [model.cost.bytes and model.cost.bytes / 1e6 for model in models]),
+    ]
+    rows = [(name, *values) for name, values in facts if any(value is not None for value in values)]
+    return Table(("", *(model.name for model in models)), rows)

@@ -33,6 +33,7 @@ NOT_CODE: Final = frozenset(
         "matinee.release.folder",
         "matinee.release.manifest",
         "matinee.release.signature",
+        "matinee.report",
         "matinee.settings.device",
         "matinee.settings.evaluation",
         "matinee.settings.ingest",

@@ -12,8 +12,8 @@ from matinee.evaluate.comparison.common_rows import Rows
 from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import ListMetrics, Scores, Task, make_task, rank
-from matinee.release.arrays import Codes
+from matinee.evaluate.ranking import ListMetrics, Task, make_task, rank
+from matinee.release.arrays import Codes, Scores
 from matinee.release.idmap import IdMap
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RankingModel

@@ -9,12 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.evaluate.comparison.costs import read_if_kept
-from matinee.evaluate.comparison.subjects import Ids, Subject
+from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.inputs import read_fitted, read_test
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.slices import Slicing, cut
 from matinee.formats.manifests import SplitManifest
-from matinee.release.arrays import Doubles
+from matinee.release.arrays import Doubles, Ids
 from matinee.store import Store
 from matinee.store.ratings import count_codes
 

@@ -14,14 +14,13 @@ from matinee.formats.manifests import (
     RankingManifest,
     SplitManifest,
 )
+from matinee.release.arrays import Ids
 from matinee.release.idmap import IdMap
 from matinee.release.ranking_model import RANKING, load_model
 from matinee.release.release import WEIGHTS
 from matinee.release.scoring import predict
 from matinee.release.weights import read_weights
 from matinee.store import Store
-
-Ids = NDArray[np.int64]
 
 
 class StoredCandidate:

@@ -18,7 +18,7 @@ from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.comparison import ComparedModelNote
 from matinee.formats.manifests import CandidateManifest, EvaluationManifest, WrittenSettings
 from matinee.registry import Registry
-from matinee.release.arrays import Floats
+from matinee.release.arrays import Floats, Ids
 from matinee.release.manifest import read_manifest
 from matinee.release.ranking_model import RANKING
 from matinee.release.release import WEIGHTS
@@ -29,7 +29,6 @@ from matinee.store.versions import is_version
 _SHORTEST = 4  # characters of a digest that name a model
 _DIGEST_SHOWN = 10
 _SETTINGS = "settings.json"
-Ids = NDArray[np.int64]
 
 
 class TestedModel(Protocol):

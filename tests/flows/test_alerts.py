@@ -1,7 +1,5 @@
 """Alerts on a real server: each is sent once, only silent runs are ended, and no secret is exposed."""
 
-import http.server
-import json
 import os
 import socket
 import sqlite3
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alert_listener import Listener
 
 from matinee.ops.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
 from matinee.ops.up import wait_until_healthy
@@ -23,32 +22,9 @@ TOKEN = "planted-3f9a1c"
 HEARTBEAT = 6  # instead of thirty
 
 
-class _Listener(http.server.ThreadingHTTPServer):
-    """A webhook that stores its requests."""
-
-    def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        super().__init__(("127.0.0.1", 0), _Ear)
-
-    def alerts_of(self, run: Any) -> list[dict[str, Any]]:
-        return [each for each in self.heard if each["run_id"] == str(run)]
-
-
-class _Ear(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, _Listener)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append(json.loads(body) | {"path": self.path})
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def listener() -> Iterator[_Listener]:
-    with _Listener() as server:
+def listener() -> Iterator[Listener]:
+    with Listener() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -170,7 +146,7 @@ def _planted(home: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
-    server: _Server, listener: _Listener
+    server: _Server, listener: Listener
 ) -> None:
     from prefect.client.orchestration import get_client
     from prefect.events import emit_event

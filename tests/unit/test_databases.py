@@ -25,16 +25,9 @@ from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import ConfigError, DatabaseError, DataError
 from matinee.ingest.databases import snapshots
-from matinee.ingest.databases.rows import said
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import (
-    DatabaseAddress,
-    absolute_source,
-    name_of,
-    parse_address,
-    place_of,
-    refuse_passwords,
     without_password,
 )
 
@@ -159,13 +152,6 @@ def test_a_wrong_name_that_sounds_like_a_lock_is_a_wrong_query(
         _taken(tmp_path / "store", f"{make(tmp_path)}?query=select locked from ratings")
 
 
-def test_what_a_database_says_has_no_spelling_of_the_password() -> None:
-    address = parse_address(f"postgresql://{LOGIN}@db/shop?query=select 1")
-    for secret in (PASSWORD, quote(PASSWORD, safe="")):
-        text = said(ValueError(f"[libpq] invalid URI: matinee {secret} db"), address)
-        assert text == "invalid URI: matinee *** db"
-
-
 @pytest.mark.parametrize(
     ("query", "says"),
     [
@@ -279,50 +265,6 @@ def test_values_of_sqlite_keep_their_digits(tmp_path: Path) -> None:
     assert rows == [(str(2**62), "007", "4.5"), ("8", "7", "5"), ("9", "1", None)]
     with pytest.raises(DataError, match="the column 'rating' with bytes in row 1"):
         _taken(store.root, f"{place}?query=select 1 as user_id, 2 as movie_id, x'00' as rating")
-
-
-def test_an_address_is_shown_and_stored_without_password() -> None:
-    query = "select *\nfrom  t where a = 'b?c&d=%41'"
-    text = f"postgres://{LOGIN}@db.example.org:5433/shop?sslmode=require&query= {query} "
-    address = parse_address(text)
-    options = (("sslmode", "require"),)
-    assert address == DatabaseAddress("postgresql", "matinee", "db.example.org:5433", "shop", options, query)
-    assert address.password == PASSWORD
-    assert parse_address(address.text) == address
-    assert (
-        address.shown
-        == "postgresql://matinee@db.example.org:5433/shop?query=select * from t where a = 'b?c&d=%41'"
-    )
-    assert name_of(Path(address.file_name)) == place_of(Path("work") / address.file_name) == address.shown
-    assert "pass" not in repr(address) + address.text
-    encoded = parse_address("sqlite:///a.db?query=select+user_id%2C+1%2B1%0Afrom+t")
-    assert encoded.query == "select user_id, 1+1\nfrom t"
-    assert absolute_source(encoded.text) == f"sqlite:///{Path.cwd()}/a.db?query={encoded.query}"
-    assert len(parse_address(f"sqlite:///{'/é' * 400}?query={SELECT}").file_name.encode()) <= 255
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "postgresql://ann:se/cret@db/shop?query=select 1",
-        "postgresql://ann:12/cret@db/shop?query=select 1",
-        "postgresql://ann:se cret@db/shop",
-        "postgresql:/ann:secret@db/shop?query=select 1",
-        "postgresql://ann:secret@db/shop?query=",
-        "postgresql://ann@db/shop?sslpassword=cret&query=select 1",
-    ],
-)
-def test_an_address_that_is_not_readable_is_refused_without_quoting_it(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"[Aa]ddress|query") as caught:
-        parse_address(text)
-    assert "cret" not in str(caught.value)
-
-
-def test_a_flow_refuses_a_password_in_its_parameters() -> None:
-    refuse_passwords(["a.csv", "postgresql://ann@db/shop?query=select 1"])
-    with pytest.raises(ConfigError, match=r"Prefect stores them.*PGPASSWORD") as caught:
-        refuse_passwords(["postgresql://ann:secret@db/shop?query=select 1"])
-    assert "secret" not in str(caught.value)
 
 
 def test_the_password_is_in_no_output_and_no_file(

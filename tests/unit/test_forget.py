@@ -1,11 +1,9 @@
 """After forget, the user is nowhere in the store and stays out. The champion answers other users as before."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,23 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from spoiled_stores import BASE, DAMAGE, WHO, cut_users, empty_manifest, link_work, lose_manifest
 
 import matinee
 from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import StoreError
-from matinee.formats import manifests
-from matinee.formats.base import Manifest
 from matinee.maintenance import forget
 from matinee.maintenance.doctor import examine
 from matinee.registry import Registry
 from matinee.release import sha256, verify
 from matinee.settings.parse import read_settings
-from matinee.store import Plan, Store
-from matinee.store.documents import KINDS, read_json
+from matinee.store import Store
+from matinee.store.documents import read_json
 from matinee.store.erased_users import Forgotten
 
 Steps = Callable[..., Any]  # the fixture
 
-BASE = 7_654_321_000  # ids unlike any other number in a store
-WHO = BASE + 500
 FAST = read_settings(assignments=["train.epochs=3", "gate.tolerance=1"])
 
 
@@ -92,30 +87,6 @@ def two_nights(steps: Steps, ratings: Path, titles: Path, tmp_path_factory: pyte
         (store.root / left).mkdir(parents=True)
         (store.root / left / "users.csv").write_text(f"{WHO}")
     return store.root
-
-
-def test_every_kind_of_folder_that_has_a_manifest_is_known_to_the_store() -> None:
-    kinds = {
-        model.KIND for model in vars(manifests).values() if isinstance(model, type) and hasattr(model, "KIND")
-    }
-    assert kinds - {""} == set(KINDS)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_of_any_kind_that_has_the_user_is_removed(kind: str, tmp_path: Path) -> None:
-    def make(folder: Path, ids: list[int]) -> Manifest:
-        pl.DataFrame({"user_id": ids}).write_parquet(folder / "users.parquet")
-        pl.DataFrame({"user_id": ids}).write_parquet(folder / "user_id.parquet")
-        return Manifest.model_validate({"rows": len(ids)})
-
-    store = Store.open(tmp_path / "store")
-    theirs, other = (
-        store.ensure(Plan(kind, digit * 20, partial(make, ids=ids)))
-        for digit, ids in (("a", [WHO]), ("b", [WHO + 1]))
-    )
-    assert forget.forget(store.root, WHO).folders == 1
-    assert not store.folder(kind, theirs.digest).exists()
-    assert store.path(other).exists()
 
 
 @pytest.fixture
@@ -254,74 +225,6 @@ def test_forget_is_refused_while_a_run_is_active(store: Store) -> None:
         pass
 
 
-def test_the_list_of_forgotten_users_has_only_hashes() -> None:
-    listed = Forgotten(b"key").plus(5).plus(2**62).plus(-9)
-    ids = np.array([5, 6, 2**62, -9, 9, 5], np.int64)
-    assert listed.among(ids).tolist() == [True, False, True, True, False, True]
-    assert listed.among(ids).tolist() == [True, False, True, True, False, True]
-    assert [listed.mentioned(text) for text in ("6,05,1", "55,x", "a-9;", "", "9" * 99)] == [1, 0, 1, 0, 0]
-    other = Forgotten(b"other").plus(5)
-    assert not listed.hashes & other.hashes
-
-
-def test_lists_in_the_store_are_rewritten_without_the_user(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "store")
-    lists = Registry(store.root).lists("v0001")
-    lists.parent.mkdir()
-    begun = lists.parent / f".{lists.name}.0123.partial"
-    begun.mkdir()
-    table = pl.DataFrame({"user_id": [WHO, WHO, WHO + 1], "rank": [1, 2, 1]}).to_arrow()
-    pq.write_table(table.replace_schema_metadata({"matinee.release": "v0001"}), lists)
-    forget.forget(store.root, WHO)
-    assert pl.read_parquet(lists)["user_id"].to_list() == [WHO + 1]
-    assert pq.read_schema(lists).metadata[b"matinee.release"] == b"v0001"
-    assert [path.name for path in lists.parent.iterdir()] == ["v0001.parquet"]
-
-
-def _first(root: Path, kind: str, name: str) -> Path:
-    return sorted(root.glob(f"{kind}/*/{name}"))[0]
-
-
-DAMAGE: dict[str, Callable[[Path], Any]] = {
-    "a manifest of a candidate without a byte": lambda root: _first(
-        root, "candidates", "manifest.json"
-    ).write_text(""),
-    "a partition without its users": lambda root: _first(root, "partitions", "user_id.parquet").unlink(),
-    "a table of users that was cut": lambda root: _cut(_first(root, "encodings", "users.parquet")),
-    "rejects that were cut": lambda root: _cut(_first(root, "partitions", "rejects.parquet")),
-    "JSON that is not UTF-8": lambda root: _first(root, "evaluations", "decision.json").write_bytes(
-        b'{"\xff'
-    ),
-    "JSON of another type": lambda root: _first(root, "datasets", "manifest.json").write_text("[]"),
-    "a folder without a manifest": lambda root: _first(root, "splits", "manifest.json").unlink(),
-    "a manifest that names no dataset": lambda root: _rename_key(_first(root, "splits", "manifest.json")),
-    "a pipe in place of a table": lambda root: _pipe(_first(root, "encodings", "users.parquet")),
-    "lists that were cut": lambda root: _write_lists(root).write_bytes(b"PAR1" + WHO.to_bytes(8, "little")),
-    "files of somebody else": lambda root: [
-        (root / kind / "notes.txt").write_text("mine") for kind in ("datasets", "releases")
-    ],
-}
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-9])
-
-
-def _rename_key(path: Path) -> None:
-    path.write_text(path.read_text("utf-8").replace('"dataset"', '"datasat"'), "utf-8")
-
-
-def _pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def _write_lists(root: Path) -> Path:
-    lists = Registry(root).lists("v0001")
-    lists.parent.mkdir()
-    return lists
-
-
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_folders_are_removed_as_if_they_contained_the_user(
     damage: Callable[[Path], Any], store: Store
@@ -334,29 +237,7 @@ def test_damaged_folders_are_removed_as_if_they_contained_the_user(
     assert not [path for path in store.root.rglob("*") if path.is_fifo()]
 
 
-def _link_work(root: Path) -> str:
-    elsewhere = root.parent / "elsewhere"
-    (root / "work").rename(elsewhere)
-    (root / "work").symlink_to(elsewhere)
-    return "work"
-
-
-def _cut_users(root: Path) -> str:
-    _cut(root / "releases" / "v0001" / "users.parquet")
-    return "releases/v0001"
-
-
-def _empty_manifest(root: Path) -> str:
-    (root / "releases" / "v0001" / "manifest.json").write_text("")
-    return "releases/v0001"
-
-
-def _lose_manifest(root: Path) -> str:
-    (root / "releases" / "v0001" / "manifest.json").unlink()
-    return "releases/v0001"
-
-
-@pytest.mark.parametrize("spoil", [_link_work, _cut_users, _empty_manifest, _lose_manifest])
+@pytest.mark.parametrize("spoil", [link_work, cut_users, empty_manifest, lose_manifest])
 def test_an_unreadable_place_is_named_after_all_other_work_is_done(
     spoil: Callable[[Path], str], store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ingested import TITLES, make, rows_of, write
 
 from matinee import ingest
 from matinee.errors import DataError
@@ -17,42 +18,7 @@ from matinee.ingest.duplicates import search
 from matinee.sample import write_sample
 from matinee.schemas.ratings import Ratings
 from matinee.schemas.rejects import Rejects
-from matinee.settings.ingest import IngestSettings
-from matinee.store import Reference, Store
 from matinee.store.documents import read_json
-
-TITLES = "1,2003,A\n2,2004,B\n9,2005,C\n"
-
-
-def make(
-    folder: Path,
-    *,
-    ratings: list[Path],
-    test: list[Path] | None = None,
-    titles: Path | None = None,
-    **setting: Any,
-) -> tuple[Store, Reference]:
-    if titles is None:
-        titles = folder / "titles.csv"
-        titles.write_text(TITLES)
-    store = Store.open(folder / "store")
-    plan = ingest.plan(
-        store,
-        ratings=ratings,
-        test=test or [],
-        titles=titles,
-        settings=IngestSettings.model_validate(setting),
-    )
-    return store, store.ensure(plan)
-
-
-def write(path: Path, *rows: str, header: str = "user,movie,rating,date") -> Path:
-    path.write_text("\n".join([header, *rows]) + "\n")
-    return path
-
-
-def rows_of(store: Store, dataset: Reference, **which: Any) -> list[tuple[Any, ...]]:
-    return [row for batch in ingest.iter_ratings(store, dataset, **which) for row in batch.iter_rows()]
 
 
 def test_the_latest_date_of_a_pair_is_kept_then_the_later_line(tmp_path: Path) -> None:
@@ -295,46 +261,3 @@ def test_batches_are_bounded_and_follow_the_schema(tmp_path: Path) -> None:
     whole = Ratings.validate(pl.concat(batches))
     assert whole["user_id"].to_list() == [user for user in range(1000) if user != 5] + [5]
     assert ingest.read_titles_table(store, dataset)["title"].to_list() == ["A", "B", "C"]
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("name", "rows", "scale"),
-    [
-        ("netflix/combined_data_1.txt", 42_813, [1, 5]),
-        ("netflix/mv_0000008.txt", 14_910, [1, 5]),
-        ("netflix/train.csv", 527_973, [1, 5]),
-        ("netflix/test.csv", 100_478, [1, 5]),
-        ("netflix/dated_10k.csv", 10_000, [1, 5]),
-        ("ml-100k/ratings.csv", 100_000, [1, 5]),
-        ("ml-100k/u.data", 100_000, [1, 5]),
-        ("ml-100k/u1_base.csv", 80_000, [1, 5]),
-        ("ml-100k/u5_test.csv", 20_000, [1, 5]),
-        ("ml-latest-small/ratings.csv", 100_004, [0.5, 5]),
-    ],
-)
-def test_real_files_are_read_without_a_setting(
-    name: str, rows: int, scale: list[float], real_data: Path, tmp_path: Path
-) -> None:
-    titles = {
-        "netflix": "netflix/movie_titles.csv",
-        "ml-100k": "ml-100k/u.item",
-        "ml-latest-small": "ml-latest-small/movies.csv",
-    }[name.partition("/")[0]]
-    store, dataset = make(tmp_path, ratings=[real_data / name], titles=real_data / titles)
-    manifest = store.manifest("datasets", dataset.digest)
-    assert (manifest["rows_read"], manifest["rows"], manifest["scale"]) == (rows, rows, scale)
-    assert manifest["rejects"] == {}
-    profile = read_json(store.path(dataset) / "profile.json")
-    assert profile["rated_movies_without_a_title"] == 0
-
-
-@pytest.mark.real
-def test_two_formats_of_a_data_set_give_the_same_rows(real_data: Path, tmp_path: Path) -> None:
-    frames = []
-    for name in ("ratings.csv", "u.data"):
-        store, dataset = make(
-            tmp_path, ratings=[real_data / "ml-100k" / name], titles=real_data / "ml-100k/u.item"
-        )
-        frames.append(pl.concat(list(ingest.iter_ratings(store, dataset))))
-    assert frames[0].equals(frames[1])

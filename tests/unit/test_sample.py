@@ -4,17 +4,15 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slow_sample import rating_lines, read_slowly, slow_code, table_rows
 
 from matinee.errors import ConfigError
 from matinee.sample import Truth, write_sample
@@ -22,77 +20,12 @@ from matinee.sample.planted import default_movies, default_users, plant
 from matinee.schemas.rejects import CODES
 
 RATINGS = 20_000
-INT64 = range(-(2**63), 2**63)
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
-Row = tuple[int, int, int, str]
 
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
     out = tmp_path_factory.mktemp("clean")
     return out, write_sample(out, ratings=RATINGS, seed=3)
-
-
-def rating_lines(out: Path) -> Iterator[tuple[list[str], str]]:
-    """Column names and line of each row. For Netflix text, the movie id is added to the line."""
-    if (out / "ratings.csv").is_file():
-        header, *lines = (out / "ratings.csv").read_text("ascii").splitlines()
-        assert header == "userID,movieID,rating,date"
-        yield from ((["user_id", "movie_id", "rating", "date"], line) for line in lines)
-        return
-    for path in sorted(out.glob("combined_data_*.txt")):
-        movie = None
-        for line in path.read_text("ascii").splitlines():
-            if re.fullmatch(r"\d+:", line):
-                movie = line[:-1]
-                continue
-            assert movie is not None
-            yield ["movie_id", "user_id", "rating", "date"], f"{movie},{line}"
-
-
-def slow_code(columns: list[str], line: str) -> str | None:
-    """The reject code of a line, or None. A line has at most one fault."""
-    fields = line.split(",")
-    if '"' in line:
-        return "quote_unclosed"
-    if len(fields) != len(columns):
-        return "too_many_columns" if len(fields) > len(columns) else "too_few_columns"
-    found = dict(zip(columns, fields, strict=True))
-    faults = [f"{name}_missing" for name in ("user_id", "movie_id", "rating") if not found[name]]
-    for name in ("user_id", "movie_id"):
-        if found[name] and not (re.fullmatch(r"-?\d+", found[name]) and int(found[name]) in INT64):
-            faults.append(f"{name}_not_integer")
-        elif found[name].startswith("-"):
-            faults.append(f"{name}_out_of_bounds")
-    if found["rating"] and not NUMBER.fullmatch(found["rating"]):
-        faults.append("rating_not_a_number")
-    elif found["rating"] and not 1 <= float(found["rating"]) <= 5:
-        faults.append("rating_out_of_bounds")
-    try:
-        if not 1900 <= date.fromisoformat(found["date"]).year <= 2099:
-            faults.append("date_out_of_bounds")
-    except ValueError:
-        faults.append("date_unparsable")
-    assert len(faults) <= 1, line
-    return faults[0] if faults else None
-
-
-def read_slowly(out: Path) -> tuple[list[Row], Counter[str]]:
-    """The accepted rows in any order, and the number of rejects per code."""
-    rejects: Counter[str] = Counter()
-    latest: dict[tuple[int, int], tuple[str, int]] = {}
-    for columns, line in rating_lines(out):
-        code = slow_code(columns, line)
-        if code is not None:
-            rejects[code] += 1
-            continue
-        found = dict(zip(columns, line.split(","), strict=True))
-        pair, rated = (int(found["user_id"]), int(found["movie_id"])), (found["date"], int(found["rating"]))
-        if pair in latest:
-            rejects["superseded"] += 1
-        if pair not in latest or rated[0] >= latest[pair][0]:
-            latest[pair] = rated
-    return [(*pair, rating, day) for pair, (day, rating) in latest.items()], rejects
 
 
 def test_a_sample_has_the_requested_ratings_without_duplicates(clean: tuple[Path, Truth]) -> None:
@@ -183,25 +116,6 @@ def test_netflix_text_has_the_rows_of_the_csv_by_movie(clean: tuple[Path, Truth]
     assert sections == sorted(set(sections))
 
 
-def _table_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file of another format, in its order."""
-    if path.suffix == ".parquet":
-        yield from (
-            (*map(int, row[:3]), str(row[3]))
-            for row in zip(*pq.read_table(path).to_pydict().values(), strict=True)
-        )
-        return
-    for number, line in enumerate(path.read_text("ascii").splitlines()):
-        if path.suffix == ".jsonl":
-            row = json.loads(line)
-            yield row["user_id"], row["movie_id"], row["rating"], row["date"]
-        elif number:
-            user, movie, rating, seconds = map(int, line.split("\t"))
-            yield user, movie, rating, str(datetime.fromtimestamp(seconds, UTC).date())
-        else:
-            assert line == "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-
-
 @pytest.mark.parametrize("layout", ["jsonl", "inter", "parquet"])
 def test_other_formats_have_the_rows_of_the_csv(
     clean: tuple[Path, Truth], tmp_path: Path, layout: Literal["jsonl", "inter", "parquet"]
@@ -210,7 +124,7 @@ def test_other_formats_have_the_rows_of_the_csv(
     assert truth == clean[1].model_copy(update={"format": layout})
     csv = [line.split(",") for _, line in rating_lines(clean[0])]
     expected = [(int(user), int(movie), int(rating), date) for user, movie, rating, date in csv]
-    assert list(_table_rows(tmp_path / f"ratings.{layout}")) == expected
+    assert list(table_rows(tmp_path / f"ratings.{layout}")) == expected
     write_sample(tmp_path, ratings=1000, seed=3, format=layout, ids="text")
     assert b"tt0000" in (tmp_path / f"ratings.{layout}").read_bytes()
     write_sample(tmp_path, ratings=1000, seed=3)

@@ -1,0 +1,298 @@
+"""Rating files with a fault, and what ingest must make of each: its rows and rejects, or one clear error."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import tarfile
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from matinee.errors import DataError, MatineeError
+
+HEADER = "userID,movieID,rating,date\n"
+GOOD = [f"{user},{movie},{1 + (user + movie) % 5},2004-01-02" for user in range(20) for movie in range(10)]
+MANY = HEADER + "\n".join(GOOD) + "\n"
+TITLES = b"1,2003,Dinosaur Planet\n8,NULL,What the #$*! Do We Know!?, and more\n"
+NETFLIX = "1:\n" + "".join(f"{user},3,2005-09-06\n" for user in range(100)) + "8:\n7,4,2005-01-01\n"
+
+
+class Taken(NamedTuple):
+    """A successful run: accepted rows, and rejects per code. Rows read are their sum."""
+
+    accepted: int
+    rejects: dict[str, int]
+
+
+class Refused(NamedTuple):
+    """A refused run: the error, and words of its paragraph."""
+
+    error: type[MatineeError]
+    words: tuple[str, ...]
+
+
+def one(line: str, code: str) -> tuple[str, Taken]:
+    """One bad line among good lines."""
+    return MANY + line + "\n", Taken(200, {code: 1})
+
+
+def good(*lines: str) -> tuple[str, Taken]:
+    """Odd but valid lines among ordinary lines."""
+    return MANY + "\n".join(lines) + "\n", Taken(200 + len(lines), {})
+
+
+def refused(content: str | bytes, *words: str) -> tuple[str | bytes, Refused]:
+    return content, Refused(DataError, words)
+
+
+def zst(text: str) -> bytes:
+    return pa.Codec("zstd").compress(text.encode(), asbytes=True)
+
+
+def tar(members: dict[str, str | bytes], *, mode: Any = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, text in members.items():
+            entry = tarfile.TarInfo(name)
+            content = text if isinstance(text, bytes) else text.encode()
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def parquet(**columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def arrow(compression: Any, **columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_ipc(buffer, compression=compression)
+    return buffer.getvalue()
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, 200_000, np.uint8).tobytes()
+LONG = "x" * 10_000_000
+LINE = '1,2,3 and \\"quotes\\"'
+CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
+    # No rating file at all.
+    "empty": refused("", "is empty"),
+    "blank lines": refused("\n\n  \n\r\n", "blank lines"),
+    "only a header": refused(HEADER, "no rows"),
+    "only a header, no line end": refused(HEADER.strip(), "no rows"),
+    "only a byte order mark": refused("\ufeff", "blank lines"),
+    "binary": refused(NOISE, "binary content"),
+    "a picture": refused(b"\x89PNG\r\n\x1a\n" + NOISE, "a picture"),
+    "a zip": refused(b"PK\x03\x04" + NOISE, "zip", "corrupt"),
+    "UTF-16 cut in a character": refused(
+        MANY.encode("utf-16")[:-1], "line 201", "utf-16-le", "ingest.encoding"
+    ),
+    "NUL bytes alone": refused(b"\0" * 5000, "binary content"),
+    "titles": refused(TITLES, "titles"),
+    "titles with a header": refused("movieId,title,genres\n1,Toy Story (1995),Comedy\n", "titles"),
+    "prose": refused("It was the best of times, it was the worst of times.\n" * 9, "no column for"),
+    "no rating column": refused("userID,movieID,tag\n1,2,funny\n", "rating", "tag", "ingest.columns"),
+    "pairs without ratings": refused("1:\n30878\n2647871\n", "pairs", "predict"),
+    "qualifying pairs": refused("1:\n1046323,2005-12-19\n", "pairs", "predict"),
+    "a column named twice": refused("userId,movieId,rating,user_id\n1,2,3,4\n", "twice", "column 4"),
+    "five columns without a header": refused("1,2,3,4,5\n" * 9, "no header", "ingest.columns"),
+    # All or too many rows bad.
+    "all rows bad": refused(HEADER + "a,b,c,d\n" * 50, "50 of 50", "rating_not_a_number", "line 2"),
+    "letters as ratings": refused(HEADER + "1,2,good,\n" * 50, "rating_not_a_number", "'1,2,good,'"),
+    "a wrong delimiter below the header": refused(HEADER + "1;2;3;2004-01-01\n" * 50, "too_few_columns"),
+    "dates with the day or the month first": refused(HEADER + "1,2,3,09/06/2005\n" * 50, "ingest.dates"),
+    "two bad of a hundred": refused(MANY + "1,1,x,\n" * 5, "5 of 205", "max_reject_fraction"),
+    # One bad row among good ones.
+    "an id beyond int64": one("9223372036854775808,1,3,", "user_id_not_integer"),
+    "an id below int64": one("900,-9223372036854775809,3,", "movie_id_not_integer"),
+    "a negative id": one("-9,1,3,", "user_id_out_of_bounds"),
+    "a fraction as id": one("900.5,1,3,", "user_id_not_integer"),
+    "no id": one(",1,3,", "user_id_missing"),
+    "a blank id": one("  ,1,3,", "user_id_missing"),
+    "no rating": one("900,1,,2004-01-01", "rating_missing"),
+    "NaN": one("900,1,NaN,", "rating_not_a_number"),
+    "inf": one("900,1,inf,", "rating_not_a_number"),
+    "a number beyond a float": one("900,1,1e39,", "rating_not_a_number"),
+    "hexadecimal": one("900,1,0x3,", "rating_not_a_number"),
+    "full-width digits": one("900,1,３,", "rating_not_a_number"),
+    "full-width id": one("９００,1,3,", "user_id_not_integer"),
+    "a rating beyond the scale": one("900,1,6,", "rating_out_of_bounds"),
+    "a date of 1899": one("900,1,3,1899-12-31", "date_out_of_bounds"),
+    "a date of 2199": one("900,1,3,2199-01-01", "date_out_of_bounds"),
+    "29 February 2003": one("900,1,3,2003-02-29", "date_unparsable"),
+    "month 13": one("900,1,3,2004-13-01", "date_unparsable"),
+    "a date of words": one("900,1,3,yesterday", "date_unparsable"),
+    "a row cut off": one("900,1", "too_few_columns"),
+    "a row too long": one("900,1,3,2004-01-01,5", "too_many_columns"),
+    "a quote never closed": one('900,1,3,"2004-01-01', "quote_unclosed"),
+    "text after a quote": one('"900"x,1,3,2004-01-01', "user_id_not_integer"),
+    "a header amid the rows": (MANY + HEADER, Taken(200, {})),
+    "a NUL byte": one("900,1,3\0,2004-01-01", "rating_not_a_number"),
+    "a line of NUL bytes": one("\0" * 20, "too_few_columns"),
+    "a line of delimiters": one(",,,", "user_id_missing"),
+    "a 10 MB line": one(LONG, "too_few_columns"),
+    "a 10 MB field": one(f"900,1,{LONG},", "rating_not_a_number"),
+    "ISO-8859-1 in a bad row": (
+        (MANY + "900,1,caf\u00e9,\n").encode("iso-8859-1"),
+        Taken(200, {"rating_not_a_number": 1}),
+    ),
+    # Odd, but valid.
+    "1e0": good("900,1,1e0,2004-01-01"),
+    "leap day": good("900,1,3,2004-02-29"),
+    "a leap year that 100 divides": good("900,1,3,2000-02-29"),
+    "empty dates": good("900,1,3,", "901,1,3, "),
+    "blanks around fields": good(" 900 ,\t1 , 3 , 2004-01-01 "),
+    "quoted fields": good('"900","1","3","2004-01-01"', '901,"1",3,""'),
+    "signs and zeros": good("+900,001,+3,2004-01-01"),
+    "the largest id": good("9223372036854775807,1,3,"),
+    "seconds and days in one column": good("900,1,3,1112486027", "901,1,3,2004-01-01 10:20:30"),
+    "mixed line ends": (MANY.replace("\n", "\r\n", 100), Taken(200, {})),
+    "CRLF": (MANY.replace("\n", "\r\n"), Taken(200, {})),
+    "carriage returns alone": (MANY.replace("\n", "\r"), Taken(200, {})),
+    "no line end at the end": (MANY.strip(), Taken(200, {})),
+    "blank lines between": (MANY.replace("\n", "\n\n \n"), Taken(200, {})),
+    "a byte order mark": (MANY.encode("utf-8-sig"), Taken(200, {})),
+    "semicolons": (MANY.replace(",", ";"), Taken(200, {})),
+    "tabs": (MANY.replace(",", "\t"), Taken(200, {})),
+    "double colons": (MANY.replace(",", "::"), Taken(200, {})),
+    "all quoted": (
+        "\n".join(",".join(f'"{x}"' for x in row.split(",")) for row in MANY.split()),
+        Taken(200, {}),
+    ),
+    "an index without a name": (
+        ",userID,movieID,rating\n" + "".join(f"{i},{i},1,3\n" for i in range(99)),
+        Taken(99, {}),
+    ),
+    "columns in another order": ("rating,extra,movieID,userID\n3,,2,1\n4,a,2,2\n", Taken(2, {})),
+    "one row": (HEADER + "1,2,3,2004-01-01", Taken(1, {})),
+    "the same row twice": (HEADER + "1,2,3,2004-01-01\n" * 2 + "1,3,4,\n", Taken(2, {"superseded": 1})),
+    "Netflix text": (NETFLIX, Taken(101, {})),
+    "Netflix text with CRLF": (NETFLIX.replace("\n", "\r\n"), Taken(101, {})),
+    "a movie line of letters": (NETFLIX + "x:\n", Taken(101, {"movie_id_not_integer": 1})),
+    "a row below a movie line of letters": refused(NETFLIX + "x:\n9,3,2005-01-01\n", "movie_id_missing"),
+    # Compressed and packed.
+    "gzip": (gzip.compress(MANY.encode()), Taken(200, {})),
+    "gzip in two members": (
+        gzip.compress(MANY[:999].encode()) + gzip.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "gzip of nothing": refused(gzip.compress(b""), "is empty"),
+    "gzip cut off": refused(gzip.compress(MANY.encode())[:-200], "corrupt or truncated"),
+    "gzip cut within its end": refused(gzip.compress(MANY.encode())[:-4], "corrupt or truncated"),
+    "gzip with a wrong byte": refused(
+        gzip.compress(MANY.encode())[:200] + b"x" * 9 + gzip.compress(MANY.encode())[209:],
+        "corrupt or truncated",
+    ),
+    "zstd": (zst(MANY), Taken(200, {})),
+    "zstd in two frames": (zst(MANY[:999]) + zst(MANY[999:]), Taken(200, {})),
+    "zstd cut off": refused(zst(MANY)[:-20], "corrupt or truncated"),
+    "tar": (tar({"set/mv_1.txt": NETFLIX, "set/mv_2.txt": "2:\n5,3,2005-01-01\n"}), Taken(102, {})),
+    "tar.gz": (tar({"mv_1.txt": NETFLIX}, mode="w:gz"), Taken(101, {})),
+    "tar cut off": refused(
+        tar({"mv_1.txt": NETFLIX * 9, "mv_2.txt": NETFLIX * 9})[:9000], "corrupt or truncated"
+    ),
+    "tar of a tar and of other files": (
+        tar({"README": "Read me.\n", "probe.txt": "1:\n7\n", "training_set.tar": tar({"mv_1.txt": NETFLIX})}),
+        Taken(101, {}),
+    ),
+    "tar of gzip": (tar({"a.csv.gz": gzip.compress(MANY.encode())}), Taken(200, {})),
+    "tar without ratings": refused(tar({"README": "Read me.\n"}), "archive", "no rating file"),
+    "bz2": (bz2.compress(MANY.encode()), Taken(200, {})),
+    "bz2 in two streams": (
+        bz2.compress(MANY[:999].encode()) + bz2.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "bz2 cut off": refused(bz2.compress(MANY.encode())[:-9], "corrupt or truncated", "compressed stream"),
+    "xz in two streams with padding": (
+        lzma.compress(MANY[:999].encode()) + bytes(8) + lzma.compress(MANY[999:].encode()),
+        Taken(200, {}),
+    ),
+    "xz cut off": refused(lzma.compress(MANY.encode())[:-9], "corrupt or truncated", "compressed stream"),
+    "zip": (zipped({"set/a.csv": MANY, "set/": "", "__MACOSX/._a.csv": "\0"}), Taken(200, {})),
+    "zip of what is packed": (
+        zipped({"a.tar.gz": tar({"mv_1.txt": NETFLIX}, mode="w:gz"), "b.zip": zipped({"b.csv": MANY})}),
+        Taken(280, {"superseded": 21}),
+    ),
+    "zip in gzip": (gzip.compress(zipped({"a.csv": MANY})), Taken(200, {})),
+    "zip of Parquet": (
+        zipped({"a": parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0])}),
+        Taken(2, {}),
+    ),
+    "zip cut off": refused(zipped({"a.csv": MANY})[:-9], "corrupt or truncated", "zip archive"),
+    "a spreadsheet": refused(
+        zipped({"[Content_Types].xml": "<x/>", "xl/a.xml": "<x/>"}), "spreadsheet", "CSV"
+    ),
+    "UTF-16": (MANY.encode("utf-16"), Taken(200, {})),
+    "UTF-16 without a mark": (MANY.encode("utf-16-be"), Taken(200, {})),
+    "JSON lines": (
+        "".join(
+            f'{{"user_id": "{user}", "text": "a\\n{LINE}", "item_id": {movie}, "stars": {stars}, "date": "{day}"}}\n\n'
+            for user, movie, stars, day in (row.split(",") for row in GOOD)
+        ),
+        Taken(200, {}),
+    ),
+    "JSON lines with faults": (
+        '{"user": 1, "item": 1, "rating": 3}\n{"user": 1, "item": 2, "rating": 4\n5,3,4\n{"user": 1, "item": 3}\n'
+        + '{"user": 2, "item": null, "rating": 1}\n'
+        + "".join(f'{{"user": 3, "item": {movie}, "rating": 5}}\n' for movie in range(996)),
+        Taken(997, {"too_few_columns": 2, "rating_missing": 1, "movie_id_missing": 1}),
+    ),
+    "JSON lines with an object as an id": refused(
+        '{"user": 2, "item": {"id": 3}, "rating": 1}\n', "objects or lists", "jq"
+    ),
+    "a JSON array": refused('[{"user": 1, "item": 1, "rating": 3}]', "JSON array", "jq"),
+    "Python dictionaries": refused(
+        "{'user': 1, 'item': 1, 'rating': 3}\n", "Python dictionaries", "literal_eval"
+    ),
+    "JSON of something else": refused('{"name": "a"}\n', "no column for", "'name'"),
+    "a .inter file": ("user_id:token\titem_id:token\trating:float\n1\t2\t3\n1\t3\t4.0\n", Taken(2, {})),
+    "HDF5": refused(b"\x89HDF\r\n\x1a\n" + NOISE, "HDF5", "read_hdf"),
+    "a pickle": refused(pickle.dumps({"user": [1]}), "pickle", "run any code"),
+    "Arrow": (arrow("lz4", userId=["1", "2"], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
+    "Arrow in gzip": (
+        gzip.compress(arrow("uncompressed", userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0])),
+        Taken(2, {}),
+    ),
+    "Arrow cut off": refused(arrow("zstd", userId=[1], movieId=[1], rating=[3])[:-9], "corrupt or truncated"),
+    "parquet": (parquet(userId=[1, 2], movieId=[1, 1], rating=[3.5, 4.0]), Taken(2, {})),
+    "parquet with nulls": refused(parquet(user=[1, None], item=[1, 1], rating=[3, 4]), "user_id_missing"),
+    "parquet cut off": refused(parquet(userId=[1], movieId=[1], rating=[3])[:-20], "corrupt or truncated"),
+    "parquet of something else": refused(parquet(name=["a"]), "no column for"),
+}
+TITLE_CASES: dict[str, tuple[str | bytes, dict[str, int] | Refused]] = {
+    "one comma": ("1,2003,A\n2,2004\n", {"too_few_columns": 1}),
+    "no comma": ("1,2003,A\n2,2003,B\nA title\n", {"too_few_columns": 1}),
+    "a year of letters": ("1,2003,A\n2,MMIV,B\n", {"year_not_integer": 1}),
+    "a year too early": ("1,2003,A\n2,1492,B\n", {"year_out_of_bounds": 1}),
+    "a year beyond 16 bits": ("1,2003,A\n2,99999,B\n", {"year_out_of_bounds": 1}),
+    "an id twice": ("1,2003,A\n1,2003,A\n", {"duplicate_movie_id": 1}),
+    "a negative id": ("1,2003,A\n-2,2003,B\n", {"movie_id_out_of_bounds": 1}),
+    "an id of letters": ("1,2003,A\n2,2003,B\nx,2003,C\n", {"movie_id_not_integer": 1}),
+    "an id beyond int64": ("1,2003,A\n9223372036854775808,2003,B\n", {"movie_id_not_integer": 1}),
+    "no id": ("1,2003,A\n2,2003,B\n,2003,C\n", {"movie_id_missing": 1}),
+    "no title": ("1,2003,A\n2,2003,\n", {"title_missing": 1}),
+    "a quote never closed": ('1,2003,"A, b"\n2,2003,"B, c"\n3,2003,"C\n', {"quote_unclosed": 1}),
+    "too many columns": ("movieId,title,genres\n1,A,x\n2,B, c,x\n", {"too_many_columns": 1}),
+    "blank lines": ("1,2003,A\n\n  \n2,2003,B\n\n", {}),
+    "empty": ("", Refused(DataError, ("is empty",))),
+    "blank": ("\n \n", Refused(DataError, ("blank lines",))),
+    "binary": (NOISE, Refused(DataError, ("binary content",))),
+    "ratings with a header": (MANY, Refused(DataError, ("ratings", "1,2003,Dinosaur Planet"))),
+    "ratings without a header": ("\n".join(GOOD), Refused(DataError, ("ratings",))),
+    "prose": ("Call me Ishmael.\n" * 5, Refused(DataError, ("something else",))),
+    "only a header": ("movieId,title,genres\n", Refused(DataError, ("no readable title",))),
+}

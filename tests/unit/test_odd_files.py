@@ -5,6 +5,8 @@ import io
 import logging
 import os
 import socket
+import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matinee.containers import decompression
 from matinee.errors import StoreError
 from matinee.inbox import drop as room
 from matinee.inbox.intake import Intake, take_in
@@ -229,6 +232,23 @@ def test_a_full_disk_refuses_no_file(tmp_path: Path, drop: Path, monkeypatch: py
     with pytest.raises(StoreError, match="No space left"):
         night(Store.open(tmp_path / "store"), drop)
     assert (drop / "good.csv").exists()
+
+
+def test_a_full_temporary_disk_blames_no_archive(
+    store: Store, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
+        def write(self, data: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    with zipfile.ZipFile(drop / "outer.zip", "w") as outer:
+        outer.writestr(
+            "inner.zip", (drop / "outer.zip").read_bytes()
+        )  # an archive in an archive is copied first
+    monkeypatch.setattr(decompression.tempfile, "SpooledTemporaryFile", Full)
+    with pytest.raises(StoreError, match=r"inner.zip could not be unpacked.*No space left.*TMPDIR"):
+        night(store, drop)
+    assert (drop / "outer.zip").exists()
 
 
 def test_a_file_that_repeats_one_pair_is_set_aside(

@@ -159,6 +159,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
 
     root = Registry.open(call.store).root
     check_usable(root)
+    check_apart(root, sources=call.test)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
     with snapshots(root, call.test) as test:
         trial = evaluate_champion(Store(root), test, settings)

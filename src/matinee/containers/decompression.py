@@ -9,6 +9,7 @@ from typing import BinaryIO, Final, Protocol
 
 from matinee.containers.faults import CorruptError
 from matinee.containers.member import Member, Stream
+from matinee.errors import StoreError
 
 _PACKED_BYTES: Final = 1 << 16
 _UNPACKED_BYTES: Final = 1 << 18
@@ -118,9 +119,19 @@ def start_deflate() -> Decompressor:
 
 
 def spooled(member: Member) -> BinaryIO:
-    """The rest of a member as a file that can be read from its end, in memory or as a nameless file on disk."""
+    """The rest of a member as a file that can be read from its end, in memory or as a nameless file on disk.
+
+    Raises StoreError if the temporary folder has no room for it.
+    """
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 # the caller closes it
     for chunk in member.chunks():
-        file.write(chunk)
+        try:
+            file.write(chunk)
+        except OSError as error:  # of this machine, not of the member
+            file.close()
+            raise StoreError(
+                f"{member.name} could not be unpacked to the temporary folder: {error.strerror or error}. Free space "
+                "there, or set TMPDIR to a folder on another disk, and run the same command again."
+            ) from error
     file.seek(0)
     return file  # type: ignore[return-value]

@@ -15,7 +15,7 @@ from typing import Final
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.store.database_address import is_address
+from matinee.store.database_address import is_address, parse_address
 from matinee.store.documents import WORK
 from matinee.store.identity import is_store
 
@@ -55,10 +55,18 @@ def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | No
         if other := store_around(folder):
             raise ConfigError(_mixed(other, f"the drop folder {_show(folder)}"))
     store_of = source_check(root)
-    for source in (source for source in sources if not is_address(source)):
-        for match in expand(named(source, "a source"), missing_ok=True):
+    for source in sources:
+        for match in _files_of(source):
             if other := store_of(match):
                 raise ConfigError(_mixed(other, f"the source {_show(match)}"))
+
+
+def _files_of(source: Named) -> list[Path]:
+    """The files and folders that a source names; none for a database on a server."""
+    if not is_address(source):
+        return expand(named(source, "a source"), missing_ok=True)
+    address = parse_address(str(source))
+    return [] if address.system == "postgresql" else [Path(address.database)]
 
 
 def source_check(store: Path) -> Callable[[Path], Path | None]:

@@ -1,6 +1,8 @@
 """Paths that contain each other (folders, globs, links), harmful outputs, and empty paths."""
 
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def _copy(ground: Ground) -> None:
     shutil.copy(ground.ratings, ground.store / "r.csv")
 
 
+def _database(ground: Ground) -> None:
+    with contextlib.closing(sqlite3.connect(ground.store / "r.db")) as database:
+        database.execute("create table ratings as select 1 as user_id, 2 as movie_id, 3 as rating")
+        database.commit()
+    (ground.folder / "link.db").symlink_to(ground.store / "r.db")
+
+
+QUERY = "r.db?query=select user_id, movie_id, rating from ratings"
+
+
 def _nothing(*names: str) -> Callable[[Ground], None]:
     def check(ground: Ground) -> None:
         assert [name for name in names if (ground.folder / name).exists()] == []
@@ -96,6 +108,26 @@ ATTACKS = [
     _ingest("from a folder with a link to a file of the store", ["{folder}/links"], _link_to_partition),
     _ingest("from a detour into the store", ["{folder}/sources/../store/partitions"]),
     _ingest("from good files and one of the store", ["{ratings}", "{store}/log.jsonl"]),
+    _ingest("from a database within the store", ["sqlite:///{store}/" + QUERY], _database),
+    _ingest("from a database within the store, in capitals", ["SQLite:///{store}/work/../" + QUERY], _database),
+    _ingest("from a DuckDB file within the store", ["{ratings}", "duckdb:///{store}/" + QUERY], _database),
+    _ingest(
+        "from a link to a database within the store", ["sqlite:///{folder}/link.db?query=select 1"], _database
+    ),
+    Attack(
+        "retrain from a database within the store",
+        ["retrain", "--ratings", "sqlite:///{store}/" + QUERY, *TITLES, "--store", "{store}"],
+        2,
+        _database,
+        says=[MIXED],
+    ),
+    Attack(
+        "evaluate on a database within the store",
+        ["evaluate", "--store", "{store}", "--test", "sqlite:///{store}/" + QUERY],
+        2,
+        _database,
+        says=[MIXED],
+    ),
     Attack(
         "titles of the store",
         ["ingest", "--ratings", "{ratings}", "--titles", "{store}/log.jsonl", "--store", "{store}"],

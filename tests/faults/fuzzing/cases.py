@@ -26,9 +26,14 @@ from fuzzing.pieces import is_past
 from matinee.cli import arguments
 from matinee.errors import MatineeError
 from matinee.evaluate import plots
+from matinee.ingest import dataset
+from matinee.ingest.reading.sources import Source
+from matinee.ingest.titles.table import ReadTitles
+from matinee.settings.ingest import IngestSettings, Kind
 from matinee.store.digests import _file_digest
 
 SECONDS = 30.0  # processor time: a case that takes longer hangs
+_KNOWN = 4  # files of titles that are read once
 _WAIT = 180.0  # wall-clock time, on a busy machine
 MEMORY = 1 << 30  # resident bytes: the limit of every case
 _ROOM = 3 << 30  # address space in addition to that of a warm process: a bomb that needs more is stopped
@@ -201,8 +206,9 @@ def work(
 
 @contextlib.contextmanager
 def _spared() -> Iterator[None]:
-    """Cache slow work that depends on no corrupted file: the parser of the command line, and equal pictures."""
-    real_parser, real_draw = arguments.build_parser, plots.draw
+    """Cache slow work that depends on no corrupted file: the parser of the command line, pictures, good titles."""
+    real_parser, real_draw, real_titles = arguments.build_parser, plots.draw, dataset.read_titles
+    known: dict[tuple[str, ...], ReadTitles] = {}
     drawn: dict[bytes, dict[str, bytes]] = {}
 
     def draw(folder: Path, **shown: Any) -> None:
@@ -216,11 +222,22 @@ def _spared() -> Iterator[None]:
         for name, data in drawn[key].items():
             (folder / name).write_bytes(data)
 
+    def read_titles(source: Source, settings: IngestSettings, kind: Kind | None) -> ReadTitles:
+        """The titles of a file. The first files, when nothing is corrupted yet, are read once."""
+        key = (*source.identity, settings.model_dump_json(), str(kind))
+        if key in known:
+            return known[key]
+        read = real_titles(source, settings, kind)
+        if len(known) < _KNOWN:
+            known[key] = read
+        return read
+
     arguments.build_parser, plots.draw = functools.cache(real_parser), draw
+    dataset.read_titles = read_titles  # type: ignore[assignment]
     try:
         yield
     finally:
-        arguments.build_parser, plots.draw = real_parser, real_draw
+        arguments.build_parser, plots.draw, dataset.read_titles = real_parser, real_draw, real_titles
 
 
 def main(

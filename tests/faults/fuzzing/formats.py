@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fuzzing.databases import spoil_duckdb, spoil_sqlite
 from fuzzing.mutations import (
     Mutation,
     spoil_bytes,
@@ -355,6 +356,8 @@ FORMS: dict[str, list[Mutation]] = {
     "bz2": [within(bz2.decompress, bz2.compress, spoil_lines), spoil_frames, spoil_bytes],
     "xz": [within(lzma.decompress, lzma.compress, spoil_lines), spoil_frames, spoil_bytes],
     "arrow": [spoil_arrow, spoil_arrow, spoil_tail, spoil_bytes],
+    "sqlite": [spoil_sqlite, spoil_sqlite, spoil_bytes],
+    "duckdb": [spoil_duckdb, spoil_duckdb, spoil_duckdb, spoil_bytes],
     "utf-16": [within(_from_utf_16, _to_utf_16, spoil_lines), spoil_bytes],
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fuzzing.databases import duckdb_of, sqlite_of
 from fuzzing.formats import tar_of, zip_of
 from minisign import KeyPair
 
@@ -57,8 +58,8 @@ def settings_of(seed: int, *more: str) -> Settings:
 def build(folder: Path) -> None:
     """Build the sources and a store with every kind of file.
 
-    Two releases, a held candidate, a series, lists, forgotten users, the state of a night, checkpoints; and a store of
-    plays.
+    Two releases, a held candidate, a series, lists, forgotten users, the state of a night, checkpoints; a store of
+    plays, and one of text ids.
     """
     warnings.simplefilter("ignore")
     inputs, store, drop = folder / "inputs", folder / "store", folder / "drop"
@@ -97,6 +98,7 @@ def build(folder: Path) -> None:
     lists.parent.mkdir(exist_ok=True)
     recommend_some(release, release.users.ids[:5].tolist(), out=lists, top=3)
     _build_plays(folder)
+    _build_texts(folder)
     basis = np.arange(24, dtype=np.float32).reshape(6, 4)
     save_checkpoint(store / "work" / ("1" * 20) / "ranking.safetensors", {"basis": basis}, RankState(done=1))
     save_checkpoint(
@@ -117,10 +119,28 @@ def _build_plays(folder: Path) -> None:
         )
 
 
+def _build_texts(folder: Path) -> None:
+    """A store whose users and movies have text ids."""
+    texts = folder / "inputs" / "texts.csv"
+    cells = [(user, movie) for user in range(30) for movie in range(20) if (user * movie + movie) % 3]
+    rows = [f"u{user}-é,m{movie},{1 + (user + movie) % 5}\n" for user, movie in cells]
+    texts.write_text("user_id,movie_id,rating\n" + "".join(rows))
+    matinee.retrain(texts, None, folder / "texts", settings=settings_of(0, "ingest.max_reject_fraction=0"))
+
+
 def plays_settings(seed: int) -> Settings:
     """Settings with which plays are trained and published."""
     limits = ("gate.min_rows=1", "gate.drift=false", "gate.decay=false", "gate.ranking_tolerance=1")
     return read_settings(assignments=["ingest.feedback=implicit", f"rank.iterations={2 + seed}", *limits])
+
+
+def _write_hive(folder: Path, table: pl.DataFrame) -> None:
+    """A folder of Hive, whose ratings are in the names of its folders."""
+    user, movie = table.columns[:2]
+    for rating in (4, 5):
+        part = folder / f"rating={rating}"
+        part.mkdir(parents=True)
+        table.select(user, movie).slice(20 * (rating - 4), 20).write_parquet(part / "part-0.parquet")
 
 
 def _write_delta(folder: Path, table: pl.DataFrame) -> None:
@@ -128,7 +148,7 @@ def _write_delta(folder: Path, table: pl.DataFrame) -> None:
     log = folder / "_delta_log"
     log.mkdir(parents=True)
     for place in (0, 1):
-        table.slice(100 * place, 100).write_parquet(folder / f"part-{place}.parquet")
+        table.slice(20 * place, 20).write_parquet(folder / f"part-{place}.parquet")
     add = {"path": "part-0.parquet", "partitionValues": {"year": "2003"}, "size": 1, "stats": "{}"}
     protocol = {"minReaderVersion": 1, "minWriterVersion": 2}
     schema = pa.schema(
@@ -167,7 +187,7 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         + b"\n"
     )
     triples = b"\n".join(b"\t".join(row.split(b",")[:3]) for row in rows[1:30] if row.count(b",") == 3)
-    table = pl.read_csv(b"\n".join(row for row in rows[:500] if row.count(b",") == 3), infer_schema_length=0)
+    table = pl.read_csv(b"\n".join(row for row in rows[:120] if row.count(b",") == 3), infer_schema_length=0)
     parts = {"mv_1.txt": netflix, "mv_2.txt": netflix.replace(b"8:", b"18:"), "readme.md": b"# ratings\n"}
     files = {
         "ratings.csv": ratings,
@@ -179,7 +199,7 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         "ratings.zip": zip_of(parts),
         "ratings.csv.bz2": bz2.compress(long),
         "ratings.csv.xz": lzma.compress(long, preset=0),
-        "utf-16.csv": ratings.decode("utf-8", "replace").encode("utf-16"),
+        "utf-16.csv": b"\n".join(rows[:300]).decode("utf-8", "replace").encode("utf-16"),
         "ratings.inter": b"user_id:token\titem_id:token\trating:float\n" + triples + b"\n",
         "titles.csv": titles,
         "titles.csv.gz": gzip.compress(titles, 1),
@@ -198,6 +218,12 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
     table.write_ipc(inputs / "ratings.arrow", compression="zstd", compat_level=pl.CompatLevel.oldest())
     table.write_ndjson(inputs / "ratings.jsonl")
     _write_delta(inputs / "delta", table)
+    _write_hive(inputs / "hive", table)
+    cells = [
+        (int(user), int(movie), rating, "2003-01-01") for user, movie, rating, _ in table.head(60).rows()
+    ]
+    (inputs / "ratings.sqlite").write_bytes(sqlite_of(cells))
+    (inputs / "ratings.duckdb").write_bytes(duckdb_of(cells))
 
 
 @dataclass
@@ -226,6 +252,11 @@ class Ground:
     def out(self) -> Path:
         """The folder that a case can write to."""
         return self.root / "out"
+
+    @property
+    def new_store(self) -> Path:
+        """A store that does not exist before a case."""
+        return self.root / "new"
 
     def write(self, name: str, data: bytes) -> None:
         """Replace a file by one with these bytes."""

@@ -24,6 +24,7 @@ from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import MatineeError, StoreError
 from matinee.inbox.intake import take_in
+from matinee.ingest.databases import snapshots
 from matinee.registry import Registry
 from matinee.release import Release
 from matinee.release.predict_file import predict_file
@@ -51,7 +52,8 @@ def answers(ground: Ground, name: str, rng: Random) -> str:
 
 
 def _answers(release: Release) -> str:
-    users, movies = [*release.users.ids[:40].tolist(), 1], [*release.movies.ids[:40].tolist(), 2]
+    ids = release.users.ids[:40].tolist(), release.movies.ids[:40].tolist()
+    users, movies = ([*some, type(some[0])(1)] for some in ids)  # and one without ratings
     told: list[Any] = []
     if release.manifest.get("feedback") != "implicit":
         told += [release.predict(np.array(users)[:, None], np.array(movies)[None]).tobytes().hex()]
@@ -104,6 +106,7 @@ def verb(*words: str) -> Probe:
         names = {
             "store": ground.store,
             "plays": ground.root / "plays",
+            "texts": ground.root / "texts",
             "inputs": ground.inputs,
             "out": ground.out,
         }
@@ -164,30 +167,73 @@ def again(ground: Ground, name: str, rng: Random) -> str:
 
 
 def ingested(ground: Ground, name: str, rng: Random) -> str:
-    """A dataset of the corrupted source; rows read = rows accepted + rows rejected."""
+    """A dataset of the corrupted source in a new store; rows read = rows accepted + rows rejected."""
     is_titles = Path(name).name.startswith(("titles", "movies"))
     ratings, titles = ground.inputs / "netflix.txt", ground.inputs / "titles.csv"
     given = (ratings, ground.root / name) if is_titles else (ground.root / name, titles)
-    store = Store.open(ground.store)
-    plan = ingest.plan(store, ratings=[given[0]], titles=given[1], settings=Settings().ingest)
+    _read(ground, [given[0]], given[1])
+    return "ingested"
+
+
+def _read(ground: Ground, ratings: list[Path], titles: Path | None) -> int:
+    """The rows of a dataset of sources in a new store."""
+    store = Store.open(ground.new_store)
+    plan = ingest.plan(store, ratings=ratings, titles=titles, settings=Settings().ingest)
     reference = store.ensure(plan)
     manifest = store.manifest(reference.kind, reference.digest)
     if manifest["rows_read"] < manifest["rows"] + manifest["rows_rejected"]:
         raise FaultError(f"rows read are fewer than accepted and rejected: {manifest}")
-    return "ingested"
+    return int(manifest["rows_read"])
 
 
 def tabled(ground: Ground, name: str, rng: Random) -> str:
     """A dataset of a folder in which a file is corrupted: all rows of its two files, or an error."""
-    store = Store.open(ground.store)
-    plan = ingest.plan(
-        store,
-        ratings=[ground.inputs / "delta"],
-        titles=ground.inputs / "titles.csv",
-        settings=Settings().ingest,
-    )
-    reference = store.ensure(plan)
-    return str(store.manifest(reference.kind, reference.digest)["rows_read"])
+    return str(_read(ground, [ground.inputs / "delta"], ground.inputs / "titles.csv"))
+
+
+_ODD_FOLDERS = (
+    "rating=",
+    "=4",
+    "rating=4=5",
+    "rating=%00",
+    "rating=..",
+    "rating=\x1b[2J",
+    "rating=nan",
+    "user_id=1",
+)
+_ODD_FOLDERS += (
+    "rating=%2F",
+    "rating=" + "9" * 200,
+    "rating=%",
+    "rating=\udcff",
+    "4",
+    "rating=__HIVE_DEFAULT_PARTITION__",
+)
+
+
+def hived(ground: Ground, name: str, rng: Random) -> str:
+    """A dataset of a folder of Hive with the corrupted file, perhaps in a folder with an odd name."""
+    folder = (ground.root / name).parent
+    if rng.random() < 0.5:
+        folder.rename(folder.with_name(rng.choice(_ODD_FOLDERS)))
+    return str(_read(ground, [ground.inputs / "hive"], None))
+
+
+_COLUMNS = (
+    "user_id, movie_id, rating, date",
+    "*",
+    "movie_id, user_id, rating",
+    "user_id, movie_id, max(rating) as rating",
+)
+
+
+def queried(ground: Ground, name: str, rng: Random) -> str:
+    """A dataset of the rows of a query of the corrupted database."""
+    columns = rng.choice(_COLUMNS)
+    more = " group by 1, 2" if "max" in columns else rng.choice(("", "", " order by rating"))
+    address = f"{Path(name).suffix[1:]}:///{ground.root / name}?query=select {columns} from ratings{more}"
+    with snapshots(ground.new_store, [address]) as paths:
+        return str(_read(ground, paths, None))
 
 
 def dropped(ground: Ground, name: str, rng: Random) -> str:
@@ -294,6 +340,15 @@ _PLAYS = (
     verb("promote", "--store", "{plays}", "v0001"),
     verb("evaluate", "--store", "{plays}", "--test", "{inputs}/plays.csv"),
 )
+_TEXTS = (
+    verb("releases", "--store", "{texts}", "--verify", "--json"),
+    verb("recommend", "--store", "{texts}", "--user", "u6-é", "u7-é", "--out", "{out}.parquet"),
+    verb("doctor", "--store", "{texts}"),
+    verb("prune", "--store", "{texts}", "--keep", "1"),
+    verb("forget", "--store", "{texts}", "--user", "u7-é"),
+    verb("forget", "--store", "{texts}", "--user", "nobody"),
+    verb("evaluate", "--store", "{texts}", "--test", "{inputs}/texts.csv"),
+)
 _STEPS = documents.KINDS
 _V = "store/releases/v*/"
 
@@ -346,7 +401,7 @@ KINDS: dict[str, Kind] = {
         "safetensors",
         ("store/work/*/*.safetensors",),
         always=(resumed,),
-        probes=(_FORGET, _PRUNE),
+        probes=(_FORGET, *[_PRUNE] * 4),
         covered=True,
     ),
     "kept titles": Kind("text", ("store/titles/*",), probes=(dropped, _DOCTOR, _PRUNE)),
@@ -378,6 +433,20 @@ KINDS: dict[str, Kind] = {
         "json", ("plays/rankings/*/manifest.json", "plays/evaluations/*/manifest.json"), probes=_PLAYS
     ),
     "plays tables": _of_plays("parquet", "plays/splits/*/*.parquet", "plays/partitions/*/*.parquet"),
+    "text releases": Kind(
+        "parquet", ("texts/releases/*/[um]*.parquet",), always=(answers, forged), covered=True
+    ),
+    "text tables": Kind(
+        "parquet",
+        tuple(f"texts/{step}/*/*.parquet" for step in ("partitions", "datasets", "encodings", "splits")),
+        probes=_TEXTS,
+        always=(noticed,),
+        covered=True,
+    ),
+    "ratings text ids": Kind("text", ("inputs/texts.csv",), probes=(ingested, ingested, dropped)),
+    "ratings sqlite": Kind("sqlite", ("inputs/ratings.sqlite",), probes=(queried,)),
+    "ratings duckdb": Kind("duckdb", ("inputs/ratings.duckdb",), probes=(queried,)),
+    "hive folder": Kind("parquet", ("inputs/hive/*/*.parquet",), probes=(hived,)),
     "ratings parquet": _source("parquet", "ratings.parquet"),
     "titles": _source("text", "titles.csv"),
     "titles gzip": _source("gzip", "titles.csv.gz"),

@@ -22,6 +22,7 @@ from typing import Any
 
 # Modules that the program imports on demand. Not every machine has all of them.
 _LATE = (
+    "duckdb",
     "hypothesis",
     "matplotlib.backends.backend_agg",
     "pandera.backends.polars.register",

@@ -12,6 +12,7 @@ from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_drive
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS: Final = 1 << 15
+_CORRUPT: Final = ("Error", "SerializationException", "InternalException", "FatalException")
 _MEMORY: Final = "1GB"  # for sorting and joining; beyond, it uses the disk
 
 
@@ -65,4 +66,6 @@ def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
                 f"{address.place} is in use by another process ({text}). Run again when it is done."
             )
         return ConfigError(f"{address.place} could not be opened: {text}. Expected a file of DuckDB.")
+    if type(error).__name__ in _CORRUPT:
+        return ConfigError(f"{address.place} is corrupt: {text}. Restore it, or write it again.")
     return ConfigError(f"{address.shown} was refused by the database: {text}. {READS}")

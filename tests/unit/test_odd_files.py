@@ -241,10 +241,11 @@ def test_a_full_temporary_disk_blames_no_archive(
         def write(self, data: Any) -> int:
             raise OSError(28, "No space left on device")
 
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("r.csv", GOOD)
     with zipfile.ZipFile(drop / "outer.zip", "w") as outer:
-        outer.writestr(
-            "inner.zip", (drop / "outer.zip").read_bytes()
-        )  # an archive in an archive is copied first
+        outer.writestr("inner.zip", inner.getvalue())
     monkeypatch.setattr(decompression.tempfile, "SpooledTemporaryFile", Full)
     with pytest.raises(StoreError, match=r"inner.zip could not be unpacked.*No space left.*TMPDIR"):
         night(store, drop)

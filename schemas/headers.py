@@ -10,14 +10,41 @@ USUAL: Final[dict[str, tuple[str, ...]]] = {
     "rating": ("rating", "rate", "stars", "score"),
     "date": ("date", "ratingdate", "timestamp", "time", "unixtime", "unixtimestamp"),
 }
+_DATABASES: Final = (
+    "imdbid",
+    "tconst",
+    "tmdbid",
+)  # ids of movie databases, which stand beside an id of one's own
 # Names in data of other things than movies.
 _OTHER: Final[dict[str, tuple[str, ...]]] = {
     "user_id": ("reviewerid", "memberid", "accountid", "profileid", "viewerid", "username"),
     "movie_id": (
-        *("animeid", "bookid", "isbn", "parentasin", "asin", "businessid", "productid", "trackid", "songid"),
-        *("artistid", "gameid", "showid", "titleid", "contentid", "articleid", "recipeid"),
+        *(
+            "animeid",
+            "malid",
+            "bookid",
+            "isbn",
+            "parentasin",
+            "asin",
+            "businessid",
+            "productid",
+            "trackid",
+            "songid",
+        ),
+        *("artistid", "gameid", "appid", "showid", "titleid", "contentid", "articleid", "recipeid"),
+        *_DATABASES,
     ),
-    "rating": ("overall", "bookrating", "userrating", "ratingvalue", "starrating", "ratingscore", "grade"),
+    "rating": (
+        "overall",
+        "bookrating",
+        "userrating",
+        "ratingvalue",
+        "starrating",
+        "ratingscore",
+        "ratingval",
+        "star",
+        "grade",
+    ),
     "date": (
         *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
         *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat"),
@@ -29,7 +56,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 
 # The same for titles files. `id` and the names of movie ids above are their movie ids.
 TITLE_ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "movie_id": (*ALIASES["movie_id"], "id"),
+    "movie_id": (*(name for name in ALIASES["movie_id"] if name not in _DATABASES), "id", *_DATABASES),
     "title": (
         *("title", "movietitle", "filmtitle", "name", "moviename", "filmname", "booktitle", "itemtitle"),
         *("primarytitle", "originaltitle", "productname", "itemname"),

@@ -3,6 +3,7 @@
 import io
 import lzma
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from matinee import ingest
 from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.date_forms import recognize_dates
+from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.other_kinds import kind_by_content, kind_by_name
+from matinee.ingest.reading.sources import find_sources
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
@@ -166,6 +169,11 @@ READ |= {
         "userId,movieId,rating,date,timestamp\n" + lines("{u},{m},{r},,{s}"),
         PLAIN,
         "the column 'date' is empty in its first rows, so dates were read from 'timestamp'",
+    ),
+    "ratings with three decimals or in thousands": (
+        "userId,movieId,rating\n" + lines('{u},{m},"{r},000"'),
+        UNDATED,
+        "ratings such as 1,000 are read with a decimal comma, as 1.000",
     ),
     "seconds since 2001": (
         HEADER + "".join(f"{u},{m},{r},{86400 * (d - date(2001, 1, 1)).days}\n" for u, m, r, d in PLAIN),
@@ -368,11 +376,48 @@ def test_a_column_is_given_once() -> None:
         ("links.gz", "links"),
         ("tags.csv.gz", "tags"),
         ("u.user.xz", "users"),
+        ("users_export.csv", "users"),
+        ("Thumbs.db", "a description"),
+        ("~$ratings.xlsx", "a lock of an office program"),
         ("ratings.csv.gz", None),
     ],
 )
 def test_packed_files_are_recognised_by_their_names(name: str, kind: str | None) -> None:
     assert kind_by_name(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ("user_id,book_id\n1,258\n2,4081\n", "pairs without ratings"),
+        ("tconst\taverageRating\tnumVotes\ntt01\t5.7\t1982\n", "averages of ratings"),
+        ("_id,imdb_id,movie_id,movie_title\n5f,tt01,up,Up and away we go\n", "titles"),
+        ("user_id,name,friends\nu1,Anne,\n", None),  # a table is no description
+        (
+            "Const,Your Rating,Title\ntt01,8,Up and away\n",
+            None,
+        ),  # the ratings of one person, who is not named
+    ],
+)
+def test_tables_that_hold_no_ratings_have_their_right_names(head: str, kind: str | None) -> None:
+    assert kind_by_content(head.encode()) == kind
+
+
+def test_files_that_programs_leave_beside_others_are_no_ratings(tmp_path: Path) -> None:
+    folder = tmp_path / "table"
+    (folder / "_temporary/0").mkdir(parents=True)
+    for name in ("part-0.csv", "part-0.csv~", "part-0.csv.crdownload", "_temporary/0/part-1.csv"):
+        (folder / name).write_text("1,2,3\n")
+    (folder / "part-1.csv").touch()
+    (folder / "_SUCCESS").touch()
+    sources, others = find_sources([folder], judge=partial(judge_source, settings=IngestSettings()))
+    assert [source.name for source in sources] == ["part-0.csv"]
+    assert {(other.name, other.is_fault) for other in others} == {
+        ("_SUCCESS", False),
+        ("part-0.csv~", False),
+        ("part-1.csv", False),
+        ("part-0.csv.crdownload", True),
+    } | {("part-1.csv", True)}
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ BY_NAME = "movie_id=id,title=original_title,year=original_publication_year"
             "",
             ["Amélie", "東京物語", "Café"],
         ),
+        ("id,title\n1,A\nid,title\n2,B\n", "", ["A", "B"]),
+        ("id,title\nm1,A\nid,title\nm2,B\n", "", ["A", "B"]),
         ("id,title\né1,A\n".encode() + "é2,".encode() + b"Caf\xe9\n", "", ["A", "Café"]),
         (b"1,1999,It\x92s Me \x96 Again\n2,,\x80 5\n", "", ["It’s Me – Again", "€ 5"]),
         ("1,1999,日本\n2,NULL,é, ü\n".encode("utf-16"), "", ["日本", "é, ü"]),
@@ -182,6 +184,7 @@ def test_an_open_quote_takes_no_other_movie_along(
     [
         ("1,1999,A\r2,2000,B\n3,2001,C\n", "line 1: carriage returns"),
         ("1,1999,A\n2,2000,B\r3,2001,C\r", "line 2: carriage returns"),
+        ("id,title\nm1,A\ntitle,id\nB,m2\n", "line 3: the line is a header, 'title, id', with its columns"),
         ('id,title\n"1,234",A\n999,B\n', "ids such as 1,234, with separators of thousands"),
         ("movieId,genres\n1,x\n", "no column for the title; found movieId, genres"),
     ],
@@ -190,6 +193,11 @@ def test_titles_that_would_be_read_wrong_are_refused(text: str, words: str, tmp_
     (tmp_path / "titles").write_bytes(text.encode())
     with pytest.raises(DataError, match=words):
         read_titles(source_of(tmp_path / "titles"))
+
+
+def test_titles_that_are_words_for_an_empty_field_are_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "titles").write_text("id,title\n1,nan\n2,None\n3,Up\n")
+    assert "2 titles are words for an empty field" in read_titles(source_of(tmp_path / "titles")).warnings[0]
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])

@@ -193,6 +193,8 @@ IMPLICIT = IngestSettings(feedback="implicit")
         ("8:\n7\n9\n", {"user_id": 0}),
         ("8:\n7,2005-01-02\n", {"user_id": 0, "date": 1}),
         ("8:\n7,4,2005-01-02\n", {"user_id": 0, "date": 2}),
+        ("u1,tt01\nu2,tt02\n", {"user_id": 0, "movie_id": 1}),
+        ("u1\ttt01\t1700000000\nu2\ttt02\t1700000009\n", {"user_id": 0, "movie_id": 1, "date": 2}),
     ],
     ids=repr,
 )

@@ -209,6 +209,13 @@ def test_a_header_within_plays_of_text_ids_is_no_row(tmp_path: Path) -> None:
     assert (pairs, made.rows_read) == ([("u1", "i1"), ("u2", "i2"), ("u3", "i3")], 3)
 
 
+def test_text_ids_that_are_words_for_an_empty_field_are_a_warning(tmp_path: Path) -> None:
+    text = "user_id,item_id,rating\nu1,i1,3\nNone,i2,4\nNone,i3,4\nnan,i2,1\n"
+    made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)
+    said = [warning for warning in made.warnings if "empty field" in warning]
+    assert len(said) == 1 and "count as ids (rows): 'None' (2), 'nan' (1)" in said[0]
+
+
 def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
     text = "user,movie,rating,date\nu1,i1,1,2020-01-02\nu1,i1,5,2020-01-01\nu2,i1,3,\n"
     made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)

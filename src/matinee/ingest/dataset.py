@@ -30,6 +30,7 @@ from matinee.ingest.id_kinds import (
     decide_kinds,
     guess_kinds,
     kind_warnings,
+    missing_warnings,
 )
 from matinee.ingest.partitions.id_texts import TEXTS, merge_texts, read_texts, with_texts, write_texts
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
@@ -148,6 +149,7 @@ class _Job:
         codes["superseded"] += removed.rows
         read = sum(partition.manifest.rows_read for partition in partitions)
         rows = sum(partition.manifest.rows for partition in partitions)
+        tables = {side: folder / COUNTS[side] for side in SIDES}
         kinds_say = kind_warnings(partitions, self.settings, self.held)
         return DatasetManifest(
             rows=rows - removed.rows,
@@ -158,7 +160,13 @@ class _Job:
             scale=list(bounds_of(scale)),
             feedback=self.settings.feedback,
             ids=dict(kinds),
-            warnings=[*warnings, *order_warnings, *given.warnings, *kinds_say],
+            warnings=[
+                *warnings,
+                *order_warnings,
+                *given.warnings,
+                *kinds_say,
+                *missing_warnings(tables, kinds),
+            ],
             partitions=[partition.digest for partition in partitions],
             sources=self._describe_sources(),
         )

@@ -4,6 +4,7 @@ A store keeps the kinds of its first dataset. There, the first lines give a gues
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import KINDS
 from matinee.ingest.reading.heads import parse_heads
 from matinee.schemas.names import SIDES, Kind, Side
+from matinee.schemas.text_ids import number_of
 from matinee.settings.ingest import IngestSettings
 
 Kinds = Mapping[Side, Kind]
@@ -26,6 +28,21 @@ _NAMES: Final[Mapping[Side, str]] = {"user_id": "user", "movie_id": "movie"}
 _FILES: Final = 16
 _FEW: Final = 0.1  # share of ids that make text of all: perhaps they are errors
 _CANONICAL: Final = r"^(0|[1-9][0-9]*)$"
+_NO_IDS: Final = (
+    "NULL",
+    "null",
+    "Null",
+    "\\N",
+    "NaN",
+    "nan",
+    "None",
+    "none",
+    "<NA>",
+    "N/A",
+    "NA",
+    "#N/A",
+    "undefined",
+)
 _NO_ROWS: Final = ("too_few_columns", "too_many_columns", "quote_unclosed")
 
 
@@ -131,6 +148,27 @@ def kind_warnings(
                 f"{odd:,} of {rows:,} rows have a {name} id that is not an integer{_example(partitions, side)}, so all "
                 f"{name} ids were read as text. If those rows are faulty, set ingest.ids=integer and "
                 "ingest.max_reject_fraction, with another --store."
+            )
+
+
+def missing_warnings(tables: Mapping[Side, Path], kinds: Kinds) -> Iterator[str]:
+    """A sentence about text ids that are words for an empty field, with the rows of each.
+
+    Args:
+        tables: The tables of rows by id, by side.
+        kinds: The kinds of ids.
+    """
+    words = {number_of(word): word for word in _NO_IDS}
+    for side in SIDES:
+        if kinds[side] != "text":
+            continue
+        mine = pl.scan_parquet(tables[side]).filter(pl.col(side).is_in(list(words)))
+        found = mine.sort("rows", descending=True).collect()
+        named = [f"'{words[number]}' ({rows:,})" for number, rows in found.select(side, "rows").iter_rows()]
+        if named:
+            yield (
+                f"Some {_NAMES[side]} ids may stand for an empty field, but count as ids (rows): {', '.join(named)}. "
+                "If these rows have no id, remove them."
             )
 
 

@@ -1,5 +1,6 @@
 """Recognise files that are not text by their first bytes, for readers that expect a table as text."""
 
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,6 +12,9 @@ _CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 _STRAY: Final = 8  # a short file may have so many control characters; their rows are rejected
 _LONGEST_TAG: Final = 256
 _MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
+_SQL: Final = re.compile(
+    rb"(insert into|create table|drop table|-- [a-z]* ?(mysql|mariadb|postgresql|sqlite)[^\n]* dump)\b"
+)
 _UNPACK: Final = "Unpack it, or save it as {ways}."
 _CONVERT: Final = "Convert it to Parquet or CSV."
 _OTHER: Final = "Check that it is the right file."
@@ -110,6 +114,11 @@ def refuse_other_json(head: bytes, label: str) -> None:
     if start.startswith(b"version https://git-lfs"):
         raise DataError(
             f"{label} is a pointer of Git LFS: the data itself is not there. Fetch it, for example by git lfs pull."
+        )
+    if _SQL.match(start):
+        raise DataError(
+            f"{label} is a dump of a database in SQL. Load it, and give a query as the source or export the table as "
+            "CSV."
         )
     if text.startswith(b"[") and text[1:].lstrip().startswith((b"{", b"[")):
         raise DataError(

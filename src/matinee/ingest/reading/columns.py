@@ -7,7 +7,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading.plays import EXPECTED, NEEDED, place_plays
+from matinee.ingest.reading.plays import NEEDED, place_plays
 from matinee.ingest.reading.rows import is_number, looks_like_ratings
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.headers import ALIASES, plain_name
@@ -23,8 +23,6 @@ _SEVERAL_DIGITS: Final = re.compile(r"\d{3}", re.ASCII)
 _LETTERS: Final = re.compile(r"\D+(?=\d)", re.ASCII)
 _FIRST_DATE: Final = 3  # place of the dates without a header
 _ONE_DIGIT: Final = re.compile(r"\s*\d\s*", re.ASCII)
-_EXAMPLES: Final = {"user_id": "Who", "movie_id": "What", "rating": "Stars"}
-_PLAYS = " If the rows are plays and have no rating, set ingest.feedback=implicit."
 
 
 def given_columns(settings: IngestSettings) -> dict[str, str]:
@@ -129,67 +127,6 @@ def place_columns(
         )
     placed = place_plays(rows) if feedback == "implicit" else dict(zip(KINDS, range(width), strict=False))
     return {column: place for column, place in placed.items() if given.get(column) != ""}
-
-
-def explain_header(
-    header: Sequence[str],
-    found: Mapping[str, int],
-    first: str,
-    settings: IngestSettings,
-    label: str,
-    *,
-    line: int,
-) -> str:
-    """Why the first line of a file is not one of ratings: what was found and what was expected."""
-    given = given_columns(settings)
-    names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
-    missing = [column for column in NEEDED[settings.feedback] if column not in found]
-    plain = {plain_name(name) for name in header}
-    fields = first.split(",")
-    headless = fields[0].strip().isdecimal() and NEEDED[settings.feedback][-1] in missing
-    expected = EXPECTED[settings.feedback]
-    if plain & {"title", "genres"} or (len(fields) >= 3 and headless and not _is_day(fields[2])):
-        return (
-            f"{label} looks like a titles file, not ratings: its first line is {first[:80]!r}. "
-            f"Expected {expected}; give this one as --titles."
-        )
-    if len(fields) == 3 and headless:
-        return (
-            f"{label} begins with rows of a user, a rating and a date, and no line such as 8: names their movie. It "
-            "is probably a piece of a Netflix Prize file that was cut by lines. Put the pieces together in order "
-            "(cat), or cut the file at lines such as 8:."
-        )
-    wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
-    return (
-        f"{label}, line {line}: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
-        f"Expected {expected}. {_way_out(header, found, missing)}{_PLAYS if missing == ['rating'] else ''}"
-    )
-
-
-def _way_out(header: Sequence[str], found: Mapping[str, int], missing: Sequence[str]) -> str:
-    """The setting that names the missing columns; of an id and one name that is left, the setting to copy."""
-    left = [name.strip() for place, name in enumerate(header) if place not in found.values()]
-    if missing != ["rating"] and len(missing) == len(left) == 1 and re.fullmatch(r"\w{1,40}", left[0]):
-        return f"If '{left[0]}' is the {missing[0]}, set it: --set ingest.columns={missing[0]}={left[0]}."
-    asked = ",".join(f"{column}={_EXAMPLES[column]}" for column in missing or _EXAMPLES)
-    return (
-        f"Name {'it' if len(missing) == 1 else 'them'} with ingest.columns, as --set ingest.columns={asked}."
-    )
-
-
-def _is_day(field: str) -> bool:
-    day = field.strip().split("-")
-    return len(day) == 3 and len(day[0]) == 4 and all(part.isdecimal() for part in day)
-
-
-def refuse_pairs(texts: Sequence[str], label: str) -> None:
-    """Raise DataError for Netflix text whose rows have no rating."""
-    rows = [text.split(",") for text in texts if not text.strip().endswith(":")]
-    if rows and all(len(row) < 3 for row in rows):
-        raise DataError(
-            f"{label} holds pairs of user and movie without a rating, like the Netflix Prize's probe.txt and "
-            "qualifying.txt. Give it to `matinee predict --pairs`; ratings are in combined_data_*.txt or mv_*.txt."
-        )
 
 
 def without_left_out(columns: dict[str, int], settings: IngestSettings) -> dict[str, int]:

@@ -5,7 +5,7 @@ A file that is not recognised for certain is an error, because it may hold ratin
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -32,7 +32,9 @@ _ENDINGS: Final = {
     **dict.fromkeys((".html", ".htm"), "a web page"),
     **dict.fromkeys((".md5", ".sha1", ".sha256", ".crc", ".sig", ".asc"), "checksums"),
     **dict.fromkeys((".yml", ".yaml", ".toml", ".ini", ".cfg"), "settings"),
+    **dict.fromkeys((".swp", ".swo"), "a file of an editor"),
 }
+_NAMES: Final = dict.fromkeys(("thumbs.db", "desktop.ini", "croissant.json"), "a description")
 # A kind by its name, if all words of the name are among these or those that mean nothing.
 _WORDS: Final = {
     "titles": "movie movies title titles item items film films book books metadata",
@@ -40,21 +42,31 @@ _WORDS: Final = {
     "tags": "tag tags genome scores genre genres",
     "users": "user users occupation occupations people members profiles demographics",
     "links between users": "trust trusts friend friends social network contact contacts follows followers edges",
+    "texts without ratings": "tip tips checkin checkins photo photos",
     "a description": "readme license licence copying changelog citation about notes info summary",
     "a file of a job's progress": "success committed started",
     "checksums": "md5 md5sums sha256sums checksum checksums",
     "pairs without ratings": "probe qualifying",
 }
 _MEANS_NOTHING: Final = frozenset(
-    ("u", "ml", "the", "all", "netflix", "movielens", "data", "dataset", "files")
+    (
+        *("u", "ml", "the", "all", "netflix", "movielens", "data", "dataset", "files", "export", "academic"),
+        "yelp",
+    )
 )
 # Columns that ratings do not have, by the kind of their table.
 _COLUMNS: Final = {
     "links": {"imdbid", "tmdbid"},
     "tags": {"tag", "tagid", "relevance"},
     "users": {"age", "gender", "sex", "occupation", "zipcode", "zip"},
+    "people": {"nconst", "birthyear"},
+    "credits": {"directors", "writers", "cast", "crew"},
+    "averages of ratings": {"averagerating", "numvotes"},
     "links between users": {"trustorid", "trusteeid", "truster", "trustee", "friendid", "followerid"},
 }
+# Columns of ratings that one person exports: a table for one person has no column of users.
+_OF_ONE_PERSON: Final = {"myrating", "yourrating", "letterboxduri"}
+_PAIRS: Final = {*ALIASES["user_id"], *ALIASES["movie_id"], *ALIASES["date"]}
 _SAMPLED_LINES: Final = 50
 _FEWEST_WORDS: Final = 4  # in a line of prose
 _LETTERS: Final = 0.6  # of a description are letters and blanks
@@ -66,8 +78,10 @@ def kind_by_name(name: str) -> str | None:
     while path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip"):
         path = path.with_suffix("")
     stem = path.name
-    if kind := _ENDINGS.get(path.suffix):
+    if kind := _NAMES.get(stem) or _ENDINGS.get(path.suffix):
         return kind
+    if stem.startswith("~$"):
+        return "a lock of an office program"
     if path.suffix in (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".parquet", ".inter"):
         stem = path.stem
     words = {word for word in re.split(r"[^a-z]+", stem) if word} - _MEANS_NOTHING
@@ -85,17 +99,25 @@ def kind_by_content(head: bytes) -> str | None:
         return None
     if lines[0].startswith("{") and not lines[0].endswith("}"):
         return "a JSON document"  # one object over many lines; ratings have one per line
-    return _kind_by_header(lines[0]) or _pairs(lines) or _titles(lines) or _prose(lines)
+    return _kind_by_header(lines) or _pairs(lines) or _titles(lines) or _prose(lines)
 
 
-def _kind_by_header(line: str) -> str | None:
+def is_export_of_one_person(names: Collection[str]) -> bool:
+    """Whether names of columns, as `plain_name` has them, are those of the ratings of one person."""
+    return bool(_OF_ONE_PERSON.intersection(names)) and not any(name in ALIASES["user_id"] for name in names)
+
+
+def _kind_by_header(lines: Sequence[str]) -> str | None:
     for delimiter in ("::", "|", "\t", ";", ","):
-        names = {plain_name(name) for name in split_fields(line, delimiter)}
+        header = [plain_name(name) for name in split_fields(lines[0], delimiter)]
+        names = {*header}
         if names.intersection(ALIASES["user_id"]) and names.intersection(ALIASES["rating"]):
             return None  # ratings whose movies have another name
+        if len(header) > 1 and names <= _PAIRS and names.intersection(ALIASES["user_id"]):
+            return "pairs without ratings"
         for kind, columns in _COLUMNS.items():
             if len(names) > 1 and names & columns:
-                return kind
+                return None if kind == "links" and are_titles(lines) else kind
     return None
 
 
@@ -109,21 +131,34 @@ def _pairs(lines: Sequence[str]) -> str | None:
 
 
 def _titles(lines: Sequence[str]) -> str | None:
+    return "titles" if are_titles(lines) else None
+
+
+def are_titles(lines: Sequence[str]) -> bool:
+    """Whether the first lines of a file are those of titles: with a header, or with a year in each line."""
     try:
         layout = recognize_titles(lines, label="")
     except DataError:
-        return None
+        return False
+    if is_export_of_one_person({plain_name(name) for name in split_fields(lines[0], layout.delimiter)}):
+        return False
     rows = [fields for line in lines[layout.skip :] if isinstance(fields := layout.split(line), list)]
     named = sum(any(char.isalpha() for char in fields[layout.title]) for fields in rows)
-    return (
-        "titles"
-        if rows and 2 * named > len(rows) and (layout.has_header or layout.year is not None)
-        else None
-    )
+    return bool(rows) and 2 * named > len(rows) and (layout.has_header or layout.year is not None)
 
 
 def _prose(lines: Sequence[str]) -> str | None:
+    for delimiter in ",;|\t":
+        rows = [split_fields(line, delimiter) for line in lines]
+        known = _PAIRS.intersection(map(plain_name, rows[0]))
+        if len(rows[0]) > 1 and (known or _is_table([*map(len, rows)])):
+            return None
     text = "".join(lines)
     letters = sum(char.isalpha() or char == " " for char in text)
     sentences = sum(len(re.findall(r"[^\W\d_]{2,}", line)) >= _FEWEST_WORDS for line in lines)
     return "a description" if letters > _LETTERS * len(text) and 2 * sentences >= len(lines) else None
+
+
+def _is_table(widths: Sequence[int]) -> bool:
+    """Whether several lines have the same number of fields."""
+    return len(widths) > 1 and all(width == widths[0] for width in widths)

@@ -9,8 +9,10 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.ingest.reading.rows import are_most, bare
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.names import SIDES, Column
+from matinee.schemas.text_ids import LONGEST
 from matinee.settings.ingest import Feedback, IngestSettings
 
 NEEDED: Final[Mapping[Feedback, tuple[Column, ...]]] = {
@@ -22,11 +24,25 @@ EXPECTED: Final[Mapping[Feedback, str]] = {
     "implicit": "a header such as userID,movieID,date",
 }
 _COUNTS: Final = frozenset(
-    {"count", "listens", "playcount", "plays", "timesplayed", "viewcount", "views", "watchcount", "watches"}
+    {
+        "count",
+        "weight",
+        "hours",
+        "listens",
+        "playcount",
+        "plays",
+        "timesplayed",
+        "viewcount",
+        "views",
+        "watchcount",
+        "watches",
+    }
 )
 _TAGS: Final = frozenset({"tag", "tags"})
 _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d*[.,]?\d*([eE][+-]?\d+)?", re.ASCII)
+_IDS: Final = 2
+_WIDEST: Final = 4  # with a number of plays and a date
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?|\d{9,}(\.\d*)?", re.ASCII)  # a day, or unix seconds
 
 
@@ -43,6 +59,26 @@ def looks_like_plays(row: Sequence[str]) -> bool:
         and all(_INTEGER.fullmatch(field) for field in ids)
         and all(_NUMBER.fullmatch(field) or _DATE.fullmatch(field) for field in rest)
     )
+
+
+def look_like_text_plays(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether lines without a header have two ids of any kind, perhaps followed by a number or a date.
+
+    >>> look_like_text_plays([["u1", "tt0114508"], ["u2", "tt0114508"]])
+    True
+    >>> look_like_text_plays([["user", "item"], ["u1", "i1"]]), look_like_text_plays([["1", "2003", "Up"]])
+    (False, False)
+    """
+    width = len(rows[0])
+    fits = [
+        len(row) == width
+        and all(0 < len(bare(field)) <= LONGEST for field in row[:_IDS])
+        and any(char.isdigit() for field in row[:_IDS] for char in field)
+        and all(_NUMBER.fullmatch(bare(field)) or _DATE.fullmatch(bare(field)) for field in row[_IDS:])
+        for row in rows
+        if _IDS <= width <= _WIDEST
+    ]
+    return are_most(fits) and fits[0]
 
 
 def place_plays(rows: Sequence[Sequence[str]]) -> dict[str, int]:

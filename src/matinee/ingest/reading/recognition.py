@@ -14,19 +14,19 @@ from matinee.errors.text import shown
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import (
     date_columns,
-    explain_header,
     find_columns,
     given_columns,
     is_data,
     place_columns,
-    refuse_pairs,
     without_left_out,
 )
 from matinee.ingest.reading.date_forms import has_dates, recognize_dates, refuse_digits
 from matinee.ingest.reading.dialect import Dialect
+from matinee.ingest.reading.not_ratings import explain_header, refuse_pairs
 from matinee.ingest.reading.plays import (
     NEEDED,
     expected_rows,
+    look_like_text_plays,
     looks_like_plays,
     name_netflix_plays,
     read_as_plays,
@@ -43,7 +43,13 @@ from matinee.ingest.reading.rows import (
     looks_like_ratings,
     split_row,
 )
-from matinee.ingest.reading.unnamed import has_row_numbers, is_numbering, lacks_a_name, refuse_float_ids
+from matinee.ingest.reading.unnamed import (
+    grouped_rating,
+    has_row_numbers,
+    is_numbering,
+    lacks_a_name,
+    refuse_float_ids,
+)
 from matinee.schemas.names import SIDES
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
@@ -169,13 +175,12 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
         )  # of columns, with a column of row numbers
         if (by_number and needed <= found[way].keys()) or fits(numbers):
             return _without_header(prelude, way, settings, label)
-    if settings.feedback == "explicit":
-        for way in ways:
-            if look_like_text_ratings([split_row(text, *way) for text in texts]):
-                return _without_header(prelude, way, settings, label)
-    raise DataError(
-        explain_header(headers[best], found[best], texts[0], settings, label, line=prelude.lines + 1)
-    )
+    fit = look_like_text_plays if settings.feedback == "implicit" else look_like_text_ratings
+    for way in ways:
+        if fit([split_row(text, *way) for text in texts]):
+            return _without_header(prelude, way, settings, label)
+    rows = [split_row(text, *best) for text in texts]
+    raise DataError(explain_header(rows, found[best], texts, settings, label, line=prelude.lines + 1))
 
 
 def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label: str) -> _Columns:
@@ -232,6 +237,9 @@ def _describe(
     refuse_digits(written, label)
     for name in SIDES:
         refuse_float_ids(_column(rows, name, found), label)
+    if grouped := grouped_rating(_column(rows, "rating", found)):
+        remark = f"ratings such as {grouped} are read with a decimal comma, as {grouped.replace(',', '.')}"
+        found = found._replace(remarks=(*found.remarks, remark))
     return Dialect(
         found.way.delimiter,
         tuple(found.names),

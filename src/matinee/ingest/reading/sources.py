@@ -1,6 +1,7 @@
 """Finds the source files behind the paths that a user gives, and records their content digest."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,10 @@ from matinee.store.database_address import name_of, place_of
 from matinee.store.digests import file_digest
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
+
+_UNFINISHED = "_temporary"  # the folder in which Spark and Hadoop write until a job has finished
+_DOWNLOADS = (".part", ".partial", ".crdownload", ".download", ".filepart")
+_BACKUPS = ("~", ".bak", ".orig", ".old")
 
 Role = Literal["train", "test"]
 
@@ -124,6 +129,9 @@ class _Search:
                 if (path / LOG).is_dir():
                     tables.append(path)
                     self._add_table(path, hive_columns(path / LOG, folder))
+            elif _UNFINISHED in path.relative_to(folder).parts:
+                reason = f"{shown(path.name)} was written by a job that has not finished"
+                self.others.append(LeftOut(path.name, reason, is_fault=True))
             else:
                 self.add(path, named=False, constants=hive_columns(path, folder))
 
@@ -175,6 +183,13 @@ def _odd_file(path: Path) -> LeftOut | None:
         return LeftOut(path.name, what, is_fault=not is_loop)
     if path.is_symlink() and not path.exists():
         return LeftOut(path.name, f"{name} is a link that leads nowhere", is_fault=True)
+    if path.name.lower().endswith(_DOWNLOADS):
+        return LeftOut(path.name, f"{name} is a download that is not finished", is_fault=True)
+    if path.name.endswith(_BACKUPS) and path.with_name(re.sub(r"(~|\.\w+)$", "", path.name)).exists():
+        return LeftOut(path.name, "a backup of a file beside it", is_fault=False)
+    is_part = path.name.startswith("part-") and path.is_file() and (path.parent / "_SUCCESS").exists()
+    if is_part and not path.stat().st_size:
+        return LeftOut(path.name, "an empty part of the output of a job", is_fault=False)
     return None if path.is_file() else LeftOut(path.name, "a pipe or a device", is_fault=False)
 
 

@@ -14,6 +14,7 @@ _FEWEST_ROWS: Final = 3
 _RATING: Final = 3  # columns without a date
 _GROUP: Final = 3  # digits between separators of thousands
 _THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
+_GROUPED_RATING: Final = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 
 
@@ -62,11 +63,19 @@ def _is_running(fields: Sequence[str]) -> bool:
     )
 
 
+def grouped_rating(fields: Sequence[str]) -> str | None:
+    """A rating such as 1,500, if all are written so: it is read as 1.5, and may have a separator of thousands."""
+    ratings = [text for field in fields if (text := bare(field))]
+    grouped = [text for text in ratings if _GROUPED_RATING.fullmatch(text)]
+    return grouped[0] if grouped and len(grouped) == len(ratings) else None
+
+
 def refuse_float_ids(fields: Sequence[str], label: str) -> None:
     """Raise DataError if ids are written as 1.6777217e7 or 1,234: as numbers that are not written as ids."""
     ids = [bare(field) for field in fields if field.strip()]
     floats = [text for text in ids if _FLOAT_ID.fullmatch(text)]
-    if len({*floats}) > 1 and 2 * len(floats) > len(ids):
+    is_float = len({*floats}) > 1 or any("+" in text for text in floats)  # 1e05 may be a text
+    if is_float and 2 * len(floats) > len(ids):
         raise DataError(
             f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
             "ids may have become one. Write them as integers, from the source of the data."

@@ -69,6 +69,22 @@ class Layout:
             return "too_few_columns"
         return "too_many_columns" if len(parts) > self.fields else parts
 
+    def is_header_again(self, fields: Sequence[str], label: str, *, line: int) -> bool:
+        """Whether a line is the header of a file that was joined to another.
+
+        Raises DataError if its columns are in another order.
+        """
+        if not fields[self.movie_id].strip()[:1].isalpha():
+            return False
+        names = [plain_name(fields[place]) for place in (self.movie_id, self.title)]
+        ids, titles = TITLE_ALIASES["movie_id"], TITLE_ALIASES["title"]
+        if names[0] in titles and names[1] in ids:
+            raise DataError(
+                f"{label}, line {line:,}: the line is a header, '{shown(', '.join(fields), 80)}', with its columns in "
+                "another order. Expected one order: several files may have been joined. Separate them."
+            )
+        return names[0] in ids and names[1] in titles
+
     def year_text(self, fields: Sequence[str]) -> str:
         """The year's text: from its own field, or from the title or the release date."""
         if self.year is not None:

@@ -29,6 +29,7 @@ from matinee.store.file_kinds import refuse_other_kinds
 
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _SAMPLED: Final = 500  # lines that show how ids are written
+_NO_TITLES: Final = ("nan", "null", "none", "\\n", "<na>", "n/a", "#n/a", "undefined")
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
 _DEFAULTS: Final = IngestSettings()
 
@@ -137,7 +138,7 @@ class _Table:
     def _add(self, lines: Sequence[tuple[int, str]], layout: Layout) -> None:
         if self._kind is None:
             self._kind = _kind_of_ids(lines, layout, self._settings)
-        read = _read_rows(lines, layout, self._kind)
+        read = _read_rows(lines, layout, self._kind, self._source.label())
         self._texts_of_ids.append(read.texts)
         titles, failed = _check_titles(read.rows, self._ids)
         self._ids.update(titles["movie_id"])
@@ -180,13 +181,16 @@ class _Table:
         return ReadTitles(
             Titles.validate(titles),
             Rejects.validate(rejected),
-            list(self._find_warnings()),
+            list(self._find_warnings(titles["title"])),
             self._kind or "integer",
             merge_texts(self._texts_of_ids),
         )
 
-    def _find_warnings(self) -> Iterator[str]:
+    def _find_warnings(self, titles: pl.Series) -> Iterator[str]:
         yield from self._warnings
+        empty = int(titles.str.to_lowercase().is_in(_NO_TITLES).sum())
+        if empty > 1:
+            yield f"{empty:,} titles are words for an empty field, such as nan or NULL. If so, empty them."
         if self._odd_years:
             yield (
                 f"{self._odd_years:,} titles have a year before {FIRST_YEAR} or after {LAST_YEAR}. Their year was left "
@@ -221,7 +225,7 @@ def _ids_of(lines: Sequence[tuple[int, str]], layout: Layout) -> list[str]:
     ]
 
 
-def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> _Read:
+def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind, label: str) -> _Read:
     texts: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []
     rejects: list[tuple[Any, ...]] = []
@@ -229,6 +233,8 @@ def _read_rows(lines: Sequence[tuple[int, str]], layout: Layout, kind: Kind) -> 
     for number, line, fields in split_lines(lines, layout):
         if isinstance(fields, str):
             rejects.append((number, line, None, fields))
+            continue
+        if layout.is_header_again(fields, label, line=number):
             continue
         id_text = fields[layout.movie_id].strip()
         movie_id = read_movie_id(id_text)

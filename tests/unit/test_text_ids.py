@@ -189,6 +189,27 @@ def test_a_store_keeps_the_kinds_of_its_first_dataset(tmp_path: Path) -> None:
     assert (pairs, "read as text" in " ".join(made.warnings)) == ([("1", 1), ("2", 2)], True)
 
 
+def test_of_two_first_runs_of_other_kinds_the_later_one_is_refused(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s")
+    for name, text in (
+        ("a", "user,movie,rating\n1,1,5\n2,2,4\n"),
+        ("b", "user,movie,rating\nu1,1,5\nu2,2,4\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    first, plays, second = (
+        ingest.plan(store, ratings=[tmp_path / name], titles=None, settings=IngestSettings(feedback=feedback))
+        for name, feedback in (("a", "explicit"), ("a", "implicit"), ("b", "explicit"))
+    )
+    store.ensure(first)
+    with pytest.raises(
+        DataError, match=r"text ids of users, and another first run.* has made the store one of integer"
+    ):
+        store.ensure(second)
+    with pytest.raises(ConfigError, match="holds ratings, and this run reads plays"):
+        store.ensure(plays)
+    assert [path.name for path in (store.root / "datasets").iterdir()] == [first.digest]
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_columns_of_text_ids_without_a_header_are_told_apart_by_the_titles(
     swapped: bool, tmp_path: Path

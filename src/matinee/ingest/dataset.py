@@ -14,6 +14,7 @@ import polars as pl
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.formats.base import Manifest
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
 from matinee.ingest.checks.feedback import check_feedback
@@ -25,6 +26,7 @@ from matinee.ingest.duplicates.search import NOTHING_SUPERSEDED, find_superseded
 from matinee.ingest.duplicates.superseded import SupersededSummary, write_superseded
 from matinee.ingest.id_kinds import (
     Kinds,
+    check_held,
     check_ids,
     check_setting,
     decide_kinds,
@@ -104,7 +106,7 @@ def plan(
     held = kinds_of(store.root)
     check_setting(held, settings)
     job = _Job(store, settings, held, title_sources, trains, tests, left_out, Forgotten.read(store.root))
-    return Plan("datasets", job.digest(), job.make)
+    return Plan("datasets", job.digest(), job.make, admit=job.admit)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,12 @@ class _Job:
         listed = PartitionList(partitions=[partition.listed() for partition in partitions])
         write_json(folder / PartitionList.NAME, listed)
         return removed, seen
+
+    def admit(self, made: Manifest) -> None:
+        """Raise ConfigError or DataError if another run has given an empty store the other kind of rows or ids."""
+        check_feedback(self.store.root, self.settings.feedback)
+        if isinstance(made, DatasetManifest):
+            check_held(self.held, kinds_of(self.store.root), made.ids)
 
     def _known_kinds(self) -> Kinds | None:
         """The kinds that the store or the settings decide; None if the rows decide."""

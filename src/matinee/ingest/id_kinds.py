@@ -100,6 +100,18 @@ def check_setting(held: Kinds | None, settings: IngestSettings) -> None:
         )
 
 
+def check_held(before: Kinds | None, now: Kinds | None, read: Kinds) -> None:
+    """Raise DataError if another run has given the store other kinds of ids since this run began."""
+    if before is not None or now is None:
+        return
+    if wrong := [side for side in SIDES if now[side] != read[side]]:
+        name = _NAMES[wrong[0]]
+        raise DataError(
+            f"These files have {read[wrong[0]]} ids of {name}s, and another first run, which ended during this one, "
+            f"has made the store one of {now[wrong[0]]} ids. Give another --store for these files."
+        )
+
+
 def check_ids(partitions: Sequence[Partition], settings: IngestSettings, *, held: Kinds | None) -> None:
     """Refuse files whose ids are text in a store of integers.
 

@@ -59,13 +59,15 @@ class Plan:
     """A folder that exists already or that `make` can fill.
 
     `make` gets an empty folder and returns the manifest, which has `rows`. `scratch` holds what a killed `make` resumes
-    from; it is removed when the folder is complete.
+    from; it is removed when the folder is complete. `admit` gets the manifest; it is called under the lock of the kind
+    before the folder gets its name, and raises an error if it must not get it.
     """
 
     kind: str
     digest: str
     make: Callable[[Path], Manifest]
     scratch: Path | None = None
+    admit: Callable[[Manifest], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -216,11 +218,19 @@ class Store:
                 }
                 write_json(folder / MANIFEST, with_checksum(manifest))
                 sync_folder(folder)
-                target = self.folder(plan.kind, plan.digest)
-                shutil.rmtree(
-                    target, ignore_errors=True
-                )  # it has no manifest, or this folder would not have been computed
-                folder.rename(target)
+                if plan.admit is None:
+                    self._name(folder, plan)
+                else:
+                    with lock_folder(self.root / plan.kind):
+                        plan.admit(made)
+                        self._name(folder, plan)
+
+    def _name(self, folder: Path, plan: Plan) -> None:
+        target = self.folder(plan.kind, plan.digest)
+        shutil.rmtree(
+            target, ignore_errors=True
+        )  # it has no manifest, or this folder would not have been computed
+        folder.rename(target)
 
     @contextlib.contextmanager
     def _claim(self, plan: Plan) -> Iterator[Path | None]:

@@ -9,10 +9,12 @@ from prefect.states import Completed
 from pydantic import Field
 
 from matinee.errors.log_filter import guard_log
+from matinee.flows.database_login import Source, check_queries, load_password
 from matinee.flows.events import REFUSED, announce_unlisted, emit
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary, as_state
 from matinee.inbox.intake import Intake, remember
+from matinee.ingest.databases import snapshots
 from matinee.settings import Settings
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
@@ -30,6 +32,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     keep: Annotated[int, Field(ge=1, le=1000)] = 7,
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
+    queries: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    password_block: str | None = None,
 ) -> Summary | Any:
     """Take in the new files of a folder, retrain, publish if the gate passes, and prune.
 
@@ -43,21 +47,35 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         settings: How to read, split, train and judge; what is left out takes its default.
         keep: How many releases to keep, besides the champion and its predecessor.
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
+        queries: Queries of databases, whose rows are read besides the files, such as postgresql://USER@HOST/DATABASE?query=...
+        password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
     outside = (
         [titles] if named(titles, "the titles").is_absolute() else []
     )  # take_in checks the dropped files
     check_apart(store, drop=drop, sources=outside)
+    check_queries(queries)
+    load_password(password_block, queries)
     opened = Store.open(Path(store))
-    with opened.in_use():  # prune keeps what this run uses
+    with (
+        opened.in_use(),  # prune keeps what this run uses
+        snapshots(Path(store), queries) as rows,
+    ):
         intake = take_in(
-            store=store, drop=drop, titles=titles, settings=settings, settle_seconds=settle_seconds
+            store=store,
+            drop=drop,
+            titles=titles,
+            settings=settings,
+            settle_seconds=settle_seconds,
+            rows=[str(path) for path in rows],
         )
         _say(intake, store=store)
         if not intake.new:
             announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
-        summary = retrain(ratings=intake.ratings, titles=intake.titles, store=store, settings=settings)
+        summary = retrain(
+            ratings=[*intake.ratings, *queries], titles=intake.titles, store=store, settings=settings
+        )
         remember(opened, intake)
     prune(store=store, keep=keep)
     if not summary.promoted:

@@ -7,13 +7,14 @@ from prefect import flow
 from pydantic import Field
 
 from matinee.evaluate.tested import Models, Tested
+from matinee.flows.database_login import Source, load_password
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary, as_state
 from matinee.ingest.databases import snapshots
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
-from matinee.store.database_address import NO_PASSWORD, refuse_passwords
+from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
 from matinee.tasks.encode import encode
 from matinee.tasks.evaluate import evaluate
@@ -25,17 +26,15 @@ from matinee.tasks.rank import rank, refit_ranking
 from matinee.tasks.split import split
 from matinee.tasks.train import refit, train
 
-# A server refuses a run whose parameters have a password, before it stores them.
-Source = Annotated[str, Field(json_schema_extra={"pattern": NO_PASSWORD})]
-
 
 @flow(name="retrain", flow_run_name=name_retrain, persist_result=True, result_serializer="json")
-def retrain(
+def retrain(  # noqa: PLR0917 - Prefect passes them by name
     ratings: Annotated[list[Source], Field(min_length=1)],
     titles: str,
     store: str,
     test: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
+    password_block: str | None = None,
 ) -> Summary:
     """Ingest, score the champion on new ratings, encode, split, train, rank, evaluate, and publish if the gate passes.
 
@@ -48,8 +47,10 @@ def retrain(
         store: The folder where everything is kept.
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
+        password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
     refuse_passwords([*ratings, *test])
+    load_password(password_block, [*ratings, *test])
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     steps = StepRunner(store)

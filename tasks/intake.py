@@ -11,7 +11,9 @@ from matinee.tasks.policies import step
 
 
 @step(Step.TAKE_IN)
-def take_in(*, store: str, drop: str, titles: str, settings: Settings, settle_seconds: float) -> Intake:
+def take_in(
+    *, store: str, drop: str, titles: str, settings: Settings, settle_seconds: float, rows: list[str]
+) -> Intake:
     """Find the complete files of the drop folder and set aside those that cannot be read."""
     return library.take_in(
         Store.open(Path(store)),
@@ -19,4 +21,5 @@ def take_in(*, store: str, drop: str, titles: str, settings: Settings, settle_se
         titles=titles,
         settings=settings,
         settle_seconds=settle_seconds,
+        rows=[Path(path) for path in rows],
     )

@@ -3,14 +3,22 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from adbc_driver_postgresql import dbapi
 from postgres_server import postgres_server
+from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME
 
 from matinee.cli.main import main
+from matinee.errors import ConfigError
+from matinee.flows.nightly import nightly
+from matinee.ingest.databases import snapshots
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -56,6 +64,34 @@ def test_a_run_takes_its_rows_from_a_database_and_prefect_learns_no_password(
     said = "".join(capfd.readouterr())
     assert "user_id_missing" in said
     assert PASSWORD not in said
+    assert not [path for path, content in _kept(tmp_path).items() if PASSWORD.encode() in content]
+
+
+def test_a_night_reads_queries_beside_dropped_files_with_the_password_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Secret(value=PASSWORD).save("shop-login", overwrite=True)
+    store, drop, asked = tmp_path / "store", tmp_path / "drop", []
+
+    def retrain(*, ratings: list[str], **_: Any) -> SimpleNamespace:
+        with snapshots(store, ratings) as paths:  # the rows that the night has taken already
+            asked.append((ratings, [pq.ParquetFile(path).metadata.num_rows for path in paths[1:]]))
+        return SimpleNamespace(promoted=False, reason="")
+
+    monkeypatch.setattr("matinee.flows.nightly.retrain", retrain)
+    monkeypatch.setattr("matinee.flows.nightly.as_state", lambda summary: summary)
+    drop.mkdir()
+    (drop / "movie_titles.csv").write_text("".join(f"{k},1999,Film {k}\n" for k in range(1, 41)))
+    (drop / "more.csv").write_text("userID,movieID,rating\n" + "".join(f"900,{k},3\n" for k in range(1, 41)))
+    with _shop() as address:
+        query = address.replace(f":{PASSWORD}", "")
+        night = partial(nightly.fn, drop=str(drop), store=str(store), queries=[query])
+        with pytest.raises(ConfigError, match="Prefect has no Secret block 'other' with a text"):
+            night(password_block="other")
+        for _ in range(2):  # the second one has nothing new
+            night(password_block="shop-login")
+    assert asked == [([str(drop / "more.csv"), query], [3001])]
+    assert PASSWORD not in "".join(capfd.readouterr())
     assert not [path for path, content in _kept(tmp_path).items() if PASSWORD.encode() in content]
 
 

@@ -7,6 +7,7 @@ The store also keeps the last readable title file, so that a broken title file d
 import contextlib
 import filecmp
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -37,6 +38,7 @@ class Intake(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ratings: list[str]
+    databases: int = 0  # whose rows are read besides
     titles: str
     no_titles: str | None = None  # why the titles are those of an earlier run
     mark: str | None  # of files and settings together; None without ratings
@@ -47,6 +49,7 @@ class Intake(BaseModel):
     def says(self) -> str:
         """What was found, in one sentence."""
         parts = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
+        parts += [f"the rows of {self.databases:,} databases"] if self.databases else []
         parts += [f"{len(self.unfinished):,} still being written"] if self.unfinished else []
         parts += [f"{len(self.refused):,} set aside: see {self._reports()}"] if self.refused else []
         parts += ["titles of an earlier run are used"] if self.no_titles else []
@@ -56,7 +59,15 @@ class Intake(BaseModel):
         return ", ".join(shown(report, _CELL) for report in self.refused)
 
 
-def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle_seconds: float) -> Intake:
+def take_in(
+    store: Store,
+    drop: Path,
+    *,
+    titles: str,
+    settings: Settings,
+    settle_seconds: float,
+    rows: Sequence[Path] = (),
+) -> Intake:
     """Find the files for a dataset in the drop folder, and set aside those that can't be read.
 
     Args:
@@ -66,13 +77,14 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
             file is used.
         settings: Settings of the run.
         settle_seconds: Time without changes after which a file is complete.
+        rows: Files with the rows of databases, which are read besides the dropped files.
 
     Returns:
         The files, and whether they are new.
 
     Raises:
         ConfigError: The folder does not exist, or there is no title file.
-        DataError: The title file is broken, and there is no earlier one.
+        DataError: The title file is broken, and there is no earlier one, or rows of a database are refused.
     """
     check_apart(store.root, drop=drop)
     _check_name(drop)
@@ -81,23 +93,27 @@ def take_in(store: Store, drop: Path, *, titles: str, settings: Settings, settle
     refused |= {shown(path): _LEFT_ALONE.format(path=shown(path)) for path in dropped.stores}
     named = drop / titles
     ratings = [path for path in dropped.complete if path != named]
-    if named in dropped.unfinished or not ratings:
+    if named in dropped.unfinished or not (ratings or rows):
         taken, fault, mark = named, None, None
     else:
         taken, fault = _readable(store, named, settings)
         faults = ingest.find_unreadable(ratings) | _links_into_stores(store, ratings)
         refused |= dict(_put_aside(drop, path, reason=reason) for path, reason in faults.items() if reason)
         ratings = [path for path in ratings if path not in faults]
-        mark = _mark(store, ratings, taken, settings)
+        mark = _mark(store, [*ratings, *rows], taken, settings)
     if mark is not None and not _is_done(store, mark):
-        screening = ingest.screen(store, ratings, settings=settings.ingest)
+        screening = ingest.screen(store, [*ratings, *rows], settings=settings.ingest)
+        for path in rows:
+            if path in screening.refused:
+                raise DataError(screening.refused[path])
         refused |= dict(_set_aside(drop, screening, path) for path in screening.refused)
-        ratings = screening.accepted
-        mark = _mark(store, ratings, taken, settings)
+        ratings = [path for path in screening.accepted if path not in rows]
+        mark = _mark(store, [*ratings, *rows], taken, settings)
     if fault and dropped.is_unchanged(named):
         refused |= dict([_put_aside(drop, named, reason=fault)])
     return Intake(
         ratings=[str(path) for path in ratings],
+        databases=len(rows),
         titles=str(taken),
         no_titles=fault,
         mark=mark,

@@ -92,6 +92,13 @@ def parse_address(text: str) -> DatabaseAddress:
     return address
 
 
+def remember_password(text: str, password: str) -> None:
+    """Keep the password of a PostgreSQL address that has none, in the memory of this process."""
+    address = parse_address(text)
+    if address.system == "postgresql":
+        _passwords.setdefault(address.text, password)
+
+
 def without_password(text: str) -> str:
     """The address without its password, which this process remembers.
 

@@ -37,11 +37,14 @@ _OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path], AbstractContextMa
     "sqlite": sqlite_rows.open_rows,
     "duckdb": duckdb_rows.open_rows,
 }
+_taken: dict[tuple[Path, str], Path] = {}  # by store and address, while a block holds the rows
 
 
 @contextlib.contextmanager
 def snapshots(root: Path, sources: Sequence[str | Path]) -> Iterator[list[Path]]:
     """The sources of a call as paths; the rows of databases are files until the block ends.
+
+    Within the block, another call with the same address gets the same rows.
 
     Args:
         root: The store; it is created if a source is a database.
@@ -65,6 +68,9 @@ def snapshots(root: Path, sources: Sequence[str | Path]) -> Iterator[list[Path]]
 
 
 def _snapshot(store: Store, folders: contextlib.ExitStack, address: DatabaseAddress) -> Path:
+    key = (store.root.absolute(), address.text)
+    if key in _taken:
+        return _taken[key]
     folder = store.folder(WORK, uuid.uuid4().hex[:_NAME_DIGITS])
     folders.callback(shutil.rmtree, folder, ignore_errors=True)
     path = folder / address.file_name
@@ -75,6 +81,8 @@ def _snapshot(store: Store, folders: contextlib.ExitStack, address: DatabaseAddr
         with _OPEN[address.system](address, folder) as rows:
             count = _write(path, rows, label=address.shown)
     log.info("    %s rows in %.1f s", f"{count:,}", time.perf_counter() - started)
+    _taken[key] = path
+    folders.callback(_taken.pop, key)
     return path
 
 

@@ -35,6 +35,7 @@ def read_manifests(root: Path) -> Iterator[dict[str, Any]]:
     """The manifests of the releases of a store, the newest first, then those of its datasets."""
     releases = [folder for folder in entries_of(root, "releases") if is_version(folder.name)]
     newest = sorted(releases, key=lambda folder: version_number(folder.name), reverse=True)
-    for folder in (*newest, *entries_of(root, "datasets")):
+    datasets = [folder for folder in entries_of(root, "datasets") if not folder.suffix]  # no unfinished ones
+    for folder in (*newest, *datasets):
         with contextlib.suppress(MatineeError):
             yield read_json(folder / MANIFEST)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
 from matinee.release.rating_levels import to_levels
@@ -17,8 +18,13 @@ from matinee.train.ranking.step import Watch
 
 SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
-# users, movies, memory: they select one of three ways to solve the equations
+# users, movies, memory: they select one of three ways to solve the equations, and torch one of two
 WAYS = {"movies": (900, 310, 4096), "users": (120, 310, 4096), "gradients": (900, 310, 0)}
+DEVICES = [
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+    "cpu",
+    None,
+]
 RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
@@ -37,7 +43,9 @@ def _planted(
 
 
 def _fit(rows: RatingColumns, users: int, movies: int, **given: Any) -> RankingModel:
-    call = {key: given.pop(key) for key in ("threads", "checkpoint", "listener", "seed") if key in given}
+    call = {
+        key: given.pop(key) for key in ("threads", "device", "checkpoint", "listener", "seed") if key in given
+    }
     return fit_ranking(*rows, users=users, movies=movies, scale=SCALE, settings=RankSettings(**given), **call)
 
 
@@ -51,7 +59,8 @@ def _same(left: RankingModel, right: RankingModel) -> bool:
     return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in TABLES)
 
 
-def test_a_full_rank_fit_equals_the_closed_form() -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_full_rank_fit_equals_the_closed_form(device: str | None) -> None:
     users, movies = 200, 40
     rows, _ = _planted(users, movies)
     grades = grade_codes(to_levels(rows[2], SCALE)) * GRADE_STEP
@@ -63,7 +72,9 @@ def test_a_full_rank_fit_equals_the_closed_form() -> None:
     every = np.arange(movies)
     B[every, every] = B[movies + every, every] = 0  # a movie says nothing about itself
     for memory in (0, 4096):
-        model = _fit(rows, users, movies, rank=movies, penalty=30, dropout=0.5, dense_mb=memory)
+        model = _fit(
+            rows, users, movies, rank=movies, penalty=30, dropout=0.5, dense_mb=memory, device=device
+        )
         active = X.any(axis=1)
         assert model.score(_vectors(model, rows, users)[active]) == pytest.approx((X @ B)[active], abs=2e-3)
 
@@ -103,19 +114,24 @@ def test_all_ways_to_solve_agree() -> None:
     users, movies, _ = WAYS["users"]
     rows, _ = _planted(users, movies)
     found = []
+    solve = {"rank": 8, "iterations": 20, "penalty": 50}
     for more in (0, 900):  # users without ratings change only the way to solve the equations
         for memory in (4096, 0):
-            model = _fit(rows, users + more, movies, dense_mb=memory, rank=8, iterations=20, penalty=50)
+            model = _fit(rows, users + more, movies, dense_mb=memory, **solve)
             found.append(model.score(_vectors(model, rows, users)))
+    for memory in (4096, 0):
+        model = _fit(rows, users, movies, dense_mb=memory, device="cpu", **solve)
+        found.append(model.score(_vectors(model, rows, users)))
     for other in found[1:]:
         assert other == pytest.approx(found[0], abs=5e-3 * float(np.abs(found[0]).max()))
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("way", WAYS)
-def test_planted_tastes_are_recovered(way: str) -> None:
+def test_planted_tastes_are_recovered(way: str, device: str | None) -> None:
     users, movies, memory = WAYS[way]
     rows, chance = _planted(users, movies)
-    model = _fit(rows, users, movies, dense_mb=memory, rank=16, penalty=50)
+    model = _fit(rows, users, movies, dense_mb=memory, rank=16, penalty=50, device=device)
     scores = model.score(_vectors(model, rows, users))
     popular = np.tile(model.popularity, (users, 1))
     chance[rows[0], rows[1]] = scores[rows[0], rows[1]] = popular[rows[0], rows[1]] = -1
@@ -233,5 +249,6 @@ def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
         if point.stage == "gradients":
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        _fit(rows, 300, 300, rank=10, dense_mb=0, listener=stop)
+    for device in (None, "cpu"):
+        with pytest.raises(KeyboardInterrupt):
+            _fit(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)

@@ -168,6 +168,7 @@ class RankingManifest(Manifest):
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     embedding_size: int = Field(description="Numbers per movie.")
     settings: WrittenSettings = Field(description="The settings `rank`, with the penalty that was chosen.")
+    device: str = Field("cpu", description="Where it was fitted: cpu or cuda.")
     seconds_rank: float = Field(description="Seconds of the fit.")
 
 

@@ -79,7 +79,9 @@ def plan_ranking_refit(
     if not _is_refitted(store, tested, settings):
         return None
     ranking = tested.models.required_ranking
-    return in_turn(ranking_step.plan_refit_all(store, ranking, listener=listener), settings.train.device)
+    threads, device = settings.train.threads, settings.train.device
+    plan = ranking_step.plan_refit_all(store, ranking, threads=threads, device=device, listener=listener)
+    return in_turn(plan, device)
 
 
 def _is_refitted(store: Store, tested: Tested, settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from matinee.formats.base import Manifest
 from matinee.formats.manifests import RankingManifest, SplitManifest
 from matinee.settings import RankSettings, Settings
+from matinee.settings.device import DeviceName, choose_device
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
@@ -23,24 +24,36 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     Args:
         store: The store that holds the split.
         split: Rows and scale.
-        settings: `rank`, and of `train` the threads and `refit`.
+        settings: `rank`, and of `train` the device, the threads and `refit`.
         listener: Called with the progress of the fit; what it raises stops the fit.
 
     Returns:
         The plan of a folder `rankings/<digest>` with ranking.safetensors.
+
+    Raises:
+        ConfigError: `train.device` is not there.
     """
     subsets = ("train",) if settings.train.refit == "none" else ("train", "valid")
-    return _plan(store, split, settings.rank, subsets, threads=settings.train.threads, listener=listener)
+    train = settings.train
+    return _plan(
+        store, split, settings.rank, subsets, threads=train.threads, wanted=train.device, listener=listener
+    )
 
 
 def plan_refit_all(
-    store: Store, ranking: Reference, *, threads: int = 0, listener: Listener = silent
+    store: Store,
+    ranking: Reference,
+    *,
+    threads: int = 0,
+    device: DeviceName = "auto",
+    listener: Listener = silent,
 ) -> Plan:
     """The ranking model that was tested, fitted once more on every row of its split."""
     tested = store.read(RankingManifest, ranking.digest)
     split = store.reference("splits", tested.split)
     rank = RankSettings.model_validate(tested.settings)
-    return _plan(store, split, rank, ("train", "valid", "test"), threads=threads, listener=listener)
+    subsets = ("train", "valid", "test")
+    return _plan(store, split, rank, subsets, threads=threads, wanted=device, listener=listener)
 
 
 def _plan(
@@ -50,13 +63,16 @@ def _plan(
     subsets: tuple[str, ...],
     *,
     threads: int,
+    wanted: DeviceName,
     listener: Listener,
 ) -> Plan:
+    device = choose_device(wanted, setting="train.device")
     digest = digest_of(
         split=split.digest,
         rank=settings.model_dump(),
         subsets=subsets,
         code=code_digest("matinee.train.ranking.step"),
+        **({} if device == "cpu" else {"device": device}),
     )
     work = store.folder("work", digest)
 
@@ -71,6 +87,7 @@ def _plan(
             subsets=subsets,
             settings=settings,
             threads=threads or available_cores(),
+            device=device,
             work=work,
             listener=listener,
         )

@@ -64,6 +64,7 @@ def fit_ranking(
     settings: RankSettings,
     seed: int = 0,
     threads: int = 1,
+    device: str | None = None,
     checkpoint: Path | None = None,
     listener: RankListener | None = None,
 ) -> RankingModel:
@@ -76,6 +77,7 @@ def fit_ranking(
         settings: see RankSettings.
         seed: of the vectors that the iteration starts from.
         threads: CPU threads.
+        device: device of torch that solves the equations; None: compiled kernels on the CPU.
         checkpoint: where rounds are kept; a fit that was killed goes on from the last one with the same bits.
         listener: called between pieces of work; what it raises stops the fit.
 
@@ -102,7 +104,9 @@ def fit_ranking(
         )
         penalty = settings.penalty or usual_penalty(scale)
         ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
-        normal = make_normal(rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, report=report)
+        normal = make_normal(
+            rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, device=device, report=report
+        )
         cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
         rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
         return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, report=report)

@@ -31,8 +31,15 @@ class Normal(Protocol):
         """X'X V."""
 
 
-def make_normal(rows: GradedRows, ridge: Floats, *, memory: int, report: Report) -> Normal:
+def make_normal(
+    rows: GradedRows, ridge: Floats, *, memory: int, device: str | None, report: Report
+) -> Normal:
     """The way that is cheapest within `memory` bytes; `ridge` is the diagonal D, [2, movies]."""
+    if device is not None:
+        from matinee.train.ranking.on_device import OnDevice  # noqa: PLC0415 - torch takes seconds to import
+
+        tolerances = (_TOLERANCE, _ROUGH)
+        return OnDevice(rows, ridge, device=device, tolerances=tolerances, memory=memory, report=report)
     by_users, by_movies = triangle_bytes(rows.users), triangle_bytes(2 * rows.movies)
     if min(by_users, by_movies) > memory:
         return ConjugateGradients(rows, ridge, report)

@@ -34,6 +34,7 @@ def write_ranking(
     subsets: tuple[str, ...],
     settings: RankSettings,
     threads: int,
+    device: str,
     work: Path,
     listener: Listener,
 ) -> RankingManifest:
@@ -57,6 +58,7 @@ def write_ranking(
         scale=scale,
         settings=settings,
         threads=threads,
+        device=None if device == "cpu" else device,
         checkpoint=work / "ranking.safetensors",
         listener=watch,
     )
@@ -69,6 +71,7 @@ def write_ranking(
         scale=list(scale),
         embedding_size=int(model.decode.shape[1]),
         settings=settings.model_dump(mode="json"),
+        device=device,
         seconds_rank=round(time.perf_counter() - started, 4),
     )
 

@@ -1,0 +1,157 @@
+"""The normal equations of the ridge in torch, for a GPU: factored where that fits, else conjugate gradients.
+
+The products with the ratings and all vectors of a solve stay on the device; only its ends are copied.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matinee.release.ranking_model import GRADE_STEP, Floats
+from matinee.train.ranking.rows import GradedRows, Group
+from matinee.train.ranking.tiles import Report, triangle_bytes
+
+_CELLS = 1 << 26  # of a dense block of users: 256 MB
+_FACTORS = 4  # a square matrix and its factor take four times the memory of a triangle
+_MOST_STEPS = 100
+_SPARE = 0.9  # of the free memory of a GPU
+
+
+class OnDevice:
+    """X'X and (X'X + D)^-1 for features [2, movies, columns] that are arrays of numpy."""
+
+    def __init__(
+        self,
+        rows: GradedRows,
+        ridge: Floats,
+        *,
+        device: str,
+        tolerances: tuple[float, float],
+        memory: int,
+        report: Report,
+    ) -> None:
+        """Move the ratings to a device; factor the matrix if it fits into `memory` and into the device's.
+
+        Args:
+            rows: The ratings.
+            ridge: The diagonal D, [2, movies].
+            device: A device of torch.
+            tolerances: At which share of its first value a residual is small enough: usually, and where rough.
+            memory: Bytes of the triangle of X'X, at most, that is factored.
+            report: Called with the progress.
+        """
+        self._device, self._report, self._tolerances = torch.device(device), report, tolerances
+        self._users, self._movies = rows.users, rows.movies
+        self._ridge = self._put(ridge)[..., None]
+        self._diagonal = self._put((rows.squares + ridge).astype(np.float32))[..., None]
+        self._by_user = self._matrices(rows.by_user, rows.movies)
+        self._by_movie = self._matrices(rows.by_movie, rows.users)
+        self._factor: Tensor | None = None
+        size = triangle_bytes(2 * rows.movies)
+        if size <= memory and _FACTORS * size <= self._free():
+            self._factor = self._make_factor()
+
+    def gram(self, values: Floats) -> Floats:
+        """X'X V."""
+        return self._get(self._gram(self._put(values)))
+
+    def solve(self, right: Floats, *, rough: bool = False) -> Floats:
+        """(X'X + D)^-1 R; `rough` where two digits are enough."""
+        values = self._put(right)
+        if self._factor is None:
+            return self._get(self._descend(values, self._tolerances[rough]))
+        root = self._ridge.rsqrt().reshape(-1, 1)
+        flat = torch.cholesky_solve(root * values.flatten(0, 1), self._factor)
+        flat *= root
+        self._report("solve", 1, 1)
+        return self._get(flat.reshape(values.shape))
+
+    def _matrices(self, group: Group, others: int) -> tuple[Tensor, Tensor]:
+        """Two sparse matrices with the same places: ones where there is a rating, and grades."""
+        kind = torch.int32 if len(group.others) < 2**31 else torch.int64
+        starts = torch.from_numpy(group.starts).to(self._device, kind)
+        places = torch.from_numpy(group.others).to(self._device, kind)
+        grades = torch.from_numpy(group.codes).to(self._device).float().mul_(float(GRADE_STEP))
+        size = (len(group.starts) - 1, others)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            return (
+                torch.sparse_csr_tensor(
+                    starts, places, torch.ones_like(grades), size, check_invariants=False
+                ),
+                torch.sparse_csr_tensor(starts, places, grades, size, check_invariants=False),
+            )
+
+    def _gram(self, values: Tensor) -> Tensor:
+        """X'X V on the device."""
+        rated, graded = self._by_user
+        by_user = rated @ values[0]
+        by_user += graded @ values[1]
+        return torch.stack([matrix @ by_user for matrix in self._by_movie])
+
+    def _make_factor(self) -> Tensor:
+        """The Cholesky factor of D^-1/2 X'X D^-1/2 + I, from dense blocks of users."""
+        features, root = 2 * self._movies, self._ridge.rsqrt().flatten()
+        total = torch.eye(features, device=self._device)
+        rated, graded = self._by_user
+        starts, columns, grades = rated.crow_indices(), rated.col_indices(), graded.values()
+        step = max(1, _CELLS // features)
+        for first in range(0, self._users, step):
+            last = min(first + step, self._users)
+            here = slice(int(starts[first]), int(starts[last]))
+            lengths = (starts[first + 1 : last + 1] - starts[first:last]).long()
+            line = torch.repeat_interleave(torch.arange(last - first, device=self._device), lengths)
+            block = torch.zeros((last - first, features), device=self._device)
+            block[line, columns[here].long()] = 1
+            block[line, columns[here].long() + self._movies] = grades[here]
+            block *= root
+            total.addmm_(block.T, block)
+            self._report("products", last, self._users)
+        factor: Tensor = torch.linalg.cholesky(total)
+        self._report("factor", 1, 1)
+        return factor
+
+    def _descend(self, residual: Tensor, tolerance: float) -> Tensor:
+        """Conjugate gradients, residuals divided by the diagonal of X'X + D; overwrites the residual."""
+        found = torch.zeros_like(residual)
+        direction = residual / self._diagonal
+        size = _dots(residual, direction)
+        enough = size * tolerance**2
+        for step in range(_MOST_STEPS):
+            if bool((size <= enough).all()):
+                break
+            product = self._gram(direction)
+            product += self._ridge * direction
+            length = _ratio(size, _dots(direction, product))
+            found += length * direction
+            residual -= length * product
+            torch.div(residual, self._diagonal, out=product)
+            before, size = size, _dots(residual, product)
+            direction *= _ratio(size, before)
+            direction += product
+            self._report("gradients", step + 1, _MOST_STEPS)
+        return found
+
+    def _free(self) -> float:
+        if self._device.type != "cuda":
+            return float("inf")
+        return _SPARE * torch.cuda.mem_get_info(self._device)[0]
+
+    def _put(self, values: Floats) -> Tensor:
+        return torch.tensor(values, device=self._device)
+
+    def _get(self, values: Tensor) -> Floats:
+        found: Floats = values.cpu().numpy()
+        return found
+
+
+def _dots(left: Tensor, right: Tensor) -> Tensor:
+    """Scalar products of columns, [columns], in float64."""
+    return (left * right).sum(dim=(0, 1), dtype=torch.float64)
+
+
+def _ratio(above: Tensor, below: Tensor) -> Tensor:
+    """A quotient; 0 where there is nothing left to divide by."""
+    return torch.where(below > 0, above / below, 0).float()

@@ -2,11 +2,12 @@
 
 import io
 import lzma
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ import pytest
 from pyarrow import feather
 
 from matinee import ingest
+from matinee.containers.encoding import decode_line
 from matinee.errors import DataError
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.date_forms import recognize_dates
@@ -30,7 +32,7 @@ HEADER = "userId,movieId,rating,date\n"
 # Users are above all movies, so that swapped columns show.
 PLAIN = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in (*range(1, 20), *range(103, 220)))
-NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"')
+NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"', "0000-00-00")
 Row = tuple[int, int, float, date | None]
 
 
@@ -480,6 +482,41 @@ def test_a_repeated_header_or_a_damaged_date_does_not_hide_how_dates_are_written
     text: str, form: int
 ) -> None:
     assert recognize_dates([text] * 30 + ["date", "0", "unknown"], "auto") == (form, False)
+
+
+def _day(raw: bytes) -> date | None:
+    """The date that the parser reads, or None."""
+    form, is_open = recognize_dates([decode_line(raw)], "auto")
+    assert not is_open
+    dates, clocks = np.zeros(1, np.int32), np.array([-len(raw)], np.int32)
+    faulty, seen = np.zeros(1, np.uint8), np.zeros(kernel.COUNTED, np.int64)
+    kernel.read_dates(np.frombuffer(raw + b"\n", np.uint8), form, 0, 1, dates, clocks, faulty, seen)
+    return None if faulty[0] else EPOCH + timedelta(int(dates[0]))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        "4. März 2003|Dienstag, 4. Maerz 2003 10:20|04. Mrz. 2003|4. MÄRZ 2003",
+        "mardi 4 mars 2003|mar. 4 mars 2003|04MAR2003|04MAR2003:10:20:30",
+        "martedì 4 marzo 2003|mar 4 marzo 2003|martes, 4 de marzo de 2003|4 maart 2003|4 de março de 2003",
+    ],
+)
+def test_months_of_letters_are_read_in_western_languages(texts: str) -> None:
+    for text in texts.split("|"):
+        assert [_day(text.encode(encoding)) for encoding in ("utf-8", "cp1252")] == [date(2003, 3, 4)] * 2, (
+            text
+        )
+
+
+def test_each_month_has_its_name() -> None:
+    names = (
+        "janvier février avril août Oktober Dezember enero agosto gennaio luglio settembre juin juillet mei"
+    )
+    found = [_day(f"9 {name} 2003".encode()) for name in names.split()]
+    assert [day and day.month for day in found] == [1, 2, 4, 8, 10, 12, 1, 8, 1, 7, 9, 6, 7, 5]
+    assert _day("2003年3月4日".encode()) == date(2003, 3, 4)
+    assert _day(b"9 mai juin 2003") is None
 
 
 def test_ratings_with_ids_of_imdb_are_not_taken_for_links() -> None:

@@ -86,10 +86,11 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
         " and others" if len(folders) > _REPORTED_FOLDERS else ""
     )
     ratings = f" The scale is {scale} (ingest.scale)." if "rating_out_of_bounds" in codes else ""
+    dates = " To leave dates out, set ingest.columns=date=." if "date_unparsable" in codes else ""
     raise DataError(
         f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f} %) were rejected, and "
         f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g} %: "
-        f"{'; '.join(reasons)}.{ratings} "
+        f"{'; '.join(reasons)}.{ratings}{dates} "
         f"{kept} holds all of them. Correct the source, or allow more with that setting."
     )
 

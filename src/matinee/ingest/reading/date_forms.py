@@ -36,8 +36,14 @@ _FEWEST_DIGITS: Final = 2  # different values, all written alike
 # Whole days that stand for the years 1990 to 2050: since 1970, and in spreadsheets.
 _DAYS: Final = {kernel.DAYS: (7305, 29220), kernel.SERIALS: (32874, 54789)}
 _WRITTEN: Final = re.compile(r"(\d{1,4})[ /.,-]+(\d{1,2})[ /.,-]+(\d{2}|\d{4})(\b.*)?", re.ASCII)
-_MONTH: Final = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.ASCII | re.I)
+_MONTH: Final = re.compile(
+    r"(?<![^\W\d_])([jg][aä]n|ene|fe[bv]|fév|m[aä]r|mae|mrz|mrt|maa|a[pb]r|avr|ma[iyg]|mei|jun|giu|juin|jul|lug|juil|"
+    r"aug|ago|ao[uû]|sep|set|o[ckut]t|nov|d[ei][cz]|déc|gen)",
+    re.I,
+)
+_SIGNS: Final = re.compile(r"\d{4} ?[年년] ?\d{1,2} ?[月월] ?\d{1,2} ?[日일].*")
 _NO_DATES: Final = frozenset(("null", "\\n", "na", "n/a", "nat", "nan", "none"))  # as in `kernel.is_no_date`
+_ZERO_DATE: Final = re.compile(r"0[-0: ]{8,}0", re.ASCII)
 _UNKNOWN: Final = frozenset(("0", "-1", "0.0", "-1.0"))  # numbers that often stand for an unknown date
 _UNITS: Final = (1e10, 1e13, 1e16)  # as seconds, milliseconds and microseconds these are in the years 2286
 _MOST_DAYS: Final = 31
@@ -104,7 +110,11 @@ def has_dates(values: Sequence[str]) -> bool:
 
 def _dates(values: Sequence[str]) -> list[str]:
     """The values that are not empty, and no word for an empty field."""
-    return [text for value in values if (text := value.strip()) and text.lower() not in _NO_DATES]
+    return [
+        text
+        for value in values
+        if (text := value.strip()) and text.lower() not in _NO_DATES and not _ZERO_DATE.fullmatch(text)
+    ]
 
 
 def _year_first(texts: Collection[str]) -> bool:
@@ -121,7 +131,7 @@ def _year_first(texts: Collection[str]) -> bool:
 def _recognize_order(texts: Sequence[str], order: DateOrder) -> tuple[int, bool]:
     found = [match for text in texts if (match := _WRITTEN.fullmatch(text))]
     numbered = [match for match in found if len(match[1]) < 4]
-    if not found and not any(_MONTH.search(text) for text in texts):
+    if not found and not any(_MONTH.search(text) or _SIGNS.fullmatch(text) for text in texts):
         return kernel.SECONDS, False
     if order != "auto":
         return (kernel.DAY_FIRST if order == "day_first" else kernel.MONTH_FIRST), False

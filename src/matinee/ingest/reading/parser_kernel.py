@@ -67,8 +67,49 @@ _SECONDS_PER_DAY = 86400
 _MILLISECONDS_PER_DAY = 86400000
 _FIRST_SERIAL = -25569  # 1899-12-30, the day 0 of spreadsheets
 _PER_SECOND = np.array([1, 10**3, 10**6, 10**9], dtype=np.int64)  # by the form of a date
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = np.array([[ord(letter) for letter in month] for month in _MONTH_NAMES])
+# The first letters of months, without accents: in English, then other names in German, French, Spanish, Italian,
+# Portuguese and Dutch.
+_MONTH_NAMES = (
+    *(
+        ("jan", 1),
+        ("feb", 2),
+        ("mar", 3),
+        ("apr", 4),
+        ("may", 5),
+        ("jun", 6),
+        ("jul", 7),
+        ("aug", 8),
+        ("sep", 9),
+    ),
+    *(("oct", 10), ("nov", 11), ("dec", 12), ("mae", 3), ("mrz", 3), ("mai", 5), ("okt", 10), ("dez", 12)),
+    *(
+        ("fev", 2),
+        ("avr", 4),
+        ("juin", 6),
+        ("juil", 7),
+        ("aou", 8),
+        ("ene", 1),
+        ("abr", 4),
+        ("ago", 8),
+        ("dic", 12),
+    ),
+    *(
+        ("gen", 1),
+        ("mag", 5),
+        ("giu", 6),
+        ("lug", 7),
+        ("set", 9),
+        ("ott", 10),
+        ("out", 10),
+        ("mrt", 3),
+        ("maa", 3),
+    ),
+    ("mei", 5),
+)
+_MONTHS = np.array([[*name.encode().ljust(4, b"\0"), month] for name, month in _MONTH_NAMES], dtype=np.int64)
+_MARDI, _MARTES = (
+    int.from_bytes(word, "little") for word in (b"mardi", b"marte")
+)  # Tuesdays, which begin as March
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _EXACT_DIGITS = 18  # as many fit an int64 whatever they are
 _POWERS = 10.0 ** np.arange(309)
@@ -228,8 +269,16 @@ def _lower(byte):
 
 @helper
 def _is_no_date(text, start, stop):
-    """Whether text[start:stop] is a word for an empty field: NULL, \\N, NA, N/A, NaT, NaN or None, in any case."""
+    """Whether text[start:stop] is a word for an empty date: NULL, \\N, NA, N/A, NaT, NaN or None, in any case.
+
+    So is 0000-00-00, which MySQL writes.
+    """
     size = stop - start
+    if size >= 10 and text[start] == _ZERO and text[start + 9] == _ZERO:
+        for i in range(start, stop):
+            if text[i] != _ZERO and text[i] != _MINUS and text[i] != _COLON and text[i] != _SPACE:
+                return False
+        return True
     if size < 2 or size > 4:
         return False
     first, last = _lower(text[start]), _lower(text[stop - 1])
@@ -702,15 +751,37 @@ def _iso_clock(text, start, stop):
 
 
 @helper
-def _month_of(text, i):
-    """The number of the month whose first three letters are at i, or 0."""
-    for month in range(12):
-        if (
-            _lower(text[i]) == _MONTHS[month, 0]
-            and _lower(text[i + 1]) == _MONTHS[month, 1]
-            and _lower(text[i + 2]) == _MONTHS[month, 2]
-        ):
-            return month + 1
+def _is_letter(byte):
+    return 97 <= _lower(byte) <= 122 or (byte >= 128 and byte != _NBSP and byte != 0xC2)
+
+
+@helper
+def _month_of(text, i, stop):
+    """The number of the month that the word text[i:stop] names, or 0.
+
+    Letters with accents count without them, in UTF-8 and in Windows-1252.
+    """
+    letters, size = np.int64(0), 0
+    while i < stop and size < 5:
+        byte = np.int64(_lower(text[i]))
+        if byte == 0xC3 and i + 1 < stop:  # the letters of Western languages in UTF-8
+            i += 1
+            byte = np.int64(text[i]) + 64
+        if byte == 0xE4 or byte == 0xC4:
+            byte = 97
+        elif byte == 0xE9 or byte == 0xC9:
+            byte = 101
+        elif byte == 0xFB or byte == 0xDB:
+            byte = 117
+        letters |= byte << 8 * size
+        size += 1
+        i += 1
+    if letters == _MARDI or letters == _MARTES:
+        return 0
+    for k in range(_MONTHS.shape[0]):
+        name = _MONTHS[k, 0] | _MONTHS[k, 1] << 8 | _MONTHS[k, 2] << 16
+        if letters & 0xFFFFFF == name and (_MONTHS[k, 3] == 0 or letters >> 24 & 0xFF == _MONTHS[k, 3]):
+            return _MONTHS[k, 4]
     return 0
 
 
@@ -719,7 +790,7 @@ def _read_written_date(text, start, stop, form, seen):
     """Days, milliseconds of the day, and whether text[start:stop] is a date such as 2/16/2003 10:00 or 16 Feb 2003."""
     parts = np.int64(0)
     first, second, third, first_digits, third_digits = np.int64(0), np.int64(0), np.int64(0), 0, 0
-    month, clock, zone, late = 0, 0, 0, -1
+    month, clock, zone, late, is_day = np.int64(0), 0, 0, -1, False
     i = start
     while i < stop:
         byte = text[i]
@@ -729,7 +800,7 @@ def _read_written_date(text, start, stop, form, seen):
             while i < stop and _is_digit(text[i]):
                 value = min(value * 10 + np.int64(text[i]) - _ZERO, 1 << 40)
                 i += 1
-            if i < stop and text[i] == _COLON:
+            if i < stop and text[i] == _COLON and i - begin <= 2:
                 clock, i = _read_clock(text, begin, stop)
             elif parts == 0:
                 first, first_digits, parts = value, i - begin, 1
@@ -741,21 +812,24 @@ def _read_written_date(text, start, stop, form, seen):
                 third_digits = i - begin
             else:
                 return 0, 0, False
-        elif 97 <= _lower(byte) <= 122:
+        elif _is_letter(byte):
             begin = i
-            while i < stop and 97 <= _lower(text[i]) <= 122:
+            while i < stop and _is_letter(text[i]):
                 i += 1
-            found = _month_of(text, begin) if i - begin >= 3 else 0
-            if found and month == 0 and parts < 2:
+            found = _month_of(text, begin, i) if i - begin >= 3 else 0
+            if found and parts < 2:
+                if month and not is_day:
+                    return 0, 0, False
                 month = found
+                is_day = found == 3 and i - begin == 3 and parts == 0  # mar. of mardi is a Tuesday as well
             elif i - begin == 2 and _lower(text[begin + 1]) == 109 and _lower(byte) in (97, 112):  # am, pm
                 late = 1 if _lower(byte) == 112 else 0
-            elif i - begin > 9:
+            elif i - begin > 10:
                 return 0, 0, False
-            # Others are weekdays, th, of, T, UTC.
+            # Others are weekdays, th, of, T, UTC, and the signs of year, month and day in Chinese and Japanese.
         elif (byte == _PLUS or byte == _MINUS) and clock and i + 2 < stop and _is_digit(text[i + 1]):
             zone, i = _read_zone(text, i, stop)
-        elif byte in (_SPACE, _SLASH, _POINT, _MINUS, _COMMA, _COLON, 39, 95):
+        elif byte in (_SPACE, _SLASH, _POINT, _MINUS, _COMMA, _COLON, 39, 95, _NBSP, 0xC2):
             i += 1
         else:
             return 0, 0, False

@@ -39,7 +39,7 @@ def recommend(
     if out is not None:
         check_place(out, inputs=[only] if only else [])
     elif only is not None or narrowing != Narrowing():
-        raise ConfigError("Narrowed lists were asked for without a file for them. Name one as `out`.")
+        raise ConfigError("Narrowed lists were requested without a file for them. Name one as `out`.")
     steps = StepRunner(store)
     return steps.run(
         recommend_to_everyone,

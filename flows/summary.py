@@ -84,6 +84,8 @@ class StepRunner:
             self._cached.append(step)
             log.info("    finished before, skipped")
         if isinstance(result, Reference):
+            if result in self._made.values():
+                log.info("    no refit: the tested model is used")
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point

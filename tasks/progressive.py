@@ -10,5 +10,5 @@ from matinee.tasks.policies import step
 
 @step(Step.PROGRESSIVE)
 def progressive(*, store: str, dataset: Reference) -> ChampionScore:
-    """Score the champion on ratings newer than itself."""
+    """If there is a champion, measure it on the ratings that are newer than it."""
     return score_champion(Store.open(Path(store)), dataset)

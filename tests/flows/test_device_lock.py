@@ -76,4 +76,4 @@ def test_locks_are_in_a_folder_that_no_other_user_can_use(
     assert private_folder() is None
     with hold("cpu"), hold("cpu"):  # no training waits for it
         assert list(session.iterdir()) == []
-    assert "is not this user's alone" in caplog.text
+    assert "Other users can use" in caplog.text

@@ -69,7 +69,7 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
         + "movieId,userId,rating,date\n"
         + lines("{m},{u},{r},{d}", PLAIN[HALF:]),
         PLAIN,
-        "names its columns in another order",
+        "gives the columns in another order",
     ),
     "a header within the file, of another delimiter and more columns": (
         HEADER
@@ -77,7 +77,7 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
         + "\ufeffrating;x;movieId;userId;date\n"
         + lines("{r};a;{m};{u};{d}", PLAIN[HALF:]),
         PLAIN,
-        "names its columns in another order",
+        "gives the columns in another order",
     ),
     "the same header again": (
         HEADER + lines("{u},{m},{r},{d}", PLAIN[:HALF]) + HEADER + lines("{u},{m},{r},{d}", PLAIN[HALF:]),
@@ -210,7 +210,7 @@ READ |= {
     "numbers of columns": (
         "0,1,2\n" + lines("{u},{m},{r}"),
         UNDATED,
-        "has the numbers of the columns and is no row",
+        "has the numbers of the columns and is not a row",
     ),
     "numbers of columns, with dates": (
         "0,1,2,3\n" + lines("{u},{m},{r},{d}"),
@@ -288,7 +288,7 @@ def write_stream(rows: pa.Table, file: Any) -> None:
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "ids with commas": (HEADER + '"1,000","1,001",3,\n999,"1,002",4,\n', "with separators of thousands"),
     "ids with no-break spaces": (HEADER + lines("{u},1\xa0{m:03},{r},"), "with separators of thousands"),
-    "decimal commas, no header": (lines("{u},{m},{r},5"), "which are no dates"),
+    "decimal commas, no header": (lines("{u},{m},{r},5"), "which are not dates"),
     "line ends of two kinds": (HEADER.replace("\n", "\r") + COMMAS, "end some lines, and line feeds"),
     "line ends of two kinds later": (
         HEADER + COMMAS * 9 + COMMAS.replace("\n", "\r"),

@@ -101,7 +101,7 @@ def test_a_missing_file_or_a_later_schema_is_a_release_error(tmp_path: Path) -> 
         verify(folder)
     manifest = registry.manifests()[0]
     write_json(folder / "manifest.json", manifest.model_copy(update={"schema_version": 99}))
-    with pytest.raises(ReleaseError, match="later matinee"):
+    with pytest.raises(ReleaseError, match="later Matinee"):
         verify(folder)
 
 

@@ -105,7 +105,7 @@ def test_further_keys_are_kept_and_a_later_version_is_named(folder: Path) -> Non
     with pytest.raises(ReleaseError, match="has no 'created'"):
         whole["created"]
     _retell(folder, model="later", schema_version=4)
-    with pytest.raises(ReleaseError, match="later matinee"):
+    with pytest.raises(ReleaseError, match="later Matinee"):
         read_manifest(folder)
     with pytest.raises(ReleaseError, match="lacks split"):
         _ = whole.published_split
@@ -186,11 +186,11 @@ def test_the_version_must_equal_the_folder_name_only_in_a_store(folder: Path) ->
         ("dot", {"mean": [3.5, 3.5]}, "mean has the shape"),
         ("dot", {"user_bias": np.zeros(2)}, "user_bias has the shape"),
         ("dot", {"user_factors": np.zeros(6)}, "weights.safetensors"),
-        ("dot", {"movie_bias": [0, 0, 0, np.nan]}, "movie_bias holds"),
-        ("dot", {"movie_factors": np.full((4, 2), 1e30)}, "movie_factors holds"),
+        ("dot", {"movie_bias": [0, 0, 0, np.nan]}, "movie_bias has"),
+        ("dot", {"movie_factors": np.full((4, 2), 1e30)}, "movie_factors has"),
         ("dot", {"extra": [1.0]}, "extra"),
         ("linear", {"output.weight": np.zeros((1, 5))}, "output.weight has the shape"),
-        ("linear", {"movie_rows": [1, 2, -3, 0]}, "movie_rows holds"),
+        ("linear", {"movie_rows": [1, 2, -3, 0]}, "movie_rows has"),
         ("linear", {"movie_bias": np.zeros(4)}, "movie_bias"),
     ],
     ids=str,

@@ -30,8 +30,10 @@ class ListedRelease(Format):
     rmse: int | float | str | None = Field(None, description="RMSE on its test rows.")
     ndcg_at_10: int | float | str | None = Field(None, description="nDCG@10 of a release of plays.")
     model: str | None = Field(None, description="`model.name`; null if the manifest can't be read.")
-    verified: bool = Field(True, description="Whether it loads; there if it was checked or reading failed.")
-    error: str = Field("", description="Why it does not load; there only then.")
+    verified: bool = Field(
+        True, description="Whether it loads; present if it was checked or could not be read."
+    )
+    error: str = Field("", description="Why it does not load; present only if it does not.")
 
     def line(self, *, signed: bool) -> str:
         """The release as a line of the list."""

@@ -25,7 +25,7 @@ def id_(text: str) -> str:
     """An id, as rating files have it: a whole number, or a text. The store decides which."""
     if not text.strip():
         raise argparse.ArgumentTypeError(
-            "an empty text is not an id; expected one as the rating files have it"
+            "an empty text is not an id; expected an id as the rating files write it"
         )
     return text
 

@@ -136,8 +136,8 @@ def predict(call: argparse.Namespace) -> Outcome:
 
     if (aside := is_stdout(call.out)) and call.json:
         raise ConfigError(
-            f"--out {call.out} writes the predictions to stdout, and so does --json with its line. Leave out one of "
-            "the two."
+            f"--out {call.out} writes the predictions to stdout, and --json writes its line there too. Leave out one "
+            "of the two."
         )
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()

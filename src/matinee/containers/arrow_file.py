@@ -35,7 +35,7 @@ def open_arrow(raw: BinaryIO, meter: Meter) -> tuple[pa.Schema, Iterator[pa.Reco
     for place in (_DICTIONARIES, _BATCHES):
         for offset, size in _blocks(footer, place):
             if offset + size > end:
-                raise CorruptError("a batch lies outside the Arrow file")
+                raise CorruptError("a batch is outside the Arrow file")
             raw.seek(offset)
             unpacked = _unpacked_size(pa.ipc.read_message(pa.py_buffer(raw.read(size))))
             if unpacked > _LARGEST_BATCH:
@@ -115,7 +115,7 @@ def _sum_buffers(metadata: bytes, kind: str, body: Any) -> int:
         offset, length = struct.unpack_from("<2q", metadata, at + vector + 4 + 16 * number)
         if length >= 8:
             if not 0 <= offset <= body.size - 8:
-                raise CorruptError("a buffer of a batch lies outside it")
+                raise CorruptError("a buffer of a batch is outside the batch")
             (size,) = struct.unpack("<q", body.slice(offset, 8).to_pybytes())
             total += length if size < 0 else size  # -1: this buffer is not compressed
     return total

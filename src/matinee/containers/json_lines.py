@@ -111,8 +111,8 @@ class _Writer:
         fresh = {plain_name(name): name for name in row if name not in known}
         if self._every_column:
             raise DataError(
-                f"{self._label} has objects with the column '{shown(next(iter(fresh.values())))}', which those of the "
-                "first megabyte do not have. Give every object the same columns, with null where there is no value."
+                f"{self._label} has objects with the column '{shown(next(iter(fresh.values())))}', which is in no "
+                "object of the first megabyte. Give every object the same columns, with null where there is no value."
             )
         for name, aliases in self._late.items():
             found = next((fresh[alias] for alias in aliases if alias in fresh), None)

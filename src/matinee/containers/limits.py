@@ -83,7 +83,7 @@ class Meter:
         self._members += entries
         if self._members > self.settings.max_members:
             raise DataError(
-                f"{self.label} holds more than {self.settings.max_members:,} entries (ingest.max_members). Expected an "
+                f"{self.label} has more than {self.settings.max_members:,} entries (ingest.max_members). Expected an "
                 "archive of rating files: split it, or allow more with that setting."
             )
 

@@ -84,7 +84,7 @@ def read_pages(
             at = min(start for start in starts if start)
             stop = at + column.total_compressed_size
             if not 0 < at <= stop <= end:
-                raise CorruptError("a column of the Parquet file lies outside it")
+                raise CorruptError("a column of the Parquet file is outside the file")
             while at < stop:
                 page, size = _read_page(raw, at, name, label)
                 yield page
@@ -100,7 +100,7 @@ def _read_page(raw: BinaryIO, at: int, column: str, label: str) -> tuple[Page, i
     if unpacked > _LARGEST_PAGE:
         raise DataError(
             f"{label} is Parquet with a page of {unpacked >> 20:,} MB. Expected pages of about 1 MB: write it again, "
-            "and check that it holds ratings."
+            "and check that it contains ratings."
         )
     parts = ((header.get(name), field) for name, field in _OF_DATA.items())
     encodings = [part.get(field) for part, field in parts if isinstance(part, dict)]

@@ -57,7 +57,7 @@ def read_tar(stream: Stream, meter: Meter) -> Iterator[TarEntry]:
         size = _number(notes["size"].encode(), 10) if "size" in notes else size
         if kind in _SPLIT_FILES or any(name.startswith("GNU.sparse") for name in notes):
             raise CorruptError(
-                "it holds a sparse or multi-volume file, which is not supported; pack it without --sparse"
+                "it contains a sparse or multi-volume file, which is not supported; pack it without --sparse"
             )
         entry = TarEntry(notes.get("path") or _name(header), size, stream.readinto, size)
         notes = notes if kind in (_LONG_LINK, _PAX_ALL) else {}

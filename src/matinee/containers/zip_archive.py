@@ -192,7 +192,7 @@ def _check_names(listed: list[_Listed]) -> None:
     """Raise CorruptError if a name occurs twice: programs differ in which of the two files they unpack."""
     name, count = Counter(entry.name for entry in listed).most_common(1)[0] if listed else ("", 0)
     if count > 1:
-        raise CorruptError(f"the zip archive holds {name} twice")
+        raise CorruptError(f"the zip archive contains {name} twice")
 
 
 def _open(raw: BinaryIO, entry: _Listed, label: str) -> ZipEntry:
@@ -210,8 +210,8 @@ def _open(raw: BinaryIO, entry: _Listed, label: str) -> ZipEntry:
     start = _STARTS.get(entry.method)
     if start is None:
         raise DataError(
-            f"{label} packs {entry.name} by method {entry.method}, which is not read. Pack it again with ordinary "
-            "zip (deflate), or unpack it."
+            f"{label} compresses {entry.name} by method {entry.method}, which is not supported. Pack it again with "
+            "ordinary zip (deflate), or unpack it."
         )
     return ZipEntry(
         entry.name, Unpacked(cast(Stream, packed), start, several=False), entry.size, entry.checksum

@@ -48,7 +48,7 @@ def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSetting
     limit = settings.refit_difference * (high - low)
     says = (
         f"RMSE of the refit {after:.4f} on the test rows, which it has seen, against {before:.4f} of the tested "
-        f"weights (tolerance {settings.tolerance:g}); predictions {apart:.3f} apart in the mean (limit {limit:.3f})"
+        f"weights (tolerance {settings.tolerance:g}); mean difference {apart:.3f} (limit {limit:.3f})"
     )
     return RefitVerdict(
         name="refit",

@@ -95,7 +95,7 @@ def check_setting(held: Kinds | None, settings: IngestSettings) -> None:
         name = _NAMES[wrong[0]]
         raise ConfigError(
             f"ingest.ids={settings.ids} asks for {asked[wrong[0]]} ids of {name}s, and the store has "
-            f"{held[wrong[0]]} ids since its first dataset. Leave the setting out to go on with the store, or give "
+            f"{held[wrong[0]]} ids since its first dataset. Leave the setting out to continue with this store, or give "
             "another --store. Nothing was read."
         )
 
@@ -133,8 +133,9 @@ def check_ids(partitions: Sequence[Partition], settings: IngestSettings, *, held
             way_out = "Convert the ids, or set ingest.ids=text for all files"
         labels = sorted({partition.label(partition.manifest.files[0].file) for partition in partitions})
         raise DataError(
-            f"{shown(', '.join(labels[:3]))}: {faulty:,} of {rows:,} rows have a {name} id that is no integer "
-            f"({side}_not_integer), and {reason}. {way_out}. {partitions[0].folder / 'rejects.parquet'} holds the rows."
+            f"{shown(', '.join(labels[:3]))}: {faulty:,} of {rows:,} rows have a {name} id that is not an integer "
+            f"({side}_not_integer), and {reason}. {way_out}. The rows are in "
+            f"{partitions[0].folder / 'rejects.parquet'}."
         )
 
 
@@ -153,7 +154,7 @@ def kind_warnings(
         if held is not None and kind_of(odd, rows, settings) == "integer":
             yield (
                 f"The {name} ids of these files are integers, and the store has text ids since its first dataset: they "
-                "were read as text. If they are other ids than before, give another --store."
+                "were read as text. If they are different ids than before, give another --store."
             )
         elif held is None and odd <= _FEW * rows:
             yield (

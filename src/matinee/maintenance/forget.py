@@ -78,7 +78,7 @@ def forget(root: Path, user_id: int | str) -> Erased:
         raise StoreError(
             f"The user was erased from {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders, "
             f"and future runs skip the user's rows. These may still contain the user: {'; '.join(erasure.unsure)}. "
-            "Then run the same command again."
+            "After that, run the same command again."
         )
     return done
 
@@ -118,7 +118,7 @@ class _Erasure:
         """The folders of a kind. Links are not followed, and other files are reported in a warning."""
         root, place = self.registry.root, self.registry.root / kind
         for link in links_of(root, kind):
-            where = "put the folder itself there" if link == place else "remove it and its target"
+            where = "replace the link by the folder itself" if link == place else "remove it and its target"
             self._doubt(f"{link} is a symbolic link, which is not followed: {where}")
         ours = entries_of(root, kind)
         if place.is_dir() and not place.is_symlink():
@@ -222,7 +222,9 @@ class _Erasure:
     def _erase_from_lists(self, folder: Path) -> None:
         """Rewrite the lists of each release without those of the user, and remove unfinished lists."""
         if folder.is_symlink():
-            self._doubt(f"{folder} is a symbolic link, which is not followed: put the folder itself there")
+            self._doubt(
+                f"{folder} is a symbolic link, which is not followed: replace the link by the folder itself"
+            )
             return
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             if path.is_symlink() or not _LISTS.fullmatch(path.name):

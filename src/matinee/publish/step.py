@@ -147,9 +147,7 @@ def _find_held(registry: Registry, candidate: str) -> Hold:
     held = {entry.candidate: entry for entry in registry.held()}
     found = [digest for digest in held if digest.startswith(candidate)]
     if len(candidate) < _SHORTEST:  # for example a script's empty variable, which must publish nothing
-        fault = (
-            f"{candidate!r} is not a release, and a held candidate is named by {_SHORTEST} characters or more"
-        )
+        fault = f"{candidate!r} is not a release, and a held candidate needs at least {_SHORTEST} characters"
     elif len(found) > 1:
         fault = f"More than one held candidate begins with {candidate!r}"
     elif not found:

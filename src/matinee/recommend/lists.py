@@ -197,7 +197,7 @@ def _allowed(release: Release, narrowing: Narrowing) -> NDArray[np.bool_] | None
     if allowed is not None and not allowed.any():
         raise ConfigError(
             f"None of the {len(allowed):,} movies of release {release.version} is left for the lists: "
-            f"{narrowing.describe()}. Ask for more ids or years."
+            f"{narrowing.describe()}. Allow more ids or years."
         )
     return allowed
 

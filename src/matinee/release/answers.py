@@ -99,7 +99,7 @@ class Release:
         except ValueError:
             raise ConfigError(
                 f"User ids of shape {given[0].shape} and movie ids of shape {given[1].shape} are not pairs. "
-                "Give as many of one as of the other."
+                "Give as many user ids as movie ids."
             ) from None
         raw = forward.predict(self.weights, users.ravel(), movies.ravel(), model=self.manifest.model)
         predicted: NDArray[np.float32] = np.clip(raw, *self.scale).astype(np.float32).reshape(users.shape)
@@ -202,8 +202,8 @@ class Release:
         code = int(self.movies.find([movie_id], "movie")[0])
         if code < 0 or not self.catalog.trained[code]:
             raise ConfigError(
-                f"Movie {shown(movie_id, 80)} has no training row in release {self.version}, so nothing is like it or "
-                "unlike it. Ask for a movie that was rated."
+                f"Movie {shown(movie_id, 80)} has no training row in release {self.version}, so no movie is similar "
+                "to it. Ask for a movie that was rated."
             )
         vectors = self._movie_vectors()
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)

@@ -63,7 +63,7 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], *, model: str) -> tuple[
     expected = _TABLES[model]
     if shapes.keys() != expected.keys():
         odd = sorted(shapes.keys() ^ expected.keys())
-        raise ValueError(f"{odd[0]:.40} is missing or too many: a {model} model has {', '.join(expected)}")
+        raise ValueError(f"{odd[0]:.40} is missing or unexpected: a {model} model has {', '.join(expected)}")
     (users, size), (movies, _) = (shapes[f"{axis}_{_VECTORS[model]}"] for axis in ("user", "movie"))
     hidden = math.prod(shapes.get("hidden.bias", ()))
     sizes = {
@@ -88,7 +88,7 @@ def check_ranking_shapes(shapes: Mapping[str, tuple[int, ...]], *, movies: int) 
     tables = dict.fromkeys(("encode_rated", "encode_liked", "decode"), (movies, size))
     expected = {**tables, "popularity": (movies,)}
     if dict(shapes) != expected:
-        raise ValueError(f"it holds tables of the shapes {dict(shapes)}; expected {expected}")
+        raise ValueError(f"it has tables of the shapes {dict(shapes)}; expected {expected}")
 
 
 def check_numbers(name: str, table: NDArray[Any]) -> None:
@@ -101,7 +101,7 @@ def check_numbers(name: str, table: NDArray[Any]) -> None:
     else:
         sensible = not table.size or int(table.min()) >= 0
     if not sensible or (name in COUNTS) != (table.dtype.kind == "i"):
-        raise ValueError(f"{name} holds values that are not numbers or are out of bounds")
+        raise ValueError(f"{name} has values that are not numbers or are out of bounds")
 
 
 def read_table(
@@ -121,10 +121,10 @@ def read_table(
         names = file.schema_arrow.names
         columns = {**columns, **{name: kind for name, kind in (optional or {}).items() if name in names}}
         if odd := [name for name in columns if names.count(name) != 1]:
-            raise ValueError(f"it has not exactly one column {odd[0]}")
+            raise ValueError(f"it does not have exactly one column {odd[0]}")
         table = file.read(columns=list(columns), use_threads=False)
     if any(len(column) != rows for column in table.columns):  # its row groups can say something else
-        raise ValueError(f"it says that it has {rows:,} rows, and holds {len(table):,}")
+        raise ValueError(f"it declares {rows:,} rows and contains {len(table):,}")
     for name, kind in columns.items():
         _check_column(name, table[name], kind)
     return {name: table[name] for name in columns}
@@ -133,7 +133,7 @@ def read_table(
 def _check_column(name: str, column: pa.ChunkedArray, kind: ColumnKind) -> None:
     if kind == "text":
         if not _is_text(column.type):
-            raise ValueError(f"its column {name} is {column.type} and no text")
+            raise ValueError(f"its column {name} is {column.type}, not text")
         column.validate(full=True)
         return
     if kind == "id" and _is_text(column.type):
@@ -143,16 +143,14 @@ def _check_column(name: str, column: pa.ChunkedArray, kind: ColumnKind) -> None:
         return
     fits = pa.types.is_int64(column.type) if kind == "id" else pa.types.is_integer(column.type)
     if not fits or (column.null_count and kind != "year"):
-        raise ValueError(
-            f"its column {name} is not of integers throughout: {column.type}, {column.null_count} nulls"
-        )
+        raise ValueError(f"its column {name} is not all integers: {column.type}, {column.null_count} nulls")
     if kind == "year":
         return
     values = column.to_numpy()
     if kind == "id" and not (values[1:] > values[:-1]).all():
         raise ValueError(f"its column {name} does not ascend, so ids have no codes")
     if kind == "count" and len(values) and values.min() < 0:
-        raise ValueError(f"its column {name} counts less than none")
+        raise ValueError(f"its column {name} has a negative count")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -226,5 +224,5 @@ def check_array(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.flo
     if array.dtype.kind not in "if" or array.shape != shape:
         raise ValueError(f"{name} is not an array of numbers of the shape {shape}")
     if array.size and not (float(array.min()) >= -LARGEST and float(array.max()) <= LARGEST):
-        raise ValueError(f"{name} holds values that are not numbers or are out of bounds")
+        raise ValueError(f"{name} has values that are not numbers or are out of bounds")
     return array

@@ -245,7 +245,7 @@ def parse_manifest(folder: Path, data: bytes) -> ReleaseManifest:
     if place.parent.name == "releases" and is_version(place.name) and manifest.version != place.name:
         raise ReleaseError(
             f"{path} belongs to another release, {manifest.version}. Restore the folder from a backup, or remove it "
-            "unless it is that of the champion."
+            "if it is not the champion's."
         )
     return manifest
 
@@ -270,7 +270,7 @@ def _check(path: Path, found: Document) -> ReleaseManifest:
         check_schema_version(path.parent, found["schema_version"])
         raise ReleaseError(
             f"{path} is not a release's manifest: {shown(describe(error))}. Restore it from a backup, or "
-            "remove the folder unless it is that of the champion."
+            "remove the folder if it is not the champion's."
         ) from None
 
 
@@ -278,6 +278,6 @@ def check_schema_version(folder: Path, found: JsonValue) -> None:
     """Raise ReleaseError for a release of a later version of matinee."""
     if type(found) is int and found > TEXT_SCHEMA_VERSION:
         raise ReleaseError(
-            f"The release {folder} has schema version {shown(found)}; this matinee reads up to {TEXT_SCHEMA_VERSION}. "
-            "Install a later matinee."
+            f"The release {folder} has schema version {shown(found)}; this Matinee reads up to {TEXT_SCHEMA_VERSION}. "
+            "Install a later Matinee."
         )

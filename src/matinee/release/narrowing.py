@@ -58,14 +58,14 @@ class Narrowing:
         """Raise ConfigError if the values make no sense."""
         for name, limit in (("franchise", self.per_franchise), ("year", self.per_year)):
             if limit is not None and limit < 1:
-                raise ConfigError(f"At most {limit} movies per {name} were asked for; expected 1 or more.")
+                raise ConfigError(f"The limit is {limit} movies per {name}; expected 1 or more.")
         if self.years is not None and not _is_pair_of_years(self.years):
             raise ConfigError(
                 f"Years were given as {shown(repr(self.years))}; expected the first and the last, such as (1990, 1999)."
             )
         if self.years is not None and self.years[0] > self.years[1]:
             raise ConfigError(
-                f"Years {self.years[0]} to {self.years[1]} were asked for; expected the first year before the last."
+                f"The years are {self.years[0]} to {self.years[1]}; expected the earlier year first."
             )
 
     @classmethod

@@ -216,8 +216,8 @@ class _Text:
             other = None if line else next(self._members, None)
         if other is not None:
             raise DataError(
-                f"{self._label} holds several files, such as {shown(self._name)} and {shown(other.name)}. Expected one "
-                "file of pairs: unpack it, and give that. No output was written."
+                f"{self._label} contains several files, such as {shown(self._name)} and {shown(other.name)}. Expected "
+                "one file of pairs: unpack it, and give that. No output was written."
             )
         return line
 

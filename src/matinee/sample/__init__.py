@@ -215,7 +215,7 @@ def _refuse_foreign_partial(fresh: Path) -> None:
     own = set(_own_files(fresh))
     if fresh.is_symlink() or any(path not in own or not _is_plain(path) for path in fresh.iterdir()):
         raise ConfigError(
-            f"{fresh} holds files that are not from an interrupted sample; they are left as they are. Give another "
+            f"{fresh} contains files that are not from an interrupted sample. They were left as they are. Give another "
             "folder, or move them away."
         )
 

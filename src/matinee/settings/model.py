@@ -163,7 +163,7 @@ class RecommendSettings(Section):
         512,
         ge=16,
         le=1 << 20,
-        description="Maximum memory for lists that are not written yet, in MB. The release needs memory in addition.",
+        description="Maximum memory for lists that are not written yet, in MB. The release takes additional memory.",
     )
     device: DeviceName = Field(
         "auto",
@@ -220,7 +220,7 @@ class Settings(Section):
         if not test:
             if self.split.strategy == "given":
                 raise ConfigError(
-                    "split.strategy=given reads the test rows from files, and none is given. Name them with --test "
+                    "split.strategy=given reads the test rows from files, but no file is given. Name them with --test "
                     "PATH."
                 )
             return self

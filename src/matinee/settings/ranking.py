@@ -20,17 +20,20 @@ class RankSettings(Section):
         gt=0,
         le=1e9,
         description="Strength of the ridge regularization of all weights. By default, it is chosen on held-out ratings "
-        "of some users. The candidates are 800 (300 for plays) and its multiples by powers of 3.",
+        "of some users. The candidates are 800 (300 for plays) times powers of 3.",
     )
     dropout: float = Field(
-        0.33, ge=0, lt=1, description="Share of each user's ratings that the fit hides from the model."
+        0.33,
+        ge=0,
+        lt=1,
+        description="Share of each user's ratings that are hidden from the model in the fit.",
     )
     rated_weight: float = Field(
         0.6,
         ge=0,
         le=100,
-        description="Weight of the fact that a user rated a movie, in the target of the fit. The grade of the "
-        "rating has weight 1.",
+        description="Weight, in the target of the fit, of whether a user rated a movie. The value of the rating "
+        "has weight 1.",
     )
     iterations: int = Field(
         6,

@@ -129,7 +129,7 @@ def refuse_passwords(sources: list[str]) -> None:
     for source in filter(is_address, sources):
         if _parse(source)[1] is not None:
             raise ConfigError(
-                "The parameters of this run have the address of a database with its password, and Prefect stores them. "
+                "The parameters of this run contain a database address with its password, and Prefect stores them. "
                 "Change the password of that user, leave it out of the address, and give it to the worker: in "
                 "~/.pgpass, or as PGPASSWORD in the worker's environment."
             )

@@ -54,7 +54,7 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
             raise ConfigError("--out - is stdout, and stdout is closed. Open it, or use a file.")
         if streams:
             return out
-        raise ConfigError("--out - is stdout, and lists are a Parquet file. Use a plain or a new file.")
+        raise ConfigError("--out - is stdout, and lists are a Parquet file. Use a regular file or a new one.")
     try:
         _refuse_planted_link(out)
         target = Path(os.path.realpath(out))
@@ -70,7 +70,7 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
     streaming = stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
     if not (stat.S_ISREG(mode) or (streams and streaming)):
         kind = _KINDS.get(stat.S_IFMT(mode), "not a plain file")
-        raise ConfigError(f"--out {out} is {kind}. Use a plain or a new file. Nothing was written.")
+        raise ConfigError(f"--out {out} is {kind}. Use a regular file or a new one. Nothing was written.")
     return target
 
 
@@ -171,7 +171,7 @@ def _mode_of(target: Path) -> int | None:
 def _refuse_planted_link(out: Path) -> None:
     """Raise ConfigError for a link of another user, who could thereby overwrite any file of this user."""
     if out.is_symlink() and out.lstat().st_uid not in (os.geteuid(), 0):
-        raise ConfigError(f"--out {out} is a link of another user. Use a plain or a new file.")
+        raise ConfigError(f"--out {out} is a link of another user. Use a regular file or a new one.")
 
 
 def _unwritable(out: Path, error: object) -> ConfigError:

@@ -77,8 +77,8 @@ def private_folder() -> Path | None:
     if _is_private(made):
         return made
     log.warning(
-        "%s is not this user's alone, so no lock is kept in it and a training waits for no other. Remove it, or set "
-        "XDG_RUNTIME_DIR to a folder that is (mode 0700).",
+        "Other users can use %s, so no lock is kept in it, and trainings do not wait for each other. Remove it, or set "
+        "XDG_RUNTIME_DIR to a folder of mode 0700.",
         made,
     )
     return None

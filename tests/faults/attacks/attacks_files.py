@@ -153,7 +153,7 @@ ATTACKS = [
         [*INGEST, "{folder}/data", "--set", "ingest.unreadable=skip"],
         0,
         links_in_a_loop,
-        says=["up (a link to a folder around it)", "itself is a link that leads nowhere"],
+        says=["up (a link to a folder that contains it)", "itself is a broken link"],
     ),
     Attack(
         "a name that is not UTF-8",

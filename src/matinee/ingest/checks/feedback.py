@@ -17,8 +17,8 @@ def check_feedback(root: Path, feedback: Feedback) -> None:
     if held is None or held == feedback:
         return
     way_out = {
-        "implicit": "Add --set ingest.feedback=implicit to go on with the store",
-        "explicit": "Leave out ingest.feedback=implicit to go on with the store",
+        "implicit": "Add --set ingest.feedback=implicit to continue with this store",
+        "explicit": "Leave out ingest.feedback=implicit to continue with this store",
     }
     raise ConfigError(
         f"The store {shown(root)} holds {_READS[held]}, and this run reads {_READS[feedback]} "

@@ -39,7 +39,7 @@ def check_rows_read(sources: Sequence[Source], partitions: Sequence[Partition]) 
                 "file is complete."
             )
     if not rows.total():
-        raise DataError("The files hold no rows. Expected one rating per line; check that they are complete.")
+        raise DataError("The files have no rows. Expected one rating per line; check that they are complete.")
 
 
 def check_users(partitions: Sequence[Partition]) -> None:
@@ -91,7 +91,7 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
         f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f} %) were rejected, and "
         f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g} %: "
         f"{'; '.join(reasons)}.{ratings}{dates} "
-        f"{kept} holds all of them. Correct the source, or allow more with that setting."
+        f"All of them are in {kept}. Correct the source, or allow more with that setting."
     )
 
 

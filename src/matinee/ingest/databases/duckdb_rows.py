@@ -43,7 +43,7 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             statements = connection.extract_statements(address.query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise ConfigError(f"{address.shown} is not one statement that reads. {READS}")
+            raise ConfigError(f"{address.shown} is not a single statement that only reads. {READS}")
         with _faults(duckdb.Error, address):
             reader = connection.sql(address.query).to_arrow_reader(_ROWS)
         yield Rows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address)))

@@ -98,7 +98,7 @@ def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:
         return DatabaseError(f"{address.shown} waits for a lock that another session holds. Run again later.")
     if state[:2] in ("08", "53", "57", "58") or (not state and _LOST.search(text)):
         return DatabaseError(
-            f"{address.shown} broke off: {text}. None of its rows were taken. Run the same command again."
+            f"{address.shown} was interrupted: {text}. None of its rows were taken. Run the same command again."
         )
     return ConfigError(f"{address.shown} was refused by the database: {text}. {READS}")
 

@@ -53,7 +53,7 @@ class FileTally:
         padded = sum(self.seen.get(kernel.PADDED_IDS + side, 0) for side in (kernel.USER, kernel.MOVIE))
         if padded:
             notes.append(
-                f"{padded:,} ids have leading zeros or a sign and were read as numbers, so that 0101 and 101 are one; "
+                f"{padded:,} ids have leading zeros or a sign and were read as numbers, so 0101 and 101 are the same; "
                 "ingest.ids=text keeps them apart"
             )
         if (
@@ -63,13 +63,15 @@ class FileTally:
         ):
             notes.append(f"without a header, its columns are read as {', '.join(self.dialect.columns)}")
         if self.headers:
-            notes.append("a header within the file names its columns in another order, and was followed")
+            notes.append(
+                "a header within the file gives the columns in another order, which applies to the rows after it"
+            )
         if self.dialect.dates in _WRITTEN and self.seen.keys() & {kernel.FIRST_IS_DAY, kernel.SECOND_IS_DAY}:
             notes.append(f"dates are read with the {_WRITTEN[self.dialect.dates]}")
         if self.dialect.dates in _DAY_NUMBERS:
             notes.append(f"dates are numbers of days and were read as {_DAY_NUMBERS[self.dialect.dates]}")
         if kernel.OVER_LINES in self.seen:
-            notes.append("quoted fields contain line ends, so some rows are on several lines")
+            notes.append("quoted fields contain line ends, so some rows span several lines")
         return notes
 
 

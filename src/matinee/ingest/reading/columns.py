@@ -121,7 +121,7 @@ def place_columns(
     ):
         digit = rows[0][_FIRST_DATE].strip()
         raise DataError(
-            f"{label} has no header, and its fourth column has digits such as {digit}, which are no dates. If they "
+            f"{label} has no header, and its fourth column has digits such as {digit}, which are not dates. If they "
             "belong to ratings with decimal commas, put these in quotes or use another delimiter. If not, set "
             "ingest.columns=user_id=1,movie_id=2,rating=3."
         )

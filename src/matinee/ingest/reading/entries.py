@@ -61,7 +61,7 @@ def refuse_faults(found: Sequence[LeftOut], settings: IngestSettings, *, label: 
     if faults and settings.unreadable == "error":
         files = "A file" if len(faults) == 1 else f"{len(faults):,} files"
         raise DataError(
-            f"{files} of {label} could not be read as ratings, and may hold some: {list_files(faults)}. Correct or "
+            f"{files} of {label} could not be read as ratings but may contain some: {list_files(faults)}. Correct or "
             "remove them, name columns with ingest.columns, or leave such files out with ingest.unreadable=skip."
         )
 

@@ -43,7 +43,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
     text_at = len(head) - len(head[mark:].lstrip(b" \t\r\n"))
     if text_at == len(head):
         is_long = len(head) == HEAD_BYTES
-        content = "begins with 64 KB of blank lines" if is_long else "holds nothing but blank lines"
+        content = "begins with 64 KB of blank lines" if is_long else "contains only blank lines"
         raise DataError(f"{label} {content}. Expected {expected}.")
     begin = max(head.rfind(line_end, 0, text_at) + 1, mark)
     before = head.count(line_end, 0, begin)

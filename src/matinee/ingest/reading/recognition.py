@@ -191,7 +191,7 @@ def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label:
     remarks = []
     if is_header:
         remarks.append(
-            f"its first line ({shown(prelude.texts[0], 40)}) has the numbers of the columns and is no row"
+            f"its first line ({shown(prelude.texts[0], 40)}) has the numbers of the columns and is not a row"
         )
         rows = rows[1:]
     commented = _commented_header(prelude, way, given, len(rows[0]), label)

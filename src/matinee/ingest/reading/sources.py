@@ -176,17 +176,17 @@ def _odd_file(path: Path) -> LeftOut | None:
     if path.is_symlink() and path.is_dir():
         is_loop = path.parent.resolve().is_relative_to(path.resolve())
         what = (
-            "a link to a folder around it"
+            "a link to a folder that contains it"
             if is_loop
             else f"{name} is a link to a folder, which is not followed"
         )
         return LeftOut(path.name, what, is_fault=not is_loop)
     if path.is_symlink() and not path.exists():
-        return LeftOut(path.name, f"{name} is a link that leads nowhere", is_fault=True)
+        return LeftOut(path.name, f"{name} is a broken link", is_fault=True)
     if path.name.lower().endswith(_DOWNLOADS):
         return LeftOut(path.name, f"{name} is a download that is not finished", is_fault=True)
     if path.name.endswith(_BACKUPS) and path.with_name(re.sub(r"(~|\.\w+)$", "", path.name)).exists():
-        return LeftOut(path.name, "a backup of a file beside it", is_fault=False)
+        return LeftOut(path.name, "a backup of a file next to it", is_fault=False)
     is_part = path.name.startswith("part-") and path.is_file() and (path.parent / "_SUCCESS").exists()
     if is_part and not path.stat().st_size:
         return LeftOut(path.name, "an empty part of the output of a job", is_fault=False)

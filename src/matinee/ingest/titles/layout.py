@@ -242,4 +242,4 @@ def _most(rows: Sequence[list[str]], holds: Callable[[list[str]], bool]) -> bool
 
 
 def _not_titles(label: str, what: str, line: str) -> str:
-    return f"{label} does not hold titles but {what}: its first line is {line[:80]!r}. Expected {_EXPECTED}."
+    return f"{label} contains {what}, not titles: its first line is {line[:80]!r}. Expected {_EXPECTED}."

@@ -162,8 +162,8 @@ class _Table:
         label = self._source.label()
         if not self._texts:
             if self.left_out:
-                raise DataError(f"{label} holds no titles file. {' '.join(self.left_out[:3])}")
-            raise DataError(f"{label} holds nothing but blank lines. Expected movie ids and titles.")
+                raise DataError(f"{label} contains no titles file. {' '.join(self.left_out[:3])}")
+            raise DataError(f"{label} contains only blank lines. Expected movie ids and titles.")
         titles = pl.concat(self._titles)
         rejected = pl.concat(self._rejects).select(pl.lit(self._source.name).alias("file"), pl.all())
         if titles.is_empty():
@@ -177,7 +177,7 @@ class _Table:
                     "The movie ids of the ratings or of the store are integers. Give titles with the same ids, or "
                     "another --store for ratings and titles with text ids."
                 )
-            raise DataError(f"{label} holds no readable title{reason}. {expected}")
+            raise DataError(f"{label} contains no readable title{reason}. {expected}")
         return ReadTitles(
             Titles.validate(titles),
             Rejects.validate(rejected),

@@ -22,6 +22,7 @@ from matinee.publish.markdown import bars, escape, example_sections, page, pictu
 from matinee.recommend import Recommended
 from matinee.registry import Registry
 from matinee.release import load
+from matinee.release.folder import REPORT
 from matinee.release.plays import NO_PREDICTIONS
 from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
@@ -185,11 +186,19 @@ def release_report(store: Store, publication: Publication) -> str:
     return page(
         f"Release {publication.release}",
         f"It is the champion now{escape(before)}. Its folder: {escape(publication.location)}",
+        _report_link(Path(publication.location) / REPORT),
         f"The tested weights are published, not the refit: {escape(publication.warning)}"
         if publication.warning
         else "",
         "```python\n" + code.replace("```", "") + "\n```",
     )
+
+
+def _report_link(path: Path) -> str:
+    """A link to the report, if the release has one. Browsers open it if the address is pasted."""
+    if not path.is_file():
+        return ""
+    return f"[{REPORT}]({path.absolute().as_uri()}) has data, figures, plots, lists and lineage on one page."
 
 
 def lists_report(store: Store, made: Recommended) -> str:

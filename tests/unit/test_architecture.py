@@ -35,7 +35,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "inbox": "errors ingest settings store",
     "ops": "errors inbox store",
     "evaluate": "errors formats recommend registry release schemas settings split store train",
-    "report": "errors evaluate formats release store",
+    "report": "errors evaluate formats registry release store",
     "publish": "errors evaluate formats registry release report schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release schemas settings split store",

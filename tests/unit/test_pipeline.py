@@ -3,21 +3,26 @@
 import contextlib
 import html
 import json
-import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from page_checks import check_page
 
 import matinee
 from matinee.cli.main import main
 from matinee.errors import ConfigError
 from matinee.evaluate.comparison import compare_models
 from matinee.formats.decision import ChampionVerdict, DecisionFile
+from matinee.formats.example_lists import ExampleList, ListedMovie
 from matinee.pipeline import plan_training
 from matinee.publish import step
+from matinee.release import verify
+from matinee.report.release_facts import Neighbours, collect_facts
+from matinee.report.release_page import release_page
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
@@ -87,10 +92,52 @@ def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
     assert found["rows"]["rows"] == rule.rows
     assert {each["name"] for each in found["settings"]} == {"train.epochs", "train.learning_rate"}
     page = out.read_text("utf-8")
-    assert "<script" not in page and not re.search(r"(src|href)=\"(?!#)", page)
+    check_page(page)
     assert found["lists"][0]["lists"][0][0]["title"] in html.unescape(page)
     assert main(["compare", "v0001", "nothing", "--store", str(store)]) == 2
     assert "Held candidates: " + held.candidate.digest in capsys.readouterr().err
+
+
+def test_a_release_has_a_report_for_people(
+    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
+) -> None:
+    first, _ = judged
+    assert first.release is not None
+    page = (first.release / "report.html").read_text("utf-8")
+    assert "report.html" in verify(first.release).files
+    check_page(page)
+    assert f"{first.metrics.rmse:.4f}" in page
+    out = tmp_path / "again.html"
+    assert main(["report", "v0001", "--store", str(_store(first)), "--out", str(out)]) == 0
+    assert out.read_text("utf-8") == page
+
+
+def test_a_report_shows_titles_and_ids_as_text_and_does_without_what_was_pruned(
+    judged: tuple[matinee.Retrained, matinee.Retrained],
+) -> None:
+    release = judged[0].release
+    assert release is not None
+    facts = collect_facts(Store(_store(judged[0])), release, verify(release))
+    odd = '"><script>alert(1)</script>\u202e & {{ 7 * 7 }}'
+    movie = ListedMovie(title=odd, train_rows=1, because=odd, liked=True)
+    user = ExampleList(user_id=odd, rated=1, best=[odd], listed=[movie])
+    shown = release_page(replace(facts, examples=[user], neighbours=[Neighbours(odd, 1, [(odd, 0.5)])]))
+    check_page(shown)
+    assert (
+        "\u202e" not in shown and "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "{{ 7 * 7 }}" in shown
+    )
+    pruned = replace(
+        facts,
+        profile=None,
+        dataset=None,
+        fit=None,
+        history=None,
+        decision=None,
+        examples=[],
+        neighbours=[],
+        plots={},
+    )
+    check_page(release_page(pruned))
 
 
 def test_a_refit_on_all_rows_is_published_by_one_call(sample: Path, tmp_path: Path) -> None:

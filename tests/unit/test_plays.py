@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from page_checks import check_page
 
 import matinee
 from matinee.errors import ConfigError, DataError, ReleaseError
@@ -92,6 +93,7 @@ def test_the_first_release_of_plays_has_lists_better_than_popularity_and_no_pred
     assert release.manifest["metrics"]["ndcg_at_10"] == metrics.ndcg_at_10
     assert not list(first.release.glob("weights*")) and not (first.release / "prior.json").exists()
     assert NO_PREDICTIONS in (first.release / "CARD.md").read_text()
+    check_page((first.release / "report.html").read_text("utf-8"))
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("userID,movieID\n1,2\n")
     for ask in (

@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 from matinee import __version__
 from matinee.cli import release_verbs, terminal, upkeep, verbs
-from matinee.cli.compare_arguments import add_compare
 from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
+from matinee.cli.page_arguments import add_page_verbs
 from matinee.cli.shared_options import Verb, add_settings, add_store
 from matinee.cli.values import fraction, id_, whole
 from matinee.errors import ConfigError
@@ -185,7 +185,7 @@ def _add_answer_verbs(verb: Verb) -> None:
 
 
 def _add_registry_verbs(verb: Verb) -> None:
-    add_compare(verb)
+    add_page_verbs(verb)
     releases = verb("releases", release_verbs.releases, "List the releases.")
     add_store(releases)
     releases.add_argument(

@@ -23,6 +23,7 @@ from matinee.store.paths import check_apart, expand
 QUIET = {
     "predict",
     "compare",
+    "report",
     "similar",
     "explain",
     "releases",

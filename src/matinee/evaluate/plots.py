@@ -48,6 +48,12 @@ def draw(folder: Path, *, inputs: EvaluationInputs, metrics: Metrics, history: H
 def learning_curve(history: History) -> Figure:
     """Train and valid RMSE as training went on, with the epoch that was kept."""
     figure, axes = _canvas()
+    draw_learning_curve(axes, history)
+    return figure
+
+
+def draw_learning_curve(axes: Axes, history: History) -> None:
+    """Draw `learning_curve` on axes."""
     points = [point for point in history.points if point.stage == "fit"]
     rows = max((point.rows_done for point in points), default=1)
     trace = [(point.epoch - 1 + point.rows_done / rows, point.train_rmse) for point in points]
@@ -63,7 +69,6 @@ def learning_curve(history: History) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
     axes.legend(frameon=False)
-    return figure
 
 
 def residuals(inputs: EvaluationInputs) -> Figure:
@@ -115,10 +120,20 @@ def calibration(metrics: Metrics) -> Figure:
     """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    draw_calibration(axes, metrics)
+    bins = metrics.calibration.bins
+    rows = np.array([found.rows for found in bins])
+    widths = [found.high - found.low for found in bins]
+    below.bar([found.low for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
+    dress(below, "", x="prediction (rating points)", y="test rows (%)")
+    return figure
+
+
+def draw_calibration(axes: Axes, metrics: Metrics) -> None:
+    """Draw the mean rating by prediction on axes."""
     bins, slope = metrics.calibration.bins, metrics.calibration.slope
     predicted = np.array([found.mean_prediction for found in bins])
     rated = np.array([found.mean_rating for found in bins])
-    rows = np.array([found.rows for found in bins])
     bars = _TWO_ERRORS * np.array([found.standard_error for found in bins])
     ends = [predicted.min(), predicted.max()]
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--", label="exact")
@@ -130,10 +145,6 @@ def calibration(metrics: Metrics) -> Figure:
         title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
     dress(axes, title, x="", y="mean rating (rating points)")
     axes.legend(frameon=False)
-    widths = [found.high - found.low for found in bins]
-    below.bar([found.low for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
-    dress(below, "", x="prediction (rating points)", y="test rows (%)")
-    return figure
 
 
 def slices(metrics: Metrics) -> Figure:

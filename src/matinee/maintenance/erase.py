@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from matinee.formats.manifests import SplitManifest
 from matinee.release import sha256, verify
-from matinee.release.folder import EXAMPLES
+from matinee.release.folder import EXAMPLES, REPORT
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
 from matinee.release.manifest import SIGNATURE
 from matinee.release.rating_levels import by_rating
@@ -50,8 +50,10 @@ def erase_from_release(source: Path, target: Path, code: int) -> None:
         _erase_weights(source / name, target / name, code, users=users)
     seen = _erase_seen(source, target, code)
     fresh = {name: sha256(target / name) for name in (_USERS, *seen, *weights)}
-    files = {name: digest for name, digest in {**manifest.files, **fresh}.items() if name != EXAMPLES}
-    (target / EXAMPLES).unlink(missing_ok=True)  # anyone's list may be among them
+    lists = {EXAMPLES, REPORT}  # anyone's list may be among them
+    files = {name: digest for name, digest in {**manifest.files, **fresh}.items() if name not in lists}
+    for name in lists:
+        (target / name).unlink(missing_ok=True)
     forgotten = manifest.forgotten + 1
     write_json(target / MANIFEST, manifest.model_copy(update={"files": files, "forgotten": forgotten}))
     (target / SIGNATURE).unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
+from matinee.report.release_page import write_report
 from matinee.schemas.encoded import TEXT_COLUMNS
 from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS
@@ -82,6 +83,7 @@ class Bundle:
         write_json(partial / "settings.json", self.settings.spelled_out())
         manifest = self._manifest(version, evaluation, decision)
         self._write_card(partial, manifest)
+        write_report(partial, store=self.store, manifest=manifest)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         checksums = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
         write_json(partial / MANIFEST, manifest.model_copy(update={"files": checksums}))

@@ -1,6 +1,8 @@
 """The card of a release: its quality, data, training and limits, as Markdown with plots."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matinee.errors.text import shown
 from matinee.evaluate.list_tables import measured_lists
@@ -22,24 +24,10 @@ from matinee.publish.markdown import example_sections, table
 from matinee.release.folder import EXAMPLES
 from matinee.release.manifest import ReleaseManifest, SplitNote
 from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
+from matinee.report.limits import LIMITS, PLAY_LIMITS
 from matinee.store.documents import read_as
 
 _REASON = 2_000  # characters
-_LIMITS = """\
-- Figures on randomly drawn test rows are optimistic, because the model was trained on later ratings too. Expect a
-  higher error on future ratings.
-- The error is measured on movies that people chose to rate, not on random movies.
-- A user or a movie without a rating in the training rows gets the mean plus the known bias, if there is one.
-- Users erased later by `matinee forget` are removed from the files, but are still included in these figures;
-  `forgotten` in `manifest.json` counts them."""
-
-_PLAY_LIMITS = """\
-- Figures on randomly drawn test rows are optimistic, because the model was trained on later plays too. Expect lower
-  figures on future plays.
-- A play does not say that the movie was liked, and a movie that was not played may be just as good.
-- A user without a play in the training rows gets popular movies.
-- Users erased later by `matinee forget` are removed from the files, but are still included in these figures;
-  `forgotten` in `manifest.json` counts them."""
 
 
 def write_card(
@@ -67,7 +55,7 @@ def write_card(
         _training(manifest, candidate),
         "All settings are in `settings.json`, all figures in `metrics.json`.",
         "## Limits",
-        _PLAY_LIMITS if candidate is None else _LIMITS,
+        _bullets(PLAY_LIMITS if candidate is None else LIMITS),
         "## Lineage",
         table(
             ["", ""],
@@ -82,6 +70,10 @@ def write_card(
         "Made with " + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()) + ".",
     ]
     (folder / "CARD.md").write_text("\n\n".join(section for section in sections if section) + "\n", "utf-8")
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return "\n".join(fill(each, 120, initial_indent="- ", subsequent_indent="  ") for each in sentences)
 
 
 def write_examples(folder: Path, evaluation: Path) -> None:

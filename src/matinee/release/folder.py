@@ -17,6 +17,8 @@ from matinee.store.files import NotPlainError, open_plain
 
 # Lists of ten users, for people; `forget` removes it.
 EXAMPLES = "LISTS.md"
+# The same lists among all else that people want to know; `forget` removes it too.
+REPORT = "report.html"
 
 _ADVICE: Final = "Roll back to another release, or restore this one from a backup."
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

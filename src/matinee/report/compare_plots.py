@@ -10,15 +10,10 @@ from matinee.evaluate.plots import INK, MODEL, QUIET, dress
 from matinee.formats.comparison import Comparison, Difference
 from matinee.report.numbers import signed
 from matinee.report.plots import inline_svg, panel
+from matinee.report.slice_names import SLICE_NAMES
 
 _ROW: Final = 0.21  # inches per slice
 _EDGES: Final = 0.8  # inches for the axis and its label
-_SLICES: Final = {
-    "user_rows": "users with {} rows",
-    "movie_rows": "movies with {} rows",
-    "movie_year": "movies: {}",
-    "date": "rated: {}",
-}
 
 
 def difference_plot(comparison: Comparison, place: int) -> Markup:
@@ -32,7 +27,7 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
     (rmse,) = (figure for figure in comparison.figures if figure.name == "rmse")
     rows: list[tuple[str, Difference]] = [("all rows", rmse.differences[place])]
     rows += [
-        (_SLICES[each.slicing].format(each.slice), each.differences[place]) for each in comparison.slices
+        (SLICE_NAMES[each.slicing].format(each.slice), each.differences[place]) for each in comparison.slices
     ]
     figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6)
     values = np.array([difference.value for _, difference in rows])

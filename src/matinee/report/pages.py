@@ -1,8 +1,10 @@
 """HTML pages from templates: self-contained, without a script, a request or markup from a user's text."""
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from matinee.report.numbers import cell_text, is_number, safe_text, signed
 
@@ -16,8 +18,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"cell": cell_text, "signed": signed, "safe_text": safe_text}
-    found.tests["number"] = is_number
+    found.filters |= {"cell": cell_text, "code_text": code_text, "signed": signed, "safe_text": safe_text}
+    found.tests["numeric"] = is_number
     return found
 
 
@@ -29,3 +31,13 @@ def render(template: str, **values: object) -> str:
         **values: What it shows. Text is escaped; only `Markup`, such as the plots of `matinee.report.plots`, is not.
     """
     return _environment().get_template(template).render(values)
+
+
+def code_text(text: str) -> Markup:
+    """A sentence of ours, in which backticks mark code; all else is escaped.
+
+    >>> code_text("`matinee forget` & more")
+    Markup('<code>matinee forget</code> &amp; more')
+    """
+    marked = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(marked)  # nosec B704 # it is escaped

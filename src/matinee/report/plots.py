@@ -1,5 +1,6 @@
 """Plots as SVG inside a page: real text, and colours that follow the page's light or dark theme."""
 
+import base64
 import io
 import re
 from typing import Final
@@ -69,3 +70,8 @@ def inline_svg(figure: Figure, name: str, *, alt: str) -> Markup:
     )
     drawing = drawn[start.end() :].replace("xlink:href", "href")
     return Markup(opening + drawing)  # nosec B704 # matplotlib has escaped the texts
+
+
+def data_url(png: bytes) -> str:
+    """A PNG as an address that holds the picture itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

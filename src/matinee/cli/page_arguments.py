@@ -1,13 +1,13 @@
-"""The verb `compare` with its options."""
+"""The verbs `compare` and `report` with their options."""
 
-from matinee.cli import compare_verb
+from matinee.cli import compare_verb, report_verb
 from matinee.cli.shared_options import Verb, add_store
 from matinee.cli.values import id_
 from matinee.ops.folders import path
 
 
-def add_compare(verb: Verb) -> None:
-    """Add the verb to a command line."""
+def add_page_verbs(verb: Verb) -> None:
+    """Add the verbs to a command line."""
     compare = verb(
         "compare",
         compare_verb.compare,
@@ -28,4 +28,10 @@ def add_compare(verb: Verb) -> None:
         nargs="+",
         metavar="ID",
         help="ids of users whose lists are shown (default: some users who liked a test row)",
+    )
+    report = verb("report", report_verb.report, "Write the report of a release: one HTML file for people.")
+    report.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    add_store(report)
+    report.add_argument(
+        "--out", type=path, metavar="OUT.html", help="file for the report (default: report-VERSION.html)"
     )

@@ -1,0 +1,26 @@
+"""The verb `report`."""
+
+import argparse
+from pathlib import Path
+
+from matinee.cli.verbs import Outcome
+from matinee.registry import Registry
+from matinee.release import verify
+from matinee.store.identity import check_usable
+
+
+def report(call: argparse.Namespace) -> Outcome:
+    """Write the report of a release again, such as of one published before there were reports."""
+    from matinee.report.release_facts import collect_facts
+    from matinee.report.release_page import release_page
+    from matinee.store import Store
+    from matinee.store.output import writing_to
+
+    registry = Registry.open(call.store)
+    check_usable(registry.root)
+    folder = registry.listed(call.version)
+    facts = collect_facts(Store(registry.root), folder, verify(folder))
+    out = call.out or Path(f"report-{call.version}.html")
+    with writing_to(out) as file:
+        file.write(release_page(facts).encode())
+    return Outcome({"release": call.version, "out": str(out)}, f"the report of {call.version} is in {out}")

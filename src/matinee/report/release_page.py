@@ -1,0 +1,258 @@
+"""The report of a release: one HTML file for people, with plots, tables, lists and origin."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from matinee.evaluate import plots
+from matinee.evaluate.list_tables import example_says, example_table, measured_lists
+from matinee.evaluate.slices import SLICINGS
+from matinee.evaluate.tables import (
+    PICTURES,
+    Table,
+    error_says,
+    error_table,
+    order_says,
+    series_table,
+    slice_table,
+    time_table,
+    training_table,
+)
+from matinee.formats.dataset import Profile, rows_in_words
+from matinee.formats.decision import DriftVerdict
+from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.release.folder import REPORT
+from matinee.release.manifest import ReleaseManifest
+from matinee.release.plays import NO_PREDICTIONS
+from matinee.report.limits import LIMITS, PLAY_LIMITS
+from matinee.report.pages import render
+from matinee.report.plots import data_url, inline_svg
+from matinee.report.release_facts import Neighbours, ReleaseFacts, collect_facts
+from matinee.report.release_plots import calibration_plot, learning_plot, slices_plot
+from matinee.store import Store
+
+_WEAK: Final = 5  # slices that are named
+_FEWEST: Final = 30  # rows of such a slice
+_LAST: Final = 10  # releases that are listed
+_LIST_CAPTIONS: Final = {  # by the second word of the table's heading
+    "by,": "How well lists find what users liked",
+    "of": "Which movies lists show",
+    "for": "Lists of a model of older ratings, measured on the latest ones",
+}
+_SPREAD: Final = ("min", "p10", "median", "p90", "p99", "max", "mean")
+
+
+def write_report(folder: Path, *, store: Store, manifest: ReleaseManifest) -> None:
+    """Write report.html into the folder that becomes a release.
+
+    Args:
+        folder: The folder; all files but card, report and manifest are in it.
+        store: The store that it was made in.
+        manifest: Its manifest, in which the list of files may be missing.
+    """
+    (folder / REPORT).write_text(release_page(collect_facts(store, folder, manifest)), "utf-8")
+
+
+def release_page(facts: ReleaseFacts) -> str:
+    """The report as one HTML file, which needs no other file and no network."""
+    manifest, metrics = facts.manifest, facts.metrics
+    rated = metrics if isinstance(metrics, Metrics) else None
+    return render(
+        "release.html",
+        manifest=manifest,
+        opening=_opening(manifest),
+        plays=rated is None,
+        headline=_headline(facts),
+        facts=facts,
+        rows_says=rows_in_words(facts.dataset.row_counts) if facts.dataset else "",
+        bars=_bars(facts.profile, plays=rated is None),
+        spread=_spread(facts.profile) if facts.profile else None,
+        error_says=error_says(metrics),
+        errors=[error_table(rated, name="this release")] if rated else [],
+        in_time=time_table(rated) if rated else None,
+        lists=[(_LIST_CAPTIONS[found.head[0].split()[1]], found) for found in measured_lists(metrics)],
+        order_says=order_says(metrics),
+        weak=_weak_slices(rated) if rated else [],
+        slices=slice_table(rated) if rated else None,
+        limits=LIMITS if rated else PLAY_LIMITS,
+        plot={
+            "slices": slices_plot(rated) if rated and rated.slices else "",
+            "calibration": calibration_plot(rated) if rated else "",
+            "learning": learning_plot(facts.history) if facts.history else "",
+            "series": _series_plot(facts),
+        },
+        pictures={
+            name: (data_url(facts.plots[name]), PICTURES[name])
+            for name in ("long_tail", "residuals")
+            if name in facts.plots
+        },
+        examples=[(each.user_id, example_says(each), example_table(each)) for each in facts.examples],
+        neighbours=_neighbour_table(facts.neighbours),
+        drift=_drift_table(facts),
+        releases=_release_table([*facts.earlier, manifest]),
+        series=series_table(facts.points) if facts.points else None,
+        rules=_rule_table(facts),
+        training=training_table(facts.fit) if facts.fit else None,
+        lineage=_lineage(manifest),
+        settings=Table(("setting", "value"), facts.settings),
+    )
+
+
+def _opening(manifest: ReleaseManifest) -> str:
+    low, high = manifest.scale
+    if low == high:
+        return f"A ranking model. {NO_PREDICTIONS}"
+    return (
+        f"A `{manifest.model}` model that predicts ratings from {low:g} to {high:g} and lists unseen movies."
+    )
+
+
+def _headline(facts: ReleaseFacts) -> list[tuple[str, str, str]]:
+    """The main figures: name, value, and what to compare it with."""
+    metrics, ranking = facts.metrics, facts.metrics.ranking
+    found = []
+    if isinstance(metrics, Metrics):
+        interval = metrics.intervals.rmse
+        found += [
+            (
+                "RMSE",
+                f"{metrics.rmse:.4f}",
+                f"95 %: {interval.low:.4f} to {interval.high:.4f}; lower is better",
+            ),
+            (
+                "RMSE of bias-only",
+                f"{metrics.bias_only_rmse:.4f}",
+                f"global mean: {metrics.global_mean_rmse:.4f}",
+            ),
+        ]
+    ndcg = ranking.recommend.ndcg_at_10
+    popular = f"popularity: {ranking.popularity.ndcg_at_10:.4f}; higher is better"
+    found.append(("nDCG@10 of the lists", f"{ndcg:.4f}", popular))
+    if facts.profile:
+        users, movies = f"{facts.profile.users:,} users", f"{facts.profile.movies:,} movies"
+        found.append(("rows of the data", f"{facts.profile.ratings:,}", f"{users}, {movies}"))
+    return found
+
+
+def _bars(profile: Profile | None, *, plays: bool) -> list[tuple[str, list[tuple[str, int, float, float]]]]:
+    """Counts of rows: value, rows, share of all, and length of the bar, in percent."""
+    if profile is None:
+        return []
+    counts = [] if plays else [("Ratings by value", profile.distribution)]
+    counts.append(("Rows by year", profile.ratings_per_year))
+    return [(name, _lengths(each)) for name, each in counts if each]
+
+
+def _lengths(counts: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
+    total, most = sum(counts.values()) or 1, max(counts.values()) or 1
+    return [(value, rows, 100 * rows / total, 100 * rows / most) for value, rows in counts.items()]
+
+
+def _spread(profile: Profile) -> Table:
+    return Table(
+        ("rows per", *_SPREAD),
+        [
+            (name, *(rows.get(point) for point in _SPREAD))
+            for name, rows in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
+        ],
+    )
+
+
+def _weak_slices(metrics: Metrics) -> list[tuple[str, SliceFigures]]:
+    """The slices on which the error is higher beyond doubt than on all rows, the highest first."""
+    found = [
+        (SLICINGS[name], each)
+        for name, figures in metrics.slices.items()
+        for each in figures
+        if each.rows >= _FEWEST and each.low > metrics.rmse
+    ]
+    return sorted(found, key=lambda pair: -pair[1].rmse)[:_WEAK]
+
+
+def _series_plot(facts: ReleaseFacts) -> str:
+    if len(facts.points) < 2:
+        return ""
+    last = facts.points[-1]
+    alt = (
+        f"RMSE of each champion on newer ratings. {last.release}: {last.rmse:.4f}, and {last.test_rmse:.4f} on its "
+        "test rows. The table has all values."
+    )
+    return inline_svg(plots.progressive(facts.points), "series", alt=alt)
+
+
+def _neighbour_table(found: Sequence[Neighbours]) -> Table:
+    rows = [
+        (each.title, each.rows, "; ".join(f"{title} ({cosine:.2f})" for title, cosine in each.closest))
+        for each in found
+    ]
+    return Table(("movie", "train rows", "closest movies, with the cosine"), rows)
+
+
+def _drift_table(facts: ReleaseFacts) -> Table | None:
+    """How far the data is from that of the champion before, the limits, and the drifts before."""
+    rules = facts.decision.rules if facts.decision else []
+    verdict = next((rule for rule in rules if isinstance(rule, DriftVerdict)), None)
+    if verdict is None:
+        return None
+    past = (facts.decision.drifts if facts.decision else [])[-_LAST:-1]
+    names = {
+        "psi": "PSI of the ratings",
+        "psi_new": "PSI of the new ratings",
+        "new_users": "share of rows of new users",
+        "new_movies": "share of rows of new movies",
+        "lost": "share of rows that are gone",
+        "growth": "additional rows, as a share",
+    }
+    rows = [
+        (
+            label,
+            f"{getattr(verdict, name):.4f}",
+            f"{getattr(verdict, f'{name}_limit'):.4f}",
+            ", ".join(f"{each[name]:.4f}" for each in past if name in each),
+        )
+        for name, label in names.items()
+    ]
+    return Table(("figure", "this dataset", "limit", "datasets before, oldest first"), rows)
+
+
+def _release_table(releases: Sequence[ReleaseManifest]) -> Table:
+    """The last releases, newest first."""
+    rows = [
+        (
+            each.version,
+            each.created,
+            each.metrics.get("rmse", each.metrics.get("ndcg_at_10")),
+            each.metrics.get("rows"),
+            each.rows_fitted,
+            each.judged_against or "none",
+        )
+        for each in reversed(releases[-_LAST:])
+    ]
+    figure = "RMSE" if "rmse" in releases[-1].metrics else "nDCG@10"
+    return Table(("release", "published", figure, "test rows", "rows fitted", "compared with"), rows)
+
+
+def _rule_table(facts: ReleaseFacts) -> Table | None:
+    if facts.decision is None:
+        return None
+    return Table(
+        ("rule", "result", "reason"),
+        [(rule.name, "passed" if rule.passed else "held", rule.says) for rule in facts.decision.rules],
+    )
+
+
+def _lineage(manifest: ReleaseManifest) -> Table:
+    split = manifest.split
+    counts = ", ".join(f"{rows:,} {subset}" for subset, rows in split.counts.items()) if split else ""
+    strategy = split.settings.strategy if split else None
+    rows = [
+        ("dataset", manifest.dataset),
+        ("split", f"{split.digest} ({strategy}: {counts})" if split else None),
+        ("candidate", manifest.candidate),
+        ("ranking model", manifest.ranking),
+        ("evaluation", manifest.evaluation),
+        ("release", manifest.digest),
+        ("compared with", manifest.judged_against or "none: it was the first"),
+        ("made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    ]
+    return Table(("", "digest or value"), [row for row in rows if row[1]])

@@ -1,0 +1,76 @@
+"""The plots of a release's report, from its JSON files."""
+
+from typing import Final
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.lines import Line2D
+
+from matinee.evaluate.plots import BASELINE, MODEL, QUIET, draw_calibration, draw_learning_curve, dress
+from matinee.formats.history import History
+from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.report.plots import inline_svg, panel
+from matinee.report.slice_names import SLICE_NAMES
+
+_ROW, _EDGES = 0.21, 1.0  # inches per slice, and for axis and legend
+_FEWEST: Final = 30  # rows of a slice that is drawn
+
+
+def slices_plot(metrics: Metrics) -> Markup:
+    """RMSE by slice with its 95 % interval, next to bias-only."""
+    rows: list[tuple[str, SliceFigures]] = [
+        (SLICE_NAMES[name].format(each.slice), each)
+        for name, found in metrics.slices.items()
+        for each in found
+        if each.rows >= _FEWEST
+    ]
+    figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6)
+    places = np.arange(len(rows))
+    ours = [each.rmse for _, each in rows]
+    axes.axvline(metrics.rmse, color=QUIET, linewidth=1, linestyle="--", label="all rows")
+    axes.plot(
+        [each.bias_only_rmse for _, each in rows],
+        places,
+        "D",
+        color=BASELINE,
+        markersize=4,
+        label="bias-only",
+    )
+    axes.hlines(
+        places, [each.low for _, each in rows], [each.high for _, each in rows], color=MODEL, linewidth=1.8
+    )
+    axes.plot(ours, places, "o", color=MODEL, markersize=5)
+    axes.set_yticks(places, [label for label, _ in rows])
+    axes.invert_yaxis()
+    dress(axes, "", x="RMSE (rating points; left is better)", y="", grid="x")
+    handles, labels = axes.get_legend_handles_labels()
+    handles.insert(0, Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8))
+    figure.legend(
+        handles, ["this release, 95 %", *labels], loc="outside upper left", ncols=3, frameon=False, fontsize=9
+    )
+    ends = [rows[int(np.argmin(ours))], rows[int(np.argmax(ours))]] if rows else []
+    alt = "RMSE by slice. " + " ".join(
+        f"{word}: {label}, {each.rmse:.3f}."
+        for word, (label, each) in zip(("Lowest", "Highest"), ends, strict=False)
+    )
+    return inline_svg(figure, "slices", alt=f"{alt} The table has all values.")
+
+
+def calibration_plot(metrics: Metrics) -> Markup:
+    """Mean rating by prediction."""
+    figure, axes = panel(height=3.2)
+    draw_calibration(axes, metrics)
+    axes.set_title("", loc="left")
+    axes.set_xlabel("prediction (rating points)")
+    slope = metrics.calibration.slope
+    says = "All predictions are equal." if slope is None else f"The slope is {slope:.2f}; 1 is perfect."
+    return inline_svg(figure, "calibration", alt=f"Mean rating of test rows by their prediction. {says}")
+
+
+def learning_plot(history: History) -> Markup:
+    """Train and valid RMSE as training went on."""
+    figure, axes = panel(height=3.2)
+    draw_learning_curve(axes, history)
+    title = axes.get_title(loc="left")
+    axes.set_title("", loc="left")
+    return inline_svg(figure, "learning", alt=f"RMSE on train and valid rows during the fit. {title}.")

@@ -76,7 +76,7 @@ def release_page(facts: ReleaseFacts) -> str:
         slices=slice_table(rated) if rated else None,
         limits=LIMITS if rated else PLAY_LIMITS,
         plot={
-            "slices": slices_plot(rated) if rated and rated.slices else "",
+            "slices": slices_plot(rated) if rated else "",
             "calibration": calibration_plot(rated) if rated else "",
             "learning": learning_plot(facts.history) if facts.history else "",
             "series": _series_plot(facts),

@@ -17,43 +17,35 @@ _FEWEST: Final = 30  # rows of a slice that is drawn
 
 
 def slices_plot(metrics: Metrics) -> Markup:
-    """RMSE by slice with its 95 % interval, next to bias-only."""
+    """RMSE by slice with its 95 % interval, next to bias-only; empty if all slices are small."""
     rows: list[tuple[str, SliceFigures]] = [
         (SLICE_NAMES[name].format(each.slice), each)
         for name, found in metrics.slices.items()
         for each in found
         if each.rows >= _FEWEST
     ]
+    if not rows:
+        return Markup()
     figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6)
-    places = np.arange(len(rows))
-    ours = [each.rmse for _, each in rows]
+    places, figures = np.arange(len(rows)), [each for _, each in rows]
+    base = [each.bias_only_rmse for each in figures]
     axes.axvline(metrics.rmse, color=QUIET, linewidth=1, linestyle="--", label="all rows")
-    axes.plot(
-        [each.bias_only_rmse for _, each in rows],
-        places,
-        "D",
-        color=BASELINE,
-        markersize=4,
-        label="bias-only",
-    )
-    axes.hlines(
-        places, [each.low for _, each in rows], [each.high for _, each in rows], color=MODEL, linewidth=1.8
-    )
-    axes.plot(ours, places, "o", color=MODEL, markersize=5)
+    axes.plot(base, places, "D", color=BASELINE, markersize=4, label="bias-only")
+    low, high = [each.low for each in figures], [each.high for each in figures]
+    axes.hlines(places, low, high, color=MODEL, linewidth=1.8)
+    axes.plot([each.rmse for each in figures], places, "o", color=MODEL, markersize=5)
     axes.set_yticks(places, [label for label, _ in rows])
     axes.invert_yaxis()
     dress(axes, "", x="RMSE (rating points; left is better)", y="", grid="x")
-    handles, labels = axes.get_legend_handles_labels()
-    handles.insert(0, Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8))
-    figure.legend(
-        handles, ["this release, 95 %", *labels], loc="outside upper left", ncols=3, frameon=False, fontsize=9
+    ours = Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8, label="this release, 95 %")
+    handles = [ours, *axes.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+    best, worst = (choose(rows, key=lambda row: row[1].rmse) for choose in (min, max))
+    alt = (
+        f"RMSE by slice. Lowest: {best[0]}, {best[1].rmse:.3f}. Highest: {worst[0]}, {worst[1].rmse:.3f}. The table has "
+        "all values."
     )
-    ends = [rows[int(np.argmin(ours))], rows[int(np.argmax(ours))]] if rows else []
-    alt = "RMSE by slice. " + " ".join(
-        f"{word}: {label}, {each.rmse:.3f}."
-        for word, (label, each) in zip(("Lowest", "Highest"), ends, strict=False)
-    )
-    return inline_svg(figure, "slices", alt=f"{alt} The table has all values.")
+    return inline_svg(figure, "slices", alt=alt)
 
 
 def calibration_plot(metrics: Metrics) -> Markup:

@@ -42,8 +42,8 @@ def slices_plot(metrics: Metrics) -> Markup:
     figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
     best, worst = (choose(rows, key=lambda row: row[1].rmse) for choose in (min, max))
     alt = (
-        f"RMSE by slice. Lowest: {best[0]}, {best[1].rmse:.3f}. Highest: {worst[0]}, {worst[1].rmse:.3f}. The table has "
-        "all values."
+        f"RMSE by slice. Lowest: {best[0]}, {best[1].rmse:.3f}. Highest: {worst[0]}, {worst[1].rmse:.3f}. "
+        "The table has all values."
     )
     return inline_svg(figure, "slices", alt=alt)
 

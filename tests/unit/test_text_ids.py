@@ -189,6 +189,16 @@ def test_a_store_keeps_the_kinds_of_its_first_dataset(tmp_path: Path) -> None:
     assert (pairs, "read as text" in " ".join(made.warnings)) == ([("1", 1), ("2", 2)], True)
 
 
+def test_planted_bad_rows_of_text_ids_are_rejected_with_their_codes(tmp_path: Path) -> None:
+    truth = write_sample(tmp_path, ratings=3000, users=60, movies=90, dirty=0.1, ids="text")
+    store, settings = Store.open(tmp_path / "s"), IngestSettings(max_reject_fraction=0.5)
+    titles = tmp_path / "movie_titles.csv"
+    planned = ingest.plan(store, ratings=[tmp_path / "ratings.csv"], titles=titles, settings=settings)
+    made = store.manifest("datasets", store.ensure(planned).digest)
+    assert (made["rejects"], made["title_rejects"]) == (truth.rejects, truth.title_rejects)
+    assert {"user_id_too_long", "movie_id_too_long"} < truth.rejects.keys()
+
+
 def test_of_two_first_runs_of_other_kinds_the_later_one_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     for name, text in (

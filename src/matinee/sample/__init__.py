@@ -102,9 +102,9 @@ def write_sample(
     plays, text_ids = feedback == "implicit", ids == "text"
     _check_format(format, dirty=dirty, plays=plays, text_ids=text_ids)
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
-    dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed)
+    dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed, text_ids=text_ids)
     titles = invent_titles(movies, seed=seed)
-    title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed)
+    title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed, text_ids=text_ids)
     if text_ids:
         title_lines = list(map(with_text_id, title_lines))
     with _fresh_folder(out) as fresh:
@@ -162,10 +162,10 @@ def _check_format(name: SampleFormat, *, dirty: float, plays: bool, text_ids: bo
         raise ConfigError(
             "No sample was written: plays are written as clean CSV. Leave out --format and --dirty."
         )
-    if text_ids and (name == "netflix" or dirty):
+    if text_ids and name == "netflix":
         raise ConfigError(
-            "No sample was written: text ids are written as clean rows, not in the format of Netflix. Leave out "
-            "--format netflix and --dirty."
+            "No sample was written: the format of Netflix has numbers as ids of movies. Leave out --ids text, or "
+            "--format netflix."
         )
     if name not in ("csv", "netflix") and dirty:
         raise ConfigError(

@@ -28,7 +28,19 @@ _SPOILED = {
     "rating_out_of_bounds": ("rating", ("0", "6", "9", "-1", "5.5", "100")),
     "date_out_of_bounds": ("date", ("1899-12-31", "1776-07-04", "2100-01-01", "2199-06-30")),
 }
+_TOO_LONG = {
+    "user_id_too_long": ("user", ("{}" + "x" * 256,)),
+    "movie_id_too_long": ("movie", ("{}" + "x" * 256,)),
+}
 _CSV_CODES = ("too_few_columns", "too_many_columns", "quote_unclosed", *_SPOILED, "superseded")
+# Any text is a text id, if it is not too long.
+_OF_INTEGERS = (
+    "user_id_not_integer",
+    "movie_id_not_integer",
+    "user_id_out_of_bounds",
+    "movie_id_out_of_bounds",
+)
+_TEXT_CODES = (*(code for code in _CSV_CODES if code not in _OF_INTEGERS), *_TOO_LONG)
 # Netflix text has no quotes, and its movie is on a separate line that the rows below share.
 _NETFLIX_CODES = tuple(code for code in _CSV_CODES if "movie" not in code and code != "quote_unclosed")
 _TITLE_CODES = (
@@ -67,9 +79,9 @@ class Dirt:
         return [self.codes[kind] for kind in kinds]
 
 
-def plan_dirt(rows: int, *, dirty: float, netflix: bool, seed: int) -> Dirt:
+def plan_dirt(rows: int, *, dirty: float, netflix: bool, seed: int, text_ids: bool = False) -> Dirt:
     """Bad rows in addition to `rows` clean ones: the share `dirty` of all, and at least one of each code."""
-    codes = _NETFLIX_CODES if netflix else _CSV_CODES
+    codes = _NETFLIX_CODES if netflix else _TEXT_CODES if text_ids else _CSV_CODES
     kinds = _spread(_bad_rows(rows, dirty=dirty, codes=codes), codes=codes, seed=seed)
     out_of_scale = np.flatnonzero(kinds == codes.index("rating_out_of_bounds"))
     stride = math.ceil(len(out_of_scale) / max(1, int(rows * _MOST_OUT_OF_SCALE)))
@@ -78,20 +90,21 @@ def plan_dirt(rows: int, *, dirty: float, netflix: bool, seed: int) -> Dirt:
     return Dirt(codes, kinds, rows, seed)
 
 
-def soil_titles(lines: Sequence[str], *, dirty: float, seed: int) -> tuple[list[str], dict[str, int]]:
+def soil_titles(
+    lines: Sequence[str], *, dirty: float, seed: int, text_ids: bool = False
+) -> tuple[list[str], dict[str, int]]:
     """The title lines with bad ones among them, never the first; and how many of each code."""
-    bad = _bad_rows(len(lines), dirty=dirty, codes=_TITLE_CODES)
-    kinds = _spread(bad, codes=_TITLE_CODES, seed=seed)
+    codes = tuple(code for code in _TITLE_CODES if not (text_ids and code in _OF_INTEGERS))
+    bad = _bad_rows(len(lines), dirty=dirty, codes=codes)
+    kinds = _spread(bad, codes=codes, seed=seed)
     chance = Random(f"title dirt {seed}")  # nosec B311 # sample data, the same for a seed; no secret
     soiled: dict[int, list[str]] = {}
     for i, kind in enumerate(kinds.tolist()):
         after = chance.randrange(len(lines))
         earlier = lines[chance.randrange(after + 1)]
         unused = len(lines) + 1 + i
-        soiled.setdefault(after, []).append(
-            _bad_title(_TITLE_CODES[kind], chance, earlier=earlier, unused=unused)
-        )
-    counts = dict(zip(_TITLE_CODES, np.bincount(kinds, minlength=len(_TITLE_CODES)).tolist(), strict=True))
+        soiled.setdefault(after, []).append(_bad_title(codes[kind], chance, earlier=earlier, unused=unused))
+    counts = dict(zip(codes, np.bincount(kinds, minlength=len(codes)).tolist(), strict=True))
     return [
         text for i, line in enumerate(lines) for text in (line, *soiled.get(i, ()))
     ], counts if bad else {}
@@ -113,7 +126,7 @@ def bad_row(code: str, chance: Random, *, row: dict[str, str], is_before: bool) 
         earlier = timedelta(chance.randint(0 if is_before else 1, _DAYS_EARLIER))
         older = str(date.fromisoformat(row["date"]) - earlier)
         return ",".join({**row, "rating": chance.choice("12345"), "date": older}.values())
-    name, forms = _SPOILED[code]
+    name, forms = (_SPOILED | _TOO_LONG)[code]
     return ",".join({**row, name: chance.choice(forms).format(row[name])}.values())
 
 

@@ -43,6 +43,8 @@ def with_text_ids(rows: bytes) -> bytes:
 
 
 def with_text_id(title: str) -> str:
-    """A line of titles with a text id."""
+    """A line of titles with a text id; a line without a number stays."""
     number, comma, rest = title.partition(",")
+    if not number.isdecimal():
+        return title
     return f"{text_of_movie(int(number))}{comma}{rest}"

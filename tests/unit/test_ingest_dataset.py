@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from ingested import TITLES, make, rows_of, write
 
 from matinee import ingest
-from matinee.errors import DataError
+from matinee.errors import ConfigError, DataError
 from matinee.ingest.duplicates import search
 from matinee.sample import write_sample
 from matinee.schemas.ratings import Ratings
 from matinee.schemas.rejects import Rejects
+from matinee.settings.ingest import IngestSettings
+from matinee.store import Store
 from matinee.store.documents import read_json
 
 
@@ -77,6 +79,17 @@ def test_titles_and_test_files_in_a_folder_are_not_read_as_ratings(tmp_path: Pat
         make(tmp_path, ratings=[test], test=[test])
     with pytest.raises(DataError, match="looks like a titles file"):
         make(tmp_path, ratings=[titles], titles=titles)
+
+
+def test_a_folder_of_titles_is_an_error_that_names_the_file_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    (folder / "movies.csv").write_text("movieId,title,genres\n1,Up (2009),x\n")
+    ratings = write(folder / "ratings.csv", "userId,movieId,rating", "1,1,3")
+    with pytest.raises(
+        ConfigError, match=r"are a folder\. Expected one file\. Give a file in it: movies\.csv\."
+    ):
+        ingest.plan(Store.open(tmp_path / "s"), ratings=[ratings], titles=folder, settings=IngestSettings())
 
 
 def test_a_folder_without_ratings_is_an_error_wherever_it_stands(tmp_path: Path) -> None:

@@ -189,6 +189,21 @@ def test_a_store_keeps_the_kinds_of_its_first_dataset(tmp_path: Path) -> None:
     assert (pairs, "read as text" in " ".join(made.warnings)) == ([("1", 1), ("2", 2)], True)
 
 
+def test_screening_reads_files_without_a_header_as_a_dataset_does(tmp_path: Path) -> None:
+    (tmp_path / "titles.csv").write_text("".join(f"m{movie},1999,Film {movie}\n" for movie in range(9)))
+    rows = [(f"m{k % 9}", f"u{k % 31}", str(1 + k % 5)) for k in range(100)]
+    for name, order in (("swapped", (0, 1, 2)), ("usual", (1, 0, 2))):
+        text = "".join(",".join(row[place] for place in order) + "\n" for row in rows)
+        (tmp_path / name).write_text(text)
+    store, paths = Store.open(tmp_path / "s"), [tmp_path / "swapped", tmp_path / "usual"]
+    found = screen(store, paths, settings=IngestSettings(), titles=tmp_path / "titles.csv")
+    assert (found.accepted, found.refused) == (paths, {})
+    parsed = {path.name for path in (store.root / "partitions").iterdir()}
+    planned = ingest.plan(store, ratings=paths, titles=tmp_path / "titles.csv", settings=IngestSettings())
+    made = store.manifest("datasets", store.ensure(planned).digest)
+    assert {*made["partitions"]} == parsed and made["rejects"] == {"superseded": 100}
+
+
 def test_planted_bad_rows_of_text_ids_are_rejected_with_their_codes(tmp_path: Path) -> None:
     truth = write_sample(tmp_path, ratings=3000, users=60, movies=90, dirty=0.1, ids="text")
     store, settings = Store.open(tmp_path / "s"), IngestSettings(max_reject_fraction=0.5)

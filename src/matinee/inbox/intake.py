@@ -102,7 +102,7 @@ def take_in(
         ratings = [path for path in ratings if path not in faults]
         mark = _mark(store, [*ratings, *rows], taken, settings)
     if mark is not None and not _is_done(store, mark):
-        screening = ingest.screen(store, [*ratings, *rows], settings=settings.ingest)
+        screening = ingest.screen(store, [*ratings, *rows], settings=settings.ingest, titles=taken)
         for path in rows:
             if path in screening.refused:
                 raise DataError(screening.refused[path])

@@ -42,8 +42,9 @@ from matinee.ingest.rating_counts import from_json
 from matinee.ingest.rating_scale import bounds_of, fixed_scale, narrowest_scale
 from matinee.ingest.reading.entries import LeftOut, refuse_faults
 from matinee.ingest.reading.judgement import judge_source
-from matinee.ingest.reading.sources import Role, Source, find_sources, source_of
+from matinee.ingest.reading.sources import Role, Source, find_sources
 from matinee.ingest.scale_guess import guess_scale
+from matinee.ingest.titles.place import titles_source
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
 from matinee.schemas.names import SIDES, Side
 from matinee.settings.ingest import IngestSettings
@@ -85,7 +86,7 @@ def plan(
 
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     check_feedback(store.root, settings.feedback)
-    title_sources = [] if titles is None else [source_of(titles)]
+    title_sources = [] if titles is None else [titles_source(titles, settings)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
     judge = partial(judge_source, settings=settings)

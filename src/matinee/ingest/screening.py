@@ -13,7 +13,7 @@ from matinee.errors import ConfigError, DataError
 from matinee.ingest.checks.feedback import check_feedback
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
 from matinee.ingest.checks.scales import find_other_scales
-from matinee.ingest.column_order import Ordered
+from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.id_kinds import Kinds, check_ids, check_setting, decide_kinds, guess_kinds
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
@@ -21,7 +21,7 @@ from matinee.ingest.rating_counts import RatingCounts, from_json
 from matinee.ingest.rating_scale import fixed_scale, narrowest_scale
 from matinee.ingest.reading.sources import Source, source_of
 from matinee.ingest.scale_guess import count_head, scale_of
-from matinee.ingest.titles.table import read_titles
+from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
@@ -39,15 +39,31 @@ class Screening:
     )  # the table of rejected rows of a refused file, if it had rows
 
 
-def screen(store: Store, paths: Sequence[Path], *, settings: IngestSettings) -> Screening:
+def screen(
+    store: Store, paths: Sequence[Path], *, settings: IngestSettings, titles: Path | None = None
+) -> Screening:
     """Read each rating file as part of a dataset of all of them, and report which files would be refused.
+
+    Args:
+        store: The store of the dataset.
+        paths: Rating files.
+        settings: How to read them.
+        titles: The titles file, whose ids decide the order of columns in files without a header.
+
+    Returns:
+        The files that are accepted, and those that are refused.
 
     Raises ConfigError if the store holds the other kind of feedback, StoreError if it cannot be written.
     """
     check_feedback(store.root, settings.feedback)
     held = kinds_of(store.root)
     check_setting(held, settings)
-    screener = _Screener(store, settings, Forgotten.read(store.root), held)
+    given = no_titles()
+    if titles is not None:
+        asked = None if settings.ids == "auto" else settings.id_kinds
+        kinds = held or asked
+        given = read_titles(source_of(titles), settings, None if kinds is None else kinds["movie_id"])
+    screener = _Screener(store, settings, Forgotten.read(store.root), held, given)
     for path in paths:
         screener.open(path)
     return screener.screen()
@@ -75,8 +91,15 @@ def check_titles(path: Path, settings: IngestSettings, *, store: Store) -> None:
 
 class _Screener:
     def __init__(
-        self, store: Store, settings: IngestSettings, forgotten: Forgotten, held: Kinds | None
+        self,
+        store: Store,
+        settings: IngestSettings,
+        forgotten: Forgotten,
+        held: Kinds | None,
+        titles: ReadTitles,
     ) -> None:
+        self.movies, self.titles_kind = titles.titles["movie_id"].to_numpy(), titles.kind
+        self.orders: dict[Path, IngestSettings] = {}  # how each file is read
         self.held = held  # the kinds of ids of the store
         self.kinds: Kinds = settings.id_kinds
         self.store, self.settings, self.forgotten = store, settings, forgotten
@@ -92,7 +115,9 @@ class _Screener:
                 self.screening.refused[path] = str(error)
             return
         try:
-            self.heads[path] = count_head(self.sources[path], self.settings)
+            ordered, _ = order_columns([self.sources[path]], self.movies, self.settings, self.titles_kind)
+            self.orders[path] = ordered[0].settings
+            self.heads[path] = count_head(self.sources[path], self.orders[path])
         except (ConfigError, DataError) as error:
             self._refuse(self.sources[path], str(error))
 
@@ -112,7 +137,7 @@ class _Screener:
         """The partitions of all files, once the kinds of ids are known: those of the store, or by all rows."""
         asked = None if self.settings.ids == "auto" else self.settings.id_kinds
         known = self.held or asked
-        guess = known or guess_kinds([Ordered(list(self.sources.values()), self.settings)])
+        guess = known or guess_kinds(self._groups())
         self.kinds = guess
         partitions = self._parse(self._groups(), scale)
         if known is None and partitions and (kinds := decide_kinds(partitions, self.settings)) != guess:
@@ -136,25 +161,36 @@ class _Screener:
             )
         return scale
 
-    def _groups(self) -> list[list[Source]]:
-        return group_sources(list(self.sources.values()))
+    def _groups(self) -> list[Ordered]:
+        """The files that share a partition, with the settings by which they are read."""
+        groups: dict[str, list[Source]] = {}
+        for path, source in self.sources.items():
+            groups.setdefault(str(self.orders[path].columns), []).append(source)
+        return [
+            Ordered(some, self.orders[some[0].path])
+            for sources in groups.values()
+            for some in group_sources(sources)
+        ]
 
-    def _parse(self, groups: list[list[Source]], scale: str) -> list[Partition]:
+    def _parse(self, groups: list[Ordered], scale: str) -> list[Partition]:
         """The partitions of all readable files; if a shared partition fails, its files are parsed one by one."""
         partitions = []
         while groups:
             group = groups.pop()
             planned = plan_partition(
-                group, settings=self.settings.with_kinds(self.kinds), scale=scale, forgotten=self.forgotten
+                group.sources,
+                settings=group.settings.with_kinds(self.kinds),
+                scale=scale,
+                forgotten=self.forgotten,
             )
             try:
                 made = self.store.ensure(planned)
-                partitions.append(open_partition(self.store, made.digest, "train", group))
+                partitions.append(open_partition(self.store, made.digest, "train", group.sources))
             except (ConfigError, DataError) as error:
-                if len(group) > 1:
-                    groups += [[source] for source in group]
+                if len(group.sources) > 1:
+                    groups += self._alone(group.sources)
                 else:
-                    self._refuse(group[0], str(error))
+                    self._refuse(group.sources[0], str(error))
         return partitions
 
     def _check(self, partition: Partition, scale: str) -> None:
@@ -169,8 +205,11 @@ class _Screener:
                 self.screening.rejects[partition.sources[0].path] = partition.folder / "rejects.parquet"
                 self._refuse(partition.sources[0], str(error))
                 return
-            for alone in self._parse([[source] for source in partition.sources], scale):
+            for alone in self._parse(self._alone(partition.sources), scale):
                 self._check(alone, scale)
+
+    def _alone(self, sources: Sequence[Source]) -> list[Ordered]:
+        return [Ordered([source], self.orders[source.path]) for source in sources]
 
     def _refuse(self, source: Source, reason: str) -> None:
         """Refuse a file, unless it changed meanwhile: then it is not complete yet and stays for the next run."""

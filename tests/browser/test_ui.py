@@ -189,6 +189,7 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
     adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
     of_adhoc = {"deployments": {"id": {"any_": [adhoc]}}}
     before = up.ask("flow_runs/count", of_adhoc)
+    hook = _keep_secret(up, f"hook-{host.replace('.', '-')}")
     words = {
         "API": f"{up.url}/api/",
         "PASSWORD": up.password,  # as if the browser sent it with any request
@@ -209,8 +210,25 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
             "This server does not have the host name that was requested",
             "refused",
         }
+        # The same script on a page of the server itself, which reads the secret: so it is the guard that refused above.
+        tab.open(up.url, until="Login")
+        own = tab.evaluate(f"{names} {ATTEMPT}")
+        assert hook in own[5] and own[6] == "open"
+        assert hook not in "".join(own[:5])
     assert up.ask("flow_runs/count", of_adhoc) == before
     assert not planted.exists()
+
+
+def _keep_secret(up: Any, name: str) -> str:
+    """Put the secret address of a webhook into a block; returns the address."""
+    address = f"https://hooks.example/{name}"
+    kind = up.ask("block_types/slug/secret")["id"]
+    (schema,) = up.ask(
+        "block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind]}}, "limit": 1}
+    )
+    ids = {"block_type_id": kind, "block_schema_id": schema["id"]}
+    up.ask("block_documents/", {"name": name, "data": {"value": address}, **ids})
+    return address
 
 
 def test_a_run_cannot_set_the_command_of_the_worker(up: Any, tmp_path: Path) -> None:

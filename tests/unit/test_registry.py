@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,34 @@ def test_a_rollback_to_a_later_release_can_be_rolled_back(tmp_path: Path) -> Non
     registry = _registry(tmp_path, 3)
     assert (registry.rollback("v0002"), registry.rollback("v0003")) == ("v0002", "v0003")
     assert (registry.rollback(), registry.rollback()) == ("v0002", "v0001")
+
+
+def test_a_rollback_after_a_lost_line_of_the_log_goes_to_the_champion_before(tmp_path: Path) -> None:
+    registry = _registry(tmp_path, 3)
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])
+    registry.promote("v0001")
+    assert (registry.predecessor(), registry.rollback()) == ("v0003", "v0003")
+
+
+def test_a_champion_that_does_not_exist_is_listed_as_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _registry(tmp_path, 2).folder("v0002").rename(tmp_path / "releases" / "v0002.partial")
+    assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [(entry["version"], entry["champion"]) for entry in told] == [("v0001", False), ("v0002", True)]
+    assert "names v0002, which does not exist" in told[1]["error"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_log_that_is_not_a_file_changes_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    registry = _registry(tmp_path, 2)
+    (tmp_path / "log.jsonl").unlink()
+    make(tmp_path / "log.jsonl")
+    with pytest.raises(StoreError, match="not a plain file"):
+        registry.promote("v0001")
+    assert registry.champion() == "v0002"
 
 
 def test_a_damaged_manifest_does_not_hide_other_releases(

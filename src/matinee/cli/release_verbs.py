@@ -52,7 +52,7 @@ class ListedRelease(Format):
 
 
 def releases(call: argparse.Namespace) -> Outcome:
-    """List the releases, oldest first; the line of a damaged release says DAMAGED and why."""
+    """List the releases, oldest first; the line of a damaged or missing release says DAMAGED and why."""
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
@@ -60,6 +60,8 @@ def releases(call: argparse.Namespace) -> Outcome:
         _look_at(registry.folder(version), champion=champion, verify=verify, key=key)
         for version in registry.versions()
     ]
+    if champion is not None and not any(release.champion for release in listed):
+        listed.append(_missing(registry, champion))
     lines = [release.line(signed=key is not None) for release in listed]
     if not lines:
         no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
@@ -70,6 +72,15 @@ def releases(call: argparse.Namespace) -> Outcome:
     ]
     facts = [release.model_dump() for release in listed]
     return Outcome(facts, lines, 0 if all(release.verified for release in listed) else 1)
+
+
+def _missing(registry: Registry, champion: str) -> ListedRelease:
+    """The line of a champion without a folder."""
+    try:
+        registry.champion_folder()
+    except ReleaseError as error:
+        return ListedRelease(version=champion, champion=True, verified=False, error=str(error))
+    return _look_at(registry.folder(champion), champion=champion, verify=False, key=None)  # it came just now
 
 
 def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> ListedRelease:

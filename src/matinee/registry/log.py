@@ -92,12 +92,17 @@ class ChangeLog:
 
         Raises:
             OSError: The line could not be written; the log is unchanged.
-            StoreError: The log is a symbolic link, whose target may belong to somebody else.
+            StoreError: The log is a symbolic link, whose target may belong to somebody else, or not a plain file.
         """
         if self.path.is_symlink():
             raise StoreError(
                 f"{self.path} is a symbolic link, and links in a store are not followed. Put the file itself there, or "
                 "remove the link to start a new log. Nothing was changed."
+            )
+        if self.path.exists() and not self.path.is_file():
+            raise StoreError(
+                f"{self.path} is not a plain file. Restore it from a backup, or remove it to start a new log. Nothing "
+                "was changed."
             )
         entry = {"at": now(), "action": action, "by": _user(), **facts}
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")

@@ -242,6 +242,8 @@ class Registry:
         stack: list[str] = []
         for entry in self.moves():
             version = str(entry.version)
+            if entry.before and stack[-1:] != [entry.before]:  # its line is lost
+                stack = [name for name in stack if name != entry.before] + [entry.before]
             if entry.action == "rollback" and version in stack:
                 stack = stack[: stack.index(version) + 1]
             else:  # a rollback to a release that another rollback had undone is a step forward

@@ -310,7 +310,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         HEADER + "1.6777217e7,1,3,\n2.6777217e+07,1,3,\n",
         "written as floats with an exponent",
     ),
-    "a stream of Arrow": (table(write_stream), "a stream of Arrow"),
+    "a stream of Arrow": (table(write_stream), "an Arrow stream"),
     "an archive of lzma": (lzma.compress(COMMAS.encode(), lzma.FORMAT_ALONE), "the old lzma format"),
     "a web page": ("\n<!DOCTYPE html>\n<html>\n<pre>\n" + COMMAS, "is a web page or XML"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),

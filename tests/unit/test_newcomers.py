@@ -158,6 +158,15 @@ def test_settings_in_the_documents_are_valid(block: Block, tmp_path: Path) -> No
     assert read_settings(file=file) != read_settings()
 
 
+@pytest.mark.parametrize("block", _blocks_of("yaml"))
+def test_parameters_of_deployments_in_the_documents_are_those_of_the_nightly_flow(block: Block) -> None:
+    arguments = ast.parse(_read("flows/nightly.py"))
+    (flow,) = [node for node in ast.walk(arguments) if getattr(node, "name", "") == "nightly"]
+    assert isinstance(flow, ast.FunctionDef)
+    known = {argument.arg for argument in flow.args.args}
+    assert yaml.safe_load(block.code)["parameters"].keys() <= known
+
+
 def test_the_tree_of_the_readme_names_every_folder_and_only_existing_files() -> None:
     tree = _read("README.md").partition("## The tree\n\n```\n")[2].partition("```")[0]
     listed = set()
@@ -179,6 +188,7 @@ def test_every_code_block_has_a_tested_language() -> None:
         "python",
         "toml",
         "json",
+        "yaml",
         "text",
         "mermaid",
     }  # text is output, mermaid a picture

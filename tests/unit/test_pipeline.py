@@ -27,6 +27,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
+from matinee.tasks import pages
 from matinee.train import device_lock
 
 
@@ -107,6 +108,8 @@ def test_a_release_has_a_report_for_people(
     assert "report.html" in verify(first.release).files
     check_page(page)
     assert f"{first.metrics.rmse:.4f}" in page
+    shown = pages.release_report(Store(_store(first)), first.publication)
+    assert f"[report.html]({(first.release / 'report.html').as_uri()})" in shown
     out = tmp_path / "again.html"
     assert main(["report", "v0001", "--store", str(_store(first)), "--out", str(out)]) == 0
     assert out.read_text("utf-8") == page

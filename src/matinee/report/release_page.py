@@ -6,7 +6,6 @@ from typing import Final
 
 from matinee.evaluate import plots
 from matinee.evaluate.list_tables import example_says, example_table, measured_lists
-from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import (
     PICTURES,
     Table,
@@ -29,6 +28,7 @@ from matinee.report.pages import render
 from matinee.report.plots import data_url, inline_svg
 from matinee.report.release_facts import Neighbours, ReleaseFacts, collect_facts
 from matinee.report.release_plots import calibration_plot, learning_plot, slices_plot
+from matinee.report.slice_names import SLICE_NAMES
 from matinee.store import Store
 
 _WEAK: Final = 5  # slices that are named
@@ -161,7 +161,7 @@ def _spread(profile: Profile) -> Table:
 def _weak_slices(metrics: Metrics) -> list[tuple[str, SliceFigures]]:
     """The slices on which the error is higher beyond doubt than on all rows, the highest first."""
     found = [
-        (SLICINGS[name], each)
+        (SLICE_NAMES[name].format(each.slice), each)
         for name, figures in metrics.slices.items()
         for each in figures
         if each.rows >= _FEWEST and each.low > metrics.rmse

@@ -366,6 +366,14 @@ def test_columns_are_given_by_names_or_numbers(
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
 
 
+def test_given_names_of_columns_are_those_of_one_file_among_others(tmp_path: Path) -> None:
+    rows, manifest = make(tmp_path, HEADER + COMMAS, columns="user_id=Wer,movie_id=Was,rating=Wert")
+    assert rows == PLAIN
+    assert any("none of the names of ingest.columns" in warning for warning in manifest["warnings"])
+    with pytest.raises(DataError, match="asks for 'Wer'"):
+        make(tmp_path, HEADER + COMMAS, columns="user_id=Wer")
+
+
 def test_a_column_is_given_once() -> None:
     with pytest.raises(ValueError, match="2 is given twice"):
         IngestSettings.model_validate({"columns": "user_id=2,movie_id=2,rating=3"})

@@ -87,6 +87,7 @@ def test_the_netflix_file_and_its_copies_are_read(
             "1|Toy Story (1995)|01-Jan-1995||http://x|0|1\n2|unknown||||1|0\n3|Apollo|11-Jul-1996||x|0|0\n",
             [(1, 1995, "Toy Story (1995)"), (2, None, "unknown"), (3, 1996, "Apollo")],
         ),
+        ("1,1965,Film\n2,2000,Film, Title\n", [(1, 1965, "Film"), (2, 2000, "Film, Title")]),
         ("1,A (9999)\n2,B\n", [(1, None, "A (9999)"), (2, None, "B")]),
     ],
 )

@@ -91,7 +91,7 @@ def test_two_texts_with_one_number_are_an_error_that_names_both(monkeypatch: pyt
     texts = NumberedTexts()
     assert texts.number_each([b"one", b"other"]).tolist() == [0, 0]
     with pytest.raises(DataError, match="'one' and 'other' have the same"):
-        texts.column(np.array([0]))
+        list(texts.columns(np.array([0])))
 
 
 IDS = st.one_of(

@@ -34,7 +34,14 @@ from matinee.ingest.id_kinds import (
     kind_warnings,
     missing_warnings,
 )
-from matinee.ingest.partitions.id_texts import TEXTS, merge_texts, read_texts, with_texts, write_texts
+from matinee.ingest.partitions.id_texts import (
+    TEXTS,
+    merge_texts,
+    pieces_of,
+    read_texts,
+    with_texts,
+    write_texts,
+)
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
@@ -264,7 +271,7 @@ class _Job:
             merged = merge_texts([*tables, *more])
             if merged.height:
                 found[side] = merged
-                write_texts(folder / TEXTS[side], merged["id"].to_numpy(), merged["text"].to_arrow())
+                write_texts(folder / TEXTS[side], pieces_of(merged))
         return found
 
     def _by_role(self) -> list[tuple[Role, Sequence[Source]]]:

@@ -1,6 +1,6 @@
 """The texts of text ids, by number: a table next to the counts of a partition or a dataset."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +19,21 @@ NO_TEXTS: Final = pl.DataFrame(schema={"id": pl.Int64, "text": pl.String})
 _AT_ONCE: Final = 1 << 22  # texts of several partitions that are merged together
 
 
-def write_texts(path: Path, numbers: NDArray[np.int64], texts: pa.Array) -> None:
-    """Write the texts of ascending numbers."""
-    pq.write_table(
-        pa.table({"id": numbers, "text": texts}),
-        path,
-        use_dictionary=False,
-        column_encoding={"id": "PLAIN", "text": "PLAIN"},
-        compression="zstd",
-    )
+def write_texts(path: Path, pieces: Iterable[tuple[NDArray[np.int64], pa.Array]]) -> None:
+    """Write the texts of ascending numbers, piece by piece."""
+    schema = pa.schema({"id": pa.int64(), "text": pa.large_string()})
+    encoding = {"id": "PLAIN", "text": "PLAIN"}
+    with pq.ParquetWriter(
+        path, schema, use_dictionary=False, column_encoding=encoding, compression="zstd"
+    ) as writer:
+        for numbers, texts in pieces:
+            writer.write_table(pa.table([pa.array(numbers), texts.cast(pa.large_string())], schema=schema))
+
+
+def pieces_of(table: pl.DataFrame) -> Iterator[tuple[NDArray[np.int64], pa.Array]]:
+    """A table of texts, in pieces for `write_texts`."""
+    for part in table.iter_slices(1 << 20):
+        yield part["id"].to_numpy(), part["text"].to_arrow()
 
 
 def read_texts(folder: Path, side: Side) -> pl.DataFrame:
@@ -62,8 +68,14 @@ def with_texts(ids: pl.Series, texts: pl.DataFrame | None) -> pl.Series:
 
 
 def _merge(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    found = pl.concat(tables).unique().sort("id")
-    twice = found.filter(pl.col("id").is_duplicated())
-    if twice.height:
-        raise DataError(collision(*twice["text"].to_list()[:2]))
-    return found
+    full = [table for table in tables if table.height]
+    if len(full) < 2:  # a table has each number once already
+        return full[0] if full else NO_TEXTS
+    found = pl.concat(full, rechunk=False).sort("id")
+    again = found["id"] == found["id"].shift(1)
+    same = found["text"] == found["text"].shift(1)
+    other = (again & ~same).fill_null(False).arg_true()
+    if len(other):
+        place = int(other[0])
+        raise DataError(collision(*sorted(found["text"][place - 1 : place + 1].to_list())))
+    return found.filter(~again.fill_null(False))

@@ -251,8 +251,8 @@ class PartitionWriter:
             frame = counts.to_frame(name)
             frame.write_parquet(self._folder / f"{name}.parquet")
             if KINDS[name] in self._texts:
-                texts = self._texts[KINDS[name]].column(frame[name].to_numpy())
-                write_texts(self._folder / TEXTS[name], frame[name].to_numpy(), texts)
+                texts = self._texts.pop(KINDS[name])  # it is large, and not needed any more
+                write_texts(self._folder / TEXTS[name], texts.columns(frame[name].to_numpy()))
 
     def date_order(self) -> DateOrder | None:
         """The order of day and month, where it was open. Raises DataError if no date shows it."""

@@ -57,6 +57,7 @@ from matinee.store.file_kinds import refuse_other_kinds
 _SAMPLED_LINES: Final = 50
 _MOVIE_LINE: Final = re.compile(r"[+-]?\d+[ \t]*:[ \t]*", re.ASCII)
 _ROW_NUMBER: Final = "(row number)"
+_USUAL_NAMES: Final = "its header has none of the names of ingest.columns, so the usual names were read"
 
 
 class _Columns(NamedTuple):
@@ -163,10 +164,17 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
     usual = [way for way in ways if way not in BLANKS] or ways
     best = max(usual, key=lambda way: (len(found[way]), len(headers[way])))
     by_number = any(name.isdecimal() for name in given.values())
+    remarks: tuple[str, ...] = ()
+    named = {column for column, name in given.items() if name and not by_number}
+    if needed <= named and not any(named & columns.keys() for columns in found.values()):
+        left_out = {column: name for column, name in given.items() if not name}
+        found = {way: find_columns(header, left_out, label) for way, header in headers.items()}
+        remarks = (_USUAL_NAMES,)
     for way in (best, *ways):
         rows = [split_row(text, *way) for text in texts[:2]]
         if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):
-            return _with_row_names(_Columns(way, found[way], headers[way], has_header=True), texts[1:])
+            columns = _Columns(way, found[way], headers[way], has_header=True, remarks=remarks)
+            return _with_row_names(columns, texts[1:])
     fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
     for way in ways:
         row = headers[way]
@@ -212,7 +220,9 @@ def _with_row_names(found: _Columns, texts: Sequence[str]) -> _Columns:
         return found
     columns = {column: place + 1 for column, place in found.columns.items()}
     remark = "its rows begin with a running number, for which the header has no name"
-    return found._replace(columns=columns, names=[_ROW_NUMBER, *found.names], remarks=(remark,))
+    return found._replace(
+        columns=columns, names=[_ROW_NUMBER, *found.names], remarks=(*found.remarks, remark)
+    )
 
 
 def _commented_header(

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ Places = NDArray[np.int64]  # start << PLACE | length
 TextCodes = NDArray[np.int32]
 
 PLACE, LONGEST = kernel.PLACE, kernel.LONGEST
+_AT_ONCE: Final = 1 << 20  # texts that are copied together: a row group of their table
 _FIRST_SIZE: Final = 1 << 11
 _SEED: Final = np.uint64(secrets.randbits(64))  # so that nobody can choose texts of one hash
 
@@ -133,8 +135,8 @@ class NumberedTexts:
         codes = table.add(np.frombuffer(b"".join(texts), np.uint8), starts << PLACE | lengths)
         return self.numbers(table)[codes]
 
-    def column(self, numbers: NDArray[np.int64]) -> pa.Array:
-        """The texts of some numbers. Raises DataError if two texts have one number."""
+    def columns(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], pa.Array]]:
+        """Some numbers and their texts, in pieces. Raises DataError if two texts have one number."""
         texts = self._table.column()
         order = np.argsort(self._numbers, kind="stable")
         ranked = self._numbers[order]
@@ -142,7 +144,9 @@ class NumberedTexts:
             one, other = (texts[int(order[place + k])].as_py() for k in (0, 1))
             if one != other:
                 raise DataError(collision(one, other))
-        return texts.take(pa.array(order[np.searchsorted(ranked, numbers)]))
+        for first in range(0, len(numbers), _AT_ONCE):
+            part = numbers[first : first + _AT_ONCE]
+            yield part, texts.take(pa.array(order[np.searchsorted(ranked, part)]))
 
 
 def _as_utf8(text: bytes) -> bytes:

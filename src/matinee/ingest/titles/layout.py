@@ -26,6 +26,7 @@ _DELIMITERS: Final = ("::", "|", "\t", ";", ",")
 _SAMPLED_LINES = 500
 _TEXT_ID = re.compile(r"(?=.*\d)\S{1,255}")  # without a header, an id has a digit and no blank
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
+_YEAR_ALONE = re.compile(r"(1[89]|20)\d\d(\.0)?", re.ASCII)
 _YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
 _YEAR_LENGTH = 40  # the year is searched in this many characters at the title's end
 _YEAR_IN_DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-(\d{4})", re.ASCII)
@@ -200,6 +201,8 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
     for delimiter in _DELIMITERS:
         header = split_fields(sample[0], delimiter)
         names = [plain_name(name) for name in header]
+        if header[0].strip().isdecimal() or any(_YEAR_ALONE.fullmatch(name.strip()) for name in header):
+            continue  # the line of a movie, perhaps of one with the title Film
         found = {
             column: next((names.index(alias) for alias in aliases if alias in names), None)
             for column, aliases in TITLE_ALIASES.items()

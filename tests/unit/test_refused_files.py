@@ -102,6 +102,7 @@ CASES: dict[str, tuple[Made, dict[str, Any]]] = {
     "day, month and year in digits": (HEADER + "1,2,3,16022003\n1,3,3,17022003\n", {}),
     "year of two digits first": (HEADER + "1,2,3,030216\n1,3,3,030217\n", {}),
     "ids with an exponent": (HEADER + "1.6777217e7,1,3,\n2.6777217e+07,1,3,\n", {}),
+    "large ids as floats": (HEADER + "9007199254740994.0,1,3,\n9007199254740996.0,1,3,\n", {}),
     "ids with separators": (HEADER + '"1,234",1,3,\n999,1,3,\n', {}),
     "decimal commas, no header": ("1,2,3,5\n1,3,4,0\n", {}),
     "line ends of two kinds": (HEADER.replace("\n", "\r") + ROW, {}),

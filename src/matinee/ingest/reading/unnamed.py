@@ -6,7 +6,7 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading.rows import are_most, bare, is_number
+from matinee.ingest.reading.rows import are_most, bare, is_decimal_id, is_number
 from matinee.schemas.integers import parse_int64
 from matinee.schemas.ratings import FIRST_DATE
 
@@ -14,6 +14,7 @@ _FEWEST_ROWS: Final = 3
 _RATING: Final = 3  # columns without a date
 _GROUP: Final = 3  # digits between separators of thousands
 _THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
+_EXACT: Final = 2.0**53
 _GROUPED_RATING: Final = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 
@@ -79,6 +80,13 @@ def refuse_float_ids(fields: Sequence[str], label: str) -> None:
         raise DataError(
             f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
             "ids may have become one. Write them as integers, from the source of the data."
+        )
+    large = [text for text in ids if is_decimal_id(text) and float(text) >= _EXACT]
+    if large:
+        raise DataError(
+            f"{label} has ids such as {shown(large[0], 40)}, which are written as floats and beyond "
+            "9,007,199,254,740,992, where floats are not exact: different ids may have become one. Write them as "
+            "integers, from the source of the data."
         )
     grouped = [text for text in ids if _THOUSANDS.fullmatch(text)]
     if any(not text.endswith("000") for text in grouped) and all(

@@ -497,7 +497,7 @@ def _day(raw: bytes) -> date | None:
     form, is_open = recognize_dates([decode_line(raw)], "auto")
     assert not is_open
     dates, clocks = np.zeros(1, np.int32), np.array([-len(raw)], np.int32)
-    faulty, seen = np.zeros(1, np.uint8), np.zeros(kernel.COUNTED, np.int64)
+    faulty, seen = np.zeros(1, np.bool_), np.zeros(kernel.COUNTED, np.int64)
     kernel.read_dates(np.frombuffer(raw + b"\n", np.uint8), form, 0, 1, dates, clocks, faulty, seen)
     return None if faulty[0] else EPOCH + timedelta(int(dates[0]))
 
@@ -507,7 +507,7 @@ def _day(raw: bytes) -> date | None:
     [
         "4. März 2003|Dienstag, 4. Maerz 2003 10:20|04. Mrz. 2003|4. MÄRZ 2003",
         "mardi 4 mars 2003|mar. 4 mars 2003|04MAR2003|04MAR2003:10:20:30",
-        "martedì 4 marzo 2003|mar 4 marzo 2003|martes, 4 de marzo de 2003|4 maart 2003|4 de março de 2003",
+        "martedì 4 marzo 2003|mar 4 marzo 2003|martes, 4 de marzo de 2003|dinsdag 4 maart 2003|4 de março de 2003",
     ],
 )
 def test_months_of_letters_are_read_in_western_languages(texts: str) -> None:
@@ -524,6 +524,7 @@ def test_each_month_has_its_name() -> None:
     found = [_day(f"9 {name} 2003".encode()) for name in names.split()]
     assert [day and day.month for day in found] == [1, 2, 4, 8, 10, 12, 1, 8, 1, 7, 9, 6, 7, 5]
     assert _day("2003年3月4日".encode()) == date(2003, 3, 4)
+    assert _day(b"maandag 6 januari 2003") == date(2003, 1, 6)  # a weekday that begins as maart does
     assert _day(b"9 mai juin 2003") is None
 
 

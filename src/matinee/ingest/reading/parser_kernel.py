@@ -67,49 +67,32 @@ _SECONDS_PER_DAY = 86400
 _MILLISECONDS_PER_DAY = 86400000
 _FIRST_SERIAL = -25569  # 1899-12-30, the day 0 of spreadsheets
 _PER_SECOND = np.array([1, 10**3, 10**6, 10**9], dtype=np.int64)  # by the form of a date
-# The first letters of months, without accents: in English, then other names in German, French, Spanish, Italian,
+# The first letters of each month, without accents: in English, then other names in German, French, Spanish, Italian,
 # Portuguese and Dutch.
 _MONTH_NAMES = (
-    *(
-        ("jan", 1),
-        ("feb", 2),
-        ("mar", 3),
-        ("apr", 4),
-        ("may", 5),
-        ("jun", 6),
-        ("jul", 7),
-        ("aug", 8),
-        ("sep", 9),
-    ),
-    *(("oct", 10), ("nov", 11), ("dec", 12), ("mae", 3), ("mrz", 3), ("mai", 5), ("okt", 10), ("dez", 12)),
-    *(
-        ("fev", 2),
-        ("avr", 4),
-        ("juin", 6),
-        ("juil", 7),
-        ("aou", 8),
-        ("ene", 1),
-        ("abr", 4),
-        ("ago", 8),
-        ("dic", 12),
-    ),
-    *(
-        ("gen", 1),
-        ("mag", 5),
-        ("giu", 6),
-        ("lug", 7),
-        ("set", 9),
-        ("ott", 10),
-        ("out", 10),
-        ("mrt", 3),
-        ("maa", 3),
-    ),
-    ("mei", 5),
+    "jan ene gen",
+    "feb fev",
+    "mar mae mrz mrt maa",
+    "apr avr abr",
+    "may mai mag mei",
+    "jun juin giu",
+    "jul juil lug",
+    "aug aou ago",
+    "sep set",
+    "oct okt ott out",
+    "nov",
+    "dec dez dic",
 )
-_MONTHS = np.array([[*name.encode().ljust(4, b"\0"), month] for name, month in _MONTH_NAMES], dtype=np.int64)
-_MARDI, _MARTES = (
-    int.from_bytes(word, "little") for word in (b"mardi", b"marte")
-)  # Tuesdays, which begin as March
+_MONTHS = np.array(
+    [
+        [*name.encode().ljust(4, b"\0"), month]
+        for month, names in enumerate(_MONTH_NAMES, start=1)
+        for name in names.split()
+    ],
+    dtype=np.int64,
+)
+# The first letters of weekdays that begin like March: mardi, martes and martedì, maandag.
+_MARDI, _MARTES, _MAANDAG = (int.from_bytes(word, "little") for word in (b"mardi", b"marte", b"maand"))
 _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _EXACT_DIGITS = 18  # as many fit an int64 whatever they are
 _POWERS = 10.0 ** np.arange(309)
@@ -246,10 +229,10 @@ def _read_seconds(seconds):
 
 @helper
 def _read_plain_date(text, start, stop, form):
-    """Days, milliseconds of the day, and GOOD, BAD or LATER for text[start:stop].
+    """Days, milliseconds of the day, and _GOOD, _BAD or _LATER for text[start:stop].
 
-    Dates as YYYY-MM-DD and in seconds are read at once, others by `read_dates`, so that files without those do not
-    wait for it to be compiled.
+    Dates as YYYY-MM-DD and in seconds are read at once. Others are left to `read_dates`, so that files without them do
+    not wait for its compilation.
     """
     if stop - start == 10 and text[start + 4] == _MINUS and text[start + 7] == _MINUS:
         days, good = _read_day(text, start)
@@ -647,8 +630,8 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
                 first = row if first < 0 else first
                 fault = 0 if good else FIELD + MOVIE
         if is_row:
-            # A row with a fault is read again with \\" as a quote within quotes, and stays if that is no better.
-            # One call for both, because the compiler repeats the row's code at each.
+            # A row with a fault is read again with \" as a quote within quotes. The first reading stays if the second is
+            # no better. Both use one call, because the compiler copies the code of a row to each call.
             escapes = False
             while True:
                 end, found, inside = _read_row(text, begin, stop, dialect, kinds, row, out, seen, escapes)
@@ -776,7 +759,7 @@ def _month_of(text, i, stop):
         letters |= byte << 8 * size
         size += 1
         i += 1
-    if letters == _MARDI or letters == _MARTES:
+    if letters == _MARDI or letters == _MARTES or letters == _MAANDAG:
         return 0
     for k in range(_MONTHS.shape[0]):
         name = _MONTHS[k, 0] | _MONTHS[k, 1] << 8 | _MONTHS[k, 2] << 16

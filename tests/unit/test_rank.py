@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from matinee.errors import ConfigError
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
@@ -252,3 +253,16 @@ def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
     for device in (None, "cpu"):
         with pytest.raises(KeyboardInterrupt):
             _fit(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)
+
+
+def test_too_little_memory_of_a_gpu_is_an_error_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, _ = _planted(30, 20)
+
+    def fail(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. GPU 0 has 8 GiB")
+
+    monkeypatch.setattr("matinee.train.ranking.on_device.OnDevice._gram", fail)
+    with pytest.raises(ConfigError, match=r"Tried to allocate 9 GiB\. Free some, or set train\.device=cpu"):
+        _fit(rows, 30, 20, rank=4, dense_mb=0, device="cpu")

@@ -5,17 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from matinee.cli.verbs import Outcome
 from matinee.errors.text import shown
-from matinee.formats.comparison import ComparedLists, Comparison, Difference
+from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry
 from matinee.report.numbers import signed
 from matinee.store.identity import check_usable
 
-_VERDICTS = {
-    "same": "no difference",
-    "unclear": "no clear difference",
-    "better": "better",
-    "worse": "worse",
-}
 _LABEL, _CELL, _TITLE = 24, 14, 36  # characters of a column
 _COSTS = {
     "seconds_train": "fit, s",
@@ -93,7 +87,7 @@ def _row(label: str, cells: Sequence[str]) -> str:
 
 def _difference_line(label: str, difference: Difference) -> str:
     value, low, high = signed([difference.value, difference.low, difference.high])
-    return f"{label:<{_LABEL}}{value:>{_CELL}}   {f'{low} to {high}':<22}   {_VERDICTS[difference.verdict]}"
+    return f"{label:<{_LABEL}}{value:>{_CELL}}   {f'{low} to {high}':<22}   {VERDICTS[difference.verdict]}"
 
 
 def _cost(value: float | int | None, name: str) -> str:

@@ -1,12 +1,19 @@
 """What `matinee compare --json` prints: models side by side. Differences are those from the first model."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from pydantic import Field, JsonValue
 
 from matinee.formats.base import Format
 
 Verdict = Literal["same", "unclear", "better", "worse"]
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    "same": "no difference",
+    "unclear": "no clear difference",
+    "better": "better",
+    "worse": "worse",
+}
 
 
 class Difference(Format):

@@ -1,21 +1,13 @@
 """The page of a comparison."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from matinee.evaluate.comparison.compare import FIGURES
 from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import Table
-from matinee.formats.comparison import ComparedModelNote, Comparison
+from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
 from matinee.report.compare_plots import difference_plot
 from matinee.report.pages import render
-
-VERDICTS: Final = {
-    "same": "no difference",
-    "unclear": "no clear difference",
-    "better": "better",
-    "worse": "worse",
-}
 
 
 def compare_page(comparison: Comparison) -> str:

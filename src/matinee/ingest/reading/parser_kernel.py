@@ -630,8 +630,8 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
                 first = row if first < 0 else first
                 fault = 0 if good else FIELD + MOVIE
         if is_row:
-            # A row with a fault is read again with \" as a quote within quotes. The first reading stays if the second is
-            # no better. Both use one call, because the compiler copies the code of a row to each call.
+            # A row with a fault is read again with \" as a quote within quotes. The first reading stays if the
+            # second is no better. Both use one call, because the compiler copies the row's code to each call.
             escapes = False
             while True:
                 end, found, inside = _read_row(text, begin, stop, dialect, kinds, row, out, seen, escapes)

@@ -70,6 +70,8 @@ def fit_ranking(
 ) -> RankingModel:
     """Fit a ranking model; the bits depend on the ratings, the settings and the seed, not on rows' order or threads.
 
+    On a GPU, two fits may differ by rounding.
+
     Args:
         user_codes, movie_codes, ratings: one entry per rating, no pair twice.
         users, movies: number of codes.
@@ -86,6 +88,7 @@ def fit_ranking(
 
     Raises:
         ValueError: a code is outside its range.
+        ConfigError: the GPU has too little free memory.
     """
     started = time.perf_counter()
 

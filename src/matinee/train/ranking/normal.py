@@ -1,4 +1,4 @@
-"""The normal equations of the ridge, (X'X + D) W = R, solved in three ways behind one interface.
+"""The normal equations of the ridge, (X'X + D) W = R, solved in three ways on the CPU, or by torch on a GPU.
 
 X is [users, 2 movies], so its Gram matrix has twice as many rows as there are movies. Where that fits into memory it is
 factored; with few users the smaller matrix X D^-1 X' is (Woodbury); else conjugate gradients multiply by X alone.
@@ -34,7 +34,18 @@ class Normal(Protocol):
 def make_normal(
     rows: GradedRows, ridge: Floats, *, memory: int, device: str | None, report: Report
 ) -> Normal:
-    """The way that is cheapest within `memory` bytes; `ridge` is the diagonal D, [2, movies]."""
+    """The cheapest way to solve the equations.
+
+    Args:
+        rows: The ratings.
+        ridge: The diagonal D, [2, movies].
+        memory: Maximum bytes of a factored matrix.
+        device: A device of torch; None: compiled kernels on the CPU.
+        report: Called with the progress.
+
+    Raises:
+        ConfigError: The GPU has too little free memory.
+    """
     if device is not None:
         from matinee.train.ranking.on_device import OnDevice  # noqa: PLC0415 - torch takes seconds to import
 

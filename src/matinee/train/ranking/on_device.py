@@ -3,12 +3,15 @@
 The products with the ratings and all vectors of a solve stay on the device; only its ends are copied.
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from matinee.errors import ConfigError
 from matinee.release.ranking_model import GRADE_STEP, Floats
 from matinee.train.ranking.rows import GradedRows, Group
 from matinee.train.ranking.tiles import Report, triangle_bytes
@@ -41,32 +44,38 @@ class OnDevice:
             tolerances: At which share of its first value a residual is small enough: usually, and where rough.
             memory: Bytes of the triangle of X'X, at most, that is factored.
             report: Called with the progress.
+
+        Raises:
+            ConfigError: The device has too little free memory.
         """
         self._device, self._report, self._tolerances = torch.device(device), report, tolerances
         self._users, self._movies = rows.users, rows.movies
-        self._ridge = self._put(ridge)[..., None]
-        self._diagonal = self._put((rows.squares + ridge).astype(np.float32))[..., None]
-        self._by_user = self._matrices(rows.by_user, rows.movies)
-        self._by_movie = self._matrices(rows.by_movie, rows.users)
         self._factor: Tensor | None = None
-        size = triangle_bytes(2 * rows.movies)
-        if size <= memory and _FACTORS * size <= self._free():
-            self._factor = self._make_factor()
+        with _within_memory():
+            self._ridge = self._put(ridge)[..., None]
+            self._diagonal = self._put((rows.squares + ridge).astype(np.float32))[..., None]
+            self._by_user = self._matrices(rows.by_user, rows.movies)
+            self._by_movie = self._matrices(rows.by_movie, rows.users)
+            size = triangle_bytes(2 * rows.movies)
+            if size <= memory and _FACTORS * size <= self._free():
+                self._factor = self._make_factor()
 
     def gram(self, values: Floats) -> Floats:
         """X'X V."""
-        return self._get(self._gram(self._put(values)))
+        with _within_memory():
+            return self._get(self._gram(self._put(values)))
 
     def solve(self, right: Floats, *, rough: bool = False) -> Floats:
         """(X'X + D)^-1 R; `rough` where two digits are enough."""
-        values = self._put(right)
-        if self._factor is None:
-            return self._get(self._descend(values, self._tolerances[rough]))
-        root = self._ridge.rsqrt().reshape(-1, 1)
-        flat = torch.cholesky_solve(root * values.flatten(0, 1), self._factor)
-        flat *= root
-        self._report("solve", 1, 1)
-        return self._get(flat.reshape(values.shape))
+        with _within_memory():
+            values = self._put(right)
+            if self._factor is None:
+                return self._get(self._descend(values, self._tolerances[rough]))
+            root = self._ridge.rsqrt().reshape(-1, 1)
+            flat = torch.cholesky_solve(root * values.flatten(0, 1), self._factor)
+            flat *= root
+            self._report("solve", 1, 1)
+            return self._get(flat.reshape(values.shape))
 
     def _matrices(self, group: Group, others: int) -> tuple[Tensor, Tensor]:
         """Two sparse matrices with the same places: ones where there is a rating, and grades."""
@@ -137,6 +146,7 @@ class OnDevice:
     def _free(self) -> float:
         if self._device.type != "cuda":
             return float("inf")
+        torch.cuda.empty_cache()  # what an earlier fit of this process has left there counts as free
         return _SPARE * torch.cuda.mem_get_info(self._device)[0]
 
     def _put(self, values: Floats) -> Tensor:
@@ -145,6 +155,18 @@ class OnDevice:
     def _get(self, values: Tensor) -> Floats:
         found: Floats = values.cpu().numpy()
         return found
+
+
+@contextlib.contextmanager
+def _within_memory() -> Iterator[None]:
+    """Raise ConfigError if the memory of the GPU does not suffice."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise ConfigError(
+            f"The GPU has too little free memory for the ranking model: {str(error).partition('. GPU')[0]}. Free some, "
+            "or set train.device=cpu."
+        ) from error
 
 
 def _dots(left: Tensor, right: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def write_evaluation(
         inputs,
         measure_ranking(inputs.catalogue, model, inputs.fitted, inputs.test, users=most, recent=recent),
         temporal=_read_temporal(temporal_holdout) if temporal_holdout else None,
-        hindsight=measure_leakage(split, fitted_on, inputs.test),
+        leakage=measure_leakage(split, fitted_on, inputs.test),
     )
     decision = decide(
         inputs.candidate,
@@ -123,7 +123,7 @@ def measure(
     lists: Ranking,
     *,
     temporal: Temporal | None = None,
-    hindsight: Leakage | None = None,
+    leakage: Leakage | None = None,
 ) -> Metrics:
     """All figures of metrics.json."""
     test = inputs.test
@@ -146,7 +146,7 @@ def measure(
         pairs_in_order=measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
         ranking=lists,
         temporal=temporal,
-        hindsight=hindsight,
+        hindsight=leakage,
     )
 
 

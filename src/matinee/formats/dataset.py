@@ -58,7 +58,7 @@ class ListedPartition(Format):
     digest: str = Field(description="Digest of the partition.")
     role: Literal["train", "test"] = Field(description="What its rows may be used for.")
     rows: int = Field(description="Rows that were accepted.")
-    files: list[ListedFile] = Field(description="The files that it holds.")
+    files: list[ListedFile] = Field(description="The files that it contains.")
 
 
 class PartitionList(Format):

@@ -35,7 +35,7 @@ class RowsVerdict(Verdict):
 class KnownIds(Format):
     """The comparison on the rows whose user and movie both models know."""
 
-    rows: int = Field(description="Such rows.")
+    rows: int = Field(description="Number of such rows.")
     difference: float = Field(description="RMSE of the candidate less that of the other.")
     standard_error: float = Field(description="Its standard error, clustered by user and by movie.")
 
@@ -53,7 +53,7 @@ class ChampionVerdict(Verdict):
     confidence: float = Field(description="`gate.confidence`.")
     tolerance: float = Field(description="`gate.tolerance`; the bound may not be above it.")
     detectable: float = Field(description="Smallest true difference that these rows show at `power`.")
-    power: float = Field(description="How often they show it.")
+    power: float = Field(description="Probability that these rows show it.")
     known_ids: KnownIds | None = Field(description="The same on known ids; null where there are none.")
 
 
@@ -94,7 +94,7 @@ class ListsVerdict(Verdict):
     name: Literal["lists"]
     judged: bool = Field(description="Whether the champion has lists, and enough users can be compared.")
     users: int = Field(description="Users who liked a test row that neither model was trained on.")
-    min_users: int = Field(description="Users that it takes; with fewer the rule is off.")
+    min_users: int = Field(description="Minimum number of users; with fewer, the rule is skipped.")
     tolerance: float = Field(description="`gate.ranking_tolerance`; an nDCG@10 lower by at most this passes.")
     candidate_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the candidate's lists.")
     champion_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the champion's lists.")
@@ -172,9 +172,7 @@ class RefitVerdict(Verdict):
     tested_rmse: float = Field(0.0, description="RMSE of the tested weights on them.")
     tolerance: float = Field(0.0, description="`gate.tolerance`; the first may be above the second by it.")
     difference: float = Field(0.0, description="Mean absolute difference of predictions on random pairs.")
-    limit: float = Field(
-        0.0, description="The most that it may be: `gate.refit_difference` of the scale's width."
-    )
+    limit: float = Field(0.0, description="Its limit: `gate.refit_difference` times the scale's width.")
     pairs: int = Field(0, description="Number of random pairs.")
 
 
@@ -215,4 +213,4 @@ class DecisionFile(Format):
         [], description="Drift of this dataset and of earlier ones, oldest first."
     )
     rows: JudgedRows = Field(JudgedRows(test=0, compared=0), description="Rows of the decision.")
-    rules: list[AnyVerdict] = Field(description="The rules in the order in which they were asked.")
+    rules: list[AnyVerdict] = Field(description="The rules, in the order in which they were checked.")

@@ -10,7 +10,7 @@ from matinee.formats.base import Format
 class FitPoint(Format):
     """One point of the loss trace; the last one of an epoch has the RMSE on the valid rows."""
 
-    stage: str = Field(description="`fit` until the valid rows say stop, `refit` on more rows.")
+    stage: str = Field(description="`fit` with early stopping by the valid rows; `refit` on more rows.")
     epoch: int = Field(description="The epoch, from 1; with the sampler a sweep.")
     rows_done: int = Field(description="Rows of the epoch that were done.")
     train_rmse: float = Field(

@@ -37,7 +37,7 @@ class PartitionManifest(Manifest):
     values_read: dict[str, int] = Field(description="Rows read by value of the rating.")
     values: dict[str, int] = Field(description="Accepted rows by value of the rating.")
     scale: Scale = Field(description="Lowest and highest rating that is accepted.")
-    left_out: list[str] = Field(description="Files of archives that hold no ratings.")
+    left_out: list[str] = Field(description="Files of archives without ratings.")
     ids: IdKinds = Field({}, description="The kind of the ids of users and of movies, as they were read.")
     not_integers: dict[str, int] = Field(
         {}, description="Rows whose user or movie id is not a canonical integer."
@@ -72,7 +72,7 @@ class DatasetManifest(Manifest):
         {},
         description="The kind of the ids of users and of movies; empty in a manifest of an earlier version: integers.",
     )
-    warnings: list[str] = Field(description="Sentences for a person; none of them stops a run.")
+    warnings: list[str] = Field(description="Warnings, in sentences; none of them stops a run.")
     partitions: list[str] = Field(description="Digests of the partitions, in the order of their rows.")
     sources: list[SourceFile] = Field(description="The files that were read.")
 

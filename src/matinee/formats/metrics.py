@@ -105,7 +105,7 @@ class RankingFigures(Format):
 class Ranking(Format):
     """Ranking over the full catalogue, without what the user has rated."""
 
-    says: str = Field(description="What these figures can say and what not.")
+    says: str = Field(description="What these figures show, and what they do not show.")
     relevant_from: float = Field(description="Rating from which a test row counts as liked.")
     top: int = Field(description="Length of the lists.")
     catalogue: int = Field(description="Number of movies.")
@@ -198,7 +198,7 @@ class Metrics(Format):
     mae: float = Field(description="Mean absolute error.")
     mean_user_rmse: float = Field(description="Mean over users of each user's RMSE.")
     mean_user_mae: float = Field(description="Mean over users of each user's mean absolute error.")
-    bias_only_rmse: float = Field(description="RMSE of mean, user bias and movie bias alone.")
+    bias_only_rmse: float = Field(description="RMSE of bias-only: the mean, user biases and movie biases.")
     bias_only_mae: float = Field(description="Their mean absolute error.")
     bias_only_mean_user_rmse: float = Field(description="Their RMSE, mean over users.")
     bias_only_mean_user_mae: float = Field(description="Their mean absolute error, mean over users.")

@@ -77,8 +77,8 @@ def forget(root: Path, user_id: int | str) -> Erased:
     if erasure.unsure:
         raise StoreError(
             f"The user was erased from {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders, "
-            f"and future runs skip the user's rows. These may still contain the user: {'; '.join(erasure.unsure)}. "
-            "After that, run the same command again."
+            f"and future runs skip the user's rows. These may still contain the user; do what each asks for, "
+            f"then run the same command again: {'; '.join(erasure.unsure)}."
         )
     return done
 

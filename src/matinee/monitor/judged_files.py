@@ -18,7 +18,7 @@ class JudgedFiles(Format):
     rows_accepted: int = Field(description="Rows that were accepted.")
     rows_rejected: int = Field(description="Rows that were rejected.")
     rejects: dict[str, int] = Field(description="Rejected rows by reason code.")
-    warnings: list[str] = Field(description="Sentences for a person.")
+    warnings: list[str] = Field(description="Warnings, in sentences.")
 
 
 def judged_files(release: Release, rows: pl.DataFrame, read: DatasetManifest, *, seen: int) -> JudgedFiles:

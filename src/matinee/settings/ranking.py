@@ -32,8 +32,8 @@ class RankSettings(Section):
         0.6,
         ge=0,
         le=100,
-        description="Weight, in the target of the fit, of whether a user rated a movie. The value of the rating "
-        "has weight 1.",
+        description="Weight of the presence of a rating in the target of the fit. The value of the rating has "
+        "weight 1.",
     )
     iterations: int = Field(
         6,

@@ -81,6 +81,17 @@ def test_a_signature_that_does_not_fit_is_a_release_error(change: str, folder: P
         matinee.load(folder, public_key=keys[0])
 
 
+def test_what_a_killed_sign_has_left_hides_no_release(folder: Path, keys: Keys) -> None:
+    left = folder / ".manifest.json.minisig.4194304_0"  # above any process number
+    left.write_text("untrusted comm")
+    assert matinee.load(folder, public_key=keys[0]).version == "v0001"
+    (folder / ".manifest.json.4194304_0").write_text("{}")
+    with pytest.raises(ReleaseError, match="not in the release's manifest"):
+        matinee.load(folder)
+    sign(folder)
+    assert not left.exists()
+
+
 def test_an_invalid_key_is_a_config_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from matinee.errors import ConfigError, StoreError
 from matinee.registry import Hold, Registry
 from matinee.release import read_manifest
+from matinee.release.manifest import SIGNATURE
 from matinee.store import Store
 from matinee.store.disk_errors import writing
 from matinee.store.documents import (
@@ -102,6 +103,8 @@ def _clear_left(registry: Registry) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
     clear_temporaries(registry.root, MARKER, POINTER, FORGOTTEN, SERIES, DONE, "progressive.png", "probe")
     lists = [registry.lists(version) for version in registry.versions()]
+    for version in registry.versions():
+        clear_temporaries(registry.folder(version), SIGNATURE)
     if lists and not lists[0].parent.is_symlink():
         clear_temporaries(lists[0].parent, *(path.name for path in lists))
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from matinee.errors import ReleaseError
 from matinee.errors.text import shown
-from matinee.store.files import NotPlainError, open_plain
+from matinee.store.files import NotPlainError, open_plain, writer_of
 
 # Lists of ten users, for people; `forget` removes it.
 EXAMPLES = "LISTS.md"
@@ -86,7 +86,10 @@ def check_list(folder: Folder, known: Collection[str], *, optional: Collection[s
         try:
             with _open_below(folder, place) as handle, os.scandir(handle) as entries:
                 found.update(
-                    _check_entry(folder, place, entry, {*known, *optional}, folders) for entry in entries
+                    _check_entry(folder, place, entry, {*known, *optional}, folders)
+                    for entry in entries
+                    # A killed writer has left it, or a living one is about to rename it. It is never read.
+                    if place or writer_of(entry.name, *optional) is None
                 )
         except OSError as error:
             raise unreadable(folder.path / place, error) from None

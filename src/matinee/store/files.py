@@ -149,12 +149,18 @@ def clear_temporaries(folder: Path, *names: str) -> None:
 
     Files of living processes stay, also of processes on other machines that share the folder.
     """
-    ours = {os.fsdecode(os.fsencode(name)[:_LONGEST_NAME]) for name in names}
     with contextlib.suppress(OSError):  # a missing or unreadable folder is reported later
         for entry in os.scandir(folder):
-            found = _TEMPORARY.fullmatch(entry.name)
-            if found and found["name"] in ours and entry.is_file(follow_symlinks=False):
-                _clear(Path(entry.path), process=int(found["process"]))
+            process = writer_of(entry.name, *names)
+            if process is not None and entry.is_file(follow_symlinks=False):
+                _clear(Path(entry.path), process=process)
+
+
+def writer_of(name: str, *targets: str) -> int | None:
+    """The process that a temporary file of one of these files belongs to; None if the name is another file's."""
+    found = _TEMPORARY.fullmatch(name)
+    ours = {os.fsdecode(os.fsencode(target)[:_LONGEST_NAME]) for target in targets}
+    return int(found["process"]) if found and found["name"] in ours else None
 
 
 def exchange(one: Path, other: Path) -> bool:

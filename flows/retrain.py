@@ -1,5 +1,6 @@
 """The retrain flow: from rating files to a published release."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,8 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     store = steps.store
     settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
-        with snapshots(Path(store), ratings) as train_paths, snapshots(Path(store), test) as test_paths:
+        take = partial(snapshots, Path(store), limits=settings.ingest)
+        with take(ratings) as train_paths, take(test) as test_paths:
             dataset = steps.run(
                 ingest,
                 store=store,

@@ -23,6 +23,7 @@ from postgres_server import postgres_server
 import matinee
 from matinee import ingest
 from matinee.cli.main import main
+from matinee.containers import limits
 from matinee.errors import ConfigError, DatabaseError, DataError
 from matinee.ingest.databases import snapshots
 from matinee.settings.ingest import IngestSettings
@@ -94,6 +95,31 @@ def _check_rows(root: Path, place: str) -> None:
     assert reject == (shown, 9, "user_id_missing")
     assert manifest["sources"][0]["path"] == shown
     assert _taken(root, f"{place}?query={SELECT}")[0] == digest, "unchanged rows give another dataset"
+
+
+@pytest.mark.parametrize(
+    ("system", "view"),
+    [
+        ("sqlite", "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"),
+        ("duckdb", "select range from range(1000000000000)"),
+    ],
+)
+def test_a_view_that_never_ends_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, view: str
+) -> None:
+    monkeypatch.setattr(limits, "FREE_BYTES", 1 << 20)
+    connect = sqlite3.connect if system == "sqlite" else duckdb.connect
+    with contextlib.closing(connect(str(tmp_path / "shop.db"))) as made:
+        made.execute(f"create view ratings (user_id) as {view}")
+        made.commit()
+    address = f"{system}:///{tmp_path}/shop.db?query=select user_id, 1 as movie_id, 5 as rating from ratings"
+    few = IngestSettings(max_ratio=2)
+    with (
+        pytest.raises(DataError, match=r"unpacks to more than .*ingest.max_ratio=2 "),
+        snapshots(tmp_path / "store", [address], limits=few),
+    ):
+        raise AssertionError("the view was read to its end")
+    assert not list((tmp_path / "store" / "work").iterdir())
 
 
 @pytest.mark.parametrize("make", [_sqlite, _duckdb])

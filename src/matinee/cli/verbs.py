@@ -86,7 +86,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
-    with snapshots(call.store, call.ratings) as ratings:
+    with snapshots(call.store, call.ratings, limits=settings.ingest) as ratings:
         plan = library.plan(store, ratings=ratings, titles=Path(call.titles), settings=settings.ingest)
         dataset = store.ensure(plan)
     manifest = store.read(DatasetManifest, dataset.digest)
@@ -162,7 +162,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     check_usable(root)
     check_apart(root, sources=call.test)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    with snapshots(root, call.test) as test:
+    with snapshots(root, call.test, limits=settings) as test:
         trial = evaluate_champion(Store(root), test, settings)
     rows = {"read": trial.rows_read, "accepted": trial.rows_accepted, "rejected": trial.rows_rejected}
     lines = [

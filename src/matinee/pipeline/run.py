@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matinee.errors import ConfigError, DivergenceError
@@ -134,7 +135,8 @@ def retrain(
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
-        with snapshots(opened.root, sources) as train_paths, snapshots(opened.root, test) as test_paths:
+        take = partial(snapshots, opened.root, limits=chosen.ingest)
+        with take(sources) as train_paths, take(test) as test_paths:
             plan = plan_ingest(opened, train_paths, titles, test=test_paths, settings=chosen.ingest)
             dataset = opened.ensure(plan)
         champion_score = score_champion(opened, dataset)

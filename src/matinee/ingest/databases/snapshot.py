@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,10 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from matinee.containers.limits import Meter, Reading
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.databases import duckdb_rows, postgresql_rows, sqlite_rows
 from matinee.ingest.databases.rows import Rows
+from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import DatabaseAddress, System, is_address, parse_address
 from matinee.store.disk_errors import writing
@@ -30,6 +33,7 @@ from matinee.store.documents import WORK
 
 log = logging.getLogger("matinee.run")
 
+_DEFAULTS: Final = IngestSettings()
 _GROUP_ROWS, _GROUP_BYTES = 1 << 17, 1 << 26
 _NAME_DIGITS: Final = 20  # as many as those of other folders of a store
 _OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path], AbstractContextManager[Rows]]]] = {
@@ -41,7 +45,9 @@ _taken: dict[tuple[Path, str], Path] = {}  # by store and address, while a block
 
 
 @contextlib.contextmanager
-def snapshots(root: Path, sources: Sequence[str | Path]) -> Iterator[list[Path]]:
+def snapshots(
+    root: Path, sources: Sequence[str | Path], *, limits: Reading = _DEFAULTS
+) -> Iterator[list[Path]]:
     """The sources of a call as paths; the rows of databases are files until the block ends.
 
     Within the block, another call with the same address gets the same rows.
@@ -49,6 +55,7 @@ def snapshots(root: Path, sources: Sequence[str | Path]) -> Iterator[list[Path]]
     Args:
         root: The store; it is created if a source is a database.
         sources: Paths, and addresses of databases.
+        limits: The limit on the rows of a database file, whose views can make any number of them.
 
     Yields:
         A path for each source, in order.
@@ -56,18 +63,20 @@ def snapshots(root: Path, sources: Sequence[str | Path]) -> Iterator[list[Path]]
     Raises:
         ConfigError: An address or a query is wrong, a driver is not installed, or the database refuses the login.
         DatabaseError: A database does not answer.
-        DataError: The columns can't be read.
+        DataError: The columns can't be read, or a database file gives too many rows for its size.
     """
     if not any(map(is_address, sources)):
         yield [Path(source) for source in sources]
         return
     store = Store.open(root)
     with store.in_use(), contextlib.ExitStack() as folders:  # prune removes what a killed run has left
-        take = partial(_snapshot, store, folders)
+        take = partial(_snapshot, store, folders, limits=limits)
         yield [take(parse_address(str(source))) if is_address(source) else Path(source) for source in sources]
 
 
-def _snapshot(store: Store, folders: contextlib.ExitStack, address: DatabaseAddress) -> Path:
+def _snapshot(
+    store: Store, folders: contextlib.ExitStack, address: DatabaseAddress, *, limits: Reading
+) -> Path:
     key = (store.root.absolute(), address.text)
     if key in _taken:
         return _taken[key]
@@ -79,11 +88,24 @@ def _snapshot(store: Store, folders: contextlib.ExitStack, address: DatabaseAddr
     with writing(store.root):
         folder.mkdir(parents=True)
         with _OPEN[address.system](address, folder) as rows:
-            count = _write(path, rows, label=address.shown)
+            meter = Meter(address.shown, _size(address), limits)
+            count = _write(path, replace(rows, batches=_metered(rows.batches, meter)), label=address.shown)
     log.info("    %s rows in %.1f s", f"{count:,}", time.perf_counter() - started)
     _taken[key] = path
     folders.callback(_taken.pop, key)
     return path
+
+
+def _size(address: DatabaseAddress) -> int | None:
+    """The bytes of a database file; None for a server."""
+    return None if address.system == "postgresql" else Path(address.database).stat().st_size
+
+
+def _metered(batches: Iterable[pa.RecordBatch], meter: Meter) -> Iterator[pa.RecordBatch]:
+    """The batches, counted against the limit on what a file unpacks to."""
+    for batch in batches:
+        meter.unpacked(batch.get_total_buffer_size())
+        yield batch
 
 
 def _write(path: Path, rows: Rows, *, label: str) -> int:

@@ -112,7 +112,7 @@ def _all(template: Path, scratch: Path, kinds: list[str], call: argparse.Namespa
     result: Result = {"cases": 0, "seconds": 0.0, "findings": 0, "complete": 0, "kinds": told}
     asked = pieces.cut(kinds, first=call.first, cases=call.cases, size=call.piece)
     if deadline is not None:
-        asked.sort(key=lambda piece: piece.first)  # some of each kind, because the time may be too short for all
+        asked.sort(key=lambda piece: piece.first)  # some of each kind, in case the time is too short for all
     work = partial(_work, template, seed=call.seed, deadline=deadline)
     for ended in pieces.run(asked, work, workers=call.workers, scratch=scratch, deadline=deadline):
         kind = told[ended.piece.kind]

@@ -234,7 +234,8 @@ def test_the_rejects_of_a_refused_run_are_kept_in_the_named_table(tmp_path: Path
     path.write_text(HEADER + "1,2,9,2004-01-01\n1,3,4,2004-01-01\n" * 40)
     with pytest.raises(DataError, match=r"rating_out_of_bounds.*1-5 \(ingest.scale\)") as caught:
         run(tmp_path, [path], scale="1-5")
-    kept = next(word for word in str(caught.value).split() if word.endswith("rejects.parquet"))
+    words = [word.rstrip(".") for word in str(caught.value).split()]
+    kept = next(word for word in words if word.endswith("rejects.parquet"))
     rejects = pl.read_parquet(kept)
     assert rejects["line"].to_list() == list(range(2, 82, 2))
     assert rejects["raw"].unique().to_list() == ["1,2,9,2004-01-01"]

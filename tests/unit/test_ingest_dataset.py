@@ -87,7 +87,7 @@ def test_a_folder_of_titles_is_an_error_that_names_the_file_in_it(tmp_path: Path
     (folder / "movies.csv").write_text("movieId,title,genres\n1,Up (2009),x\n")
     ratings = write(folder / "ratings.csv", "userId,movieId,rating", "1,1,3")
     with pytest.raises(
-        ConfigError, match=r"are a folder\. Expected one file\. Give a file in it: movies\.csv\."
+        ConfigError, match=r"is a folder\. Expected one file\. Give a file in it: movies\.csv\."
     ):
         ingest.plan(Store.open(tmp_path / "s"), ratings=[ratings], titles=folder, settings=IngestSettings())
 

@@ -226,9 +226,8 @@ def forget(call: argparse.Namespace) -> Outcome:
     if done.found:
         return Outcome(asdict(done), f"the user was erased from {places}; future runs skip the user's rows")
     case = " (upper and lower case and leading zeros count)" if is_text else ""
-    return Outcome(
-        asdict(done), f"no user {call.user} was found: check the id{case}. Future runs skip rows of this id"
-    )
+    found = f"no rows of the user {call.user} are in the store: check the id{case}, if it was not forgotten before"
+    return Outcome(asdict(done), f"{found}. Future runs skip rows of this id")
 
 
 def _settings(call: argparse.Namespace) -> Settings:

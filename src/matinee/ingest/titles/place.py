@@ -27,7 +27,7 @@ def titles_source(path: Path, settings: IngestSettings) -> Source:
     advice = (
         f"Give a file in it: {shown(', '.join(names[:_LISTED]))}." if names else "Give the file with titles."
     )
-    raise ConfigError(f"The titles {shown(path, PATH_LENGTH)} are a folder. Expected one file. {advice}")
+    raise ConfigError(f"The titles file {shown(path, PATH_LENGTH)} is a folder. Expected one file. {advice}")
 
 
 def _holds_titles(path: Path, settings: IngestSettings) -> bool:

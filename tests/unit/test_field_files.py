@@ -167,6 +167,11 @@ REJECTS = {
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
 }
 READ |= {
+    "dates before reviews over several lines": (
+        "date;userId;movieId;rating;review\n" + lines('{d:%Y%m%d};{u};{m};{r};"a\nb, c;\n3"'),
+        PLAIN,
+        "quoted fields contain line ends",
+    ),
     "an empty date and a timestamp": (
         "userId,movieId,rating,date,timestamp\n" + lines("{u},{m},{r},,{s}"),
         PLAIN,

@@ -2,6 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from matinee.containers import HEAD_BYTES
@@ -11,6 +12,7 @@ from matinee.ingest.reading import parser_kernel as kernel
 
 _SEPARATOR: Final = re.compile(r'"?sep=(.|\\t)"?[;,\t]*', re.I)
 _COMMENTS: Final = "#%"
+_MOST_JOINED: Final = 20  # lines of one quoted field
 _MOST_COMMENTS: Final = 50  # lines above the rows
 
 
@@ -29,8 +31,7 @@ class Prelude(NamedTuple):
 
     def more(self) -> list[str]:
         """The other whole lines of the head."""
-        lines = self.rest.split(bytes([self.line_end]))[:-1]
-        return [decode_line(line).rstrip("\r") for line in lines if _is_row(line, self.comment)]
+        return _texts(self.rest.split(bytes([self.line_end]))[:-1], self.comment)
 
 
 def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Prelude:
@@ -70,7 +71,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         begin += len(lines[0]) + 1
         before += 1
         lines = lines[1:]
-    texts = [decode_line(line).rstrip("\r") for line in lines[:sampled] if _is_row(line, comment)]
+    texts = _texts(lines[:sampled], comment)
     if b"\r" in lines[0].rstrip(b"\r"):
         raise DataError(
             f"{label}, line {before + 1}: carriage returns (CR) end some lines, and line feeds (LF) others. Expected "
@@ -78,6 +79,20 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         )
     stop = min(begin + len(lines[0]) + 1, len(head))
     return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
+
+
+def _texts(lines: Sequence[bytes], comment: int) -> list[str]:
+    """The lines as texts; those of one quoted field, such as a review, are one text."""
+    texts = [decode_line(line).rstrip("\r") for line in lines if _is_row(line, comment)]
+    joined, at = [], 0
+    while at < len(texts):
+        stop = at + 1
+        if texts[at].count('"') % 2:  # a quote is open, if another line closes it
+            closing = (k for k in range(stop, min(at + _MOST_JOINED, len(texts))) if texts[k].count('"') % 2)
+            stop = next(closing, at) + 1
+        joined.append("\n".join(texts[at:stop]))
+        at = stop
+    return joined
 
 
 def _is_row(line: bytes, comment: int) -> bool:

@@ -64,6 +64,7 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
 def test_a_release_does_not_differ_from_itself(judged: tuple[matinee.Retrained, matinee.Retrained]) -> None:
     first, _ = judged
     folder = first.release
+    assert folder is not None
     found = compare_models(Store(_store(first)), ["v0001", str(folder)])
     assert found.says == ["v0001 against v0001: no difference."]
     differences = [each.differences[0] for each in (*found.figures, *found.slices)]

@@ -56,7 +56,7 @@ def compare_models(store: Store, names: Sequence[str], *, users: Sequence[str] =
     return Comparison(
         says=[
             *_say([note.name for note in found], figures, slices),
-            *(find_doubts(rows, list_users=list_users) if rows and there else [_why_not(rows)]),
+            *(find_doubts(rows, subjects, list_users=list_users) if rows and there else [_why_not(rows)]),
         ],
         models=found,
         rows=_describe(rows, list_users),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from matinee.evaluate.comparison.common_lists import MeasuredLists
 from matinee.evaluate.comparison.common_rows import Rows
+from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.metrics import (
     Estimate,
     clustered_error,
@@ -23,6 +24,7 @@ from matinee.formats.comparison import ComparedFigure, ComparedSlice, Difference
 from matinee.release.arrays import Doubles
 
 FEWEST = 10  # users or movies: with fewer, a clustered standard error is too small for an interval
+_LEAST_KNOWN = 0.5  # share of rows: with less, a model may be one of other data
 _LEVEL = 0.05  # of an interval, and of all slices together
 Better = Literal["lower", "higher"]
 
@@ -137,8 +139,12 @@ def _difference(estimate: Estimate, better: Better, *, certain: bool) -> Differe
     )
 
 
-def find_doubts(rows: Rows, *, list_users: int) -> Iterator[str]:
-    """Reasons to distrust the intervals, in sentences."""
+def find_doubts(rows: Rows, subjects: Sequence[Subject], *, list_users: int) -> Iterator[str]:
+    """Reasons to distrust the comparison or its intervals, in sentences."""
+    for subject in subjects:
+        known = float(subject.model.knows_ids(*rows.ids_of(rows.judged)).mean())
+        if known < _LEAST_KNOWN:
+            yield f"{subject.note.name} knows both user and movie of only {known:.0%} of the rows."
     users, movies = (count_clusters(codes) for codes in (rows.judged.users, rows.judged.movies))
     if min(users, movies) < FEWEST:
         yield f"The rows are of {users} users and {movies} movies: too few for intervals that can be relied on."

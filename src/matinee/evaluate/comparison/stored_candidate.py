@@ -88,6 +88,18 @@ class StoredCandidate:
         seen[found["row"].to_numpy()] = True
         return seen
 
+    def knows_ids(self, user_ids: Ids, movie_ids: Ids) -> NDArray[np.bool_]:
+        """Which pairs have a user and a movie that both have train rows."""
+        folder = self._store.folder("splits", self.split.digest)
+        known = np.ones(len(user_ids), np.bool_)
+        for axis, ids in (("user", user_ids), ("movie", movie_ids)):
+            rows = pl.read_parquet(folder / f"{axis}s.parquet", columns=["train_rows"])[
+                "train_rows"
+            ].to_numpy()
+            codes = self._maps[axis].encode(ids)
+            known &= (codes >= 0) & (rows[codes] > 0)
+        return known
+
     def lists(self) -> RankedModel | None:
         """Its ranking model; None for a candidate of an earlier version."""
         if self._ranking is None:

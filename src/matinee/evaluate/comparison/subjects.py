@@ -40,6 +40,9 @@ class TestedModel(Protocol):
     def was_trained_on(self, user_ids: Ids, movie_ids: Ids, ratings: Floats, /) -> NDArray[np.bool_]:
         """Which rows the model was fitted on, or its best epoch was selected by."""
 
+    def knows_ids(self, user_ids: Ids, movie_ids: Ids, /) -> NDArray[np.bool_]:
+        """Which pairs have a user and a movie that the model was fitted on."""
+
     def lists(self) -> RankedModel | None:
         """The ranking model, None without one."""
 
@@ -90,7 +93,7 @@ def _release(store: Store, folder: Path) -> Subject:
     manifest = read_manifest(folder)
     tested = read_if_kept(store, CandidateManifest, manifest.candidate)
     note = ComparedModelNote(
-        name=manifest.version,
+        name=_name(store, folder, manifest.version),
         kind="release",
         location=str(folder),
         model=manifest.model,
@@ -111,6 +114,13 @@ def _release(store: Store, folder: Path) -> Subject:
     settings = read_json(folder / _SETTINGS) if (folder / _SETTINGS).is_file() else {}
     kinds = manifest.ids.get("user_id", "integer"), manifest.ids.get("movie_id", "integer")
     return Subject(note, ReleasedModel(store, folder), settings, kinds, manifest.feedback == "implicit")
+
+
+def _name(store: Store, folder: Path, version: str) -> str:
+    """The version, with the name of the store if it is another one."""
+    place = folder.resolve()
+    ours = place == Registry(store.root).folder(version).resolve()
+    return version if ours or len(place.parents) < 2 else f"{place.parents[1].name}/{version}"
 
 
 def _candidate(store: Store, judged: EvaluationManifest) -> Subject:

@@ -17,6 +17,7 @@ from matinee import ingest
 from matinee.containers import Member
 from matinee.errors import ConfigError, DataError
 from matinee.formats.manifests import DatasetManifest
+from matinee.ingest.partitions.id_texts import merge_texts
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading import text_table
 from matinee.ingest.reading.heads import parse_head
@@ -214,6 +215,13 @@ def test_planted_bad_rows_of_text_ids_are_rejected_with_their_codes(tmp_path: Pa
     assert {"user_id_too_long", "movie_id_too_long"} < truth.rejects.keys()
 
 
+def test_texts_of_a_single_table_are_sorted_and_checked_too() -> None:
+    table = pl.DataFrame({"id": [3, 1, 2], "text": ["c", "a", "b"]})
+    assert merge_texts([table]).rows() == [(1, "a"), (2, "b"), (3, "c")]
+    with pytest.raises(DataError, match="'a' and 'b' have the same 63-bit number"):
+        merge_texts([table.with_columns(id=pl.lit(1, pl.Int64)).filter(pl.col("text") != "c")])
+
+
 def test_of_two_first_runs_of_other_kinds_the_later_one_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     for name, text in (
@@ -227,7 +235,7 @@ def test_of_two_first_runs_of_other_kinds_the_later_one_is_refused(tmp_path: Pat
     )
     store.ensure(first)
     with pytest.raises(
-        DataError, match=r"text ids of users, and another first run.* has made the store one of integer"
+        DataError, match=r"text ids of users, and another first run.* has given the store integer"
     ):
         store.ensure(second)
     with pytest.raises(ConfigError, match="holds ratings, and this run reads plays"):

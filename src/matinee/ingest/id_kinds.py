@@ -108,7 +108,7 @@ def check_held(before: Kinds | None, now: Kinds | None, read: Kinds) -> None:
         name = _NAMES[wrong[0]]
         raise DataError(
             f"These files have {read[wrong[0]]} ids of {name}s, and another first run, which ended during this one, "
-            f"has made the store one of {now[wrong[0]]} ids. Give another --store for these files."
+            f"has given the store {now[wrong[0]]} ids. Give another --store for these files."
         )
 
 

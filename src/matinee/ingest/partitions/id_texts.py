@@ -69,8 +69,10 @@ def with_texts(ids: pl.Series, texts: pl.DataFrame | None) -> pl.Series:
 
 def _merge(tables: list[pl.DataFrame]) -> pl.DataFrame:
     full = [table for table in tables if table.height]
-    if len(full) < 2:  # a table has each number once already
-        return full[0] if full else NO_TEXTS
+    if not full:
+        return NO_TEXTS
+    if len(full) == 1 and _ascends(full[0]["id"].to_numpy()):  # as the table of a partition does
+        return full[0]
     found = pl.concat(full, rechunk=False).sort("id")
     again = found["id"] == found["id"].shift(1)
     same = found["text"] == found["text"].shift(1)
@@ -79,3 +81,7 @@ def _merge(tables: list[pl.DataFrame]) -> pl.DataFrame:
         place = int(other[0])
         raise DataError(collision(*sorted(found["text"][place - 1 : place + 1].to_list())))
     return found.filter(~again.fill_null(False))
+
+
+def _ascends(numbers: NDArray[np.int64]) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())

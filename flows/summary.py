@@ -19,6 +19,7 @@ from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore
 from matinee.publish import Publication
 from matinee.recommend import Recommended
+from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.documents import Point
 from matinee.tasks.artifacts import show
@@ -55,6 +56,14 @@ def as_state(summary: Summary) -> Summary:
     return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
+def _announcement(step: Step, description: str | None, settings: object) -> str:
+    """What a step is about to do; a refit that is not configured is not announced."""
+    is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
+    if is_refit and isinstance(settings, Settings) and settings.train.refit != "all":
+        return f"Skipped, because train.refit is {settings.train.refit}."
+    return description or ""
+
+
 class StepRunner:
     """Runs the steps of a flow, logs them and keeps a record."""
 
@@ -75,7 +84,7 @@ class StepRunner:
         Raises the task's error once its retries are used up.
         """
         step = Step(task.name)
-        log.info("%s: %s", step, task.description)
+        log.info("%s: %s", step, _announcement(step, task.description, inputs.get("settings")))
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()
@@ -83,18 +92,19 @@ class StepRunner:
         if state.name == "Cached":
             self._cached.append(step)
             log.info("    finished before, skipped")
+        is_refitted = result not in self._made.values()
         if isinstance(result, Reference):
-            if result in self._made.values():
-                log.info("    no refit: the tested model is used")
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result)
+        self._report(step, result, is_refitted=is_refitted)
         return result
 
-    def _report(self, step: Step, result: Reference | Publication | Recommended | ChampionScore) -> None:
+    def _report(
+        self, step: Step, result: Reference | Publication | Recommended | ChampionScore, *, is_refitted: bool
+    ) -> None:
         store = Store(Path(self.store))
-        for line in describe(step, store, result):
+        for line in describe(step, store, result) if is_refitted else ["the tested model is used"]:
             log.info("    %s", line)
         show(step, store, result)
 

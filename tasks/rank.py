@@ -26,7 +26,7 @@ def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
 
 @step(Step.REFIT_RANKING, run_name="refit ranking", trains=True)
 def refit_ranking(*, store: str, tested: Tested, settings: Settings) -> Reference:
-    """With `train.refit=all`, refit the ranking model on every row if it passed the gate."""
+    """Refit the ranking model on every row if it passed the gate."""
     with reporting_progress() as listener:
         plan = plan_ranking_refit(Store(Path(store)), tested, settings=settings, listener=listener)
         return tested.models.required_ranking if plan is None else fulfil(store, plan)

@@ -15,5 +15,5 @@ def _plan(*, store: str, dataset: Reference, encoding: Reference, settings: Spli
 
 @step(Step.SPLIT, plan=_plan)
 def split(*, store: str, dataset: Reference, encoding: Reference, settings: SplitSettings) -> Reference:
-    """Split the rows into train, valid and test; rows of the champion's split stay in their subset."""
+    """Split the rows into train, valid and test; rows of a champion's split stay in their subset."""
     return fulfil(store, _plan(store=store, dataset=dataset, encoding=encoding, settings=settings))

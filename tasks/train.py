@@ -31,7 +31,7 @@ def train(*, store: str, split: Reference, settings: Settings) -> Reference:
 
 @step(Step.REFIT, trains=True)
 def refit(*, store: str, tested: Tested, settings: Settings) -> Reference:
-    """With `train.refit=all`, refit the candidate on every row if it passed the gate."""
+    """Refit the candidate on every row if it passed the gate."""
     with reporting_progress() as listener:
         plan = plan_refit(Store(Path(store)), tested, settings=settings, listener=listener)
         try:

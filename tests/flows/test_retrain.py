@@ -194,6 +194,19 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
     assert shipped.manifest["refit"]["passed"]
 
 
+@pytest.mark.parametrize(
+    ("refit", "words"), [("all", "Refit it."), ("none", "Skipped, because train.refit is none.")]
+)
+def test_only_a_refit_that_is_configured_is_announced(refit: str, words: str) -> None:
+    from matinee.flows.summary import _announcement
+    from matinee.formats.steps import Step
+    from matinee.settings.parse import read_settings
+
+    settings = read_settings(assignments=[f"train.refit={refit}"])
+    assert _announcement(Step.REFIT, "Refit it.", settings) == words
+    assert _announcement(Step.TRAIN, "Fit it.", settings) == "Fit it."
+
+
 def test_a_refit_that_differs_from_the_tested_weights_is_discarded(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

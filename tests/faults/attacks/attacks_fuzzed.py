@@ -317,7 +317,7 @@ ATTACKS = [
         SIMILAR,
         1,
         forge("movies.parquet", empty_but_says_so),
-        ["movies.parquet", "holds 0"],
+        ["movies.parquet", "contains 0"],
     ),
     Attack(
         "ids out of order",

@@ -283,9 +283,9 @@ ATTACKS = [
         PROMOTE,
         1,
         _spoil(_weights(_nan), version="v0001"),
-        ["user_factors holds"],
+        ["user_factors has"],
     ),
-    Attack("an infinite bias", VERIFY, 1, _spoil(_weights(_infinite)), ["movie_bias holds", "DAMAGED"]),
+    Attack("an infinite bias", VERIFY, 1, _spoil(_weights(_infinite)), ["movie_bias has", "DAMAGED"]),
     Attack("fewer users than ids", PREDICT, 1, _spoil(_weights(_fewer_users)), ["users.parquet", "400"]),
     Attack(
         "vectors of two sizes",

@@ -167,6 +167,11 @@ REJECTS = {
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
 }
 READ |= {
+    "a quote within a field of each line": (
+        "userId,movieId,rating,note,date\n" + lines('{u},{m},{r},5" disc,{d:%Y%m%d}'),
+        PLAIN,
+        "",
+    ),
     "dates before reviews over several lines": (
         "date;userId;movieId;rating;review\n" + lines('{d:%Y%m%d};{u};{m};{r};"a\nb, c;\n3"'),
         PLAIN,

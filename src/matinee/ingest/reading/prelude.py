@@ -12,6 +12,9 @@ from matinee.ingest.reading import parser_kernel as kernel
 
 _SEPARATOR: Final = re.compile(r'"?sep=(.|\\t)"?[;,\t]*', re.I)
 _COMMENTS: Final = "#%"
+_OPENING: Final = re.compile(r' *"')
+_CLOSING: Final = re.compile(r'(?:[^"\\]|\\.|"")*+"', re.DOTALL)
+_DELIMITER: Final = re.compile(r"[,;\t]")
 _MOST_JOINED: Final = 20  # lines of one quoted field
 _MOST_COMMENTS: Final = 50  # lines above the rows
 
@@ -87,12 +90,27 @@ def _texts(lines: Sequence[bytes], comment: int) -> list[str]:
     joined, at = [], 0
     while at < len(texts):
         stop = at + 1
-        if texts[at].count('"') % 2:  # a quote is open, if another line closes it
-            closing = (k for k in range(stop, min(at + _MOST_JOINED, len(texts))) if texts[k].count('"') % 2)
-            stop = next(closing, at) + 1
+        if _is_open(texts[at]):
+            stops = range(stop + 1, min(at + _MOST_JOINED, len(texts)) + 1)
+            stop = next((k for k in stops if not _is_open("\n".join(texts[at:k]))), stop)
         joined.append("\n".join(texts[at:stop]))
         at = stop
     return joined
+
+
+def _is_open(text: str) -> bool:
+    """Whether a field begins with a quote that is not closed. A quote within a field is text."""
+    at = 0
+    while True:
+        if quote := _OPENING.match(text, at):
+            closing = _CLOSING.match(text, quote.end())
+            if closing is None:
+                return True
+            at = closing.end()
+        delimiter = _DELIMITER.search(text, at)
+        if delimiter is None:
+            return False
+        at = delimiter.end()
 
 
 def _is_row(line: bytes, comment: int) -> bool:

@@ -59,7 +59,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     opened = Store.open(Path(store))
     with (
         opened.in_use(),  # prune keeps what this run uses
-        snapshots(Path(store), queries) as rows,
+        snapshots(Path(store), queries, limits=settings.ingest) as rows,
     ):
         intake = take_in(
             store=store,

@@ -1,19 +1,20 @@
-"""Lists of Matinee and of other systems on the same rows: nDCG@10, recall@10, coverage, seconds of fits and lists.
+"""Lists of Matinee and of other systems on the same rows: nDCG@10, recall@10, coverage, seconds, memory.
 
     python bench/lists.py --train TRAIN.csv --test TEST.csv [--plays] [--peers PYTHON] [--systems ease,als]
         [--out RESULTS.json]
     python bench/lists.py --sample FOLDER ...
 
 Matinee runs `retrain` on the train file with default settings and `train.refit=all`, then lists for all users. The
-other systems (bench/lists_peers.py) run with an interpreter that has numpy, scipy and implicit. They are fitted on
-all rows of the train file, with settings chosen on a tenth of it. Lists cover the whole catalog without the movies
-that the user rated. Users count if they liked a test row whose movie is in the train file. With `--plays`, every row is
-a play (`ingest.feedback=implicit`), and every test row counts as liked. With `--sample`, a random tenth of the ratings
-of `matinee sample` are the test rows, and the row `planted best` has the best lists that the sample allows.
+other systems (bench/lists_peers.py) run with an interpreter that has numpy, scipy, implicit and LensKit. They are
+fitted on all rows of the train file, with settings chosen on a tenth of it. Lists cover the whole catalog without the
+movies that the user rated. Users count if they liked a test row whose movie is in the train file. With `--plays`, every
+row is a play (`ingest.feedback=implicit`), and every test row counts as liked. With `--sample`, a random tenth of the
+ratings of `matinee sample` are the test rows, and the row `planted best` has the best lists that the sample allows.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from matinee.release.liking import liked_from
 from matinee.settings.parse import read_settings
 
 Lists = dict[int, list[int]]  # movie ids by user id, best first
-_SYSTEMS = "popularity,ease,als,bpr,knn"
+_SYSTEMS = "popularity,ease,als,bpr,knn,lenskit"
 _TOP, _DISCOUNT = 10, 1 / np.log2(np.arange(2, 12))
 
 
@@ -102,7 +103,14 @@ def measure_ours(
     seconds = time.perf_counter() - started
     table = pl.read_parquet(out).group_by("user_id", maintain_order=True).agg("movie_id")
     lists = dict(zip(table["user_id"].to_list(), table["movie_id"].to_list(), strict=True))
-    facts = {"fit_seconds": round(fit.seconds_rank, 2), "list_seconds": round(seconds, 2)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << 20
+    )  # all of `retrain`, the rating model too
+    facts = {
+        "fit_seconds": round(fit.seconds_rank, 2),
+        "list_seconds": round(seconds, 2),
+        "peak_gb": round(peak, 2),
+    }
     return lists, {"settings": "defaults", **facts}, release.scale
 
 

@@ -8,6 +8,7 @@ the inner valid rows.
 
 import argparse
 import json
+import resource
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -57,6 +58,7 @@ def main() -> None:
                 "ndcg_on_inner_rows": round(best, 4),
                 "fit_seconds": round(seconds, 2),
                 "list_seconds": round(time.perf_counter() - started, 2),
+                "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20), 2),
             }
         )
     )
@@ -147,7 +149,43 @@ def knn() -> Iterator[tuple[str, Fitter]]:
         yield f"K={neighbours}", implicit_model(partial(CosineRecommender, K=neighbours))
 
 
-SYSTEMS = {"popularity": popularity, "ease": ease, "als": als, "bpr": bpr, "knn": knn}
+def lenskit() -> Iterator[tuple[str, Fitter]]:
+    """LensKit's implicit ALS and its item-kNN."""
+    from lenskit.als import ImplicitMFScorer
+    from lenskit.knn import ItemKNNScorer
+
+    given: dict[str, Any]
+    for given in ({"embedding_size": 64, "weight": 5}, {"embedding_size": 64, "weight": 40}):
+        yield f"ImplicitMF {given}", lenskit_model(partial(ImplicitMFScorer, **given))
+    for neighbours in (20, 100):
+        given = {"max_nbrs": neighbours, "feedback": "implicit"}
+        yield f"ItemKNN {given}", lenskit_model(partial(ItemKNNScorer, **given))
+
+
+def lenskit_model(make: Callable[[], Any]) -> Fitter:
+    """A scorer of LensKit, trained on liked rows."""
+    import pandas as pd
+    from lenskit.data import ItemList, RecQuery, from_interactions_df
+    from lenskit.training import TrainingOptions
+
+    def fit(_: sp.csr_matrix, liked: sp.csr_matrix) -> Scores:
+        users, movies = liked.nonzero()
+        model = make()
+        data = from_interactions_df(pd.DataFrame({"user_id": users, "item_id": movies}))
+        model.train(data, TrainingOptions(rng=0))
+        every = ItemList(item_ids=np.arange(liked.shape[1]))
+
+        def score(code: int) -> np.ndarray:
+            query = RecQuery(user_id=code, user_items=ItemList(item_ids=liked[code].indices))
+            found: np.ndarray = np.nan_to_num(model(query, every).scores(), nan=-np.inf)
+            return found
+
+        return lambda codes: np.stack([score(code) for code in codes.tolist()])
+
+    return fit
+
+
+SYSTEMS = {"popularity": popularity, "ease": ease, "als": als, "bpr": bpr, "knn": knn, "lenskit": lenskit}
 
 if __name__ == "__main__":
     main()

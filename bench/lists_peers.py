@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def peak_gb() -> float:
-    """The largest resident memory of this process, on Linux. `getrusage` counts that of the parent before `exec` too."""
+    """The largest resident memory of this process, on Linux. Unlike `getrusage`, without the parent."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
     return round(int(found[1]) / (1 << 20), 2) if found else 0.0
 

@@ -2,7 +2,7 @@
 
     python bench/lists_picture.py --out PICTURE.svg NAME=RESULTS.json ...
 
-Colours have enough contrast on a white page and in print; the values stand at the bars.
+A system that a result does not have is shown as not run.
 """
 
 import argparse
@@ -16,14 +16,15 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 _SYSTEMS = {
-    "matinee": ("Matinee", "#0b5394"),
-    "ease": ("EASE", "#bf6900"),
-    "lenskit": ("LensKit", "#4d7c2a"),
-    "als": ("implicit, ALS", "#7a7a7a"),
-    "knn": ("implicit, item-kNN", "#9a9a9a"),
-    "bpr": ("implicit, BPR", "#b8b8b8"),
-    "popularity": ("popularity", "#d4d4d4"),
+    "matinee": "Matinee",
+    "ease": "EASE",
+    "lenskit": "LensKit",
+    "als": "implicit, ALS",
+    "knn": "implicit, item-kNN",
+    "bpr": "implicit, BPR",
+    "popularity": "popularity",
 }
+_OURS, _OTHERS = "#0b5394", "#9a9a9a"
 
 
 def main() -> None:
@@ -39,14 +40,21 @@ def main() -> None:
     for panel, given in zip(np.atleast_1d(panels), call.results, strict=True):
         name, path = given.split("=", 1)
         found = json.loads(Path(path).read_text("utf-8"))
-        shown = [system for system in _SYSTEMS if system in found]
-        values = [found[system]["ndcg_at_10"] for system in shown]
+        shown = list(
+            _SYSTEMS
+        )  # with an empty bar where one was not run, so that all panels have the same bars
+        values = [found.get(system, {}).get("ndcg_at_10", 0.0) for system in shown]
         bars = panel.barh(
-            [_SYSTEMS[system][0] for system in shown],
+            [_SYSTEMS[system] for system in shown],
             values,
-            color=[_SYSTEMS[system][1] for system in shown],
+            color=[_OURS if system == "matinee" else _OTHERS for system in shown],
         )
-        panel.bar_label(bars, [f"{value:.4f}".removeprefix("0") for value in values], padding=3, fontsize=9)
+        panel.bar_label(
+            bars,
+            [f"{value:.4f}".removeprefix("0") if value else "not run" for value in values],
+            padding=3,
+            fontsize=9,
+        )
         panel.set(title=name, xticks=[], xlim=(0, max(values) * 1.25))
         panel.spines[["top", "right", "bottom"]].set_visible(False)
         panel.tick_params(length=0)

@@ -35,8 +35,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "inbox": "errors ingest settings store",
     "ops": "errors inbox store",
     "evaluate": "errors formats recommend registry release schemas settings split store train",
-    "report": "errors evaluate formats registry release store",
-    "publish": "errors evaluate formats registry release report schemas settings split store train",
+    "publish": "errors evaluate formats registry release schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release schemas settings split store",
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
@@ -44,10 +43,10 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "registry release schemas settings split store train",
     "flows": "errors evaluate formats inbox ingest monitor publish recommend registry release settings store tasks",
     "cli": "errors evaluate flows formats inbox ingest maintenance monitor ops publish recommend registry "
-    "release report sample settings store",
+    "release sample settings store",
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}
-MOST_ROOMS, MOST_FLOORS, MOST_LINES = 25, 11, 300
+MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300
 MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Prefect and of servers
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
 NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | {"torch", "prefect", "sklearn", "matplotlib", "numba"}

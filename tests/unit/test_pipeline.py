@@ -20,9 +20,9 @@ from matinee.formats.decision import ChampionVerdict, DecisionFile
 from matinee.formats.example_lists import ExampleList, ListedMovie
 from matinee.pipeline import plan_training
 from matinee.publish import step
+from matinee.publish.report.release_facts import Neighbours, collect_facts
+from matinee.publish.report.release_page import release_page
 from matinee.release import verify
-from matinee.report.release_facts import Neighbours, collect_facts
-from matinee.report.release_page import release_page
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store

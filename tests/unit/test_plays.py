@@ -22,10 +22,10 @@ from matinee.maintenance.prune import prune
 from matinee.monitor.file_evaluation import evaluate_champion
 from matinee.monitor.play_evaluation import PlayTrial
 from matinee.pipeline import Retrained
+from matinee.publish.report.compare_page import compare_page
 from matinee.recommend import recommend_all
 from matinee.release.plays import NO_PREDICTIONS
 from matinee.release.predict_file import predict_file
-from matinee.report.compare_page import compare_page
 from matinee.settings import GateSettings, RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store

@@ -7,7 +7,6 @@ from matinee.cli.verbs import Outcome
 from matinee.errors.text import shown
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry
-from matinee.report.numbers import signed
 from matinee.store.identity import check_usable
 
 _LABEL, _CELL, _TITLE = 24, 14, 36  # characters of a column
@@ -22,7 +21,7 @@ _COSTS = {
 def compare(call: argparse.Namespace) -> Outcome:
     """Compare models of a store; with --out, write a page too."""
     from matinee.evaluate.comparison import compare_models
-    from matinee.report.compare_page import compare_page
+    from matinee.publish.report.compare_page import compare_page
     from matinee.store import Store
     from matinee.store.output import check_output, writing_to
 
@@ -86,6 +85,8 @@ def _row(label: str, cells: Sequence[str]) -> str:
 
 
 def _difference_line(label: str, difference: Difference) -> str:
+    from matinee.publish.report.numbers import signed
+
     value, low, high = signed([difference.value, difference.low, difference.high])
     return f"{label:<{_LABEL}}{value:>{_CELL}}   {f'{low} to {high}':<22}   {VERDICTS[difference.verdict]}"
 

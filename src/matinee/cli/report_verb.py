@@ -11,8 +11,8 @@ from matinee.store.identity import check_usable
 
 def report(call: argparse.Namespace) -> Outcome:
     """Write the report of a release again, such as of one published before there were reports."""
-    from matinee.report.release_facts import collect_facts
-    from matinee.report.release_page import release_page
+    from matinee.publish.report.release_facts import collect_facts
+    from matinee.publish.report.release_page import release_page
     from matinee.store import Store
     from matinee.store.output import writing_to
 

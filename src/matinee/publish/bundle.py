@@ -18,6 +18,7 @@ from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
 from matinee.publish.notes import describe_fit, describe_split
+from matinee.publish.report.release_page import write_report
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
@@ -34,7 +35,6 @@ from matinee.release.rating_levels import to_levels
 from matinee.release.signature import sign, signing_key
 from matinee.release.user_prior import PRIOR, estimate_user_prior
 from matinee.release.weights import halve_weights, read_weights
-from matinee.report.release_page import write_report
 from matinee.schemas.encoded import TEXT_COLUMNS
 from matinee.settings import Settings
 from matinee.split.hash_split import SUBSETS

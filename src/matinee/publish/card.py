@@ -21,10 +21,10 @@ from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
 from matinee.publish.markdown import example_sections, table
+from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.release.folder import EXAMPLES
 from matinee.release.manifest import ReleaseManifest, SplitNote
 from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
-from matinee.report.limits import LIMITS, PLAY_LIMITS
 from matinee.store.documents import read_as
 
 _REASON = 2_000  # characters

@@ -33,7 +33,7 @@ NOT_CODE: Final = frozenset(
         "matinee.release.folder",
         "matinee.release.manifest",
         "matinee.release.signature",
-        "matinee.report",
+        "matinee.publish.report",
         "matinee.settings.device",
         "matinee.settings.evaluation",
         "matinee.settings.ingest",

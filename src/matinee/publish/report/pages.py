@@ -6,13 +6,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from matinee.report.numbers import cell_text, is_number, safe_text, signed
+from matinee.publish.report.numbers import cell_text, is_number, safe_text, signed
 
 
 @cache
 def _environment() -> Environment:
     found = Environment(
-        loader=PackageLoader("matinee.report"),
+        loader=PackageLoader("matinee.publish.report"),
         autoescape=True,  # titles and ids can hold any text
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -28,7 +28,7 @@ def render(template: str, **values: object) -> str:
 
     Args:
         template: A file of `templates/`.
-        **values: What it shows. Text is escaped; only `Markup`, such as the plots of `matinee.report.plots`, is not.
+        **values: What it shows. Text is escaped; only `Markup`, such as the plots of `plots.py`, is not.
     """
     return _environment().get_template(template).render(values)
 

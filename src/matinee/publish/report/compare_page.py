@@ -6,8 +6,8 @@ from matinee.evaluate.comparison.compare import FIGURES
 from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import Table
 from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
-from matinee.report.compare_plots import difference_plot
-from matinee.report.pages import render
+from matinee.publish.report.compare_plots import difference_plot
+from matinee.publish.report.pages import render
 
 
 def compare_page(comparison: Comparison) -> str:

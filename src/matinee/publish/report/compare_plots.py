@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from matinee.evaluate.plots import INK, MODEL, QUIET, dress
 from matinee.formats.comparison import Comparison, Difference
-from matinee.report.numbers import signed
-from matinee.report.plots import inline_svg, panel
-from matinee.report.slice_names import SLICE_NAMES
+from matinee.publish.report.numbers import signed
+from matinee.publish.report.plots import inline_svg, panel
+from matinee.publish.report.slice_names import SLICE_NAMES
 
 _ROW: Final = 0.21  # inches per slice
 _EDGES: Final = 0.8  # inches for the axis and its label

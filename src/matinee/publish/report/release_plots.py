@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matinee.evaluate.plots import BASELINE, MODEL, QUIET, draw_calibration, draw_learning_curve, dress
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures
-from matinee.report.plots import inline_svg, panel
-from matinee.report.slice_names import SLICE_NAMES
+from matinee.publish.report.plots import inline_svg, panel
+from matinee.publish.report.slice_names import SLICE_NAMES
 
 _ROW, _EDGES = 0.21, 1.0  # inches per slice, and for axis and legend
 _FEWEST: Final = 30  # rows of a slice that is drawn

@@ -1,1 +1,0 @@
-"""HTML pages for people, each one file without a script or a request: `matinee.report.pages`."""

@@ -12,7 +12,13 @@ from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_drive
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS: Final = 1 << 15
-_CORRUPT: Final = ("Error", "SerializationException", "InternalException", "FatalException")
+_CORRUPT: Final = (
+    "Error",
+    "SerializationException",
+    "InternalException",
+    "FatalException",
+    "UnicodeDecodeError",
+)
 _MEMORY: Final = "1GB"  # for sorting and joining; beyond, it uses the disk
 
 
@@ -53,7 +59,12 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
 def _faults(kind: type[Exception], address: DatabaseAddress) -> Iterator[None]:
     try:
         yield
-    except (kind, OSError, pa.ArrowException) as error:
+    except (
+        kind,
+        OSError,
+        pa.ArrowException,
+        UnicodeDecodeError,
+    ) as error:  # the last one: a corrupt name or message
         raise _fault(error, address) from None
 
 

@@ -180,7 +180,7 @@ def card(store: Store, publication: Publication) -> str:
 def release_report(store: Store, publication: Publication) -> str:
     """The location of the release and how to use it, or why the candidate was held."""
     if publication.location is None:
-        return page("No release: the champion stays", escape(publication.reason))
+        return page("No release: the gate held the candidate", escape(publication.reason))
     before = f" and replaces {publication.replaced}" if publication.replaced else ""
     code = f"import matinee\n\nrelease = matinee.load({publication.location!r})\nrelease.recommend(user_id, n=10)"
     return page(

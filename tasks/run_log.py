@@ -120,7 +120,7 @@ def _refit(store: Store, made: Reference) -> list[str]:
 
 def _publish(store: Store, made: Publication) -> list[str]:
     if made.release is None:
-        return ["nothing was published, the champion stays"]
+        return ["nothing was published: the gate held the candidate"]
     return [f"{made.release} is the champion, in {made.location}"]
 
 

@@ -79,6 +79,10 @@ def test_titles_and_test_files_in_a_folder_are_not_read_as_ratings(tmp_path: Pat
         make(tmp_path, ratings=[test], test=[test])
     with pytest.raises(DataError, match="looks like a titles file"):
         make(tmp_path, ratings=[titles], titles=titles)
+    items = tmp_path / "u.item"
+    items.write_text("1|Toy Story (1995)|01-Jan-1995||x|0|1\n2|GoldenEye (1995)|01-Jan-1995||x|1|0\n")
+    with pytest.raises(DataError, match="looks like a titles file"):
+        make(tmp_path, ratings=[items], titles=titles)
 
 
 def test_a_folder_of_titles_is_an_error_that_names_the_file_in_it(tmp_path: Path) -> None:

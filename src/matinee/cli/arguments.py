@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="print the result as one line of JSON at the end"
         )
         added.add_argument(
-            "--verbose", action="store_true", help="print more log lines, and the traceback of an error"
+            "--verbose", action="store_true", help="log more, and print the traceback of an error"
         )
         return added
 
@@ -71,7 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_sample(verb: Verb) -> None:
-    sample = verb("sample", verbs.sample, "Generate ratings and titles whose best possible RMSE is known.")
+    sample = verb(
+        "sample", verbs.sample, "Generate ratings and titles for which the lowest possible RMSE is known."
+    )
     sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
         "--ratings",
@@ -134,7 +136,7 @@ def _add_data_verbs(verb: Verb) -> None:
             type=path_text,
             required=True,
             metavar="PATH",
-            help="file with the id, year and title of each movie",
+            help="file with the id, year and title of each movie: Netflix Prize, MovieLens, or a table with a header",
         )
         add_store(added)
         added.add_argument("--preset", metavar="NAME", help="named settings: fast (the default) or accurate")
@@ -217,7 +219,8 @@ def _add_registry_verbs(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep; candidates held in the last N gate decisions are kept too (default 7)",
+        help="number of newest releases to keep, besides the champion and its predecessor; candidates held in the last "
+        "N gate decisions are kept too (default 7)",
     )
     forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
     add_store(forget)

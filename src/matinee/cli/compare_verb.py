@@ -70,7 +70,7 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
         yield _row(figure.name, [f"{value:.4f}" for value in figure.values])
     for place, name in enumerate(names[1:]):
         yield ""
-        yield f"{name} less {names[0]}, with 95 % intervals"
+        yield f"{name} minus {names[0]}, with 95 % intervals"
         for figure in found.figures:
             yield _difference_line(figure.name, figure.differences[place])
         for each in found.slices:

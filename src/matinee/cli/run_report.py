@@ -46,7 +46,7 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
-    return f"none: the champion stays; `{call}` publishes the candidate anyway"
+    return f"none: the gate held the candidate; `{call}` publishes it anyway"
 
 
 def rows_line(rows: Mapping[str, int]) -> str:

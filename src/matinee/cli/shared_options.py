@@ -17,12 +17,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="one setting; overrides the file and the preset (repeatable)",
+        help="one setting, such as train.epochs=30; overrides --settings and --preset; may be repeated",
     )
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """`--store`."""
     parser.add_argument(
-        "--store", type=path, required=True, metavar="S", help="folder that holds all data and releases"
+        "--store", type=path, required=True, metavar="DIR", help="folder that holds all data and releases"
     )

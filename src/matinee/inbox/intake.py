@@ -49,7 +49,11 @@ class Intake(BaseModel):
     def says(self) -> str:
         """What was found, in one sentence."""
         parts = [f"{len(self.ratings):,} rating files" if self.ratings else "No rating file is complete"]
-        parts += [f"the rows of {self.databases:,} databases"] if self.databases else []
+        parts += (
+            ["the rows of a database" if self.databases == 1 else f"the rows of {self.databases:,} databases"]
+            if self.databases
+            else []
+        )
         parts += [f"{len(self.unfinished):,} still being written"] if self.unfinished else []
         parts += [f"{len(self.refused):,} set aside: see {self._reports()}"] if self.refused else []
         parts += ["titles of an earlier run are used"] if self.no_titles else []

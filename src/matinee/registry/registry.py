@@ -258,7 +258,7 @@ class Registry:
         if found is None:
             raise ConfigError(
                 f"There is no release before {self.champion() or 'the first'} to roll back to. "
-                f"{self._listed()}"
+                f"{self._listed()} `matinee promote` makes any of them the champion."
             )
         return found
 

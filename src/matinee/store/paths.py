@@ -7,6 +7,7 @@ store. An output there would be in no manifest. Links are resolved before paths 
 import fnmatch
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -19,6 +20,9 @@ from matinee.store.database_address import is_address, parse_address
 from matinee.store.documents import WORK
 from matinee.store.identity import is_store
 
+_SCHEME: Final = re.compile(
+    r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE
+)  # of an address; as a path, it has one slash
 PATH_LENGTH: Final = 4096  # maximum characters of a path in a message
 KEPT_TITLES: Final = "titles"  # the folder of a store with the last readable titles
 
@@ -127,6 +131,11 @@ def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
     if status_of(path) is not None:
         return [path]
     shows = _show(path)
+    if _SCHEME.match(str(path)) and not missing_ok:
+        raise ConfigError(
+            f"{shows} is not the address of anything that can be read. Expected a file, a folder, a glob, or a query "
+            "of PostgreSQL, SQLite or DuckDB. Export the rows to a file, for example as CSV or Parquet."
+        )
     if glob.has_magic(str(path)):
         matches = sorted(dict.fromkeys(_matches(Path(path.anchor), path.parts[bool(path.anchor) :])))
         if matches or missing_ok:

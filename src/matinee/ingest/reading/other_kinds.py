@@ -34,6 +34,7 @@ _ENDINGS: Final = {
     **dict.fromkeys((".yml", ".yaml", ".toml", ".ini", ".cfg"), "settings"),
     **dict.fromkeys((".swp", ".swo"), "a file of an editor"),
 }
+_YEAR: Final = re.compile(r"\((18|19|20)\d\d\)", re.ASCII)
 _NAMES: Final = dict.fromkeys(("thumbs.db", "desktop.ini", "croissant.json"), "a description")
 # A kind by its name, if all words of the name are among these or those that mean nothing.
 _WORDS: Final = {
@@ -135,7 +136,7 @@ def _titles(lines: Sequence[str]) -> str | None:
 
 
 def are_titles(lines: Sequence[str]) -> bool:
-    """Whether the first lines of a file are those of titles: with a header, or with a year in each line."""
+    """Whether the first lines of a file are those of titles: with a header, or with years."""
     try:
         layout = recognize_titles(lines, label="")
     except DataError:
@@ -144,7 +145,9 @@ def are_titles(lines: Sequence[str]) -> bool:
         return False
     rows = [fields for line in lines[layout.skip :] if isinstance(fields := layout.split(line), list)]
     named = sum(any(char.isalpha() for char in fields[layout.title]) for fields in rows)
-    return bool(rows) and 2 * named > len(rows) and (layout.has_header or layout.year is not None)
+    dated = sum(_YEAR.search(fields[layout.title]) is not None for fields in rows)
+    has_years = layout.year is not None or 2 * dated > len(rows)
+    return bool(rows) and 2 * named > len(rows) and (layout.has_header or has_years)
 
 
 def _prose(lines: Sequence[str]) -> str | None:

@@ -42,6 +42,10 @@ _LIST_CAPTIONS: Final = {  # by the second word of the table's heading
 _SPREAD: Final = ("min", "p10", "median", "p90", "p99", "max", "mean")
 
 
+def _caption(table: Table) -> str:
+    return _LIST_CAPTIONS.get(table.head[0].split()[1], "Lists")
+
+
 def write_report(folder: Path, *, store: Store, manifest: ReleaseManifest) -> None:
     """Write report.html into the folder that becomes a release.
 
@@ -70,7 +74,7 @@ def release_page(facts: ReleaseFacts) -> str:
         error_says=error_says(metrics),
         errors=[error_table(rated, name="this release")] if rated else [],
         in_time=time_table(rated) if rated else None,
-        lists=[(_LIST_CAPTIONS[found.head[0].split()[1]], found) for found in measured_lists(metrics)],
+        lists=[(_caption(found), found) for found in measured_lists(metrics)],
         order_says=order_says(metrics),
         weak=_weak_slices(rated) if rated else [],
         slices=slice_table(rated) if rated else None,

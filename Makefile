@@ -52,7 +52,7 @@ lint: setup
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every
 # change of a file by a command fails once, and the results are written to docs/operations.md.

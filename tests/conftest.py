@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 os.environ.update(PREFECT_DEFAULTS)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With parallel workers, keep the tests of a file together, and the tests of one Prefect server too."""
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
@@ -45,6 +47,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(
             pytest.mark.xdist_group("prefect" if shares_server else item.nodeid.partition("::")[0])
         )
+
+
+@pytest.fixture(autouse=True)
+def _logs_reach_caplog() -> None:
+    """Undo what Prefect's logging, which an earlier test of this process set up, does to the loggers of Matinee."""
+    for name in (
+        "matinee",
+        *(each for each in logging.root.manager.loggerDict if each.startswith("matinee.")),
+    ):
+        logger = logging.getLogger(name)
+        logger.propagate, logger.disabled = True, False
 
 
 @pytest.fixture(scope="session")

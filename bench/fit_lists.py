@@ -3,7 +3,7 @@
     python bench/fit_lists.py [--ratings N] [--users U] [--movies M] [--threads T] [--out RESULTS.json]
 
 A random tenth of the ratings is held out. Lists cover the whole catalog without the movies that a user rated, for a
-random 10,000 users who liked a held-out row; those of popularity stand beside them. The defaults are the size of the
+random 10,000 users who liked a held-out row. Lists by popularity are measured too. The defaults are the size of the
 Netflix Prize data. `peak_gb` is the largest resident memory, in which the rows themselves are about 1.2 GB per 100 M.
 """
 

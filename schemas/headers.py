@@ -14,7 +14,7 @@ _DATABASES: Final = (
     "imdbid",
     "tconst",
     "tmdbid",
-)  # ids of movie databases, which stand beside an id of one's own
+)  # ids of movie databases, which a file may have in addition to ids of its own
 # Names in data of other things than movies.
 _OTHER: Final[dict[str, tuple[str, ...]]] = {
     "user_id": ("reviewerid", "memberid", "accountid", "profileid", "viewerid", "username"),

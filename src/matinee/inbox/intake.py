@@ -88,7 +88,7 @@ def take_in(
 
     Raises:
         ConfigError: The folder does not exist, or there is no title file.
-        DataError: The title file is broken, and there is no earlier one, or rows of a database are refused.
+        DataError: The title file is broken and there is no earlier one, or the rows of a database are refused.
     """
     check_apart(store.root, drop=drop)
     _check_name(drop)

@@ -182,7 +182,7 @@ class _Job:
         )
 
     def _check(self, partitions: Sequence[Partition], scale: str) -> None:
-        """Raise DataError if the rows of all files together are no ratings, or too many of them were rejected."""
+        """Raise DataError if the rows of all files together are not ratings, or too many of them were rejected."""
         check_rows_read([*self.trains, *self.tests], partitions)
         check_users(partitions)
         check_ids(partitions, self.settings, held=self.held)

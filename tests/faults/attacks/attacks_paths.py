@@ -109,7 +109,7 @@ ATTACKS = [
     _ingest("from a detour into the store", ["{folder}/sources/../store/partitions"]),
     _ingest("from good files and one of the store", ["{ratings}", "{store}/log.jsonl"]),
     _ingest("from a database within the store", ["sqlite:///{store}/" + QUERY], _database),
-    _ingest("from a database within the store, in capitals", ["SQLite:///{store}/work/../" + QUERY], _database),
+    _ingest("from a database within the store, in capitals", ["SQLite:///{store}/releases/../" + QUERY], _database),
     _ingest("from a DuckDB file within the store", ["{ratings}", "duckdb:///{store}/" + QUERY], _database),
     _ingest(
         "from a link to a database within the store", ["sqlite:///{folder}/link.db?query=select 1"], _database

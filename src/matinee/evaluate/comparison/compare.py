@@ -84,7 +84,7 @@ def _describe(rows: Rows | None, list_users: int) -> CommonRows:
 
 def _why_not(rows: Rows | None) -> str:
     if rows is None:
-        return "The store has no split of these models any more, so there are no rows to compare them on."
+        return "The store no longer has a split of these models, so there are no rows to compare them on."
     return (
         f"Each of the {len(rows.test):,} test rows was a train or valid row of one of the models, so errors and lists "
         "can't be compared."

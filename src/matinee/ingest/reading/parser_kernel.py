@@ -910,7 +910,7 @@ def _read_date(text, start, stop, form, seen):
 def read_dates(text, form, row, stop, dates, clocks, faulty, seen):
     """Read the dates of rows from `row` to `stop` that `parse` left: where `clocks` holds a length, with a minus.
 
-    `dates` holds where they start. `faulty` marks those that are no dates, from 0 on. Returns the number of these.
+    `dates` holds where they start. `faulty` marks those that are not dates, from 0 on. Returns the number of these.
     """
     first, found = row, 0
     while row < stop:

@@ -13,8 +13,8 @@ from matinee.flows.database_login import Source, check_queries, load_password
 from matinee.flows.events import REFUSED, announce_unlisted, emit
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary, as_state
-from matinee.inbox.intake import Intake, remember
 from matinee.ingest.databases import snapshots
+from matinee.ingest.inbox.intake import Intake, remember
 from matinee.settings import Settings
 from matinee.store import Store
 from matinee.store.paths import check_apart, named

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from matinee.formats.steps import Step
-from matinee.inbox import intake as library
-from matinee.inbox.intake import Intake
+from matinee.ingest.inbox import intake as library
+from matinee.ingest.inbox.intake import Intake
 from matinee.settings import Settings
 from matinee.store import Store
 from matinee.tasks.policies import step

@@ -40,7 +40,7 @@ import matinee
 from matinee import pipeline
 from matinee.errors import MatineeError
 from matinee.evaluate import plots
-from matinee.inbox.intake import remember, take_in
+from matinee.ingest.inbox.intake import remember, take_in
 from matinee.maintenance import doctor
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune

@@ -32,17 +32,16 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "train": "errors formats release settings splitmix64 store",
     "recommend": "errors release schemas settings store",
     "split": "errors formats ingest release schemas settings splitmix64 store",
-    "inbox": "errors ingest settings store",
-    "ops": "errors inbox store",
+    "ops": "errors ingest store",
     "evaluate": "errors formats recommend registry release schemas settings split store train",
     "publish": "errors evaluate formats registry release schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release schemas settings split store",
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
-    "tasks": "errors evaluate formats inbox ingest maintenance monitor pipeline publish recommend "
+    "tasks": "errors evaluate formats ingest maintenance monitor pipeline publish recommend "
     "registry release schemas settings split store train",
-    "flows": "errors evaluate formats inbox ingest monitor publish recommend registry release settings store tasks",
-    "cli": "errors evaluate flows formats inbox ingest maintenance monitor ops publish recommend registry "
+    "flows": "errors evaluate formats ingest monitor publish recommend registry release settings store tasks",
+    "cli": "errors evaluate flows formats ingest maintenance monitor ops publish recommend registry "
     "release sample settings store",
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from matinee.errors import ConfigError, DataError
-from matinee.inbox.drop import look, set_aside
-from matinee.inbox.intake import Intake, remember, take_in, write_table_for_people
+from matinee.ingest.inbox.drop import look, set_aside
+from matinee.ingest.inbox.intake import Intake, remember, take_in, write_table_for_people
 from matinee.settings import Settings
 from matinee.store import Store
 

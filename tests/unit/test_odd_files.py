@@ -17,10 +17,10 @@ import pytest
 
 from matinee.containers import decompression
 from matinee.errors import StoreError
-from matinee.inbox import drop as room
-from matinee.inbox.intake import Intake, take_in
 from matinee.ingest import screening
 from matinee.ingest.checks import refusal
+from matinee.ingest.inbox import drop as room
+from matinee.ingest.inbox.intake import Intake, take_in
 from matinee.ingest.partitions import writer
 from matinee.ingest.reading import blocks
 from matinee.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 
 from matinee.cli.main import main as matinee
 from matinee.errors import ConfigError
-from matinee.inbox.intake import take_in
+from matinee.ingest.inbox.intake import take_in
 from matinee.ops.up import main as up
 from matinee.pipeline import retrain
 from matinee.settings import Settings

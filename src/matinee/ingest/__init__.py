@@ -2,7 +2,7 @@
 
 The first step of the pipeline. `plan` describes the dataset to make, `iter_ratings` and the `read_` functions read it
 back. `screen` checks new files one by one. Folders: `reading` (bytes to parsed rows), `partitions`, `duplicates`,
-`titles`, `checks`.
+`titles`, `checks`, `inbox` (the drop folder).
 """
 
 from matinee.ingest.dataset import plan

@@ -24,7 +24,7 @@ from prefect.exceptions import PrefectException
 from pydantic import BaseModel, ValidationError
 
 from matinee.errors import ConfigError, MatineeError
-from matinee.inbox.drop import Print, is_temporary, look
+from matinee.ingest.inbox.drop import Print, is_temporary, look
 from matinee.ops.connection import find_address, use
 from matinee.ops.prefect_password import VARIABLE, password_for
 

@@ -21,7 +21,7 @@ from minisign import KeyPair
 
 import matinee
 from matinee import ingest
-from matinee.inbox.intake import remember, take_in
+from matinee.ingest.inbox.intake import remember, take_in
 from matinee.maintenance.forget import forget
 from matinee.recommend import recommend_some
 from matinee.registry import Registry

@@ -23,8 +23,8 @@ import matinee
 from matinee import ingest
 from matinee.cli.main import main
 from matinee.errors import MatineeError, StoreError
-from matinee.inbox.intake import take_in
 from matinee.ingest.databases import snapshots
+from matinee.ingest.inbox.intake import take_in
 from matinee.registry import Registry
 from matinee.release import Release
 from matinee.release.predict_file import predict_file

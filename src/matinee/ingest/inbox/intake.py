@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from matinee import ingest
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.errors.text import shown, spreadsheet_cell
-from matinee.inbox.drop import Dropped, beside, look, place_of_refused, set_aside
+from matinee.ingest.inbox.drop import Dropped, beside, look, place_of_refused, set_aside
 from matinee.settings import Settings
 from matinee.settings.ingest import LIMITS
 from matinee.store import Store

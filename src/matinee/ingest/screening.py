@@ -11,21 +11,28 @@ from pathlib import Path
 
 from matinee.errors import ConfigError, DataError
 from matinee.ingest.checks.feedback import check_feedback
+from matinee.ingest.checks.held_scale import (
+    check_one_scale,
+    find_off_scale,
+    is_wider,
+    off_scale_reason,
+    scale_of_all,
+)
 from matinee.ingest.checks.refusal import check_rejects, check_rows_read, check_users
-from matinee.ingest.checks.scales import find_other_scales
 from matinee.ingest.column_order import Ordered, order_columns
 from matinee.ingest.id_kinds import Kinds, check_ids, check_setting, decide_kinds, guess_kinds
 from matinee.ingest.partitions.partition import Partition, group_sources, open_partition
 from matinee.ingest.partitions.writer import plan_partition
-from matinee.ingest.rating_counts import RatingCounts, from_json
-from matinee.ingest.rating_scale import fixed_scale, narrowest_scale
+from matinee.ingest.rating_counts import RatingCounts
+from matinee.ingest.rating_scale import fixed_scale
 from matinee.ingest.reading.sources import Source, source_of
 from matinee.ingest.scale_guess import count_head, scale_of
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
-from matinee.settings.ingest import IngestSettings
+from matinee.settings.ingest import IngestSettings, scale_name
 from matinee.store import Store
 from matinee.store.erased_users import Forgotten
 from matinee.store.held_kinds import kinds_of
+from matinee.store.held_kinds import scale_of as held_scale_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,10 @@ def screen(
     Returns:
         The files that are accepted, and those that are refused.
 
-    Raises ConfigError if the store holds the other kind of feedback, StoreError if it cannot be written.
+    Raises:
+        ConfigError: The store holds the other kind of feedback.
+        DataError: The files have different scales and the store has none yet, or no file is on that of the store.
+        StoreError: The store cannot be written.
     """
     check_feedback(store.root, settings.feedback)
     held = kinds_of(store.root)
@@ -103,6 +113,8 @@ class _Screener:
         self.held = held  # the kinds of ids of the store
         self.kinds: Kinds = settings.id_kinds
         self.store, self.settings, self.forgotten = store, settings, forgotten
+        ends = held_scale_of(store.root)
+        self.scale = None if ends is None else scale_name(*ends)  # of the store
         self.sources: dict[Path, Source] = {}
         self.heads: dict[Path, RatingCounts] = {}
         self.screening = Screening()
@@ -146,20 +158,26 @@ class _Screener:
         return partitions
 
     def _choose_scale(self, partitions: list[Partition]) -> str:
-        """The scale of all files, without those that are refused because their own is another."""
-        scale = narrowest_scale(from_json(partition.manifest.values_read for partition in partitions))
-        others = find_other_scales(partitions, scale)
-        others = [(partition, theirs) for partition, theirs in others if len(partition.sources) == 1]
-        rows = sum(partition.manifest.rows for partition, _ in others)
-        if 2 * rows > sum(partition.manifest.rows for partition in partitions):
-            return scale  # most rows are on the smaller scale: the dataset is refused, not these files
-        for partition, theirs in others:
-            self._refuse(
-                partition.sources[0],
-                f"{partition.sources[0].label()} has ratings from {theirs}, and the other files from {scale}. Expected "
-                f"one scale: convert the file. If they are all on one scale, set ingest.scale={scale}.",
-            )
-        return scale
+        """The scale of all files, without those that are refused because they are not on the scale of the store.
+
+        Raises DataError if files have different scales and the store has none yet, or if none is on that of the store.
+        """
+        most = self.settings.max_reject_fraction
+        if self.scale is None:
+            check_one_scale(partitions, most_rejects=most)
+            return scale_of_all(partitions)
+        while found := find_off_scale(partitions, self.scale, most_rejects=most):
+            odd = {partition.digest for partition, _ in found}
+            partitions = [partition for partition in partitions if partition.digest not in odd]
+            for partition, theirs in found:
+                if len(partition.sources) > 1 and is_wider(
+                    theirs, self.scale
+                ):  # some of its files may be right
+                    partitions += self._parse(self._alone(partition.sources), self.scale)
+                    continue
+                for source in partition.sources:
+                    self._refuse(source, off_scale_reason(source.label(), theirs, self.scale))
+        return scale_of_all(partitions)
 
     def _groups(self) -> list[Ordered]:
         """The files that share a partition, with the settings by which they are read."""

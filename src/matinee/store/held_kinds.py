@@ -1,13 +1,14 @@
-"""What a store holds: ratings or plays, and ids that are integers or text. Its manifests say it."""
+"""What a store holds: ratings or plays, ids that are integers or text, and a rating scale. Its manifests say it."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from matinee.errors import MatineeError
 from matinee.schemas.names import SIDES, Kind, Side
-from matinee.store.documents import MANIFEST, read_json
+from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as, read_json
 from matinee.store.identity import entries_of
 from matinee.store.versions import is_version, version_number
 
@@ -31,11 +32,42 @@ def kinds_of(root: Path) -> dict[Side, Kind] | None:
     return None
 
 
+def scale_of(root: Path) -> tuple[float, float] | None:
+    """The rating scale of the champion; without one, of the newest release or dataset; None for an empty store."""
+    for manifest in _manifests_by_use(root):
+        ends = manifest.get("scale")
+        if isinstance(ends, list) and len(ends) == 2 and all(_is_number(end) for end in ends):
+            low, high = ends
+            return (low, high) if low < high else None  # equal ends are those of plays
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _manifests_by_use(root: Path) -> Iterator[dict[str, Any]]:
+    """The champion's manifest, those of the other releases, and those of datasets, the latest first."""
+    with contextlib.suppress(MatineeError):
+        champion = read_as(root / POINTER, Pointer).version
+        yield read_json(root / "releases" / champion / MANIFEST)
+    yield from read_manifests(root)
+
+
 def read_manifests(root: Path) -> Iterator[dict[str, Any]]:
     """The manifests of the releases of a store, the newest first, then those of its datasets."""
     releases = [folder for folder in entries_of(root, "releases") if is_version(folder.name)]
     newest = sorted(releases, key=lambda folder: version_number(folder.name), reverse=True)
     datasets = [folder for folder in entries_of(root, "datasets") if not folder.suffix]  # no unfinished ones
+    datasets.sort(key=_age)
     for folder in (*newest, *datasets):
         with contextlib.suppress(MatineeError):
             yield read_json(folder / MANIFEST)
+
+
+def _age(folder: Path) -> float:
+    """Minus the time of the last use; a folder that was removed meanwhile is the oldest."""
+    try:
+        return -folder.stat().st_mtime
+    except OSError:
+        return math.inf

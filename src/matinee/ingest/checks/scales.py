@@ -8,7 +8,7 @@ from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.rating_counts import RatingCounts, from_json
 from matinee.ingest.rating_scale import bounds_of, narrowest_scale
 
-_WIDER: Final = 1.5  # times the highest rating of the other files
+WIDER: Final = 1.5  # times the highest rating of the other files
 _EXPECTED_ABOVE: Final = 20  # ratings above its own scale that a file would have on the wider scale
 _TOP_SHARE: Final = 0.05  # of the ratings of a file whose scale ends at its highest value
 _LISTED: Final = 5
@@ -40,15 +40,16 @@ def find_other_scales(partitions: Sequence[Partition], scale: str) -> list[tuple
     for number, (partition, mine) in enumerate(zip(partitions, counts, strict=True)):
         theirs = narrowest_scale(mine)
         top = bounds_of(theirs)[1]
-        if bounds_of(scale)[1] < _WIDER * top or mine[top] < _TOP_SHARE * mine.total():
+        if bounds_of(scale)[1] < WIDER * top or mine[top] < _TOP_SHARE * mine.total():
             continue
         others = counts[:number] + counts[number + 1 :]
-        if _share_above(others, top) * mine.total() >= _EXPECTED_ABOVE and _share_above([mine], top) == 0:
+        if share_above(others, top) * mine.total() >= _EXPECTED_ABOVE and share_above([mine], top) == 0:
             found.append((partition, theirs))
     return found if len(found) < len(partitions) else []
 
 
-def _share_above(counts: Sequence[RatingCounts], top: float) -> float:
+def share_above(counts: Sequence[RatingCounts], top: float) -> float:
+    """The share of the ratings above a value."""
     total = sum(each.total() for each in counts)
     above = sum(rows for each in counts for value, rows in each.items() if value > top)
     return above / total if total else 0.0

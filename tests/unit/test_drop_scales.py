@@ -7,7 +7,7 @@ import pytest
 
 from matinee import ingest
 from matinee.errors import DataError
-from matinee.inbox.intake import Intake, take_in
+from matinee.ingest.inbox.intake import Intake, take_in
 from matinee.settings import Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store

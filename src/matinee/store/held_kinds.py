@@ -34,7 +34,10 @@ def kinds_of(root: Path) -> dict[Side, Kind] | None:
 
 def scale_of(root: Path) -> tuple[float, float] | None:
     """The rating scale of the champion; without one, of the newest release or dataset; None for an empty store."""
-    for manifest in _manifests_by_use(root):
+    champion = None
+    with contextlib.suppress(MatineeError):  # a damaged pointer is reported by what uses it
+        champion = read_as(root / POINTER, Pointer).version
+    for manifest in read_manifests(root, first=champion):
         ends = manifest.get("scale")
         if isinstance(ends, list) and len(ends) == 2 and all(_is_number(end) for end in ends):
             low, high = ends
@@ -46,18 +49,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _manifests_by_use(root: Path) -> Iterator[dict[str, Any]]:
-    """The champion's manifest, those of the other releases, and those of datasets, the latest first."""
-    with contextlib.suppress(MatineeError):
-        champion = read_as(root / POINTER, Pointer).version
-        yield read_json(root / "releases" / champion / MANIFEST)
-    yield from read_manifests(root)
-
-
-def read_manifests(root: Path) -> Iterator[dict[str, Any]]:
-    """The manifests of the releases of a store, the newest first, then those of its datasets."""
+def read_manifests(root: Path, *, first: str | None = None) -> Iterator[dict[str, Any]]:
+    """The manifests of releases, `first` and then the newest, and those of datasets, the last used first."""
     releases = [folder for folder in entries_of(root, "releases") if is_version(folder.name)]
-    newest = sorted(releases, key=lambda folder: version_number(folder.name), reverse=True)
+    newest = sorted(
+        releases, key=lambda folder: (folder.name == first, version_number(folder.name)), reverse=True
+    )
     datasets = [folder for folder in entries_of(root, "datasets") if not folder.suffix]  # no unfinished ones
     datasets.sort(key=_age)
     for folder in (*newest, *datasets):

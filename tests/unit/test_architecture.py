@@ -33,6 +33,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "recommend": "errors release schemas settings store",
     "split": "errors formats ingest release schemas settings splitmix64 store",
     "ops": "errors ingest store",
+    "serve": "errors ops registry release store",
     "evaluate": "errors formats recommend registry release schemas settings split store train",
     "publish": "errors evaluate formats registry release schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
@@ -42,13 +43,14 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "registry release schemas settings split store train",
     "flows": "errors evaluate formats ingest monitor publish recommend registry release settings store tasks",
     "cli": "errors evaluate flows formats ingest maintenance monitor ops publish recommend registry "
-    "release sample settings store",
+    "release sample serve settings store",
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}
 MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300
 MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Prefect and of servers
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
-NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | {"torch", "prefect", "sklearn", "matplotlib", "numba"}
+SERVERS = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
+NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba"}
 
 
 @cache
@@ -187,6 +189,14 @@ def test_the_release_part_imports_no_framework() -> None:
     ).stdout.split()
     assert "matinee.release" in loaded
     assert not {name.partition(".")[0] for name in loaded} & NO_FRAMEWORK
+
+
+def test_the_server_starts_without_the_pipeline() -> None:
+    code = "import sys, matinee.cli.main, matinee.serve.server; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {name.partition(".")[0] for name in loaded} & (NO_FRAMEWORK - SERVERS)
 
 
 @pytest.mark.parametrize("name", ["matinee", "matinee.flows", "matinee.tasks", "matinee.schemas"])

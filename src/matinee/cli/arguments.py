@@ -9,6 +9,7 @@ from matinee.cli import release_verbs, terminal, upkeep, verbs
 from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
+from matinee.cli.serve_verb import add_serve_verb
 from matinee.cli.shared_options import Verb, add_settings, add_store
 from matinee.cli.values import fraction, id_, whole
 from matinee.errors import ConfigError
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_verbs(verb)
     _add_answer_verbs(verb)
     add_list_verbs(verb)
+    add_serve_verb(verb)
     _add_registry_verbs(verb)
     _add_upkeep_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():

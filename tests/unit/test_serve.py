@@ -1,0 +1,292 @@
+"""The server answers as the release does, refuses bad questions in one sentence, and follows the champion."""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from small_release import write_release
+
+from matinee.cli.main import main
+from matinee.errors import ConfigError
+from matinee.registry import Registry
+from matinee.release import Release, load
+from matinee.release.plays import PLAYS_MODEL
+from matinee.serve.server import protected, read_token
+from matinee.serve.shelf import Shelf
+from matinee.store.identity import make_store
+
+HERE = "http://127.0.0.1:8000"
+TOKEN = "a-token-of-some-length"
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of two releases; the first is the champion."""
+    root = tmp_path_factory.mktemp("serve") / "store"
+    make_store(root)
+    for version, size in (("v0001", 2), ("v0002", 3)):
+        write_release(
+            root / "releases" / version,
+            users=6,
+            movies=12,
+            size=size,
+            ranked=True,
+            manifest={"ranking": "0" * 32},
+        )
+    Registry(root).promote("v0001")
+    return root
+
+
+@pytest.fixture
+def store(template: Path, tmp_path: Path) -> Path:
+    """A copy of the store that a test may change."""
+    return Path(shutil.copytree(template, tmp_path / "store"))
+
+
+def asking(shelf: Shelf, **more: Any) -> Ask:
+    """A function that sends one request to a server in this process."""
+    app = protected(shelf, **{"host": "127.0.0.1", "port": 8000, "token": None, **more})
+
+    def ask(path: str, body: Any = None, **options: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
+                method = options.pop("method", "GET" if body is None and "content" not in options else "POST")
+                return await client.request(method, path, json=body, **options)
+
+        return asyncio.run(send())
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def ask(template: Path) -> Ask:
+    return asking(Shelf(template))
+
+
+@pytest.fixture(scope="module")
+def release(template: Path) -> Release:
+    return load(template / "releases/v0001")
+
+
+def _listed(movies: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(each["movie_id"], each["title"], each["score"]) for each in movies]
+
+
+def test_answers_are_those_of_the_release(ask: Ask, release: Release) -> None:
+    pairs = [(13, 3), (13, 9_999), (4, 23)]
+    answer = ask(
+        "/predict", {"pairs": [{"user_id": user, "movie_id": movie} for user, movie in pairs]}
+    ).json()
+    assert answer["ratings"] == release.predict(*zip(*pairs, strict=True)).tolist()  # type: ignore[arg-type]
+    assert (answer["release"], answer["unknown_users"], answer["unknown_movies"]) == ("v0001", 1, 1)
+    narrow: dict[str, Any] = {"exclude": [23], "per_franchise": 1, "per_year": 3}
+    answer = ask("/recommend", {"user_id": 13, "n": 4, "explain": True, **narrow}).json()
+    given = release.recommend(13, 4, explain=True, **narrow)
+    assert _listed(answer["movies"]) == [tuple(each) for each in given]
+    assert [each["because"]["share"] for each in answer["movies"] if each["because"]] == [
+        each.because.share for each in given if each.because
+    ]
+    assert not ask("/recommend", {"user_id": 4}).json()["known"]
+    answer = ask("/similar?movie_id=13&n=3").json()
+    assert _listed(answer["movies"]) == [tuple(each) for each in release.similar(13, 3)]
+    answer = ask("/explain?user_id=13&movie_id=33&n=1").json()
+    explained = release.explain(13, 33)
+    assert (answer["score"], answer["reasons"][0]["share"]) == (explained.score, explained.reasons[0].share)
+    assert answer["other_reasons"] == len(explained.reasons) - 1
+    answer = ask(
+        "/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 1, "rating": 2}]}
+    ).json()
+    assert _listed(answer["movies"]) == [tuple(each) for each in release.fold_in({13: 5, 1: 2}).recommend()]
+    assert answer["unknown"] == [1]
+    rated = {each["movie_id"] for each in ask("/ratings?user_id=13").json()["movies"]}
+    assert rated == set(release.movies.decode(release.catalog.seen(1)).tolist())
+
+
+def test_movies_are_found_by_words_and_users_by_the_start_of_an_id(ask: Ask) -> None:
+    found = ask("/search?q=MOVIE%2011").json()
+    assert [each["title"] for each in found["movies"]] == ["Movie 11"]
+    assert ask("/search?q=103").json()["movies"][0]["movie_id"] == 103
+    assert ask("/search?q=1").json()["users"] == [13]
+    assert ask("/search?q=&n=2").json()["users"] == [3, 13]
+    assert ask("/search?q=%00").json()["movies"] == []
+
+
+def test_another_release_is_asked_by_its_version(ask: Ask, template: Path) -> None:
+    assert [each["version"] for each in ask("/releases").json()["releases"]] == ["v0002", "v0001"]
+    answer = ask("/recommend", {"user_id": 13, "release": "v0002"}).json()
+    assert (answer["release"], _listed(answer["movies"])) == (
+        "v0002",
+        [tuple(each) for each in load(template / "releases/v0002").recommend(13)],
+    )
+    for missing in ("v0009", "../releases/v0002", "x"):
+        assert ask("/recommend", {"user_id": 13, "release": missing}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "`user_id` is missing."),
+        ({"user_id": True}, "`user_id` is True; expected an id: an integer, or a text that is not empty."),
+        ({"user_id": "13"}, "A user id was given as '13'; expected an integer of at most 64 bits."),
+        (
+            {"user_id": 2**63},
+            "A user id was given as 9223372036854775808; expected an integer of at most 64 bits.",
+        ),
+        ({"user_id": 3, "n": 0}, "`n` is 0; expected 1 or more."),
+        ({"user_id": 3, "n": 1001}, "`n` is 1001; expected 1,000 or less."),
+        ({"user_id": 3, "x\n": 1}, r"`x\n` is unknown here; /openapi.json lists what may be given."),
+        (
+            {"user_id": 3, "years": [1999, 1990]},
+            "The years are 1999 to 1990; expected the earlier year first.",
+        ),
+        ({"user_id": 3, "years": [1999]}, "`years[1]` is missing."),
+        (
+            {"user_id": 3, "exclude": ["a"]},
+            "A movie id was given as 'a'; expected an integer of at most 64 bits.",
+        ),
+        ([], "The body is []; expected an object."),
+    ],
+)
+def test_a_bad_question_is_refused_in_one_sentence(ask: Ask, body: Any, says: str) -> None:
+    answer = ask("/recommend", body)
+    assert (answer.status_code, answer.json()) == (422, {"error": says})
+
+
+def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
+    def sent(path: str, status: int, **options: Any) -> str:
+        answer = ask(path, **options)
+        assert answer.status_code == status, answer.text
+        return str(answer.json()["error"])
+
+    as_json = {"content-type": "application/json"}
+    assert "is not JSON" in sent("/recommend", 422, content=b'{"n', headers=as_json)
+    assert "Content-Type" in sent("/recommend", 422, content=b"{}")
+    assert sent("/recommend", 422, content=b"\xff", headers=as_json)
+    assert "is missing" in sent("/recommend", 422, method="POST")
+    assert "more than 1,048,576 bytes" in sent("/recommend", 413, content=b"[" * (1 << 21), headers=as_json)
+    assert "`ratings[0].rating` is nan" in sent(
+        "/fold_in", 422, content=b'{"ratings": [{"movie_id": 1, "rating": NaN}]}', headers=as_json
+    )
+    mixed = {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 23}]}
+    assert "either all of the ratings" in sent("/fold_in", 422, body=mixed)
+    assert "expected 1 to 5" in sent("/fold_in", 422, body={"ratings": [{"movie_id": 13, "rating": 9}]})
+    assert "whole number" in sent("/similar?movie_id=x", 422)
+    assert sent("/nothing", 404) and sent("/predict", 405)
+
+
+def test_a_release_of_plays_answers_what_it_can(tmp_path: Path) -> None:
+    folder = tmp_path / "v0001"
+    write_release(folder, users=6, movies=12, ranked=True)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("weights.safetensors", "prior.json"):
+        (folder / name).unlink()
+        del manifest["files"][name]
+    manifest |= {
+        "model": PLAYS_MODEL,
+        "feedback": "implicit",
+        "scale": [1, 1],
+        "ranking": "0" * 32,
+        "schema_version": 2,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    ask = asking(Shelf(None, folder=folder))
+    assert ask("/recommend", {"user_id": 13, "explain": True}).status_code == 200
+    assert ask("/fold_in", {"ratings": [{"movie_id": 13}]}).json()["movies"]
+    assert {each["rating"] for each in ask("/ratings?user_id=13").json()["movies"]} == {None}
+    assert ask("/releases").json()["releases"][0]["plays"]
+    refused = ask("/predict", {"pairs": [{"user_id": 13, "movie_id": 13}]})
+    assert refused.status_code == 409 and "can't predict ratings" in refused.json()["error"]
+    assert ask("/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}]}).status_code == 422
+
+
+def test_a_new_champion_answers_and_a_damaged_one_does_not(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("matinee").propagate = True
+    shelf = Shelf(store)
+    ask = asking(shelf)
+    assert not shelf.refresh()
+    Registry(store).promote("v0002")
+    assert shelf.refresh() and not shelf.refresh()
+    assert ask("/healthz").json()["release"] == "v0002"
+    Registry(store).promote("v0001")
+    (store / "releases/v0001/users.parquet").write_bytes(b"damaged")
+    for _ in range(3):
+        assert not shelf.refresh()
+    health = ask("/healthz").json()
+    assert (health["status"], health["release"]) == ("stale", "v0002")
+    assert str(store) not in health["problem"]
+    assert "users.parquet" in caplog.text and caplog.text.count("still served") == 1
+    assert "matinee_release_stale 1.0" in ask("/metrics").text
+    Registry(store).rollback("v0002")
+    assert not shelf.refresh()
+    assert ask("/healthz").json()["status"] == "ok"
+
+
+def test_a_release_whose_folder_is_replaced_is_loaded_again(store: Path) -> None:
+    shelf = Shelf(store)
+    other = shelf.named("v0002")
+    assert shelf.named("v0002") is other
+    for version in ("v0001", "v0002"):
+        manifest = store / "releases" / version / "manifest.json"
+        manifest.with_suffix(".new").write_bytes(manifest.read_bytes())
+        manifest.with_suffix(".new").rename(manifest)
+    assert shelf.refresh()
+    assert shelf.named("v0002") is not other
+    shutil.rmtree(store / "releases/v0002")
+    assert asking(shelf)("/recommend", {"user_id": 3, "release": "v0002"}).status_code == 404
+
+
+def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    ask = asking(Shelf(store), token=TOKEN)
+    for header in (
+        {},
+        {"authorization": "Bearer x"},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": "Bearer "},
+    ):
+        refused = ask("/search", headers=header)
+        assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
+    assert ask("/search", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert ask("/metrics").status_code == 401
+    assert ask("/healthz").status_code == ask("/").status_code == 200
+    assert ask("/healthz", headers={"host": "evil.example"}).status_code == 403
+    assert ask("/healthz", headers={"origin": "http://evil.example"}).status_code == 403
+    answer = ask("/healthz", headers={"origin": HERE})
+    assert answer.status_code == 200
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+
+
+def test_the_token_is_read_from_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        read_token(file)
+    file.chmod(0o600)
+    assert read_token(file) == TOKEN
+    file.write_text("short")
+    with pytest.raises(ConfigError, match="16 to 400"):
+        read_token(file)
+    monkeypatch.setenv("MATINEE_SERVE_TOKEN", TOKEN)
+    assert read_token(None) == TOKEN
+
+
+def test_a_server_for_other_machines_needs_a_token(
+    template: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MATINEE_SERVE_TOKEN", raising=False)
+    assert main(["serve", "--store", str(template), "--host", "0.0.0.0"]) == 2
+    assert "no token was given" in capsys.readouterr().err
+    assert main(["serve", "--store", str(template), "--port", "70000"]) == 2

@@ -11,7 +11,10 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import pyarrow as pa
+
 from matinee.containers.encoding import decode_line
+from matinee.containers.json_table import plain_csv, plain_types
 from matinee.containers.limits import Meter, Metered
 from matinee.containers.member import HEAD_BYTES, Member, TextPieces, begin
 from matinee.errors import DataError
@@ -52,7 +55,11 @@ class _Writer:
     def write(self) -> Iterator[bytes]:
         columns: list[str] | None = None
         known: set[str] = set()
-        for lines in self._blocks():
+        types: pa.Schema | None = None
+        for lines in map(_strip, self._blocks()):
+            if types is not None and (text := plain_csv(lines, types) if _are_whole(lines) else None):
+                yield text
+                continue
             rows = _parse(lines)
             if columns is None:
                 names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
@@ -61,6 +68,7 @@ class _Writer:
                 yield _csv([[*columns, *(name for name in names if name not in chosen)]])
                 known = {*names}
                 self._check_ids(rows)
+                types = self._types(rows, columns)
             at_once = max(1, _CELLS_AT_ONCE // max(1, len(columns)))
             for start in range(0, len(rows), at_once):
                 some = rows[start : start + at_once]
@@ -87,6 +95,15 @@ class _Writer:
                     "write it as a column of its own, for example by "
                     "jq -c '{user_id: .user.id, movie_id, rating}' FILE."
                 )
+
+    def _types(self, rows: Sequence[Row], columns: Sequence[str]) -> pa.Schema | None:
+        """The types of plain columns; None where later objects may bring a column."""
+        if self._every_column or self._late:
+            return None
+        given = self._meter_settings.columns.get("rating")
+        ratings = {*ALIASES["rating"], plain_name(given)} if given else {*ALIASES["rating"]}
+        fractions = {name for name in columns if plain_name(name) in ratings}
+        return plain_types([row for row in rows if isinstance(row, dict)], columns, fractions=fractions)
 
     def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The columns without which a table may begin: dates of ratings and years of titles."""
@@ -137,20 +154,26 @@ class _Writer:
             yield [held]
 
 
+def _strip(lines: Sequence[bytes]) -> list[bytes]:
+    return [line.strip(_BLANKS) for line in lines]
+
+
+def _are_whole(lines: Sequence[bytes]) -> bool:
+    """Whether each line may be an object. Parts of objects on several lines could fit together."""
+    return all(line[:1] == b"{" and line[-1:] == b"}" for line in lines)
+
+
 def _parse(lines: Sequence[bytes]) -> list[Row]:
     """The objects of some lines; all at once, which is several times faster, if all are objects."""
-    bare = [line.strip(_BLANKS) for line in lines]
-    if not all(
-        line[:1] == b"{" and line[-1:] == b"}" for line in bare
-    ):  # parts of objects could fit together
-        return [_object(line) for line in bare]
+    if not _are_whole(lines):
+        return [_object(line) for line in lines]
     try:
-        rows = json.loads(b"[" + b",".join(bare) + b"]")
+        rows = json.loads(b"[" + b",".join(lines) + b"]")
         if len(rows) == len(lines) and all(isinstance(row, dict) for row in rows):
             return list(rows)
     except _BAD:
         pass
-    return [_object(line) for line in bare]
+    return [_object(line) for line in lines]
 
 
 def _object(line: bytes) -> Row:

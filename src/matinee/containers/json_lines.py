@@ -103,7 +103,9 @@ class _Writer:
         given = self._meter_settings.columns.get("rating")
         ratings = {*ALIASES["rating"], plain_name(given)} if given else {*ALIASES["rating"]}
         fractions = {name for name in columns if plain_name(name) in ratings}
-        return plain_types([row for row in rows if isinstance(row, dict)], columns, fractions=fractions)
+        objects = [row for row in rows if isinstance(row, dict)]
+        kinds = {name: {type(row[name]) for row in objects if row.get(name) is not None} for name in columns}
+        return plain_types(kinds, fractions=fractions)
 
     def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The columns without which a table may begin: dates of ratings and years of titles."""

@@ -5,7 +5,7 @@ objects. `plain_csv` then converts a block of lines, or returns None if a line o
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 from pyarrow import compute, json
@@ -13,37 +13,32 @@ from pyarrow import compute, json
 _LARGEST: Final = 1e6  # Arrow writes larger numbers in the scientific notation, which is not read as a rating
 
 
-def plain_types(
-    objects: Sequence[Mapping[str, Any]], columns: Sequence[str], *, fractions: Collection[str]
-) -> pa.Schema | None:
-    """The types of the columns, by the values of some objects.
+def plain_types(kinds: Mapping[str, Collection[type]], *, fractions: Collection[str]) -> pa.Schema | None:
+    """The types of columns, by the Python types of some of their values.
 
     Args:
-        objects: The first objects of a file.
-        columns: The columns to be written.
+        kinds: The columns to be written, with the types of their values. Null does not count.
         fractions: Columns whose numbers may have a fraction. In other columns, 113 and 113.0 are two texts.
 
     Returns:
         A type per column, or None if a column has values of several kinds.
 
     Example:
-        >>> plain_types([{"id": 1, "stars": 4.5}, {"id": 2, "stars": 4}], ["id", "stars"], fractions={"stars"})
+        >>> plain_types({"id": {int}, "stars": {int, float}}, fractions={"stars"})
         id: int64
         stars: double
     """
     found: dict[str, pa.DataType] = {}
-    for name in columns:
-        kinds = {type(each[name]) for each in objects if each.get(name) is not None}
-        if kinds == {str}:
+    for name, types in kinds.items():
+        if {*types} == {str}:
             found[name] = pa.string()
-        elif kinds == {int}:
+        elif {*types} == {int}:
             found[name] = pa.int64()
-        elif kinds and kinds <= {int, float}:
+        elif types and {*types} <= {int, float} and name in fractions:
             found[name] = pa.float64()
         else:
             return None
-    whole = all(found[name] != pa.float64() or name in fractions for name in columns)
-    return pa.schema(found) if found and whole else None
+    return pa.schema(found) if found else None
 
 
 def plain_csv(lines: Sequence[bytes], types: pa.Schema) -> bytes | None:

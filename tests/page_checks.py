@@ -58,10 +58,11 @@ def check_page(text: str) -> None:
         colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", theme))
         for name in _TEXT:
             for ground in ("paper", "shade"):
-                assert _contrast(colors[name], colors[ground]) >= _LEAST_CONTRAST, (name, ground)
+                assert contrast(colors[name], colors[ground]) >= _LEAST_CONTRAST, (name, ground)
 
 
-def _contrast(first: str, second: str) -> float:
+def contrast(first: str, second: str) -> float:
+    """The contrast of two colors, such as `#1c2126`, as WCAG defines it: 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 

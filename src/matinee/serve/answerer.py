@@ -36,7 +36,9 @@ class Answerer:
         release = self._shelf.named(asked.release).release
         found = release.recommend(asked.user_id, asked.n, explain=asked.explain, **asked.narrow)
         known = _code(release, asked.user_id) >= 0
-        return answers.MovieList(release=release.version, known=known, movies=_suggested(release, found))
+        return answers.MovieList(
+            release=release.version, user_id=asked.user_id, known=known, movies=_suggested(release, found)
+        )
 
     def fold_in(self, asked: questions.FoldInQuestion) -> answers.GuestList:
         """List movies for a new user, from a few ratings. Nothing is stored."""
@@ -79,13 +81,15 @@ class Answerer:
     def ratings(self, asked: Annotated[questions.RatingsQuestion, Query()]) -> answers.UserRatings:
         """List what a user rated, the highest rating first."""
         release = self._shelf.named(asked.release).release
-        code = _code(release, release.users.parse(asked.user_id, "user"))
+        user_id = release.users.parse(asked.user_id, "user")
+        code = _code(release, user_id)
         rated = release.catalog.seen(code).tolist()
         stars = _stars(release, code, len(rated))
         order = sorted(range(len(rated)), key=lambda place: -(stars[place] or 0.0))[: asked.n]
         facts = _facts(release, [release.movies.one(rated[place]) for place in order])
         return answers.UserRatings(
             release=release.version,
+            user_id=user_id,
             known=code >= 0,
             count=len(rated),
             movies=[

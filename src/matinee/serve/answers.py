@@ -78,6 +78,7 @@ class MovieList(Answer):
     """The list of a user."""
 
     release: Version
+    user_id: Id = Field(examples=[5449])
     known: bool = Field(
         description="Whether the release knows the user; if not, the list is of popular movies."
     )
@@ -115,6 +116,7 @@ class UserRatings(Answer):
     """What a user rated, the highest rating first."""
 
     release: Version
+    user_id: Id = Field(examples=[5449])
     known: bool = Field(description="Whether the release knows the user.")
     count: int = Field(description="Number of movies that the user rated.", examples=[87])
     movies: list[Rated]

@@ -5,8 +5,25 @@ from typing import Final
 
 from fastapi import FastAPI, Response
 
+_KINDS: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_PARTS: Final = (
+    "app.js",
+    "api.js",
+    "dom.js",
+    "guest.js",
+    "lists.js",
+    "search.js",
+    "style.css",
+    "icon.svg",
+)
+# The file and the kind of content of each address.
 PAGE: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    **{f"/page/{name}": (name, _KINDS[name.rpartition(".")[2]]) for name in _PARTS},
 }
 
 

@@ -27,7 +27,7 @@ def check_queries(queries: list[str]) -> None:
 def load_password(block: str | None, sources: list[str]) -> None:
     """Read the password of the PostgreSQL addresses from a Secret block; it stays in the memory of this process.
 
-    Raises ConfigError if Prefect has no such block, or if it holds no text.
+    Raises ConfigError if Prefect has no such block, if it holds no text, or if the addresses name several logins.
     """
     if block is None:
         return
@@ -40,5 +40,4 @@ def load_password(block: str | None, sources: list[str]) -> None:
             f"Prefect has no Secret block '{shown(block, 80)}' with a text. Create it in the UI under Blocks, or leave "
             "out password_block and set PGPASSWORD for the worker."
         )
-    for source in filter(is_address, sources):
-        remember_password(source, password)
+    remember_password(filter(is_address, sources), password)

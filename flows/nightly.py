@@ -10,7 +10,7 @@ from pydantic import Field
 
 from matinee.errors.log_filter import guard_log
 from matinee.flows.database_login import Source, check_queries, load_password
-from matinee.flows.events import REFUSED, announce_unlisted, emit
+from matinee.flows.events import announce_unlisted
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary, as_state
 from matinee.ingest.databases import snapshots
@@ -69,7 +69,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
             settle_seconds=settle_seconds,
             rows=[str(path) for path in rows],
         )
-        _say(intake, store=store)
+        _say(intake)
         if not intake.new:
             announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
@@ -83,11 +83,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     return as_state(summary)
 
 
-def _say(intake: Intake, *, store: str) -> None:
+def _say(intake: Intake) -> None:
     guard_log()
     log.info("%s", intake.says())
     if intake.no_titles and intake.no_titles not in intake.refused.values():
         log.warning("%s", intake.no_titles)
-    for report, reason in intake.refused.items():
-        log.warning("%s", reason)
-        emit(REFUSED, store=store, report=report, reason=reason)

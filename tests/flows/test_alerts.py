@@ -153,8 +153,9 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
     from prefect.events.worker import EventsWorker
     from prefect.states import Completed, Crashed, Failed
 
-    from matinee.flows.events import HELD, REFUSED
+    from matinee.flows.events import HELD
     from matinee.ops import alerts
+    from matinee.tasks.events import REFUSED
 
     url = f"http://127.0.0.1:{listener.server_port}/{TOKEN}"
     assert set(alerts.apply(webhook=url).values()) == {"created"}

@@ -1,6 +1,7 @@
 """Several nights: the champion on later ratings, and a gate whose temporal split moves."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +13,15 @@ import pytest
 
 from matinee import ingest
 from matinee.cli.main import main
+from matinee.errors import ConfigError
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.flows.nightly import nightly
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series, score_champion
+from matinee.settings import Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference, Store
 from matinee.store.documents import Point
+from matinee.tasks.intake import take_in
 from matinee.tasks.pages import progressive_report
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -134,3 +138,26 @@ def test_a_run_without_a_promotion_requests_missing_lists(
     (tmp_path / "drop").mkdir()
     nightly.fn(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"))
     assert len(asked) == told
+
+
+def test_an_event_for_each_refused_file_is_emitted_even_if_the_titles_then_stop_the_night(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "matinee.tasks.intake.emit", lambda event, *, report, **_: told.append((event, Path(report).name))
+    )
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    shutil.copy(sample / "ratings.csv", drop)
+    (drop / "pipe.csv").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"movie_titles\.csv"):
+        take_in.fn(
+            store=str(tmp_path / "store"),
+            drop=str(drop),
+            titles="movie_titles.csv",
+            settings=Settings(),
+            settle_seconds=0,
+            rows=[],
+        )
+    assert told == [("matinee.file.refused", "pipe.csv.report.txt")]

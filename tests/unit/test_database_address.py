@@ -14,6 +14,7 @@ from matinee.store.database_address import (
     parse_address,
     place_of,
     refuse_passwords,
+    remember_password,
 )
 
 PASSWORD = "pass/word@:%41 and more"
@@ -62,6 +63,25 @@ def test_a_flow_refuses_a_password_in_its_parameters() -> None:
     with pytest.raises(ConfigError, match=r"Prefect stores them.*PGPASSWORD") as caught:
         refuse_passwords(["postgresql://ann:secret@db/shop?query=select 1"])
     assert "secret" not in str(caught.value)
+
+
+def test_a_password_of_a_block_is_given_to_one_login_and_replaces_an_earlier_one() -> None:
+    shop, log = ("postgresql://ann@db-1/" + name + "?query=select 1" for name in ("shop", "log"))
+    for secret in ("of yesterday", "of today"):
+        remember_password([shop, log, "sqlite:///a.db?query=select 1"], secret)
+        assert parse_address(shop).password == parse_address(log).password == secret
+    assert parse_address("sqlite:///a.db?query=select 1").password is None
+    for other in (
+        "postgresql://ann@db-2/shop?query=select 1",
+        "postgresql://bob@db-1/shop?query=select 1",
+        "postgresql://ann@db-1/shop?host=evil.example.org&query=select 1",
+        "postgresql://ann@db-1/shop?port=1&query=select 1",
+    ):
+        with pytest.raises(ConfigError, match="for one login, and the addresses name 2") as caught:
+            remember_password([shop, other], "of tomorrow")
+        assert "tomorrow" not in str(caught.value)
+        assert parse_address(shop).password == "of today"
+        assert parse_address(other).password is None
 
 
 def test_what_a_database_says_has_no_spelling_of_the_password() -> None:

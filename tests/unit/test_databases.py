@@ -4,12 +4,14 @@ import contextlib
 import datetime
 import logging
 import os
+import re
 import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +27,7 @@ from matinee import ingest
 from matinee.cli.main import main
 from matinee.containers import limits
 from matinee.errors import ConfigError, DatabaseError, DataError
-from matinee.ingest.databases import snapshots
+from matinee.ingest.databases import snapshot, snapshots
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import (
@@ -120,6 +122,87 @@ def test_a_view_that_never_ends_is_refused(
     ):
         raise AssertionError("the view was read to its end")
     assert not list((tmp_path / "store" / "work").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("system", "endless"),
+    [
+        ("sqlite", "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"),
+        ("duckdb", "select count(*) from range(1000000000) a, range(1000000000) b"),
+        ("postgresql", "select count(*) from generate_series(1, 1000000000)"),
+    ],
+)
+def test_a_query_that_never_gives_a_first_row_is_ended(
+    system: str, endless: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if system == "postgresql":
+        place = request.getfixturevalue("postgres")
+    else:
+        place = (_sqlite if system == "sqlite" else _duckdb)(tmp_path)
+    started = time.monotonic()
+    address = f"{place}?query=select (select * from ({endless}) as n) as user_id, 1 as movie_id, 2 as rating"
+    with (
+        pytest.raises(DataError, match=r"last row within 0.005 minutes \(ingest.max_query_minutes\)"),
+        snapshots(tmp_path / "store", [address], limits=IngestSettings(max_query_minutes=0.005)),
+    ):
+        raise AssertionError("the query came to an end")
+    assert time.monotonic() - started < 10
+    assert not list((tmp_path / "store" / "work").iterdir())
+
+
+def test_a_corrupt_name_in_a_duckdb_file_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    with contextlib.closing(duckdb.connect(str(path))) as made:
+        made.execute("create table ratings as select 1 as user_id, 2 as movie_id, 3 as odd_name")
+    address = f"duckdb:///{path}?query=select * from ratings"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"odd_name")] = 0xFF
+    path.write_bytes(content)
+    with (
+        pytest.raises(ConfigError, match=r"shop\.duckdb is corrupt") as caught,
+        snapshots(tmp_path / "store", [address]),
+    ):
+        raise AssertionError("the file was read")
+    found = re.search(r"computed checksum (\d+) .* block at location (\d+)", str(caught.value))
+    assert found, "a forger corrects the checksum"
+    content[int(found[2]) : int(found[2]) + 8] = int(found[1]).to_bytes(8, "little")
+    path.write_bytes(content)
+    with (
+        pytest.raises(ConfigError, match=r"shop\.duckdb is corrupt"),
+        snapshots(tmp_path / "store", [address]),
+    ):
+        raise AssertionError("the file was read")
+
+
+def test_threads_share_the_rows_of_a_query_until_the_last_one_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, address, asked = tmp_path / "store", f"{_sqlite(tmp_path)}?query={SELECT}", []
+    both, first_left = threading.Barrier(2, timeout=20), threading.Event()
+    take = snapshot._take
+
+    def slowly(*given: Any, **more: Any) -> Any:
+        asked.append(threading.current_thread().name)
+        time.sleep(0.1)  # so that the other thread asks meanwhile
+        return take(*given, **more)
+
+    def run(number: int) -> list[Any]:
+        both.wait()
+        with snapshots(store, [address]) as (path,):
+            both.wait()
+            if number and not first_left.wait(20):
+                raise AssertionError("the first thread did not end")
+            rows = pl.read_parquet(path.read_bytes()).rows()
+        first_left.set()
+        return rows
+
+    monkeypatch.setattr(snapshot, "_take", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(run, range(2))
+    assert one == other
+    assert len(asked) == 1
+    assert not list((store / "work").iterdir())
+    assert not snapshot._taken
 
 
 @pytest.mark.parametrize("make", [_sqlite, _duckdb])

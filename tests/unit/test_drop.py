@@ -157,7 +157,8 @@ def test_stores_and_links_into_them_are_ignored_and_the_night_continues(sample: 
     (drop / "link2.csv").symlink_to(other / "inside.csv")
     found = take_in(store, drop, titles="movie_titles.csv", settings=Settings(), settle_seconds=0)
     assert _names(map(Path, found.ratings)) == ["ratings.csv"] and found.new
-    assert "link into the store" in (drop / "refused" / "link.csv.report.txt").read_text()
+    assert "leads out of the drop folder" in (drop / "refused" / "link.csv.report.txt").read_text()
+    assert "link into the store" in (drop / "refused" / "link2.csv.report.txt").read_text()
     assert (drop / "refused" / "link2.csv").is_symlink()
     assert "neither read nor moved" in found.refused[str(other)] and (other / "inside.csv").is_file()
     for inside in (other, other / "sub"):
@@ -187,4 +188,6 @@ def test_titles_are_not_written_through_a_link_and_not_read_from_a_store(
     shutil.copy(sample / "movie_titles.csv", store.root / "mine.csv")
     (drop / "movie_titles.csv").unlink()
     (drop / "movie_titles.csv").symlink_to(store.root / "mine.csv")
-    assert "one is inside the other" in str(intake().no_titles), "the titles kept last are taken"
+    found = intake()
+    assert "does not exist" in str(found.no_titles), "the titles kept last are taken"
+    assert "leads out of the drop folder" in "".join(found.refused.values())

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matinee.containers import decompression
-from matinee.errors import StoreError
+from matinee.errors import DataError, StoreError
 from matinee.ingest import screening
 from matinee.ingest.checks import refusal
 from matinee.ingest.inbox import drop as room
@@ -122,6 +122,55 @@ def test_an_odd_file_is_set_aside_and_the_good_file_is_used(name: str, store: St
     assert Path(report).parent == drop / "refused"
     assert Intake.model_validate_json(found.model_dump_json()) == found, "Prefect keeps it as JSON"
     assert not night(store, drop).refused
+
+
+def test_a_link_out_of_the_folder_is_set_aside_and_nothing_of_its_target_is_shown(
+    store: Store, drop: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "mine" / "secret.csv"
+    secret.parent.mkdir()
+    secret.write_text("the password is 12345\n")
+    (drop / "sub").mkdir()
+    (drop / "direct.csv").symlink_to(secret)
+    (drop / "detour.csv").symlink_to("sub/../../mine/secret.csv")
+    (drop / "sub" / "chain.csv").symlink_to(drop / "direct.csv")
+    (drop / "folder").symlink_to(secret.parent)
+    (drop / "refused").mkdir()
+    (drop / "refused" / "old.csv").write_text(GOOD)
+    (drop / "again.csv").symlink_to("refused/old.csv")
+    (drop / "sub" / "within.csv").symlink_to("../good.csv")
+    found = night(store, drop)
+    assert {Path(taken).name for taken in found.ratings} == {"good.csv", "within.csv"}
+    assert len(found.refused) == 5
+    assert all("leads out of the drop folder" in reason for reason in found.refused.values())
+    shown = [
+        path.read_text() for path in (drop / "refused").rglob("*") if not path.is_symlink() and path.is_file()
+    ]
+    assert "password" not in "".join(shown)
+    assert secret.read_text() == "the password is 12345\n"
+    assert not night(store, drop).refused
+
+
+def test_each_refusal_is_announced_also_if_the_rows_of_a_database_are_refused_afterwards(
+    store: Store, drop: Path, tmp_path: Path
+) -> None:
+    (drop / "pipe.csv").symlink_to("nowhere")
+    (drop / "empty.csv").touch()
+    rows = tmp_path / "rows.csv"
+    rows.write_text("no ratings\n")
+    told: list[str] = []
+    with pytest.raises(DataError, match=r"rows\.csv"):
+        take_in(
+            store,
+            drop,
+            titles="movie_titles.csv",
+            settings=Settings(),
+            settle_seconds=0,
+            rows=[rows],
+            on_refused=lambda report, reason: told.append(Path(report).name),
+        )
+    assert told == ["pipe.csv.report.txt"]
+    assert (drop / "empty.csv").exists(), "what is not announced has not been moved"
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

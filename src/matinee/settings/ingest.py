@@ -17,7 +17,15 @@ IdChoice = Literal["auto", "integer", "text", "integer-text", "text-integer"]
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")
 _SCALE: Final = re.compile(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?", re.ASCII)
 _LARGEST_RATING: Final = 1e6
-LIMITS: Final = ("max_line_mb", "max_titles_mb", "max_rejects_mb", "max_members", "max_depth", "max_ratio")
+LIMITS: Final = (
+    "max_line_mb",
+    "max_titles_mb",
+    "max_rejects_mb",
+    "max_members",
+    "max_depth",
+    "max_ratio",
+    "max_query_minutes",
+)
 
 
 class Section(BaseModel):
@@ -118,6 +126,12 @@ class IngestSettings(Section):
         le=1_000_000,
         description="Maximum ratio of unpacked size to file size. It applies to files that unpack to more than 64 "
         "MB. Rating files usually reach 5 to 20.",
+    )
+    max_query_minutes: float = Field(
+        360,
+        gt=0,
+        le=10_080,
+        description="Maximum time of the query of a database in minutes, from its start to its last row.",
     )
 
     @property

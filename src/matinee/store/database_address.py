@@ -5,6 +5,7 @@ and kept in the memory of this process alone: addresses are shown, logged and st
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -18,6 +19,7 @@ System = Literal["postgresql", "sqlite", "duckdb"]
 _ADDRESS: Final = re.compile(r"(postgresql|postgres|sqlite|duckdb):/", re.IGNORECASE)
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\[\]:@/\s?&]*)(:[0-9]+)?", re.ASCII)
 _OPTION: Final = re.compile(r"([a-z_]+)=([^&@/\s]*)", re.ASCII)
+_OF_LOGIN: Final = ("host", "hostaddr", "port", "service", "user")  # options
 _SLASH: Final = "%2F"  # how a slash is written in the name of a file
 _SHOWN_QUERY, _SHOWN, _LONGEST_NAME = 60, 500, 250  # characters; the last one in bytes
 _FORM: Final = (
@@ -56,6 +58,11 @@ class DatabaseAddress:
         return f"{self.system}://{user}{self.server}/{self.database}"
 
     @property
+    def login(self) -> tuple[object, ...]:
+        """What a password belongs to: user and server, whichever way the address names them."""
+        return (self.user, self.server, *(pair for pair in sorted(self.options) if pair[0] in _OF_LOGIN))
+
+    @property
     def shown(self) -> str:
         """The address in messages, with the beginning of the statement."""
         query = " ".join(self.query.split())
@@ -92,11 +99,21 @@ def parse_address(text: str) -> DatabaseAddress:
     return address
 
 
-def remember_password(text: str, password: str) -> None:
-    """Keep the password of a PostgreSQL address that has none, in the memory of this process."""
-    address = parse_address(text)
-    if address.system == "postgresql":
-        _passwords.setdefault(address.text, password)
+def remember_password(texts: Iterable[str], password: str) -> None:
+    """Keep the password of the PostgreSQL addresses of one login, in place of an earlier one, in memory.
+
+    Raises ConfigError if the addresses name more than one login: a server would learn the password of another.
+    """
+    addresses = [address for address in map(parse_address, texts) if address.system == "postgresql"]
+    logins = {address.login: address.place for address in addresses}
+    if len(logins) > 1:
+        places = " and ".join(shown(place, _SHOWN) for place in sorted(logins.values())[:2])
+        raise ConfigError(
+            f"The password is for one login, and the addresses name {len(logins)}, such as {places}. No server was "
+            "contacted. Leave out password_block, and give the worker a ~/.pgpass with a line for each login."
+        )
+    for address in addresses:
+        _passwords[address.text] = password
 
 
 def without_password(text: str) -> str:

@@ -1,6 +1,7 @@
 """Rows of a DuckDB file, by one thread: several threads give the rows in changing orders."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_driver, said
+from matinee.ingest.databases.rows import READS, Rows, TimeLimit, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS: Final = 1 << 15
@@ -18,16 +19,17 @@ _CORRUPT: Final = (
     "InternalException",
     "FatalException",
     "UnicodeDecodeError",
+    "RuntimeError",
 )
 _MEMORY: Final = "1GB"  # for sorting and joining; beyond, it uses the disk
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
     """The rows of a query, which sees the file as it was when it began; `folder` holds what does not fit the memory.
 
     Raises ConfigError for a wrong path or query, or if the driver is not installed; DatabaseError if another process
-    holds the file.
+    holds the file; DataError if the query takes longer than the limit.
     """
     try:
         import duckdb  # noqa: PLC0415 - an extra
@@ -50,21 +52,26 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
             statements = connection.extract_statements(address.query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError(f"{address.shown} is not a single statement that only reads. {READS}")
-        with _faults(duckdb.Error, address):
+        clock = threading.Timer(limit.seconds, connection.interrupt)
+        clock.daemon = True
+        clock.start()
+        opened.callback(clock.join)  # the connection is closed after it
+        opened.callback(clock.cancel)
+        with _faults(duckdb.Error, address, limit):
             reader = connection.sql(address.query).to_arrow_reader(_ROWS)
-        yield Rows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address)))
+        yield Rows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address, limit)))
 
 
 @contextlib.contextmanager
-def _faults(kind: type[Exception], address: DatabaseAddress) -> Iterator[None]:
+def _faults(
+    kind: type[Exception], address: DatabaseAddress, limit: TimeLimit | None = None
+) -> Iterator[None]:
     try:
         yield
-    except (
-        kind,
-        OSError,
-        pa.ArrowException,
-        UnicodeDecodeError,
-    ) as error:  # the last one: a corrupt name or message
+    # The last two are of a corrupt name or message: the driver can't make a text of it.
+    except (kind, OSError, pa.ArrowException, UnicodeDecodeError, RuntimeError) as error:
+        if limit is not None and limit.is_over():
+            raise limit.error(address) from None
         raise _fault(error, address) from None
 
 

@@ -7,13 +7,14 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, batches_of, missing_driver, said
+from matinee.ingest.databases.rows import READS, Rows, TimeLimit, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress, login_of
 
 # The server is given up after this time, and a broken line is noticed.
@@ -32,6 +33,11 @@ _SESSION: Final = (
     "datestyle = 'ISO'",
     "lock_timeout = '45s'",
 )
+# An administrator's shorter limit stays.
+_TIME_LIMIT: Final = (
+    "SELECT set_config('statement_timeout', least(nullif(setting::bigint, 0), {})::text, true) "
+    "FROM pg_settings WHERE name = 'statement_timeout'"
+)
 _REFUSED_LOGIN: Final = re.compile(
     r"password authentication failed|no password supplied|authentication failed|(role|database) .* does not exist|"
     r"pg_hba\.conf|permission denied|invalid URI|invalid connection option|does not support SSL|SSL off|certificate|"
@@ -45,11 +51,11 @@ _LOST: Final = re.compile(
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
     """The rows of a query, in one read-only transaction.
 
     Raises ConfigError for a wrong login or query, or if the driver is not installed; DatabaseError if the server does
-    not answer.
+    not answer; DataError if the query takes longer than the limit.
     """
     try:
         from adbc_driver_postgresql import dbapi  # noqa: PLC0415 - an extra
@@ -61,15 +67,17 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
         except dbapi.Error as error:
             raise _unreachable(error, address) from None
         cursor = opened.enter_context(connection.cursor())
-        with _faults(dbapi.Error, address):
+        with _faults(dbapi.Error, address, limit):
             cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             for setting in _SESSION:
                 cursor.execute(f"SET LOCAL {setting}")
+            cursor.execute(_TIME_LIMIT.format(ceil(1000 * limit.seconds) or 1))
+            cursor.fetchall()
             cursor.execute(f"{address.query.rstrip(';').rstrip()}\n")  # the driver puts it in brackets
             reader = cursor.fetch_record_batch()
         if not len(reader.schema):
             raise ConfigError(f"{address.shown} gives no columns. {READS}")
-        yield Rows(reader.schema, batches_of(reader, lambda: _faults(dbapi.Error, address)))
+        yield Rows(reader.schema, batches_of(reader, lambda: _faults(dbapi.Error, address, limit)))
 
 
 def _uri(address: DatabaseAddress) -> str:
@@ -82,11 +90,13 @@ def _uri(address: DatabaseAddress) -> str:
 
 
 @contextlib.contextmanager
-def _faults(kind: type[Exception], address: DatabaseAddress) -> Iterator[None]:
+def _faults(kind: type[Exception], address: DatabaseAddress, limit: TimeLimit) -> Iterator[None]:
     """Translate errors of the driver; while rows arrive, they are OSErrors of Arrow."""
     try:
         yield
     except (kind, OSError, pa.ArrowException) as error:
+        if limit.is_over():
+            raise limit.error(address) from None
         raise _fault(error, address) from None
 
 

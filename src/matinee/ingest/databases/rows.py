@@ -1,6 +1,7 @@
 """The rows of a query, and the sentences about drivers and statements that all databases share."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
 from matinee.store.database_address import DatabaseAddress
 
@@ -25,6 +26,35 @@ class Rows:
 
     schema: pa.Schema
     batches: Iterable[pa.RecordBatch]
+
+
+class TimeLimit:
+    """The time that a query has, from now on."""
+
+    def __init__(self, minutes: float) -> None:
+        """Begin.
+
+        Args:
+            minutes: The setting `ingest.max_query_minutes`.
+        """
+        self._minutes, self._until = minutes, time.monotonic() + 60 * minutes
+
+    @property
+    def seconds(self) -> float:
+        """What is left."""
+        return max(0.0, self._until - time.monotonic())
+
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return not self.seconds
+
+    def error(self, address: DatabaseAddress) -> DataError:
+        """The error of a query that took longer."""
+        return DataError(
+            f"{address.shown} did not give its last row within {self._minutes:g} minutes "
+            "(ingest.max_query_minutes). None of its rows were taken. Expected a query of minutes: check the views and "
+            "joins that it reads, or allow more with that setting."
+        )
 
 
 def batches_of(

@@ -6,12 +6,13 @@ The same rows in the same order give the same bytes, so a run on unchanged rows 
 import contextlib
 import logging
 import shutil
+import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matinee.containers.limits import Meter, Reading
+from matinee.containers.limits import Meter
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.databases import duckdb_rows, postgresql_rows, sqlite_rows
-from matinee.ingest.databases.rows import Rows
+from matinee.ingest.databases.rows import Rows, TimeLimit
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import DatabaseAddress, System, is_address, parse_address
@@ -36,17 +37,30 @@ log = logging.getLogger("matinee.run")
 _DEFAULTS: Final = IngestSettings()
 _GROUP_ROWS, _GROUP_BYTES = 1 << 17, 1 << 26
 _NAME_DIGITS: Final = 20  # as many as those of other folders of a store
-_OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path], AbstractContextManager[Rows]]]] = {
+_OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path, TimeLimit], AbstractContextManager[Rows]]]] = {
     "postgresql": postgresql_rows.open_rows,
     "sqlite": sqlite_rows.open_rows,
     "duckdb": duckdb_rows.open_rows,
 }
-_taken: dict[tuple[Path, str], Path] = {}  # by store and address, while a block holds the rows
+_Key = tuple[Path, str]  # store and address
+
+
+@dataclass
+class _Taken:
+    """Rows that one block has taken, and which others may hold as well."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)  # held while the rows are taken
+    path: Path | None = None
+    holders: int = 0
+
+
+_lock = threading.Lock()  # of the next, and of the holders in it
+_taken: dict[_Key, _Taken] = {}
 
 
 @contextlib.contextmanager
 def snapshots(
-    root: Path, sources: Sequence[str | Path], *, limits: Reading = _DEFAULTS
+    root: Path, sources: Sequence[str | Path], *, limits: IngestSettings = _DEFAULTS
 ) -> Iterator[list[Path]]:
     """The sources of a call as paths; the rows of databases are files until the block ends.
 
@@ -55,7 +69,8 @@ def snapshots(
     Args:
         root: The store; it is created if a source is a database.
         sources: Paths, and addresses of databases.
-        limits: The limit on the rows of a database file, whose views can make any number of them.
+        limits: The limits on the rows of a database file, whose views can make any number of them, and on the time of
+            a query.
 
     Yields:
         A path for each source, in order.
@@ -63,7 +78,8 @@ def snapshots(
     Raises:
         ConfigError: An address or a query is wrong, a driver is not installed, or the database refuses the login.
         DatabaseError: A database does not answer.
-        DataError: The columns can't be read, or a database file gives too many rows for its size.
+        DataError: The columns can't be read, a database file gives too many rows for its size, or a query takes too
+            long.
     """
     if not any(map(is_address, sources)):
         yield [Path(source) for source in sources]
@@ -75,24 +91,47 @@ def snapshots(
 
 
 def _snapshot(
-    store: Store, folders: contextlib.ExitStack, address: DatabaseAddress, *, limits: Reading
+    store: Store, left: contextlib.ExitStack, address: DatabaseAddress, *, limits: IngestSettings
 ) -> Path:
+    """The rows of a query, which are kept until `left` is closed, and as long as another call has them."""
     key = (store.root.absolute(), address.text)
-    if key in _taken:
-        return _taken[key]
-    folder = store.folder(WORK, uuid.uuid4().hex[:_NAME_DIGITS])
-    folders.callback(shutil.rmtree, folder, ignore_errors=True)
+    with _lock:
+        taken = _taken.setdefault(key, _Taken())
+        taken.holders += 1
+    left.callback(_leave, key, taken)
+    with taken.lock:  # another thread may be taking them
+        if taken.path is None:
+            folder = store.folder(WORK, uuid.uuid4().hex[:_NAME_DIGITS])
+            try:
+                taken.path = _take(store, folder, address, limits=limits)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return taken.path
+
+
+def _leave(key: _Key, taken: _Taken) -> None:
+    with _lock:
+        taken.holders -= 1
+        if taken.holders:
+            return
+        del _taken[key]
+    if taken.path is not None:
+        shutil.rmtree(taken.path.parent, ignore_errors=True)
+
+
+def _take(store: Store, folder: Path, address: DatabaseAddress, *, limits: IngestSettings) -> Path:
+    """Write the rows of a query to a new folder."""
     path = folder / address.file_name
     log.info("query: %s", address.shown)
     started = time.perf_counter()
     with writing(store.root):
         folder.mkdir(parents=True)
-        with _OPEN[address.system](address, folder) as rows:
+        limit = TimeLimit(limits.max_query_minutes)
+        with _OPEN[address.system](address, folder, limit) as rows:
             meter = Meter(address.shown, _size(address), limits)
             count = _write(path, replace(rows, batches=_metered(rows.batches, meter)), label=address.shown)
     log.info("    %s rows in %.1f s", f"{count:,}", time.perf_counter() - started)
-    _taken[key] = path
-    folders.callback(_taken.pop, key)
     return path
 
 

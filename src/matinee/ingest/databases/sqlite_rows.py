@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 
 from matinee.errors import ConfigError, DatabaseError, DataError, MatineeError
 from matinee.errors.text import shown
-from matinee.ingest.databases.rows import READS, Rows, said
+from matinee.ingest.databases.rows import READS, Rows, TimeLimit, said
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS, _ROWS_AT_ONCE = 1 << 15, 16
 _BYTES: Final = 1 << 26  # of the texts of some rows
 _LONGEST: Final = 1 << 24  # bytes of a text; a view can make texts of any length
 _WAIT_SECONDS: Final = 30
+_STEPS: Final = 100_000  # of the virtual machine, about a millisecond, between two looks at the clock
 _PRIMARY: Final = 0xFF  # the bits of an error code without its extension
 _READING: Final = frozenset(
     (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
@@ -26,10 +27,11 @@ _TYPES: Final = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
     """The rows of a query, which sees the file as it was when it began.
 
-    Raises ConfigError for a wrong path or query, DatabaseError if another process does not release the file.
+    Raises ConfigError for a wrong path or query, DatabaseError if another process does not release the file,
+    DataError if the query takes longer than the limit.
     """
     path = Path(address.database).absolute()
     if not path.is_file():
@@ -40,21 +42,24 @@ def open_rows(address: DatabaseAddress, folder: Path) -> Iterator[Rows]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
         with _faults(address):
             connection.execute("pragma trusted_schema = off")  # functions of views are those without effects
+        connection.set_progress_handler(limit.is_over, _STEPS)
         connection.set_authorizer(
             lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
         )
-        with _faults(address):
+        with _faults(address, limit):
             cursor = connection.execute(address.query)
         if cursor.description is None:
             raise ConfigError(f"{address.shown} gives no columns. {READS}")
         schema = pa.schema([(column[0], pa.string()) for column in cursor.description])
-        yield Rows(schema, _batches(cursor, schema, address))
+        yield Rows(schema, _batches(cursor, schema, address, limit))
 
 
-def _batches(cursor: sqlite3.Cursor, schema: pa.Schema, address: DatabaseAddress) -> Iterator[pa.RecordBatch]:
+def _batches(
+    cursor: sqlite3.Cursor, schema: pa.Schema, address: DatabaseAddress, limit: TimeLimit
+) -> Iterator[pa.RecordBatch]:
     first = 1
     while True:
-        with _faults(address):
+        with _faults(address, limit):
             rows = _fetch(cursor)
         if not rows:
             return
@@ -96,10 +101,12 @@ def _texts(values: Sequence[object], gives: str, first: int) -> pa.Array:
 
 
 @contextlib.contextmanager
-def _faults(address: DatabaseAddress) -> Iterator[None]:
+def _faults(address: DatabaseAddress, limit: TimeLimit | None = None) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:  # 3.11 warns of a second statement
+        if limit is not None and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise limit.error(address) from None
         raise _fault(error, address) from None
 
 

@@ -47,10 +47,11 @@ class Dropped:
     unfinished: list[Path]
     odd: dict[Path, str] = field(default_factory=dict)  # entries that are not readable files, and why
     stores: list[Path] = field(default_factory=list)  # folders that are stores: never read, never moved
+    root: Path = Path()  # the folder with links resolved
 
     def is_unchanged(self, path: Path) -> bool:
         """Whether the file was complete and has not changed since."""
-        return path in self.complete and _print(path) == {path: self.complete[path]}
+        return path in self.complete and _print(path, self.root) == {path: self.complete[path]}
 
 
 def look(
@@ -89,7 +90,8 @@ def look(
         for path, found in first.items()
         if second.get(path) == found and not is_temporary(path) and not is_open_for_writing(path)
     }
-    return Dropped(complete, [path for path in second if path not in complete], odd, stores)
+    unfinished = [path for path in second if path not in complete]
+    return Dropped(complete, unfinished, odd, stores, _real(folder))
 
 
 def set_aside(folder: Path, path: Path, *, reason: str) -> Path:
@@ -183,6 +185,7 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
         if isinstance(error, PermissionError) and error.filename != str(folder):
             odd[Path(error.filename)] = "This folder can't be read: permission denied."
 
+    root = _real(folder)
     for place, folders, names in os.walk(folder, onerror=is_closed):
         top = Path(place) == folder
         folders[:] = sorted(
@@ -190,10 +193,13 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
             for name in folders
             if not name.startswith(".") and not (top and name in {REFUSED, REFUSED_TOO})
         )
-        stores += [Path(place) / name for name in folders if is_store(Path(place) / name)]
+        linked = [name for name in folders if (Path(place) / name).is_symlink()]
+        stores += [
+            Path(place) / name for name in folders if name not in linked and is_store(Path(place) / name)
+        ]
         folders[:] = [name for name in folders if Path(place) / name not in stores]
-        for path in (Path(place) / name for name in names):
-            looked = _print(path)
+        for path in (Path(place) / name for name in (*names, *linked)):
+            looked = _print(path, root)
             if isinstance(looked, str):
                 odd |= {} if is_temporary(path) else {path: looked}
             else:
@@ -201,17 +207,35 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
     return dict(sorted(found.items())), dict(sorted(odd.items())), stores
 
 
-def _print(path: Path) -> dict[Path, Print] | str:
-    """The print of a file, empty if it was renamed or removed meanwhile; or why the entry is not a file."""
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _print(path: Path, root: Path) -> dict[Path, Print] | str:
+    """The print of a file, empty if it was renamed or removed meanwhile; or why the entry is not a file.
+
+    A link must lead to a file below `root`. Nothing of any other target is read: reports would show its lines to those
+    who can write to the folder.
+    """
     try:
+        is_link = path.is_symlink()
         status = path.stat()
     except OSError as error:
         if not os.path.lexists(path):
             return {}
-        fault = "The target of this link does not exist" if path.is_symlink() else "This file can't be read"
+        fault = "The target of this link does not exist" if is_link else "This file can't be read"
         return f"{fault}: {error.strerror or error}. Put the file itself here."
+    if is_link and not _is_in(_real(path), root):
+        return "This is a link that leads out of the drop folder, and was not followed. Put the file itself here."
+    if is_link and stat.S_ISDIR(status.st_mode):
+        return "This is a link to a folder, and was not followed. Put the files themselves here."
     if not stat.S_ISREG(status.st_mode):
         return (
             "This is not a regular file but a pipe, a socket or a device. Save its content to a file first."
         )
     return {path: (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)}
+
+
+def _is_in(path: Path, root: Path) -> bool:
+    """Whether a resolved path is in the drop folder; refused files do not count."""
+    return path.is_relative_to(root) and path.relative_to(root).parts[:1] not in {(REFUSED,), (REFUSED_TOO,)}

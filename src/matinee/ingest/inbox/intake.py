@@ -7,7 +7,8 @@ The store also keeps the last readable title file, so that a broken title file d
 import contextlib
 import filecmp
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,8 @@ from matinee.store.documents import DONE, Mark, read_as
 from matinee.store.files import replacing, write_json
 from matinee.store.identity import refuse_link
 from matinee.store.paths import KEPT_TITLES, check_apart, source_check
+
+Refused = Callable[[str, str], None]  # gets the report of a refused file, and the reason
 
 KEPT = KEPT_TITLES
 _LEFT_ALONE = "{path} is a Matinee store. It was neither read nor moved. Move it out of the drop folder."
@@ -63,6 +66,10 @@ class Intake(BaseModel):
         return ", ".join(shown(report, _CELL) for report in self.refused)
 
 
+def _ignore(report: str, reason: str) -> None:
+    """Listen to nothing."""
+
+
 def take_in(
     store: Store,
     drop: Path,
@@ -71,6 +78,7 @@ def take_in(
     settings: Settings,
     settle_seconds: float,
     rows: Sequence[Path] = (),
+    on_refused: Refused = _ignore,
 ) -> Intake:
     """Find the files for a dataset in the drop folder, and set aside those that can't be read.
 
@@ -82,39 +90,33 @@ def take_in(
         settings: Settings of the run.
         settle_seconds: Time without changes after which a file is complete.
         rows: Files with the rows of databases, which are read besides the dropped files.
+        on_refused: Called with report and reason as soon as a file is set aside, so also if an error follows.
 
     Returns:
         The files, and whether they are new.
 
     Raises:
         ConfigError: The folder does not exist, or there is no title file.
-        DataError: The title file is broken and there is no earlier one, or the rows of a database are refused.
+        DataError: The title file is broken and there is no earlier one, the rows of a database are refused, or the
+            files are on different scales and the store does not decide.
     """
     check_apart(store.root, drop=drop)
     _check_name(drop)
     dropped = look(drop, settle_seconds=settle_seconds)
-    refused = dict(_put_aside(drop, path, reason=reason) for path, reason in dropped.odd.items())
-    refused |= {shown(path): _LEFT_ALONE.format(path=shown(path)) for path in dropped.stores}
+    night = _Night(store, drop, settings, dropped, rows, on_refused)
+    night.refuse_odd()
     named = drop / titles
     ratings = [path for path in dropped.complete if path != named]
-    if named in dropped.unfinished or not (ratings or rows):
-        taken, fault, mark = named, None, None
-    else:
+    taken, fault, mark = named, None, None
+    if named not in dropped.unfinished and (ratings or rows):
         taken, fault = _readable(store, named, settings)
-        faults = ingest.find_unreadable(ratings) | _links_into_stores(store, ratings)
-        refused |= dict(_put_aside(drop, path, reason=reason) for path, reason in faults.items() if reason)
-        ratings = [path for path in ratings if path not in faults]
+        ratings = night.without_unreadable(ratings)
         mark = _mark(store, [*ratings, *rows], taken, settings)
     if mark is not None and not _is_done(store, mark):
-        screening = ingest.screen(store, [*ratings, *rows], settings=settings.ingest, titles=taken)
-        for path in rows:
-            if path in screening.refused:
-                raise DataError(screening.refused[path])
-        refused |= dict(_set_aside(drop, screening, path) for path in screening.refused)
-        ratings = [path for path in screening.accepted if path not in rows]
+        ratings = night.screen(ratings, taken)
         mark = _mark(store, [*ratings, *rows], taken, settings)
-    if fault and dropped.is_unchanged(named):
-        refused |= dict([_put_aside(drop, named, reason=fault)])
+    if fault:
+        night.put_aside(named, fault)
     return Intake(
         ratings=[str(path) for path in ratings],
         databases=len(rows),
@@ -123,8 +125,63 @@ def take_in(
         mark=mark,
         new=mark is not None and not _is_done(store, mark),
         unfinished=_unfinished(dropped),
-        refused=refused,
+        refused=night.refused,
     )
+
+
+@dataclass
+class _Night:
+    """Sets files of a drop folder aside, and keeps the reports."""
+
+    store: Store
+    drop: Path
+    settings: Settings
+    dropped: Dropped
+    rows: Sequence[Path]
+    listener: Refused
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def refuse_odd(self) -> None:
+        """Set aside what is no readable file. Stores stay where they are."""
+        for path, reason in self.dropped.odd.items():
+            self._say(*_put_aside(self.drop, path, reason=reason))
+        for path in self.dropped.stores:
+            self._say(shown(path), _LEFT_ALONE.format(path=shown(path)))
+
+    def without_unreadable(self, ratings: list[Path]) -> list[Path]:
+        """The files that can be read at all."""
+        faults = ingest.find_unreadable(ratings) | _links_into_stores(self.store, ratings)
+        for path, reason in faults.items():
+            if reason:
+                self.put_aside(path, reason)
+        return [path for path in ratings if path not in faults]
+
+    def screen(self, ratings: list[Path], titles: Path) -> list[Path]:
+        """The files that are accepted; their rejects are written next to the others.
+
+        Raises DataError if the rows of a database are refused, or if the store does not decide between scales.
+        """
+        screening = ingest.screen(
+            self.store, [*ratings, *self.rows], settings=self.settings.ingest, titles=titles
+        )
+        for path in self.rows:
+            if path in screening.refused:
+                raise DataError(screening.refused[path])
+        for path, reason in screening.refused.items():
+            self.put_aside(path, reason, rejects=screening.rejects.get(path))
+        return [path for path in screening.accepted if path not in self.rows]
+
+    def put_aside(self, path: Path, reason: str, *, rejects: Path | None = None) -> None:
+        """Set a file aside, unless it has changed: then the reason may be about another file."""
+        if not self.dropped.is_unchanged(path):
+            return
+        if rejects is not None:
+            reason = _write_rejects(self.drop, path, rejects, reason)
+        self._say(*_put_aside(self.drop, path, reason=reason))
+
+    def _say(self, report: str, reason: str) -> None:
+        self.refused[report] = reason
+        self.listener(report, reason)
 
 
 def _links_into_stores(store: Store, paths: list[Path]) -> dict[Path, str]:
@@ -153,16 +210,14 @@ def remember(store: Store, intake: Intake) -> None:
         write_json(store.root / DONE, {"mark": intake.mark})
 
 
-def _set_aside(drop: Path, screening: ingest.Screening, path: Path) -> tuple[str, str]:
-    """Move a refused file, and write its rejects next to it, because prune removes those in the store."""
-    reason = screening.refused[path]
-    if path in screening.rejects:
-        with contextlib.suppress(OSError):  # not essential: the store has the rejects too, until prune
-            kept = beside(place_of_refused(drop, path), ".rejects.csv")
-            with replacing(kept) as fresh:
-                write_table_for_people(pl.read_parquet(screening.rejects[path]), fresh)
-            reason = reason.replace(str(screening.rejects[path]), str(kept))
-    return _put_aside(drop, path, reason=reason)
+def _write_rejects(drop: Path, path: Path, rejects: Path, reason: str) -> str:
+    """Write the rejects of a file for people, because prune removes those in the store; returns the reason."""
+    with contextlib.suppress(OSError):  # not essential: the store has the rejects too, until prune
+        kept = beside(place_of_refused(drop, path), ".rejects.csv")
+        with replacing(kept) as fresh:
+            write_table_for_people(pl.read_parquet(rejects), fresh)
+        return reason.replace(str(rejects), str(kept))
+    return reason
 
 
 def _put_aside(drop: Path, path: Path, *, reason: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "formats": "",
     "splitmix64": "",
     "store": "errors formats schemas",
-    "settings": "errors schemas",
+    "settings": "errors formats schemas",
     "containers": "errors schemas",
     "release": "containers errors formats schemas settings store",
     "ingest": "containers errors formats schemas settings store",

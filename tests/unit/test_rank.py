@@ -15,7 +15,7 @@ from matinee.settings.ranking import RankSettings
 from matinee.store.ratings import EncodedRatings
 from matinee.train.ranking.fit import RankProgress, fit_ranking
 from matinee.train.ranking.penalty import with_penalty
-from matinee.train.ranking.step import Watch
+from matinee.train.ranking.step import FitShare
 
 SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
@@ -239,7 +239,7 @@ def test_the_penalty_is_chosen_by_held_out_lists_unless_it_is_set() -> None:
 def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
     rows, _ = _planted(300, 300)
     shares: list[int] = []
-    watch = Watch(lambda point: shares.append(point.rows_done))
+    watch = FitShare(lambda point: shares.append(point.rows_done))
     _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch.before_the_fit)
     assert set(shares) == {0}
     _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch)

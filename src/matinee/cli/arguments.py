@@ -91,6 +91,11 @@ def _add_sample(verb: Verb) -> None:
         "--movies", type=whole, metavar="M", help="number of movies (default: in proportion to the ratings)"
     )
     sample.add_argument("--seed", type=whole, default=0, metavar="S", help="random seed (default 0)")
+    _add_sample_forms(sample)
+
+
+def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
+    """How the rows of a sample look."""
     sample.add_argument(
         "--format",
         choices=["csv", "netflix", "jsonl", "inter", "parquet"],

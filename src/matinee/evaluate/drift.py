@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matinee.release.idmap import IdMap
 from matinee.settings import GateSettings
 
-Figures = dict[str, float]
+NamedFigures = dict[str, float]
 
 REMEMBERED = 10  # datasets: about two working weeks of nightly runs
 _ENOUGH = 5  # past datasets that make a spread
@@ -60,17 +60,17 @@ class DataSummary:
     ratings: Mapping[float, int]
     users: RowCounts
     movies: RowCounts
-    past: tuple[Figures, ...] = ()
+    past: tuple[NamedFigures, ...] = ()
 
 
 @dataclass(frozen=True)
 class Drift:
     """The figures of this dataset, and of the last released datasets, oldest first."""
 
-    figures: Figures
-    past: tuple[Figures, ...]
+    figures: NamedFigures
+    past: tuple[NamedFigures, ...]
 
-    def limits(self, settings: GateSettings) -> Figures:
+    def limits(self, settings: GateSettings) -> NamedFigures:
         """The limit of each figure: what the last datasets make plausible, but at least half of its setting.
 
         The limit is the median of the past figures plus four scaled median absolute deviations, so that one outlier
@@ -91,12 +91,12 @@ class Drift:
         }
 
     @property
-    def remembered(self) -> list[Figures]:
+    def remembered(self) -> list[NamedFigures]:
         """The figures to keep for the next dataset."""
         return [*self.past, self.figures][-REMEMBERED:]
 
 
-def compare(now: DataSummary, before: DataSummary) -> Figures:
+def compare(now: DataSummary, before: DataSummary) -> NamedFigures:
     """Measure how far a dataset is from an earlier one; every figure is 0 if nothing changed.
 
     - `psi`: population stability index of the ratings.

@@ -52,11 +52,24 @@ class EvaluationInputs:
 def collect_inputs(
     candidate: Path, split: Path, champion: ComparedModel | None, anchor: ComparedModel | None = None
 ) -> EvaluationInputs:
-    """Read a split and a candidate, and predict the test rows with candidate, baselines, champion and anchor."""
+    """Read a split and a candidate, and predict the test rows with candidate, baselines, champion and anchor.
+
+    Args:
+        candidate: Folder of the candidate.
+        split: Folder of its split.
+        champion: The champion, to compare with; None without one.
+        anchor: The release that small losses add up against.
+
+    Returns:
+        The test rows, and the errors of each model on them.
+
+    Raises:
+        StoreError: The candidate or the split is corrupt.
+    """
     manifest = read_as(split / MANIFEST, SplitManifest)
     trained = read_as(candidate / MANIFEST, CandidateManifest)
     scale = manifest.scale[0], manifest.scale[1]
-    users, movies = pl.read_parquet(split / "users.parquet"), pl.read_parquet(split / "movies.parquet")
+    users, movies = (pl.read_parquet(split / f"{name}.parquet") for name in ("users", "movies"))
     train, valid, fitted = read_fitted(split, refit="valid" in trained.fitted_on)
     test = read_test(split)
     baseline = fit_baseline(
@@ -71,11 +84,16 @@ def collect_inputs(
     user_rows, movie_rows = count_codes(fitted.users, users.height), count_codes(fitted.movies, movies.height)
     years = movies["year"].fill_null(0).to_numpy()
     slicings = cut(test, user_rows=user_rows, movie_rows=movie_rows, movie_years=years)
-    user_ids, movie_ids = users["user_id"].to_numpy(), movies["movie_id"].to_numpy()
-    known = (user_rows[test.users] > 0) & (movie_rows[test.movies] > 0)
-    judged = _JudgedRows(test, user_ids[test.users], movie_ids[test.movies], ours, known, scale)
-    against_champion = judged.pair(champion, slicings) if champion else None
-    is_same = champion is not None and anchor is not None and champion.digest == anchor.digest
+    movie_ids = movies["movie_id"].to_numpy()
+    judged = _JudgedRows(
+        test,
+        user_ids=users["user_id"].to_numpy()[test.users],
+        movie_ids=movie_ids[test.movies],
+        candidate=ours,
+        known=(user_rows[test.users] > 0) & (movie_rows[test.movies] > 0),
+        scale=scale,
+    )
+    against_champion, against_anchor = judged.pair_both(champion, anchor, slicings)
     return EvaluationInputs(
         scale=scale,
         train=train,
@@ -88,7 +106,7 @@ def collect_inputs(
         slicings=slicings,
         catalogue=_catalogue(movies, NamedWeights(weights, trained.model), users=users.height, scale=scale),
         against_champion=against_champion,
-        against_anchor=against_champion if is_same else judged.pair(anchor) if anchor else None,
+        against_anchor=against_anchor,
         drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
@@ -154,6 +172,18 @@ class _JudgedRows:
     candidate: Doubles
     known: NDArray[np.bool_]  # to the candidate: user and movie have a fitted row
     scale: tuple[float, float]
+
+    def pair_both(
+        self,
+        champion: ComparedModel | None,
+        anchor: ComparedModel | None,
+        slicings: tuple[Slicing, ...],
+    ) -> tuple[PairedErrors | None, PairedErrors | None]:
+        """The errors against the champion, by slices too, and against the anchor, which may be the same model."""
+        against_champion = self.pair(champion, slicings) if champion else None
+        if champion and anchor and champion.digest == anchor.digest:
+            return against_champion, against_champion
+        return against_champion, self.pair(anchor) if anchor else None
 
     def pair(self, other: ComparedModel, slicings: tuple[Slicing, ...] = ()) -> PairedErrors:
         """The errors of the candidate and another model on the test rows that the other was not trained on."""

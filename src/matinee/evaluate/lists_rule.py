@@ -25,16 +25,12 @@ def judge_lists(
         decides.
     """
     users = len(lists.candidate)
-    if not lists.champion_has_lists or users < fewest_users:
-        says = (
-            f"{users:,} users whose lists can be compared ({fewest_users:,} required): lists are not judged"
-        )
-        if not lists.champion_has_lists:
-            says = "the champion has no ranking model: lists are not judged"
+    obstacle = _obstacle(lists, fewest_users)
+    if obstacle:
         return ListsVerdict(
             name="lists",
             passed=not decides,
-            says=says,
+            says=f"{obstacle}: lists are not judged",
             judged=False,
             users=users,
             min_users=fewest_users,
@@ -62,3 +58,12 @@ def judge_lists(
         low=difference.low,
         high=difference.high,
     )
+
+
+def _obstacle(lists: PairedLists, fewest_users: int) -> str | None:
+    """What stands against a comparison, in words; None if the lists can be compared."""
+    if not lists.champion_has_lists:
+        return "the champion has no ranking model"
+    if len(lists.candidate) < fewest_users:
+        return f"{len(lists.candidate):,} users whose lists can be compared ({fewest_users:,} required)"
+    return None

@@ -12,6 +12,7 @@ from matinee.evaluate.recent import order_by_recent
 from matinee.formats.metrics import TemporalLists
 from matinee.release.arrays import Scores
 from matinee.release.liking import liked_from
+from matinee.release.ranking_model import RankingModel
 from matinee.settings import RankSettings
 from matinee.store.ratings import count_codes
 from matinee.store.system import available_cores
@@ -59,16 +60,7 @@ def measure_temporal_lists(
     if not len(task.users):
         return None
     fitted, users = _draw_users(past, sizes, most_fitted)
-    model = fit_ranking(
-        fitted.users,
-        fitted.movies,
-        fitted.ratings,
-        users=sizes.users,
-        movies=sizes.movies,
-        scale=scale,
-        settings=RankSettings(),
-        threads=available_cores(),
-    )
+    model = _fit(fitted, sizes, scale)
 
     def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
         return rank(score, task, [offset], mrr=False)[0].ndcgs
@@ -76,16 +68,29 @@ def measure_temporal_lists(
     rows = count_codes(past.movies, sizes.movies)
     met = np.where(rows > 0, np.float32(0), np.float32(-np.inf))
     ndcg, error = mean_and_error(measure(score_after(past, task, model, users=sizes.users, scale=scale), met))
+    popular = measure(no_scores(sizes.movies), rows.astype(np.float32))
+    popular_of_late = measure(no_scores(sizes.movies), order_by_recent(recent, rows))
     return TemporalLists(
         users=len(task.users),
         users_fitted=users,
         users_without_rows=int(np.count_nonzero(np.diff(task.seen.starts) == 0)),
         ndcg_at_10=ndcg,
         ndcg_at_10_standard_error=error,
-        popularity_ndcg_at_10=float(measure(no_scores(sizes.movies), rows.astype(np.float32)).mean()),
-        recent_popularity_ndcg_at_10=float(
-            measure(no_scores(sizes.movies), order_by_recent(recent, rows)).mean()
-        ),
+        popularity_ndcg_at_10=float(popular.mean()),
+        recent_popularity_ndcg_at_10=float(popular_of_late.mean()),
+    )
+
+
+def _fit(rows: DatedRatings, sizes: Sizes, scale: tuple[float, float]) -> RankingModel:
+    return fit_ranking(
+        rows.users,
+        rows.movies,
+        rows.ratings,
+        users=sizes.users,
+        movies=sizes.movies,
+        scale=scale,
+        settings=RankSettings(),
+        threads=available_cores(),
     )
 
 

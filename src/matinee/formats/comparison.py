@@ -7,8 +7,8 @@ from pydantic import Field, JsonValue
 
 from matinee.formats.base import Format
 
-Verdict = Literal["same", "unclear", "better", "worse"]
-VERDICTS: Final[Mapping[Verdict, str]] = {
+DifferenceVerdict = Literal["same", "unclear", "better", "worse"]
+VERDICTS: Final[Mapping[DifferenceVerdict, str]] = {
     "same": "no difference",
     "unclear": "no clear difference",
     "better": "better",
@@ -23,7 +23,7 @@ class Difference(Format):
     standard_error: float = Field(description="Its standard error, paired and clustered as the gate does it.")
     low: float = Field(description="Lower end of its 95 % interval.")
     high: float = Field(description="Upper end of it.")
-    verdict: Verdict = Field(
+    verdict: DifferenceVerdict = Field(
         description="`same`: exactly no difference; `unclear`: the interval contains 0; else `better` or `worse`."
     )
 

@@ -9,7 +9,7 @@ from matinee.formats.base import Format, Manifest, Scale
 # As settings.json has them; `matinee.settings.Settings` reads them, those of an earlier version as well.
 WrittenSettings = dict[str, JsonValue]
 SourceRole = Literal["train", "test", "titles"]
-Feedback = Literal["explicit", "implicit"]
+Feedback = Literal["explicit", "implicit"]  # ratings, or plays
 IdKinds = dict[Literal["user_id", "movie_id"], Literal["integer", "text"]]
 
 

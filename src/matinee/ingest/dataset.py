@@ -90,16 +90,31 @@ def plan(
         ConfigError: A path does not exist or is inside the store, or the store holds the other kind of feedback.
         DataError: A folder holds no rating file.
     """
-
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     check_feedback(store.root, settings.feedback)
     title_sources = [] if titles is None else [titles_source(titles, settings)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
+    trains, tests, left_out = _find_ratings(ratings, test, settings, exclude=taken)
+    linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
+    check_apart(store.root, sources=linked)  # a folder may hold links into the store
+    held = kinds_of(store.root)
+    check_setting(held, settings)
+    job = _DatasetJob(
+        store, settings, held, title_sources, trains, tests, left_out, Forgotten.read(store.root)
+    )
+    return Plan("datasets", job.digest(), job.make, admit=job.admit)
+
+
+def _find_ratings(
+    ratings: Sequence[Path], test: Sequence[Path], settings: IngestSettings, *, exclude: Sequence[Path]
+) -> tuple[list[Source], list[Source], list[LeftOut]]:
+    """The files of train rows and of test rows, and what was left out of a folder of train rows."""
     judge = partial(judge_source, settings=settings)
-    tests, others = find_sources(test, judge=judge, exclude=taken)
-    taken += [source.path for source in tests]
-    trains, left_out = find_sources(ratings, judge=judge, exclude=taken)
+    tests, others = find_sources(test, judge=judge, exclude=exclude)
+    trains, left_out = find_sources(
+        ratings, judge=judge, exclude=[*exclude, *(source.path for source in tests)]
+    )
     refuse_faults(
         [*others, *left_out], settings, label=shown(", ".join(map(str, [*ratings, *test])), PATH_LENGTH)
     )
@@ -109,16 +124,11 @@ def plan(
             f"{given} is given both as ratings and as test rows, so no row is left to train on. Expected ratings "
             "(userID,movieID,rating) in separate files."
         )
-    linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
-    check_apart(store.root, sources=linked)  # a folder may hold links into the store
-    held = kinds_of(store.root)
-    check_setting(held, settings)
-    job = _Job(store, settings, held, title_sources, trains, tests, left_out, Forgotten.read(store.root))
-    return Plan("datasets", job.digest(), job.make, admit=job.admit)
+    return trains, tests, left_out
 
 
 @dataclass(frozen=True)
-class _Job:
+class _DatasetJob:
     store: Store
     settings: IngestSettings
     held: Kinds | None  # the kinds of ids of the store
@@ -155,17 +165,14 @@ class _Job:
             settings=self.settings,
             left_out=self.left_out,
         )
-        codes = sum((Counter(partition.manifest.rejects) for partition in partitions), Counter[str]())
-        codes["superseded"] += removed.rows
-        read = sum(partition.manifest.rows_read for partition in partitions)
-        rows = sum(partition.manifest.rows for partition in partitions)
         tables = {side: folder / COUNTS[side] for side in SIDES}
-        kinds_say = kind_warnings(partitions, self.settings, self.held)
+        read = sum(partition.manifest.rows_read for partition in partitions)
+        rows = sum(partition.manifest.rows for partition in partitions) - removed.rows
         return DatasetManifest(
-            rows=rows - removed.rows,
+            rows=rows,
             rows_read=read,
-            rows_rejected=read - rows + removed.rows,
-            rejects=dict(sorted((+codes).items())),
+            rows_rejected=read - rows,
+            rejects=_count_rejects(partitions, superseded=removed.rows),
             title_rejects=dict(sorted(Counter(given.rejects["code"].to_list()).items())),
             scale=list(bounds_of(scale)),
             feedback=self.settings.feedback,
@@ -174,7 +181,7 @@ class _Job:
                 *warnings,
                 *order_warnings,
                 *given.warnings,
-                *kinds_say,
+                *kind_warnings(partitions, self.settings, self.held),
                 *missing_warnings(tables, kinds),
             ],
             partitions=[partition.digest for partition in partitions],
@@ -286,3 +293,10 @@ class _Job:
             for role, sources in kinds
             for source in sources
         ]
+
+
+def _count_rejects(partitions: Sequence[Partition], *, superseded: int) -> dict[str, int]:
+    """The rejects of all partitions by code, those of repeated pairs as well."""
+    codes = sum((Counter(partition.manifest.rejects) for partition in partitions), Counter[str]())
+    codes["superseded"] += superseded
+    return dict(sorted((+codes).items()))

@@ -167,10 +167,9 @@ class Bundle:
         plays, models = fit.model == PLAYS_MODEL, self._digests()
         rows = add_up(split.counts_per_rating)
         ids = self.store.read(DatasetManifest, split.dataset).ids
-        schema_version = PLAYS_SCHEMA_VERSION if plays else SCHEMA_VERSION
         return ReleaseManifest(
             version=version,
-            schema_version=TEXT_SCHEMA_VERSION if "text" in ids.values() else schema_version,
+            schema_version=_schema_version(plays=plays, text_ids="text" in ids.values()),
             digest=self.digest,
             created=now(),
             model=fit.model,
@@ -198,6 +197,13 @@ class Bundle:
             versions={name: installed(name) for name in _VERSIONS_OF},
             files={},
         )
+
+
+def _schema_version(*, plays: bool, text_ids: bool) -> int:
+    """The lowest version that a reader needs, so that earlier programs load all other releases."""
+    if text_ids:
+        return TEXT_SCHEMA_VERSION
+    return PLAYS_SCHEMA_VERSION if plays else SCHEMA_VERSION
 
 
 def _write_ids(source: Path, target: Path, axis: str) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,13 +73,26 @@ def recommend_all(
 ) -> Recommended:
     """Write the `top` best unseen movies of every user of the release, as `Release.recommend` orders them.
 
-    Lists that an interrupted call finished are reused. Threads: 0 takes all cores. Raises ConfigError when
-    `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
+    Lists that an interrupted call finished are reused.
+
+    Args:
+        release: The release.
+        out: The Parquet file, which appears when it is complete.
+        top: Length of a list, at most.
+        settings: Memory and device.
+        threads: CPU threads; 0 for all cores.
+        narrowing: Which movies may be listed.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
     """
     _check_top(top)
     allowed = _allowed(release, narrowing)
     target = check_output(out)
-    started = logged = time.perf_counter()
+    started = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
     size = int(np.clip((settings.memory_mb << 20) // (2 * _BYTES_PER_ROW * top), 1, _GROUP))
@@ -102,21 +115,29 @@ def recommend_all(
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(1 if device else threads or available_cores()) as pool,
     ):
-        for group, (best, codes) in zip(groups, _find(search, groups, saved, pool), strict=True):
+        found = zip(groups, _find(search, groups, saved, pool), strict=True)
+        for group, (best, codes) in _logged(found, users=users):
             rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
-            if (now := time.perf_counter()) - logged > _LOG_SECONDS or group.stop == users:
-                log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
-                logged = now
     return _result(release, out, users=users, rows=rows, started=started)
 
 
 def recommend_some(
     release: Release, user_ids: Sequence[Id], *, out: Path, top: int, narrowing: Narrowing = _ALL
 ) -> Recommended:
-    """Write the lists of the users named, in their order, each once; one that the release does not know gets what is
-    popular.
+    """Write the lists of some users, each once. A user that the release does not know gets popular movies.
 
-    Raises ConfigError when `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
+    Args:
+        release: The release.
+        user_ids: The users, in the order of the lists.
+        out: The Parquet file, which appears when it is complete.
+        top: Length of a list, at most.
+        narrowing: Which movies may be listed.
+
+    Returns:
+        What was written, with the number of unknown users.
+
+    Raises:
+        ConfigError: `out` can't be written, `top` is below 1 or the narrowing leaves no movie.
     """
     _check_top(top)
     _allowed(release, narrowing)
@@ -129,6 +150,16 @@ def recommend_some(
         )
     unknown = int(np.count_nonzero(release.users.find(user_ids, "user") < 0))
     return _result(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
+
+
+def _logged(found: Iterable[tuple[range, Lists]], *, users: int) -> Iterator[tuple[range, Lists]]:
+    """Pass groups on, and log every few seconds how many users are written."""
+    logged = time.perf_counter()
+    for group, lists in found:
+        yield group, lists
+        if (now := time.perf_counter()) - logged > _LOG_SECONDS or group.stop == users:
+            log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
+            logged = now
 
 
 def _lists(release: Release, user_ids: Sequence[Id], top: int, *, narrowing: Narrowing) -> pa.Table:

@@ -37,7 +37,7 @@ _BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
 
 
-Axis = Literal["user", "movie"]
+PairColumn = Literal["user", "movie"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,12 @@ class PairsFile:
     """
 
     def __init__(
-        self, path: Path, raw: io.BufferedReader, settings: IngestSettings, *, texts: Collection[Axis] = ()
+        self,
+        path: Path,
+        raw: io.BufferedReader,
+        settings: IngestSettings,
+        *,
+        texts: Collection[PairColumn] = (),
     ) -> None:
         self._label = shown(path, 4096)
         self._texts = texts  # of users or movies, whose ids are text

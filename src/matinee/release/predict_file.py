@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from matinee.errors import ConfigError
 from matinee.release.idmap import IdMap
-from matinee.release.pair_rows import Axis, PairsFile
+from matinee.release.pair_rows import PairColumn, PairsFile
 from matinee.release.plays import no_predictions
 from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
@@ -45,24 +45,28 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         check_place(out, inputs=[pairs])
     try:
         with pairs.open("rb") as raw:
-            maps: dict[Axis, IdMap] = {"user": release.users, "movie": release.movies}
+            maps: dict[PairColumn, IdMap] = {"user": release.users, "movie": release.movies}
             texts = [axis for axis, ids in maps.items() if ids.texts is not None]
             source = PairsFile(pairs, raw, settings, texts=texts)
             with writing_to(out, streams=True) as target:
-                write = _row_writer(target, source.delimiter)
-                write([[*source.header, PREDICTION]])
-                rows = 0
-                for chunk in source.chunks():
-                    scores = release.predict(chunk.users, chunk.movies)
-                    scored = zip(chunk.cells, scores, strict=True)
-                    write([*cells, f"{score:.4f}"] for cells, score in scored)
-                    rows += len(scores)
+                return _predict_rows(release, source, target)
     except BrokenPipeError:
         raise  # of the output
     except FileNotFoundError:
         raise ConfigError(f"{pairs} does not exist. Check the path.") from None
     except OSError as error:
         raise ConfigError(f"{pairs} could not be read: {error.strerror or error}.") from None
+
+
+def _predict_rows(release: Release, source: PairsFile, target: BinaryIO) -> int:
+    write = _row_writer(target, source.delimiter)
+    write([[*source.header, PREDICTION]])
+    rows = 0
+    for chunk in source.chunks():
+        scores = release.predict(chunk.users, chunk.movies)
+        scored = zip(chunk.cells, scores, strict=True)
+        write([*cells, f"{score:.4f}"] for cells, score in scored)
+        rows += len(scores)
     return rows
 
 

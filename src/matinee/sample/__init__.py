@@ -91,8 +91,24 @@ def write_sample(
     rows; each kind at least once. `best_rmse` is what the expected rating given user and movie scores on the rows
     written: realized, not expected, so that it includes the noise of exactly the rows that a model is evaluated on.
 
-    Raises ConfigError when a value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` cannot
-    be written or holds such files from elsewhere; StoreError if writing fails. Then no file is left.
+    Args:
+        out: The folder, which is made if it is absent.
+        ratings: Number of clean rows.
+        users: Number of users; in proportion to the ratings if None.
+        movies: Number of movies; in proportion to the ratings if None.
+        seed: Random seed; the same one gives the same bytes.
+        format: Format of the ratings.
+        dirty: Share of bad rows.
+        feedback: Ratings, or plays.
+        ids: Kind of the ids.
+
+    Returns:
+        The ground truth, as in `truth.json`.
+
+    Raises:
+        ConfigError: A value is out of bounds, `users` * `movies` pairs can't hold `ratings`, or `out` cannot be
+            written or holds such files from elsewhere.
+        StoreError: Writing fails. Then no file is left.
     """
     check_place(out)
     _check_bounds(ratings=ratings, users=users, movies=movies, seed=seed, dirty=dirty)
@@ -103,12 +119,8 @@ def write_sample(
     _check_format(format, dirty=dirty, plays=plays, text_ids=text_ids)
     planted = plant(ratings=ratings, users=users, movies=movies, seed=seed)
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed, text_ids=text_ids)
-    titles = invent_titles(movies, seed=seed)
-    title_lines, title_rejects = soil_titles(titles, dirty=dirty, seed=seed, text_ids=text_ids)
-    if text_ids:
-        title_lines = list(map(with_text_id, title_lines))
     with _fresh_folder(out) as fresh:
-        (fresh / _TITLES).write_bytes("".join(f"{line}\n" for line in title_lines).encode("iso-8859-1"))
+        title_rejects = _write_titles(fresh / _TITLES, movies, dirty=dirty, seed=seed, text_ids=text_ids)
         statistics = _write_ratings(fresh, format, planted, dirt, plays=plays, text_ids=text_ids)
         truth = Truth(
             version=_VERSION,
@@ -125,11 +137,20 @@ def write_sample(
             rank=RANK,
             **({} if plays else _figures(statistics)),
             rejects=dirt.counts(),
-            titles=len(titles),
+            titles=movies,
             title_rejects=title_rejects,
         )
         _replace(out, fresh, truth)
     return truth
+
+
+def _write_titles(path: Path, movies: int, *, dirty: float, seed: int, text_ids: bool) -> dict[str, int]:
+    """Write a title for each movie, and bad rows; returns the number of those by code."""
+    lines, rejects = soil_titles(invent_titles(movies, seed=seed), dirty=dirty, seed=seed, text_ids=text_ids)
+    if text_ids:
+        lines = list(map(with_text_id, lines))
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("iso-8859-1"))
+    return rejects
 
 
 def _write_ratings(

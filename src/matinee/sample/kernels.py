@@ -27,7 +27,7 @@ _S11, _S32 = np.uint64(11), np.uint64(32)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Users(NamedTuple):
+class PlantedUsers(NamedTuple):
     """What is planted about users, one entry each."""
 
     ratings: NDArray[np.int64]  # how many to draw
@@ -36,7 +36,7 @@ class Users(NamedTuple):
     since: NDArray[np.int16]  # first day
 
 
-class Movies(NamedTuple):
+class PlantedMovies(NamedTuple):
     """What is planted about movies, one entry each; `alias` and `alias_cut` are Walker's table of `weight`."""
 
     bias: NDArray[np.float64]
@@ -113,7 +113,7 @@ def _shuffled(state: NDArray[np.uint64], size: int) -> NDArray[np.int32]:
 
 @_compiled
 def _choose_by_key(
-    state: NDArray[np.uint64], pull: NDArray[np.float32], movies: Movies, wanted: int
+    state: NDArray[np.uint64], pull: NDArray[np.float32], movies: PlantedMovies, wanted: int
 ) -> NDArray[np.int32]:
     """What `_choose` draws, at a cost that does not grow with `wanted`: keys of Efraimidis and Spirakis (2006)."""
     keys = np.empty(len(movies.weight))
@@ -127,7 +127,7 @@ def _choose_by_key(
 def _choose(
     state: NDArray[np.uint64],
     pull: NDArray[np.float32],
-    movies: Movies,
+    movies: PlantedMovies,
     wanted: int,
     seen: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
@@ -171,7 +171,7 @@ def _rate(state: NDArray[np.uint64], score: float, noise: float) -> tuple[int, f
 
 
 @_compiled
-def draw_block(seed: np.uint64, users: Users, movies: Movies, law: Law) -> Drawn:
+def draw_block(seed: np.uint64, users: PlantedUsers, movies: PlantedMovies, law: Law) -> Drawn:
     """All ratings of a block's users, no pair twice."""
     rows = users.ratings.sum()
     state = np.array([seed], np.uint64)

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.sample.kernels import Law, Movies, Users
+from matinee.sample.kernels import Law, PlantedMovies, PlantedUsers
 
 LAST_USER_ID = 2_649_429  # of Netflix, whose 480,189 ids are spread out below it
 FIRST_DATE, LAST_DATE = date(1999, 11, 11), date(2005, 12, 31)
@@ -38,8 +38,8 @@ class Planted:
 
     seed: int
     user_ids: NDArray[np.int32]
-    users: Users
-    movies: Movies
+    users: PlantedUsers
+    movies: PlantedMovies
     law: Law
 
 
@@ -65,7 +65,7 @@ def plant(*, ratings: int, users: int, movies: int, seed: int) -> Planted:
     return Planted(
         seed=seed,
         user_ids=(rng.choice(last_id, users, replace=False) + 1).astype(np.int32),
-        users=Users(
+        users=PlantedUsers(
             ratings=rng.permutation(_activity(ratings, users=users, movies=movies)),
             score=MEAN + USER_SPREAD * rng.standard_normal(users),
             taste=(scale * rng.standard_normal((users, RANK))).astype(np.float32),
@@ -88,13 +88,13 @@ def _taste_scale() -> NDArray[np.float64]:
     return scale
 
 
-def _plant_movies(rng: np.random.Generator, *, movies: int, scale: NDArray[np.float64]) -> Movies:
+def _plant_movies(rng: np.random.Generator, *, movies: int, scale: NDArray[np.float64]) -> PlantedMovies:
     popularity = rng.permutation(_normal_quantiles(movies))
     own = rng.standard_normal(movies)
     quality = QUALITY_OF_POPULAR * popularity + math.sqrt(1 - QUALITY_OF_POPULAR**2) * own
     weight = np.exp(POPULARITY_SPREAD * popularity / np.sqrt(1 + (popularity / 3) ** 2))
     alias, alias_cut = _alias_table(weight)
-    return Movies(
+    return PlantedMovies(
         bias=MOVIE_SPREAD * (quality - np.average(quality, weights=weight)),
         taste=(scale * rng.standard_normal((movies, RANK))).astype(np.float32),
         weight=weight,

@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.sample.dirt import Dirt, bad_row
-from matinee.sample.kernels import BIAS_BINS, Drawn, RatingRows, Users, draw_block, format_rows
+from matinee.sample.kernels import BIAS_BINS, Drawn, PlantedUsers, RatingRows, draw_block, format_rows
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
 from matinee.sample.tables import TableFormat, open_table, schema_of, table_of
 from matinee.sample.text_ids import with_text_ids
@@ -155,7 +155,7 @@ def _first_rows(planted: Planted) -> list[int]:
 def _draw(planted: Planted, block: int) -> Drawn:
     here = slice(block * _USERS_PER_BLOCK, (block + 1) * _USERS_PER_BLOCK)
     every = planted.users
-    users = Users(every.ratings[here], every.score[here], every.taste[here], every.since[here])
+    users = PlantedUsers(every.ratings[here], every.score[here], every.taste[here], every.since[here])
     seed = np.random.SeedSequence([planted.seed, block]).generate_state(1, np.uint64)[0]
     return draw_block(seed, users, planted.movies, planted.law)
 

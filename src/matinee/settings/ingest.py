@@ -7,11 +7,11 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from matinee.formats.manifests import Feedback
 from matinee.schemas.names import Column, Kind, Side, TitleColumn
 
 DelimiterName = Literal["auto", ",", ";", "tab", "::", "|", "blanks"]
 DateOrder = Literal["auto", "day_first", "month_first"]
-Feedback = Literal["explicit", "implicit"]
 IdChoice = Literal["auto", "integer", "text", "integer-text", "text-integer"]
 
 _NO_ENCODINGS: Final = ("", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7")

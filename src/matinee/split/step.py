@@ -77,12 +77,12 @@ def plan(
         settings=settings.model_dump(),
         cutoffs=cutoffs.to_json().model_dump() if cutoffs else None,
     )
-    job = _Job(store, dataset, encoding, settings, cutoffs)
+    job = _SplitJob(store, dataset, encoding, settings, cutoffs)
     return Plan("splits", digest, job.make)
 
 
 @dataclass(frozen=True)
-class _Job:
+class _SplitJob:
     store: Store
     dataset: Reference
     encoding: Reference

@@ -14,7 +14,7 @@ The rule: a change that can change what a step writes changes the digest of the 
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -103,27 +103,25 @@ class SourceCode:
 
     def _module(self, name: str) -> "_Module":
         if name not in self._read:
-            tree = self._tree(name)
-            bound = list(self._imports(tree))
-            tops = {source.partition(".")[0] for _, source in bound}
+            source = self._source(name)
+            bound = list(self._imports(source))
+            tops = {module.partition(".")[0] for _, module in bound}
             self._read[name] = _Module(
-                text=ast.unparse(_OnlyCode(self._folders).visit(tree)),
-                imports=[(name, source) for name, source in bound if self._file(source) is not None],
+                text=source.code,
+                imports=[(name, module) for name, module in bound if self._file(module) is not None],
                 libraries={_LIBRARIES[top] for top in tops & _LIBRARIES.keys()},
             )
         return self._read[name]
 
-    def _imports(self, tree: ast.AST) -> Iterator[tuple[str, str]]:
+    def _imports(self, source: "_Source") -> Iterator[tuple[str, str]]:
         """Each name that is imported, and the module that it comes from."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    source, bound = self._definer(node.module, alias.name), alias.asname or alias.name
-                    # A module that is imported whole may be renamed; a name in one may not.
-                    is_whole = source == f"{node.module}.{alias.name}"
-                    yield bound if is_whole else f"{alias.name} as {bound}", source
+        for module, name, bound in source.imports:
+            if module is None:
+                yield bound, name
+            else:
+                definer = self._definer(module, name)
+                # A module that is imported whole may be renamed; a name in one may not.
+                yield bound if definer == f"{module}.{name}" else f"{name} as {bound}", definer
 
     def _definer(self, module: str, name: str) -> str:
         """The module from which `from module import name` gets the name: a module in it, itself, or one it imports."""
@@ -132,17 +130,15 @@ class SourceCode:
             return module
         if self._file(f"{module}.{name}") is not None:
             return f"{module}.{name}"
-        for node in ast.walk(self._tree(module)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    if (alias.asname or alias.name) == name:
-                        return self._definer(node.module, alias.name)
+        for source, imported, bound in self._source(module).imports:
+            if source is not None and bound == name:
+                return self._definer(source, imported)
         return module
 
-    def _tree(self, module: str) -> ast.Module:
+    def _source(self, module: str) -> "_Source":
         file = self._file(module)
         assert file is not None, module  # nosec B101 # for mypy: the caller looked for it
-        return ast.parse(file.read_text("utf-8"))
+        return _parse(file.read_text("utf-8"), frozenset(self._folders))
 
     def _file(self, module: str) -> Path | None:
         """The file of a module, `__init__.py` for a package; None for one that is not ours."""
@@ -161,10 +157,31 @@ class _Module(NamedTuple):
     libraries: set[str]  # those that count, as they are called where they are installed
 
 
-class _OnlyCode(ast.NodeTransformer):
-    """Takes out of a syntax tree what changes no result."""
+class _Source(NamedTuple):
+    """What the text of a module says by itself."""
 
-    def __init__(self, ours: Mapping[str, Path]) -> None:
+    code: str  # without what changes no result
+    imports: list[
+        tuple[str | None, str, str]
+    ]  # of `from A import B as C`: A, B, C; of `import B`: None, B, B
+
+
+@cache
+def _parse(text: str, packages: frozenset[str]) -> _Source:
+    tree = ast.parse(text)
+    imports: list[tuple[str | None, str, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(None, alias.name, alias.asname or alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports += [(node.module, alias.name, alias.asname or alias.name) for alias in node.names]
+    return _Source(ast.unparse(_OnlyCode(packages).visit(tree)), imports)
+
+
+class _OnlyCode(ast.NodeTransformer):
+    """Removes from a syntax tree what changes no result."""
+
+    def __init__(self, ours: Set[str]) -> None:
         self._ours = ours
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:

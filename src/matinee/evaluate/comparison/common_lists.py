@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluate.compared_lists import RankedModel
-from matinee.evaluate.comparison.common_rows import Rows
+from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import score_after
@@ -19,15 +19,15 @@ from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RankingModel
 
 _MOST_USERS = 20_000  # as the gate: a difference of means is then known to about a thousandth
-Figures = NDArray[np.float64]  # one per user
+PerUser = NDArray[np.float64]  # one per user
 
 
 @dataclass(frozen=True)
 class MeasuredLists:
     """The lists of one model, measured on each user."""
 
-    ndcg: Figures
-    recall: Figures
+    ndcg: PerUser
+    recall: PerUser
     lists: Codes  # [users, 10], -1 where nothing is left
 
     def shared_with(self, other: "MeasuredLists") -> float:
@@ -37,14 +37,14 @@ class MeasuredLists:
         return float(common.sum() / max(listed.sum(), 1))
 
 
-def rearranged(ranked: RankedModel, rows: Rows) -> RankingModel:
+def rearranged(ranked: RankedModel, rows: SharedTestRows) -> RankingModel:
     """A ranking model with one row per movie of the split; rows of movies that it does not know are 0."""
     codes = IdMap(ranked.movie_ids).encode(rows.movies["movie_id"].to_numpy())
     known = codes >= 0
     return ranked.model.rearranged(known, codes[known], movies=rows.movies.height)
 
 
-def measure_lists(rows: Rows, subjects: Sequence[Subject]) -> list[MeasuredLists]:
+def measure_lists(rows: SharedTestRows, subjects: Sequence[Subject]) -> list[MeasuredLists]:
     """nDCG@10 and recall@10 of all models, on users who liked a row that none of the models was trained on.
 
     Movies that a model does not know, and those of test rows that a model was trained on, are in no list. Empty if a
@@ -65,7 +65,7 @@ def measure_lists(rows: Rows, subjects: Sequence[Subject]) -> list[MeasuredLists
     return found
 
 
-def _task(rows: Rows, listed: NDArray[np.bool_]) -> Task:
+def _task(rows: SharedTestRows, listed: NDArray[np.bool_]) -> Task:
     judged, hidden = rows.judged, rows.test.take(np.flatnonzero(~rows.unseen))
     seen = DatedRatings(
         *(
@@ -83,11 +83,11 @@ def _task(rows: Rows, listed: NDArray[np.bool_]) -> Task:
     )
 
 
-def _recalls(measured: ListMetrics, task: Task) -> Figures:
+def _recalls(measured: ListMetrics, task: Task) -> PerUser:
     """Recall@10 of each user."""
     places = np.repeat(np.arange(len(task.users)), np.diff(task.relevant.starts))
     wanted = places * task.movies + task.relevant.values
     keys = np.arange(len(task.users))[:, None] * task.movies + measured.lists
     hits = (np.isin(keys, wanted) & (measured.lists >= 0)).sum(axis=1)
-    recalls: Figures = hits / np.maximum(np.diff(task.relevant.starts), 1)
+    recalls: PerUser = hits / np.maximum(np.diff(task.relevant.starts), 1)
     return recalls

@@ -20,7 +20,7 @@ from matinee.store.ratings import count_codes
 
 
 @dataclass(frozen=True)
-class Rows:
+class SharedTestRows:
     """The test rows of a split, and which of them no model was trained on."""
 
     manifest: SplitManifest
@@ -63,21 +63,23 @@ class Rows:
         )
 
 
-def find_common_rows(store: Store, subjects: Sequence[Subject]) -> Rows | None:
+def find_common_rows(store: Store, subjects: Sequence[Subject]) -> SharedTestRows | None:
     """The rows of the split that leaves the most rows to compare on; None if the store has no split of any model."""
     digests = dict.fromkeys(subject.note.split for subject in subjects)
     found = [rows for digest in digests if (rows := _rows(store, digest, subjects)) is not None]
     return max(found, key=lambda rows: int(rows.unseen.sum()), default=None)
 
 
-def _rows(store: Store, digest: str | None, subjects: Sequence[Subject]) -> Rows | None:
+def _rows(store: Store, digest: str | None, subjects: Sequence[Subject]) -> SharedTestRows | None:
     manifest = read_if_kept(store, SplitManifest, digest)
     if manifest is None:
         return None
     folder = store.folder("splits", manifest.digest)
     users, movies = (pl.read_parquet(folder / f"{axis}.parquet") for axis in ("users", "movies"))
     test = read_test(folder)
-    rows = Rows(manifest, users, movies, _fitted(folder, subjects), test, np.ones(len(test), np.bool_))
+    rows = SharedTestRows(
+        manifest, users, movies, _fitted(folder, subjects), test, np.ones(len(test), np.bool_)
+    )
     ids = rows.ids_of(test)
     for subject in subjects:
         rows.unseen[subject.model.was_trained_on(*ids, test.ratings)] = False

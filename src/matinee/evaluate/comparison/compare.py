@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from matinee.errors import ConfigError
 from matinee.evaluate.comparison.common_lists import measure_lists
-from matinee.evaluate.comparison.common_rows import Rows, find_common_rows
+from matinee.evaluate.comparison.common_rows import SharedTestRows, find_common_rows
 from matinee.evaluate.comparison.differences import error_figures, find_doubts, list_figures, slice_figures
 from matinee.evaluate.comparison.shown_lists import show_lists
 from matinee.evaluate.comparison.subjects import find_subjects
@@ -17,7 +17,7 @@ from matinee.formats.comparison import (
     ComparedSetting,
     ComparedSlice,
     Comparison,
-    Verdict,
+    DifferenceVerdict,
 )
 from matinee.store import Store
 
@@ -68,7 +68,7 @@ def compare_models(store: Store, names: Sequence[str], *, users: Sequence[str] =
     )
 
 
-def _describe(rows: Rows | None, list_users: int) -> CommonRows:
+def _describe(rows: SharedTestRows | None, list_users: int) -> CommonRows:
     if rows is None:
         return CommonRows(split=None, test=0, rows=0, users=0, movies=0, list_users=0)
     judged = rows.judged
@@ -82,7 +82,7 @@ def _describe(rows: Rows | None, list_users: int) -> CommonRows:
     )
 
 
-def _why_not(rows: Rows | None) -> str:
+def _why_not(rows: SharedTestRows | None) -> str:
     if rows is None:
         return "The store no longer has a split of these models, so there are no rows to compare them on."
     return (
@@ -102,7 +102,7 @@ def _say(
             yield f"{name} differs clearly from {names[0]} on {certain} of {len(slices)} slices."
 
 
-def _in_words(verdicts: Mapping[str, Verdict]) -> str:
+def _in_words(verdicts: Mapping[str, DifferenceVerdict]) -> str:
     found = {
         word: [name for name, verdict in verdicts.items() if verdict == word] for word in ("better", "worse")
     }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluate.comparison.common_lists import MeasuredLists
-from matinee.evaluate.comparison.common_rows import Rows
+from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.metrics import (
     Estimate,
@@ -20,7 +20,7 @@ from matinee.evaluate.metrics import (
     rmse,
 )
 from matinee.evaluate.ranking import mean_and_error
-from matinee.formats.comparison import ComparedFigure, ComparedSlice, Difference, Verdict
+from matinee.formats.comparison import ComparedFigure, ComparedSlice, Difference, DifferenceVerdict
 from matinee.release.arrays import Doubles
 
 FEWEST = 10  # users or movies: with fewer, a clustered standard error is too small for an interval
@@ -29,7 +29,7 @@ _LEVEL = 0.05  # of an interval, and of all slices together
 Better = Literal["lower", "higher"]
 
 
-def error_figures(rows: Rows, errors: Sequence[Doubles]) -> list[ComparedFigure]:
+def error_figures(rows: SharedTestRows, errors: Sequence[Doubles]) -> list[ComparedFigure]:
     """RMSE and MAE of all models, paired by row and clustered by user and by movie.
 
     Args:
@@ -57,7 +57,7 @@ def list_figures(lists: Sequence[MeasuredLists]) -> list[ComparedFigure]:
     ]
 
 
-def slice_figures(rows: Rows, errors: Sequence[Doubles]) -> list[ComparedSlice]:
+def slice_figures(rows: SharedTestRows, errors: Sequence[Doubles]) -> list[ComparedSlice]:
     """The RMSE of all models by slice; slices with rows of fewer than ten users or movies are left out.
 
     A difference counts as certain only if it does for all slices together (Holm's correction, two-sided).
@@ -125,7 +125,7 @@ def _figure(
 
 
 def _difference(estimate: Estimate, better: Better, *, certain: bool) -> Difference:
-    verdict: Verdict = "unclear"
+    verdict: DifferenceVerdict = "unclear"
     if estimate.value == 0 and estimate.standard_error == 0:
         verdict = "same"
     elif certain:
@@ -139,7 +139,7 @@ def _difference(estimate: Estimate, better: Better, *, certain: bool) -> Differe
     )
 
 
-def find_doubts(rows: Rows, subjects: Sequence[Subject], *, list_users: int) -> Iterator[str]:
+def find_doubts(rows: SharedTestRows, subjects: Sequence[Subject], *, list_users: int) -> Iterator[str]:
     """Reasons to distrust the comparison or its intervals, in sentences."""
     for subject in subjects:
         known = float(subject.model.knows_ids(*rows.ids_of(rows.judged)).mean())

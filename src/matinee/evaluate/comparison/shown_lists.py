@@ -8,7 +8,7 @@ import polars as pl
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.evaluate.comparison.common_lists import rearranged
-from matinee.evaluate.comparison.common_rows import Rows
+from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.example_lists import Library
 from matinee.evaluate.ranking import TOP, top
@@ -23,7 +23,9 @@ _USERS = 5
 _BEST = 5  # titles that say what a user likes
 
 
-def show_lists(rows: Rows, subjects: Sequence[Subject], users: Sequence[str]) -> list[ComparedLists]:
+def show_lists(
+    rows: SharedTestRows, subjects: Sequence[Subject], users: Sequence[str]
+) -> list[ComparedLists]:
     """The first ten movies of each model, from the rows that the models know a user by.
 
     Args:
@@ -47,13 +49,13 @@ def show_lists(rows: Rows, subjects: Sequence[Subject], users: Sequence[str]) ->
     return [_of_user(user, rows, models) for user in chosen]
 
 
-def _spread(rows: Rows) -> list[int]:
+def _spread(rows: SharedTestRows) -> list[int]:
     able = np.unique(rows.judged.users[rows.judged.ratings >= liked_from(rows.scale)])
     places = np.unique(np.linspace(0, len(able) - 1, min(_USERS, len(able))).astype(np.int64))
     return [int(user) for user in able[places]]
 
 
-def _codes(rows: Rows, users: Sequence[str]) -> list[int]:
+def _codes(rows: SharedTestRows, users: Sequence[str]) -> list[int]:
     text = TEXT_COLUMNS["user_id"]
     is_text = text in rows.users.columns
     asked = [parse_id(user, "user", is_text=is_text) for user in users]
@@ -68,7 +70,7 @@ def _codes(rows: Rows, users: Sequence[str]) -> list[int]:
 
 
 def _of_user(
-    user: int, rows: Rows, models: Sequence[tuple[RankingModel, tuple[float, float]]]
+    user: int, rows: SharedTestRows, models: Sequence[tuple[RankingModel, tuple[float, float]]]
 ) -> ComparedLists:
     fitted = rows.fitted.take(np.flatnonzero(rows.fitted.users == user))
     library = Library(rows.users, rows.movies, rows.scale, liked_from(rows.scale))

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, TimeLimit, batches_of, missing_driver, said
+from matinee.ingest.databases.rows import READS, QueryRows, TimeLimit, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS: Final = 1 << 15
@@ -25,7 +25,7 @@ _MEMORY: Final = "1GB"  # for sorting and joining; beyond, it uses the disk
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[QueryRows]:
     """The rows of a query, which sees the file as it was when it began; `folder` holds what does not fit the memory.
 
     Raises ConfigError for a wrong path or query, or if the driver is not installed; DatabaseError if another process
@@ -59,7 +59,7 @@ def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Itera
         opened.callback(clock.cancel)
         with _faults(duckdb.Error, address, limit):
             reader = connection.sql(address.query).to_arrow_reader(_ROWS)
-        yield Rows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address, limit)))
+        yield QueryRows(reader.schema, batches_of(reader, lambda: _faults(duckdb.Error, address, limit)))
 
 
 @contextlib.contextmanager

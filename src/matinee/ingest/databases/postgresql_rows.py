@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from matinee.errors import ConfigError, DatabaseError, MatineeError
-from matinee.ingest.databases.rows import READS, Rows, TimeLimit, batches_of, missing_driver, said
+from matinee.ingest.databases.rows import READS, QueryRows, TimeLimit, batches_of, missing_driver, said
 from matinee.store.database_address import DatabaseAddress, login_of
 
 # The server is given up after this time, and a broken line is noticed.
@@ -51,7 +51,7 @@ _LOST: Final = re.compile(
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[QueryRows]:
     """The rows of a query, in one read-only transaction.
 
     Raises ConfigError for a wrong login or query, or if the driver is not installed; DatabaseError if the server does
@@ -77,7 +77,7 @@ def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Itera
             reader = cursor.fetch_record_batch()
         if not len(reader.schema):
             raise ConfigError(f"{address.shown} gives no columns. {READS}")
-        yield Rows(reader.schema, batches_of(reader, lambda: _faults(dbapi.Error, address, limit)))
+        yield QueryRows(reader.schema, batches_of(reader, lambda: _faults(dbapi.Error, address, limit)))
 
 
 def _uri(address: DatabaseAddress) -> str:

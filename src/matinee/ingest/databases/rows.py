@@ -21,7 +21,7 @@ _SENTENCE = 300  # characters of what a database says
 
 
 @dataclass(frozen=True)
-class Rows:
+class QueryRows:
     """The rows of a query, batch by batch."""
 
     schema: pa.Schema

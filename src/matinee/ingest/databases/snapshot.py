@@ -25,7 +25,7 @@ from matinee.containers.limits import Meter
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.databases import duckdb_rows, postgresql_rows, sqlite_rows
-from matinee.ingest.databases.rows import Rows, TimeLimit
+from matinee.ingest.databases.rows import QueryRows, TimeLimit
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.database_address import DatabaseAddress, System, is_address, parse_address
@@ -37,7 +37,7 @@ log = logging.getLogger("matinee.run")
 _DEFAULTS: Final = IngestSettings()
 _GROUP_ROWS, _GROUP_BYTES = 1 << 17, 1 << 26
 _NAME_DIGITS: Final = 20  # as many as those of other folders of a store
-_OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path, TimeLimit], AbstractContextManager[Rows]]]] = {
+_OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path, TimeLimit], AbstractContextManager[QueryRows]]]] = {
     "postgresql": postgresql_rows.open_rows,
     "sqlite": sqlite_rows.open_rows,
     "duckdb": duckdb_rows.open_rows,
@@ -47,7 +47,7 @@ _Key = tuple[Path, str]  # store and address
 
 @dataclass
 class _Taken:
-    """Rows that one block has taken, and which others may hold as well."""
+    """QueryRows that one block has taken, and which others may hold as well."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)  # held while the rows are taken
     path: Path | None = None
@@ -147,7 +147,7 @@ def _metered(batches: Iterable[pa.RecordBatch], meter: Meter) -> Iterator[pa.Rec
         yield batch
 
 
-def _write(path: Path, rows: Rows, *, label: str) -> int:
+def _write(path: Path, rows: QueryRows, *, label: str) -> int:
     """Write the rows; returns their number."""
     _check_columns(rows.schema, label)
     schema = pa.schema([(field.name, _plain(field.type)) for field in rows.schema])

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from matinee.errors import ConfigError, DatabaseError, DataError, MatineeError
 from matinee.errors.text import shown
-from matinee.ingest.databases.rows import READS, Rows, TimeLimit, said
+from matinee.ingest.databases.rows import READS, QueryRows, TimeLimit, said
 from matinee.store.database_address import DatabaseAddress
 
 _ROWS, _ROWS_AT_ONCE = 1 << 15, 16
@@ -27,7 +27,7 @@ _TYPES: Final = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @contextlib.contextmanager
-def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[Rows]:
+def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Iterator[QueryRows]:
     """The rows of a query, which sees the file as it was when it began.
 
     Raises ConfigError for a wrong path or query, DatabaseError if another process does not release the file,
@@ -51,7 +51,7 @@ def open_rows(address: DatabaseAddress, folder: Path, limit: TimeLimit) -> Itera
         if cursor.description is None:
             raise ConfigError(f"{address.shown} gives no columns. {READS}")
         schema = pa.schema([(column[0], pa.string()) for column in cursor.description])
-        yield Rows(schema, _batches(cursor, schema, address, limit))
+        yield QueryRows(schema, _batches(cursor, schema, address, limit))
 
 
 def _batches(

@@ -6,6 +6,7 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.formats.manifests import Feedback
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.plays import NEEDED, place_plays
 from matinee.ingest.reading.rows import is_number, looks_like_ratings
@@ -14,7 +15,7 @@ from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 from matinee.schemas.names import SIDES
 from matinee.schemas.ratings import Ratings
-from matinee.settings.ingest import Feedback, IngestSettings
+from matinee.settings.ingest import IngestSettings
 
 KINDS: Final = dict(
     zip(polars_columns(Ratings), (kernel.USER, kernel.MOVIE, kernel.RATING, kernel.DATE), strict=True)

@@ -9,11 +9,12 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
+from matinee.formats.manifests import Feedback
 from matinee.ingest.reading.rows import are_most, bare
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.names import SIDES, Column
 from matinee.schemas.text_ids import LONGEST
-from matinee.settings.ingest import Feedback, IngestSettings
+from matinee.settings.ingest import IngestSettings
 
 NEEDED: Final[Mapping[Feedback, tuple[Column, ...]]] = {
     "explicit": (*SIDES, "rating"),

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.base import Format
@@ -126,25 +127,21 @@ def find_neighbours(folder: Path) -> list[Neighbours]:
         title or f"movie {movie_id}"
         for title, movie_id in zip(table["title"].to_pylist(), table["movie_id"].to_pylist(), strict=True)
     ]
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
+    found = []
+    for movie in _popular_and_others(rows):
+        cosines = vectors @ vectors[movie] / lengths / lengths[movie]
+        cosines[(rows == 0) | (np.arange(len(rows)) == movie)] = -np.inf
+        order = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS].tolist()
+        closest = [(titles[each], float(cosines[each])) for each in order if np.isfinite(cosines[each])]
+        found.append(Neighbours(titles[movie], int(rows[movie]), closest))
+    return found
+
+
+def _popular_and_others(rows: NDArray[np.int64]) -> list[int]:
+    """The movies with the most rows, and others spread over those with fewer."""
     order = np.argsort(-rows, kind="stable")
     order = order[rows[order] >= _FEWEST_ROWS]
     spread = np.linspace(_POPULAR, len(order) - 1, _OTHERS + 1)[1:].astype(np.int64)
     chosen = [*order[:_POPULAR], *order[spread[spread >= _POPULAR]]]
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-    found = []
-    for movie in dict.fromkeys(int(each) for each in chosen):
-        cosines = vectors @ vectors[movie] / lengths / lengths[movie]
-        cosines[(rows == 0) | (np.arange(len(rows)) == movie)] = -np.inf
-        closest = np.argsort(-cosines, kind="stable")[:_NEIGHBOURS]
-        found.append(
-            Neighbours(
-                titles[movie],
-                int(rows[movie]),
-                [
-                    (titles[each], float(cosines[each]))
-                    for each in closest.tolist()
-                    if np.isfinite(cosines[each])
-                ],
-            )
-        )
-    return found
+    return list(dict.fromkeys(int(each) for each in chosen))

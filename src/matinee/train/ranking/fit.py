@@ -90,12 +90,7 @@ def fit_ranking(
         ValueError: a code is outside its range.
         ConfigError: the GPU has too little free memory.
     """
-    started = time.perf_counter()
-
-    def report(stage: str, done: int, total: int) -> None:
-        if listener is not None:
-            listener(RankProgress(stage, done, total, time.perf_counter() - started))
-
+    report = _report_to(listener)
     with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
         rows = group_rows(
             user_codes,
@@ -105,19 +100,38 @@ def fit_ranking(
             movies=movies,
             pool=KernelPool(threads),
         )
-        penalty = settings.penalty or usual_penalty(scale)
-        ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
-        normal = make_normal(
-            rows, ridge.astype(np.float32), memory=settings.dense_mb << 20, device=device, report=report
-        )
-        cut = _Cut(rows, normal, ridge.astype(np.float32), settings)
-        rank = settings.rank or next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
-        return cut.run(min(rank, cut.known), seed=seed, checkpoint=checkpoint, report=report)
+        ridge = _ridge(rows, settings, scale)
+        normal = make_normal(rows, ridge, memory=settings.dense_mb << 20, device=device, report=report)
+        cut = _Cut(rows, normal, ridge, settings)
+        rank = min(settings.rank or _usual_rank(movies), cut.known)
+        return cut.run(rank, seed=seed, checkpoint=checkpoint, report=report)
 
 
 def usual_penalty(scale: tuple[float, float]) -> float:
     """The penalty that did best on most data sets; `scale` has one value for plays."""
     return _PENALTY if scale[0] < scale[1] else _PLAYS_PENALTY
+
+
+def _usual_rank(movies: int) -> int:
+    return next((rank for most, rank in _RANKS if movies <= most), _LARGE_RANK)
+
+
+def _ridge(rows: GradedRows, settings: RankSettings, scale: tuple[float, float]) -> Floats:
+    """The diagonal D, [2, movies]."""
+    penalty = settings.penalty or usual_penalty(scale)
+    ridge = penalty + settings.dropout / (1 - settings.dropout) * rows.squares
+    return ridge.astype(np.float32)
+
+
+def _report_to(listener: RankListener | None) -> Callable[[str, int, int], None]:
+    """A function that adds the seconds since now to a point, and passes it on."""
+    started = time.perf_counter()
+
+    def report(stage: str, done: int, total: int) -> None:
+        if listener is not None:
+            listener(RankProgress(stage, done, total, time.perf_counter() - started))
+
+    return report
 
 
 class _Progress(BaseModel):

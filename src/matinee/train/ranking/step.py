@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 
 from matinee.formats.manifests import RankingManifest
-from matinee.release.ranking_model import RANKING, save_model
+from matinee.release.ranking_model import RANKING, RankingModel, save_model
 from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
-from matinee.store.ratings import count_codes, count_rows, read_ratings
-from matinee.train.ranking.fit import RankProgress, fit_ranking
+from matinee.store.ratings import EncodedRatings, count_codes, count_rows, read_ratings
+from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking
 from matinee.train.ranking.penalty import with_penalty
 
 # Where each stage begins and ends, of the whole fit: about what they take on a large catalog.
@@ -42,19 +42,14 @@ def write_ranking(
     rows = read_ratings(split, subsets)
     users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
     started = time.perf_counter()
-    rated = np.flatnonzero(count_codes(rows.movies, movies))  # a title file may list ten times as many movies
-    place = np.zeros(movies, np.int32)
-    place[rated] = np.arange(len(rated), dtype=np.int32)
-    watch = Watch(listener)
+    watch = FitShare(listener)
     settings = with_penalty(
         settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
     )
-    fitted = fit_ranking(
-        rows.users,
-        place[rows.movies],
-        rows.ratings,
+    model = _fit_rated(
+        rows,
         users=users,
-        movies=len(rated),
+        movies=movies,
         scale=scale,
         settings=settings,
         threads=threads,
@@ -62,7 +57,6 @@ def write_ranking(
         checkpoint=work / "ranking.safetensors",
         listener=watch,
     )
-    model = fitted.rearranged(rated, np.arange(len(rated)), movies=movies)
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
@@ -76,7 +70,39 @@ def write_ranking(
     )
 
 
-class Watch:
+def _fit_rated(
+    rows: EncodedRatings,
+    *,
+    users: int,
+    movies: int,
+    scale: tuple[float, float],
+    settings: RankSettings,
+    threads: int,
+    device: str | None,
+    checkpoint: Path,
+    listener: RankListener,
+) -> RankingModel:
+    """Fit on the movies that have rows, because a title file may list ten times as many; the model has all of them."""
+    rated = np.flatnonzero(count_codes(rows.movies, movies))
+    place = np.zeros(movies, np.int32)
+    place[rated] = np.arange(len(rated), dtype=np.int32)
+    fitted = fit_ranking(
+        rows.users,
+        place[rows.movies],
+        rows.ratings,
+        users=users,
+        movies=len(rated),
+        scale=scale,
+        settings=settings,
+        threads=threads,
+        device=device,
+        checkpoint=checkpoint,
+        listener=listener,
+    )
+    return fitted.rearranged(rated, np.arange(len(rated)), movies=movies)
+
+
+class FitShare:
     """Passes each point on to those who watch fits, who may stop it, as a share of the whole."""
 
     def __init__(self, listener: Listener) -> None:

@@ -150,7 +150,7 @@ def test_saved_parts_of_other_lists_are_not_used(
     release, out = matinee.load(random_release(users=900)), tmp_path / "out.parquet"
     monkeypatch.setattr(lists, "_GROUP", 300)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(lists, "_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(lists, "rows_of_codes", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         recommend_all(release, out=out, top=5, settings=SETTINGS)
     left = list(tmp_path.glob(".out.parquet.*.partial"))
     assert len(list(left[0].iterdir())) >= 1

@@ -6,14 +6,11 @@ Each partition is a folder of its own, so a run with one new file parses only th
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from matinee.errors import DataError
-from matinee.errors.text import shown
 from matinee.formats.base import Manifest
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.manifests import DatasetManifest, SourceFile, SourceRole
@@ -46,10 +43,10 @@ from matinee.ingest.partitions.partition import Partition, group_sources, open_p
 from matinee.ingest.partitions.writer import plan_partition
 from matinee.ingest.profile import count_rows, profile
 from matinee.ingest.rating_counts import from_json
+from matinee.ingest.rating_files import find_ratings
 from matinee.ingest.rating_scale import bounds_of, fixed_scale, narrowest_scale
-from matinee.ingest.reading.entries import LeftOut, refuse_faults
-from matinee.ingest.reading.judgement import judge_source
-from matinee.ingest.reading.sources import Role, Source, find_sources
+from matinee.ingest.reading.entries import LeftOut
+from matinee.ingest.reading.sources import Role, Source
 from matinee.ingest.scale_guess import guess_scale
 from matinee.ingest.titles.place import titles_source
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
@@ -60,7 +57,7 @@ from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
 from matinee.store.held_kinds import kinds_of
-from matinee.store.paths import PATH_LENGTH, check_apart
+from matinee.store.paths import check_apart
 
 TITLES: Final = "titles.parquet"
 COUNTS: Final = {"user_id": "users.parquet", "movie_id": "movies.parquet"}
@@ -95,7 +92,7 @@ def plan(
     title_sources = [] if titles is None else [titles_source(titles, settings)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
-    trains, tests, left_out = _find_ratings(ratings, test, settings, exclude=taken)
+    trains, tests, left_out = find_ratings(ratings, test, settings, exclude=taken)
     linked = [source.path for source in (*trains, *tests) if source.path.is_symlink()]
     check_apart(store.root, sources=linked)  # a folder may hold links into the store
     held = kinds_of(store.root)
@@ -104,27 +101,6 @@ def plan(
         store, settings, held, title_sources, trains, tests, left_out, Forgotten.read(store.root)
     )
     return Plan("datasets", job.digest(), job.make, admit=job.admit)
-
-
-def _find_ratings(
-    ratings: Sequence[Path], test: Sequence[Path], settings: IngestSettings, *, exclude: Sequence[Path]
-) -> tuple[list[Source], list[Source], list[LeftOut]]:
-    """The files of train rows and of test rows, and what was left out of a folder of train rows."""
-    judge = partial(judge_source, settings=settings)
-    tests, others = find_sources(test, judge=judge, exclude=exclude)
-    trains, left_out = find_sources(
-        ratings, judge=judge, exclude=[*exclude, *(source.path for source in tests)]
-    )
-    refuse_faults(
-        [*others, *left_out], settings, label=shown(", ".join(map(str, [*ratings, *test])), PATH_LENGTH)
-    )
-    if not trains:
-        given = ", ".join(map(str, ratings))
-        raise DataError(
-            f"{given} is given both as ratings and as test rows, so no row is left to train on. Expected ratings "
-            "(userID,movieID,rating) in separate files."
-        )
-    return trains, tests, left_out
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
 from matinee.recommend.capped_search import CappedSearch, mask_of
+from matinee.recommend.list_rows import rows_of_codes, rows_of_ids
 from matinee.recommend.lists_schema import lists_schema, text_columns
 from matinee.recommend.saved_lists import Lists, SavedLists, keep_lists
 from matinee.recommend.search import KernelSearch, Search, TorchSearch, has_vectors
-from matinee.release import Release, scoring
-from matinee.release.arrays import Codes, Scores
+from matinee.release import Release
 from matinee.release.idmap import Id
-from matinee.release.narrowing import Narrow, Narrowing
+from matinee.release.narrowing import Narrowing
 from matinee.schemas.recommendations import recommendations_schema
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
@@ -117,7 +117,7 @@ def recommend_all(
     ):
         found = zip(groups, _find(search, groups, saved, pool), strict=True)
         for group, (best, codes) in _logged(found, users=users):
-            rows += write(_table(release, np.arange(group.start, group.stop), best, codes))
+            rows += write(rows_of_codes(release, np.arange(group.start, group.stop), best, codes))
     return _result(release, out, users=users, rows=rows, started=started)
 
 
@@ -145,7 +145,7 @@ def recommend_some(
     size = max(_ROWS // max(min(top, len(release.movies)), 1), 1)  # users of a row group
     with _writing(out, release, top, narrowed=narrowing != _ALL) as write:
         rows = sum(
-            write(_lists(release, user_ids[first : first + size], top, narrowing=narrowing))
+            write(rows_of_ids(release, user_ids[first : first + size], top, narrowing=narrowing))
             for first in range(0, max(len(user_ids), 1), size)
         )
     unknown = int(np.count_nonzero(release.users.find(user_ids, "user") < 0))
@@ -160,21 +160,6 @@ def _logged(found: Iterable[tuple[range, Lists]], *, users: int) -> Iterator[tup
         if (now := time.perf_counter()) - logged > _LOG_SECONDS or group.stop == users:
             log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
             logged = now
-
-
-def _lists(release: Release, user_ids: Sequence[Id], top: int, *, narrowing: Narrowing) -> pa.Table:
-    """The lists of users by their ids, as rows."""
-    schema = lists_schema(release)
-    narrow = narrowing.keywords() if narrowing != _ALL else Narrow()
-    rows = [
-        (user_id, rank, *suggestion, suggestion.expected_rating)
-        for user_id in user_ids
-        for rank, suggestion in enumerate(release.recommend(user_id, top, **narrow), 1)
-    ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema
-    )
 
 
 def _find(
@@ -242,34 +227,6 @@ def _device(release: Release, settings: RecommendSettings) -> str | None:
         return None
     device = choose_device(settings.device, setting="recommend.device")
     return device if device == "cuda" else None
-
-
-def _table(release: Release, users: NDArray[np.int64], best: Scores, codes: Codes) -> pa.Table:
-    """The lists of some users as rows."""
-    model = release.manifest.model
-    if release.ranking is None and model == "dot":
-        best = best + (release.weights["mean"] + release.weights["user_bias"][users])[:, None]
-    place, rank = np.nonzero(codes >= 0)
-    movies = codes[place, rank]
-    return pa.table(
-        [
-            release.users.column(users[place].astype(np.int32)),
-            (rank + 1).astype(np.int32),
-            release.movies.column(movies),
-            release.catalog.titles.take(pa.array(movies)).cast(pa.string()),
-            best[place, rank].astype(np.float32),
-            _expected(release, users[place].astype(np.int32), movies),
-        ],
-        lists_schema(release),
-    )
-
-
-def _expected(release: Release, users: Codes, movies: Codes) -> pa.Array:
-    """The expected rating of each entry; null in a release of plays."""
-    if not release.predicts:
-        return pa.nulls(len(movies), pa.float32())
-    expected = scoring.predict(release.weights, users, movies, model=release.manifest.model)
-    return pa.array(np.clip(expected, *release.scale).astype(np.float32))
 
 
 @contextlib.contextmanager

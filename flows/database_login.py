@@ -10,7 +10,7 @@ from matinee.errors.text import shown
 from matinee.store.database_address import NO_PASSWORD, is_address, refuse_passwords, remember_password
 
 # A server refuses a run whose parameters have a password, before it stores them.
-Source = Annotated[str, Field(json_schema_extra={"pattern": NO_PASSWORD})]
+QueryableSource = Annotated[str, Field(json_schema_extra={"pattern": NO_PASSWORD})]
 
 
 def check_queries(queries: list[str]) -> None:

@@ -9,7 +9,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from matinee.errors.log_filter import guard_log
-from matinee.flows.database_login import Source, check_queries, load_password
+from matinee.flows.database_login import QueryableSource, check_queries, load_password
 from matinee.flows.events import announce_unlisted
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary, as_state
@@ -32,7 +32,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     keep: Annotated[int, Field(ge=1, le=1000)] = 7,
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
-    queries: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    queries: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     password_block: str | None = None,
 ) -> Summary | Any:
     """Take in the new files of a folder, retrain, publish if the gate passes, and prune.

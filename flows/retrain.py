@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import Field
 
 from matinee.evaluate.tested import Models, Tested
-from matinee.flows.database_login import Source, load_password
+from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.events import announce
 from matinee.flows.summary import StepRunner, Summary, as_state
 from matinee.ingest.databases import snapshots
@@ -30,10 +30,10 @@ from matinee.tasks.train import refit, train
 
 @flow(name="retrain", flow_run_name=name_retrain, persist_result=True, result_serializer="json")
 def retrain(  # noqa: PLR0917 - Prefect passes them by name
-    ratings: Annotated[list[Source], Field(min_length=1)],
+    ratings: Annotated[list[QueryableSource], Field(min_length=1)],
     titles: str,
     store: str,
-    test: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     password_block: str | None = None,
 ) -> Summary:

@@ -237,3 +237,17 @@ def test_every_folder_of_the_library_is_packaged() -> None:
     folders = {path.parent for room in CODE.iterdir() if room.is_dir() for path in room.rglob("__init__.py")}
     there = {".".join(["matinee", *folder.relative_to(CODE).parts]) for folder in folders}
     assert set(packaged) == there | {"matinee"}
+
+
+def test_no_class_or_alias_is_defined_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for room, path in _modules(CODE):
+        for node in (
+            ast.parse(path.read_text("utf-8")).body if room != "serve" else []
+        ):  # it names JSON objects
+            name = getattr(node, "name", None) if isinstance(node, ast.ClassDef) else None
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+            if name is not None and name[0].isupper() and not name.isupper():
+                places.setdefault(name, []).append(str(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

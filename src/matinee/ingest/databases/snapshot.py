@@ -37,7 +37,9 @@ log = logging.getLogger("matinee.run")
 _DEFAULTS: Final = IngestSettings()
 _GROUP_ROWS, _GROUP_BYTES = 1 << 17, 1 << 26
 _NAME_DIGITS: Final = 20  # as many as those of other folders of a store
-_OPEN: Final[Mapping[System, Callable[[DatabaseAddress, Path, TimeLimit], AbstractContextManager[QueryRows]]]] = {
+_OPEN: Final[
+    Mapping[System, Callable[[DatabaseAddress, Path, TimeLimit], AbstractContextManager[QueryRows]]]
+] = {
     "postgresql": postgresql_rows.open_rows,
     "sqlite": sqlite_rows.open_rows,
     "duckdb": duckdb_rows.open_rows,
@@ -47,7 +49,7 @@ _Key = tuple[Path, str]  # store and address
 
 @dataclass
 class _Taken:
-    """QueryRows that one block has taken, and which others may hold as well."""
+    """Rows that one block has taken, and which others may hold as well."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)  # held while the rows are taken
     path: Path | None = None

@@ -168,7 +168,13 @@ class RankingManifest(Manifest):
     scale: Scale = Field(description="Lowest and highest rating of the scale.")
     embedding_size: int = Field(description="Numbers per movie.")
     settings: WrittenSettings = Field(description="The settings `rank`, with the penalty that was chosen.")
-    device: str = Field("cpu", description="Where it was fitted: cpu or cuda.")
+    device: str = Field(
+        "cpu", description="Where it was fitted: cpu or cuda; cpu too if the GPU had too little memory."
+    )
+    method: str = Field(
+        "",
+        description="How its equations were solved: movies or users, by a factored matrix of them, or gradients.",
+    )
     seconds_rank: float = Field(description="Seconds of the fit.")
 
 

@@ -88,6 +88,7 @@ def _plan(
             settings=settings,
             threads=threads or available_cores(),
             device=device,
+            may_fall_back=wanted == "auto",
             work=work,
             listener=listener,
         )

@@ -88,7 +88,7 @@ def fit_ranking(
 
     Raises:
         ValueError: a code is outside its range.
-        ConfigError: the GPU has too little free memory.
+        DeviceMemoryError: the GPU has too little free memory.
     """
     report = _report_to(listener)
     with threadpool_limits(1, "blas"):  # at two threads its sums have other bits

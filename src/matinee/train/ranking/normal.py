@@ -11,13 +11,12 @@ import numpy as np
 from matinee.release.arrays import Counts
 from matinee.release.ranking_model import GRADE_STEP, Floats
 from matinee.store.ratings import zeros
+from matinee.train.ranking.gradients import descend
 from matinee.train.ranking.kernels import movie_products, user_products
+from matinee.train.ranking.method import Method, choose_method
 from matinee.train.ranking.rows import GradedRows
-from matinee.train.ranking.tiles import TILE, Factor, Report, triangle_bytes
+from matinee.train.ranking.tiles import TILE, Factor, Report
 
-_TOLERANCE = 3e-3  # of the norm of a residual; smaller ones change no list
-_ROUGH = 3e-2  # where the next round of the iteration corrects it
-_MOST_STEPS = 100
 _CHUNK = 8192  # movies of a sum at a time
 
 
@@ -44,17 +43,28 @@ def make_normal(
         report: Called with the progress.
 
     Raises:
-        ConfigError: The GPU has too little free memory.
+        DeviceMemoryError: The GPU has too little free memory.
     """
+    method = method_for(
+        users=rows.users, movies=rows.movies, ratings=len(rows.by_user.others), memory=memory, device=device
+    )
     if device is not None:
         from matinee.train.ranking.on_device import OnDevice  # noqa: PLC0415 - torch takes seconds to import
 
-        tolerances = (_TOLERANCE, _ROUGH)
-        return OnDevice(rows, ridge, device=device, tolerances=tolerances, memory=memory, report=report)
-    by_users, by_movies = triangle_bytes(rows.users), triangle_bytes(2 * rows.movies)
-    if min(by_users, by_movies) > memory:
+        return OnDevice(rows, ridge, device=device, factors=method == "movies", report=report)
+    if method == "gradients":
         return ConjugateGradients(rows, ridge, report)
-    return UserSide(rows, ridge, report) if by_users < by_movies else MovieSide(rows, ridge, report)
+    return UserSide(rows, ridge, report) if method == "users" else MovieSide(rows, ridge, report)
+
+
+def method_for(*, users: int, movies: int, ratings: int, memory: int, device: str | None) -> Method:
+    """How `make_normal` solves the equations of so many users, movies with ratings, and ratings."""
+    gpu = None
+    if device is not None:
+        from matinee.train.ranking.on_device import memory_of  # noqa: PLC0415 - torch takes seconds to import
+
+        gpu = memory_of(device)
+    return choose_method(users=users, movies=movies, ratings=ratings, memory=memory, gpu=gpu)
 
 
 class MovieSide:
@@ -155,7 +165,7 @@ class UserSide:
 
 
 class ConjugateGradients:
-    """Products with X alone (Hestenes and Stiefel 1952), residuals divided by the diagonal of X'X + D."""
+    """Products with X alone."""
 
     def __init__(self, rows: GradedRows, ridge: Floats, report: Report) -> None:
         self._rows, self._ridge, self._report = rows, ridge, report
@@ -166,26 +176,17 @@ class ConjugateGradients:
         return self._rows.back(self._rows.times(values))
 
     def solve(self, right: Floats, *, rough: bool = False) -> Floats:
-        """(X'X + D)^-1 R, until each column's residual is _TOLERANCE or _ROUGH of its first value; overwrites R."""
-        found, residual = np.zeros_like(right), right
-        direction = residual / self._diagonal[..., None]
-        size = self._dots(residual, direction)
-        enough = size * (_ROUGH if rough else _TOLERANCE) ** 2
-        for step in range(_MOST_STEPS):
-            if (size <= enough).all():
-                break
-            product = self.gram(direction)
-            product += self._ridge[..., None] * direction
-            length = _ratio(size, self._dots(direction, product))
-            found += length * direction
-            product *= length
-            residual -= product
-            np.divide(residual, self._diagonal[..., None], out=product)
-            before, size = size, self._dots(residual, product)
-            direction *= _ratio(size, before)
-            direction += product
-            self._report("gradients", step + 1, _MOST_STEPS)
-        return found
+        """(X'X + D)^-1 R; overwrites R."""
+        return descend(
+            np,
+            right,
+            gram=self.gram,
+            dots=self._dots,
+            ridge=self._ridge[..., None],
+            diagonal=self._diagonal[..., None],
+            rough=rough,
+            report=self._report,
+        )
 
     def _dots(self, left: Floats, right: Floats) -> Floats:
         """Scalar products of columns, summed in float64 chunk by chunk."""
@@ -200,9 +201,3 @@ class ConjugateGradients:
         self._rows.pool.share(work, np.arange(len(starts)))
         total: Floats = sums.sum(axis=0)
         return total
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    """A quotient; 0 where there is nothing left to divide by."""
-    found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0).astype(np.float32)
-    return found

@@ -4,6 +4,7 @@ The products with the ratings and all vectors of a solve stay on the device; onl
 """
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -11,53 +12,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matinee.errors import ConfigError
 from matinee.release.ranking_model import GRADE_STEP, Floats
+from matinee.train.ranking.gradients import descend
+from matinee.train.ranking.method import SQUARE, DeviceMemoryError
 from matinee.train.ranking.rows import GradedRows, Group
 from matinee.train.ranking.tiles import Report, triangle_bytes
 
 _CELLS = 1 << 26  # of a dense block of users: 256 MB
-_FACTORS = 4  # a square matrix and its factor take four times the memory of a triangle
-_MOST_STEPS = 100
-_SPARE = 0.9  # of the free memory of a GPU
+
+
+def memory_of(device: str) -> int:
+    """The whole memory of a device in bytes, used or not; without a bound for a CPU."""
+    if torch.device(device).type != "cuda":
+        return sys.maxsize
+    return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 class OnDevice:
     """X'X and (X'X + D)^-1 for features [2, movies, columns] that are arrays of numpy."""
 
     def __init__(
-        self,
-        rows: GradedRows,
-        ridge: Floats,
-        *,
-        device: str,
-        tolerances: tuple[float, float],
-        memory: int,
-        report: Report,
+        self, rows: GradedRows, ridge: Floats, *, device: str, factors: bool, report: Report
     ) -> None:
-        """Move the ratings to a device; factor the matrix if it fits into `memory` and into the device's.
+        """Move the ratings to a device, and factor the matrix or prepare for conjugate gradients.
 
         Args:
             rows: The ratings.
             ridge: The diagonal D, [2, movies].
             device: A device of torch.
-            tolerances: At which share of its first value a residual is small enough: usually, and where rough.
-            memory: Bytes of the triangle of X'X, at most, that is factored.
+            factors: Whether X'X + D is factored.
             report: Called with the progress.
 
         Raises:
-            ConfigError: The device has too little free memory.
+            DeviceMemoryError: The device has too little free memory.
         """
-        self._device, self._report, self._tolerances = torch.device(device), report, tolerances
+        self._device, self._report = torch.device(device), report
         self._users, self._movies = rows.users, rows.movies
         self._factor: Tensor | None = None
         with _within_memory():
+            if factors:
+                self._check_free(SQUARE * triangle_bytes(2 * rows.movies))
             self._ridge = self._put(ridge)[..., None]
             self._diagonal = self._put((rows.squares + ridge).astype(np.float32))[..., None]
             self._by_user = self._matrices(rows.by_user, rows.movies)
             self._by_movie = self._matrices(rows.by_movie, rows.users)
-            size = triangle_bytes(2 * rows.movies)
-            if size <= memory and _FACTORS * size <= self._free():
+            if factors:
                 self._factor = self._make_factor()
 
     def gram(self, values: Floats) -> Floats:
@@ -70,7 +69,7 @@ class OnDevice:
         with _within_memory():
             values = self._put(right)
             if self._factor is None:
-                return self._get(self._descend(values, self._tolerances[rough]))
+                return self._get(self._descend(values, rough))
             root = self._ridge.rsqrt().reshape(-1, 1)
             flat = torch.cholesky_solve(root * values.flatten(0, 1), self._factor)
             flat *= root
@@ -122,32 +121,26 @@ class OnDevice:
         self._report("factor", 1, 1)
         return factor
 
-    def _descend(self, residual: Tensor, tolerance: float) -> Tensor:
-        """Conjugate gradients, residuals divided by the diagonal of X'X + D; overwrites the residual."""
-        found = torch.zeros_like(residual)
-        direction = residual / self._diagonal
-        size = _dots(residual, direction)
-        enough = size * tolerance**2
-        for step in range(_MOST_STEPS):
-            if bool((size <= enough).all()):
-                break
-            product = self._gram(direction)
-            product += self._ridge * direction
-            length = _ratio(size, _dots(direction, product))
-            found += length * direction
-            residual -= length * product
-            torch.div(residual, self._diagonal, out=product)
-            before, size = size, _dots(residual, product)
-            direction *= _ratio(size, before)
-            direction += product
-            self._report("gradients", step + 1, _MOST_STEPS)
-        return found
+    def _descend(self, right: Tensor, rough: bool) -> Tensor:
+        return descend(
+            torch,
+            right,
+            gram=self._gram,
+            dots=_dots,
+            ridge=self._ridge,
+            diagonal=self._diagonal,
+            rough=rough,
+            report=self._report,
+        )
 
-    def _free(self) -> float:
+    def _check_free(self, needed: int) -> None:
+        """Raise DeviceMemoryError before minutes of work if another process holds the memory."""
         if self._device.type != "cuda":
-            return float("inf")
+            return
         torch.cuda.empty_cache()  # what an earlier fit of this process has left there counts as free
-        return _SPARE * torch.cuda.mem_get_info(self._device)[0]
+        free = torch.cuda.mem_get_info(self._device)[0]
+        if needed > free:
+            raise _too_little(f"{needed >> 20:,} MB are needed and {free >> 20:,} MB are free")
 
     def _put(self, values: Floats) -> Tensor:
         return torch.tensor(values, device=self._device)
@@ -159,21 +152,19 @@ class OnDevice:
 
 @contextlib.contextmanager
 def _within_memory() -> Iterator[None]:
-    """Raise ConfigError if the memory of the GPU does not suffice."""
+    """Raise DeviceMemoryError if the memory of the GPU does not suffice."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
-        raise ConfigError(
-            f"The GPU has too little free memory for the ranking model: {str(error).partition('. GPU')[0]}. Free some, "
-            "or set train.device=cpu."
-        ) from error
+        raise _too_little(str(error).partition(". GPU")[0]) from error
+
+
+def _too_little(found: str) -> DeviceMemoryError:
+    return DeviceMemoryError(
+        f"The GPU has too little free memory for the ranking model: {found}. Free some, or set train.device=cpu."
+    )
 
 
 def _dots(left: Tensor, right: Tensor) -> Tensor:
     """Scalar products of columns, [columns], in float64."""
     return (left * right).sum(dim=(0, 1), dtype=torch.float64)
-
-
-def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """A quotient; 0 where there is nothing left to divide by."""
-    return torch.where(below > 0, above / below, 0).float()

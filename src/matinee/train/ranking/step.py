@@ -1,9 +1,12 @@
 """The rank step: read a split's rows, fit the ranking model, write its folder."""
 
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -13,7 +16,12 @@ from matinee.settings import RankSettings
 from matinee.store.progress import Listener, Progress
 from matinee.store.ratings import EncodedRatings, count_codes, count_rows, read_ratings
 from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking
+from matinee.train.ranking.method import DeviceMemoryError, Method
+from matinee.train.ranking.normal import method_for
 from matinee.train.ranking.penalty import with_penalty
+
+log = logging.getLogger("matinee.run")
+_Fitted = TypeVar("_Fitted")
 
 # Where each stage begins and ends, of the whole fit: about what they take on a large catalog.
 _SHARES: Final = {
@@ -35,10 +43,14 @@ def write_ranking(
     settings: RankSettings,
     threads: int,
     device: str,
+    may_fall_back: bool,
     work: Path,
     listener: Listener,
 ) -> RankingManifest:
-    """Fit on some subsets of a split, write ranking.safetensors, and return what the manifest says."""
+    """Fit on some subsets of a split, write ranking.safetensors, and return what the manifest says.
+
+    If the GPU has too little memory and `may_fall_back`, the CPU fits, which the manifest records.
+    """
     rows = read_ratings(split, subsets)
     users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
     started = time.perf_counter()
@@ -46,17 +58,18 @@ def write_ranking(
     settings = with_penalty(
         settings, rows, users=users, scale=scale, threads=threads, listener=watch.before_the_fit
     )
-    model = _fit_rated(
+    fit = partial(
+        _fit_rated,
         rows,
         users=users,
         movies=movies,
         scale=scale,
         settings=settings,
         threads=threads,
-        device=None if device == "cpu" else device,
         checkpoint=work / "ranking.safetensors",
         listener=watch,
     )
+    (model, method), device = _fit_where_it_fits(fit, device, may_fall_back=may_fall_back)
     save_model(folder / RANKING, model)
     return RankingManifest(
         split=split_digest,
@@ -66,6 +79,7 @@ def write_ranking(
         embedding_size=int(model.decode.shape[1]),
         settings=settings.model_dump(mode="json"),
         device=device,
+        method=method,
         seconds_rank=round(time.perf_counter() - started, 4),
     )
 
@@ -78,11 +92,12 @@ def _fit_rated(
     scale: tuple[float, float],
     settings: RankSettings,
     threads: int,
-    device: str | None,
+    device: str,
     checkpoint: Path,
     listener: RankListener,
-) -> RankingModel:
+) -> tuple[RankingModel, Method]:
     """Fit on the movies that have rows, because a title file may list ten times as many; the model has all of them."""
+    torch_device = None if device == "cpu" else device  # on a CPU, compiled kernels are quicker
     rated = np.flatnonzero(count_codes(rows.movies, movies))
     place = np.zeros(movies, np.int32)
     place[rated] = np.arange(len(rated), dtype=np.int32)
@@ -95,11 +110,31 @@ def _fit_rated(
         scale=scale,
         settings=settings,
         threads=threads,
-        device=device,
+        device=torch_device,
         checkpoint=checkpoint,
         listener=listener,
     )
-    return fitted.rearranged(rated, np.arange(len(rated)), movies=movies)
+    method = method_for(
+        users=users,
+        movies=len(rated),
+        ratings=len(rows),
+        memory=settings.dense_mb << 20,
+        device=torch_device,
+    )
+    return fitted.rearranged(rated, np.arange(len(rated)), movies=movies), method
+
+
+def _fit_where_it_fits(
+    fit: Callable[..., _Fitted], device: str, *, may_fall_back: bool
+) -> tuple[_Fitted, str]:
+    """What a fit returns, and the device that fitted it."""
+    try:
+        return fit(device=device), device
+    except DeviceMemoryError as error:
+        if not may_fall_back:
+            raise
+        log.warning("%s The CPU fits it instead (train.device=auto).", error)
+        return fit(device="cpu"), "cpu"
 
 
 class FitShare:

@@ -7,6 +7,7 @@ of the file.
 import csv
 import io
 import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -26,6 +27,7 @@ _MOST_COLUMNS: Final = 2_000
 _CELLS_AT_ONCE: Final = 1 << 18
 _BLANKS: Final = BOM_UTF8 + b" \t\r\n"
 _BAD: Final = (ValueError, RecursionError)  # also of numbers of 5,000 digits and of bytes that are not UTF-8
+_LONE: Final = re.compile("[\ud800-\udfff]")
 _IDS: Final = frozenset((*ALIASES["user_id"], *ALIASES["movie_id"], *ALIASES["rating"]))
 Row = dict[str, Any] | bytes  # an object, or a line that is none
 
@@ -65,14 +67,34 @@ class _Writer:
                 names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
                 columns = self._choose(names)
                 chosen = set(columns)
-                yield _csv([[*columns, *(name for name in names if name not in chosen)]])
+                header = [*columns, *(name for name in names if name not in chosen)]
+                yield _csv([[_LONE.sub("\ufffd", name) for name in header]])
                 known = {*names}
                 self._check_ids(rows)
                 types = self._types(rows, columns)
             at_once = max(1, _CELLS_AT_ONCE // max(1, len(columns)))
             for start in range(0, len(rows), at_once):
                 some = rows[start : start + at_once]
-                yield _csv([_cells(self._renamed(row, known), columns) for row in some])
+                yield self._encode([_cells(self._renamed(row, known), columns) for row in some], columns)
+
+    def _encode(self, rows: list[list[str]], columns: Sequence[str]) -> bytes:
+        """The rows as CSV. A lone surrogate that JSON escapes is no text: a row with one in an id becomes a reject."""
+        try:
+            return _csv(rows)
+        except UnicodeEncodeError:
+            pass
+        ids = [place for place, name in enumerate(columns) if self._every_column or plain_name(name) in _IDS]
+        whole = []
+        for row in rows:
+            is_lone = len(row) == len(columns) and any(_LONE.search(row[place]) for place in ids)
+            if is_lone and self._every_column:
+                raise DataError(
+                    f"{self._label} has an object with a lone surrogate, such as \\ud83d, which stands for no "
+                    f"character: {shown(json.dumps(row), 80)}. Correct the text where it was cut."
+                )
+            cells = [json.dumps(row)] if is_lone else row
+            whole.append([_LONE.sub("\ufffd", cell) for cell in cells])
+        return _csv(whole)
 
     def _choose(self, names: Sequence[str]) -> list[str]:
         """The columns that are written. Raises DataError if there are too many of them."""
@@ -88,6 +110,7 @@ class _Writer:
         """Raise DataError if the column of an id or a rating has objects or lists: their text would be the id."""
         if self._every_column:
             return
+        self._check_nesting(rows)
         for name, value in (pair for row in rows if isinstance(row, dict) for pair in row.items()):
             if isinstance(value, dict | list) and plain_name(name) in _IDS and _scalar(value) is value:
                 raise DataError(
@@ -106,6 +129,18 @@ class _Writer:
         objects = [row for row in rows if isinstance(row, dict)]
         kinds = {name: {type(row[name]) for row in objects if row.get(name) is not None} for name in columns}
         return plain_types(kinds, fractions=fractions)
+
+    def _check_nesting(self, rows: Sequence[Row]) -> None:
+        """Raise DataError if the first object has its ids and ratings in an object within it."""
+        first = next((row for row in rows if isinstance(row, dict)), {})
+        if any(plain_name(name) in self._wanted for name in first):
+            return
+        for name, value in first.items():
+            if isinstance(value, dict) and any(plain_name(inner) in _IDS for inner in value):
+                raise DataError(
+                    f"{self._label} has its columns in an object '{shown(name)}' within each object. Write that object "
+                    f"alone on each line, for example by jq -c '.[\"{shown(name)}\"]' FILE."
+                )
 
     def _expect(self, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The columns without which a table may begin: dates of ratings and years of titles."""
@@ -213,4 +248,4 @@ def _text(value: Any) -> str:
 def _csv(rows: list[list[str]]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode("utf-8", "replace")  # a lone surrogate that JSON escapes has no UTF-8
+    return out.getvalue().encode()

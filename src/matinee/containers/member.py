@@ -26,6 +26,11 @@ class Member:
     in_archive: bool = False
     line_shift: int = 0  # what is added to a line number of the text to get that of the file
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the file's lines are those of the text; False for JSON lines, which become CSV."""
+        return self.line_shift == 0
+
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer, first from the head; returns the number of bytes, 0 at the end."""
         if self.head:

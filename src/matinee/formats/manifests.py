@@ -21,6 +21,7 @@ class FileCounts(Format):
     rows: int = Field(description="Rows that were accepted.")
     left_out: list[str] = Field(description="Columns that are not read.")
     notes: list[str] = Field([], description="How the file was read, where that is not plain.")
+    dates: str = Field("", description="How its dates were read; empty without dates.")
 
 
 class PartitionManifest(Manifest):

@@ -60,7 +60,7 @@ def order_columns(
     Raises:
         DataError: The order of a file is ambiguous.
     """
-    if any(settings.columns.get(name) for name in NEEDED["explicit"]):
+    if any(settings.columns.get(name, "").isdecimal() for name in NEEDED["explicit"]):
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
     groups: dict[NamedColumns, list[Source]] = {}
@@ -91,7 +91,8 @@ def _find_places(
     settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
         try:
-            dialect = recognize(member.head, settings, label=source.label(member.name))
+            label = source.label(member.name)
+            dialect = recognize(member.head, settings, label=label, is_text=member.is_text)
         except DataError:
             continue  # the reader reports it
         if not dialect.netflix and dialect.names[:1] == ("column 1",):

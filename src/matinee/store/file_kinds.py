@@ -11,9 +11,10 @@ from matinee.errors import DataError
 _CONTROL: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\f\r")
 _STRAY: Final = 8  # a short file may have so many control characters; their rows are rejected
 _LONGEST_TAG: Final = 256
+_HIVE: Final = b"\x01"
 _MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 _SQL: Final = re.compile(
-    rb"(insert into|create table|drop table|-- [a-z]* ?(mysql|mariadb|postgresql|sqlite)[^\n]* dump)\b"
+    rb"(insert into|create table|drop table|(--\s*)+[a-z]* ?(mysql|mariadb|postgresql|sqlite)[^\n]* dump)\b"
 )
 _UNPACK: Final = "Unpack it, or save it as {ways}."
 _CONVERT: Final = "Convert it to Parquet or CSV."
@@ -78,11 +79,24 @@ def refuse_other_kinds(
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{label} is written in UTF-16. Save it as UTF-8 (a plain CSV), then run again.")
     refuse_other_json(head, label)
+    refuse_hive_text(head, label)
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > max(_STRAY, len(head) // 50):
         raise DataError(
             f"{label} has binary content ({control:,} of the first {len(head):,} bytes are not text). "
             f"Expected {expected}, as text or {' or '.join(packings)}. Check that it is the right file and complete."
+        )
+
+
+def refuse_hive_text(head: bytes, label: str) -> None:
+    """Raise DataError for a text whose fields are delimited by the control character ^A."""
+    lines = [line for line in head.split(b"\n")[:-1] or [head] if line]
+    widths = {line.count(_HIVE) for line in lines}
+    others = head.translate(None, _CONTROL.replace(_HIVE, b""))
+    if len(widths) == 1 and min(widths) > 0 and len(others) == len(head):
+        raise DataError(
+            f"{label} has fields that are delimited by the control character ^A, as Hive writes text. Replace it, for "
+            "example by tr '\\001' '\\t' < FILE."
         )
 
 

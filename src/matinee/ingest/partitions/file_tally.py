@@ -8,6 +8,7 @@ import numpy as np
 from matinee.errors import DataError
 from matinee.formats.manifests import FileCounts
 from matinee.ingest.reading import parser_kernel as kernel
+from matinee.ingest.reading.date_forms import name_form
 from matinee.ingest.reading.dialect import Dialect
 from matinee.ingest.reading.parser import ParsedPiece
 from matinee.settings.ingest import DateOrder
@@ -43,7 +44,12 @@ class FileTally:
     def counts(self, *, left_out: list[str]) -> FileCounts:
         """The file's entry in the manifest."""
         return FileCounts(
-            file=self.name, rows_read=self.rows_read, rows=self.rows, left_out=left_out, notes=self._notes()
+            file=self.name,
+            rows_read=self.rows_read,
+            rows=self.rows,
+            left_out=left_out,
+            notes=self._notes(),
+            dates=name_form(self.dialect.dates) if "date" in self.dialect.columns else "",
         )
 
     def _notes(self) -> list[str]:

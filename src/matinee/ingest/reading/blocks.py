@@ -119,8 +119,8 @@ def _dialect_of(member: Member, source: Source, settings: IngestSettings) -> Dia
     """The dialect of a text. Raises DataError if it is a file of its own and holds no ratings."""
     label = source.label(member.name)
     if member.in_archive:
-        return judge(member.head, member.name, settings, label=label)
-    return recognize(member.head, settings, label=label)
+        return judge(member.head, member.name, settings, label=label, is_text=member.is_text)
+    return recognize(member.head, settings, label=label, is_text=member.is_text)
 
 
 class _Packer:

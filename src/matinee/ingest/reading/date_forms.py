@@ -31,6 +31,19 @@ _UNREAD_DIGITS: Final = {
     ),
     "year and month without separators": re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])", re.ASCII),
 }
+_OTHER_FORMS: Final = {
+    kernel.SECONDS: "seconds since 1970",
+    kernel.MILLISECONDS: "milliseconds since 1970",
+    kernel.MICROSECONDS: "microseconds since 1970",
+    kernel.NANOSECONDS: "nanoseconds since 1970",
+    kernel.DIGITS: "digits such as 20030216",
+    kernel.DIGITS_AND_TIME: "digits such as 20030216103000",
+    kernel.YEAR: "years",
+    kernel.DAY_FIRST: "dates such as 16.2.2003 or 16 Feb 2003, with the day first",
+    kernel.MONTH_FIRST: "dates such as 2/16/2003 or February 16, 2003, with the month first",
+    kernel.DAYS: "days since 1970-01-01",
+    kernel.SERIALS: "days of a spreadsheet",
+}
 _NEARLY_ALL: Final = 0.9  # share of the numbers that show a form; a 0 for "unknown" must not hide it
 _FEWEST_DIGITS: Final = 2  # different values, all written alike
 # Whole days that stand for the years 1990 to 2050: since 1970, and in spreadsheets.
@@ -82,6 +95,15 @@ def recognize_dates(values: Sequence[str], order: DateOrder) -> tuple[int, bool]
                 return form, False
         return sum(middle >= limit for limit in _UNITS), False
     return _recognize_order(others, order)
+
+
+def name_form(form: int) -> str:
+    """How dates are read by a form of the parser, for messages.
+
+    >>> name_form(kernel.SECONDS)
+    'YYYY-MM-DD or seconds since 1970'
+    """
+    return f"YYYY-MM-DD or {_OTHER_FORMS[form]}"
 
 
 def refuse_digits(values: Sequence[str], label: str) -> None:

@@ -30,7 +30,9 @@ class LeftOut:
         return reason if self.is_fault else f"{shown(self.name)} ({reason})"
 
 
-def judge(head: bytes, name: str, settings: IngestSettings, *, label: str) -> Dialect | LeftOut:
+def judge(
+    head: bytes, name: str, settings: IngestSettings, *, label: str, is_text: bool = True
+) -> Dialect | LeftOut:
     """The dialect of a rating file among others, or what the file is instead.
 
     Args:
@@ -38,9 +40,10 @@ def judge(head: bytes, name: str, settings: IngestSettings, *, label: str) -> Di
         name: Its name, which counts where the content could be several things.
         settings: How to read it.
         label: Its name in messages.
+        is_text: Whether it was text, and not JSON lines or a table of another form.
     """
     try:
-        dialect = recognize(head, settings, label=label)
+        dialect = recognize(head, settings, label=label, is_text=is_text)
     except DataError as error:
         if kind := kind_by_content(head) or kind_by_name(name):
             return LeftOut(name, kind, is_fault=False)

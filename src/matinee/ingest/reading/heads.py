@@ -23,7 +23,8 @@ def parse_heads(source: Source, settings: IngestSettings) -> Iterator[ParsedBloc
     settings = settings.model_copy(update={"ids": "text"})
     for member in read_heads(source, settings):
         try:
-            dialect = recognize(member.head, settings, label=source.label(member.name))
+            label = source.label(member.name)
+            dialect = recognize(member.head, settings, label=label, is_text=member.is_text)
         except DataError:
             if member.in_archive:
                 continue

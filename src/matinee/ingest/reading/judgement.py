@@ -12,7 +12,14 @@ def judge_source(source: Source, settings: IngestSettings) -> LeftOut | None:
     try:
         members = read_heads(source, settings)
         found = [
-            judge(member.head, member.name, settings, label=source.label(member.name)) for member in members
+            judge(
+                member.head,
+                member.name,
+                settings,
+                label=source.label(member.name),
+                is_text=member.is_text,
+            )
+            for member in members
         ]
     except (ConfigError, DataError) as error:
         return fault(source.name, error)

@@ -7,7 +7,8 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.columns import given_columns
-from matinee.ingest.reading.other_kinds import are_titles, is_export_of_one_person
+from matinee.ingest.reading.other_kinds import PAIRS, are_titles, is_export_of_one_person, kind_by_header
+from matinee.ingest.reading.other_layouts import explain_layout, is_day
 from matinee.ingest.reading.plays import EXPECTED, NEEDED
 from matinee.ingest.reading.rows import bare, is_number
 from matinee.schemas.headers import plain_name
@@ -60,14 +61,11 @@ def explain_header(
             f"{label} looks like a titles file, not ratings: its first line is {first[:_EXAMPLE]!r}. "
             f"Expected {expected}; give this one as --titles."
         )
-    fields = first.split(",")
-    if len(fields) == 3 and fields[0].strip().isdecimal() and _is_day(fields[2]):
-        return (
-            f"{label} begins with rows of a user, a rating and a date, and no line such as 8: names their movie. It "
-            "is probably a piece of a Netflix Prize file that was cut by lines. Put the pieces together in order "
-            "(cat), or cut the file at lines such as 8:."
-        )
+    if (kind := kind_by_header(texts)) and kind != PAIRS:
+        return f"{label} holds {kind}, not ratings: its first line is '{shown(first, _EXAMPLE)}'. Expected {expected}."
     given = given_columns(settings)
+    if not found and not any(given.values()) and (said := explain_layout(rows, texts, settings)):
+        return f"{label} {said}"
     names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
     missing = [column for column in NEEDED[settings.feedback] if column not in found]
     wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
@@ -88,7 +86,7 @@ def _is_matrix(rows: Sequence[Sequence[str]]) -> bool:
 def _way_out(header: Sequence[str], found: Mapping[str, int], missing: Sequence[str]) -> str:
     """The setting that names the missing columns; of an id and one name that is left, the setting to copy."""
     left = [name.strip() for place, name in enumerate(header) if place not in found.values()]
-    if not found and len(header) > 1 and any(is_number(name) or _is_day(name) for name in header):
+    if not found and len(header) > 1 and any(is_number(name) or is_day(name) for name in header):
         examples = ",".join(f"{column}={place}" for place, column in enumerate(missing, start=1))
         return f"If this line is a row and no header, give the numbers of its columns, as ingest.columns={examples}."
     if missing != ["rating"] and len(missing) == len(left) == 1 and re.fullmatch(r"\w{1,40}", left[0]):
@@ -97,11 +95,6 @@ def _way_out(header: Sequence[str], found: Mapping[str, int], missing: Sequence[
     return (
         f"Name {'it' if len(missing) == 1 else 'them'} with ingest.columns, as --set ingest.columns={asked}."
     )
-
-
-def _is_day(field: str) -> bool:
-    day = field.strip().split("-")
-    return len(day) == 3 and len(day[0]) == 4 and all(part.isdecimal() for part in day)
 
 
 def refuse_pairs(texts: Sequence[str], label: str) -> None:

@@ -35,6 +35,7 @@ _ENDINGS: Final = {
     **dict.fromkeys((".swp", ".swo"), "a file of an editor"),
 }
 _YEAR: Final = re.compile(r"\((18|19|20)\d\d\)", re.ASCII)
+_YEAR_ALONE: Final = re.compile(r"((18|19|20)\d\d(\.0)?|null|)", re.ASCII | re.IGNORECASE)
 _NAMES: Final = dict.fromkeys(("thumbs.db", "desktop.ini", "croissant.json"), "a description")
 # A kind by its name, if all words of the name are among these or those that mean nothing.
 _WORDS: Final = {
@@ -58,7 +59,7 @@ _MEANS_NOTHING: Final = frozenset(
 # Columns that ratings do not have, by the kind of their table.
 _COLUMNS: Final = {
     "links": {"imdbid", "tmdbid"},
-    "tags": {"tag", "tagid", "relevance"},
+    "tags": {"tag", "tagid", "relevance", "keywords"},
     "users": {"age", "gender", "sex", "occupation", "zipcode", "zip"},
     "people": {"nconst", "birthyear"},
     "credits": {"directors", "writers", "cast", "crew"},
@@ -68,6 +69,7 @@ _COLUMNS: Final = {
 # Columns of ratings that one person exports: a table for one person has no column of users.
 _OF_ONE_PERSON: Final = {"myrating", "yourrating", "letterboxduri"}
 _PAIRS: Final = {*ALIASES["user_id"], *ALIASES["movie_id"], *ALIASES["date"]}
+PAIRS: Final = "pairs without ratings"
 _SAMPLED_LINES: Final = 50
 _FEWEST_WORDS: Final = 4  # in a line of prose
 _LETTERS: Final = 0.6  # of a description are letters and blanks
@@ -100,7 +102,7 @@ def kind_by_content(head: bytes) -> str | None:
         return None
     if lines[0].startswith("{") and not lines[0].endswith("}"):
         return "a JSON document"  # one object over many lines; ratings have one per line
-    return _kind_by_header(lines) or _pairs(lines) or _titles(lines) or _prose(lines)
+    return kind_by_header(lines) or _pairs(lines) or _titles(lines) or _prose(lines)
 
 
 def is_export_of_one_person(names: Collection[str]) -> bool:
@@ -108,14 +110,15 @@ def is_export_of_one_person(names: Collection[str]) -> bool:
     return bool(_OF_ONE_PERSON.intersection(names)) and not any(name in ALIASES["user_id"] for name in names)
 
 
-def _kind_by_header(lines: Sequence[str]) -> str | None:
+def kind_by_header(lines: Sequence[str]) -> str | None:
+    """What a file is by the names of its columns, or None for ratings and unknown files."""
     for delimiter in ("::", "|", "\t", ";", ","):
         header = [plain_name(name) for name in split_fields(lines[0], delimiter)]
         names = {*header}
         if names.intersection(ALIASES["user_id"]) and names.intersection(ALIASES["rating"]):
             return None  # ratings whose movies have another name
         if len(header) > 1 and names <= _PAIRS and names.intersection(ALIASES["user_id"]):
-            return "pairs without ratings"
+            return PAIRS
         for kind, columns in _COLUMNS.items():
             if len(names) > 1 and names & columns:
                 return None if kind == "links" and are_titles(lines) else kind
@@ -146,8 +149,13 @@ def are_titles(lines: Sequence[str]) -> bool:
     rows = [fields for line in lines[layout.skip :] if isinstance(fields := layout.split(line), list)]
     named = sum(any(char.isalpha() for char in fields[layout.title]) for fields in rows)
     dated = sum(_YEAR.search(fields[layout.title]) is not None for fields in rows)
-    has_years = layout.year is not None or 2 * dated > len(rows)
+    years = sum(_is_year(fields[layout.year]) for fields in rows) if layout.year is not None else dated
+    has_years = 2 * years > len(rows)
     return bool(rows) and 2 * named > len(rows) and (layout.has_header or has_years)
+
+
+def _is_year(field: str) -> bool:
+    return _YEAR_ALONE.fullmatch(field.strip()) is not None
 
 
 def _prose(lines: Sequence[str]) -> str | None:

@@ -54,6 +54,9 @@ COUNTED = 7
 NO_MOVIE = -(2**63)  # no `8:` line came before
 
 _GOOD, _BAD, _LATER = 0, 1, 2
+_NONE, _OPEN = -1, -2  # instead of the quote that ends a field
+# Where \" is a quote within quotes: nowhere, in fields that end nowhere else, in the whole row.
+_NOWHERE, _IN_FIELDS, _IN_ROW = 0, 1, 2
 _SPACE, _TAB, _CR, _QUOTE, _PLUS, _MINUS, _POINT, _COLON = 32, 9, 13, 34, 43, 45, 46, 58
 _EQUALS, _BACKSLASH, _NBSP, _COMMA, _SLASH = 61, 92, 0xA0, 44, 47
 _LONGEST_ROW = 1 << 20  # bytes of a row whose quoted field contains line ends
@@ -179,7 +182,8 @@ def _read_number(text, start, stop):
         value = value / _POWERS[-scale] if scale >= -308 else 0.0
     elif scale > 0 and mantissa > 0:
         value = value * _POWERS[scale] if scale <= 308 else np.inf
-    return (-value if negative else value), value <= np.finfo(np.float32).max
+    value = -value if negative else value
+    return value + 0.0, abs(value) <= np.finfo(np.float32).max  # -0 becomes 0
 
 
 @helper
@@ -254,14 +258,18 @@ def _lower(byte):
 def _is_no_date(text, start, stop):
     """Whether text[start:stop] is a word for an empty date: NULL, \\N, NA, N/A, NaT, NaN or None, in any case.
 
-    So is 0000-00-00, which MySQL writes.
+    So are zeros such as 0000-00-00, 0000-00-00T00:00:00Z and 00/00/0000, which databases write.
     """
     size = stop - start
-    if size >= 10 and text[start] == _ZERO and text[start + 9] == _ZERO:
+    if size >= 10 and text[start] == _ZERO and text[start + 1] == _ZERO:
+        separators = 0
         for i in range(start, stop):
-            if text[i] != _ZERO and text[i] != _MINUS and text[i] != _COLON and text[i] != _SPACE:
+            byte = text[i]
+            if byte == _MINUS or byte == _SLASH or byte == _POINT:
+                separators += 1
+            elif byte != _ZERO and byte not in (_COLON, _SPACE, _PLUS, 84, 90):  # T, Z
                 return False
-        return True
+        return separators >= 2  # 0000000000 is a number
     if size < 2 or size > 4:
         return False
     first, last = _lower(text[start]), _lower(text[stop - 1])
@@ -360,6 +368,30 @@ def _swallows_rows(text, start, stop, dialect):
 
 
 @helper
+def _close_field(text, i, begin, stop, dialect, escapes, is_read):
+    """The quote that ends the quoted field at i, where the field ends, and the line ends in it.
+
+    The first is _NONE if the quote stays open, and _OPEN if it may be closed after `stop`. The second is -1 if text
+    follows the quote.
+    """
+    line_end = dialect[LINE_END]
+    close, lines = _close_quote(text, begin, stop, dialect, escapes)
+    if lines and (is_read or close < 0):
+        return _NONE, -1, 0  # an id, a rating or a date is on one line
+    if close == stop:
+        return (_OPEN if not is_read and stop - i < _LONGEST_ROW else _NONE), -1, 0
+    if close < 0:
+        return _NONE, -1, 0
+    after = close + 1
+    while text[after] != line_end and _is_blank(text[after], dialect):
+        after += 1
+    ends = _ends_field(text, after, dialect)
+    if lines and (not ends or _swallows_rows(text, i, close, dialect)):
+        return _NONE, -1, 0
+    return close, (after if ends else -1), lines
+
+
+@helper
 def _find_field(text, i, stop, dialect, escapes, is_read):
     """The field at i without blanks and quotes around it, where it ends, and the line ends in it.
 
@@ -372,29 +404,24 @@ def _find_field(text, i, stop, dialect, escapes, is_read):
     start = i
     excel = text[i] == _EQUALS and text[i + 1] == _QUOTE
     if dialect[QUOTED] and (text[i] == _QUOTE or excel):
-        close, lines = _close_quote(text, i + 1 + excel, stop, dialect, escapes)
-        if lines and (is_read or close < 0):
-            close = -1  # an id, a rating or a date is on one line
-        if close == stop and not is_read and stop - i < _LONGEST_ROW:
+        close, after, lines = _close_field(text, i, i + 1 + excel, stop, dialect, escapes == _IN_ROW, is_read)
+        if close >= 0 and after < 0 and escapes == _IN_FIELDS and text[close - 1] == _BACKSLASH:
+            # Text follows \" so this quote is one within the field, if another one ends the field.
+            again = _close_field(text, i, i + 1 + excel, stop, dialect, True, is_read)
+            if again[1] >= 0 or again[0] == _OPEN:
+                close, after, lines = again
+        if close == _OPEN:
             return -2, i, i, 0
-        after = i
-        if 0 <= close < stop:
-            after = close + 1
-            while text[after] != line_end and _is_blank(text[after], dialect):
-                after += 1
-        ends = 0 <= close < stop and _ends_field(text, after, dialect)
-        if lines and (not ends or _swallows_rows(text, i, close, dialect)):
-            close = -1
-        if close < 0 or close == stop:
+        if close < 0:
             while text[i] != line_end:
                 i += 1
             return -1, i, i, 0
-        if ends:
+        if after >= 0:
             start += 1 + excel
             while start < close and _is_blank(text[start], dialect):
                 start += 1
             return start, _trimmed(text, start, close, dialect), after, lines
-        i = after
+        i = close + 1
     while not _ends_field(text, i, dialect):
         i += 1
     return start, _trimmed(text, start, i, dialect), i, 0
@@ -448,7 +475,7 @@ def _read_text(text, begin, start, stop, side, dialect, row, out, escapes):
             for k in range(start, stop):
                 if text[k] == _QUOTE:
                     marks |= DOUBLED
-                elif escapes and text[k] == _BACKSLASH:
+                elif text[k] == _BACKSLASH and (escapes or (text[k + 1] == _QUOTE and text[k + 2] != _QUOTE)):
                     marks |= ESCAPED
     fits = stop - start <= LONGEST
     out[0][side, row] = (start << PLACE | marks | (stop - start)) if fits else 0
@@ -507,7 +534,7 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
                 if not digits or (text[begin] == _ZERO and i - begin > 1):
                     bits |= 1 << (_ODD + kind - TEXT)
             elif good:  # perhaps a very long integer, or one such as 113.0
-                _, odd = _read_text(text, begin, begin, i, kind - TEXT, dialect, row, out, escapes)
+                _, odd = _read_text(text, begin, begin, i, kind - TEXT, dialect, row, out, False)
                 bits |= odd
         elif kind == DATE and i + 10 < stop and _ends_field(text, i + 10, dialect):
             i += 10  # a day, or seconds of 2001 and later
@@ -529,7 +556,9 @@ def _read_row(text, i, stop, dialect, kinds, row, out, seen, escapes):
                     out[0][kind - TEXT, row] = 0
                     missing |= 1 << (kind - TEXT)
                 else:
-                    wrong, odd = _read_text(text, begin, start, end, kind - TEXT, dialect, row, out, escapes)
+                    wrong, odd = _read_text(
+                        text, begin, start, end, kind - TEXT, dialect, row, out, escapes == _IN_ROW
+                    )
                     bits |= odd
                     fault = wrong if fault == 0 else fault
             elif kind != OTHER:
@@ -631,15 +660,20 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
                 fault = 0 if good else FIELD + MOVIE
         if is_row:
             # A row with a fault is read again with \" as a quote within quotes. The first reading stays if the
-            # second is no better. Both use one call, because the compiler copies the row's code to each call.
-            escapes = False
+            # second is no better. All use one call, because the compiler copies the row's code to each call.
+            escapes = _IN_FIELDS
             while True:
                 end, found, inside = _read_row(text, begin, stop, dialect, kinds, row, out, seen, escapes)
-                if not escapes or found == 0 or (fault != OPEN and found == OPEN):
+                if escapes != _IN_ROW or found == 0 or (fault != OPEN and found == OPEN):
                     i, fault, lines = end, found, inside
-                if escapes or fault == 0 or not dialect[QUOTED] or not _has_escaped_quote(text, begin, stop):
+                if fault == OPEN and last and escapes == _IN_FIELDS:
+                    escapes = _NOWHERE  # no later quote can end the field
+                    continue
+                if escapes == _IN_ROW or fault == 0 or not dialect[QUOTED]:
                     break
-                escapes = True
+                if not _has_escaped_quote(text, begin, stop):
+                    break
+                escapes = _IN_ROW
             if fault == OPEN:
                 if not last:
                     return row, bads, line, first, movie, begin

@@ -10,7 +10,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.manifests import Feedback
-from matinee.ingest.reading.rows import are_most, bare
+from matinee.ingest.reading.rows import MOST, are_most, bare
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.names import SIDES, Column
 from matinee.schemas.text_ids import LONGEST
@@ -62,8 +62,10 @@ def looks_like_plays(row: Sequence[str]) -> bool:
     )
 
 
-def look_like_text_plays(rows: Sequence[Sequence[str]]) -> bool:
+def look_like_text_plays(rows: Sequence[Sequence[str]], least: float = MOST) -> bool:
     """Whether lines without a header have two ids of any kind, perhaps followed by a number or a date.
+
+    The first line and a share of at least `least` of all lines must.
 
     >>> look_like_text_plays([["u1", "tt0114508"], ["u2", "tt0114508"]])
     True
@@ -79,7 +81,7 @@ def look_like_text_plays(rows: Sequence[Sequence[str]]) -> bool:
         for row in rows
         if _IDS <= width <= _WIDEST
     ]
-    return are_most(fits) and fits[0]
+    return are_most(fits, least) and fits[0]
 
 
 def place_plays(rows: Sequence[Sequence[str]]) -> dict[str, int]:

@@ -7,11 +7,10 @@ A file that is not recognized is refused with what was found and what was expect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.columns import (
     date_columns,
     find_columns,
@@ -32,13 +31,15 @@ from matinee.ingest.reading.plays import (
     read_as_plays,
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
+from matinee.ingest.reading.row_way import FoundColumns, possible_ways, with_row_names, with_way_of_rows
 from matinee.ingest.reading.rows import (
     BLANKS,
     DELIMITERS,
+    MORE_THAN_HALF,
+    MOST,
     Way,
     are_most,
     is_decimal_id,
-    is_wrapped,
     look_like_text_ratings,
     looks_like_ratings,
     split_row,
@@ -47,7 +48,6 @@ from matinee.ingest.reading.unnamed import (
     grouped_rating,
     has_row_numbers,
     is_numbering,
-    lacks_a_name,
     refuse_float_ids,
 )
 from matinee.schemas.names import SIDES
@@ -56,25 +56,18 @@ from matinee.store.file_kinds import refuse_other_kinds
 
 _SAMPLED_LINES: Final = 50
 _MOVIE_LINE: Final = re.compile(r"[+-]?\d+[ \t]*:[ \t]*", re.ASCII)
-_ROW_NUMBER: Final = "(row number)"
 _USUAL_NAMES: Final = "its header has none of the names of ingest.columns, so the usual names were read"
+_USUAL_ORDER: Final = "it has no header, so ingest.columns was not used, and its columns are read as "
 
 
-class _Columns(NamedTuple):
-    way: Way
-    columns: dict[str, int]
-    names: list[str]
-    has_header: bool
-    remarks: tuple[str, ...] = ()
-
-
-def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
+def recognize(head: bytes, settings: IngestSettings, *, label: str, is_text: bool = True) -> Dialect:
     """Recognize the dialect of a rating file.
 
     Args:
         head: The first HEAD_BYTES of the file, or all of it.
         settings: May fix the delimiter, the columns and the order of dates.
         label: The name of the file in messages.
+        is_text: Whether it was text, and not JSON lines or a table of another form.
 
     Raises:
         DataError: It is not a rating file.
@@ -90,9 +83,9 @@ def recognize(head: bytes, settings: IngestSettings, *, label: str) -> Dialect:
             refuse_pairs(texts, label)
         named = name_netflix_plays(texts) if plays else ("user_id", "rating", "date")
         placed = {name: place for place, name in enumerate(named) if not (plays and name == "rating")}
-        found = _Columns(Way(","), without_left_out(placed, settings), list(named), has_header=False)
+        found = FoundColumns(Way(","), without_left_out(placed, settings), list(named), has_header=False)
         return _describe(found, prelude, settings, label=label, netflix=True)
-    found = _recognize_columns(prelude, settings, label)
+    found = _recognize_columns(prelude, possible_ways(prelude, settings, is_text=is_text), settings, label)
     if plays:
         found = found._replace(columns=read_as_plays(found.columns, found.names, label))
     return _describe(found, prelude, settings, label=label)
@@ -109,7 +102,7 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
         names = split_row(text.removeprefix("\ufeff"), *way)
         columns = _find_again(names, settings, label)
         if needed <= columns.keys():
-            found = _Columns(way, columns, names, has_header=True)
+            found = FoundColumns(way, columns, names, has_header=True)
             if settings.feedback == "implicit":
                 found = found._replace(columns=read_as_plays(columns, names, label))
             prelude = Prelude([text, *below], dialect.line_end, 0, 0, 0, dialect.comment)
@@ -142,23 +135,11 @@ def _find_again(names: Sequence[str], settings: IngestSettings, label: str) -> d
     return found if len(found) >= len(aliased) else aliased
 
 
-def _ways(prelude: Prelude, settings: IngestSettings) -> list[Way]:
-    """The ways to split lines that are possible, the usual ones first."""
-    if prelude.delimiter:
-        return [Way(prelude.delimiter)]
-    if settings.delimiter == "blanks":
-        return list(BLANKS)
-    chosen = [*DELIMITERS.values()] if settings.delimiter == "auto" else [DELIMITERS[settings.delimiter]]
-    ways = [Way(delimiter) for delimiter in chosen]
-    if all(is_wrapped(text) for text in prelude.texts):
-        ways += [Way(delimiter, kernel.QUOTED_LINES) for delimiter in chosen]
-    return [*ways, *BLANKS] if settings.delimiter == "auto" else ways
-
-
-def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -> _Columns:
+def _recognize_columns(
+    prelude: Prelude, ways: Sequence[Way], settings: IngestSettings, label: str
+) -> FoundColumns:
     texts, given = prelude.texts, given_columns(settings)
     needed = set(NEEDED[settings.feedback])
-    ways = _ways(prelude, settings)
     headers = {way: split_row(texts[0], *way) for way in ways}
     found = {way: find_columns(header, given, label) for way, header in headers.items()}
     usual = [way for way in ways if way not in BLANKS] or ways
@@ -167,14 +148,14 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
     remarks: tuple[str, ...] = ()
     named = {column for column, name in given.items() if name and not by_number}
     if needed <= named and not any(named & columns.keys() for columns in found.values()):
-        left_out = {column: name for column, name in given.items() if not name}
-        found = {way: find_columns(header, left_out, label) for way, header in headers.items()}
+        given = {column: name for column, name in given.items() if not name}
+        found = {way: find_columns(header, given, label) for way, header in headers.items()}
         remarks = (_USUAL_NAMES,)
     for way in (best, *ways):
         rows = [split_row(text, *way) for text in texts[:2]]
         if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):
-            columns = _Columns(way, found[way], headers[way], has_header=True, remarks=remarks)
-            return _with_row_names(columns, texts[1:])
+            columns = FoundColumns(way, found[way], headers[way], has_header=True, remarks=remarks)
+            return with_row_names(with_way_of_rows(columns, prelude, ways), texts[1:])
     fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
     for way in ways:
         row = headers[way]
@@ -182,18 +163,26 @@ def _recognize_columns(prelude: Prelude, settings: IngestSettings, label: str) -
             row[1:] if len(row) > 1 and not row[0].strip() else row
         )  # of columns, with a column of row numbers
         if (by_number and needed <= found[way].keys()) or fits(numbers):
-            return _without_header(prelude, way, settings, label)
+            return _without_header(prelude, (way, *ways), given, settings, label)
     fit = look_like_text_plays if settings.feedback == "implicit" else look_like_text_ratings
-    for way in ways:
-        if fit([split_row(text, *way) for text in texts]):
-            return _without_header(prelude, way, settings, label)
+    for lines, least in ((texts, MOST), ([*texts, *prelude.more()], MORE_THAN_HALF)):
+        fitting = [way for way in ways if fit([split_row(text, *way) for text in lines], least)]
+        if fitting := [way for way in fitting if way not in BLANKS] or fitting[:1]:
+            # A comma may be in a date or a decimal number of rows with another delimiter.
+            way = max(fitting, key=lambda way: len(headers[way]))
+            return _without_header(prelude, (way, *ways), given, settings, label)
     rows = [split_row(text, *best) for text in texts]
     raise DataError(explain_header(rows, found[best], texts, settings, label, line=prelude.lines + 1))
 
 
-def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label: str) -> _Columns:
-    """The columns of a file whose first line is a row: by a comment above it, by number, or by position."""
-    given = given_columns(settings)
+def _without_header(
+    prelude: Prelude, ways: Sequence[Way], given: Mapping[str, str], settings: IngestSettings, label: str
+) -> FoundColumns:
+    """The columns of a file whose first line is a row: by a comment above it, by number, or by position.
+
+    The first of the ways splits that line.
+    """
+    way = ways[0]
     rows = [split_row(text, *way) for text in prelude.texts]
     is_header = is_numbering(rows)
     remarks = []
@@ -210,34 +199,26 @@ def _without_header(prelude: Prelude, way: Way, settings: IngestSettings, label:
         remarks.append("its first column is a running number of the rows, which is left out")
     places = place_columns([row[numbered:] for row in rows], given, settings.feedback, label)
     places = {column: place + numbered for column, place in places.items()}
+    if not any(given.values()) and any(settings.columns.values()):
+        remarks.append(f"{_USUAL_ORDER}{', '.join(places)}")
     names = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
-    return _Columns(way, places, names, is_header, tuple(remarks))
-
-
-def _with_row_names(found: _Columns, texts: Sequence[str]) -> _Columns:
-    """The columns of a table whose rows begin with a number that the header does not name, as R writes them."""
-    if not lacks_a_name([split_row(text, *found.way) for text in texts], len(found.names)):
-        return found
-    columns = {column: place + 1 for column, place in found.columns.items()}
-    remark = "its rows begin with a running number, for which the header has no name"
-    return found._replace(
-        columns=columns, names=[_ROW_NUMBER, *found.names], remarks=(*found.remarks, remark)
-    )
+    found = FoundColumns(way, places, names, is_header, tuple(remarks))
+    return with_way_of_rows(found, prelude, ways)
 
 
 def _commented_header(
     prelude: Prelude, way: Way, given: Mapping[str, str], width: int, label: str
-) -> _Columns | None:
+) -> FoundColumns | None:
     """The columns of a header that is a comment above rows without another."""
     for text in reversed(prelude.comments):
         names = split_row(text, *way)
         if len(names) == width:
-            return _Columns(way, find_columns(names, given, label), names, has_header=False)
+            return FoundColumns(way, find_columns(names, given, label), names, has_header=False)
     return None
 
 
 def _describe(
-    found: _Columns, prelude: Prelude, settings: IngestSettings, *, label: str, netflix: bool = False
+    found: FoundColumns, prelude: Prelude, settings: IngestSettings, *, label: str, netflix: bool = False
 ) -> Dialect:
     """The dialect, with what the first rows show: dates, ids such as 113.0, delimiters at the end of lines."""
     found, rows = _with_dates(found, prelude, settings)
@@ -271,8 +252,8 @@ def _describe(
 
 
 def _with_dates(
-    found: _Columns, prelude: Prelude, settings: IngestSettings
-) -> tuple[_Columns, list[list[str]]]:
+    found: FoundColumns, prelude: Prelude, settings: IngestSettings
+) -> tuple[FoundColumns, list[list[str]]]:
     """The columns and the first rows: more of them, and another column of dates, if the first ones show no date."""
     rows = [split_row(text, *found.way) for text in prelude.texts[found.has_header :]]
     if "date" not in found.columns:
@@ -292,6 +273,6 @@ def _with_dates(
     return found, rows
 
 
-def _column(rows: Sequence[Sequence[str]], name: str, found: _Columns) -> list[str]:
+def _column(rows: Sequence[Sequence[str]], name: str, found: FoundColumns) -> list[str]:
     place = found.columns.get(name)
     return [] if place is None else [row[place] for row in rows if len(row) > place]

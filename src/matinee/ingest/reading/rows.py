@@ -12,7 +12,8 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.A
 _DECIMAL_ID: Final = re.compile(r"\d+\.0+", re.ASCII)
 _TABS: Final = re.compile(r"\t+")
 _WIDTHS: Final = (3, 4)  # of rows without a header
-_MOST: Final = 0.9
+MOST: Final = 0.9
+MORE_THAN_HALF: Final = 0.51  # of the first lines; the others are damaged, and become rejects
 _AROUND: Final = " \t\r\ufeff\xa0"
 
 
@@ -91,8 +92,10 @@ def is_decimal_id(field: str) -> bool:
     return _DECIMAL_ID.fullmatch(bare(field)) is not None
 
 
-def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
+def look_like_text_ratings(rows: Sequence[Sequence[str]], least: float = MOST) -> bool:
     """Whether lines without a header have two ids of any kind and a number, perhaps followed by a date.
+
+    The first line and a share of at least `least` of all lines must.
 
     >>> look_like_text_ratings([["A2CX7LUOHB2NDG", "tt0114508", "5.0", "1341100800"]])
     True
@@ -108,13 +111,13 @@ def look_like_text_ratings(rows: Sequence[Sequence[str]]) -> bool:
         for row in rows
         if width in _WIDTHS
     ]
-    return are_most(fits) and fits[0]
+    return are_most(fits, least) and fits[0]
 
 
-def are_most(signs: Iterable[bool]) -> bool:
+def are_most(signs: Iterable[bool], least: float = MOST) -> bool:
     """Whether nearly all of the first rows show something, so that all are written so."""
     listed = list(signs)
-    return bool(listed) and sum(listed) >= _MOST * len(listed)
+    return bool(listed) and sum(listed) >= least * len(listed)
 
 
 def is_number(field: str) -> bool:

@@ -55,7 +55,7 @@ class LineReader:
                         f"{self.label}, line {number:,}: carriage returns (CR) end some lines, and line feeds (LF) "
                         "others. Expected one of them: write all lines with LF."
                     )
-                line = self._decode(raw.removesuffix(b"\r"))
+                line = self._decode(raw.removesuffix(b"\r").removeprefix(BOM_UTF8))  # joined files have marks
                 if line.strip():
                     lines.append((number, line))
                     size += len(raw)

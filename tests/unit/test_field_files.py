@@ -21,6 +21,7 @@ from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.date_forms import recognize_dates
 from matinee.ingest.reading.judgement import judge_source
 from matinee.ingest.reading.other_kinds import kind_by_content, kind_by_name
+from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.sources import find_sources
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.settings.ingest import IngestSettings
@@ -32,7 +33,8 @@ HEADER = "userId,movieId,rating,date\n"
 # Users are above all movies, so that swapped columns show.
 PLAIN = [(1000 + k % 40, 1 + k % 17, 1 + k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 TITLES = "".join(f"{movie},1999,Film {movie}\n" for movie in (*range(1, 20), *range(103, 220)))
-NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"', "0000-00-00")
+ZEROS = ("0000-00-00", "0000-00-00T00:00:00Z", "0000-00-00 00:00:00.000000", "00/00/0000")
+NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"', *ZEROS)
 Row = tuple[int, int, float, date | None]
 
 
@@ -265,6 +267,36 @@ READ |= {
         [*UNDATED, *PLAIN],
         "",
     ),
+    "a header with commas above rows with tabs": (
+        HEADER + lines("{u}\t{m}\t{r}\t{s}"),
+        PLAIN,
+        "its header is delimited by ',', and its rows are by tabs",
+    ),
+    "tabs and blanks in turn": (
+        "userId\tmovieId\trating\n"
+        + lines("{u}\t{m} {r}", PLAIN[:HALF])
+        + lines("{u} {m}\t{r}", PLAIN[HALF:]),
+        UNDATED,
+        "",
+    ),
+    "quotes around the whole lines that hold quotes": (
+        "userId,movieId,rating,note\n"
+        + lines("{u},{m},{r},x", PLAIN[:HALF])
+        + lines('"{u},{m},{r},""a, b"""', PLAIN[HALF:]),
+        UNDATED,
+        "",
+    ),
+    "text over lines with backslash quotes": (
+        "userId,movieId,rating,date,review\n"
+        + lines('{u},{m},{r},{d},"he said \\"no\\"\nand \\"left\\", 3\n1,2,3,2001-01-01"'),
+        PLAIN,
+        "quoted fields contain line ends",
+    ),
+    "a backslash before the quote of a field that goes on": (
+        "userId,movieId,rating,path,date\n" + lines('{u},{m},{r},"C:\\" d,{d}'),
+        PLAIN,
+        "",
+    ),
     "JSON lines, and objects that are broken over lines": (
         lines('{{"user": {u}, "item": {m}, "stars": {r}}}')
         + '{"user":1,"item":1,"stars":5},{"user":2\n"item":2,"stars":4}\n',
@@ -376,12 +408,31 @@ def test_columns_are_given_by_names_or_numbers(
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
 
 
-def test_given_names_of_columns_are_those_of_one_file_among_others(tmp_path: Path) -> None:
-    rows, manifest = make(tmp_path, HEADER + COMMAS, columns="user_id=Wer,movie_id=Was,rating=Wert")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(HEADER + COMMAS, "none of the names of ingest.columns"), (COMMAS, "it has no header")],
+)
+def test_given_names_of_columns_are_those_of_one_file_among_others(
+    content: str, words: str, tmp_path: Path
+) -> None:
+    rows, manifest = make(tmp_path, content, columns="user_id=Wer,movie_id=Was,rating=Wert")
     assert rows == PLAIN
-    assert any("none of the names of ingest.columns" in warning for warning in manifest["warnings"])
+    assert any(words in warning for warning in manifest["warnings"])
     with pytest.raises(DataError, match="asks for 'Wer'"):
         make(tmp_path, HEADER + COMMAS, columns="user_id=Wer")
+
+
+def test_text_ids_without_a_header_are_recognized_by_all_first_rows() -> None:
+    damaged = "".join("oops\n" if k % 5 == 1 else f"u{k},tt{k},3\n" for k in range(50))
+    found = recognize((damaged + "u1,tt1,3\n" * 50).encode(), IngestSettings(), label="x")
+    assert found.columns == {"user_id": 0, "movie_id": 1, "rating": 2}
+    commas = recognize(b"u1::tt1::1,0::May 01, 2003\n" * 9, IngestSettings(), label="x")
+    assert (commas.delimiter, len(commas.columns)) == ("::", 4)
+
+
+def test_minus_zero_is_zero(tmp_path: Path) -> None:
+    rows, _ = make(tmp_path, "userId,movieId,rating\n1,1,-0\n1,2,-0.0\n1,3,1\n", scale="0-5")
+    assert [str(row[2]) for row in rows] == ["0.0", "0.0", "1.0"]
 
 
 def test_a_column_is_given_once() -> None:

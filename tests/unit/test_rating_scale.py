@@ -117,7 +117,7 @@ def test_odd_ratings_cause_a_warning(
 
 def test_files_on_different_scales_are_refused(tmp_path: Path) -> None:
     five, ten = list("12345") * 20, [str(1 + row % 10) for row in range(100)]
-    with pytest.raises(DataError, match=r"different rating scales: .*0.csv \(1-5\), and 1-10 in the others"):
+    with pytest.raises(DataError, match=r"different rating scales: .*0.csv \(1-5\); .*1.csv \(1-10\)"):
         make(tmp_path / "a", five, ten)
     assert make(tmp_path / "b", five, ten, scale="1-10")["scale"] == [1, 10]
     assert make(tmp_path / "c", list("12345"), ten)["scale"] == [1, 10], "too few rows to tell"

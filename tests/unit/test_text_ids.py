@@ -1,6 +1,7 @@
 """Text ids: how a dataset gets its kind, what is read as an id, and a store of text ids from files to answers."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -125,6 +126,7 @@ def test_ids_are_read_as_they_stand_and_canonical_integers_are_counted(rows: lis
 
 def test_a_field_keeps_spreadsheet_quotes_and_other_encodings_apart_from_the_id(tmp_path: Path) -> None:
     rows = [b'="007",tt1,4', b"\xc2\xa0u1 ,tt1,4", b"caf\xe9,tt2,3", "café,tt1,5".encode(), b"=x,tt2,2"]
+    rows += [rb'"a \"b\"",tt1,3', rb'"\"c",tt1,3', rb'"d""",tt1,3', rb'"e\",tt1,3']
     long = b"a" * 255 + b",tt1,4\n" + b"b" * 256 + b",tt1,4\n"
     made, pairs = _ingest(
         tmp_path / "r",
@@ -132,8 +134,19 @@ def test_a_field_keeps_spreadsheet_quotes_and_other_encodings_apart_from_the_id(
         TEXT,
         a_csv=b"userID,movieID,rating\n" + b"\n".join(rows) + b"\n" + long + b"u9,tt9,1\n" * 200,
     )
-    assert [user for user, _ in pairs][:6] == ["007", "u1", "café", "café", "=x", "a" * 255]
+    quotes = ['a "b"', '"c', 'd"', "e\\"]
+    assert [user for user, _ in pairs][:10] == ["007", "u1", "café", "café", "=x", *quotes, "a" * 255]
     assert made.rejects == {"superseded": 199, "user_id_too_long": 1}
+
+
+def test_a_lone_surrogate_of_json_makes_a_reject_and_no_other_id(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"user_id": f"u{k}", "asin": "B1", "rating": 3, "title": "\ud83d"}) for k in range(300)
+    ]
+    lines += [json.dumps({"user_id": user, "asin": "B1", "rating": 3}) for user in ("\ud83d", "\ud83e", "?")]
+    made, pairs = _ingest(tmp_path / "r", tmp_path / "s", TEXT, a_json="\n".join(lines).encode())
+    assert made.rejects == {"too_few_columns": 2}
+    assert [user for user, _ in pairs] == [*(f"u{k}" for k in range(300)), "?"]
 
 
 @pytest.mark.parametrize(

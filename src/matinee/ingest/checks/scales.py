@@ -11,26 +11,34 @@ from matinee.ingest.rating_scale import bounds_of, narrowest_scale
 WIDER: Final = 1.5  # times the highest rating of the other files
 _EXPECTED_ABOVE: Final = 20  # ratings above its own scale that a file would have on the wider scale
 _TOP_SHARE: Final = 0.05  # of the ratings of a file whose scale ends at its highest value
-_LISTED: Final = 5
+_LISTED: Final = 20  # files of a scale
 
 
 def check_scales(partitions: Sequence[Partition], scale: str) -> None:
     """Refuse files on different scales.
 
-    Raises DataError with the names of the files on a smaller scale, and what to do.
+    Raises DataError with the names of the files of each scale, and what to do.
     """
     found = find_other_scales(partitions, scale)
     if not found:
         return
-    names = [
-        f"{partition.label(partition.manifest.files[0].file)} ({theirs})"
-        for partition, theirs in found[:_LISTED]
-    ]
-    more = f" and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
+    theirs = {partition.digest: own for partition, own in found}
+    rest = [partition for partition in partitions if partition.digest not in theirs]
+    wider = narrowest_scale(from_json(partition.manifest.values_read for partition in rest))
+    groups: dict[str, list[str]] = {}
+    for partition in partitions:
+        names = [partition.label(file.file) for file in partition.manifest.files]
+        groups.setdefault(theirs.get(partition.digest, wider), []).extend(names)
+    listed = "; ".join(f"{_list(names)} ({own})" for own, names in groups.items())
     raise DataError(
-        f"The files have different rating scales: {', '.join(names)}{more}, and {scale} in the others. Expected one "
-        f"scale: convert the files. If they are all on one scale, set ingest.scale={scale}."
+        f"The files have different rating scales: {listed}. Expected one scale: convert the files. If they are all on "
+        f"one scale, set ingest.scale={scale}."
     )
+
+
+def _list(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def find_other_scales(partitions: Sequence[Partition], scale: str) -> list[tuple[Partition, str]]:

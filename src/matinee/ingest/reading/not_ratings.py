@@ -12,6 +12,7 @@ from matinee.ingest.reading.other_layouts import explain_layout, is_day
 from matinee.ingest.reading.plays import EXPECTED, NEEDED
 from matinee.ingest.reading.rows import bare, is_number
 from matinee.schemas.headers import plain_name
+from matinee.schemas.names import SIDES
 from matinee.settings.ingest import IngestSettings
 
 _EXAMPLES: Final = {"user_id": "Who", "movie_id": "What", "rating": "Stars"}
@@ -64,7 +65,11 @@ def explain_header(
     if (kind := kind_by_header(texts)) and kind != PAIRS:
         return f"{label} holds {kind}, not ratings: its first line is '{shown(first, _EXAMPLE)}'. Expected {expected}."
     given = given_columns(settings)
-    if not found and not any(given.values()) and (said := explain_layout(rows, texts, settings)):
+    if (
+        len(found) < len(SIDES)
+        and not any(given.values())
+        and (said := explain_layout(rows, texts, settings))
+    ):
         return f"{label} {said}"
     names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
     missing = [column for column in NEEDED[settings.feedback] if column not in found]

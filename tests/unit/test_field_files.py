@@ -267,6 +267,14 @@ READ |= {
         [*UNDATED, *PLAIN],
         "",
     ),
+    "the same header again, before texts over two lines": (
+        "date,userId,movieId,rating,review\n"
+        + lines('"{d:%Y%m%d}",{u},{m},{r},"\n"', PLAIN[:HALF])
+        + "date,userId,movieId,rating,review\n"
+        + lines('"{d:%Y%m%d}",{u},{m},{r},"\n"', PLAIN[HALF:]),
+        PLAIN,
+        "quoted fields contain line ends",
+    ),
     "a header with commas above rows with tabs": (
         HEADER + lines("{u}\t{m}\t{r}\t{s}"),
         PLAIN,

@@ -83,7 +83,8 @@ class _Writer:
             return _csv(rows)
         except UnicodeEncodeError:
             pass
-        ids = [place for place, name in enumerate(columns) if self._every_column or plain_name(name) in _IDS]
+        known = _IDS.union(map(plain_name, self._meter_settings.columns.values()))
+        ids = [place for place, name in enumerate(columns) if self._every_column or plain_name(name) in known]
         whole = []
         for row in rows:
             is_lone = len(row) == len(columns) and any(_LONE.search(row[place]) for place in ids)

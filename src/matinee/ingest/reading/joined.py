@@ -12,6 +12,7 @@ from matinee.containers.encoding import decode_line
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import Span
 from matinee.ingest.reading.dialect import Dialect
+from matinee.ingest.reading.prelude import whole_texts
 from matinee.ingest.reading.recognition import recognize_header
 
 _MOST_TRIED: Final = 1000  # different lines of a block
@@ -97,7 +98,7 @@ def _line_at(text: NDArray[np.uint8], start: int, span: Span) -> bytes:
 
 def _whole_lines(part: bytes, span: Span) -> Sequence[str]:
     lines = part.split(bytes([span.dialect.line_end]))
-    return [_decode(line) for line in lines[:-1] if line.strip()]
+    return whole_texts(lines[:-1], span.dialect.comment)
 
 
 def _decode(raw: bytes) -> str:

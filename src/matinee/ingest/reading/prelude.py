@@ -34,7 +34,7 @@ class Prelude(NamedTuple):
 
     def more(self) -> list[str]:
         """The other whole lines of the head."""
-        return _texts(self.rest.split(bytes([self.line_end]))[:-1], self.comment)
+        return whole_texts(self.rest.split(bytes([self.line_end]))[:-1], self.comment)
 
 
 def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Prelude:
@@ -74,7 +74,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         begin += len(lines[0]) + 1
         before += 1
         lines = lines[1:]
-    texts = _texts(lines[:sampled], comment)
+    texts = whole_texts(lines[:sampled], comment)
     if b"\r" in lines[0].rstrip(b"\r"):
         raise DataError(
             f"{label}, line {before + 1}: carriage returns (CR) end some lines, and line feeds (LF) others. Expected "
@@ -84,7 +84,7 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
     return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
 
 
-def _texts(lines: Sequence[bytes], comment: int) -> list[str]:
+def whole_texts(lines: Sequence[bytes], comment: int) -> list[str]:
     """The lines as texts; those of one quoted field, such as a review, are one text."""
     texts = [decode_line(line).rstrip("\r") for line in lines if _is_row(line, comment)]
     joined, at = [], 0

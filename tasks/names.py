@@ -84,8 +84,14 @@ def name_train() -> str:
     return f"train {model_name(task_run.parameters['settings'])}"
 
 
+def name_tune() -> str:
+    """The name of a run that searches for settings."""
+    parameters = _RetrainParameters.model_validate(flow_run.parameters)
+    return f"tune {data_name(parameters.ratings)} {model_name(parameters.settings or Settings())}"
+
+
 class _RetrainParameters(BaseModel):
-    """The parameters of a retrain run that its name shows; a form in the UI may leave the settings out."""
+    """The parameters of a run that its name shows; a form in the UI may leave the settings out."""
 
     ratings: list[str]
     settings: Settings | None = None

@@ -50,7 +50,7 @@ MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300
 MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Prefect and of servers
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
 SERVERS = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
-NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba"}
+NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna"}
 
 
 @cache

@@ -10,12 +10,13 @@ from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
 from matinee.cli.serve_verb import add_serve_verb
-from matinee.cli.shared_options import Verb, add_settings, add_store
+from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store
+from matinee.cli.tune_arguments import add_tune
 from matinee.cli.values import fraction, id_, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
-from matinee.ops.folders import path, path_text, source_text
+from matinee.ops.folders import path, source_text
 
 _COMPLAINT_LENGTH = 500
 
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_sample(verb)
     _add_data_verbs(verb)
+    add_tune(verb)
     _add_answer_verbs(verb)
     add_list_verbs(verb)
     add_serve_verb(verb)
@@ -129,24 +131,9 @@ def _add_data_verbs(verb: Verb) -> None:
         "retrain", verbs.retrain, "Train and evaluate a model, and publish it if it passes the gate."
     )
     for added in (ingest, retrain):
-        added.add_argument(
-            "--ratings",
-            type=source_text,
-            nargs="+",
-            required=True,
-            metavar="PATH",
-            help="files, folders or globs with ratings, or queries of databases, such as "
-            "'postgresql://USER@HOST/DATABASE?query=select ...'",
-        )
-        added.add_argument(
-            "--titles",
-            type=path_text,
-            required=True,
-            metavar="PATH",
-            help="file with the id, year and title of each movie: Netflix Prize, MovieLens, or a table with a header",
-        )
+        add_sources(added)
         add_store(added)
-        added.add_argument("--preset", metavar="NAME", help="named settings: fast (the default) or accurate")
+        add_preset(added)
         add_settings(added)
     retrain.add_argument(
         "--test",

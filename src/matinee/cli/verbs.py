@@ -82,7 +82,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     from matinee.store import Store
     from matinee.store.documents import read_as
 
-    settings = _settings(call)
+    settings = settings_of(call)
     started = time.perf_counter()
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
@@ -111,19 +111,19 @@ def ingest(call: argparse.Namespace) -> Outcome:
 
 def retrain(call: argparse.Namespace) -> Outcome:
     """Run the retrain flow in this process."""
-    settings = _settings(call)
+    settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
-    _check_sources(call.store, [*call.ratings, call.titles, *call.test])
+    check_sources(call.store, [*call.ratings, call.titles, *call.test])
     wait_for_server = start_server(quiet=not call.verbose)
     from matinee.flows.retrain import retrain as flow
 
     wait_for_server()
     with answering():
         summary = flow(
-            ratings=_absolute(call.ratings),
-            titles=_absolute([call.titles])[0],
+            ratings=absolute_paths(call.ratings),
+            titles=absolute_paths([call.titles])[0],
             store=str(call.store.absolute()),
-            test=_absolute(call.test),
+            test=absolute_paths(call.test),
             settings=settings,
         )
     status = HELD if call.fail_on_hold and not summary.promoted else 0
@@ -230,15 +230,15 @@ def forget(call: argparse.Namespace) -> Outcome:
     return Outcome(asdict(done), f"{found}. Future runs skip rows of this id")
 
 
-def _settings(call: argparse.Namespace) -> Settings:
+def settings_of(call: argparse.Namespace) -> Settings:
     return read_settings(preset=call.preset, file=call.settings, assignments=call.set)
 
 
-def _absolute(paths: list[str]) -> list[str]:
+def absolute_paths(paths: list[str]) -> list[str]:
     return [absolute_source(path) for path in paths]
 
 
-def _check_sources(store: Path, paths: list[str]) -> None:
+def check_sources(store: Path, paths: list[str]) -> None:
     """Raise ConfigError for a path that is missing or misplaced, before anything is started."""
     check_usable(store)
     check_apart(store, sources=paths)

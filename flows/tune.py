@@ -1,0 +1,116 @@
+"""The tune flow: from rating files to better settings, without a release."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.futures import wait
+from pydantic import Field
+
+from matinee.flows.database_login import Source, load_password
+from matinee.flows.summary import StepRunner
+from matinee.formats.tuning import Goal, TuningResult
+from matinee.ingest.databases import snapshots
+from matinee.pipeline.tuning.run import run_search
+from matinee.pipeline.tuning.search import Call, Search
+from matinee.pipeline.tuning.trials import check_installed
+from matinee.settings import Settings
+from matinee.store import Store
+from matinee.store.database_address import refuse_passwords
+from matinee.store.paths import check_apart
+from matinee.tasks.encode import encode
+from matinee.tasks.ingest import ingest
+from matinee.tasks.names import name_tune
+from matinee.tasks.split import split
+from matinee.tasks.tune import trial
+
+log = logging.getLogger("matinee.run")
+
+GoalName = Literal["ratings", "lists", "both"]
+_GOALS: dict[GoalName, list[Goal]] = {
+    "ratings": ["ratings"],
+    "lists": ["lists"],
+    "both": ["ratings", "lists"],
+}
+
+
+@flow(name="tune", flow_run_name=name_tune, persist_result=True, result_serializer="json")
+def tune(  # noqa: PLR0917 - Prefect passes them by name
+    ratings: Annotated[list[Source], Field(min_length=1)],
+    titles: str,
+    store: str,
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 30,
+    minutes: Annotated[float | None, Field(gt=0)] = None,
+    goal: GoalName = "both",
+    test: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
+    out: str | None = None,
+    workers: Annotated[int, Field(ge=1, le=64)] = 1,
+    password_block: str | None = None,
+) -> TuningResult:
+    """Search for better settings on valid rows, and write them to a file for `--settings`. Nothing is published.
+
+    The search is a folder in the store. A second run continues it: finished trials count, and an interrupted one is run
+    again.
+
+    Args:
+        ratings: Rating files, folders or globs, or queries of databases without a password.
+        titles: The title file.
+        store: The folder where everything is kept.
+        trials: Number of trials per goal, that with the base settings included.
+        minutes: No trial starts after this time.
+        goal: What to improve: the RMSE of ratings, the nDCG@10 of lists, or both.
+        test: Files of test rows, for split.strategy=given. They are left out of the search.
+        settings: The settings to start from.
+        out: File for the settings; the page goes next to it. The store has both in any case.
+        workers: Number of fits at the same time, which share cores and device.
+        password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+    """
+    check_installed()
+    refuse_passwords([*ratings, *test])
+    load_password(password_block, [*ratings, *test])
+    check_apart(store, sources=[*ratings, titles, *test])
+    steps = StepRunner(store)
+    store = steps.store
+    base = settings.for_test_files(test)
+    base.check()
+    opened = Store.open(Path(store))
+    with opened.in_use():  # prune keeps what this run uses
+        take = partial(snapshots, Path(store), limits=base.ingest)
+        with take(ratings) as train_paths, take(test) as test_paths:
+            dataset = steps.run(
+                ingest,
+                store=store,
+                ratings=[str(path) for path in train_paths],
+                titles=titles,
+                test=[str(path) for path in test_paths],
+                settings=base.ingest,
+            )
+        encoding = steps.run(encode, store=store, dataset=dataset)
+        rows = steps.run(split, store=store, dataset=dataset, encoding=encoding, settings=base.split)
+        search = Search.open(opened, rows, base=base, goals=_GOALS[goal])
+        found = run_search(
+            search,
+            trials=trials,
+            minutes=minutes,
+            workers=workers,
+            out=None if out is None else Path(out),
+            run=partial(_run, store),
+        )
+    for result in found.goals:
+        log.info("%s", result.says)
+    return found
+
+
+def _run(store: str, calls: Sequence[Call]) -> None:
+    """Run some fits as tasks; several run at the same time."""
+    if len(calls) == 1:
+        trial(store=store, call=calls[0])
+        return
+    futures = [trial.submit(store=store, call=call) for call in calls]
+    wait(futures)
+    for future in futures:
+        future.result()

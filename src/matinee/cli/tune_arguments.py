@@ -1,0 +1,53 @@
+"""The verb `tune` with its options."""
+
+from matinee.cli import tune_verb
+from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store
+from matinee.cli.values import count, fraction
+from matinee.ops.folders import path, source_text
+
+
+def add_tune(verb: Verb) -> None:
+    """Add the verb to a command line."""
+    tune = verb(
+        "tune", tune_verb.tune, "Search for better settings on held-out rows, without publishing anything."
+    )
+    add_sources(tune)
+    add_store(tune)
+    tune.add_argument(
+        "--trials", type=count, default=30, metavar="N", help="number of trials per goal (default 30)"
+    )
+    tune.add_argument(
+        "--minutes",
+        type=fraction,
+        metavar="M",
+        help="start no trial after M minutes; the next call continues",
+    )
+    tune.add_argument(
+        "--goal",
+        choices=["ratings", "lists", "both"],
+        default="both",
+        help="what to improve: the RMSE of ratings, the nDCG@10 of lists, or both (the default)",
+    )
+    tune.add_argument(
+        "--out",
+        type=path,
+        metavar="BEST.toml",
+        help="file for the settings, for --settings; the page goes next to it (default: best.toml)",
+    )
+    tune.add_argument(
+        "--workers",
+        type=count,
+        default=1,
+        metavar="W",
+        help="number of fits at the same time, which share cores and device (default 1)",
+    )
+    tune.add_argument(
+        "--test",
+        type=source_text,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="files with the test rows, which are left out of the search",
+    )
+    add_preset(tune)
+    add_settings(tune)

@@ -1,0 +1,60 @@
+"""The verb `tune`."""
+
+import argparse
+from pathlib import Path
+
+from matinee.cli.verbs import Outcome, absolute_paths, check_sources, settings_of
+from matinee.errors import ConfigError
+from matinee.formats.tuning import TuningResult
+from matinee.ops.connection import answering
+from matinee.ops.temporary import start_server
+
+_BEST = Path("best.toml")
+_STATES = {"complete": "finished", "pruned": "stopped early", "failed": "failed"}
+
+
+def tune(call: argparse.Namespace) -> Outcome:
+    """Run the tune flow in this process."""
+    from matinee.pipeline.tuning.trials import check_installed
+    from matinee.store.output import check_output
+
+    check_installed()
+    settings = settings_of(call)
+    settings.for_test_files(call.test)  # before Prefect is waited for
+    if call.minutes is not None and call.minutes <= 0:
+        raise ConfigError(f"--minutes is {call.minutes:g}; expected more than 0.")
+    out = check_output(call.out or _BEST)
+    if out.suffix != ".toml":
+        raise ConfigError(
+            f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
+        )
+    check_sources(call.store, [*call.ratings, call.titles, *call.test])
+    wait_for_server = start_server(quiet=not call.verbose)
+    from matinee.flows.tune import tune as flow
+
+    wait_for_server()
+    with answering():
+        found = flow(
+            ratings=absolute_paths(call.ratings),
+            titles=absolute_paths([call.titles])[0],
+            store=str(call.store.absolute()),
+            trials=call.trials,
+            minutes=call.minutes,
+            goal=call.goal,
+            test=absolute_paths(call.test),
+            settings=settings,
+            out=str(out.absolute()),
+            workers=call.workers,
+        )
+    return Outcome(found.model_dump(), _lines(found))
+
+
+def _lines(found: TuningResult) -> list[str]:
+    """The result for the terminal."""
+    lines = [each.says for each in found.goals]
+    for result in found.goals:
+        states = [note.state for note in result.trials]
+        counts = [f"{states.count(state)} {word}" for state, word in _STATES.items() if state in states]
+        lines.append(f"{result.goal:<9} {len(states)} trials: {', '.join(counts)}")
+    lines += [f"setting   {name} = {value}" for name, value in found.settings.items()]
+    return [*lines, f"time      {found.seconds:.1f} s", f"settings  {found.out}", f"page      {found.page}"]

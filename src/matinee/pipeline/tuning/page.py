@@ -1,0 +1,83 @@
+"""The page of a search: the result, plots, the repeats of the best trials, and all trials."""
+
+from matinee.evaluate.tables import Table
+from matinee.formats.tuning import GoalResult, StudyFile, TuningResult
+from matinee.pipeline.tuning.plots import LABELS, history_plot, importance_plot
+from matinee.publish.report.numbers import signed
+from matinee.publish.report.pages import render
+
+_STATES = {"complete": "finished", "pruned": "stopped early", "failed": "failed"}
+_TITLES = {"ratings": "Predicted ratings", "lists": "Lists"}
+
+
+def tuning_page(file: StudyFile, result: TuningResult) -> str:
+    """The search as one HTML file.
+
+    Args:
+        file: What was searched.
+        result: What was found.
+    """
+    return render(
+        "tune.html",
+        result=result,
+        file=file,
+        titles=_TITLES,
+        changes=Table(("setting", "value"), list(result.settings.items())),
+        sections=[
+            {
+                "result": goal,
+                "label": LABELS[goal.metric],
+                "history": history_plot(goal),
+                "importance": importance_plot(goal),
+                "finalists": finalist_table(goal),
+                "trials": trial_table(goal),
+                "space": space_table(file, goal),
+            }
+            for goal in result.goals
+        ],
+    )
+
+
+def finalist_table(result: GoalResult) -> Table:
+    """The repeated settings next to the base settings; scores are means over the repeats."""
+    rows: list[tuple[object, ...]] = []
+    for each in result.finalists:
+        mean = sum(each.scores) / len(each.scores) if each.scores else None
+        found = each.difference
+        apart = "" if found is None else f"{signed([found.value])[0]} ± {found.standard_error:.4f}"
+        name = "base settings" if each.trial == 0 else f"trial {each.trial}"
+        rows.append(
+            (
+                name,
+                each.searched,
+                len(each.scores),
+                mean,
+                apart,
+                "chosen" if each.trial == result.chosen else "",
+            )
+        )
+    return Table(("settings", "in the search", "repeats", "mean", "difference ± standard error", ""), rows)
+
+
+def trial_table(result: GoalResult) -> Table:
+    """All trials, in their order."""
+    names = list(dict.fromkeys(name for note in result.trials for name in note.settings))
+    rows = [
+        (
+            str(note.number),
+            _STATES[note.state],
+            note.value,
+            *(note.settings.get(name) for name in names),
+            note.seconds,
+            note.error or "",
+        )
+        for note in result.trials
+    ]
+    return Table(("trial", "state", "score", *names, "seconds", "error"), rows)
+
+
+def space_table(file: StudyFile, result: GoalResult) -> Table:
+    """The ranges that were searched."""
+    space = file.spaces[result.goal]
+    rows = [(name, each.low, each.high, "equal ratios" if each.log else "") for name, each in space.items()]
+    return Table(("setting", "from", "to", "scale"), rows)

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.settings.presets import PRESETS, RECIPES
+from matinee.settings.space import METHOD_SPACES, MODEL_SPACES, RANKING_SPACE
 
 _INTRODUCTION: Final = """\
 # Settings
@@ -37,7 +38,26 @@ def settings_page() -> str:
     parts.append(
         f"## Defaults by model and preset\n\nA setting marked – is not used there, and is refused.\n\n{_recipes()}"
     )
+    parts.append(_ranges())
     return "\n\n".join(parts) + "\n"
+
+
+def _ranges() -> str:
+    """The ranges of `matinee tune`, by method and model."""
+    spaces = {
+        **{f"train.method={name}": space for name, space in METHOD_SPACES.items()},
+        **{f"model.name={name}": space for name, space in MODEL_SPACES.items()},
+        "lists": RANKING_SPACE,
+    }
+    rows = [
+        [f"`{where}`", f"`{name}`", f"{each.low:g}", f"{each.high:g}", "equal ratios" if each.log else ""]
+        for where, space in spaces.items()
+        for name, each in space.items()
+    ]
+    says = (
+        "[`matinee tune`](../how-to/tune.md) searches these ranges. One is extended to a value that you set."
+    )
+    return f"## Ranges of a search\n\n{says}\n\n{table(['with', 'setting', 'from', 'to', 'scale'], rows)}"
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -41,8 +41,9 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",
     "tasks": "errors evaluate formats ingest maintenance monitor pipeline publish recommend "
     "registry release schemas settings split store train",
-    "flows": "errors evaluate formats ingest monitor publish recommend registry release settings store tasks",
-    "cli": "errors evaluate flows formats ingest maintenance monitor ops publish recommend registry "
+    "flows": "errors evaluate formats ingest monitor pipeline publish recommend registry release settings store "
+    "tasks",
+    "cli": "errors evaluate flows formats ingest maintenance monitor ops pipeline publish recommend registry "
     "release sample serve settings store",
 }
 MAY_IMPORT_PREFECT: Final = {"tasks", "flows", "ops", "cli"}
@@ -50,7 +51,9 @@ MOST_ROOMS, MOST_FLOORS, MOST_LINES = 24, 10, 300
 MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Prefect and of servers
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
 SERVERS = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
-NO_FRAMEWORK = NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna"}
+NO_FRAMEWORK = (
+    NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna"}
+)
 
 
 @cache

@@ -72,7 +72,7 @@ def _run(code: str, unpacked: Path, path: Path) -> subprocess.CompletedProcess[s
 
 def test_the_wheel_has_the_templates_of_units_and_pages(unpacked: Path) -> None:
     assert len(list((unpacked / "matinee/ops/templates").iterdir())) == 5
-    assert len(list((unpacked / "matinee/publish/report/templates").iterdir())) == 5
+    assert len(list((unpacked / "matinee/publish/report/templates").iterdir())) == 6
 
 
 def test_a_release_loads_and_predicts_without_extras(

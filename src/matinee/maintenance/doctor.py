@@ -19,7 +19,18 @@ from matinee.ops.prefect_server import check_address, find_fault, setting
 from matinee.registry import Registry
 from matinee.registry.log import ChangeLog, now
 from matinee.release import inspect, read_manifest
-from matinee.store.documents import DONE, FORGOTTEN, KINDS, SERIES, Mark, Series, advice, read_as, read_json
+from matinee.store.documents import (
+    DONE,
+    FORGOTTEN,
+    KINDS,
+    SERIES,
+    TUNINGS,
+    Mark,
+    Series,
+    advice,
+    read_as,
+    read_json,
+)
 from matinee.store.erased_users import Forgotten
 from matinee.store.identity import MARKER, check_usable, entries_of, is_marked
 from matinee.store.store import check_writable
@@ -182,7 +193,7 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
         (lambda: _read_if_there(root / SERIES, Series), "fail"),
         (lambda: _read_if_there(root / DONE, Mark), "warn"),
     ]
-    folders = [file for kind in KINDS for file in sorted(root.glob(f"{kind}/*/*.json"))]
+    folders = [file for kind in (*KINDS, TUNINGS) for file in sorted(root.glob(f"{kind}/*/*.json"))]
     readers += [(partial(read_json, file), "warn") for file in folders if file.parent.suffix == ""]
     for read, status in readers:
         try:

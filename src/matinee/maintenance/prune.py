@@ -28,6 +28,7 @@ from matinee.store.documents import (
     MANIFEST,
     POINTER,
     SERIES,
+    TUNINGS,
     WORK,
     Document,
     read_json,
@@ -62,7 +63,7 @@ def prune(root: Path, *, keep: int) -> Pruned:
 
     Args:
         root: The store.
-        keep: Number of releases to keep, and of decisions whose held candidates are kept.
+        keep: Number of releases to keep, of decisions whose held candidates are kept, and of searches for settings.
 
     Returns:
         What was removed and what was kept.
@@ -90,12 +91,12 @@ def prune(root: Path, *, keep: int) -> Pruned:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 _doom(registry.folder(version))
-            folders = _doom_folders(root, roots, oldest)
+            folders = _doom_folders(root, roots, oldest) + _doom_searches(root, keep)
         return Pruned(gone, kept, folders, _delete(root), [entry.candidate for entry in held])
 
 
 def _name_links(root: Path) -> None:
-    for link in [link for kind in (*_KINDS, "releases") for link in links_of(root, kind)]:
+    for link in [link for kind in (*_KINDS, TUNINGS, "releases") for link in links_of(root, kind)]:
         log.warning("%s is a symbolic link. It is not followed; it and its target are kept.", link)
 
 
@@ -198,6 +199,18 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     return doomed
 
 
+def _doom_searches(root: Path, keep: int) -> int:
+    """Rename all but the newest searches for settings. One that a process is using has a lock."""
+    whole = [path for path in entries_of(root, TUNINGS) if not path.suffix]
+    doomed = 0
+    for path in sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]:
+        with _try_lock(path) as free:
+            if free:
+                _doom(path)
+                doomed += 1
+    return doomed
+
+
 def _folders(root: Path) -> list[Path]:
     return [path for kind in _KINDS for path in entries_of(root, kind)]
 
@@ -278,7 +291,7 @@ def _doom(path: Path) -> None:
 def _delete(root: Path) -> int:
     """Delete the renamed folders, also those of a killed prune; returns the number of bytes."""
     total = 0
-    for kind in (*_KINDS, "releases"):
+    for kind in (*_KINDS, TUNINGS, "releases"):
         for path in entries_of(root, kind):
             if path.suffix != _DOOMED:
                 continue

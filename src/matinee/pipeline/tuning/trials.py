@@ -9,13 +9,13 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.formats.tuning import Goal, TrialNote, TrialState
+from matinee.formats.tuning import Goal, StudyFile, TrialNote, TrialState
 from matinee.settings.space import Number, Range, Space
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _PRUNED_SHARE: Final = (
 _FIRST_EPOCHS: Final = 5  # in which nothing is pruned: fast and slow learning rates can't be compared yet
 _DIGITS: Final = 4  # significant digits of a suggestion, so that best.toml is readable
 _SECONDS, _ERROR = "seconds", "error"
+_DIRECTIONS: Final[Mapping[Goal, str]] = {"ratings": "minimize", "lists": "maximize"}
 _WAIT_SECONDS: Final = 60  # for another connection to the database
 
 
@@ -124,7 +125,7 @@ class Trials:
                 n_startup_trials=_RANDOM_TRIALS,
                 multivariate=True,
             )
-        history = optuna.create_study(direction=self._direction, sampler=sampler)
+        history = optuna.create_study(direction=_DIRECTIONS[self.goal], sampler=sampler)
         history.add_trials(finished)
         asked = history.ask(self._distributions).params
         rounded = {name: self.space[name].nearest(_rounded(value)) for name, value in asked.items()}
@@ -182,10 +183,6 @@ class Trials:
         with _reaching(self.folder):
             return self._study.get_trials(deepcopy=False)
 
-    @property
-    def _direction(self) -> str:
-        return "minimize" if self.goal == "ratings" else "maximize"
-
     @cached_property
     def _distributions(self) -> "dict[str, optuna.distributions.BaseDistribution]":
         return {name: _distribution(searched) for name, searched in self.space.items()}
@@ -193,22 +190,9 @@ class Trials:
     @cached_property
     def _study(self) -> "optuna.Study":
         check_installed()
-        import optuna  # noqa: PLC0415 - an extra, and takes half a second
-        from sqlalchemy import URL  # noqa: PLC0415 - comes with Optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        url = URL.create("sqlite", database=str(self.folder / DATABASE)).render_as_string()
+        begun = (self.folder / StudyFile.NAME).stat().st_ino  # another one for each run
         with _reaching(self.folder):
-            return optuna.create_study(
-                storage=optuna.storages.RDBStorage(
-                    url, engine_kwargs={"connect_args": {"timeout": _WAIT_SECONDS}}
-                ),
-                study_name=self.goal,
-                direction=self._direction,
-                sampler=optuna.samplers.RandomSampler(seed=0),  # suggestions are made in `suggest`
-                pruner=optuna.pruners.PercentilePruner(_PRUNED_SHARE, n_warmup_steps=_FIRST_EPOCHS),
-                load_if_exists=True,
-            )
+            return _open_study(self.folder / DATABASE, self.goal, begun)
 
     @staticmethod
     def _note(trial: "optuna.trial.FrozenTrial") -> TrialNote:
@@ -227,6 +211,23 @@ class Trials:
             seconds=trial.user_attrs.get(_SECONDS, 0.0),
             error=trial.user_attrs.get(_ERROR),
         )
+
+
+@lru_cache(maxsize=4)  # opening takes a third of a second, and each fit needs the study
+def _open_study(path: Path, goal: Goal, _: int) -> "optuna.Study":
+    import optuna  # noqa: PLC0415 - an extra, and takes half a second
+    from sqlalchemy import URL  # noqa: PLC0415 - comes with Optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = URL.create("sqlite", database=str(path)).render_as_string()
+    return optuna.create_study(
+        storage=optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _WAIT_SECONDS}}),
+        study_name=goal,
+        direction=_DIRECTIONS[goal],
+        sampler=optuna.samplers.RandomSampler(seed=0),  # suggestions are made in `suggest`
+        pruner=optuna.pruners.PercentilePruner(_PRUNED_SHARE, n_warmup_steps=_FIRST_EPOCHS),
+        load_if_exists=True,
+    )
 
 
 @dataclass(frozen=True)

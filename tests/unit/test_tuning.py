@@ -1,0 +1,285 @@
+"""Searches for settings: resumed, on valid rows alone, and believed only beyond noise."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from matinee.errors import ConfigError, DivergenceError, StoreError
+from matinee.formats.tuning import Finalist, ScoreDifference, TrialNote, TuningResult
+from matinee.maintenance.doctor import examine
+from matinee.maintenance.prune import prune
+from matinee.pipeline.tuning import decision as deciding
+from matinee.pipeline.tuning import search as searching
+from matinee.pipeline.tuning import trials as storing
+from matinee.pipeline.tuning.decision import choose
+from matinee.pipeline.tuning.run import run_here, run_search
+from matinee.pipeline.tuning.scores import Fit
+from matinee.pipeline.tuning.search import Call, Search, run_call
+from matinee.pipeline.tuning.settings_file import settings_toml
+from matinee.settings import Settings
+from matinee.settings.parse import read_settings
+from matinee.settings.presets import METHODS, RECIPES
+from matinee.settings.space import (
+    METHOD_SPACES,
+    MODEL_SPACES,
+    RANKING_SPACE,
+    Range,
+    ranking_space,
+    rating_space,
+    with_values,
+)
+from matinee.store import Reference, Store
+from matinee.store.progress import Progress, silent
+
+BASE = read_settings(assignments=["train.epochs=4", "model.embedding_size=8", "train.threads=1"])
+Split = Callable[..., tuple[Store, Reference]]
+
+
+SPACE = {"train.epochs": Range(2, 5, step=1), "train.learning_rate": Range(0.02, 0.2, log=True)}
+
+
+@pytest.fixture(autouse=True)
+def _short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "rating_space", lambda _: SPACE)
+    for module in (searching, deciding):
+        monkeypatch.setattr(module, "REPEATS", 2)
+
+
+def _tune(store: Store, split: Reference, trials: int, **given: Any) -> TuningResult:
+    search = Search.open(store, split, base=BASE, goals=given.pop("goals", ["ratings"]))
+    return run_search(search, trials=trials, **{"run": run_here(store), **given})
+
+
+def _essence(notes: Sequence[TrialNote]) -> list[Any]:
+    """All of the trials but their times."""
+    return [(note.number, note.state, note.settings, note.value) for note in notes]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ranges_lie_within_the_bounds_of_their_settings(method: str) -> None:
+    models = [name for name in RECIPES if name == "dot" or method in ("adagrad", "adam")]
+    for model in models:
+        base = read_settings(assignments=[f"model.name={model}", f"train.method={method}"])
+        space = {**rating_space(base), **ranking_space(base)}
+        assert space.keys() == {
+            *METHOD_SPACES[base.resolved().train.method],
+            *MODEL_SPACES[model],
+            *RANKING_SPACE,
+        }
+        for end in ("low", "high"):
+            with_values(base, {name: getattr(searched, end) for name, searched in space.items()}).check()
+
+
+def test_a_range_is_extended_to_a_value_that_is_set() -> None:
+    found = rating_space(read_settings(assignments=["train.weight_decay=0", "train.epochs=500"]))
+    assert found["train.weight_decay"] == Range(0.0, METHOD_SPACES["sgd"]["train.weight_decay"].high)
+    assert found["train.epochs"].high == 500
+
+
+class _Killed(BaseException):
+    """Stands for `kill -9`: nothing of ours catches it."""
+
+
+def _die_in_second_epoch(point: Progress) -> None:
+    if point.epoch == 2 and point.valid_rmse is None:
+        raise _Killed
+
+
+def _killing(store: Store, places: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs calls, and is killed once at each place: before a trial, in its fit, or before its score is kept."""
+    left = list(places)
+
+    def run(calls: Sequence[Call]) -> None:
+        for call in calls:
+            here = next((place for number, place in left if number == call.number and not call.repeat), None)
+            if here is not None:
+                left.remove((call.number, here))
+            if here == "before":
+                raise _Killed
+
+            def die(*_: Any, **__: Any) -> None:
+                raise _Killed
+
+            with monkeypatch.context() as patch:
+                if here == "after":
+                    patch.setattr(storing.Trials, "finish", die)
+                    patch.setattr(storing.Trials, "add_base", die)
+                run_call(store, call, listener=_die_in_second_epoch if here == "within" else silent)
+
+    return run
+
+
+def test_a_killed_search_ends_with_the_trials_of_an_unbroken_one(
+    planted_split: Split, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(storing, "_RANDOM_TRIALS", 2)  # the sampler goes by the scores from here on
+    store, split = planted_split()
+    whole = _tune(store, split, 6).goals[0]
+    (store.root / "tunings").rename(tmp_path / "whole")
+    (store.root / "candidates").rename(tmp_path / "candidates")
+
+    run = _killing(store, [(0, "after"), (2, "within"), (3, "before"), (4, "after")], monkeypatch)
+    for _ in range(4):
+        with pytest.raises(_Killed):
+            _tune(store, split, 6, run=run)
+    broken = _tune(store, split, 6, run=run).goals[0]
+    assert [note.number for note in broken.trials] == [0, 1, 2, 3, 4, 5]
+    assert _essence(broken.trials) == _essence(whole.trials)
+    assert broken.finalists == whole.finalists
+    assert len({str(note.settings) for note in whole.trials}) == 6
+
+
+def test_more_trials_continue_a_search_and_finished_ones_are_not_run_again(planted_split: Split) -> None:
+    store, split = planted_split()
+    first = _tune(store, split, 2)
+    ran: list[Call] = []
+
+    def run(calls: Sequence[Call]) -> None:
+        ran.extend(calls)
+        run_here(store)(calls)
+
+    second = _tune(store, split, 3, run=run, minutes=1)
+    assert second.study == first.study
+    assert [call.number for call in ran if not call.repeat] == [2]
+    assert _essence(second.goals[0].trials[:2]) == _essence(first.goals[0].trials)
+    assert (
+        len(_tune(store, split, 9, minutes=1e-9).goals[0].trials) == 3
+    )  # nothing is started when it is late
+
+
+def test_test_rows_are_not_looked_at(planted_split: Split, tmp_path: Path) -> None:
+    store, split = planted_split()
+    before = _tune(store, split, 3, goals=["ratings", "lists"])
+    for kind in ("tunings", "candidates", "rankings"):
+        (store.root / kind).rename(tmp_path / kind)
+    for division in store.root.glob("splits/*/"):
+        if division.name != split.digest:
+            assert pq.read_metadata(division / "test.parquet").num_rows == 0
+            division.rename(tmp_path / division.name)
+    test = store.path(split) / "test.parquet"
+    rows = pq.read_table(test)
+    poison = pa.array(np.where(rows["rating"].to_numpy() > 3, 1, 5).astype(np.float32))
+    pq.write_table(rows.set_column(rows.column_names.index("rating"), "rating", poison), test)
+    after = _tune(store, split, 3, goals=["ratings", "lists"])
+    for one, other in zip(before.goals, after.goals, strict=True):
+        assert _essence(one.trials) == _essence(other.trials)
+        assert one.finalists == other.finalists
+
+
+def test_a_failed_trial_keeps_its_error_and_counts(
+    planted_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Fit.score
+
+    def fail(fit: Fit, *given: Any) -> Any:
+        if fit.values and not fit.repeat:
+            raise DivergenceError("The fit diverged.")
+        return score(fit, *given)
+
+    monkeypatch.setattr(Fit, "score", fail)
+    store, split = planted_split()
+    found = _tune(store, split, 3).goals[0]
+    assert [(note.state, note.error) for note in found.trials] == [
+        ("complete", None),
+        *[("failed", "DivergenceError: The fit diverged.")] * 2,
+    ]
+    assert found.chosen == 0
+
+
+def test_an_error_of_the_disk_stops_the_search_and_the_trial_is_run_again(
+    planted_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, split = planted_split()
+    _tune(store, split, 1)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(Fit, "score", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        _tune(store, split, 2)
+    assert [note.state for note in _tune(store, split, 2).goals[0].trials] == ["complete", "complete"]
+
+
+def _finalist(trial: int, value: float | None, error: float = 0.001) -> Finalist:
+    found = None if value is None else ScoreDifference(value=value, standard_error=error)
+    return Finalist(trial=trial, settings={}, searched=0.9, scores=[0.9], difference=found)
+
+
+def test_settings_are_chosen_only_beyond_two_standard_errors() -> None:
+    base = _finalist(0, None)
+    assert choose("ratings", [base, _finalist(4, -0.003), _finalist(7, -0.0025)]) == 4
+    assert choose("ratings", [base, _finalist(4, -0.0019)]) == 0
+    assert choose("ratings", [base, _finalist(4, 0.02)]) == 0
+    assert choose("lists", [base, _finalist(4, 0.02), _finalist(5, -0.03)]) == 4
+    assert choose("lists", [base]) == 0
+
+
+def test_the_settings_file_reads_as_the_same_settings(tmp_path: Path) -> None:
+    settings = read_settings(
+        preset="accurate",
+        assignments=[
+            'ingest.columns={"user_id": "Wer \\"da\\"\x7f", "rating": "3"}',
+            "gate.slices=false",
+            "rank.penalty=1e-3",
+        ],
+    )
+    (tmp_path / "best.toml").write_text(settings_toml(settings, ["a comment"]), "utf-8")
+    assert read_settings(file=tmp_path / "best.toml") == settings
+    assert settings_toml(Settings(), []) == "\n"
+
+
+def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
+    store, split = planted_split()
+    found = _tune(store, split, 3, goals=["ratings", "lists"], out=tmp_path / "mine.toml")
+    folder = store.folder("tunings", found.study)
+    assert {path.name for path in folder.iterdir()} == {
+        *("study.json", "study.db", "result.json", "best.toml", "report.html")
+    }
+    best = read_settings(file=tmp_path / "mine.toml")
+    assert best == with_values(Settings.model_validate(BASE.model_dump()), found.settings)
+    page = (tmp_path / "mine.html").read_text("utf-8")
+    assert page.count('role="img"') >= 2
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "")
+    assert json.loads((folder / "result.json").read_text("utf-8"))["goals"][1]["metric"] == "ndcg_at_10"
+
+
+def test_two_processes_do_not_use_one_search(planted_split: Split) -> None:
+    store, split = planted_split()
+    search = Search.open(store, split, base=BASE, goals=["ratings"])
+    with search.alone(), pytest.raises(StoreError, match="Another process"):
+        run_search(search, trials=1, run=run_here(store))
+
+
+def test_plays_have_no_ratings_to_tune(planted_split: Split) -> None:
+    store, split = planted_split()
+    manifest = store.path(split) / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"feedback": "implicit"}))
+    with pytest.raises(ConfigError, match="--goal lists"):
+        Search.open(store, split, base=BASE, goals=["ratings"])
+    assert Search.open(store, split, base=BASE, goals=["ratings", "lists"]).file.goals == ["lists"]
+
+
+def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storing, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'matinee\[pipeline,tune\]'"):
+        storing.check_installed()
+
+
+def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_split: Split) -> None:
+    store, split = planted_split()
+    folders = []
+    for seed in (1, 2, 3):
+        base = with_values(BASE, {"train.seed": seed})
+        search = Search.open(store, split, base=base, goals=["ratings"])
+        run_search(search, trials=1, run=run_here(store))
+        folders.append(search.folder)
+    with searching.Search.load(store, folders[0].name).alone():
+        prune(store.root, keep=1)
+        assert [folder.exists() for folder in folders] == [True, False, True]
+    prune(store.root, keep=1)
+    assert [folder.exists() for folder in folders] == [False, False, True]
+    (folders[2] / "study.json").write_text("{")
+    assert any("study.json" in check.said for check in examine(store.root) if check.status == "warn")

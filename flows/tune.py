@@ -10,12 +10,12 @@ from prefect import flow
 from prefect.futures import wait
 from pydantic import Field
 
-from matinee.flows.database_login import Source, load_password
+from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.summary import StepRunner
 from matinee.formats.tuning import Goal, TuningResult
 from matinee.ingest.databases import snapshots
 from matinee.pipeline.tuning.run import run_search
-from matinee.pipeline.tuning.search import Call, Search
+from matinee.pipeline.tuning.search import Call, Tuning
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
 from matinee.store import Store
@@ -39,13 +39,13 @@ _GOALS: dict[GoalName, list[Goal]] = {
 
 @flow(name="tune", flow_run_name=name_tune, persist_result=True, result_serializer="json")
 def tune(  # noqa: PLR0917 - Prefect passes them by name
-    ratings: Annotated[list[Source], Field(min_length=1)],
+    ratings: Annotated[list[QueryableSource], Field(min_length=1)],
     titles: str,
     store: str,
     trials: Annotated[int, Field(ge=1, le=10_000)] = 30,
     minutes: Annotated[float | None, Field(gt=0)] = None,
     goal: GoalName = "both",
-    test: list[Source] = [],  # noqa: B006 - never changed, and the form in the UI shows it
+    test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     out: str | None = None,
     workers: Annotated[int, Field(ge=1, le=64)] = 1,
@@ -91,7 +91,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
             )
         encoding = steps.run(encode, store=store, dataset=dataset)
         rows = steps.run(split, store=store, dataset=dataset, encoding=encoding, settings=base.split)
-        search = Search.open(opened, rows, base=base, goals=_GOALS[goal])
+        search = Tuning.open(opened, rows, base=base, goals=_GOALS[goal])
         found = run_search(
             search,
             trials=trials,

@@ -19,8 +19,8 @@ from matinee.pipeline.tuning import search as searching
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
 from matinee.pipeline.tuning.run import run_here, run_search
-from matinee.pipeline.tuning.scores import Fit
-from matinee.pipeline.tuning.search import Call, Search, run_call
+from matinee.pipeline.tuning.scores import TrialFit
+from matinee.pipeline.tuning.search import Call, Tuning, run_call
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
@@ -52,7 +52,7 @@ def _short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _tune(store: Store, split: Reference, trials: int, **given: Any) -> TuningResult:
-    search = Search.open(store, split, base=BASE, goals=given.pop("goals", ["ratings"]))
+    search = Tuning.open(store, split, base=BASE, goals=given.pop("goals", ["ratings"]))
     return run_search(search, trials=trials, **{"run": run_here(store), **given})
 
 
@@ -175,14 +175,14 @@ def test_test_rows_are_not_looked_at(planted_split: Split, tmp_path: Path) -> No
 def test_a_failed_trial_keeps_its_error_and_counts(
     planted_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score = Fit.score
+    score = TrialFit.score
 
-    def fail(fit: Fit, *given: Any) -> Any:
+    def fail(fit: TrialFit, *given: Any) -> Any:
         if fit.values and not fit.repeat:
             raise DivergenceError("The fit diverged.")
         return score(fit, *given)
 
-    monkeypatch.setattr(Fit, "score", fail)
+    monkeypatch.setattr(TrialFit, "score", fail)
     store, split = planted_split()
     found = _tune(store, split, 3).goals[0]
     assert [(note.state, note.error) for note in found.trials] == [
@@ -198,7 +198,7 @@ def test_an_error_of_the_disk_stops_the_search_and_the_trial_is_run_again(
     store, split = planted_split()
     _tune(store, split, 1)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(Fit, "score", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(TrialFit, "score", lambda *_: (_ for _ in ()).throw(OSError("full")))
         _tune(store, split, 2)
     assert [note.state for note in _tune(store, split, 2).goals[0].trials] == ["complete", "complete"]
 
@@ -248,7 +248,7 @@ def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
 
 def test_two_processes_do_not_use_one_search(planted_split: Split) -> None:
     store, split = planted_split()
-    search = Search.open(store, split, base=BASE, goals=["ratings"])
+    search = Tuning.open(store, split, base=BASE, goals=["ratings"])
     with search.alone(), pytest.raises(StoreError, match="Another process"):
         run_search(search, trials=1, run=run_here(store))
 
@@ -258,8 +258,8 @@ def test_plays_have_no_ratings_to_tune(planted_split: Split) -> None:
     manifest = store.path(split) / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"feedback": "implicit"}))
     with pytest.raises(ConfigError, match="--goal lists"):
-        Search.open(store, split, base=BASE, goals=["ratings"])
-    assert Search.open(store, split, base=BASE, goals=["ratings", "lists"]).file.goals == ["lists"]
+        Tuning.open(store, split, base=BASE, goals=["ratings"])
+    assert Tuning.open(store, split, base=BASE, goals=["ratings", "lists"]).file.goals == ["lists"]
 
 
 def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,10 +273,10 @@ def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_
     folders = []
     for seed in (1, 2, 3):
         base = with_values(BASE, {"train.seed": seed})
-        search = Search.open(store, split, base=base, goals=["ratings"])
+        search = Tuning.open(store, split, base=base, goals=["ratings"])
         run_search(search, trials=1, run=run_here(store))
         folders.append(search.folder)
-    with searching.Search.load(store, folders[0].name).alone():
+    with searching.Tuning.load(store, folders[0].name).alone():
         prune(store.root, keep=1)
         assert [folder.exists() for folder in folders] == [True, False, True]
     prune(store.root, keep=1)

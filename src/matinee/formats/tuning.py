@@ -9,7 +9,7 @@ from matinee.formats.manifests import WrittenSettings
 
 Goal = Literal["ratings", "lists"]
 TrialState = Literal["complete", "pruned", "failed"]
-Values = dict[str, Number]
+SearchedValues = dict[str, Number]
 
 
 class SearchedRange(Format):
@@ -39,7 +39,7 @@ class TrialNote(Format):
 
     number: int = Field(description="Number, from 0. Trial 0 has the base settings.")
     state: TrialState = Field(description="`pruned`: stopped early, as it was worse than most at that epoch.")
-    settings: Values = Field(description="The searched settings.")
+    settings: SearchedValues = Field(description="The searched settings.")
     value: float | None = Field(description="RMSE or nDCG@10 on the valid rows; null if it failed.")
     seconds: float = Field(description="Seconds that it took.")
     error: str | None = Field(None, description="Why it failed.")
@@ -56,7 +56,7 @@ class Finalist(Format):
     """Settings that were fitted again, with other seeds and other valid rows."""
 
     trial: int = Field(description="Number of the trial; 0 for the base settings.")
-    settings: Values = Field(description="The searched settings; empty for the base settings.")
+    settings: SearchedValues = Field(description="The searched settings; empty for the base settings.")
     searched: float | None = Field(description="Score in the search.")
     scores: list[float] = Field(description="Score of each repeat.")
     difference: ScoreDifference | None = Field(description="From the base settings; null for these.")
@@ -81,7 +81,7 @@ class TuningResult(Format):
 
     study: str = Field(description="Name of the folder in `tunings/`.")
     goals: list[GoalResult] = Field(description="One result per goal.")
-    settings: Values = Field(description="The settings to change; empty if the base settings stay.")
+    settings: SearchedValues = Field(description="The settings to change; empty if the base settings stay.")
     seconds: float = Field(description="Seconds of this call.")
     out: str = Field(description="The file for `--settings`.")
     page: str = Field(description="The page with plots.")

@@ -11,7 +11,7 @@ from typing import Final
 from matinee.settings.model import Settings
 from matinee.settings.presets import MethodName, ModelName
 
-Number = int | float
+SearchedValue = int | float
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Range:
         step: Distance between two values of a whole number; 0 for any number.
     """
 
-    low: Number
-    high: Number
+    low: SearchedValue
+    high: SearchedValue
     log: bool = False
     step: int = 0
 
-    def with_value(self, value: Number) -> "Range":
+    def with_value(self, value: SearchedValue) -> "Range":
         """The range, extended to a value that a user has set.
 
         >>> Range(7, 63, step=8).with_value(20), Range(0.1, 1.0).with_value(0.5)
@@ -41,7 +41,7 @@ class Range:
         low, high = min(self.low, value), max(self.high, value)
         return replace(self, low=low, high=high, log=self.log and low > 0, step=min(self.step, 1))
 
-    def nearest(self, value: Number) -> Number:
+    def nearest(self, value: SearchedValue) -> SearchedValue:
         """The value of the range that is closest to `value`."""
         return min(max(value, self.low), self.high)
 
@@ -100,14 +100,14 @@ def ranking_space(settings: Settings) -> Space:
     }
 
 
-def value_of(settings: Settings, name: str) -> Number:
+def value_of(settings: Settings, name: str) -> SearchedValue:
     """The value of a searched setting, with the recipe's value in place of None."""
     section, _, field = name.partition(".")
-    value: Number = getattr(getattr(settings.resolved(), section), field)
+    value: SearchedValue = getattr(getattr(settings.resolved(), section), field)
     return value
 
 
-def with_values(settings: Settings, values: Mapping[str, Number | str]) -> Settings:
+def with_values(settings: Settings, values: Mapping[str, SearchedValue | str]) -> Settings:
     """The settings with some values replaced.
 
     Args:

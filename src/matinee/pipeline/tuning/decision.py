@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from matinee.formats.tuning import Finalist, Goal, GoalResult, ScoreDifference, TrialNote, Values
-from matinee.pipeline.tuning.scores import METRICS, Fit, compare_errors, compare_ndcgs
-from matinee.pipeline.tuning.search import REPEATS, Call, Search, repeat_name
+from matinee.formats.tuning import Finalist, Goal, GoalResult, ScoreDifference, SearchedValues, TrialNote
+from matinee.pipeline.tuning.scores import METRICS, TrialFit, compare_errors, compare_ndcgs
+from matinee.pipeline.tuning.search import REPEATS, Call, Tuning, repeat_name
 
 ERRORS: Final = 2.0  # standard errors by which settings must be better than the base settings
 _NAMES: Final = {"rmse": "valid RMSE", "ndcg_at_10": "valid nDCG@10"}
 
 
-def decide(search: Search, goal: Goal) -> GoalResult:
+def decide(search: Tuning, goal: Goal) -> GoalResult:
     """The result for one goal, from its finished trials and repeats."""
     trials = search.trials[goal]
     notes = trials.notes()
@@ -44,7 +44,7 @@ def choose(goal: Goal, finalists: list[Finalist]) -> int:
     return best.trial if gain + ERRORS * best.difference.standard_error < 0 else 0
 
 
-def _finalists(search: Search, goal: Goal, notes: dict[int, TrialNote]) -> list[Finalist]:
+def _finalists(search: Tuning, goal: Goal, notes: dict[int, TrialNote]) -> list[Finalist]:
     """The base settings and the best trials with their repeats. A repeat counts if the base settings have it too."""
     done = search.trials[goal].remembered()
     chosen = search.finalists(goal)
@@ -72,11 +72,11 @@ def _finalists(search: Search, goal: Goal, notes: dict[int, TrialNote]) -> list[
     return found
 
 
-def _call(search: Search, goal: Goal, number: int, values: Values, repeat: int) -> Call:
+def _call(search: Tuning, goal: Goal, number: int, values: SearchedValues, repeat: int) -> Call:
     return Call(study=search.file.study, goal=goal, number=number, repeat=repeat, settings=values)
 
 
-def _compare(goal: Goal, ours: list[Fit], theirs: list[Fit]) -> ScoreDifference:
+def _compare(goal: Goal, ours: list[TrialFit], theirs: list[TrialFit]) -> ScoreDifference:
     if goal == "ratings":
         return compare_errors([fit.errors() for fit in ours], [fit.errors() for fit in theirs])
     return compare_ndcgs([fit.lists() for fit in ours], [fit.lists() for fit in theirs])

@@ -9,7 +9,7 @@ from typing import Final
 from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.pipeline.tuning.decision import decide
 from matinee.pipeline.tuning.page import tuning_page
-from matinee.pipeline.tuning.search import Call, Search, run_call
+from matinee.pipeline.tuning.search import Call, Tuning, run_call
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings.space import with_values
 from matinee.store import Store
@@ -23,7 +23,7 @@ Runner = Callable[[Sequence[Call]], object]
 
 
 def run_search(
-    search: Search,
+    search: Tuning,
     *,
     trials: int,
     run: Runner,
@@ -83,7 +83,7 @@ def _batches(calls: list[Call], size: int) -> list[list[Call]]:
     return [calls[start : start + size] for start in range(0, len(calls), size)]
 
 
-def _write(search: Search, results: list[GoalResult], *, seconds: float, out: Path | None) -> TuningResult:
+def _write(search: Tuning, results: list[GoalResult], *, seconds: float, out: Path | None) -> TuningResult:
     values = chosen_values(results)
     best = out or search.folder / BEST
     result = TuningResult(

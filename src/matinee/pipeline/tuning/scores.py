@@ -22,7 +22,7 @@ from matinee.release.arrays import Codes, Doubles
 from matinee.release.liking import liked_from
 from matinee.release.ranking_model import RANKING, load_model
 from matinee.settings import Settings
-from matinee.settings.space import Number, rating_space, value_of, with_values
+from matinee.settings.space import SearchedValue, rating_space, value_of, with_values
 from matinee.store import Plan, Reference, Store
 from matinee.store.documents import read_as
 from matinee.store.progress import Listener, silent
@@ -34,16 +34,16 @@ from matinee.train.ranking import plan as plan_ranking
 METRICS: Final[Mapping[Goal, Literal["rmse", "ndcg_at_10"]]] = {"ratings": "rmse", "lists": "ndcg_at_10"}
 
 
-class Score(NamedTuple):
+class FitScore(NamedTuple):
     """The score of one fit, the searched settings that it had, and its valid RMSE by epoch (none for lists)."""
 
     value: float
-    settings: dict[str, Number]
+    settings: dict[str, SearchedValue]
     curve: dict[int, float]
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrialFit:
     """One fit of a goal on a division of the rows.
 
     Attributes:
@@ -60,7 +60,7 @@ class Fit:
     split: Reference
     goal: Goal
     base: Settings
-    values: Mapping[str, Number]
+    values: Mapping[str, SearchedValue]
     repeat: int = 0
     workers: int = 1
 
@@ -69,7 +69,7 @@ class Fit:
         """All settings of the fit; nothing is fitted on valid rows."""
         train = self.base.train
         threads = max((train.threads or available_cores()) // self.workers, 1)
-        fixed: dict[str, Number | str] = {"train.refit": "none", "train.threads": threads}
+        fixed: dict[str, SearchedValue | str] = {"train.refit": "none", "train.threads": threads}
         if self.goal == "ratings":  # the ranking model has no seed
             fixed["train.seed"] = (train.seed + self.repeat) % 2**32
         return with_values(self.base, {**self.values, **fixed})
@@ -80,7 +80,7 @@ class Fit:
         plan = plan_training if self.goal == "ratings" else plan_ranking
         return plan(self.store, division, settings=self.settings, listener=listener)
 
-    def score(self, listener: Listener = silent) -> Score:
+    def score(self, listener: Listener = silent) -> FitScore:
         """Fit, unless the store has the model, and score it.
 
         Raises what the listener raises, and DivergenceError.
@@ -93,14 +93,14 @@ class Fit:
             curve = {
                 point.epoch: point.valid_rmse for point in history.points if point.valid_rmse is not None
             }
-            return Score(
+            return FitScore(
                 found.valid_rmse,
                 {name: value_of(self.settings, name) for name in rating_space(self.base)},
                 curve,
             )
         chosen = self.store.read(RankingManifest, model.digest).settings
         used = {f"rank.{name}": value for name, value in chosen.items() if isinstance(value, int | float)}
-        return Score(float(self._ndcgs(model).ndcgs.mean()), used, {})
+        return FitScore(float(self._ndcgs(model).ndcgs.mean()), used, {})
 
     def errors(self) -> "RowErrors":
         """The errors of a fitted rating model on the valid rows."""

@@ -1,6 +1,6 @@
 """A search in the store: its folder, its trials and repeats, and what is left to do.
 
-`Search.calls` says which fits come next, and `run_call` makes one of them. Both go by the folder alone, so a killed
+`Tuning.calls` says which fits come next, and `run_call` makes one of them. Both go by the folder alone, so a killed
 search continues where it was. The flow runs each call as a task.
 """
 
@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
 from matinee.formats.manifests import SplitManifest
-from matinee.formats.tuning import Goal, SearchedRange, StudyFile, TrialState, Values
-from matinee.pipeline.tuning.scores import Fit
+from matinee.formats.tuning import Goal, SearchedRange, SearchedValues, StudyFile, TrialState
+from matinee.pipeline.tuning.scores import TrialFit
 from matinee.pipeline.tuning.trials import PrunedError, Trials, check_installed
 from matinee.settings import Settings
 from matinee.settings.device import choose_device
@@ -46,7 +46,7 @@ class Call(BaseModel):
     goal: Goal = Field(description="What is fitted.")
     number: int = Field(description="Number of the trial.")
     repeat: int = Field(0, description="Number of the repeat; 0 in the search.")
-    settings: Values = Field(description="The searched settings; empty for the base settings.")
+    settings: SearchedValues = Field(description="The searched settings; empty for the base settings.")
     workers: int = Field(1, description="Number of fits at the same time.")
 
 
@@ -61,7 +61,7 @@ class CallResult(BaseModel):
 
 
 @dataclass(frozen=True)
-class Search:
+class Tuning:
     """A search in the store.
 
     Attributes:
@@ -75,7 +75,7 @@ class Search:
     base: Settings
 
     @classmethod
-    def open(cls, store: Store, split: Reference, *, base: Settings, goals: list[Goal]) -> "Search":
+    def open(cls, store: Store, split: Reference, *, base: Settings, goals: list[Goal]) -> "Tuning":
         """The search of these settings on this split; a new folder is begun if there is none.
 
         Args:
@@ -126,7 +126,7 @@ class Search:
         return cls(store, file, base)
 
     @classmethod
-    def load(cls, store: Store, study: str) -> "Search":
+    def load(cls, store: Store, study: str) -> "Tuning":
         """A search that was opened before. Raises StoreError if its file is damaged."""
         file = read_as(store.folder(TUNINGS, study) / StudyFile.NAME, StudyFile)
         return cls(store, file, Settings.model_validate(file.settings))
@@ -184,11 +184,11 @@ class Search:
             for number, values in list(waiting.items())[:workers]
         ]
 
-    def finalists(self, goal: Goal) -> list[tuple[int, Values]]:
+    def finalists(self, goal: Goal) -> list[tuple[int, SearchedValues]]:
         """The base settings and the trials with the best scores, each settings once."""
         best = [note for note in self.trials[goal].notes() if note.state == "complete" and note.number]
         best.sort(key=lambda note: (note.value or 0.0) * (1 if goal == "ratings" else -1))
-        found: list[tuple[int, Values]] = [(0, {})]
+        found: list[tuple[int, SearchedValues]] = [(0, {})]
         for note in best:
             if note.settings not in [values for _, values in found]:
                 found.append((note.number, note.settings))
@@ -204,12 +204,14 @@ class Search:
             if repeat_name(number, repeat) not in done
         ]
 
-    def fit(self, call: Call) -> Fit:
+    def fit(self, call: Call) -> TrialFit:
         """The fit of a call."""
         split = self.store.reference("splits", self.file.split)
-        return Fit(self.store, split, call.goal, self.base, call.settings, call.repeat, call.workers)
+        return TrialFit(self.store, split, call.goal, self.base, call.settings, call.repeat, call.workers)
 
-    def _call(self, goal: Goal, number: int, values: Values, *, repeat: int = 0, workers: int) -> Call:
+    def _call(
+        self, goal: Goal, number: int, values: SearchedValues, *, repeat: int = 0, workers: int
+    ) -> Call:
         return Call(
             study=self.file.study, goal=goal, number=number, repeat=repeat, settings=values, workers=workers
         )
@@ -234,7 +236,7 @@ def run_call(store: Store, call: Call, *, listener: Listener = silent) -> CallRe
     Raises:
         StoreError: The store can't be read or written. The trial is run again by the next call.
     """
-    search = Search.load(store, call.study)
+    search = Tuning.load(store, call.study)
     fit, trials = search.fit(call), search.trials[call.goal]
     started = time.perf_counter()
     if call.repeat:
@@ -265,7 +267,7 @@ def run_call(store: Store, call: Call, *, listener: Listener = silent) -> CallRe
     return result
 
 
-def _attempt(fit: Fit, listener: Listener) -> tuple[CallResult, dict[int, float]]:
+def _attempt(fit: TrialFit, listener: Listener) -> tuple[CallResult, dict[int, float]]:
     """Fit and score. The result says if it failed or was pruned."""
     try:
         score = fit.score(listener)

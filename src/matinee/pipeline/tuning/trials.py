@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from matinee.errors import ConfigError, StoreError
 from matinee.formats.tuning import Goal, StudyFile, TrialNote, TrialState
-from matinee.settings.space import Number, Range, Space
+from matinee.settings.space import Range, SearchedValue, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -80,14 +80,14 @@ class Trials:
         """The finished trials by number. Raises StoreError if the database is damaged."""
         return [self._note(trial) for trial in self._trials() if trial.state.is_finished()]
 
-    def waiting(self) -> Iterator[tuple[int, dict[str, Number]]]:
+    def waiting(self) -> Iterator[tuple[int, dict[str, SearchedValue]]]:
         """Trials that an ended process has not finished."""
         for trial in self._trials():
             if not trial.state.is_finished():
                 yield trial.number, dict(trial.params)
 
     def add_base(
-        self, score: float, values: Mapping[str, Number], *, curve: Mapping[int, float], seconds: float
+        self, score: float, values: Mapping[str, SearchedValue], *, curve: Mapping[int, float], seconds: float
     ) -> None:
         """Add trial 0, which had the base settings.
 
@@ -250,7 +250,7 @@ class Reporter:
             raise PrunedError
 
 
-def _rounded(value: Number) -> Number:
+def _rounded(value: SearchedValue) -> SearchedValue:
     return value if isinstance(value, int) else float(f"{value:.{_DIGITS}g}")
 
 

@@ -181,7 +181,8 @@ class Trials:
 
     def _trials(self) -> "list[optuna.trial.FrozenTrial]":
         with _reaching(self.folder):
-            return self._study.get_trials(deepcopy=False)
+            found: list[optuna.trial.FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return found
 
     @cached_property
     def _distributions(self) -> "dict[str, optuna.distributions.BaseDistribution]":

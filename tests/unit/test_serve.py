@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_release import write_release
 
 from matinee.cli.main import main
@@ -180,6 +183,49 @@ def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
     assert "expected 1 to 5" in sent("/fold_in", 422, body={"ratings": [{"movie_id": 13, "rating": 9}]})
     assert "whole number" in sent("/similar?movie_id=x", 422)
     assert sent("/nothing", 404) and sent("/predict", 405)
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([3, 13, 23, 0, -1, 2**63, "v0002", "", "\x00", "\ud800", 1e300])
+    | st.floats()
+    | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["movie_id", "user_id", "rating"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_no_question_makes_the_server_fail(ask: Ask, data: st.DataObject) -> None:
+    schema = ask("/openapi.json").json()
+    path, methods = data.draw(st.sampled_from(sorted(schema["paths"].items())))
+    (method, operation) = next(iter(methods.items()))
+    if method == "post":
+        model = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        fields = schema["components"]["schemas"][model]["properties"]
+        body = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(fields, _JSON)) | _JSON)
+        sent: dict[str, Any] = {
+            "content": json.dumps(body).encode(),
+            "headers": {"content-type": "application/json"},
+        }
+    else:
+        names = [each["name"] for each in operation.get("parameters", ())]
+        texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.sampled_from(
+            ["13", "v0002", "9" * 30]
+        )
+        sent = {"params": data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, texts)))}
+    answer = ask(path, method=method.upper(), **sent)
+    assert answer.status_code < 500
+    if answer.status_code != 200:
+        says = answer.json()["error"]
+        assert "\n" not in says and says.endswith(".")
+        assert not re.search("pydantic|valid|Input should|_error|str_|int_", says)
 
 
 def test_a_release_of_plays_answers_what_it_can(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from matinee.errors import ConfigError
 from matinee.ops.folders import path
 
 _PORT = 8000
-_EXTRA = {"fastapi", "starlette", "uvicorn", "prometheus_client", "anyio"}
+_EXTRA = {"fastapi", "starlette", "uvicorn", "prometheus_client", "anyio", "threadpoolctl"}
 
 
 def add_serve_verb(verb: Verb) -> None:

@@ -23,7 +23,7 @@ from matinee.serve.shelf import Shelf, UnknownReleaseError
 
 log = logging.getLogger(__name__)
 
-THREADS: Final = 4  # that compute answers
+THREADS: Final = 2
 _LOOK: Final = 1.0  # seconds between two looks at the pointer to the champion
 _DESCRIPTION: Final = """Asks a release of Matinee. Ids are those of the rating files: integers or texts.
 A failure is `{"error": "..."}` with one sentence."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
@@ -64,7 +65,9 @@ def serve(shelf: Shelf, *, host: str, port: int, token: str | None, ready: Calla
         port = listening.getsockname()[1]
         app = protected(shelf, host=host, port=port, token=token)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        asyncio.run(_run(app, listening, lambda: ready(url)))
+        # Threads of BLAS wait for each other in a loop, which costs ten times what they save on a single list.
+        with threadpool_limits(1, user_api="blas"):
+            asyncio.run(_run(app, listening, lambda: ready(url)))
     return Served(shelf.champion.release.version, url)
 
 

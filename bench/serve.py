@@ -12,6 +12,7 @@ user. Prints one JSON object. The clients share the cores of the machine with th
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -87,6 +88,7 @@ def served(store: Path) -> Iterator[tuple[str, float]]:
 async def load(url: str, store: Path, call: argparse.Namespace) -> dict[str, Any]:
     """All three parts."""
     questions = draw_questions(store)
+    gc.disable()  # a pause of the clients would count as one of the server
     clients = Clients(url)
     await at_once(clients, questions, requests=1_000)
     steady = await at_rate(clients, questions, seconds=call.seconds)

@@ -50,6 +50,7 @@ OTHER_PROGRAMS: Final = {
         "systemctl",
         "journalctl",
         "minisign",
+        "openssl",
         "dropdb",
         "createdb",
         "git",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from matinee.serve.pages import PAGE
+
 ROOT = Path(__file__).parents[2]
 # Packages of the extras cannot be imported; the folder with the unpacked wheel comes first.
 LIGHT = """
@@ -33,6 +35,10 @@ EXTRAS = [
     "matplotlib",
     "rich",
     "minisign",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
 ]
 ASKED = """
 release = matinee.load(sys.argv[2])
@@ -44,6 +50,7 @@ from matinee.cli.main import main
 for verb in (["similar", "--movie", "23"], ["prune"], ["forget", "--user", "13"]):
     assert main([verb[0], "--store", sys.argv[2], *verb[1:]]) == 0, verb
 assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "../../out.parquet"]) == 1
+assert main(["serve", "--store", sys.argv[2]]) == 2
 """
 
 
@@ -71,8 +78,11 @@ def _run(code: str, unpacked: Path, path: Path) -> subprocess.CompletedProcess[s
 
 
 def test_the_wheel_has_the_templates_of_units_and_pages(unpacked: Path) -> None:
-    assert len(list((unpacked / "matinee/ops/templates").iterdir())) == 5
+    assert len(list((unpacked / "matinee/ops/templates").iterdir())) == 6
     assert len(list((unpacked / "matinee/publish/report/templates").iterdir())) == 6
+    assert {path.name for path in (unpacked / "matinee/serve/page").iterdir()} == {
+        name for name, _ in PAGE.values()
+    }
 
 
 def test_a_release_loads_and_predicts_without_extras(
@@ -87,3 +97,4 @@ def test_the_command_names_missing_extras(unpacked: Path, random_release: Callab
     assert done.returncode == 0, done.stderr
     assert "needs prefect, which is not installed" in done.stderr
     assert "matinee[pipeline]" in done.stderr
+    assert "Install 'matinee[serve]'." in done.stderr

@@ -1,4 +1,5 @@
-"""Write systemd units for a machine that retrains every night: a Prefect server, a worker and the inbox watcher.
+"""Write systemd units for a machine that retrains every night: a Prefect server, a worker, the inbox watcher, and the
+server of the champion.
 
 The templates are in `matinee/ops/templates`. docs/operations.md explains how to install the units.
 """
@@ -34,6 +35,7 @@ _WRITTEN: Final = (
     "matinee-server.service",
     "matinee-worker.service",
     "matinee-inbox-watcher.service",
+    "matinee-serve.service",
     "matinee.env.example",
 )
 

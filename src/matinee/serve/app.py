@@ -28,9 +28,12 @@ _LOOK: Final = 1.0  # seconds between two looks at the pointer to the champion
 _DESCRIPTION: Final = """Asks a release of Matinee. Ids are those of the rating files: integers or texts.
 A failure is `{"error": "..."}` with one sentence."""
 _FAILURES: Final = {
+    401: "The server needs a token.",
     404: "There is no such release.",
     409: "The release cannot answer such a question.",
+    413: "The body is too large.",
     422: "The question is wrong.",
+    503: "The server is answering too many other requests.",
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from matinee.release.narrowing import Narrow
 
@@ -15,7 +15,8 @@ _LONGEST_WORDS: Final = 200
 
 Id = StrictInt | Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_ID)]
 IdText = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
-Count = Annotated[int, Field(ge=1, le=MOST_LISTED)]
+Count = Annotated[int, Field(ge=1, le=MOST_LISTED)]  # in a query, where all values are texts
+StrictCount = Annotated[StrictInt, Field(ge=1, le=MOST_LISTED)]
 Year = Annotated[StrictInt, Field(ge=0, le=9999)]
 _COUNT_HELP: Final = "Number of movies, at most."
 
@@ -56,15 +57,15 @@ class PredictQuestion(Question):
 class ListQuestion(Question):
     """How a list is made: its length, reasons, and the filters of `matinee recommend`."""
 
-    n: Count = Field(10, description=_COUNT_HELP)
-    explain: bool = Field(False, description="Add the rated movie that speaks most for each one.")
+    n: StrictCount = Field(10, description=_COUNT_HELP)
+    explain: StrictBool = Field(False, description="Add the rated movie that speaks most for each one.")
     exclude: Annotated[list[Id], Field(max_length=MOST_IDS)] = Field([], description="Movies to leave out.")
     only: Annotated[list[Id], Field(max_length=MOST_IDS)] | None = Field(
         None, description="The movies that may be listed; null for all."
     )
     years: tuple[Year, Year] | None = Field(None, description="First and last year; null for all.")
-    per_franchise: Count | None = Field(None, description="Movies of one franchise, at most.")
-    per_year: Count | None = Field(None, description="Movies of one year, at most.")
+    per_franchise: StrictCount | None = Field(None, description="Movies of one franchise, at most.")
+    per_year: StrictCount | None = Field(None, description="Movies of one year, at most.")
 
     @property
     def narrow(self) -> Narrow:
@@ -97,7 +98,7 @@ class GuestRating(BaseModel):
     model_config = _example(movie_id=1, rating=5)
 
     movie_id: Id
-    rating: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    rating: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = None
 
 
 class FoldInQuestion(ListQuestion):

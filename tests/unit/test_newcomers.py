@@ -31,8 +31,11 @@ OTHER_PROGRAMS: Final = {
     *(
         "cp",
         "curl",
+        "docker",
+        "echo",
         "export",
         "install",
+        "kubectl",
         "mv",
         "pip",
         "pre-commit",
@@ -94,7 +97,9 @@ def _blocks_of(*languages: str) -> list[Any]:
 
 @pytest.mark.parametrize("block", _blocks_of("bash", "sh", ""))
 def test_commands_exist_and_parse(block: Block) -> None:
-    for words in _commands(block):
+    for given in _commands(block):
+        in_container = given[:2] in (["docker", "run"], ["docker", "compose"]) and "matinee" in given
+        words = given[given.index("matinee") :] if in_container else given
         program = words[0]
         if program == "matinee":
             if words[1] == "--version":
@@ -160,12 +165,16 @@ def test_settings_in_the_documents_are_valid(block: Block, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("block", _blocks_of("yaml"))
-def test_parameters_of_deployments_in_the_documents_are_those_of_the_nightly_flow(block: Block) -> None:
+def test_parameters_and_services_in_the_documents_exist(block: Block) -> None:
     arguments = ast.parse(_read("flows/nightly.py"))
     (flow,) = [node for node in ast.walk(arguments) if getattr(node, "name", "") == "nightly"]
     assert isinstance(flow, ast.FunctionDef)
     known = {argument.arg for argument in flow.args.args}
-    assert yaml.safe_load(block.code)["parameters"].keys() <= known
+    shown = yaml.safe_load(block.code)
+    if "services" in shown:  # of compose.yaml
+        assert shown["services"].keys() <= yaml.safe_load(_read("compose.yaml"))["services"].keys()
+    else:
+        assert shown["parameters"].keys() <= known
 
 
 def test_the_tree_of_the_readme_names_every_folder_and_only_existing_files() -> None:

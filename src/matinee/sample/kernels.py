@@ -27,6 +27,8 @@ _S11, _S32 = np.uint64(11), np.uint64(32)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+# The caches of compiled loops name these classes, and a cache with a class that is gone can't be read. The name of a
+# cache has the line of its loop. So to rename a class, move the loops that take it by some lines.
 class PlantedUsers(NamedTuple):
     """What is planted about users, one entry each."""
 

@@ -363,6 +363,19 @@ def test_a_real_of_sqlite_has_one_text_whatever_the_other_rows_hold(tmp_path: Pa
             assert pl.read_parquet(path.read_bytes())["user_id"].to_list() == ["7", text]
 
 
+def test_a_damaged_schema_of_sqlite_is_one_sentence(tmp_path: Path) -> None:
+    place = _sqlite(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as made:
+        made.execute("pragma writable_schema = on")
+        made.execute("update sqlite_schema set name = cast(x'a0' as text), sql = 'create'")
+        made.commit()
+    with (
+        pytest.raises(ConfigError, match="could not be opened"),
+        snapshots(tmp_path / "s", [f"{place}?query={SELECT}"]),
+    ):
+        pass
+
+
 def test_values_of_sqlite_keep_their_digits(tmp_path: Path) -> None:
     place = _sqlite(tmp_path)
     values = (

@@ -108,6 +108,10 @@ def _faults(address: DatabaseAddress, limit: TimeLimit | None = None) -> Iterato
         if limit is not None and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             raise limit.error(address) from None
         raise _fault(error, address) from None
+    except UnicodeDecodeError:  # sqlite3 decodes the names of a damaged schema to report them
+        raise ConfigError(
+            f"{address.place} could not be opened: names of its schema are damaged. Expected a file of SQLite."
+        ) from None
 
 
 def _fault(error: Exception, address: DatabaseAddress) -> MatineeError:

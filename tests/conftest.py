@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import base64
+import io
 import itertools
 import json
 import logging
@@ -22,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store
@@ -58,6 +60,36 @@ def _logs_reach_caplog() -> None:
     ):
         logger = logging.getLogger(name)
         logger.propagate, logger.disabled = True, False
+
+
+_rendered: dict[str, Any] = {}  # one picture per format
+_render = Figure.savefig
+
+
+def _render_once(figure: Any, target: Any, *, format: str, **how: Any) -> None:  # noqa: A002 - as matplotlib has it
+    if format not in _rendered:
+        first = io.BytesIO() if isinstance(target, Path) else type(target)()
+        _render(figure, first, format=format, **how)
+        _rendered[format] = first.getvalue()
+    write = target.write_bytes if isinstance(target, Path) else target.write
+    write(_rendered[format])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Draw every picture, but render only the first of each format: most of the time of an evaluation is rendering.
+
+    A test that uses the fixture `pictures` renders its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "pictures" not in getattr(item, "fixturenames", ()):
+            patch.setattr(Figure, "savefig", _render_once)
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def pictures() -> None:
+    """For a test, or a fixture, that looks at pictures: each is rendered."""
 
 
 @pytest.fixture(scope="session")

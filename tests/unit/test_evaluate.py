@@ -167,6 +167,7 @@ def test_a_champion_that_saw_every_row_is_not_compared(store: Store) -> None:
     assert decision["rows"] == {"test": 200, "compared": 0}
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_evaluation_gives_the_same_bytes(store: Store, tmp_path: Path) -> None:
     first = store.path(_evaluate(store))
     kept = first.rename(tmp_path / "kept")

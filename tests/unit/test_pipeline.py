@@ -33,7 +33,7 @@ from matinee.train import device_lock
 
 @pytest.fixture(scope="module")
 def judged(
-    sample: Path, tmp_path_factory: pytest.TempPathFactory
+    sample: Path, tmp_path_factory: pytest.TempPathFactory, pictures: None
 ) -> tuple[matinee.Retrained, matinee.Retrained]:
     """A release, and in the same store a worse candidate that the gate held."""
     sources = sample / "ratings.csv", sample / "movie_titles.csv"

@@ -17,7 +17,7 @@ _DATABASES: Final = (
 )  # ids of movie databases, which a file may have in addition to ids of its own
 # Names in data of other things than movies.
 _OTHER: Final[dict[str, tuple[str, ...]]] = {
-    "user_id": ("reviewerid", "memberid", "accountid", "profileid", "viewerid", "username"),
+    "user_id": ("reviewerid", "memberid", "accountid", "profileid", "viewerid", "username", "usermd5"),
     "movie_id": (
         *(
             "animeid",
@@ -44,10 +44,12 @@ _OTHER: Final[dict[str, tuple[str, ...]]] = {
         "ratingval",
         "star",
         "grade",
+        "reviewscore",
+        "myscore",
     ),
     "date": (
         *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
-        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat"),
+        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat", "ratingtime"),
     ),
 }
 ALIASES: Final[dict[str, tuple[str, ...]]] = {

@@ -165,6 +165,7 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
 # Movies above 100, so that they are no ratings, among titles to 219.
 FAR = [(1000 + k % 40, 103 + k % 100, 1 + k * k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 REJECTS = {
+    "stray quotes in a table with tabs": {"quote_unclosed": 1},
     "0 for no date among digits": {"date_unparsable": 1},
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
 }
@@ -275,6 +276,18 @@ READ |= {
         PLAIN,
         "quoted fields contain line ends",
     ),
+    "stray quotes in a table with tabs": (
+        "userId\tmovieId\ttitle\trating\tdate\n"
+        + lines("{u}\t{m}\tx\t{r}\t{d}")
+        + '8\t8\t"Up\t3\t\n9\t9\t5"\t4\t\n',
+        [*PLAIN, (9, 9, 4, None)],
+        "",
+    ),
+    "quoted texts between blanks": (
+        '"userId" "movieId" "rating" "note"\n' + lines('"{u}" {m}  "{r}" "a ""b"" c"'),
+        UNDATED,
+        "",
+    ),
     "a header with commas above rows with tabs": (
         HEADER + lines("{u}\t{m}\t{r}\t{s}"),
         PLAIN,
@@ -337,6 +350,7 @@ def write_stream(rows: pa.Table, file: Any) -> None:
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "ids with commas": (HEADER + '"1,000","1,001",3,\n999,"1,002",4,\n', "with separators of thousands"),
+    "ids in single quotes": (HEADER + lines("'{u}',{m},{r},"), "in quotes that are not double quotes"),
     "ids with no-break spaces": (HEADER + lines("{u},1\xa0{m:03},{r},"), "with separators of thousands"),
     "decimal commas, no header": (lines("{u},{m},{r},5"), "which are not dates"),
     "line ends of two kinds": (HEADER.replace("\n", "\r") + COMMAS, "end some lines, and line feeds"),

@@ -129,6 +129,9 @@ BY_NAME = "movie_id=id,title=original_title,year=original_publication_year"
         ),
         ("movie_id,year,title\n1,1999.0,A\n3,,B\n5,NaN,C\n", "", ["A", "B", "C"]),
         ('"1,2003,Dinosaur Planet"\n"3,1997,""X"", y"\n', "", ["Dinosaur Planet", '"X", y']),
+        ('1,2003,Dinosaur Planet\n"3,1997,""X"", y"\n', "", ["Dinosaur Planet", '"X", y']),
+        ('"movieId","title"\n"1",7,"A, b"\n"2",9,"B"\n"3",1,"C"\n', "", ["A, b", "B", "C"]),
+        ("id,title\n1,A\n\ufeffid,title\n\ufeff2,B\n", "", ["A", "B"]),
         ('sep=;\nmovieId;title\n="113";A\n7.0;B\n', "", ["A", "B"]),
         ('# of today\nmovieId,title,plot\n1,A,"one\n2,two, x"\n3,B,c\n', "", ["A", "B"]),
         (BOOKS, "", ["The Hunger Games (#1)", 'HP, "1"']),
@@ -188,12 +191,23 @@ def test_an_open_quote_takes_no_other_movie_along(
         ("id,title\nm1,A\ntitle,id\nB,m2\n", "line 3: the line is a header, 'title, id', with its columns"),
         ('id,title\n"1,234",A\n999,B\n', "ids such as 1,234, with separators of thousands"),
         ("movieId,genres\n1,x\n", "no column for the title; found movieId, genres"),
+        ("movieId,title,title\n1,x,y\n", "has the column 'title' twice"),
     ],
 )
 def test_titles_that_would_be_read_wrong_are_refused(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "titles").write_bytes(text.encode())
     with pytest.raises(DataError, match=words):
         read_titles(source_of(tmp_path / "titles"))
+
+
+def test_the_year_behind_the_title_is_read_without_a_header(tmp_path: Path) -> None:
+    (tmp_path / "titles").write_text("1\tA\t1999\n2\tB\t2000\n")
+    assert read_titles(source_of(tmp_path / "titles")).titles["year"].to_list() == [1999, 2000]
+
+
+def test_titles_of_which_the_encoding_was_mistaken_before_are_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "titles").write_text("1,1999,AmÃ©lie\n2,2000,LÃ©on\n3,2001,SÃO PAULO\n")
+    assert "2 titles, such as 'AmÃ©lie'" in read_titles(source_of(tmp_path / "titles")).warnings[0]
 
 
 def test_titles_that_are_words_for_an_empty_field_are_a_warning(tmp_path: Path) -> None:

@@ -119,6 +119,10 @@ def test_files_on_different_scales_are_refused(tmp_path: Path) -> None:
     five, ten = list("12345") * 20, [str(1 + row % 10) for row in range(100)]
     with pytest.raises(DataError, match=r"different rating scales: .*0.csv \(1-5\); .*1.csv \(1-10\)"):
         make(tmp_path / "a", five, ten)
+    with pytest.raises(
+        DataError, match=r"0.csv, .* and 81 more \(1-5\); .*101.csv \(1-10\); .*102.csv \(either\)"
+    ):
+        make(tmp_path / "e", *[five] * 101, ten, ["3"])  # small files share a partition
     assert make(tmp_path / "b", five, ten, scale="1-10")["scale"] == [1, 10]
     assert make(tmp_path / "c", list("12345"), ten)["scale"] == [1, 10], "too few rows to tell"
     assert make(tmp_path / "d", five, ["0.5", "1.5", "2.5", "5"] * 20)["scale"] == [0.5, 5], "one scale"

@@ -283,6 +283,13 @@ def test_text_ids_that_are_words_for_an_empty_field_are_a_warning(tmp_path: Path
     assert len(said) == 1 and "count as ids (rows): 'None' (2), 'nan' (1)" in said[0]
 
 
+def test_text_ids_that_look_like_numbers_are_a_warning(tmp_path: Path) -> None:
+    rows = "".join(f"{k}{'.0' * (k % 2)},tt0{k},3\n" for k in range(90))
+    made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv="userID,movieID,rating\n" + rows)
+    [warning] = [text for text in made.warnings if "look like numbers" in text]
+    assert warning.startswith("The user ids were read as text")
+
+
 def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
     text = "user,movie,rating,date\nu1,i1,1,2020-01-02\nu1,i1,5,2020-01-01\nu2,i1,3,\n"
     made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)

@@ -22,6 +22,9 @@ class FileCounts(Format):
     left_out: list[str] = Field(description="Columns that are not read.")
     notes: list[str] = Field([], description="How the file was read, where that is not plain.")
     dates: str = Field("", description="How its dates were read; empty without dates.")
+    values_read: dict[str, int] = Field(
+        {}, description="Rows read by value of the rating, of a file that shares its partition with others."
+    )
 
 
 class PartitionManifest(Manifest):

@@ -28,6 +28,8 @@ _NAMES: Final[Mapping[Side, str]] = {"user_id": "user", "movie_id": "movie"}
 _FILES: Final = 16
 _FEW: Final = 0.1  # share of ids that make text of all: perhaps they are errors
 _CANONICAL: Final = r"^(0|[1-9][0-9]*)$"
+_AS_NUMBER: Final = r"^[+-]\d+$|^[+-]?\d+\.0*$|^\d{1,3}(,\d{3})+$|^\d(\.\d+)?[eE]\+?\d{1,2}$"
+_SAMPLED: Final = 100_000  # distinct ids of a partition, in no order
 _NO_IDS: Final = (
     "NULL",
     "null",
@@ -151,6 +153,7 @@ def kind_warnings(
             continue
         odd, rows = _counts(manifests, side)
         name = _NAMES[side]
+        yield from _about_numbers(partitions, side)
         if held is not None and kind_of(odd, rows, settings) == "integer":
             yield (
                 f"The {name} ids of these files are integers, and the store has text ids since its first dataset: they "
@@ -183,6 +186,20 @@ def missing_warnings(tables: Mapping[Side, Path], kinds: Kinds) -> Iterator[str]
                 f"Some {_NAMES[side]} ids may stand for an empty field, but count as ids (rows): {', '.join(named)}. "
                 "If these rows have no id, remove them."
             )
+
+
+def _about_numbers(partitions: Sequence[Partition], side: Side) -> Iterator[str]:
+    """A sentence if most text ids are numbers, and some are written as programs write numbers: 1e+05, 1,019, 113.0."""
+    tables = [read_texts(partition.folder, side, rows=_SAMPLED) for partition in partitions[:_FILES]]
+    texts = pl.concat([table["text"] for table in tables])
+    numbers = texts.filter(texts.str.contains(_AS_NUMBER))
+    canonical = int(texts.str.contains(_CANONICAL).sum())
+    if len(numbers) and 2 * (canonical + len(numbers)) > len(texts):
+        yield (
+            f"The {_NAMES[side]} ids were read as text, and some of them look like numbers, such as "
+            f"'{shown(numbers[0], 40)}': as texts, 113 and 113.0 are two ids. Write all ids as integers, from the "
+            "source of the data."
+        )
 
 
 def _example(partitions: Sequence[Partition], side: Side) -> str:

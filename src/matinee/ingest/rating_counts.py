@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from matinee.ingest import column_kernel as kernel
 
@@ -18,7 +19,11 @@ _WIDTHS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 def count_ratings(ratings: pa.ChunkedArray) -> RatingCounts:
     """The counts of a column of ratings; nulls are not counted."""
-    values = ratings.drop_null().to_numpy()
+    return count_values(ratings.drop_null().to_numpy())
+
+
+def count_values(values: NDArray[np.float32]) -> RatingCounts:
+    """The counts of some ratings."""
     halves = np.zeros(kernel.HALVES, np.int64)
     others = np.empty_like(values)
     rest = others[: kernel.count_halves(values, halves, others)]

@@ -1,11 +1,12 @@
 """Finds rating files on different scales: together they would be read on the wider one, and half of them wrong."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from matinee.errors import DataError
 from matinee.ingest.partitions.partition import Partition
-from matinee.ingest.rating_counts import RatingCounts, from_json
+from matinee.ingest.rating_counts import RatingCounts, add_counts, from_json
 from matinee.ingest.rating_scale import bounds_of, narrowest_scale
 
 WIDER: Final = 1.5  # times the highest rating of the other files
@@ -19,21 +20,35 @@ def check_scales(partitions: Sequence[Partition], scale: str) -> None:
 
     Raises DataError with the names of the files of each scale, and what to do.
     """
-    found = find_other_scales(partitions, scale)
+    files = _files(partitions)
+    found = _others([counts for _, counts in files], scale)
     if not found:
         return
-    theirs = {partition.digest: own for partition, own in found}
-    rest = [partition for partition in partitions if partition.digest not in theirs]
-    wider = narrowest_scale(from_json(partition.manifest.values_read for partition in rest))
+    top = max(bounds_of(own)[1] for own in found.values())
+    wide = [counts for _, counts in files if share_above([counts], top)]
+    wider = narrowest_scale(_sum(wide))
     groups: dict[str, list[str]] = {}
-    for partition in partitions:
-        names = [partition.label(file.file) for file in partition.manifest.files]
-        groups.setdefault(theirs.get(partition.digest, wider), []).extend(names)
+    for number, (name, counts) in enumerate(files):
+        own = found.get(number) or (wider if share_above([counts], top) else "either")
+        groups.setdefault(own, []).append(name)
     listed = "; ".join(f"{_list(names)} ({own})" for own, names in groups.items())
     raise DataError(
         f"The files have different rating scales: {listed}. Expected one scale: convert the files. If they are all on "
         f"one scale, set ingest.scale={scale}."
     )
+
+
+def _files(partitions: Sequence[Partition]) -> list[tuple[str, RatingCounts]]:
+    """The files, or the partitions whose files are not counted one by one, with the counts of their ratings."""
+    found = []
+    for partition in partitions:
+        manifest = partition.manifest
+        if any(file.values_read for file in manifest.files):
+            found += [(partition.label(file.file), from_json([file.values_read])) for file in manifest.files]
+        else:
+            names = [partition.label(file.file) for file in manifest.files]
+            found.append((_list(names), from_json([manifest.values_read])))
+    return found
 
 
 def _list(names: Sequence[str]) -> str:
@@ -43,17 +58,38 @@ def _list(names: Sequence[str]) -> str:
 
 def find_other_scales(partitions: Sequence[Partition], scale: str) -> list[tuple[Partition, str]]:
     """The partitions whose ratings end far below the scale of all, which is not chance, with their own scale."""
-    counts = [from_json([partition.manifest.values_read]) for partition in partitions]
-    found = []
-    for number, (partition, mine) in enumerate(zip(partitions, counts, strict=True)):
+    found = _others([from_json([partition.manifest.values_read]) for partition in partitions], scale)
+    return [(partitions[number], own) for number, own in found.items()]
+
+
+def _others(counts: Sequence[RatingCounts], scale: str) -> dict[int, str]:
+    """Those of some counts that end far below a scale, which is not chance, by number, with their own scale.
+
+    By chance is what may be, going by the counts that do not end there.
+    """
+    found: dict[int, str] = {}
+    shares: dict[float, float] = {}
+    for number, mine in enumerate(counts):
         theirs = narrowest_scale(mine)
         top = bounds_of(theirs)[1]
-        if bounds_of(scale)[1] < WIDER * top or mine[top] < _TOP_SHARE * mine.total():
+        if (
+            bounds_of(scale)[1] < WIDER * top
+            or mine[top] < _TOP_SHARE * mine.total()
+            or share_above([mine], top)
+        ):
             continue
-        others = counts[:number] + counts[number + 1 :]
-        if share_above(others, top) * mine.total() >= _EXPECTED_ABOVE and share_above([mine], top) == 0:
-            found.append((partition, theirs))
-    return found if len(found) < len(partitions) else []
+        if top not in shares:
+            shares[top] = share_above([each for each in counts if share_above([each], top)], top)
+        if shares[top] * mine.total() >= _EXPECTED_ABOVE:
+            found[number] = theirs
+    return found if len(found) < len(counts) else {}
+
+
+def _sum(counts: Sequence[RatingCounts]) -> RatingCounts:
+    total: RatingCounts = Counter()
+    for each in counts:
+        add_counts(total, each)
+    return total
 
 
 def share_above(counts: Sequence[RatingCounts], top: float) -> float:

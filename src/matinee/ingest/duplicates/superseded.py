@@ -11,11 +11,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.id_counts import IdCounts, to_ids
 from matinee.ingest.partitions.id_texts import with_texts
 from matinee.ingest.partitions.origins import ORIGIN_FIELDS, ORIGINS_SCHEMA, Origins
 from matinee.ingest.partitions.partition import Partition
-from matinee.ingest.partitions.writer import COUNTED, to_ids
+from matinee.ingest.partitions.writer import COUNTED
 from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings
 from matinee.ingest.reading.parser import COLUMNS
 from matinee.schemas.columns import arrow_fields

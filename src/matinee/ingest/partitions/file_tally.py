@@ -1,5 +1,6 @@
 """Counts what was read of each file, and notes how it was read where that is not plain."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from matinee.errors import DataError
 from matinee.formats.manifests import FileCounts
+from matinee.ingest.rating_counts import RatingCounts, to_json
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.date_forms import name_form
 from matinee.ingest.reading.dialect import Dialect
@@ -30,6 +32,7 @@ class FileTally:
     rows: int = 0
     headers: int = 0  # within the file, with other columns
     seen: dict[int, int] = field(default_factory=dict)
+    values: RatingCounts = field(default_factory=Counter)  # of a file among others
 
     def add(self, piece: ParsedPiece, *, rows: int) -> None:
         """Count a piece of the file, `rows` of which were accepted."""
@@ -50,6 +53,7 @@ class FileTally:
             left_out=left_out,
             notes=self._notes(),
             dates=name_form(self.dialect.dates) if "date" in self.dialect.columns else "",
+            values_read=to_json(self.values),
         )
 
     def _notes(self) -> list[str]:

@@ -1,10 +1,14 @@
 """Counts rows by id over any number of blocks; memory grows with the ids, not with the rows."""
 
+from datetime import date
+
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matinee.ingest import column_kernel as kernel
+from matinee.schemas.ratings import FIRST_DATE
 
 _FIRST_SIZE = 1 << 12
 
@@ -44,3 +48,11 @@ class IdCounts:
         keys, counts = self._keys[there], self._counts[there]
         order = np.argsort(keys)
         return pl.DataFrame({name: keys[order], "rows": counts[order]})
+
+
+def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A counted column as non-negative ids, without nulls; a date becomes days since 1900."""
+    is_date = column.type == pa.date32()
+    values = column.drop_null().cast(pa.int32()) if is_date else column
+    ids: NDArray[np.int64] = values.to_numpy().astype(np.int64, copy=False)
+    return ids - (FIRST_DATE - date(1970, 1, 1)).days if is_date else ids

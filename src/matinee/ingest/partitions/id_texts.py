@@ -36,10 +36,13 @@ def pieces_of(table: pl.DataFrame) -> Iterator[tuple[NDArray[np.int64], pa.Array
         yield part["id"].to_numpy(), part["text"].to_arrow()
 
 
-def read_texts(folder: Path, side: Side) -> pl.DataFrame:
-    """The texts of a partition or a dataset: `id`, ascending, and `text`; empty if its ids are integers."""
+def read_texts(folder: Path, side: Side, *, rows: int | None = None) -> pl.DataFrame:
+    """The texts of a partition or a dataset: `id`, ascending, and `text`; empty if its ids are integers.
+
+    With `rows`, only so many of them are read.
+    """
     path = folder / TEXTS[side]
-    return pl.read_parquet(path) if path.exists() else NO_TEXTS
+    return pl.read_parquet(path, n_rows=rows) if path.exists() else NO_TEXTS
 
 
 def merge_texts(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ from matinee.ingest.checks.schema import check_rows
 from matinee.ingest.partitions.clocks import ClockWriter
 from matinee.ingest.partitions.erasure import blank_text, forget_rows
 from matinee.ingest.partitions.file_tally import FileTally, open_order
-from matinee.ingest.partitions.id_counts import IdCounts
+from matinee.ingest.partitions.id_counts import IdCounts, to_ids
 from matinee.ingest.partitions.id_texts import TEXTS, write_texts
 from matinee.ingest.partitions.origins import (
     ORIGINS_SCHEMA,
@@ -35,7 +34,14 @@ from matinee.ingest.partitions.origins import (
     origin_runs,
     reject_rows,
 )
-from matinee.ingest.rating_counts import RatingCounts, add_counts, count_ratings, sum_ratings, to_json
+from matinee.ingest.rating_counts import (
+    RatingCounts,
+    add_counts,
+    count_ratings,
+    count_values,
+    sum_ratings,
+    to_json,
+)
 from matinee.ingest.rating_scale import bounds_of, step_of
 from matinee.ingest.reading import parser_kernel as kernel
 from matinee.ingest.reading.blocks import read_blocks
@@ -47,7 +53,7 @@ from matinee.ingest.reading.sources import Source
 from matinee.ingest.reading.text_table import NumberedTexts
 from matinee.schemas.columns import arrow_fields
 from matinee.schemas.names import SIDES, Column, Kind, Side
-from matinee.schemas.ratings import FIRST_DATE, Ratings, ratings_schema
+from matinee.schemas.ratings import Ratings, ratings_schema
 from matinee.settings.ingest import DateOrder, IngestSettings
 from matinee.store import Plan
 from matinee.store.digests import code_digest, digest_of
@@ -107,7 +113,14 @@ def _make(
     most = settings.max_rejects_mb << 20
     with (
         translate_parser_errors(named, writes=True),
-        PartitionWriter(folder, schema, forgotten, most_reject_bytes=most, kinds=settings.id_kinds) as writer,
+        PartitionWriter(
+            folder,
+            schema,
+            forgotten,
+            most_reject_bytes=most,
+            kinds=settings.id_kinds,
+            several=len(sources) > 1,
+        ) as writer,
     ):
         for parsed in parse_in_order(read_blocks(sources, settings, left_out=left_out)):
             writer.write(parsed)
@@ -133,8 +146,10 @@ class PartitionWriter:
         *,
         most_reject_bytes: int = sys.maxsize,
         kinds: Mapping[Side, Kind] = _INTEGERS,
+        several: bool = False,
     ) -> None:
         self._folder = folder
+        self._several = several
         self._kinds = kinds
         self._texts = {KINDS[name]: NumberedTexts() for name, kind in kinds.items() if kind == "text"}
         self._most_reject_bytes = most_reject_bytes
@@ -242,6 +257,9 @@ class PartitionWriter:
             self._left_out.setdefault(file.name, dialect.left_out)
             rows = piece.rows.stop - piece.rows.start
             file.add(piece, rows=rows if good is None else int(good[piece.rows].sum()))
+            if self._several or piece.span.in_archive:
+                ratings = parsed.rating[piece.rows][parsed.nulls[piece.rows] >> kernel.RATING & 1 == 0]
+                add_counts(file.values, count_values(ratings))
         counted = rejects["code"].value_counts().to_pylist()
         self._codes.update({each["values"]: each["counts"] for each in counted})
 
@@ -279,11 +297,3 @@ class PartitionWriter:
                 for name in self._kinds
             },
         )
-
-
-def to_ids(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A counted column as non-negative ids, without nulls; a date becomes days since 1900."""
-    is_date = column.type == pa.date32()
-    values = column.drop_null().cast(pa.int32()) if is_date else column
-    ids: NDArray[np.int64] = values.to_numpy().astype(np.int64, copy=False)
-    return ids - (FIRST_DATE - date(1970, 1, 1)).days if is_date else ids

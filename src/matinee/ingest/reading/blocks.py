@@ -35,6 +35,7 @@ class Span:
     start: int
     stop: int
     continues: bool  # the file's earlier lines are in the previous block
+    in_archive: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class _Packer:
                 continue
             cut = _line_end_before(self._text, begin, self._filled, dialect.line_end)
             if cut > begin:
-                self._spans.append(Span(member.name, dialect, begin, cut, continues))
+                self._spans.append(Span(member.name, dialect, begin, cut, continues, member.in_archive))
                 continues = True
             elif self._filled - begin >= self._longest_line:
                 raise DataError(
@@ -177,7 +178,7 @@ class _Packer:
             self._text[self._filled] = dialect.line_end
             self._filled += 1
         # A file without a row has a span too, so that it is counted.
-        self._spans.append(Span(member.name, dialect, begin, self._filled, continues))
+        self._spans.append(Span(member.name, dialect, begin, self._filled, continues, member.in_archive))
         if self._text.size - self._filled < min(_ROOM_FOR_MORE, self._size // 2):
             yield from self.emit()
 

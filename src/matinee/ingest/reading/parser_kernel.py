@@ -368,6 +368,25 @@ def _swallows_rows(text, start, stop, dialect):
 
 
 @helper
+def _joins_rows(text, start, stop, dialect):
+    """Whether the last line within text[start:stop] has as many tabs as the line before `start`: both are rows.
+
+    Tables with tabs often have stray quotes, and texts have no tabs.
+    """
+    if dialect[DELIMITER] != _TAB:
+        return False
+    before, within, i = 0, 0, start - 1
+    while i >= 0 and text[i] != dialect[LINE_END]:
+        before += text[i] == _TAB
+        i -= 1
+    i = stop
+    while text[i] != dialect[LINE_END]:
+        within += text[i] == _TAB
+        i -= 1
+    return 0 < before == within
+
+
+@helper
 def _close_field(text, i, begin, stop, dialect, escapes, is_read):
     """The quote that ends the quoted field at i, where the field ends, and the line ends in it.
 
@@ -386,7 +405,9 @@ def _close_field(text, i, begin, stop, dialect, escapes, is_read):
     while text[after] != line_end and _is_blank(text[after], dialect):
         after += 1
     ends = _ends_field(text, after, dialect)
-    if lines and (not ends or _swallows_rows(text, i, close, dialect)):
+    if lines and (
+        not ends or _swallows_rows(text, i, close, dialect) or _joins_rows(text, i, close, dialect)
+    ):
         return _NONE, -1, 0
     return close, (after if ends else -1), lines
 
@@ -958,11 +979,41 @@ def read_dates(text, form, row, stop, dates, clocks, faulty, seen):
     return found
 
 
+@helper
+def _is_enclosed(text, start, stop):
+    """Whether quotes are around text[start:stop], and those within it are doubled."""
+    if stop - start < 2 or text[start] != _QUOTE or text[stop - 1] != _QUOTE:
+        return False
+    i = start + 1
+    while i < stop - 1:
+        if text[i] == _QUOTE:
+            if i + 1 == stop - 1 or text[i + 1] != _QUOTE:
+                return False
+            i += 1
+        i += 1
+    return True
+
+
+@helper
+def _end_of_quoted(text, i, stop):
+    """The quote that ends a field whose text begins at i, before a blank or the line's end; -1 if there is none."""
+    while i < stop:
+        if text[i] == _QUOTE:
+            if i + 1 == stop or text[i + 1] == _SPACE or text[i + 1] == _TAB:
+                return i
+            if text[i + 1] != _QUOTE:
+                return -1
+            i += 1
+        i += 1
+    return -1
+
+
 @compiled
 def rewrite(text, start, stop, dialect, way, out):
     """Copy text[start:stop] line by line into `out`, rewritten in a way; returns the bytes written.
 
-    BLANKS and TABS: one tab between fields. QUOTED_LINES: without the quotes around each line.
+    BLANKS and TABS: one tab between fields; fields that blanks delimit lose their quotes. QUOTED_LINES: without the
+    quotes around whole lines.
     """
     size, i = 0, start
     while i < stop:
@@ -978,14 +1029,26 @@ def rewrite(text, start, stop, dialect, way, out):
             _is_blank(text[close - 1], dialect) or (way != QUOTED_LINES and text[close - 1] == _TAB)
         ):
             close -= 1
-        enclosed = (
-            way == QUOTED_LINES and close - begin > 1 and text[begin] == _QUOTE and text[close - 1] == _QUOTE
-        )
+        enclosed = way == QUOTED_LINES and _is_enclosed(text, begin, close)
         if enclosed:
             begin, close = begin + 1, close - 1
         k = begin
         while k < close:
             byte = text[k]
+            if way == BLANKS and byte == _QUOTE and (k == begin or out[size - 1] == _TAB):
+                end_quote = _end_of_quoted(text, k + 1, close)
+                if end_quote >= 0:
+                    k += 1
+                    if k == end_quote:  # an empty field
+                        out[size] = _SPACE
+                        size += 1
+                    while k < end_quote:
+                        k += text[k] == _QUOTE  # the first of two
+                        out[size] = _SPACE if text[k] == _TAB else text[k]
+                        size += 1
+                        k += 1
+                    k = end_quote + 1
+                    continue
             if enclosed and byte == _QUOTE and text[k + 1] == _QUOTE:
                 k += 1
             elif way != QUOTED_LINES:

@@ -10,6 +10,7 @@ from matinee.schemas.text_ids import LONGEST
 _INTEGER: Final = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_ID: Final = re.compile(r"\d+\.0+", re.ASCII)
+_BLANK_FIELDS: Final = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
 _TABS: Final = re.compile(r"\t+")
 _WIDTHS: Final = (3, 4)  # of rows without a header
 MOST: Final = 0.9
@@ -33,7 +34,7 @@ BLANKS: Final = (Way("\t", kernel.TABS), Way("\t", kernel.BLANKS))
 def split_row(text: str, delimiter: str, way: int) -> list[str]:
     """The fields of a line that is rewritten in a way (`kernel.BLANKS`, ...) before it is parsed."""
     if way == kernel.BLANKS:
-        return text.split()
+        return [_unquoted(field).replace('""', '"') for field in _BLANK_FIELDS.findall(text)]
     if way == kernel.TABS:
         return _TABS.split(text.strip())
     if way == kernel.QUOTED_LINES:

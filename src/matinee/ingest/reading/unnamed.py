@@ -15,6 +15,7 @@ _RATING: Final = 3  # columns without a date
 _GROUP: Final = 3  # digits between separators of thousands
 _THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
 _EXACT: Final = 2.0**53
+_OTHER_QUOTES: Final = re.compile(r"'[^']+'|‘[^’]+’|“[^”]+”|«[^»]+»|`[^`]+`")
 _GROUPED_RATING: Final = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 
@@ -72,7 +73,7 @@ def grouped_rating(fields: Sequence[str]) -> str | None:
 
 
 def refuse_float_ids(fields: Sequence[str], label: str) -> None:
-    """Raise DataError if ids are written as 1.6777217e7 or 1,234: as numbers that are not written as ids."""
+    """Raise DataError if ids are written as 1.6777217e7, 1,234 or '113', which is not how ids are written."""
     ids = [bare(field) for field in fields if field.strip()]
     floats = [text for text in ids if _FLOAT_ID.fullmatch(text)]
     is_float = len({*floats}) > 1 or any("+" in text for text in floats)  # 1e05 may be a text
@@ -80,6 +81,12 @@ def refuse_float_ids(fields: Sequence[str], label: str) -> None:
         raise DataError(
             f"{label} has ids such as {shown(ids[0], 40)}, which are written as floats with an exponent: different "
             "ids may have become one. Write them as integers, from the source of the data."
+        )
+    quoted = [text for text in ids if _OTHER_QUOTES.fullmatch(text)]
+    if 2 * len(quoted) > len(ids):
+        raise DataError(
+            f"{label} has ids such as {shown(quoted[0], 40)}, in quotes that are not double quotes and would be a part "
+            "of the ids. Replace them by double quotes, or leave them out."
         )
     large = [text for text in ids if is_decimal_id(text) and float(text) >= _EXACT]
     if large:

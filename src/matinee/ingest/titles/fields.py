@@ -21,14 +21,13 @@ _MOVIE_ID: Final = re.compile(r'=?"?([+-]?\d+)(?:\.0+)?"?', re.ASCII)
 class Writing:
     """How lines were written, apart from delimiter and quotes."""
 
-    wrapped: bool = False  # the whole line is quoted
     escaped: bool = False  # a quote inside quotes is \"
     padded: str = ""  # the delimiter that a spreadsheet appended until all lines had as many
 
     def plain(self, line: str) -> str:
         """The line as it would be otherwise."""
-        if self.wrapped:
-            line = unquote(line.strip()) or line
+        if line.startswith('"') and is_enclosed(line.strip()) and _is_wrapped(line):
+            line = unquote(line.strip()) or line  # the whole line is quoted
         if self.escaped:
             line = line.replace('\\"', '""')
         return line.rstrip(self.padded) if self.padded else line
@@ -39,12 +38,11 @@ _CANONICAL: Final = re.compile(r'=?"?(0|[1-9]\d{0,18})(?:\.0+)?"?', re.ASCII)
 
 def find_writing(lines: Sequence[str]) -> Writing:
     """How lines are written, from a sample of a file."""
-    wrapped = _share(lines, [is_enclosed(line.strip()) and _is_wrapped(line) for line in lines])
-    lines = [Writing(wrapped).plain(line) for line in lines]
+    lines = [Writing().plain(line) for line in lines]
     # A backslash before a quote that ends its field is the last character of the field.
     escaped = any(re.search(r'\\"(?!\s*(?:[,;|\t]|$))', line) for line in lines)
     lines = [Writing(escaped=escaped).plain(line) for line in lines]
-    return Writing(wrapped, escaped, _find_padding(lines))
+    return Writing(escaped, _find_padding(lines))
 
 
 def _is_wrapped(line: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.rows import looks_like_ratings, split_fields
+from matinee.ingest.reading.unnamed import lacks_a_name
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
@@ -24,6 +25,7 @@ _OTHERS: Final = {
 }
 _DELIMITERS: Final = ("::", "|", "\t", ";", ",")
 _SAMPLED_LINES = 500
+_WITH_YEAR = 3  # columns of id, title and year
 _TEXT_ID = re.compile(r"(?=.*\d)\S{1,255}")  # without a header, an id has a digit and no blank
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
 _YEAR_ALONE = re.compile(r"(1[89]|20)\d\d(\.0)?", re.ASCII)
@@ -185,7 +187,11 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         if delimiter not in ("::", "|") and _most(rows, lambda row: len(row) > 2 and _is_year(row[1])):
             return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
         if delimiter in ("::", "|") or width > 1:
-            return Layout(delimiter, delimiter in ",;", 0, 1, None, width, has_header=False)
+            behind = width == _WITH_YEAR and _most(
+                rows, lambda row: _YEAR_ALONE.fullmatch(row[-1].strip()) is not None
+            )
+            year = _WITH_YEAR - 1 if behind else None
+            return Layout(delimiter, delimiter in ",;", 0, 1, year, width, has_header=False)
     for delimiter in _DELIMITERS:  # text ids
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and _TEXT_ID.fullmatch(row[0].strip()) is not None):
@@ -215,6 +221,10 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
             raise DataError(_not_titles(label, what, sample[0]))
         if found["movie_id"] is not None and found["title"] is not None:
             places = {column: place for column, place in found.items() if place is not None}
+            _refuse_doubles(names, places, label)
+            if _begin_with_numbers(sample, header, delimiter, places["movie_id"] + 1):
+                places = {column: place + 1 for column, place in places.items()}
+                header = ["", *header]
             return _layout_of(places, header, sample, delimiter, has_header=True)
         if found["movie_id"] is not None and len(header) > 1:
             raise DataError(
@@ -222,6 +232,23 @@ def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
                 "Name the columns, as --set ingest.title_columns=movie_id=book_id,title=original_title."
             )
     return None
+
+
+def _begin_with_numbers(sample: Sequence[str], header: Sequence[str], delimiter: str, movie_id: int) -> bool:
+    """Whether rows begin with a number that the header does not name, as R writes them."""
+    rows = [split_fields(line, delimiter) for line in sample[1:]]
+    return lacks_a_name(rows, len(header)) and _most(
+        rows, lambda row: len(row) > movie_id and _TEXT_ID.fullmatch(row[movie_id].strip()) is not None
+    )
+
+
+def _refuse_doubles(names: Sequence[str], places: Mapping[str, int], label: str) -> None:
+    for column, place in places.items():
+        if names.count(names[place]) > 1:
+            raise DataError(
+                f"{label} has the column '{shown(names[place])}' twice, and either could be the {column}. Rename or "
+                "remove one of them, or give the numbers of the columns, as ingest.title_columns=movie_id=1,title=2."
+            )
 
 
 def _is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:

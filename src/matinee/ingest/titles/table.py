@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from matinee.errors import DataError
+from matinee.errors.text import shown
 from matinee.ingest.checks.schema import check_frame
 from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
@@ -30,6 +31,8 @@ from matinee.store.file_kinds import refuse_other_kinds
 _INT16: Final = 2**15 - 1  # a larger year is out of bounds whatever it is
 _SAMPLED: Final = 500  # lines that show how ids are written
 _NO_TITLES: Final = ("nan", "null", "none", "\\n", "<na>", "n/a", "#n/a", "undefined")
+# Letters of UTF-8 that were read as Windows-1252: the first byte, and one of the second ones.
+_TWICE_ENCODED: Final = "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0192\u2018-\u2022\u20ac\u2122]"
 _LINE_BYTES: Final = 64  # of a line in memory, in addition to its text
 _DEFAULTS: Final = IngestSettings()
 
@@ -191,6 +194,12 @@ class _Table:
         empty = int(titles.str.to_lowercase().is_in(_NO_TITLES).sum())
         if empty > 1:
             yield f"{empty:,} titles are words for an empty field, such as nan or NULL. If so, empty them."
+        twice = titles.filter(titles.str.contains(_TWICE_ENCODED))
+        if len(twice) > 1:
+            yield (
+                f"{len(twice):,} titles, such as '{shown(twice[0], 40)}', have UTF-8 that was read in another encoding "
+                "before the file was written. Write the file again from its source."
+            )
         if self._odd_years:
             yield (
                 f"{self._odd_years:,} titles have a year before {FIRST_YEAR} or after {LAST_YEAR}. Their year was left "

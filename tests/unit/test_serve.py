@@ -5,7 +5,8 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from matinee.errors import ConfigError
 from matinee.registry import Registry
 from matinee.release import Release, load
 from matinee.release.plays import PLAYS_MODEL
+from matinee.serve import door
+from matinee.serve import shelf as shelf_module
 from matinee.serve.server import protected, read_token
 from matinee.serve.shelf import Shelf
 from matinee.store.identity import make_store
@@ -312,6 +315,39 @@ def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+
+
+def test_requests_beyond_the_limits_are_refused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(store)
+    monkeypatch.setattr(door, "MOST_ACTIVE", 2)
+    monkeypatch.setattr(door, "BODY_SECONDS", 0.01)
+    app = protected(shelf, host="127.0.0.1", port=8000, token=None)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    async def crowd() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
+            many = await asyncio.gather(*(client.get("/search") for _ in range(5)))
+            return [*many, await client.post("/predict", content=slowly())]
+
+    *many, slow = asyncio.run(crowd())
+    assert Counter(each.status_code for each in many) == {200: 2, 503: 3}
+    assert {each.headers.get("retry-after") for each in many} == {None, "1"}
+    assert slow.status_code == 408 and "did not arrive within" in slow.json()["error"]
+
+
+def test_a_question_does_not_wait_long_for_another_release(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf_module, "_PATIENCE", 0.01)
+    shelf = Shelf(store)
+    with shelf._one_at_a_time:
+        assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 503
+        assert asking(shelf)("/similar?movie_id=13").status_code == 200
+    assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 200
 
 
 def test_the_token_is_read_from_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

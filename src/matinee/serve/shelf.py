@@ -23,6 +23,7 @@ from matinee.store.versions import is_version
 log = logging.getLogger(__name__)
 
 _OTHERS: Final = 2  # releases besides the champion that stay in memory
+_PATIENCE: Final = 1.0  # seconds that a question waits while another release is loaded
 _RETRY: Final = 30.0  # seconds until a champion that could not be loaded is tried again
 _Mark = tuple[int, int, int] | None  # of a file: it changes when the file is replaced
 
@@ -39,6 +40,10 @@ class Loaded:
 
 class UnknownReleaseError(ReleaseError):
     """A question names a release that is not there."""
+
+
+class LoadingError(MatineeError):
+    """Another release is being loaded, so a question that names one has to wait."""
 
 
 class Shelf:
@@ -88,28 +93,29 @@ class Shelf:
     def named(self, version: str | None) -> Loaded:
         """The release of a version, or the champion; a release that is not in memory is loaded.
 
-        Raises UnknownReleaseError if it is not there, ReleaseError if it can't be loaded.
+        Raises UnknownReleaseError if it is not there, ReleaseError if it can't be loaded, LoadingError if another one
+        is being loaded.
         """
         champion = self.champion
         if version is None or version == champion.release.version:
             return champion
-        if self._registry is None or not is_version(version):
+        folder = self._registry.folder(version) if self._registry and is_version(version) else None
+        mark = _mark(folder / MANIFEST) if folder else None
+        if folder is None or mark is None:
             raise UnknownReleaseError(
                 f"There is no release {version} here. /releases lists those that there are."
             )
-        folder = self._registry.folder(version)
-        mark = _mark(folder / MANIFEST)
-        with self._one_at_a_time:
+        if not self._one_at_a_time.acquire(timeout=_PATIENCE):  # the other threads answer for the champion
+            raise LoadingError("Another release is being loaded. Ask again in a few seconds.")
+        try:
             found = self._others.pop(version, None)
-            if mark is None:
-                raise UnknownReleaseError(
-                    f"There is no release {version} here. /releases lists those that there are."
-                )
             if found is None or found.mark != mark:
                 found = _load(folder)
             self._others[version] = found
             while len(self._others) > _OTHERS:
                 self._others.popitem(last=False)
+        finally:
+            self._one_at_a_time.release()
         return found
 
     def manifests(self) -> list[ReleaseManifest]:

@@ -32,7 +32,7 @@ from matinee.store.files import open_plain
 TOKEN_VARIABLE: Final = "MATINEE_SERVE_TOKEN"  # nosec B105 # a name, not a token
 _TOKEN: Final = re.compile(r"[!-~]{16,400}")  # printable, as it is written in a header
 _LONGEST: Final = 1_000  # maximum bytes of a token file
-_CONNECTIONS: Final = 1_000
+_CONNECTIONS: Final = 500
 _IDLE_SECONDS: Final = 30
 _STOP_SECONDS: Final = 10
 

@@ -233,5 +233,26 @@ def _add_upkeep_verbs(verb: Verb) -> None:
     to.add_argument(
         "--block", metavar="TYPE/NAME", help="notification or webhook block of the Prefect server to use"
     )
+    backup = verb("backup", upkeep.backup, "Copy a store, also while runs use it.")
+    add_store(backup)
+    backup.add_argument(
+        "--out",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="folder for the copy: new, empty or an earlier backup",
+    )
+    restore = verb("restore", upkeep.restore, "Copy a backup to a new store.")
+    restore.add_argument(
+        "--from",
+        type=path,
+        required=True,
+        dest="source",
+        metavar="DIR",
+        help="folder of `matinee backup --out`",
+    )
+    restore.add_argument(
+        "--store", type=path, required=True, metavar="S", help="new or empty folder of the store"
+    )
     doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=path, metavar="S", help="store to check")

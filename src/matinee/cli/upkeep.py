@@ -1,12 +1,18 @@
-"""The verbs `alerts` and `doctor`."""
+"""The verbs `alerts`, `doctor`, `backup` and `restore`."""
 
 import argparse
 import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matinee.cli.verbs import Outcome
 from matinee.ops.connection import connect
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.prefect_server import parse_address
+
+if TYPE_CHECKING:
+    from matinee.maintenance.backup import Copied
 
 
 def alerts(call: argparse.Namespace) -> Outcome:
@@ -32,3 +38,29 @@ def doctor(call: argparse.Namespace) -> Outcome:
     lines = [f"{check.status:4}  {check.name:9}  {check.said}" for check in checks]
     status = 1 if any(check.status == "fail" for check in checks) else 0
     return Outcome({"checks": [check._asdict() for check in checks]}, lines, status)
+
+
+def backup(call: argparse.Namespace) -> Outcome:
+    """Copy a store while it may be in use."""
+    from matinee.maintenance.backup import back_up  # noqa: PLC0415 - reads what doctor and alerts do not need
+
+    return _copied(back_up(call.store, call.out), call.out)
+
+
+def restore(call: argparse.Namespace) -> Outcome:
+    """Copy a backup to a new store."""
+    from matinee.maintenance.backup import restore as library  # noqa: PLC0415 - as in backup
+
+    return _copied(library(call.source, call.store), call.store)
+
+
+def _copied(done: "Copied", target: Path) -> Outcome:
+    lines = [
+        f"copied    {done.folders:,} folders, {done.bytes / 1e6:,.1f} MB; {done.unchanged:,} were there, "
+        f"{done.removed:,} removed",
+        f"releases  {', '.join(done.releases) or 'none'}; champion {done.champion or 'none'}",
+        f"copy      {target}",
+    ]
+    if done.damaged:
+        lines.append(f"DAMAGED   {', '.join(done.damaged)}: not copied. Run `matinee doctor` on the store.")
+    return Outcome(asdict(done), lines, 1 if done.damaged else 0)

@@ -32,6 +32,8 @@ QUIET = {
     "prune",
     "forget",
     "sign",
+    "backup",
+    "restore",
 }
 HELD = 4
 

@@ -94,7 +94,7 @@ export async function guestPage() {
       ? "Mark a few movies that you have seen. Nothing is stored on the server."
       : "Rate a few movies and see the list change. Nothing is stored on the server."),
     el("div", { class: "columns" },
-      el("section", {}, el("h2", {}, "Movies to rate"),
+      el("section", {}, el("h2", {}, champion.plays ? "Movies you have seen" : "Movies to rate"),
         el("p", { class: "field" }, el("label", { for: "filter" }, "Find movies"), filter), choice),
       el("section", {}, el("h2", {}, "Your list"), yours)),
   ];

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from matinee.cli.main import main
+
 COMMAND = [sys.executable, "-m", "matinee.cli"]
 
 
@@ -45,3 +47,11 @@ def test_an_error_keeps_its_status_if_stderr_is_broken(unread: int) -> None:
 def test_closed_streams_count_as_dev_null() -> None:
     shell = f"{sys.executable} -m matinee.cli --version <&- >&- 2>&-"
     assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0
+
+
+def test_services_open_closed_streams_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("matinee.cli.operations.operate", lambda *_: seen.append(sys.stdout is not None) or 0)
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["worker"]) == 0
+    assert seen == [True]

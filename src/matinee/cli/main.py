@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         from matinee.cli.operations import OPERATIONS, operate
+        from matinee.cli.terminal import attended, leave_to_the_system, open_closed_streams
 
         if words and words[0] in OPERATIONS:
+            open_closed_streams()
             return operate(words[0], words[1:])
-        from matinee.cli.terminal import attended, leave_to_the_system
-
         with attended():
             status = _answer(words)
         if arguments is None:

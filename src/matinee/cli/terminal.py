@@ -36,7 +36,7 @@ class TerminatedError(KeyboardInterrupt):
 @contextlib.contextmanager
 def attended() -> Iterator[None]:
     """While a verb runs, SIGTERM raises an exception; afterwards stdout and stderr are flushed without errors."""
-    _open_closed_streams()
+    open_closed_streams()
     handles = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -169,7 +169,7 @@ def _silence(stream: TextIO) -> None:
         os.close(nothing)
 
 
-def _open_closed_streams() -> None:
+def open_closed_streams() -> None:
     """Open /dev/null for each closed standard stream; otherwise the next file that is opened takes its number."""
     for handle in (0, 1, 2):
         try:

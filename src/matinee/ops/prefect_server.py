@@ -23,6 +23,8 @@ from matinee.errors.text import shown
 
 LIMIT_SECONDS = 10.0  # maximum time for an answer
 _MOST_BYTES: Final = 1 << 16  # maximum size of an answer; health and version are one word each
+_OWN_PROFILES: Final = ("ephemeral", "local", "test", "cloud")  # of Prefect itself, without a file
+_LISTED: Final = 6
 _HINT: Final = "Start it, or correct PREFECT_API_URL or the Prefect profile."
 
 
@@ -51,22 +53,33 @@ def home() -> Path:
 def profile() -> dict[str, str]:
     """The settings of Prefect's active profile.
 
-    Raises ConfigError if the file can't be read. Prefect would ignore that and use another server.
+    Raises ConfigError if the file can't be read, or if there is no such profile. Prefect would ignore that and use
+    another server.
     """
     path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home() / "profiles.toml")
+    named = os.environ.get("PREFECT_PROFILE")
     try:
         file = tomllib.loads(path.read_text("utf-8"))
         profiles = file.get("profiles", {})
-        active = os.environ.get("PREFECT_PROFILE") or file.get("active")
-        return {name: str(value) for name, value in profiles.get(active, {}).items()}
+        active = named or file.get("active")
+        found = {name: str(value) for name, value in profiles.get(active, {}).items()}
+        known = active is None or active in {*profiles, *_OWN_PROFILES}
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        profiles, active, found, known = {}, named, {}, not named or named in _OWN_PROFILES
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a TOML file of profiles"
         raise ConfigError(
             f"{shown(path)} can't be read: {why}. Prefect reads the address of its server there. Correct the file, or "
             "move it away."
         ) from None
+    if not known:
+        where = "PREFECT_PROFILE" if named else f"`active` in {shown(path)}"
+        there = ", ".join(shown(name, 80) for name in [*profiles, *_OWN_PROFILES][:_LISTED])
+        raise ConfigError(
+            f"Prefect has no profile '{shown(active, 80)}', which {where} names. Prefect would use another server. "
+            f"Expected one of {there}: correct the name, or create it with `prefect profile create`."
+        )
+    return found
 
 
 def setting(name: str) -> str:

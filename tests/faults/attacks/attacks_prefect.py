@@ -192,6 +192,18 @@ ATTACKS = [
         words=["doctor"],
         status=1,
     ),
+    _home(
+        "a profile that is not there",
+        b'active = "other"\n[profiles.mine]',
+        "no profile 'other'",
+        "mine, ephemeral",
+    ),
+    _named(
+        "a profile of the environment that is not there",
+        "",
+        "no profile 'nope\\x1b[2J', which PREFECT_PROFILE names",
+        environment={"PREFECT_PROFILE": "nope\x1b[2J"},
+    ),
     Attack(
         "a home that is a file", RETRAIN, 2, says=["PREFECT_HOME"], environment={"PREFECT_HOME": "{ratings}"}
     ),

@@ -157,3 +157,11 @@ def test_only_a_dash_means_stdout() -> None:
     assert is_stdout(Path("-"))
     assert not is_stdout(Path("out.csv"))
     assert not is_stdout(Path("/dev/full"))
+
+
+def test_a_pipe_behind_a_number_of_this_process_is_written_directly() -> None:
+    reading, writing = os.pipe()
+    _write(Path(f"/proc/self/fd/{writing}"), streams=True)  # as /dev/stdout is with `| head`
+    os.close(writing)
+    assert os.read(reading, 9) == NEW
+    os.close(reading)

@@ -58,7 +58,11 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
     try:
         _refuse_planted_link(out)
         target = Path(os.path.realpath(out))
-        mode = target.stat().st_mode
+        try:
+            mode = target.stat().st_mode
+        except FileNotFoundError:
+            mode = out.stat().st_mode  # /dev/stdout, as a pipe, leads to a name that only the system knows
+            target = out
     except FileNotFoundError:
         if not target.parent.is_dir():
             raise ConfigError(

@@ -124,6 +124,11 @@ ATTACKS = [
         sets=f"ingest.max_rejects_mb=1 {INTEGER}",
     ),
     refused("a column named twice by escapes", "userID,user\x1bID,movieID,rating\n1,2,3,4\n", "twice"),
+    refused(
+        "a Parquet column with a line end in its name",
+        parquet(["user\nmatinee: all is well", "movieID", "rating"], **IDS),
+        "found 'user matinee: all is well'",
+    ),
     refused("a line of escapes", HEADER + "\x1b]0;owned\x07,1,3,\n" * 4, "user_id_not_integer", sets=INTEGER),
     Attack(
         "text ids of escapes",

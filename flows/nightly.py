@@ -2,20 +2,25 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from prefect import flow
 from prefect.states import Completed
 from pydantic import Field
 
+from matinee.errors import MatineeError
 from matinee.errors.log_filter import guard_log
 from matinee.flows.database_login import QueryableSource, check_queries, load_password
 from matinee.flows.events import announce_unlisted
 from matinee.flows.retrain import retrain
 from matinee.flows.summary import Summary, as_state
+from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
+from matinee.pipeline.tuning.kept import KeptSettings
+from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
+from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
 from matinee.tasks.intake import take_in
@@ -34,6 +39,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     settle_seconds: Annotated[float, Field(ge=0, le=600)] = 5,
     queries: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     password_block: str | None = None,
+    tune_trials: Annotated[int, Field(ge=0, le=10_000)] = 0,
+    tune_days: Annotated[float, Field(gt=0, le=10_000)] = 30,
 ) -> Summary | Any:
     """Take in the new files of a folder, retrain, publish if the gate passes, and prune.
 
@@ -49,7 +56,11 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
         queries: Queries of databases, whose rows are read besides the files, such as postgresql://USER@HOST/DATABASE?query=...
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+        tune_trials: Trials of a search for better settings; 0 for none. They are used only if the gate passes them.
+        tune_days: Days between two searches. One starts in a run with new files.
     """
+    if tune_trials:
+        check_installed()
     outside = (
         [titles] if named(titles, "the titles").is_absolute() else []
     )  # take_in checks the dropped files
@@ -73,14 +84,48 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         if not intake.new:
             announce_unlisted(store)
             return Completed(name="Nothing new", message=intake.says())
-        summary = retrain(
-            ratings=[*intake.ratings, *queries], titles=intake.titles, store=store, settings=settings
-        )
+        data = _Data(ratings=[*intake.ratings, *queries], titles=intake.titles, store=store)
+        kept = KeptSettings(opened, settings)
+        if tune_trials and kept.is_due(days=tune_days):
+            summary = _retrain_tuned(data, kept, trials=tune_trials)
+        else:
+            summary = retrain(**data, settings=kept.settings)
         remember(opened, intake)
     prune(store=store, keep=keep)
     if not summary.promoted:
         announce_unlisted(store)
     return as_state(summary)
+
+
+class _Data(TypedDict):
+    """What a night retrains on."""
+
+    ratings: list[str]
+    titles: str
+    store: str
+
+
+def _retrain_tuned(data: _Data, kept: KeptSettings, *, trials: int) -> Summary:
+    """Search for settings and retrain with them; if the gate holds the candidate, retrain with those of before.
+
+    A search that fails is a warning, and the next run searches again.
+    """
+    try:
+        found = tune(**data, trials=trials, settings=kept.settings)
+    except MatineeError as error:
+        log.warning("The search for settings failed: %s", error)
+        return retrain(**data, settings=kept.settings)
+    if not found.settings:
+        kept.keep({}, study=found.study)
+        return retrain(**data, settings=kept.settings)
+    summary = retrain(**data, settings=with_values(kept.settings, found.settings))
+    kept.keep(found.settings if summary.promoted else {}, study=found.study)
+    if summary.promoted:
+        return summary
+    log.warning(
+        "The gate held the candidate with the settings that were found. The earlier settings are used."
+    )
+    return retrain(**data, settings=kept.settings)
 
 
 def _say(intake: Intake) -> None:

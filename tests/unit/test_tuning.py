@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from matinee.pipeline.tuning import decision as deciding
 from matinee.pipeline.tuning import search as searching
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
+from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.run import run_here, run_search
 from matinee.pipeline.tuning.scores import TrialFit
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
@@ -283,3 +285,38 @@ def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_
     assert [folder.exists() for folder in folders] == [False, False, True]
     (folders[2] / "study.json").write_text("{")
     assert any("study.json" in check.said for check in examine(store.root) if check.status == "warn")
+
+
+def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matinee.flows import nightly as nights
+
+    store = Store.open(tmp_path / "store")
+    found: list[Any] = [{"train.lr_gamma": 0.9}, {"train.lr_gamma": 0.7}, {}, StoreError("The disk is full.")]
+    passes, trained, began = {0.9}, [], []
+
+    def search(*, settings: Settings, **_: Any) -> TuningResult:
+        began.append(settings.train.lr_gamma)
+        values = found.pop(0)
+        if isinstance(values, Exception):
+            raise values
+        return TuningResult(study="s", goals=[], settings=values, seconds=1.0, out="", page="")
+
+    def retrain(*, settings: Settings, **_: Any) -> Any:
+        trained.append(settings.train.lr_gamma)
+        return SimpleNamespace(promoted=settings.train.lr_gamma in passes)
+
+    monkeypatch.setattr(nights, "tune", search)
+    monkeypatch.setattr(nights, "retrain", retrain)
+    kept = KeptSettings(store, BASE)
+    assert kept.is_due(days=30)
+    for _ in range(4):
+        nights._retrain_tuned(nights._Data(ratings=[], titles="", store=""), kept, trials=3)
+    assert began == [None, 0.9, 0.9, 0.9]
+    assert trained == [0.9, 0.7, 0.9, 0.9, 0.9]  # the gate held the candidate with 0.7
+    assert kept.settings == with_values(BASE, {"train.lr_gamma": 0.9})
+    assert not kept.is_due(days=30)
+    assert kept.is_due(days=1e-9)
+    other = KeptSettings(store, with_values(BASE, {"train.seed": 1}))
+    assert (other.settings, other.is_due(days=30)) == (other.base, True)  # another deployment

@@ -24,9 +24,11 @@ from matinee.store.documents import (
     FORGOTTEN,
     KINDS,
     SERIES,
+    TUNED,
     TUNINGS,
     Mark,
     Series,
+    Tuned,
     advice,
     read_as,
     read_json,
@@ -192,6 +194,7 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
         (lambda: Forgotten.read(root), "fail"),
         (lambda: _read_if_there(root / SERIES, Series), "fail"),
         (lambda: _read_if_there(root / DONE, Mark), "warn"),
+        (lambda: _read_if_there(root / TUNED, Tuned), "warn"),
     ]
     folders = [file for kind in (*KINDS, TUNINGS) for file in sorted(root.glob(f"{kind}/*/*.json"))]
     readers += [(partial(read_json, file), "warn") for file in folders if file.parent.suffix == ""]

@@ -6,8 +6,6 @@ they find a folder whole or absent. Then it deletes them. Active runs keep every
 
 import contextlib
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
+from matinee.maintenance.doomed import DOOMED, delete_doomed, doom, is_locked, try_lock
 from matinee.registry import Hold, Registry
 from matinee.release import read_manifest
 from matinee.release.manifest import SIGNATURE
@@ -28,6 +27,7 @@ from matinee.store.documents import (
     MANIFEST,
     POINTER,
     SERIES,
+    TUNED,
     TUNINGS,
     WORK,
     Document,
@@ -35,10 +35,9 @@ from matinee.store.documents import (
 )
 from matinee.store.files import clear_temporaries
 from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
-from matinee.store.locks import lock, lock_folder
+from matinee.store.locks import lock_folder
 
 _KINDS = (*KINDS, WORK)
-_DOOMED = ".pruned"
 _SET_BACK = -1.0  # a clock that lags behind by more seconds was set back
 
 log = logging.getLogger(__name__)
@@ -90,9 +89,15 @@ def prune(root: Path, *, keep: int) -> Pruned:
             for version in gone:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
-                _doom(registry.folder(version))
+                doom(registry.folder(version))
             folders = _doom_folders(root, roots, oldest) + _doom_searches(root, keep)
-        return Pruned(gone, kept, folders, _delete(root), [entry.candidate for entry in held])
+        return Pruned(
+            gone,
+            kept,
+            folders,
+            delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
+            [entry.candidate for entry in held],
+        )
 
 
 def _name_links(root: Path) -> None:
@@ -102,7 +107,9 @@ def _name_links(root: Path) -> None:
 
 def _clear_left(registry: Registry) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    clear_temporaries(registry.root, MARKER, POINTER, FORGOTTEN, SERIES, DONE, "progressive.png", "probe")
+    clear_temporaries(
+        registry.root, MARKER, POINTER, FORGOTTEN, SERIES, DONE, TUNED, "progressive.png", "probe"
+    )
     lists = [registry.lists(version) for version in registry.versions()]
     for version in registry.versions():
         clear_temporaries(registry.folder(version), SIGNATURE)
@@ -120,7 +127,7 @@ def _oldest_run(root: Path) -> int:
     """The start of the oldest active run in nanoseconds, this one included; run locks of dead processes are removed."""
     starts = []
     for run_lock in run_locks_in(root):
-        with _try_lock(run_lock) as free:
+        with try_lock(run_lock) as free:
             if free:
                 with contextlib.suppress(FileNotFoundError):
                     run_lock.rmdir()
@@ -183,32 +190,30 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     needed = {path.name for path in roots}
     needed |= _needed([*roots, *taken], _by_name(folders))
     # A resumed training needs its scratch folder, however old it is.
-    needed |= {path.stem for path in folders if path.suffix == ".partial" and _is_locked(path)}
+    needed |= {path.stem for path in folders if path.suffix == ".partial" and is_locked(path)}
     doomed, lag = 0, time.time() - time.monotonic()
     for path in folders:
-        if path.stem in needed or path.suffix == _DOOMED:
+        if path.stem in needed or path.suffix == DOOMED:
             continue
         # The first lock keeps runs from taking the folder. The process that fills the folder holds the second lock.
-        with lock_folder(path.parent), _try_lock(path) as free:
+        with lock_folder(path.parent), try_lock(path) as free:
             if time.time() - time.monotonic() - lag < _SET_BACK:
                 log.warning("The clock was set back during prune. The next prune removes the rest.")
                 break
             if free and path.stat().st_mtime_ns < oldest:
-                _doom(path)
+                doom(path)
                 doomed += path.suffix == ""
     return doomed
 
 
 def _doom_searches(root: Path, keep: int) -> int:
-    """Rename all but the newest searches for settings. One that a process is using has a lock."""
+    """Rename all but the newest searches for settings, and those that a process is using."""
     whole = [path for path in entries_of(root, TUNINGS) if not path.suffix]
-    doomed = 0
-    for path in sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]:
-        with _try_lock(path) as free:
-            if free:
-                _doom(path)
-                doomed += 1
-    return doomed
+    old = sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]
+    gone = [path for path in old if not is_locked(path)]
+    for path in gone:
+        doom(path)
+    return len(gone)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -260,41 +265,3 @@ def _texts(document: Document) -> Iterator[str]:
             waiting += found.values()
         elif isinstance(found, list):
             waiting += found
-
-
-def _is_locked(path: Path) -> bool:
-    with _try_lock(path) as free:
-        return not free
-
-
-@contextlib.contextmanager
-def _try_lock(path: Path) -> Iterator[bool]:
-    """Try to lock a folder during the block; yields whether this process holds the lock."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        yield lock(handle, wait=False)
-    finally:
-        os.close(handle)
-
-
-def _doom(path: Path) -> None:
-    """Rename a folder so that no other process finds it."""
-    target = path.with_name(f"{path.name}{_DOOMED}")
-    shutil.rmtree(target, ignore_errors=True)
-    path.rename(target)
-
-
-def _delete(root: Path) -> int:
-    """Delete the renamed folders, also those of a killed prune; returns the number of bytes."""
-    total = 0
-    for kind in (*_KINDS, TUNINGS, "releases"):
-        for path in entries_of(root, kind):
-            if path.suffix != _DOOMED:
-                continue
-            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            shutil.rmtree(path, ignore_errors=True)
-    return total

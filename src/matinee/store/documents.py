@@ -21,6 +21,7 @@ from matinee.store.versions import Version
 MANIFEST = "manifest.json"
 POINTER, LOG = "champion.json", "log.jsonl"
 FORGOTTEN, SERIES, DONE = "forgotten.json", "progressive.json", "nightly.json"
+TUNED = "tuned.json"
 # The kinds of folders that steps write, each after its inputs. `work` holds the checkpoints of unfinished trainings.
 KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "rankings", "outlooks", "evaluations")
 WORK = "work"
@@ -89,6 +90,17 @@ class Mark(Format):
     mark: str | None
 
 
+class Tuned(Format):
+    """tuned.json: the settings that nightly runs use, as a search found them and the gate passed them."""
+
+    at: Time = Field(description="When the last search ended.")
+    base: Digest = Field(
+        description="Digest of the settings of the deployment. With others, this file has no effect."
+    )
+    settings: dict[str, int | float] = Field(description="The settings that replace those of the deployment.")
+    study: Digest = Field(description="The last search, in `tunings/`.")
+
+
 class ForgottenList(Format):
     """forgotten.json: a key of at least one byte and the hashes of ids, with a digest of both."""
 
@@ -106,6 +118,8 @@ _ADVICE = {
     "Restore it from a backup of the store; until then no ratings are read.",
     SERIES: "Restore it from a backup of the store. Without a backup, move this file elsewhere: "
     "the next run starts a new series, and nothing else needs the file.",
+    TUNED: "Without it, nightly runs use the settings of their deployment. Remove the file; the next search writes "
+    "another one.",
     DONE: "Nothing needs to be done; the next nightly run writes it again.",
     POINTER: "`matinee promote` with the release to use writes the file again.",
     LOG: "Restore it from a backup of the store.",

@@ -8,7 +8,6 @@ from typing import Final
 
 from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.pipeline.tuning.decision import decide
-from matinee.pipeline.tuning.page import tuning_page
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings.space import with_values
@@ -84,6 +83,8 @@ def _batches(calls: list[Call], size: int) -> list[list[Call]]:
 
 
 def _write(search: Tuning, results: list[GoalResult], *, seconds: float, out: Path | None) -> TuningResult:
+    from matinee.pipeline.tuning.page import tuning_page  # noqa: PLC0415 - a nightly run needs no matplotlib for it
+
     values = chosen_values(results)
     best = out or search.folder / BEST
     result = TuningResult(

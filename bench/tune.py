@@ -1,0 +1,138 @@
+"""Search for settings, then compare them with the defaults on test rows, which the search has not used.
+
+    python bench/tune.py --ratings ratings.csv --titles movies.csv --out results.json [--test test.csv] [--trials 30]
+
+Both are fitted as a run fits them, on train and valid rows, with three seeds. Differences are paired by row or by user.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from matinee.evaluate.inputs import read_fitted, read_test
+from matinee.evaluate.preference import score_after
+from matinee.evaluate.ranking import make_task, rank
+from matinee.formats.manifests import CandidateManifest, SplitManifest
+from matinee.formats.tuning import ScoreDifference
+from matinee.pipeline import plan_ingest, plan_ranking, plan_split, plan_training
+from matinee.pipeline.tuning.run import run_here, run_search
+from matinee.pipeline.tuning.scores import RowErrors, UserLists, compare_errors, compare_ndcgs
+from matinee.pipeline.tuning.search import Tuning
+from matinee.release import scoring
+from matinee.release.liking import liked_from
+from matinee.release.ranking_model import RANKING, load_model
+from matinee.settings import Settings
+from matinee.settings.parse import read_settings
+from matinee.settings.space import with_values
+from matinee.split import encode
+from matinee.store import Reference, Store
+from matinee.store.ratings import count_codes, count_rows
+
+_SEEDS = 3
+
+
+def main() -> None:
+    """Run one search, and print and write what it is worth on test rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("--ratings", "--titles", "--out"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--test", type=Path, nargs="*", default=[])
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--trials", type=int, default=30)
+    call = parser.parse_args()
+    base = read_settings(preset=call.preset).for_test_files([str(path) for path in call.test])
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "store")
+        with store.in_use():
+            split = _split(store, call, base)
+            tuning = Tuning.open(store, split, base=base, goals=["ratings", "lists"])
+            started = time.perf_counter()
+            found = run_search(tuning, trials=call.trials, run=run_here(store))
+            seconds = time.perf_counter() - started
+            figures = {
+                "settings": found.settings,
+                "says": [goal.says for goal in found.goals],
+                "seconds": round(seconds, 1),
+                "trials": {goal.goal: [note.state for note in goal.trials] for goal in found.goals},
+                **_on_test_rows(store, split, base, with_values(base, found.settings)),
+            }
+    call.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps({name: value for name, value in figures.items() if name != "trials"}, indent=2))
+
+
+def _split(store: Store, call: argparse.Namespace, settings: Settings) -> Reference:
+    plan = plan_ingest(store, [call.ratings], call.titles, test=call.test, settings=settings.ingest)
+    dataset = store.ensure(plan)
+    encoding = store.ensure(encode.plan(store, dataset))
+    return store.ensure(plan_split(store, dataset, encoding, settings=settings.split))
+
+
+def _on_test_rows(store: Store, split: Reference, base: Settings, tuned: Settings) -> dict[str, object]:
+    """RMSE and nDCG@10 of both settings on the test rows, and the paired differences."""
+    seeds = [{"train.seed": base.train.seed + seed} for seed in range(_SEEDS)]
+    before, after = (
+        [_errors(store, split, with_values(settings, seed)) for seed in seeds] for settings in (base, tuned)
+    )
+    lists = [_lists(store, split, settings) for settings in (base, tuned)]
+    return {
+        "rmse": {
+            "base": [round(_rmse(each), 4) for each in before],
+            "tuned": [round(_rmse(each), 4) for each in after],
+            **_show(compare_errors(after, before)),
+        },
+        "ndcg_at_10": {
+            "base": round(float(lists[0].ndcgs.mean()), 4),
+            "tuned": round(float(lists[1].ndcgs.mean()), 4),
+            **_show(compare_ndcgs([lists[1]], [lists[0]])),
+        },
+    }
+
+
+def _rmse(found: RowErrors) -> float:
+    return float(np.sqrt(np.square(found.errors).mean()))
+
+
+def _show(difference: ScoreDifference) -> dict[str, float]:
+    return {
+        "difference": round(difference.value, 5),
+        "standard_error": round(difference.standard_error, 5),
+    }
+
+
+def _errors(store: Store, split: Reference, settings: Settings) -> RowErrors:
+    model = store.ensure(plan_training(store, split, settings=settings))
+    manifest = store.read(CandidateManifest, model.digest)
+    test = read_test(store.path(split))
+    weights = load_file(store.path(model) / "weights.safetensors")
+    predicted = scoring.predict(weights, test.users, test.movies, model=manifest.model)
+    low, high = manifest.scale
+    return RowErrors(test, np.clip(predicted.astype(np.float64), low, high) - test.ratings)
+
+
+def _lists(store: Store, split: Reference, settings: Settings) -> UserLists:
+    ranking = store.ensure(plan_ranking(store, split, settings=settings))
+    folder = store.path(split)
+    low, high = store.read(SplitManifest, split.digest).scale
+    _, _, fitted = read_fitted(folder, refit=True)
+    users, movies = (count_rows(folder / f"{name}.parquet") for name in ("users", "movies"))
+    task = make_task(
+        fitted,
+        read_test(folder),
+        relevant_from=liked_from((low, high)),
+        users=users,
+        movies=movies,
+        most=settings.evaluate.ranking_users,
+    )
+    model = load_model(store.path(ranking) / RANKING)
+    scores = score_after(fitted, task, model, users=users, scale=(low, high))
+    known = np.where(count_codes(fitted.movies, movies) > 0, np.float32(0), np.float32(-np.inf))
+    return UserLists(task.users, rank(scores, task, [known], mrr=False)[0].ndcgs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Folders that prune removes: they are renamed first, so that no process finds them, and then deleted."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from matinee.store.identity import entries_of
+from matinee.store.locks import lock
+
+DOOMED = ".pruned"
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock of a folder."""
+    with try_lock(path) as free:
+        return not free
+
+
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Try to lock a folder during the block; yields whether this process holds the lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield lock(handle, wait=False)
+    finally:
+        os.close(handle)
+
+
+def doom(path: Path) -> None:
+    """Rename a folder so that no other process finds it."""
+    target = path.with_name(f"{path.name}{DOOMED}")
+    shutil.rmtree(target, ignore_errors=True)
+    path.rename(target)
+
+
+def delete_doomed(root: Path, kinds: Iterable[str]) -> int:
+    """Delete the renamed folders, also those of a killed prune; returns the number of bytes."""
+    total = 0
+    for kind in kinds:
+        for path in entries_of(root, kind):
+            if path.suffix != DOOMED:
+                continue
+            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            shutil.rmtree(path, ignore_errors=True)
+    return total

@@ -21,6 +21,8 @@ from matinee.settings import Settings
 from matinee.store import Store
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
+from matinee.tasks import pages
+from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
 from matinee.tasks.ingest import ingest
 from matinee.tasks.names import name_tune
@@ -91,7 +93,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
             )
         encoding = steps.run(encode, store=store, dataset=dataset)
         rows = steps.run(split, store=store, dataset=dataset, encoding=encoding, settings=base.split)
-        search = Tuning.open(opened, rows, base=base, goals=_GOALS[goal])
+        search = Tuning.open(opened, rows, base=settings, goals=_GOALS[goal])
         found = run_search(
             search,
             trials=trials,
@@ -102,6 +104,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         )
     for result in found.goals:
         log.info("%s", result.says)
+    show_page("tuning", partial(pages.tuning_report, found), description=pages.tuning_report.__doc__)
     return found
 
 

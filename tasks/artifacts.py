@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from prefect.artifacts import create_markdown_artifact
@@ -31,8 +32,13 @@ PAGES: Final[Mapping[Step, Mapping[str, Callable[..., str]]]] = {
 def show(step: Step, store: Store, made: Reference | Publication | Recommended | ChampionScore) -> None:
     """Add the pages of a finished step to the run; if a page fails, a warning is logged."""
     for key, write in PAGES.get(step, {}).items():
-        try:
-            if text := write(store, made):
-                create_markdown_artifact(text, key=key, description=write.__doc__)
-        except Exception as error:  # noqa: BLE001 - pages are optional: no run may fail because of one
-            log.warning("The page %s could not be shown (%s: %s).", key, type(error).__name__, error)
+        show_page(key, partial(write, store, made), description=write.__doc__)
+
+
+def show_page(key: str, write: Callable[[], str], *, description: str | None) -> None:
+    """Add a page to the run, unless it is empty; if it fails, a warning is logged."""
+    try:
+        if text := write():
+            create_markdown_artifact(text, key=key, description=description)
+    except Exception as error:  # noqa: BLE001 - pages are optional: no run may fail because of one
+        log.warning("The page %s could not be shown (%s: %s).", key, type(error).__name__, error)

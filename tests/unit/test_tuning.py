@@ -273,7 +273,7 @@ def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_split: Split) -> None:
     store, split = planted_split()
     folders = []
-    for seed in (1, 2, 3):
+    for seed in (1, 2, 0):
         base = with_values(BASE, {"train.seed": seed})
         search = Tuning.open(store, split, base=base, goals=["ratings"])
         run_search(search, trials=1, run=run_here(store))
@@ -284,7 +284,12 @@ def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_
     prune(store.root, keep=1)
     assert [folder.exists() for folder in folders] == [False, False, True]
     (folders[2] / "study.json").write_text("{")
-    assert any("study.json" in check.said for check in examine(store.root) if check.status == "warn")
+    (folders[2] / "study.db").write_bytes(b"no database" * 400)
+    warned = "\n".join(check.said for check in examine(store.root) if check.status == "warn")
+    assert "study.json" in warned
+    assert "study.db is damaged" in warned
+    with pytest.raises(StoreError, match=r"study\.db can't be used"):
+        _tune(store, split, 1)
 
 
 def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(

@@ -1,8 +1,10 @@
 """`matinee doctor`: checks of versions, device, clock, Prefect server, store and champion."""
 
+import contextlib
 import os
 import platform
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -13,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from matinee.errors import MatineeError, ReleaseError
+from matinee.errors import MatineeError, ReleaseError, StoreError
 from matinee.ops.prefect_password import authorization_for
 from matinee.ops.prefect_server import check_address, find_fault, setting
 from matinee.registry import Registry
@@ -24,6 +26,7 @@ from matinee.store.documents import (
     FORGOTTEN,
     KINDS,
     SERIES,
+    TRIALS,
     TUNED,
     TUNINGS,
     Mark,
@@ -198,6 +201,7 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
     ]
     folders = [file for kind in (*KINDS, TUNINGS) for file in sorted(root.glob(f"{kind}/*/*.json"))]
     readers += [(partial(read_json, file), "warn") for file in folders if file.parent.suffix == ""]
+    readers += [(partial(_check_trials, folder / TRIALS), "warn") for folder in entries_of(root, TUNINGS)]
     for read, status in readers:
         try:
             read()
@@ -208,6 +212,19 @@ def _damaged(root: Path) -> Iterator[tuple[str, Literal["warn", "fail"]]]:
         yield f"{root / MARKER} is damaged. {advised}", "warn"
     if not (root / FORGOTTEN).exists() and _has_forgotten(ChangeLog(root)):
         yield f"{root / FORGOTTEN} is missing, but users were forgotten. {advice(root / FORGOTTEN)}", "fail"
+
+
+def _check_trials(path: Path) -> None:
+    """Raise StoreError if the database of a search is damaged."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = str(database.execute("pragma quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        raise StoreError(f"{path} is damaged: {found}. Remove {path.parent}; the search then begins again.")
 
 
 def _has_forgotten(run_log: ChangeLog) -> bool:

@@ -25,7 +25,7 @@ TUNED = "tuned.json"
 # The kinds of folders that steps write, each after its inputs. `work` holds the checkpoints of unfinished trainings.
 KINDS = ("partitions", "datasets", "encodings", "splits", "candidates", "rankings", "outlooks", "evaluations")
 WORK = "work"
-TUNINGS = "tunings"  # searches for settings
+TUNINGS, TRIALS = "tunings", "study.db"  # searches for settings, and the database of one
 CHECKSUM = "checksum"  # the key of a manifest's own digest; manifests of earlier versions have none
 _Model = TypeVar("_Model", bound=BaseModel)
 

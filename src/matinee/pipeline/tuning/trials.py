@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from matinee.errors import ConfigError, StoreError
 from matinee.formats.tuning import Goal, StudyFile, TrialNote, TrialState
 from matinee.settings.space import Range, SearchedValue, Space
+from matinee.store.documents import TRIALS
 
 if TYPE_CHECKING:
     import optuna
 
-DATABASE: Final = "study.db"
 _INSTALL: Final = "Tuning needs Optuna, which is not installed: pip install 'matinee[pipeline,tune]'."
 _RANDOM_TRIALS: Final = 8  # before the sampler goes by the scores
 _PRUNED_SHARE: Final = (
@@ -47,7 +47,7 @@ def _reaching(folder: Path) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-        path = folder / DATABASE
+        path = folder / TRIALS
         raise StoreError(
             f"{path} can't be used: {error!s:.200}. Check the disk. If the file is damaged, remove the folder {folder} "
             "to begin the search again."
@@ -193,7 +193,7 @@ class Trials:
         check_installed()
         begun = (self.folder / StudyFile.NAME).stat().st_ino  # another one for each run
         with _reaching(self.folder):
-            return _open_study(self.folder / DATABASE, self.goal, begun)
+            return _open_study(self.folder / TRIALS, self.goal, begun)
 
     @staticmethod
     def _note(trial: "optuna.trial.FrozenTrial") -> TrialNote:

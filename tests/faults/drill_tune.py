@@ -66,7 +66,9 @@ def _command(folder: Path, store: str, trials: int) -> list[str]:
 
 
 def _run(folder: Path, store: str, trials: int) -> None:
-    subprocess.run(_command(folder, store, trials), check=True, capture_output=True)
+    done = subprocess.run(_command(folder, store, trials), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"The search ended with status {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def _draw_trials(draw: random.Random, trials: int) -> float:

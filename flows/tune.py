@@ -21,13 +21,13 @@ from matinee.settings import Settings
 from matinee.store import Store
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
-from matinee.tasks import pages
 from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
 from matinee.tasks.ingest import ingest
 from matinee.tasks.names import name_tune
 from matinee.tasks.split import split
 from matinee.tasks.tune import trial
+from matinee.tasks.tuning_page import tuning_report
 
 log = logging.getLogger("matinee.run")
 
@@ -104,7 +104,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         )
     for result in found.goals:
         log.info("%s", result.says)
-    show_page("tuning", partial(pages.tuning_report, found), description=pages.tuning_report.__doc__)
+    show_page("tuning", partial(tuning_report, found), description=tuning_report.__doc__)
     return found
 
 

@@ -16,7 +16,6 @@ from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, EvaluationManifest
 from matinee.formats.metrics import Metrics
-from matinee.formats.tuning import TuningResult
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
 from matinee.publish.markdown import bars, escape, example_sections, page, picture, table
@@ -200,17 +199,6 @@ def _report_link(path: Path) -> str:
     if not path.is_file():
         return ""
     return f"[{REPORT}]({path.absolute().as_uri()}) has data, figures, plots, lists and lineage on one page."
-
-
-def tuning_report(found: TuningResult) -> str:
-    """The result of a search for settings, and a link to its page."""
-    return page(
-        "Search for settings",
-        *(escape(goal.says) for goal in found.goals),
-        table(["setting", "value"], list(found.settings.items())) if found.settings else "",
-        f"File for `--settings`: {escape(found.out)}",
-        f"[{escape(Path(found.page).name)}]({Path(found.page).absolute().as_uri()}) has the plots and all trials.",
-    )
 
 
 def lists_report(store: Store, made: Recommended) -> str:

@@ -5,6 +5,9 @@ import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -185,6 +188,9 @@ def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
     assert "either all of the ratings" in sent("/fold_in", 422, body=mixed)
     assert "expected 1 to 5" in sent("/fold_in", 422, body={"ratings": [{"movie_id": 13, "rating": 9}]})
     assert "whole number" in sent("/similar?movie_id=x", 422)
+    assert "can't be read" in sent("/recommend", 422, content=b"[" * 500_000, headers=as_json)
+    many = {"user_id": 3, "exclude": [False] * 100_000}
+    assert "`exclude[0]` is False" in sent("/recommend", 422, body=many)
     assert sent("/nothing", 404) and sent("/predict", 405)
 
 
@@ -372,3 +378,23 @@ def test_a_server_for_other_machines_needs_a_token(
     assert main(["serve", "--store", str(template), "--host", "0.0.0.0"]) == 2
     assert "no token was given" in capsys.readouterr().err
     assert main(["serve", "--store", str(template), "--port", "70000"]) == 2
+
+
+def test_a_server_follows_the_champion_until_it_is_stopped(store: Path) -> None:
+    command = [sys.executable, "-m", "matinee.cli", "serve", "--store", str(store), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None and process.stdout is not None
+        url = process.stderr.readline().split(" at ")[1].split()[0]
+        with httpx.Client(base_url=url) as client:
+            assert client.get("/healthz").json()["release"] == "v0001"
+            Registry(store).promote("v0002")
+            deadline = time.monotonic() + 30
+            while client.get("/healthz").json()["release"] != "v0002":
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert "matinee_champion_loads_total 1.0" in client.get("/metrics").text
+            taken = main(["serve", "--store", str(store), "--port", url.rpartition(":")[2].rstrip("/")])
+        process.terminate()
+        assert process.wait(20) == 0
+        assert json.loads(process.stdout.readline()) == {"release": "v0002", "url": url}
+    assert taken == 2  # the port is in use

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -21,9 +20,7 @@ from matinee.serve.metrics import Metrics
 from matinee.serve.sentences import sentence
 from matinee.serve.shelf import Shelf, UnknownReleaseError
 
-log = logging.getLogger(__name__)
-
-THREADS: Final = 2
+THREADS: Final = 2  # that compute answers; docs/architecture.md has the reason
 _LOOK: Final = 1.0  # seconds between two looks at the pointer to the champion
 _DESCRIPTION: Final = """Asks a release of Matinee. Ids are those of the rating files: integers or texts.
 A failure is `{"error": "..."}` with one sentence."""
@@ -114,11 +111,8 @@ async def _watching(shelf: Shelf, metrics: Metrics) -> AsyncIterator[None]:
 async def _watch(shelf: Shelf, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(_LOOK)
-        try:
-            if await asyncio.to_thread(shelf.refresh):
-                metrics.loads.inc()
-        except Exception:  # the server goes on with the release that it has
-            log.exception("The look for a new champion failed; the next one is in %g s.", _LOOK)
+        if await asyncio.to_thread(shelf.refresh):
+            metrics.loads.inc()
 
 
 def _add_failures(app: FastAPI) -> None:

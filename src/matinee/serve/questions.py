@@ -17,6 +17,8 @@ Id = StrictInt | Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_ID
 IdText = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
 Count = Annotated[int, Field(ge=1, le=MOST_LISTED)]  # in a query, where all values are texts
 StrictCount = Annotated[StrictInt, Field(ge=1, le=MOST_LISTED)]
+# The first wrong entry ends the check: a million errors of one body would keep the server busy for seconds.
+Ids = Annotated[list[Id], Field(max_length=MOST_IDS, fail_fast=True)]
 Year = Annotated[StrictInt, Field(ge=0, le=9999)]
 _COUNT_HELP: Final = "Number of movies, at most."
 
@@ -51,7 +53,7 @@ class PredictQuestion(Question):
 
     model_config = _example(pairs=[{"user_id": 5449, "movie_id": 1}, {"user_id": 11041, "movie_id": 2}])
 
-    pairs: Annotated[list[Pair], Field(min_length=1, max_length=MOST_PAIRS)]
+    pairs: Annotated[list[Pair], Field(min_length=1, max_length=MOST_PAIRS, fail_fast=True)]
 
 
 class ListQuestion(Question):
@@ -59,10 +61,8 @@ class ListQuestion(Question):
 
     n: StrictCount = Field(10, description=_COUNT_HELP)
     explain: StrictBool = Field(False, description="Add the rated movie that speaks most for each one.")
-    exclude: Annotated[list[Id], Field(max_length=MOST_IDS)] = Field([], description="Movies to leave out.")
-    only: Annotated[list[Id], Field(max_length=MOST_IDS)] | None = Field(
-        None, description="The movies that may be listed; null for all."
-    )
+    exclude: Ids = Field([], description="Movies to leave out.")
+    only: Ids | None = Field(None, description="The movies that may be listed; null for all.")
     years: tuple[Year, Year] | None = Field(None, description="First and last year; null for all.")
     per_franchise: StrictCount | None = Field(None, description="Movies of one franchise, at most.")
     per_year: StrictCount | None = Field(None, description="Movies of one year, at most.")
@@ -108,7 +108,7 @@ class FoldInQuestion(ListQuestion):
         ratings=[{"movie_id": 1, "rating": 5}, {"movie_id": 2, "rating": 2}], n=3, explain=True
     )
 
-    ratings: Annotated[list[GuestRating], Field(max_length=MOST_RATINGS)] = Field(
+    ratings: Annotated[list[GuestRating], Field(max_length=MOST_RATINGS, fail_fast=True)] = Field(
         description="Ratings; the later one of a movie counts."
     )
 

@@ -82,7 +82,7 @@ class Shelf:
                 self._seen, self.problem = seen, None
                 return False
             fresh = _load(folder)
-        except (MatineeError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on with the release that it has
             self._report(error)
             self._seen, self._again = seen, time.monotonic() + _RETRY
             return False
@@ -142,7 +142,12 @@ class Shelf:
             f"The champion can't be loaded, and {version} is served; the log of the server has the reason."
         )
         if not self.problem:
-            log.warning("The champion can't be loaded, and %s is still served. %s", version, error)
+            log.warning(
+                "The champion can't be loaded, and %s is still served. %s",
+                version,
+                error,
+                exc_info=None if isinstance(error, MatineeError) else error,
+            )
         self.problem = problem
 
 

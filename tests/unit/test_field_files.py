@@ -393,6 +393,9 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "200302": (HEADER + lines("{u},{m},{r},{d:%Y%m}"), "look like .*month"),
     "03-02-16": (HEADER + lines("{u},{m},{r},{d:%y-%m-%d}"), "look like a year of two digits, month and day"),
+    "users, movies and days": (lines("{u},{m},{d}"), "two columns of ids and no rating"),
+    "users, movies and seconds": (lines("{u},{m},{s}"), "ratings are probably times"),
+    "ids behind an apostrophe": (HEADER + lines("'{u},{m},{r},"), "in quotes that are not double quotes"),
     "a piece of Netflix text": (lines("{u},{r},{d}"), "no line such as 8: names their movie"),
     "users or movies first": (
         lines("{m},{u},{r},{d}", [(200 + u % 23, m, r, d) for u, m, r, d in PLAIN]),
@@ -428,6 +431,21 @@ def test_columns_are_given_by_names_or_numbers(
 ) -> None:
     rows, _ = make(tmp_path, content, columns=columns)
     assert rows == [(u, m, float(r), d) for u, m, r, d in expected]
+
+
+def test_pieces_of_a_file_whose_header_has_the_movie_first_are_not_read_swapped(tmp_path: Path) -> None:
+    titles = [tmp_path / "titles.csv", tmp_path / "others.csv"]
+    titles[0].write_text(TITLES)
+    titles[1].write_text("9001,1999,A\n9002,1999,B\n")
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    paths[0].write_text("movieId,userId,rating,date\n" + lines("{m},{u},{r},{d}", PLAIN[:HALF]))
+    paths[1].write_text(lines("{m},{u},{r},{d}", PLAIN[HALF:]))
+    store = Store.open(tmp_path / "store")
+    settings = IngestSettings(duplicates="off")
+    dataset = store.ensure(ingest.plan(store, ratings=paths, titles=titles[0], settings=settings))
+    assert [row for batch in ingest.iter_ratings(store, dataset) for row in batch.iter_rows()] == PLAIN
+    with pytest.raises(DataError, match="both may be pieces of one file"):
+        store.ensure(ingest.plan(store, ratings=paths, titles=titles[1], settings=settings))
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,12 @@ def test_text_ids_that_look_like_numbers_are_a_warning(tmp_path: Path) -> None:
     assert warning.startswith("The user ids were read as text")
 
 
+def test_text_ids_of_another_alphabet_are_a_warning_that_names_the_setting(tmp_path: Path) -> None:
+    rows = "".join(f"Москва{k},tt0{k},3\n" for k in range(90)).encode("cp1251")
+    made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=b"userID,movieID,rating\n" + rows)
+    assert any("user ids look like text in another encoding" in text for text in made.warnings)
+
+
 def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
     text = "user,movie,rating,date\nu1,i1,1,2020-01-02\nu1,i1,5,2020-01-01\nu2,i1,3,\n"
     made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)

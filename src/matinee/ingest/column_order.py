@@ -64,8 +64,20 @@ def order_columns(
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
     groups: dict[NamedColumns, list[Source]] = {}
+    headers: dict[
+        int, Mapping[str, int]
+    ] = {}  # in another order than the usual one, by their number of names
+    unsure: list[_Headless] = []
     for source in sources:
-        groups.setdefault(_find_places(source, ids, settings, kind), []).append(source)
+        dialect, headless = _recognize(source, ids, settings, kind)
+        places = headless.places() if headless else ()
+        groups.setdefault(places, []).append(source)
+        if headless and not places and not headless.is_sure():
+            unsure.append(headless)
+        elif dialect and not headless and dialect.columns["movie_id"] < dialect.columns["user_id"]:
+            headers.setdefault(len(dialect.names), dialect.columns)
+    for headless in unsure:
+        headless.refuse_order(headers)
     ordered = [
         Ordered(some, settings.model_copy(update={"columns": {**settings.columns, **dict(places)}}))
         for places, some in sorted(groups.items(), key=lambda group: len(group[0]))
@@ -84,20 +96,24 @@ def _describe(places: NamedColumns, sources: Sequence[Source]) -> str:
     )
 
 
-def _find_places(
+def _recognize(
     source: Source, movies: NDArray[np.int64], settings: IngestSettings, kind: Kind
-) -> NamedColumns:
-    """The numbers of the columns of a file without a header; nothing if they are user, movie, rating, date."""
+) -> "tuple[Dialect | None, _Headless | None]":
+    """The dialect of the first ratings in a source, and the file if it has no header."""
     settings = settings.model_copy(update={"ids": "text"})
+    first: Dialect | None = None
     for member in read_heads(source, settings):
         try:
             label = source.label(member.name)
             dialect = recognize(member.head, settings, label=label, is_text=member.is_text)
         except DataError:
             continue  # the reader reports it
-        if not dialect.netflix and dialect.names[:1] == ("column 1",):
-            return _Headless(source, member.head, dialect, movies, kind).places()
-    return ()
+        if dialect.netflix:
+            continue
+        if dialect.names[:1] == ("column 1",):
+            return dialect, _Headless(source, member.head, dialect, movies, kind)
+        first = first or dialect
+    return first, None
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,25 @@ class _Headless:
         raise DataError(
             f"{self.source.label()} has no header, and its ratings are probably not in the third column. It begins: "
             f"{self._begin()}. Set {self._ways_out(readings)}."
+        )
+
+    def is_sure(self) -> bool:
+        """Whether the titles show that the usual order is right."""
+        return self._fits(dict(self.dialect.columns))
+
+    def refuse_order(self, headers: Mapping[int, Mapping[str, int]]) -> None:
+        """Raise DataError if a header of as many columns as the file has gives them in another order.
+
+        Args:
+            headers: Such headers, by their number of names.
+        """
+        usual = dict(self.dialect.columns)
+        other = headers.get(len(self.dialect.names))
+        if other is None:
+            return
+        raise DataError(
+            f"{self.source.label()} has no header, and the header of another file has the movie before the user: both "
+            f"may be pieces of one file. It begins: {self._begin()}. Set {self._ways_out([usual, other])}."
         )
 
     def _fits(self, reading: Mapping[str, int]) -> bool:

@@ -29,6 +29,7 @@ _FILES: Final = 16
 _FEW: Final = 0.1  # share of ids that make text of all: perhaps they are errors
 _CANONICAL: Final = r"^(0|[1-9][0-9]*)$"
 _AS_NUMBER: Final = r"^[+-]\d+$|^[+-]?\d+\.0*$|^\d{1,3}(,\d{3})+$|^\d(\.\d+)?[eE]\+?\d{1,2}$"
+_FOREIGN: Final = "[\u0080-\u00ff]{3}"  # of other alphabets, read as Windows-1252
 _SAMPLED: Final = 100_000  # distinct ids of a partition, in no order
 _NO_IDS: Final = (
     "NULL",
@@ -153,7 +154,7 @@ def kind_warnings(
             continue
         odd, rows = _counts(manifests, side)
         name = _NAMES[side]
-        yield from _about_numbers(partitions, side)
+        yield from _about_texts(partitions, side)
         if held is not None and kind_of(odd, rows, settings) == "integer":
             yield (
                 f"The {name} ids of these files are integers, and the store has text ids since its first dataset: they "
@@ -188,8 +189,8 @@ def missing_warnings(tables: Mapping[Side, Path], kinds: Kinds) -> Iterator[str]
             )
 
 
-def _about_numbers(partitions: Sequence[Partition], side: Side) -> Iterator[str]:
-    """A sentence if most text ids are numbers, and some are written as programs write numbers: 1e+05, 1,019, 113.0."""
+def _about_texts(partitions: Sequence[Partition], side: Side) -> Iterator[str]:
+    """Sentences about text ids that are numbers in another form (1e+05, 1,019, 113.0) or in another encoding."""
     tables = [read_texts(partition.folder, side, rows=_SAMPLED) for partition in partitions[:_FILES]]
     texts = pl.concat([table["text"] for table in tables])
     numbers = texts.filter(texts.str.contains(_AS_NUMBER))
@@ -199,6 +200,12 @@ def _about_numbers(partitions: Sequence[Partition], side: Side) -> Iterator[str]
             f"The {_NAMES[side]} ids were read as text, and some of them look like numbers, such as "
             f"'{shown(numbers[0], 40)}': as texts, 113 and 113.0 are two ids. Write all ids as integers, from the "
             "source of the data."
+        )
+    foreign = texts.filter(texts.str.contains(_FOREIGN))
+    if len(foreign) > _FEW * len(texts):
+        yield (
+            f"The {_NAMES[side]} ids look like text in another encoding, such as '{shown(foreign[0], 40)}'. Set "
+            "ingest.encoding, for example to gbk, shift_jis or cp1251, with another --store."
         )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from matinee.ingest.reading.odd_ratings import explain_ratings
+from matinee.ingest.reading.odd_ratings import are_times, explain_ratings
 from matinee.ingest.reading.row_way import name_of
 from matinee.ingest.reading.rows import BLANKS, DELIMITERS, Way, is_wrapped, looks_like_ratings, split_row
 
@@ -55,6 +55,8 @@ def explain_rejects(code: str, rows: Sequence[str], *, is_json: bool) -> str | N
         return _explain_short_rows(rows, is_json=is_json)
     if code == "too_many_columns":
         return _explain_long_rows(rows)
+    if code == "rating_out_of_bounds" and are_times(rows):
+        return "These ratings are probably times. If the rows are plays, set ingest.feedback=implicit."
     return explain_ratings(rows) if code in ("rating_not_a_number", "rating_missing") else None
 
 

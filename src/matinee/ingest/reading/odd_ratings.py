@@ -38,6 +38,7 @@ _FORMS: Final = {
 _COMPILED: Final = {
     re.compile(f"{_BEFORE}({form}){_BEHIND}", re.IGNORECASE): said for form, said in _FORMS.items()
 }
+_TIME: Final = re.compile(r"[^,;\t|: ]+(?:[,;\t| ]|::)[^,;\t|: ]+(?:[,;\t| ]|::)\d{9,13}(?:\.0)?\s*")
 _WORD: Final = re.compile(r"[^\W\d_][^\W\d_ -]*(?: [^\W\d_]+){0,3}[+-]?")
 _DELIMITERS: Final = ("::", "\t", ";", "|", ",", " ")
 _MOST_WORDS: Final = 20  # of a scale
@@ -68,6 +69,15 @@ def explain_ratings(texts: Sequence[str]) -> str | None:
         f"Ratings such as '{shown(word)}' are words. Replace each word by a number, for example by "
         f"df['rating'].map({{'{shown(word)}': 4}}) in pandas; if the rows are plays, set ingest.feedback=implicit."
     )
+
+
+def are_times(texts: Sequence[str]) -> bool:
+    """Whether rows end with a number of seconds or milliseconds since 1970, and have no column behind it.
+
+    >>> are_times(["7,8,1041379260"]), are_times(["7,8,3,1041379260"])
+    (True, False)
+    """
+    return all(_TIME.fullmatch(text) for text in texts)
 
 
 def _find_word(texts: Sequence[str]) -> str | None:

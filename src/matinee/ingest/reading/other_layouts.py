@@ -14,6 +14,7 @@ from matinee.settings.ingest import IngestSettings
 _SIGN: Final = re.compile(r"[^\w\s.,;\"'|+-]")
 _FEWEST_COLUMNS: Final = 3
 _MOST_LINES_ABOVE: Final = 20
+_NETFLIX_RATINGS: Final = ("1", "2", "3", "4", "5")
 _KEY: Final = re.compile(r"[-\s]*[^\W\d][\w/ .-]*[:=]\s.*")
 _BOX: Final = re.compile(r"\+(-+\+)+")
 
@@ -32,7 +33,7 @@ def explain_layout(
         What follows the name of the file; None if no layout is recognized.
     """
     return (
-        _netflix_piece(texts[0])
+        _netflix_piece(rows)
         or _drawn(texts)
         or _lines_above(texts, settings)
         or _records(texts)
@@ -42,9 +43,11 @@ def explain_layout(
     )
 
 
-def _netflix_piece(first: str) -> str | None:
-    fields = first.split(",")
-    if len(fields) == _FEWEST_COLUMNS and fields[0].strip().isdecimal() and is_day(fields[-1]):
+def _netflix_piece(rows: Sequence[Sequence[str]]) -> str | None:
+    first = rows[0]
+    if len(first) != _FEWEST_COLUMNS or not first[0].strip().isdecimal() or not is_day(first[-1]):
+        return None
+    if all(row[1].strip() in _NETFLIX_RATINGS for row in rows if len(row) == _FEWEST_COLUMNS):
         return (
             "begins with rows of a user, a rating and a date, and no line such as 8: names their movie. It is probably "
             "a piece of a Netflix Prize file that was cut by lines. Put the pieces together in order (cat), or cut the "
@@ -109,13 +112,15 @@ def _sign(texts: Sequence[str], settings: IngestSettings) -> str | None:
 
 
 def _pairs(rows: Sequence[Sequence[str]], settings: IngestSettings) -> str | None:
-    """Two columns of ids, without ratings."""
-    fits = len(rows[0]) == 2 and (looks_like_plays(rows[0]) or look_like_text_plays(rows, MORE_THAN_HALF))
+    """Two columns of ids, perhaps with a date, without ratings."""
+    fits = len(rows[0]) in (2, 3) and (
+        looks_like_plays(rows[0]) or look_like_text_plays(rows, MORE_THAN_HALF)
+    )
     if settings.feedback == "implicit" or not fits:
         return None
     return (
-        f"has two columns of ids ('{shown(', '.join(rows[0]), 60)}') and no rating. If the rows are plays, set "
-        "ingest.feedback=implicit."
+        f"has two columns of ids and no rating (its first line is '{shown(', '.join(rows[0]), 60)}'). If the rows are "
+        "plays, set ingest.feedback=implicit."
     )
 
 

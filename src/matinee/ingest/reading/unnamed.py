@@ -15,7 +15,7 @@ _RATING: Final = 3  # columns without a date
 _GROUP: Final = 3  # digits between separators of thousands
 _THOUSANDS: Final = re.compile(r"\d{1,3}([,.'\u2019 \u00a0\u202f]\d{3})+", re.ASCII)
 _EXACT: Final = 2.0**53
-_OTHER_QUOTES: Final = re.compile(r"'[^']+'|‘[^’]+’|“[^”]+”|«[^»]+»|`[^`]+`")
+_OTHER_QUOTES: Final = re.compile(r"'[^']+'?|‘[^’]+’|“[^”]+”|«[^»]+»|`[^`]+`")
 _GROUPED_RATING: Final = re.compile(r"[1-9]\d{0,2},\d{3}", re.ASCII)
 _FLOAT_ID: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}", re.ASCII)
 

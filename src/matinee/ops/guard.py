@@ -1,4 +1,6 @@
-"""Protection of a Prefect server against foreign web pages: it accepts only its own host names and its own pages.
+"""Protection of a server against foreign web pages: it accepts only its own host names and its own pages.
+
+The Prefect server and `matinee serve` are wrapped in it.
 
 A browser sends the requests of a page to any address, even to 127.0.0.1, with the page's origin in `Origin`. With DNS
 rebinding, a foreign page has the origin of the server, but its `Host` is a foreign name.

@@ -1,7 +1,7 @@
 """Searches for settings: resumed, on valid rows alone, and believed only beyond noise."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from matinee.errors import ConfigError, DivergenceError, StoreError
 from matinee.formats.tuning import Finalist, ScoreDifference, TrialNote, TuningResult
 from matinee.maintenance.doctor import examine
 from matinee.maintenance.prune import prune
 from matinee.pipeline.tuning import decision as deciding
+from matinee.pipeline.tuning import page as showing
 from matinee.pipeline.tuning import search as searching
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
@@ -47,10 +50,26 @@ SPACE = {"train.epochs": Range(2, 5, step=1), "train.learning_rate": Range(0.02,
 
 
 @pytest.fixture(autouse=True)
-def _short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_syncs() -> Iterator[None]:
+    """SQLite does not wait for the disk."""
+
+    def set_up(connection: Any, _: Any) -> None:
+        connection.execute("pragma synchronous=off")
+
+    event.listen(Engine, "connect", set_up)
+    yield
+    event.remove(Engine, "connect", set_up)
+
+
+@pytest.fixture(autouse=True)
+def _short_fits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(searching, "rating_space", lambda _: SPACE)
+    monkeypatch.setattr(searching, "FINALISTS", 1)
     for module in (searching, deciding):
-        monkeypatch.setattr(module, "REPEATS", 2)
+        monkeypatch.setattr(module, "REPEATS", 1)
+    if "files" not in request.node.name:  # the test of the files has the page as it is
+        monkeypatch.setattr(storing.Trials, "importances", lambda _: {})
+        monkeypatch.setattr(showing, "tuning_page", lambda *_: "")
 
 
 def _tune(store: Store, split: Reference, trials: int, **given: Any) -> TuningResult:
@@ -210,10 +229,10 @@ def _finalist(trial: int, value: float | None, error: float = 0.001) -> Finalist
     return Finalist(trial=trial, settings={}, searched=0.9, scores=[0.9], difference=found)
 
 
-def test_settings_are_chosen_only_beyond_two_standard_errors() -> None:
+def test_settings_are_chosen_only_beyond_their_standard_error() -> None:
     base = _finalist(0, None)
     assert choose("ratings", [base, _finalist(4, -0.003), _finalist(7, -0.0025)]) == 4
-    assert choose("ratings", [base, _finalist(4, -0.0019)]) == 0
+    assert choose("ratings", [base, _finalist(4, -0.0023)]) == 0
     assert choose("ratings", [base, _finalist(4, 0.02)]) == 0
     assert choose("lists", [base, _finalist(4, 0.02), _finalist(5, -0.03)]) == 4
     assert choose("lists", [base]) == 0

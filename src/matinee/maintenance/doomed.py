@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.identity import entries_of
 from matinee.store.locks import lock
 
@@ -35,7 +35,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 def doom(path: Path) -> None:
     """Rename a folder so that no other process finds it."""
     target = path.with_name(f"{path.name}{DOOMED}")
-    shutil.rmtree(target, ignore_errors=True)
+    remove_tree(target, ignore_errors=True)
     path.rename(target)
 
 
@@ -46,6 +46,6 @@ def delete_doomed(root: Path, kinds: Iterable[str]) -> int:
         for path in entries_of(root, kind):
             if path.suffix != DOOMED:
                 continue
-            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            shutil.rmtree(path, ignore_errors=True)
+            total += bytes_in(path)
+            remove_tree(path, ignore_errors=True)
     return total

@@ -7,7 +7,6 @@ folder counts as containing the user. If something can neither be read nor compu
 
 import logging
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from matinee.store.documents import KINDS, MANIFEST, WORK
 from matinee.store.erased_users import ErasedUser, Forgotten
 from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
+from matinee.store.folders import remove_tree
 from matinee.store.identity import entries_of, links_of
 from matinee.store.versions import version_number
 
@@ -110,9 +110,9 @@ class _Erasure:
             if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
                 path.rename(place)
             elif path.suffix in (_FRESH, _DOOMED, ".partial"):
-                shutil.rmtree(path)
+                remove_tree(path)
         for path in self._folders(WORK):
-            shutil.rmtree(path)
+            remove_tree(path)
 
     def _folders(self, kind: str) -> list[Path]:
         """The folders of a kind. Links are not followed, and other files are reported in a warning."""
@@ -151,7 +151,7 @@ class _Erasure:
         ) as error:
             if io_error(error) is not None:
                 raise
-            shutil.rmtree(fresh, ignore_errors=True)
+            remove_tree(fresh, ignore_errors=True)
             self._doubt(
                 f"release {version} is damaged ({error!s:.300}): restore it from a backup or remove {folder}"
             )
@@ -257,7 +257,7 @@ class _Erasure:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink()
 

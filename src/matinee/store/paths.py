@@ -137,7 +137,12 @@ def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
             "of PostgreSQL, SQLite or DuckDB. Export the rows to a file, for example as CSV or Parquet."
         )
     if glob.has_magic(str(path)):
-        matches = sorted(dict.fromkeys(_matches(Path(path.anchor), path.parts[bool(path.anchor) :])))
+        try:
+            matches = sorted(dict.fromkeys(_matches(Path(path.anchor), path.parts[bool(path.anchor) :])))
+        except RecursionError:
+            raise ConfigError(
+                f"{shows} leads into folders that are nested too deeply. Name the files, or a folder with fewer levels."
+            ) from None
         if matches or missing_ok:
             return matches
         raise ConfigError(f"Nothing matches {shows}. Check the path; nothing was read.")

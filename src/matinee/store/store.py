@@ -27,6 +27,7 @@ from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part
 from matinee.store.documents import Document, read_as, with_checksum
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
+from matinee.store.folders import remove_tree
 from matinee.store.identity import make_store, require_store, run_lock_folder, run_locks_in
 from matinee.store.locks import lock, lock_folder
 
@@ -289,6 +290,6 @@ def _live_run_locks(root: Path) -> Iterator[Path]:
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            remove_tree(entry)
         else:
             entry.unlink()

@@ -17,6 +17,7 @@ from typing import Final
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.store.files import replacing
+from matinee.store.folders import DEEPEST, depth_of, walk
 from matinee.store.identity import is_store
 from matinee.store.system import is_open_for_writing
 
@@ -24,6 +25,9 @@ REFUSED: Final = "refused"  # the folder within the drop folder
 REFUSED_TOO: Final = "refused-files"  # used if `refused` is a file or a link
 _LINE: Final = 8_000  # characters of a line of a report
 _LONGEST_NAME: Final = 255  # bytes of a file name, on nearly every file system
+_TOO_DEEP: Final = (
+    f"This folder is nested more than {DEEPEST} folders deep, and was not read. Put the files higher."
+)
 _TEMPORARY: Final = (
     ".part",
     ".partial",
@@ -186,19 +190,19 @@ def _prints(folder: Path) -> tuple[dict[Path, Print], dict[Path, str], list[Path
             odd[Path(error.filename)] = "This folder can't be read: permission denied."
 
     root = _real(folder)
-    for place, folders, names in os.walk(folder, onerror=is_closed):
-        top = Path(place) == folder
+    for place, folders, names in walk(folder, on_error=is_closed):
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and not (top and name in {REFUSED, REFUSED_TOO})
+            if not name.startswith(".") and not (place == folder and name in {REFUSED, REFUSED_TOO})
         )
-        linked = [name for name in folders if (Path(place) / name).is_symlink()]
-        stores += [
-            Path(place) / name for name in folders if name not in linked and is_store(Path(place) / name)
-        ]
-        folders[:] = [name for name in folders if Path(place) / name not in stores]
-        for path in (Path(place) / name for name in (*names, *linked)):
+        linked = [name for name in folders if (place / name).is_symlink()]
+        stores += [place / name for name in folders if name not in linked and is_store(place / name)]
+        folders[:] = [name for name in folders if place / name not in stores]
+        if depth_of(place, folder) >= DEEPEST:
+            odd |= dict.fromkeys((place / name for name in folders if name not in linked), _TOO_DEEP)
+            folders[:] = linked
+        for path in (place / name for name in (*names, *linked)):
             looked = _print(path, root)
             if isinstance(looked, str):
                 odd |= {} if is_temporary(path) else {path: looked}

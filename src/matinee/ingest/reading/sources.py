@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from matinee.ingest.reading.entries import LeftOut, list_files
 from matinee.ingest.reading.table_folder import LOG, Constants, delta_files, hive_columns, refuse_other_tables
 from matinee.store.database_address import name_of, place_of
 from matinee.store.digests import file_digest
+from matinee.store.folders import DEEPEST, depth_of, walk
 from matinee.store.identity import is_store
 from matinee.store.paths import PATH_LENGTH, expand, status_of
 
@@ -118,7 +119,7 @@ class _Search:
     def walk(self, folder: Path) -> None:
         """Add the files in a folder and below it; hidden ones are ignored."""
         tables: list[Path] = []
-        for path in [folder, *sorted(folder.rglob("*"))]:
+        for path in [folder, *sorted(_below(folder))]:
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
             if hidden or any(path.is_relative_to(table) for table in tables):
                 continue
@@ -168,6 +169,17 @@ class _Search:
         self.sources.append(source)
         self._given.add(real)
         self.taken += 1
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that is below a folder; links are not followed. Raises ConfigError if it is nested too deeply."""
+    for place, folders, names in walk(folder):
+        if folders and depth_of(place, folder) >= DEEPEST:
+            raise ConfigError(
+                f"{shown(folder, PATH_LENGTH)} has folders that are nested more than {DEEPEST} deep. Name the "
+                "files, or a folder with fewer levels; nothing was read."
+            )
+        yield from (place / name for name in (*folders, *names))
 
 
 def _odd_file(path: Path) -> LeftOut | None:

@@ -2,8 +2,9 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Final, ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -27,6 +28,21 @@ from matinee.tasks.run_log import describe
 
 library_log = logging.getLogger("matinee")
 log = library_log.getChild("run")
+
+# What a run logs when a step begins.
+_BEGINNINGS: Final[Mapping[Step, str]] = {
+    Step.INGEST: "reading the files into a dataset",
+    Step.PROGRESSIVE: "scoring the champion on newer ratings",
+    Step.ENCODE: "numbering users and movies",
+    Step.SPLIT: "dividing the rows into train, valid and test",
+    Step.TRAIN: "fitting the candidate",
+    Step.RANK: "fitting the ranking model",
+    Step.EVALUATE: "measuring the models on the test rows",
+    Step.REFIT: "fitting the candidate on all rows, if it passed the gate",
+    Step.REFIT_RANKING: "fitting the ranking model on all rows, if the candidate passed the gate",
+    Step.PUBLISH: "publishing the candidate, if it passed the gate",
+    Step.RECOMMEND: "computing lists for all users",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
@@ -56,12 +72,12 @@ def as_state(summary: Summary) -> Summary:
     return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
-def _announcement(step: Step, description: str | None, settings: object) -> str:
-    """What a step is about to do; a refit that is not configured is not announced."""
+def _announcement(step: Step, settings: object) -> str:
+    """What a step does; a refit that is not configured is not announced."""
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
     if is_refit and isinstance(settings, Settings) and settings.train.refit != "all":
-        return f"Skipped, because train.refit is {settings.train.refit}."
-    return description or ""
+        return f"skipped, because train.refit is {settings.train.refit}"
+    return _BEGINNINGS[step]
 
 
 class StepRunner:
@@ -84,7 +100,7 @@ class StepRunner:
         Raises the task's error once its retries are used up.
         """
         step = Step(task.name)
-        log.info("%s: %s", step, _announcement(step, task.description, inputs.get("settings")))
+        log.info("%s: %s", step, _announcement(step, inputs.get("settings")))
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()

@@ -90,6 +90,11 @@ def test_a_wrong_call_exits_with_2(call: list[str], capsys: pytest.CaptureFixtur
     assert "--help" in capsys.readouterr().err
 
 
+def test_an_unknown_verb_has_a_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retrian"]) == 2
+    assert "the nearest is retrain" in capsys.readouterr().err
+
+
 def test_failures_are_also_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["releases", "--store", str(tmp_path / "none"), "--json"]) == 2
     said = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from matinee.train import device_lock
 from matinee.train.device_lock import hold, private_folder
 
+# The module alone: its package imports the training code, which takes seconds.
 TRAIN = """
-import sys, time
-from matinee.train.device_lock import hold
+import importlib.util, sys, time
+spec = importlib.util.spec_from_file_location("device_lock", sys.argv[2])
+device_lock = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(device_lock)
 
 print("asks", flush=True)
-with hold("planted"):
+with device_lock.hold("planted"):
     print("mine", flush=True)
     time.sleep(float(sys.argv[1]))
 """
@@ -29,9 +33,8 @@ def elsewhere(tmp_path: Path) -> dict[str, str]:
 
 
 def _train(seconds: int, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(seconds)], stdout=subprocess.PIPE, text=True, env=environment
-    )
+    command = [sys.executable, "-c", TRAIN, str(seconds), device_lock.__file__]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def test_a_second_training_waits_until_the_first_is_gone(elsewhere: dict[str, str]) -> None:

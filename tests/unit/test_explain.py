@@ -66,7 +66,9 @@ def test_reasons_have_the_rating_that_the_user_gave(scale: tuple[float, float]) 
 
 def test_an_unknown_user_has_no_reasons_and_an_unknown_movie_is_an_error(random_release: Make) -> None:
     release = matinee.load(random_release(ranked=True))
-    assert release.explain(999_999, 13).reasons == release.fold_in({}).explain(13).reasons == ()
+    with pytest.warns(UserWarning, match="No movies were given"):
+        nobody = release.fold_in({})
+    assert release.explain(999_999, 13).reasons == nobody.explain(13).reasons == ()
     assert release.recommend(999_999, 1, explain=True)[0].because is None
     for unknown in (14, 999_999, -1):
         with pytest.raises(ConfigError, match=f"movie {unknown}"):
@@ -100,3 +102,19 @@ def test_the_command_lists_ratings_for_and_against_the_movie(
     assert main(call) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{facts['score']:7.4f}") and "others" in lines[-1] and len(lines) == 4
+    rated = str(facts["reasons"][0]["movie_id"])
+    assert main([*call[:-3], rated, "--top", "20"]) == 0
+    own = [line for line in capsys.readouterr().out.splitlines() if "the movie itself" in line]
+    assert len(own) == 1
+
+
+def test_printed_lists_have_a_header_and_scores(
+    random_release: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(random_release(ranked=True).parents[1])
+    assert main(["similar", "--store", store, "--movie", "13", "--top", "2"]) == 0
+    header, first, _ = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["score", "movie", "title,"] and -1 <= float(first.split()[0]) <= 1
+    assert main(["recommend", "--store", store, "--user", "3", "--top", "1"]) == 0
+    _, header, first = capsys.readouterr().out.splitlines()
+    assert header.split() == ["rank", "score", "movie", "title"] and first.split()[0] == "1"

@@ -255,6 +255,14 @@ def test_an_unreadable_place_is_named_after_all_other_work_is_done(
     assert [entry.action for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
 
 
+def test_the_outcome_of_an_unknown_id_says_how_to_undo_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    assert main(["forget", "--store", str(store.root), "--user", "12345"]) == 0
+    assert "To undo that, put back the store's forgotten.json" in capsys.readouterr().out
+
+
 def test_a_damaged_list_of_forgotten_users_stops_ingest(
     store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,7 +80,9 @@ def test_champion_and_predecessor_are_kept_at_any_age(store: Store) -> None:
     registry = Registry(store.root)
     registry.rollback("v0002")
     _age(store.root)
-    assert prune(store.root, keep=1).kept == ["v0001", "v0002", "v0005"]
+    done = prune(store.root, keep=1)
+    assert done.why == {"v0001": "previous champion", "v0002": "champion", "v0005": "among the newest"}
+    assert done.kept == [*done.why]
     assert registry.rollback() == "v0001"
     assert {"old"} | _made("1", "2", "5") <= _there(store.root)
 

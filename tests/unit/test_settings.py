@@ -31,11 +31,14 @@ def test_toml_files_and_column_names_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "told"),
     [
-        ("train.epochs=-1", r"train\.epochs was given -1: .*greater than or equal to 1"),
+        ("train.epochs=-1", r"train\.epochs was given -1; expected 1 or more\."),
         ("train.epoch=3", r"train\.epoch is not known; the nearest is train\.epochs"),
         ("trian.epochs=3", r"trian is not known; the nearest is train"),
         ("split.strategy=random", r"split\.strategy was given 'random'.*'stratified'"),
         ("gate.tolerance=nan", r"gate\.tolerance"),
+        ("train.epochs=many", r"train\.epochs was given 'many'; expected a whole number\."),
+        ("model.biases=maybe", r"expected true or false"),
+        ("train=3", "expected SECTION.NAME=VALUE"),
         ("train.epochs", "expected SECTION.NAME=VALUE"),
         ("epochs=3", "expected SECTION.NAME=VALUE"),
     ],
@@ -43,6 +46,13 @@ def test_toml_files_and_column_names_are_read(tmp_path: Path) -> None:
 def test_the_error_of_a_wrong_setting_names_it_and_gives_advice(assignment: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_settings(assignments=[assignment])
+
+
+def test_a_fault_between_a_preset_and_a_setting_names_what_the_preset_sets() -> None:
+    with pytest.raises(
+        ConfigError, match=r"train\.epochs has no effect.*Preset accurate sets train\.method=gibbs"
+    ):
+        read_settings(preset="accurate", assignments=["train.epochs=3"])
 
 
 def test_all_faults_are_reported_at_once() -> None:

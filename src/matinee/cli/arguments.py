@@ -1,7 +1,8 @@
 """The verbs of the command line with their options. Values are parsed strictly, and errors are ConfigErrors."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from matinee import __version__
@@ -24,6 +25,8 @@ _COMPLAINT_LENGTH = 500
 class _Parser(argparse.ArgumentParser):
     """A parser that raises ConfigError instead of printing its usage."""
 
+    verbs: Collection[str] = ()
+
     def error(self, message: str) -> NoReturn:
         text = shown(message, _COMPLAINT_LENGTH)
         raise ConfigError(f"{text[0].upper()}{text[1:].removesuffix('.')}. See `{self.prog} --help`.")
@@ -33,8 +36,24 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line into `verb`, `run` and the options of the verb. Raises ConfigError if it is wrong."""
+    """Parse a command line.
+
+    Args:
+        words: The words after `matinee`.
+
+    Returns:
+        `verb`, `run` and the options of the verb.
+
+    Raises:
+        ConfigError: It is wrong.
+    """
     parser = build_parser()
+    if words and not words[0].startswith("-") and words[0] not in parser.verbs:
+        nearest = get_close_matches(words[0], parser.verbs, n=1, cutoff=0.0)[0]
+        raise ConfigError(
+            f"Verb {shown(repr(words[0]), _COMPLAINT_LENGTH)} is not known; the nearest is {nearest}. See `matinee "
+            "--help`."
+        )
     call, unknown = parser.parse_known_args(words)
     if unknown:
         parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
@@ -42,8 +61,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return call
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line. The documentation is generated from it too."""
+def build_parser() -> _Parser:
+    """The parser of the whole command line. The documentation is generated from it too.
+
+    Returns:
+        The parser, which raises ConfigError.
+    """
     parser = _Parser(
         prog="matinee", description="Retrain a movie recommender and publish it only when it is good enough."
     )
@@ -71,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_upkeep_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():
         verbs_of.add_parser(name, help=summary, add_help=False)
+    parser.verbs = tuple(verbs_of.choices)
     return parser
 
 

@@ -128,10 +128,12 @@ def _list_of(
 
 def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list[str]:
     user, movies = listed
-    lines = [f"user {shown(user)}{note}"]
+    lines = [f"user {shown(user)}{note}", f"rank    score  {'movie':>9}  title"]
     for rank, movie in enumerate(movies, 1):
         because = f", because of {_name(movie.because)}, {movie.because.says}" if movie.because else ""
-        lines.append(f"{rank:>4}  {movie.movie_id:>9}  {movie.title or '(no title)'}{because}")
+        lines.append(
+            f"{rank:>4}  {movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}{because}"
+        )
     return lines
 
 
@@ -140,7 +142,10 @@ def similar(call: argparse.Namespace) -> Outcome:
     release = matinee.load(Registry.open(call.store).champion_folder())
     movie_id = release.movies.parse(call.movie, "movie")
     found = release.similar(movie_id, call.top)
-    lines = [f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found]
+    lines = [
+        f"  score  {'movie':>9}  title, of the movies most similar to {movie_id}",
+        *(f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found),
+    ]
     facts = {
         "release": release.version,
         "movie_id": movie_id,
@@ -160,7 +165,10 @@ def explain(call: argparse.Namespace) -> Outcome:
     rest = sum(reason.share for reason in others)
     lines = [
         f"{found.score:7.4f}  {_name(found)}, by {release.version} for user {shown(user_id)}",
-        *(f"{reason.share:+7.4f}  {_name(reason)}, {reason.says}" for reason in named),
+        *(
+            f"{reason.share:+7.4f}  {_name(reason)}, {reason.says}{_is_itself(reason, found)}"
+            for reason in named
+        ),
         *([f"{rest:+7.4f}  {len(others):,} others"] if others else []),
         *([] if named else ["The release knows no movie of the user; the score is the movie's popularity."]),
     ]
@@ -174,6 +182,10 @@ def explain(call: argparse.Namespace) -> Outcome:
         "others": {"reasons": len(others), "share": rest},
     }
     return Outcome(facts, lines)
+
+
+def _is_itself(reason: Reason, found: Explanation) -> str:
+    return ": the movie itself, which is in no list of this user" if reason.movie_id == found.movie_id else ""
 
 
 def _name(movie: Explanation | Reason | Suggestion) -> str:

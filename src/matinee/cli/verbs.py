@@ -210,7 +210,7 @@ def prune(call: argparse.Namespace) -> Outcome:
     gone = ", ".join(done.releases) or "no release"
     lines = [
         f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB",
-        f"kept      {', '.join(done.kept) or 'no release'}{_held(done.held)}",
+        f"kept      {', '.join(f'{name} ({why})' for name, why in done.why.items()) or 'no release'}{_held(done.held)}",
     ]
     return Outcome(asdict(done), lines)
 
@@ -221,6 +221,7 @@ def forget(call: argparse.Namespace) -> Outcome:
     from matinee.release.idmap import parse_id
     from matinee.store.held_kinds import kinds_of
 
+    Registry.open(call.store)  # a store that can't be read is an error before its kinds are looked up
     held = kinds_of(call.store)
     is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"
     done = library(call.store, parse_id(call.user, "user", is_text=is_text))
@@ -229,7 +230,11 @@ def forget(call: argparse.Namespace) -> Outcome:
         return Outcome(asdict(done), f"the user was erased from {places}; future runs skip the user's rows")
     case = " (upper and lower case and leading zeros count)" if is_text else ""
     found = f"no rows of the user {call.user} are in the store: check the id{case}, if it was not forgotten before"
-    return Outcome(asdict(done), f"{found}. Future runs skip rows of this id")
+    return Outcome(
+        asdict(done),
+        f"{found}. Future runs skip rows of this id. To undo that, put back the store's forgotten.json from a backup; "
+        "if no other user was ever forgotten, remove the file",
+    )
 
 
 def settings_of(call: argparse.Namespace) -> Settings:

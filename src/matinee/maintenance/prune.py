@@ -52,6 +52,7 @@ class Pruned:
     folders: int  # besides the releases
     bytes: int
     held: list[str]  # held candidates that stayed
+    why: dict[str, str]  # of each kept release, why it stayed
 
 
 def prune(root: Path, *, keep: int) -> Pruned:
@@ -79,7 +80,8 @@ def prune(root: Path, *, keep: int) -> Pruned:
         _clear_left(registry)
         with registry.lock():
             oldest = _oldest_run(root)
-            kept = _kept_versions(registry, keep, oldest)
+            why = _why_kept(registry, keep, oldest)
+            kept = list(why)
             whole = {path.name for path in entries_of(root, "releases")}
             gone = [version for version in registry.versions() if version in whole.difference(kept)]
             held = _kept_holds(registry, keep)
@@ -91,12 +93,9 @@ def prune(root: Path, *, keep: int) -> Pruned:
                 _remove_lists(registry, version)
                 doom(registry.folder(version))
             folders = _doom_folders(root, roots, oldest) + _doom_searches(root, keep)
+        held_names = [entry.candidate for entry in held]
         return Pruned(
-            gone,
-            kept,
-            folders,
-            delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
-            [entry.candidate for entry in held],
+            gone, kept, folders, delete_doomed(root, (*_KINDS, TUNINGS, "releases")), held_names, why
         )
 
 
@@ -142,14 +141,14 @@ def _oldest_run(root: Path) -> int:
     return min(starts)
 
 
-def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
-    """The versions to keep, oldest first.
+def _why_kept(registry: Registry, keep: int, oldest: int) -> dict[str, str]:
+    """The versions to keep, oldest first, each with the reason.
 
     An active run may compare its candidate with an earlier champion or anchor.
     """
     champion, since = registry.champion(), oldest // 10**9
-    wanted = {champion, registry.predecessor(), registry.anchor()}
-    wanted |= _judges(registry, champion)
+    reasons: dict[str | None, str] = dict.fromkeys(registry.versions()[-keep:], "among the newest")
+    wanted: set[str | None] = set()
     anchored: str | None = None
     is_recent = False
     for entry in registry.moves():
@@ -159,8 +158,15 @@ def _kept_versions(registry: Registry, keep: int, oldest: int) -> list[str]:
         if is_recent:
             wanted |= {entry.before, anchored}
         anchored = entry.anchor or anchored
-    versions = registry.versions()
-    return [version for version in versions if version in wanted or version in versions[-keep:]]
+    # The later reason of a version wins.
+    reasons |= dict.fromkeys(wanted, "an active run may compare with it")
+    reasons |= dict.fromkeys(_judges(registry, champion), "the champion was compared with it")
+    reasons |= {
+        registry.anchor(): "anchor",
+        registry.predecessor(): "previous champion",
+        champion: "champion",
+    }
+    return {version: reasons[version] for version in registry.versions() if version in reasons}
 
 
 def _kept_holds(registry: Registry, keep: int) -> list[Hold]:

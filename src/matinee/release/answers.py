@@ -221,8 +221,8 @@ class Release:
                 movie only says how high the user rates. For a release of plays, the ids of the movies played.
 
         Returns:
-            A guest, which answers for this user. `guest.unknown` has the ids that the release does not know; if it
-            knows none of them, a UserWarning says so.
+            A guest, which answers for this user. `guest.unknown` has the ids that the release does not know. If it
+            knows none of them, or none are given, a UserWarning says so.
 
         Raises:
             ReleaseError: The model is not `dot`, the default.

@@ -174,8 +174,10 @@ def read_ratings(
 
 def find_unknown(ids: Sequence[Id], codes: Codes, version: str) -> tuple[Id, ...]:
     """The ids whose code is -1: the release does not know them. If it knows none, that is a warning as well."""
+    if not len(ids):
+        warnings.warn("No movies were given, so the answers are those for an average user.", stacklevel=4)
     unknown = tuple(movie_id for movie_id, code in zip(ids, codes, strict=True) if code < 0)
-    if unknown and len(unknown) == len(ids):
+    if len(unknown) == len(ids) > 0:
         warnings.warn(
             f"None of the movies that were given, such as {shown(repr(ids[0]), 80)}, is known to release {version}, so "
             "the answers are those for an average user. Check the ids.",

@@ -69,8 +69,25 @@ def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> 
         settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
-    settings.check()
+    try:
+        settings.check()
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_what_the_preset_sets(preset)}") from None
     return settings
+
+
+def _what_the_preset_sets(preset: str | None) -> str:
+    """A sentence for a fault between a preset and settings beside it; empty without a preset."""
+    chosen = _dotted(PRESETS[preset]) if preset is not None else {}
+    return (
+        f" Preset {preset} sets {', '.join(f'{name}={value}' for name, value in chosen.items())}."
+        if chosen
+        else ""
+    )
+
+
+def _dotted(values: Mapping[str, Values]) -> dict[str, object]:
+    return {f"{section}.{name}": value for section, named in values.items() for name, value in named.items()}
 
 
 def setting_names() -> list[str]:
@@ -201,13 +218,45 @@ def _explain(error: ValidationError) -> str:
             )
             sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
         else:
-            expected = fault["msg"][0].lower() + fault["msg"][1:]
+            expected = shown(_expectation(fault["type"], fault.get("ctx", {}), fault["msg"]))
             sentences.append(
-                f"Setting {name} was given {_given(fault['input'])}: {shown(expected)}.{_describe(name)}"
+                f"Setting {name} was given {_given(fault['input'])}; expected {expected}.{_describe(name)}"
             )
     if (more := error.error_count() - len(sentences)) > 0:
         sentences.append(f"{more:,} other settings are wrong as well.")
     return " ".join(sentences)
+
+
+_EXPECTED: Final[Mapping[str, str]] = {
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
+    "literal_error": "{expected}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number that is finite",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "a text",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+    "list_type": "a list",
+    "dict_type": "names with values",
+    "model_type": "a section with settings",
+    "model_attributes_type": "a section with settings",
+}
+
+
+def _expectation(kind: str, context: Mapping[str, object], message: str) -> str:
+    """What was expected, in our words; those of pydantic for a kind of fault that no setting had so far."""
+    if kind == "value_error":  # of a validator of ours
+        return str(context["error"]).removeprefix("expected ").removesuffix(".")
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format(**context)
+    return message[0].lower() + message[1:]
 
 
 def _given(value: object) -> str:

@@ -89,10 +89,18 @@ def measure_ranking(
     users: int,
     recent: NDArray[np.int64] | None = None,
 ) -> Ranking:
-    """Figures of the lists over the catalogue without what `seen` holds: the ranking model's, those by expected rating,
-    popularity, and popularity of late if `recent` has the rows of each movie in the last 30 days.
+    """Measure lists over the catalogue: by the ranking model, by expected rating, and by popularity, also of late.
 
-    For `users` of those who liked a test row, at most, and fewer where the rating model takes long.
+    Args:
+        catalogue: The movies, and the rating model.
+        model: The ranking model.
+        seen: Rows that the lists leave out.
+        test: Rows that the lists are compared with.
+        users: Maximum number of users; fewer where the rating model takes long.
+        recent: Rows of each movie in the last 30 days; None without dates.
+
+    Returns:
+        The figures of each way to order the lists.
     """
     task = make_task(
         seen,

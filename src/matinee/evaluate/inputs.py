@@ -127,7 +127,17 @@ def measure_drift(
     tables: tuple[pl.DataFrame, pl.DataFrame],
     champion: ComparedModel | None,
 ) -> Drift | None:
-    """How far all rows of a split are from the champion's data; None if that is unknown. `tables` are users, movies."""
+    """Measure how far all rows of a split are from the champion's data.
+
+    Args:
+        manifest: The manifest of the split.
+        subsets: Its rows.
+        tables: Its users and its movies.
+        champion: The champion; None without one.
+
+    Returns:
+        The drift; None if the champion's data is unknown.
+    """
     before = champion.data_summary() if champion and champion.data_summary else None
     if before is None:
         return None

@@ -61,6 +61,14 @@ def clustered_error(influence: Doubles, users: Codes, movies: Codes) -> float:
     var = G/(G-1) sum(user sums^2)/n^2 + H/(H-1) sum(movie sums^2)/n^2 - sum(rows^2)/n^2, centred, for G users
     and H movies (Cameron, Gelbach and Miller 2011). By chance that can be below either one-way
     term, even below zero; the larger term is then used. 0 for fewer than two rows.
+
+    Args:
+        influence: What each row adds to the estimate.
+        users: The user code of each row.
+        movies: The movie code of each row.
+
+    Returns:
+        The standard error.
     """
     rows = len(influence)
     if rows < 2:
@@ -100,17 +108,45 @@ def rmse_influence(errors: Doubles) -> Doubles:
 
 
 def estimate_rmse(errors: Doubles, users: Codes, movies: Codes) -> Estimate:
-    """The RMSE with its clustered standard error (delta method)."""
+    """The RMSE with its clustered standard error (delta method).
+
+    Args:
+        errors: Prediction - rating, one per row.
+        users: The user code of each row.
+        movies: The movie code of each row.
+
+    Returns:
+        The value and its standard error.
+    """
     return Estimate(rmse(errors), clustered_error(rmse_influence(errors), users, movies))
 
 
 def estimate_mae(errors: Doubles, users: Codes, movies: Codes) -> Estimate:
-    """The MAE with its clustered standard error."""
+    """The MAE with its clustered standard error.
+
+    Args:
+        errors: Prediction - rating, one per row.
+        users: The user code of each row.
+        movies: The movie code of each row.
+
+    Returns:
+        The value and its standard error.
+    """
     return Estimate(mae(errors), clustered_error(np.abs(errors), users, movies))
 
 
 def estimate_rmse_difference(ours: Doubles, theirs: Doubles, users: Codes, movies: Codes) -> Estimate:
-    """RMSE(ours) - RMSE(theirs) on the same rows, paired: the difficulty of a row cancels out."""
+    """RMSE(ours) - RMSE(theirs) on the same rows, paired: the difficulty of a row cancels out.
+
+    Args:
+        ours: Errors of one model, one per row.
+        theirs: Errors of the other.
+        users: The user code of each row.
+        movies: The movie code of each row.
+
+    Returns:
+        The difference and its standard error.
+    """
     influence = rmse_influence(ours) - rmse_influence(theirs)
     return Estimate(rmse(ours) - rmse(theirs), clustered_error(influence, users, movies))
 

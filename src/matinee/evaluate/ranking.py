@@ -119,7 +119,17 @@ def make_task(
 ) -> Task:
     """The users with a relevant row among `judged`; a seeded sample of `most` of them if there are more.
 
-    A row is relevant when its rating is at least `relevant_from`; `users` and `movies` count the codes.
+    Args:
+        seen: Rows that the lists leave out.
+        judged: Rows that the lists are compared with.
+        relevant_from: The lowest rating that counts as relevant.
+        users: Number of user codes.
+        movies: Number of movie codes.
+        most: Maximum number of users.
+        seed: Random seed of the sample.
+
+    Returns:
+        The users, with the seen and the relevant movies of each.
     """
     liked = judged.ratings >= relevant_from
     chosen = np.unique(judged.users[liked]).astype(np.int32)
@@ -136,11 +146,17 @@ def make_task(
 def rank(
     score: Scorer, task: Task, offsets: Sequence[Scores], *, mrr: bool = True, deeper: Sequence[int] = ()
 ) -> list[ListMetrics]:
-    """Order the catalogue for each user by score + offset, once for each of the offsets [movies].
+    """Order the catalogue of each user by score + offset, and measure the lists. Equal scores keep the order of codes.
 
-    nDCG@10 with binary gain, recall@10 over all relevant movies, the reciprocal rank of the first relevant movie
-    anywhere in the catalogue, which is NaN without `mrr`; nDCG and recall of longer lists of `deeper` entries. Equal
-    scores keep the order of the codes. The scorer is called from several threads.
+    Args:
+        score: The scores of some users, [users, movies]. It is called from several threads.
+        task: The users, and the movies that are left out or relevant.
+        offsets: One array [movies] per measurement.
+        mrr: Whether to compute the reciprocal rank of the first relevant movie; without it, it is NaN.
+        deeper: Lengths of longer lists whose nDCG and recall are computed too.
+
+    Returns:
+        The figures of each user, once per offset: nDCG@10 with binary gain and recall@10 over all relevant movies.
     """
     results = [_UserSums(task, deeper) for _ in offsets]
 

@@ -27,6 +27,15 @@ def check_refit(tested: Path, refit: Path, *, split: Path, settings: GateSetting
     It has seen the test rows, so its RMSE there is at most the tested one plus the tolerance; on random pairs of
     trained ids the mean absolute difference of the two is at most `gate.refit_difference` of the scale's width; and
     every weight is a number.
+
+    Args:
+        tested: Folder of the candidate.
+        refit: Folder of its refit.
+        split: Folder of the split of both.
+        settings: `tolerance` and `refit_difference`.
+
+    Returns:
+        The verdict, with the figures that it rests on.
     """
     low, high = read_as(split / MANIFEST, SplitManifest).scale
     model = read_as(tested / MANIFEST, CandidateManifest).model

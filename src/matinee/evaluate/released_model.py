@@ -73,7 +73,16 @@ class ReleasedModel:
     def was_trained_on(
         self, user_ids: Ids, movie_ids: Ids, ratings: NDArray[np.float32]
     ) -> NDArray[np.bool_]:
-        """Which rows the tested weights were fitted on, or their best epoch was selected by."""
+        """Which rows the tested weights were fitted on, or their best epoch was selected by.
+
+        Args:
+            user_ids: One id per row.
+            movie_ids: One id per row.
+            ratings: One rating per row; the hash of a split has a cutoff for each.
+
+        Returns:
+            Whether the release was trained on each row.
+        """
         manifest = self.release.manifest
         split = manifest.published_split
         if manifest.need(split.settings.strategy, "split.settings.strategy") == "stratified":

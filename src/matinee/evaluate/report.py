@@ -51,9 +51,23 @@ def write_evaluation(
     anchor: ComparedModel | None,
     settings: Settings,
 ) -> tuple[Metrics, DecisionFile]:
-    """Fill an evaluation's folder and return what was measured and decided.
+    """Measure, decide, plot, and fill the folder of an evaluation.
 
-    Raises StoreError if the candidate or the split is corrupt.
+    Args:
+        folder: The folder to fill.
+        candidate: Folder of the candidate.
+        ranking: Folder of its ranking model.
+        split: Folder of their split.
+        temporal_holdout: Folder of the temporal holdout; None without one.
+        champion: The champion; None without one.
+        anchor: The anchor; None without one.
+        settings: `evaluate` and `gate`.
+
+    Returns:
+        The metrics and the decision, as written.
+
+    Raises:
+        StoreError: The candidate or the split is corrupt.
     """
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
     fitted_on = read_as(candidate / MANIFEST, CandidateManifest).fitted_on

@@ -49,10 +49,16 @@ class Slicing:
 def cut(
     test: DatedRatings, *, user_rows: Counts, movie_rows: Counts, movie_years: NDArray[np.int16]
 ) -> tuple[Slicing, ...]:
-    """All slicings of the test rows.
+    """Cut the test rows in several ways.
 
-    `user_rows` and `movie_rows` count the fitted rows by code; a code with 0 rows is unknown to the model.
-    `movie_years` is by movie code, 0 where unknown. Slicings by year or date are omitted if there are none.
+    Args:
+        test: The test rows.
+        user_rows: Fitted rows by user code; a code without any is unknown to the model.
+        movie_rows: Fitted rows by movie code.
+        movie_years: Years by movie code, 0 where unknown.
+
+    Returns:
+        The slicings. Those by year or date are left out if no row has one.
     """
     slicings = [
         _by_count("user_rows", user_rows, test.users, _USER_ROWS),

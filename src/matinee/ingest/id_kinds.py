@@ -90,7 +90,15 @@ def _counts(manifests: Sequence[PartitionManifest], side: Side) -> tuple[int, in
 
 
 def check_setting(held: Kinds | None, settings: IngestSettings) -> None:
-    """Raise ConfigError if `ingest.ids` asks for another kind than the store holds."""
+    """Check that `ingest.ids` asks for the kinds of ids that the store has.
+
+    Args:
+        held: The kinds of ids that the store has; None for a new store.
+        settings: `ingest.ids`.
+
+    Raises:
+        ConfigError: The setting asks for another kind.
+    """
     if held is None or settings.ids == "auto":
         return
     asked = settings.id_kinds
@@ -104,7 +112,16 @@ def check_setting(held: Kinds | None, settings: IngestSettings) -> None:
 
 
 def check_held(before: Kinds | None, now: Kinds | None, read: Kinds) -> None:
-    """Raise DataError if another run has given the store other kinds of ids since this run began."""
+    """Check that the ids of a first run are of the kinds that the store has by now.
+
+    Args:
+        before: The kinds that the store had when this run began; None if it had none.
+        now: The kinds that it has.
+        read: The kinds of this run's files.
+
+    Raises:
+        DataError: Another run has given the store other kinds since this run began.
+    """
     if before is not None or now is None:
         return
     if wrong := [side for side in SIDES if now[side] != read[side]]:

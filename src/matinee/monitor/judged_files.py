@@ -22,7 +22,17 @@ class JudgedFiles(Format):
 
 
 def judged_files(release: Release, rows: pl.DataFrame, read: DatasetManifest, *, seen: int) -> JudgedFiles:
-    """Describe the rows that a release is judged by; `seen` others were left out."""
+    """Describe the rows that a release is judged by.
+
+    Args:
+        release: The release.
+        rows: The rows that it is judged by.
+        read: The manifest of the dataset that they are from.
+        seen: Number of rows that were left out, because the release was trained on them.
+
+    Returns:
+        The counts, rejects and warnings.
+    """
     return JudgedFiles(
         release=release.version,
         rows=len(rows),

@@ -49,7 +49,19 @@ def as_ids(given: ArrayLike, kind: str) -> Ids:
 
 
 def parse_id(text: str, axis: str, *, is_text: bool) -> Id:
-    """An id that is written as text. Raises ConfigError if it should be an integer and is none."""
+    """Parse an id that is written as text.
+
+    Args:
+        text: The id as it is written.
+        axis: `user` or `movie`, for the error.
+        is_text: Whether the release has text ids.
+
+    Returns:
+        The id.
+
+    Raises:
+        ConfigError: The id should be an integer and is not.
+    """
     if is_text:
         return text
     value = parse_int64(text)

@@ -50,7 +50,20 @@ _Read = TypeVar("_Read")
 
 
 def load(path: str | Path, *, tested: bool = False, public_key: PublicKey = None) -> Release:
-    """Load a release by its own folder. `matinee.load`, which also takes the folder of a store, has the details."""
+    """Load a release by its own folder. `matinee.load`, which also takes the folder of a store, has the details.
+
+    Args:
+        path: The folder of the release.
+        tested: Whether to load the tested weights instead of the shipped ones.
+        public_key: The key that must have signed it.
+
+    Returns:
+        The release.
+
+    Raises:
+        ConfigError: The path is empty.
+        ReleaseError: The folder is not a release, or it is damaged or not signed.
+    """
     if not str(path):
         raise ConfigError("An empty path was given as a release. Name the folder of one.")
     return _steady(

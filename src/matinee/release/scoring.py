@@ -25,11 +25,19 @@ _PIECE = (
 def predict(
     weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
 ) -> Floats:
-    """Unclipped float32 ratings, one per pair; code -1 is an id that the model does not know.
+    """Predict the rating of each pair.
 
-    A user or movie that is unknown, or had no training row, adds nothing: the mean and the known bias remain. `weights`
-    are the arrays of a `weights.safetensors`; codes lie below their number of rows. Memory does not grow
-    with the number of pairs beyond the answer itself.
+    A user or movie that is unknown, or had no training row, adds nothing: the mean and the known bias remain. Beyond
+    the answer, memory does not grow with the number of pairs.
+
+    Args:
+        weights: The arrays of a `weights.safetensors`.
+        user_codes: One code per pair, below the number of rows; -1 is a user that the model does not know.
+        movie_codes: The same for movies.
+        model: `model.name` of the release.
+
+    Returns:
+        One float32 per pair, not clipped to the scale.
     """
     score = _SCORES[model](weights)
     users, movies = np.asarray(user_codes), np.asarray(movie_codes)
@@ -45,10 +53,19 @@ def predict(
 def grid(
     weights: Mapping[str, npt.NDArray[Any]], user_codes: Codes, movie_codes: Codes, *, model: str
 ) -> Floats:
-    """What `predict` says of every user with every movie, [users, movies], many times as fast as pair by pair.
+    """Predict every pair of some users and movies, many times as fast as `predict` does.
 
-    Equal to it but for the last bits: what a layer makes of a user and of a movie is summed, not made again for each
-    pair of them.
+    The scores equal those of `predict` but for the last bits: the part of a layer for a user or a movie is computed
+    once, not per pair.
+
+    Args:
+        weights: The arrays of a `weights.safetensors`.
+        user_codes: Codes of the users.
+        movie_codes: Codes of the movies.
+        model: `model.name` of the release.
+
+    Returns:
+        The scores, [users, movies].
     """
     users, movies = np.asarray(user_codes), np.asarray(movie_codes)
     prefix = "" if model == "dot" else "baseline."

@@ -46,10 +46,18 @@ def named(text: Named, what: str) -> Path:
 
 
 def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | None = None) -> None:
-    """Raise ConfigError if the store, the drop folder and the sources contain each other, or if a path is empty.
+    """Check that the store, the drop folder and the sources do not contain each other.
 
     The drop folder and sources may not be in another store either, whose tables would be read as ratings. For a glob,
     its matches are checked. A path that does not exist yet is checked by its name.
+
+    Args:
+        store: The store.
+        sources: Files, folders or globs that are read.
+        drop: The drop folder.
+
+    Raises:
+        ConfigError: Two of them contain each other, or a path is empty.
     """
     root = named(store, "the store")
     if drop is not None:
@@ -101,7 +109,15 @@ def store_around(path: Path) -> Path | None:
 
 
 def check_place(out: Named, *, inputs: Sequence[Named] = ()) -> None:
-    """Raise ConfigError if an output has an empty path, is inside a store, or is an input of the call."""
+    """Check that an output may be written at a path.
+
+    Args:
+        out: The output.
+        inputs: The inputs of the call.
+
+    Raises:
+        ConfigError: The path is empty, inside a store, or that of an input.
+    """
     path = Path(os.path.realpath(named(out, "the output")))
     if place := store_around(path):
         raise ConfigError(

@@ -17,8 +17,17 @@ __all__ = ["plan", "plan_refit_all"]
 def plan(store: Store, split: Reference, *, settings: Settings, listener: Listener = silent) -> Plan:
     """The candidate that these settings make of a split's train and valid rows.
 
-    Raises ConfigError for settings that do not go together and for a device that is not there; `make` raises it
-    when the fit diverges.
+    Args:
+        store: The store.
+        split: The split to fit on.
+        settings: `model` and `train`.
+        listener: Called with the progress of the fit; what it raises stops the fit.
+
+    Returns:
+        The plan of the candidate's folder. Making it raises DivergenceError if the fit diverges.
+
+    Raises:
+        ConfigError: Settings contradict each other, or `train.device` is not available.
     """
     resolved = settings.resolved()
     device = choose_device(resolved.train.device, setting="train.device")
@@ -38,9 +47,18 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
 
 
 def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = silent) -> Plan:
-    """The candidate that went through the gate, fitted once more on every row, as many epochs as were best.
+    """The candidate that passed the gate, fitted once more on every row, for as many epochs as were best.
 
-    Raises ConfigError as `plan` does.
+    Args:
+        store: The store.
+        candidate: The candidate.
+        listener: Called with the progress of the fit; what it raises stops the fit.
+
+    Returns:
+        The plan of the refit's folder. Making it raises DivergenceError if the fit diverges.
+
+    Raises:
+        ConfigError: `train.device` is not available.
     """
     tested = store.read(CandidateManifest, candidate.digest)
     resolved = Settings.model_validate(tested.settings).resolved()

@@ -37,10 +37,19 @@ class Baseline:
 def fit_baseline(
     user_codes: Codes, movie_codes: Codes, ratings: npt.NDArray[np.float32], *, users: int, movies: int
 ) -> Baseline:
-    """Alternate shrunk means of residuals, movies first, for a fixed number of rounds.
+    """Fit the mean and the biases: shrunk means of residuals in turn, movies first, for a fixed number of rounds.
 
-    The three columns have equal length; codes are below `users` and `movies`. Sums are in float64, and of chunks that
-    do not depend on the machine, so the same rows give the same bits.
+    Sums are in float64, and of chunks that do not depend on the machine, so the same rows give the same bits.
+
+    Args:
+        user_codes: One code per rating, below `users`.
+        movie_codes: One code per rating, below `movies`.
+        ratings: The ratings.
+        users: Number of user codes.
+        movies: Number of movie codes.
+
+    Returns:
+        The mean, and a bias per user and per movie.
     """
     mean = float(np.sum(ratings, dtype=np.float64) / max(len(ratings), 1))
     user_bias, movie_bias = np.zeros(users), np.zeros(movies)

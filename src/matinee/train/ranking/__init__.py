@@ -48,7 +48,21 @@ def plan_refit_all(
     device: DeviceName = "auto",
     listener: Listener = silent,
 ) -> Plan:
-    """The ranking model that was tested, fitted once more on every row of its split."""
+    """The ranking model that was tested, fitted once more on every row of its split.
+
+    Args:
+        store: The store.
+        ranking: The ranking model.
+        threads: CPU threads; 0 for all cores.
+        device: The device to fit on.
+        listener: Called with the progress of the fit; what it raises stops the fit.
+
+    Returns:
+        The plan of the refit's folder.
+
+    Raises:
+        ConfigError: The device is not available.
+    """
     tested = store.read(RankingManifest, ranking.digest)
     split = store.reference("splits", tested.split)
     rank = RankSettings.model_validate(tested.settings)

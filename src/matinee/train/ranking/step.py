@@ -47,9 +47,23 @@ def write_ranking(
     work: Path,
     listener: Listener,
 ) -> RankingManifest:
-    """Fit on some subsets of a split, write ranking.safetensors, and return what the manifest says.
+    """Fit on some subsets of a split, and write ranking.safetensors.
 
-    If the GPU has too little memory and `may_fall_back`, the CPU fits, which the manifest records.
+    Args:
+        folder: The folder to fill.
+        split: Folder of the split.
+        split_digest: Its digest, for the manifest.
+        scale: The scale of its ratings.
+        subsets: The subsets to fit on.
+        settings: Settings of the ranking model.
+        threads: CPU threads.
+        device: The device to fit on.
+        may_fall_back: Whether the CPU fits if the GPU has too little memory. The manifest records it.
+        work: Where checkpoints are kept.
+        listener: Called with the progress of the fit.
+
+    Returns:
+        The manifest.
     """
     rows = read_ratings(split, subsets)
     users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))

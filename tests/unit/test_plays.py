@@ -8,15 +8,10 @@ import pytest
 from page_checks import check_page
 
 import matinee
-from matinee.errors import ConfigError, DataError, ReleaseError
-from matinee.evaluate.compared_lists import PairedLists
+from matinee.errors import ConfigError, ReleaseError
 from matinee.evaluate.comparison import compare_models
-from matinee.evaluate.play_gate import decide_on_plays
 from matinee.formats.decision import DecisionFile
-from matinee.formats.manifests import DatasetManifest
-from matinee.formats.metrics import Ranking, RankingFigures
 from matinee.formats.play_metrics import PlayMetrics
-from matinee.ingest.reading.recognition import recognize
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.monitor.file_evaluation import evaluate_champion
@@ -26,7 +21,7 @@ from matinee.publish.report.compare_page import compare_page
 from matinee.recommend import recommend_all
 from matinee.release.plays import NO_PREDICTIONS
 from matinee.release.predict_file import predict_file
-from matinee.settings import GateSettings, RecommendSettings, Settings
+from matinee.settings import RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
 from matinee.store.documents import read_as
@@ -178,139 +173,3 @@ def test_a_user_is_forgotten_in_a_release_of_plays(files: Path, tmp_path: Path) 
     assert prune(tmp_path / "store", keep=1).kept == ["v0001"]
     with pytest.raises(ConfigError, match="holds plays"):  # the release tells, as the dataset is gone
         matinee.retrain(files / "night1.csv", None, tmp_path / "store")
-
-
-IMPLICIT = IngestSettings(feedback="implicit")
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("user,item,timestamp\n1,2,1700000000\n", {"user_id": 0, "movie_id": 1, "date": 2}),
-        ("movieId,userId\n2,1\n", {"user_id": 1, "movie_id": 0}),
-        ("1,2\n3,4\n", {"user_id": 0, "movie_id": 1}),
-        ("1\t2\t2024-05-01\n3\t4\t2024-05-02\n", {"user_id": 0, "movie_id": 1, "date": 2}),
-        ("1\t2\t5\t881250949\n3\t4\t1\t881250950\n", {"user_id": 0, "movie_id": 1, "date": 3}),
-        ("1,2,7\n3,4,1\n", {"user_id": 0, "movie_id": 1}),
-        ("8:\n7\n9\n", {"user_id": 0}),
-        ("8:\n7,2005-01-02\n", {"user_id": 0, "date": 1}),
-        ("8:\n7,4,2005-01-02\n", {"user_id": 0, "date": 2}),
-        ("u1,tt01\nu2,tt02\n", {"user_id": 0, "movie_id": 1}),
-        ("u1\ttt01\t1700000000\nu2\ttt02\t1700000009\n", {"user_id": 0, "movie_id": 1, "date": 2}),
-    ],
-    ids=repr,
-)
-def test_a_row_of_plays_is_a_user_a_movie_and_perhaps_a_date(text: str, read: dict[str, int]) -> None:
-    dialect = recognize(text.encode(), IMPLICIT, label="plays.csv")
-    assert (dict(dialect.columns), dialect.plays) == (read, True)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("userId,movieId,tag,timestamp\n1,2,dark,1700000000\n", "its rows are tags and not plays"),
-        ("1,2003,Dinosaur Planet\n2,2004,Isle of Man\n", "looks like a titles file"),
-        ("who,what\n1,2\n", "no column for user_id, movie_id"),
-    ],
-)
-def test_what_is_no_file_of_plays_is_named(text: str, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        recognize(text.encode(), IMPLICIT, label="plays.csv")
-
-
-def test_a_file_without_ratings_names_the_setting_for_plays() -> None:
-    with pytest.raises(DataError, match=r"no column for rating.*ingest\.feedback=implicit"):
-        recognize(b"userID,movieID,date\n1,2,2024-05-01\n", IngestSettings(), label="plays.csv")
-
-
-def test_ratings_and_counts_beside_plays_are_warned_of_and_a_repeated_play_is_one(tmp_path: Path) -> None:
-    from matinee import ingest
-
-    source = tmp_path / "log.csv"
-    source.write_text(
-        "user,movie,rating,plays,date\n1,2,bad,3,2024-05-01\n1,2,5,1,2024-05-02\n3,2,1,1,2024-05-02\n"
-    )
-    store = Store.open(tmp_path / "store")
-    made = store.ensure(ingest.plan(store, ratings=[source], titles=None, settings=IMPLICIT))
-    manifest = store.read(DatasetManifest, made.digest)
-    assert (manifest.rows, manifest.rejects, manifest.scale) == (2, {"superseded": 1}, [1, 1])
-    assert [warning.partition(" (")[0] for warning in manifest.warnings] == [
-        "Columns that are not read: rating, plays",
-        "Ratings are not used",
-        "Numbers of plays are not used",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("section", "name", "value"),
-    [
-        ("model", "embedding_size", 8),
-        ("train", "epochs", 3),
-        ("ingest", "scale", "1-5"),
-        ("ingest", "duplicates", "off"),
-        ("gate", "tolerance", 0.1),
-        ("gate", "slice_min_rows", 7),
-        ("gate", "drift_psi", 0.3),
-    ],
-)
-def test_a_setting_of_ratings_is_refused_for_plays(section: str, name: str, value: object) -> None:
-    given = PLAYS.model_dump()
-    given[section][name] = value
-    with pytest.raises(ConfigError, match=rf"{section}\.{name} has no effect with ingest\.feedback=implicit"):
-        Settings.model_validate(given).check()
-    given = PLAYS.model_dump()
-    given["train"] |= {"threads": 1, "refit": "all"}
-    Settings.model_validate(given).check()
-
-
-def _ranking(ndcg: float, popularity: float) -> Ranking:
-    figures = [
-        RankingFigures(ndcg_at_10=value, recall_at_10=0, mrr=0, coverage_at_10=0, ndcg_at_10_standard_error=0)
-        for value in (ndcg, popularity)
-    ]
-    return Ranking(
-        says="", relevant_from=1, top=10, catalogue=5, users=200, users_with_relevant_rows=200, popularity_weight=0,
-        recommend=figures[0], expected_rating=None, popularity=figures[1],
-    )  # fmt: skip
-
-
-def _paired(difference: float, *, users: int = 200) -> PairedLists:
-    """Lists whose nDCG@10 differ by about as much for every user."""
-    theirs = np.full(users, 0.3)
-    return PairedLists(theirs + difference + np.tile([0.001, -0.001], users // 2), theirs)
-
-
-@pytest.mark.parametrize(
-    ("ndcg", "unseen", "champion", "anchor", "fails"),
-    [
-        (0.30, None, None, None, []),
-        (0.19, None, None, None, ["popularity"]),
-        (0.30, 500, _paired(-0.004), _paired(-0.009), []),
-        (0.30, 500, _paired(-0.006), None, ["lists"]),
-        (0.30, 500, _paired(-0.004), _paired(-0.011), ["lists_decay"]),
-        (0.30, 99, _paired(0.1), None, ["rows"]),
-        (0.30, 500, _paired(0.1, users=8), None, ["lists"]),
-        (0.30, 500, PairedLists.without_champion_lists(), None, ["lists"]),
-    ],
-)
-def test_lists_alone_decide(
-    ndcg: float,
-    unseen: int | None,
-    champion: PairedLists | None,
-    anchor: PairedLists | None,
-    fails: list[str],
-) -> None:
-    decision = decide_on_plays(
-        _ranking(ndcg, 0.2), settings=GateSettings(), unseen=unseen, champion=champion, anchor=anchor
-    )
-    assert [rule.name for rule in decision.rules if not rule.passed] == fails
-    assert decision.promoted == (not fails)
-
-
-def test_a_candidate_becomes_the_anchor_when_its_lists_are_better_beyond_doubt() -> None:
-    for difference, becomes in ((0.01, True), (0.0, False)):
-        paired = _paired(difference)
-        decision = decide_on_plays(
-            _ranking(0.3, 0.2), settings=GateSettings(), unseen=500, champion=paired, anchor=paired
-        )
-        assert decision.becomes_anchor == becomes

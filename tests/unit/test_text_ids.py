@@ -1,43 +1,26 @@
-"""Text ids: how a dataset gets its kind, what is read as an id, and a store of text ids from files to answers."""
+"""Text ids: how a dataset gets its kind, and what is read as an id."""
 
-import csv
 import json
 import re
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
-import matinee
 from matinee import ingest
 from matinee.containers import Member
 from matinee.errors import ConfigError, DataError
 from matinee.formats.manifests import DatasetManifest
-from matinee.ingest.partitions.id_texts import merge_texts
 from matinee.ingest.reading import parser_kernel as kernel
-from matinee.ingest.reading import text_table
 from matinee.ingest.reading.heads import parse_head
 from matinee.ingest.reading.recognition import recognize
-from matinee.ingest.reading.text_table import NumberedTexts, TextTable
 from matinee.ingest.screening import screen
-from matinee.maintenance.forget import forget
-from matinee.pipeline import Retrained
-from matinee.recommend import recommend_all, recommend_some
-from matinee.release.idmap import IdMap, parse_id
-from matinee.release.predict_file import predict_file
 from matinee.sample import write_sample
-from matinee.schemas.text_ids import ids_within, number_of, numbers_of_column
-from matinee.settings import RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Store
-from matinee.store.erased_users import ErasedUser, Forgotten
 
-QUICK = Settings.model_validate({"evaluate": {"temporal": False}})
 AUTO = IngestSettings()
 TEXT = IngestSettings(ids="text")
 
@@ -64,36 +47,6 @@ def _ingest(
         texts = dict(ingest.read_id_texts(made, dataset, column=side).iter_rows())
         columns.append([texts.get(each, each) for each in rows[side].to_list()])
     return made.read(DatasetManifest, dataset.digest), list(zip(*columns, strict=True))
-
-
-def test_the_number_of_a_text_is_specified() -> None:
-    assert [number_of(text) for text in ("tt0114508", "é", "")] == [
-        173699350030438307,
-        3394012004367669963,
-        3797230976420062948,
-    ]
-    column = pa.chunked_array([["b", "a"], ["b"]])
-    assert numbers_of_column(column).tolist() == [number_of(text) for text in ("b", "a", "b")]
-
-
-@given(st.lists(st.lists(st.binary(max_size=40), max_size=40), max_size=4))
-@settings(max_examples=15, deadline=None)
-def test_a_table_gives_each_distinct_text_one_code(blocks: list[list[bytes]]) -> None:
-    table, known = TextTable(), dict[bytes, int]()
-    for texts in blocks:
-        starts = np.cumsum([0, *map(len, texts)])[:-1]
-        places = starts << kernel.PLACE | np.array([*map(len, texts)], np.int64)
-        codes = table.add(np.frombuffer(b"".join(texts), np.uint8), places)
-        assert codes.tolist() == [known.setdefault(text, len(known)) for text in texts]
-    assert table.texts() == list(known)
-
-
-def test_two_texts_with_one_number_are_an_error_that_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_table, "numbers_of", lambda texts: np.zeros(len(list(texts)), np.int64))
-    texts = NumberedTexts()
-    assert texts.number_each([b"one", b"other"]).tolist() == [0, 0]
-    with pytest.raises(DataError, match="'one' and 'other' have the same"):
-        list(texts.columns(np.array([0])))
 
 
 IDS = st.one_of(
@@ -228,13 +181,6 @@ def test_planted_bad_rows_of_text_ids_are_rejected_with_their_codes(tmp_path: Pa
     assert {"user_id_too_long", "movie_id_too_long"} < truth.rejects.keys()
 
 
-def test_texts_of_a_single_table_are_sorted_and_checked_too() -> None:
-    table = pl.DataFrame({"id": [3, 1, 2], "text": ["c", "a", "b"]})
-    assert merge_texts([table]).rows() == [(1, "a"), (2, "b"), (3, "c")]
-    with pytest.raises(DataError, match="'a' and 'b' have the same 63-bit number"):
-        merge_texts([table.with_columns(id=pl.lit(1, pl.Int64)).filter(pl.col("text") != "c")])
-
-
 def test_of_two_first_runs_of_other_kinds_the_later_one_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s")
     for name, text in (
@@ -301,139 +247,3 @@ def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
     made, _ = _ingest(tmp_path / "r", tmp_path / "s", a_csv=text)
     gone = pl.read_parquet(tmp_path / "s/datasets" / made.digest / "superseded.parquet")
     assert gone.select("user_id", "movie_id", "rating").rows() == [("u1", "i1", 5.0)]
-
-
-def test_a_map_of_texts_knows_texts_alone_and_compares_them() -> None:
-    texts = ["a", "tt0114508"]
-    keys = np.sort([number_of(text) for text in texts])
-    found = IdMap(keys, pa.array(sorted(texts, key=number_of), pa.large_string()))
-    assert found.ids[found.find(["tt0114508", "a", "a"], "user")].tolist() == ["tt0114508", "a", "a"]
-    assert found.find([["zz"], ["a"]], "user").tolist() == [[-1], [int(found.find("a", "user"))]]
-    stranger = IdMap(keys, pa.array(["x", "y"], pa.large_string()))  # other texts of the same numbers
-    assert stranger.find(texts, "user").tolist() == [-1, -1]
-    for wrong in (7, [7, "a"], None, np.array([1.5]), ["a", None]):
-        with pytest.raises(ConfigError, match="expected a text, such as"):
-            found.find(wrong, "user")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="'a' is not an id of a movie; expected a whole number"):
-        parse_id("a", "movie", is_text=False)
-
-
-def test_any_text_may_be_the_id_of_an_erased_user() -> None:
-    texts = (" 007 ", "-5", "+-5", "9" * 5000, f"{2**63}", "٣")
-    assert [ErasedUser.of(text).number for text in texts] == [7, -5, None, None, None, None]
-
-
-def test_lines_that_mention_an_erased_text_id_are_known() -> None:
-    listed = Forgotten(b"key").plus("a b").plus("0017")
-    assert [listed.mentioned(text) for text in ('x;"a b";5', "0017|3|", "u\t17", "ab,3", "=a b,")] == [
-        *(True, True, True, False, True)
-    ]
-    assert ids_within("a::b") >= {"a", "b"}
-    for line in ('"x""y",5', '5,"x\\"y"', 'x"y;5'):  # as files escape a quote
-        assert Forgotten(b"key").plus('x"y').mentioned(line), line
-        assert ErasedUser.of('x"y').is_mentioned(line), line
-    numbers = np.array([number_of("a b"), 17, number_of("0017")])
-    assert listed.texts_among(numbers).tolist() == [True, False, True]
-    assert listed.among(numbers).tolist() == [False, True, False]
-
-
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Retrained]]:
-    """Two nights in one store of text ids: the second one has more ratings."""
-    folder = tmp_path_factory.mktemp("texts")
-    write_sample(folder, ratings=6000, users=120, movies=60, seed=2, ids="text")
-    header, *rows = (folder / "ratings.csv").read_text().splitlines(keepends=True)
-    for night, part in ((1, rows[:5000]), (2, rows[5000:])):
-        (folder / f"night{night}.csv").write_text("".join([header, *part]))
-    made = [
-        matinee.retrain(
-            [folder / f"night{number}.csv" for number in range(1, last + 1)],
-            folder / "movie_titles.csv",
-            folder / "store",
-            settings=QUICK,
-        )
-        for last in (1, 2)
-    ]
-    return folder, made
-
-
-def _rows(folder: Path) -> list[list[str]]:
-    return list(csv.reader((folder / "ratings.csv").read_text().splitlines()[1:]))
-
-
-def test_a_release_of_text_ids_answers_in_texts(nights: tuple[Path, list[Retrained]], tmp_path: Path) -> None:
-    folder, made = nights
-    release = matinee.load(made[0].release or "")
-    rows = _rows(folder)[:5000]
-    assert release.manifest.ids == {"user_id": "text", "movie_id": "text"}
-    assert release.manifest.schema_version == 3
-    assert set(release.users.ids) == {row[0] for row in rows}
-    user, movie = rows[0][:2]
-    seen = {row[1] for row in rows if row[0] == user}
-    listed = release.recommend(user, 60, explain=True)
-    assert not seen & {each.movie_id for each in listed} and all(
-        isinstance(each.movie_id, str) for each in listed
-    )
-    assert {each.because.movie_id for each in listed if each.because} <= seen
-    best = listed[0].movie_id
-    assert [each.movie_id for each in release.recommend(user, only=[best, movie])] == [best]
-    assert best not in [each.movie_id for each in release.recommend(user, exclude=[best])]
-    assert release.explain(user, best).movie_id == best
-    assert {each.movie_id for each in release.similar(movie)} <= set(release.movies.ids) - {movie}
-    guest = release.fold_in({movie: 5, "unknown": 1})
-    assert movie not in [each.movie_id for each in guest.recommend(60)]
-    assert guest.predict([movie, "unknown"]).shape == (2,)
-    with pytest.raises(ConfigError, match="expected a text"):
-        release.predict(7, movie)
-
-    (tmp_path / "pairs.csv").write_text(f'movie,user\n {movie},{user}\n"{best}",nobody\n')
-    assert predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "out.csv") == 2
-    predicted = [line[-1] for line in csv.reader((tmp_path / "out.csv").read_text().splitlines()[1:])]
-    wanted = release.predict([user, "nobody"], [movie, best])
-    assert predicted == [f"{rating:.4f}" for rating in wanted]
-
-
-def test_lists_of_text_ids_for_all_are_those_for_one(
-    nights: tuple[Path, list[Retrained]], tmp_path: Path
-) -> None:
-    release = matinee.load(nights[1][0].release or "")
-    recommend_all(release, out=tmp_path / "all", top=3, settings=RecommendSettings(device="cpu"))
-    every = pl.read_parquet(tmp_path / "all")
-    some = every["user_id"].unique(maintain_order=True)[:5].to_list()
-    recommend_some(release, some, out=tmp_path / "some", top=3)
-    assert_frame_equal(pl.read_parquet(tmp_path / "some"), every.head(15), rel_tol=1e-4)
-
-
-def test_a_second_night_keeps_subsets_and_measures_the_champion(nights: tuple[Path, list[Retrained]]) -> None:
-    folder, made = nights
-    point = made[1].champion_score.point
-    assert point is not None and point.rows == 1000
-    assert made[1].publication.promoted is not None
-    store = Store.open(folder / "store")
-    first, second = (
-        {
-            tuple(pair): subset
-            for subset in ("train", "valid", "test")
-            for pair in _pairs_of(store.path(each.split), subset)
-        }
-        for each in made
-    )
-    assert len(first) == 5000 and first.items() <= second.items()
-
-
-def _pairs_of(split: Path, subset: str) -> list[tuple[str, str]]:
-    rows = pl.read_parquet(split / f"{subset}.parquet")
-    users = pl.read_parquet(split / "users.parquet")["user_text"]
-    movies = pl.read_parquet(split / "movies.parquet")["movie_text"]
-    return list(zip(users.gather(rows["user_code"]), movies.gather(rows["movie_code"]), strict=True))
-
-
-def test_a_forgotten_text_id_leaves_the_store(nights: tuple[Path, list[Retrained]]) -> None:
-    folder, made = nights
-    user = next(row[0] for row in _rows(folder) if row[0].startswith("A"))
-    done = forget(folder / "store", user)
-    assert done.found and len(done.releases) >= 1
-    here = [path for path in (folder / "store").rglob("*") if path.is_file()]
-    assert not [path for path in here if user.encode() in path.read_bytes()]
-    release = matinee.load(made[0].release or "")
-    assert release.users.find(user, "user") < 0 and len(release.users) == 119

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.doomed import DOOMED, delete_doomed, doom, is_locked, try_lock
+from matinee.maintenance.kept_releases import why_kept
 from matinee.registry import Hold, Registry
-from matinee.release import read_manifest
 from matinee.release.manifest import SIGNATURE
 from matinee.store import Store
 from matinee.store.disk_errors import writing
@@ -80,7 +80,7 @@ def prune(root: Path, *, keep: int) -> Pruned:
         _clear_left(registry)
         with registry.lock():
             oldest = _oldest_run(root)
-            why = _why_kept(registry, keep, oldest)
+            why = why_kept(registry, keep=keep, oldest=oldest)
             kept = list(why)
             whole = {path.name for path in entries_of(root, "releases")}
             gone = [version for version in registry.versions() if version in whole.difference(kept)]
@@ -141,34 +141,6 @@ def _oldest_run(root: Path) -> int:
     return min(starts)
 
 
-def _why_kept(registry: Registry, keep: int, oldest: int) -> dict[str, str]:
-    """The versions to keep, oldest first, each with the reason.
-
-    An active run may compare its candidate with an earlier champion or anchor.
-    """
-    champion, since = registry.champion(), oldest // 10**9
-    reasons: dict[str | None, str] = dict.fromkeys(registry.versions()[-keep:], "among the newest")
-    wanted: set[str | None] = set()
-    anchored: str | None = None
-    is_recent = False
-    for entry in registry.moves():
-        is_recent = (
-            is_recent or entry.time >= since
-        )  # all later entries are recent too, even if the clock was wrong
-        if is_recent:
-            wanted |= {entry.before, anchored}
-        anchored = entry.anchor or anchored
-    # The later reason of a version wins.
-    reasons |= dict.fromkeys(wanted, "an active run may compare with it")
-    reasons |= dict.fromkeys(_judges(registry, champion), "the champion was compared with it")
-    reasons |= {
-        registry.anchor(): "anchor",
-        registry.predecessor(): "previous champion",
-        champion: "champion",
-    }
-    return {version: reasons[version] for version in registry.versions() if version in reasons}
-
-
 def _kept_holds(registry: Registry, keep: int) -> list[Hold]:
     """The holds among the last decisions of the gate whose candidate and evaluation still exist."""
     decisions = [entry for entry in registry.log() if entry.action in ("publish", "hold")]
@@ -179,14 +151,6 @@ def _kept_holds(registry: Registry, keep: int) -> list[Hold]:
         for entry in registry.held()
         if entry.candidate in kept and (evaluations / entry.evaluation / MANIFEST).is_file()
     ]
-
-
-def _judges(registry: Registry, champion: str | None) -> set[str | None]:
-    """The releases that the champion was compared with. A repeated run compares it with them again."""
-    if champion is None:
-        return set()
-    manifest = read_manifest(registry.champion_folder())
-    return {manifest.judged_against, manifest.judged_anchor}
 
 
 def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fuzzing.archives import tar_of, zip_of
 from fuzzing.databases import duckdb_of, sqlite_of
-from fuzzing.formats import tar_of, zip_of
 from minisign import KeyPair
 
 import matinee

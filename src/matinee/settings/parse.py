@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.settings.model import Settings
-from matinee.settings.presets import PRESETS, Values
+from matinee.settings.presets import PRESETS, Value, Values
 
 JsonObject = dict[str, JsonValue]
 
@@ -86,7 +87,7 @@ def _what_the_preset_sets(preset: str | None) -> str:
     )
 
 
-def _dotted(values: Mapping[str, Values]) -> dict[str, object]:
+def _dotted(values: Mapping[str, Values]) -> dict[str, Value]:
     return {f"{section}.{name}": value for section, named in values.items() for name, value in named.items()}
 
 
@@ -218,7 +219,7 @@ def _explain(error: ValidationError) -> str:
             )
             sentences.append(f"Setting {name} is not known; the nearest is {nearest[0]}.")
         else:
-            expected = shown(_expectation(fault["type"], fault.get("ctx", {}), fault["msg"]))
+            expected = shown(_expectation(fault))
             sentences.append(
                 f"Setting {name} was given {_given(fault['input'])}; expected {expected}.{_describe(name)}"
             )
@@ -250,8 +251,9 @@ _EXPECTED: Final[Mapping[str, str]] = {
 }
 
 
-def _expectation(kind: str, context: Mapping[str, object], message: str) -> str:
+def _expectation(fault: ErrorDetails) -> str:
     """What was expected, in our words; those of pydantic for a kind of fault that no setting had so far."""
+    kind, context, message = fault["type"], fault.get("ctx", {}), fault["msg"]
     if kind == "value_error":  # of a validator of ours
         return str(context["error"]).removeprefix("expected ").removesuffix(".")
     if kind in _EXPECTED:

@@ -9,7 +9,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 from field_cases import FAR, NO_DATES, READ, REJECTS
-from field_rows import EPOCH, HALF, HEADER, PLAIN, UNDATED, lines, make
+from field_rows import EPOCH, HALF, HEADER, PLAIN, TITLES, UNDATED, lines, make
 
 from matinee import ingest
 from matinee.errors import DataError

@@ -90,6 +90,7 @@ class Traits:
 
     delimiter: str
     quoting: str  # "", "all" or "some"
+    backslash: bool  # before a quote within quotes, which is doubled otherwise
     mark: bool  # a byte order mark
     encoding: str
     header: tuple[str, ...]  # empty for none
@@ -127,6 +128,7 @@ def traits(draw: st.DrawFn) -> Traits:
     return Traits(
         delimiter=delimiter,
         quoting=quoting,
+        backslash=bool(quoting) and draw(st.booleans()),
         mark=draw(st.booleans()),
         encoding=draw(st.sampled_from(["utf-8", "utf-8", "utf-16-le", "utf-16-be"])),
         header=header,
@@ -194,9 +196,11 @@ def write(traits: Traits, rows: list[tuple[Row, str | None]], texts: list[str]) 
     def end() -> str:
         return ("\n", "\r\n")[next(ends) % 3 == 1] if traits.line_end == "mixed" else traits.line_end
 
+    quote = '\\"' if traits.backslash else '""'
+
     def line(fields: list[str], number: int) -> str:
         quoted = [
-            f'"{field.replace(chr(34), chr(34) * 2)}"' if _is_quoted(field, number + k, traits) else field
+            f'"{field.replace(chr(34), quote)}"' if _is_quoted(field, number + k, traits) else field
             for k, field in enumerate(fields)
         ]
         return traits.delimiter.join(quoted) + 3 * traits.delimiter * traits.padded
@@ -245,7 +249,10 @@ def read_slowly(traits: Traits, data: bytes) -> tuple[list[Row], int]:
 
 def _split(text: str, traits: Traits) -> Iterator[list[str]]:
     if traits.quoting:
-        yield from csv.reader(io.StringIO(text), delimiter=traits.delimiter)
+        escape = "\\" if traits.backslash else None
+        yield from csv.reader(
+            io.StringIO(text), delimiter=traits.delimiter, doublequote=not escape, escapechar=escape
+        )
     else:
         yield from (line.split(traits.delimiter) for line in text.split("\n"))
 

@@ -97,11 +97,12 @@ def test_pairs_are_packed_and_encoded_like_ratings(
     assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1] == "1,10,é,4.5000"
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_is_read_like_ratings(delimiter: str, packed: bool, release: Release, tmp_path: Path) -> None:
     pairs, out = tmp_path / "pairs", tmp_path / "out.csv"
-    text = f"film{delimiter}customer\n1{delimiter}10\n".encode()
+    above = "# by me\nsep=;\n" if packed else ""
+    text = f"{above}film{delimiter}customer\n1{delimiter}10\n".encode()
     pairs.write_bytes(gzip.compress(text) if packed else text)
     assert predict_file(release, pairs, out=out) == 1
     assert out.read_text().splitlines()[1] == delimiter.join(["1", "10", "4.5000"])
@@ -134,6 +135,8 @@ def test_netflix_text_is_read_as_pairs(
         ("", "is empty"),
         ("a,b\n1,2\n", r"line 1: no column for the user id among a, b\..* Rename .* to userID\."),
         ("userID,movieID\n1,2\n1,two\n", r"line 3, column movieID: found 'two'"),
+        ("# by me\nuserID,movieID\n1,two\n", r"line 3, column movieID: found 'two'"),
+        ("#userID,movieID\n1,two\n", r"line 2, column movieID: found 'two'"),
         ("userID,movieID\n1\n", r"line 2, column movieID: found ''"),
         ("userID,movieID\n1,99999999999999999999\n", "expected an integer id"),
         ("userID,movieID\n1,1_0\n", "expected an integer id"),

@@ -32,10 +32,12 @@ _HEAD_BYTES: Final = 1 << 16
 # By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
 _NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
 _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
-_DELIMITERS: Final = ",;\t"
+_DELIMITERS: Final = ",;\t|"
+_ABOVE: Final = re.compile(
+    r'\s*#.*\s*|"?sep=.{1,2}"?\s*', re.IGNORECASE
+)  # comments, and `sep=;` of spreadsheets
 _BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
-
 
 PairColumn = Literal["user", "movie"]
 
@@ -70,6 +72,9 @@ class PairsFile:
         self._lines = _Lines(text, self._label, settings)
         lines = _as_csv(self._lines)
         first = next(lines, "")
+        while _is_above(first):
+            first = next(lines, "")
+            self._shift += 1
         if not first:
             raise DataError(f"{self._label} is empty. Expected {_EXPECTED}.")
         self.delimiter = max(_DELIMITERS, key=first.count)
@@ -77,7 +82,8 @@ class PairsFile:
         watched = self._watch(chain([first], lines))
         self._reader = csv.reader(watched, delimiter=self.delimiter, strict=True)
         self.header = next(self._strictly())[1]
-        self._user, self._movie = (_find(self.header, axis, self._label) for axis in ("user", "movie"))
+        place = f"{self._label}, line {max(self._shift, 0) + 1}"
+        self._user, self._movie = (_find(self.header, axis, place) for axis in ("user", "movie"))
 
     def chunks(self) -> Iterator[PairRows]:
         """Chunks of the rows that are not blank, in order."""
@@ -136,11 +142,10 @@ class PairsFile:
             _text_ids(cells, place) if axis in self._texts else self._ids(cells, place, numbers)
             for axis, place in (("user", self._user), ("movie", self._movie))
         )
-        width = len(self.header)
         for number, row in zip(numbers, cells, strict=True):
-            if len(row) != width:
+            if len(row) != len(self.header):
                 raise DataError(
-                    f"{self._label}, line {number:,}: found {len(row):,} fields, expected {width:,} as in the header. "
+                    f"{self._label}, line {number:,}: found {len(row):,} fields, expected {len(self.header):,} as in the header. "
                     "Correct or remove the line; no output was written."
                 )
         return PairRows(cells, users, movies)
@@ -255,22 +260,26 @@ def _as_csv(source: Iterable[str]) -> Iterator[str]:
         yield "\n" if blank else f"{movie[1]},{line}"
 
 
-def _find(header: Sequence[str], axis: str, label: str) -> int:
+def _is_above(line: str) -> bool:
+    """Whether a line is a comment or `sep=;`, and not a header that begins with a sign."""
+    names = {plain_name(name) for name in re.split(r"[,;\t|]", line)}
+    return _ABOVE.fullmatch(line) is not None and not names.intersection(ALIASES["user_id"])
+
+
+def _find(header: Sequence[str], axis: str, place: str) -> int:
     plain = [plain_name(name) for name in header]
     for known in (USUAL, ALIASES):
-        found = [place for place, name in enumerate(plain) if name in known[f"{axis}_id"]]
+        found = [at for at, name in enumerate(plain) if name in known[f"{axis}_id"]]
         if found:
             break
     if not found:
         raise DataError(
-            f"{label}, line 1: no column for the {axis} id among {shown(', '.join(header))}. "
-            f"Expected a header such as userID,movieID. Rename the column with the ids to {axis}ID."
+            f"{place}: no column for the {axis} id among {shown(', '.join(header))}. Expected a header such as "
+            f"userID,movieID, delimited by , ; | or tabs. Rename the column with the ids to {axis}ID."
         )
     if len(found) > 1:
-        names = " and ".join(f"'{shown(header[place], 80)}' (column {place + 1})" for place in found[:2])
-        raise DataError(
-            f"{label}, line 1: either of {names} may be the {axis} id. Rename or remove one of them."
-        )
+        names = " and ".join(f"'{shown(header[at], 80)}' (column {at + 1})" for at in found[:2])
+        raise DataError(f"{place}: either of {names} may be the {axis} id. Rename or remove one of them.")
     return found[0]
 
 

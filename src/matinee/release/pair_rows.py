@@ -145,8 +145,8 @@ class PairsFile:
         for number, row in zip(numbers, cells, strict=True):
             if len(row) != len(self.header):
                 raise DataError(
-                    f"{self._label}, line {number:,}: found {len(row):,} fields, expected {len(self.header):,} as in the header. "
-                    "Correct or remove the line; no output was written."
+                    f"{self._label}, line {number:,}: found {len(row):,} fields, expected {len(self.header):,} as in "
+                    "the header. Correct or remove the line; no output was written."
                 )
         return PairRows(cells, users, movies)
 

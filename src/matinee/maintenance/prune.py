@@ -177,7 +177,7 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
 
 
 def _doom_searches(root: Path, keep: int) -> int:
-    """Rename all but the newest searches for settings, and those that a process is using."""
+    """Rename old searches for settings: not the newest, and none that a process is using."""
     whole = [path for path in entries_of(root, TUNINGS) if not path.suffix]
     old = sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]
     gone = [path for path in old if not is_locked(path)]

@@ -3,7 +3,6 @@
 from matinee.evaluate.tables import Table
 from matinee.formats.tuning import GoalResult, StudyFile, TuningResult
 from matinee.pipeline.tuning.plots import LABELS, history_plot, importance_plot
-from matinee.publish.report.numbers import signed
 from matinee.publish.report.pages import render
 
 _STATES = {"complete": "finished", "pruned": "stopped early", "failed": "failed"}
@@ -44,7 +43,7 @@ def finalist_table(result: GoalResult) -> Table:
     for each in result.finalists:
         mean = sum(each.scores) / len(each.scores) if each.scores else None
         found = each.difference
-        apart = "" if found is None else f"{signed([found.value])[0]} ± {found.standard_error:.4f}"
+        apart = "" if found is None else f"{found.value:+.4f} ± {found.standard_error:.4f}"
         name = "base settings" if each.trial == 0 else f"trial {each.trial}"
         rows.append(
             (

@@ -211,6 +211,20 @@ def test_text_ids_without_a_header_are_recognized_by_all_first_rows() -> None:
     assert (commas.delimiter, len(commas.columns)) == ("::", 4)
 
 
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("{u},{m},{r},10{u}", "All dates are in 1970"),
+        ("{u},900{m},{r},", "None of the 17 rated movies has a title"),
+    ],
+)
+def test_numbers_that_are_no_dates_and_movies_of_other_titles_are_a_warning(
+    form: str, words: str, tmp_path: Path
+) -> None:
+    _, manifest = make(tmp_path, HEADER + lines(form))
+    assert any(words in warning for warning in manifest["warnings"])
+
+
 def test_minus_zero_is_zero(tmp_path: Path) -> None:
     rows, _ = make(tmp_path, "userId,movieId,rating\n1,1,-0\n1,2,-0.0\n1,3,1\n", scale="0-5")
     assert [str(row[2]) for row in rows] == ["0.0", "0.0", "1.0"]

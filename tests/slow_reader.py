@@ -81,8 +81,12 @@ def is_no_field(
     within = closed[1].split("\n")[1:-1]
     delimiter = ends.pattern.removesuffix("|\n").replace("\\", "")
     rows = sum(line.count(delimiter[0]) == columns - 1 for line in within)
+    before = "".join(f"{field}\t" for field in fields).rpartition("\n")[2].count("\t")
     return (
         len(fields) < 4
+        or (
+            delimiter == "\t" and 0 < before == closed[1].rpartition("\n")[2].count("\t")
+        )  # a row behind a quote
         or stop is None
         or bool(rest[closed.end() : stop.start()].strip(" \r\t" if delimiter != "\t" else " \r"))
         or (rows >= 3 and 2 * rows > len(within))

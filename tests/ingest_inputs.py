@@ -105,7 +105,8 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     "titles": refused(TITLES, "titles"),
     "titles with a header": refused("movieId,title,genres\n1,Toy Story (1995),Comedy\n", "titles"),
     "prose": refused("It was the best of times, it was the worst of times.\n" * 9, "no column for"),
-    "no rating column": refused("userID,movieID,tag\n1,2,funny\n", "rating", "tag", "ingest.columns"),
+    "tags": refused("userID,movieID,tag\n1,2,funny\n", "holds tags", "userID,movieID,rating"),
+    "no rating column": refused("userID,movieID,mood\n1,2,glad\n", "rating", "mood", "ingest.columns"),
     "pairs without ratings": refused("1:\n30878\n2647871\n", "pairs", "predict"),
     "qualifying pairs": refused("1:\n1046323,2005-12-19\n", "pairs", "predict"),
     "a column named twice": refused("userId,movieId,rating,user_id\n1,2,3,4\n", "twice", "column 4"),
@@ -113,7 +114,11 @@ CASES: dict[str, tuple[str | bytes, Taken | Refused]] = {
     # All or too many rows bad.
     "all rows bad": refused(HEADER + "a,b,c,d\n" * 50, "50 of 50", "rating_not_a_number", "line 2"),
     "letters as ratings": refused(HEADER + "1,2,good,\n" * 50, "rating_not_a_number", "'1,2,good,'"),
-    "a wrong delimiter below the header": refused(HEADER + "1;2;3;2004-01-01\n" * 50, "too_few_columns"),
+    "another delimiter below the header": (
+        HEADER + "".join(f"{user};2;3;2004-01-01\n" for user in range(50)),
+        Taken(50, {}),
+    ),
+    "no delimiter of the header": refused(HEADER + "1-2-3\n" * 50, "too_few_columns"),
     "dates with the day or the month first": refused(HEADER + "1,2,3,09/06/2005\n" * 50, "ingest.dates"),
     "two bad of a hundred": refused(MANY + "1,1,x,\n" * 5, "5 of 205", "max_reject_fraction"),
     # One bad row among good ones.

@@ -124,7 +124,7 @@ def test_a_run_from_the_form_shows_every_page(page: Any, form: str, up: Any) -> 
     run = _wait_for_run(form, up)
     assert run["name"] == f"retrain {_folder_of(run)} 40.0k dot fast"
     page.open(f"{up.url}/runs/flow-run/{run['id']}", until="Completed")
-    page.wait_for("ingest: Read ratings")
+    page.wait_for("ingest: reading the files into a dataset")
     _take_picture(page, "run")
     of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     found = {each["key"]: each["id"] for each in up.ask("artifacts/filter", of_run) if each["key"]}

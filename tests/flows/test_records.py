@@ -140,5 +140,5 @@ def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
 def test_the_log_has_each_step_and_result(records: dict[str, Any]) -> None:
     lines = [line["message"] for line in records["log"] if line["name"].startswith("matinee")]
     assert 15 <= len(lines) <= 32
-    assert lines[0].startswith("ingest: Read ratings")
+    assert lines[0].startswith("ingest: reading the files")
     assert "v0001 is the champion" in lines[-1]

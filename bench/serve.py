@@ -119,7 +119,7 @@ def make_question(
     """One question of the mix, with the figures of its answer."""
     user, movie = users[0], movies[0]
 
-    def told(ask: Callable[[matinee.Release], Any]) -> dict[str, Any]:
+    def expected(ask: Callable[[matinee.Release], Any]) -> dict[str, Any]:
         return {each.version: ask(each) for each in releases}
 
     if kind < 10:
@@ -128,25 +128,28 @@ def make_question(
             "/recommend",
             body,
             None,
-            told(lambda each: [list(one) for one in each.recommend(user, 10, explain=True)]),
+            expected(lambda each: [list(one) for one in each.recommend(user, 10, explain=True)]),
         )
     if kind < 14:
         pairs = [{"user_id": one, "movie_id": other} for one, other in zip(users, movies, strict=True)]
         return Question(
-            "/predict", {"pairs": pairs}, None, told(lambda each: each.predict(users, movies).tolist())
+            "/predict", {"pairs": pairs}, None, expected(lambda each: each.predict(users, movies).tolist())
         )
     if kind < 17:
         query = {"movie_id": movie, "n": 10}
         return Question(
-            "/similar", None, query, told(lambda each: [list(one) for one in each.similar(movie, 10)])
+            "/similar", None, query, expected(lambda each: [list(one) for one in each.similar(movie, 10)])
         )
     if kind < 19:
         query = {"movie_id": movie, "user_id": user}
-        return Question("/explain", None, query, told(lambda each: each.explain(user, movie).score))
+        return Question("/explain", None, query, expected(lambda each: each.explain(user, movie).score))
     ratings = [(one, 1 + place % 5) for place, one in enumerate(dict.fromkeys(movies))]
     body = {"ratings": [{"movie_id": one, "rating": stars} for one, stars in ratings]}
     return Question(
-        "/fold_in", body, None, told(lambda each: [list(one) for one in each.fold_in(ratings).recommend()])
+        "/fold_in",
+        body,
+        None,
+        expected(lambda each: [list(one) for one in each.fold_in(ratings).recommend()]),
     )
 
 
@@ -167,10 +170,10 @@ class Clients:
             self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
         )
         writer.write(head.encode() + content)
-        told = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        answer = await reader.readexactly(int(re.findall(r"content-length: (\d+)", told)[0]))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        answer = await reader.readexactly(int(re.findall(r"content-length: (\d+)", head)[0]))
         self._free.append((reader, writer))
-        return int(told.split(" ", 2)[1]), answer
+        return int(head.split(" ", 2)[1]), answer
 
 
 async def ask(clients: Clients, question: Question) -> str:
@@ -182,14 +185,14 @@ async def ask(clients: Clients, question: Question) -> str:
         return type(error).__name__
     if status != 200:
         return f"status {status}"
-    told = json.loads(answer)
+    found = json.loads(answer)
     if question.path == "/explain":
-        given = told["score"]
+        given = found["score"]
     elif question.path == "/predict":
-        given = told["ratings"]
+        given = found["ratings"]
     else:
-        given = [[each["movie_id"], each["title"], each["score"]] for each in told["movies"]]
-    return "ok" if given == question.expected[told["release"]] else "another answer"
+        given = [[each["movie_id"], each["title"], each["score"]] for each in found["movies"]]
+    return "ok" if given == question.expected[found["release"]] else "another answer"
 
 
 async def timed(asking: Awaitable[str], due: float) -> tuple[float, str]:

@@ -1,6 +1,5 @@
 """The retrain flow: from rating files to a published release."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,8 @@ from pydantic import Field
 from matinee.evaluate.tested import Models, Tested
 from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.events import announce
+from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner, Summary, as_state
-from matinee.ingest.databases import snapshots
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
@@ -19,7 +18,6 @@ from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
 from matinee.tasks.encode import encode
 from matinee.tasks.evaluate import evaluate
-from matinee.tasks.ingest import ingest
 from matinee.tasks.names import add_rows_to_name, name_retrain
 from matinee.tasks.progressive import progressive
 from matinee.tasks.publish import publish
@@ -58,16 +56,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     store = steps.store
     settings = settings.for_test_files(test).spelled_out()
     with Store.open(Path(store)).in_use():  # prune keeps what this run uses
-        take = partial(snapshots, Path(store), limits=settings.ingest)
-        with take(ratings) as train_paths, take(test) as test_paths:
-            dataset = steps.run(
-                ingest,
-                store=store,
-                ratings=[str(path) for path in train_paths],
-                titles=titles,
-                test=[str(path) for path in test_paths],
-                settings=settings.ingest,
-            )
+        dataset = read_sources(steps, ratings=ratings, titles=titles, test=test, settings=settings.ingest)
         add_rows_to_name(dataset.rows)
         steps.run(progressive, store=store, dataset=dataset)
         encoding = steps.run(encode, store=store, dataset=dataset)

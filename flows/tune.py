@@ -11,9 +11,9 @@ from prefect.futures import wait
 from pydantic import Field
 
 from matinee.flows.database_login import QueryableSource, load_password
+from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner
 from matinee.formats.tuning import Goal, TuningResult
-from matinee.ingest.databases import snapshots
 from matinee.pipeline.tuning.run import run_search
 from matinee.pipeline.tuning.search import Call, Tuning
 from matinee.pipeline.tuning.trials import check_installed
@@ -23,7 +23,6 @@ from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
 from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
-from matinee.tasks.ingest import ingest
 from matinee.tasks.names import name_tune
 from matinee.tasks.split import split
 from matinee.tasks.tune import trial
@@ -81,16 +80,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
     base.check()
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run uses
-        take = partial(snapshots, Path(store), limits=base.ingest)
-        with take(ratings) as train_paths, take(test) as test_paths:
-            dataset = steps.run(
-                ingest,
-                store=store,
-                ratings=[str(path) for path in train_paths],
-                titles=titles,
-                test=[str(path) for path in test_paths],
-                settings=base.ingest,
-            )
+        dataset = read_sources(steps, ratings=ratings, titles=titles, test=test, settings=base.ingest)
         encoding = steps.run(encode, store=store, dataset=dataset)
         rows = steps.run(split, store=store, dataset=dataset, encoding=encoding, settings=base.split)
         search = Tuning.open(opened, rows, base=settings, goals=_GOALS[goal])

@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
 def files(root: Path) -> dict[str, bytes]:
     """All files of a store that a copy has."""
     found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return {name: data for name, data in found.items() if ".partial" not in name}
+    return {name: data for name, data in found.items() if ".partial" not in name and name != "matinee-backup"}
 
 
 def test_a_restored_backup_is_the_store(store: Store, tmp_path: Path) -> None:
@@ -141,3 +141,20 @@ def test_two_backups_to_one_folder_do_not_mix(store: Store, tmp_path: Path) -> N
     back_up(store.root, tmp_path / "copy")
     with Store(tmp_path / "copy").in_use(), pytest.raises(StoreError, match="A run is using"):
         back_up(store.root, tmp_path / "copy")
+
+
+def test_a_folder_without_a_manifest_keeps_its_earlier_copy(store: Store, tmp_path: Path) -> None:
+    back_up(store.root, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    (Registry(store.root).folder("v0001") / "manifest.json").unlink()
+    assert back_up(store.root, tmp_path / "copy").damaged == ["v0001"]
+    assert files(tmp_path / "copy") == before
+
+
+def test_another_store_is_no_backup_and_stays(store: Store, tmp_path: Path) -> None:
+    other = Store.open(tmp_path / "other")
+    publish_night(other, "1", partition="old")
+    before = files(other.root)
+    with pytest.raises(ConfigError, match="is a store and not a backup"):
+        back_up(store.root, other.root)
+    assert files(other.root) == before

@@ -22,7 +22,7 @@ from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.disk_errors import writing
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, LOG, MANIFEST, POINTER, SERIES, TUNINGS
 from matinee.store.files import copy_tree, replacing, write_bytes
-from matinee.store.identity import entries_of, is_empty, is_store, make_store
+from matinee.store.identity import entries_of, is_empty, is_store, make_store, refuse_link
 from matinee.store.locks import lock_folder
 from matinee.store.paths import holds
 
@@ -31,6 +31,7 @@ _FOLDERS: Final = (*KINDS, _RELEASES)
 _ROOT_FILES: Final = (FORGOTTEN, SERIES, "progressive.png", DONE, LOG, POINTER)  # the pointer comes last
 _OTHER_FILES: Final = ("recommendations", "titles", TUNINGS)
 _ATTEMPTS: Final = 3
+_MARK: Final = "matinee-backup"  # in a backup: nothing is removed from any other store
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,14 @@ def back_up(root: Path, target: Path) -> Copied:
     """
     _check_apart(root, target)
     registry = Registry.open(root)
+    for kind in (*_FOLDERS, *_OTHER_FILES):
+        refuse_link(root / kind)
+        refuse_link(target / kind)
+    if not is_empty(target) and is_store(target) and not (target / _MARK).is_file():
+        raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
     with writing(root), Store(root).in_use(), writing(target):
         make_store(target)
+        write_bytes(target / _MARK, b"")
         with Store(target).alone():
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
@@ -74,6 +81,8 @@ def back_up(root: Path, target: Path) -> Copied:
                 copied = _copy(root, target, files)
                 if champion in (None, *copied.releases, *copied.damaged):
                     copied.champion = champion
+                    _remove_gone(root, target, copied)
+                    copied.releases = [folder.name for folder in _whole(target, _RELEASES)]
                     return copied
     raise StoreError(f"The champion of {root} was removed while it was copied. Run the same command again.")
 
@@ -123,15 +132,18 @@ def _read_root(root: Path) -> dict[str, bytes]:
 
 
 def _copy(source: Path, target: Path, files: dict[str, bytes]) -> Copied:
-    """Copy new folders, then the files at the root, then remove what `source` lacks: an interrupted copy is whole."""
+    """Copy new folders, and then the files at the root, so that an interrupted copy is whole."""
     copied = Copied()
     for kind in _FOLDERS:
-        for folder in _whole(source, kind):
+        whole = _whole(source, kind)
+        for folder in [each for each in entries_of(source, kind) if not each.suffix and each not in whole]:
+            log.warning("%s has no manifest and was not copied.", folder)
+            copied.damaged.append(folder.name)
+        for folder in whole:
             _copy_folder(folder, target / kind / folder.name, copied)
     _copy_files(source, target, copied)
     for name, data in files.items():
         write_bytes(target / name, data)
-    _remove_gone(source, target, files, copied)
     copied.releases = [folder.name for folder in _whole(target, _RELEASES)]
     return copied
 
@@ -223,10 +235,10 @@ def _plain_files(root: Path) -> Iterator[Path]:
                     yield path
 
 
-def _remove_gone(source: Path, target: Path, files: dict[str, bytes], copied: Copied) -> None:
-    """Remove from a copy what the store no longer has."""
+def _remove_gone(source: Path, target: Path, copied: Copied) -> None:
+    """Remove from a copy what the store no longer has. The copy of a damaged folder stays."""
     for kind in _FOLDERS:
-        there = {folder.name for folder in _whole(source, kind)}
+        there = {folder.name for folder in entries_of(source, kind)}
         for folder in entries_of(target, kind):
             if folder.name not in there:
                 shutil.rmtree(folder)
@@ -235,5 +247,3 @@ def _remove_gone(source: Path, target: Path, files: dict[str, bytes], copied: Co
     for path in [path for path in _plain_files(target) if path.relative_to(target) not in kept]:
         path.unlink()
         copied.removed += 1
-    for name in set(_ROOT_FILES).difference(files):
-        (target / name).unlink(missing_ok=True)

@@ -205,6 +205,29 @@ def test_the_year_behind_the_title_is_read_without_a_header(tmp_path: Path) -> N
     assert read_titles(source_of(tmp_path / "titles")).titles["year"].to_list() == [1999, 2000]
 
 
+@pytest.mark.parametrize(
+    ("line", "header"),
+    [
+        ("{id},{year},{title}", ""),
+        ("{id},{title},{year}", ""),
+        ('{id};{year};"{title}"', ""),
+        ("{id}\t{year}\t{title}", ""),
+        ("{id},{title},{year}", "movieId,title,year\n"),
+    ],
+)
+def test_titles_may_all_be_numbers(line: str, header: str, tmp_path: Path) -> None:
+    movies = [(k, 2000 + k, title) for k, title in enumerate(["1984", "300", "2012", "9", "21", "1917"], 1)]
+    text = header + "".join(f"{line}\n".format(id=k, year=year, title=title) for k, year, title in movies)
+    assert titles_of(tmp_path, text) == movies
+
+
+@pytest.mark.parametrize("line", ["{user},{movie},{rating}", "{user},{movie},{rating},2003-01-16"])
+def test_ratings_of_movies_whose_ids_look_like_years_are_no_titles(line: str, tmp_path: Path) -> None:
+    rows = [line.format(user=k, movie=1950 + k % 60, rating=1 + k % 5) for k in range(100)]
+    with pytest.raises(DataError, match="contains ratings, not titles"):
+        titles_of(tmp_path, "\n".join(rows))
+
+
 def test_titles_of_which_the_encoding_was_mistaken_before_are_a_warning(tmp_path: Path) -> None:
     (tmp_path / "titles").write_text("1,1999,AmÃ©lie\n2,2000,LÃ©on\n3,2001,SÃO PAULO\n")
     assert "2 titles, such as 'AmÃ©lie'" in read_titles(source_of(tmp_path / "titles")).warnings[0]

@@ -147,7 +147,10 @@ def are_titles(lines: Sequence[str]) -> bool:
     if is_export_of_one_person({plain_name(name) for name in split_fields(lines[0], layout.delimiter)}):
         return False
     rows = [fields for line in lines[layout.skip :] if isinstance(fields := layout.split(line), list)]
-    named = sum(any(char.isalpha() for char in fields[layout.title]) for fields in rows)
+    named = sum(
+        any(char.isalpha() or (layout.has_header and char.isdecimal()) for char in fields[layout.title])
+        for fields in rows
+    )
     dated = sum(_YEAR.search(fields[layout.title]) is not None for fields in rows)
     years = sum(_is_year(fields[layout.year]) for fields in rows) if layout.year is not None else dated
     has_years = 2 * years > len(rows)

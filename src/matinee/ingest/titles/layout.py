@@ -11,7 +11,7 @@ from typing import Final
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.reading.rows import looks_like_ratings, split_fields
+from matinee.ingest.reading.rows import are_most, bare, is_number, looks_like_ratings, split_fields
 from matinee.ingest.reading.unnamed import lacks_a_name
 from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
@@ -30,6 +30,8 @@ _TEXT_ID = re.compile(r"(?=.*\d)\S{1,255}")  # without a header, an id has a dig
 _YEAR = re.compile(r"(\d+(\.0)?|NULL|)", re.ASCII | re.IGNORECASE)
 _YEAR_ALONE = re.compile(r"(1[89]|20)\d\d(\.0)?", re.ASCII)
 _YEAR_IN_TITLE = re.compile(r"\((\d{4})(?:[-–]\s*(?:\d{4})?\s*)?\)$", re.ASCII)
+_NEARLY_ALL = 0.9
+_HIGHEST_RATING = 100  # of the usual scales
 _YEAR_LENGTH = 40  # the year is searched in this many characters at the title's end
 _YEAR_IN_DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-(\d{4})", re.ASCII)
 _EXPECTED = "lines such as 1,2003,Dinosaur Planet, or a header such as movieId,title,genres"
@@ -181,15 +183,15 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         rows = [split_fields(line, delimiter) for line in sample]
         if not _most(rows, lambda row: len(row) > 1 and row[0].strip().isdecimal()):
             continue
-        if 2 * sum(map(looks_like_ratings, rows)) > len(rows):
+        if 2 * sum(map(looks_like_ratings, rows)) > len(rows) and not _are_titles_of_digits(rows):
             raise DataError(_not_titles(label, "ratings", sample[0]))
         width = max(set(map(len, rows)), key=list(map(len, rows)).count)
-        if delimiter not in ("::", "|") and _most(rows, lambda row: len(row) > 2 and _is_year(row[1])):
+        years = [sum(_is_recent_year(row[place]) for row in rows if len(row) > place) for place in (1, 2)]
+        behind = width == _WITH_YEAR and 2 * years[1] >= len(rows) and years[0] < years[1]
+        before = not behind and _most(rows, lambda row: len(row) > 2 and _is_year(row[1]))
+        if delimiter not in ("::", "|") and before:
             return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
         if delimiter in ("::", "|") or width > 1:
-            behind = width == _WITH_YEAR and _most(
-                rows, lambda row: _YEAR_ALONE.fullmatch(row[-1].strip()) is not None
-            )
             year = _WITH_YEAR - 1 if behind else None
             return Layout(delimiter, delimiter in ",;", 0, 1, year, width, has_header=False)
     for delimiter in _DELIMITERS:  # text ids
@@ -201,6 +203,22 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         if delimiter == "::":
             return Layout(delimiter, False, 0, 1, None, max(map(len, rows)), has_header=False)
     raise DataError(_not_titles(label, "something else", sample[0]))
+
+
+def _are_titles_of_digits(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether lines of numbers are movies such as 1,2006,300 or 1,300,2006: no id and hardly a title comes twice.
+
+    In ratings, users and ratings do, and no rating is as high as a year.
+    """
+    fields = [[bare(field) for field in row] for row in rows if len(row) >= _WITH_YEAR]
+    ids, seconds, thirds = ([row[place] for row in fields] for place in range(_WITH_YEAR))
+    if len({*ids}) < _NEARLY_ALL * len(rows):
+        return False
+    if are_most(map(_is_recent_year, thirds), _NEARLY_ALL):
+        return True
+    is_high = any(is_number(text) and float(text.replace(",", ".")) > _HIGHEST_RATING for text in thirds)
+    are_years = are_most((_is_recent_year(text) or not text.isdecimal() for text in seconds), _NEARLY_ALL)
+    return is_high and are_years and len({*thirds}) >= _NEARLY_ALL * len(thirds)
 
 
 def _recognize_header(sample: Sequence[str], label: str) -> Layout | None:
@@ -265,6 +283,11 @@ def _is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:
 
 def _is_year(text: str) -> bool:
     return _YEAR.fullmatch(text.strip()) is not None
+
+
+def _is_recent_year(text: str) -> bool:
+    """Whether a field is a year of a film, alone."""
+    return _YEAR_ALONE.fullmatch(text.strip()) is not None
 
 
 def _most(rows: Sequence[list[str]], holds: Callable[[list[str]], bool]) -> bool:

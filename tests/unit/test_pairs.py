@@ -112,6 +112,54 @@ def test_a_file_is_read_like_ratings(delimiter: str, packed: bool, release: Rele
             predict_file(release, pairs, out=out)
 
 
+SHORT = ["userID,movieID", "10,1,4.5000", "20,2,5.0000"]
+LONG = ["userID,movieID,rating,date", "10,1,5,978300760,4.5000", "20,2,3.5,978302109,5.0000"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("userID::movieID\n10::1\n\n20::2\n", SHORT),
+        ("userID movieID\n10 1\n  20   2 \n", SHORT),
+        ("userID\t\tmovieID\n10\t1\n20\t\t\t2\n", SHORT),
+        (b"userID movieID\n10\xa01\n20\xa02\n", SHORT),
+        ("10::1::5::978300760\n20::2::3.5::978302109\n", LONG),
+        ("10\t1\t5\t978300760\n20\t2\t3.5\t978302109\n", ["\t".join(line.split(",")) for line in LONG]),
+        ("# by me\n\n10,1\n20,2\n", SHORT),
+        ("0,1\n10,1\n20,2\n", SHORT),
+        ("10.0 1.0 2005-12-19\n20.0 2.0 2005-12-20\n", None),
+        ('user_id movie_id title\n10 1 "One, two"\n', ["user_id,movie_id,title", '10,1,"One, two",4.5000']),
+    ],
+)
+def test_pairs_are_delimited_like_ratings(
+    text: str | bytes, wanted: list[str] | None, release: Release, tmp_path: Path
+) -> None:
+    wanted = wanted or ["userID,movieID,date", "10.0,1.0,2005-12-19,4.5000", "20.0,2.0,2005-12-20,5.0000"]
+    pairs, out = tmp_path / "pairs.dat", tmp_path / "out.csv"
+    pairs.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert predict_file(release, pairs, out=out) == len(wanted) - 1
+    header, *rows = out.read_text().splitlines()
+    assert header[: -len("?prediction")] == wanted[0]
+    assert rows == wanted[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1,10\n2,20\n1,20\n", "has no header, and its first column has the movies of the release"),
+        ("10::1\n20::two\n" + "10::1\n" * 9, "line 2, column movieID: found 'two'"),
+        ("10 1\n20 2 3\n" + "10 1\n" * 9, "line 2: found 3 fields, expected 2"),
+        ("Who Which\n10 1\n", "no column for the user id among Who Which"),
+    ],
+)
+def test_pairs_without_commas_are_not_read_wrong(
+    text: str, told: str, release: Release, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.dat").write_text(text)
+    with pytest.raises(DataError, match=told):
+        predict_file(release, tmp_path / "pairs.dat", out=tmp_path / "out.csv")
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -1,45 +1,32 @@
-"""Read files of pairs: strict CSV with one row per line, in bounded memory. Errors name line and column."""
+"""Reads files of pairs: strict CSV with one row per line, in bounded memory. Errors name line and column."""
 
 import contextlib
 import csv
 import io
 import os
-import re
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.containers import FAULTS, Meter, unpack
-from matinee.containers.encoding import decode_line
 from matinee.containers.member import AsFile
 from matinee.errors import ConfigError, DataError
 from matinee.errors.text import shown
+from matinee.release.pair_lines import BLANKS, Maps, parse_integer_id, parse_text_id, read_lines
 from matinee.schemas.headers import ALIASES, USUAL, plain_name
-from matinee.schemas.integers import parse_int64
-from matinee.schemas.text_ids import bare_id
 from matinee.settings.ingest import IngestSettings
 from matinee.store.file_kinds import refuse_other_kinds
 
 _CHUNK_ROWS: Final = 200_000
 _CHUNK_CHARS: Final = 1 << 26
 _HEAD_BYTES: Final = 1 << 16
-# By the number of commas in a line: probe.txt, qualifying.txt, and the ratings themselves.
-_NETFLIX_HEADERS: Final = ("movieID,userID\n", "movieID,userID,date\n", "movieID,userID,rating,date\n")
-_MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
-_DELIMITERS: Final = ",;\t|"
-_ABOVE: Final = re.compile(
-    r'\s*#.*\s*|"?sep=.{1,2}"?\s*', re.IGNORECASE
-)  # comments, and `sep=;` of spreadsheets
-_BLANKS: Final = " \t\r"  # around an id, as the parser of ratings has it
 _EXPECTED: Final = "a CSV of pairs with a header such as userID,movieID"
-
-PairColumn = Literal["user", "movie"]
 
 
 @dataclass(frozen=True)
@@ -63,21 +50,17 @@ class PairsFile:
         raw: io.BufferedReader,
         settings: IngestSettings,
         *,
-        texts: Collection[PairColumn] = (),
+        ids: Maps,
     ) -> None:
         self._label = shown(path, 4096)
-        self._texts = texts  # of users or movies, whose ids are text
+        self._texts = [axis for axis, known in ids.items() if known.texts is not None]
         text = _Text(path.name, raw, self._label, settings)
-        self._shift = text.line_shift
         self._lines = _Lines(text, self._label, settings)
-        lines = _as_csv(self._lines)
+        self.delimiter, lines, above = read_lines(self._lines, ids, self._label)
+        self._shift = text.line_shift + above
         first = next(lines, "")
-        while _is_above(first):
-            first = next(lines, "")
-            self._shift += 1
         if not first:
             raise DataError(f"{self._label} is empty. Expected {_EXPECTED}.")
-        self.delimiter = max(_DELIMITERS, key=first.count)
         self._held: list[str] = []  # lines of the row that is read
         watched = self._watch(chain([first], lines))
         self._reader = csv.reader(watched, delimiter=self.delimiter, strict=True)
@@ -91,7 +74,7 @@ class PairsFile:
         numbers: list[int] = []
         begin = self._lines.chars
         for number, row in self._strictly():
-            if not row or (len(row) == 1 and not row[0].strip(_BLANKS)):
+            if not row or (len(row) == 1 and not row[0].strip(BLANKS)):
                 continue
             cells.append(row)
             numbers.append(number)
@@ -139,7 +122,9 @@ class PairsFile:
 
     def _typed(self, cells: list[list[str]], numbers: Sequence[int]) -> PairRows:
         users, movies = (
-            _text_ids(cells, place) if axis in self._texts else self._ids(cells, place, numbers)
+            [parse_text_id(row[place]) if place < len(row) else "" for row in cells]
+            if axis in self._texts
+            else self._ids(cells, place, numbers)
             for axis, place in (("user", self._user), ("movie", self._movie))
         )
         for number, row in zip(numbers, cells, strict=True):
@@ -153,8 +138,8 @@ class PairsFile:
     def _ids(self, rows: Sequence[Sequence[str]], place: int, numbers: Sequence[int]) -> NDArray[np.int64]:
         ids = np.empty(len(rows), np.int64)
         for k, row in enumerate(rows):
-            text = row[place].strip(_BLANKS) if place < len(row) else ""
-            value = parse_int64(text)
+            text = row[place].strip(BLANKS) if place < len(row) else ""
+            value = parse_integer_id(text)
             if value is None:
                 raise DataError(
                     f"{self._label}, line {numbers[k]:,}, column {shown(self.header[place])}: found "
@@ -163,12 +148,6 @@ class PairsFile:
                 )
             ids[k] = value
         return ids
-
-
-def _text_ids(rows: Sequence[Sequence[str]], place: int) -> list[str]:
-    """The ids as rating files have them; other bytes than UTF-8 are Windows-1252."""
-    ids = [bare_id(row[place]) if place < len(row) else "" for row in rows]
-    return [text if text.isascii() else decode_line(text.encode("utf-8", "surrogateescape")) for text in ids]
 
 
 class _Lines:
@@ -240,32 +219,6 @@ class _Text:
             raise ConfigError(f"{self._label} could not be read: {why}.") from None
 
 
-def _as_csv(source: Iterable[str]) -> Iterator[str]:
-    """The lines of a file of pairs. Netflix text is converted to CSV line by line, so that line numbers are kept.
-
-    In Netflix text, `8:` names the movie of the lines below it, which have a user and maybe a date.
-    """
-    lines = iter(source)
-    first = next(lines, "")
-    movie = _MOVIE_LINE.fullmatch(first)
-    if movie is None:
-        yield from chain([first], lines) if first else ()
-        return
-    second = next(lines, "")
-    yield _NETFLIX_HEADERS[min(second.count(","), 2)]
-    for line in chain([second], lines):
-        if found := _MOVIE_LINE.fullmatch(line):
-            movie = found
-        blank = found or not line.strip()
-        yield "\n" if blank else f"{movie[1]},{line}"
-
-
-def _is_above(line: str) -> bool:
-    """Whether a line is a comment or `sep=;`, and not a header that begins with a sign."""
-    names = {plain_name(name) for name in re.split(r"[,;\t|]", line)}
-    return _ABOVE.fullmatch(line) is not None and not names.intersection(ALIASES["user_id"])
-
-
 def _find(header: Sequence[str], axis: str, place: str) -> int:
     plain = [plain_name(name) for name in header]
     for known in (USUAL, ALIASES):
@@ -275,7 +228,7 @@ def _find(header: Sequence[str], axis: str, place: str) -> int:
     if not found:
         raise DataError(
             f"{place}: no column for the {axis} id among {shown(', '.join(header))}. Expected a header such as "
-            f"userID,movieID, delimited by , ; | or tabs. Rename the column with the ids to {axis}ID."
+            f"userID,movieID, delimited by , ; | :: tabs or blanks. Rename the column with the ids to {axis}ID."
         )
     if len(found) > 1:
         names = " and ".join(f"'{shown(header[at], 80)}' (column {at + 1})" for at in found[:2])

@@ -8,7 +8,8 @@ from typing import BinaryIO, Final
 
 from matinee.errors import ConfigError
 from matinee.release.idmap import IdMap
-from matinee.release.pair_rows import PairColumn, PairsFile
+from matinee.release.pair_lines import PairColumn
+from matinee.release.pair_rows import PairsFile
 from matinee.release.plays import no_predictions
 from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
@@ -24,9 +25,9 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
 
     Args:
         release: The release to ask.
-        pairs: A CSV with a header, separated by commas, semicolons or tabs; Parquet, Arrow or JSON lines; packed and
-            encoded like ratings. Or text like probe.txt and qualifying.txt of the Netflix Prize, which becomes a CSV
-            with the movie as its first column.
+        pairs: A table with a header, delimited like ratings, or without one: user, movie, rating, date. Parquet, Arrow
+            or JSON lines; packed and encoded like ratings. Or text like probe.txt and qualifying.txt of the Netflix
+            Prize, which becomes a CSV with the movie as its first column.
         out: The output, which appears when it is complete. `-`, a pipe or a device is written to directly.
         settings: Their limits apply.
 
@@ -46,8 +47,7 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
     try:
         with pairs.open("rb") as raw:
             maps: dict[PairColumn, IdMap] = {"user": release.users, "movie": release.movies}
-            texts = [axis for axis, ids in maps.items() if ids.texts is not None]
-            source = PairsFile(pairs, raw, settings, texts=texts)
+            source = PairsFile(pairs, raw, settings, ids=maps)
             with writing_to(out, streams=True) as target:
                 return _predict_rows(release, source, target)
     except BrokenPipeError:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from matinee.flows.summary import Summary
+from matinee.pipeline.summary import Summary
 from matinee.registry import Registry
 from matinee.tasks.events import emit
 

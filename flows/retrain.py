@@ -10,7 +10,8 @@ from matinee.evaluate.tested import Models, Tested
 from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.events import announce
 from matinee.flows.reading import read_sources
-from matinee.flows.summary import StepRunner, Summary, as_state
+from matinee.flows.summary import StepRunner, as_state
+from matinee.pipeline.summary import Summary
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store

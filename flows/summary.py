@@ -9,15 +9,11 @@ from typing import Final, ParamSpec, TypeVar, cast
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.tasks import Task
-from pydantic import BaseModel
 
 from matinee.errors.log_filter import guard_log
-from matinee.evaluate.metrics_file import read_metrics
-from matinee.formats.manifests import CandidateManifest, DatasetManifest
-from matinee.formats.metrics import Metrics
-from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.steps import Step
 from matinee.monitor.progressive import ChampionScore
+from matinee.pipeline.summary import Summary, summarize
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.settings import Settings
@@ -48,23 +44,6 @@ P = ParamSpec("P")
 R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
 
 
-class Summary(BaseModel):
-    """The result of a retrain run; scripts read it as the last line of `--json`."""
-
-    release: str | None
-    promoted: bool
-    reason: str
-    location: str | None
-    metrics: Metrics | PlayMetrics
-    rows: dict[str, int]
-    rejects: dict[str, int]
-    warnings: list[str]
-    seconds: dict[str, float]
-    cached: list[str]
-    folders: dict[str, str]
-    progressive: Point | None  # the champion's error on ratings newer than itself
-
-
 def as_state(summary: Summary) -> Summary:
     """The return value of a flow; the UI shows the run of a held candidate as `Held`, not as `Completed`."""
     if summary.promoted:
@@ -89,7 +68,7 @@ class StepRunner:
             library_log.setLevel(logging.INFO)
         guard_log()
         self.store = str(Path(store).absolute())
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[Step, float] = {}
         self._cached: list[Step] = []
         self._made: dict[Step, Reference] = {}
         self._progressive: Point | None = None
@@ -126,24 +105,11 @@ class StepRunner:
 
     def summary(self, publication: Publication) -> Summary:
         """The record of a finished run."""
-        store = Store(Path(self.store))
-        dataset = store.read(DatasetManifest, self._made[Step.INGEST].digest)
-        metrics = read_metrics(store.folder("evaluations", publication.evaluation))
-        seconds = dict(self._seconds)
-        if Step.TRAIN in self._made:  # plays have no such step
-            candidate = store.read(CandidateManifest, self._made[Step.TRAIN].digest)
-            seconds |= {Step.TRAIN: candidate.seconds_train, "compile": candidate.seconds_compile}
-        return Summary(
-            release=publication.release,
-            promoted=publication.promoted,
-            reason=publication.reason,
-            location=publication.location,
-            metrics=metrics,
-            rows=dataset.row_counts,
-            rejects=dataset.rejects,
-            warnings=dataset.warnings,
-            seconds=seconds,
+        return summarize(
+            Store(Path(self.store)),
+            self._made,
+            publication,
+            seconds=self._seconds,
             cached=self._cached,
-            folders={step: made.location for step, made in self._made.items()},
             progressive=self._progressive,
         )

@@ -3,6 +3,9 @@
 import contextlib
 import html
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +22,7 @@ from matinee.evaluate.comparison import compare_models
 from matinee.formats.decision import ChampionVerdict, DecisionFile
 from matinee.formats.example_lists import ExampleList, ListedMovie
 from matinee.pipeline import plan_training
+from matinee.pipeline.finished import find_finished
 from matinee.publish import step
 from matinee.publish.report.release_facts import Neighbours, collect_facts
 from matinee.publish.report.release_page import release_page
@@ -59,6 +63,54 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     assert first.release is not None
     assert matinee.load(first.release).manifest["metrics"]["rmse"] == first.metrics.rmse
     assert (held.release, held.publication.promoted) == (None, False)
+
+
+def test_a_finished_run_is_found_in_the_store(
+    sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
+) -> None:
+    """With a release or with a held candidate, and without a write; a run with something to compute is not found."""
+    first, held = judged
+    sources = [str(sample / "ratings.csv")], str(sample / "movie_titles.csv"), _store(first)
+    before = {path: path.stat().st_mtime_ns for path in _store(first).rglob("*") if path.is_file()}
+    for run, chosen in (
+        (first, ["train.epochs=3"]),
+        (held, ["train.epochs=1", "train.learning_rate=0.0001"]),
+    ):
+        found = find_finished(*sources, test=[], settings=read_settings(assignments=chosen))
+        assert found is not None
+        assert (found.release, found.reason) == (run.publication.release, run.publication.reason)
+        assert found.metrics == run.metrics
+        assert found.cached == ["ingest", "encode", "split", "train", "rank", "evaluate"]
+        assert run.candidate is not None
+        assert found.folders["refit"] == run.candidate.location
+    assert {path: path.stat().st_mtime_ns for path in _store(first).rglob("*") if path.is_file()} == before
+    for other in (
+        ["train.epochs=4"],
+        ["train.epochs=3", "train.refit=all"],
+        ["train.epochs=3", "gate.tolerance=0.01"],
+    ):
+        assert find_finished(*sources, test=[], settings=read_settings(assignments=other)) is None
+    assert find_finished(*sources[:2], tmp_path / "new", test=[], settings=Settings()) is None
+    assert not (tmp_path / "new").exists()
+
+
+def test_without_a_server_an_identical_run_imports_neither_prefect_nor_torch(
+    sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
+) -> None:
+    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    call += ["--store", str(_store(judged[0])), "--set", "train.epochs=3", "--json"]
+    code = (
+        f"import sys; from matinee.cli.main import main; main({call}); "
+        "print({'prefect', 'torch'} & sys.modules.keys())"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    free["PREFECT_HOME"] = str(tmp_path / "prefect")
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=free, capture_output=True, text=True, check=True
+    )
+    said, loaded = ran.stdout.splitlines()
+    assert json.loads(said)["cached"] == ["ingest", "encode", "split", "train", "rank", "evaluate"]
+    assert loaded == "set()"
 
 
 def test_a_release_does_not_differ_from_itself(judged: tuple[matinee.Retrained, matinee.Retrained]) -> None:

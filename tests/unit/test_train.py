@@ -106,6 +106,7 @@ def test_every_method_uses_an_available_gpu(
     store, split = planted_split()
     for there, asked, device in ((True, "auto", "cuda"), (True, "cpu", "cpu"), (False, "auto", "cpu")):
         monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        monkeypatch.setattr("matinee.settings.device._has_driver", lambda: True)
         settings = read_settings(assignments=[f"train.method={method}", f"train.device={asked}"])
         training = train.plan(store, split, settings=settings).make.__self__
         assert training.device == device

@@ -12,7 +12,7 @@ from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.steps import Step
 
 if TYPE_CHECKING:
-    from matinee.flows.summary import Summary
+    from matinee.pipeline.summary import Summary
 
 _SHOWN_SECONDS: Final = 0.05  # a shorter step is not listed
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matinee
 from matinee.cli.run_report import reject_lines, rows_line, run_lines
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering
+from matinee.ops.prefect_server import may_name_server
 from matinee.ops.temporary import start_server
 from matinee.registry import Registry
 from matinee.settings import Settings
@@ -19,6 +20,9 @@ from matinee.settings.parse import read_settings
 from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
+
+if TYPE_CHECKING:
+    from matinee.pipeline.summary import Summary
 
 QUIET = {
     "predict",
@@ -116,6 +120,8 @@ def retrain(call: argparse.Namespace) -> Outcome:
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
+    if finished := _find_finished(call, settings):
+        return _retrained(call, finished)
     wait_for_server = start_server(quiet=not call.verbose)
     from matinee.flows.retrain import retrain as flow
 
@@ -128,6 +134,25 @@ def retrain(call: argparse.Namespace) -> Outcome:
             test=absolute_paths(call.test),
             settings=settings,
         )
+    return _retrained(call, summary)
+
+
+def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | None":
+    """The result of an identical run. Without a server to record this one, Prefect need not start for it."""
+    if may_name_server() or not Registry(call.store).log():
+        return None
+    from matinee.pipeline.finished import find_finished
+
+    return find_finished(
+        absolute_paths(call.ratings),
+        absolute_paths([call.titles])[0],
+        call.store.absolute(),
+        test=absolute_paths(call.test),
+        settings=settings,
+    )
+
+
+def _retrained(call: argparse.Namespace, summary: "Summary") -> Outcome:
     status = HELD if call.fail_on_hold and not summary.promoted else 0
     return Outcome(summary.model_dump(), run_lines(summary, ratings=call.ratings, store=call.store), status)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee.evaluate import plots
 from matinee.evaluate.calibration import calibrate
 from matinee.evaluate.catalogue import measure_order, measure_ranking
 from matinee.evaluate.compared_lists import PairedLists, RankedModel
@@ -94,9 +93,14 @@ def write_evaluation(
     write_json(folder / DecisionFile.NAME, file)
     examples = make_examples(model, inputs.fitted, inputs.test, _library(split, inputs))
     write_json(folder / ExampleLists.NAME, examples)
-    history = read_as(candidate / History.NAME, History)
-    plots.draw(folder / "plots", inputs=inputs, metrics=metrics, history=history)
+    _draw(folder / "plots", inputs, metrics, read_as(candidate / History.NAME, History))
     return metrics, file
+
+
+def _draw(folder: Path, inputs: EvaluationInputs, metrics: Metrics, history: History) -> None:
+    from matinee.evaluate import plots  # noqa: PLC0415 - a finished run draws nothing and need not wait for matplotlib
+
+    plots.draw(folder, inputs=inputs, metrics=metrics, history=history)
 
 
 def _read_temporal(folder: Path) -> Temporal | None:

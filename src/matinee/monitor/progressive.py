@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee import ingest
 from matinee.errors import StoreError
-from matinee.evaluate import plots
 from matinee.evaluate.metrics import estimate_rmse, mae, rmse
 from matinee.formats.manifests import DatasetManifest
 from matinee.registry import Registry, now
@@ -22,6 +21,7 @@ from matinee.release import Release, load
 from matinee.release.arrays import Codes, Doubles
 from matinee.release.coded import predict_codes
 from matinee.release.item_catalog import ItemCatalog
+from matinee.release.manifest import read_manifest
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.ratings import Ratings
 from matinee.store import Reference, Store
@@ -47,14 +47,11 @@ def score_champion(store: Store, dataset: Reference) -> ChampionScore:
 
     A pair that was rated again is not new. The released weights are measured, even if they were fitted on all rows.
     """
+    if score := known_score(store, dataset):
+        return score
     registry = Registry.open(store.root)
-    version = registry.champion()
-    if version is None:
-        return ChampionScore(point=None, says="there is no champion yet")
-    known = [point for point in read_series(store) if _key(point) == (version, dataset.digest)]
-    if known:
-        return ChampionScore(point=known[0], says=_say(known[0]))
     release = load(registry.champion_folder())
+    version = release.version
     if not release.predicts:
         return ChampionScore(
             point=None, says=f"{version} was trained on plays, so there is no error to measure"
@@ -68,6 +65,20 @@ def score_champion(store: Store, dataset: Reference) -> ChampionScore:
         if _key(point) not in map(_key, points):
             _write(store, [*points, point])
     return ChampionScore(point=point, says=_say(point))
+
+
+def known_score(store: Store, dataset: Reference) -> ChampionScore | None:
+    """The champion's score on a dataset if nothing has to be measured; else None."""
+    registry = Registry.open(store.root)
+    version = registry.champion()
+    if version is None:
+        return ChampionScore(point=None, says="there is no champion yet")
+    known = [point for point in read_series(store) if _key(point) == (version, dataset.digest)]
+    if known:
+        return ChampionScore(point=known[0], says=_say(known[0]))
+    if read_manifest(registry.champion_folder()).dataset == dataset.digest:
+        return ChampionScore(point=None, says=f"no ratings are newer than {version}")
+    return None
 
 
 def read_series(store: Store) -> list[Point]:
@@ -162,6 +173,8 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
 
 def _write(store: Store, points: Sequence[Point]) -> None:
     """Replace the series and its plot, each atomically; call it under the registry's lock."""
+    from matinee.evaluate import plots  # noqa: PLC0415 - few runs draw, and matplotlib takes time to import
+
     write_json(store.root / SERIES, Series(points=list(points)))
     with replacing(store.root / PICTURE) as fresh:
         plots.save(plots.progressive(points), fresh)

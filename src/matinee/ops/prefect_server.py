@@ -23,7 +23,14 @@ from matinee.errors.text import shown
 
 LIMIT_SECONDS = 10.0  # maximum time for an answer
 _MOST_BYTES: Final = 1 << 16  # maximum size of an answer; health and version are one word each
-_OWN_PROFILES: Final = ("ephemeral", "local", "test", "cloud")  # of Prefect itself, without a file
+# The profiles of Prefect itself, without a file, and their server.
+_OWN_PROFILES: Final = {
+    "ephemeral": "",
+    "local": "http://127.0.0.1:4200/api",
+    "test": "",
+    "cloud": "",
+}
+_FOLDER_SETTINGS: Final = ("prefect.toml", ".env")  # read from the folder of the command
 _LISTED: Final = 6
 _HINT: Final = "Start it, or correct PREFECT_API_URL or the Prefect profile."
 
@@ -62,10 +69,10 @@ def profile() -> dict[str, str]:
         file = tomllib.loads(path.read_text("utf-8"))
         profiles = file.get("profiles", {})
         active = named or file.get("active")
-        found = {name: str(value) for name, value in profiles.get(active, {}).items()}
+        found = {name: str(value) for name, value in profiles.get(active, _own(active)).items()}
         known = active is None or active in {*profiles, *_OWN_PROFILES}
     except (FileNotFoundError, NotADirectoryError):
-        profiles, active, found, known = {}, named, {}, not named or named in _OWN_PROFILES
+        profiles, active, found, known = {}, named, _own(named), not named or named in _OWN_PROFILES
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a TOML file of profiles"
         raise ConfigError(
@@ -82,9 +89,33 @@ def profile() -> dict[str, str]:
     return found
 
 
+def _own(name: str | None) -> dict[str, str]:
+    """The settings of a profile of Prefect itself, as far as they matter here."""
+    url = _OWN_PROFILES.get(name or "")
+    return {"PREFECT_API_URL": url} if url else {}
+
+
 def setting(name: str) -> str:
     """A setting of Prefect from the environment or the active profile; empty if it is not set."""
     return os.environ.get(name) or profile().get(name, "")
+
+
+def may_name_server() -> bool:
+    """Whether Prefect's settings name a server, or may do so in a file of this folder, which only Prefect reads."""
+    try:
+        named = setting("PREFECT_API_URL")
+    except ConfigError:  # reported when Prefect starts
+        return True
+    return bool(named) or any(Path(name).exists() for name in _FOLDER_SETTINGS) or _is_prefect_project()
+
+
+def _is_prefect_project() -> bool:
+    try:
+        return "prefect" in tomllib.loads(Path("pyproject.toml").read_text("utf-8")).get("tool", {})
+    except OSError:
+        return False
+    except ValueError:
+        return True  # reported when Prefect starts
 
 
 def parse_address(url: str, *, name: str = "PREFECT_API_URL") -> SplitResult:

@@ -18,7 +18,6 @@ from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
 from matinee.formats.manifests import CandidateManifest, DatasetManifest, SplitManifest
 from matinee.publish.card import write_card, write_examples
 from matinee.publish.notes import describe_fit, describe_split
-from matinee.publish.report.release_page import write_report
 from matinee.registry import now
 from matinee.release import SCHEMA_VERSION, TESTED, WEIGHTS, inspect, sha256
 from matinee.release.item_catalog import LEVELS, MOVIES, OFFSETS
@@ -83,6 +82,8 @@ class Bundle:
         write_json(partial / "settings.json", self.settings.spelled_out())
         manifest = self._manifest(version, evaluation, decision)
         self._write_card(partial, manifest)
+        from matinee.publish.report.release_page import write_report  # noqa: PLC0415 - imports matplotlib
+
         write_report(partial, store=self.store, manifest=manifest)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         checksums = {path.relative_to(partial).as_posix(): sha256(path) for path in files}

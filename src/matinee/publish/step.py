@@ -79,6 +79,34 @@ def publish(store: Store, tested: Tested, *, shipped: Models, settings: Settings
         )
 
 
+def find_publication(
+    store: Store, tested: Tested, *, shipped: Models, settings: Settings
+) -> Publication | None:
+    """What `publish` would return if it has nothing to write: the candidate is the champion, or its hold is logged.
+
+    Args:
+        store: The store.
+        tested: The evaluated models, with their split and evaluation.
+        shipped: The models to publish.
+        settings: All settings of the run.
+
+    Returns:
+        The publication; None if `publish` has something to write or to compute.
+    """
+    registry = Registry.open(store.root)
+    bundle = Bundle(store, tested.split, tested.models, shipped, settings)
+    decision = read_as(store.path(tested.evaluation) / DecisionFile.NAME, DecisionFile)
+    version = _published(registry, bundle.digest)
+    if version is None or version != registry.champion():
+        champion, anchor = find_compared(store, tested.models)
+        as_judged = (_version(champion), _version(anchor)) == (decision.champion, decision.anchor)
+        if decision.promoted or not as_judged:
+            return None
+        if not _is_logged(registry, bundle, tested.evaluation, reason=decision.reason):
+            return None
+    return _conclude(registry, bundle, evaluation=tested.evaluation, decision=decision, version=version)
+
+
 def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
     """Publish a held candidate by name with its tested weights, in spite of the gate; logged as `promote`.
 
@@ -195,8 +223,7 @@ def _conclude(
 def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> Publication:
     """Log once that the gate holds the candidate; the champion stays."""
     candidate = bundle.tested.judged.digest
-    logged = {(entry.candidate, entry.evaluation, entry.reason) for entry in registry.log()}
-    if (candidate, evaluation.digest, reason) not in logged:
+    if not _is_logged(registry, bundle, evaluation, reason=reason):
         registry.record("hold", candidate=candidate, evaluation=evaluation.digest, reason=reason)
     return Publication(
         release=None,
@@ -206,6 +233,12 @@ def _hold(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: 
         replaced=None,
         evaluation=evaluation.digest,
     )
+
+
+def _is_logged(registry: Registry, bundle: Bundle, evaluation: Reference, *, reason: str) -> bool:
+    """Whether the log has the hold."""
+    hold = (bundle.tested.judged.digest, evaluation.digest, reason)
+    return hold in {(entry.candidate, entry.evaluation, entry.reason) for entry in registry.log()}
 
 
 def _version(compared: ComparedModel | None) -> str | None:

@@ -1,5 +1,8 @@
 """The device of a computation, from a setting with the value auto, cpu or cuda."""
 
+import ctypes
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from matinee.errors import ConfigError
@@ -17,9 +20,9 @@ def choose_device(wanted: DeviceName, *, setting: str) -> Literal["cpu", "cuda"]
     Raises:
         ConfigError: The value is `cuda`, and torch finds no GPU.
     """
-    if wanted == "cpu":
+    if wanted == "cpu" or (wanted == "auto" and not _has_driver()):
         return "cpu"
-    import torch  # noqa: PLC0415 - takes seconds, and `cpu` does not need it
+    import torch  # noqa: PLC0415 - takes seconds, and a fit on the CPU may not need it
 
     if torch.cuda.is_available():
         return "cuda"
@@ -29,3 +32,13 @@ def choose_device(wanted: DeviceName, *, setting: str) -> Literal["cpu", "cuda"]
             f"set {setting}=auto."
         )
     return "cpu"
+
+
+@cache
+def _has_driver() -> bool:
+    """Whether this machine has the driver of a GPU that torch can use: of NVIDIA, or of AMD."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True

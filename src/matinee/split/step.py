@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from matinee.errors import DataError
 from matinee.formats.manifests import DatasetManifest, SplitManifest
@@ -212,6 +211,8 @@ def _days(batch: pl.DataFrame) -> Days:
 
 def _shuffle(ratings: NDArray[np.float32], settings: SplitSettings) -> Subsets:
     """Draw the test rows, then the valid rows, with scikit-learn's stratified split."""
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for this strategy alone
+
     subsets = np.full(len(ratings), TRAIN, np.int8)
     rest = np.arange(len(ratings))
     for number, share in ((TEST, settings.test_fraction), (VALID, settings.valid_fraction)):

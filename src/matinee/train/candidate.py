@@ -19,7 +19,6 @@ from matinee.store.progress import Listener
 from matinee.store.ratings import EncodedRatings, count_rows, read_ratings
 from matinee.train.engine import Engine
 from matinee.train.gibbs.sampler import gibbs_engine
-from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.loop import FitState, Stage
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
@@ -69,7 +68,7 @@ class CandidateFit:
         return train.chains * train.sweeps if isinstance(train, SamplerTraining) else train.epochs
 
     def _warm_up(self) -> float:
-        """Compile the kernels or load them from their cache; returns the seconds, which are not part of the fit's.
+        """Compile the kernels or load them from their cache, or start the GPU; the seconds are not part of the fit's.
 
         Runs on another thread: an exception that a signal raises on the main thread is lost in the compiler's
         callbacks.
@@ -88,9 +87,8 @@ class CandidateFit:
             np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32)
         )
         engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
-        if not isinstance(engine, TorchEngine):
-            for _ in engine.run_epoch(1):
-                engine.valid_rmse()
+        for _ in engine.run_epoch(1):
+            engine.valid_rmse()
 
     def _problem(
         self, rows: EncodedRatings, valid: EncodedRatings | None, *, users: int, movies: int
@@ -173,4 +171,6 @@ def _engine(problem: Problem, settings: Resolved) -> Engine:
     if training.method == "sgd" and problem.device == "cpu":
         assert isinstance(model, DotModel)  # nosec B101 # as above
         return SgdEngine(problem, model, training=training)
+    from matinee.train.gradient.torch_engine import TorchEngine  # noqa: PLC0415 - torch takes seconds to import
+
     return TorchEngine(problem, model, training=training)

@@ -5,9 +5,10 @@ that would fit only noise at zero. The more ratings a row has, the less it needs
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Multiples of the constant strength, added as n^(-1/2) and as 1 / n for a row with n ratings. Noise alone would grow
 # columns by n^(-1/2); c / n adds up to c over the n updates of an epoch. Chosen on several data sets (docs/models.md).
@@ -48,14 +49,14 @@ class Regularization:
     """Strengths by table name and row; `user_rows` and `movie_rows` count the training rows of each code."""
 
     constant: float
-    user_rows: Tensor
-    movie_rows: Tensor
+    user_rows: "Tensor"
+    movie_rows: "Tensor"
 
     def covers(self, name: str) -> bool:
         """Whether a parameter is a table with one row per code."""
         return name.startswith(_PREFIXES)
 
-    def of(self, name: str, rows: Tensor) -> Tensor:
+    def of(self, name: str, rows: "Tensor") -> "Tensor":
         """The strengths of some rows of a table, as a column."""
         counts = self.user_rows if name.startswith(_PREFIXES[0]) else self.movie_rows
         strength: Tensor = row_regularization(name, counts[rows].clamp(min=1), constant=self.constant)

@@ -7,7 +7,7 @@ chains; the work on rows is in the axes, compiled for the CPU or in torch.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from matinee.settings.training import DotModel, SamplerTraining
 from matinee.train.blocks import KernelPool
 from matinee.train.engine import Arrays, EpochStep, rmse_within, to_rating_scale
 from matinee.train.gibbs.axis import Axis
-from matinee.train.gibbs.device_axis import DeviceAxis
 from matinee.train.problem import Problem
 from matinee.train.running_product import RunningProduct
 
-AnyAxis = TypeVar("AnyAxis", Axis, DeviceAxis)
+if TYPE_CHECKING:
+    from matinee.train.gibbs.device_axis import DeviceAxis
+
+AnyAxis = TypeVar("AnyAxis", Axis, "DeviceAxis")
 
 _NOISE_SHAPE = _NOISE_RATE = 0.5  # of the gamma prior of the noise's precision: one rating with unit error
 
@@ -175,4 +177,6 @@ def gibbs_engine(
     if problem.device == "cpu":
         axis = partial(Axis.of, pool=KernelPool(problem.threads))
         return GibbsEngine(problem, model, training=training, axis=axis)
+    from matinee.train.gibbs.device_axis import DeviceAxis  # noqa: PLC0415 - torch takes seconds to import
+
     return GibbsEngine(problem, model, training=training, axis=partial(DeviceAxis.of, device=problem.device))

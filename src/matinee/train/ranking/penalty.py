@@ -137,13 +137,14 @@ class _Trial:
         liked = np.minimum(np.searchsorted(known, self.movies[wanted]), len(known) - 1)
         liked[known[liked] != self.movies[wanted]] = -1  # nobody else rated it
         ndcgs = np.empty(len(self.judged))
+        judged = np.stack([self.judged, self.judged + 1], axis=1)
+        own_rows, held_rows = (np.searchsorted(self.users[rows], judged) for rows in (fitted, wanted))
         with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
-            for place, user in enumerate(self.judged):
-                own = slice(*np.searchsorted(self.users[fitted], [user, user + 1]))
-                scores = model.score(model.user_vector(movies[own], grades[own])[None])[0]
-                scores[movies[own]] = -np.inf
-                theirs = liked[slice(*np.searchsorted(self.users[wanted], [user, user + 1]))]
-                ndcgs[place] = _ndcg(scores, theirs)
+            for user, (own, theirs) in enumerate(zip(own_rows, held_rows, strict=True)):
+                seen = movies[slice(*own)]
+                scores = model.score(model.user_vector(seen, grades[slice(*own)])[None])[0]
+                scores[seen] = -np.inf
+                ndcgs[user] = _ndcg(scores, liked[slice(*theirs)])
         return ndcgs
 
 

@@ -17,7 +17,7 @@ from matinee.pipeline.summary import Summary, summarize
 from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.settings import Settings
-from matinee.store import Reference, Store
+from matinee.store import Reference, Store, progress
 from matinee.store.documents import Point
 from matinee.tasks.artifacts import show
 from matinee.tasks.run_log import describe
@@ -80,6 +80,7 @@ class StepRunner:
         """
         step = Step(task.name)
         log.info("%s: %s", step, _announcement(step, inputs.get("settings")))
+        progress.begin(step.value)
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
         result: R = state.result()

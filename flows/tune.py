@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +19,7 @@ from matinee.pipeline.tuning.run import run_search
 from matinee.pipeline.tuning.search import Call, Tuning
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
 from matinee.tasks.artifacts import show_page
@@ -103,7 +104,10 @@ def _run(store: str, calls: Sequence[Call]) -> None:
     if len(calls) == 1:
         trial(store=store, call=calls[0])
         return
-    futures = [trial.submit(store=store, call=call) for call in calls]
+    with ExitStack() as stack:
+        if progress.watching():  # points of several fits make no line
+            stack.enter_context(progress.watched(progress.Work()))
+        futures = [trial.submit(store=store, call=call) for call in calls]
     wait(futures)
     for future in futures:
         future.result()

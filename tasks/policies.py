@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -14,6 +15,7 @@ from prefect.tasks import Task, exponential_backoff
 from matinee.errors import MatineeError
 from matinee.formats.steps import Step
 from matinee.store import Plan, Reference, Store
+from matinee.tasks.step_progress import reporting_progress
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
@@ -64,7 +66,16 @@ def step(
     Returns:
         The decorator.
     """
-    return task(
+
+    def decorate(function: Callable[P, Made]) -> Task[P, Made]:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> Made:
+            with reporting_progress(name.value, trains=trains):
+                return function(*args, **kwargs)
+
+        return policy(run)
+
+    policy = task(
         name=name,
         task_run_name=run_name or name.value,
         tags=["training"] if trains else None,
@@ -79,6 +90,7 @@ def step(
         persist_result=True,
         result_serializer="json",
     )
+    return decorate
 
 
 def _cache_key_by(plan: Callable[..., Plan]) -> Callable[[TaskRunContext, dict[str, Any]], str | None]:

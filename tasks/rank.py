@@ -7,8 +7,7 @@ from matinee.formats.steps import Step
 from matinee.pipeline import plan_ranking, plan_ranking_refit
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
-from matinee.store.progress import Listener, silent
-from matinee.tasks.fit_progress import reporting_progress
+from matinee.store.progress import Listener, report, silent
 from matinee.tasks.policies import fulfil, step
 
 
@@ -19,14 +18,11 @@ def _plan(*, store: str, split: Reference, settings: Settings, listener: Listene
 @step(Step.RANK, plan=_plan, trains=True)
 def rank(*, store: str, split: Reference, settings: Settings) -> Reference:
     """Fit the ranking model, which orders lists."""
-    with reporting_progress() as listener:
-        plan = _plan(store=store, split=split, settings=settings, listener=listener)
-        return fulfil(store, plan)
+    return fulfil(store, _plan(store=store, split=split, settings=settings, listener=report))
 
 
 @step(Step.REFIT_RANKING, run_name="refit ranking", trains=True)
 def refit_ranking(*, store: str, tested: Tested, settings: Settings) -> Reference:
     """Refit the ranking model on every row if it passed the gate."""
-    with reporting_progress() as listener:
-        plan = plan_ranking_refit(Store(Path(store)), tested, settings=settings, listener=listener)
-        return tested.models.required_ranking if plan is None else fulfil(store, plan)
+    plan = plan_ranking_refit(Store(Path(store)), tested, settings=settings, listener=report)
+    return tested.models.required_ranking if plan is None else fulfil(store, plan)

@@ -12,8 +12,9 @@ from prefect.tasks import exponential_backoff
 
 from matinee.pipeline.tuning.search import Call, CallResult, run_call
 from matinee.store import Store
-from matinee.tasks.fit_progress import reporting_progress
+from matinee.store.progress import report
 from matinee.tasks.policies import is_transient
+from matinee.tasks.step_progress import reporting_progress
 
 log = logging.getLogger("matinee.run")
 
@@ -38,8 +39,8 @@ def name_call() -> str:
 )
 def trial(*, store: str, call: Call) -> CallResult:
     """Fit with some settings and score the fit on valid rows."""
-    with reporting_progress() as listener:
-        result = run_call(Store(Path(store)), call, listener=listener)
+    with reporting_progress("trial", trains=True):
+        result = run_call(Store(Path(store)), call, listener=report)
     name = f"{_name(call)}: {_outcome(result)}"
     log.info("    %s", name)
     context = TaskRunContext.get()

@@ -136,12 +136,3 @@ def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) 
 def test_text_on_a_page_has_no_direction_marks_and_can_be_encoded() -> None:
     assert escape("\u202egnp.exe\udcff\u200b") == r"\\u202egnp.exe\\udcff\\u200b"
     assert escape("x" * 10_000).endswith("(10,000 characters)")
-
-
-def test_a_line_of_progress_has_only_what_is_known() -> None:
-    from matinee.store.progress import Progress
-    from matinee.tasks.fit_progress import _facts, _place
-
-    known = {"rows_per_second": None, "train_rmse": None, "valid_rmse": None, "best_rmse": None}
-    ranked = Progress(stage="rank", epoch=1, epochs=1, rows_done=250, rows=1000, seconds_left=61.0, **known)
-    assert f"{_place(ranked)}  {_facts(ranked)}" == "rank 25%  1:01 left"

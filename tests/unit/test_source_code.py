@@ -120,6 +120,13 @@ def _reword_a_warning(code: Path) -> None:
     _edit(code / "ingest/checks/warnings.py", "Files without a row", "Files that hold no row")
 
 
+def _report_progress(code: Path) -> None:
+    file = code / "split/encode.py"
+    imported = "from matinee.store import progress\n"
+    _edit(file, r"(?m)^(from matinee\.store import)", imported + r"\1")
+    _edit(file, r"(?m)^    digest = ", '    progress.begin("encoding", total=3)\n    digest = ')
+
+
 def _reword_an_error(code: Path) -> None:
     _edit(code / "ingest/reading/sources.py", "Expected a file", "A file was expected")
 
@@ -172,6 +179,7 @@ def _move(code: Path, source: str, target: str, old: str, new: str) -> None:
         _reword_a_docstring,
         _add_a_comment,
         _reword_a_warning,
+        _report_progress,
         _reword_an_error,
         _change_a_plot,
         _move_the_store_into_a_folder,

@@ -33,7 +33,6 @@ EXTRAS = [
     "sklearn",
     "threadpoolctl",
     "matplotlib",
-    "rich",
     "minisign",
     "fastapi",
     "starlette",

@@ -40,14 +40,18 @@ def _answer(words: Sequence[str]) -> int:
     """Run a verb and print its outcome, or one paragraph with the reason of its failure."""
     from matinee.cli import terminal
     from matinee.cli.arguments import parse
+    from matinee.cli.progress_line import showing
     from matinee.cli.verbs import QUIET
+    from matinee.store import progress
 
     verbose, as_json = "--verbose" in words, "--json" in words
     try:
         try:
             call = parse(words)
             terminal.log_to_terminal(verbose=verbose, quiet=call.verb in QUIET)
-            outcome = call.run(call)
+            with showing(quiet=False, plain=verbose):
+                progress.begin(call.verb)
+                outcome = call.run(call)
             terminal.report(outcome, as_json=as_json)
             return int(outcome.status)
         except (terminal.StdoutError, BrokenPipeError):

@@ -17,6 +17,7 @@ from matinee.evaluate.ranking_kernel import count_ahead, count_places, fill_plac
 from matinee.formats.metrics import RankingFigures
 from matinee.recommend.kernel import keep_best
 from matinee.release.arrays import Codes, Scores
+from matinee.store import progress
 from matinee.store.system import available_cores
 
 Scorer = Callable[[Codes], Scores]  # user codes [n] -> scores of all movies [n, movies]; higher is better
@@ -166,10 +167,11 @@ def rank(
         for offset, result in zip(offsets, results, strict=True):
             result.add(block, scores, offset, mrr=mrr)
 
+    progress.begin("ranking lists", total=len(task.users), unit="users")
     # The products of a block are small: one thread per block is faster than all threads on one block.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(work, _user_chunks(task)):
-            pass
+            progress.advance(max(_CELLS // max(task.movies, 1), 1))
     return [result.ranking() for result in results]
 
 

@@ -35,6 +35,7 @@ from matinee.formats.metrics import (
 )
 from matinee.release.ranking_model import RANKING, RankingModel, load_model
 from matinee.settings import Settings
+from matinee.store import progress
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 
@@ -68,6 +69,7 @@ def write_evaluation(
     Raises:
         StoreError: The candidate or the split is corrupt.
     """
+    progress.begin("reading test rows")
     inputs = collect_inputs(candidate, split, champion, anchor if settings.gate.decay else None)
     fitted_on = read_as(candidate / MANIFEST, CandidateManifest).fitted_on
     model = load_model(ranking / RANKING)
@@ -79,6 +81,7 @@ def write_evaluation(
         temporal=_read_temporal(temporal_holdout) if temporal_holdout else None,
         leakage=measure_leakage(split, fitted_on, inputs.test),
     )
+    progress.begin("comparing with the champion")
     decision = decide(
         inputs.candidate,
         inputs.bias_only,
@@ -93,6 +96,7 @@ def write_evaluation(
     write_json(folder / DecisionFile.NAME, file)
     examples = make_examples(model, inputs.fitted, inputs.test, _library(split, inputs))
     write_json(folder / ExampleLists.NAME, examples)
+    progress.begin("drawing plots")
     _draw(folder / "plots", inputs, metrics, read_as(candidate / History.NAME, History))
     return metrics, file
 

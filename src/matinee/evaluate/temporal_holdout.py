@@ -23,6 +23,7 @@ from matinee.release import scoring as forward
 from matinee.settings import GradientTraining, Settings
 from matinee.settings.training import DotModel
 from matinee.split.time_split import choose_cuts, day_text
+from matinee.store import progress
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 from matinee.store.ratings import EncodedRatings, count_rows
@@ -42,6 +43,7 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> TemporalHoldoutManif
 
     `temporal` is null where the ratings have too few dates to cut between.
     """
+    progress.begin("temporal holdout")
     manifest = read_as(split / MANIFEST, SplitManifest)
     low, high = manifest.scale
     rows, share = _read_dated(split)
@@ -84,6 +86,7 @@ def _with_errors(
     scale: tuple[float, float],
 ) -> Temporal:
     """The same with the errors of a quick model, in time and on as many rows drawn at random."""
+    progress.begin("temporal holdout: errors")
     drawn = np.zeros(len(later), np.bool_)
     drawn[np.random.default_rng(0).choice(len(later), lists.rows, replace=False)] = True
     return Temporal(

@@ -52,7 +52,7 @@ from matinee.ingest.titles.place import titles_source
 from matinee.ingest.titles.table import ReadTitles, no_titles, read_titles
 from matinee.schemas.names import SIDES, Side
 from matinee.settings.ingest import IngestSettings
-from matinee.store import Plan, Store
+from matinee.store import Plan, Store, progress
 from matinee.store.digests import code_digest, digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
@@ -89,6 +89,7 @@ def plan(
     """
     check_apart(store.root, sources=[*ratings, *test, *([titles] if titles else [])])
     check_feedback(store.root, settings.feedback)
+    progress.begin("checking files", unit="bytes")
     title_sources = [] if titles is None else [titles_source(titles, settings)]
     # A folder or glob never includes the titles file; if it is named as ratings, the reader reports what it is.
     taken = [source.path for source in title_sources if source.path not in {*ratings, *test}]
@@ -177,9 +178,11 @@ class _DatasetJob:
         """Write the files of a dataset except the manifest; returns the superseded rows' counts and the profile."""
         plays = self.settings.feedback == "implicit"  # a repeated play is one
         skip = self.settings.duplicates == "off" and not plays
+        progress.begin("looking for repeated rows")
         superseded = NOTHING_SUPERSEDED if skip else find_superseded(partitions)
         texts = self._texts(folder, partitions, given)
         removed = write_superseded(folder, superseded, partitions, texts)
+        progress.begin("counting rows")
         counts = count_rows(partitions, removed)
         for name, file in COUNTS.items():
             counts[name].write_parquet(folder / file)
@@ -205,6 +208,7 @@ class _DatasetJob:
     def _read_titles(self, kinds: Kinds | None) -> ReadTitles:
         if not self.titles:
             return no_titles()
+        progress.begin("reading titles")
         return read_titles(self.titles[0], self.settings, None if kinds is None else kinds["movie_id"])
 
     def _order(self, titles: ReadTitles) -> tuple[list[tuple[Role, Ordered]], list[str]]:
@@ -235,12 +239,18 @@ class _DatasetJob:
 
     def _ensure(self, scale: str, kinds: Kinds, groups: Sequence[tuple[Role, Ordered]]) -> list[Partition]:
         partitions = []
+        progress.begin(
+            "reading ratings",
+            total=sum(source.size for _, ordered in groups for source in ordered.sources),
+            unit="bytes",
+        )
         for role, ordered in groups:
             settings = ordered.settings.with_kinds(kinds)
             for group in group_sources(ordered.sources):
                 planned = plan_partition(group, settings=settings, scale=scale, forgotten=self.forgotten)
                 made = self.store.ensure(planned)
                 partitions.append(open_partition(self.store, made.digest, role, group))
+                progress.reach(sum(source.size for each in partitions for source in each.sources))
         return partitions
 
     def _texts(

@@ -17,7 +17,7 @@ from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.registry import Registry
 from matinee.release import read_manifest
 from matinee.release.manifest import SIGNATURE
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.disk_errors import writing
 from matinee.store.documents import DONE, FORGOTTEN, KINDS, LOG, MANIFEST, POINTER, SERIES, TUNINGS
@@ -139,6 +139,7 @@ def _copy(source: Path, target: Path, files: dict[str, bytes]) -> Copied:
         for folder in [each for each in entries_of(source, kind) if not each.suffix and each not in whole]:
             log.warning("%s has no manifest and was not copied.", folder)
             copied.damaged.append(folder.name)
+        progress.begin(f"copying {kind}", total=progress.size_of(whole), unit="bytes")
         for folder in whole:
             _copy_folder(folder, target / kind / folder.name, copied)
     _copy_files(source, target, copied)
@@ -159,6 +160,7 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     try:
         if _marks(source) == _marks(target):
             copied.unchanged += 1
+            progress.advance(progress.size_of([target]))
             return
     except FileNotFoundError:  # not there yet, or removed by prune
         pass

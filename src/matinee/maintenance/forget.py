@@ -21,7 +21,7 @@ from matinee.maintenance.traces import mentioned, names_user, row_of
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.release.signature import check_signing
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.disk_errors import io_error, writing
 from matinee.store.documents import KINDS, MANIFEST, WORK
@@ -96,6 +96,7 @@ class _Erasure:
         self._clear()
         whole = self.registry.versions()
         ours = [path.name for path in self._folders("releases") if path.name in whole]  # not behind a link
+        progress.begin("erasing from releases", total=len(ours))
         releases = [version for version in sorted(ours, key=version_number) if self._erase_release(version)]
         self._name_odd_releases()
         folders = self._erase_folders(looked_up=self._looked_up())
@@ -134,6 +135,7 @@ class _Erasure:
     def _erase_release(self, version: str) -> bool:
         folder = self.registry.folder(version)
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
+        progress.advance()
         try:
             verify(folder, public_key=False)  # with any signature, or none
             code = row_of(folder / "users.parquet", self.user)
@@ -177,6 +179,7 @@ class _Erasure:
     def _erase_folders(self, *, looked_up: set[str]) -> int:
         """Remove or rewrite the folders that contain the user; returns their number."""
         there = {path.name: path for kind in _LAST_MADE_FIRST for path in self._folders(kind)}
+        progress.begin("erasing from folders", total=len(there), unit="folders")
         found = {name for name, path in there.items() if self._may_hold(path)}
         refers = {name: mentioned(path) & there.keys() for name, path in there.items()}
         while more := {name for name, digests in refers.items() if digests & found} - found:
@@ -191,6 +194,7 @@ class _Erasure:
         return touched
 
     def _may_hold(self, folder: Path) -> bool:
+        progress.advance()
         try:
             return names_user(folder, self.user)
         except OSError as error:  # an error of the disk, which may be temporary

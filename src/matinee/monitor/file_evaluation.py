@@ -18,7 +18,7 @@ from matinee.monitor.play_evaluation import PlayTrial, measure_plays
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.settings.ingest import IngestSettings, scale_name
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.database_address import place_of
 
 
@@ -56,6 +56,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
     kind = {"scale": scale_name(*release.scale)} if release.predicts else {"feedback": "implicit"}
     settings = settings.model_copy(update=kind)
     dataset = store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=settings))
+    progress.begin("measuring")
     rows, read = pl.concat(ingest.iter_ratings(store, dataset)), store.read(DatasetManifest, dataset.digest)
     fresh = rows.filter(_was_not_trained_on(champion, rows))
     if fresh.is_empty():

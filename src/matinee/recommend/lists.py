@@ -4,10 +4,9 @@ Scores are computed for a few users and movies at a time: they stay in the cache
 """
 
 import contextlib
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,12 +30,11 @@ from matinee.release.narrowing import Narrowing
 from matinee.schemas.recommendations import recommendations_schema
 from matinee.settings import RecommendSettings
 from matinee.settings.device import choose_device
+from matinee.store import progress
 from matinee.store.digests import bytes_digest, code_digest, digest_of
 from matinee.store.disk_errors import writing_out
 from matinee.store.output import check_output, writing_to
 from matinee.store.system import available_cores
-
-log = logging.getLogger(__name__)
 
 TOP = "matinee.top"  # of a file's metadata: how many movies were asked for
 NARROWED = "matinee.narrowed"  # the same, in a file of narrowed lists
@@ -46,7 +44,6 @@ _ROWS = 1 << 18  # of a row group, at most, where users are named; their lists a
 _BYTES_PER_ROW = (
     200  # of a list while its row group is made: codes, columns, titles, the copy that is checked
 )
-_LOG_SECONDS = 2.0  # between two progress lines
 
 
 class Recommended(BaseModel):
@@ -116,7 +113,9 @@ def recommend_all(
         ThreadPoolExecutor(1 if device else threads or available_cores()) as pool,
     ):
         found = zip(groups, _find(search, groups, saved, pool), strict=True)
-        for group, (best, codes) in _logged(found, users=users):
+        progress.begin("making lists", total=users, unit="users")
+        for group, (best, codes) in found:
+            progress.reach(group.start)
             rows += write(rows_of_codes(release, np.arange(group.start, group.stop), best, codes))
     return _result(release, out, users=users, rows=rows, started=started)
 
@@ -143,23 +142,14 @@ def recommend_some(
     _allowed(release, narrowing)
     started, user_ids = time.perf_counter(), list(dict.fromkeys(user_ids))
     size = max(_ROWS // max(min(top, len(release.movies)), 1), 1)  # users of a row group
+    rows = 0
+    progress.begin("making lists", total=len(user_ids), unit="users")
     with _writing(out, release, top, narrowed=narrowing != _ALL) as write:
-        rows = sum(
-            write(rows_of_ids(release, user_ids[first : first + size], top, narrowing=narrowing))
-            for first in range(0, max(len(user_ids), 1), size)
-        )
+        for first in range(0, max(len(user_ids), 1), size):
+            rows += write(rows_of_ids(release, user_ids[first : first + size], top, narrowing=narrowing))
+            progress.reach(first + size)
     unknown = int(np.count_nonzero(release.users.find(user_ids, "user") < 0))
     return _result(release, out, users=len(user_ids), rows=rows, started=started, unknown=unknown)
-
-
-def _logged(found: Iterable[tuple[range, Lists]], *, users: int) -> Iterator[tuple[range, Lists]]:
-    """Pass groups on, and log every few seconds how many users are written."""
-    logged = time.perf_counter()
-    for group, lists in found:
-        yield group, lists
-        if (now := time.perf_counter()) - logged > _LOG_SECONDS or group.stop == users:
-            log.info("%s of %s users", f"{group.stop:,}", f"{users:,}")
-            logged = now
 
 
 def _find(
@@ -177,7 +167,11 @@ def _find(
         ]
 
         def finish() -> Lists:
-            scores, codes = zip(*(part.result() for part in found), strict=True)
+            parts = []
+            for part, start in zip(found, starts, strict=True):
+                parts.append(part.result())
+                progress.reach(start + len(parts[-1][1]))
+            scores, codes = zip(*parts, strict=True)
             lists = np.concatenate(scores), np.concatenate(codes)
             saved.save(group.start, lists)
             return lists

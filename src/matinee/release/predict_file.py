@@ -13,6 +13,7 @@ from matinee.release.pair_rows import PairsFile
 from matinee.release.plays import no_predictions
 from matinee.release.release import Release
 from matinee.settings.ingest import IngestSettings
+from matinee.store import progress
 from matinee.store.output import is_stdout, writing_to
 from matinee.store.paths import check_place
 
@@ -46,6 +47,8 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         check_place(out, inputs=[pairs])
     try:
         with pairs.open("rb") as raw:
+            progress.begin("predicting", total=progress.size_of([pairs]), unit="bytes")
+            progress.follow(raw, progress.size_of([pairs]))
             maps: dict[PairColumn, IdMap] = {"user": release.users, "movie": release.movies}
             source = PairsFile(pairs, raw, settings, ids=maps)
             with writing_to(out, streams=True) as target:

@@ -18,6 +18,7 @@ from matinee.sample.rows import SampleStatistics, write_csv, write_netflix, writ
 from matinee.sample.tables import TableFormat
 from matinee.sample.text_ids import with_text_id
 from matinee.sample.titles import invent_titles
+from matinee.store import progress
 from matinee.store.checksums import sync_folder
 from matinee.store.disk_errors import writing_out
 from matinee.store.files import write_json
@@ -121,6 +122,7 @@ def write_sample(
     dirt = plan_dirt(ratings, dirty=dirty, netflix=format == "netflix", seed=seed, text_ids=text_ids)
     with _fresh_folder(out) as fresh:
         title_rejects = _write_titles(fresh / _TITLES, movies, dirty=dirty, seed=seed, text_ids=text_ids)
+        progress.begin("writing ratings", total=ratings, unit="ratings")
         statistics = _write_ratings(fresh, format, planted, dirt, plays=plays, text_ids=text_ids)
         truth = Truth(
             version=_VERSION,

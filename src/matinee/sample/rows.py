@@ -25,6 +25,7 @@ from matinee.sample.kernels import BIAS_BINS, Drawn, PlantedUsers, RatingRows, d
 from matinee.sample.planted import FIRST_DATE, Planted, day_texts
 from matinee.sample.tables import TableFormat, open_table, schema_of, table_of
 from matinee.sample.text_ids import with_text_ids
+from matinee.store import progress
 from matinee.store.system import available_cores
 
 HEADER = b"userID,movieID,rating,date\n"
@@ -103,6 +104,7 @@ def write_csv(
         for drawn, text in _in_order(write_block, len(first_rows)):
             statistics.add(drawn)
             out.write(text)
+            progress.advance(len(drawn.day))
     return statistics
 
 
@@ -123,6 +125,7 @@ def write_table(
         for drawn, table in _in_order(draw, len(_first_rows(planted))):
             statistics.add(drawn)
             write(table)
+            progress.advance(len(drawn.day))
     return statistics
 
 
@@ -139,6 +142,7 @@ def write_netflix(folder: Path, planted: Planted, *, dirt: Dirt) -> SampleStatis
         low, high = movies * number // files, movies * (number + 1) // files
         path = folder / f"combined_data_{number + 1}.txt"
         rows = _rows_of_movies(planted, low, high, statistics=None if number else statistics)
+        progress.reach(first_row)
         with path.open("wb") as out:
             out.writelines(_netflix_texts(rows, dirt, first_row=first_row))
         first_row += len(rows.day)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matinee.errors import ConfigError
+from matinee.store import progress
 from matinee.store.source_code import installed
 
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: a store never has enough folders for a collision
@@ -49,11 +50,17 @@ def bytes_digest(data: bytes) -> str:
 def _file_digest(path: Path, size: int, modified: int, inode: int) -> str:
     """The digest of the digests of a file's pieces; two pieces of a large file are read at once."""
     starts = range(0, max(size, 1), _PIECE_BYTES)
+    digests = []
     if len(starts) == 1:
-        digests = [_piece_digest(path, 0)]
+        digests.append(_piece_digest(path, 0))
+        progress.add_unplanned(size)
     else:
         with ThreadPoolExecutor(2) as pool:
-            digests = list(pool.map(lambda start: _piece_digest(path, start), starts))
+            for start, digest in zip(
+                starts, pool.map(lambda start: _piece_digest(path, start), starts), strict=True
+            ):
+                digests.append(digest)
+                progress.add_unplanned(min(_PIECE_BYTES, size - start))
     return hashlib.sha256(b"".join(digests)).hexdigest()[:_DIGEST_LENGTH]
 
 

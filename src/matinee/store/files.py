@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
+from matinee.store import progress
 from matinee.store.locks import lock
 
 _LONGEST_NAME = 200  # maximum bytes of the file's name in the temporary name; file systems allow 255 bytes
@@ -142,6 +143,7 @@ def copy_tree(source: Path, target: Path) -> None:
             copy_tree(path, target / path.name)
         elif path.is_file():
             shutil.copyfile(path, target / path.name)
+            progress.advance((target / path.name).stat().st_size)
 
 
 def clear_temporaries(folder: Path, *names: str) -> None:

@@ -2,8 +2,8 @@
 
 The rule: a change that can change what a step writes changes the digest of the step's code, and no other change does.
 
-- A module counts by its syntax tree, without comments, docstrings, and the words of errors and log lines. Its name and
-  its path do not count, so that a moved module changes no digest.
+- A module counts by its syntax tree, without comments, docstrings, log lines, reports of progress, and the words of
+  errors. Its name and its path do not count, so that a moved module changes no digest.
 - An import counts by the module that defines the imported name. `from matinee.ingest import plan` leads to the module
   that defines `plan`, not to the whole package. Imports of imported modules count as well.
 - numba, numpy, scikit-learn and torch count by version if they are imported.
@@ -56,8 +56,11 @@ NOT_CODE: Final = frozenset(
         "matinee.store.system",
         "matinee.store.versions",
         "matinee.store.progress",
+        "matinee.store.progress_shown",
     }
 )
+_PROGRESS: Final = ("progress", "matinee.store.progress")  # the name and the module that steps report to
+_REPORTS: Final = ("log.", "progress.")  # statements that call these compute nothing
 _PACKAGES: Final = ("matinee",)
 _LIBRARIES: Final = {"numba": "numba", "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch"}
 
@@ -104,7 +107,7 @@ class SourceCode:
     def _module(self, name: str) -> "_Module":
         if name not in self._read:
             source = self._source(name)
-            bound = list(self._imports(source))
+            bound = [each for each in self._imports(source) if each != _PROGRESS]
             tops = {module.partition(".")[0] for _, module in bound}
             self._read[name] = _Module(
                 text=source.code,
@@ -185,10 +188,17 @@ class _OnlyCode(ast.NodeTransformer):
         self._ours = ours
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Docstrings and log lines go."""
+        """Docstrings, log lines and reports of progress go."""
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        is_log = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith("log.")
-        return None if is_text or is_log else node
+        is_report = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith(_REPORTS)
+        return None if is_text or is_report else node
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        """A loop that only reports is one that does nothing."""
+        self.generic_visit(node)
+        if not node.body:
+            node.body = [ast.Pass()]
+        return node
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         """What is raised stays, and its words go."""

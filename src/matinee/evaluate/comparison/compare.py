@@ -19,7 +19,7 @@ from matinee.formats.comparison import (
     Comparison,
     DifferenceVerdict,
 )
-from matinee.store import Store
+from matinee.store import Store, progress
 
 FIGURES = {"rmse": "RMSE", "mae": "MAE", "ndcg_at_10": "nDCG@10", "recall_at_10": "recall@10"}
 
@@ -43,10 +43,12 @@ def compare_models(store: Store, names: Sequence[str], *, users: Sequence[str] =
     if len(names) < 2:
         raise ConfigError("One model can't be compared. Name at least two.")
     subjects = find_subjects(store, names)
+    progress.begin("reading common test rows")
     rows = find_common_rows(store, subjects)
     there = rows is not None and bool(rows.unseen.any())
     lists = measure_lists(rows, subjects) if rows and there else []
     errors = [rows.errors(each) for each in subjects] if rows and there and not subjects[0].plays else []
+    progress.begin("measuring")
     figures = error_figures(rows, errors) if rows and errors else []
     if lists and len(lists[0].ndcg):
         figures += list_figures(lists)

@@ -27,7 +27,7 @@ from matinee.errors.text import shown
 from matinee.ingest.databases import duckdb_rows, postgresql_rows, sqlite_rows
 from matinee.ingest.databases.rows import QueryRows, TimeLimit
 from matinee.settings.ingest import IngestSettings
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.database_address import DatabaseAddress, System, is_address, parse_address
 from matinee.store.disk_errors import writing
 from matinee.store.documents import WORK
@@ -126,6 +126,7 @@ def _take(store: Store, folder: Path, address: DatabaseAddress, *, limits: Inges
     """Write the rows of a query to a new folder."""
     path = folder / address.file_name
     log.info("query: %s", address.shown)
+    progress.begin("querying", unit="rows")
     started = time.perf_counter()
     with writing(store.root):
         folder.mkdir(parents=True)
@@ -159,6 +160,7 @@ def _write(path: Path, rows: QueryRows, *, label: str) -> int:
             columns = [_converted(column, schema.field(k).type) for k, column in enumerate(group.columns)]
             writer.write_table(pa.table(columns, schema=schema))
             count += group.num_rows
+            progress.reach(count)
     return count
 
 

@@ -13,6 +13,7 @@ from matinee.errors import DataError, MatineeError
 from matinee.errors.text import shown
 from matinee.ingest.reading.sources import Source
 from matinee.settings.ingest import IngestSettings
+from matinee.store import progress
 from matinee.store.disk_errors import io_error
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def open_members(source: Source, settings: IngestSettings) -> Generator[Member]:
     """
     meter = Meter(source.label(), source.size, settings)
     with translate_read_errors(source), source.path.open("rb", buffering=0) as raw:
+        progress.follow(raw, source.size)
         for member in unpack(raw, source.name, meter, constants=dict(source.constants)):
             member.stream = _Watched(member.stream, source)
             yield member

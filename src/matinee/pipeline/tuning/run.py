@@ -11,7 +11,7 @@ from matinee.pipeline.tuning.decision import decide
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings.space import with_values
-from matinee.store import Store
+from matinee.store import Store, progress
 from matinee.store.files import write_bytes, write_json
 from matinee.store.output import writing_to
 from matinee.train.device_lock import device_name, hold
@@ -53,14 +53,24 @@ def run_search(
     with search.alone():
         for goal in search.file.goals:
             while calls := search.calls(goal, trials=trials, workers=workers, late=time.monotonic() >= until):
+                progress.head(_heading(calls, trials=trials))
                 with hold(device):
                     run(calls)
         for goal in search.file.goals:
             for calls in _batches(search.repeat_calls(goal, workers=workers), workers):
+                progress.head(f"repeats of the best ({goal})")
                 with hold(device):
                     run(calls)
+        progress.head("")
         results = [decide(search, goal) for goal in search.file.goals]
         return _write(search, results, seconds=time.monotonic() - started, out=out)
+
+
+def _heading(calls: Sequence[Call], *, trials: int) -> str:
+    """What is running, for who watches."""
+    numbers = [str(call.number + 1) for call in calls]
+    which = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return f"{calls[0].goal} trial {which} of {trials}"
 
 
 def run_here(store: Store) -> Runner:

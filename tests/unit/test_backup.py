@@ -1,39 +1,26 @@
 """A backup is a store like the original, whatever happens while it is made."""
 
+import contextlib
 import shutil
-import sys
+import sqlite3
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from backed_up import files, two_nights
 from drill_registry import digest, publish_night
 
-from matinee.cli.main import main
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance import backup
 from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
-from matinee.store import Store
+from matinee.store import Store, identity
+from matinee.store.identity import check_usable, require_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Two nights, with lists, a title file and a run that was killed."""
-    store = Store.open(tmp_path / "store")
-    for night in "12":
-        publish_night(store, night, partition="old")
-    for name in ("recommendations/v0002.parquet", "titles/movie_titles.csv"):
-        (store.root / name).parent.mkdir()
-        (store.root / name).write_text(name)
-    (store.root / "splits" / f"{digest('killed')}.partial").mkdir(parents=True)
-    return store
-
-
-def files(root: Path) -> dict[str, bytes]:
-    """All files of a store that a copy has."""
-    found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return {name: data for name, data in found.items() if ".partial" not in name and name != "matinee-backup"}
+    return two_nights(tmp_path / "store")
 
 
 def test_a_restored_backup_is_the_store(store: Store, tmp_path: Path) -> None:
@@ -70,32 +57,78 @@ def test_a_rewritten_release_is_copied_again(store: Store, tmp_path: Path) -> No
     assert files(tmp_path / "copy") == files(store.root)
 
 
-def test_a_damaged_folder_is_named_and_the_earlier_copy_stays(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    back_up(store.root, tmp_path / "copy")
-    before = files(tmp_path / "copy")
-    weights = Registry(store.root).folder("v0001") / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1])
-    manifest = weights.with_name("manifest.json")
-    manifest.write_text(manifest.read_text() + " ")  # so that it is copied again
-    assert main(["backup", "--store", str(store.root), "--out", str(tmp_path / "copy")]) == 1
-    assert "DAMAGED   v0001" in capsys.readouterr().out
-    assert files(tmp_path / "copy") == before
-
-
 def test_an_interrupted_backup_is_whole_and_the_next_one_goes_on(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     back_up(store.root, tmp_path / "copy")
     publish_night(store, "3", partition="new")
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_copy_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(backup, "copy_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             back_up(store.root, tmp_path / "copy")
     assert Registry(tmp_path / "copy").champion() == "v0002"
     assert back_up(store.root, tmp_path / "copy").folders == 0
     assert files(tmp_path / "copy") == files(store.root)
+
+
+@pytest.mark.parametrize("killed_at", ["copy_folders", "copy_files", "_remove_gone"])
+def test_a_killed_restoration_is_no_store_until_the_next_one_has_finished_it(
+    killed_at: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(store.root, tmp_path / "copy")
+    restored = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, killed_at, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            restore(tmp_path / "copy", restored)
+    for use in (Registry.open, Store.open, check_usable, require_store):
+        with pytest.raises(StoreError, match="has not finished"):
+            use(restored)
+    assert restore(tmp_path / "copy", restored).champion == "v0002"
+    assert files(restored) == files(store.root)
+    with pytest.raises(ConfigError, match="is not empty"):
+        restore(tmp_path / "copy", restored)
+
+
+@pytest.mark.parametrize("killed_at", ["back", "restore"])
+def test_a_copy_that_is_killed_before_its_first_file_is_continued(
+    killed_at: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = {"back": back_up, "restore": restore}[killed_at]
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            copy(store.root, tmp_path / "new")
+    assert copy(store.root, tmp_path / "new").champion == "v0002"
+
+
+def test_a_search_that_goes_on_is_copied_whole(store: Store, tmp_path: Path) -> None:
+    path = store.root / "tunings" / digest("search") / "study.db"
+    path.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("create table trials (number integer)")
+        database.executemany("insert into trials values (?)", [(number,) for number in range(5000)])
+        database.commit()
+        database.execute("update trials set number = -1")  # in a journal, which is not copied
+        path.with_name("study.db-journal").touch()
+        database.rollback()
+        back_up(store.root, tmp_path / "copy")
+    copy = tmp_path / "copy" / path.relative_to(store.root)
+    assert [each.name for each in copy.parent.iterdir()] == ["study.db"]
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        assert database.execute("select count(*), min(number) from trials").fetchone() == (5000, 0)
+
+
+@pytest.mark.parametrize("place", ["store/releases", "store/titles", "copy/splits", "copy/recommendations"])
+def test_a_linked_folder_is_refused_on_either_side(place: str, store: Store, tmp_path: Path) -> None:
+    back_up(store.root, tmp_path / "copy")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("mine")
+    shutil.rmtree(tmp_path / place, ignore_errors=True)
+    (tmp_path / place).symlink_to(tmp_path / "mine")
+    with pytest.raises(ConfigError, match=f"{place} is a symbolic link"):
+        back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "mine") == {"thesis.txt": b"mine"}
 
 
 def test_a_champion_that_is_pruned_meanwhile_is_no_champion_of_the_copy(
@@ -131,6 +164,10 @@ def test_other_folders_are_refused_and_stay_as_they_are(store: Store, tmp_path: 
     for source, target in ((store.root, tmp_path / "mine"), (tmp_path / "mine", tmp_path / "new")):
         with pytest.raises(ConfigError):
             restore(source, target)
+    for copy in (back_up, restore):
+        for target in (Path("/dev/null"), tmp_path / "mine/letter.txt", tmp_path / "mine/letter.txt/new"):
+            with pytest.raises(ConfigError, match="is a file or a device"):
+                copy(store.root, target)
     with pytest.raises(ConfigError, match="is not empty"):
         restore(store.root, Store.open(tmp_path / "used").root)
     assert not (tmp_path / "new").exists()
@@ -141,14 +178,6 @@ def test_two_backups_to_one_folder_do_not_mix(store: Store, tmp_path: Path) -> N
     back_up(store.root, tmp_path / "copy")
     with Store(tmp_path / "copy").in_use(), pytest.raises(StoreError, match="A run is using"):
         back_up(store.root, tmp_path / "copy")
-
-
-def test_a_folder_without_a_manifest_keeps_its_earlier_copy(store: Store, tmp_path: Path) -> None:
-    back_up(store.root, tmp_path / "copy")
-    before = files(tmp_path / "copy")
-    (Registry(store.root).folder("v0001") / "manifest.json").unlink()
-    assert back_up(store.root, tmp_path / "copy").damaged == ["v0001"]
-    assert files(tmp_path / "copy") == before
 
 
 def test_another_store_is_no_backup_and_stays(store: Store, tmp_path: Path) -> None:

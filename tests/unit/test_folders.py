@@ -1,6 +1,8 @@
 """Folders that are nested a thousand deep, which Python's own functions give up on."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from matinee.errors import ConfigError
 from matinee.ingest.inbox.drop import look
 from matinee.ingest.reading.sources import find_sources
-from matinee.store.folders import bytes_in, remove_tree
+from matinee.store.folders import bytes_in, remove_tree, rename_within
 
 
 def _nest(folder: Path, levels: int) -> None:
@@ -59,3 +61,35 @@ def test_deep_folders_do_not_stop_a_night_and_are_refused_as_sources(tmp_path: P
             find_sources([drop / "**" / "*.csv"], judge=lambda source: None)
     finally:
         remove_tree(drop)
+
+
+@pytest.mark.parametrize("change", [remove_tree, lambda path: rename_within(path, "gone")])
+def test_a_folder_is_left_alone_if_a_link_has_taken_the_place_of_the_folder_around_it(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "name").mkdir(parents=True)
+    (tmp_path / "mine" / "name" / "thesis.txt").write_text("mine")
+    (tmp_path / "splits").symlink_to("mine")
+    with pytest.raises(OSError, match="splits"):
+        change(tmp_path / "splits" / "name")
+    assert (tmp_path / "mine" / "name" / "thesis.txt").read_text() == "mine"
+
+
+def test_no_file_is_removed_through_a_link_that_appears_while_a_tree_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "splits"):
+        (tmp_path / name / "tree").mkdir(parents=True)
+        (tmp_path / name / "tree" / "thesis.txt").write_text(name)
+    remove = shutil.rmtree
+
+    def swap(*names: str, **how: object) -> None:
+        if (tmp_path / "splits").is_dir() and not (tmp_path / "splits").is_symlink():
+            (tmp_path / "splits").rename(tmp_path / "away")
+            (tmp_path / "splits").symlink_to("mine")
+        remove(*names, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shutil, "rmtree", swap)
+    remove_tree(tmp_path / "splits" / "tree")
+    assert (tmp_path / "mine" / "tree" / "thesis.txt").read_text() == "mine"
+    assert not (tmp_path / "away" / "tree").exists()

@@ -12,7 +12,7 @@ from matinee.ops.environment import WEBHOOK
 from matinee.ops.prefect_server import parse_address
 
 if TYPE_CHECKING:
-    from matinee.maintenance.backup import Copied
+    from matinee.maintenance.copies import Copied
 
 
 def alerts(call: argparse.Namespace) -> Outcome:

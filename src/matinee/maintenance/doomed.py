@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from matinee.store.folders import bytes_in, remove_tree
+from matinee.store.folders import bytes_in, remove_tree, rename_within
 from matinee.store.identity import entries_of
 from matinee.store.locks import lock
 
@@ -36,7 +36,7 @@ def doom(path: Path) -> None:
     """Rename a folder so that no other process finds it."""
     target = path.with_name(f"{path.name}{DOOMED}")
     remove_tree(target, ignore_errors=True)
-    path.rename(target)
+    rename_within(path, target.name)
 
 
 def delete_doomed(root: Path, kinds: Iterable[str]) -> int:

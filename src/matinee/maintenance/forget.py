@@ -5,8 +5,10 @@ names. Releases are rewritten and exchanged in one step each, so that the champi
 folder counts as containing the user. If something can neither be read nor computed again, an error names it at the end.
 """
 
+import contextlib
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from matinee.store.documents import KINDS, MANIFEST, WORK
 from matinee.store.erased_users import ErasedUser, Forgotten
 from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
-from matinee.store.folders import remove_tree
+from matinee.store.folders import remove_file, remove_tree, rename_within
 from matinee.store.identity import entries_of, links_of
 from matinee.store.versions import version_number
 
@@ -109,7 +111,7 @@ class _Erasure:
         for path in [path for kind in ("releases", *_LAST_MADE_FIRST) for path in self._folders(kind)]:
             place = path.with_suffix("")
             if path.suffix == _FRESH and (path / MANIFEST).exists() and not place.exists():
-                path.rename(place)
+                rename_within(path, place.name)
             elif path.suffix in (_FRESH, _DOOMED, ".partial"):
                 remove_tree(path)
         for path in self._folders(WORK):
@@ -141,8 +143,8 @@ class _Erasure:
             code = row_of(folder / "users.parquet", self.user)
             if code is None:
                 return False
-            fresh.mkdir()
-            erase_from_release(folder, fresh, code)
+            with _filling(fresh):
+                erase_from_release(folder, fresh, code)
         except (
             MatineeError,
             pa.ArrowException,
@@ -153,7 +155,6 @@ class _Erasure:
         ) as error:
             if io_error(error) is not None:
                 raise
-            remove_tree(fresh, ignore_errors=True)
             self._doubt(
                 f"release {version} is damaged ({error!s:.300}): restore it from a backup or remove {folder}"
             )
@@ -209,8 +210,8 @@ class _Erasure:
         if code is None:
             return False
         fresh = folder.with_name(f"{folder.name}{_FRESH}")
-        fresh.mkdir()
-        erase_from_split(folder, fresh, code)
+        with _filling(fresh):
+            erase_from_split(folder, fresh, code)
         self._put(fresh, folder)
         return True
 
@@ -221,7 +222,7 @@ class _Erasure:
             _doom(fresh)
         else:
             _doom(folder)
-            fresh.rename(folder)
+            rename_within(fresh, folder.name)
 
     def _erase_from_lists(self, folder: Path) -> None:
         """Rewrite the lists of each release without those of the user, and remove unfinished lists."""
@@ -259,12 +260,23 @@ class _Erasure:
             log.warning("%s does not belong to the store and was not changed.", path)
 
 
+@contextlib.contextmanager
+def _filling(folder: Path) -> Iterator[None]:
+    """Create a folder for the block to fill; it is removed if the block fails, as on a full disk."""
+    folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        remove_tree(folder, ignore_errors=True)
+        raise
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         remove_tree(path)
     else:
-        path.unlink()
+        remove_file(path)
 
 
 def _doom(folder: Path) -> None:
-    folder.rename(folder.with_name(f"{folder.name}{_DOOMED}"))
+    rename_within(folder, f"{folder.name}{_DOOMED}")

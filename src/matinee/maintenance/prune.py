@@ -34,6 +34,7 @@ from matinee.store.documents import (
     read_json,
 )
 from matinee.store.files import clear_temporaries
+from matinee.store.folders import remove_file
 from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
 from matinee.store.locks import lock_folder
 
@@ -119,7 +120,7 @@ def _clear_left(registry: Registry) -> None:
 def _remove_lists(registry: Registry, version: str) -> None:
     lists = registry.lists(version)
     if not lists.parent.is_symlink():
-        lists.unlink(missing_ok=True)
+        remove_file(lists)
 
 
 def _oldest_run(root: Path) -> int:

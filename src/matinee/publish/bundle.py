@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from matinee.errors import ReleaseError
 from matinee.evaluate.drift import add_up
 from matinee.evaluate.metrics_file import read_metrics
 from matinee.evaluate.tested import Models
@@ -69,10 +68,21 @@ class Bundle:
     def write(self, folder: Path, *, version: str, evaluation: Reference, decision: DecisionFile) -> None:
         """Write the release next to its final place and rename it: it is complete or absent, and it loads.
 
-        The release is signed if a signing key is configured. Raises ReleaseError if it could not be loaded.
+        The release is signed if a signing key is configured. If anything fails, nothing is left. Raises ReleaseError if
+        it could not be loaded.
         """
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            self._fill(partial, version=version, evaluation=evaluation, decision=decision)
+            sync_folder(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        partial.rename(folder)
+
+    def _fill(self, partial: Path, *, version: str, evaluation: Reference, decision: DecisionFile) -> None:
+        """Write all files of the release, and check that it loads."""
         partial.mkdir()
         self._copy_models(partial)
         self._copy_tables(partial)
@@ -90,13 +100,7 @@ class Bundle:
         write_json(partial / MANIFEST, manifest.model_copy(update={"files": checksums}))
         if signing_key() is not None:
             sign(partial)
-        try:
-            inspect(partial)
-        except ReleaseError:
-            shutil.rmtree(partial)
-            raise
-        sync_folder(partial)
-        partial.rename(folder)
+        inspect(partial)
 
     def _copy_models(self, folder: Path) -> None:
         copy = halve_weights if self.settings.release.storage == "float16" else shutil.copyfile

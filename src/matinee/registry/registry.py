@@ -18,7 +18,7 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
-from matinee.store.identity import check_readable, is_foreign, require_store
+from matinee.store.identity import check_readable, check_restored, is_foreign, require_store
 from matinee.store.locks import lock_folder
 from matinee.store.versions import is_version, version_number
 
@@ -35,18 +35,16 @@ class Registry:
     def open(cls, root: Path) -> "Registry":
         """The registry of an existing store.
 
-        Raises ConfigError if there is no store, StoreError if this user may not read it.
+        Raises ConfigError if there is no store, StoreError if this user may not read it, or if it is being restored.
         """
         check_readable(root)
         if not root.is_dir():
             raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
+        check_restored(root)
         return cls(root)
 
     def folder(self, version: str) -> Path:
-        """The folder of a release, whether it exists or not.
-
-        Raises ReleaseError for a name that is not a version, so that no name leads out of the store.
-        """
+        """The folder of a release, whether it exists or not. Raises ReleaseError for a name that is not a version."""
         if not is_version(version):
             raise ReleaseError(
                 f"{shown(version)} is not a release of {self.root}: a version is `v` and at least four digits. "
@@ -84,22 +82,29 @@ class Registry:
     def _pointer(self) -> Pointer | None:
         """The content of champion.json; None before the first promotion.
 
-        Raises ReleaseError if it is damaged.
+        Raises ReleaseError if it is damaged, or missing although a release has replaced another one.
         """
         path = self.root / POINTER
         check_readable(self.root)
         if not os.path.lexists(path):
+            # A change names the champion before, but for the first, which may have been killed before the pointer.
+            if any(entry.is_move and entry.before for entry in self.log()):
+                raise self._lost("missing")
             return None
         try:
             return read_as(path, Pointer)
         except StoreError as error:
             if isinstance(error.__cause__, OSError):  # may be temporary
                 raise
-            last = self._last_logged() or "VERSION"
-            raise ReleaseError(
-                f"{path} is damaged, so the current champion is unknown. According to log.jsonl it was {last}. "
-                f"`matinee promote --store {self.root} {last}` writes the file again."
-            ) from None
+            raise self._lost("damaged") from None
+
+    def _lost(self, fault: str) -> ReleaseError:
+        """The error for a pointer that can't be read, with the release that it named."""
+        last = self._last_logged() or "VERSION"
+        return ReleaseError(
+            f"{self.root / POINTER} is {fault}, so the current champion is unknown. According to log.jsonl it was "
+            f"{last}. `matinee promote --store {self.root} {last}` writes the file again. {self._listed()}"
+        )
 
     def _last_logged(self) -> str | None:
         """The champion according to the log."""
@@ -115,6 +120,11 @@ class Registry:
             raise ReleaseError(
                 f"There is no champion in {self.root}, because the folder is not a Matinee store. Use the folder of "
                 "`matinee retrain --store`."
+            )
+        if version is None and (first := self._last_logged()):
+            raise ReleaseError(
+                f"{self.root / POINTER} is missing: it was removed, or the publication of {first} was interrupted. "
+                f"`matinee promote --store {self.root} {first}` makes it the champion. {self._listed()}"
             )
         if version is None:
             raise ReleaseError(
@@ -160,8 +170,8 @@ class Registry:
     ) -> None:
         """Make a release the champion and log why. Call it under the lock.
 
-        Later losses add up against `anchor`; it is the release itself if None. The change is logged before the pointer
-        is replaced: a process that dies in between leaves a void line in the log, but the log never lacks a change.
+        Later losses add up against `anchor`, or the release itself. The change is logged before the pointer is
+        replaced: a process that dies in between leaves a void line, but the log never lacks a change.
         """
         self._point_to(version, action=action, reason=reason, anchor=anchor, before=self.champion(), **facts)
 
@@ -216,8 +226,8 @@ class Registry:
     def promote(self, version: str) -> str:
         """Make a release the champion, regardless of the gate's decision.
 
-        Returns the version that it replaces; empty if there was none. Raises ConfigError if there is no such release,
-        ReleaseError if it does not load.
+        Returns the version that it replaces, or "". Raises ConfigError without such a release, ReleaseError if it does
+        not load.
         """
         with self.lock():
             return self._move(version, action="promote")

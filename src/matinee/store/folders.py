@@ -57,30 +57,92 @@ def bytes_in(folder: Path) -> int:
 def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:
     """Remove a folder with all that is in it, however deep; a link is not removed.
 
-    Raises OSError unless `ignore_errors`.
+    The folder that it is in may be replaced by a link meanwhile: the target of that link stays as it is.
+
+    Args:
+        path: The folder.
+        ignore_errors: Whether to leave what can't be removed, without an error.
+
+    Raises:
+        OSError: It can't be removed; not with `ignore_errors`.
     """
+    try:
+        with opened(path.parent) as parent:
+            _remove(path.name, parent, ignore_errors=ignore_errors)
+    except OSError:
+        if not ignore_errors:
+            raise
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file or a link, as `remove_tree` removes a folder; a missing one is no error. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError), opened(path.parent) as parent:
+        os.unlink(path.name, dir_fd=parent)
+
+
+def rename_within(path: Path, name: str) -> None:
+    """Rename a folder within the folder that it is in, which may be replaced by a link meanwhile.
+
+    Raises OSError.
+    """
+    with opened(path.parent) as parent:
+        os.rename(path.name, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+@contextlib.contextmanager
+def opened(folder: str | Path, *, within: int | None = None) -> Iterator[int]:
+    """The number of an open folder, which stays that folder whatever takes its place.
+
+    Args:
+        folder: The folder. A relative path is relative to `within`.
+        within: Number of an open folder.
+
+    Yields:
+        The number.
+
+    Raises:
+        OSError: It is not a folder, or it is a symbolic link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(folder, flags, dir_fd=within)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _remove(name: str, parent: int, *, ignore_errors: bool) -> None:
     with contextlib.suppress(RecursionError):
-        shutil.rmtree(path, ignore_errors=True)
-    if path.is_dir() and not path.is_symlink():
-        with contextlib.suppress(OSError):
-            _flatten(path)
-    if os.path.lexists(path):
-        shutil.rmtree(path, ignore_errors=ignore_errors)
+        shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
+    if not _is_there(name, parent):
+        return
+    with contextlib.suppress(OSError), opened(name, within=parent) as folder:
+        _flatten(folder)
+    shutil.rmtree(name, ignore_errors=ignore_errors, dir_fd=parent)
 
 
-def _flatten(path: Path) -> None:
-    """Move each folder below another one up to `path`, so that none is deeper than one level."""
-    waiting = _folders_in(path)
+def _is_there(name: str, parent: int) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _flatten(top: int) -> None:
+    """Move each folder below another one up to the open folder, so that none is deeper than one level."""
+    waiting = _folders_in(top)
     while waiting:
-        for inner in _folders_in(waiting.pop()):
-            above = path / uuid.uuid4().hex
-            inner.rename(above)
-            waiting.append(above)
+        with opened(waiting.pop(), within=top) as inner:
+            for name in _folders_in(inner):
+                above = uuid.uuid4().hex
+                os.rename(name, above, src_dir_fd=inner, dst_dir_fd=top)
+                waiting.append(above)
 
 
-def _folders_in(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        return [path / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+def _folders_in(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -15,11 +15,12 @@ from pydantic import JsonValue
 from matinee.errors import ConfigError, StoreError
 from matinee.store.digests import DIGEST
 from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, WORK, Document, check_time, parse
-from matinee.store.files import open_plain, write_json
+from matinee.store.files import open_plain, write_bytes, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.versions import is_version
 
 MARKER = "matinee-store.json"
+RESTORING = "matinee-restore"  # in a store whose restoration has not finished
 RUNNING = "running"
 _SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": 1}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
@@ -60,7 +61,11 @@ def is_foreign(root: Path) -> bool:
 
 
 def check_usable(root: Path) -> None:
-    """Raise ConfigError for a folder that is not a store and can't become one; nothing is changed."""
+    """Raise ConfigError for a folder that is not a store and can't become one; nothing is changed.
+
+    Raises StoreError for a store whose restoration has not finished.
+    """
+    check_restored(root)
     if is_foreign(root):
         raise ConfigError(_refusal(root))
     if outer := _outer_store(root):
@@ -73,8 +78,10 @@ def check_usable(root: Path) -> None:
 def make_store(root: Path) -> None:
     """Mark an empty or new folder as a store; an existing store stays as it is.
 
-    Raises ConfigError for a folder with other files, OSError if it can't be written.
+    Raises ConfigError for a folder with other files, StoreError for an unfinished restoration, OSError if it can't be
+    written.
     """
+    check_restored(root)
     if is_marked(root):
         return
     check_usable(root)  # before anything is created
@@ -85,11 +92,39 @@ def make_store(root: Path) -> None:
             write_json(root / MARKER, _SAYS)
 
 
+def make_copy(root: Path, mark: str) -> None:
+    """Make an empty or new folder a store that a file `mark` marks as a copy; one with that mark stays as it is.
+
+    The mark comes first, so that a process that is killed leaves a folder that the next one goes on with.
+
+    Raises ConfigError for any other folder, OSError if it can't be written.
+    """
+    if is_foreign(root) and not (root / mark).is_file():
+        raise ConfigError(_refusal(root))
+    root.mkdir(parents=True, exist_ok=True)
+    with lock_folder(root):
+        if not is_empty(root) and not (root / mark).is_file():
+            raise ConfigError(f"{root} is not empty. Use a new folder. Nothing was changed.")
+        write_bytes(root / mark, b"")
+        if not is_marked(root):
+            write_json(root / MARKER, _SAYS)
+
+
+def check_restored(root: Path) -> None:
+    """Raise StoreError for a store whose restoration has not finished, so that no champion is missing in silence."""
+    if os.path.lexists(root / RESTORING):
+        raise StoreError(
+            f"The restoration of {root} has not finished. Wait for it, or run the same `matinee restore` again, which "
+            "continues it."
+        )
+
+
 def require_store(root: Path) -> None:
     """Raise ConfigError unless there is a store at `root`; a store of an earlier version is marked.
 
-    Every function that changes or removes something calls it first.
+    Every function that changes or removes something calls it first. Raises StoreError as `check_restored` does.
     """
+    check_restored(root)
     if is_marked(root):
         return
     check_readable(root)

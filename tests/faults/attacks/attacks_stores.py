@@ -75,6 +75,10 @@ def _unmark_to(kept: str) -> Callable[[Ground], None]:
     return prepare
 
 
+def _without(name: str) -> Callable[[Ground], None]:
+    return lambda ground: (ground.store / name).unlink()
+
+
 def _link(place: str, target: str = ".") -> Callable[[Ground], None]:
     """Replace a part of the store by a link to foreign files."""
 
@@ -142,6 +146,7 @@ def _is_cleared(ground: Ground) -> None:
     assert left == {f".mine.json.{DEAD}", f".champion.json.{os.getppid()}"}
 
 
+BACKUP = ["backup", "--store", "{store}", "--out", "{folder}/copy"]
 PRUNE, FORGET = ["prune", "--store", "{store}"], ["forget", "--store", "{store}", "--user", "1"]
 THESIS = ("datasets/mine/thesis.txt", "work/mine.partial/thesis.txt", "splits/v1.pruned/thesis.txt")
 RUNS = ("running/mine/thesis.txt", "running/notes.txt", "releases/mine.pruned/thesis.txt")
@@ -181,7 +186,16 @@ ATTACKS = [
         "a damaged marker is written again", PRUNE, 0, _damage_marker, keeps_store=False, check=_marked_again
     ),
     Attack(
-        "nothing but its log is left", PRUNE, 0, _unmark_to("log.jsonl"), keeps_store=False, check=_marked_again
+        "nothing but its log is left",
+        ["promote", "--store", "{store}", "v0001"],
+        0,
+        _unmark_to("log.jsonl"),
+        keeps_store=False,
+        check=_marked_again,
+    ),
+    *(
+        Attack(f"{words[0]} without its pointer", words, 1, _without("champion.json"), says=["promote --store"])
+        for words in (PRUNE, ["rollback", *PRUNE[1:3]], ["releases", *PRUNE[1:3]], ["doctor", *PRUNE[1:3]], BACKUP)
     ),
     Attack(
         "nothing but its folders are left", PRUNE, 0, _unmark_to(""), keeps_store=False, check=_marked_again

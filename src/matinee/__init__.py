@@ -7,14 +7,15 @@
 3
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from matinee.errors import ConfigError, DatabaseError, DataError, MatineeError, ReleaseError, StoreError
-from matinee.registry.champion import load
-from matinee.release import Release
 
 if TYPE_CHECKING:
     from matinee.pipeline import Retrained, retrain
+    from matinee.registry.champion import load
+    from matinee.release import Release
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,12 +30,19 @@ __all__ = [
     "load",
     "retrain",
 ]
+_LATER = {
+    "Release": "matinee.release",
+    "Retrained": "matinee.pipeline",
+    "load": "matinee.registry.champion",
+    "retrain": "matinee.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The pipeline is imported when it is first asked for: a program that only loads releases has no torch."""
-    if name in ("Retrained", "retrain"):
-        from matinee import pipeline  # noqa: PLC0415
+    """What needs other packages is imported when it is first asked for.
 
-        return getattr(pipeline, name)
+    A program that only loads releases has no torch, and the help of the command line needs no numpy.
+    """
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from matinee.cli import progress_line
-from matinee.cli.progress_line import columns, showing
+from matinee.cli.progress_line import showing
+from matinee.cli.terminal import columns
 from matinee.store import progress
 from matinee.store.progress import Amount, Progress, Work, watched
 from matinee.store.progress_shown import Pace, clock, describe, looking

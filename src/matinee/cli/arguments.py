@@ -6,12 +6,12 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from matinee import __version__
-from matinee.cli import release_verbs, terminal, upkeep, verbs
+from matinee.cli import terminal
 from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
-from matinee.cli.serve_verb import add_serve_verb
-from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store
+from matinee.cli.serve_arguments import add_serve_verb
+from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store, later
 from matinee.cli.tune_arguments import add_tune
 from matinee.cli.values import fraction, id_, whole
 from matinee.errors import ConfigError
@@ -73,14 +73,18 @@ def build_parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"matinee {__version__}")
     verbs_of = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
 
-    def verb(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    def verb(name: str, function: str, summary: str) -> argparse.ArgumentParser:
         added = verbs_of.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        added.set_defaults(run=run)
+        added.set_defaults(run=later(function))
         added.add_argument(
             "--json", action="store_true", help="print the result as one line of JSON at the end"
         )
-        added.add_argument(
+        loudness = added.add_mutually_exclusive_group()
+        loudness.add_argument(
             "--verbose", action="store_true", help="log more, and print the traceback of an error"
+        )
+        loudness.add_argument(
+            "--quiet", action="store_true", help="print only warnings, errors and what was asked for"
         )
         return added
 
@@ -100,7 +104,7 @@ def build_parser() -> _Parser:
 
 def _add_sample(verb: Verb) -> None:
     sample = verb(
-        "sample", verbs.sample, "Generate ratings and titles for which the lowest possible RMSE is known."
+        "sample", "verbs.sample", "Generate ratings and titles for which the lowest possible RMSE is known."
     )
     sample.add_argument("--out", type=path, required=True, metavar="DIR", help="folder for the files")
     sample.add_argument(
@@ -150,9 +154,9 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
 
 
 def _add_data_verbs(verb: Verb) -> None:
-    ingest = verb("ingest", verbs.ingest, "Validate ratings and titles, and add them to the store.")
+    ingest = verb("ingest", "verbs.ingest", "Validate ratings and titles, and add them to the store.")
     retrain = verb(
-        "retrain", verbs.retrain, "Train and evaluate a model, and publish it if it passes the gate."
+        "retrain", "verbs.retrain", "Train and evaluate a model, and publish it if it passes the gate."
     )
     for added in (ingest, retrain):
         add_sources(added)
@@ -173,7 +177,7 @@ def _add_data_verbs(verb: Verb) -> None:
 
 
 def _add_answer_verbs(verb: Verb) -> None:
-    predict = verb("predict", verbs.predict, "Predict the ratings of pairs of users and movies.")
+    predict = verb("predict", "verbs.predict", "Predict the ratings of pairs of users and movies.")
     add_store(predict)
     predict.add_argument(
         "--pairs",
@@ -191,7 +195,9 @@ def _add_answer_verbs(verb: Verb) -> None:
     )
     add_settings(predict)
 
-    evaluate = verb("evaluate", verbs.evaluate, "Measure the champion on ratings that it was not trained on.")
+    evaluate = verb(
+        "evaluate", "verbs.evaluate", "Measure the champion on ratings that it was not trained on."
+    )
     add_store(evaluate)
     evaluate.add_argument(
         "--test",
@@ -206,7 +212,7 @@ def _add_answer_verbs(verb: Verb) -> None:
 
 def _add_registry_verbs(verb: Verb) -> None:
     add_page_verbs(verb)
-    releases = verb("releases", release_verbs.releases, "List the releases.")
+    releases = verb("releases", "release_verbs.releases", "List the releases.")
     add_store(releases)
     releases.add_argument(
         "--verify", action="store_true", help="check that no file has changed since the release was published"
@@ -217,20 +223,20 @@ def _add_registry_verbs(verb: Verb) -> None:
         metavar="FILE",
         help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
-    sign = verb("sign", release_verbs.sign, "Sign a release with the key that MATINEE_SIGNING_KEY names.")
+    sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
     add_store(sign)
     sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
-    promote = verb("promote", verbs.promote, "Make a release or a held candidate the champion.")
+    promote = verb("promote", "verbs.promote", "Make a release or a held candidate the champion.")
     add_store(promote)
     promote.add_argument(
         "version",
         metavar="VERSION",
         help="name of a release, or the first characters of the digest of a held candidate",
     )
-    rollback = verb("rollback", verbs.rollback, "Go back to the previous champion.")
+    rollback = verb("rollback", "verbs.rollback", "Go back to the previous champion.")
     add_store(rollback)
     rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
-    prune = verb("prune", verbs.prune, "Remove old releases, and data that no kept release needs.")
+    prune = verb("prune", "verbs.prune", "Remove old releases, and data that no kept release needs.")
     add_store(prune)
     prune.add_argument(
         "--keep",
@@ -240,7 +246,9 @@ def _add_registry_verbs(verb: Verb) -> None:
         help="number of newest releases to keep, besides the champion and its predecessor; candidates held in the last "
         "N gate decisions are kept too (default 7)",
     )
-    forget = verb("forget", verbs.forget, "Erase a user from the store, and skip the user's rows in future.")
+    forget = verb(
+        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future."
+    )
     add_store(forget)
     forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
 
@@ -248,7 +256,7 @@ def _add_registry_verbs(verb: Verb) -> None:
 def _add_upkeep_verbs(verb: Verb) -> None:
     alerts = verb(
         "alerts",
-        upkeep.alerts,
+        "upkeep.alerts",
         "Send a notification when a scheduled run fails, hangs or is late, or when the gate holds its candidate.",
     )
     alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
@@ -257,7 +265,7 @@ def _add_upkeep_verbs(verb: Verb) -> None:
     to.add_argument(
         "--block", metavar="TYPE/NAME", help="notification or webhook block of the Prefect server to use"
     )
-    backup = verb("backup", upkeep.backup, "Copy a store, also while runs use it.")
+    backup = verb("backup", "upkeep.backup", "Copy a store, also while runs use it.")
     add_store(backup)
     backup.add_argument(
         "--out",
@@ -266,7 +274,7 @@ def _add_upkeep_verbs(verb: Verb) -> None:
         metavar="DIR",
         help="folder for the copy: new, empty or an earlier backup",
     )
-    restore = verb("restore", upkeep.restore, "Copy a backup to a new store.")
+    restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
     restore.add_argument(
         "--from",
         type=path,
@@ -278,5 +286,5 @@ def _add_upkeep_verbs(verb: Verb) -> None:
     restore.add_argument(
         "--store", type=path, required=True, metavar="S", help="new or empty folder of the store"
     )
-    doctor = verb("doctor", upkeep.doctor, "Check versions, device, clock, server and a store.")
+    doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=path, metavar="S", help="store to check")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
 from matinee.errors.text import shown
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry

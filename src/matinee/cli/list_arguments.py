@@ -2,7 +2,6 @@
 
 import argparse
 
-from matinee.cli import list_verbs
 from matinee.cli.shared_options import Verb, add_settings, add_store
 from matinee.cli.values import count, id_, years
 from matinee.ops.folders import path
@@ -10,7 +9,7 @@ from matinee.ops.folders import path
 
 def add_list_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
-    recommend = verb("recommend", list_verbs.recommend, "List the best unseen movies of each user.")
+    recommend = verb("recommend", "list_verbs.recommend", "List the best unseen movies of each user.")
     add_store(recommend)
     recommend.add_argument(
         "--out",
@@ -25,14 +24,14 @@ def add_list_verbs(verb: Verb) -> None:
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_narrowing(recommend)
     add_settings(recommend)
-    similar = verb("similar", list_verbs.similar, "List the movies that are most similar to a movie.")
+    similar = verb("similar", "list_verbs.similar", "List the movies that are most similar to a movie.")
     add_store(similar)
     similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
     for added in (recommend, similar):
         added.add_argument(
             "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
         )
-    explain = verb("explain", list_verbs.explain, "Show which of a user's ratings give a movie its score.")
+    explain = verb("explain", "list_verbs.explain", "Show which of a user's ratings give a movie its score.")
     add_store(explain)
     explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
     explain.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import matinee
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.connection import answering
@@ -20,6 +20,7 @@ from matinee.release.narrowing import Narrowing
 from matinee.release.suggestion import Explanation, Reason, Suggestion
 from matinee.settings import RecommendSettings
 from matinee.settings.parse import read_settings
+from matinee.store import progress
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_place
 
@@ -69,6 +70,7 @@ def recommend(call: argparse.Namespace) -> Outcome:
 
 
 def _run_flow(call: argparse.Namespace, settings: RecommendSettings, narrowing: Narrowing) -> "Recommended":
+    progress.begin("starting Prefect")
     wait_for_server = start_server(quiet=not call.verbose)
     from matinee.flows.recommend import recommend as flow
 
@@ -90,7 +92,9 @@ def _written(out: Path, done: "Recommended", lines: Sequence[str] = ()) -> Outco
     whom = f"{done.users:,} {'user' if done.users == 1 else 'users'}{popular} by {done.release}"
     if out.suffix.lower() in _OTHER_FORMATS:
         lines = [f"warning   {out} is a Parquet file, although its name ends differently", *lines]
-    return Outcome(facts, [f"{done.rows:,} movies for {whom} in {out}, {done.seconds:.1f} s", *lines])
+    warned = [line for line in lines if line.startswith("warning")]
+    text = [f"{done.rows:,} movies for {whom} in {out}, {done.seconds:.1f} s", *lines]
+    return Outcome(facts, text, notable=warned)
 
 
 def _listed(release: matinee.Release, users: Sequence[Id], top: int, narrowing: Narrowing) -> Outcome:

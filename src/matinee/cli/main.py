@@ -40,19 +40,20 @@ def _answer(words: Sequence[str]) -> int:
     """Run a verb and print its outcome, or one paragraph with the reason of its failure."""
     from matinee.cli import terminal
     from matinee.cli.arguments import parse
-    from matinee.cli.progress_line import showing
-    from matinee.cli.verbs import QUIET
-    from matinee.store import progress
+    from matinee.cli.outcome import UNLOGGED
 
     verbose, as_json = "--verbose" in words, "--json" in words
     try:
         try:
             call = parse(words)
-            terminal.log_to_terminal(verbose=verbose, quiet=call.verb in QUIET)
-            with showing(quiet=False, plain=verbose):
+            from matinee.cli.progress_line import showing
+            from matinee.store import progress
+
+            terminal.log_to_terminal(verbose=verbose, quiet=call.quiet or call.verb in UNLOGGED)
+            with showing(quiet=call.quiet or call.verb == "serve", plain=verbose):
                 progress.begin(call.verb)
                 outcome = call.run(call)
-            terminal.report(outcome, as_json=as_json)
+            terminal.report(outcome, as_json=as_json, quiet=call.quiet)
             return int(outcome.status)
         except (terminal.StdoutError, BrokenPipeError):
             raise

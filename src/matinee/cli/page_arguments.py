@@ -1,6 +1,5 @@
 """The verbs `compare` and `report` with their options."""
 
-from matinee.cli import compare_verb, report_verb
 from matinee.cli.shared_options import Verb, add_store
 from matinee.cli.values import id_
 from matinee.ops.folders import path
@@ -10,7 +9,7 @@ def add_page_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     compare = verb(
         "compare",
-        compare_verb.compare,
+        "compare_verb.compare",
         "Compare releases or candidates on test rows that none of them was trained on.",
     )
     compare.add_argument(
@@ -29,7 +28,7 @@ def add_page_verbs(verb: Verb) -> None:
         metavar="ID",
         help="ids of users whose lists are shown (default: some users who liked a test row)",
     )
-    report = verb("report", report_verb.report, "Write the report of a release: one HTML file for people.")
+    report = verb("report", "report_verb.report", "Write the report of a release: one HTML file for people.")
     report.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
     add_store(report)
     report.add_argument(

@@ -5,13 +5,13 @@ What is printed meanwhile is printed above the line. When the verb ends, however
 
 import contextlib
 import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
+from matinee.cli.terminal import columns, is_terminal
 from matinee.store.progress import Amount, Work, watched
 from matinee.store.progress_shown import Pace, describe, looking
 
@@ -42,23 +42,6 @@ def showing(*, quiet: bool, plain: bool) -> Iterator[None]:
         line = _Line(stream, work)
         with line.kept_below(), looking(work, line, every_seconds=_LINE_SECONDS):
             yield
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a line can be replaced on a stream: it is a terminal, and not one without cursor movements."""
-    try:
-        return stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
-    except ValueError:  # it is closed
-        return False
-
-
-def columns(stream: TextIO) -> int:
-    """The width of a terminal: COLUMNS, or else that of the terminal itself."""
-    if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
-        return int(os.environ["COLUMNS"])
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    return shutil.get_terminal_size().columns
 
 
 class _Plain:

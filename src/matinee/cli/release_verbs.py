@@ -3,15 +3,18 @@
 import argparse
 import getpass
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 
 from pydantic import Field
 
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
+from matinee.cli.tables import table_lines
+from matinee.cli.terminal import columns, is_terminal
 from matinee.errors import ReleaseError
 from matinee.formats.base import Format
-from matinee.registry import Registry
+from matinee.registry import Hold, Registry
 from matinee.release import inspect, read_manifest
 from matinee.release.signature import sign as sign_release
 from matinee.release.signature import trusted_key
@@ -35,20 +38,40 @@ class ListedRelease(Format):
     )
     error: str = Field("", description="Why it does not load; present only if it does not.")
 
+    @property
+    def figure(self) -> str:
+        """RMSE, or nDCG@10 of a release of plays."""
+        value = self.rmse if self.ndcg_at_10 is None else self.ndcg_at_10
+        return f"{value:.4f}" if isinstance(value, int | float) else "-"
+
+    @property
+    def state(self) -> str:
+        """Whether it is the champion, and whether it was checked."""
+        words = ["champion"] if self.champion else []
+        if self.error:
+            words.append("DAMAGED")
+        elif "verified" in self.model_fields_set:
+            words.append("verified")
+        return ", ".join(words)
+
     def line(self, *, signed: bool) -> str:
-        """The release as a line of the list."""
+        """The release as a line for programs: two blanks between the columns, and no header."""
         words = [self.version]
         if self.model is not None:
-            name, value = ("rmse", self.rmse) if self.ndcg_at_10 is None else ("ndcg@10", self.ndcg_at_10)
-            figure = f"{value:.4f}" if isinstance(value, int | float) else "-"
-            words += [self.created or "-", f"{self.model:6}", f"{name} {figure}"]
+            name = "rmse" if self.ndcg_at_10 is None else "ndcg@10"
+            words += [self.created or "-", f"{self.model:6}", f"{name} {self.figure}"]
         if self.champion:
             words.append("champion")
         if self.error:
-            words.append(f"DAMAGED: {shorten(self.error, _FAULT, placeholder=' …')}")
+            words.append(f"DAMAGED: {self.fault}")
         elif "verified" in self.model_fields_set:
             words.append("verified, signed" if signed else "verified")
         return "  ".join(words).rstrip()
+
+    @property
+    def fault(self) -> str:
+        """Why it does not load, in short."""
+        return shorten(self.error, _FAULT, placeholder=" …")
 
 
 def releases(call: argparse.Namespace) -> Outcome:
@@ -62,16 +85,54 @@ def releases(call: argparse.Namespace) -> Outcome:
     ]
     if champion is not None and not any(release.champion for release in listed):
         listed.append(_missing(registry, champion))
-    lines = [release.line(signed=key is not None) for release in listed]
-    if not lines:
+    if is_terminal(sys.stdout):
+        lines = _table(listed, registry.held(), width=columns(sys.stdout), signed=key is not None)
+    else:
+        lines = [release.line(signed=key is not None) for release in listed]
+        lines += [
+            f"held   {hold.at}  {hold.candidate}  {shorten(hold.reason, _REASON, placeholder=' …')}"
+            for hold in registry.held()
+        ]
+    if not listed:
         no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
-        lines.append(f"No release in {call.store} yet{no_store}.")
-    lines += [
-        f"held   {hold.at}  {hold.candidate}  {shorten(hold.reason, _REASON, placeholder=' …')}"
-        for hold in registry.held()
-    ]
+        lines.insert(0, f"No release in {call.store} yet{no_store}.")
     facts = [release.model_dump() for release in listed]
     return Outcome(facts, lines, 0 if all(release.verified for release in listed) else 1)
+
+
+def _table(listed: Sequence[ListedRelease], held: Sequence[Hold], *, width: int, signed: bool) -> list[str]:
+    """The releases and the held candidates for people, in the columns of a terminal."""
+    plays = any(release.ndcg_at_10 is not None for release in listed)
+    rows = [
+        (
+            release.version,
+            _minute(release.created),
+            release.model or "-",
+            release.figure,
+            release.state.replace("verified", "verified, signed") if signed else release.state,
+        )
+        for release in listed
+    ]
+    lines = table_lines(
+        ("RELEASE", "PUBLISHED", "MODEL", "NDCG@10" if plays else "RMSE", ""),
+        rows,
+        width=width,
+        optional=("MODEL", "PUBLISHED"),
+    )
+    lines += [f"{release.version}  {release.fault}" for release in listed if release.error]
+    if held:
+        found = [(hold.candidate, _minute(hold.at), hold.reason) for hold in held]
+        lines += [""] if listed else []
+        lines += table_lines(
+            ("HELD CANDIDATE", "DECIDED", "REASON"), found, width=width, optional=("DECIDED",)
+        )
+        lines.append("`matinee promote` publishes a held candidate anyway.")
+    return lines
+
+
+def _minute(time: str | None) -> str:
+    """A time of a manifest without seconds, such as 2026-11-26 18:43."""
+    return "-" if time is None else time[:16].replace("T", " ")
 
 
 def _missing(registry: Registry, champion: str) -> ListedRelease:
@@ -117,4 +178,4 @@ def sign(call: argparse.Namespace) -> Outcome:
         inspect(folder, public_key=False)
         ask = (lambda: getpass.getpass("Password of the signing key: ")) if sys.stdin.isatty() else None
         sign_release(folder, ask=ask)
-    return Outcome({"signed": call.version}, f"{call.version} is signed")
+    return Outcome({"signed": call.version}, f"{call.version} is signed", notable=())

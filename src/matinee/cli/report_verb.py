@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store.identity import check_usable
@@ -23,4 +23,5 @@ def report(call: argparse.Namespace) -> Outcome:
     out = call.out or Path(f"report-{call.version}.html")
     with writing_to(out) as file:
         file.write(release_page(facts).encode())
-    return Outcome({"release": call.version, "out": str(out)}, f"the report of {call.version} is in {out}")
+    done = {"release": call.version, "out": str(out)}
+    return Outcome(done, f"the report of {call.version} is in {out}", notable=())

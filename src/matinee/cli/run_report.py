@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,19 +15,27 @@ if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
 
 _SHOWN_SECONDS: Final = 0.05  # a shorter step is not listed
+_MOST_LINES: Final = 6  # of rejects, and of warnings: the report of a run fits a screen
 
 
-def run_lines(summary: "Summary", *, ratings: list[str], store: Path) -> list[str]:
-    """The result of a run as lines: rows, the time of each step, the gate's reason, the release and its RMSE."""
+def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: float) -> list[str]:
+    """The result of a run as lines: rows, the time of each step, the gate's reason, the release and its RMSE.
+
+    Args:
+        summary: The result.
+        ratings: The sources of the run.
+        store: The store.
+        seconds: The time of the whole command.
+    """
     times = [f"{step} {spent:.1f} s" for step, spent in summary.seconds.items() if spent >= _SHOWN_SECONDS]
     done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
     release = f"{summary.location} (champion)" if summary.promoted else _held_line(summary, store)
     return [
         rows_line(summary.rows),
         *reject_lines(summary.rejects),
-        *(f"warning   {warning}" for warning in summary.warnings),
+        *warning_lines(summary.warnings),
         *done,
-        f"time      {', '.join(times)}",
+        f"time      {seconds:.1f} s in all{': ' if times else ''}{', '.join(times)}",
         f"gate      {summary.reason}",
         f"release   {release}",
         _figures_line(summary.metrics, ratings),
@@ -55,10 +63,22 @@ def rows_line(rows: Mapping[str, int]) -> str:
 
 
 def reject_lines(rejects: Mapping[str, int]) -> list[str]:
-    """One line per reject code, the most frequent first."""
-    return [
-        f"          {count:>9,} {code}" for code, count in sorted(rejects.items(), key=lambda item: -item[1])
-    ]
+    """One line per reject code, the most frequent first; the last line has what does not fit."""
+    by_count = sorted(rejects.items(), key=lambda item: -item[1])
+    shown, others = by_count[:_MOST_LINES], by_count[_MOST_LINES:]
+    if len(others) > 1:
+        shown = [*shown, (f"of {len(others)} other kinds", sum(count for _, count in others))]
+    else:
+        shown = by_count
+    return [f"          {count:>9,} {code}" for code, count in shown]
+
+
+def warning_lines(warnings: Sequence[str]) -> list[str]:
+    """One line per warning; the last line says how many others there are."""
+    lines = [f"warning   {warning}" for warning in warnings[:_MOST_LINES]]
+    if others := len(warnings) - _MOST_LINES if len(warnings) > _MOST_LINES + 1 else 0:
+        return [*lines, f"warning   {others} other warnings; --json has all of them"]
+    return [f"warning   {warning}" for warning in warnings[: _MOST_LINES + 1]]
 
 
 def _best_rmse(ratings: list[str]) -> float | None:

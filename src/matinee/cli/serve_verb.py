@@ -1,46 +1,19 @@
-"""The verb `serve` with its options."""
+"""The verb `serve`."""
 
 import argparse
+import os
+import sys
+import threading
+import webbrowser
+from urllib.parse import urlsplit
 
 from matinee.cli import terminal
-from matinee.cli.shared_options import Verb
-from matinee.cli.values import whole
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
 from matinee.errors import ConfigError
-from matinee.ops.folders import path
 
-_PORT = 8000
+_DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # nosec B104 # compared with, not listened on
 _EXTRA = {"fastapi", "starlette", "uvicorn", "prometheus_client", "anyio", "threadpoolctl"}
-
-
-def add_serve_verb(verb: Verb) -> None:
-    """Add the verb to a command line."""
-    added = verb(
-        "serve", serve, "Answer questions about the champion over HTTP, and show a page, until Ctrl-C."
-    )
-    source = added.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--store", type=path, metavar="DIR", help="store whose champion answers, also when it changes"
-    )
-    source.add_argument("--release", type=path, metavar="DIR", help="folder of one release, without a store")
-    added.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1; any other needs a token)",
-    )
-    added.add_argument(
-        "--port",
-        type=whole,
-        default=_PORT,
-        metavar="P",
-        help=f"port to listen on; 0 for any free one (default {_PORT})",
-    )
-    added.add_argument(
-        "--token-file",
-        type=path,
-        metavar="FILE",
-        help="file of mode 0600 with the token that requests must send (default: MATINEE_SERVE_TOKEN, if it is set)",
-    )
 
 
 def serve(call: argparse.Namespace) -> Outcome:
@@ -62,9 +35,23 @@ def serve(call: argparse.Namespace) -> Outcome:
     shelf = Shelf(call.store, folder=call.release)
 
     def ready(url: str) -> None:
-        terminal.complain(f"{shelf.champion.release.version} answers at {url}  (Ctrl-C stops the server)")
+        if not call.quiet:
+            terminal.complain(f"{shelf.champion.release.version} answers at {url}  (Ctrl-C stops the server)")
+        if call.open_page:
+            _open_page(url)
 
     done = library(shelf, host=call.host, port=call.port, token=token, ready=ready)
-    return Outcome(
-        {"release": done.release, "url": done.url}, f"stopped; {done.release} was served at {done.url}"
-    )
+    facts = {"release": done.release, "url": done.url}
+    return Outcome(facts, f"stopped; {done.release} was served at {done.url}", notable=())
+
+
+def _open_page(url: str) -> None:
+    """Open a page in the browser of this desktop; without one, say so: a browser in the terminal would take it over."""
+    address = urlsplit(url)
+    if address.hostname in _EVERY_ADDRESS:  # a browser needs one of them
+        url = f"http://localhost:{address.port}/"
+    if not (sys.platform == "darwin" or any(map(os.environ.get, _DESKTOPS))):
+        terminal.complain(f"No browser was opened, because there is no desktop here. Open {url} in one.")
+        return
+    # The server must not wait for a browser that starts slowly.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -2,11 +2,29 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
+from matinee.cli.outcome import Outcome
 from matinee.ops.folders import path, path_text, source_text
 
-Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function, help line
+Verb = Callable[
+    [str, str, str], argparse.ArgumentParser
+]  # name, function in a module of this folder, help line
+
+
+def later(name: str) -> Callable[[argparse.Namespace], Outcome]:
+    """The function of a verb, whose module is imported when the verb runs: the help needs none of them.
+
+    Args:
+        name: Such as "verbs.ingest".
+    """
+
+    def run(call: argparse.Namespace) -> Outcome:
+        module, _, function = name.rpartition(".")
+        done: Outcome = getattr(import_module(f"matinee.cli.{module}"), function)(call)
+        return done
+
+    return run
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

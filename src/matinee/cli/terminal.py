@@ -4,11 +4,13 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import signal
 import sys
+import textwrap
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,9 +19,11 @@ from matinee.errors.log_filter import OneLine
 from matinee.errors.text import json_line, shown
 
 if TYPE_CHECKING:
-    from matinee.cli.verbs import Outcome
+    from matinee.cli.outcome import Outcome
 
 _LINE = 8_000  # characters; longer lines are cut
+_USUAL_COLUMNS = 80
+_FIRST_COLUMN = re.compile(r"\S+ {2,}| +")
 
 
 class StdoutError(Exception):
@@ -61,7 +65,7 @@ def leave_to_the_system() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def report(outcome: "Outcome", *, as_json: bool) -> None:
+def report(outcome: "Outcome", *, as_json: bool, quiet: bool = False) -> None:
     """Print the outcome of a verb to stdout, or to stderr if stdout holds the output of the verb itself.
 
     Raises StdoutError when stdout can't be written.
@@ -69,10 +73,12 @@ def report(outcome: "Outcome", *, as_json: bool) -> None:
     lines = [outcome.text] if isinstance(outcome.text, str) else outcome.text
     if as_json:
         _print(json_line(outcome.facts, _encoding(sys.stdout)))
+    elif quiet and outcome.notable is not None:
+        complain(*_for_people(outcome.notable, sys.stderr))
     elif outcome.aside:
-        complain(*(shown(line, _LINE) for line in lines))
+        complain(*_for_people(lines, sys.stderr))
     else:
-        _print(*(shown(line, _LINE) for line in lines))
+        _print(*_for_people(lines, sys.stdout))
 
 
 def report_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
@@ -88,7 +94,7 @@ def report_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
         message, kind, status = _explain(error), type(error).__name__, 1
     if verbose:
         complain(*(shown(line, _LINE) for line in "".join(traceback.format_exception(error)).splitlines()))
-    complain(f"matinee: {shown(message, _LINE)}")
+    complain(*_for_people([f"matinee: {message}"], sys.stderr))
     if as_json:
         _print(json_line({"error": message, "kind": kind}, _encoding(sys.stdout)))
     return status
@@ -157,6 +163,38 @@ def _write(stream: TextIO | None, lines: tuple[str, ...]) -> None:
         raise StdoutError from error
 
 
+def _for_people(lines: Iterable[str], stream: TextIO | None) -> Iterator[str]:
+    """Lines that are safe to show. On a terminal, a long one is wrapped between words, below its second column."""
+    width = columns(stream) if stream is not None and is_terminal(stream) else None
+    for line in lines:
+        safe = shown(line, _LINE)
+        if width is None or len(safe) <= width:
+            yield safe
+            continue
+        found = _FIRST_COLUMN.match(safe)
+        indent = " " * min(len(found[0]) if found else 0, width // 3)
+        yield from textwrap.wrap(
+            safe, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a line can be replaced on a stream: it is a terminal, and not one without cursor movements."""
+    try:
+        return stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+    except ValueError:  # it is closed
+        return False
+
+
+def columns(stream: TextIO) -> int:
+    """The width of a terminal: COLUMNS, or else that of the terminal itself."""
+    if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
+        return int(os.environ["COLUMNS"])
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    return _USUAL_COLUMNS
+
+
 def _encoding(stream: TextIO | None) -> str:
     return getattr(stream, "encoding", None) or "utf-8"
 
@@ -193,7 +231,7 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self.level > logging.DEBUG:  # tracebacks are shown only with --verbose
             record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
-        complain(*(shown(line, _LINE) for line in self.format(record).splitlines()))
+        complain(*_for_people(self.format(record).splitlines(), sys.stderr))
 
 
 def log_to_terminal(*, verbose: bool, quiet: bool) -> None:

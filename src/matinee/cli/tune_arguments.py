@@ -1,6 +1,5 @@
 """The verb `tune` with its options."""
 
-from matinee.cli import tune_verb
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store
 from matinee.cli.values import count, fraction
 from matinee.ops.folders import path, source_text
@@ -9,7 +8,7 @@ from matinee.ops.folders import path, source_text
 def add_tune(verb: Verb) -> None:
     """Add the verb to a command line."""
     tune = verb(
-        "tune", tune_verb.tune, "Search for better settings on held-out rows, without publishing anything."
+        "tune", "tune_verb.tune", "Search for better settings on held-out rows, without publishing anything."
     )
     add_sources(tune)
     add_store(tune)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.cli.verbs import Outcome
+from matinee.cli.outcome import Outcome
 from matinee.ops.connection import connect
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.prefect_server import parse_address
@@ -27,7 +27,7 @@ def alerts(call: argparse.Namespace) -> Outcome:
     lines = [f"{what:9}  {name}" for name, what in done.items()]
     if call.action == "apply" and len(done) == 1:
         lines.append(f"No notification is sent. To send one, use --webhook or --block, or set {WEBHOOK}.")
-    return Outcome({"alerts": done}, lines or "There are no alerts.")
+    return Outcome({"alerts": done}, lines or "There are no alerts.", notable=())
 
 
 def doctor(call: argparse.Namespace) -> Outcome:
@@ -61,6 +61,9 @@ def _copied(done: "Copied", target: Path) -> Outcome:
         f"releases  {', '.join(done.releases) or 'none'}; champion {done.champion or 'none'}",
         f"copy      {target}",
     ]
-    if done.damaged:
-        lines.append(f"DAMAGED   {', '.join(done.damaged)}: not copied. Run `matinee doctor` on the store.")
-    return Outcome(asdict(done), lines, 1 if done.damaged else 0)
+    damaged = (
+        [f"DAMAGED   {', '.join(done.damaged)}: not copied. Run `matinee doctor` on the store."]
+        if done.damaged
+        else []
+    )
+    return Outcome(asdict(done), [*lines, *damaged], 1 if damaged else 0, notable=damaged)

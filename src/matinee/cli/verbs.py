@@ -3,13 +3,13 @@
 import argparse
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matinee
-from matinee.cli.run_report import reject_lines, rows_line, run_lines
+from matinee.cli.outcome import Outcome
+from matinee.cli.run_report import reject_lines, rows_line, run_lines, warning_lines
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering
 from matinee.ops.prefect_server import may_name_server
@@ -17,6 +17,7 @@ from matinee.ops.temporary import start_server
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
+from matinee.store import progress
 from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
@@ -24,35 +25,7 @@ from matinee.store.paths import check_apart, expand
 if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
 
-QUIET = {
-    "predict",
-    "compare",
-    "report",
-    "similar",
-    "explain",
-    "releases",
-    "promote",
-    "rollback",
-    "prune",
-    "forget",
-    "sign",
-    "backup",
-    "restore",
-}
 HELD = 4
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of a verb: facts for scripts, lines for people, and the exit status.
-
-    With `aside`, stdout holds the output of the verb itself, and the lines go to stderr.
-    """
-
-    facts: Any
-    text: str | Sequence[str]
-    status: int = 0
-    aside: bool = False
 
 
 def sample(call: argparse.Namespace) -> Outcome:
@@ -76,7 +49,7 @@ def sample(call: argparse.Namespace) -> Outcome:
     text = f"{call.ratings:,} {what} in {call.out} in {time.perf_counter() - started:.1f} s"
     if truth.best_rmse is not None:
         text += f"; the best possible RMSE is {truth.best_rmse:.4f}"
-    return Outcome(facts, text)
+    return Outcome(facts, text, notable=())
 
 
 def ingest(call: argparse.Namespace) -> Outcome:
@@ -106,22 +79,25 @@ def ingest(call: argparse.Namespace) -> Outcome:
         "profile": read_as(store.path(dataset) / Profile.NAME, Profile).model_dump(),
         "seconds": {"ingest": round(time.perf_counter() - started, 3)},
     }
+    warnings = warning_lines(manifest.warnings)
     lines = [
         f"dataset   {store.path(dataset)}",
         rows_line(manifest.row_counts),
         *reject_lines(manifest.rejects),
-        *(f"warning   {warning}" for warning in manifest.warnings),
+        *warnings,
     ]
-    return Outcome(facts, lines)
+    return Outcome(facts, lines, notable=warnings)
 
 
 def retrain(call: argparse.Namespace) -> Outcome:
     """Run the retrain flow in this process."""
+    started = time.perf_counter()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     if finished := _find_finished(call, settings):
-        return _retrained(call, finished)
+        return _retrained(call, finished, started=started)
+    progress.begin("starting Prefect")
     wait_for_server = start_server(quiet=not call.verbose)
     from matinee.flows.retrain import retrain as flow
 
@@ -134,7 +110,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
             test=absolute_paths(call.test),
             settings=settings,
         )
-    return _retrained(call, summary)
+    return _retrained(call, summary, started=started)
 
 
 def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | None":
@@ -152,9 +128,12 @@ def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | N
     )
 
 
-def _retrained(call: argparse.Namespace, summary: "Summary") -> Outcome:
+def _retrained(call: argparse.Namespace, summary: "Summary", *, started: float) -> Outcome:
     status = HELD if call.fail_on_hold and not summary.promoted else 0
-    return Outcome(summary.model_dump(), run_lines(summary, ratings=call.ratings, store=call.store), status)
+    seconds = time.perf_counter() - started
+    lines = run_lines(summary, ratings=call.ratings, store=call.store, seconds=seconds)
+    held = [] if summary.promoted else [line for line in lines if line.startswith(("gate", "release"))]
+    return Outcome(summary.model_dump(), lines, status, notable=[*warning_lines(summary.warnings), *held])
 
 
 def predict(call: argparse.Namespace) -> Outcome:
@@ -174,7 +153,7 @@ def predict(call: argparse.Namespace) -> Outcome:
     seconds = round(time.perf_counter() - started, 3)
     facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
     where = "on stdout" if aside else f"in {call.out}"
-    return Outcome(facts, f"{rows:,} predictions by {release.version} {where}", aside=aside)
+    return Outcome(facts, f"{rows:,} predictions by {release.version} {where}", aside=aside, notable=())
 
 
 def evaluate(call: argparse.Namespace) -> Outcome:
@@ -195,7 +174,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     lines = [
         rows_line(rows),
         *reject_lines(trial.rejects),
-        *(f"warning   {warning}" for warning in trial.warnings),
+        *warning_lines(trial.warnings),
         f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayTrial) else 'ratings'} that it was not "
         f"trained on ({trial.rows_seen:,} others left out)",
         *trial_lines(trial),
@@ -214,7 +193,8 @@ def promote(call: argparse.Namespace) -> Outcome:
         from matinee.store import Store
 
         version, replaced = publish_held(Store.open(call.store), version)
-    return Outcome({"champion": version, "replaced": replaced or None}, f"{version} is the champion")
+    facts = {"champion": version, "replaced": replaced or None}
+    return Outcome(facts, f"{version} is the champion", notable=())
 
 
 def rollback(call: argparse.Namespace) -> Outcome:
@@ -222,9 +202,8 @@ def rollback(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     before = registry.champion()
     version = registry.rollback(call.version)
-    return Outcome(
-        {"champion": version, "replaced": before}, f"{version} is the champion again and replaces {before}"
-    )
+    facts = {"champion": version, "replaced": before}
+    return Outcome(facts, f"{version} is the champion again and replaces {before}", notable=())
 
 
 def prune(call: argparse.Namespace) -> Outcome:
@@ -237,7 +216,7 @@ def prune(call: argparse.Namespace) -> Outcome:
         f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB",
         f"kept      {', '.join(f'{name} ({why})' for name, why in done.why.items()) or 'no release'}{_held(done.held)}",
     ]
-    return Outcome(asdict(done), lines)
+    return Outcome(asdict(done), lines, notable=())
 
 
 def forget(call: argparse.Namespace) -> Outcome:
@@ -252,7 +231,8 @@ def forget(call: argparse.Namespace) -> Outcome:
     done = library(call.store, parse_id(call.user, "user", is_text=is_text))
     places = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
     if done.found:
-        return Outcome(asdict(done), f"the user was erased from {places}; future runs skip the user's rows")
+        text = f"the user was erased from {places}; future runs skip the user's rows"
+        return Outcome(asdict(done), text, notable=())
     case = " (upper and lower case and leading zeros count)" if is_text else ""
     found = f"no rows of the user {call.user} are in the store: check the id{case}, if it was not forgotten before"
     return Outcome(

@@ -1,16 +1,19 @@
-"""Paths in command lines, and the check of the two folders that scheduled runs use."""
+"""Paths in command lines, and the check of the two folders that scheduled runs use.
+
+What it needs of the store is imported when there is a path: the help of the command line waits for nothing.
+"""
 
 import argparse
 from pathlib import Path
 
 from matinee.errors import ConfigError
-from matinee.store.database_address import is_address, without_password
-from matinee.store.identity import check_usable
-from matinee.store.paths import check_apart, named
 
 
 def path(text: str) -> Path:
     """Parse a path; the type of an argument. An empty path is refused, and so is the address of a database."""
+    from matinee.store.database_address import is_address
+    from matinee.store.paths import named
+
     if is_address(text):
         raise argparse.ArgumentTypeError("expected a path, not a database, from which only ratings are read")
     try:
@@ -21,6 +24,8 @@ def path(text: str) -> Path:
 
 def source_text(text: str) -> str:
     """Parse a path, a glob or the address of a database, as text; a password is taken out and remembered."""
+    from matinee.store.database_address import is_address, without_password
+
     if not is_address(text):
         return path_text(text)
     try:
@@ -37,5 +42,8 @@ def path_text(text: str) -> str:
 
 def check_folders(*, drop: Path, store: Path) -> None:
     """Raise ConfigError if one of the folders contains the other, or if `store` cannot be a store."""
+    from matinee.store.identity import check_usable
+    from matinee.store.paths import check_apart
+
     check_apart(store, drop=drop)
     check_usable(store)

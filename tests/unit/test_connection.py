@@ -1,16 +1,19 @@
 """Errors about an unreachable Prefect server: correct, within a time limit, and without secrets."""
 
 import http.server
+import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from matinee.errors import ConfigError
-from matinee.ops.connection import answering
+from matinee.ops.connection import answering, leave_out_proxies, ways_out
+from matinee.ops.environment import bypass_proxies
 from matinee.ops.prefect_server import find_fault, is_healthy
 
 SECRET = "planted-51d0"
@@ -21,7 +24,11 @@ class _Sound(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.headers.get("X-Team") == "films" and self.path.startswith("/api/")
-        body = {"health": b"true", "version": b'"0.8.4"'}[self.path.rpartition("/")[2]] if known else b""
+        body = (
+            {"health": b"true", "version": b'"0.8.4"', "ready": b"{}"}[self.path.rpartition("/")[2]]
+            if known
+            else b""
+        )
         self.send_response(200 if known else 403)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -34,7 +41,7 @@ class _Sound(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def sound() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Sound) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/api"
         server.shutdown()
 
@@ -50,12 +57,89 @@ def test_a_sound_server_has_no_fault_and_a_proxy_gets_its_header(
     assert not is_healthy(sound)
 
 
-def test_a_server_that_never_answers_is_given_up_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+class _Proxy(_Sound):
+    """A proxy that reaches nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Proxy) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        for name in ("http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "films.example")
+        yield "http_proxy"
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("proxy")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_servers_of_this_machine_are_reached_without_a_proxy(host: str) -> None:
+    url = f"http://{host}:9/api"
+    assert "does not answer (Connection refused)" in str(find_fault(url))
+    assert httpx.get(url, verify=False).status_code == 503, "without the exception, the proxy is asked"
+    bypass_proxies()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, verify=False)
+    assert os.environ["NO_PROXY"].split(",")[0] == "films.example"
+
+
+def test_the_error_of_a_server_behind_a_proxy_names_the_proxy(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = str(find_fault("http://prefect.example/api"))
+    assert "(503)" in fault and f"the proxy that {proxy} names" in fault
+    monkeypatch.setenv("no_proxy", "prefect.example")
+    assert "proxy" not in str(find_fault("http://prefect.example/api"))
+
+
+def test_proxies_that_prefect_cannot_use_are_unset_for_a_server_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"ALL_PROXY names a proxy that Prefect can't use"):
+        leave_out_proxies("https://prefect.example/api")
+    leave_out_proxies("http://127.0.0.1:4200/api")
+    assert "ALL_PROXY" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "where"),
+    [
+        ("", "", "in the active Prefect profile: set PREFECT_PROFILE=ephemeral"),
+        (".env", "PREFECT_API_URL=http://127.0.0.1:9/api", "in .env of this folder"),
+        ("prefect.toml", 'api.url = "http://127.0.0.1:9/api"', "in prefect.toml of this folder"),
+        ("pyproject.toml", 'tool.prefect.api.url = "http://127.0.0.1:9/api"', "in pyproject.toml of this"),
+    ],
+)
+def test_an_error_says_where_the_address_comes_from(
+    file: str, content: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    if file:
+        (tmp_path / file).write_text(content)
+    assert where in ways_out()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert "in the variable PREFECT_API_URL: unset it" in ways_out()
+
+
+def test_a_server_that_never_answers_is_given_up_after_the_limit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("matinee.ops.prefect_server.LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr("matinee.ops.prefect_server.PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr("matinee.ops.prefect_server._get", lambda *_: threading.Event().wait())
     began = time.monotonic()
     assert "has not answered" in str(find_fault("http://127.0.0.1:1/api"))
     assert time.monotonic() - began < 2
+    assert "Waiting for the Prefect server" in caplog.text
 
 
 def test_the_text_of_a_failed_request_is_not_repeated() -> None:

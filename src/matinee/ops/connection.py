@@ -7,16 +7,20 @@ server, or print a traceback. It also prints addresses with the passwords in the
 import contextlib
 import io
 import os
+import re
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.ops.environment import prepare_prefect
+from matinee.ops.environment import prepare_prefect, unusable_proxies
 from matinee.ops.prefect_password import authorization_for, password_for
-from matinee.ops.prefect_server import check_address, find_fault, home, profile, setting
+from matinee.ops.prefect_server import check_address, find_fault, home, is_here, profile, setting
 
+_URL = "PREFECT_API_URL"
 _ROOM_BYTES = 1 << 20  # about the size of the database of a new server
 
 
@@ -35,7 +39,7 @@ def connect(*, quiet: bool) -> str | None:
     url = find_address(quiet=quiet)
     if url:
         if fault := find_fault(url, authorization=authorization_for(url)):
-            raise ConfigError(fault)
+            raise ConfigError(f"{fault} {ways_out()}")
         password = password_for(url)
         if password and password != setting("PREFECT_API_AUTH_STRING"):
             use(url, password)
@@ -46,12 +50,56 @@ def find_address(*, quiet: bool) -> str | None:
     """Prepare Prefect; returns the address of the server in the environment or in Prefect's settings."""
     check_home()
     profile()
-    url = setting("PREFECT_API_URL") if "prefect" not in sys.modules else os.environ.get("PREFECT_API_URL")
+    url = os.environ.get(_URL)
+    if not url and "prefect" not in sys.modules and not _file_with_address():
+        url = setting(_URL)
     if url:
         check_address(url)  # before Prefect prints it
     prepare_prefect(quiet=quiet)
+    leave_out_proxies(url)
     url = url or _settings_url()
     return check_address(url) if url else None
+
+
+def ways_out() -> str:
+    """Where the address of the server comes from, and how to run without it."""
+    if os.environ.get(_URL):
+        return f"The address of the server is in the variable {_URL}: unset it to run without this server."
+    if name := _file_with_address():
+        return f"The address of the server is in {name} of this folder: remove it there to run without this server."
+    return (
+        "The address of the server is in the active Prefect profile: set PREFECT_PROFILE=ephemeral to run without this "
+        "server."
+    )
+
+
+def _file_with_address() -> str | None:
+    """The file of the current folder in which Prefect finds the address of the server, or None."""
+    with contextlib.suppress(OSError, ValueError):
+        if re.search(rf"^\s*(export\s+)?{_URL}\s*=\s*\S", Path(".env").read_text("utf-8"), re.I | re.M):
+            return ".env"
+    for name, keys in (("prefect.toml", ()), ("pyproject.toml", ("tool", "prefect"))):
+        with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
+            table = tomllib.loads(Path(name).read_text("utf-8"))
+            for key in (*keys, "api"):
+                table = table.get(key, {})
+            if table.get("url"):
+                return name
+    return None
+
+
+def leave_out_proxies(url: str | None) -> None:
+    """Unset proxies that Prefect can't use, and that a server of this machine does not need.
+
+    Raises ConfigError if the server is on another machine: it might be reached by them alone.
+    """
+    for name in unusable_proxies():
+        if url and not is_here(url):
+            raise ConfigError(
+                f"{name} names a proxy that Prefect can't use: expected http://HOST:PORT. Unset it for this "
+                "command, or install the package socksio if it is a SOCKS proxy."
+            )
+        del os.environ[name]
 
 
 def use(url: str, password: str | None) -> None:

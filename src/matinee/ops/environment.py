@@ -3,6 +3,7 @@
 The profile and the address of the API are not changed, so that a configured server is used.
 """
 
+import importlib.util
 import os
 
 POOL = "matinee"  # the work pool
@@ -26,6 +27,10 @@ PREFECT_DEFAULTS = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
+# Hosts that are this machine: a proxy would look for them on its own.
+_HERE = ("127.0.0.1", "localhost", "::1")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_NO_PROXY = ("no_proxy", "NO_PROXY")  # Python prefers the first, other programs the second
 # The traceback of a failed run is in the log of the run. The terminal shows one paragraph.
 _QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
@@ -34,3 +39,21 @@ def prepare_prefect(*, quiet: bool) -> None:
     """Set variables that the environment does not have; `quiet` keeps Prefect's own lines off the terminal."""
     for name, value in {**PREFECT_DEFAULTS, **(_QUIET if quiet else {})}.items():
         os.environ.setdefault(name, value)
+    bypass_proxies()
+
+
+def bypass_proxies() -> None:
+    """Let this process and its children reach servers of this machine without the proxies of the environment."""
+    named = [host.strip() for name in _NO_PROXY for host in os.environ.get(name, "").split(",")]
+    hosts = dict.fromkeys([host for host in named if host] + [*_HERE])
+    os.environ.update(dict.fromkeys(_NO_PROXY, ",".join(hosts)))
+
+
+def unusable_proxies() -> list[str]:
+    """The variables that name proxies which Prefect can't use, such as SOCKS proxies without the package for them."""
+    usable = ("http://", "https://", *(["socks"] if importlib.util.find_spec("socksio") else []))
+    return [
+        name
+        for name, value in os.environ.items()
+        if name.lower() in _PROXIES and "://" in value and not value.lower().startswith(tuple(usable))
+    ]

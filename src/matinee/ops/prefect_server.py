@@ -6,6 +6,7 @@ addresses.
 
 import http.client
 import json
+import logging
 import os
 import socket
 import ssl
@@ -22,6 +23,7 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 
 LIMIT_SECONDS = 10.0  # maximum time for an answer
+PATIENCE_SECONDS = 3.0  # then a line says what is waited for
 _MOST_BYTES: Final = 1 << 16  # maximum size of an answer; health and version are one word each
 # The profiles of Prefect itself, without a file, and their server.
 _OWN_PROFILES: Final = {
@@ -32,6 +34,8 @@ _OWN_PROFILES: Final = {
 }
 _FOLDER_SETTINGS: Final = ("prefect.toml", ".env")  # read from the folder of the command
 _LISTED: Final = 6
+_READY: Final = "ready"  # answers with an error while the database of the server does
+_LOG: Final = logging.getLogger(__name__)
 _HINT: Final = "Start it, or correct PREFECT_API_URL or the Prefect profile."
 
 
@@ -161,7 +165,14 @@ def is_here(url: str) -> bool:
 
 def find_fault(url: str, *, authorization: str | None = None) -> str | None:
     """Why the server at an address can't be used; None if it can. The answer takes ten seconds at most."""
-    return _in_time(url, ("health", "admin/version"), authorization, LIMIT_SECONDS)
+    fault = _in_time(url, ("health", "admin/version", _READY), authorization, LIMIT_SECONDS, tells=True)
+    proxy = proxy_of(url) if fault else None
+    if proxy is None:
+        return fault
+    return (
+        f"{fault} The request went through the proxy that {proxy} names, which may be what fails: to go without it, "
+        "add the host of the server to NO_PROXY."
+    )
 
 
 def is_healthy(url: str) -> bool:
@@ -169,18 +180,33 @@ def is_healthy(url: str) -> bool:
     return _in_time(url, ("health",), None, LIMIT_SECONDS) is None
 
 
-def _in_time(url: str, paths: Sequence[str], authorization: str | None, seconds: float) -> str | None:
+def proxy_of(url: str) -> str | None:
+    """The variable that names the proxy for an address; None if the server is reached directly."""
+    parts = urlsplit(url)
+    names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    name = next((name for name in names if os.environ.get(name)), None)
+    return None if is_here(url) or urllib.request.proxy_bypass(parts.netloc) else name
+
+
+def _in_time(
+    url: str, paths: Sequence[str], authorization: str | None, seconds: float, *, tells: bool = False
+) -> str | None:
     found: list[str | None] = []
     thread = threading.Thread(
         target=lambda: found.append(_ask(url, paths, authorization, seconds)), daemon=True
     )
     thread.start()
-    thread.join(seconds)  # a server that sends a byte now and then never reaches the timeout of a socket
+    thread.join(min(PATIENCE_SECONDS, seconds))
+    if not found and tells:
+        _LOG.warning("Waiting for the Prefect server at %s, for %.0f s at most.", url, seconds)
+    thread.join(
+        max(seconds - PATIENCE_SECONDS, 0)
+    )  # a server that sends a byte now and then never reaches the timeout of a socket
     return found[0] if found else _silence(url, seconds)
 
 
 def _ask(url: str, paths: Sequence[str], authorization: str | None, seconds: float) -> str | None:
-    """Ask for each path in turn: health needs no password, version does."""
+    """Ask for each path in turn: the version needs a password, the others do not."""
     for path in paths:
         try:
             answer = _get(f"{url}/{path}", authorization, seconds)
@@ -203,8 +229,12 @@ def _silence(url: str, seconds: float) -> str:
 def _get(url: str, authorization: str | None, seconds: float) -> _Answer:
     headers = _custom_headers() | ({"Authorization": authorization} if authorization else {})
     request = urllib.request.Request(url, headers=headers)
+    proxy = proxy_of(url)
+    proxies = {urlsplit(url).scheme: os.environ[proxy]} if proxy else {}
     opener = urllib.request.build_opener(
-        _Unredirected(), urllib.request.HTTPSHandler(context=_certificates())
+        _Unredirected(),
+        urllib.request.HTTPSHandler(context=_certificates()),
+        urllib.request.ProxyHandler(proxies),
     )
     try:
         with opener.open(request, timeout=seconds) as answer:
@@ -254,8 +284,10 @@ def _judge(url: str, path: str, answer: _Answer, *, authorization: str | None) -
     if answer.status >= 500:
         return f"The Prefect server at {url} answers with an error ({answer.status}). Its log says why. Restart it."
     # Prefect Cloud has other paths, and Prefect does not ask it for its version either.
-    if "/accounts/" not in url and (
-        answer.status != 200 or (path == "health" and answer.body.strip() != b"true")
+    if (
+        "/accounts/" not in url
+        and path != _READY
+        and (answer.status != 200 or (path == "health" and answer.body.strip() != b"true"))
     ):
         return (
             f"The program at {url} is not a Prefect server (status {answer.status} for /{path}). The address of a "

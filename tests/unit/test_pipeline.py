@@ -253,3 +253,35 @@ def test_a_setting_without_effect_is_refused_before_anything_is_read(tmp_path: P
     with pytest.raises(ConfigError, match=r"train\.sweeps has no effect"):
         matinee.retrain(tmp_path / "none.csv", None, tmp_path / "store", settings=useless)
     assert not (tmp_path / "store").exists()
+
+
+def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
+    judged: tuple[matinee.Retrained, matinee.Retrained], capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed, held = judged
+
+    def show(*words: str) -> str:
+        assert main(["show", *words, "--store", str(_store(passed))]) == 0
+        return capsys.readouterr().out
+
+    champion = show()
+    for words in ("release   v0001, the champion", "settings  preset fast, and train.epochs=3 (default 20)"):
+        assert words in champion
+    assert "(titles)" in champion
+    assert "report    " in champion
+    assert len(champion.splitlines()) < 24
+    facts = json.loads(show("v0001", "--json"))
+    assert facts["files"].keys() >= {"weights.safetensors", "report.html", "manifest.json"}
+    assert facts["settings"]["changed"] == [{"name": "train.epochs", "value": 3, "default": 20}]
+    assert facts["figures"][0]["low"] < facts["figures"][0]["value"] < facts["figures"][0]["high"]
+    candidate = str(held.candidate and held.candidate.digest)
+    for name in (candidate, candidate[:6], held.evaluation.digest):
+        assert f"run       {held.evaluation.digest}, held by the gate" in show(name)
+    assert show(candidate).splitlines()[-1].endswith(f"promote --store {_store(passed)} {candidate}")
+    dataset = show(passed.dataset.digest[:8])
+    assert dataset.startswith(f"dataset   {passed.dataset.digest}")
+    assert "releases  v0001" in dataset
+    assert json.loads(show(passed.dataset.digest, "--json"))["rows"]["read"] == 40_000
+    assert main(["show", "v0009", "--store", str(_store(passed))]) == 2
+    assert main(["show", "abc", "--store", str(_store(passed))]) == 2
+    assert f"Held candidates: {candidate}" in capsys.readouterr().err

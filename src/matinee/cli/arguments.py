@@ -10,10 +10,11 @@ from matinee.cli import terminal
 from matinee.cli.list_arguments import add_list_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
+from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store, later
 from matinee.cli.tune_arguments import add_tune
-from matinee.cli.values import fraction, id_, whole
+from matinee.cli.values import fraction, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import WEBHOOK
@@ -94,7 +95,8 @@ def build_parser() -> _Parser:
     _add_answer_verbs(verb)
     add_list_verbs(verb)
     add_serve_verb(verb)
-    _add_registry_verbs(verb)
+    add_page_verbs(verb)
+    add_registry_verbs(verb)
     _add_upkeep_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():
         verbs_of.add_parser(name, help=summary, add_help=False)
@@ -208,49 +210,6 @@ def _add_answer_verbs(verb: Verb) -> None:
         help="files, folders or globs with ratings, or queries of databases",
     )
     add_settings(evaluate)
-
-
-def _add_registry_verbs(verb: Verb) -> None:
-    add_page_verbs(verb)
-    releases = verb("releases", "release_verbs.releases", "List the releases.")
-    add_store(releases)
-    releases.add_argument(
-        "--verify", action="store_true", help="check that no file has changed since the release was published"
-    )
-    releases.add_argument(
-        "--public-key",
-        type=path,
-        metavar="FILE",
-        help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
-    )
-    sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
-    add_store(sign)
-    sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
-    promote = verb("promote", "verbs.promote", "Make a release or a held candidate the champion.")
-    add_store(promote)
-    promote.add_argument(
-        "version",
-        metavar="VERSION",
-        help="name of a release, or the first characters of the digest of a held candidate",
-    )
-    rollback = verb("rollback", "verbs.rollback", "Go back to the previous champion.")
-    add_store(rollback)
-    rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
-    prune = verb("prune", "verbs.prune", "Remove old releases, and data that no kept release needs.")
-    add_store(prune)
-    prune.add_argument(
-        "--keep",
-        type=whole,
-        default=7,
-        metavar="N",
-        help="number of newest releases to keep, besides the champion and its predecessor; candidates held in the last "
-        "N gate decisions are kept too (default 7)",
-    )
-    forget = verb(
-        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future."
-    )
-    add_store(forget)
-    forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
 
 
 def _add_upkeep_verbs(verb: Verb) -> None:

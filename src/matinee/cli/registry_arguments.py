@@ -1,0 +1,63 @@
+"""The verbs that list, show and change releases, with their options."""
+
+from matinee.cli.shared_options import Verb, add_store
+from matinee.cli.values import id_, whole
+from matinee.ops.folders import path
+
+
+def add_registry_verbs(verb: Verb) -> None:
+    """Add the verbs to a command line."""
+    releases = verb("releases", "release_verbs.releases", "List the releases.")
+    add_store(releases)
+    releases.add_argument(
+        "--verify", action="store_true", help="check that no file has changed since the release was published"
+    )
+    releases.add_argument(
+        "--public-key",
+        type=path,
+        metavar="FILE",
+        help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
+    )
+    show = verb("show", "show_verb.show", "Show what a release, a dataset or a run is.")
+    add_store(show)
+    show.add_argument(
+        "name",
+        nargs="?",
+        default="champion",
+        metavar="NAME",
+        help="version of a release, or the first characters of the digest of a dataset, a candidate or an evaluation "
+        "(default: the champion)",
+    )
+    sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
+    add_store(sign)
+    sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    _add_changes(verb)
+
+
+def _add_changes(verb: Verb) -> None:
+    """The verbs that change what the store has."""
+    promote = verb("promote", "verbs.promote", "Make a release or a held candidate the champion.")
+    add_store(promote)
+    promote.add_argument(
+        "version",
+        metavar="VERSION",
+        help="name of a release, or the first characters of the digest of a held candidate",
+    )
+    rollback = verb("rollback", "verbs.rollback", "Go back to the previous champion.")
+    add_store(rollback)
+    rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
+    prune = verb("prune", "verbs.prune", "Remove old releases, and data that no kept release needs.")
+    add_store(prune)
+    prune.add_argument(
+        "--keep",
+        type=whole,
+        default=7,
+        metavar="N",
+        help="number of newest releases to keep, besides the champion and its predecessor; candidates held in the last "
+        "N gate decisions are kept too (default 7)",
+    )
+    forget = verb(
+        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future."
+    )
+    add_store(forget)
+    forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")

@@ -1,0 +1,295 @@
+"""The facts that `matinee show` prints: what the store knows of a release, a dataset or a run."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import JsonValue
+
+from matinee.errors import ConfigError
+from matinee.formats.base import Format, Manifest
+from matinee.formats.dataset import PartitionList, Profile
+from matinee.formats.decision import DecisionFile
+from matinee.formats.manifests import (
+    CandidateManifest,
+    DatasetManifest,
+    EvaluationManifest,
+    RankingManifest,
+    SplitManifest,
+    WrittenSettings,
+)
+from matinee.formats.metrics import Metrics
+from matinee.formats.play_metrics import PlayMetrics
+from matinee.formats.shown import (
+    ShownDataset,
+    ShownFigure,
+    ShownFile,
+    ShownRule,
+    ShownRun,
+    ShownSetting,
+    ShownSettings,
+)
+from matinee.registry import Registry
+from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
+from matinee.settings.parse import read_settings
+from matinee.settings.presets import PRESETS
+from matinee.store import Store
+from matinee.store.documents import MANIFEST, Document, read_as, read_json
+from matinee.store.progress import size_of
+
+_SETTINGS: Final = "settings.json"
+_REPORT: Final = "report.html"
+_CERTAIN: Final = 1.96  # standard errors on each side of a 95 % interval
+_Format = TypeVar("_Format", bound=Format)
+_Manifest = TypeVar("_Manifest", bound=Manifest)
+
+
+def show_dataset(store: Store, digest: str) -> ShownDataset:
+    """The facts of a dataset.
+
+    Raises StoreError if it is damaged.
+    """
+    manifest, folder = store.read(DatasetManifest, digest), store.folder("datasets", digest)
+    listed = read_as(folder / PartitionList.NAME, PartitionList)
+    partitions = [store.folder("partitions", each.digest) for each in listed.partitions]
+    return ShownDataset(
+        kind="dataset",
+        digest=digest,
+        location=str(folder),
+        bytes=size_of([folder, *partitions]),
+        made=_made(folder),
+        rows=manifest.row_counts,
+        rejects=manifest.rejects,
+        title_rejects=manifest.title_rejects,
+        scale=manifest.scale,
+        feedback=manifest.feedback,
+        ids=manifest.ids,
+        warnings=manifest.warnings,
+        sources=manifest.sources,
+        files=[
+            ShownFile(file=file.file, role=each.role, rows_read=file.rows_read, rows=file.rows)
+            for each in listed.partitions
+            for file in each.files
+        ],
+        profile=read_as(folder / Profile.NAME, Profile),
+        releases=[each.version for each in Registry(store.root).manifests() if each.dataset == digest],
+    )
+
+
+def show_release(store: Store, folder: Path) -> ShownRun:
+    """The facts of a release.
+
+    Raises ReleaseError if its manifest can't be read, StoreError if another file is damaged.
+    """
+    manifest = read_manifest(folder)
+    fit = _kept(store, CandidateManifest, manifest.candidate)
+    ranking = _kept(store, RankingManifest, manifest.ranking)
+    evaluation = store.folder("evaluations", manifest.evaluation or "none")
+    decision = _read(evaluation / DecisionFile.NAME, DecisionFile)
+    metrics = _metrics(folder) if (folder / Metrics.NAME).is_file() else None
+    sizes = _sizes(folder)
+    return ShownRun(
+        kind="release",
+        name=manifest.version,
+        champion=Registry(store.root).champion() == manifest.version,
+        release=manifest.version,
+        held=False,
+        location=str(folder),
+        bytes=sum(sizes.values()),
+        files=sizes,
+        made=manifest.created or _made(folder),
+        model=manifest.model,
+        rows_fitted=manifest.rows_fitted,
+        seconds=_seconds(fit, ranking) or _noted_seconds(manifest),
+        device=manifest.training.device,
+        test_rows=metrics.rows if metrics else None,
+        figures=list(_figures(metrics)) if metrics else [],
+        settings=_changed(read_json(folder / _SETTINGS)) if (folder / _SETTINGS).is_file() else None,
+        reason=manifest.decision.reason,
+        compared_with=manifest.judged_against,
+        rules=_rules(decision),
+        report=_page(folder),
+        dataset=_dataset(store, manifest.dataset),
+        digests=_digests(manifest),
+        versions=manifest.versions,
+        signed=(folder / SIGNATURE).is_file(),
+    )
+
+
+def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
+    """The facts of a run by its evaluation.
+
+    Raises StoreError if a file is damaged.
+    """
+    folder, registry = store.folder("evaluations", judged.digest), Registry(store.root)
+    fit = _kept(store, CandidateManifest, judged.candidate)
+    ranking = _kept(store, RankingManifest, judged.ranking or judged.candidate)
+    split = _kept(store, SplitManifest, judged.split)
+    made = [each.version for each in registry.manifests() if each.evaluation == judged.digest]
+    metrics, sizes = _metrics(folder), _sizes(folder)
+    return ShownRun(
+        kind="run",
+        name=judged.digest,
+        champion=registry.champion() in made,
+        release=made[-1] if made else None,
+        held=judged.candidate in {each.candidate for each in registry.held()},
+        location=str(folder),
+        bytes=sum(sizes.values()),
+        files=sizes,
+        made=_made(folder),
+        model=fit.model if fit else "ranking",
+        rows_fitted=fit.rows if fit else ranking.rows if ranking else None,
+        seconds=_seconds(fit, ranking),
+        device=fit.device if fit else ranking.device if ranking else None,
+        test_rows=judged.rows,
+        figures=list(_figures(metrics)),
+        settings=_changed(Document(judged.settings)),
+        reason=judged.reason,
+        compared_with=judged.champion,
+        rules=_rules(_read(folder / DecisionFile.NAME, DecisionFile)),
+        report=_page(registry.folder(made[-1])) if made else None,
+        dataset=_dataset(store, split.dataset if split else None),
+        digests={
+            name: digest
+            for name, digest in (
+                ("evaluation", judged.digest),
+                ("candidate", judged.candidate),
+                ("ranking", judged.ranking),
+                ("split", judged.split),
+                ("dataset", split.dataset if split else ""),
+            )
+            if digest
+        },
+        versions=fit.versions if fit else {},
+    )
+
+
+def _kept(store: Store, model: type[_Manifest], digest: str | None) -> _Manifest | None:
+    """A manifest; None if prune has removed its folder."""
+    there = bool(digest) and (store.folder(model.KIND, str(digest)) / MANIFEST).is_file()
+    return store.read(model, str(digest)) if there else None
+
+
+def _read(path: Path, model: type[_Format]) -> _Format | None:
+    return read_as(path, model) if path.is_file() else None
+
+
+def _dataset(store: Store, digest: str | None) -> ShownDataset | None:
+    there = bool(digest) and (store.folder("datasets", str(digest)) / MANIFEST).is_file()
+    return show_dataset(store, str(digest)) if there else None
+
+
+def _made(folder: Path) -> str:
+    """When the manifest was written, which is the last file of a folder."""
+    time = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
+    return time.isoformat(timespec="seconds")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The files of a folder with their sizes, the largest first."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def _seconds(fit: CandidateManifest | None, ranking: RankingManifest | None) -> dict[str, float]:
+    found = {"train": fit.seconds_train} if fit else {}
+    return found | ({"rank": ranking.seconds_rank} if ranking else {})
+
+
+def _noted_seconds(manifest: ReleaseManifest) -> dict[str, float]:
+    noted = {"train": manifest.training.seconds_train, "rank": manifest.training.seconds_rank}
+    return {name: seconds for name, seconds in noted.items() if seconds is not None}
+
+
+def _metrics(folder: Path) -> Metrics | PlayMetrics:
+    """As `matinee.evaluate.metrics_file.read_metrics`, which needs the pipeline."""
+    path = folder / Metrics.NAME
+    return read_as(path, Metrics) if "rmse" in read_json(path) else read_as(path, PlayMetrics)
+
+
+def _figures(metrics: Metrics | PlayMetrics) -> Iterator[ShownFigure]:
+    if isinstance(metrics, Metrics):
+        for name, interval in (("rmse", metrics.intervals.rmse), ("mae", metrics.intervals.mae)):
+            beside = {
+                other: float(getattr(metrics, f"{other}_{name}")) for other in ("bias_only", "global_mean")
+            }
+            yield ShownFigure(
+                name=name, value=interval.value, low=interval.low, high=interval.high, beside=beside
+            )
+    ours = metrics.ranking.recommend
+    error = _CERTAIN * ours.ndcg_at_10_standard_error
+    yield ShownFigure(
+        name="ndcg_at_10",
+        value=ours.ndcg_at_10,
+        low=ours.ndcg_at_10 - error,
+        high=ours.ndcg_at_10 + error,
+        beside={"popularity": metrics.ranking.popularity.ndcg_at_10},
+    )
+
+
+def _rules(decision: DecisionFile | None) -> list[ShownRule]:
+    rules = decision.rules if decision else []
+    return [ShownRule(name=rule.name, passed=rule.passed, says=rule.says) for rule in rules]
+
+
+def _page(folder: Path) -> str | None:
+    return str(folder / _REPORT) if (folder / _REPORT).is_file() else None
+
+
+def _digests(manifest: ReleaseManifest) -> dict[str, str]:
+    named = {
+        "evaluation": manifest.evaluation,
+        "candidate": manifest.candidate,
+        "ranking": manifest.ranking,
+        "split": manifest.split.digest if manifest.split else None,
+        "dataset": manifest.dataset,
+    }
+    return {name: digest for name, digest in named.items() if digest}
+
+
+def _changed(written: Document | WrittenSettings) -> ShownSettings | None:
+    """The settings that differ from the defaults of their preset, model and method.
+
+    None if another version of matinee has written them, and this one does not know the model.
+    """
+    found = _flat(written)
+    model, method = found.get("model.name"), found.get("train.method")
+    try:
+        own = _defaults(f"model.name={model}")
+        presets = {
+            preset: _flat(read_settings(preset=preset).spelled_out().model_dump(mode="json"))
+            for preset in PRESETS
+        }
+        same = [
+            preset
+            for preset, usual in presets.items()
+            if (usual["model.name"], usual["train.method"]) == (model, method)
+        ]
+        preset = same[0] if same else next(iter(presets))
+        defaults = _defaults(f"model.name={model}", f"train.method={method}") | {
+            "model.name": presets[preset]["model.name"],
+            "train.method": presets[preset]["train.method"] if same else own["train.method"],
+        }
+    except ConfigError:
+        return None
+    changed = [
+        ShownSetting(name=name, value=value, default=defaults[name])
+        for name, value in found.items()
+        if name in defaults and value != defaults[name]
+    ]
+    return ShownSettings(preset=preset, changed=changed)
+
+
+def _defaults(*assignments: str) -> dict[str, JsonValue]:
+    return _flat(read_settings(assignments=assignments).spelled_out().model_dump(mode="json"))
+
+
+def _flat(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {
+        f"{section}.{name}": value
+        for section, values in settings.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }

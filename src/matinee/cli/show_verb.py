@@ -1,0 +1,90 @@
+"""The verb `show`."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from matinee.cli.outcome import Outcome
+from matinee.cli.show_facts import show_dataset, show_release, show_run
+from matinee.cli.show_lines import dataset_lines, run_lines
+from matinee.errors import ConfigError
+from matinee.errors.text import shown
+from matinee.formats.manifests import EvaluationManifest
+from matinee.registry import Registry
+from matinee.store import Store
+from matinee.store.documents import MANIFEST
+from matinee.store.identity import check_usable, entries_of
+from matinee.store.versions import is_version
+
+_CHAMPION: Final = "champion"
+_SHORTEST: Final = 4  # characters of a digest
+_NEWEST: Final = 3  # that an error names
+
+
+def show(call: argparse.Namespace) -> Outcome:
+    """Print what a release, a dataset or a run is."""
+    registry = Registry.open(call.store)
+    check_usable(registry.root)
+    store, name = Store(registry.root), call.name
+    if name == _CHAMPION:
+        found = show_release(store, registry.champion_folder())
+    elif is_version(name):
+        found = show_release(store, registry.listed(name))
+    elif dataset := _one(store, "datasets", name):
+        facts = show_dataset(store, dataset)
+        return Outcome(facts.model_dump(), list(dataset_lines(facts)))
+    elif judged := _evaluation(store, name):
+        found = show_run(store, judged)
+    else:
+        raise ConfigError(_unknown(registry, store, name))
+    lines = list(run_lines(found))
+    if found.held:
+        lines.append(f"next      matinee promote --store {call.store} {found.digests['candidate']}")
+    return Outcome(found.model_dump(), lines)
+
+
+def _one(store: Store, kind: str, name: str) -> str | None:
+    """The digest of a kind that begins with a name; None if there is none. Raises ConfigError if there are several."""
+    found = [
+        path.name for path in _folders(store, kind) if len(name) >= _SHORTEST and path.name.startswith(name)
+    ]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{len(found)} folders in {kind} have a digest that begins with {shown(name)}: {', '.join(found[:3])}. "
+            "Give more characters."
+        )
+    return found[0] if found else None
+
+
+def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
+    """The evaluation of a digest, or the latest one of the candidate, ranking model or split with it."""
+    if len(name) < _SHORTEST:
+        return None
+    every = [store.read(EvaluationManifest, path.name) for path in _folders(store, EvaluationManifest.KIND)]
+    for part in ("digest", "candidate", "ranking", "split"):
+        found = [each for each in every if getattr(each, part).startswith(name)]
+        if len({getattr(each, part) for each in found}) > 1:
+            raise ConfigError(f"Several digests begin with {shown(name)}. Give more characters.")
+        if found:
+            return found[-1]
+    return None
+
+
+def _folders(store: Store, kind: str) -> list[Path]:
+    """The whole folders of a kind, oldest first."""
+    whole = [path for path in entries_of(store.root, kind) if (path / MANIFEST).is_file() and not path.suffix]
+    return sorted(whole, key=lambda path: (path / MANIFEST).stat().st_mtime)
+
+
+def _unknown(registry: Registry, store: Store, name: str) -> str:
+    named = {
+        "Releases": registry.versions()[-_NEWEST:],
+        "Held candidates": [hold.candidate for hold in registry.held()][-_NEWEST:],
+        "Datasets": [path.name for path in _folders(store, "datasets")][-_NEWEST:],
+        "Runs": [path.name for path in _folders(store, EvaluationManifest.KIND)][-_NEWEST:],
+    }
+    listed = ". ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
+    return (
+        f"Nothing in {registry.root} is named {shown(name)}. Give a version such as v0002, or at least {_SHORTEST} "
+        f"characters of the digest of a dataset, a candidate or an evaluation. {listed}."
+    )

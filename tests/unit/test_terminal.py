@@ -138,3 +138,19 @@ def test_a_browser_is_opened_only_on_a_desktop(
     monkeypatch.setattr("threading.Thread.start", lambda thread: thread.run())
     serve_verb._open_page("http://[::]:8000/")
     assert opened == ["http://localhost:8000/"]
+
+
+def test_bash_completes_verbs_options_and_releases(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab")
+    (store / "releases/v$(touch planted)").mkdir()
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out + (
+        'try() { COMP_WORDS=(matinee "$@"); COMP_CWORD=$#; _shtab_matinee; echo "${COMPREPLY[*]}"; }\n'
+        f'try rel; try show --store {store} ""; try retrain --preset a; try tune --goal l; try retrain --fail\n'
+    )
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=store)
+    assert found.stdout.splitlines() == ["releases", "v0001 v0002", "accurate", "lists", "--fail-on-hold"]
+    assert not (store / "planted").exists()
+    for shell in ("zsh", "fish"):
+        assert main(["completion", shell, "--json"]) == 0
+        assert "--fail-on-hold" in capsys.readouterr().out or shell == "fish"

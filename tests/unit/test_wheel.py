@@ -33,6 +33,7 @@ EXTRAS = [
     "sklearn",
     "threadpoolctl",
     "matplotlib",
+    "shtab",
     "minisign",
     "fastapi",
     "starlette",
@@ -46,7 +47,7 @@ print(len(release.fold_in({{13: 4.0}}).recommend(5)))
 """
 COMMANDS = """
 from matinee.cli.main import main
-for verb in (["similar", "--movie", "23"], ["prune"], ["forget", "--user", "13"]):
+for verb in (["similar", "--movie", "23"], ["show"], ["releases"], ["prune"], ["forget", "--user", "13"]):
     assert main([verb[0], "--store", sys.argv[2], *verb[1:]]) == 0, verb
 assert main(["recommend", "--store", sys.argv[2], "--all", "--out", "../../out.parquet"]) == 1
 assert main(["serve", "--store", sys.argv[2]]) == 2

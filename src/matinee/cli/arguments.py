@@ -245,5 +245,11 @@ def _add_upkeep_verbs(verb: Verb) -> None:
     restore.add_argument(
         "--store", type=path, required=True, metavar="S", help="new or empty folder of the store"
     )
+    completion = verb(
+        "completion",
+        "completion_verb.completion",
+        "Print a script that completes verbs and options in a shell.",
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
     doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=path, metavar="S", help="store to check")

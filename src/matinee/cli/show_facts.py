@@ -1,13 +1,12 @@
 """The facts that `matinee show` prints: what the store knows of a release, a dataset or a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import JsonValue
-
-from matinee.errors import ConfigError
+from matinee.cli.show_settings import changed_settings
+from matinee.errors import StoreError
 from matinee.formats.base import Format, Manifest
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.decision import DecisionFile
@@ -17,7 +16,6 @@ from matinee.formats.manifests import (
     EvaluationManifest,
     RankingManifest,
     SplitManifest,
-    WrittenSettings,
 )
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
@@ -27,13 +25,9 @@ from matinee.formats.shown import (
     ShownFile,
     ShownRule,
     ShownRun,
-    ShownSetting,
-    ShownSettings,
 )
 from matinee.registry import Registry
 from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
-from matinee.settings.parse import read_settings
-from matinee.settings.presets import PRESETS
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, Document, read_as, read_json
 from matinee.store.progress import size_of
@@ -87,8 +81,7 @@ def show_release(store: Store, folder: Path) -> ShownRun:
     ranking = _kept(store, RankingManifest, manifest.ranking)
     evaluation = store.folder("evaluations", manifest.evaluation or "none")
     decision = _read(evaluation / DecisionFile.NAME, DecisionFile)
-    metrics = _metrics(folder) if (folder / Metrics.NAME).is_file() else None
-    sizes = _sizes(folder)
+    sizes, rows = _sizes(folder), manifest.metrics.get("rows")
     return ShownRun(
         kind="release",
         name=manifest.version,
@@ -103,9 +96,9 @@ def show_release(store: Store, folder: Path) -> ShownRun:
         rows_fitted=manifest.rows_fitted,
         seconds=_seconds(fit, ranking) or _noted_seconds(manifest),
         device=manifest.training.device,
-        test_rows=metrics.rows if metrics else None,
-        figures=list(_figures(metrics)) if metrics else [],
-        settings=_changed(read_json(folder / _SETTINGS)) if (folder / _SETTINGS).is_file() else None,
+        test_rows=rows if isinstance(rows, int) else None,
+        figures=_figures_of(folder, manifest),
+        settings=changed_settings(read_json(folder / _SETTINGS)) if (folder / _SETTINGS).is_file() else None,
         reason=manifest.decision.reason,
         compared_with=manifest.judged_against,
         rules=_rules(decision),
@@ -144,7 +137,7 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         device=fit.device if fit else ranking.device if ranking else None,
         test_rows=judged.rows,
         figures=list(_figures(metrics)),
-        settings=_changed(Document(judged.settings)),
+        settings=changed_settings(Document(judged.settings)),
         reason=judged.reason,
         compared_with=judged.champion,
         rules=_rules(_read(folder / DecisionFile.NAME, DecisionFile)),
@@ -209,6 +202,19 @@ def _metrics(folder: Path) -> Metrics | PlayMetrics:
     return read_as(path, Metrics) if "rmse" in read_json(path) else read_as(path, PlayMetrics)
 
 
+def _figures_of(folder: Path, manifest: ReleaseManifest) -> list[ShownFigure]:
+    """The figures of a release; those of its manifest if metrics.json is from a version that had fewer."""
+    try:
+        return list(_figures(_metrics(folder)))
+    except StoreError:
+        named = {name: manifest.metrics.get(name) for name in ("rmse", "mae", "ndcg_at_10")}
+        return [
+            ShownFigure(name=name, value=float(value))
+            for name, value in named.items()
+            if isinstance(value, int | float)
+        ]
+
+
 def _figures(metrics: Metrics | PlayMetrics) -> Iterator[ShownFigure]:
     if isinstance(metrics, Metrics):
         for name, interval in (("rmse", metrics.intervals.rmse), ("mae", metrics.intervals.mae)):
@@ -247,49 +253,3 @@ def _digests(manifest: ReleaseManifest) -> dict[str, str]:
         "dataset": manifest.dataset,
     }
     return {name: digest for name, digest in named.items() if digest}
-
-
-def _changed(written: Document | WrittenSettings) -> ShownSettings | None:
-    """The settings that differ from the defaults of their preset, model and method.
-
-    None if another version of matinee has written them, and this one does not know the model.
-    """
-    found = _flat(written)
-    model, method = found.get("model.name"), found.get("train.method")
-    try:
-        own = _defaults(f"model.name={model}")
-        presets = {
-            preset: _flat(read_settings(preset=preset).spelled_out().model_dump(mode="json"))
-            for preset in PRESETS
-        }
-        same = [
-            preset
-            for preset, usual in presets.items()
-            if (usual["model.name"], usual["train.method"]) == (model, method)
-        ]
-        preset = same[0] if same else next(iter(presets))
-        defaults = _defaults(f"model.name={model}", f"train.method={method}") | {
-            "model.name": presets[preset]["model.name"],
-            "train.method": presets[preset]["train.method"] if same else own["train.method"],
-        }
-    except ConfigError:
-        return None
-    changed = [
-        ShownSetting(name=name, value=value, default=defaults[name])
-        for name, value in found.items()
-        if name in defaults and value != defaults[name]
-    ]
-    return ShownSettings(preset=preset, changed=changed)
-
-
-def _defaults(*assignments: str) -> dict[str, JsonValue]:
-    return _flat(read_settings(assignments=assignments).spelled_out().model_dump(mode="json"))
-
-
-def _flat(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {
-        f"{section}.{name}": value
-        for section, values in settings.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-    }

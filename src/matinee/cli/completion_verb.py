@@ -48,7 +48,7 @@ def completion(call: argparse.Namespace) -> Outcome:
 
     parser = build_parser()
     _describe(parser, folder=shtab.DIRECTORY, file=shtab.FILE)
-    script = shtab.complete(parser, shell=call.shell, preamble=_PREAMBLE[call.shell])
+    script = shtab.complete(parser, call.shell, preamble=_PREAMBLE[call.shell])
     if not call.json:
         terminal.show_help(script)
     return Outcome({"shell": call.shell, "script": script}, [])

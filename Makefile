@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RELEASE := .venv-release
 DOCS := .venv-docs
+MLFLOW := .venv-mlflow
 RATINGS ?= 1000000
 
-.PHONY: setup run up test-slow drills soak gate-drill bench-train test lint attack traits audit dist docs lint-containers format clean
+.PHONY: setup run up test-slow test-mlflow drills soak gate-drill bench-train test lint attack traits audit dist docs lint-containers format clean
 
 setup: $(VENV)/.ready
 
@@ -105,9 +106,15 @@ lint-containers: $(RELEASE)/.ready
 test-slow: setup
 	$(BIN)/pytest -m slow
 
+# Logs runs to a real MLflow server, which needs other versions of packages and so an environment of its own.
+test-mlflow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock mlflow-skinny pandas
+	test -x $(MLFLOW)/bin/mlflow || { $(PYTHON) -m venv $(MLFLOW) && $(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check mlflow==3.17.2; }
+	MATINEE_MLFLOW_SERVER="$(CURDIR)/$(MLFLOW)/bin/mlflow" $(BIN)/pytest -m "" tests/flows/test_mlflow.py
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(RELEASE) $(DOCS) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RELEASE) $(DOCS) $(MLFLOW) sample store build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
 from matinee.pipeline.summary import Summary
+from matinee.pipeline.tracking.mlflow_log import check_tracking
 from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
@@ -26,6 +27,7 @@ from matinee.store import Store
 from matinee.store.paths import check_apart, named
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
+from matinee.tasks.track import track_run
 
 log = logging.getLogger("matinee.run")
 
@@ -42,6 +44,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     password_block: str | None = None,
     tune_trials: Annotated[int, Field(ge=0, le=10_000)] = 0,
     tune_days: Annotated[float, Field(gt=0, le=10_000)] = 30,
+    mlflow: str | None = None,
 ) -> Summary | Any:
     """Take in the new files of a folder, retrain, publish if the gate passes, and prune.
 
@@ -59,7 +62,9 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
         tune_trials: Trials of a search for better settings; 0 for none. They are used only if the gate passes them.
         tune_days: Days between two searches. One starts in a run with new files.
+        mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    check_tracking(mlflow)
     if tune_trials:
         check_installed()
     outside = (
@@ -92,6 +97,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         else:
             summary = retrain(**data, settings=kept.settings)
         remember(opened, intake)
+        track_run(store, summary, mlflow=mlflow)
     prune(store=store, keep=keep)
     if not summary.promoted:
         announce_unlisted(store)

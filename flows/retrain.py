@@ -12,6 +12,7 @@ from matinee.flows.events import announce
 from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner, as_state
 from matinee.pipeline.summary import Summary
+from matinee.pipeline.tracking.mlflow_log import check_tracking
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
@@ -24,6 +25,7 @@ from matinee.tasks.progressive import progressive
 from matinee.tasks.publish import publish
 from matinee.tasks.rank import rank, refit_ranking
 from matinee.tasks.split import split
+from matinee.tasks.track import track_run
 from matinee.tasks.train import refit, train
 
 
@@ -35,6 +37,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     password_block: str | None = None,
+    mlflow: str | None = None,
 ) -> Summary:
     """Ingest, score the champion on new ratings, encode, split, train, rank, evaluate, and publish if the gate passes.
 
@@ -48,7 +51,9 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
+        mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    check_tracking(mlflow)
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])
     check_apart(store, sources=[*ratings, titles, *test])
@@ -69,6 +74,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
         publication = steps.run(publish, store=store, tested=tested, shipped=shipped, settings=settings)
         summary = steps.summary(publication)
     announce(summary, store=store)
+    track_run(store, summary, mlflow=mlflow)
     return as_state(summary)
 
 

@@ -174,6 +174,11 @@ def _add_data_verbs(verb: Verb) -> None:
         help="files with the test rows; without it, test rows are drawn from the ratings",
     )
     retrain.add_argument(
+        "--mlflow",
+        metavar="URL",
+        help="MLflow server to log the run to, such as http://127.0.0.1:5000; a release becomes a registered model",
+    )
+    retrain.add_argument(
         "--fail-on-hold", action="store_true", help="exit with status 4 if the gate holds the candidate"
     )
 

@@ -6,7 +6,18 @@ from typing import Any, Final
 
 # Verbs whose log lines are not printed, only warnings.
 UNLOGGED: Final = {
-    *("backup", "compare", "completion", "explain", "forget", "predict", "promote", "prune", "releases"),
+    *(
+        "backup",
+        "compare",
+        "completion",
+        "explain",
+        "export",
+        "forget",
+        "predict",
+        "promote",
+        "prune",
+        "releases",
+    ),
     *("report", "restore", "rollback", "show", "sign", "similar"),
 }
 

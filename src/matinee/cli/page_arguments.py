@@ -1,4 +1,4 @@
-"""The verbs `compare` and `report` with their options."""
+"""The verbs `compare`, `report` and `export` with their options."""
 
 from matinee.cli.shared_options import Verb, add_store
 from matinee.cli.values import id_
@@ -33,4 +33,12 @@ def add_page_verbs(verb: Verb) -> None:
     add_store(report)
     report.add_argument(
         "--out", type=path, metavar="OUT.html", help="file for the report (default: report-VERSION.html)"
+    )
+    export = verb(
+        "export", "export_verb.export", "Write a release as ONNX models, for programs in other languages."
+    )
+    export.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    add_store(export)
+    export.add_argument(
+        "--out", type=path, required=True, metavar="DIR", help="folder for ratings.onnx and lists.onnx"
     )

@@ -109,13 +109,14 @@ def retrain(call: argparse.Namespace) -> Outcome:
             store=str(call.store.absolute()),
             test=absolute_paths(call.test),
             settings=settings,
+            mlflow=call.mlflow,
         )
     return _retrained(call, summary, started=started)
 
 
 def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | None":
     """The result of an identical run. Without a server to record this one, Prefect need not start for it."""
-    if may_name_server() or not Registry(call.store).log():
+    if call.mlflow or may_name_server() or not Registry(call.store).log():
         return None
     from matinee.pipeline.finished import find_finished
 

@@ -24,8 +24,8 @@ TESTED_RANKING: Final = "tested_ranking.safetensors"
 TABLES: Final = ("encode_rated", "encode_liked", "decode", "popularity")
 
 # A grade is 0 up to 3/8 of the scale, 1 where a rating counts as liked (3/4), and 5/3 at the top.
-_NEUTRAL: Final = 3 * STEPS // 8
-GRADE_STEP: Final = np.float32(1 / (3 * STEPS // 4 - _NEUTRAL))
+NEUTRAL: Final = 3 * STEPS // 8
+GRADE_STEP: Final = np.float32(1 / (3 * STEPS // 4 - NEUTRAL))
 
 
 def grade_codes(levels: Levels) -> Grades:
@@ -37,7 +37,7 @@ def grade_codes(levels: Levels) -> Grades:
     Returns:
         One byte per rating.
     """
-    codes: Grades = np.maximum(levels, np.uint8(_NEUTRAL)) - np.uint8(_NEUTRAL)
+    codes: Grades = np.maximum(levels, np.uint8(NEUTRAL)) - np.uint8(NEUTRAL)
     return codes
 
 

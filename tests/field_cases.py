@@ -109,6 +109,7 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
 FAR = [(1000 + k % 40, 103 + k % 100, 1 + k * k % 5, date(2003, 1 + k % 12, 1 + k % 28)) for k in range(120)]
 REJECTS = {
     "stray quotes in a table with tabs": {"quote_unclosed": 1},
+    "stray quotes of two columns in a table with tabs": {"quote_unclosed": 1},
     "0 for no date among digits": {"date_unparsable": 1},
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
 }

@@ -81,16 +81,22 @@ def is_no_field(
     within = closed[1].split("\n")[1:-1]
     delimiter = ends.pattern.removesuffix("|\n").replace("\\", "")
     rows = sum(line.count(delimiter[0]) == columns - 1 for line in within)
-    before = "".join(f"{field}\t" for field in fields).rpartition("\n")[2].count("\t")
     return (
         len(fields) < 4
-        or (
-            delimiter == "\t" and 0 < before == closed[1].rpartition("\n")[2].count("\t")
-        )  # a row behind a quote
+        or (delimiter == "\t" and joins_rows(closed, rest, fields, columns))
         or stop is None
         or bool(rest[closed.end() : stop.start()].strip(" \r\t" if delimiter != "\t" else " \r"))
         or (rows >= 3 and 2 * rows > len(within))
     )
+
+
+def joins_rows(closed: re.Match[str], rest: str, fields: list[str], columns: int) -> bool:
+    """Whether the lines on which quotes open and close are both rows of a table with tabs."""
+    before = "".join(f"{field}\t" for field in fields).rpartition("\n")[2].count("\t")
+    within = closed[1].rpartition("\n")[2].count("\t")
+    first = before + closed[1].partition("\n")[0].count("\t")
+    last = within + rest[closed.end() :].partition("\n")[0].count("\t")
+    return 0 < before == within or first == last == columns - 1
 
 
 def slow_read(text: str, *, delimiter: str = ",", quoted: bool = True, columns: int = 4) -> Read:

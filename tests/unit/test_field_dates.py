@@ -19,6 +19,10 @@ from matinee.ingest.reading.date_forms import recognize_dates
         ("2005-09-06 23:00", "2005-09-06 09:00"),
         ("2005-09-06T10:00Z", "2005-09-06T11:00+02:00"),
         ("9/13/2005 1:00 PM", "9/13/2005 11:59"),
+        ("06-SEP-05 01.30.00.000000 PM", "06-SEP-05 12.45.00.000000 AM"),
+        ("2005-09-06-13.30.00", "2005-09-06-09.45.59"),
+        ("2005-09-06 1:30:00 PM", "2005-09-06 11:45:00 AM"),
+        ("20050906T133000Z", "20050906T133059+0200"),
     ],
 )
 def test_of_two_ratings_of_a_day_the_later_time_counts(first: str, second: str, tmp_path: Path) -> None:
@@ -70,6 +74,29 @@ def test_months_of_letters_are_read_in_western_languages(texts: str) -> None:
         assert [_day(text.encode(encoding)) for encoding in ("utf-8", "cp1252")] == [date(2003, 3, 4)] * 2, (
             text
         )
+
+
+def test_times_are_read_as_databases_and_programs_write_them() -> None:
+    for text in [
+        "04-MAR-03 12.30.00.000000 AM",
+        "04-MAR-2003 10.30.00 PM +01:00",
+        "2003-03-04-10.30.00.000000",
+        "2003-03-04 10.30",
+        "2003-03-04T103000Z",
+        "2003-03-04t10:30:00z",
+        "2003-03-04 9:30",
+        "2003-03-04 10:30:00,123",
+        "2003-03-04 10:30 CEST",
+        "20030304T103000Z",
+        "20030304 10:30",
+        "20030304_1030",
+        "Tue, 04 Mar 2003 00:00:00 +0000",
+        "Tue Mar 04 00:00:00 -0800 2003",
+        "2003-03-04T10:30:00+01:00[Europe/Berlin]",
+    ]:
+        assert _day(text.encode()) == date(2003, 3, 4), text
+    for text in ("2003-03-04 10.61", "2003-03-04 10.3", "04-MAR-03 25.30.00", "2003-02-30T103000Z"):
+        assert _day(text.encode()) is None, text
 
 
 def test_each_month_has_its_name() -> None:

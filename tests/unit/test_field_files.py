@@ -134,6 +134,14 @@ READ |= {
         [*PLAIN, (9, 9, 4, None)],
         "",
     ),
+    "stray quotes of two columns in a table with tabs": (
+        "userId\tmovieId\trating\tdate\ttitle\treview\n"
+        + lines("{u}\t{m}\t{r}\t{d}\tx\ty")
+        + '8\t8\t3\t\t"Up\ta\n7\t7\t3\t\tx\ty\n9\t9\t4\t\tx\tgood"\n'
+        + '6\t6\t4\t\tx\t"true\ntext"\n',
+        [*PLAIN, (7, 7, 3, None), (9, 9, 4, None), (6, 6, 4, None)],
+        "quoted fields contain line ends",
+    ),
     "quoted texts between blanks": (
         '"userId" "movieId" "rating" "note"\n' + lines('"{u}" {m}  "{r}" "a ""b"" c"'),
         UNDATED,

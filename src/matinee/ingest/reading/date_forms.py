@@ -55,6 +55,7 @@ _MONTH: Final = re.compile(
     re.I,
 )
 _SIGNS: Final = re.compile(r"\d{4} ?[年년] ?\d{1,2} ?[月월] ?\d{1,2} ?[日일].*")
+_DAY_AND_TIME: Final = re.compile(rf"{_DAY}[T _-]\d\d:?\d\d.*", re.ASCII)
 _NO_DATES: Final = frozenset(("null", "\\n", "na", "n/a", "nat", "nan", "none"))  # as in `kernel.is_no_date`
 _ZERO_DATE: Final = re.compile(r"0[-0: ]{8,}0", re.ASCII)
 _UNKNOWN: Final = frozenset(("0", "-1", "0.0", "-1.0"))  # numbers that often stand for an unknown date
@@ -153,7 +154,9 @@ def _year_first(texts: Collection[str]) -> bool:
 def _recognize_order(texts: Sequence[str], order: DateOrder) -> tuple[int, bool]:
     found = [match for text in texts if (match := _WRITTEN.fullmatch(text))]
     numbered = [match for match in found if len(match[1]) < 4]
-    if not found and not any(_MONTH.search(text) or _SIGNS.fullmatch(text) for text in texts):
+    if not found and not any(
+        _MONTH.search(text) or _SIGNS.fullmatch(text) or _DAY_AND_TIME.fullmatch(text) for text in texts
+    ):
         return kernel.SECONDS, False
     if order != "auto":
         return (kernel.DAY_FIRST if order == "day_first" else kernel.MONTH_FIRST), False

@@ -58,6 +58,7 @@ _NONE, _OPEN = -1, -2  # instead of the quote that ends a field
 # Where \" is a quote within quotes: nowhere, in fields that end nowhere else, in the whole row.
 _NOWHERE, _IN_FIELDS, _IN_ROW = 0, 1, 2
 _SPACE, _TAB, _CR, _QUOTE, _PLUS, _MINUS, _POINT, _COLON = 32, 9, 13, 34, 43, 45, 46, 58
+_BRACKET = 91
 _EQUALS, _BACKSLASH, _NBSP, _COMMA, _SLASH = 61, 92, 0xA0, 44, 47
 _LONGEST_ROW = 1 << 20  # bytes of a row whose quoted field contains line ends
 _NEAR = 4096  # bytes from the start of a row in which a backslash and a quote are searched
@@ -369,21 +370,31 @@ def _swallows_rows(text, start, stop, dialect):
 
 @helper
 def _joins_rows(text, start, stop, dialect):
-    """Whether the last line within text[start:stop] has as many tabs as the line before `start`: both are rows.
+    """Whether the first and the last line of text[start:stop] are rows of a table with tabs: its quotes are stray.
 
-    Tables with tabs often have stray quotes, and texts have no tabs.
+    Either both lines have the tabs of a row, or there are as many before the quote that opens as before the one that
+    closes. Tables with tabs often have stray quotes, and texts have no tabs.
     """
     if dialect[DELIMITER] != _TAB:
         return False
-    before, within, i = 0, 0, start - 1
+    before, first, within, last, i = 0, 0, 0, 0, start - 1
     while i >= 0 and text[i] != dialect[LINE_END]:
         before += text[i] == _TAB
         i -= 1
+    i = start
+    while text[i] != dialect[LINE_END]:
+        first += text[i] == _TAB
+        i += 1
     i = stop
     while text[i] != dialect[LINE_END]:
         within += text[i] == _TAB
         i -= 1
-    return 0 < before == within
+    i = stop
+    while text[i] != dialect[LINE_END]:
+        last += text[i] == _TAB
+        i += 1
+    of_a_row = dialect[COLUMNS] - 1
+    return 0 < before == within or (before + first == of_a_row == within + last)
 
 
 @helper
@@ -737,6 +748,14 @@ def _is_time(text, start, stop):
 
 
 @helper
+def _is_written_time(text, start, stop):
+    """Whether text[start:stop] begins like a time of another form: -10.30, t10:30, 9:30, T103000, 10:30 PM."""
+    if stop - start < 5 or not _is_digit(text[start + 1]):
+        return False
+    return text[start] == _SPACE or text[start] == _MINUS or _lower(text[start]) == 116
+
+
+@helper
 def _read_clock(text, i, stop):
     """The milliseconds of a time HH:MM[:SS[.fff]] at i, and where it ends."""
     hours, minutes, seconds, thousandths = 0, 0, 0, 0
@@ -757,6 +776,32 @@ def _read_clock(text, i, stop):
             unit //= 10
             i += 1
     return ((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths, i
+
+
+@helper
+def _read_pointed_clock(text, i, stop):
+    """The milliseconds of a time HH.MM[.SS[.fff]] at i, and where it ends; -1 if it is none."""
+    clock, unit, count = 0, 3600000, 0
+    while count < 3 and i < stop and _is_digit(text[i]):
+        value, digits = 0, 0
+        while i < stop and _is_digit(text[i]):
+            value = min(value * 10 + np.int64(text[i]) - _ZERO, 99)
+            digits += 1
+            i += 1
+        if digits > 2 or (digits < 2 and count > 0) or value > (59 if count > 0 else 24):
+            return 0, -1
+        clock += value * unit
+        unit //= 60
+        count += 1
+        if i + 1 >= stop or text[i] != _POINT or not _is_digit(text[i + 1]):
+            break
+        i += 1
+    unit = 100
+    while count == 3 and i < stop and _is_digit(text[i]):
+        clock += unit * (np.int64(text[i]) - _ZERO)
+        unit //= 10
+        i += 1
+    return clock, (i if count > 1 else -1)
 
 
 @helper
@@ -828,7 +873,7 @@ def _read_written_date(text, start, stop, form, seen):
     """Days, milliseconds of the day, and whether text[start:stop] is a date such as 2/16/2003 10:00 or 16 Feb 2003."""
     parts = np.int64(0)
     first, second, third, first_digits, third_digits = np.int64(0), np.int64(0), np.int64(0), 0, 0
-    month, clock, zone, late, is_day = np.int64(0), 0, 0, -1, False
+    month, clock, zone, late, is_day, timed = np.int64(0), 0, 0, -1, False, False
     i = start
     while i < stop:
         byte = text[i]
@@ -838,8 +883,22 @@ def _read_written_date(text, start, stop, form, seen):
             while i < stop and _is_digit(text[i]):
                 value = min(value * 10 + np.int64(text[i]) - _ZERO, 1 << 40)
                 i += 1
+            dated = parts == 3 or (month > 0 and parts == 2)
             if i < stop and text[i] == _COLON and i - begin <= 2:
                 clock, i = _read_clock(text, begin, stop)
+                timed = True
+            elif dated and not timed and i - begin <= 2 and i + 2 < stop and text[i] == _POINT:
+                clock, i = _read_pointed_clock(text, begin, stop)
+                if i < 0:
+                    return 0, 0, False
+                timed = True
+            elif dated and not timed and (i - begin == 4 or i - begin == 6):  # HHMM or HHMMSS
+                clock = (_pair(text, begin) * 60 + _pair(text, begin + 2)) * 60000
+                clock += _pair(text, begin + 4) * 1000 if i - begin == 6 else 0
+                timed = True
+            elif parts == 0 and i - begin == 8:  # YYYYMMDD before a time
+                first, second, third, parts = value // 10000, value // 100 % 100, value % 100, 3
+                first_digits = 4
             elif parts == 0:
                 first, first_digits, parts = value, i - begin, 1
             elif parts == 1:
@@ -865,8 +924,10 @@ def _read_written_date(text, start, stop, form, seen):
             elif i - begin > 10:
                 return 0, 0, False
             # Others are weekdays, th, of, T, UTC, and the signs of year, month and day in Chinese and Japanese.
-        elif (byte == _PLUS or byte == _MINUS) and clock and i + 2 < stop and _is_digit(text[i + 1]):
+        elif (byte == _PLUS or byte == _MINUS) and timed and i + 2 < stop and _is_digit(text[i + 1]):
             zone, i = _read_zone(text, i, stop)
+        elif byte == _BRACKET:
+            i = stop  # the name of a zone, [Europe/Berlin]
         elif byte in (_SPACE, _SLASH, _POINT, _MINUS, _COMMA, _COLON, 39, 95, _NBSP, 0xC2):
             i += 1
         else:
@@ -931,9 +992,11 @@ def _read_date(text, start, stop, form, seen):
         days, good = _read_day(text, start)
         if not good:
             return days, 0, False
-        if not _is_time(text, start + 10, stop):
-            return 0, 0, False
-        return days, _iso_clock(text, start + 10, stop), True
+        if _is_time(text, start + 10, stop):
+            return days, _iso_clock(text, start + 10, stop), True
+        if _is_written_time(text, start + 10, stop):
+            return _read_written_date(text, start, stop, form, seen)
+        return 0, 0, False
     if form == DAY_FIRST or form == MONTH_FIRST:
         return _read_written_date(text, start, stop, form, seen)
     if form == DAYS or form == SERIALS:

@@ -49,7 +49,7 @@ _OTHER: Final[dict[str, tuple[str, ...]]] = {
     ),
     "date": (
         *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
-        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat", "ratingtime"),
+        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat", "ratingtime", "dateadded"),
     ),
 }
 ALIASES: Final[dict[str, tuple[str, ...]]] = {

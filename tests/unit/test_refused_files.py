@@ -83,6 +83,8 @@ CASES: dict[str, tuple[Made, dict[str, Any]]] = {
     "web page": ("<html><body>Log in</body></html>\n", {}),
     "pointer of Git LFS": ("version https://git-lfs.github.com/spec/v1\n", {}),
     "table drawn for a terminal": ("+---+---+---+\n| user_id | movie_id | rating |\n+---+---+---+\n", {}),
+    "numbered features (libsvm, libFM)": ("3 1:1 2:7\n4 1:1 2:8\n", {}),
+    "JSON arrays": ("[1, 2, 3]\n[1, 3, 4]\n", {}),
     "ARFF file": ("@relation ratings\n@attribute userId numeric\n@data\n1,2,3\n", {}),
     "text of Hive": ("1\x012\x013\n1\x013\x014\n" * 9, {}),
     "another delimiter": ("userId^movieId^rating\n1^2^3\n", {}),

@@ -154,7 +154,7 @@ class _Writer:
         ):
             name = given.get(column, column)
             aliases = (plain_name(name),) if column in given else ours[column]
-            belongs = column == "date" or plain & {*TITLE_ALIASES["title"]}
+            belongs = plain & (self._wanted if column == "date" else {*TITLE_ALIASES["title"]})
             if name and belongs and not plain & {*aliases}:
                 late[name] = aliases
         return late

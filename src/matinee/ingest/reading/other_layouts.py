@@ -16,6 +16,7 @@ _FEWEST_COLUMNS: Final = 3
 _MOST_LINES_ABOVE: Final = 20
 _NETFLIX_RATINGS: Final = ("1", "2", "3", "4", "5")
 _KEY: Final = re.compile(r"[-\s]*[^\W\d][\w/ .-]*[:=]\s.*")
+_FEATURES: Final = re.compile(r"[-+]?[\d.]+(\s+\d+:[\d.]+){2,}\s*", re.ASCII)
 _BOX: Final = re.compile(r"\+(-+\+)+")
 
 
@@ -79,6 +80,16 @@ def _drawn(texts: Sequence[str]) -> str | None:
     """A table that a program writes in a form of its own."""
     if texts[0].lower().startswith("@relation"):
         return "is an ARFF file of Weka, which is not read. Save it as CSV."
+    if are_most(_FEATURES.fullmatch(text) is not None for text in texts):
+        return (
+            f"has numbered features ('{shown(texts[0], 40)}'), as libsvm and libFM write them, which are not read. "
+            "Save the user, the movie and the rating as CSV."
+        )
+    if are_most(text.startswith("[") and text.rstrip(" \r,").endswith("]") for text in texts):
+        return (
+            f"has a JSON array on each line ('{shown(texts[0], 40)}'). Write objects, for example by "
+            "jq -c '{userId: .[0], movieId: .[1], rating: .[2]}' FILE."
+        )
     if _BOX.fullmatch(texts[0].strip()):
         return (
             "is a table that a program has drawn for a terminal. Export it as CSV, for example by psql --csv or "

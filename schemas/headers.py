@@ -49,7 +49,16 @@ _OTHER: Final[dict[str, tuple[str, ...]]] = {
     ),
     "date": (
         *("watchedat", "watcheddate", "ratedat", "createdat", "reviewedat", "reviewdate"),
-        *("unixreviewtime", "reviewtime", "datetime", "ts", "playedat", "viewedat", "ratingtime", "dateadded"),
+        *(
+            "unixreviewtime",
+            "reviewtime",
+            "datetime",
+            "ts",
+            "playedat",
+            "viewedat",
+            "ratingtime",
+            "dateadded",
+        ),
     ),
 }
 ALIASES: Final[dict[str, tuple[str, ...]]] = {

@@ -1,6 +1,7 @@
 """Lists for every user of a Netflix-sized release of random factors: seconds, memory, and a check by brute force.
 
-    python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T] [--implicit PYTHON]
+    python bench/recommend.py [--users U] [--movies M] [--size K] [--top N] [--threads T] [--device cpu|cuda]
+        [--implicit PYTHON]
 
 With `--implicit`, the interpreter runs the batch recommend of implicit on the same factors and lists of rated movies.
 Popularity is one more factor, which is 1 for every user. Prints one JSON object. `peak_gb` is the largest resident
@@ -27,6 +28,7 @@ from matinee.recommend import recommend_all
 from matinee.release import sha256
 from matinee.release.manifest import ReleaseManifest
 from matinee.settings import RecommendSettings
+from matinee.settings.device import DeviceName
 from matinee.store.files import write_json
 
 _CHECKED = 1_000  # users whose lists are checked one by one
@@ -38,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, value in (("users", 480_189), ("movies", 17_770), ("size", 64), ("top", 10), ("threads", 0)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--implicit", type=Path, metavar="PYTHON")
     call = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -45,7 +48,7 @@ def main() -> None:
         write_release(folder, users=call.users, movies=call.movies, size=call.size)
         # A new process, so the peak does not include making the release.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            facts = pool.submit(measure, folder, out, call.top, call.threads).result()
+            facts = pool.submit(measure, folder, out, call.top, call.threads, call.device).result()
         release = matinee.load(folder)
         facts["lists_that_differ"] = count_different(release, out, top=call.top)
         told = {**vars(call), "implicit": None, **facts}
@@ -56,16 +59,17 @@ def main() -> None:
     print(json.dumps(told))
 
 
-def measure(folder: Path, out: Path, top: int, threads: int) -> dict[str, float]:
-    """Load a release and compute all lists once. The kernel is compiled before."""
+def measure(folder: Path, out: Path, top: int, threads: int, device: DeviceName) -> dict[str, float]:
+    """Load a release and compute all lists once. The kernel is compiled, and the GPU started, before."""
+    settings = RecommendSettings(device=device)
     warm = folder.with_name("warm")
     write_release(warm, users=2, movies=20, size=2)
-    recommend_all(matinee.load(warm), out=out, top=1, settings=RecommendSettings(), threads=1)
+    recommend_all(matinee.load(warm), out=out, top=1, settings=settings, threads=1)
     started = time.perf_counter()
     release = matinee.load(folder)
     seconds_load = time.perf_counter() - started
     busy = time.process_time()
-    done = recommend_all(release, out=out, top=top, settings=RecommendSettings(), threads=threads)
+    done = recommend_all(release, out=out, top=top, settings=settings, threads=threads)
     return {
         "seconds_cpu": round(
             time.process_time() - busy, 2

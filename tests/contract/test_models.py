@@ -19,11 +19,11 @@ from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.store.ratings import read_ratings
 from matinee.train.blocks import KernelPool
+from matinee.train.device_sgd import DeviceSgd
 from matinee.train.gibbs import device_axis
 from matinee.train.gibbs.axis import Axis
 from matinee.train.gibbs.device_axis import DeviceAxis
 from matinee.train.gibbs.sampler import GibbsEngine
-from matinee.train.gradient.torch_engine import TorchEngine
 from matinee.train.models import build
 from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
@@ -184,7 +184,7 @@ def test_batched_sgd_ends_like_compiled_sgd(planted_split: Callable[..., Split],
     found = []
     for engine in (
         SgdEngine(replace(problem, device="cpu"), settings.model, training=settings.train),
-        TorchEngine(problem, settings.model, training=settings.train),
+        DeviceSgd(problem, settings.model, training=settings.train),
     ):
         for epoch in range(1, 21):
             assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(problem.rows)

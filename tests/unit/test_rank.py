@@ -1,5 +1,6 @@
 """The ranking model: equal to closed forms, reproducible to the bit, and better than popularity."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ DEVICES = [
     "cpu",
     None,
 ]
+TORCH_DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
@@ -122,8 +124,8 @@ def test_all_ways_to_solve_agree() -> None:
         for memory in (4096, 0):
             model = _fit(rows, users + more, movies, dense_mb=memory, **solve)
             found.append(model.score(_vectors(model, rows, users)))
-    for memory in (4096, 0):
-        model = _fit(rows, users, movies, dense_mb=memory, device="cpu", **solve)
+    for memory, device in product((4096, 0), TORCH_DEVICES):
+        model = _fit(rows, users, movies, dense_mb=memory, device=device, **solve)
         found.append(model.score(_vectors(model, rows, users)))
     for other in found[1:]:
         assert other == pytest.approx(found[0], abs=5e-3 * float(np.abs(found[0]).max()))
@@ -252,7 +254,7 @@ def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
         if point.stage == "gradients":
             raise KeyboardInterrupt
 
-    for device in (None, "cpu"):
+    for device in (None, *TORCH_DEVICES):
         with pytest.raises(KeyboardInterrupt):
             _fit(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)
 

@@ -31,12 +31,15 @@ LINEAR = {
 }
 
 
-@pytest.fixture(params=["kernel", "torch"])
+@pytest.fixture(params=["kernel", "torch", "cuda"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to search. The code for a GPU also runs on the CPU."""
-    if request.param == "torch":
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    if request.param != "kernel":
+        device = "cpu" if request.param == "torch" else "cuda"
         monkeypatch.setattr(
-            lists, "_device", lambda release, _: "cpu" if release.manifest["model"] == "dot" else None
+            lists, "_device", lambda release, _: device if release.manifest["model"] == "dot" else None
         )
         monkeypatch.setattr(search, "_BYTES_A_SCORE", 1 << 12)  # 52 users and 2,500 movies
     return str(request.param)

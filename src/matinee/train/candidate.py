@@ -86,7 +86,7 @@ class CandidateFit:
         pair = EncodedRatings(
             np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32)
         )
-        engine = _engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
+        engine = make_engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
         for _ in engine.run_epoch(1):
             engine.valid_rmse()
 
@@ -127,7 +127,7 @@ class CandidateFit:
             listener=self.listener,
         )
         started = time.perf_counter()
-        return stage.run(_engine(problem, self.settings), started=started), len(rows)
+        return stage.run(make_engine(problem, self.settings), started=started), len(rows)
 
     def _write(self, folder: Path, fitted: "_Fitted", *, seconds_compile: float) -> CandidateManifest:
         name, state, written = self.settings.model.name, fitted.state, self.settings.written()
@@ -163,14 +163,19 @@ class _Fitted:
     valid_rmse: float | None
 
 
-def _engine(problem: Problem, settings: Resolved) -> Engine:
+def make_engine(problem: Problem, settings: Resolved) -> Engine:
+    """The engine of a model and a method, on the problem's device."""
     model, training = settings.model, settings.train
     if isinstance(training, SamplerTraining):
         assert isinstance(model, DotModel)  # nosec B101 # for mypy: no settings with another model are resolved
         return gibbs_engine(problem, model, training=training)
-    if training.method == "sgd" and problem.device == "cpu":
+    if training.method == "sgd":
         assert isinstance(model, DotModel)  # nosec B101 # as above
-        return SgdEngine(problem, model, training=training)
-    from matinee.train.gradient.torch_engine import TorchEngine  # noqa: PLC0415 - torch takes seconds to import
+        if problem.device == "cpu":
+            return SgdEngine(problem, model, training=training)
+        from matinee.train.device_sgd import DeviceSgd  # noqa: PLC0415 - torch takes seconds to import
+
+        return DeviceSgd(problem, model, training=training)
+    from matinee.train.gradient.torch_engine import TorchEngine  # noqa: PLC0415 - as above
 
     return TorchEngine(problem, model, training=training)

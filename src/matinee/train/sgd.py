@@ -17,10 +17,10 @@ from matinee.train.kernels import add_residuals, descend, squared_errors
 from matinee.train.problem import Problem
 from matinee.train.regularization import column_shares, row_regularization
 
-_TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
+TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
 # Biases start near their final values, so that factors need not explain them.
-_BIAS_ROUNDS, _BIAS_SHRINK = 3, 3.0
+BIAS_ROUNDS, BIAS_SHRINK = 3, 3.0
 _LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
 _VALID_ROWS = 1 << 16
 
@@ -40,10 +40,12 @@ class SgdEngine:
         constant = self._settings.weight_decay
         self._row_regularization = [
             row_regularization(name, np.maximum(count, 1), constant=constant).astype(np.float32)
-            for name, count in zip(_TABLES, counts * 2, strict=True)
+            for name, count in zip(TABLES, counts * 2, strict=True)
         ]
         draw = np.random.default_rng(self._settings.seed)
-        self._factors = [self._draw_factors(draw, user_rows), self._draw_factors(draw, movie_rows)]
+        self._factors = [
+            self._padded(draw_factors(draw, count, size=model.embedding_size)) for count in counts
+        ]
         self._biases = [np.zeros(problem.users, np.float32), np.zeros(problem.movies, np.float32)]
         if model.biases:
             self._start_biases(user_rows, movie_rows)
@@ -83,7 +85,7 @@ class SgdEngine:
         return to_rating_scale(arrays, unit=self._problem.unit)
 
     def state(self) -> Arrays:
-        return dict(zip(_TABLES, (*self._factors, *self._biases), strict=True))
+        return dict(zip(TABLES, (*self._factors, *self._biases), strict=True))
 
     def restore(self, state: Arrays) -> None:
         for name, table in self.state().items():
@@ -95,20 +97,16 @@ class SgdEngine:
         shares[:size] = column_shares(left[:, :size], right[:, :size])
         return shares
 
-    def _draw_factors(self, draw: np.random.Generator, counts: Counts) -> Floats:
-        """Small random vectors; a code without a training row keeps zeros, so that it adds no noise."""
-        size = self._model.embedding_size
-        factors = np.zeros((len(counts), -(-size // _LANES) * _LANES), np.float32)
-        factors[:, :size] = draw.standard_normal((len(counts), size), np.float32)
-        factors *= np.float32(_SPREAD)
-        factors[counts == 0] = 0
-        return factors
+    def _padded(self, factors: Floats) -> Floats:
+        """Add zeros up to whole vector registers."""
+        missing = -factors.shape[1] % _LANES
+        return np.ascontiguousarray(np.pad(factors, ((0, 0), (0, missing)))) if missing else factors
 
     def _start_biases(self, user_rows: Counts, movie_rows: Counts) -> None:
         """Alternate shrunk means of residuals, movies first, as in `matinee.train.baseline`, on all threads."""
         users, movies, ratings = self._rows.columns[1:]
         user_bias, movie_bias = self._biases
-        for _ in range(_BIAS_ROUNDS):
+        for _ in range(BIAS_ROUNDS):
             for bias, other, count, codes, others in (
                 (movie_bias, user_bias, movie_rows, movies, users),
                 (user_bias, movie_bias, user_rows, users, movies),
@@ -126,4 +124,12 @@ class SgdEngine:
                         other,
                         sums,
                     )
-                bias[:] = sums / (count + _BIAS_SHRINK)
+                bias[:] = sums / (count + BIAS_SHRINK)
+
+
+def draw_factors(draw: np.random.Generator, counts: Counts, *, size: int) -> Floats:
+    """Small random vectors; a code without a training row keeps zeros, so that it adds no noise."""
+    factors: Floats = draw.standard_normal((len(counts), size), np.float32)
+    factors *= np.float32(_SPREAD)
+    factors[counts == 0] = 0
+    return factors

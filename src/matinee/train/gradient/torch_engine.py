@@ -15,12 +15,11 @@ from matinee.train.baseline import Baseline, fit_baseline
 from matinee.train.engine import Arrays, EpochStep, rmse_within, step_size, to_rating_scale
 from matinee.train.gradient.adagrad import RowAdagrad
 from matinee.train.gradient.adam import DenseAdam
-from matinee.train.gradient.row_sgd import RowSgd
 from matinee.train.models import build
 from matinee.train.problem import Problem
 from matinee.train.regularization import Regularization
 
-Optimizer = RowAdagrad | DenseAdam | RowSgd
+Optimizer = RowAdagrad | DenseAdam
 
 _TRACE_POINTS = 10  # points of the loss trace in an epoch, where train.trace_every says nothing else
 _FORWARD_ROWS = 1 << 16
@@ -29,7 +28,7 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 class TorchEngine:
-    """Fits any of the models by Adagrad or Adam, and dot by SGD, in units of a quarter of the rating scale."""
+    """Fits any of the models by Adagrad or Adam, in units of a quarter of the rating scale."""
 
     def __init__(self, problem: Problem, model: AnyModel, *, training: GradientTraining) -> None:
         torch.set_num_threads(1)
@@ -88,9 +87,11 @@ class TorchEngine:
         valid = self._problem.valid
         if valid is None:
             return None
-        predicted = np.where(
-            self._trained(valid), self._forward(valid), self._baseline.predict(valid.users, valid.movies)
-        )
+        predicted = self._forward(valid)
+        if not self._is_dot:  # dot answers everywhere, since what it does not know is 0
+            predicted = np.where(
+                self._trained(valid), predicted, self._baseline.predict(valid.users, valid.movies)
+            )
         return rmse_within(predicted, valid.ratings, self._problem.scale)
 
     def weights(self) -> Arrays:
@@ -118,8 +119,7 @@ class TorchEngine:
         decay = self._settings.weight_decay
         if self._settings.method == "adam":
             return DenseAdam(self._model, weight_decay=decay)
-        kind = RowAdagrad if self._settings.method == "adagrad" else RowSgd
-        return kind(self._model, Regularization(constant=decay, **known))
+        return RowAdagrad(self._model, Regularization(constant=decay, **known))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._problem.device)
@@ -136,9 +136,7 @@ class TorchEngine:
                 parameter.mul_(known[axis][:, None] > 0)
 
     def _trained(self, rows: EncodedRatings) -> np.ndarray:
-        """Where the model answers itself; with dot everywhere, since what it does not know is 0."""
-        if self._is_dot:
-            return np.ones(len(rows), np.bool_)
+        """Where the model answers itself."""
         return (self._rows["user_rows"][rows.users] > 0) & (self._rows["movie_rows"][rows.movies] > 0)
 
     @torch.no_grad()

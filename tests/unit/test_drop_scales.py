@@ -75,6 +75,21 @@ def scale_of_made(store: Store, planned: object) -> list[int]:
     return list(json.loads((store.root / made.location / "manifest.json").read_text())["scale"])
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2)])  # it shares a partition with the other file, or not
+def test_a_file_of_numbers_that_are_no_ratings_takes_no_other_file_with_it(
+    order: tuple[int, ...], drop: Path, tmp_path: Path
+) -> None:
+    store = _store(tmp_path, drop)
+    _file(drop / "good.csv", 5, 500)
+    numbers = (-(2**63), -1, 0, 7, 2**31, 2**63)
+    rows = [("userID", "movieID", "rating"), *((k, k % 9, numbers[k % len(numbers)]) for k in range(120))]
+    (drop / "numbers.csv").write_text("".join(",".join(str(row[k]) for k in order) + "\n" for row in rows))
+    found = _night(store, drop)
+    assert [Path(path).name for path in found.ratings] == ["good.csv"]
+    ((_, reason),) = found.refused.items()
+    assert "numbers.csv has ratings on the scale -1-7, and the store has 1-5." in reason
+
+
 def test_small_files_that_share_a_partition_are_told_apart(drop: Path, tmp_path: Path) -> None:
     store = _store(tmp_path, drop)
     for k in range(24):  # more than a few small files are read together

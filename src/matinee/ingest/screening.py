@@ -170,9 +170,7 @@ class _Screener:
             odd = {partition.digest for partition, _ in found}
             partitions = [partition for partition in partitions if partition.digest not in odd]
             for partition, theirs in found:
-                if len(partition.sources) > 1 and is_wider(
-                    theirs, self.scale
-                ):  # some of its files may be right
+                if len(partition.sources) > 1 and not is_wider(self.scale, theirs):  # some files may be right
                     partitions += self._parse(self._alone(partition.sources), self.scale)
                     continue
                 for source in partition.sources:

@@ -27,7 +27,8 @@ def find_off_scale(partitions: Sequence[Partition], held: str, *, most_rejects: 
         most_rejects: Share of rows above the scale up to which they are rejects.
 
     Returns:
-        Partitions on a larger scale, which may hold other files as well; without any, those on a smaller scale.
+        Partitions on a larger scale, or with values that belong to no scale, which may hold other files as well;
+        without any, those on a smaller scale.
 
     Raises:
         DataError: No file is on the scale of the store.
@@ -35,8 +36,9 @@ def find_off_scale(partitions: Sequence[Partition], held: str, *, most_rejects: 
     scale = scale_of_all(partitions)
     wide = _find_wider(partitions, held, most_rejects)
     if not wide and is_wider(scale, held):
-        wide = _find_wider(partitions, held, 0)
-    found = wide or find_other_scales(partitions, held if is_wider(held, scale) else scale)
+        wide = _find_wider(partitions, held, 0) or _find_above(partitions, held, most_rejects)
+    smaller = find_other_scales(partitions, held if is_wider(held, scale) else scale)
+    found = wide or [(partition, theirs) for partition, theirs in smaller if theirs != held]
     rows = sum(partition.manifest.rows for partition in partitions)
     if len(found) == len(partitions) and all(len(partition.sources) == 1 for partition, _ in found):
         raise _none_on_scale(found, held)
@@ -90,6 +92,17 @@ def _find_wider(partitions: Sequence[Partition], held: str, share: float) -> lis
         mine = from_json([partition.manifest.values_read])
         theirs = narrowest_scale(mine)
         if is_wider(theirs, held) and share_above([mine], top) > share:
+            found.append((partition, theirs))
+    return found
+
+
+def _find_above(partitions: Sequence[Partition], held: str, share: float) -> list[Odd]:
+    """The partitions that are not on the scale of the store and have more than a share of their rows above it."""
+    top, found = bounds_of(held)[1], []
+    for partition in partitions:
+        mine = from_json([partition.manifest.values_read])
+        theirs = narrowest_scale(mine)
+        if theirs != held and share_above([mine], top) > share:
             found.append((partition, theirs))
     return found
 

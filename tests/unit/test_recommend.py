@@ -16,7 +16,7 @@ from matinee.recommend.saved_lists import Lists
 from matinee.settings import RecommendSettings
 
 Make = Callable[..., Path]
-SETTINGS = RecommendSettings()
+SETTINGS = RecommendSettings(device="cpu")
 # A linear model with two numbers per user and per movie, and the baseline for unknown ids.
 LINEAR = {
     "user_embedding": np.random.default_rng(1).normal(size=(50, 2)),
@@ -87,7 +87,11 @@ def test_bits_do_not_depend_on_memory_and_threads(random_release: Make, tmp_path
     for threads, memory_mb, top in ((1, 512, 90), (2, 16, 90)):
         out = tmp_path / f"{threads}.parquet"
         recommend_all(
-            release, out=out, top=top, settings=RecommendSettings(memory_mb=memory_mb), threads=threads
+            release,
+            out=out,
+            top=top,
+            settings=SETTINGS.model_copy(update={"memory_mb": memory_mb}),
+            threads=threads,
         )
         tables.append(pl.read_parquet(out))
     assert pq.ParquetFile(out).num_row_groups > 1

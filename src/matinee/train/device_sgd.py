@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matinee.settings.training import DotModel, GradientTraining
+from matinee.train.device_rows import gather_rows
 from matinee.train.engine import Arrays, EpochStep, step_size, to_rating_scale
 from matinee.train.problem import Problem
 from matinee.train.regularization import column_shares, row_regularization
@@ -177,13 +178,10 @@ class DeviceSgd:
 
     def _predict(self, users: Tensor, movies: Tensor) -> Tensor:
         """Predictions less the mean."""
-        p, q = (
-            table.index_select(0, codes) for table, codes in zip(self._factors, (users, movies), strict=True)
-        )
-        b, c = (
-            table.index_select(0, codes) for table, codes in zip(self._biases, (users, movies), strict=True)
-        )
-        return p.mul_(q).sum(1, keepdim=True).add_(b).add_(c)[:, 0]
+        codes = users, movies
+        p, q = (gather_rows(table, some) for table, some in zip(self._factors, codes, strict=True))
+        b, c = (table[:, 0].index_select(0, some) for table, some in zip(self._biases, codes, strict=True))
+        return p.mul_(q).sum(1).add_(b).add_(c)
 
     def _step(self, batch: Batch, rate: float, shares: Tensor) -> Tensor:
         """Move all rows that a batch touches; returns the errors before."""
@@ -221,7 +219,7 @@ class DeviceSgd:
         strength = self._strengths[TABLES[number]].index_select(0, touched.rows)[:, None]
         if shares is not None:
             strength = strength * shares
-        before = table.index_select(0, touched.rows)
+        before = gather_rows(table, touched.rows)
         slope.addcmul_(strength, before)
         bend = (curvature + strength).clamp_(min=1e-12)
         reach = (bend * -rate).clamp_(min=-0.9).log1p_().mul_(touched.counts).expm1_().div_(bend)

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from matinee.release.arrays import Codes, Counts, Doubles, Floats
+from matinee.train.device_rows import gather_rows
 from matinee.train.engine import Arrays
 from matinee.train.gibbs.axis import first_vectors, group_ratings, purpose_of, shares
 from matinee.train.gibbs.conjugate import solve_columns
@@ -181,16 +181,17 @@ class DeviceAxis:
         A vector moves by a draw from N(P^-1 g, P^-1), P = diag(lambda) + alpha omega sum w d d' and
         g = alpha omega sum w e d - lambda E. Its old place is in no sum, so that float32 is good enough for them.
         """
-        gathered, size = self._gather(rows, other, mean=mean), self.size
-        sums, known = self._products(gathered, rows), self.present[rows]
+        gathered = self._gather(rows, other, mean=mean)
+        known = self.present[rows]
+        matrix, gradient, squares = self._products(gathered, rows)
         half_nu = float(self.prior.nu[0]) / 2
-        shape, rate = half_nu + self.counts[rows] / 2, half_nu + alpha / 2 * sums[:, size, size]
+        shape, rate = half_nu + self.counts[rows] / 2, half_nu + alpha / 2 * squares
         omega = torch._standard_gamma(shape, generator=draw) / rate
         self.omega[rows] = torch.where(known[:, 0], omega.float(), self.omega[rows])
-        sums *= alpha * omega[:, None, None]
+        strength = alpha * omega[:, None]
         precision = torch.from_numpy(self.prior.precision).to(self.device)
-        gradient = sums[:, :size, size] - precision * self.E[rows]
-        change = draw_normal(sums[:, :size, :size] + precision.diag(), gradient, draw)
+        gradient = gradient * strength - precision * self.E[rows]
+        change = draw_normal(matrix.mul_(strength[..., None]).add_(precision.diag()), gradient, draw)
         change = known * change.float()
         self.X[rows] += change
         self.E[rows] += change
@@ -239,7 +240,7 @@ class DeviceAxis:
         for start in range(0, len(keys), _PAIRS):
             here = slice(start, start + _PAIRS)
             x, q = (
-                functional.embedding(torch.from_numpy(codes[here]).to(self.device), axis.X)
+                gather_rows(axis.X, torch.from_numpy(codes[here]).to(self.device))
                 for axis, codes in ((self, keys), (other, others))
             )
             dots = (x[:, :-1] * q[:, :-1]).sum(1)
@@ -271,17 +272,25 @@ class DeviceAxis:
         there = places < starts[1:]
         places = torch.where(there, places, starts[:-1])
         codes, of = self.codes[places], self.rows[here]
-        design, weight = functional.embedding(codes, other.X), other.omega[codes] * there
+        design = gather_rows(other.X, codes.flatten()).view(*codes.shape, -1)
+        weight = other.omega[codes] * there
         target = self.ratings[places] - mean - design[..., -1]
         design[..., -1] = 1
-        guess = torch.bmm(design, functional.embedding(of, self.X)[..., None])[..., 0]
+        guess = torch.bmm(design, gather_rows(self.X, of)[..., None])[..., 0]
         return Gathered(of, design, weight, (target - guess) * there)
 
-    def _products(self, gathered: Gathered, rows: slice) -> Tensor:
-        """For each row sum w (d, e) (d, e)', in float64: its matrix, its gradient and its squared errors."""
-        both = torch.cat([gathered.design, gathered.error[..., None]], 2)
-        each = torch.bmm((both * gathered.weight[..., None]).mT, both)
-        return self.segments.fold(each.flatten(1), rows=rows).double().view(-1, *each.shape[1:])
+    def _products(self, gathered: Gathered, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """For each row sum w d d', w e d and w e^2, in float64: its matrix, its gradient and its squared errors."""
+        design, error, size = gathered.design, gathered.error, self.size
+        weighted = (design * gathered.weight[..., None]).mT
+        each = torch.bmm(weighted, design).flatten(1)
+        ends = (
+            torch.bmm(weighted, error[..., None])[..., 0],
+            (gathered.weight * error.square()).sum(1)[:, None],
+        )
+        matrix = self.segments.fold(each, rows=rows).double().view(-1, size, size)
+        more = self.segments.fold(torch.cat(ends, 1), rows=rows).double()
+        return matrix, more[:, :size], more[:, size]
 
     def _drawn(self) -> dict[str, Tensor]:
         return {"X": self.X, "E": self.E, "omega": self.omega, "pull": self.pull}

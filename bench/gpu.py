@@ -11,12 +11,10 @@ in bench/fit_lists.py.
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,8 @@ import torch
 from fit_lists import measure as measure_lists
 from peers import peak_kib
 
-from matinee.release.ranking_model import RankingModel
 from matinee.sample import write_sample
-from matinee.settings import RankSettings, Resolved
+from matinee.settings import RankSettings, Resolved, SamplerTraining
 from matinee.settings.parse import read_settings
 from matinee.store.ratings import EncodedRatings
 from matinee.store.system import available_cores
@@ -74,38 +71,40 @@ def read(folder: Path, part: str) -> EncodedRatings:
     return EncodedRatings(*(np.load(folder / f"{part}-{name}.npy") for name in _PLACES))
 
 
-def fit(
-    folder: Path, name: str, device: str, sizes: dict[str, Any], call: argparse.Namespace
-) -> dict[str, Any]:
-    """One fit; in a new process, so that peaks belong to it."""
-    os.environ["OMP_WAIT_POLICY"] = "passive"
-    train, test = read(folder, "train"), read(folder, "test")
-    measured = fit_lists if name == "ranking" else fit_ratings
-    told = measured(name, device, train, test, sizes, call)
-    peak = {} if device == "cpu" else {"gpu_gb": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
-    return {**told, "peak_gb": round(peak_kib() / 2**20, 2), **peak}
+@dataclass(frozen=True)
+class Case:
+    """One fit to measure."""
+
+    name: str
+    device: str
+    users: int
+    movies: int
+    call: argparse.Namespace
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """Fit, in a new process, so that peaks belong to it."""
+        train, test = read(folder, "train"), read(folder, "test")
+        told = (fit_lists if self.name == "ranking" else fit_ratings)(self, train, test)
+        gpu = {} if self.device == "cpu" else {"gpu_gb": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
+        return {**told, "peak_gb": round(peak_kib() / 2**20, 2), **gpu}
 
 
-def fit_ratings(
-    name: str,
-    device: str,
-    train: EncodedRatings,
-    test: EncodedRatings,
-    sizes: dict[str, Any],
-    call: argparse.Namespace,
-) -> dict[str, Any]:
-    """Fit a rating model for all its epochs, or for `--sweeps`."""
-    chosen = [] if name in ("fast", "accurate") else [f"model.name={name}"]
-    settings = read_settings(preset=name if not chosen else None, assignments=chosen).resolved()
+def fit_ratings(case: Case, train: EncodedRatings, test: EncodedRatings) -> dict[str, Any]:
+    """Fit a rating model for all its epochs, or for as many as the call says."""
+    preset = case.name if case.name in ("fast", "accurate") else None
+    settings = read_settings(
+        preset=preset, assignments=[] if preset else [f"model.name={case.name}"]
+    ).resolved()
     problem = Problem(
-        rows=train, valid=test, users=sizes["users"], movies=sizes["movies"], scale=SCALE, device=device,
-        threads=call.threads,
+        rows=train, valid=test, users=case.users, movies=case.movies, scale=SCALE, device=case.device,
+        threads=case.call.threads,
     )  # fmt: skip
     _warm_up(problem, settings)
-    epochs = _epochs(settings, call)
+    epochs = _epochs(settings, case.call)
     started = time.perf_counter()
     engine = make_engine(problem, settings)
-    _wait(device)
+    if case.device != "cpu":
+        torch.cuda.synchronize()
     seconds, found = [time.perf_counter() - started], []
     for epoch in range(1, epochs + 1):
         for _ in engine.run_epoch(epoch):
@@ -114,7 +113,7 @@ def fit_ratings(
         seconds.append(time.perf_counter() - started)
     each = float(np.median(np.diff(seconds)))
     return {
-        "rmse": round(min(found) if name != "accurate" else found[-1], 4),
+        "rmse": round(found[-1] if case.name == "accurate" else min(found), 4),
         "epochs": epochs,
         "seconds": round(seconds[-1], 2),
         "seconds_before": round(seconds[0], 2),
@@ -126,9 +125,9 @@ def fit_ratings(
 
 def _epochs(settings: Resolved, call: argparse.Namespace) -> int:
     train = settings.train
-    if train.method == "gibbs":
-        return call.sweeps or train.chains * train.sweeps
-    return call.epochs or train.epochs
+    if isinstance(train, SamplerTraining):
+        return int(call.sweeps or train.chains * train.sweeps)
+    return int(call.epochs or train.epochs)
 
 
 def _warm_up(problem: Problem, settings: Resolved) -> None:
@@ -140,32 +139,19 @@ def _warm_up(problem: Problem, settings: Resolved) -> None:
             engine.valid_rmse()
 
 
-def fit_lists(
-    name: str,
-    device: str,
-    train: EncodedRatings,
-    test: EncodedRatings,
-    sizes: dict[str, Any],
-    call: argparse.Namespace,
-) -> dict[str, Any]:
+def fit_lists(case: Case, train: EncodedRatings, test: EncodedRatings) -> dict[str, Any]:
     """Fit the ranking model."""
-    there = None if device == "cpu" else device
+    device = None if case.device == "cpu" else case.device
+    how: dict[str, Any] = {"scale": SCALE, "threads": case.call.threads, "device": device}
     usual, few = RankSettings(penalty=800), _few_ratings()
     for memory in (0, usual.dense_mb):
         settings = usual.model_copy(update={"dense_mb": memory, "iterations": 2})
-        _fit_ranking(few, 50, 100, settings=settings, threads=call.threads, device=there)
+        fit_ranking(few.users, few.movies, few.ratings, users=50, movies=100, settings=settings, **how)
+    sizes: dict[str, Any] = {"users": case.users, "movies": case.movies}
     started = time.perf_counter()
-    model = _fit_ranking(
-        train, sizes["users"], sizes["movies"], settings=usual, threads=call.threads, device=there
-    )
+    model = fit_ranking(train.users, train.movies, train.ratings, **sizes, settings=usual, **how)
     seconds = time.perf_counter() - started
-    method = method_for(
-        users=sizes["users"],
-        movies=sizes["movies"],
-        ratings=len(train),
-        memory=usual.dense_mb << 20,
-        device=there,
-    )
+    method = method_for(**sizes, ratings=len(train), memory=usual.dense_mb << 20, device=device)
     frames = (
         pl.DataFrame({"user": rows.users, "movie": rows.movies, "rating": rows.ratings})
         for rows in (train, test)
@@ -174,20 +160,10 @@ def fit_lists(
     return {"seconds": round(seconds, 2), "method": method, "rank": model.decode.shape[1], **lists}
 
 
-def _fit_ranking(rows: EncodedRatings, users: int, movies: int, **how: Any) -> RankingModel:
-    columns = (rows.users, rows.movies, rows.ratings)
-    return fit_ranking(*columns, users=users, movies=movies, scale=SCALE, **how)
-
-
 def _few_ratings() -> EncodedRatings:
     """Every movie of 100 has some, by 50 users."""
     users, movies = np.divmod(np.arange(0, 5000, 3, dtype=np.int32), np.int32(100))
     return EncodedRatings(users, movies, (1 + (users * movies) % 5).astype(np.float32))
-
-
-def _wait(device: str) -> None:
-    if device != "cpu":
-        torch.cuda.synchronize()
 
 
 def about(call: argparse.Namespace) -> dict[str, Any]:
@@ -208,9 +184,10 @@ def main() -> None:
             for device in call.devices:
                 for name in call.fits:
                     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                        case = Case(name, device, int(sizes["users"]), int(sizes["movies"]), call)
                         try:
-                            told = pool.submit(fit, Path(scratch), name, device, sizes, call).result()
-                        except Exception as error:  # noqa: BLE001 - the next fit may do
+                            told = pool.submit(case.measure, Path(scratch)).result()
+                        except RuntimeError as error:  # the next fit may do
                             told = {"error": repr(error)[:500]}
                     results.append({"fit": name, "device": device, "ratings": ratings, **sizes, **told})
                     print(json.dumps(results[-1]), flush=True)
@@ -236,4 +213,4 @@ def read_call() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

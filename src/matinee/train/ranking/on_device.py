@@ -86,7 +86,7 @@ class OnDevice:
         grades = torch.from_numpy(group.codes).to(self._device).float().mul_(float(GRADE_STEP))
         size = (len(group.starts) - 1, others)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
             return (
                 torch.sparse_csr_tensor(
                     starts, places, torch.ones_like(grades), size, check_invariants=False

@@ -183,8 +183,8 @@ def main() -> None:
             print(f"{ratings:,} ratings, {sizes}: drawn in {time.perf_counter() - started:.1f} s", flush=True)
             for device in call.devices:
                 for name in call.fits:
+                    case = Case(name, device, int(sizes["users"]), int(sizes["movies"]), call)
                     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                        case = Case(name, device, int(sizes["users"]), int(sizes["movies"]), call)
                         try:
                             told = pool.submit(case.measure, Path(scratch)).result()
                         except RuntimeError as error:  # the next fit may do

@@ -2,15 +2,15 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+_NUMBERS = 4  # of 32 bits in one of complex128
 
 
 def gather_rows(table: Tensor, codes: Tensor) -> Tensor:
-    """The rows of a table that codes name.
+    """The rows of a contiguous table of float32 that codes name.
 
-    On a GPU, index_select computes the place of each number, and takes ten times as long as bags of one row each.
+    On a GPU, index_select computes the place of each number that it copies. So four numbers are copied as one.
     """
-    if table.device.type == "cpu":
+    if table.shape[1] % _NUMBERS:
         return table.index_select(0, codes)
-    every = torch.arange(len(codes), dtype=codes.dtype, device=codes.device)
-    return functional.embedding_bag(codes, table, every, mode="sum")
+    return table.view(torch.complex128).index_select(0, codes).view(table.dtype)

@@ -190,6 +190,12 @@ def test_batched_sgd_ends_like_compiled_sgd(planted_split: Callable[..., Split],
             assert sum(piece.rows for piece in engine.run_epoch(epoch)) == len(problem.rows)
         found.append(engine.valid_rmse())
     assert found[1] == pytest.approx(found[0], abs=0.01)
+    again = DeviceSgd(problem, settings.model, training=settings.train)
+    again.restore(engine.state())
+    for repeated in (engine, again):
+        list(repeated.run_epoch(21))
+    for name, array in engine.weights().items():
+        np.testing.assert_array_equal(array, again.weights()[name], err_msg=name)
 
 
 def _sampled(

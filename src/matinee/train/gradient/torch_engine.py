@@ -87,7 +87,7 @@ class TorchEngine:
         valid = self._problem.valid
         if valid is None:
             return None
-        predicted = self._forward(valid)
+        predicted = self._forward(valid).astype(np.float64)
         if not self._is_dot:  # dot answers everywhere, since what it does not know is 0
             predicted = np.where(
                 self._trained(valid), predicted, self._baseline.predict(valid.users, valid.movies)

@@ -165,13 +165,11 @@ class DeviceAxis:
         self, chunks: Counts, other: "DeviceAxis", *, mean: float, alpha: float, seed: int, sweep: int
     ) -> float:
         """Draw weights and vectors of some chunks; returns the sum of squared errors before."""
-        draws = (
-            (chunk, generator(self.device, seed, sweep, self.purpose, chunk)) for chunk in chunks.tolist()
-        )
-        return sum(
-            self._draw_rows(self._rows(chunk), other, mean=mean, alpha=alpha, draw=draw)
-            for chunk, draw in draws
-        )
+        squared_error = 0.0
+        for chunk in chunks.tolist():
+            draw = generator(self.device, seed, sweep, self.purpose, chunk)
+            squared_error += self._draw_rows(self._rows(chunk), other, mean=mean, alpha=alpha, draw=draw)
+        return squared_error
 
     def _draw_rows(
         self, rows: slice, other: "DeviceAxis", *, mean: float, alpha: float, draw: torch.Generator
@@ -190,9 +188,8 @@ class DeviceAxis:
         self.omega[rows] = torch.where(known[:, 0], omega.float(), self.omega[rows])
         strength = alpha * omega[:, None]
         precision = torch.from_numpy(self.prior.precision).to(self.device)
-        gradient = gradient * strength - precision * self.E[rows]
-        change = draw_normal(matrix.mul_(strength[..., None]).add_(precision.diag()), gradient, draw)
-        change = known * change.float()
+        matrix.mul_(strength[..., None]).add_(precision.diag())
+        change = known * draw_normal(matrix, gradient * strength - precision * self.E[rows], draw).float()
         self.X[rows] += change
         self.E[rows] += change
         return float(gathered.error.square().sum(dtype=torch.float64))
@@ -261,7 +258,7 @@ class DeviceAxis:
         return DeviceTable(len(self.X), width, device=self.device)
 
     def _rows(self, chunk: int) -> slice:
-        return slice(int(self.bounds[chunk]), int(self.bounds[chunk + 1]))
+        return slice(*map(int, self.bounds[chunk : chunk + 2]))
 
     def _gather(self, rows: slice, other: "DeviceAxis", *, mean: float) -> Gathered:
         """Gather the ratings of some rows with what the other axis knows of them."""

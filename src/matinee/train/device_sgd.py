@@ -28,7 +28,7 @@ _VALID_ROWS = 1 << 22
 
 
 @dataclass(frozen=True)
-class Touched:
+class MovedRows:
     """The rows of one axis's tables that a batch touches, and where the batch has them when sorted by this axis."""
 
     rows: Tensor  # distinct codes, ascending
@@ -37,7 +37,7 @@ class Touched:
     starts: Tensor  # of each code's segments
 
     @classmethod
-    def by(cls, codes: Tensor) -> "Touched":
+    def by(cls, codes: Tensor) -> "MovedRows":
         """Cut sorted codes into segments."""
         rows, counts = torch.unique_consecutive(codes, return_counts=True)
         pieces = torch.div(counts + (_SEGMENT - 1), _SEGMENT, rounding_mode="floor")
@@ -66,7 +66,7 @@ class Batch:
     by_movie: Tensor  # places, sorted by movie
     users_by_movie: Tensor
     every: Tensor  # places from 0
-    touched: tuple[Touched, Touched]  # users, movies
+    touched: tuple[MovedRows, MovedRows]  # users, movies
 
     @classmethod
     def of(cls, users: Tensor, movies: Tensor, ratings: Tensor) -> "Batch":
@@ -75,7 +75,7 @@ class Batch:
         movies, ratings = movies[order], ratings[order]
         sorted_movies, by_movie = torch.sort(movies, stable=True)
         by_movie = by_movie.int()
-        touched = Touched.by(users), Touched.by(sorted_movies)
+        touched = MovedRows.by(users), MovedRows.by(sorted_movies)
         every = torch.arange(len(users), dtype=torch.int32, device=users.device)
         return cls(users, movies, ratings, by_movie, users[by_movie], every, touched)
 
@@ -207,7 +207,7 @@ class DeviceSgd:
     def _move(
         self,
         number: int,
-        touched: Touched,
+        touched: MovedRows,
         slope: Tensor,
         curvature: Tensor,
         *,

@@ -1,6 +1,7 @@
 """Searches for settings: resumed, on valid rows alone, and believed only beyond noise."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -254,8 +255,13 @@ def test_the_settings_file_reads_as_the_same_settings(tmp_path: Path) -> None:
 
 def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
     store, split = planted_split()
-    found = _tune(store, split, 3, goals=["ratings", "lists"], out=tmp_path / "mine.toml")
+    umask = os.umask(0o002)
+    try:
+        found = _tune(store, split, 3, goals=["ratings", "lists"], out=tmp_path / "mine.toml")
+    finally:
+        os.umask(umask)
     folder = store.folder("tunings", found.study)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o664}
     assert {path.name for path in folder.iterdir()} == {
         *("study.json", "study.db", "result.json", "best.toml", "report.html")
     }

@@ -68,13 +68,20 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
             raise ConfigError(
                 f"{target.parent} does not exist. Create the folder, or choose another one with --out."
             ) from None
-        return target
+        return _in_writable_folder(target, out)
     except (OSError, ValueError) as error:
         raise _unwritable(out, error) from None
     streaming = stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
     if not (stat.S_ISREG(mode) or (streams and streaming)):
         kind = _KINDS.get(stat.S_IFMT(mode), "not a plain file")
         raise ConfigError(f"--out {out} is {kind}. Use a regular file or a new one. Nothing was written.")
+    return target if streaming else _in_writable_folder(target, out)
+
+
+def _in_writable_folder(target: Path, out: Path) -> Path:
+    """The file that `out` means; raises ConfigError at once if it could not be written after hours of work."""
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise _unwritable(out, os.strerror(errno.EACCES))
     return target
 
 

@@ -152,6 +152,8 @@ OUTPUTS = [
     _predict("a link to a file", "{folder}/out", 0, _link("{folder}/real.csv"), check=_behind_the_link),
     _predict("a link to nowhere", "{folder}/out", 2, _link("{folder}/none/real.csv"), says=["/none does not exist"]),
     _predict("a link that leads to itself", "{folder}/out", 2, _link("{folder}/out"), says=["symbolic links"]),
+    _predict("a folder that only its owner may write", "{folder}/out", 2, check=_nothing_is_made,
+        patches={"matinee.store.output.os.access": lambda *_: False}, says=["Permission denied"]),
     _predict("a name too long", "{folder}/" + "n" * 300, 2, check=_nothing_is_made, says=["name too long"]),
     _predict("a name with a null byte", "{folder}/a\0b", 2, check=_nothing_is_made, says=["null byte"]),
     _predict("a folder that is a file", "{ratings}/out.csv", 2, says=["can't be written"]),

@@ -67,7 +67,7 @@ ATTACKS = [
     ),
     refused("a user with an underscore", HEADER + "1_0,1,a\n", "'1_0'", "integer id"),
     refused("a user in Arabic digits", HEADER + "\u0663,1,a\n", "line 2", "integer id"),
-    refused("a user behind a blank of another kind", HEADER + "\u00a01,1,a\n", "line 2", "integer id"),
+    refused("a user behind a blank of another kind", HEADER + "\u20031,1,a\n", "line 2", "integer id"),
     refused("a user beyond 64 bits", HEADER + "9223372036854775808,1,a\n", "integer id"),
     refused("a movie line of 5,000 digits", f"{'9' * 5000}:\n1\n", "line 2", "integer id"),
     refused("a user of escapes", HEADER + "\x1b]0;own\x07,1,a\n", "\\x1b]0;own\\x07"),

@@ -6,6 +6,7 @@ run again under its number.
 """
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,10 @@ def _reaching(folder: Path) -> Iterator[None]:
         yield
     except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
         path = folder / TRIALS
+        if path.exists() and not os.access(path, os.W_OK):
+            raise StoreError(
+                f"This user may not write {path}. Ask its owner for the permission (chmod g+w, in a store of a group)."
+            ) from error
         raise StoreError(
             f"{path} can't be used: {error!s:.200}. Check the disk. If the file is damaged, remove the folder {folder} "
             "to begin the search again."
@@ -220,6 +225,8 @@ def _open_study(path: Path, goal: Goal, _: int) -> "optuna.Study":
     from sqlalchemy import URL  # noqa: PLC0415 - comes with Optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if not path.exists():
+        path.touch()  # with the mode of the umask; SQLite itself would let only the owner write it
     url = URL.create("sqlite", database=str(path)).render_as_string()
     return optuna.create_study(
         storage=optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _WAIT_SECONDS}}),

@@ -1,5 +1,6 @@
 """Folders that are nested a thousand deep, which Python's own functions give up on."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from matinee.errors import ConfigError
 from matinee.ingest.inbox.drop import look
 from matinee.ingest.reading.sources import find_sources
+from matinee.maintenance.doomed import delete_doomed
 from matinee.store.folders import bytes_in, remove_tree, rename_within
 
 
@@ -93,3 +95,20 @@ def test_no_file_is_removed_through_a_link_that_appears_while_a_tree_is_removed(
     remove_tree(tmp_path / "splits" / "tree")
     assert (tmp_path / "mine" / "tree" / "thesis.txt").read_text() == "mine"
     assert not (tmp_path / "away" / "tree").exists()
+
+
+def test_a_folder_that_prune_cannot_delete_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    doomed = tmp_path / "splits" / f"{'0' * 20}.pruned"
+    doomed.mkdir(parents=True)
+    (doomed / "train.parquet").write_text("rows")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        assert delete_doomed(tmp_path, ["splits"]) == 0
+    assert f"{doomed} could not be deleted: Permission denied" in caplog.text
+    assert delete_doomed(tmp_path, ["splits"]) == 4

@@ -19,7 +19,7 @@ from matinee.store import progress
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.documents import KINDS, MANIFEST, TRIALS, TUNINGS
 from matinee.store.files import copy_tree, exchange, replacing
-from matinee.store.folders import remove_tree
+from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.identity import entries_of
 from matinee.store.locks import lock_folder
 
@@ -108,34 +108,28 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
         try:
             copy_tree(source, partial)
             damage = _damage(source, partial)
-            sync_folder(partial)
-        except (
-            FileNotFoundError
-        ):  # prune or forget took the folder: the next attempt or backup sees what is there
-            remove_tree(partial)
-            return
-        except BaseException:
+            if not damage:
+                sync_folder(partial)
+                size = bytes_in(partial)
+                _put(partial, target)
+                copied.folders += 1
+                copied.bytes += size
+        except FileNotFoundError:  # as below
+            damage = "it is gone"
+        finally:  # nothing unfinished is left, whatever has failed
             remove_tree(partial, ignore_errors=True)
-            raise
-        if damage:
-            remove_tree(partial)
-            if not source.is_dir():  # taken by prune or forget, as above
-                return
-            log.warning("%s is damaged and was not copied: %s", source, damage)
-            copied.damaged.append(source.name)
-            return
-        copied.folders += 1
-        copied.bytes += sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
-        _put(partial, target)
+    if (
+        damage and source.is_dir()
+    ):  # else prune or forget took it: the next attempt or backup sees what is there
+        log.warning("%s is damaged and was not copied: %s", source, damage)
+        copied.damaged.append(source.name)
 
 
 def _put(partial: Path, target: Path) -> None:
     """Give a copy its name; an earlier copy is replaced in one step if the file system can."""
     if not target.is_dir():
         partial.rename(target)
-    elif exchange(partial, target):
-        remove_tree(partial)
-    else:
+    elif not exchange(partial, target):  # what is in its place then is removed
         remove_tree(target)
         partial.rename(target)
 

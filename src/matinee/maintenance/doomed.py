@@ -1,6 +1,7 @@
 """Folders that prune removes: they are renamed first, so that no process finds them, and then deleted."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from matinee.store.identity import entries_of
 from matinee.store.locks import lock
 
 DOOMED = ".pruned"
+
+log = logging.getLogger(__name__)
 
 
 def is_locked(path: Path) -> bool:
@@ -40,12 +43,22 @@ def doom(path: Path) -> None:
 
 
 def delete_doomed(root: Path, kinds: Iterable[str]) -> int:
-    """Delete the renamed folders, also those of a killed prune; returns the number of bytes."""
+    """Delete the renamed folders, also those of a killed prune; returns the number of bytes.
+
+    A folder that can't be deleted, as one of another user, is named in a warning.
+    """
     total = 0
     for kind in kinds:
         for path in entries_of(root, kind):
             if path.suffix != DOOMED:
                 continue
-            total += bytes_in(path)
-            remove_tree(path, ignore_errors=True)
+            size = bytes_in(path)
+            try:
+                remove_tree(path)
+            except FileNotFoundError:  # another prune has deleted it
+                continue
+            except OSError as error:
+                log.warning("%s could not be deleted: %s. Its owner can delete it.", path, error.strerror)
+                continue
+            total += size
     return total

@@ -76,10 +76,10 @@ class Bundle:
         try:
             self._fill(partial, version=version, evaluation=evaluation, decision=decision)
             sync_folder(partial)
+            partial.rename(folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        partial.rename(folder)
 
     def _fill(self, partial: Path, *, version: str, evaluation: Reference, decision: DecisionFile) -> None:
         """Write all files of the release, and check that it loads."""

@@ -30,7 +30,8 @@ _LARGEST = 1 << 26  # maximum bytes of a manifest that are read; ours have some 
 _LOG_BYTES = 1 << 16  # bytes of a log that are read: some hundred lines
 # Files of file systems, version control and desktops; a folder with these counts as empty.
 _NOTHING = {"lost+found", ".gitkeep", ".gitignore", ".keep", ".snapshot", ".DS_Store"}
-_LEFT = re.compile(rf"\.(probe-|{re.escape(MARKER)}\.)[0-9]+(_[0-9]+)?")  # by a process that was killed
+# By a process that was killed while it marked a new store or a copy.
+_LEFT = re.compile(r"\.(probe-|matinee-(store\.json|backup|restore)\.)[0-9]+(_[0-9]+)?")
 
 
 def is_marked(root: Path) -> bool:

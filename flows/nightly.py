@@ -64,6 +64,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         tune_days: Days between two searches. One starts in a run with new files.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    settings.check()
     check_tracking(mlflow)
     if tune_trials:
         check_installed()

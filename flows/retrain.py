@@ -58,6 +58,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     load_password(password_block, [*ratings, *test])
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
+    settings.check()
     steps = StepRunner(store)
     store = steps.store
     settings = settings.for_test_files(test).spelled_out()

@@ -1,11 +1,15 @@
 """The form of the flow in the UI: every parameter has a help text, bounds and a default, and bad values are refused."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
+from matinee.errors import ConfigError
+from matinee.flows.nightly import nightly
 from matinee.flows.retrain import retrain
 from matinee.settings import Settings
 
@@ -50,6 +54,23 @@ def test_a_bad_value_is_refused(wrong: dict[str, Any]) -> None:
     assert retrain.validate_parameters(good)["ratings"] == ["r.csv"]
     with pytest.raises(ParameterTypeError):
         retrain.validate_parameters(good | wrong)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda settings: retrain.fn(["r.csv"], "t.csv", "store", settings=settings),
+        lambda settings: nightly.fn("drop", "store", settings=settings),
+    ],
+)
+def test_a_setting_without_effect_is_refused_before_anything_is_read(
+    start: Callable[[Settings], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    useless = Settings.model_validate({"train": {"method": "gibbs", "epochs": 30}})
+    with pytest.raises(ConfigError, match=r"train\.epochs has no effect"):
+        start(useless)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["ratings", "test"])

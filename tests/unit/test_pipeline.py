@@ -83,6 +83,8 @@ def test_a_finished_run_is_found_in_the_store(
         assert found.cached == ["ingest", "encode", "split", "train", "rank", "evaluate"]
         assert run.candidate is not None
         assert found.folders["refit"] == run.candidate.location
+        others = {"progressive", "refit", "refit_ranking", "publish", "compile"}
+        assert found.seconds.keys() == {*found.cached, *others}  # as in a flow: scripts read all of them
     assert {path: path.stat().st_mtime_ns for path in _store(first).rglob("*") if path.is_file()} == before
     for other in (
         ["train.epochs=4"],

@@ -67,6 +67,7 @@ class _Finished:
         self._settings = settings
         self._made: dict[Step, Reference] = {}
         self._seconds: dict[Step, float] = {}
+        self._cached: list[Step] = []
         self._since = time.perf_counter()
 
     def summary(self, ratings: Sequence[str], titles: str, test: Sequence[str]) -> Summary:
@@ -76,6 +77,7 @@ class _Finished:
         score = known_score(store, dataset)
         if score is None:
             raise _UnfinishedError
+        self._clock(Step.PROGRESSIVE)
         encoding = self._take(Step.ENCODE, encode.plan(store, dataset))
         split = self._take(Step.SPLIT, plan_split(store, dataset, encoding, settings=settings.split))
         tested = self._tested(split)
@@ -83,12 +85,13 @@ class _Finished:
         publication = find_publication(store, tested, shipped=shipped, settings=settings)
         if publication is None:
             raise _UnfinishedError
+        self._clock(Step.PUBLISH)
         return summarize(
             store,
             self._made,
             publication,
             seconds=self._seconds,
-            cached=[*self._seconds],
+            cached=self._cached,
             progressive=score.point,
         )
 
@@ -96,9 +99,14 @@ class _Finished:
         if not self.store.take(plan):
             raise _UnfinishedError
         self._made[step] = self.store.reference(plan.kind, plan.digest)
+        self._cached.append(step)
+        self._clock(step)
+        return self._made[step]
+
+    def _clock(self, step: Step) -> None:
+        """Record the time since the step before."""
         now = time.perf_counter()
         self._seconds[step], self._since = round(now - self._since, 3), now
-        return self._made[step]
 
     def _tested(self, split: Reference) -> Tested:
         store, settings = self.store, self._settings
@@ -119,8 +127,10 @@ class _Finished:
             candidate = self._take(Step.REFIT, weights)
         if model := plan_ranking_refit(self.store, tested, settings=self._settings):
             ranking = self._take(Step.REFIT_RANKING, model)
-        # As in the run of a flow, which names the folder of both steps.
+        # As in the run of a flow, which has both steps even if nothing is refitted.
         if candidate is not None:
             self._made[Step.REFIT] = candidate
+            self._seconds.setdefault(Step.REFIT, 0.0)
         self._made[Step.REFIT_RANKING] = ranking
+        self._seconds.setdefault(Step.REFIT_RANKING, 0.0)
         return Models(candidate=candidate, ranking=ranking)

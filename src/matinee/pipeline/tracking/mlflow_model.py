@@ -13,7 +13,7 @@ import pandas as pd
 import matinee
 
 
-class ReleaseModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc]
+class ReleaseModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore] # untyped; an extra
     """Predicts the ratings of pairs, or makes lists for users if there is no column `movie_id`."""
 
     def load_context(self, context: Any) -> None:

@@ -92,7 +92,7 @@ def test_a_table_is_never_wider_than_its_terminal(width: int) -> None:
     assert ("DAY" in lines[0]) == (width >= 40)
 
 
-def test_a_long_line_is_wrapped_below_its_second_column_on_a_terminal(
+def test_a_long_line_is_wrapped_below_its_column_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = Outcome({"path": "x" * 90}, [f"gate      {'word ' * 20}", f"folder    /{'path' * 20}"])

@@ -126,7 +126,9 @@ def _table(listed: Sequence[ListedRelease], held: Sequence[Hold], *, width: int,
         lines += table_lines(
             ("HELD CANDIDATE", "DECIDED", "REASON"), found, width=width, optional=("DECIDED",)
         )
-        lines.append("`matinee promote` publishes a held candidate anyway.")
+        lines.append(
+            "`matinee show DIGEST` has all reasons, and `matinee promote DIGEST` publishes a candidate anyway."
+        )
     return lines
 
 

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from matinee.formats.dataset import rows_in_words
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
 
 _SHOWN_SECONDS: Final = 0.05  # a shorter step is not listed
+_REASON: Final = 320  # characters
 _MOST_LINES: Final = 6  # of rejects, and of warnings: the report of a run fits a screen
 
 
@@ -36,7 +38,7 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: f
         *warning_lines(summary.warnings),
         *done,
         f"time      {seconds:.1f} s in all{': ' if times else ''}{', '.join(times)}",
-        f"gate      {summary.reason}",
+        f"gate      {shorten(summary.reason, _REASON, placeholder=' …')}",
         f"release   {release}",
         _figures_line(summary.metrics, ratings),
     ]
@@ -54,7 +56,7 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
-    return f"none: the gate held the candidate; `{call}` publishes it anyway"
+    return f"none: the gate held the candidate; `{call}` publishes it anyway, and `show` has all reasons"
 
 
 def rows_line(rows: Mapping[str, int]) -> str:

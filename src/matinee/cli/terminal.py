@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LINE = 8_000  # characters; longer lines are cut
 _USUAL_COLUMNS = 80
-_FIRST_COLUMN = re.compile(r"\S+ {2,}| +")
+_GAP = re.compile(r"(?:^| ) +")  # before a column
 
 
 class StdoutError(Exception):
@@ -164,15 +164,15 @@ def _write(stream: TextIO | None, lines: tuple[str, ...]) -> None:
 
 
 def _for_people(lines: Iterable[str], stream: TextIO | None) -> Iterator[str]:
-    """Lines that are safe to show. On a terminal, a long one is wrapped between words, below its second column."""
+    """Lines that are safe to show. On a terminal, a long one is wrapped between words, below its last column."""
     width = columns(stream) if stream is not None and is_terminal(stream) else None
     for line in lines:
         safe = shown(line, _LINE)
         if width is None or len(safe) <= width:
             yield safe
             continue
-        found = _FIRST_COLUMN.match(safe)
-        indent = " " * min(len(found[0]) if found else 0, width // 3)
+        starts = [gap.end() for gap in _GAP.finditer(safe) if gap.end() <= width // 2]
+        indent = " " * max(starts, default=0)
         yield from textwrap.wrap(
             safe, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )

@@ -102,6 +102,14 @@ def test_threads_of_a_context_add_to_the_same_work() -> None:
     assert progress.watching() is None
 
 
+def test_a_part_is_shown_unless_the_whole_is_known() -> None:
+    with watched(Work()) as work:
+        for total in (10, None):
+            progress.begin("temporal holdout", total=total)
+            progress.part("iterations", 3, 20)
+            assert work.now().facts == ("" if total else "iterations 3 of 20")
+
+
 def test_a_point_of_a_fit_goes_over_all_epochs() -> None:
     with watched(Work()) as work:
         known: dict[str, Any] = {"best_rmse": None, "seconds_left": 1.0, "rows": 100, "epochs": 4}

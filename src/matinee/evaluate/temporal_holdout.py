@@ -50,6 +50,7 @@ def write_temporal_holdout(folder: Path, *, split: Path) -> TemporalHoldoutManif
     if (cut := _find_cut(rows)) is None:
         write_json(folder / TemporalHoldout.NAME, TemporalHoldout(temporal=None))
         return TemporalHoldoutManifest(rows=rows.height, split=manifest.digest)
+    progress.begin("temporal holdout: lists")
     later = rows["date"].to_physical().to_numpy() >= cut
     lists = PlayTemporal(
         cut=day_text(cut),

@@ -94,6 +94,12 @@ class Work:
             self._file = None
             self._now = replace(self._now, done=done)
 
+    def part(self, facts: str) -> None:
+        """Show a part of the work, if its total is not known."""
+        with self._lock:
+            if self._now.total is None:
+                self._now = replace(self._now, facts=facts)
+
     def follow(self, file: IO[bytes], size: int) -> None:
         """Add the position of a file that is being read to what is done; that of the file before becomes its size."""
         with self._lock:
@@ -187,6 +193,12 @@ def follow(file: IO[bytes], size: int) -> None:
     """
     if (work := _WORK.get()) is not None:
         work.follow(file, size)
+
+
+def part(name: str, done: int, total: int) -> None:
+    """Show a part of a piece of work whose total is not known, such as the iterations of a fit."""
+    if (work := _WORK.get()) is not None:
+        work.part(f"{name} {done} of {total}")
 
 
 def head(heading: str) -> None:

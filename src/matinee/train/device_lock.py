@@ -19,7 +19,7 @@ from pathlib import Path
 
 from matinee.formats.base import Manifest
 from matinee.settings.device import DeviceName, choose_device
-from matinee.store import Plan
+from matinee.store import Plan, progress
 from matinee.store.locks import lock
 
 log = logging.getLogger("matinee.run")
@@ -54,6 +54,7 @@ def hold(device: str) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         if not lock(handle, wait=False):
+            progress.begin("waiting for another training")
             log.info("    another training is running on %s: waiting for it to end", device)
             lock(handle)
         yield

@@ -95,6 +95,7 @@ def _batches(calls: list[Call], size: int) -> list[list[Call]]:
 def _write(search: Tuning, results: list[GoalResult], *, seconds: float, out: Path | None) -> TuningResult:
     from matinee.pipeline.tuning.page import tuning_page  # noqa: PLC0415 - a nightly run needs no matplotlib for it
 
+    progress.begin("writing the page")
     values = chosen_values(results)
     best = out or search.folder / BEST
     result = TuningResult(

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
+from matinee.store import progress
 from matinee.train.blocks import KernelPool
 from matinee.train.checkpoint import load_checkpoint, save_checkpoint
 from matinee.train.ranking.normal import Normal, make_normal
@@ -128,6 +129,7 @@ def _report_to(listener: RankListener | None) -> Callable[[str, int, int], None]
     started = time.perf_counter()
 
     def report(stage: str, done: int, total: int) -> None:
+        progress.part(stage, done, total)
         if listener is not None:
             listener(RankProgress(stage, done, total, time.perf_counter() - started))
 

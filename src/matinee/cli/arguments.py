@@ -238,6 +238,13 @@ def _add_upkeep_verbs(verb: Verb) -> None:
         metavar="DIR",
         help="folder for the copy: new, empty or an earlier backup",
     )
+    migrate = verb(
+        "migrate",
+        "migrate_verb.migrate",
+        "Bring a store to the formats of this version, and report what the next run computes again.",
+    )
+    add_store(migrate)
+    migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")
     restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
     restore.add_argument(
         "--from",

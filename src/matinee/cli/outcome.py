@@ -18,7 +18,7 @@ UNLOGGED: Final = {
         "prune",
         "releases",
     ),
-    *("report", "restore", "rollback", "show", "sign", "similar"),
+    *("migrate", "report", "restore", "rollback", "show", "sign", "similar"),
 }
 
 

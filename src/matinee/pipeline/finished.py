@@ -5,7 +5,7 @@ the time at which each folder was last used.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matinee.errors import MatineeError
@@ -30,8 +30,11 @@ from matinee.store.database_address import is_address
 from matinee.store.identity import is_store
 
 
-class _UnfinishedError(Exception):
-    """Something is left to compute."""
+class UnfinishedError(Exception):
+    """A step is left to compute."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
 
 
 def find_finished(
@@ -52,18 +55,22 @@ def find_finished(
     if any(map(is_address, [*ratings, *test])) or not is_store(store):
         return None
     try:
-        finished = _Finished(Store.open(store), settings.for_test_files(list(test)).spelled_out())
-        with finished.store.in_use():
+        opened = Store.open(store)
+        chosen = settings.for_test_files(list(test)).spelled_out()
+        finished = Finished(opened, chosen, is_whole=opened.take)
+        with opened.in_use():
             return finished.summary(ratings, titles, test)
-    except (_UnfinishedError, MatineeError):
+    except (UnfinishedError, MatineeError):
         return None
 
 
-class _Finished:
-    """The finished steps of a run; the first that is not finished raises `_UnfinishedError`."""
+class Finished:
+    """The finished steps of a run; the first one that is not finished raises UnfinishedError."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, *, is_whole: Callable[[Plan], bool]) -> None:
+        """`is_whole` says whether the folder of a plan is there: `store.take`, or `store.has` to change nothing."""
         self.store = store
+        self._is_whole = is_whole
         self._settings = settings
         self._made: dict[Step, Reference] = {}
         self._seconds: dict[Step, float] = {}
@@ -71,20 +78,18 @@ class _Finished:
         self._since = time.perf_counter()
 
     def summary(self, ratings: Sequence[str], titles: str, test: Sequence[str]) -> Summary:
+        """The summary of a run on these files."""
         store, settings = self.store, self._settings
-        plan = plan_ingest(store, ratings, titles, test=test, settings=settings.ingest)
-        dataset = self._take(Step.INGEST, plan)
+        dataset = self.dataset(ratings, titles, test)
         score = known_score(store, dataset)
         if score is None:
-            raise _UnfinishedError
+            raise UnfinishedError(Step.PROGRESSIVE)
         self._clock(Step.PROGRESSIVE)
-        encoding = self._take(Step.ENCODE, encode.plan(store, dataset))
-        split = self._take(Step.SPLIT, plan_split(store, dataset, encoding, settings=settings.split))
-        tested = self._tested(split)
+        tested = self.tested(dataset)
         shipped = self._shipped(tested)
         publication = find_publication(store, tested, shipped=shipped, settings=settings)
         if publication is None:
-            raise _UnfinishedError
+            raise UnfinishedError(Step.PUBLISH)
         self._clock(Step.PUBLISH)
         return summarize(
             store,
@@ -95,9 +100,27 @@ class _Finished:
             progressive=score.point,
         )
 
+    def dataset(self, ratings: Sequence[str], titles: str | None, test: Sequence[str]) -> Reference:
+        """The dataset of these files."""
+        plan = plan_ingest(self.store, ratings, titles, test=test, settings=self._settings.ingest)
+        return self._take(Step.INGEST, plan)
+
+    def tested(self, dataset: Reference) -> Tested:
+        """The models of a dataset and their evaluation."""
+        store, settings = self.store, self._settings
+        encoding = self._take(Step.ENCODE, encode.plan(store, dataset))
+        split = self._take(Step.SPLIT, plan_split(store, dataset, encoding, settings=settings.split))
+        candidate = None
+        if settings.ingest.feedback != "implicit":
+            candidate = self._take(Step.TRAIN, plan_training(store, split, settings=settings))
+        ranking = self._take(Step.RANK, plan_ranking(store, split, settings=settings))
+        models = Models(candidate=candidate, ranking=ranking)
+        plan = plan_evaluation(store, split, models, settings=settings)
+        return Tested(split=split, models=models, evaluation=self._take(Step.EVALUATE, plan))
+
     def _take(self, step: Step, plan: Plan) -> Reference:
-        if not self.store.take(plan):
-            raise _UnfinishedError
+        if not self._is_whole(plan):
+            raise UnfinishedError(step)
         self._made[step] = self.store.reference(plan.kind, plan.digest)
         self._cached.append(step)
         self._clock(step)
@@ -107,18 +130,6 @@ class _Finished:
         """Record the time since the step before."""
         now = time.perf_counter()
         self._seconds[step], self._since = round(now - self._since, 3), now
-
-    def _tested(self, split: Reference) -> Tested:
-        store, settings = self.store, self._settings
-        candidate = None
-        if settings.ingest.feedback != "implicit":
-            candidate = self._take(Step.TRAIN, plan_training(store, split, settings=settings))
-        models = Models(
-            candidate=candidate,
-            ranking=self._take(Step.RANK, plan_ranking(store, split, settings=settings)),
-        )
-        plan = plan_evaluation(store, split, models, settings=settings)
-        return Tested(split=split, models=models, evaluation=self._take(Step.EVALUATE, plan))
 
     def _shipped(self, tested: Tested) -> Models:
         """The refits; without a refit, the tested models."""

@@ -22,7 +22,8 @@ from matinee.store.versions import is_version
 MARKER = "matinee-store.json"
 RESTORING = "matinee-restore"  # in a store whose restoration has not finished
 RUNNING = "running"
-_SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": 1}
+STORE_VERSION = 1  # of the format of the store
+_SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": STORE_VERSION}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
 _RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
 _ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, unfinished, to be deleted, rewritten
@@ -64,9 +65,10 @@ def is_foreign(root: Path) -> bool:
 def check_usable(root: Path) -> None:
     """Raise ConfigError for a folder that is not a store and can't become one; nothing is changed.
 
-    Raises StoreError for a store whose restoration has not finished.
+    Raises StoreError for a store whose restoration has not finished, or that a later version of Matinee has written.
     """
     check_restored(root)
+    check_version(root)
     if is_foreign(root):
         raise ConfigError(_refusal(root))
     if outer := _outer_store(root):
@@ -83,6 +85,7 @@ def make_store(root: Path) -> None:
     written.
     """
     check_restored(root)
+    check_version(root)
     if is_marked(root):
         return
     check_usable(root)  # before anything is created
@@ -120,12 +123,23 @@ def check_restored(root: Path) -> None:
         )
 
 
+def check_version(root: Path) -> None:
+    """Raise StoreError for a store whose format is of a later version of Matinee."""
+    found = _object(root / MARKER).get("version")
+    if isinstance(found, int) and found > STORE_VERSION:
+        raise StoreError(
+            f"The store {root} has format {found}, and this Matinee knows formats up to {STORE_VERSION}. Use the "
+            "version of Matinee that wrote it, or a later one. Nothing was changed."
+        )
+
+
 def require_store(root: Path) -> None:
     """Raise ConfigError unless there is a store at `root`; a store of an earlier version is marked.
 
-    Every function that changes or removes something calls it first. Raises StoreError as `check_restored` does.
+    Every function that changes or removes something calls it first. Raises StoreError as `check_usable` does.
     """
     check_restored(root)
+    check_version(root)
     if is_marked(root):
         return
     check_readable(root)

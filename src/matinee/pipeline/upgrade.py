@@ -1,0 +1,130 @@
+"""What an upgrade of Matinee means for a store: formats that this version reads, and steps that it computes again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+from matinee.errors import MatineeError
+from matinee.formats.base import Format
+from matinee.formats.manifests import DatasetManifest, SourceFile, SplitManifest
+from matinee.formats.steps import Step
+from matinee.pipeline.finished import Finished, UnfinishedError
+from matinee.registry import Registry
+from matinee.release import inspect, read_manifest
+from matinee.release.manifest import ReleaseManifest
+from matinee.settings import Settings
+from matinee.store import Reference, Store
+from matinee.store.documents import read_json
+from matinee.store.identity import STORE_VERSION, check_usable, is_marked, is_store, make_store
+
+_ORDER: Final = (
+    Step.INGEST,
+    Step.ENCODE,
+    Step.SPLIT,
+    Step.TRAIN,
+    Step.RANK,
+    Step.EVALUATE,
+    Step.PUBLISH,
+)
+
+
+class ReleaseFormat(Format):
+    """A release in `matinee migrate --json`."""
+
+    version: str = Field(description="Name of the release.")
+    schema_version: int | None = Field(
+        description="Version of its format; null if its manifest can't be read."
+    )
+    error: str = Field("", description="Why this version can't use it; present only then.")
+
+
+class Upgrade(Format):
+    """The result of `matinee migrate`."""
+
+    store_version: int = Field(description="Version of the format of the store.")
+    unmarked: bool = Field(
+        description="Whether the store lacks its marker, as one of an early version; it gets one."
+    )
+    releases: list[ReleaseFormat] = Field(description="The releases, oldest first.")
+    computed_again: list[Step] = Field(
+        description="Steps that the next run on the champion's files and settings computes again."
+    )
+    unknown: str = Field("", description="Why the steps are not known; empty if they are.")
+
+
+def migrate(root: Path, *, dry_run: bool) -> Upgrade:
+    """Bring a store to the formats of this version, and report what an upgrade means for it.
+
+    There has been one format of a store so far, so the only change is the marker that early stores lack. Data and
+    releases are never rewritten. The next run computes again what an upgrade made outdated, beside what is there.
+
+    Args:
+        root: The folder of the store.
+        dry_run: Whether to report only.
+
+    Returns:
+        The report.
+
+    Raises:
+        ConfigError: There is no store.
+        StoreError: The store has a format of a later version, or can't be written.
+    """
+    check_usable(root)
+    registry = Registry.open(root)
+    unmarked = is_store(root) and not is_marked(root)
+    if unmarked and not dry_run:
+        make_store(root)
+    steps, unknown = _outdated(Store(root), registry)
+    return Upgrade(
+        store_version=STORE_VERSION,
+        unmarked=unmarked,
+        releases=[_look_at(registry.folder(version)) for version in registry.versions()],
+        computed_again=steps,
+        unknown=unknown,
+    )
+
+
+def _look_at(folder: Path) -> ReleaseFormat:
+    try:
+        schema_version = read_manifest(folder).schema_version
+    except MatineeError as error:
+        return ReleaseFormat(version=folder.name, schema_version=None, error=str(error))
+    try:
+        inspect(folder)
+    except MatineeError as error:
+        return ReleaseFormat(version=folder.name, schema_version=schema_version, error=str(error))
+    return ReleaseFormat(version=folder.name, schema_version=schema_version)
+
+
+def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
+    """The steps that a run like the champion's computes again, and why they are not known, if they are not."""
+    if registry.champion() is None:
+        return [], "the store has no champion"
+    folder = registry.champion_folder()
+    try:
+        settings = Settings.model_validate(read_json(folder / "settings.json"))
+        dataset = _dataset_of(store, read_manifest(folder))
+        finished = Finished(store, settings.spelled_out(), is_whole=store.has)
+        sources = store.read(DatasetManifest, dataset.digest).sources
+        if all(Path(source.path).exists() for source in sources):
+            dataset = finished.dataset(*_by_role(sources))
+        finished.tested(dataset)
+    except UnfinishedError as error:
+        return [*_ORDER[_ORDER.index(error.step) :]], ""
+    except (MatineeError, ValidationError) as error:
+        return [], f"the champion's run can't be planned: {error}"
+    return [], ""
+
+
+def _dataset_of(store: Store, manifest: ReleaseManifest) -> Reference:
+    split = store.read(SplitManifest, manifest.need(manifest.published_split.digest, "split.digest"))
+    return store.reference("datasets", split.dataset)
+
+
+def _by_role(sources: Sequence[SourceFile]) -> tuple[list[str], str | None, list[str]]:
+    paths = {
+        role: [each.path for each in sources if each.role == role] for role in ("train", "titles", "test")
+    }
+    return paths["train"], next(iter(paths["titles"]), None), paths["test"]

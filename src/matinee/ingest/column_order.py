@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,18 @@ from matinee.ingest.reading.recognition import recognize
 from matinee.ingest.reading.rows import bare, split_row
 from matinee.ingest.reading.sources import Source
 from matinee.ingest.titles.fields import read_movie_id
-from matinee.schemas.names import Kind
+from matinee.schemas.names import SIDES, Kind
 from matinee.schemas.text_ids import numbers_of
 from matinee.settings.ingest import IngestSettings
 
 _FITS: Final = 0.9  # share of the ids of a column that are titles: the column may have the movies
 _BEYOND: Final = 0.5  # share of ids beyond those of all titles: the column does not have the movies
 _DOUBT: Final = 0.1  # the same, where neither is sure
+_WHOLE, _PART = (
+    0.97,
+    0.9,
+)  # of the range of the titles: movies nearly fill it, and users do so by chance alone
+_WIDER: Final = 1.1  # range of the second column to that of the first: the second has the movies
 _SHOWN_LINES: Final = 3
 _LISTED: Final = 5
 
@@ -55,7 +60,7 @@ def order_columns(
         settings: How to read the files; columns that they give are not questioned.
 
     Returns:
-        The groups, and a warning if a file is read in another order than user, movie, rating, date.
+        The groups, and warnings: a file is read in another order than user, movie, rating, date, or could be.
 
     Raises:
         DataError: The order of a file is ambiguous.
@@ -68,10 +73,13 @@ def order_columns(
         int, Mapping[str, int]
     ] = {}  # in another order than the usual one, by their number of names
     unsure: list[_Headless] = []
+    remarks: list[str] = []
     for source in sources:
         dialect, headless = _recognize(source, ids, settings, kind)
         places = headless.places() if headless else ()
         groups.setdefault(places, []).append(source)
+        if headless and not places and (remark := headless.remark()):
+            remarks.append(remark)
         if headless and not places and not headless.is_sure():
             unsure.append(headless)
         elif dialect and not headless and dialect.columns["movie_id"] < dialect.columns["user_id"]:
@@ -82,7 +90,7 @@ def order_columns(
         Ordered(some, settings.model_copy(update={"columns": {**settings.columns, **dict(places)}}))
         for places, some in sorted(groups.items(), key=lambda group: len(group[0]))
     ]
-    return ordered, [_describe(places, some) for places, some in groups.items() if places]
+    return ordered, [*(_describe(places, some) for places, some in groups.items() if places), *remarks]
 
 
 def _describe(places: NamedColumns, sources: Sequence[Source]) -> str:
@@ -183,20 +191,44 @@ class _Headless:
         if not len(ids[0]):
             return False
         known = self._known(first), self._known(second)
+        ranges = self._ranges()
+        if ranges and ranges[0] >= _WHOLE and ranges[1] < _PART:
+            self._refuse_both(known)
         if known[0] < _FITS or known[1] >= min(known[0], _FITS):
             return False
         beyond = 1 - known[1]  # of texts, which have no range
         if self.kind == "integer" and len(ids[1]):
             beyond = float(((ids[1] < self.movies[0]) | (ids[1] > self.movies[-1])).mean())
         if _DOUBT <= beyond < _BEYOND:
-            usual = dict(self.dialect.columns)
-            swapped = {**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]}
-            raise DataError(
-                f"{self.source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f} % "
-                f"of the ids in the first column and {100 * known[1]:.0f} % in the second have a title. It begins: "
-                f"{self._begin()}. Set {self._ways_out([usual, swapped])}."
-            )
+            self._refuse_both(known)
         return beyond >= _BEYOND
+
+    def _refuse_both(self, known: tuple[float, float]) -> NoReturn:
+        usual = dict(self.dialect.columns)
+        swapped = {**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]}
+        raise DataError(
+            f"{self.source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f} % "
+            f"of the ids in the first column and {100 * known[1]:.0f} % in the second have a title. It begins: "
+            f"{self._begin()}. Set {self._ways_out([usual, swapped])}."
+        )
+
+    def _ranges(self) -> tuple[float, float] | None:
+        """The highest ids of the first two columns, by that of the titles; None unless both may be movies."""
+        texts = [self._texts(self.dialect.columns[name]) for name in SIDES]
+        if self.kind == "text" or not len(self.movies) or min(map(self._known, texts)) < _FITS:
+            return None
+        first, second = (float(self._numbers(column)[-1] / self.movies[-1]) for column in texts)
+        return first, second
+
+    def remark(self) -> str | None:
+        """What to say of a file in the usual order, if nothing but the usual order speaks for it."""
+        ranges = self._ranges()
+        if ranges is None or ranges[1] >= _WIDER * ranges[0]:
+            return None
+        return (
+            f"{shown(self.source.name)} has no header, and the ids of its first two columns all have titles: the "
+            "first was read as the user. If it is the movie, set ingest.columns=user_id=2,movie_id=1,rating=3."
+        )
 
     def _known(self, texts: Sequence[str]) -> float:
         ids = self._numbers(texts)

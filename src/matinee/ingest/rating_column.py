@@ -13,6 +13,7 @@ _HUNDRED: Final = 100
 _MOST_VALUES: Final = 21  # of a scale to 10 in half steps
 _FIVES: Final = 5  # ratings on a scale to 100 are often multiples
 _FEWEST_ROWS: Final = 20
+_MANY_REPEATS, _FEW_REPEATS = 0.1, 0.01  # shares of rows whose pair is that of an earlier row
 _MOST: Final = 0.95  # of the rows have a number
 
 
@@ -59,12 +60,25 @@ def find_rating(columns: Sequence[Sequence[str]]) -> list[int]:
     others = [place for place in range(USUAL) if values[place].may_be_ratings()]
     if len(columns[USUAL]) < _FEWEST_ROWS or not others:
         return [USUAL]
+    if unique := _without_repeats(columns, others if usual.highest <= _HUNDRED else []):
+        return [*unique, USUAL]
     if (usual.is_numeric and usual.highest <= _HIGHEST) or usual.has_fractions:
         return [USUAL]
     is_hundred = usual.highest == _HUNDRED or all(value % _FIVES == 0 for value in usual.distinct)
     if usual.is_numeric and usual.highest <= _HUNDRED:
         return [USUAL] if is_hundred else [*others, USUAL]
     return others
+
+
+def _without_repeats(columns: Sequence[Sequence[str]], others: Sequence[int]) -> list[int]:
+    """Which of the other columns are the ratings by the pairs: a user rates a movie once, and seldom again."""
+
+    def share(rating: int) -> float:
+        pairs = [*zip(*(column for place, column in enumerate(columns) if place != rating), strict=True)]
+        return 1 - len({*pairs}) / len(pairs)
+
+    repeats = share(USUAL) > _MANY_REPEATS
+    return [place for place in others if repeats and share(place) < _FEW_REPEATS]
 
 
 def _read(column: Sequence[str]) -> _Values:

@@ -47,6 +47,9 @@ _MAGIC: Final = {
     b"FEA1": ("an Arrow file of version 1", _CONVERT),
     b"RDX": ("an R data file", _CONVERT),
     b"MATLAB": ("a MATLAB file", _CONVERT),
+    b"<stata_dta>": ("a Stata file", _CONVERT),
+    b"$FL": ("an SPSS file", _CONVERT),
+    bytes(12) + b"\xc2\xea\x81\x60": ("a SAS file", _CONVERT),
 }
 
 

@@ -7,6 +7,7 @@ from field_rows import COMMAS, EPOCH, HALF, HEADER, PLAIN, UNDATED, lines
 
 ZEROS = ("0000-00-00", "0000-00-00T00:00:00Z", "0000-00-00 00:00:00.000000", "00/00/0000")
 NO_DATES = ("NULL", "\\N", "NA", "n/a", "NaT", "nan", "None", '"null"', *ZEROS)
+NEAR = [(103 + k % 97, 103 + k * 7 % 101, 1 + k % 5, date(2003, 1, 1)) for k in range(120)]
 READ: dict[str, tuple[str | bytes, list[Any], str]] = {
     "a header within the file, in another order": (
         HEADER
@@ -31,6 +32,11 @@ READ: dict[str, tuple[str | bytes, list[Any], str]] = {
     ),
     "movies first, without a header": (lines("{m},{u},{r},{d}"), PLAIN, "whose first column is the movie"),
     "users first, without a header": (COMMAS, PLAIN, ""),
+    "users that could be movies, without a header": (
+        lines("{u},{m},{r},{d}", NEAR),
+        NEAR,
+        "the ids of its first two columns all have titles",
+    ),
     "20030216": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}"), PLAIN, ""),
     "20030216103000": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}103000"), PLAIN, ""),
     "200302161030": (HEADER + lines("{u},{m},{r},{d:%Y%m%d}1030"), PLAIN, ""),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
-from field_rows import COMMAS, HEADER, PLAIN, UNDATED, lines, make
+from field_rows import COMMAS, EPOCH, HEADER, PLAIN, UNDATED, lines, make
 from pyarrow import feather
 
 from matinee.errors import DataError
@@ -84,9 +84,21 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         lines("{m},{u},{r},{d}", [(200 + u % 23, m, r, d) for u, m, r, d in PLAIN]),
         "the user or the movie may be first",
     ),
+    "users or movies first, of one range": (
+        lines("{m},{u},{r}", [(103 + k % 40, 103 + k % 117, 1 + k % 5, EPOCH) for k in range(400)]),
+        "the user or the movie may be first: 100 %",
+    ),
+    "ratings second, of few movies": (
+        lines("{u},{r},{m}", [(1000 + k // 9, 1 + k % 9, 1 + k * k % 5, EPOCH) for k in range(180)]),
+        "probably not in the third column",
+    ),
     "tags behind ratings": (
         HEADER + COMMAS + "userId,movieId,tag\n1,2,fun\n",
         "without a column for the rating",
+    ),
+    "unknown names within the file": (
+        HEADER + COMMAS + "film,reader,mark,day\n" + lines("{m},{u},{r},{d}"),
+        "is probably a header, 'film,reader,mark,day', with unknown names",
     ),
     "unknown names": ("Wer,Was,Wert\n1,2,3\n", "found 'Wer', 'Was', 'Wert'"),
 }

@@ -119,7 +119,21 @@ def recognize_header(text: str, below: Sequence[str], dialect: Dialect, label: s
                 f"{label}: a line within the file is the header '{shown(text, 80)}', without a column for the rating. "
                 "Expected one kind of rows: several files may have been joined. Separate them."
             )
+    _refuse_unknown_names(text, below, dialect, label)
     return None
+
+
+def _refuse_unknown_names(text: str, below: Sequence[str], dialect: Dialect, label: str) -> None:
+    """Raise DataError for a header with unknown names, and with a known one in another place than the rows above."""
+    names = split_row(text, *dialect.way)
+    found = _find_again(names, dialect.settings, label)
+    moved = any(dialect.columns.get(name, place) != place for name, place in found.items())
+    are_names = all(name.strip() for name in names) and not any(map(str.isdigit, text))
+    if below and moved and are_names and len(names) >= len(dialect.columns):
+        raise DataError(
+            f"{label}: a line within the file is probably a header, '{shown(text, 80)}', with unknown names and in "
+            "another order than above it. Expected one order: several files may have been joined. Separate them."
+        )
 
 
 def _find_again(names: Sequence[str], settings: IngestSettings, label: str) -> dict[str, int]:

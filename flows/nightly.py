@@ -18,7 +18,7 @@ from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember
 from matinee.pipeline.summary import Summary
-from matinee.pipeline.tracking.mlflow_log import check_tracking
+from matinee.pipeline.tracking import check_tracking
 from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings

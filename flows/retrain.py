@@ -12,7 +12,7 @@ from matinee.flows.events import announce
 from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner, as_state
 from matinee.pipeline.summary import Summary
-from matinee.pipeline.tracking.mlflow_log import check_tracking
+from matinee.pipeline.tracking import check_tracking
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
@@ -74,8 +74,8 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
         shipped = _refit(steps, tested, settings)
         publication = steps.run(publish, store=store, tested=tested, shipped=shipped, settings=settings)
         summary = steps.summary(publication)
-    announce(summary, store=store)
-    track_run(store, summary, mlflow=mlflow)
+        announce(summary, store=store)
+        track_run(store, summary, mlflow=mlflow)
     return as_state(summary)
 
 

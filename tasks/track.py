@@ -8,7 +8,7 @@ from prefect.tasks import exponential_backoff
 
 from matinee.errors import MatineeError
 from matinee.pipeline.summary import Summary
-from matinee.pipeline.tracking.mlflow_log import log_to_mlflow
+from matinee.pipeline.tracking import log_to_mlflow
 from matinee.store import Store
 
 log = logging.getLogger("matinee.run")
@@ -23,11 +23,22 @@ def track(*, store: str, summary: Summary, mlflow: str) -> str:
 
 
 def track_run(store: str, summary: Summary, *, mlflow: str | None) -> None:
-    """Log a run if a server is configured. The release is published by then, so a failure is only a warning."""
+    """Log a run if a server is configured; if that fails, a warning is logged.
+
+    Args:
+        store: The folder of the store.
+        summary: The result of the run.
+        mlflow: The address of the server; None for none.
+    """
     if mlflow is None:
         return
     try:
         run = track(store=store, summary=summary, mlflow=mlflow)
         log.info("track: run %s at %s", run, mlflow)
-    except MatineeError as error:
-        log.warning("%s The run is complete in the store. Run the same command again to log it.", error)
+    except Exception as error:  # noqa: BLE001 - the release is published: no run may fail because of another server
+        said = (
+            error
+            if isinstance(error, MatineeError)
+            else f"The run was not logged ({type(error).__name__}: {error})."
+        )
+        log.warning("%s The run is complete in the store. Run the same command again to log it.", said)

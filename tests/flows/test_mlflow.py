@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import matinee
+from matinee.cli.main import main
 from matinee.errors import ConfigError, StoreError
 from matinee.pipeline.finished import find_finished
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking.mlflow_log import check_tracking, log_to_mlflow
 from matinee.settings.parse import read_settings
 from matinee.store import Store
+from matinee.tasks.track import track_run
 
 SERVER = os.environ.get("MATINEE_MLFLOW_SERVER", "")  # the command `mlflow` of an environment of its own
 
@@ -114,6 +116,26 @@ def test_a_wrong_address_is_refused_before_training(address: str, fault: str) ->
     with pytest.raises(ConfigError, match=fault) as found:
         check_tracking(address)
     assert "secret" not in str(found.value)
+
+
+def test_the_command_line_refuses_a_wrong_address_before_prefect_starts(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("matinee.cli.verbs.start_server", lambda **_: pytest.fail("Prefect was started"))
+    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    assert main([*call, "--store", str(tmp_path / "store"), "--mlflow", "mlruns"]) == 2
+    assert "is not the address of an MLflow server" in capsys.readouterr().err
+
+
+def test_a_run_does_not_fail_because_it_could_not_be_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_: object) -> str:
+        raise ValueError("of a library")
+
+    monkeypatch.setattr("matinee.tasks.track.track", fail)
+    track_run("store", Summary.model_construct(), mlflow="http://127.0.0.1:5000")
+    assert "The run was not logged (ValueError: of a library). The run is complete" in caplog.text
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

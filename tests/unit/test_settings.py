@@ -99,7 +99,9 @@ def test_a_setting_that_the_method_does_not_use_is_refused(assignments: list[str
         read_settings(assignments=assignments)
 
 
-@pytest.mark.parametrize("name", ["model.name=mlp", "train.method=gibbs", "train.method=adam"])
+@pytest.mark.parametrize(
+    "name", ["model.name=mlp", "train.method=gibbs", "train.method=adam", "ingest.feedback=implicit"]
+)
 def test_settings_stored_in_a_release_can_be_used_again(name: str, tmp_path: Path) -> None:
     kept = read_settings(assignments=[name]).spelled_out()
     (tmp_path / "settings.json").write_text(kept.model_dump_json())

@@ -55,8 +55,12 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
-    call = f"matinee promote --store {shlex.quote(str(store))} {digest}"
-    return f"none: the gate held the candidate; `{call}` publishes it anyway, and `show` has all reasons"
+    return f"none: the gate held the candidate; `{promotion(store, digest)}` publishes it anyway, and `show` has all reasons"
+
+
+def promotion(store: Path, candidate: str) -> str:
+    """The command that publishes a held candidate, for a shell."""
+    return f"matinee promote --store {shlex.quote(str(store))} {candidate}"
 
 
 def rows_line(rows: Mapping[str, int]) -> str:

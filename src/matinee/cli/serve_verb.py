@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from matinee.cli import terminal
 from matinee.cli.outcome import Outcome
 from matinee.errors import ConfigError
+from matinee.ops.guard import is_any
 
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # nosec B104 # compared with, not listened on
 _EXTRA = {"fastapi", "starlette", "uvicorn", "prometheus_client", "anyio", "threadpoolctl"}
 
 
@@ -48,7 +48,7 @@ def serve(call: argparse.Namespace) -> Outcome:
 def _open_page(url: str) -> None:
     """Open a page in the browser of this desktop; without one, say so: a browser in the terminal would take it over."""
     address = urlsplit(url)
-    if address.hostname in _EVERY_ADDRESS:  # a browser needs one of them
+    if is_any(address.hostname or ""):  # a browser needs one of them
         url = f"http://localhost:{address.port}/"
     if not (sys.platform == "darwin" or any(map(os.environ.get, _DESKTOPS))):
         terminal.complain(f"No browser was opened, because there is no desktop here. Open {url} in one.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from matinee.cli.outcome import Outcome
+from matinee.cli.run_report import promotion
 from matinee.cli.show_facts import show_dataset, show_release, show_run
 from matinee.cli.show_lines import dataset_lines, run_lines
 from matinee.errors import ConfigError
@@ -39,7 +40,7 @@ def show(call: argparse.Namespace) -> Outcome:
         raise ConfigError(_unknown(registry, store, name))
     lines = list(run_lines(found))
     if found.held:
-        lines.append(f"next      matinee promote --store {call.store} {found.digests['candidate']}")
+        lines.append(f"next      {promotion(call.store, found.digests['candidate'])}")
     return Outcome(found.model_dump(), lines)
 
 

@@ -5,15 +5,14 @@ import time
 from pathlib import Path
 
 from matinee.cli.outcome import Outcome
-from matinee.cli.verbs import absolute_paths, check_sources, settings_of
+from matinee.cli.verbs import check_sources, settings_of, sources_of
 from matinee.errors import ConfigError
-from matinee.formats.tuning import TuningResult
+from matinee.formats.tuning import STATES_IN_WORDS, TuningResult
 from matinee.ops.connection import answering
 from matinee.ops.temporary import start_server
 from matinee.store import progress
 
 _BEST = Path("best.toml")
-_STATES = {"complete": "finished", "pruned": "stopped early", "failed": "failed"}
 
 
 def tune(call: argparse.Namespace) -> Outcome:
@@ -40,13 +39,11 @@ def tune(call: argparse.Namespace) -> Outcome:
     wait_for_server()
     with answering():
         found = flow(
-            ratings=absolute_paths(call.ratings),
-            titles=absolute_paths([call.titles])[0],
+            **sources_of(call),
             store=str(call.store.absolute()),
             trials=call.trials,
             minutes=call.minutes,
             goal=call.goal,
-            test=absolute_paths(call.test),
             settings=settings,
             out=str(out.absolute()),
             workers=call.workers,
@@ -61,7 +58,9 @@ def _lines(found: TuningResult, *, seconds: float) -> list[str]:
     lines = [each.says for each in found.goals]
     for result in found.goals:
         states = [note.state for note in result.trials]
-        counts = [f"{states.count(state)} {word}" for state, word in _STATES.items() if state in states]
+        counts = [
+            f"{states.count(state)} {word}" for state, word in STATES_IN_WORDS.items() if state in states
+        ]
         lines.append(f"{result.goal:<9} {len(states)} trials: {', '.join(counts)}")
     lines += [f"setting   {name} = {value}" for name, value in found.settings.items()]
     return [

@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import matinee
 from matinee.cli.outcome import Outcome
@@ -95,6 +95,10 @@ def retrain(call: argparse.Namespace) -> Outcome:
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
+    if call.mlflow:
+        from matinee.pipeline.tracking import check_tracking
+
+        check_tracking(call.mlflow)
     if finished := _find_finished(call, settings):
         return _retrained(call, finished, started=started)
     progress.begin("starting Prefect")
@@ -104,10 +108,8 @@ def retrain(call: argparse.Namespace) -> Outcome:
     wait_for_server()
     with answering():
         summary = flow(
-            ratings=absolute_paths(call.ratings),
-            titles=absolute_paths([call.titles])[0],
+            **sources_of(call),
             store=str(call.store.absolute()),
-            test=absolute_paths(call.test),
             settings=settings,
             mlflow=call.mlflow,
         )
@@ -120,13 +122,7 @@ def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | N
         return None
     from matinee.pipeline.finished import find_finished
 
-    return find_finished(
-        absolute_paths(call.ratings),
-        absolute_paths([call.titles])[0],
-        call.store.absolute(),
-        test=absolute_paths(call.test),
-        settings=settings,
-    )
+    return find_finished(**sources_of(call), store=call.store.absolute(), settings=settings)
 
 
 def _retrained(call: argparse.Namespace, summary: "Summary", *, started: float) -> Outcome:
@@ -244,11 +240,25 @@ def forget(call: argparse.Namespace) -> Outcome:
 
 
 def settings_of(call: argparse.Namespace) -> Settings:
+    """The settings of `--preset`, `--settings` and `--set`. Raises ConfigError if one is wrong."""
     return read_settings(preset=call.preset, file=call.settings, assignments=call.set)
 
 
-def absolute_paths(paths: list[str]) -> list[str]:
-    return [absolute_source(path) for path in paths]
+class Sources(TypedDict):
+    """What a flow reads: parameters of `retrain` and `tune`."""
+
+    ratings: list[str]
+    titles: str
+    test: list[str]
+
+
+def sources_of(call: argparse.Namespace) -> Sources:
+    """The sources of a call as absolute paths, which do not depend on the folder of the process that runs the flow."""
+    return Sources(
+        ratings=[absolute_source(source) for source in call.ratings],
+        titles=absolute_source(call.titles),
+        test=[absolute_source(source) for source in call.test],
+    )
 
 
 def check_sources(store: Path, paths: list[str]) -> None:

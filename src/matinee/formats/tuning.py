@@ -1,6 +1,7 @@
 """The JSON files of a search for settings: study.json and result.json in `tunings/`."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -9,6 +10,11 @@ from matinee.formats.manifests import WrittenSettings
 
 Goal = Literal["ratings", "lists"]
 TrialState = Literal["complete", "pruned", "failed"]
+STATES_IN_WORDS: Final[Mapping[TrialState, str]] = {
+    "complete": "finished",
+    "pruned": "stopped early",
+    "failed": "failed",
+}
 SearchedValues = dict[str, Number]
 
 

@@ -27,8 +27,7 @@ PREFECT_DEFAULTS = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "matinee",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
-# Hosts that are this machine: a proxy would look for them on its own.
-_HERE = ("127.0.0.1", "localhost", "::1")
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")  # a proxy would look for these hosts on its own machine
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _NO_PROXY = ("no_proxy", "NO_PROXY")  # Python prefers the first, other programs the second
 # The traceback of a failed run is in the log of the run. The terminal shows one paragraph.
@@ -45,7 +44,7 @@ def prepare_prefect(*, quiet: bool) -> None:
 def bypass_proxies() -> None:
     """Let this process and its children reach servers of this machine without the proxies of the environment."""
     named = [host.strip() for name in _NO_PROXY for host in os.environ.get(name, "").split(",")]
-    hosts = dict.fromkeys([host for host in named if host] + [*_HERE])
+    hosts = dict.fromkeys([host for host in named if host] + [*THIS_MACHINE])
     os.environ.update(dict.fromkeys(_NO_PROXY, ",".join(hosts)))
 
 

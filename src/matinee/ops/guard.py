@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
+from matinee.ops.environment import THIS_MACHINE
 
 HOSTS_VARIABLE = "MATINEE_ALLOWED_HOSTS"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -49,7 +49,7 @@ def names_of(address: str) -> list[str]:
     A server that listens on all addresses also has the name of the machine.
     """
     own = [socket.gethostname(), socket.getfqdn()] if is_any(address) else [address]
-    return list(dict.fromkeys(name.lower().strip("[]") for name in (*_LOOPBACK, *own, *listed_names())))
+    return list(dict.fromkeys(name.lower().strip("[]") for name in (*THIS_MACHINE, *own, *listed_names())))
 
 
 def is_any(address: str) -> bool:

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
+from matinee.ops.environment import THIS_MACHINE
 
 LIMIT_SECONDS = 10.0  # maximum time for an answer
 PATIENCE_SECONDS = 3.0  # then a line says what is waited for
@@ -160,7 +161,7 @@ def check_address(url: str) -> str:
 
 def is_here(url: str) -> bool:
     """Whether only this machine can reach the address."""
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return urlsplit(url).hostname in THIS_MACHINE
 
 
 def find_fault(url: str, *, authorization: str | None = None) -> str | None:

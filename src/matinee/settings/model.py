@@ -257,7 +257,8 @@ class Settings(Section):
 
     def check(self) -> None:
         """Raise ConfigError if settings contradict each other, or if the chosen model and method do not use them."""
-        if self.ingest.feedback == "implicit" and (useless := find_unused_by_plays(self)):
+        plays = self.ingest.feedback == "implicit"
+        if plays and (useless := find_unused_by_plays(self, usual=Settings().spelled_out())):
             raise ConfigError(" ".join(map(explain_unused_by_plays, useless)))
         recipe = recipe_of(self.model.name, self.train.method)
         unused = [

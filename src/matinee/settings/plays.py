@@ -1,5 +1,6 @@
 """Which settings have an effect on plays: they train the ranking model alone."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from matinee.settings.ingest import Section
@@ -16,14 +17,21 @@ _OF_RATINGS: Final = {
 }
 
 
-def find_unused_by_plays(settings: Section) -> list[str]:
-    """Names of the settings that differ from their default and have no effect on plays."""
+def find_unused_by_plays(settings: Section, *, usual: Section) -> list[str]:
+    """Names of the settings that were chosen and have no effect on plays.
+
+    Args:
+        settings: All settings.
+        usual: The defaults, with the recipe's value in place of each None. They are in the settings.json of a release,
+            so they are not taken as chosen.
+    """
     found = []
     for section, values in settings:
+        chosen = _chosen(values, dict(getattr(usual, section)))
         if section in ("model", "train"):
-            found += [f"{section}.{name}" for name in _chosen(values) if name not in _USED.get(section, ())]
+            found += [f"{section}.{name}" for name in chosen if name not in _USED.get(section, ())]
         else:
-            found += [f"{section}.{name}" for name in _chosen(values) if name in _OF_RATINGS.get(section, ())]
+            found += [f"{section}.{name}" for name in chosen if name in _OF_RATINGS.get(section, ())]
     return found
 
 
@@ -35,6 +43,10 @@ def explain_unused_by_plays(name: str) -> str:
     )
 
 
-def _chosen(values: Any) -> list[str]:
+def _chosen(values: Section, usual: Mapping[str, Any]) -> list[str]:
     defaults = type(values).model_fields
-    return [name for name, value in values if value is not None and value != defaults[name].default]
+    return [
+        name
+        for name, value in values
+        if value is not None and value not in (defaults[name].default, usual[name])
+    ]

@@ -1,4 +1,4 @@
-"""Runs and releases at servers of others."""
+"""Logs runs and releases to tracking servers of other projects."""
 
 from matinee.pipeline.tracking.mlflow_log import check_tracking, log_to_mlflow
 

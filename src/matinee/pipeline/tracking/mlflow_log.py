@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from matinee.errors import ConfigError, StoreError
@@ -20,13 +20,15 @@ from matinee.store.documents import read_as
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, RunInfo
     from mlflow.models import ModelSignature
 
 _Entry = TypeVar("_Entry")
 
-MODEL: Final = "matinee"  # of the experiment, and of the registered model
-CHAMPION: Final = "champion"  # the alias of the version that is the champion
-EVALUATION: Final = "matinee.evaluation"  # tag of a run
+_NAME: Final = "matinee"  # of the experiment, and of the registered model
+_CHAMPION: Final = "champion"  # the alias of the version that is the champion
+_EVALUATION: Final = "matinee.evaluation"  # tags of a run
+_RELEASE: Final = "matinee.release"
 # MLflow's own defaults wait for a silent server for a quarter of an hour, and print to stdout, where --json belongs.
 _MLFLOW_DEFAULTS: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -96,13 +98,13 @@ def log_to_mlflow(store: Store, summary: Summary, *, address: str) -> str:
 
     try:
         mlflow.set_tracking_uri(address)
-        experiment = mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or MODEL)
+        experiment = mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or _NAME)
         client = mlflow.MlflowClient(address)
-        tags = _tags(summary)
+        tags = _tags(store, summary)
         if known := _find(client, experiment.experiment_id, tags):
             return known
         with mlflow.start_run(run_name=summary.release or "held", tags=tags) as run:
-            _log_figures(client, run.info.run_id, store, summary)
+            _log_figures(client, run.info, store, summary)
             if summary.location is not None:
                 _register(client, Path(summary.location), summary)
         return str(run.info.run_id)
@@ -112,29 +114,33 @@ def log_to_mlflow(store: Store, summary: Summary, *, address: str) -> str:
         ) from error
 
 
-def _tags(summary: Summary) -> dict[str, str]:
-    digest = summary.folders[Step.EVALUATE].rpartition("/")[2]
+def _folder(store: Store, summary: Summary, step: Step) -> Path:
+    kind, digest = summary.folders[step].split("/")
+    return store.folder(kind, digest)
+
+
+def _tags(store: Store, summary: Summary) -> dict[str, str]:
     return {
-        EVALUATION: digest,
-        "matinee.release": summary.release or "",
+        _EVALUATION: _folder(store, summary, Step.EVALUATE).name,
+        _RELEASE: summary.release or "",
         "matinee.reason": summary.reason[:4_000],
     }
 
 
 def _find(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> str | None:
     """The id of the finished run with the same evaluation and release."""
-    clauses = [f"tags.`{name}` = '{tags[name]}'" for name in (EVALUATION, "matinee.release")]
+    clauses = [f"tags.`{name}` = '{tags[name]}'" for name in (_EVALUATION, _RELEASE)]
     runs = client.search_runs(
         [experiment], " and ".join([*clauses, "attributes.status = 'FINISHED'"]), max_results=1
     )
     return str(runs[0].info.run_id) if runs else None
 
 
-def _log_figures(client: "MlflowClient", run: str, store: Store, summary: Summary) -> None:
+def _log_figures(client: "MlflowClient", run: "RunInfo", store: Store, summary: Summary) -> None:
     from mlflow.entities import Metric, Param  # noqa: PLC0415 - an extra
 
-    digest = summary.folders[Step.EVALUATE].rpartition("/")[2]
-    settings = store.read(EvaluationManifest, digest).settings
+    folder, at = _folder(store, summary, Step.EVALUATE), run.start_time
+    settings = store.read(EvaluationManifest, folder.name).settings
     params = [Param(name, value[:_MOST_PARAM_CHARACTERS]) for name, value in _flat(settings)]
     figures = {
         **summary.metrics.flat(),
@@ -142,15 +148,14 @@ def _log_figures(client: "MlflowClient", run: str, store: Store, summary: Summar
         **{f"seconds_{name}".replace(" ", "_"): spent for name, spent in summary.seconds.items()},
     }
     metrics = [
-        Metric(name, float(value), 0, 0) for name, value in figures.items() if isinstance(value, int | float)
+        Metric(name, float(value), at, 0) for name, value in figures.items() if isinstance(value, int | float)
     ]
-    for some in _in_parts([*metrics, *_learning_curve(store, summary)], _MOST_METRICS):
-        client.log_batch(run, metrics=some)
-    for some in _in_parts(params, _MOST_PARAMS):
-        client.log_batch(run, params=some)
-    plots = store.folder("evaluations", digest) / "plots"
-    if plots.exists():
-        client.log_artifacts(run, str(plots), "plots")
+    for some_metrics in _in_parts([*metrics, *_learning_curve(store, summary, at=at)], _MOST_METRICS):
+        client.log_batch(run.run_id, metrics=some_metrics)
+    for some_params in _in_parts(params, _MOST_PARAMS):
+        client.log_batch(run.run_id, params=some_params)
+    if (folder / "plots").exists():
+        client.log_artifacts(run.run_id, str(folder / "plots"), "plots")
 
 
 def _in_parts(entries: list[_Entry], size: int) -> Iterator[list[_Entry]]:
@@ -166,20 +171,19 @@ def _flat(settings: WrittenSettings, prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", str(value)
 
 
-def _learning_curve(store: Store, summary: Summary) -> Iterator[Any]:
+def _learning_curve(store: Store, summary: Summary, *, at: int) -> Iterator["Metric"]:
+    """The errors after each epoch; none of plays. MLflow shows them by epoch, so all have the time of the run."""
     from mlflow.entities import Metric  # noqa: PLC0415 - an extra
 
-    if Step.TRAIN not in summary.folders:  # of plays
+    if Step.TRAIN not in summary.folders:
         return
-    candidate = store.folder(*summary.folders[Step.TRAIN].split("/"))
-    points = read_as(candidate / History.NAME, History).points
-    for point in {
-        (point.stage, point.epoch): point for point in points
-    }.values():  # the last one of each epoch
+    points = read_as(_folder(store, summary, Step.TRAIN) / History.NAME, History).points
+    last = {(point.stage, point.epoch): point for point in points}  # of each epoch
+    for point in last.values():
         for name in ("train_rmse", "valid_rmse"):
             value = getattr(point, name)
             if value is not None:
-                yield Metric(f"{point.stage}_{name}", float(value), 0, point.epoch)
+                yield Metric(f"{point.stage}_{name}", float(value), at, point.epoch)
 
 
 def _register(client: "MlflowClient", folder: Path, summary: Summary) -> None:
@@ -192,11 +196,11 @@ def _register(client: "MlflowClient", folder: Path, summary: Summary) -> None:
         artifacts={"release": str(folder)},
         signature=_signature(load(folder)),
         pip_requirements=["matinee", "pandas"],
-        registered_model_name=MODEL,
+        registered_model_name=_NAME,
     )
     version = logged.registered_model_version
-    client.set_model_version_tag(MODEL, version, "matinee.release", summary.release)
-    client.set_registered_model_alias(MODEL, CHAMPION, version)
+    client.set_model_version_tag(_NAME, version, _RELEASE, summary.release)
+    client.set_registered_model_alias(_NAME, _CHAMPION, version)
 
 
 def _signature(release: Release) -> "ModelSignature":

@@ -1,11 +1,10 @@
 """The page of a search: the result, plots, the repeats of the best trials, and all trials."""
 
 from matinee.evaluate.tables import Table
-from matinee.formats.tuning import GoalResult, StudyFile, TuningResult
+from matinee.formats.tuning import STATES_IN_WORDS, GoalResult, StudyFile, TuningResult
 from matinee.pipeline.tuning.plots import LABELS, history_plot, importance_plot
 from matinee.publish.report.pages import render
 
-_STATES = {"complete": "finished", "pruned": "stopped early", "failed": "failed"}
 _TITLES = {"ratings": "Predicted ratings", "lists": "Lists"}
 
 
@@ -64,7 +63,7 @@ def trial_table(result: GoalResult) -> Table:
     rows = [
         (
             str(note.number),
-            _STATES[note.state],
+            STATES_IN_WORDS[note.state],
             note.value,
             *(note.settings.get(name) for name in names),
             note.seconds,

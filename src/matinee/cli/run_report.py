@@ -55,7 +55,8 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
-    return f"none: the gate held the candidate; `{promotion(store, digest)}` publishes it anyway, and `show` has all reasons"
+    command = promotion(store, digest)
+    return f"none: the gate held the candidate; `{command}` publishes it anyway, and `show` has all reasons"
 
 
 def promotion(store: Path, candidate: str) -> str:

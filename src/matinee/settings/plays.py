@@ -1,7 +1,6 @@
 """Which settings have an effect on plays: they train the ranking model alone."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from matinee.settings.ingest import Section
 
@@ -27,7 +26,7 @@ def find_unused_by_plays(settings: Section, *, usual: Section) -> list[str]:
     """
     found = []
     for section, values in settings:
-        chosen = _chosen(values, dict(getattr(usual, section)))
+        chosen = _chosen(values, getattr(usual, section))
         if section in ("model", "train"):
             found += [f"{section}.{name}" for name in chosen if name not in _USED.get(section, ())]
         else:
@@ -43,10 +42,10 @@ def explain_unused_by_plays(name: str) -> str:
     )
 
 
-def _chosen(values: Section, usual: Mapping[str, Any]) -> list[str]:
+def _chosen(values: Section, usual: Section) -> list[str]:
     defaults = type(values).model_fields
     return [
         name
         for name, value in values
-        if value is not None and value not in (defaults[name].default, usual[name])
+        if value is not None and value not in (defaults[name].default, getattr(usual, name))
     ]

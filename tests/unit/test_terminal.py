@@ -154,3 +154,13 @@ def test_bash_completes_verbs_options_and_releases(store: Path, capsys: pytest.C
     for shell in ("zsh", "fish"):
         assert main(["completion", shell, "--json"]) == 0
         assert "--fail-on-hold" in capsys.readouterr().out or shell == "fish"
+
+
+def test_the_help_lists_each_verb_once() -> None:
+    parser = build_parser()
+    listed = [
+        line.split()[0]
+        for line in parser.format_help().splitlines()
+        if line.startswith("  ") and line[2] != " "
+    ]
+    assert sorted(listed) == sorted(parser.verbs)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from matinee import __version__
 from matinee.cli import terminal
@@ -21,6 +21,15 @@ from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import path, source_text
 
 _COMPLAINT_LENGTH = 500
+# The verbs as the help lists them.
+_GROUPS: Final = {
+    "make a release": "sample ingest retrain tune",
+    "use it": "recommend predict similar explain serve export",
+    "look at what was made": "releases show evaluate compare report",
+    "change what is in use, and keep it": "promote rollback sign backup restore prune forget",
+    "run every night": "up inbox-watcher units server worker alerts",
+    "this installation": "doctor completion",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,6 +40,26 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         text = shown(message, _COMPLAINT_LENGTH)
         raise ConfigError(f"{text[0].upper()}{text[1:].removesuffix('.')}. See `{self.prog} --help`.")
+
+    def format_help(self) -> str:
+        """The help; that of the whole command lists the verbs in groups."""
+        if not self.verbs:
+            return super().format_help()
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        listed = next(each for each in self._actions if isinstance(each, argparse._SubParsersAction))
+        entries = {entry.dest: entry for entry in listed._choices_actions}
+        grouped = {
+            title: [name for name in names.split() if name in entries] for title, names in _GROUPS.items()
+        }
+        others = entries.keys() - {name for names in grouped.values() for name in names}
+        for title, names in {**grouped, "others": sorted(others)}.items():
+            formatter.start_section(title)
+            formatter.add_arguments([entries[name] for name in names])
+            formatter.end_section()
+        formatter.add_text("`matinee VERB --help` lists the options of a verb.")
+        return formatter.format_help()
 
     def _print_message(self, message: str, file: Any = None) -> None:
         terminal.show_help(message)
@@ -49,6 +78,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         ConfigError: It is wrong.
     """
     parser = build_parser()
+    if not words:
+        raise ConfigError("A verb is missing. Begin with `matinee doctor`, or see `matinee --help`.")
     if words and not words[0].startswith("-") and words[0] not in parser.verbs:
         nearest = get_close_matches(words[0], parser.verbs, n=1, cutoff=0.0)[0]
         raise ConfigError(
@@ -77,10 +108,11 @@ def build_parser() -> _Parser:
     def verb(name: str, function: str, summary: str) -> argparse.ArgumentParser:
         added = verbs_of.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         added.set_defaults(run=later(function))
-        added.add_argument(
+        output = added.add_argument_group("output")
+        output.add_argument(
             "--json", action="store_true", help="print the result as one line of JSON at the end"
         )
-        loudness = added.add_mutually_exclusive_group()
+        loudness = output.add_mutually_exclusive_group()
         loudness.add_argument(
             "--verbose", action="store_true", help="log more, and print the traceback of an error"
         )

@@ -41,6 +41,8 @@ class TerminatedError(KeyboardInterrupt):
 def attended() -> Iterator[None]:
     """While a verb runs, SIGTERM raises an exception; afterwards stdout and stderr are flushed without errors."""
     open_closed_streams()
+    # numba would replace stdout and stderr to colour its errors, and write an escape code to the terminal at the end.
+    os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
     handles = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,5 +1,6 @@
 """Titles in every common format, kept exactly."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -205,6 +206,15 @@ def test_the_year_behind_the_title_is_read_without_a_header(tmp_path: Path) -> N
     assert read_titles(source_of(tmp_path / "titles")).titles["year"].to_list() == [1999, 2000]
 
 
+@pytest.mark.parametrize("text", ["1,2001,Up\n2,2002,{}\n3,2003,Us\n", "1,2001,Up\n2,2002,Us\n3,2003,{}\n"])
+@pytest.mark.parametrize("title", ["Two\nlines", "Two\n2", "Two, or\n3, lines"])
+def test_one_title_over_lines_shows_that_titles_are_quoted(text: str, title: str, tmp_path: Path) -> None:
+    found = titles_of(tmp_path, text.format(f'"{title}"'))
+    assert [each[2] for each in found] == [
+        field.format(title) for field in re.findall(r"\d,([^,\n]+)\n", text)
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "header"),
     [
@@ -238,9 +248,9 @@ def test_titles_that_are_words_for_an_empty_field_are_a_warning(tmp_path: Path) 
     assert "2 titles are words for an empty field" in read_titles(source_of(tmp_path / "titles")).warnings[0]
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251", "cp437"])
 def test_an_unknown_encoding_is_a_warning_that_names_the_setting(encoding: str, tmp_path: Path) -> None:
-    title = "Москва" if encoding == "cp1251" else "スターウォーズ"
+    title = {"cp1251": "Москва", "cp437": "Café déjà vu"}.get(encoding, "スターウォーズ")
     path = tmp_path / "titles"
     path.write_bytes(f"1,1999,{title}\n".encode(encoding))
     assert "ingest.encoding" in read_titles(source_of(path)).warnings[0]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from matinee.ingest.reading.rows import split_fields
@@ -81,6 +82,30 @@ def unquote(text: str) -> str | None:
     if is_enclosed(text):
         return text[1:-1].replace('""', '"')
     return None if text.startswith('"') and text.count('"') % 2 else text
+
+
+def is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:
+    """Whether titles at the line's end are quoted: all titles, or those that contain the delimiter or a line end."""
+    if any(_continues(line, below, delimiter, title) for line, below in pairwise(lines)):
+        return True
+    titles = [fields[title] for line in lines if len(fields := line.split(delimiter, title)) > title]
+    enclosed = [is_enclosed(text) for text in titles]
+    telling = [closed for text, closed in zip(titles, enclosed, strict=True) if delimiter in text]
+    if telling:
+        return 2 * sum(telling) > len(telling)
+    needless = sum(closed and '""' not in text for text, closed in zip(titles, enclosed, strict=True))
+    # Without a delimiter in any title, quotes around some of them are part of those titles.
+    return all(enclosed) if needless else any(enclosed)
+
+
+def _continues(line: str, below: str, delimiter: str, title: int) -> bool:
+    """Whether a quoted title goes on in the line below, which ends with the other quote and is no line of a movie."""
+    fields = line.split(delimiter, title)
+    opens = len(fields) > title and fields[title].startswith('"') and unquote(fields[title].strip()) is None
+    if not opens or not below.rstrip(" \r").endswith('"'):
+        return False
+    first, *others = below.split(delimiter, title)
+    return len(others) < title or not first.strip('" ').isdecimal()
 
 
 def split_quoted(line: str, delimiter: str, *, strict: bool = False) -> list[str] | None:

@@ -13,7 +13,7 @@ from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.ingest.reading.rows import are_most, bare, is_number, looks_like_ratings, split_fields
 from matinee.ingest.reading.unnamed import lacks_a_name
-from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, split_quoted, unquote
+from matinee.ingest.titles.fields import Writing, find_writing, is_enclosed, is_quoted, split_quoted, unquote
 from matinee.schemas.headers import ALIASES, TITLE_ALIASES, plain_name
 from matinee.schemas.integers import parse_int64
 
@@ -166,7 +166,7 @@ def _layout_of(
 ) -> Layout:
     movie_id, title, year = places["movie_id"], places["title"], places.get("year")
     if title == len(header) - 1 > 0 and not _has_quotes_before(sample, delimiter, title):
-        quoted = _is_quoted(sample[has_header:], delimiter, title)
+        quoted = is_quoted(sample[has_header:], delimiter, title)
         return Layout(delimiter, quoted, movie_id, title, year, None, has_header)
     return Layout(delimiter, delimiter in ",;\t", movie_id, title, year, len(header), has_header)
 
@@ -190,7 +190,7 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         behind = width == _WITH_YEAR and 2 * years[1] >= len(rows) and years[0] < years[1]
         before = not behind and _most(rows, lambda row: len(row) > 2 and _is_year(row[1]))
         if delimiter not in ("::", "|") and before:
-            return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
+            return Layout(delimiter, is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
         if delimiter in ("::", "|") or width > 1:
             year = _WITH_YEAR - 1 if behind else None
             return Layout(delimiter, delimiter in ",;", 0, 1, year, width, has_header=False)
@@ -199,7 +199,7 @@ def _recognize_rows(sample: Sequence[str], label: str) -> Layout:
         if not _most(rows, lambda row: len(row) > 1 and _TEXT_ID.fullmatch(row[0].strip()) is not None):
             continue
         if _most(rows, lambda row: len(row) > 2 and _is_year(row[1])):
-            return Layout(delimiter, _is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
+            return Layout(delimiter, is_quoted(sample, delimiter, 2), 0, 2, 1, None, has_header=False)
         if delimiter == "::":
             return Layout(delimiter, False, 0, 1, None, max(map(len, rows)), has_header=False)
     raise DataError(_not_titles(label, "something else", sample[0]))
@@ -267,18 +267,6 @@ def _refuse_doubles(names: Sequence[str], places: Mapping[str, int], label: str)
                 f"{label} has the column '{shown(names[place])}' twice, and either could be the {column}. Rename or "
                 "remove one of them, or give the numbers of the columns, as ingest.title_columns=movie_id=1,title=2."
             )
-
-
-def _is_quoted(lines: Sequence[str], delimiter: str, title: int) -> bool:
-    """Whether titles at the line's end are quoted: all titles, or those that contain the delimiter."""
-    titles = [fields[title] for line in lines if len(fields := line.split(delimiter, title)) > title]
-    enclosed = [is_enclosed(text) for text in titles]
-    telling = [closed for text, closed in zip(titles, enclosed, strict=True) if delimiter in text]
-    if telling:
-        return 2 * sum(telling) > len(telling)
-    needless = sum(closed and '""' not in text for text, closed in zip(titles, enclosed, strict=True))
-    # Without a delimiter in any title, quotes around some of them are part of those titles.
-    return all(enclosed) if needless else any(enclosed)
 
 
 def _is_year(text: str) -> bool:

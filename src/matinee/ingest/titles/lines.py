@@ -14,10 +14,10 @@ from matinee.errors import DataError
 
 _LINES_AT_ONCE: Final = 50_000
 _BYTES_AT_ONCE: Final = 1 << 24
-# What Western text read as Windows-1252 does not have: three foreign letters in a row, control characters, and signs
-# that DOS or Shift-JIS have as letters.
+# What Western text read as Windows-1252 does not have: three foreign letters in a row, control characters, low quotes
+# behind a letter, and signs that DOS or Shift-JIS have as letters.
 _UNLIKELY: Final = re.compile(
-    "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}"
+    "[\x80-\x9f\u0192\u02c6\u02dc\u2020\u2021\u2030]|[^\x00-\x7f\u2010-\u203a\u20ac]{3,}|[a-z][\u201a\u201e]"
 )
 _PIECES: Final = re.compile(rb"([,;\t|]|::)")
 _ROW_WITHIN: Final = re.compile(rb'\r"?\d+"?[,;|\t:]')  # a movie behind a line end of another kind

@@ -127,6 +127,7 @@ LONG = ["userID,movieID,rating,date", "10,1,5,978300760,4.5000", "20,2,3.5,97830
         ("10\t1\t5\t978300760\n20\t2\t3.5\t978302109\n", ["\t".join(line.split(",")) for line in LONG]),
         ("# by me\n\n10,1\n20,2\n", SHORT),
         ("0,1\n10,1\n20,2\n", SHORT),
+        ('"userID,movieID"\n"10,1"\n"20,2"\n', SHORT),
         ("10.0 1.0 2005-12-19\n20.0 2.0 2005-12-20\n", None),
         ('user_id movie_id title\n10 1 "One, two"\n', ["user_id,movie_id,title", '10,1,"One, two",4.5000']),
     ],

@@ -61,6 +61,8 @@ def read_lines(source: Iterable[str], ids: Maps, label: str) -> PairLines:
         first = next(lines, "")
         above += 1
     lines = chain([first], lines)
+    if (inner := _unwrapped(first)) != first and _names_both(inner, max(_CSV, key=inner.count)):
+        first, lines = inner, map(_unwrapped, lines)
     delimiter = max(_CSV, key=first.count)
     repeats = delimiter == "\t" and "\t\t" in first.strip()
     if not first or (_names_both(first, delimiter) and not repeats):
@@ -118,6 +120,14 @@ def _is_above(line: str) -> bool:
     """Whether a line is a comment or `sep=;`, and not a header that begins with a sign."""
     names = {plain_name(name) for name in re.split(r"[,;\t|]|::", line)}
     return _ABOVE.fullmatch(line) is not None and not names.intersection(ALIASES["user_id"])
+
+
+def _unwrapped(line: str) -> str:
+    """A line without the quotes around all of it, if there are some."""
+    text = line.strip(BLANKS)
+    within = text[1:-1].replace('""', "")
+    is_wrapped = len(text) > 1 and text[0] == text[-1] == '"' and '"' not in within
+    return text[1:-1].replace('""', '"') + "\n" if is_wrapped else line
 
 
 def _names_both(line: str, way: str) -> bool:

@@ -28,11 +28,11 @@ import numpy as np
 import polars as pl
 from peers import SYSTEMS, peak_kib
 
-from matinee import evaluate, ingest, split, train
+from matinee import evaluate, train
 from matinee.evaluate import Models
+from matinee.pipeline.chain import Chain, making_missing
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.split import encode
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 from matinee.store.system import available_cores
@@ -121,13 +121,9 @@ def draw_test_file(ratings: Path, folder: Path, *, seed: int) -> tuple[Path, Pat
 
 def make_split(store: Store, train_file: Path, test_file: Path) -> Reference:
     """Ingest, encode and split: the test file's rows are the test rows."""
-    settings = Settings().for_test_files([str(test_file)])
-    planned = ingest.plan(
-        store, ratings=[train_file], titles=None, test=[test_file], settings=settings.ingest
-    )
-    dataset = store.ensure(planned)
-    encoding = store.ensure(encode.plan(store, dataset))
-    return store.ensure(split.plan(store, dataset, encoding, settings=settings.split))
+    chain = Chain(store, Settings().for_test_files([str(test_file)]), making_missing(store))
+    dataset = chain.ingest([train_file], None, test=[test_file])
+    return chain.split(dataset, chain.encode(dataset))
 
 
 def write_rows(folder: Path, out: Path) -> dict[str, int]:

@@ -19,7 +19,8 @@ from matinee.evaluate.preference import score_after
 from matinee.evaluate.ranking import make_task, rank
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.formats.tuning import ScoreDifference
-from matinee.pipeline import plan_ingest, plan_ranking, plan_split, plan_training
+from matinee.pipeline import plan_ranking, plan_training
+from matinee.pipeline.chain import Chain, making_missing
 from matinee.pipeline.tuning.run import run_here, run_search
 from matinee.pipeline.tuning.scores import RowErrors, UserLists, compare_errors, compare_ndcgs
 from matinee.pipeline.tuning.search import Tuning
@@ -29,7 +30,6 @@ from matinee.release.ranking_model import RANKING, load_model
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.settings.space import with_values
-from matinee.split import encode
 from matinee.store import Reference, Store
 from matinee.store.ratings import count_codes, count_rows
 
@@ -66,10 +66,9 @@ def main() -> None:
 
 
 def _split(store: Store, call: argparse.Namespace, settings: Settings) -> Reference:
-    plan = plan_ingest(store, [call.ratings], call.titles, test=call.test, settings=settings.ingest)
-    dataset = store.ensure(plan)
-    encoding = store.ensure(encode.plan(store, dataset))
-    return store.ensure(plan_split(store, dataset, encoding, settings=settings.split))
+    chain = Chain(store, settings, making_missing(store))
+    dataset = chain.ingest([call.ratings], call.titles, test=call.test)
+    return chain.split(dataset, chain.encode(dataset))
 
 
 def _on_test_rows(store: Store, split: Reference, base: Settings, tuned: Settings) -> dict[str, object]:

@@ -1,34 +1,22 @@
 """The whole pipeline in one call: `retrain` runs the steps in order in this process."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from matinee.errors import ConfigError, DivergenceError
+from matinee.errors import ConfigError
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
-from matinee.evaluate.tested import Models, Tested
+from matinee.evaluate.tested import Tested
 from matinee.ingest.databases import snapshots
 from matinee.monitor.progressive import ChampionScore, score_champion
-from matinee.pipeline.steps import (
-    plan_evaluation,
-    plan_ingest,
-    plan_ranking,
-    plan_ranking_refit,
-    plan_refit,
-    plan_split,
-    plan_training,
-)
+from matinee.pipeline.chain import Chain, making_missing
 from matinee.publish import Publication, publish
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
-from matinee.split import encode
 from matinee.store import Reference, Store
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
-
-log = logging.getLogger("matinee.run")
 
 
 @dataclass(frozen=True)
@@ -135,16 +123,14 @@ def retrain(
     check_publishing()  # before hours of training
     opened = Store.open(Path(store))
     with opened.in_use():  # prune keeps what this run takes and makes
+        chain = Chain(opened, chosen, making_missing(opened), listener)
         take = partial(snapshots, opened.root, limits=chosen.ingest)
         with take(sources) as train_paths, take(test) as test_paths:
-            plan = plan_ingest(opened, train_paths, titles, test=test_paths, settings=chosen.ingest)
-            dataset = opened.ensure(plan)
+            dataset = chain.ingest(train_paths, titles, test=test_paths)
         champion_score = score_champion(opened, dataset)
-        encoding = opened.ensure(encode.plan(opened, dataset))
-        split = opened.ensure(plan_split(opened, dataset, encoding, settings=chosen.split))
-        tested = _test(opened, split, settings=chosen, listener=listener)
-        shipped = _refit(opened, tested, settings=chosen, listener=listener)
-        publication = publish(opened, tested, shipped=shipped, settings=chosen)
+        encoding = chain.encode(dataset)
+        tested = chain.test(chain.split(dataset, encoding))
+        publication = publish(opened, tested, shipped=chain.refit(tested), settings=chosen)
     return Retrained(opened, dataset, champion_score, encoding, tested, publication)
 
 
@@ -155,30 +141,3 @@ def _checked(settings: Settings | None) -> Settings:
             "matinee.settings.parse.read_settings(assignments=['train.refit=all']) makes it."
         )
     return settings or Settings()
-
-
-def _test(store: Store, split: Reference, *, settings: Settings, listener: Listener) -> Tested:
-    """Fit the models of a split and evaluate them; plays have only a ranking model."""
-    plays = settings.ingest.feedback == "implicit"
-    candidate = None if plays else plan_training(store, split, settings=settings, listener=listener)
-    models = Models(
-        candidate=store.ensure(candidate) if candidate else None,
-        ranking=store.ensure(plan_ranking(store, split, settings=settings, listener=listener)),
-    )
-    evaluation = store.ensure(plan_evaluation(store, split, models, settings=settings))
-    return Tested(split=split, models=models, evaluation=evaluation)
-
-
-def _refit(store: Store, tested: Tested, *, settings: Settings, listener: Listener) -> Models:
-    """The models to publish: the refits, or the tested models if no refit is configured.
-
-    If the fit of the weights diverges, the tested weights are published.
-    """
-    weights = plan_refit(store, tested, settings=settings, listener=listener)
-    candidate = tested.models.candidate
-    try:
-        candidate = store.ensure(weights) if weights else candidate
-    except DivergenceError as error:
-        log.warning("The tested weights are published, not the refit: %s", error)
-    ranking = plan_ranking_refit(store, tested, settings=settings, listener=listener)
-    return Models(candidate=candidate, ranking=store.ensure(ranking) if ranking else tested.models.ranking)

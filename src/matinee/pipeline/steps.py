@@ -1,6 +1,6 @@
 """The steps of the pipeline as plans, with the decisions between them. They do not know Prefect.
 
-`matinee.pipeline.run` runs all of them in this process. The tasks of a flow call them one by one: they add retries, a
+`matinee.pipeline.chain` has their order. The tasks of a flow call them one by one: they add retries, a
 cache key and a page to each step, and decide nothing.
 """
 

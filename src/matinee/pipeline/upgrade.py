@@ -10,7 +10,8 @@ from matinee.errors import MatineeError
 from matinee.formats.base import Format
 from matinee.formats.manifests import DatasetManifest, SourceFile, SplitManifest
 from matinee.formats.steps import Step
-from matinee.pipeline.finished import Finished, UnfinishedError
+from matinee.pipeline.chain import Chain
+from matinee.pipeline.finished import UnfinishedError, taking_whole
 from matinee.registry import Registry
 from matinee.release import inspect, read_manifest
 from matinee.release.manifest import ReleaseManifest
@@ -106,11 +107,12 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
     try:
         settings = Settings.model_validate(read_json(folder / "settings.json"))
         dataset = _dataset_of(store, read_manifest(folder))
-        finished = Finished(store, settings.spelled_out(), is_whole=store.has)
+        chain = Chain(store, settings.spelled_out(), taking_whole(store, store.has))
         sources = store.read(DatasetManifest, dataset.digest).sources
         if all(Path(source.path).exists() for source in sources):
-            dataset = finished.dataset(*_by_role(sources))
-        finished.tested(dataset)
+            ratings, titles, test = _by_role(sources)
+            dataset = chain.ingest(ratings, titles, test=test)
+        chain.test(chain.split(dataset, chain.encode(dataset)))
     except UnfinishedError as error:
         return [*_ORDER[_ORDER.index(error.step) :]], ""
     except (MatineeError, ValidationError) as error:

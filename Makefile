@@ -56,10 +56,14 @@ test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every
-# change of a file by a command fails once, and the results are written to docs/operations.md.
+# change of a file by a command fails once, and the results are written to docs/operations.md. For a short round:
+# make attack CASES=50 FUZZ='--workers 1' WRITES='--seconds 600 --workers 1'
+CASES ?= 10000
+FUZZ ?=
+WRITES ?=
 attack: setup
-	$(BIN)/python tests/faults/fuzz.py --cases 10000 --out fuzzed.json > /dev/null
-	$(BIN)/python tests/faults/drill_writes.py --write docs/operations.md
+	$(BIN)/python tests/faults/fuzz.py --cases $(CASES) $(FUZZ) --out fuzzed.json > /dev/null
+	$(BIN)/python tests/faults/drill_writes.py $(WRITES) --write docs/operations.md
 
 # Reads thousands of generated rating files of all traits with ingest and with a slow reader, and compares the rows.
 traits: setup

@@ -22,6 +22,7 @@ from matinee.ops.folders import check_folders, path
 from matinee.ops.guard import is_any
 from matinee.ops.prefect_password import VARIABLE, keep_password
 from matinee.ops.up import ROOT
+from matinee.store.paths import check_place
 
 ENVIRONMENT_FILE: Final = "/etc/matinee/matinee.env"
 PASSWORD_FILE: Final = "/etc/matinee/matinee.password"  # nosec B105 # a path, not a password
@@ -160,6 +161,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
         check_folders(**paths)
+        check_place(call.out)
         made = units(user=call.user, address=call.address, port=call.port, **paths)
         _write(call.out, made)
     except MatineeError as error:

@@ -88,7 +88,7 @@ def recommend_all(
     """
     _check_top(top)
     allowed = _allowed(release, narrowing)
-    target = check_output(out)
+    target = check_output(out, ours=True)
     started = time.perf_counter()
     asked, top = top, min(top, len(release.movies))
     users, device = len(release.users), _device(release, settings)
@@ -237,7 +237,7 @@ def _writing(out: Path, release: Release, top: int, *, narrowed: bool) -> Iterat
         writer.write_table(table.cast(schema))
         return int(table.num_rows)
 
-    with writing_to(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with writing_to(out, ours=True) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         yield write
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, cast
 
 from matinee.errors import ConfigError, StoreError
 from matinee.store.files import replacing
+from matinee.store.paths import check_place
 
 STDOUT: Final = Path("-")
 _MODE: Final = 0o777
@@ -39,15 +40,16 @@ def is_stdout(out: Path) -> bool:
     return not stat.S_ISREG(there.st_mode) and os.path.samestat(there, ours)
 
 
-def check_output(out: Path, *, streams: bool = False) -> Path:
+def check_output(out: Path, *, streams: bool = False, ours: bool = False) -> Path:
     """The file that `out` means: the target if it is a link.
 
     Args:
         out: The value of `--out`.
         streams: Whether `-`, a pipe or a device is allowed too.
+        ours: Whether it may be inside a store.
 
     Raises:
-        ConfigError: It is neither a plain file nor a new name in an existing folder.
+        ConfigError: It is neither a plain file nor a new name in an existing folder, or it is inside a store.
     """
     if out == STDOUT:
         if sys.__stdout__ is None:  # its replacement discards everything
@@ -55,6 +57,8 @@ def check_output(out: Path, *, streams: bool = False) -> Path:
         if streams:
             return out
         raise ConfigError("--out - is stdout, and lists are a Parquet file. Use a regular file or a new one.")
+    if not ours:
+        check_place(out)
     try:
         _refuse_planted_link(out)
         target = Path(os.path.realpath(out))
@@ -86,13 +90,13 @@ def _in_writable_folder(target: Path, out: Path) -> Path:
 
 
 @contextlib.contextmanager
-def writing_to(out: Path, *, streams: bool = False) -> Iterator[BinaryIO]:
+def writing_to(out: Path, *, streams: bool = False, ours: bool = False) -> Iterator[BinaryIO]:
     """A binary file that replaces `out` when the block ends.
 
     Raises ConfigError as `check_output` does, and if the file can't be created. A failed write, as on a full disk,
     raises StoreError.
     """
-    target = check_output(out, streams=streams)
+    target = check_output(out, streams=streams, ours=ours)
     if out == STDOUT or (target.exists() and not target.is_file()):
         yield from _streaming(out)
         return

@@ -194,6 +194,17 @@ ATTACKS = [
     _out("lists for all in a release", [*LISTS[:3], "--all", "--out", "{store}/releases/v0001/x"]),
     _out("a sample in the store", ["sample", "--out", "{store}/releases/sample", "--ratings", "1000"]),
     _out("a sample over the store", ["sample", "--out", "{store}", "--ratings", "1000"]),
+    _out("a report in the store", ["report", *PREDICT[1:], "v0001", "--out", "{store}/releases/r.html"]),
+    _out("a comparison in the store", ["compare", *PREDICT[1:], "v0001", "v0002", "--out", "{store}/c.html"]),
+    _out("settings of a search in the store", ["tune", *SOURCES, *PREDICT[1:], "--out", "{store}/best.toml"]),
+    _out("models in the store", ["export", *PREDICT[1:], "v0001", "--out", "{store}/onnx"]),
+    Attack(
+        "units in the store",
+        ["--out", "{store}/units", "--drop", "{folder}/drop", "--store", "{store}"],
+        2,
+        says=[IN_STORE],
+        program=units,
+    ),
     _out("predictions over the pairs", [*PREDICT, *PAIRS, "--out", "{ratings}"], "is also an input"),
     _out(
         "predictions over the pairs by a link",

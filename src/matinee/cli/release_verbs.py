@@ -18,6 +18,7 @@ from matinee.registry import Hold, Registry
 from matinee.release import inspect, read_manifest
 from matinee.release.signature import sign as sign_release
 from matinee.release.signature import trusted_key
+from matinee.store import progress
 from matinee.store.identity import is_foreign
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
@@ -79,10 +80,13 @@ def releases(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
-    listed = [
-        _look_at(registry.folder(version), champion=champion, verify=verify, key=key)
-        for version in registry.versions()
-    ]
+    folders = [registry.folder(version) for version in registry.versions()]
+    if verify:
+        progress.begin("verifying", total=progress.size_of(folders), unit="bytes")
+    listed = []
+    for folder in folders:
+        listed.append(_look_at(folder, champion=champion, verify=verify, key=key))
+        progress.advance(progress.size_of([folder]) if verify else 0)
     if champion is not None and not any(release.champion for release in listed):
         listed.append(_missing(registry, champion))
     if is_terminal(sys.stdout):

@@ -115,7 +115,6 @@ def recommend_all(
         found = zip(groups, _find(search, groups, saved, pool), strict=True)
         progress.begin("making lists", total=users, unit="users")
         for group, (best, codes) in found:
-            progress.reach(group.start)
             rows += write(rows_of_codes(release, np.arange(group.start, group.stop), best, codes))
     return _result(release, out, users=users, rows=rows, started=started)
 
@@ -159,6 +158,7 @@ def _find(
 
     def begin(group: range) -> Callable[[], Lists]:
         if (kept := saved.load(group.start)) is not None:
+            progress.reach(group.stop)
             return lambda: kept
         starts = range(group.start, group.stop, search.users_at_a_time)
         found = [

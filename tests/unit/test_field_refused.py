@@ -92,6 +92,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         lines("{u},{r},{m}", [(1000 + k // 9, 1 + k % 9, 1 + k * k % 5, EPOCH) for k in range(180)]),
         "probably not in the third column",
     ),
+    "check-ins with times": (
+        lines("{u}\t{d}T10:30:00Z\t1.5\t2.5\t{m}"),
+        "no column for .* give the numbers of its columns",
+    ),
     "tags behind ratings": (
         HEADER + COMMAS + "userId,movieId,tag\n1,2,fun\n",
         "without a column for the rating",
@@ -118,6 +122,7 @@ def test_what_stays_ambiguous_is_refused_with_a_way_out(name: str, tmp_path: Pat
         (HEADER + COMMAS, "user_id=1,movie_id=2,rating=3,date=4", PLAIN),
         (HEADER + COMMAS, "date=", UNDATED),
         (COMMAS, "date=", UNDATED),
+        (lines("{u}\tA b c\t{m}\t{r}"), "user_id=1,movie_id=3,rating=4", UNDATED),
         ("a,b,c\n" + lines("{r},{m},{u}"), "user_id=3,movie_id=b,rating=1", UNDATED),
     ],
 )

@@ -112,6 +112,9 @@ def _sign(texts: Sequence[str], settings: IngestSettings) -> str | None:
     """Another sign between the fields: it occurs equally often in all lines."""
     if settings.delimiter != "auto":
         return None
+    usual = [{len(split_row(text, *Way(delimiter))) for text in texts} for delimiter in DELIMITERS.values()]
+    if any(len(widths) == 1 and min(widths) >= _FEWEST_COLUMNS for widths in usual):
+        return None  # the sign is within fields, such as times
     for sign in dict.fromkeys(_SIGN.findall(texts[0])):
         widths = {len(text.split(sign)) for text in texts}
         if len(widths) == 1 and widths.pop() >= len(NEEDED[settings.feedback]):

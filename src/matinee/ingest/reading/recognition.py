@@ -165,6 +165,8 @@ def _recognize_columns(
         given = {column: name for column, name in given.items() if not name}
         found = {way: find_columns(header, given, label) for way, header in headers.items()}
         remarks = (_USUAL_NAMES,)
+    if by_number and any(needed <= found[way].keys() for way in usual):
+        found = {way: found[way] if way in usual else {} for way in ways}  # blanks may be in texts
     for way in (best, *ways):
         rows = [split_row(text, *way) for text in texts[:2]]
         if needed <= found[way].keys() and not (by_number and is_data(rows, found[way])):

@@ -88,19 +88,19 @@ class StepRunner:
         if state.name == "Cached":
             self._cached.append(step)
             log.info("    finished before, skipped")
-        is_refitted = result not in self._made.values()
+        is_new = result not in self._made.values()
         if isinstance(result, Reference):
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result, is_refitted=is_refitted)
+        self._report(step, result, is_new=is_new)
         return result
 
     def _report(
-        self, step: Step, result: Reference | Publication | Recommended | ChampionScore, *, is_refitted: bool
+        self, step: Step, result: Reference | Publication | Recommended | ChampionScore, *, is_new: bool
     ) -> None:
         store = Store(Path(self.store))
-        for line in describe(step, store, result) if is_refitted else ["the tested model is used"]:
+        for line in describe(step, store, result) if is_new else ["the tested model is used"]:
             log.info("    %s", line)
         show(step, store, result)
 

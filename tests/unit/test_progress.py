@@ -60,7 +60,7 @@ def test_a_step_that_nobody_watches_says_nothing_and_fails_at_nothing(tmp_path: 
     progress.begin("reading", total=1, unit="rows")
     progress.advance(5)
     progress.reach(7)
-    progress.head("trial")
+    progress.set_heading("trial")
     with (tmp_path / "file").open("wb+") as file:
         progress.follow(file, 9)
     assert progress.watching() is None

@@ -7,9 +7,9 @@ from typing import Final
 from matinee.cli import terminal
 from matinee.cli.outcome import Outcome
 from matinee.errors import ConfigError
+from matinee.settings.presets import PRESETS
 
 _Words = Mapping[str, str | dict[str, str]]  # by shell
-_PRESETS: Final = ("fast", "accurate")
 _FILES: Final = ("PATH", "FILE", ".csv", ".parquet", ".html", ".toml")  # how such a metavar ends
 _VERSIONS: Final = {"VERSION", "MODEL", "NAME"}
 _RELEASES: Final = {"bash": "_matinee_releases", "zsh": "_matinee_releases"}
@@ -61,7 +61,7 @@ def _describe(parser: argparse.ArgumentParser, *, folder: _Words, file: _Words) 
             for verb in action.choices.values():
                 _describe(verb, folder=folder, file=file)
         elif "--preset" in action.option_strings:
-            action.choices = _PRESETS
+            action.choices = tuple(PRESETS)
         else:
             metavar = str(action.metavar or "")
             kinds = (

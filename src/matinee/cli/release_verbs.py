@@ -19,6 +19,7 @@ from matinee.release import inspect, read_manifest
 from matinee.release.signature import sign as sign_release
 from matinee.release.signature import trusted_key
 from matinee.store import progress
+from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
@@ -82,11 +83,11 @@ def releases(call: argparse.Namespace) -> Outcome:
     verify = call.verify or call.public_key is not None
     folders = [registry.folder(version) for version in registry.versions()]
     if verify:
-        progress.begin("verifying", total=progress.size_of(folders), unit="bytes")
+        progress.begin("verifying", total=sum(map(bytes_in, folders)), unit="bytes")
     listed = []
     for folder in folders:
         listed.append(_look_at(folder, champion=champion, verify=verify, key=key))
-        progress.advance(progress.size_of([folder]) if verify else 0)
+        progress.advance(bytes_in(folder) if verify else 0)
     if champion is not None and not any(release.champion for release in listed):
         listed.append(_missing(registry, champion))
     if is_terminal(sys.stdout):

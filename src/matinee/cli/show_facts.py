@@ -30,7 +30,7 @@ from matinee.registry import Registry
 from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, Document, read_as, read_json
-from matinee.store.progress import size_of
+from matinee.store.folders import bytes_in
 
 _SETTINGS: Final = "settings.json"
 _REPORT: Final = "report.html"
@@ -51,7 +51,7 @@ def show_dataset(store: Store, digest: str) -> ShownDataset:
         kind="dataset",
         digest=digest,
         location=str(folder),
-        bytes=size_of([folder, *partitions]),
+        bytes=sum(map(bytes_in, [folder, *partitions])),
         made=_made(folder),
         rows=manifest.row_counts,
         rejects=manifest.rejects,

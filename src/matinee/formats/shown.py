@@ -1,4 +1,4 @@
-"""What `matinee show --json` prints of a release, a dataset, a run or a search for settings."""
+"""What `matinee show --json` prints of a release, a dataset or a run."""
 
 from typing import Literal
 

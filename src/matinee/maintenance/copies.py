@@ -52,7 +52,7 @@ def copy_folders(source: Path, target: Path, copied: Copied) -> None:
         for folder in [each for each in entries_of(source, kind) if not each.suffix and each not in whole]:
             log.warning("%s has no manifest and was not copied.", folder)
             copied.damaged.append(folder.name)
-        progress.begin(f"copying {kind}", total=progress.size_of(whole), unit="bytes")
+        progress.begin(f"copying {kind}", total=sum(map(bytes_in, whole)), unit="bytes")
         for folder in whole:
             _copy_folder(folder, target / kind / folder.name, copied)
     copied.releases = [folder.name for folder in complete_folders(target, RELEASES)]
@@ -98,7 +98,7 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     try:
         if _marks(source) == _marks(target) and not _damage(source, target):
             copied.unchanged += 1
-            progress.advance(progress.size_of([target]))
+            progress.advance(bytes_in(target))
             return
     except FileNotFoundError:  # not there yet, or removed by prune
         pass

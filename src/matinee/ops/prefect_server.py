@@ -166,7 +166,7 @@ def is_here(url: str) -> bool:
 
 def find_fault(url: str, *, authorization: str | None = None) -> str | None:
     """Why the server at an address can't be used; None if it can. The answer takes ten seconds at most."""
-    fault = _in_time(url, ("health", "admin/version", _READY), authorization, LIMIT_SECONDS, tells=True)
+    fault = _in_time(url, ("health", "admin/version", _READY), authorization, LIMIT_SECONDS, announces=True)
     proxy = proxy_of(url) if fault else None
     if proxy is None:
         return fault
@@ -190,7 +190,7 @@ def proxy_of(url: str) -> str | None:
 
 
 def _in_time(
-    url: str, paths: Sequence[str], authorization: str | None, seconds: float, *, tells: bool = False
+    url: str, paths: Sequence[str], authorization: str | None, seconds: float, *, announces: bool = False
 ) -> str | None:
     found: list[str | None] = []
     thread = threading.Thread(
@@ -198,7 +198,7 @@ def _in_time(
     )
     thread.start()
     thread.join(min(PATIENCE_SECONDS, seconds))
-    if not found and tells:
+    if not found and announces:
         _LOG.warning("Waiting for the Prefect server at %s, for %.0f s at most.", url, seconds)
     thread.join(
         max(seconds - PATIENCE_SECONDS, 0)

@@ -59,7 +59,7 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
     """Bring a store to the formats of this version, and report what an upgrade means for it.
 
     There has been one format of a store so far, so the only change is the marker that early stores lack. Data and
-    releases are never rewritten. The next run computes again what an upgrade made outdated, beside what is there.
+    releases are never rewritten. The next run computes again what an upgrade made outdated; earlier folders stay.
 
     Args:
         root: The folder of the store.

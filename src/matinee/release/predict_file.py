@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -47,8 +48,9 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         check_place(out, inputs=[pairs])
     try:
         with pairs.open("rb") as raw:
-            progress.begin("predicting", total=progress.size_of([pairs]), unit="bytes")
-            progress.follow(raw, progress.size_of([pairs]))
+            size = os.fstat(raw.fileno()).st_size
+            progress.begin("predicting", total=size, unit="bytes")
+            progress.follow(raw, size)
             maps: dict[PairColumn, IdMap] = {"user": release.users, "movie": release.movies}
             source = PairsFile(pairs, raw, settings, ids=maps)
             with writing_to(out, streams=True) as target:

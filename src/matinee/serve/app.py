@@ -28,6 +28,7 @@ _FAILURES: Final = {
     401: "The server needs a token.",
     404: "There is no such release.",
     409: "The release cannot answer such a question.",
+    408: "The body did not arrive in time.",
     413: "The body is too large.",
     422: "The question is wrong.",
     503: "The server is answering too many other requests.",

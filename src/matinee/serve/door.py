@@ -151,5 +151,5 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _digest(token: bytes) -> bytes:
-    """A token in a form whose comparison tells nothing of the token, not even its length."""
+    """A token as a digest: the time of a comparison depends neither on the token nor on its length."""
     return hashlib.sha256(token).digest()

@@ -78,7 +78,7 @@ def _read(preset: str | None, file: Path | None, assignments: Iterable[str]) -> 
 
 
 def _what_the_preset_sets(preset: str | None) -> str:
-    """A sentence for a fault between a preset and settings beside it; empty without a preset."""
+    """A sentence for a contradiction between a preset and other settings; empty without a preset."""
     chosen = _dotted(PRESETS[preset]) if preset is not None else {}
     return (
         f" Preset {preset} sets {', '.join(f'{name}={value}' for name, value in chosen.items())}."

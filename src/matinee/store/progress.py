@@ -1,18 +1,16 @@
-"""What a step is doing now: it says so here, and the command line or a task shows it.
+"""The progress of a step: the step reports it here, and the command line or a task shows it.
 
-A step calls `begin`, and then `advance`, `reach` or `follow`. Without somebody who watches (`watched`), the calls do
-nothing. With one, they change a few numbers; whoever shows them reads them as often as it wants. A step never waits for
-that, and no digest has the calls (`matinee.store.source_code`): an argument of a call must have no effect.
+A step calls `begin`, and then `advance`, `reach` or `follow`. Outside of `watched`, the calls do nothing. Inside, they
+change a few numbers, which another thread reads and shows. A step never waits for that thread, and no digest has the
+calls (`matinee.store.source_code`): an argument of a call must have no effect.
 """
 
 import contextlib
-import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, Final, Literal
 
 Unit = Literal["", "bytes", "rows", "ratings", "users", "files", "folders"]
@@ -139,7 +137,7 @@ _WORK: Final[ContextVar[Work | None]] = ContextVar("matinee_work", default=None)
 
 @contextlib.contextmanager
 def watched(work: Work) -> Iterator[Work]:
-    """In the block, what steps of this context say of themselves goes to `work`. Other threads are other contexts."""
+    """During the block, steps of this context report to `work`. Other threads have contexts of their own."""
     token = _WORK.set(work)
     try:
         yield work
@@ -148,7 +146,7 @@ def watched(work: Work) -> Iterator[Work]:
 
 
 def watching() -> Work | None:
-    """The work of this context, if somebody watches."""
+    """The work of this context; None outside of `watched`."""
     return _WORK.get()
 
 
@@ -201,24 +199,13 @@ def part(name: str, done: int, total: int) -> None:
         work.part(f"{name} {done} of {total}")
 
 
-def head(heading: str) -> None:
+def set_heading(heading: str) -> None:
     """Say what the pieces of work that follow are part of, such as "trial 3 of 30"."""
     if (work := _WORK.get()) is not None:
         work.heading = heading
 
 
 def report(point: Progress) -> None:
-    """A listener of fits that shows each point to whoever watches."""
+    """A listener of fits that reports each point as progress."""
     if (work := _WORK.get()) is not None:
         work.point(point)
-
-
-def size_of(paths: Iterable[Path]) -> int:
-    """The bytes of files, and of what is below folders, as a total; what can't be looked at counts as none."""
-    total = 0
-    for path in paths:
-        below = [Path(place, name) for place, _, names in os.walk(path) for name in names]
-        for file in below or [path]:
-            with contextlib.suppress(OSError):
-                total += file.stat(follow_symlinks=bool(not below)).st_size
-    return total

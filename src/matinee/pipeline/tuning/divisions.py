@@ -1,7 +1,8 @@
 """The rows of a search: train and valid rows of a split, without its test rows.
 
-Division 0 has the valid rows of the split. The others draw as many valid rows anew, so that the best trials are judged
-on rows that did not choose them. A split by time keeps its valid rows, which have to be later than the train rows.
+Division 0 has the valid rows of the split. Each other division draws as many valid rows at random, so that the best
+trials are judged on rows that did not choose them. A split by time keeps its valid rows, which have to be later than
+the train rows.
 """
 
 import shutil

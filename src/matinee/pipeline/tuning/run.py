@@ -53,21 +53,21 @@ def run_search(
     with search.alone():
         for goal in search.file.goals:
             while calls := search.calls(goal, trials=trials, workers=workers, late=time.monotonic() >= until):
-                progress.head(_heading(calls, trials=trials))
+                progress.set_heading(_heading(calls, trials=trials))
                 with hold(device):
                     run(calls)
         for goal in search.file.goals:
             for calls in _batches(search.repeat_calls(goal, workers=workers), workers):
-                progress.head(f"repeats of the best ({goal})")
+                progress.set_heading(f"repeats of the best ({goal})")
                 with hold(device):
                     run(calls)
-        progress.head("")
+        progress.set_heading("")
         results = [decide(search, goal) for goal in search.file.goals]
         return _write(search, results, seconds=time.monotonic() - started, out=out)
 
 
 def _heading(calls: Sequence[Call], *, trials: int) -> str:
-    """What is running, for who watches."""
+    """What is running, for the line of progress."""
     numbers = [str(call.number + 1) for call in calls]
     which = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
     return f"{calls[0].goal} trial {which} of {trials}"

@@ -136,3 +136,39 @@ def test_the_page_of_a_hold_has_every_figure_and_how_to_promote(tmp_path: Path) 
 def test_text_on_a_page_has_no_direction_marks_and_can_be_encoded() -> None:
     assert escape("\u202egnp.exe\udcff\u200b") == r"\\u202egnp.exe\\udcff\\u200b"
     assert escape("x" * 10_000).endswith("(10,000 characters)")
+
+
+def test_progress_is_a_bar_on_the_page_and_a_line_every_half_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from uuid import uuid4
+
+    from matinee.store.progress import Amount, Work
+    from matinee.tasks import step_progress
+
+    made: list[float] = []
+    monkeypatch.setattr(
+        step_progress, "create_progress_artifact", lambda done, **how: made.append(done) or uuid4()
+    )
+    monkeypatch.setattr(
+        step_progress, "update_progress_artifact", lambda artifact, *, progress, **how: made.append(progress)
+    )
+    page = step_progress._Page(Work(), "ingest", logs=True)
+    began = page._last_line
+    with caplog.at_level("INFO", "matinee.progress"):
+        for second in range(0, 62, 3):
+            page(Amount("reading ratings", second, 100, "rows", "", began), began + second)
+    assert made == pytest.approx(list(range(0, 62, 3)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "reading ratings   30%  30 of 100 rows  1 row/s  1:10 left",
+        "reading ratings   60%  60 of 100 rows  1 row/s  0:40 left",
+    ]
+
+    def fail(artifact: object, **how: object) -> None:
+        made.append(-1)
+        raise OSError
+
+    monkeypatch.setattr(step_progress, "update_progress_artifact", fail)
+    for second in (63, 66):
+        page(Amount("reading ratings", second, 100, "rows", "", began), began + second)
+    assert made[-2:] == pytest.approx([60, -1])

@@ -113,7 +113,7 @@ def _number(value: float, unit: str) -> str:
     text = _digits(value / scale, whole=not prefix)
     if unit == "bytes":
         return f"{text} {prefix}B"
-    return f"{text}{' ' + prefix if prefix else ''} {unit}"
+    return f"{text}{' ' + prefix if prefix else ''} {unit.removesuffix('s') if text == '1' else unit}"
 
 
 def _scale(value: float) -> tuple[str, float]:

@@ -114,6 +114,8 @@ def test_answers_are_those_of_the_release(ask: Ask, release: Release) -> None:
         "/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 1, "rating": 2}]}
     ).json()
     assert _listed(answer["movies"]) == [tuple(each) for each in release.fold_in({13: 5, 1: 2}).recommend()]
+    twice = [{"movie_id": 13, "rating": 1}, {"movie_id": 1, "rating": 2}, {"movie_id": 13, "rating": 5}]
+    assert ask("/fold_in", {"ratings": twice}).json() == answer, "the later one counts"
     assert answer["unknown"] == [1]
     rated = {each["movie_id"] for each in ask("/ratings?user_id=13").json()["movies"]}
     assert rated == set(release.movies.decode(release.catalog.seen(1)).tolist())

@@ -68,9 +68,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
     check_tracking(mlflow)
     if tune_trials:
         check_installed()
-    outside = (
-        [titles] if named(titles, "the titles").is_absolute() else []
-    )  # take_in checks the dropped files
+    # `take_in` checks the dropped files.
+    outside = [titles] if named(titles, "the titles").is_absolute() else []
     check_apart(store, drop=drop, sources=outside)
     check_queries(queries)
     load_password(password_block, queries)

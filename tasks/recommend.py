@@ -29,10 +29,11 @@ def recommend(
 ) -> Recommended:
     """Write the best unseen movies of every user to a Parquet file; the store's own file is made once per release."""
     registry = Registry.open(Path(store))
+    # Prune and forget keep the release meanwhile.
     with (
         writing(registry.root),
         Store(registry.root).in_use(),
-    ):  # prune and forget keep the release meanwhile
+    ):
         release = load(registry.champion_folder())
         kept = registry.lists(release.version)
         if out is None and kept.exists() and _asked_for(kept) == top:

@@ -6,19 +6,23 @@ from typing import Any, Final
 
 # Verbs whose log lines are not printed, only warnings.
 UNLOGGED: Final = {
-    *(
-        "backup",
-        "compare",
-        "completion",
-        "explain",
-        "export",
-        "forget",
-        "predict",
-        "promote",
-        "prune",
-        "releases",
-    ),
-    *("migrate", "report", "restore", "rollback", "show", "sign", "similar"),
+    "backup",
+    "compare",
+    "completion",
+    "explain",
+    "export",
+    "forget",
+    "migrate",
+    "predict",
+    "promote",
+    "prune",
+    "releases",
+    "report",
+    "restore",
+    "rollback",
+    "show",
+    "sign",
+    "similar",
 }
 
 

@@ -7,9 +7,8 @@ from importlib import import_module
 from matinee.cli.outcome import Outcome
 from matinee.ops.folders import path, path_text, source_text
 
-Verb = Callable[
-    [str, str, str], argparse.ArgumentParser
-]  # name, function in a module of this folder, help line
+# Adds a verb: its name, its function in a module of this folder, and its line in the help.
+Verb = Callable[[str, str, str], argparse.ArgumentParser]
 
 
 def later(name: str) -> Callable[[argparse.Namespace], Outcome]:

@@ -16,9 +16,8 @@ from typing import Any, Final
 
 FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line that is quoted in a sentence
 _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")  # of an address
-_OPTION: Final = re.compile(
-    r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE
-)  # of an address, such as JDBC's
+# An option of an address, such as JDBC's.
+_OPTION: Final = re.compile(r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE)
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 

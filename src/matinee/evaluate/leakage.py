@@ -24,9 +24,8 @@ def measure_leakage(split: Path, subsets: Sequence[str], test: DatedRatings) -> 
     codes = newest["user_code"].to_numpy()
     latest = np.full(max(users.max(), codes.max()) + 1, np.datetime64("NaT", "D"))
     latest[codes] = newest["date"].to_numpy()
-    same_user = float(
-        np.mean(dates < latest[users])
-    )  # False for a user without fitted rows: a comparison with NaT is False
+    # False for a user without fitted rows: a comparison with NaT is False.
+    same_user = float(np.mean(dates < latest[users]))
     anyone = float(np.mean(dates < np.nanmax(latest)))
     return Leakage(rows=len(dated), same_user=same_user, anyone=anyone, says=_say(same_user, anyone))
 

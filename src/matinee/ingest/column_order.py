@@ -27,10 +27,8 @@ from matinee.settings.ingest import IngestSettings
 _FITS: Final = 0.9  # share of the ids of a column that are titles: the column may have the movies
 _BEYOND: Final = 0.5  # share of ids beyond those of all titles: the column does not have the movies
 _DOUBT: Final = 0.1  # the same, where neither is sure
-_WHOLE, _PART = (
-    0.97,
-    0.9,
-)  # of the range of the titles: movies nearly fill it, and users do so by chance alone
+# Shares of the range of the titles: movies nearly fill it, and users do so by chance alone.
+_WHOLE, _PART = 0.97, 0.9
 _WIDER: Final = 1.1  # range of the second column to that of the first: the second has the movies
 _SHOWN_LINES: Final = 3
 _LISTED: Final = 5
@@ -69,9 +67,8 @@ def order_columns(
         return [Ordered(sources, settings)], []
     ids = np.unique(movies)
     groups: dict[NamedColumns, list[Source]] = {}
-    headers: dict[
-        int, Mapping[str, int]
-    ] = {}  # in another order than the usual one, by their number of names
+    # Headers in another order than the usual one, by their number of names.
+    headers: dict[int, Mapping[str, int]] = {}
     unsure: list[_Headless] = []
     remarks: list[str] = []
     for source in sources:

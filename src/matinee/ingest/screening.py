@@ -41,9 +41,8 @@ class Screening:
 
     accepted: list[Path] = field(default_factory=list)
     refused: dict[Path, str] = field(default_factory=dict)  # with the reason
-    rejects: dict[Path, Path] = field(
-        default_factory=dict
-    )  # the table of rejected rows of a refused file, if it had rows
+    # The table of rejected rows of a refused file, if it had rows.
+    rejects: dict[Path, Path] = field(default_factory=dict)
 
 
 def screen(

@@ -118,9 +118,8 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
             damage = "it is gone"
         finally:  # nothing unfinished is left, whatever has failed
             remove_tree(partial, ignore_errors=True)
-    if (
-        damage and source.is_dir()
-    ):  # else prune or forget took it: the next attempt or backup sees what is there
+    # If the source is gone, prune or forget took it: the next attempt or backup sees what is there.
+    if damage and source.is_dir():
         log.warning("%s is damaged and was not copied: %s", source, damage)
         copied.damaged.append(source.name)
 

@@ -89,9 +89,8 @@ def forget(root: Path, user_id: int | str) -> Erased:
 class _Erasure:
     registry: Registry
     user: ErasedUser
-    unsure: list[str] = field(
-        default_factory=list
-    )  # what may still contain the user, and what to do about it
+    # What may still contain the user, and what to do about it.
+    unsure: list[str] = field(default_factory=list)
 
     def run(self) -> Erased:
         root = self.registry.root

@@ -23,9 +23,8 @@ def why_kept(registry: Registry, *, keep: int, oldest: int) -> dict[str, str]:
     anchored: str | None = None
     is_recent = False
     for entry in registry.moves():
-        is_recent = (
-            is_recent or entry.time >= since
-        )  # all later entries are recent too, even if the clock was wrong
+        # All later entries are recent too, even if the clock was wrong.
+        is_recent = is_recent or entry.time >= since
         if is_recent:
             wanted |= {entry.before, anchored}
         anchored = entry.anchor or anchored

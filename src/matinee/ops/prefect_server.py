@@ -200,9 +200,8 @@ def _in_time(
     thread.join(min(PATIENCE_SECONDS, seconds))
     if not found and announces:
         _LOG.warning("Waiting for the Prefect server at %s, for %.0f s at most.", url, seconds)
-    thread.join(
-        max(seconds - PATIENCE_SECONDS, 0)
-    )  # a server that sends a byte now and then never reaches the timeout of a socket
+    # A server that sends a byte now and then never reaches the timeout of a socket.
+    thread.join(max(seconds - PATIENCE_SECONDS, 0))
     return found[0] if found else _silence(url, seconds)
 
 

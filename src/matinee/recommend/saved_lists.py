@@ -16,9 +16,8 @@ from safetensors.numpy import load_file
 from matinee.release.weights import write_weights
 from matinee.store.locks import lock_folder
 
-Lists = tuple[
-    NDArray[np.float32], NDArray[np.int32]
-]  # scores and movie codes [users, top]; code -1 fills up a shorter list
+# Scores and movie codes [users, top]; code -1 fills up a shorter list.
+Lists = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,8 @@ def _offset(release: Release, allowed: Mask | None) -> Scores:
         offset = np.where(release.catalog.trained, np.float32(0), np.float32(-np.inf))
     else:
         offset = release.catalog.appeal
-        if not has_vectors(
-            release
-        ):  # their scores hold the movie's own level, and popularity takes its place
+        # Without vectors, the scores hold the movie's own level, and popularity takes its place.
+        if not has_vectors(release):
             offset = offset - scoring.movie_level(release.weights)
     return offset if allowed is None else np.where(allowed, offset, np.float32(-np.inf))
 
@@ -143,9 +142,8 @@ def _user_vectors(release: Release) -> Vectors:
         assert catalog.seen_levels is not None  # nosec B101 # for mypy: a ranking model is loaded with it
         movies, levels = np.asarray(catalog.seen_movies[rows]), np.asarray(catalog.seen_levels[rows])
         vectors = user_vectors(model, starts - starts[0], movies, levels)
-        rated_none = (np.diff(starts) == 0).astype(
-            np.float32
-        )  # times popularity, the last column of the movies
+        # Multiplied by popularity, the last column of the movies.
+        rated_none = (np.diff(starts) == 0).astype(np.float32)
         return np.column_stack([vectors, rated_none])
 
     return encode

@@ -173,9 +173,8 @@ class IdMap:
     def _table(self, first: int, last: int) -> Codes:
         cached: Codes | None = self.__dict__.get("_codes")
         if cached is None:
-            cached = np.full(
-                last - first + 2, UNKNOWN, np.int32
-            )  # the last entry is for ids outside the range
+            # The last entry is for ids outside the range.
+            cached = np.full(last - first + 2, UNKNOWN, np.int32)
             cached[self.keys - first] = np.arange(len(self), dtype=np.int32)
             self.__dict__["_codes"] = cached
         return cached

@@ -25,9 +25,8 @@ _MOVIE_LINE: Final = re.compile(r"\s*([0-9]+)\s*:\s*")
 _CSV: Final = ",;\t|"
 _DOUBLE_COLON, _TABS, _ANY_BLANKS = "::", "tabs", "blanks"  # ways that CSV does not know
 _CONVERTED: Final = (_DOUBLE_COLON, _TABS, _ANY_BLANKS)
-_ABOVE: Final = re.compile(
-    r'\s*#.*\s*|"?sep=.{1,2}"?\s*', re.IGNORECASE
-)  # comments, and `sep=;` of spreadsheets
+# Comments, and `sep=;` of spreadsheets.
+_ABOVE: Final = re.compile(r'\s*#.*\s*|"?sep=.{1,2}"?\s*', re.IGNORECASE)
 _FIELDS: Final = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')
 _NBSP_BYTE: Final = "\udca0"  # a no-break space in Windows-1252, as `surrogateescape` keeps it
 _SAMPLED: Final = 50

@@ -57,7 +57,6 @@ def shortest_rating(level: np.uint8, scale: tuple[float, float]) -> float:
     """
     rating = float(to_ratings(np.asarray(level), scale))
     rounded = (round(rating, decimals) for decimals in range(4))
-    within = (
-        each for each in rounded if scale[0] <= each <= scale[1]
-    )  # others have the level of the nearest end
+    # Values outside the scale have the level of the nearest end.
+    within = (each for each in rounded if scale[0] <= each <= scale[1])
     return next((each for each in within if to_levels([each], scale)[0] == level), rating)

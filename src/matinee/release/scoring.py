@@ -17,9 +17,8 @@ Score = Callable[[Codes, Codes], Floats]
 
 LEAK = 0.01  # slope of the leaky ReLU below zero: torch's default
 _CHUNK = 1 << 11  # pairs at a time: their vectors stay in the cache
-_PIECE = (
-    1 << 18
-)  # pairs put in the order of their users, so that the largest table is read from front to back
+# Pairs that are put in the order of their users, so that the largest table is read from front to back.
+_PIECE = 1 << 18
 
 
 def predict(

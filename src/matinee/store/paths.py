@@ -20,9 +20,8 @@ from matinee.store.database_address import is_address, parse_address
 from matinee.store.documents import WORK
 from matinee.store.identity import is_store
 
-_SCHEME: Final = re.compile(
-    r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE
-)  # of an address; as a path, it has one slash
+# The scheme of an address; as a path, it has one slash.
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 PATH_LENGTH: Final = 4096  # maximum characters of a path in a message
 KEPT_TITLES: Final = "titles"  # the folder of a store with the last readable titles
 

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 _BATCH_ROWS = 1 << 20
-_CHUNK_ROWS = (
-    1 << 22
-)  # rows per chunk of a pass: a tenth of a second, and a fit can be stopped between two chunks
+# Rows per chunk of a pass: a tenth of a second, and a fit can be stopped between two chunks.
+_CHUNK_ROWS = 1 << 22
 
 
 @dataclass(frozen=True)

@@ -164,9 +164,8 @@ class _Source(NamedTuple):
     """What the text of a module says by itself."""
 
     code: str  # without what changes no result
-    imports: list[
-        tuple[str | None, str, str]
-    ]  # of `from A import B as C`: A, B, C; of `import B`: None, B, B
+    # Of `from A import B as C`: A, B, C; of `import B`: None, B, B.
+    imports: list[tuple[str | None, str, str]]
 
 
 @cache

@@ -182,9 +182,8 @@ class Store:
             try:
                 yield
             finally:
-                with contextlib.suppress(
-                    OSError
-                ):  # a missing store is reported elsewhere; prune removes dead run locks
+                # A missing store is reported elsewhere; prune removes dead run locks.
+                with contextlib.suppress(OSError):
                     run_lock.rmdir()
 
     @contextlib.contextmanager
@@ -228,9 +227,8 @@ class Store:
 
     def _name(self, folder: Path, plan: Plan) -> None:
         target = self.folder(plan.kind, plan.digest)
-        shutil.rmtree(
-            target, ignore_errors=True
-        )  # it has no manifest, or this folder would not have been computed
+        # The target has no manifest, or this folder would not have been computed.
+        shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
 
     @contextlib.contextmanager

@@ -32,9 +32,8 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     resolved = settings.resolved()
     device = choose_device(resolved.train.device, setting="train.device")
     train = resolved.train.model_dump(exclude={"device", "threads"})  # threads change no bit
-    train["refit"] = (
-        resolved.train.refit != "none"
-    )  # `all` makes the same candidate, and another one after the gate
+    # `all` makes the same candidate, and another one after the gate.
+    train["refit"] = resolved.train.refit != "none"
     digest = digest_of(
         split=split.digest,
         model=resolved.model.model_dump(),

@@ -175,9 +175,8 @@ def _recognize_columns(
     fits = looks_like_plays if settings.feedback == "implicit" else looks_like_ratings
     for way in ways:
         row = headers[way]
-        numbers = (
-            row[1:] if len(row) > 1 and not row[0].strip() else row
-        )  # of columns, with a column of row numbers
+        # A header of column numbers may have an empty name for the column of row numbers.
+        numbers = row[1:] if len(row) > 1 and not row[0].strip() else row
         if (by_number and needed <= found[way].keys()) or fits(numbers):
             return _without_header(prelude, (way, *ways), given, settings, label)
     fit = look_like_text_plays if settings.feedback == "implicit" else look_like_text_ratings

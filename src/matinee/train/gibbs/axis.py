@@ -108,9 +108,8 @@ class Axis:
 
     def batches(self) -> Iterator[Counts]:
         """Iterate over all chunks, in batches that keep the threads busy briefly."""
-        rated = (
-            self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
-        )  # the last codes may have no rating
+        # The last codes may have no rating.
+        rated = self.starts[self.bounds[1:]] > self.starts[self.bounds[:-1]]
         chunks, step = np.flatnonzero(rated), _TASKS * self.pool.threads
         return (chunks[start : start + step] for start in range(0, len(chunks), step))
 

@@ -77,9 +77,8 @@ class TorchEngine:
             squared += error.detach().square().sum()
             seen += len(picked)
             if (step + 1) % trace_every == 0 or step + 1 == steps:
-                yield EpochStep(
-                    rows=seen, squared_error=squared.item() * self._problem.unit**2
-                )  # waits for the device
+                # The sum waits for the device.
+                yield EpochStep(rows=seen, squared_error=squared.item() * self._problem.unit**2)
                 squared.zero_()
                 seen = 0
 

@@ -1,7 +1,9 @@
 """Errors about an unreachable Prefect server: correct, within a time limit, and without secrets."""
 
+import contextlib
 import http.server
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import httpx
 import pytest
 
 from matinee.errors import ConfigError
-from matinee.ops.connection import answering, leave_out_proxies, ways_out
+from matinee.ops.connection import answering, fault_of_database, leave_out_proxies, ways_out
 from matinee.ops.environment import bypass_proxies
 from matinee.ops.prefect_server import find_fault, is_healthy
 
@@ -128,6 +130,19 @@ def test_an_error_says_where_the_address_comes_from(
     assert where in ways_out()
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     assert "in the variable PREFECT_API_URL: unset it" in ways_out()
+
+
+@pytest.mark.parametrize("version", ["ffffffffffff", None])
+def test_a_database_of_another_version_of_prefect_is_named(
+    version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    assert fault_of_database() is None
+    with contextlib.closing(sqlite3.connect(tmp_path / "prefect.db")) as database, database:
+        database.execute("create table alembic_version (version_num)")
+        if version:
+            database.execute("insert into alembic_version values (?)", [version])
+    assert ("by another version of Prefect" in (fault_of_database() or "")) == bool(version)
 
 
 def test_a_server_that_never_answers_is_given_up_after_the_limit(

@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import re
+import sqlite3
 import sys
 import tempfile
 import tomllib
@@ -149,6 +150,25 @@ def check_home() -> None:
             f"Prefect can't write its database and results to {shown(folder)}: {why}. Free space or correct the owner, "
             "or set PREFECT_HOME to a writable folder."
         ) from None
+
+
+def fault_of_database() -> str | None:
+    """What to say of Prefect's database in its home if another version of Prefect wrote it; else None."""
+    import prefect  # noqa: PLC0415
+
+    path = home() / "prefect.db"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    known = Path(prefect.__file__).parent / "server" / "database" / "_migrations" / "versions" / "sqlite"
+    if found is None or any(f"_{found[0]}_" in each.name for each in known.glob("*.py")):
+        return None
+    return (
+        f"{shown(path)} was written by another version of Prefect than {prefect.__version__}, which is installed. "
+        "Install the version that wrote it, or set PREFECT_HOME to another folder."
+    )
 
 
 def _settings_url() -> str | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from matinee.errors import ConfigError, MatineeError
-from matinee.ops.connection import answering, connect, find_address, use
+from matinee.ops.connection import answering, connect, fault_of_database, find_address, use
 from matinee.ops.environment import POOL, WEBHOOK
 from matinee.ops.folders import check_folders, path
 from matinee.ops.prefect_password import (
@@ -214,7 +214,7 @@ def wait_until_healthy(
     deadline = time.monotonic() + _START_SECONDS
     while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            raise ConfigError(f"The Prefect server did not start at {api}. {advice}")
+            raise ConfigError(f"The Prefect server did not start at {api}. {fault_of_database() or advice}")
         time.sleep(0.25)
 
 

@@ -217,6 +217,21 @@ def test_lines_are_printed_above_the_line_and_nothing_of_it_is_left(
     assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
 
 
+def test_the_line_is_hidden_while_a_verb_writes_to_stdout_itself(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_line, "_LINE_SECONDS", 0.005)
+    monkeypatch.setattr(progress_line, "_PATIENCE_SECONDS", 0.0)
+    with _at(terminal), showing(quiet=False, plain=False):
+        progress.begin("loading", total=100)
+        _until(lambda: terminal.screen()[-1].startswith("loading"))
+        with progress_line.hidden():
+            assert terminal.screen() == [""]
+            progress.begin("predicting", total=100)
+            threading.Event().wait(0.02)
+            assert terminal.screen() == [""]
+
+
 @pytest.mark.parametrize("name", ["dumb", ""])
 def test_without_a_real_terminal_there_are_plain_lines(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
 from matinee.cli.terminal import columns, is_terminal
+from matinee.store import progress
 from matinee.store.progress import Amount, Work, watched
 from matinee.store.progress_shown import Pace, describe, looking
 
@@ -42,6 +43,16 @@ def showing(*, quiet: bool, plain: bool) -> Iterator[None]:
         line = _Line(stream, work)
         with line.kept_below(), looking(work, line, every_seconds=_LINE_SECONDS):
             yield
+
+
+@contextlib.contextmanager
+def hidden() -> Iterator[None]:
+    """Show nothing in the block: stdout gets the output of the verb itself, and may be the same terminal or a pager."""
+    progress.begin("")
+    if isinstance(sys.stderr, _Above):
+        sys.stderr.write("")  # the line is erased at once
+    with watched(Work()):
+        yield
 
 
 class _Plain:

@@ -1,6 +1,7 @@
 """The verbs of the command line: each reads its call, asks the library and returns an Outcome."""
 
 import argparse
+import contextlib
 import json
 import time
 from dataclasses import asdict
@@ -135,6 +136,7 @@ def _retrained(call: argparse.Namespace, summary: "Summary", *, started: float) 
 
 def predict(call: argparse.Namespace) -> Outcome:
     """Add a prediction to each row of a file of pairs."""
+    from matinee.cli.progress_line import hidden
     from matinee.release.predict_file import predict_file
     from matinee.store.output import is_stdout
 
@@ -146,7 +148,8 @@ def predict(call: argparse.Namespace) -> Outcome:
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
     settings = read_settings(file=call.settings, assignments=call.set).ingest
-    rows = predict_file(release, call.pairs, out=call.out, settings=settings)
+    with hidden() if aside else contextlib.nullcontext():
+        rows = predict_file(release, call.pairs, out=call.out, settings=settings)
     seconds = round(time.perf_counter() - started, 3)
     facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
     where = "on stdout" if aside else f"in {call.out}"

@@ -76,7 +76,13 @@ class StepRunner:
     def run(self, task: Task[P, R], *args: P.args, **inputs: P.kwargs) -> R:
         """Run one task on the store; record its duration and whether it was cached.
 
-        Raises the task's error once its retries are used up.
+        Args:
+            task: The task, whose name is that of a step.
+            *args: Its positional arguments.
+            **inputs: Its keyword arguments.
+
+        Returns:
+            What the task returns. The task's error is raised once its retries are used up.
         """
         step = Step(task.name)
         log.info("%s: %s", step, _announcement(step, inputs.get("settings")))

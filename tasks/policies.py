@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
@@ -48,7 +48,7 @@ STEP_TIMEOUT_SECONDS = 6 * 3600
 
 
 def step(
-    name: Step,
+    name: Step | Literal["trial"],
     *,
     run_name: str | Callable[[], str] | None = None,
     plan: Callable[..., Plan] | None = None,
@@ -57,7 +57,7 @@ def step(
     """Make a function the task of a step, with the policies of all steps.
 
     Args:
-        name: The step.
+        name: The step, or a trial of a search for settings.
         run_name: Name of the task's run in the UI, or what makes it; the step's name if None.
         plan: Plans the one folder that the step makes, from the arguments of the task. Its digest is the cache key,
             given only if the folder is whole.
@@ -70,14 +70,14 @@ def step(
     def decorate(function: Callable[P, Made]) -> Task[P, Made]:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> Made:
-            with reporting_progress(name.value, trains=trains):
+            with reporting_progress(str(name), trains=trains):
                 return function(*args, **kwargs)
 
         return policy(run)
 
     policy = task(
         name=name,
-        task_run_name=run_name or name.value,
+        task_run_name=run_name or str(name),
         tags=["training"] if trains else None,
         cache_key_fn=None if plan is None else _cache_key_by(plan),
         timeout_seconds=None if trains or plan is None else STEP_TIMEOUT_SECONDS,

@@ -4,17 +4,14 @@ import logging
 from pathlib import Path
 from typing import cast
 
-from prefect import task
 from prefect.context import TaskRunContext
 from prefect.runtime import task_run
 from prefect.states import Completed
-from prefect.tasks import exponential_backoff
 
 from matinee.pipeline.tuning.search import Call, CallResult, run_call
 from matinee.store import Store
 from matinee.store.progress import report
-from matinee.tasks.policies import is_transient
-from matinee.tasks.step_progress import reporting_progress
+from matinee.tasks.policies import step
 
 log = logging.getLogger("matinee.run")
 
@@ -26,21 +23,10 @@ def name_call() -> str:
     return _name(task_run.parameters["call"])
 
 
-@task(
-    name="trial",
-    task_run_name=name_call,
-    tags=["training"],
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_transient,
-    persist_result=True,
-    result_serializer="json",
-)
+@step("trial", run_name=name_call, trains=True)
 def trial(*, store: str, call: Call) -> CallResult:
     """Fit with some settings and score the fit on valid rows."""
-    with reporting_progress("trial", trains=True):
-        result = run_call(Store(Path(store)), call, listener=report)
+    result = run_call(Store(Path(store)), call, listener=report)
     name = f"{_name(call)}: {_outcome(result)}"
     log.info("    %s", name)
     context = TaskRunContext.get()

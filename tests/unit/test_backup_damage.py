@@ -22,6 +22,8 @@ from matinee.store import files as files_module
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_json
 
+TUNED = {"at": "2026-01-01", "base": "0" * 20, "settings": {}, "study": "0" * 20}
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
@@ -69,6 +71,7 @@ def test_a_copy_that_was_damaged_is_copied_again(store: Store, tmp_path: Path) -
         ("log.jsonl", lambda data: b""),
         ("forgotten.json", lambda data: data.replace(b"0", b"1")),
         ("nightly.json", lambda data: data[:-3]),
+        ("tuned.json", lambda data: b"{}"),
     ],
 )
 def test_a_damaged_file_at_the_root_is_named_and_its_earlier_copy_stays(
@@ -76,12 +79,24 @@ def test_a_damaged_file_at_the_root_is_named_and_its_earlier_copy_stays(
 ) -> None:
     Forgotten.read(store.root).plus(5).write(store.root)
     write_json(store.root / "nightly.json", {"mark": "night"})
+    write_json(store.root / "tuned.json", TUNED)
     back_up(store.root, tmp_path / "copy")
     before = files(tmp_path / "copy")
     path = store.root / name
     path.write_bytes(spoil(path.read_bytes()))
     assert back_up(store.root, tmp_path / "copy").damaged == [name]
     assert files(tmp_path / "copy") == before
+
+
+def test_settings_that_a_search_has_found_are_copied_and_leave_the_copy_with_the_store(
+    store: Store, tmp_path: Path
+) -> None:
+    write_json(store.root / "tuned.json", TUNED)
+    back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == files(store.root)
+    (store.root / "tuned.json").unlink()
+    back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == files(store.root)
 
 
 def test_a_log_that_a_kill_has_left_half_a_line_in_is_copied(store: Store, tmp_path: Path) -> None:

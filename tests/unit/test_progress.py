@@ -258,7 +258,7 @@ def test_the_width_is_that_of_columns(terminal: Terminal, monkeypatch: pytest.Mo
     assert columns(terminal) == 80
 
 
-def test_an_error_of_whoever_shows_progress_does_not_reach_the_work() -> None:
+def test_an_error_of_the_thread_that_shows_progress_does_not_reach_the_work() -> None:
     def show(amount: Amount, at: float) -> None:
         raise OSError
 

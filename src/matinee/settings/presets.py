@@ -5,7 +5,6 @@ from typing import Final, Literal, NamedTuple
 
 ModelName = Literal["dot", "linear", "mlp", "neumf"]
 MethodName = Literal["sgd", "adagrad", "adam", "gibbs"]
-PresetName = Literal["fast", "accurate"]
 Value = int | float | str
 Values = Mapping[str, Value]
 

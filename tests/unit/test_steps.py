@@ -37,7 +37,8 @@ def test_every_step_has_one_task() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "step"
     ]
-    assert sorted(steps) == sorted(f"Step.{step.name}" for step in Step)
+    # A trial of a search has the policies of a step, but no run reports it as one.
+    assert sorted(steps) == sorted(["'trial'", *(f"Step.{step.name}" for step in Step)])
 
 
 def test_every_step_that_a_flow_records_has_log_lines() -> None:

@@ -6,15 +6,21 @@ python examples/fold_in.py store/releases/v0001 8=5 23=4 43=1
 import sys
 
 import matinee
+from matinee.release.idmap import parse_id
 
 folder, *given = sys.argv[1:]
 release = matinee.load(folder)
-ratings = {int(movie): float(rating) for movie, _, rating in (text.partition("=") for text in given)}
+is_text = release.movies.texts is not None
+ratings = {
+    parse_id(movie, "movie", is_text=is_text): float(rating)
+    for movie, _, rating in (text.partition("=") for text in given)
+}
 guest = release.fold_in(ratings)
 
 print("Your ratings, and what the model expected of them:")
 for movie_id, rating in ratings.items():
-    before = float(release.predict(-1, movie_id))  # -1 is an unknown user: about the movie's average
+    nobody = "" if release.users.texts is not None else -1
+    before = float(release.predict(nobody, movie_id))  # an unknown user: about the movie's average
     after = float(guest.predict(movie_id))
     print(f"{movie_id:6}  rated {rating:g}, expected {before:.1f} before and {after:.1f} after")
 print("You may like:")

@@ -13,7 +13,7 @@ print(run.publication.reason)
 if run.release is None:
     sys.exit("The gate held the candidate. The champion stays in use.")
 release = matinee.load(run.release)
-user = int(release.users.ids[0])
+user = release.users.one(0)
 for movie_id, title, score in release.recommend(user, n=5):
     expected = float(release.predict(user, movie_id))
     print(f"{movie_id:6}  {title}  (score {score:.2f}, expected rating {expected:.1f})")

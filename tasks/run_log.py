@@ -54,7 +54,13 @@ def _encode(store: Store, made: Reference) -> list[str]:
 def _split(store: Store, made: Reference) -> list[str]:
     manifest = store.read(SplitManifest, made.digest)
     parts = ", ".join(f"{rows:,} {part}" for part, rows in manifest.counts.items())
-    how = "cutoffs of the champion's split" if manifest.inherited else manifest.strategy
+    how: str = manifest.strategy
+    if manifest.inherited:
+        how = (
+            "cutoffs of the champion's split"
+            if how == "stratified"
+            else f"{how}, cutoffs of the champion's split"
+        )
     if manifest.days:
         how += f": valid rows from {manifest.days.valid_from}, test rows from {manifest.days.test_from}"
     return [f"{parts} rows ({how})"]

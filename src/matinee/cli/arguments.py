@@ -26,7 +26,7 @@ _GROUPS: Final = {
     "make a release": "sample ingest retrain tune",
     "use it": "recommend predict similar explain serve export",
     "look at what was made": "releases show evaluate compare report",
-    "change what is in use, and keep it": "promote rollback sign backup restore prune forget",
+    "change what is in use, and keep it": "promote rollback sign backup restore migrate prune forget",
     "run every night": "up inbox-watcher units server worker alerts",
     "this installation": "doctor completion",
 }

@@ -93,7 +93,7 @@ def _written(out: Path, done: "Recommended", lines: Sequence[str] = ()) -> Outco
     if out.suffix.lower() in _OTHER_FORMATS:
         lines = [f"warning   {out} is a Parquet file, although its name ends differently", *lines]
     warned = [line for line in lines if line.startswith("warning")]
-    text = [f"{done.rows:,} movies for {whom} in {out}, {done.seconds:.1f} s", *lines]
+    text = [f"{done.rows:,} list entries for {whom} in {out}, {done.seconds:.1f} s", *lines]
     return Outcome(facts, text, notable=warned)
 
 

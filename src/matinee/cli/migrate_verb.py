@@ -33,9 +33,9 @@ def _lines(found: Upgrade, *, dry_run: bool) -> Iterator[str]:
     if found.unknown:
         yield f"next run  not known: {found.unknown}"
     elif found.computed_again:
-        yield f"next run  computes again on the champion's files: {', '.join(found.computed_again)}"
+        yield f"next run  on the champion's files, these steps are computed again: {', '.join(found.computed_again)}"
     else:
-        yield "next run  computes nothing again on the champion's files"
+        yield "next run  on the champion's files, every step is finished already"
 
 
 def _counted(releases: list[ReleaseFormat]) -> str:
@@ -43,4 +43,6 @@ def _counted(releases: list[ReleaseFormat]) -> str:
         return "none"
     formats = Counter(release.schema_version for release in releases if release.schema_version is not None)
     each = ", ".join(f"{count} of format {version}" for version, count in sorted(formats.items()))
-    return f"{each or 'none that can be read'}; this Matinee reads formats 1 to {TEXT_SCHEMA_VERSION}"
+    return (
+        f"{each or 'none that can be read'}; this Matinee writes and reads formats 1 to {TEXT_SCHEMA_VERSION}"
+    )

@@ -132,7 +132,8 @@ def _table(listed: Sequence[ListedRelease], held: Sequence[Hold], *, width: int,
             ("HELD CANDIDATE", "DECIDED", "REASON"), found, width=width, optional=("DECIDED",)
         )
         lines.append(
-            "`matinee show DIGEST` has all reasons, and `matinee promote DIGEST` publishes a candidate anyway."
+            "`matinee show --store DIR DIGEST` has all reasons, and `matinee promote --store DIR DIGEST` publishes a "
+            "candidate anyway."
         )
     return lines
 

@@ -56,7 +56,10 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
     command = promotion(store, digest)
-    return f"none: the gate held the candidate; `{command}` publishes it anyway, and `show` has all reasons"
+    return (
+        f"none: the gate held the candidate; `{command}` publishes it anyway, and "
+        f"`matinee show --store {shlex.quote(str(store))} {digest}` has all reasons"
+    )
 
 
 def promotion(store: Path, candidate: str) -> str:

@@ -46,13 +46,13 @@ def summarize(
         store: The store.
         made: The folder of each step that has one.
         publication: What was published, or why the candidate was held.
-        seconds: The duration of each step; for the fit, the summary has the seconds of its manifest.
+        seconds: The duration of each step; of a fit that this run made, the summary has those of its manifest.
         cached: The steps that were finished before.
         progressive: The champion's error on ratings newer than itself, if it was measured.
     """
     dataset = store.read(DatasetManifest, made[Step.INGEST].digest)
     spent: dict[str, float] = dict(seconds.items())
-    if Step.TRAIN in made:  # plays have no such step
+    if Step.TRAIN in made and Step.TRAIN not in cached:  # plays have no such step
         candidate = store.read(CandidateManifest, made[Step.TRAIN].digest)
         spent |= {Step.TRAIN: candidate.seconds_train, "compile": candidate.seconds_compile}
     return Summary(

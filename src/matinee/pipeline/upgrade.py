@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from matinee.errors import MatineeError
+from matinee.errors import ConfigError, MatineeError
 from matinee.formats.base import Format
 from matinee.formats.manifests import DatasetManifest, SourceFile, SplitManifest
 from matinee.formats.steps import Step
@@ -73,6 +73,8 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
         StoreError: The store has a format of a later version, or can't be written.
     """
     check_usable(root)
+    if not is_store(root):
+        raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
     registry = Registry.open(root)
     unmarked = is_store(root) and not is_marked(root)
     if unmarked and not dry_run:

@@ -191,7 +191,7 @@ class Release:
             Suggestions (movie_id, title, score), the most similar first. The score is the cosine, -1 to 1.
 
         Raises:
-            ConfigError: The movie has no training rows, so nothing is known of it; or n is below 1.
+            ConfigError: The movie is unknown or has no training rows, so that nothing is known of it; or n is below 1.
 
         Examples:
             >>> import matinee
@@ -200,7 +200,11 @@ class Release:
             [26, 131]
         """
         code = int(self.movies.find([movie_id], "movie")[0])
-        if code < 0 or not self.catalog.trained[code]:
+        if code < 0:
+            raise ConfigError(
+                f"The release does not know movie {shown(movie_id, 80)}. Ask for a movie of the title file."
+            )
+        if not self.catalog.trained[code]:
             raise ConfigError(
                 f"Movie {shown(movie_id, 80)} has no training row in release {self.version}, so no movie is similar "
                 "to it. Ask for a movie that was rated."

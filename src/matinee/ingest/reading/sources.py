@@ -216,9 +216,10 @@ def _refuse_store(folder: Path, path: Path) -> None:
 def _no_ratings(path: Path, others: Sequence[LeftOut], *, is_glob: bool) -> str:
     found = f"found {list_files(others)}" if others else "it is empty"
     place = "What matches" if is_glob else "The folder"
+    hint = " Name one file directly to learn why it is not accepted." if others else ""
     return (
         f"{place} {shown(path, PATH_LENGTH)} contains no rating file; {found}. Expected files with user, movie and "
-        "rating. Name one file directly to learn why it is not accepted."
+        f"rating.{hint}"
     )
 
 

@@ -1,7 +1,7 @@
 // The pages, by the part of the address after #.
 
 import { get, post, releases } from "./api.js";
-import { el, failure, movieWithYear, title, userAddress } from "./dom.js";
+import { el, failure, movieWithYear, title, userAddress, yearOf } from "./dom.js";
 import { guestPage, rater } from "./guest.js";
 import { neighbours, rated, suggestions } from "./lists.js";
 import { startSearch } from "./search.js";
@@ -85,7 +85,7 @@ async function moviePage(text) {
   const found = await get("/similar", { movie_id: text, n: 20 });
   const { champion } = await releases(found.release);
   return [
-    el("h1", {}, el("bdi", {}, title(found.movie)), found.movie.year ? el("span", { class: "year" }, ` ${found.movie.year}`) : null),
+    el("h1", {}, el("bdi", {}, title(found.movie)), yearOf(found.movie)),
     el("div", { class: "lead" }, el("p", {}, champion.plays ? "Have you seen it?" : "How do you like it?"), rater(found.movie, champion)),
     el("section", {}, el("h2", {}, "Similar movies"), neighbours(found.movies)),
   ];

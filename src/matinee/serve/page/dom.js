@@ -17,9 +17,15 @@ export const title = (movie) => movie.title ?? `Movie ${movie.movie_id} (no titl
 export const movieAddress = (movie) => `#/movie/${encodeURIComponent(movie.movie_id)}`;
 export const userAddress = (user) => `#/user/${encodeURIComponent(user)}`;
 
+// The year of a movie, unless its title ends with it, as those of MovieLens do.
+export function yearOf(movie) {
+  const shown = movie.year && !title(movie).endsWith(`(${movie.year})`);
+  return shown ? el("span", { class: "year" }, ` ${movie.year}`) : null;
+}
+
 // A title, apart from the direction of the text around it, with its year.
 export function name(movie) {
-  return [el("bdi", {}, title(movie)), movie.year ? el("span", { class: "year" }, ` ${movie.year}`) : null];
+  return [el("bdi", {}, title(movie)), yearOf(movie)];
 }
 
 export function movieLink(movie) {
@@ -27,7 +33,7 @@ export function movieLink(movie) {
 }
 
 export function movieWithYear(movie) {
-  return [movieLink(movie), movie.year ? el("span", { class: "year" }, ` ${movie.year}`) : null];
+  return [movieLink(movie), yearOf(movie)];
 }
 
 const said = document.getElementById("said");

@@ -175,7 +175,7 @@ def test_a_guest_rates_with_the_keyboard_and_the_list_changes(tab: Any, address:
 
 
 def test_an_unknown_movie_and_a_wrong_filter_are_explained(tab: Any, address: str) -> None:
-    assert "no training row" in tab.open(f"{address}#/movie/4", until="No answer")
+    assert "does not know movie 4" in tab.open(f"{address}#/movie/4", until="No answer")
     tab.open(f"{address}#/user/13?from=1999&to=1990", until="expected the earlier year first")
 
 

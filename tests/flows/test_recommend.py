@@ -89,7 +89,7 @@ def test_similar_lists_titles(
     assert main([*call, "--movie", "43"]) == 0
     assert str(best[0].title) in capsys.readouterr().out
     assert main([*call, "--movie", "44"]) == 2
-    assert "Movie 44" in capsys.readouterr().err
+    assert "does not know movie 44" in capsys.readouterr().err
 
 
 def test_lists_of_named_users_are_printed_without_a_file(

@@ -30,6 +30,7 @@ TARGETS: Final = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(),
 OTHER_PROGRAMS: Final = {
     *(
         "cp",
+        "mkdir",
         "curl",
         "docker",
         "echo",

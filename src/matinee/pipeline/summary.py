@@ -52,7 +52,9 @@ def summarize(
     """
     dataset = store.read(DatasetManifest, made[Step.INGEST].digest)
     spent: dict[str, float] = dict(seconds.items())
-    if Step.TRAIN in made and Step.TRAIN not in cached:  # plays have no such step
+    if Step.TRAIN in cached:
+        spent["compile"] = 0.0
+    elif Step.TRAIN in made:  # plays have no such step
         candidate = store.read(CandidateManifest, made[Step.TRAIN].digest)
         spent |= {Step.TRAIN: candidate.seconds_train, "compile": candidate.seconds_compile}
     return Summary(

@@ -16,7 +16,7 @@ import pytest
 from matinee.errors import ConfigError
 from matinee.ops.connection import answering, fault_of_database, leave_out_proxies, ways_out
 from matinee.ops.environment import bypass_proxies
-from matinee.ops.prefect_server import find_fault, is_healthy
+from matinee.ops.prefect_server import find_fault, is_healthy, may_name_server
 
 SECRET = "planted-51d0"
 
@@ -168,3 +168,27 @@ def test_the_text_of_a_failed_request_is_not_repeated() -> None:
             raise error
         assert SECRET not in str(told.value)
         assert told.value.__suppress_context__, "not in a traceback either"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "named"),
+    [
+        ("pyproject.toml", "[tool.prefect.server]\nanalytics_enabled = false\n", False),
+        ("pyproject.toml", '[tool.prefect.api]\nurl = "http://127.0.0.1:4200/api"\n', True),
+        ("pyproject.toml", "[tool.prefect", True),
+        ("prefect.toml", '[api]\nurl = "http://127.0.0.1:4200/api"\n', True),
+        ("prefect.toml", "api = 1\n", True),
+        (".env", "PREFECT_API_URL=http://127.0.0.1:4200/api\n", True),
+        (".env", "OTHER=1\n", False),
+    ],
+)
+def test_files_of_the_folder_may_name_a_server(
+    file: str, text: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert not may_name_server()
+    (tmp_path / file).write_text(text)
+    assert may_name_server() is named

@@ -33,7 +33,7 @@ _OWN_PROFILES: Final = {
     "test": "",
     "cloud": "",
 }
-_FOLDER_SETTINGS: Final = ("prefect.toml", ".env")  # read from the folder of the command
+_FOLDER_SETTINGS: Final = (".env", "prefect.toml", "pyproject.toml")
 _LISTED: Final = 6
 _READY: Final = "ready"  # answers with an error while the database of the server does
 _LOG: Final = logging.getLogger(__name__)
@@ -106,21 +106,21 @@ def setting(name: str) -> str:
 
 
 def may_name_server() -> bool:
-    """Whether Prefect's settings name a server, or may do so in a file of this folder, which only Prefect reads."""
+    """Whether Prefect's settings name a server, or a file of this folder may do so.
+
+    Prefect reads `.env`, `prefect.toml` and `pyproject.toml` of the current folder.
+    """
     try:
-        named = setting("PREFECT_API_URL")
-    except ConfigError:  # reported when Prefect starts
+        if setting("PREFECT_API_URL"):
+            return True
+        files = {name: Path(name).read_text("utf-8") for name in _FOLDER_SETTINGS if Path(name).exists()}
+        tables = [tomllib.loads(files.get("prefect.toml", ""))]
+        tables.append(tomllib.loads(files.get("pyproject.toml", "")).get("tool", {}).get("prefect", {}))
+        return "PREFECT_" in files.get(".env", "").upper() or any(
+            "url" in each.get("api", {}) for each in tables
+        )
+    except (ConfigError, OSError, ValueError, AttributeError, TypeError):  # reported when Prefect starts
         return True
-    return bool(named) or any(Path(name).exists() for name in _FOLDER_SETTINGS) or _is_prefect_project()
-
-
-def _is_prefect_project() -> bool:
-    try:
-        return "prefect" in tomllib.loads(Path("pyproject.toml").read_text("utf-8")).get("tool", {})
-    except OSError:
-        return False
-    except ValueError:
-        return True  # reported when Prefect starts
 
 
 def parse_address(url: str, *, name: str = "PREFECT_API_URL") -> SplitResult:

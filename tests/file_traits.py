@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -197,6 +198,10 @@ def write(traits: Traits, rows: list[tuple[Row, str | None]], texts: list[str]) 
         return ("\n", "\r\n")[next(ends) % 3 == 1] if traits.line_end == "mixed" else traits.line_end
 
     quote = '\\"' if traits.backslash else '""'
+    if (
+        traits.backslash
+    ):  # at the end of a line, such a quote ends the field: a text may well end with a backslash
+        texts = [re.sub(r'" *\n', '".\n', text) for text in texts]
 
     def line(fields: list[str], number: int) -> str:
         quoted = [

@@ -59,18 +59,33 @@ def is_wrapped(text: str) -> bool:
 
 
 def split_fields(text: str, delimiter: str) -> list[str]:
-    """The fields of a line; a delimiter between quotes is part of its field."""
+    r"""The fields of a line; a delimiter between quotes is part of its field.
+
+    If a quote stays open, \" is a quote within quotes, as the parser has it.
+
+    >>> split_fields('7,"\\",",1', ",")
+    ['7', '\\",', '1']
+    """
+    fields, is_whole = _split(text, delimiter, escaped="")
+    if not is_whole and '\\"' in text:
+        others, is_whole = _split(text, delimiter, escaped='\\"')
+        return others if is_whole else fields
+    return fields
+
+
+def _split(text: str, delimiter: str, *, escaped: str) -> tuple[list[str], bool]:
+    """The fields of a line, and whether each quote in it is closed; `escaped` is no quote that opens or closes."""
     fields: list[str] = []
     held: list[str] = []  # pieces of a field whose quote is open
     quotes = 0
     for part in text.split(delimiter):
         held.append(part)
-        quotes += part.count('"')
+        quotes += part.count('"') - (part.count(escaped) if escaped else 0)
         if quotes % 2 and held[0].lstrip(" \t").startswith('"'):
             continue
         fields.append(_unquoted(delimiter.join(held)))
         held, quotes = [], 0
-    return [*fields, delimiter.join(held)] if held else fields
+    return [*fields, delimiter.join(held)] if held else fields, not held
 
 
 def _unquoted(field: str) -> str:

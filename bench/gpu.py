@@ -84,9 +84,9 @@ class Case:
     def measure(self, folder: Path) -> dict[str, Any]:
         """Fit, in a new process, so that peaks belong to it."""
         train, test = read(folder, "train"), read(folder, "test")
-        told = (fit_lists if self.name == "ranking" else fit_ratings)(self, train, test)
+        measured = (fit_lists if self.name == "ranking" else fit_ratings)(self, train, test)
         gpu = {} if self.device == "cpu" else {"gpu_gb": round(torch.cuda.max_memory_reserved() / 2**30, 2)}
-        return {**told, "peak_gb": round(peak_kib() / 2**20, 2), **gpu}
+        return {**measured, "peak_gb": round(peak_kib() / 2**20, 2), **gpu}
 
 
 def fit_ratings(case: Case, train: EncodedRatings, test: EncodedRatings) -> dict[str, Any]:
@@ -186,10 +186,10 @@ def main() -> None:
                     case = Case(name, device, int(sizes["users"]), int(sizes["movies"]), call)
                     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                         try:
-                            told = pool.submit(case.measure, Path(scratch)).result()
+                            measured = pool.submit(case.measure, Path(scratch)).result()
                         except RuntimeError as error:  # the next fit may do
-                            told = {"error": repr(error)[:500]}
-                    results.append({"fit": name, "device": device, "ratings": ratings, **sizes, **told})
+                            measured = {"error": repr(error)[:500]}
+                    results.append({"fit": name, "device": device, "ratings": ratings, **sizes, **measured})
                     print(json.dumps(results[-1]), flush=True)
                     call.out.write_text(json.dumps({**about(call), "results": results}, indent=1) + "\n")
 

@@ -118,4 +118,5 @@ REJECTS = {
     "stray quotes of two columns in a table with tabs": {"quote_unclosed": 1},
     "0 for no date among digits": {"date_unparsable": 1},
     "JSON lines, and objects that are broken over lines": {"too_few_columns": 2},
+    "bad ratings beside text over lines with backslash quotes": {"rating_not_a_number": 2},
 }

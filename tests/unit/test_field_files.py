@@ -172,6 +172,13 @@ READ |= {
         PLAIN,
         "quoted fields contain line ends",
     ),
+    "bad ratings beside text over lines with backslash quotes": (
+        "userId,movieId,rating,date,review\n"
+        + lines('{u},{m},{r},{d},"fine"')
+        + 2 * '1,2,good,2003-02-16,"a\nb\\"c"\n',
+        PLAIN,
+        "",
+    ),
     "a backslash before the quote of a field that goes on": (
         "userId,movieId,rating,path,date\n" + lines('{u},{m},{r},"C:\\" d,{d}'),
         PLAIN,

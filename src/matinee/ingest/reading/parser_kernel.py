@@ -638,6 +638,15 @@ def _has_escaped_quote(text, i, stop):
 
 
 @helper
+def _is_better(second, first):
+    """Whether the second reading of a row has no fault, goes on in the next block, or has the columns of a row.
+
+    A row with a bad value ends where its quotes end, so a reading that finds all columns knows its lines as well.
+    """
+    return second == 0 or (first != OPEN and second == OPEN) or first < FIELD <= second
+
+
+@helper
 def _read_movie_line(text, i, dialect):
     """Where the line at i ends if it is one as `8:`, else -1; its movie, and whether that is a number."""
     start = i
@@ -696,7 +705,7 @@ def parse(text, start, stop, dialect, kinds, row, out, bad, bads, seen, last):
             escapes = _IN_FIELDS
             while True:
                 end, found, inside = _read_row(text, begin, stop, dialect, kinds, row, out, seen, escapes)
-                if escapes != _IN_ROW or found == 0 or (fault != OPEN and found == OPEN):
+                if escapes != _IN_ROW or _is_better(found, fault):
                     i, fault, lines = end, found, inside
                 if fault == OPEN and last and escapes == _IN_FIELDS:
                     escapes = _NOWHERE  # no later quote can end the field

@@ -115,7 +115,7 @@ def _server() -> Check:
 
 
 def _store(root: Path) -> Iterator[Check]:
-    if not root.is_dir():
+    if not root.exists():
         yield Check("store", "fail", f"{root} does not exist. `matinee retrain --store {root}` creates it")
         return
     try:

@@ -63,10 +63,14 @@ def is_foreign(root: Path) -> bool:
 
 
 def check_usable(root: Path) -> None:
-    """Raise ConfigError for a folder that is not a store and can't become one; nothing is changed.
+    """Raise ConfigError for a path that is not a store and can't become one; nothing is changed.
 
     Raises StoreError for a store whose restoration has not finished, or that a later version of Matinee has written.
     """
+    for place in (root, *root.parents):
+        # Unlike those of Path, the functions raise no error for a folder that can't be read: it is reported later.
+        if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112
+            raise ConfigError(f"The store can't be {root}, because {place} is a file. Use a folder.")
     check_restored(root)
     check_version(root)
     if is_foreign(root):

@@ -16,7 +16,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from matinee.errors import StoreError
+from matinee.errors import ConfigError, StoreError
 from matinee.formats.base import Manifest
 from matinee.store import Plan, Store
 from matinee.store.documents import MANIFEST
@@ -106,10 +106,16 @@ def test_two_processes_write_a_folder_once(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["abc"]
 
 
-def test_a_store_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_store_that_cannot_be_written_is_a_store_error() -> None:
     with pytest.raises(StoreError, match="can't be written"):
-        Store.open(tmp_path / "file" / "store")
+        Store.open(Path("/dev/fd/store"))  # not even root can create a folder there
+
+
+@pytest.mark.parametrize("place", ["file", "file/store"])
+def test_a_file_is_no_store(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"because .*/file is a file\. Use a folder"):
+        Store.open(tmp_path / place)
 
 
 def test_a_folder_without_a_manifest_is_written_again(tmp_path: Path) -> None:

@@ -2,25 +2,21 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from planted_tastes import SCALE, RatingColumns, fit_planted, planted_tastes
 
-from matinee.errors import ConfigError
 from matinee.release.ranking_model import GRADE_STEP, RankingModel, grade_codes, load_model, save_model
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.store.ratings import EncodedRatings
-from matinee.train.ranking.fit import RankProgress, fit_ranking
-from matinee.train.ranking.method import DeviceMemoryError, choose_method
-from matinee.train.ranking.normal import method_for
+from matinee.train.ranking.fit import RankProgress
 from matinee.train.ranking.penalty import with_penalty
-from matinee.train.ranking.step import FitShare, _fit_where_it_fits
+from matinee.train.ranking.step import FitShare
 
-SCALE = (1.0, 5.0)
 TABLES = ("encode_rated", "encode_liked", "decode", "popularity")
 # users, movies, memory: they select one of three ways to solve the equations, and torch one of two
 WAYS = {"movies": (900, 310, 4096), "users": (120, 310, 4096), "gradients": (900, 310, 0)}
@@ -30,28 +26,6 @@ DEVICES = [
     None,
 ]
 TORCH_DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-RatingColumns = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
-
-
-def _planted(
-    users: int, movies: int, *, seed: int = 0, tastes: int = 6
-) -> tuple[RatingColumns, npt.NDArray[Any]]:
-    """Users who watch and like the movies of their taste more often, and the chance of each pair to be watched."""
-    draw = np.random.default_rng(seed)
-    taste, kind = draw.integers(tastes, size=users), draw.integers(tastes, size=movies)
-    popular = draw.gamma(1.0, size=movies) * 0.05
-    match = taste[:, None] == kind
-    chance = np.minimum(popular * np.where(match, 6.0, 0.7), 0.9)
-    user, movie = np.nonzero(draw.random(chance.shape) < chance)
-    ratings = np.where(match[user, movie], 4, 2) + draw.integers(-1, 2, size=len(user))
-    return (user.astype(np.int32), movie.astype(np.int32), ratings.astype(np.float32)), chance
-
-
-def _fit(rows: RatingColumns, users: int, movies: int, **given: Any) -> RankingModel:
-    call = {
-        key: given.pop(key) for key in ("threads", "device", "checkpoint", "listener", "seed") if key in given
-    }
-    return fit_ranking(*rows, users=users, movies=movies, scale=SCALE, settings=RankSettings(**given), **call)
 
 
 def _vectors(model: RankingModel, rows: RatingColumns, users: int) -> npt.NDArray[np.float32]:
@@ -67,7 +41,7 @@ def _same(left: RankingModel, right: RankingModel) -> bool:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_full_rank_fit_equals_the_closed_form(device: str | None) -> None:
     users, movies = 200, 40
-    rows, _ = _planted(users, movies)
+    rows, _ = planted_tastes(users, movies)
     grades = grade_codes(to_levels(rows[2], SCALE)) * GRADE_STEP
     X = np.zeros((users, 2 * movies))
     X[rows[0], rows[1]], X[rows[0], movies + rows[1]] = 1, grades
@@ -77,7 +51,7 @@ def test_a_full_rank_fit_equals_the_closed_form(device: str | None) -> None:
     every = np.arange(movies)
     B[every, every] = B[movies + every, every] = 0  # a movie says nothing about itself
     for memory in (0, 4096):
-        model = _fit(
+        model = fit_planted(
             rows, users, movies, rank=movies, penalty=30, dropout=0.5, dense_mb=memory, device=device
         )
         active = X.any(axis=1)
@@ -86,12 +60,12 @@ def test_a_full_rank_fit_equals_the_closed_form(device: str | None) -> None:
 
 def test_a_cut_keeps_the_best_columns() -> None:
     users, movies, rank = 200, 40, 5
-    rows, _ = _planted(users, movies)
-    full = _fit(rows, users, movies, rank=movies, penalty=30)
+    rows, _ = planted_tastes(users, movies)
+    full = fit_planted(rows, users, movies, rank=movies, penalty=30)
     best = (_vectors(full, rows, users) @ full.decode.T).astype(np.float64)
     _, _, vectors = np.linalg.svd(best)
     expected = best @ vectors[:rank].T @ vectors[:rank]
-    cut = _fit(rows, users, movies, rank=rank, penalty=30, iterations=30)
+    cut = fit_planted(rows, users, movies, rank=rank, penalty=30, iterations=30)
     assert cut.decode.shape == (movies, rank)
     assert _vectors(cut, rows, users) @ cut.decode.T == pytest.approx(expected, abs=2e-3)
 
@@ -99,10 +73,10 @@ def test_a_cut_keeps_the_best_columns() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_threads_and_the_order_of_rows_change_no_bit(way: str) -> None:
     users, movies, memory = WAYS[way]
-    rows, _ = _planted(users, movies)
+    rows, _ = planted_tastes(users, movies)
     shuffled = np.random.default_rng(1).permutation(len(rows[0]))
-    one = _fit(rows, users, movies, dense_mb=memory, rank=70, iterations=2)
-    two = _fit(
+    one = fit_planted(rows, users, movies, dense_mb=memory, rank=70, iterations=2)
+    two = fit_planted(
         tuple(column[shuffled] for column in rows),  # type: ignore[arg-type]
         users,
         movies,
@@ -112,20 +86,20 @@ def test_threads_and_the_order_of_rows_change_no_bit(way: str) -> None:
         threads=2,
     )
     assert _same(one, two)
-    assert not _same(one, _fit(rows, users, movies, dense_mb=memory, rank=70, iterations=2, seed=1))
+    assert not _same(one, fit_planted(rows, users, movies, dense_mb=memory, rank=70, iterations=2, seed=1))
 
 
 def test_all_ways_to_solve_agree() -> None:
     users, movies, _ = WAYS["users"]
-    rows, _ = _planted(users, movies)
+    rows, _ = planted_tastes(users, movies)
     found = []
     solve = {"rank": 8, "iterations": 20, "penalty": 50}
     for more in (0, 900):  # users without ratings change only the way to solve the equations
         for memory in (4096, 0):
-            model = _fit(rows, users + more, movies, dense_mb=memory, **solve)
+            model = fit_planted(rows, users + more, movies, dense_mb=memory, **solve)
             found.append(model.score(_vectors(model, rows, users)))
     for memory, device in product((4096, 0), TORCH_DEVICES):
-        model = _fit(rows, users, movies, dense_mb=memory, device=device, **solve)
+        model = fit_planted(rows, users, movies, dense_mb=memory, device=device, **solve)
         found.append(model.score(_vectors(model, rows, users)))
     for other in found[1:]:
         assert other == pytest.approx(found[0], abs=5e-3 * float(np.abs(found[0]).max()))
@@ -135,8 +109,8 @@ def test_all_ways_to_solve_agree() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_planted_tastes_are_recovered(way: str, device: str | None) -> None:
     users, movies, memory = WAYS[way]
-    rows, chance = _planted(users, movies)
-    model = _fit(rows, users, movies, dense_mb=memory, rank=16, penalty=50, device=device)
+    rows, chance = planted_tastes(users, movies)
+    model = fit_planted(rows, users, movies, dense_mb=memory, rank=16, penalty=50, device=device)
     scores = model.score(_vectors(model, rows, users))
     popular = np.tile(model.popularity, (users, 1))
     chance[rows[0], rows[1]] = scores[rows[0], rows[1]] = popular[rows[0], rows[1]] = -1
@@ -155,7 +129,7 @@ def test_weak_tastes_give_better_lists_than_popularity() -> None:
     seen = draw.random(chance.shape) < chance
     user, movie = (codes.astype(np.int32) for codes in np.nonzero(seen))
     rows = (user, movie, np.full(len(user), 4, np.float32))
-    model = _fit(rows, users, movies, rank=8, penalty=50)
+    model = fit_planted(rows, users, movies, rank=8, penalty=50)
     mine, usual = (
         np.take_along_axis(chance, np.argsort(-np.where(seen, -np.inf, scores))[:, :5], axis=1).mean()
         for scores in (model.score(_vectors(model, rows, users)), model.popularity)
@@ -164,25 +138,27 @@ def test_weak_tastes_give_better_lists_than_popularity() -> None:
 
 
 def test_a_killed_fit_continues_with_the_same_bits(tmp_path: Path) -> None:
-    rows, _ = _planted(300, 100)
+    rows, _ = planted_tastes(300, 100)
 
     def kill(point: RankProgress) -> None:
         if point.stage == "iterations" and point.done == 3:
             raise KeyboardInterrupt
 
-    whole = _fit(rows, 300, 100, rank=10)
+    whole = fit_planted(rows, 300, 100, rank=10)
     with pytest.raises(KeyboardInterrupt):
-        _fit(rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=kill)
+        fit_planted(rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=kill)
     seen: list[RankProgress] = []
-    again = _fit(rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=seen.append)
+    again = fit_planted(
+        rows, 300, 100, rank=10, checkpoint=tmp_path / "rank.safetensors", listener=seen.append
+    )
     assert _same(whole, again)
     assert [point.done for point in seen if point.stage == "iterations"] == [4, 5, 6]
 
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_saved_model_gives_the_same_scores(half: bool, tmp_path: Path) -> None:
-    rows, _ = _planted(300, 100)
-    model = _fit(rows, 300, 100, rank=10)
+    rows, _ = planted_tastes(300, 100)
+    model = fit_planted(rows, 300, 100, rank=10)
     save_model(tmp_path / "rank.safetensors", model, half=half)
     again = load_model(tmp_path / "rank.safetensors")
     assert _same(model, again) is not half
@@ -191,8 +167,8 @@ def test_a_saved_model_gives_the_same_scores(half: bool, tmp_path: Path) -> None
 
 
 def test_shares_add_up_and_unknown_movies_are_ignored() -> None:
-    rows, _ = _planted(300, 100)
-    model = _fit(rows, 300, 100, rank=10)
+    rows, _ = planted_tastes(300, 100)
+    model = fit_planted(rows, 300, 100, rank=10)
     movies, codes = np.array([3, 7, 50]), grade_codes(to_levels([5.0, 1.0, 4.0], SCALE))
     vector = model.user_vector(movies, codes)
     shares = model.shares(movies, codes, movie=20)
@@ -216,16 +192,16 @@ def test_grades_follow_the_scale() -> None:
 def test_unusual_sizes_can_be_fitted() -> None:
     one = (np.zeros(1, np.int32), np.zeros(1, np.int32), np.full(1, 5, np.float32))
     for memory in (0, 4096):
-        model = _fit(one, 1, 3, dense_mb=memory)
+        model = fit_planted(one, 1, 3, dense_mb=memory)
         assert model.decode.shape == (3, 1)
         assert np.isfinite(model.score(_vectors(model, one, 1))).all()
     with pytest.raises(ValueError, match="movie codes go from 0 to 0; expected 0 to -1"):
-        _fit(one, 1, 0)
+        fit_planted(one, 1, 0)
 
 
 def test_the_penalty_is_chosen_by_held_out_lists_unless_it_is_set() -> None:
     users, movies = 1500, 60
-    columns, _ = _planted(users, movies)  # with so clear tastes and so few movies, less is better
+    columns, _ = planted_tastes(users, movies)  # with so clear tastes and so few movies, less is better
     rows = EncodedRatings(*columns)
 
     def choose(rows: EncodedRatings, *, penalty: float | None = None, threads: int = 1) -> float | None:
@@ -241,12 +217,12 @@ def test_the_penalty_is_chosen_by_held_out_lists_unless_it_is_set() -> None:
 
 
 def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
-    rows, _ = _planted(300, 300)
+    rows, _ = planted_tastes(300, 300)
     shares: list[int] = []
     watch = FitShare(lambda point: shares.append(point.rows_done))
-    _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch.before_the_fit)
+    fit_planted(rows, 300, 300, rank=10, dense_mb=0, listener=watch.before_the_fit)
     assert set(shares) == {0}
-    _fit(rows, 300, 300, rank=10, dense_mb=0, listener=watch)
+    fit_planted(rows, 300, 300, rank=10, dense_mb=0, listener=watch)
     assert shares == sorted(shares)
     assert shares[-1] == 1000
 
@@ -256,68 +232,4 @@ def test_a_choice_and_a_fit_report_rising_shares_and_stop_where_asked() -> None:
 
     for device in (None, *TORCH_DEVICES):
         with pytest.raises(KeyboardInterrupt):
-            _fit(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)
-
-
-def _fail(*_: object) -> None:
-    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB. GPU 0 has 8 GiB")
-
-
-def test_too_little_memory_of_a_gpu_is_an_error_that_names_the_setting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rows, _ = _planted(30, 20)
-    monkeypatch.setattr("matinee.train.ranking.on_device.OnDevice._gram", _fail)
-    with pytest.raises(ConfigError, match=r"Tried to allocate 9 GiB\. Free some, or set train\.device=cpu"):
-        _fit(rows, 30, 20, rank=4, dense_mb=0, device="cpu")
-
-
-def test_the_cpu_fits_what_a_gpu_has_no_memory_for_only_if_the_device_is_not_set() -> None:
-    asked: list[str] = []
-    rows, _ = _planted(30, 20)
-    model = _fit(rows, 30, 20, rank=4)
-
-    def fit(device: str) -> RankingModel:
-        asked.append(device)
-        if device == "cuda":
-            raise DeviceMemoryError("The GPU has too little free memory.")
-        return model
-
-    assert _fit_where_it_fits(fit, "cuda", may_fall_back=True) == (model, "cpu")
-    assert asked == ["cuda", "cpu"]
-    with pytest.raises(ConfigError, match="too little"):
-        _fit_where_it_fits(fit, "cuda", may_fall_back=False)
-    assert _fit_where_it_fits(fit, "cpu", may_fall_back=True) == (model, "cpu")
-
-
-GB = 1 << 30
-
-
-@pytest.mark.parametrize(
-    ("users", "movies", "ratings", "gpu", "method"),
-    [
-        (900, 310, 20_000, None, "movies"),
-        (120, 310, 20_000, None, "users"),
-        (10**6, 10**6, 5 * 10**7, None, "gradients"),
-        (900, 310, 20_000, 80 * GB, "movies"),
-        (480_189, 17_770, 10**8, 80 * GB, "movies"),  # Netflix
-        (480_189, 17_770, 10**8, 8 * GB, "gradients"),  # does not fit
-        (10**6, 20_000, 5 * 10**6, 80 * GB, "gradients"),  # sparse: dense products would be in vain
-    ],
-)
-def test_sizes_alone_decide_how_equations_are_solved(
-    users: int, movies: int, ratings: int, gpu: int | None, method: str
-) -> None:
-    sizes = {"users": users, "movies": movies, "ratings": ratings}
-    assert choose_method(**sizes, memory=4 * GB, gpu=gpu) == method
-    assert choose_method(**sizes, memory=0, gpu=gpu) == "gradients"
-
-
-@pytest.mark.parametrize("memory", [4096, 0])
-def test_a_device_solves_by_the_method_of_the_manifest(memory: int) -> None:
-    rows, _ = _planted(120, 60)
-    stages: set[str] = set()
-    _fit(rows, 120, 60, rank=4, dense_mb=memory, device="cpu", listener=lambda point: stages.add(point.stage))
-    sizes = {"users": 120, "movies": 60, "ratings": len(rows[0])}
-    method = method_for(**sizes, memory=memory << 20, device="cpu")
-    assert ("factor" in stages, "gradients" in stages) == (method == "movies", method == "gradients")
+            fit_planted(rows, 300, 300, rank=10, dense_mb=0, device=device, listener=stop)

@@ -1,78 +1,24 @@
-"""The server answers as the release does, refuses bad questions in one sentence, and follows the champion."""
+"""The server answers as the release does, refuses bad questions in one sentence."""
 
-import asyncio
 import json
-import logging
 import re
-import shutil
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from served import Ask, asking, write_served_store
 from small_release import write_release
 
-from matinee.cli.main import main
-from matinee.errors import ConfigError
-from matinee.registry import Registry
 from matinee.release import Release, load
 from matinee.release.plays import PLAYS_MODEL
-from matinee.serve import door
-from matinee.serve import shelf as shelf_module
-from matinee.serve.server import protected, read_token
 from matinee.serve.shelf import Shelf
-from matinee.store.identity import make_store
-
-HERE = "http://127.0.0.1:8000"
-TOKEN = "a-token-of-some-length"
-Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of two releases; the first is the champion."""
-    root = tmp_path_factory.mktemp("serve") / "store"
-    make_store(root)
-    for version, size in (("v0001", 2), ("v0002", 3)):
-        write_release(
-            root / "releases" / version,
-            users=6,
-            movies=12,
-            size=size,
-            ranked=True,
-            manifest={"ranking": "0" * 32},
-        )
-    Registry(root).promote("v0001")
-    return root
-
-
-@pytest.fixture
-def store(template: Path, tmp_path: Path) -> Path:
-    """A copy of the store that a test may change."""
-    return Path(shutil.copytree(template, tmp_path / "store"))
-
-
-def asking(shelf: Shelf, **more: Any) -> Ask:
-    """A function that sends one request to a server in this process."""
-    app = protected(shelf, **{"host": "127.0.0.1", "port": 8000, "token": None, **more})
-
-    def ask(path: str, body: Any = None, **options: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
-                method = options.pop("method", "GET" if body is None and "content" not in options else "POST")
-                return await client.request(method, path, json=body, **options)
-
-        return asyncio.run(send())
-
-    return ask
+    return write_served_store(tmp_path_factory.mktemp("serve") / "store")
 
 
 @pytest.fixture(scope="module")
@@ -262,141 +208,3 @@ def test_a_release_of_plays_answers_what_it_can(tmp_path: Path) -> None:
     refused = ask("/predict", {"pairs": [{"user_id": 13, "movie_id": 13}]})
     assert refused.status_code == 409 and "can't predict ratings" in refused.json()["error"]
     assert ask("/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}]}).status_code == 422
-
-
-def test_a_new_champion_answers_and_a_damaged_one_does_not(
-    store: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    logging.getLogger("matinee").propagate = True
-    shelf = Shelf(store)
-    ask = asking(shelf)
-    assert not shelf.refresh()
-    Registry(store).promote("v0002")
-    assert shelf.refresh() and not shelf.refresh()
-    assert ask("/healthz").json()["release"] == "v0002"
-    Registry(store).promote("v0001")
-    (store / "releases/v0001/users.parquet").write_bytes(b"damaged")
-    for _ in range(3):
-        assert not shelf.refresh()
-    health = ask("/healthz").json()
-    assert (health["status"], health["release"]) == ("stale", "v0002")
-    assert str(store) not in health["problem"]
-    assert "users.parquet" in caplog.text and caplog.text.count("still served") == 1
-    assert "matinee_release_stale 1.0" in ask("/metrics").text
-    Registry(store).rollback("v0002")
-    assert not shelf.refresh()
-    assert ask("/healthz").json()["status"] == "ok"
-
-
-def test_a_release_whose_folder_is_replaced_is_loaded_again(store: Path) -> None:
-    shelf = Shelf(store)
-    other = shelf.named("v0002")
-    assert shelf.named("v0002") is other
-    for version in ("v0001", "v0002"):
-        manifest = store / "releases" / version / "manifest.json"
-        manifest.with_suffix(".new").write_bytes(manifest.read_bytes())
-        manifest.with_suffix(".new").rename(manifest)
-    assert shelf.refresh()
-    assert shelf.named("v0002") is not other
-    shutil.rmtree(store / "releases/v0002")
-    assert asking(shelf)("/recommend", {"user_id": 3, "release": "v0002"}).status_code == 404
-
-
-def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
-    ask = asking(Shelf(store), token=TOKEN)
-    for header in (
-        {},
-        {"authorization": "Bearer x"},
-        {"authorization": f"Basic {TOKEN}"},
-        {"authorization": "Bearer "},
-    ):
-        refused = ask("/search", headers=header)
-        assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
-    assert ask("/search", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
-    assert ask("/metrics").status_code == 401
-    assert ask("/healthz").status_code == ask("/").status_code == 200
-    assert ask("/healthz", headers={"host": "evil.example"}).status_code == 403
-    assert ask("/healthz", headers={"origin": "http://evil.example"}).status_code == 403
-    answer = ask("/healthz", headers={"origin": HERE})
-    assert answer.status_code == 200
-    assert not [name for name in answer.headers if name.startswith("access-control")]
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
-
-
-def test_requests_beyond_the_limits_are_refused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(store)
-    monkeypatch.setattr(door, "MOST_ACTIVE", 2)
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.01)
-    app = protected(shelf, host="127.0.0.1", port=8000, token=None)
-
-    async def slowly() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(60)
-
-    async def crowd() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
-            many = await asyncio.gather(*(client.get("/search") for _ in range(5)))
-            return [*many, await client.post("/predict", content=slowly())]
-
-    *many, slow = asyncio.run(crowd())
-    assert Counter(each.status_code for each in many) == {200: 2, 503: 3}
-    assert {each.headers.get("retry-after") for each in many} == {None, "1"}
-    assert slow.status_code == 408 and "did not arrive within" in slow.json()["error"]
-
-
-def test_a_question_does_not_wait_long_for_another_release(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shelf_module, "_PATIENCE", 0.01)
-    shelf = Shelf(store)
-    with shelf._one_at_a_time:
-        assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 503
-        assert asking(shelf)("/similar?movie_id=13").status_code == 200
-    assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 200
-
-
-def test_the_token_is_read_from_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "token"
-    file.write_text(f"{TOKEN}\n")
-    file.chmod(0o644)
-    with pytest.raises(ConfigError, match="chmod 600"):
-        read_token(file)
-    file.chmod(0o600)
-    assert read_token(file) == TOKEN
-    file.write_text("short")
-    with pytest.raises(ConfigError, match="16 to 400"):
-        read_token(file)
-    monkeypatch.setenv("MATINEE_SERVE_TOKEN", TOKEN)
-    assert read_token(None) == TOKEN
-
-
-def test_a_server_for_other_machines_needs_a_token(
-    template: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MATINEE_SERVE_TOKEN", raising=False)
-    assert main(["serve", "--store", str(template), "--host", "0.0.0.0"]) == 2
-    assert "no token was given" in capsys.readouterr().err
-    assert main(["serve", "--store", str(template), "--port", "70000"]) == 2
-
-
-def test_a_server_follows_the_champion_until_it_is_stopped(store: Path) -> None:
-    command = [sys.executable, "-m", "matinee.cli", "serve", "--store", str(store), "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None and process.stdout is not None
-        url = process.stderr.readline().split(" at ")[1].split()[0]
-        with httpx.Client(base_url=url) as client:
-            assert client.get("/healthz").json()["release"] == "v0001"
-            Registry(store).promote("v0002")
-            deadline = time.monotonic() + 30
-            while client.get("/healthz").json()["release"] != "v0002":
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            assert "matinee_champion_loads_total 1.0" in client.get("/metrics").text
-            taken = main(["serve", "--store", str(store), "--port", url.rpartition(":")[2].rstrip("/")])
-        process.terminate()
-        assert process.wait(20) == 0
-        assert json.loads(process.stdout.readline()) == {"release": "v0002", "url": url}
-    assert taken == 2  # the port is in use

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,29 +14,20 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from matinee.errors import ConfigError, DivergenceError, StoreError
-from matinee.formats.tuning import Finalist, ScoreDifference, TrialNote, TuningResult
+from matinee.formats.tuning import TrialNote, TuningResult
 from matinee.maintenance.doctor import examine
 from matinee.maintenance.prune import prune
 from matinee.pipeline.tuning import decision as deciding
 from matinee.pipeline.tuning import page as showing
 from matinee.pipeline.tuning import search as searching
 from matinee.pipeline.tuning import trials as storing
-from matinee.pipeline.tuning.decision import choose
-from matinee.pipeline.tuning.kept import KeptSettings
 from matinee.pipeline.tuning.run import run_here, run_search
 from matinee.pipeline.tuning.scores import TrialFit
 from matinee.pipeline.tuning.search import Call, Tuning, run_call
-from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.settings.presets import METHODS, RECIPES
 from matinee.settings.space import (
-    METHOD_SPACES,
-    MODEL_SPACES,
-    RANKING_SPACE,
     Range,
-    ranking_space,
-    rating_space,
     with_values,
 )
 from matinee.store import Reference, Store
@@ -81,27 +71,6 @@ def _tune(store: Store, split: Reference, trials: int, **given: Any) -> TuningRe
 def _essence(notes: Sequence[TrialNote]) -> list[Any]:
     """All of the trials but their times."""
     return [(note.number, note.state, note.settings, note.value) for note in notes]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_ranges_lie_within_the_bounds_of_their_settings(method: str) -> None:
-    models = [name for name in RECIPES if name == "dot" or method in ("adagrad", "adam")]
-    for model in models:
-        base = read_settings(assignments=[f"model.name={model}", f"train.method={method}"])
-        space = {**rating_space(base), **ranking_space(base)}
-        assert space.keys() == {
-            *METHOD_SPACES[base.resolved().train.method],
-            *MODEL_SPACES[model],
-            *RANKING_SPACE,
-        }
-        for end in ("low", "high"):
-            with_values(base, {name: getattr(searched, end) for name, searched in space.items()}).check()
-
-
-def test_a_range_is_extended_to_a_value_that_is_set() -> None:
-    found = rating_space(read_settings(assignments=["train.weight_decay=0", "train.epochs=500"]))
-    assert found["train.weight_decay"] == Range(0.0, METHOD_SPACES["sgd"]["train.weight_decay"].high)
-    assert found["train.epochs"].high == 500
 
 
 class _Killed(BaseException):
@@ -225,34 +194,6 @@ def test_an_error_of_the_disk_stops_the_search_and_the_trial_is_run_again(
     assert [note.state for note in _tune(store, split, 2).goals[0].trials] == ["complete", "complete"]
 
 
-def _finalist(trial: int, value: float | None, error: float = 0.001) -> Finalist:
-    found = None if value is None else ScoreDifference(value=value, standard_error=error)
-    return Finalist(trial=trial, settings={}, searched=0.9, scores=[0.9], difference=found)
-
-
-def test_settings_are_chosen_only_beyond_their_standard_error() -> None:
-    base = _finalist(0, None)
-    assert choose("ratings", [base, _finalist(4, -0.003), _finalist(7, -0.0025)]) == 4
-    assert choose("ratings", [base, _finalist(4, -0.0023)]) == 0
-    assert choose("ratings", [base, _finalist(4, 0.02)]) == 0
-    assert choose("lists", [base, _finalist(4, 0.02), _finalist(5, -0.03)]) == 4
-    assert choose("lists", [base]) == 0
-
-
-def test_the_settings_file_reads_as_the_same_settings(tmp_path: Path) -> None:
-    settings = read_settings(
-        preset="accurate",
-        assignments=[
-            'ingest.columns={"user_id": "Wer \\"da\\"\x7f", "rating": "3"}',
-            "gate.slices=false",
-            "rank.penalty=1e-3",
-        ],
-    )
-    (tmp_path / "best.toml").write_text(settings_toml(settings, ["a comment"]), "utf-8")
-    assert read_settings(file=tmp_path / "best.toml") == settings
-    assert settings_toml(Settings(), []) == "\n"
-
-
 def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
     store, split = planted_split()
     umask = os.umask(0o002)
@@ -289,12 +230,6 @@ def test_plays_have_no_ratings_to_tune(planted_split: Split) -> None:
     assert Tuning.open(store, split, base=BASE, goals=["ratings", "lists"]).file.goals == ["lists"]
 
 
-def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storing, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"pip install 'matinee\[pipeline,tune\]'"):
-        storing.check_installed()
-
-
 def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_split: Split) -> None:
     store, split = planted_split()
     folders = []
@@ -315,38 +250,3 @@ def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_
     assert "study.db is damaged" in warned
     with pytest.raises(StoreError, match=r"study\.db can't be used"):
         _tune(store, split, 1)
-
-
-def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from matinee.flows import nightly as nights
-
-    store = Store.open(tmp_path / "store")
-    found: list[Any] = [{"train.lr_gamma": 0.9}, {"train.lr_gamma": 0.7}, {}, StoreError("The disk is full.")]
-    passes, trained, began = {0.9}, [], []
-
-    def search(*, settings: Settings, **_: Any) -> TuningResult:
-        began.append(settings.train.lr_gamma)
-        values = found.pop(0)
-        if isinstance(values, Exception):
-            raise values
-        return TuningResult(study="s", goals=[], settings=values, seconds=1.0, out="", page="")
-
-    def retrain(*, settings: Settings, **_: Any) -> Any:
-        trained.append(settings.train.lr_gamma)
-        return SimpleNamespace(promoted=settings.train.lr_gamma in passes)
-
-    monkeypatch.setattr(nights, "tune", search)
-    monkeypatch.setattr(nights, "retrain", retrain)
-    kept = KeptSettings(store, BASE)
-    assert kept.is_due(days=30)
-    for _ in range(4):
-        nights._retrain_tuned(nights._Data(ratings=[], titles="", store=""), kept, trials=3)
-    assert began == [None, 0.9, 0.9, 0.9]
-    assert trained == [0.9, 0.7, 0.9, 0.9, 0.9]  # the gate held the candidate with 0.7
-    assert kept.settings == with_values(BASE, {"train.lr_gamma": 0.9})
-    assert not kept.is_due(days=30)
-    assert kept.is_due(days=1e-9)
-    other = KeptSettings(store, with_values(BASE, {"train.seed": 1}))
-    assert (other.settings, other.is_due(days=30)) == (other.base, True)  # another deployment

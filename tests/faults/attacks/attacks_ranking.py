@@ -5,20 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attacks.attacks_releases import (
-    PREDICT,
-    PROMOTE,
-    RECOMMEND,
-    ROLLBACK,
-    SIMILAR,
-    VERIFY,
-    Change,
-    _array,
-    _release,
-    _spoil,
-    _told,
-    _weights,
-)
+from attacks.attacks_releases import PREDICT, PROMOTE, RECOMMEND, ROLLBACK, SIMILAR, VERIFY
+from attacks.changed_releases import Change, array, changed_json, release, spoil, weights
 from attacks.ground import Attack, Ground
 
 RANKING, TESTED, LEVELS = "ranking.safetensors", "tested_ranking.safetensors", "seen.levels.npy"
@@ -32,7 +20,7 @@ def _tables(**changes: Callable[[Any], Any]) -> Change:
         for name, make in changes.items():
             tables[name] = make(tables[name])
 
-    return _weights(change, RANKING)
+    return weights(change, RANKING)
 
 
 def _with(value: float) -> Callable[[Any], Any]:
@@ -56,7 +44,7 @@ def _unlisted(*names: str) -> Callable[[Ground], None]:
     """A manifest without some files of the folder."""
 
     def prepare(ground: Ground) -> None:
-        _told("manifest.json", lambda told: [told["files"].pop(name) for name in names])(_release(ground))
+        changed_json("manifest.json", lambda old: [old["files"].pop(name) for name in names])(release(ground))
 
     return prepare
 
@@ -76,100 +64,98 @@ def _gone(*names: str, kept_as: str | None = None) -> Change:
 
 ATTACKS = [
     Attack(
-        "levels too short", RECOMMEND, 1, _spoil(_array(LEVELS, lambda told: told[:-1])), [LEVELS, "expected"]
+        "levels too short", RECOMMEND, 1, spoil(array(LEVELS, lambda old: old[:-1])), [LEVELS, "expected"]
     ),
+    Attack("no levels", EXPLAIN, 1, spoil(array(LEVELS, lambda old: old[:0])), [LEVELS, "it has 0 levels"]),
+    Attack("levels too long", PREDICT, 1, spoil(array(LEVELS, lambda old: np.r_[old, old])), [LEVELS]),
+    Attack("a level above 240", RECOMMEND, 1, spoil(array(LEVELS, _too_high)), [LEVELS, "up to 241"]),
     Attack(
-        "no levels", EXPLAIN, 1, _spoil(_array(LEVELS, lambda told: told[:0])), [LEVELS, "it has 0 levels"]
+        "levels of another type", VERIFY, 1, spoil(array(LEVELS, lambda old: old.astype("<i4"))), [LEVELS]
     ),
-    Attack("levels too long", PREDICT, 1, _spoil(_array(LEVELS, lambda told: np.r_[told, told])), [LEVELS]),
-    Attack("a level above 240", RECOMMEND, 1, _spoil(_array(LEVELS, _too_high)), [LEVELS, "up to 241"]),
-    Attack(
-        "levels of another type", VERIFY, 1, _spoil(_array(LEVELS, lambda told: told.astype("<i4"))), [LEVELS]
-    ),
-    Attack("signed levels", SIMILAR, 1, _spoil(_array(LEVELS, lambda told: told.astype("|i1"))), [LEVELS]),
+    Attack("signed levels", SIMILAR, 1, spoil(array(LEVELS, lambda old: old.astype("|i1"))), [LEVELS]),
     Attack(
         "levels in a table",
         PROMOTE,
         1,
-        _spoil(_array(LEVELS, lambda told: told[None]), version="v0001"),
+        spoil(array(LEVELS, lambda old: old[None]), version="v0001"),
         [LEVELS],
     ),
-    Attack("levels with a pickle", RECOMMEND, 1, _spoil(_pickled), [LEVELS]),
+    Attack("levels with a pickle", RECOMMEND, 1, spoil(_pickled), [LEVELS]),
     Attack(
         "changed levels",
         EXPLAIN,
         1,
-        _spoil(_array(LEVELS, lambda told: told[::-1]), sealed=False),
+        spoil(array(LEVELS, lambda old: old[::-1]), sealed=False),
         ["changed"],
     ),
     Attack(
         "ranking tables of fewer movies",
         RECOMMEND,
         1,
-        _spoil(_tables(decode=lambda told: told[:-1])),
+        spoil(_tables(decode=lambda old: old[:-1])),
         [RANKING],
     ),
-    Attack("a flat ranking table", EXPLAIN, 1, _spoil(_tables(decode=lambda told: told.ravel())), [RANKING]),
+    Attack("a flat ranking table", EXPLAIN, 1, spoil(_tables(decode=lambda old: old.ravel())), [RANKING]),
     Attack(
         "ranking tables of two sizes",
         ROLLBACK,
         1,
-        _spoil(_tables(encode_liked=lambda told: told[:, :-1]), version="v0001"),
+        spoil(_tables(encode_liked=lambda old: old[:, :-1]), version="v0001"),
         [RANKING],
     ),
     Attack(
         "ranking tables of integers",
         RECOMMEND,
         1,
-        _spoil(_tables(popularity=lambda told: told.astype(np.int32))),
+        spoil(_tables(popularity=lambda old: old.astype(np.int32))),
         [RANKING, "popularity"],
     ),
     Attack(
         "ranking tables of another type",
         RECOMMEND,
         1,
-        _spoil(_tables(decode=lambda told: told.astype(np.float64))),
+        spoil(_tables(decode=lambda old: old.astype(np.float64))),
         [RANKING],
     ),
     Attack(
         "ranking weights that are NaN",
         PROMOTE,
         1,
-        _spoil(_tables(decode=_with(np.nan)), version="v0001"),
+        spoil(_tables(decode=_with(np.nan)), version="v0001"),
         [RANKING],
     ),
     Attack(
         "an infinite popularity",
         VERIFY,
         1,
-        _spoil(_tables(popularity=_with(np.inf))),
+        spoil(_tables(popularity=_with(np.inf))),
         ["popularity", "DAMAGED"],
     ),
-    Attack("huge ranking weights", RECOMMEND, 1, _spoil(_tables(encode_rated=_with(1e30))), ["encode_rated"]),
+    Attack("huge ranking weights", RECOMMEND, 1, spoil(_tables(encode_rated=_with(1e30))), ["encode_rated"]),
     Attack(
         "a foreign ranking table",
         SIMILAR,
         1,
-        _spoil(_weights(lambda tables: tables.update(more=tables["decode"]), RANKING)),
+        spoil(weights(lambda tables: tables.update(more=tables["decode"]), RANKING)),
         [RANKING],
     ),
     Attack(
         "no ranking table",
         SIMILAR,
         1,
-        _spoil(_weights(lambda tables: tables.pop("decode"), RANKING)),
+        spoil(weights(lambda tables: tables.pop("decode"), RANKING)),
         [RANKING],
     ),
-    Attack("a ranking model without levels", RECOMMEND, 1, _spoil(_gone(LEVELS)), ["does not list", LEVELS]),
-    Attack("levels without a ranking model", EXPLAIN, 1, _spoil(_gone(RANKING)), ["does not list", RANKING]),
+    Attack("a ranking model without levels", RECOMMEND, 1, spoil(_gone(LEVELS)), ["does not list", LEVELS]),
+    Attack("levels without a ranking model", EXPLAIN, 1, spoil(_gone(RANKING)), ["does not list", RANKING]),
     Attack(
-        "a tested ranking model alone", VERIFY, 1, _spoil(_gone(LEVELS, kept_as=TESTED)), ["does not list"]
+        "a tested ranking model alone", VERIFY, 1, spoil(_gone(LEVELS, kept_as=TESTED)), ["does not list"]
     ),
     Attack(
         "no ranking model where the manifest has one",
         PREDICT,
         1,
-        _spoil(_gone(RANKING, LEVELS)),
+        spoil(_gone(RANKING, LEVELS)),
         ["ranking model"],
     ),
     Attack("levels that are not listed", RECOMMEND, 1, _unlisted(LEVELS), [f"{LEVELS} is not in"]),

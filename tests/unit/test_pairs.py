@@ -61,7 +61,7 @@ def test_columns_and_text_are_kept_and_unknown_ids_get_the_known_bias(
         "z,2,20,1.50\n"
         "z,77,88,x\n".encode()
     )
-    assert predict_file(release, pairs, out=out) == 4
+    assert predict_file(release, pairs, out=out) == (4, 2, 1)  # rows, and those of unknown users and movies
     assert out.read_text("utf-8").splitlines() == [
         "note,movieID,User_ID,price,prediction",
         '"a, ""b""",1,10,007,4.5000',
@@ -93,7 +93,7 @@ def test_pairs_are_packed_and_encoded_like_ratings(
     packed: Callable[[bytes], bytes], release: Release, tmp_path: Path
 ) -> None:
     (tmp_path / "pairs").write_bytes(packed("movieId,userId,note\n1,10,é\n".encode()))
-    assert predict_file(release, tmp_path / "pairs", out=tmp_path / "out.csv") == 1
+    assert predict_file(release, tmp_path / "pairs", out=tmp_path / "out.csv").rows == 1
     assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1] == "1,10,é,4.5000"
 
 
@@ -104,7 +104,7 @@ def test_a_file_is_read_like_ratings(delimiter: str, packed: bool, release: Rele
     above = "# by me\nsep=;\n" if packed else ""
     text = f"{above}film{delimiter}customer\n1{delimiter}10\n".encode()
     pairs.write_bytes(gzip.compress(text) if packed else text)
-    assert predict_file(release, pairs, out=out) == 1
+    assert predict_file(release, pairs, out=out).rows == 1
     assert out.read_text().splitlines()[1] == delimiter.join(["1", "10", "4.5000"])
     if packed:
         pairs.write_bytes(pairs.read_bytes()[:-9])
@@ -138,7 +138,7 @@ def test_pairs_are_delimited_like_ratings(
     wanted = wanted or ["userID,movieID,date", "10.0,1.0,2005-12-19,4.5000", "20.0,2.0,2005-12-20,5.0000"]
     pairs, out = tmp_path / "pairs.dat", tmp_path / "out.csv"
     pairs.write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert predict_file(release, pairs, out=out) == len(wanted) - 1
+    assert predict_file(release, pairs, out=out).rows == len(wanted) - 1
     header, *rows = out.read_text().splitlines()
     assert header[: -len("?prediction")] == wanted[0]
     assert rows == wanted[1:]
@@ -173,7 +173,7 @@ def test_netflix_text_is_read_as_pairs(
 ) -> None:
     pairs, out = tmp_path / "probe.txt", tmp_path / "out.csv"
     pairs.write_bytes(text.encode())
-    assert predict_file(release, pairs, out=out) == len(wanted) - 1
+    assert predict_file(release, pairs, out=out).rows == len(wanted) - 1
     assert out.read_text().splitlines() == [f"{wanted[0]},prediction", *wanted[1:]]
 
 

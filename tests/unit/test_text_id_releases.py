@@ -70,7 +70,7 @@ def test_a_release_of_text_ids_answers_in_texts(nights: tuple[Path, list[Retrain
         release.predict(7, movie)
 
     (tmp_path / "pairs.csv").write_text(f'movie,user\n {movie},{user}\n"{best}",nobody\n')
-    assert predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "out.csv") == 2
+    assert predict_file(release, tmp_path / "pairs.csv", out=tmp_path / "out.csv").rows == 2
     predicted = [line[-1] for line in csv.reader((tmp_path / "out.csv").read_text().splitlines()[1:])]
     wanted = release.predict([user, "nobody"], [movie, best])
     assert predicted == [f"{rating:.4f}" for rating in wanted]

@@ -149,11 +149,21 @@ def predict(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     settings = read_settings(file=call.settings, assignments=call.set).ingest
     with hidden() if aside else contextlib.nullcontext():
-        rows = predict_file(release, call.pairs, out=call.out, settings=settings)
+        done = predict_file(release, call.pairs, out=call.out, settings=settings)
     seconds = round(time.perf_counter() - started, 3)
-    facts = {"release": release.version, "rows": rows, "out": str(call.out), "seconds": {"predict": seconds}}
+    unknown = {"user": done.unknown_user, "movie": done.unknown_movie}
+    facts = {
+        "release": release.version,
+        "rows": done.rows,
+        "unknown": unknown,
+        "out": str(call.out),
+        "seconds": {"predict": seconds},
+    }
     where = "on stdout" if aside else f"in {call.out}"
-    return Outcome(facts, f"{rows:,} predictions by {release.version} {where}", aside=aside, notable=())
+    lines = [f"{done.rows:,} predictions by {release.version} {where}"]
+    if found := [f"{rows:,} with an unknown {axis}" for axis, rows in unknown.items() if rows]:
+        lines.append(f"{' and '.join(found)}: predicted by the mean rating and the bias of the known id")
+    return Outcome(facts, lines, aside=aside, notable=lines[1:])
 
 
 def evaluate(call: argparse.Namespace) -> Outcome:

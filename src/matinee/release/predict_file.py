@@ -5,9 +5,12 @@ import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
+
+import numpy as np
 
 from matinee.errors import ConfigError
+from matinee.release.coded import predict_codes
 from matinee.release.idmap import IdMap
 from matinee.release.pair_lines import PairColumn
 from matinee.release.pair_rows import PairsFile
@@ -22,7 +25,17 @@ PREDICTION: Final = "prediction"
 _DEFAULTS: Final = IngestSettings()
 
 
-def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSettings = _DEFAULTS) -> int:
+class PredictedRows(NamedTuple):
+    """Numbers of rows: all, those of users that the release does not know, and those of movies."""
+
+    rows: int
+    unknown_user: int
+    unknown_movie: int
+
+
+def predict_file(
+    release: Release, pairs: Path, *, out: Path, settings: IngestSettings = _DEFAULTS
+) -> PredictedRows:
     """Write the rows of a file of pairs with a prediction each.
 
     Args:
@@ -34,7 +47,7 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         settings: Their limits apply.
 
     Returns:
-        The number of rows.
+        The number of rows, and of those with an unknown user or movie.
 
     Raises:
         ConfigError: A file can't be read or created.
@@ -63,16 +76,19 @@ def predict_file(release: Release, pairs: Path, *, out: Path, settings: IngestSe
         raise ConfigError(f"{pairs} could not be read: {error.strerror or error}.") from None
 
 
-def _predict_rows(release: Release, source: PairsFile, target: BinaryIO) -> int:
+def _predict_rows(release: Release, source: PairsFile, target: BinaryIO) -> PredictedRows:
     write = _row_writer(target, source.delimiter)
     write([[*source.header, PREDICTION]])
-    rows = 0
+    rows = unknown_user = unknown_movie = 0
     for chunk in source.chunks():
-        scores = release.predict(chunk.users, chunk.movies)
-        scored = zip(chunk.cells, scores, strict=True)
+        users = release.users.find(chunk.users, "user")
+        movies = release.movies.find(chunk.movies, "movie")
+        scored = zip(chunk.cells, predict_codes(release, users, movies), strict=True)
         write([*cells, f"{score:.4f}"] for cells, score in scored)
-        rows += len(scores)
-    return rows
+        rows += len(users)
+        unknown_user += int(np.count_nonzero(users < 0))
+        unknown_movie += int(np.count_nonzero(movies < 0))
+    return PredictedRows(rows, unknown_user, unknown_movie)
 
 
 def _row_writer(target: BinaryIO, delimiter: str) -> Callable[[Iterable[Sequence[str]]], None]:

@@ -250,7 +250,7 @@ def predicted(ground: Ground, name: str, rng: Random) -> str:
     out = ground.out / "out.csv"
     release = _release(ground.template)
     rows = predict_file(release, ground.root / name, out=out)
-    return f"{rows} rows"
+    return f"{rows.rows} rows"
 
 
 _loaded: dict[Path, Release] = {}

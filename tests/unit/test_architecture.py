@@ -123,7 +123,9 @@ def test_the_table_has_no_circle_and_few_layers() -> None:
 
 def test_no_file_has_more_than_300_lines() -> None:
     folders = ("bench", "deploy", "docs", "examples", "flows", "schemas", "src", "tasks", "tests")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if "kernel" not in path.name]
+    files = [
+        path for folder in folders for path in (ROOT / folder).rglob("*.py") if "kernel" not in path.name
+    ]
     assert {path.relative_to(ROOT).parts[0] for path in files} >= {"bench", "flows", "src", "tests"}
     assert not [path for path in files if len(path.read_text("utf-8").splitlines()) > MOST_LINES]
 

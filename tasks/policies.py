@@ -78,7 +78,7 @@ def step(
     policy = task(
         name=name,
         task_run_name=run_name or str(name),
-        tags=["training"] if trains else None,
+        # No tags: with one, Prefect asks the server for a slot of the tag's limit, which took up to two seconds.
         cache_key_fn=None if plan is None else _cache_key_by(plan),
         timeout_seconds=None if trains or plan is None else STEP_TIMEOUT_SECONDS,
         # A full disk or a lost network folder often recovers within a minute; jitter avoids retries all at once.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterTags
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterName
 from prefect.client.schemas.objects import TaskRun
 
 from matinee.flows.tune import tune
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 def _trials() -> list[TaskRun]:
-    tagged = TaskRunFilter(tags=TaskRunFilterTags(all_=["training"]))
+    named = TaskRunFilter(name=TaskRunFilterName(like_="ratings "))
     with get_client(sync_client=True) as client:
-        return client.read_task_runs(task_run_filter=tagged)
+        return client.read_task_runs(task_run_filter=named)
 
 
 def test_each_fit_is_a_task_run_named_by_settings_and_score(

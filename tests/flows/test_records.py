@@ -42,10 +42,10 @@ def records(
     """The server's records of a run whose training fails once, by an I/O error at its second checkpoint."""
     from matinee.flows.retrain import retrain
     from matinee.settings.parse import read_settings
-    from matinee.train import loop
+    from matinee.train.ranks import checkpoints
 
     loads, saves = [], []
-    save, load = loop.save_checkpoint, loop.load_checkpoint
+    save, load = checkpoints.save_checkpoint, checkpoints.load_checkpoint
 
     def failing_save(path: Path, *rest: Any) -> None:
         saves.append(path)
@@ -58,8 +58,8 @@ def records(
         return loads[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", failing_save)
-        patch.setattr(loop, "load_checkpoint", watched_load)
+        patch.setattr(checkpoints, "save_checkpoint", failing_save)
+        patch.setattr(checkpoints, "load_checkpoint", watched_load)
         patch.setattr("matinee.tasks.train.train.retry_delay_seconds", [0.1, 0.1, 0.1])
         state = retrain(
             ratings=[str(sample / "ratings.csv")],

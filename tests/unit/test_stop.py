@@ -19,7 +19,6 @@ from matinee.store import Reference, Store, ratings
 from matinee.train import checkpoint
 from matinee.train.blocks import KernelPool
 from matinee.train.gradient.torch_engine import shuffled
-from matinee.train.loop import FitState
 
 
 class CancelledError(BaseException):
@@ -105,10 +104,10 @@ def test_a_checkpoint_written_in_pieces_is_read_unchanged(
         "codes": np.arange(200, dtype=np.int32),
     }
     path = tmp_path / "work" / "fit.safetensors"
-    checkpoint.save_checkpoint(path, arrays, FitState(epoch=3))
-    found = checkpoint.load_checkpoint(path, FitState)
+    checkpoint.save_checkpoint(path, arrays, checkpoint.FitState(epoch=3))
+    found = checkpoint.load_checkpoint(path, checkpoint.FitState)
     assert found is not None
-    assert found[1] == FitState(epoch=3)
+    assert found[1] == checkpoint.FitState(epoch=3)
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[0][name], array, err_msg=name)
         assert found[0][name].dtype == array.dtype
@@ -118,7 +117,9 @@ def test_a_checkpoint_written_in_pieces_is_read_unchanged(
         damaged = bytearray(whole)
         damaged[place] ^= 1
         path.write_bytes(damaged)
-        assert checkpoint.load_checkpoint(path, FitState) is None, "a bit that the disk has turned is found"
+        assert checkpoint.load_checkpoint(path, checkpoint.FitState) is None, (
+            "a bit that the disk has turned is found"
+        )
 
 
 def test_an_order_drawn_in_bins_is_a_fair_permutation() -> None:

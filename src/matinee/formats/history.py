@@ -21,6 +21,10 @@ class FitPoint(Format):
     )
     learning_rate: float | None = Field(None, description="Step size; null with the sampler.")
     seconds: float = Field(0.0, description="Seconds since the stage began.")
+    bytes_sent: int | None = Field(
+        None,
+        description="Bytes that each rank has sent round the ring in this epoch; absent with one process.",
+    )
 
 
 class History(Format):

@@ -151,6 +151,10 @@ class CandidateManifest(Manifest):
     epochs_run: int = Field(description="Epochs, or sweeps of all chains, until the fit ended.")
     best_epoch: int = Field(description="Epoch whose weights were kept.")
     valid_rmse: float | None = Field(description="RMSE on the valid rows at that epoch; null for a refit.")
+    ranks: int = Field(1, description="Processes that fitted it together; absent with one.")
+    bytes_sent: int | None = Field(
+        None, description="Bytes that each rank sent round the ring in all epochs; absent with one process."
+    )
     candidate: str = Field("", description="Only of a refit: digest of the candidate that was tested.")
 
     @property

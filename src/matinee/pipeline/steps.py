@@ -146,7 +146,9 @@ def plan_refit(
     candidate = tested.models.candidate
     if candidate is None or not _is_refitted(store, tested, settings):
         return None
-    return in_turn(train.plan_refit_all(store, candidate, listener=listener), settings.train.device)
+    ranks = settings.train.ranks
+    plan = train.plan_refit_all(store, candidate, ranks=ranks, listener=listener)
+    return in_turn(plan, settings.train.device)
 
 
 def plan_ranking_refit(

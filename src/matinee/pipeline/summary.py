@@ -29,6 +29,8 @@ class Summary(BaseModel):
     cached: list[str]
     folders: dict[str, str]
     progressive: Point | None  # the champion's error on ratings newer than itself
+    ranks: int = 1  # processes that fitted the candidate together
+    bytes_sent: int | None = None  # by each of several ranks round the ring, in that fit and its refit
 
 
 def summarize(
@@ -52,6 +54,7 @@ def summarize(
     """
     dataset = store.read(DatasetManifest, made[Step.INGEST].digest)
     spent: dict[str, float] = dict(seconds.items())
+    ranks, sent = _ranks(store, made)
     if Step.TRAIN in cached:
         spent["compile"] = 0.0
     elif Step.TRAIN in made:  # plays have no such step
@@ -70,4 +73,14 @@ def summarize(
         cached=[*cached],
         folders={step: folder.location for step, folder in made.items()},
         progressive=progressive,
+        ranks=ranks,
+        bytes_sent=sent,
     )
+
+
+def _ranks(store: Store, made: Mapping[Step, Reference]) -> tuple[int, int | None]:
+    """The number of ranks that fitted the candidate, and what each sent."""
+    if Step.TRAIN not in made:
+        return 1, None
+    candidate = store.read(CandidateManifest, made[Step.TRAIN].digest)
+    return candidate.ranks, candidate.bytes_sent

@@ -51,6 +51,7 @@ class Training(Section):
 
     device: DeviceName
     threads: int
+    ranks: int = 1
     seed: int
     refit: Literal["none", "train_valid", "all"]
 
@@ -92,6 +93,13 @@ TRAININGS: Final[Mapping[MethodName, type[AnyTraining]]] = {
     "adagrad": GradientTraining,
     "adam": GradientTraining,
     "gibbs": SamplerTraining,
+}
+_TORCH = "a step of torch updates users and movies of all ranks, so each rank would need all tables"
+# Why a method runs in one process.
+_ONE_PROCESS: Final = {
+    "gibbs": "the sampler draws a movie's vector from sums over all users, which only one process has",
+    "adagrad": _TORCH,
+    "adam": _TORCH,
 }
 _Kind = TypeVar("_Kind", AnyModel, AnyTraining)
 
@@ -136,6 +144,11 @@ def check_pair(model: AnyModel, training: AnyTraining) -> None:
         raise ConfigError(
             f"train.method={training.method} fits only the dot model, and model.name is {model.name}. "
             "Leave train.method out, or set it to adagrad or adam."
+        )
+    if training.ranks > 1 and training.method != "sgd":
+        raise ConfigError(
+            f"train.ranks={training.ranks} is for train.method=sgd, and the method is {training.method}: "
+            f"{_ONE_PROCESS[training.method]}. Set train.ranks=1."
         )
     if isinstance(training, SamplerTraining):
         if isinstance(model, DotModel) and not model.biases:

@@ -50,17 +50,36 @@ def count_codes(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64
 
 def read_ratings(folder: Path, subsets: Sequence[str]) -> EncodedRatings:
     """Read the rows of subsets of a split (train, valid, test), one subset after another."""
-    files = [pq.ParquetFile(folder / f"{subset}.parquet") for subset in subsets]
-    count = sum(file.metadata.num_rows for file in files)
+    count = sum(count_rows(folder / f"{subset}.parquet") for subset in subsets)
     rows = EncodedRatings(np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32))
     done = 0
-    for file in files:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=["user_code", "movie_code", "rating"]):
-            here = slice(done, done + batch.num_rows)
-            for column, into in zip(batch.columns, (rows.users, rows.movies, rows.ratings), strict=True):
-                into[here] = column.to_numpy(zero_copy_only=False)
-            done += batch.num_rows
+    for batch in read_batches(folder, subsets):
+        here = slice(done, done := done + len(batch))
+        rows.users[here], rows.movies[here], rows.ratings[here] = batch.users, batch.movies, batch.ratings
     return rows
+
+
+def read_batches(
+    folder: Path, subsets: Sequence[str], *, part: int = 0, parts: int = 1
+) -> Iterator[EncodedRatings]:
+    """Read the rows of subsets of a split in pieces, one subset after another.
+
+    Args:
+        folder: Folder of the split.
+        subsets: Names of the subsets.
+        part: Number of the part to read, from 0.
+        parts: Into how many parts the row groups of the files are divided, by turns.
+    """
+    number = 0
+    for subset in subsets:
+        file = pq.ParquetFile(folder / f"{subset}.parquet")
+        groups = file.metadata.num_row_groups
+        own = [group for group in range(groups) if (number + group) % parts == part]
+        number += groups
+        for batch in file.iter_batches(
+            _BATCH_ROWS, row_groups=own, columns=["user_code", "movie_code", "rating"]
+        ):
+            yield EncodedRatings(*(column.to_numpy(zero_copy_only=False) for column in batch.columns))
 
 
 def count_rows(table: Path) -> int:

@@ -1,6 +1,8 @@
 """Training: from a split to a candidate. `plan` says what would be computed, `Store.ensure` computes it once."""
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Resolved, Settings
@@ -10,6 +12,7 @@ from matinee.store.digests import code_digest, digest_of
 from matinee.store.progress import Listener, silent
 from matinee.store.system import available_cores
 from matinee.train.candidate import CandidateFit
+from matinee.train.ranks.launch import check_ranks, fit_on_ranks
 
 __all__ = ["plan", "plan_refit_all"]
 
@@ -31,7 +34,7 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     """
     resolved = settings.resolved()
     device = choose_device(resolved.train.device, setting="train.device")
-    train = resolved.train.model_dump(exclude={"device", "threads"})  # threads change no bit
+    train = resolved.train.model_dump(exclude={"device", "threads", "ranks"})  # threads change no bit
     # `all` makes the same candidate, and another one after the gate.
     train["refit"] = resolved.train.refit != "none"
     digest = digest_of(
@@ -42,15 +45,18 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
         code=code_digest("matinee.train"),
     )
     training = _training(store, split, resolved, device=device, digest=digest, listener=listener)
-    return Plan("candidates", digest, training.fit, scratch=training.work)
+    return Plan("candidates", digest, _make(training), scratch=training.work)
 
 
-def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = silent) -> Plan:
+def plan_refit_all(
+    store: Store, candidate: Reference, *, ranks: int = 1, listener: Listener = silent
+) -> Plan:
     """The candidate that passed the gate, fitted once more on every row, for as many epochs as were best.
 
     Args:
         store: The store.
         candidate: The candidate.
+        ranks: The number of processes that fit it.
         listener: Called with the progress of the fit; what it raises stops the fit.
 
     Returns:
@@ -61,14 +67,27 @@ def plan_refit_all(store: Store, candidate: Reference, *, listener: Listener = s
     """
     tested = store.read(CandidateManifest, candidate.digest)
     resolved = Settings.model_validate(tested.settings).resolved()
+    resolved = resolved.model_copy(update={"train": resolved.train.model_copy(update={"ranks": ranks})})
     device = choose_device(resolved.train.device, setting="train.device")
     digest = digest_of(
         candidate=candidate.digest, device=device, code=code_digest("matinee.train"), rows="all"
     )
     split = store.reference("splits", tested.split)
     training = _training(store, split, resolved, device=device, digest=digest, listener=listener)
-    fit = partial(training.fit_all, epochs=tested.best_epoch, tested=candidate.digest)
+    fit = _make(training, epochs=tested.best_epoch, tested=candidate.digest)
     return Plan("candidates", digest, fit, scratch=training.work)
+
+
+def _make(
+    training: CandidateFit, *, epochs: int | None = None, tested: str = ""
+) -> Callable[[Path], CandidateManifest]:
+    """What fills the candidate's folder: a fit, or with `epochs` one on all rows; in this process or on ranks."""
+    if training.settings.train.ranks > 1:
+        check_ranks(training)
+        return partial(fit_on_ranks, training, epochs=epochs, tested=tested)
+    if epochs is None:
+        return training.fit
+    return partial(training.fit_all, epochs=epochs, tested=tested)
 
 
 def _training(

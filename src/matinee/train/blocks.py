@@ -4,7 +4,7 @@ Users and movies are cut into groups with about equal numbers of rows. The block
 nor a movie, so their order does not matter and the bits are the same at any number of threads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -14,12 +14,36 @@ import numpy as np
 import numpy.typing as npt
 
 from matinee.release.arrays import Counts
-from matinee.store.ratings import EncodedRatings, count_codes, row_chunks, zeros
+from matinee.store.ratings import EncodedRatings, row_chunks, zeros
 from matinee.train.kernels import count_blocks, place_rows, shuffle_blocks
 
 # Groups of users and of movies; more groups for more rows, because a block's vectors must fit the cache.
 _FEW, _MANY, _MANY_FROM = 8, 32, 4_000_000
 _RUN = 2  # numbers per kernel call: a call takes milliseconds, so a signal does not wait long
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Users and movies in groups of consecutive codes."""
+
+    groups: int  # of users, and as many of movies
+    user_group: npt.NDArray[np.int32]  # by code
+    movie_group: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, counts: tuple[Counts, Counts]) -> "Cut":
+        """Cut users and movies by the numbers of their rows, so that groups have about equal numbers of rows."""
+        users, movies = counts
+        groups = groups_for(int(users.sum()))
+        return cls(groups, _equal_groups(users, groups), _equal_groups(movies, groups))
+
+    def users_in(self, groups: range) -> slice:
+        """The codes of the users in consecutive groups."""
+        return _codes_in(self.user_group, groups)
+
+    def movies_in(self, groups: range) -> slice:
+        """The codes of the movies in consecutive groups."""
+        return _codes_in(self.movie_group, groups)
 
 
 @dataclass(frozen=True)
@@ -29,24 +53,21 @@ class BlockedRows:
     rows: EncodedRatings
     starts: Counts
     groups: int
-    counts: tuple[Counts, Counts]  # rows of each user code and of each movie code
 
     @property
     def columns(self) -> tuple[npt.NDArray[Any], ...]:
         """Starts, users, movies and ratings: the inputs of each kernel."""
         return self.starts, self.rows.users, self.rows.movies, self.rows.ratings
 
-    def diagonals(self) -> Iterator[Counts]:
-        """Sets of blocks (i, i + d) that share no user and no movie; together they are all blocks with rows."""
-        group = np.arange(self.groups)
-        for shift in range(self.groups):
-            blocks = group * self.groups + (group + shift) % self.groups
-            if self.count(blocks):
-                yield blocks
+    @property
+    def sizes(self) -> Counts:
+        """Rows of each block."""
+        return np.diff(self.starts)
 
-    def count(self, blocks: Counts) -> int:
-        """Rows in some blocks."""
-        return int((self.starts[blocks + 1] - self.starts[blocks]).sum())
+    def diagonal(self, shift: int) -> Counts:
+        """The blocks (i, i + shift), by user group: no two share a user or a movie."""
+        group = np.arange(self.groups)
+        return group * self.groups + (group + shift) % self.groups
 
 
 class KernelPool:
@@ -80,24 +101,33 @@ class KernelPool:
             stopped.set()
 
 
-def block_rows(rows: EncodedRatings, *, users: int, movies: int, seed: int, pool: KernelPool) -> BlockedRows:
-    """Sort rows into blocks and shuffle each block; the result depends on the rows' order and the seed."""
-    groups = _FEW if len(rows) < _MANY_FROM else _MANY
-    counts = count_codes(rows.users, users), count_codes(rows.movies, movies)
-    user_group, movie_group = (_equal_groups(count, groups) for count in counts)
+def block_rows(rows: EncodedRatings, cut: Cut, *, seed: int, pool: KernelPool) -> BlockedRows:
+    """Sort rows into blocks and shuffle each block; the result depends on the rows' order and the seed.
+
+    A block has the same rows in the same order if `rows` lacks rows of other blocks.
+    """
+    groups, in_groups = cut.groups, (cut.user_group, cut.movie_group, cut.groups)
     sizes = np.zeros(groups * groups, np.int64)
     for chunk in row_chunks(len(rows)):
-        count_blocks(rows.users[chunk], rows.movies[chunk], user_group, movie_group, groups, sizes)
+        count_blocks(rows.users[chunk], rows.movies[chunk], *in_groups, sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     into = EncodedRatings(*(zeros(len(rows), dtype=column.dtype) for column in _columns(rows)))
     free = starts[:-1].copy()
     for chunk in row_chunks(len(rows)):
         some = EncodedRatings(rows.users[chunk], rows.movies[chunk], rows.ratings[chunk])
-        place_rows(
-            some.users, some.movies, some.ratings, user_group, movie_group, groups, free, *_columns(into)
-        )
+        place_rows(some.users, some.movies, some.ratings, *in_groups, free, *_columns(into))
     pool.share(shuffle_blocks, np.arange(groups * groups), starts, seed, *_columns(into))
-    return BlockedRows(rows=into, starts=starts, groups=groups, counts=counts)
+    return BlockedRows(rows=into, starts=starts, groups=groups)
+
+
+def groups_for(rows: int) -> int:
+    """Number of groups of users, and of movies, for a number of rows."""
+    return _FEW if rows < _MANY_FROM else _MANY
+
+
+def _codes_in(group: npt.NDArray[np.int32], groups: range) -> slice:
+    first, last = np.searchsorted(group, (groups.start, groups.stop))
+    return slice(int(first), int(last))
 
 
 def _columns(rows: EncodedRatings) -> tuple[npt.NDArray[Any], ...]:

@@ -15,12 +15,18 @@ from matinee.release.weights import write_weights
 from matinee.settings import Resolved, SamplerTraining
 from matinee.settings.training import DotModel
 from matinee.store.files import write_json
-from matinee.store.progress import Listener
+from matinee.store.progress import Listener, silent
 from matinee.store.ratings import EncodedRatings, count_rows, read_ratings
-from matinee.train.engine import Engine
+from matinee.train.blocks import Cut
+from matinee.train.checkpoint import FitState
+from matinee.train.engine import Arrays, Engine
 from matinee.train.gibbs.sampler import gibbs_engine
-from matinee.train.loop import FitState, Stage
+from matinee.train.loop import Stage
 from matinee.train.problem import Problem
+from matinee.train.ranks.checkpoints import Checkpoints
+from matinee.train.ranks.group import ALONE, Ranks
+from matinee.train.ranks.ring import Ring
+from matinee.train.ranks.rows import read_own_ratings
 from matinee.train.sgd import SgdEngine
 
 _VERSIONS = ("torch", "numba", "numpy")
@@ -37,10 +43,11 @@ class CandidateFit:
     threads: int
     work: Path
     listener: Listener
+    ranks: Ranks = ALONE  # the processes that fit; each calls the same methods, and the first one writes
 
     def fit(self, folder: Path) -> CandidateManifest:
         """Fit with early stopping on the valid rows, refit if configured; fill a candidate's folder."""
-        compiling = self._warm_up()
+        compiling = self._warm_up_in_turn()
         state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
         points, best = state.points, state
         if self.settings.train.refit != "none":
@@ -51,7 +58,7 @@ class CandidateFit:
 
     def fit_all(self, folder: Path, *, epochs: int, tested: str) -> CandidateManifest:
         """Fit on every row of the split for a fixed number of epochs, as `tested` was; fill a candidate's folder."""
-        compiling = self._warm_up()
+        compiling = self._warm_up_in_turn()
         state, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
         fitted = _Fitted(rows, state, state.points, epochs, epochs, None)
         made = self._write(folder, fitted, seconds_compile=compiling)
@@ -67,6 +74,15 @@ class CandidateFit:
         train = self.settings.train
         return train.chains * train.sweeps if isinstance(train, SamplerTraining) else train.epochs
 
+    def _warm_up_in_turn(self) -> float:
+        """Warm up; the first rank of a host first, so that the others find the compiled kernels."""
+        if self.ranks.is_first_here:
+            seconds = self._warm_up()
+            self.ranks.wait()
+            return seconds
+        self.ranks.wait()
+        return self._warm_up()
+
     def _warm_up(self) -> float:
         """Compile the kernels or load them from their cache, or start the GPU; the seconds are not part of the fit's.
 
@@ -76,19 +92,10 @@ class CandidateFit:
         started = time.perf_counter()
         compiler = ThreadPoolExecutor(1)
         try:
-            compiler.submit(self._fit_two_rows).result()
+            compiler.submit(warm_up, self.settings, device=self.device).result()
         finally:
             compiler.shutdown(wait=False)
         return round(time.perf_counter() - started, 4)
-
-    def _fit_two_rows(self) -> None:
-        """Call every kernel once."""
-        pair = EncodedRatings(
-            np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32)
-        )
-        engine = make_engine(replace(self._problem(pair, pair, users=2, movies=2), threads=1), self.settings)
-        for _ in engine.run_epoch(1):
-            engine.valid_rmse()
 
     def _problem(
         self, rows: EncodedRatings, valid: EncodedRatings | None, *, users: int, movies: int
@@ -112,28 +119,45 @@ class CandidateFit:
         valid: EncodedRatings | None = None,
         epochs: int | None = None,
     ) -> tuple[FitState, int]:
-        rows = read_ratings(self.split, subsets)
-        train = self.settings.train
-        users, movies = (count_rows(self.split / f"{axis}.parquet") for axis in ("users", "movies"))
-        problem = self._problem(rows, valid, users=users, movies=movies)
+        problem, own = self._read(subsets, valid)
+        rows, train = problem.totals.rows, self.settings.train
         stage = Stage(
             name=name,
             epochs=epochs or self._epochs,
-            rows=len(rows),
+            rows=rows,
             keeps_best=valid is not None and not self._samples,
             patience=0 if isinstance(train, SamplerTraining) else train.patience,
             error_limit=problem.scale[1] - problem.scale[0],
-            checkpoint=self.work / f"{name}.safetensors",
-            listener=self.listener,
+            checkpoints=Checkpoints(self.work, name, self.ranks, own),
+            listener=self.listener if self.ranks.is_first else silent,
+            ranks=self.ranks,
         )
         started = time.perf_counter()
-        return stage.run(make_engine(problem, self.settings), started=started), len(rows)
+        return stage.run(make_engine(problem, self.settings, self.ranks), started=started), rows
+
+    def _read(
+        self, subsets: tuple[str, ...], valid: EncodedRatings | None
+    ) -> tuple[Problem, tuple[slice, slice]]:
+        """What to fit, and the users and the movies of this rank."""
+        users, movies = (count_rows(self.split / f"{axis}.parquet") for axis in ("users", "movies"))
+        if self.ranks.size == 1:
+            rows = read_ratings(self.split, subsets)
+            return self._problem(rows, valid, users=users, movies=movies), (slice(None), slice(None))
+        low, high = map(float, self.made_of.scale)
+        rows, totals = read_own_ratings(
+            self.split, subsets, users=users, movies=movies, scale=(low, high), ranks=self.ranks
+        )
+        ring = Ring(self.ranks, Cut.of(totals.counts))
+        problem = self._problem(rows, valid, users=users, movies=movies)
+        return replace(problem, given=totals), (ring.users, ring.movies)
 
     def _write(self, folder: Path, fitted: "_Fitted", *, seconds_compile: float) -> CandidateManifest:
         name, state, written = self.settings.model.name, fitted.state, self.settings.written()
-        write_weights(folder / "weights.safetensors", state.best, metadata={"model": name})
-        write_json(folder / History.NAME, History(points=fitted.points))
-        return CandidateManifest(
+        best = self._whole(state.best)
+        if self.ranks.is_first:
+            write_weights(folder / "weights.safetensors", best, metadata={"model": name})
+            write_json(folder / History.NAME, History(points=fitted.points))
+        made = CandidateManifest(
             rows=fitted.rows,
             model=name,
             split=self.made_of.digest,
@@ -149,6 +173,20 @@ class CandidateFit:
             best_epoch=fitted.best_epoch,
             valid_rmse=fitted.valid_rmse,
         )
+        if self.ranks.size == 1:
+            return made
+        return made.model_copy(update={"ranks": self.ranks.size, "bytes_sent": fitted.bytes_sent})
+
+    def _whole(self, arrays: Arrays) -> Arrays:
+        """The tables of all users and movies, on the first rank."""
+        if self.ranks.size == 1:
+            return arrays
+        parts = {
+            name: self.ranks.collect(table)
+            for name, table in arrays.items()
+            if name.startswith(("user_", "movie_"))
+        }
+        return arrays | {name: np.concatenate(each) for name, each in parts.items() if each}
 
 
 @dataclass(frozen=True)
@@ -162,8 +200,23 @@ class _Fitted:
     best_epoch: int
     valid_rmse: float | None
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that each rank sent round the ring, in all epochs."""
+        ends = {(point.stage, point.epoch): point.bytes_sent or 0 for point in self.points}
+        return sum(ends.values())
 
-def make_engine(problem: Problem, settings: Resolved) -> Engine:
+
+def warm_up(settings: Resolved, *, device: str) -> None:
+    """Call every kernel of a fit once, on two rows."""
+    pair = EncodedRatings(np.arange(2, dtype=np.int32), np.arange(2, dtype=np.int32), np.ones(2, np.float32))
+    problem = Problem(pair, pair, users=2, movies=2, scale=(1.0, 5.0), device=device, threads=1)
+    engine = make_engine(problem, settings)
+    for _ in engine.run_epoch(1):
+        engine.valid_rmse()
+
+
+def make_engine(problem: Problem, settings: Resolved, ranks: Ranks = ALONE) -> Engine:
     """The engine of a model and a method, on the problem's device."""
     model, training = settings.model, settings.train
     if isinstance(training, SamplerTraining):
@@ -172,7 +225,7 @@ def make_engine(problem: Problem, settings: Resolved) -> Engine:
     if training.method == "sgd":
         assert isinstance(model, DotModel)  # nosec B101 # as above
         if problem.device == "cpu":
-            return SgdEngine(problem, model, training=training)
+            return SgdEngine(problem, model, training=training, ranks=ranks)
         from matinee.train.device_sgd import DeviceSgd  # noqa: PLC0415 - torch takes seconds to import
 
         return DeviceSgd(problem, model, training=training)

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 
+from matinee.formats.history import FitPoint
 from matinee.store.files import replacing
 from matinee.store.system import sync_data
 from matinee.train.engine import Arrays
@@ -28,6 +29,20 @@ _PIECE_BYTES = 1 << 25
 _BLANK = b"--------"  # filled in once the arrays are written
 _CHECKSUM_AT = 8 + len('{"__metadata__": {"crc32": "')
 _DTYPES = {"<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"}
+
+
+class FitState(BaseModel):
+    """The progress of a stage; a checkpoint holds it together with the arrays of `best` and of the engine."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_rmse: float | None = None
+    seconds: float = 0.0
+    finished: bool = False
+    points: list[FitPoint] = []
+    best: Arrays = Field({}, exclude=True)
 
 
 def save_checkpoint(path: Path, arrays: Arrays, progress: BaseModel) -> None:

@@ -22,6 +22,7 @@ class EpochStep:
 
     rows: int
     squared_error: float  # summed over these rows, before they changed the weights
+    sent: int = 0  # bytes that each rank has sent to the next one
 
 
 class Engine(Protocol):

@@ -103,16 +103,24 @@ def add_residuals(blocks, starts, codes, others, ratings, mean, other_bias, sums
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def squared_errors(chunks, length, users, movies, ratings, P, Q, b, c, mean, unit, low, high, sums):
-    """Sum the squared errors of clipped predictions over each chunk of `length` rows into `sums`."""
+def predict(chunks, length, users, movies, P, Q, b, c, mean, unit, predictions):
+    """Predict the rows of each chunk of `length` rows."""
     size = P.shape[1]
     for chunk in chunks:
-        total = 0.0
         for row in range(chunk * length, min((chunk + 1) * length, len(users))):
             p, q = P[users[row]], Q[movies[row]]
             guess = mean + b[users[row]] + c[movies[row]]
             for j in range(size):
                 guess += p[j] * q[j]
-            error = min(max(guess * unit, low), high) - ratings[row]
+            predictions[row] = guess * unit
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def squared_errors(chunks, length, predictions, ratings, low, high, sums):
+    """Sum the squared errors of clipped predictions over each chunk of `length` rows into `sums`."""
+    for chunk in chunks:
+        total = 0.0
+        for row in range(chunk * length, min((chunk + 1) * length, len(ratings))):
+            error = min(max(predictions[row], low), high) - ratings[row]
             total += error * error
         sums[chunk] = total

@@ -4,33 +4,18 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from matinee.errors import DivergenceError
 from matinee.formats.history import FitPoint
 from matinee.store.progress import Listener, Progress
-from matinee.train.checkpoint import load_checkpoint, save_checkpoint
+from matinee.train.checkpoint import FitState
 from matinee.train.engine import Arrays, Engine
+from matinee.train.ranks.checkpoints import Checkpoints
+from matinee.train.ranks.group import ALONE, Ranks
 
 # Checkpoints take at most a tenth of the time: after each epoch, unless epochs are very short.
 CHECKPOINT_SHARE = 0.1
 _STATE, _BEST = "state.", "best."  # prefixes of a checkpoint's arrays
-
-
-class FitState(BaseModel):
-    """The progress of a stage; a checkpoint holds it together with the arrays of `best` and of the engine."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_rmse: float | None = None
-    seconds: float = 0.0
-    finished: bool = False
-    points: list[FitPoint] = []
-    best: Arrays = Field({}, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -43,8 +28,9 @@ class Stage:
     keeps_best: bool  # keep the weights of the best epoch by valid RMSE, not those of the last
     patience: int
     error_limit: float  # a training RMSE above it means divergence
-    checkpoint: Path
+    checkpoints: Checkpoints
     listener: Listener
+    ranks: Ranks = ALONE
 
     def run(self, engine: Engine, *, started: float) -> FitState:
         """Run epochs until the last one, or until `patience` epochs brought no improvement; resume from a checkpoint.
@@ -60,7 +46,7 @@ class Stage:
             self._judge(engine, state)
             now = time.perf_counter()
             state.seconds += now - began
-            if state.finished or now - saved >= written / CHECKPOINT_SHARE:
+            if state.finished or self.ranks.agree(now - saved >= written / CHECKPOINT_SHARE):
                 self._save(engine, state)
                 saved = time.perf_counter()
                 written = saved - now
@@ -70,9 +56,10 @@ class Stage:
     def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[FitPoint]:
         """Run one epoch; yields a point of the history per step, the last one with the valid RMSE."""
         state.epoch += 1
-        epoch, done, start = state.epoch, 0, time.perf_counter()
+        epoch, done, sent, start = state.epoch, 0, 0, time.perf_counter()
         for step in engine.run_epoch(epoch):
             done += step.rows
+            sent += step.sent
             train_rmse = math.sqrt(step.squared_error / step.rows) if step.squared_error >= 0 else math.nan
             if not train_rmse <= self.error_limit:  # also true of nan
                 raise DivergenceError(self._diverged(engine, epoch, done, train_rmse))
@@ -93,6 +80,7 @@ class Stage:
                     seconds_left=((self.epochs - epoch + 1) * self.rows - done) / rate,
                 )
             )
+            bytes_sent = {"bytes_sent": sent} if self.ranks.size > 1 else {}
             yield FitPoint(
                 stage=self.name,
                 epoch=epoch,
@@ -101,6 +89,7 @@ class Stage:
                 valid_rmse=valid_rmse,
                 learning_rate=engine.learning_rate(epoch),
                 seconds=round(state.seconds + now - began, 4),
+                **bytes_sent,
             )
 
     def _judge(self, engine: Engine, state: FitState) -> None:
@@ -118,10 +107,10 @@ class Stage:
         of_engine = {} if state.finished else engine.state()
         arrays = {_STATE + name: array for name, array in of_engine.items()}
         arrays |= {_BEST + name: array for name, array in state.best.items()}
-        save_checkpoint(self.checkpoint, arrays, state)
+        self.checkpoints.save(arrays, state)
 
     def _resume(self, engine: Engine) -> FitState:
-        found = load_checkpoint(self.checkpoint, FitState)
+        found = self.checkpoints.load()
         if found is None:
             return FitState()
         arrays, state = found

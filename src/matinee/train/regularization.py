@@ -7,6 +7,11 @@ that would fit only noise at zero. The more ratings a row has, the less it needs
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from matinee.release.arrays import Floats
+from matinee.store.ratings import row_chunks
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -40,8 +45,23 @@ def column_shares(left: Any, right: Any) -> Any:
     L2 regularization shrinks strong columns as much as noise. The size of a column is the geometric mean of its norms
     in the two tables. A column above the mean size gets the square root of mean size / size. Takes arrays or tensors.
     """
-    size = ((left**2).sum(0) * (right**2).sum(0)) ** 0.25
+    return shares_by_squares((left**2).sum(0), (right**2).sum(0))
+
+
+def shares_by_squares(left: Any, right: Any) -> Any:
+    """The shares of `column_shares`, from the sums of the squares of each column."""
+    size = (left * right) ** 0.25
     return (size.mean() / size.clip(min=1e-12)).clip(max=1.0) ** 0.5
+
+
+def add_squares(sums: Floats, table: Floats) -> Floats:
+    """Add the squares of a table's columns to their sums row by row, so that a table may come in pieces.
+
+    Of a table with one column, numpy adds up the rows in another order; its share is 1 whatever the sum.
+    """
+    for chunk in row_chunks(len(table)):
+        sums = np.concatenate([sums[None], table[chunk] ** 2]).sum(0)
+    return sums
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,26 @@
 """The CPU engine of the dot model: SGD row by row over conflict-free blocks, in compiled kernels.
 
-Same bits at any number of threads. Blocks: Gemulla et al. (2011); the update: Koren, Bell, Volinsky (2009), with
-regularization by row and column (`regularization.py`).
+Same bits at any number of threads, and of ranks (`matinee.train.ranks`). Blocks: Gemulla et al. (2011); the update:
+Koren, Bell, Volinsky (2009), with regularization by row and column (`regularization.py`).
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from matinee.release.arrays import Counts, Floats
 from matinee.settings.training import DotModel, GradientTraining
-from matinee.train.blocks import KernelPool, block_rows
+from matinee.store.ratings import EncodedRatings
+from matinee.train.blocks import Cut, KernelPool, block_rows
 from matinee.train.engine import Arrays, EpochStep, step_size, to_rating_scale
-from matinee.train.kernels import add_residuals, descend, squared_errors
+from matinee.train.kernels import add_residuals, descend, predict, squared_errors
 from matinee.train.problem import Problem
-from matinee.train.regularization import column_shares, row_regularization
+from matinee.train.ranks.generator import pack_state, unpack_state
+from matinee.train.ranks.group import ALONE, Numbers, Ranks
+from matinee.train.ranks.ring import Ring
+from matinee.train.regularization import add_squares, row_regularization, shares_by_squares
 
 TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
@@ -28,25 +33,27 @@ _VALID_ROWS = 1 << 16
 class SgdEngine:
     """Fits mean + biases + dot product, in units of a quarter of the rating scale."""
 
-    def __init__(self, problem: Problem, model: DotModel, *, training: GradientTraining) -> None:
-        self._problem, self._model, self._settings = problem, model, training
+    def __init__(
+        self, problem: Problem, model: DotModel, *, training: GradientTraining, ranks: Ranks = ALONE
+    ) -> None:
+        self._problem, self._model, self._settings, self._ranks = problem, model, training, ranks
         self._pool = KernelPool(problem.threads)
+        totals = problem.totals
+        self._mean = totals.mean
+        self._ring = ring = Ring(ranks, Cut.of(totals.counts))
         rows = replace(problem.rows, ratings=problem.ratings_in_units)
-        self._mean = np.float32(np.mean(rows.ratings, dtype=np.float64))
-        self._rows = block_rows(
-            rows, users=problem.users, movies=problem.movies, seed=self._settings.seed, pool=self._pool
-        )
-        counts = user_rows, movie_rows = self._rows.counts
-        constant = self._settings.weight_decay
+        self._rows = block_rows(rows, ring.cut, seed=training.seed, pool=self._pool)
+        np.subtract(self._rows.rows.users, np.int32(ring.users.start), out=self._rows.rows.users)
+        self._sizes = self._rows.sizes
+        ranks.add_up(self._sizes)
+        counts = user_rows, movie_rows = totals.counts[0][ring.users], totals.counts[1]
         self._row_regularization = [
-            row_regularization(name, np.maximum(count, 1), constant=constant).astype(np.float32)
+            row_regularization(name, np.maximum(count, 1), constant=training.weight_decay).astype(np.float32)
             for name, count in zip(TABLES, counts * 2, strict=True)
         ]
-        draw = np.random.default_rng(self._settings.seed)
-        self._factors = [
-            self._padded(draw_factors(draw, count, size=model.embedding_size)) for count in counts
-        ]
-        self._biases = [np.zeros(problem.users, np.float32), np.zeros(problem.movies, np.float32)]
+        self._factors = [self._padded(factors) for factors in self._draw_factors(*counts)]
+        self._biases = [np.zeros(len(count), np.float32) for count in counts]
+        self._valid = self._own_valid()
         if model.biases:
             self._start_biases(user_rows, movie_rows)
 
@@ -59,43 +66,107 @@ class SgdEngine:
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
         regularization = (*self._row_regularization, self._column_shares())
-        sums = np.zeros(self._rows.groups**2)
-        for blocks in self._rows.diagonals():
+        sums = np.zeros(len(self._sizes))
+        for shift in range(self._rows.groups):
+            blocks = self._rows.diagonal(shift)
+            own, before = blocks[self._own_groups], self._ranks.sent
             self._pool.share(
-                descend, blocks, *self._rows.columns, *weights, rate, bias_rate, *regularization, sums
+                descend, own, *self._rows.columns, *weights, rate, bias_rate, *regularization, sums
             )
-            squared_error = float(sums[blocks].sum()) * self._problem.unit**2
-            yield EpochStep(rows=self._rows.count(blocks), squared_error=squared_error)
+            self._ring.turn(shift, self._factors[1][:, : self._model.embedding_size], self._biases[1])
+            if rows := int(self._sizes[blocks].sum()):
+                errors = sums[blocks]  # zeros where other ranks have the rows
+                self._ranks.add_up(errors)
+                squared_error = float(errors.sum()) * self._problem.unit**2
+                yield EpochStep(rows, squared_error, sent=self._ranks.sent - before)
 
     def valid_rmse(self) -> float | None:
-        valid, unit = self._problem.valid, self._problem.unit
-        if valid is None:
+        if self._valid is None or self._problem.valid is None:
             return None
-        chunks = np.arange(-(-len(valid) // _VALID_ROWS))
-        sums = np.zeros(len(chunks))
-        columns = (valid.users, valid.movies, valid.ratings)
-        weights = (*self._factors, *self._biases, self._mean, np.float32(unit), *self._problem.scale)
-        self._pool.share(squared_errors, chunks, _VALID_ROWS, *columns, *weights, sums)
-        return float(np.sqrt(sums.sum() / len(valid)))
+        self._ring.complete(self._factors[1][:, : self._model.embedding_size], self._biases[1])
+        rows, unit = self._valid, np.float32(self._problem.unit)
+        predictions = np.zeros(len(rows), np.float32)
+        weights = (*self._factors, *self._biases, self._mean, unit)
+        columns = rows.users, rows.movies
+        self._pool.share(predict, _chunks(rows), _VALID_ROWS, *columns, *weights, predictions)
+        collected = self._ranks.collect(predictions)
+        return self._ranks.agree(self._rmse(collected) if collected else 0.0)
 
     def weights(self) -> Arrays:
+        """Copies of the weights; with several ranks those of its users, and of the movies that it holds."""
         arrays = {"mean": np.array([self._mean])}
         for name, table in self.state().items():
             arrays[name] = table[:, : self._model.embedding_size] if table.ndim == 2 else table
         return to_rating_scale(arrays, unit=self._problem.unit)
 
     def state(self) -> Arrays:
-        return dict(zip(TABLES, (*self._factors, *self._biases), strict=True))
+        tables = dict(zip(TABLES, (*self._factors, *self._biases), strict=True))
+        own = self._ring.movies
+        return {name: table[own] if name.startswith("movie_") else table for name, table in tables.items()}
 
     def restore(self, state: Arrays) -> None:
         for name, table in self.state().items():
             table[...] = state[name]
 
+    @property
+    def _own_groups(self) -> slice:
+        groups = self._ring.groups
+        return slice(groups.start, groups.stop)
+
+    def _own_valid(self) -> EncodedRatings | None:
+        """The valid rows of this rank's users."""
+        valid = self._problem.valid
+        if valid is None or self._ranks.size == 1:
+            return valid
+        own = _within(valid.users, self._ring.users)
+        return EncodedRatings(
+            valid.users[own] - np.int32(self._ring.users.start), valid.movies[own], valid.ratings[own]
+        )
+
+    def _rmse(self, collected: list[Floats]) -> float:
+        """The error of all valid rows in their order, from the predictions of each rank."""
+        valid = self._problem.valid
+        assert valid is not None  # nosec B101 # for mypy: the caller has looked
+        predictions = collected[0]
+        if self._ranks.size > 1:
+            predictions = np.empty(len(valid), np.float32)
+            for rank, theirs in enumerate(collected):
+                users = self._ring.cut.users_in(self._ranks.share_of(rank, self._rows.groups))
+                predictions[_within(valid.users, users)] = theirs
+        chunks = _chunks(valid)
+        sums = np.zeros(len(chunks))
+        scale = self._problem.scale
+        self._pool.share(squared_errors, chunks, _VALID_ROWS, predictions, valid.ratings, *scale, sums)
+        return float(np.sqrt(sums.sum() / len(valid)))
+
     def _column_shares(self) -> Floats:
-        left, right = self._factors
-        shares, size = np.ones(left.shape[1], np.float32), self._model.embedding_size
-        shares[:size] = column_shares(left[:, :size], right[:, :size])
+        """Over all ranks: each adds its rows to the sums in order, as one process adds them up."""
+        size, own = self._model.embedding_size, self._ring.movies
+        tables = self._factors[0][:, :size], self._factors[1][own, :size]
+
+        def add(sums: Floats) -> Floats:
+            return np.stack([add_squares(*pair) for pair in zip(sums, tables, strict=True)])
+
+        shares = np.ones(self._factors[0].shape[1], np.float32)
+        sums = self._ranks.in_order(np.zeros((2, size), np.float32), add)
+        shares[:size] = shares_by_squares(*sums)
         return shares
+
+    def _draw_factors(self, user_rows: Counts, movie_rows: Counts) -> list[Floats]:
+        """Small random vectors of this rank's users and of all movies.
+
+        The ranks draw in turn from one generator, as one process draws.
+        """
+        generator, size = np.random.default_rng(self._settings.seed), self._model.embedding_size
+        users: list[Floats] = []
+
+        def draw(state: Numbers) -> Numbers:
+            unpack_state(generator, state)
+            users.append(draw_factors(generator, user_rows, size=size))
+            return pack_state(generator)
+
+        unpack_state(generator, self._ranks.in_order(pack_state(generator), draw))
+        return [*users, draw_factors(generator, movie_rows, size=size)]
 
     def _padded(self, factors: Floats) -> Floats:
         """Add zeros up to whole vector registers."""
@@ -112,19 +183,24 @@ class SgdEngine:
                 (user_bias, movie_bias, user_rows, users, movies),
             ):
                 sums = np.zeros(len(bias))
-                for blocks in self._rows.diagonals():
-                    self._pool.share(
-                        add_residuals,
-                        blocks,
-                        self._rows.starts,
-                        codes,
-                        others,
-                        ratings,
-                        self._mean,
-                        other,
-                        sums,
-                    )
+                columns = self._rows.starts, codes, others, ratings, self._mean, other
+                for shift in range(self._rows.groups):
+                    blocks = self._rows.diagonal(shift)[self._own_groups]
+                    self._pool.share(add_residuals, blocks, *columns, sums)
+                    if bias is movie_bias:
+                        self._ring.turn(shift, sums)
                 bias[:] = sums / (count + BIAS_SHRINK)
+                if bias is movie_bias:
+                    self._ring.complete(bias)
+
+
+def _within(codes: npt.NDArray[np.int32], part: slice) -> npt.NDArray[np.bool_]:
+    within: npt.NDArray[np.bool_] = (codes >= part.start) & (codes < part.stop)
+    return within
+
+
+def _chunks(rows: EncodedRatings) -> Counts:
+    return np.arange(-(-len(rows) // _VALID_ROWS))
 
 
 def draw_factors(draw: np.random.Generator, counts: Counts, *, size: int) -> Floats:

@@ -30,8 +30,7 @@ from matinee.sample import write_sample
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Store
-from matinee.train.checkpoint import save_checkpoint
-from matinee.train.loop import FitState
+from matinee.train.checkpoint import FitState, save_checkpoint
 from matinee.train.ranking.fit import _Progress as RankState
 
 NOBODY = 987_654_321  # a user without ratings who is forgotten

@@ -32,8 +32,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.store.checksums import find_damage
-from matinee.train.checkpoint import load_checkpoint
-from matinee.train.loop import FitState
+from matinee.train.checkpoint import FitState, load_checkpoint
 from matinee.train.ranking.fit import _Progress as RankState
 
 Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the corrupted file

@@ -69,7 +69,11 @@ class TrialFit:
         """All settings of the fit; nothing is fitted on valid rows."""
         train = self.base.train
         threads = max((train.threads or available_cores()) // self.workers, 1)
-        fixed: dict[str, SearchedValue | str] = {"train.refit": "none", "train.threads": threads}
+        fixed: dict[str, SearchedValue | str] = {
+            "train.refit": "none",
+            "train.threads": threads,
+            "train.ranks": 1,
+        }
         if self.goal == "ratings":  # the ranking model has no seed
             fixed["train.seed"] = (train.seed + self.repeat) % 2**32
         return with_values(self.base, {**self.values, **fixed})

@@ -1,0 +1,170 @@
+"""A fit on several processes: the bits of one process, whatever happens to a rank."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from matinee import train
+from matinee.errors import ConfigError
+from matinee.formats.manifests import CandidateManifest
+from matinee.settings.parse import read_settings
+from matinee.store import Reference, Store
+from matinee.store.files import write_json
+from matinee.store.progress import Listener, Progress, silent
+from matinee.train.candidate import CandidateFit
+from matinee.train.ranks.group import Numbers, Ranks
+
+Split = tuple[Store, Reference]
+SETTINGS = ["train.epochs=4", "train.patience=0", "model.embedding_size=5", "train.device=cpu"]
+
+
+class _Threads(Ranks):
+    """Ranks that are threads of this process, so that many of them take little time."""
+
+    def __init__(self, rank: int, shared: "_Shared") -> None:
+        self.rank, self.size, self.sent, self._shared = rank, shared.size, 0, shared
+
+    def add_up(self, numbers: Numbers) -> None:
+        self._shared.tables[self.rank] = numbers.copy()
+        self._shared.barrier.wait()
+        total = sum(self._shared.tables)
+        self._shared.barrier.wait()
+        numbers[...] = total
+
+    def pass_on(self, give: Sequence[Numbers], take: Sequence[Numbers]) -> None:
+        self._shared.mail[(self.rank - 1) % self.size].put([table.copy() for table in give])
+        for table, arrived in zip(take, self._shared.mail[self.rank].get(timeout=9), strict=True):
+            table[...] = arrived
+        self.sent += sum(table.nbytes for table in give)
+
+    def in_order(self, start: Numbers, step: Callable[[Numbers], Numbers]) -> Numbers:
+        for rank in range(self.size):
+            if rank == self.rank:
+                self._shared.tables[0] = step(start if rank == 0 else self._shared.tables[0])
+            self._shared.barrier.wait()
+        result: Numbers = self._shared.tables[0].copy()
+        self._shared.barrier.wait()
+        return result
+
+    def collect(self, table: Numbers) -> list[Numbers]:
+        self._shared.tables[self.rank] = table.copy()
+        self._shared.barrier.wait()
+        found = list(self._shared.tables) if self.is_first else []
+        self._shared.barrier.wait()
+        return found
+
+    def agree(self, number: float) -> float:
+        return float(self.in_order(np.array([number]), lambda told: told)[0])
+
+
+class _Shared:
+    def __init__(self, size: int) -> None:
+        self.size, self.barrier, self.tables = size, Barrier(size, timeout=20), [np.zeros(0)] * size
+        self.mail: list[SimpleQueue[list[Numbers]]] = [SimpleQueue() for _ in range(size)]
+
+
+def _fit_on_threads(split: Split, folder: Path, size: int, settings: Sequence[str] = SETTINGS) -> Path:
+    """Fit on ranks that are threads; each has a copy of what the plan would fit alone."""
+    plan = train.plan(*split, settings=read_settings(assignments=settings))
+    training: CandidateFit = plan.make.__self__  # type: ignore[attr-defined]
+    shared = _Shared(size)
+    folder.mkdir()
+
+    def fit(rank: int) -> CandidateManifest:
+        return replace(training, threads=1, ranks=_Threads(rank, shared)).fit(folder)
+
+    with ThreadPoolExecutor(size) as pool:
+        made = list(pool.map(fit, range(size)))
+    write_json(folder / "manifest.json", made[0])
+    return folder
+
+
+def _fit(split: Split, ranks: int, listener: Listener = silent) -> Path:
+    store, reference = split
+    settings = read_settings(assignments=[*SETTINGS, f"train.ranks={ranks}"])
+    return store.path(store.ensure(train.plan(store, reference, settings=settings, listener=listener)))
+
+
+def _taken(folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]], dict[str, Any]]:
+    """Weights, history without times and bytes, and manifest of a candidate, which is then removed."""
+    points = json.loads((folder / "history.json").read_text("utf-8"))["points"]
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    weights = load_file(folder / "weights.safetensors")
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    for point in points:
+        point.pop("seconds")
+        point.pop("bytes_sent", None)
+    return weights, points, manifest
+
+
+def _assert_same(one: Any, other: Any) -> None:
+    assert one[1] == other[1]
+    assert one[0].keys() == other[0].keys()
+    for name in one[0]:
+        np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
+
+
+def test_two_ranks_fit_the_same_weights(planted_split: Callable[..., Split]) -> None:
+    split = planted_split()
+    alone = _taken(_fit(split, 1))
+    seen: list[Progress] = []
+    together = _taken(_fit(split, 2, seen.append))
+    _assert_same(alone, together)
+    assert {point.stage for point in seen} == {"fit", "refit"}
+    assert len(seen) == len(alone[1])
+    epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
+    assert together[2]["ranks"] == 2
+    assert together[2]["bytes_sent"] == 40 * (5 + 1) * 4 * epochs
+    assert not list((split[0].root / "work").iterdir())
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_any_number_of_ranks_fits_the_same_weights(
+    planted_split: Callable[..., Split], tmp_path: Path, size: int
+) -> None:
+    split = planted_split()
+    alone = _taken(_fit(split, 1))
+    together = _taken(_fit_on_threads(split, tmp_path / "ranks", size))
+    _assert_same(alone, together)
+    assert together[2]["valid_rmse"] == alone[2]["valid_rmse"]
+    epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
+    assert together[2]["bytes_sent"] == 40 * (5 + 1) * 4 * epochs
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (["train.method=gibbs"], "sums over all users"),
+        (["train.method=adagrad"], "all tables"),
+        (["model.name=mlp"], "all tables"),
+    ],
+)
+def test_a_method_of_one_process_refuses_ranks(settings: list[str], reason: str) -> None:
+    with pytest.raises(ConfigError, match=rf"train\.ranks=2 .*{reason}.* Set train\.ranks=1"):
+        read_settings(assignments=[*settings, "train.ranks=2"])
+
+
+def test_more_ranks_than_groups_of_users_are_refused(planted_split: Callable[..., Split]) -> None:
+    with pytest.raises(ConfigError, match=r"train\.ranks is 9.* 8 groups.*8 or less"):
+        _fit(planted_split(), 9)
+
+
+def test_ranks_change_no_digest_and_are_written_only_if_chosen(planted_split: Callable[..., Split]) -> None:
+    split = planted_split()
+    digests = {
+        train.plan(*split, settings=read_settings(assignments=more)).digest
+        for more in ([], ["train.ranks=2", "train.device=cpu"])
+    }
+    assert len(digests) == 1
+    assert "ranks" not in read_settings().resolved().written().model_dump(exclude_unset=True)["train"]

@@ -25,6 +25,7 @@ from matinee.settings import Settings
 from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
+from matinee.store.remote import require_local
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
 from matinee.tasks.track import track_run
@@ -64,6 +65,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         tune_days: Days between two searches. One starts in a run with new files.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    require_local(store, "The nightly flow")
     settings.check()
     check_tracking(mlflow)
     if tune_trials:

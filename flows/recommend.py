@@ -11,6 +11,7 @@ from matinee.recommend import Recommended
 from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings
 from matinee.store.paths import check_apart, check_place
+from matinee.store.remote import local_store
 from matinee.tasks.names import name_recommend
 from matinee.tasks.recommend import recommend as recommend_to_everyone
 
@@ -28,13 +29,14 @@ def recommend(
     """Write the champion's list for every user, without movies that the user rated.
 
     Args:
-        store: The folder where everything is kept.
+        store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         out: The Parquet file to write; by default one per release in the store's `recommendations/`.
         top: Movies per user.
         settings: Device and memory limit.
         narrowing: What the lists are narrowed to: years, and at most so many movies of a franchise or year.
         only: A file of the movie ids that may be listed, one per line; narrowed lists need a separate `out`.
     """
+    store = str(local_store(store))
     check_apart(store)
     if out is not None:
         check_place(out, inputs=[only] if only else [])

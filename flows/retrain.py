@@ -18,6 +18,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
+from matinee.store.remote import local_store
 from matinee.tasks.encode import encode
 from matinee.tasks.evaluate import evaluate
 from matinee.tasks.names import add_rows_to_name, name_retrain
@@ -47,7 +48,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     Args:
         ratings: Rating files, folders or globs, or queries of databases without a password.
         titles: The title file.
-        store: The folder where everything is kept.
+        store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         test: Files of test rows, for split.strategy=given; without them test rows are drawn.
         settings: How to read, split, train and judge; what is left out takes its default.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
@@ -56,6 +57,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     check_tracking(mlflow)
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])
+    store = str(local_store(store))
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     settings.check()

@@ -22,6 +22,7 @@ from matinee.settings import Settings
 from matinee.store import Store, progress
 from matinee.store.database_address import refuse_passwords
 from matinee.store.paths import check_apart
+from matinee.store.remote import require_local
 from matinee.tasks.artifacts import show_page
 from matinee.tasks.encode import encode
 from matinee.tasks.names import name_tune
@@ -71,6 +72,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         workers: Number of fits at the same time, which share cores and device.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
+    require_local(store, "The search for settings")
     check_installed()
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])

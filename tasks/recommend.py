@@ -14,6 +14,7 @@ from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings
 from matinee.store import Store
 from matinee.store.disk_errors import writing
+from matinee.store.remote import push_file
 from matinee.tasks.policies import as_cached, step
 
 
@@ -44,7 +45,10 @@ def recommend(
         if only is not None:
             is_text = release.movies.texts is not None
             narrowing = replace(narrowing, only=library.read_movie_ids(Path(only), is_text=is_text))
-        return library.recommend_all(release, out=target, top=top, settings=settings, narrowing=narrowing)
+        made = library.recommend_all(release, out=target, top=top, settings=settings, narrowing=narrowing)
+        if out is None:
+            push_file(registry.root, kept.relative_to(registry.root).as_posix())
+        return made
 
 
 def _asked_for(kept: Path) -> int | None:

@@ -31,6 +31,8 @@ from matinee.store import Reference, Store
 from matinee.store.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests share
+from object_store import object_store as object_store  # noqa: PLC0414 - fixtures
+from object_store import remote as remote  # noqa: PLC0414
 from small_release import write_release
 
 if TYPE_CHECKING:
@@ -272,3 +274,9 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Caches of stores in object stores are not those of this user, also of addresses that are only parsed."""
+    os.environ["MATINEE_CACHE"] = str(tmp_path_factory.mktemp("caches"))

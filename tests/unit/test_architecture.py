@@ -52,7 +52,9 @@ MOST_UNTYPED = 15  # objects whose values may be anything: JSON, and calls of Pr
 NO_FRAMES = {"polars", "pandas", "pandera", "pyarrow"}
 SERVERS = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
 NO_FRAMEWORK = (
-    NO_FRAMES - {"pyarrow"} | SERVERS | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna"}
+    NO_FRAMES - {"pyarrow"}
+    | SERVERS
+    | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna", "obstore"}
 )
 
 

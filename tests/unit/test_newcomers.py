@@ -29,6 +29,7 @@ TARGETS: Final = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(),
 # Other programs in the shell blocks of documents. All exist on the machines that the block is for.
 OTHER_PROGRAMS: Final = {
     *(
+        "aws",
         "cp",
         "mkdir",
         "curl",

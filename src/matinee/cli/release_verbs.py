@@ -4,6 +4,7 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -15,12 +16,14 @@ from matinee.cli.terminal import columns, is_terminal
 from matinee.errors import ReleaseError
 from matinee.formats.base import Format
 from matinee.registry import Hold, Registry
+from matinee.registry.listing import manifest_folder
 from matinee.release import inspect, read_manifest
 from matinee.release.signature import sign as sign_release
 from matinee.release.signature import trusted_key
 from matinee.store import progress
 from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
+from matinee.store.remote import require_local
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
 _FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
@@ -81,7 +84,8 @@ def releases(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
-    folders = [registry.folder(version) for version in registry.versions()]
+    folder_of = registry.folder if verify else partial(manifest_folder, registry.root)
+    folders = [folder_of(version) for version in registry.versions()]
     if verify:
         progress.begin("verifying", total=sum(map(bytes_in, folders)), unit="bytes")
     listed = []
@@ -180,6 +184,7 @@ def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | No
 
 def sign(call: argparse.Namespace) -> Outcome:
     """Sign a release with the key that MATINEE_SIGNING_KEY names, after it has been checked."""
+    require_local(call.store, "`matinee sign`")
     registry = Registry.open(call.store)
     with registry.lock():
         folder = registry.listed(call.version)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from matinee.cli.outcome import Outcome
-from matinee.ops.folders import path, path_text, source_text
+from matinee.ops.folders import path, path_text, source_text, store_path
 
 # Adds a verb: its name, its function in a module of this folder, and its line in the help.
 Verb = Callable[[str, str, str], argparse.ArgumentParser]
@@ -41,7 +41,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def add_store(parser: argparse.ArgumentParser) -> None:
     """`--store`."""
     parser.add_argument(
-        "--store", type=path, required=True, metavar="DIR", help="folder that holds all data and releases"
+        "--store",
+        type=store_path,
+        required=True,
+        metavar="DIR",
+        help="folder that holds all data and releases, or its address in an object store: s3://BUCKET/PREFIX",
     )
 
 

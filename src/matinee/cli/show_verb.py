@@ -15,6 +15,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.documents import MANIFEST
 from matinee.store.identity import check_usable, entries_of
+from matinee.store.remote import require_local
 from matinee.store.versions import is_version
 
 _CHAMPION: Final = "champion"
@@ -24,6 +25,7 @@ _NEWEST: Final = 3  # that an error names
 
 def show(call: argparse.Namespace) -> Outcome:
     """Print what a release, a dataset or a run is."""
+    require_local(call.store, "`matinee show`")
     registry = Registry.open(call.store)
     check_usable(registry.root)
     store, name = Store(registry.root), call.name

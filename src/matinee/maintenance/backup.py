@@ -57,6 +57,7 @@ from matinee.store.identity import (
 )
 from matinee.store.locks import lock_folder
 from matinee.store.paths import holds
+from matinee.store.remote import require_local
 
 _PICTURE: Final = "progressive.png"
 # What must be right about each file at the root of a store before it is copied; the pointer comes last.
@@ -92,6 +93,7 @@ def back_up(root: Path, target: Path) -> Copied:
         ReleaseError: champion.json is damaged or missing.
         StoreError: A file can't be read or written, or another process uses the backup.
     """
+    require_local(root, "`matinee backup`")
     _check_places(root, target)
     registry = Registry.open(root)
     registry.champion()  # before anything is created

@@ -32,6 +32,7 @@ from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
 from matinee.store.folders import remove_file, remove_tree, rename_within
 from matinee.store.identity import entries_of, links_of
+from matinee.store.remote import require_local
 from matinee.store.versions import version_number
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ def forget(root: Path, user_id: int | str) -> Erased:
         StoreError: A run is active, and nothing was done. Or something may still contain the user, such as a damaged
             release, and everything else was done.
     """
+    require_local(root, "`matinee forget`")
     registry = Registry.open(root)
     check_signing()  # an unusable key must not look like a damaged release
     with writing(root), Store(root).alone(), registry.lock():

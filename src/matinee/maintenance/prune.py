@@ -37,6 +37,7 @@ from matinee.store.files import clear_temporaries
 from matinee.store.folders import remove_file
 from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
 from matinee.store.locks import lock_folder
+from matinee.store.remote import require_local
 
 _KINDS = (*KINDS, WORK)
 _SET_BACK = -1.0  # a clock that lags behind by more seconds was set back
@@ -75,6 +76,7 @@ def prune(root: Path, *, keep: int) -> Pruned:
     """
     if keep < 1:
         raise ConfigError(f"--keep is {keep}; expected 1 or more.")
+    require_local(root, "`matinee prune`")
     registry = Registry.open(root)
     with writing(root), Store(root).in_use():
         _name_links(root)

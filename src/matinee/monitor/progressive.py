@@ -28,6 +28,7 @@ from matinee.store import Reference, Store
 from matinee.store.documents import SERIES, Point, PointInterval, Series, read_as
 from matinee.store.files import replacing, write_json
 from matinee.store.ratings import read_ratings
+from matinee.store.remote import push_file
 from matinee.train.baseline import Baseline, fit_baseline
 
 PICTURE = "progressive.png"
@@ -178,6 +179,8 @@ def _write(store: Store, points: Sequence[Point]) -> None:
     write_json(store.root / SERIES, Series(points=list(points)))
     with replacing(store.root / PICTURE) as fresh:
         plots.save(plots.progressive(points), fresh)
+    push_file(store.root, SERIES)
+    push_file(store.root, PICTURE)
 
 
 def _say(point: Point) -> str:

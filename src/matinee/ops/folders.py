@@ -10,14 +10,29 @@ from matinee.errors import ConfigError
 
 
 def path(text: str) -> Path:
-    """Parse a path; the type of an argument. An empty path is refused, and so is the address of a database."""
+    """Parse a path; the type of an argument. An empty path is refused, and so is an address."""
     from matinee.store.database_address import is_address
     from matinee.store.paths import named
+    from matinee.store.remote import names_remote
 
     if is_address(text):
         raise argparse.ArgumentTypeError("expected a path, not a database, from which only ratings are read")
+    if names_remote(text):
+        raise argparse.ArgumentTypeError("expected a path on this machine, not an address of an object store")
     try:
         return named(text, "this argument")
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def store_path(text: str) -> Path:
+    """Parse the folder of a store, or the address of one in an object store, which becomes the folder of its cache."""
+    from matinee.store.remote import local_store, names_remote
+
+    if not names_remote(text):
+        return path(text)
+    try:
+        return local_store(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -17,6 +17,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
+from matinee.store.remote import local_store
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def retrain(
         ratings: A rating file, a folder, a glob or the query of a database (`postgresql://user@host/shop?query=select
             ...`), or several of them.
         titles: The title file; None for a release without titles.
-        store: The folder where everything is kept; it is created if absent.
+        store: The folder where everything is kept, or an address such as s3://bucket/store; it is created if absent.
         test: Files of test rows, for `split.strategy=given`; without them test rows are drawn.
         settings: How to read, split, train and judge; the defaults if None. `matinee.settings.parse.read_settings`
             makes them from presets, files and `NAME=VALUE` texts.
@@ -119,9 +120,10 @@ def retrain(
     sources = [ratings] if isinstance(ratings, str | Path) else list(ratings)
     chosen = _checked(settings).for_test_files([str(path) for path in test])
     chosen.check()
+    store = local_store(store)
     check_apart(store, sources=[*sources, *([] if titles is None else [titles]), *test])
     check_publishing()  # before hours of training
-    opened = Store.open(Path(store))
+    opened = Store.open(store)
     with opened.in_use():  # prune keeps what this run takes and makes
         chain = Chain(opened, chosen, making_missing(opened), listener)
         take = partial(snapshots, opened.root, limits=chosen.ingest)

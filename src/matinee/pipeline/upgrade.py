@@ -19,6 +19,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.documents import read_json
 from matinee.store.identity import STORE_VERSION, check_usable, is_marked, is_store, make_store
+from matinee.store.remote import require_local
 
 _ORDER: Final = (
     Step.INGEST,
@@ -72,6 +73,7 @@ def migrate(root: Path, *, dry_run: bool) -> Upgrade:
         ConfigError: There is no store.
         StoreError: The store has a format of a later version, or can't be written.
     """
+    require_local(root, "`matinee migrate`")
     check_usable(root)
     if not is_store(root):
         raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")

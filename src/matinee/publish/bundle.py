@@ -41,6 +41,7 @@ from matinee.store.checksums import sync_folder
 from matinee.store.digests import digest_of
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import copy_tree, write_json
+from matinee.store.remote import remote_of
 
 _VERSIONS_OF = ("matinee", "numpy", "polars", "pyarrow", "torch")
 
@@ -77,6 +78,8 @@ class Bundle:
             self._fill(partial, version=version, evaluation=evaluation, decision=decision)
             sync_folder(partial)
             partial.rename(folder)
+            if remote := remote_of(self.store.root):
+                remote.store_release(version)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from matinee.errors import StoreError
 from matinee.store.documents import LOG, Digest, Time, describe, read_bytes
 from matinee.store.locks import lock
+from matinee.store.remote import remote_of
 from matinee.store.versions import Version
 
 log = logging.getLogger(__name__)
@@ -105,7 +107,12 @@ class ChangeLog:
                 "was changed."
             )
         entry = {"at": now(), "action": action, "by": _user(), **facts}
+        if remote := remote_of(self.root):
+            entry["id"] = uuid.uuid4().hex[:12]  # two hosts may write the same entry in one second
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+        if remote:
+            remote.record(line, moves=action in MOVES)
+            return
         handle = os.open(
             self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
         )
@@ -151,6 +158,8 @@ class ChangeLog:
         return found, faults
 
     def _read(self) -> bytes:
+        if remote := remote_of(self.root):
+            remote.log.refresh(force=False)
         return read_bytes(self.path) if os.path.lexists(self.path) else b""
 
 
@@ -167,6 +176,24 @@ def confirmed(entries: Iterable[Entry], champion: str | None) -> list[Entry]:
             found.append(entry)
             start = entry.before
     return found[::-1]
+
+
+def champions_before(moves: Iterable[Entry], champion: str | None) -> list[str]:
+    """The champions before this one that a rollback may go back to, the last one at the end.
+
+    The changes are replayed as a stack, so that two rollbacks go back two steps.
+    """
+    stack: list[str] = []
+    for entry in moves:
+        version = str(entry.version)
+        if entry.before and stack[-1:] != [entry.before]:  # its line is lost
+            stack = [name for name in stack if name != entry.before] + [entry.before]
+        if entry.action == "rollback" and version in stack:
+            stack = stack[: stack.index(version) + 1]
+        else:  # a rollback to a release that another rollback had undone is a step forward
+            stack = [name for name in stack if name != version] + [version]
+    # The champion is usually the last one; the pointer decides if a line of the log is lost.
+    return stack[: stack.index(champion)] if champion in stack else stack
 
 
 def now() -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.errors.text import shown
-from matinee.registry.log import ChangeLog, Entry, Hold, confirmed, now
+from matinee.registry.listing import highest_version, manifest_folder, whole_versions
+from matinee.registry.log import ChangeLog, Entry, Hold, champions_before, confirmed, now
 from matinee.release import inspect
 from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
@@ -20,7 +21,8 @@ from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
 from matinee.store.identity import check_readable, check_restored, is_foreign, require_store
 from matinee.store.locks import lock_folder
-from matinee.store.versions import is_version, version_number
+from matinee.store.remote import local_store, remote_of
+from matinee.store.versions import is_version
 
 __all__ = ["Registry", "now"]
 
@@ -33,14 +35,17 @@ class Registry:
 
     @classmethod
     def open(cls, root: Path) -> "Registry":
-        """The registry of an existing store.
+        """The registry of an existing store, whose `root` may be an address such as s3://bucket/store.
 
         Raises ConfigError if there is no store, StoreError if this user may not read it, or if it is being restored.
         """
+        root = local_store(root)
         check_readable(root)
         if not root.is_dir():
             raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
         check_restored(root)
+        if remote := remote_of(root):
+            remote.open(create=False)
         return cls(root)
 
     def folder(self, version: str) -> Path:
@@ -50,18 +55,19 @@ class Registry:
                 f"{shown(version)} is not a release of {self.root}: a version is `v` and at least four digits. "
                 f"{self._listed()}"
             )
+        if remote := remote_of(self.root):
+            remote.fetch("releases", version)
         return self.root / "releases" / version
 
     def lists(self, version: str) -> Path:
         """The file of a release's lists for all users, whether it exists or not."""
+        if remote := remote_of(self.root):
+            remote.files.pull(f"recommendations/{version}.parquet")
         return self.root / "recommendations" / f"{version}.parquet"
 
     def versions(self) -> list[str]:
         """The versions of all whole releases, oldest first."""
-        check_readable(self.root)
-        check_readable(self.root / "releases", listed=True)
-        found = (path for path in (self.root / "releases").glob("v*") if is_version(path.name))
-        return sorted((path.name for path in found if _has_manifest(path)), key=version_number)
+        return whole_versions(self.root)
 
     def _listed(self) -> str:
         return f"Listed: {', '.join(self.versions()) or 'none'}."
@@ -71,7 +77,7 @@ class Registry:
         found = []
         for version in self.versions():
             with contextlib.suppress(ReleaseError):
-                found.append(read_manifest(self.folder(version)))
+                found.append(read_manifest(manifest_folder(self.root, version)))
         return found
 
     def champion(self) -> str | None:
@@ -85,6 +91,8 @@ class Registry:
         Raises ReleaseError if it is damaged, or missing although a release has replaced another one.
         """
         path = self.root / POINTER
+        if remote := remote_of(self.root):
+            remote.log.refresh(force=False)
         check_readable(self.root)
         if not os.path.lexists(path):
             # A change names the champion before, but for the first, which may have been killed before the pointer.
@@ -152,8 +160,7 @@ class Registry:
 
     def next_version(self) -> str:
         """The version after the highest that was ever used, pruned ones included. Call it under the lock."""
-        there = [version_number(path.name) for path in (self.root / "releases").glob("v*")]
-        return f"v{max([*there, self._log.highest_version()]) + 1:04d}"
+        return f"v{max(highest_version(self.root), self._log.highest_version()) + 1:04d}"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -162,7 +169,9 @@ class Registry:
         Raises ConfigError if there is no store.
         """
         require_store(self.root)
-        with writing(self.root), lock_folder(self.root / "releases"):
+        with writing(self.root), lock_folder(self.root / "releases"), contextlib.ExitStack() as held:
+            if remote := remote_of(self.root):
+                held.enter_context(remote.publishing())
             yield
 
     def point_to(
@@ -220,8 +229,10 @@ class Registry:
 
     def _is_there(self, candidate: str) -> bool:
         """Whether a candidate is in the store: trained on ratings, or the ranking model of plays."""
-        places = (self.root / kind / candidate / MANIFEST for kind in ("candidates", "rankings"))
-        return any(place.is_file() for place in places)
+        kinds, remote = ("candidates", "rankings"), remote_of(self.root)
+        if remote:
+            return any(remote.folders.has(kind, candidate) for kind in kinds)
+        return any((self.root / kind / candidate / MANIFEST).is_file() for kind in kinds)
 
     def promote(self, version: str) -> str:
         """Make a release the champion, regardless of the gate's decision.
@@ -249,19 +260,9 @@ class Registry:
 
         The changes are replayed as a stack, so that two rollbacks go back two steps.
         """
-        stack: list[str] = []
-        for entry in self.moves():
-            version = str(entry.version)
-            if entry.before and stack[-1:] != [entry.before]:  # its line is lost
-                stack = [name for name in stack if name != entry.before] + [entry.before]
-            if entry.action == "rollback" and version in stack:
-                stack = stack[: stack.index(version) + 1]
-            else:  # a rollback to a release that another rollback had undone is a step forward
-                stack = [name for name in stack if name != version] + [version]
-        champion = self.champion()  # usually the last one; the pointer decides if a line of the log is lost
-        earlier = stack[: stack.index(champion)] if champion in stack else stack
-        here = [name for name in earlier if (self.folder(name) / MANIFEST).exists()]
-        return here[-1] if here else None
+        listed = self.versions()
+        earlier = champions_before(self.moves(), self.champion())
+        return next((name for name in reversed(earlier) if name in listed), None)
 
     def _before(self) -> str:
         found = self.predecessor()
@@ -289,11 +290,3 @@ class Registry:
         if before != version or anchor != version:
             self._point_to(version, action=action, reason=f"{action} by name", before=before)
         return before or ""
-
-
-def _has_manifest(folder: Path) -> bool:
-    """Whether a release is whole. An unreadable release counts as whole; reading it raises the error."""
-    try:
-        return (folder / MANIFEST).exists()
-    except OSError:
-        return True

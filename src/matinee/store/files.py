@@ -146,6 +146,15 @@ def copy_tree(source: Path, target: Path) -> None:
             progress.advance((target / path.name).stat().st_size)
 
 
+def remove_aside(folder: Path) -> None:
+    """Remove a folder under another name, so that a reader finds it whole or absent."""
+    aside = folder.with_name(f"{folder.name}.pruned")
+    shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def clear_temporaries(folder: Path, *names: str) -> None:
     """Remove the temporary files of killed writers of these files, `.NAME.PROCESS`, and nothing else.
 

@@ -51,6 +51,8 @@ NOT_CODE: Final = frozenset(
         "matinee.store.locks",
         "matinee.store.output",
         "matinee.store.paths",
+        "matinee.store.remote",
+        "matinee.store.run_locks",
         "matinee.store.source_code",
         "matinee.store.store",
         "matinee.store.system",

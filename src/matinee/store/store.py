@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +20,18 @@ from pydantic import BaseModel, ConfigDict
 
 from matinee.errors import StoreError
 from matinee.formats.base import Manifest
+from matinee.store import run_locks
 from matinee.store.checksums import compute_checksums, find_damage, sync_folder
 from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as MANIFEST
+from matinee.store.documents import KINDS, Document, read_as, with_checksum
 from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
-from matinee.store.documents import Document, read_as, with_checksum
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
+from matinee.store.files import remove_aside
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
 from matinee.store.folders import remove_tree
-from matinee.store.identity import make_store, require_store, run_lock_folder, run_locks_in
-from matinee.store.locks import lock, lock_folder
+from matinee.store.identity import make_store
+from matinee.store.locks import lock_folder
+from matinee.store.remote import local_store, remote_of
 
 log = logging.getLogger(__name__)
 
@@ -79,36 +81,43 @@ class Store:
 
     @classmethod
     def open(cls, root: Path) -> "Store":
-        """The store at `root`; a new or empty folder becomes one.
+        """The store at `root`; a new or empty folder becomes one. `root` may be an address, such as s3://bucket/store.
 
-        Raises ConfigError for a folder that is not a store, StoreError if it can't be written.
+        Raises ConfigError for a folder that is not a store, StoreError if it can't be written or reached.
         """
+        root = local_store(root)
         with _opening(root):
             make_store(root)
         check_writable(root)
+        if remote := remote_of(root):
+            remote.open(create=True)
         return cls(root)
 
     def folder(self, kind: str, digest: str) -> Path:
         """The path of a folder, whether it exists or not."""
+        if kind in KINDS and not self._is_here(kind, digest) and (remote := remote_of(self.root)):
+            remote.fetch(kind, digest)
         return self.root / kind / digest
 
     def has(self, plan: Plan) -> bool:
         """Whether the plan's folder is whole."""
-        return (self.folder(plan.kind, plan.digest) / MANIFEST).is_file()
+        if remote := remote_of(self.root):
+            return remote.folders.has(plan.kind, plan.digest)
+        return self._is_here(plan.kind, plan.digest)
 
     def manifest(self, kind: str, digest: str) -> Document:
         """The manifest of a complete folder, of any kind.
 
         Raises StoreError when the folder is absent or its manifest is damaged.
         """
-        return read_json(self.folder(kind, digest) / MANIFEST)
+        return read_json(self._manifest(kind, digest))
 
     def read(self, model: type[_Manifest], digest: str) -> _Manifest:
         """The manifest of a whole folder as the model of its kind (`matinee.formats.manifests`).
 
         Raises StoreError when the folder is absent or its manifest is damaged.
         """
-        return read_as(self.folder(model.KIND, digest) / MANIFEST, model)
+        return read_as(self._manifest(model.KIND, digest), model)
 
     def path(self, reference: Reference) -> Path:
         """The folder behind a reference.
@@ -124,7 +133,7 @@ class Store:
 
     def reference(self, kind: str, digest: str) -> Reference:
         """The reference to a whole folder."""
-        rows = read_as(self.folder(kind, digest) / MANIFEST, _Counted).rows
+        rows = read_as(self._manifest(kind, digest), _Counted).rows
         return Reference(kind=kind, digest=digest, location=f"{kind}/{digest}", rows=rows)
 
     def ensure(self, plan: Plan) -> Reference:
@@ -132,6 +141,8 @@ class Store:
         with writing(self.root), self.in_use():
             if not self.take(plan):
                 self._make(plan)
+                if remote := remote_of(self.root):
+                    remote.store(plan.kind, plan.digest)
         if plan.scratch is not None:
             shutil.rmtree(plan.scratch, ignore_errors=True)
         return self.reference(plan.kind, plan.digest)
@@ -142,65 +153,61 @@ class Store:
 
         A damaged folder is removed, so that it is computed again. Raises StoreError if the store can't be written.
         """
-        if not self.has(plan) or not self._is_sound(plan.kind, plan.digest):
+        kind, digest = plan.kind, plan.digest
+        is_sound = self._is_here(kind, digest) and self._is_sound(kind, digest)
+        if remote := remote_of(self.root):
+            remote.leases.use(kind, digest)
+            return remote.folders.has(
+                kind, digest
+            )  # what is damaged or missing here is fetched when it is read
+        if not is_sound:
             return False
-        with writing(self.root), lock_folder(self.root / plan.kind):
-            whole = self.has(plan)
+        with writing(self.root), lock_folder(self.root / kind):
+            whole = self._is_here(kind, digest)
             if whole:
-                os.utime(self.folder(plan.kind, plan.digest))  # the time of the folder only, not of its files
+                os.utime(self.root / kind / digest)  # the time of the folder only, not of its files
             return whole
+
+    def _is_here(self, kind: str, digest: str) -> bool:
+        """Whether a folder is whole on this host."""
+        return (self.root / kind / digest / MANIFEST).is_file()
+
+    def _manifest(self, kind: str, digest: str) -> Path:
+        """The manifest of a folder, of which nothing else needs to be on this host."""
+        if not self._is_here(kind, digest) and (remote := remote_of(self.root)):
+            outline = remote.folders.outline(kind, digest)
+            if outline is not None:
+                return outline / MANIFEST
+        return self.root / kind / digest / MANIFEST
 
     def _is_sound(self, kind: str, digest: str) -> bool:
         """Whether a folder and its partitions match their checksums; damaged ones are removed."""
-        folder = self.folder(kind, digest)
+        folder, is_cache = self.root / kind / digest, remote_of(self.root) is not None
         damaged, manifest = find_damage(folder)
         for part in _partitions_of(manifest):
+            if is_cache and not self._is_here("partitions", part):
+                continue
             if not self._is_sound("partitions", part):
                 damaged.append(f"partition {part}")
         if damaged:
             with writing(self.root), lock_folder(self.root / kind):
-                aside = folder.with_name(f"{digest}.pruned")
-                shutil.rmtree(aside, ignore_errors=True)
-                with contextlib.suppress(FileNotFoundError):
-                    folder.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+                remove_aside(folder)
             log.warning("%s is damaged (%s) and is computed again.", folder, ", ".join(damaged))
         return not damaged
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> contextlib.AbstractContextManager[None]:
         """Hold a run lock during the block. Prune keeps all folders that a run has used or written until it ends.
 
-        The lock is a locked folder in `running/`, whose time is the start of the run. The block starts after processes
-        that use the store alone have ended. Raises ConfigError if there is no store.
+        The block starts after processes that use the store alone have ended. Raises ConfigError if there is no store.
         """
-        require_store(self.root)
-        run_lock = run_lock_folder(self.root) / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        with contextlib.ExitStack() as held:
-            with writing(self.root), lock_folder(run_lock.parent):
-                held.enter_context(lock_folder(run_lock))
-            try:
-                yield
-            finally:
-                # A missing store is reported elsewhere; prune removes dead run locks.
-                with contextlib.suppress(OSError):
-                    run_lock.rmdir()
+        return run_locks.in_use(self.root)
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Use the store exclusively during the block: no run is active, and none starts.
 
         Raises StoreError if a run is active, ConfigError if there is no store.
         """
-        require_store(self.root)
-        with lock_folder(run_lock_folder(self.root)):
-            busy = [run_lock.name.partition("-")[0] for run_lock in _live_run_locks(self.root)]
-            if busy:
-                raise StoreError(
-                    f"A run is using {self.root} (process {', '.join(busy)}) and may read or write the same folders. "
-                    "Run the same command again when it has ended."
-                )
-            yield
+        return run_locks.alone(self.root)
 
     def _make(self, plan: Plan) -> None:
         with self._claim(plan) as folder:
@@ -226,7 +233,7 @@ class Store:
                         self._name(folder, plan)
 
     def _name(self, folder: Path, plan: Plan) -> None:
-        target = self.folder(plan.kind, plan.digest)
+        target = self.root / plan.kind / plan.digest
         # The target has no manifest, or this folder would not have been computed.
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
@@ -236,7 +243,7 @@ class Store:
         """An empty folder for only this process; None if another process has finished the plan."""
         partial = self.root / plan.kind / f"{plan.digest}.partial"
         with lock_folder(partial):
-            if self.has(plan):
+            if self._is_here(plan.kind, plan.digest):
                 shutil.rmtree(partial, ignore_errors=True)
                 yield None
                 return
@@ -269,20 +276,6 @@ def check_writable(root: Path) -> None:
     """Raise StoreError if the store is not writable. The test file has no name, so that a kill leaves none behind."""
     with _opening(root), tempfile.TemporaryFile(dir=root):
         pass
-
-
-def _live_run_locks(root: Path) -> Iterator[Path]:
-    """The run locks of processes that are alive."""
-    for run_lock in run_locks_in(root):
-        try:
-            handle = os.open(run_lock, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
-            if not lock(handle, shared=True, wait=False):
-                yield run_lock
-        finally:
-            os.close(handle)
 
 
 def _empty(folder: Path) -> None:

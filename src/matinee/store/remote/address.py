@@ -1,0 +1,134 @@
+"""Addresses of stores in object stores (`s3://bucket/prefix`), and the folder of this host that caches such a store.
+
+The cache is a store like any other. A file in it names the address, so every function that gets the folder knows it.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from matinee.errors import ConfigError
+from matinee.store.digests import digest_of
+from matinee.store.documents import read_as
+from matinee.store.files import write_json
+from matinee.store.identity import make_store
+
+MARK: Final = "matinee-remote.json"  # in a cache: the address
+CACHE: Final = "MATINEE_CACHE"  # variable of the environment: the folder of all caches
+_ADDRESS: Final = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.IGNORECASE | re.DOTALL)  # a Path merges slashes
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_PART: Final = re.compile(r"[A-Za-z0-9_=+,. -]{1,200}")
+_ENDPOINTS: Final = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
+_LONGEST: Final = 150  # characters of a folder's name
+
+
+@dataclass(frozen=True)
+class RemoteAddress:
+    """The bucket and the prefix of a store."""
+
+    scheme: str
+    bucket: str
+    prefix: str  # empty for the whole bucket
+
+    @property
+    def text(self) -> str:
+        """The address as a call gives it."""
+        return f"{self.scheme}://{self.bucket}{'/' if self.prefix else ''}{self.prefix}"
+
+
+class RemoteMark(BaseModel):
+    """matinee-remote.json in a cache."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    address: str
+    store: str | None = None  # the identity of the store there, once it was seen
+
+
+def names_remote(store: str | Path) -> bool:
+    """Whether the store of a call is in an object store, not a folder.
+
+    >>> [names_remote(text) for text in ("s3://bucket/store", "store", "./s3:/store")]
+    [True, False, False]
+    """
+    return _ADDRESS.match(str(store)) is not None
+
+
+def parse_address(text: str) -> RemoteAddress:
+    """The bucket and prefix that an address names.
+
+    Raises ConfigError if it is not readable. The error does not quote it, because a secret may be part of it.
+    """
+    found = _ADDRESS.fullmatch(text)
+    bucket, _, prefix = (found[2] if found else "").strip("/").partition("/")
+    parts = [part for part in prefix.split("/") if part]
+    if (
+        not found
+        or not _BUCKET.fullmatch(bucket)
+        or not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    ):
+        raise ConfigError(
+            "The address of the store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
+            "az://CONTAINER/PREFIX, with letters, digits and ._-=+, only. Credentials and endpoints come from the "
+            "environment, not from the address."
+        )
+    return RemoteAddress(found[1].lower(), bucket, "/".join(parts))
+
+
+def cache_of(address: RemoteAddress) -> Path:
+    """The folder that caches a store on this host."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    caches = os.environ.get(CACHE) or Path(home) / "matinee"
+    # Buckets of two servers may have the same name.
+    endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", address.text)[:_LONGEST]
+    name = f"{name}-{digest_of(address=address.text, endpoint=endpoint)[:8]}"
+    return Path(caches).absolute() / name
+
+
+def local_store(store: str | Path) -> Path:
+    """The folder of a store on this host: the folder itself, or the cache of an address, which is created.
+
+    The object store is not contacted. Raises ConfigError for an address that is not readable.
+    """
+    if not names_remote(store):
+        return Path(store)
+    address = parse_address(str(store))
+    cache = cache_of(address)
+    try:
+        make_store(cache)
+        if not (cache / MARK).is_file():
+            write_json(cache / MARK, RemoteMark(address=address.text))
+    except OSError as error:
+        raise ConfigError(
+            f"The cache {cache} of {address.text} can't be written: {error.strerror or error}. Set {CACHE} to a folder "
+            "that this user may write to."
+        ) from error
+    return cache
+
+
+def require_local(store: str | Path, what: str) -> None:
+    """Raise ConfigError for a store in an object store, with which `what` does not work."""
+    place = str(store) if names_remote(store) else ""
+    if (Path(store) / MARK).is_file():
+        place = read_mark(Path(store)).address
+    if place:
+        raise ConfigError(
+            f"{what} does not work on a store in an object store, such as {place}. Nothing was changed."
+        )
+
+
+def read_mark(cache: Path) -> RemoteMark:
+    """The address that a cache belongs to. Raises StoreError if the file is damaged."""
+    return read_as(cache / MARK, RemoteMark)

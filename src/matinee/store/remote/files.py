@@ -1,0 +1,100 @@
+"""The plain files of a store in an object store, `files/NAME`: the series, lists for all users, titles, and so on.
+
+The last writer of a file wins. A file of the cache is replaced if its object has changed.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from matinee.store.documents import DONE, FORGOTTEN, SERIES, TUNED
+from matinee.store.files import replacing, write_json
+from matinee.store.locks import lock_folder
+from matinee.store.remote.objects import Objects
+
+PICTURE: Final = "progressive.png"
+ROOT_FILES: Final = (FORGOTTEN, SERIES, PICTURE, DONE, TUNED)
+FOLDERS: Final = ("titles", "recommendations")
+_STATE: Final = "matinee-remote-files.json"  # in a cache: the ETag of each file there
+
+
+@dataclass(frozen=True)
+class RemoteFiles:
+    """The plain files of a store in an object store; `root` is the cache."""
+
+    root: Path
+    objects: Objects
+
+    def refresh(self) -> bool:
+        """Make the files of the cache those of the object store; large ones, such as lists, wait until `pull`.
+
+        Returns whether the list of forgotten users has changed.
+        """
+        forgotten = _bytes(self.root / FORGOTTEN)
+        with lock_folder(self.root / "files"):
+            there = {each.key.removeprefix("files/"): each for each in self.objects.list("files/")}
+            known = self._known()
+            for name in ROOT_FILES:
+                if name not in there:
+                    (self.root / name).unlink(missing_ok=True)
+                elif not (self.root / name).is_file() or known.get(name) != there[name].e_tag:
+                    self._fetch(name)
+                    known[name] = there[name].e_tag or ""
+            write_json(self.root / _STATE, {**known})
+        return _bytes(self.root / FORGOTTEN) != forgotten
+
+    def pull(self, name: str) -> bool:
+        """Bring one file into the cache; returns False if there is none."""
+        with lock_folder(self.root / "files"):
+            there = next(
+                (each for each in self.objects.list(_folder_of(name)) if each.key == _key(name)), None
+            )
+            if there is None:
+                (self.root / name).unlink(missing_ok=True)
+                return False
+            known = self._known()
+            if not (self.root / name).is_file() or known.get(name) != there.e_tag:
+                self._fetch(name)
+                write_json(self.root / _STATE, {**known, name: there.e_tag or ""})
+        return True
+
+    def push(self, name: str) -> None:
+        """Write a file of the cache to the object store."""
+        with lock_folder(self.root / "files"):
+            data = (self.root / name).read_bytes()
+            e_tag = self.objects.put(_key(name), data)
+            write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
+
+    def remove(self, name: str) -> None:
+        """Remove a file here and there."""
+        self.objects.delete([_key(name)])
+        (self.root / name).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """The files there."""
+        return [each.key.removeprefix("files/") for each in self.objects.list("files/")]
+
+    def _fetch(self, name: str) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.root / name) as fresh:
+            self.objects.download(_key(name), fresh)
+
+    def _known(self) -> dict[str, str]:
+        try:
+            found = json.loads((self.root / _STATE).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(name): str(e_tag) for name, e_tag in found.items()} if isinstance(found, dict) else {}
+
+
+def _key(name: str) -> str:
+    return f"files/{name}"
+
+
+def _folder_of(name: str) -> str:
+    return f"{_key(name).rpartition('/')[0]}/"
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""

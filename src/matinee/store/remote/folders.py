@@ -1,0 +1,215 @@
+"""Folders of a store in an object store, each whole or absent.
+
+The files of a folder are uploaded under the name of an attempt, `kind/name/ATTEMPT/file`. Then
+`kind/name/manifest.json` is created, unless another attempt was faster. It names the attempt and the digests of files.
+"""
+
+import contextlib
+import logging
+import shutil
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
+
+from matinee.errors import StoreError
+from matinee.store import progress
+from matinee.store.checksums import sync_folder
+from matinee.store.digests import DIGEST, file_digest
+from matinee.store.documents import MANIFEST
+from matinee.store.files import remove_aside, write_bytes
+from matinee.store.locks import lock_folder
+from matinee.store.remote.objects import Content, Found, Objects
+from matinee.store.versions import is_version
+
+OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not there as a whole
+_AT_ONCE: Final = 8  # files of a folder that are transferred at a time
+
+log = logging.getLogger(__name__)
+
+
+class RemoteFile(BaseModel):
+    """A file of a folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size: NonNegativeInt
+    digest: Annotated[str, StringConstraints(pattern=DIGEST.pattern)]
+
+
+class Commit(BaseModel):
+    """`kind/name/manifest.json`: the attempt that is the folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    files: dict[Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]+(/[^/\\\x00]+)*$")], RemoteFile]
+
+
+@dataclass(frozen=True)
+class RemoteFolders:
+    """The folders of a store in an object store; `root` is the cache."""
+
+    root: Path
+    objects: Objects
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether a folder is whole there."""
+        return self.objects.exists(_commit_key(kind, name))
+
+    def names(self, kind: str) -> list[str]:
+        """The names of all whole folders of a kind, the last written first."""
+        found = [each for each in self.objects.list(f"{kind}/") if _is_commit(each)]
+        found.sort(key=lambda each: each.modified, reverse=True)
+        return [each.key.split("/")[1] for each in found]
+
+    def push(self, kind: str, name: str) -> bool:
+        """Upload a whole folder of the cache. Returns False if another attempt was faster, and is the folder now."""
+        folder = self.root / kind / name
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        commit = Commit(
+            attempt=uuid.uuid4().hex[:12],
+            files={
+                file: RemoteFile(size=path.stat().st_size, digest=file_digest(path))
+                for file, path in sorted(files.items())
+            },
+        )
+        keys = {file: f"{kind}/{name}/{commit.attempt}/{file}" for file in files}
+        progress.begin(
+            f"uploading {kind}", total=sum(each.size for each in commit.files.values()), unit="bytes"
+        )
+        try:
+            self._in_parallel(
+                (self._upload, keys[file], path, commit.files[file].size) for file, path in files.items()
+            )
+            won = self.objects.create(_commit_key(kind, name), commit.model_dump_json().encode())
+        except BaseException:
+            with contextlib.suppress(StoreError):  # the first error counts; prune removes what is left
+                self.objects.delete(list(keys.values()))
+            raise
+        if not won:
+            self.objects.delete(list(keys.values()))
+        return won
+
+    def pull(self, kind: str, name: str) -> bool:
+        """Make the folder of the cache the one that is whole there; returns False if there is none.
+
+        Raises StoreError if a file there is missing or differs from its digest.
+        """
+        target = self.root / kind / name
+        commit = self._commit(kind, name)
+        if commit is None:
+            return False
+        if _is_at(target, commit):
+            return True
+        partial = target.with_name(f"{name}.partial")
+        with lock_folder(partial):  # processes of this host download a folder once
+            if _is_at(target, commit):
+                shutil.rmtree(partial, ignore_errors=True)
+                return True
+            try:
+                _clear(partial)
+                self._download(kind, name, commit, partial)
+                sync_folder(partial)
+                remove_aside(target)
+                partial.rename(target)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+        return True
+
+    def outline(self, kind: str, name: str) -> Path | None:
+        """A folder that has the manifest of a folder, and maybe nothing else; None if there is no such folder."""
+        commit = self._commit(kind, name)
+        if commit is None:
+            return None
+        whole, outline = self.root / kind / name, self.root / OUTLINES / kind / name
+        for folder in (whole, outline):
+            if _is_at(folder, commit):
+                return folder
+        found = self.objects.get(f"{kind}/{name}/{commit.attempt}/{MANIFEST}")
+        if found is None:
+            raise self._damaged(kind, name, MANIFEST)
+        outline.mkdir(parents=True, exist_ok=True)
+        write_bytes(outline / MANIFEST, found.data)
+        return outline
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a folder: from then on it is absent, whatever happens to its files."""
+        self.objects.delete([_commit_key(kind, name)])
+        self.objects.delete([each.key for each in self.objects.list(f"{kind}/{name}/")])
+
+    def _commit(self, kind: str, name: str) -> Commit | None:
+        found = self.objects.get(_commit_key(kind, name))
+        return None if found is None else self._parse(kind, name, found)
+
+    def _parse(self, kind: str, name: str, found: Content) -> Commit:
+        try:
+            return Commit.model_validate_json(found.data)
+        except ValidationError:
+            raise StoreError(
+                f"{self.objects.address.text}/{_commit_key(kind, name)} is damaged, so the folder can't be read. "
+                "Restore it from an earlier version of the object, or remove it: a later run computes the folder of a "
+                "step again."
+            ) from None
+
+    def _download(self, kind: str, name: str, commit: Commit, partial: Path) -> None:
+        progress.begin(
+            f"fetching {kind}", total=sum(each.size for each in commit.files.values()), unit="bytes"
+        )
+        self._in_parallel(
+            (self._fetch, f"{kind}/{name}/{commit.attempt}/{file}", partial / file, held)
+            for file, held in commit.files.items()
+        )
+        for file, held in commit.files.items():
+            if not (partial / file).is_file() or file_digest(partial / file) != held.digest:
+                raise self._damaged(kind, name, file)
+
+    def _fetch(self, key: str, path: Path, held: RemoteFile) -> None:
+        self.objects.download(key, path)
+        progress.advance(held.size)
+
+    def _upload(self, key: str, path: Path, size: int) -> None:
+        self.objects.upload(key, path)
+        progress.advance(size)
+
+    def _damaged(self, kind: str, name: str, file: str) -> StoreError:
+        place = f"{self.objects.address.text}/{kind}/{name}"
+        if kind == "releases":
+            advice = "Restore it from an earlier version of the object, or roll back to another release."
+        else:
+            advice = f"Remove {place}/{MANIFEST}; the next run computes the folder again."
+        return StoreError(f"The file {file} of {place} is missing or was changed. {advice}")
+
+    @staticmethod
+    def _in_parallel(calls: Iterable[tuple]) -> None:  # type: ignore[type-arg]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for done in [pool.submit(*call) for call in calls]:
+                done.result()
+
+
+def _is_at(folder: Path, commit: Commit) -> bool:
+    """Whether a folder of the cache is that of a commit. Manifests name all files by their digests."""
+    manifest, held = folder / MANIFEST, commit.files.get(MANIFEST)
+    return held is not None and manifest.is_file() and file_digest(manifest) == held.digest
+
+
+def _clear(partial: Path) -> None:
+    for entry in partial.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _commit_key(kind: str, name: str) -> str:
+    return f"{kind}/{name}/{MANIFEST}"
+
+
+def _is_commit(found: Found) -> bool:
+    """Whether an object is the manifest of a folder, not a file of an attempt."""
+    parts = found.key.split("/")
+    return (
+        len(parts) == 3 and parts[2] == MANIFEST and bool(is_version(parts[1]) or DIGEST.fullmatch(parts[1]))
+    )

@@ -1,0 +1,227 @@
+"""Requests to an object store through obstore, with errors that say what to do.
+
+Credentials come from the environment, by obstore's own rules. Texts of the library are never shown: a request may be
+part of them.
+"""
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from matinee.errors import ConfigError, MatineeError, StoreError
+from matinee.store.remote.address import RemoteAddress
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_CODE: Final = re.compile(r"<Code>(\w{1,60})</Code>|status code: (\d{3})")
+_DENIED: Final = re.compile(
+    r"status code: 40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|Unauthenticated|"
+    r"PermissionDenied"
+)
+_NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|[Cc]redential")
+_NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
+_QUICK: Final = (3, timedelta(seconds=10))  # retries and seconds of the first request, which may be mistaken
+_PATIENT: Final = (12, timedelta(minutes=3))
+_CHUNK: Final = 1 << 23
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object in a list."""
+
+    key: str
+    size: int
+    e_tag: str | None
+    modified: datetime  # by the clock of the server
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes of an object, and what `swap` compares."""
+
+    data: bytes
+    tag: Mapping[str, str]
+    modified: datetime
+
+
+class Objects:
+    """The objects under the prefix of an address."""
+
+    def __init__(self, address: RemoteAddress) -> None:
+        self.address = address
+        self._is_reached = False
+
+    def get(self, key: str) -> Content | None:
+        """The content of an object; None if there is none."""
+        import obstore  # noqa: PLC0415 - only stores in an object store need it
+
+        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+            got = obstore.get(store, key)
+            return Content(bytes(got.bytes()), _tag(got.meta), got.meta["last_modified"])
+        return None
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of that name."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+            obstore.head(store, key)
+            return True
+        return False
+
+    def put(self, key: str, data: bytes) -> str | None:
+        """Write an object, in place of another one. Returns its ETag."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store:
+            e_tag: str | None = obstore.put(store, key, data)["e_tag"]
+            return e_tag
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless there is one of that name; returns whether it is ours.
+
+        `data` has to be unique. A request whose answer was lost is sent again, and then finds its own object.
+        """
+        return self._put_if(key, data, mode="create")
+
+    def swap(self, key: str, data: bytes, tag: Mapping[str, str]) -> bool:
+        """Replace an object if it is still the one that was read; returns whether it is ours. `data` is unique."""
+        return self._put_if(key, data, mode=dict(tag))
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file as an object."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store:
+            obstore.put(store, key, path, chunk_size=_CHUNK)
+
+    def download(self, key: str, path: Path) -> bool:
+        """Write an object to a new file; returns False if there is none."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+            got = obstore.get(store, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                for chunk in got.stream(min_chunk_size=_CHUNK):
+                    file.write(chunk)
+            return True
+        return False
+
+    def list(self, prefix: str, *, after: str | None = None) -> list[Found]:
+        """The objects under a prefix such as `log/`, in the order of their names, or those after one of them."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store:
+            pages = obstore.list(store, prefix.rstrip("/"), offset=after)
+            found = [
+                Found(each["path"], each["size"], each["e_tag"], each["last_modified"])
+                for page in pages
+                for each in page
+            ]
+        return sorted(found, key=lambda each: each.key)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; those that do not exist are left out."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store:
+            for key in keys:
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(store, key)
+
+    def _put_if(self, key: str, data: bytes, *, mode: Any) -> bool:
+        import obstore  # noqa: PLC0415
+        from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415
+
+        with self._asking() as store:
+            try:
+                obstore.put(store, key, data, mode=mode)
+                return True
+            except (AlreadyExistsError, PreconditionError):
+                pass
+        there = self.get(key)
+        return there is not None and there.data == data
+
+    @cached_property
+    def _clients(self) -> "tuple[ObjectStore, ObjectStore]":
+        """One that gives up soon, for the first request, and one that outlasts a failure of some minutes."""
+        try:
+            from obstore.store import from_url  # noqa: PLC0415
+        except ImportError:
+            raise ConfigError(
+                f"The store {self.address.text} needs the package obstore, which is not installed. Install it with "
+                '`pip install "matinee[s3]"`.'
+            ) from None
+        clients = [
+            from_url(
+                self.address.text,
+                retry_config={"max_retries": retries, "retry_timeout": seconds},
+                client_options={
+                    "allow_http": True,
+                    "timeout": timedelta(minutes=10),
+                    "connect_timeout": "10s",
+                },
+            )
+            for retries, seconds in (_QUICK, _PATIENT)
+        ]
+        return clients[0], clients[1]
+
+    @contextlib.contextmanager
+    def _asking(self) -> "Iterator[ObjectStore]":
+        """The client of a request, whose errors become those of Matinee; FileNotFoundError is for the caller."""
+        quick, patient = self._clients
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        try:
+            yield patient if self._is_reached else quick
+            self._is_reached = True
+        except FileNotFoundError as error:
+            if _NO_BUCKET.search(str(error)):
+                raise self._failure(str(error)) from OSError(errno.ENOENT, "no such bucket")
+            self._is_reached = True
+            raise
+        except BaseError as error:
+            code = errno.EACCES if _DENIED.search(str(error)) else errno.EIO
+            raise self._failure(f"{type(error).__name__} {error}") from OSError(code, "request failed")
+
+    def _failure(self, text: str) -> MatineeError:
+        """The error for what an object store or the network answered."""
+        place, found = self.address.text, _CODE.search(text)
+        code = next((group for group in (found.groups() if found else ()) if group), "")
+        if _NO_BUCKET.search(text):
+            return ConfigError(
+                f"There is no bucket {self.address.bucket} for the store {place}. Check the name and the endpoint, or "
+                "create the bucket. Nothing was changed."
+            )
+        if _NO_CREDENTIALS.search(text) and "AccessDenied" not in text:
+            return StoreError(
+                f"No credentials for the store {place} were found. Set those of its provider in the environment, such "
+                "as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them."
+            )
+        if _DENIED.search(text):
+            return StoreError(
+                f"Access to the store {place} was denied ({code or 'no reason given'}). Check the credentials in the "
+                "environment, and that they may list, read, write and delete objects under the prefix."
+            )
+        if code:
+            return StoreError(
+                f"The object store of {place} refused a request ({code}). Run the same command again, which continues; "
+                "if it fails again, check the bucket with the tools of its provider."
+            )
+        return StoreError(
+            f"The object store of {place} can't be reached. Check the network and the endpoint (AWS_ENDPOINT_URL for a "
+            "server other than Amazon's). Finished steps are kept, and the same command continues."
+        )
+
+
+def _tag(meta: Any) -> Mapping[str, str]:
+    """What makes an object the one that was read: the ETag, and on Google's store the generation."""
+    return {key: meta[key] for key in ("e_tag", "version") if meta.get(key) is not None}

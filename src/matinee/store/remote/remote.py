@@ -1,0 +1,223 @@
+"""A store in an object store, behind the store on this host that caches it."""
+
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from matinee.errors import ConfigError, StoreError
+from matinee.store.documents import KINDS, MANIFEST
+from matinee.store.files import remove_aside, write_json
+from matinee.store.identity import MARKER, STORE_VERSION, entries_of
+from matinee.store.remote.address import MARK, RemoteMark, parse_address, read_mark
+from matinee.store.remote.files import RemoteFiles
+from matinee.store.remote.folders import OUTLINES, RemoteFolders
+from matinee.store.remote.leases import RunLeases, turn
+from matinee.store.remote.log import RemoteLog
+from matinee.store.remote.objects import Objects
+
+_VERSION: Final = 1  # of the layout in an object store
+_remotes: dict[tuple[int, str], "Remote"] = {}
+_lock = threading.Lock()
+
+
+class RemoteMarker(BaseModel):
+    """matinee-store.json under the prefix: the marker of a store."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: str
+    version: int
+    layout: int
+    store: str
+
+
+def remote_of(root: Path) -> "Remote | None":
+    """The store that a folder caches; None for a store on this host alone.
+
+    A process has one object per cache. Raises StoreError if the address in the cache is damaged.
+    """
+    if not os.path.lexists(root / MARK):
+        return None
+    key = (os.getpid(), os.path.realpath(root))
+    with _lock:
+        if key not in _remotes:
+            _remotes[key] = Remote(Path(root), Objects(parse_address(read_mark(root).address)))
+        return _remotes[key]
+
+
+def push_file(root: Path, name: str) -> None:
+    """Write a file at the root of a store to the object store, if the store is in one."""
+    if remote := remote_of(root):
+        remote.files.push(name)
+
+
+@dataclass
+class Remote:
+    """A store in an object store."""
+
+    root: Path  # the cache
+    objects: Objects
+    _is_checked: bool = field(default=False, init=False)
+    _turn: int = field(default=0, init=False)  # the last change of the champion when the lock was taken
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self.objects.address.text
+
+    @cached_property
+    def folders(self) -> RemoteFolders:
+        """Its folders."""
+        return RemoteFolders(self.root, self.objects)
+
+    @cached_property
+    def log(self) -> RemoteLog:
+        """Its log and champion."""
+        return RemoteLog(self.root, self.objects)
+
+    @cached_property
+    def files(self) -> RemoteFiles:
+        """Its plain files."""
+        return RemoteFiles(self.root, self.objects)
+
+    @cached_property
+    def leases(self) -> RunLeases:
+        """What runs on all hosts use."""
+        return RunLeases(self.objects)
+
+    def open(self, *, create: bool) -> None:
+        """Check that there is a store, and bring the small files of the cache up to date.
+
+        Args:
+            create: Whether to make a store of an empty prefix.
+
+        Raises:
+            ConfigError: There is no store or no bucket, or the prefix has other objects.
+            StoreError: The object store can't be reached or denies access, or a later Matinee has written the store.
+        """
+        if not self._is_checked:
+            self._check(create=create)
+            self._is_checked = True
+        self.log.refresh()
+        if self.files.refresh():
+            self._evict()
+        if create:
+            self._bring_manifests()
+
+    def fetch(self, kind: str, name: str) -> bool:
+        """Bring a folder into the cache; returns whether it exists. A release that is gone leaves the cache too."""
+        if self.folders.pull(kind, name):
+            return True
+        if kind == "releases" and (self.root / kind / name / MANIFEST).is_file():
+            remove_aside(self.root / kind / name)
+        return False
+
+    def store(self, kind: str, name: str) -> None:
+        """Upload a folder of the cache. If another host was faster, the cache gets that one, which is equal."""
+        self.leases.use(kind, name)
+        if not self.folders.has(kind, name) and self.folders.push(kind, name):
+            return
+        self.fetch(kind, name)
+
+    def store_release(self, version: str) -> None:
+        """Upload a release of the cache under a version that nobody has used."""
+        self.leases.use("releases", version)
+        if not self.folders.push("releases", version):
+            remove_aside(self.root / "releases" / version)
+            raise StoreError(
+                f"Another process has published {version} in {self.name} meanwhile. Run the same command again."
+            )
+
+    def _bring_manifests(self) -> None:
+        """Bring the folder that says what the store holds: of the champion, or else of the last dataset."""
+        if number := self.log.last_move():
+            self.fetch("releases", self.log.champion(number))
+        elif not any((self.root / "datasets").glob(f"*/{MANIFEST}")):
+            for dataset in self.folders.names("datasets")[:1]:
+                self.fetch("datasets", dataset)
+
+    def _evict(self) -> None:
+        """Remove from the cache what the object store does not have: a user was erased on another host."""
+        shutil.rmtree(self.root / OUTLINES, ignore_errors=True)
+        for kind in (*KINDS, "releases"):
+            there = (
+                self.folders.names(kind) if kind != "releases" else []
+            )  # copies of releases keep their names
+            for folder in entries_of(self.root, kind):
+                if folder.name not in there and not folder.suffix:
+                    remove_aside(folder)
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep processes on other hosts from publishing and from changing the champion during the block."""
+        with turn(self.objects):
+            self.log.refresh()
+            self.log.heal()
+            self.files.refresh()
+            self._turn = self.log.last_move()
+            yield
+
+    def record(self, line: bytes, *, moves: bool) -> None:
+        """Add an entry to the log. A change of the champion needs the block of `publishing`."""
+        self.log.append(line, last_move=self._turn if moves else None)
+        if moves:
+            self._turn = self.log.last_move()
+
+    def _check(self, *, create: bool) -> None:
+        """Check the marker under the prefix, or write it."""
+        found = self.objects.get(MARKER)
+        if found is None and create:
+            self._make()
+            found = self.objects.get(MARKER)
+        if found is None:
+            raise ConfigError(
+                f"There is no store at {self.name}. Use the address of `matinee retrain --store`. Nothing was changed."
+            )
+        marker = self._read(found.data)
+        known = read_mark(self.root)
+        if known.store is None:
+            write_json(self.root / MARK, RemoteMark(address=known.address, store=marker.store))
+        elif known.store != marker.store:
+            raise ConfigError(
+                f"The cache {self.root} is of another store that was at {self.name} before. Remove that folder, and "
+                "run the same command again."
+            )
+
+    def _make(self) -> None:
+        if self.objects.list(""):
+            raise ConfigError(
+                f"{self.name} is not a Matinee store: it has no {MARKER} and other objects. Use an empty prefix. "
+                "Nothing was changed."
+            )
+        marker: Mapping[str, str | int] = {
+            "kind": "matinee-store",
+            "version": STORE_VERSION,
+            "layout": _VERSION,
+            "store": uuid.uuid4().hex,
+        }
+        self.objects.create(MARKER, json.dumps(marker).encode())
+
+    def _read(self, data: bytes) -> RemoteMarker:
+        try:
+            marker = RemoteMarker.model_validate_json(data)
+        except ValidationError:
+            raise ConfigError(
+                f"{self.name}/{MARKER} is not the marker of a store in an object store. Use an empty prefix, or the "
+                "address of `matinee retrain --store`. Nothing was changed."
+            ) from None
+        if marker.version > STORE_VERSION or marker.layout > _VERSION:
+            raise StoreError(
+                f"The store {self.name} was written by a later version of Matinee. Use that version or a later one. "
+                "Nothing was changed."
+            )
+        return marker

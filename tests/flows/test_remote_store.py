@@ -1,0 +1,37 @@
+"""The retrain flow on a store in an object store, from two hosts with caches of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import matinee
+from matinee.sample import write_sample
+from matinee.settings.parse import read_settings
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def test_the_flow_of_a_second_host_finds_all_steps_finished(
+    remote: Callable[[str], str], tmp_path: Path
+) -> None:
+    from matinee.flows.recommend import recommend
+    from matinee.flows.retrain import retrain
+
+    write_sample(tmp_path / "few", ratings=8_000, users=120, movies=100, seed=2)
+    call = {
+        "ratings": [str(tmp_path / "few" / "ratings.csv")],
+        "titles": str(tmp_path / "few" / "movie_titles.csv"),
+        "settings": read_settings(assignments=["train.epochs=3"]),
+    }
+    first = retrain(store=remote("first"), **call)
+    assert first.promoted
+    assert first.cached == []
+    second = retrain(store=remote("second"), **call)
+    assert (second.promoted, second.release) == (True, "v0001")
+    assert second.cached == ["ingest", "encode", "split", "train", "rank", "evaluate"]
+    lists = recommend(store=remote("second"))
+    assert Path(lists.out).is_file()
+    again = recommend(store=remote("third"))
+    assert (again.rows, again.seconds) == (lists.rows, 0.0)  # found, not computed
+    assert matinee.load(remote("fourth")).version == "v0001"

@@ -1,0 +1,114 @@
+"""Errors of a store in an object store: each is one paragraph, without secrets, and changes nothing."""
+
+import http.server
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from object_store import ObjectStore
+
+from matinee.cli.main import main
+from matinee.errors import ConfigError, MatineeError, StoreError
+from matinee.registry import Registry
+from matinee.store import Store
+from matinee.store.files import write_json
+from matinee.store.remote import MARK, Remote, local_store, names_remote, remote_of
+
+Address = Callable[[str], str]
+
+
+@contextmanager
+def _answering(status: int) -> Iterator[str]:
+    """A server that answers every request with one status."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        do_PUT = do_HEAD = do_GET  # noqa: N815 - as the library calls them
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+def _refused(address: str, kind: type[MatineeError]) -> str:
+    with pytest.raises(kind) as error:
+        Store.open(Path(address))
+    assert "key-of-tests" not in str(error.value)
+    assert not Path("s3:").exists()
+    return str(error.value)
+
+
+def test_errors_say_what_to_do(
+    remote: Address, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="There is no store at s3://"):
+        Registry.open(Path(remote("first")))
+    assert "There is no bucket no-such-bucket" in _refused("s3://no-such-bucket/store", ConfigError)
+    with _answering(403) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        assert "was denied (403). Check the credentials" in _refused(remote("denied"), StoreError)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert "can't be reached. Check the network and the endpoint" in _refused(remote("gone"), StoreError)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
+    assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://key:secret@bucket/store", "s3://", "s3://bucket/../store", "gs://b?x=secret"]
+)
+def test_an_address_that_is_not_readable_is_refused_without_its_text(text: str) -> None:
+    assert names_remote(text)
+    with pytest.raises(ConfigError, match="The address of the store is not readable") as error:
+        local_store(text)
+    assert "secret" not in str(error.value)
+
+
+def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(remote: Address) -> None:
+    there = remote_of(Store.open(Path(remote("first"))).root)
+    assert there is not None
+    there.objects.put("other/notes.txt", b"of somebody else")
+    with pytest.raises(ConfigError, match="is not a Matinee store: it has no matinee-store"):
+        Store.open(Path(f"{remote('first')}/other"))
+    write_json(there.root / MARK, {"address": there.name, "store": "of another time"})
+    fresh = Remote(there.root, there.objects)
+    with pytest.raises(ConfigError, match="is of another store that was at s3://"):
+        fresh.open(create=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["prune", "--keep", "1"],
+        ["forget", "--user", "1"],
+        ["backup", "--out", "copy"],
+        ["migrate"],
+        ["sign", "v0001"],
+        ["doctor"],
+        ["restore", "--from", "copy"],
+        ["serve"],
+    ],
+)
+def test_a_verb_that_needs_a_folder_refuses_an_address_and_changes_nothing(
+    words: list[str],
+    remote: Address,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--store", remote("first")]) == 2
+    assert "object store" in capsys.readouterr().err
+    assert not [path for path in tmp_path.iterdir() if path.name != "hosts"]

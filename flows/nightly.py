@@ -65,21 +65,12 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         tune_days: Days between two searches. One starts in a run with new files.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
-    require_local(store, "The nightly flow")
-    settings.check()
-    check_tracking(mlflow)
-    if tune_trials:
-        check_installed()
-    # `take_in` checks the dropped files.
-    outside = [titles] if named(titles, "the titles").is_absolute() else []
-    check_apart(store, drop=drop, sources=outside)
+    _check_call(settings, drop=drop, store=store, titles=titles, mlflow=mlflow, tunes=tune_trials > 0)
     check_queries(queries)
     load_password(password_block, queries)
     opened = Store.open(Path(store))
-    with (
-        opened.in_use(),  # prune keeps what this run uses
-        snapshots(Path(store), queries, limits=settings.ingest) as rows,
-    ):
+    # Prune keeps what a run uses.
+    with opened.in_use(), snapshots(Path(store), queries, limits=settings.ingest) as rows:
         intake = take_in(
             store=store,
             drop=drop,
@@ -94,10 +85,8 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
             return Completed(name="Nothing new", message=intake.says())
         data = _Data(ratings=[*intake.ratings, *queries], titles=intake.titles, store=store)
         kept = KeptSettings(opened, settings)
-        if tune_trials and kept.is_due(days=tune_days):
-            summary = _retrain_tuned(data, kept, trials=tune_trials)
-        else:
-            summary = retrain(**data, settings=kept.settings)
+        is_due = tune_trials > 0 and kept.is_due(days=tune_days)
+        summary = _retrain(data, kept, trials=tune_trials if is_due else 0)
         remember(opened, intake)
         track_run(store, summary, mlflow=mlflow)
     prune(store=store, keep=keep)
@@ -114,11 +103,26 @@ class _Data(TypedDict):
     store: str
 
 
-def _retrain_tuned(data: _Data, kept: KeptSettings, *, trials: int) -> Summary:
-    """Search for settings and retrain with them; if the gate holds the candidate, retrain with those of before.
+def _check_call(
+    settings: Settings, *, drop: str, store: str, titles: str, mlflow: str | None, tunes: bool
+) -> None:
+    """Refuse a wrong call before anything starts. `take_in` checks the dropped files."""
+    require_local(store, "The nightly flow")
+    settings.check()
+    check_tracking(mlflow)
+    if tunes:
+        check_installed()
+    outside = [titles] if named(titles, "the titles").is_absolute() else []
+    check_apart(store, drop=drop, sources=outside)
+
+
+def _retrain(data: _Data, kept: KeptSettings, *, trials: int) -> Summary:
+    """Retrain; with trials, search for settings first, and go back to the earlier ones if the gate holds the candidate.
 
     A search that fails is a warning, and the next run searches again.
     """
+    if not trials:
+        return retrain(**data, settings=kept.settings)
     try:
         found = tune(**data, trials=trials, settings=kept.settings)
     except MatineeError as error:

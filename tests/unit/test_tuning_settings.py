@@ -109,7 +109,7 @@ def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
     kept = KeptSettings(store, BASE)
     assert kept.is_due(days=30)
     for _ in range(4):
-        nights._retrain_tuned(nights._Data(ratings=[], titles="", store=""), kept, trials=3)
+        nights._retrain(nights._Data(ratings=[], titles="", store=""), kept, trials=3)
     assert began == [None, 0.9, 0.9, 0.9]
     assert trained == [0.9, 0.7, 0.9, 0.9, 0.9]  # the gate held the candidate with 0.7
     assert kept.settings == with_values(BASE, {"train.lr_gamma": 0.9})

@@ -14,10 +14,10 @@ from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store, later
 from matinee.cli.tune_arguments import add_tune
+from matinee.cli.upkeep_arguments import add_upkeep_verbs
 from matinee.cli.values import fraction, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
-from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import path, source_text
 
 _COMPLAINT_LENGTH = 500
@@ -129,7 +129,7 @@ def build_parser() -> _Parser:
     add_serve_verb(verb)
     add_page_verbs(verb)
     add_registry_verbs(verb)
-    _add_upkeep_verbs(verb)
+    add_upkeep_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():
         verbs_of.add_parser(name, help=summary, add_help=False)
     parser.verbs = tuple(verbs_of.choices)
@@ -247,53 +247,3 @@ def _add_answer_verbs(verb: Verb) -> None:
         help="files, folders or globs with ratings, or queries of databases",
     )
     add_settings(evaluate)
-
-
-def _add_upkeep_verbs(verb: Verb) -> None:
-    alerts = verb(
-        "alerts",
-        "upkeep.alerts",
-        "Send a notification when a scheduled run fails, hangs or is late, or when the gate holds its candidate.",
-    )
-    alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
-    to = alerts.add_mutually_exclusive_group()
-    to.add_argument("--webhook", metavar="URL", help=f"address to notify (default: {WEBHOOK}, if it is set)")
-    to.add_argument(
-        "--block", metavar="TYPE/NAME", help="notification or webhook block of the Prefect server to use"
-    )
-    backup = verb("backup", "upkeep.backup", "Copy a store, also while runs use it.")
-    add_store(backup)
-    backup.add_argument(
-        "--out",
-        type=path,
-        required=True,
-        metavar="DIR",
-        help="folder for the copy: new, empty or an earlier backup",
-    )
-    migrate = verb(
-        "migrate",
-        "migrate_verb.migrate",
-        "Bring a store to the formats of this version, and report what the next run computes again.",
-    )
-    add_store(migrate)
-    migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")
-    restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
-    restore.add_argument(
-        "--from",
-        type=path,
-        required=True,
-        dest="source",
-        metavar="DIR",
-        help="folder of `matinee backup --out`",
-    )
-    restore.add_argument(
-        "--store", type=path, required=True, metavar="S", help="new or empty folder of the store"
-    )
-    completion = verb(
-        "completion",
-        "completion_verb.completion",
-        "Print a script that completes verbs and options in a shell.",
-    )
-    completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
-    doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
-    doctor.add_argument("--store", type=path, metavar="S", help="store to check")

@@ -104,7 +104,13 @@ def show_release(store: Store, folder: Path) -> ShownRun:
         rules=_rules(decision),
         report=_page(folder),
         dataset=_dataset(store, manifest.dataset),
-        digests=_digests(manifest),
+        digests=_digests(
+            evaluation=manifest.evaluation,
+            candidate=manifest.candidate,
+            ranking=manifest.ranking,
+            split=manifest.split.digest if manifest.split else None,
+            dataset=manifest.dataset,
+        ),
         versions=manifest.versions,
         signed=(folder / SIGNATURE).is_file(),
     )
@@ -143,17 +149,13 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         rules=_rules(_read(folder / DecisionFile.NAME, DecisionFile)),
         report=_page(registry.folder(made[-1])) if made else None,
         dataset=_dataset(store, split.dataset if split else None),
-        digests={
-            name: digest
-            for name, digest in (
-                ("evaluation", judged.digest),
-                ("candidate", judged.candidate),
-                ("ranking", judged.ranking),
-                ("split", judged.split),
-                ("dataset", split.dataset if split else ""),
-            )
-            if digest
-        },
+        digests=_digests(
+            evaluation=judged.digest,
+            candidate=judged.candidate,
+            ranking=judged.ranking,
+            split=judged.split,
+            dataset=split.dataset if split else None,
+        ),
         versions=fit.versions if fit else {},
     )
 
@@ -244,12 +246,5 @@ def _page(folder: Path) -> str | None:
     return str(folder / _REPORT) if (folder / _REPORT).is_file() else None
 
 
-def _digests(manifest: ReleaseManifest) -> dict[str, str]:
-    named = {
-        "evaluation": manifest.evaluation,
-        "candidate": manifest.candidate,
-        "ranking": manifest.ranking,
-        "split": manifest.split.digest if manifest.split else None,
-        "dataset": manifest.dataset,
-    }
+def _digests(**named: str | None) -> dict[str, str]:
     return {name: digest for name, digest in named.items() if digest}

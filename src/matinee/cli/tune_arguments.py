@@ -1,5 +1,7 @@
 """The verb `tune` with its options."""
 
+import argparse
+
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store
 from matinee.cli.values import count, fraction
 from matinee.ops.folders import path, source_text
@@ -12,15 +14,7 @@ def add_tune(verb: Verb) -> None:
     )
     add_sources(tune)
     add_store(tune)
-    tune.add_argument(
-        "--trials", type=count, default=30, metavar="N", help="number of trials per goal (default 30)"
-    )
-    tune.add_argument(
-        "--minutes",
-        type=fraction,
-        metavar="M",
-        help="start no trial after M minutes; the next call continues",
-    )
+    _add_budget(tune)
     tune.add_argument(
         "--goal",
         choices=["ratings", "lists", "both"],
@@ -50,3 +44,15 @@ def add_tune(verb: Verb) -> None:
     )
     add_preset(tune)
     add_settings(tune)
+
+
+def _add_budget(tune: argparse.ArgumentParser) -> None:
+    tune.add_argument(
+        "--trials", type=count, default=30, metavar="N", help="number of trials per goal (default 30)"
+    )
+    tune.add_argument(
+        "--minutes",
+        type=fraction,
+        metavar="M",
+        help="start no trial after M minutes; the next call continues",
+    )

@@ -5,7 +5,7 @@ Read from the folders of a split and a candidate. Metrics, gate and plots are co
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -84,15 +84,7 @@ def collect_inputs(
     user_rows, movie_rows = count_codes(fitted.users, users.height), count_codes(fitted.movies, movies.height)
     years = movies["year"].fill_null(0).to_numpy()
     slicings = cut(test, user_rows=user_rows, movie_rows=movie_rows, movie_years=years)
-    movie_ids = movies["movie_id"].to_numpy()
-    judged = _JudgedRows(
-        test,
-        user_ids=users["user_id"].to_numpy()[test.users],
-        movie_ids=movie_ids[test.movies],
-        candidate=ours,
-        known=(user_rows[test.users] > 0) & (movie_rows[test.movies] > 0),
-        scale=scale,
-    )
+    judged = _JudgedRows.of(test, (users, movies), (user_rows, movie_rows), candidate=ours, scale=scale)
     against_champion, against_anchor = judged.pair_both(champion, anchor, slicings)
     return EvaluationInputs(
         scale=scale,
@@ -110,7 +102,7 @@ def collect_inputs(
         drift=measure_drift(manifest, (train, valid, test), (users, movies), champion),
         user_rows=user_rows,
         movie_rows=movie_rows,
-        movie_ids=movie_ids,
+        movie_ids=movies["movie_id"].to_numpy(),
     )
 
 
@@ -182,6 +174,27 @@ class _JudgedRows:
     candidate: Doubles
     known: NDArray[np.bool_]  # to the candidate: user and movie have a fitted row
     scale: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls,
+        test: DatedRatings,
+        tables: tuple[pl.DataFrame, pl.DataFrame],
+        fitted_rows: tuple[Counts, Counts],
+        *,
+        candidate: Doubles,
+        scale: tuple[float, float],
+    ) -> Self:
+        """The test rows, with the tables of users and movies and their counts of fitted rows."""
+        (users, movies), (user_rows, movie_rows) = tables, fitted_rows
+        return cls(
+            test,
+            user_ids=users["user_id"].to_numpy()[test.users],
+            movie_ids=movies["movie_id"].to_numpy()[test.movies],
+            candidate=candidate,
+            known=(user_rows[test.users] > 0) & (movie_rows[test.movies] > 0),
+            scale=scale,
+        )
 
     def pair_both(
         self,

@@ -94,8 +94,7 @@ def write_evaluation(
     file = _describe(decision, inputs, champion, anchor)
     write_json(folder / Metrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, file)
-    examples = make_examples(model, inputs.fitted, inputs.test, _library(split, inputs))
-    write_json(folder / ExampleLists.NAME, examples)
+    write_json(folder / ExampleLists.NAME, _examples(model, split, inputs))
     progress.begin("drawing plots")
     _draw(folder / "plots", inputs, metrics, read_as(candidate / History.NAME, History))
     return metrics, file
@@ -111,13 +110,14 @@ def _read_temporal(folder: Path) -> Temporal | None:
     return read_as(folder / TemporalHoldout.NAME, TemporalHoldout).temporal
 
 
-def _library(split: Path, inputs: EvaluationInputs) -> Library:
-    return Library(
+def _examples(model: RankingModel, split: Path, inputs: EvaluationInputs) -> ExampleLists:
+    library = Library(
         users=pl.read_parquet(split / "users.parquet"),
         movies=pl.read_parquet(split / "movies.parquet"),
         scale=inputs.scale,
         relevant_from=inputs.catalogue.relevant_from,
     )
+    return make_examples(model, inputs.fitted, inputs.test, library)
 
 
 def _compare_lists(

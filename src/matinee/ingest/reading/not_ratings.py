@@ -43,8 +43,31 @@ def explain_header(
     Returns:
         What was found, what was expected, and what to do.
     """
-    header, first = rows[0], texts[0]
     expected = EXPECTED[settings.feedback]
+    if other := _other_content(rows, texts, label, expected=expected):
+        return other
+    given = given_columns(settings)
+    if (
+        len(found) < len(SIDES)
+        and not any(given.values())
+        and (said := explain_layout(rows, texts, settings))
+    ):
+        return f"{label} {said}"
+    header = rows[0]
+    names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
+    missing = [column for column in NEEDED[settings.feedback] if column not in found]
+    wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
+    return (
+        f"{label}, line {line}: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
+        f"Expected {expected}. {_way_out(header, found, missing)}{_PLAYS if missing == ['rating'] else ''}"
+    )
+
+
+def _other_content(
+    rows: Sequence[Sequence[str]], texts: Sequence[str], label: str, *, expected: str
+) -> str | None:
+    """A sentence about a file of something else than ratings of many users; None if it is not recognised."""
+    header, first = rows[0], texts[0]
     plain = {plain_name(name) for name in header}
     if is_export_of_one_person(plain):
         return (
@@ -64,20 +87,7 @@ def explain_header(
         )
     if (kind := kind_by_header(texts)) and kind != PAIRS:
         return f"{label} holds {kind}, not ratings: its first line is '{shown(first, _EXAMPLE)}'. Expected {expected}."
-    given = given_columns(settings)
-    if (
-        len(found) < len(SIDES)
-        and not any(given.values())
-        and (said := explain_layout(rows, texts, settings))
-    ):
-        return f"{label} {said}"
-    names = ", ".join(repr(name.strip()[:40]) for name in header[:12]) + (", ..." if len(header) > 12 else "")
-    missing = [column for column in NEEDED[settings.feedback] if column not in found]
-    wanted = "".join(f" (ingest.columns asks for {given[column]!r})" for column in missing if column in given)
-    return (
-        f"{label}, line {line}: no column for {', '.join(missing) or 'each required field'}{wanted}; found {names}. "
-        f"Expected {expected}. {_way_out(header, found, missing)}{_PLAYS if missing == ['rating'] else ''}"
-    )
+    return None
 
 
 def _is_matrix(rows: Sequence[Sequence[str]]) -> bool:

@@ -59,21 +59,10 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
         )
     lines = lines or [last]
     rest = last if len(lines) == sampled + _MOST_COMMENTS else b""
-    delimiter, comment = "", kernel.NO_BYTE
-    comments = []
-    while len(lines) > 1:
-        text = decode_line(lines[0]).strip()
-        separator = _SEPARATOR.fullmatch(decode_line(lines[0]).strip(" \r"))  # a tab may be the delimiter
-        if separator and not delimiter:
-            delimiter = "\t" if separator[1] == "\\t" else separator[1]
-        elif text and text[0] in _COMMENTS and comment in (kernel.NO_BYTE, ord(text[0])):
-            comment = ord(text[0])
-            comments.append(text.lstrip(_COMMENTS).strip())
-        elif text:
-            break
-        begin += len(lines[0]) + 1
-        before += 1
-        lines = lines[1:]
+    passed, delimiter, comment, comments = _above_the_rows(lines)
+    begin += sum(len(line) + 1 for line in lines[:passed])
+    before += passed
+    lines = lines[passed:]
     texts = whole_texts(lines[:sampled], comment)
     if b"\r" in lines[0].rstrip(b"\r"):
         raise DataError(
@@ -81,7 +70,25 @@ def read_prelude(head: bytes, *, sampled: int, label: str, expected: str) -> Pre
             "one of them: write all lines with LF."
         )
     stop = min(begin + len(lines[0]) + 1, len(head))
-    return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, tuple(comments), rest)
+    return Prelude(texts or [""], line_end[0], begin, before, stop, comment, delimiter, comments, rest)
+
+
+def _above_the_rows(lines: Sequence[bytes]) -> tuple[int, str, int, tuple[str, ...]]:
+    """The number of lines above the header, with the delimiter, the byte of comments and the comments they give."""
+    passed, delimiter, comment = 0, "", kernel.NO_BYTE
+    comments = []
+    for line in lines[:-1]:
+        text = decode_line(line).strip()
+        separator = _SEPARATOR.fullmatch(decode_line(line).strip(" \r"))  # a tab may be the delimiter
+        if separator and not delimiter:
+            delimiter = "\t" if separator[1] == "\\t" else separator[1]
+        elif text and text[0] in _COMMENTS and comment in (kernel.NO_BYTE, ord(text[0])):
+            comment = ord(text[0])
+            comments.append(text.lstrip(_COMMENTS).strip())
+        elif text:
+            break
+        passed += 1
+    return passed, delimiter, comment, tuple(comments)
 
 
 def whole_texts(lines: Sequence[bytes], comment: int) -> list[str]:

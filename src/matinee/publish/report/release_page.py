@@ -79,17 +79,8 @@ def release_page(facts: ReleaseFacts) -> str:
         weak=_weak_slices(rated) if rated else [],
         slices=slice_table(rated) if rated else None,
         limits=LIMITS if rated else PLAY_LIMITS,
-        plot={
-            "slices": slices_plot(rated) if rated else "",
-            "calibration": calibration_plot(rated) if rated else "",
-            "learning": learning_plot(facts.history) if facts.history else "",
-            "series": _series_plot(facts),
-        },
-        pictures={
-            name: (data_url(facts.plots[name]), PICTURES[name])
-            for name in ("long_tail", "residuals")
-            if name in facts.plots
-        },
+        plot=_plots(facts, rated),
+        pictures=_pictures(facts),
         examples=[(each.user_id, example_says(each), example_table(each)) for each in facts.examples],
         neighbours=_neighbour_table(facts.neighbours),
         drift=_drift_table(facts),
@@ -100,6 +91,20 @@ def release_page(facts: ReleaseFacts) -> str:
         lineage=_lineage(manifest),
         settings=Table(("setting", "value"), facts.settings),
     )
+
+
+def _plots(facts: ReleaseFacts, rated: Metrics | None) -> dict[str, str]:
+    return {
+        "slices": slices_plot(rated) if rated else "",
+        "calibration": calibration_plot(rated) if rated else "",
+        "learning": learning_plot(facts.history) if facts.history else "",
+        "series": _series_plot(facts),
+    }
+
+
+def _pictures(facts: ReleaseFacts) -> dict[str, tuple[str, str]]:
+    shown = [name for name in ("long_tail", "residuals") if name in facts.plots]
+    return {name: (data_url(facts.plots[name]), PICTURES[name]) for name in shown}
 
 
 def _opening(manifest: ReleaseManifest) -> str:

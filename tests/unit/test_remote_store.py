@@ -22,7 +22,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
 from matinee.store.documents import KINDS, POINTER
-from matinee.store.identity import entries_of
+from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, leases, remote_of
 from matinee.store.remote.leases import turn
 

@@ -77,8 +77,8 @@ def show_release(store: Store, folder: Path) -> ShownRun:
     Raises ReleaseError if its manifest can't be read, StoreError if another file is damaged.
     """
     manifest = read_manifest(folder)
-    fit = _kept(store, CandidateManifest, manifest.candidate)
-    ranking = _kept(store, RankingManifest, manifest.ranking)
+    fit = store.read_if_kept(CandidateManifest, manifest.candidate)
+    ranking = store.read_if_kept(RankingManifest, manifest.ranking)
     evaluation = store.folder("evaluations", manifest.evaluation or "none")
     decision = _read(evaluation / DecisionFile.NAME, DecisionFile)
     sizes, rows = _sizes(folder), manifest.metrics.get("rows")
@@ -122,9 +122,9 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
     Raises StoreError if a file is damaged.
     """
     folder, registry = store.folder("evaluations", judged.digest), Registry(store.root)
-    fit = _kept(store, CandidateManifest, judged.candidate)
-    ranking = _kept(store, RankingManifest, judged.ranking or judged.candidate)
-    split = _kept(store, SplitManifest, judged.split)
+    fit = store.read_if_kept(CandidateManifest, judged.candidate)
+    ranking = store.read_if_kept(RankingManifest, judged.ranking or judged.candidate)
+    split = store.read_if_kept(SplitManifest, judged.split)
     made = [each.version for each in registry.manifests() if each.evaluation == judged.digest]
     metrics, sizes = _metrics(folder), _sizes(folder)
     return ShownRun(
@@ -158,12 +158,6 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         ),
         versions=fit.versions if fit else {},
     )
-
-
-def _kept(store: Store, model: type[_Manifest], digest: str | None) -> _Manifest | None:
-    """A manifest; None if prune has removed its folder."""
-    there = bool(digest) and (store.folder(model.KIND, str(digest)) / MANIFEST).is_file()
-    return store.read(model, str(digest)) if there else None
 
 
 def _read(path: Path, model: type[_Format]) -> _Format | None:

@@ -14,7 +14,8 @@ from matinee.formats.manifests import EvaluationManifest
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.documents import MANIFEST
-from matinee.store.identity import check_usable, entries_of
+from matinee.store.entries import complete_folders
+from matinee.store.identity import check_usable
 from matinee.store.remote import require_local
 from matinee.store.versions import is_version
 
@@ -75,8 +76,7 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
 
 def _folders(store: Store, kind: str) -> list[Path]:
     """The whole folders of a kind, oldest first."""
-    whole = [path for path in entries_of(store.root, kind) if (path / MANIFEST).is_file() and not path.suffix]
-    return sorted(whole, key=lambda path: (path / MANIFEST).stat().st_mtime)
+    return sorted(complete_folders(store.root, kind), key=lambda path: (path / MANIFEST).stat().st_mtime)
 
 
 def _unknown(registry: Registry, store: Store, name: str) -> str:

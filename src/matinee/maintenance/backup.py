@@ -18,7 +18,6 @@ from matinee.maintenance.copies import (
     OTHER_FILES,
     RELEASES,
     Copied,
-    complete_folders,
     copy_files,
     copy_folders,
     remove_gone,
@@ -42,6 +41,7 @@ from matinee.store.documents import (
     parse,
     read_as,
 )
+from matinee.store.entries import complete_folders
 from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_bytes
 from matinee.store.folders import remove_file

@@ -18,9 +18,9 @@ from matinee.release.manifest import SIGNATURE
 from matinee.store import progress
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.documents import KINDS, MANIFEST, TRIALS, TUNINGS
+from matinee.store.entries import complete_folders, entries_of
 from matinee.store.files import copy_tree, exchange, replacing
 from matinee.store.folders import bytes_in, remove_tree
-from matinee.store.identity import entries_of
 from matinee.store.locks import lock_folder
 
 RELEASES: Final = "releases"
@@ -56,13 +56,6 @@ def copy_folders(source: Path, target: Path, copied: Copied) -> None:
         for folder in whole:
             _copy_folder(folder, target / kind / folder.name, copied)
     copied.releases = [folder.name for folder in complete_folders(target, RELEASES)]
-
-
-def complete_folders(root: Path, kind: str) -> list[Path]:
-    """The folders of a kind that have a manifest."""
-    return [
-        folder for folder in entries_of(root, kind) if not folder.suffix and (folder / MANIFEST).is_file()
-    ]
 
 
 def copy_files(source: Path, target: Path, copied: Copied) -> None:

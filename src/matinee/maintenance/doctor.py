@@ -36,8 +36,9 @@ from matinee.store.documents import (
     read_as,
     read_json,
 )
+from matinee.store.entries import entries_of
 from matinee.store.erased_users import Forgotten
-from matinee.store.identity import MARKER, check_usable, entries_of, is_marked
+from matinee.store.identity import MARKER, check_usable, is_marked
 from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from matinee.store.entries import entries_of
 from matinee.store.folders import bytes_in, remove_tree, rename_within
-from matinee.store.identity import entries_of
 from matinee.store.locks import lock
 
 DOOMED = ".pruned"

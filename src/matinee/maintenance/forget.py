@@ -27,11 +27,11 @@ from matinee.store import Store, progress
 from matinee.store.checksums import find_damage, sync_folder
 from matinee.store.disk_errors import io_error, writing
 from matinee.store.documents import KINDS, MANIFEST, WORK
+from matinee.store.entries import entries_of, links_of
 from matinee.store.erased_users import ErasedUser, Forgotten
 from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
 from matinee.store.folders import remove_file, remove_tree, rename_within
-from matinee.store.identity import entries_of, links_of
 from matinee.store.remote import require_local
 from matinee.store.versions import version_number
 

@@ -33,9 +33,10 @@ from matinee.store.documents import (
     Document,
     read_json,
 )
+from matinee.store.entries import entries_of, is_complete, links_of
 from matinee.store.files import clear_temporaries
 from matinee.store.folders import remove_file
-from matinee.store.identity import MARKER, RUNNING, entries_of, links_of, run_locks_in
+from matinee.store.identity import MARKER, RUNNING, run_locks_in
 from matinee.store.locks import lock_folder
 from matinee.store.remote import require_local
 
@@ -212,7 +213,7 @@ def _needed(roots: list[Path], folders: dict[str, Path]) -> set[str]:
 def _is_taken(path: Path, oldest: int) -> bool:
     """Whether a whole folder was written or used since `oldest`. A folder that is just being renamed is not."""
     with contextlib.suppress(FileNotFoundError):
-        return path.suffix == "" and (path / MANIFEST).is_file() and path.stat().st_mtime_ns >= oldest
+        return is_complete(path) and path.stat().st_mtime_ns >= oldest
     return False
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from matinee.errors import MatineeError
 from matinee.schemas.names import SIDES, Kind, Side
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as, read_json
-from matinee.store.identity import entries_of
+from matinee.store.entries import entries_of
 from matinee.store.versions import is_version, version_number
 
 

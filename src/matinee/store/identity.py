@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from matinee.errors import ConfigError, StoreError
-from matinee.store.digests import DIGEST
 from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, WORK, Document, check_time, parse
+from matinee.store.entries import entries_of
 from matinee.store.files import open_plain, write_bytes, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.versions import is_version
@@ -26,7 +26,6 @@ STORE_VERSION = 1  # of the format of the store
 _SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": STORE_VERSION}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
 _RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
-_ENDINGS = {"", ".partial", ".pruned", ".erased"}  # of folders: whole, unfinished, to be deleted, rewritten
 _LARGEST = 1 << 26  # maximum bytes of a manifest that are read; ours have some thousands
 _LOG_BYTES = 1 << 16  # bytes of a log that are read: some hundred lines
 # Files of file systems, version control and desktops; a folder with these counts as empty.
@@ -171,24 +170,6 @@ def check_readable(folder: Path, *, listed: bool = False) -> None:
         ) from error
 
 
-def entries_of(root: Path, kind: str) -> list[Path]:
-    """The folders of one kind, named by a digest or a version, also unfinished ones and those to be deleted.
-
-    Other files and targets of symbolic links are not listed.
-    """
-    folder, is_ours = root / kind, is_version if kind == "releases" else DIGEST.fullmatch
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if is_ours(path.name.partition(".")[0])
-        and path.suffix in _ENDINGS
-        and path.is_dir()
-        and not path.is_symlink()
-    ]
-
-
 def run_locks_in(root: Path) -> list[Path]:
     """The run locks in `running/`, also those of dead processes.
 
@@ -214,14 +195,6 @@ def refuse_link(folder: Path) -> None:
             f"{folder} is a symbolic link, and links in a store are not followed. Remove the link; the folder is "
             "created again. Nothing was changed."
         )
-
-
-def links_of(root: Path, kind: str) -> list[Path]:
-    """The symbolic links among the folders of one kind."""
-    folder = root / kind
-    if folder.is_symlink():
-        return [folder]
-    return [path for path in sorted(folder.iterdir()) if path.is_symlink()] if folder.is_dir() else []
 
 
 def _outer_store(root: Path) -> Path | None:

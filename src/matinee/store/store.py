@@ -119,6 +119,11 @@ class Store:
         """
         return read_as(self._manifest(model.KIND, digest), model)
 
+    def read_if_kept(self, model: type[_Manifest], digest: str | None) -> _Manifest | None:
+        """As `read`; None without a digest, and for a folder that prune has removed."""
+        kept = bool(digest) and self._manifest(model.KIND, str(digest)).is_file()
+        return self.read(model, str(digest)) if kept else None
+
     def path(self, reference: Reference) -> Path:
         """The folder behind a reference.
 

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.evaluate.comparison.costs import read_if_kept
 from matinee.evaluate.comparison.subjects import Subject
 from matinee.evaluate.inputs import read_fitted, read_test
 from matinee.evaluate.metrics import DatedRatings
@@ -71,7 +70,7 @@ def find_common_rows(store: Store, subjects: Sequence[Subject]) -> SharedTestRow
 
 
 def _rows(store: Store, digest: str | None, subjects: Sequence[Subject]) -> SharedTestRows | None:
-    manifest = read_if_kept(store, SplitManifest, digest)
+    manifest = store.read_if_kept(SplitManifest, digest)
     if manifest is None:
         return None
     folder = store.folder("splits", manifest.digest)

@@ -2,27 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from matinee.evaluate.metrics_file import read_metrics
-from matinee.formats.base import Manifest
 from matinee.formats.comparison import Cost
 from matinee.formats.manifests import CandidateManifest, EvaluationManifest, RankingManifest
 from matinee.formats.metrics import Metrics
 from matinee.store import Store
-from matinee.store.documents import MANIFEST
-
-_Manifest = TypeVar("_Manifest", bound=Manifest)
-
-
-def read_if_kept(store: Store, model: type[_Manifest], digest: str | None) -> _Manifest | None:
-    """The manifest of a folder; None if the folder has been pruned.
-
-    Raises StoreError if it is damaged.
-    """
-    if not digest or not (store.folder(model.KIND, digest) / MANIFEST).is_file():
-        return None
-    return store.read(model, digest)
 
 
 def read_cost(
@@ -44,9 +29,9 @@ def read_cost(
         files: Weights, whose sizes are added up.
         seconds_train: What the release itself says of the fit.
     """
-    fit = read_if_kept(store, CandidateManifest, candidate)
-    lists = read_if_kept(store, RankingManifest, ranking)
-    judged = read_if_kept(store, EvaluationManifest, evaluation)
+    fit = store.read_if_kept(CandidateManifest, candidate)
+    lists = store.read_if_kept(RankingManifest, ranking)
+    judged = store.read_if_kept(EvaluationManifest, evaluation)
     return Cost(
         seconds_train=fit.seconds_train if fit else seconds_train,
         seconds_compile=fit.seconds_compile if fit else None,

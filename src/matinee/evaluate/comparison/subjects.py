@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.evaluate.compared_lists import RankedModel
-from matinee.evaluate.comparison.costs import own_figures, read_cost, read_if_kept
+from matinee.evaluate.comparison.costs import own_figures, read_cost
 from matinee.evaluate.comparison.stored_candidate import StoredCandidate
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.comparison import ComparedModelNote
@@ -24,6 +24,7 @@ from matinee.release.ranking_model import RANKING
 from matinee.release.release import WEIGHTS
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, read_json
+from matinee.store.entries import complete_folders
 from matinee.store.versions import is_version
 
 _SHORTEST = 4  # characters of a digest that name a model
@@ -91,7 +92,7 @@ def _find(store: Store, name: str) -> Subject:
 
 def _release(store: Store, folder: Path) -> Subject:
     manifest = read_manifest(folder)
-    tested = read_if_kept(store, CandidateManifest, manifest.candidate)
+    tested = store.read_if_kept(CandidateManifest, manifest.candidate)
     note = ComparedModelNote(
         name=_name(store, folder, manifest.version),
         kind="release",
@@ -170,7 +171,5 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest:
 
 
 def _evaluations(store: Store) -> Iterator[EvaluationManifest]:
-    folder = store.root / EvaluationManifest.KIND
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix == "" and (path / MANIFEST).is_file():
-            yield store.read(EvaluationManifest, path.name)
+    for path in complete_folders(store.root, EvaluationManifest.KIND):
+        yield store.read(EvaluationManifest, path.name)

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee.errors import ConfigError, StoreError
 from matinee.store.documents import KINDS, MANIFEST
+from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
-from matinee.store.identity import MARKER, STORE_VERSION, entries_of
+from matinee.store.identity import MARKER, STORE_VERSION
 from matinee.store.remote.address import MARK, RemoteMark, parse_address, read_mark
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import OUTLINES, RemoteFolders

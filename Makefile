@@ -31,6 +31,7 @@ up: setup
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
 	$(BIN)/python tests/faults/drill_registry.py --rounds 100
+	$(BIN)/python tests/faults/drill_object_store.py --rounds 20
 	$(BIN)/python tests/faults/drill_faults.py --rounds 3 --write docs/operations.md
 
 # A hundred runs on one server. Memory and leftovers are written to docs/operations.md. It takes about half an hour.

@@ -23,6 +23,7 @@ from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
+from matinee.store.remote import remote_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from small_release import write_release
@@ -62,6 +63,8 @@ def publish_night(store: Store, name: str, *, partition: str) -> str:
             partial = registry.folder(version).with_suffix(".partial")
             write_release(partial, manifest={"candidate": candidate, "split": {"digest": split}})
             partial.rename(registry.folder(version))
+            if remote := remote_of(store.root):
+                remote.store_release(version)
             registry.point_to(version, action="publish", reason=name)
     return version
 

@@ -3,8 +3,12 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+import drill_object_store
 import drill_registry
+from object_store import ObjectStore
 
 from matinee.registry import Registry
 from matinee.store import Store
@@ -27,3 +31,11 @@ def test_thirty_pruned_nights_leave_as_much_as_ten(tmp_path: Path) -> None:
     assert len(list((store.root / "releases").glob("v*"))) == 7
     # Of the last seven decisions four were holds.
     assert [hold.reason for hold in Registry(store.root).held()] == [f"held-{n:03d}" for n in range(26, 30)]
+
+
+def test_publishers_on_two_hosts_a_pruner_and_a_reader_share_a_bucket(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**object_store.environment, "MATINEE_CACHE": str(tmp_path / "check")}.items():
+        monkeypatch.setenv(name, value)
+    drill_object_store.run_round(object_store, tmp_path, nights=2, publishers=2, kills=0)

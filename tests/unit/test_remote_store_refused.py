@@ -91,13 +91,8 @@ def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(
 @pytest.mark.parametrize(
     "words",
     [
-        ["prune", "--keep", "1"],
-        ["forget", "--user", "1"],
-        ["backup", "--out", "copy"],
         ["migrate"],
         ["sign", "v0001"],
-        ["doctor"],
-        ["restore", "--from", "copy"],
         ["serve"],
     ],
 )

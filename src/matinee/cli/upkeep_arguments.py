@@ -2,7 +2,7 @@
 
 from matinee.cli.shared_options import Verb, add_store
 from matinee.ops.environment import WEBHOOK
-from matinee.ops.folders import path
+from matinee.ops.folders import path, store_path
 
 
 def add_upkeep_verbs(verb: Verb) -> None:
@@ -26,7 +26,7 @@ def add_upkeep_verbs(verb: Verb) -> None:
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
     doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
-    doctor.add_argument("--store", type=path, metavar="S", help="store to check")
+    doctor.add_argument("--store", type=store_path, metavar="S", help="store to check")
 
 
 def _add_copies(verb: Verb) -> None:
@@ -56,5 +56,9 @@ def _add_copies(verb: Verb) -> None:
         help="folder of `matinee backup --out`",
     )
     restore.add_argument(
-        "--store", type=path, required=True, metavar="S", help="new or empty folder of the store"
+        "--store",
+        type=store_path,
+        required=True,
+        metavar="S",
+        help="new or empty folder of the store, or an empty prefix of an object store",
     )

@@ -22,7 +22,6 @@ from matinee.store import progress
 from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
-from matinee.store.remote import require_local
 
 if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
@@ -236,7 +235,6 @@ def forget(call: argparse.Namespace) -> Outcome:
     from matinee.release.idmap import parse_id
     from matinee.store.held_kinds import kinds_of
 
-    require_local(call.store, "`matinee forget`")
     Registry.open(call.store)  # a store that can't be read is an error before its kinds are looked up
     held = kinds_of(call.store)
     is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"

@@ -23,6 +23,7 @@ from matinee.maintenance.copies import (
     remove_gone,
 )
 from matinee.maintenance.doomed import try_lock
+from matinee.maintenance.remote_restore import upload_store
 from matinee.registry import Registry
 from matinee.registry.log import ChangeLog
 from matinee.store import Store
@@ -57,7 +58,7 @@ from matinee.store.identity import (
 )
 from matinee.store.locks import lock_folder
 from matinee.store.paths import holds
-from matinee.store.remote import require_local
+from matinee.store.remote import local_store, remote_of
 
 _PICTURE: Final = "progressive.png"
 # What must be right about each file at the root of a store before it is copied; the pointer comes last.
@@ -93,9 +94,9 @@ def back_up(root: Path, target: Path) -> Copied:
         ReleaseError: champion.json is damaged or missing.
         StoreError: A file can't be read or written, or another process uses the backup.
     """
-    require_local(root, "`matinee backup`")
-    _check_places(root, target)
     registry = Registry.open(root)
+    root = registry.root
+    _check_places(root, target)
     registry.champion()  # before anything is created
     for kind in (*FOLDERS, *OTHER_FILES):
         refuse_link(root / kind)
@@ -105,6 +106,9 @@ def back_up(root: Path, target: Path) -> Copied:
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, _MARK)
         with Store(target).alone():
+            if remote := remote_of(root):
+                with registry.lock():
+                    remote.bring_all()
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
                     files, damaged = _read_root(root, target)
@@ -131,12 +135,15 @@ def restore(source: Path, root: Path) -> Copied:
         ConfigError: `source` is not a store, or `root` is not an empty folder.
         StoreError: A file can't be read or written, or a backup is being written.
     """
+    root = local_store(root)
     _check_places(source, root)
     check_restored(source)
     if not is_store(source):
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
+    if remote_of(root):
+        return upload_store(source, root)
     if not is_empty(root) and not (root / RESTORING).is_file():
         raise ConfigError(
             f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."

@@ -39,6 +39,8 @@ from matinee.store.documents import (
 from matinee.store.entries import entries_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.identity import MARKER, check_usable, is_marked
+from matinee.store.remote import Remote, remote_of
+from matinee.store.remote.leases import has_conditions
 from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 
@@ -125,11 +127,33 @@ def _store(root: Path) -> Iterator[Check]:
     except MatineeError as error:
         yield Check("store", "fail", str(error))
         return
+    if remote := remote_of(root):
+        bucket = _bucket(remote)
+        yield bucket
+        if bucket.status == "fail":
+            return
     yield _space(root)
     yield from _releases(Registry(root))
     yield _log(ChangeLog(root))
     yield from _files(root)
     yield _leftovers(root)
+
+
+def _bucket(remote: Remote) -> Check:
+    """Whether the object store answers and refuses to create an object twice."""
+    try:
+        remote.open(create=False)
+        if not has_conditions(remote.objects):
+            return Check(
+                "bucket",
+                "fail",
+                f"{remote.name}: the server ignores conditions of writes (If-None-Match, If-Match), so two hosts may "
+                "overwrite each other. Use a server that supports them",
+            )
+        runs = len(remote.leases.live())
+    except MatineeError as error:
+        return Check("bucket", "fail", str(error))
+    return Check("bucket", "ok", f"{remote.name} answers; {runs} active runs on all hosts")
 
 
 def _space(root: Path) -> Check:

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 
 from matinee.errors import MatineeError, StoreError
 from matinee.maintenance.erase import erase_from_release, erase_from_split
+from matinee.maintenance.remote_forget import forget_remote
 from matinee.maintenance.traces import mentioned, names_user, row_of
 from matinee.registry import Registry
 from matinee.release import verify
@@ -32,7 +34,7 @@ from matinee.store.erased_users import ErasedUser, Forgotten
 from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
 from matinee.store.folders import remove_file, remove_tree, rename_within
-from matinee.store.remote import require_local
+from matinee.store.remote import remote_of
 from matinee.store.versions import version_number
 
 log = logging.getLogger(__name__)
@@ -70,9 +72,15 @@ def forget(root: Path, user_id: int | str) -> Erased:
         StoreError: A run is active, and nothing was done. Or something may still contain the user, such as a damaged
             release, and everything else was done.
     """
-    require_local(root, "`matinee forget`")
     registry = Registry.open(root)
     check_signing()  # an unusable key must not look like a damaged release
+    if remote := remote_of(registry.root):
+        return forget_remote(remote, user_id, partial(_forget, user_id=user_id))
+    return _forget(root, user_id=user_id)
+
+
+def _forget(root: Path, *, user_id: int | str) -> Erased:
+    registry = Registry.open(root)
     with writing(root), Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
         erasure = _Erasure(registry, ErasedUser.of(user_id))

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -16,6 +16,8 @@ from pydantic import JsonValue
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.doomed import DOOMED, delete_doomed, doom, is_locked, try_lock
 from matinee.maintenance.kept_releases import why_kept
+from matinee.maintenance.pruned import Pruned
+from matinee.maintenance.remote_prune import prune_remote
 from matinee.registry import Hold, Registry
 from matinee.release.manifest import SIGNATURE
 from matinee.store import Store
@@ -38,24 +40,12 @@ from matinee.store.files import clear_temporaries
 from matinee.store.folders import remove_file
 from matinee.store.identity import MARKER, RUNNING, run_locks_in
 from matinee.store.locks import lock_folder
-from matinee.store.remote import require_local
+from matinee.store.remote import remote_of
 
 _KINDS = (*KINDS, WORK)
 _SET_BACK = -1.0  # a clock that lags behind by more seconds was set back
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What was removed and what was kept."""
-
-    releases: list[str]
-    kept: list[str]
-    folders: int  # besides the releases
-    bytes: int
-    held: list[str]  # held candidates that stayed
-    why: dict[str, str]  # of each kept release, why it stayed
 
 
 def prune(root: Path, *, keep: int) -> Pruned:
@@ -77,7 +67,13 @@ def prune(root: Path, *, keep: int) -> Pruned:
     """
     if keep < 1:
         raise ConfigError(f"--keep is {keep}; expected 1 or more.")
-    require_local(root, "`matinee prune`")
+    registry = Registry.open(root)
+    if remote := remote_of(registry.root):
+        return prune_remote(remote, partial(_prune, keep=keep))
+    return _prune(root, keep=keep)
+
+
+def _prune(root: Path, *, keep: int) -> Pruned:
     registry = Registry.open(root)
     with writing(root), Store(root).in_use():
         _name_links(root)

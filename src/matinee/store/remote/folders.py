@@ -51,6 +51,23 @@ class Commit(BaseModel):
 
 
 @dataclass(frozen=True)
+class StoredFolder:
+    """A folder as a list of objects shows it; it is whole if it has a commit."""
+
+    kind: str
+    name: str
+    commit: Commit | None
+    manifest: bytes  # the object that makes it whole; empty without one
+    files: list[Found]  # of the attempt that is the folder
+    unnamed: list[Found]  # of other attempts
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return sum(each.size for each in self.files)
+
+
+@dataclass(frozen=True)
 class RemoteFolders:
     """The folders of a store in an object store; `root` is the cache."""
 
@@ -67,50 +84,72 @@ class RemoteFolders:
         found.sort(key=lambda each: each.modified, reverse=True)
         return [each.key.split("/")[1] for each in found]
 
-    def push(self, kind: str, name: str) -> bool:
-        """Upload a whole folder of the cache. Returns False if another attempt was faster, and is the folder now."""
-        folder = self.root / kind / name
-        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-        commit = Commit(
-            attempt=uuid.uuid4().hex[:12],
-            files={
-                file: RemoteFile(size=path.stat().st_size, digest=file_digest(path))
-                for file, path in sorted(files.items())
-            },
-        )
-        keys = {file: f"{kind}/{name}/{commit.attempt}/{file}" for file in files}
-        progress.begin(
-            f"uploading {kind}", total=sum(each.size for each in commit.files.values()), unit="bytes"
-        )
+    def push(self, kind: str, name: str, *, replaces: Content | None = None) -> bool:
+        """Upload a whole folder of the cache. Returns False if another attempt was faster, and is the folder now.
+
+        Args:
+            kind: The kind of the folder.
+            name: Its name.
+            replaces: The object that makes it whole now, if this attempt takes the place of an earlier one.
+        """
+        folder, attempt = self.root / kind / name, uuid.uuid4().hex[:12]
+        paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        files = {
+            file: RemoteFile(size=path.stat().st_size, digest=file_digest(path))
+            for file, path in sorted(paths.items())
+        }
+        keys = {file: f"{kind}/{name}/{attempt}/{file}" for file in files}
+        progress.begin(f"uploading {kind}", total=sum(each.size for each in files.values()), unit="bytes")
+        won = False
         try:
             self._in_parallel(
-                (self._upload, keys[file], path, commit.files[file].size) for file, path in files.items()
+                (self._upload, keys[file], path, files[file].size) for file, path in paths.items()
             )
-            won = self.objects.create(_commit_key(kind, name), commit.model_dump_json().encode())
-        except BaseException:
-            with contextlib.suppress(StoreError):  # the first error counts; prune removes what is left
-                self.objects.delete(list(keys.values()))
-            raise
-        if not won:
-            self.objects.delete(list(keys.values()))
+            commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
+            if replaces is None:
+                won = self.objects.create(_commit_key(kind, name), commit)
+            else:
+                won = self.objects.swap(_commit_key(kind, name), commit, replaces.tag)
+        finally:
+            if not won:
+                with contextlib.suppress(StoreError):  # an earlier error counts; prune removes what is left
+                    self.objects.delete(list(keys.values()))
         return won
+
+    def replace(self, folder: "StoredFolder") -> None:
+        """Upload a folder of the cache in place of one that is stored, whose files are removed."""
+        found = self.objects.get(_commit_key(folder.kind, folder.name))
+        if found is None or found.data != folder.manifest:
+            raise StoreError(
+                f"{folder.kind}/{folder.name} of {self.objects.address.text} was changed by another process meanwhile. "
+                "Run the same command again."
+            )
+        if self.push(folder.kind, folder.name, replaces=found):
+            self.objects.delete([each.key for each in folder.files])
 
     def pull(self, kind: str, name: str) -> bool:
         """Make the folder of the cache the one that is whole there; returns False if there is none.
 
         Raises StoreError if a file there is missing or differs from its digest.
         """
+        while (commit := self._commit(kind, name)) is not None:
+            try:
+                self._pull(kind, name, commit)
+                return True
+            except StoreError:
+                if self._commit(kind, name) == commit:  # it was not removed or replaced meanwhile
+                    raise
+        return False
+
+    def _pull(self, kind: str, name: str, commit: Commit) -> None:
         target = self.root / kind / name
-        commit = self._commit(kind, name)
-        if commit is None:
-            return False
         if _is_at(target, commit):
-            return True
+            return
         partial = target.with_name(f"{name}.partial")
         with lock_folder(partial):  # processes of this host download a folder once
             if _is_at(target, commit):
                 shutil.rmtree(partial, ignore_errors=True)
-                return True
+                return
             try:
                 _clear(partial)
                 self._download(kind, name, commit, partial)
@@ -120,7 +159,6 @@ class RemoteFolders:
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
-        return True
 
     def outline(self, kind: str, name: str) -> Path | None:
         """A folder that has the manifest of a folder, and maybe nothing else; None if there is no such folder."""
@@ -138,10 +176,50 @@ class RemoteFolders:
         write_bytes(outline / MANIFEST, found.data)
         return outline
 
-    def remove(self, kind: str, name: str) -> None:
-        """Remove a folder: from then on it is absent, whatever happens to its files."""
-        self.objects.delete([_commit_key(kind, name)])
-        self.objects.delete([each.key for each in self.objects.list(f"{kind}/{name}/")])
+    def stored(self, kind: str) -> list[StoredFolder]:
+        """All folders of a kind, also those that are not whole."""
+        by_name: dict[str, list[Found]] = {}
+        for each in self.objects.list(f"{kind}/"):
+            by_name.setdefault(each.key.split("/")[1], []).append(each)
+        return [self._stored(kind, name, found) for name, found in by_name.items()]
+
+    def _stored(self, kind: str, name: str, found: list[Found]) -> StoredFolder:
+        content = self.objects.get(_commit_key(kind, name)) if any(map(_is_commit, found)) else None
+        commit = None if content is None else self._parse(kind, name, content)
+        ours = f"{kind}/{name}/{commit.attempt}/" if commit else "-"
+        files = [each for each in found if not _is_commit(each)]
+        return StoredFolder(
+            kind=kind,
+            name=name,
+            commit=commit,
+            manifest=content.data if content else b"",
+            files=[each for each in files if each.key.startswith(ours)],
+            unnamed=[each for each in files if not each.key.startswith(ours)],
+        )
+
+    def read_json(self, folder: StoredFolder) -> dict[str, bytes]:
+        """The JSON files of a whole folder, by name; those in the cache are not fetched."""
+        here = self.root / folder.kind / folder.name
+        cached = folder.commit is not None and _is_at(here, folder.commit)
+        texts = {}
+        for file in folder.commit.files if folder.commit else ():
+            if "/" in file or not file.endswith(".json"):
+                continue
+            key = f"{folder.kind}/{folder.name}/{folder.commit.attempt if folder.commit else ''}/{file}"
+            found = None if cached else self.objects.get(key)
+            if not cached and found is None:
+                raise self._damaged(folder.kind, folder.name, file)
+            texts[file] = found.data if found else (here / file).read_bytes()
+        return texts
+
+    def withdraw(self, folder: StoredFolder) -> None:
+        """Make a whole folder absent; its files stay until they are removed."""
+        self.objects.delete([_commit_key(folder.kind, folder.name)])
+
+    def put_back(self, folder: StoredFolder) -> None:
+        """Make a folder whole again that was withdrawn, unless another attempt has become the folder."""
+        if not self.objects.create(_commit_key(folder.kind, folder.name), folder.manifest):
+            self.objects.delete([each.key for each in folder.files])
 
     def _commit(self, kind: str, name: str) -> Commit | None:
         found = self.objects.get(_commit_key(kind, name))

@@ -165,6 +165,19 @@ def server_time(objects: Objects) -> datetime:
     return datetime.now(UTC) if found is None else found.modified
 
 
+def has_conditions(objects: Objects) -> bool:
+    """Whether the server refuses to create an object that exists, and to replace one that has changed."""
+    key = f"clock/{uuid.uuid4().hex}.json"
+    try:
+        objects.create(key, b"first")
+        before = objects.get(key)
+        created = objects.create(key, b"second")
+        objects.put(key, b"third")
+        return before is not None and not created and not objects.swap(key, b"fourth", before.tag)
+    finally:
+        objects.delete([key])
+
+
 class _Turn:
     """The turn of this process at an object."""
 

@@ -139,6 +139,17 @@ class Remote:
                 f"Another process has published {version} in {self.name} meanwhile. Run the same command again."
             )
 
+    def bring_all(self) -> None:
+        """Bring all folders and files into the cache. Call it under the registry's lock."""
+        for kind in (*KINDS, "releases"):
+            for name in self.folders.names(kind):
+                self.fetch(kind, name)
+        for folder in entries_of(self.root, "releases"):
+            if not folder.suffix:
+                self.fetch("releases", folder.name)  # removes one that is gone
+        for name in self.files.names():
+            self.files.pull(name)
+
     def _bring_manifests(self) -> None:
         """Bring the folder that says what the store holds: of the champion, or else of the last dataset."""
         if number := self.log.last_move():

@@ -1,0 +1,15 @@
+"""What a prune did."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed and what was kept."""
+
+    releases: list[str]
+    kept: list[str]
+    folders: int  # besides the releases
+    bytes: int
+    held: list[str]  # held candidates that stayed
+    why: dict[str, str]  # of each kept release, why it stayed

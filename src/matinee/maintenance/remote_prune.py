@@ -1,0 +1,146 @@
+"""Prune a store in an object store.
+
+What goes is decided as in a folder: on an outline of the store, a temporary folder with its JSON files and no data.
+Then the manifests of what goes are removed, the leases of runs are read again, and what a run has begun to use since
+gets its manifest back. Only then are files removed. A run writes its lease before it looks for a manifest, so it
+finds the folder absent, or its lease is seen.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from matinee.maintenance.pruned import Pruned
+from matinee.registry import Registry
+from matinee.store import Store
+from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER
+from matinee.store.files import remove_aside
+from matinee.store.identity import RUNNING, make_store
+from matinee.store.locks import lock_folder
+from matinee.store.remote import Remote
+from matinee.store.remote.folders import StoredFolder
+from matinee.store.remote.leases import Lease, server_time
+
+_ALL: Final = (*KINDS, "releases")
+_ABANDONED: Final = timedelta(days=1)  # after which files that belong to no folder are of an upload that died
+_LOCK: Final = f"{os.getpid()}-0"
+
+Folders = dict[tuple[str, str], StoredFolder]
+
+
+def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
+    """Remove what is not needed any more.
+
+    Args:
+        remote: The store.
+        decide: Prunes a folder that is a store.
+
+    Returns:
+        What was removed and what was kept.
+    """
+    registry = Registry(remote.root)
+    with Store(remote.root).in_use(), registry.lock(), tempfile.TemporaryDirectory() as scratch:
+        remote.leases.clear_dead()
+        leases = remote.leases.live()
+        there: Folders = {
+            (folder.kind, folder.name): folder for kind in _ALL for folder in remote.folders.stored(kind)
+        }
+        whole = {place: folder for place, folder in there.items() if folder.commit is not None}
+        outline = Path(scratch) / "store"
+        refers = _write_outline(remote, outline, whole, leases)
+        before = len(_lines(outline))
+        with _active(outline, min(lease.started for lease in leases)):
+            done = decide(outline)
+        for line in _lines(outline)[before:]:
+            entry = json.loads(line)
+            registry.record(entry["action"], **{name: entry[name] for name in ("version",) if name in entry})
+        for name in [name for name in remote.files.names() if not (outline / name).exists() and "/" in name]:
+            remote.files.remove(name)
+        gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
+        removed = _remove(remote, {place: whole[place] for place in gone}, refers)
+        _remove_abandoned(remote, there, leases)
+    size = sum(whole[place].size for place in removed)
+    return replace(
+        done,
+        releases=[name for kind, name in removed if kind == "releases"],
+        folders=sum(kind != "releases" for kind, _ in removed),
+        bytes=size,
+    )
+
+
+def _write_outline(
+    remote: Remote, outline: Path, whole: Folders, leases: list[Lease]
+) -> dict[tuple[str, str], set[str]]:
+    """Write the JSON files of a store; returns the texts in those of each folder, which name other folders."""
+    make_store(outline)
+    for name in (LOG, POINTER):
+        with contextlib.suppress(FileNotFoundError):
+            (outline / name).write_bytes((remote.root / name).read_bytes())
+    for name in remote.files.names():
+        (outline / name).parent.mkdir(exist_ok=True)
+        (outline / name).touch()
+    used = {use for lease in leases for use in lease.uses}
+    refers = {}
+    for (kind, name), folder in whole.items():
+        target = outline / kind / name
+        target.mkdir(parents=True)
+        texts = remote.folders.read_json(folder)
+        for file, data in texts.items():
+            (target / file).write_bytes(data)
+        # Prune keeps what is not older than the oldest run, and what that refers to.
+        moment = time.time() + 60 if f"{kind}/{name}" in used else 0
+        os.utime(target, (moment, moment))
+        joined = b" ".join(texts.values())
+        refers[kind, name] = {other for _, other in whole if other.encode() in joined}
+    return refers
+
+
+@contextlib.contextmanager
+def _active(outline: Path, started: datetime) -> Iterator[None]:
+    """Hold a run lock in the outline that is as old as the oldest run of any host."""
+    lock = outline / RUNNING / _LOCK
+    with lock_folder(lock):
+        os.utime(lock, (started.timestamp(), started.timestamp()))
+        yield
+        with contextlib.suppress(OSError):
+            lock.rmdir()
+
+
+def _lines(outline: Path) -> list[bytes]:
+    with contextlib.suppress(FileNotFoundError):
+        return (outline / LOG).read_bytes().splitlines()
+    return []
+
+
+def _remove(remote: Remote, gone: Folders, refers: dict[tuple[str, str], set[str]]) -> list[tuple[str, str]]:
+    """Remove folders that no run has begun to use meanwhile; returns those that were removed."""
+    for folder in gone.values():
+        remote.folders.withdraw(folder)
+    wanted = {use.partition("/")[2] for lease in remote.leases.live() for use in lease.uses}
+    while more := {name for place in gone if place[1] in wanted for name in refers[place]} - wanted:
+        wanted |= more
+    removed = []
+    for place, folder in gone.items():
+        if place[1] in wanted:
+            remote.folders.put_back(folder)
+            continue
+        remote.objects.delete([each.key for each in folder.files])
+        remove_aside(remote.root / place[0] / place[1])
+        removed.append(place)
+    return removed
+
+
+def _remove_abandoned(remote: Remote, there: Folders, leases: list[Lease]) -> None:
+    """Remove files of uploads that died: of no folder, older than a day and than every active run."""
+    limit = min([server_time(remote.objects) - _ABANDONED, *(lease.started for lease in leases)])
+    for folder in there.values():
+        left = [each.key for each in folder.unnamed if each.modified < limit]
+        remote.objects.delete(left)
+    remote.objects.delete([each.key for each in remote.objects.list("clock/") if each.modified < limit])

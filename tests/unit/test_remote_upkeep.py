@@ -1,0 +1,180 @@
+"""prune, forget and backup on a store in an object store, and a process that is killed while it uploads."""
+
+import io
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import matinee
+from matinee.cli.main import main
+from matinee.errors import StoreError
+from matinee.formats.base import Manifest
+from matinee.maintenance import remote_prune
+from matinee.maintenance.backup import back_up
+from matinee.maintenance.forget import forget
+from matinee.maintenance.prune import prune
+from matinee.registry import Registry
+from matinee.release import verify
+from matinee.store import Plan, Store
+from matinee.store.digests import digest_of
+from matinee.store.erased_users import Forgotten
+from matinee.store.remote import Remote, remote_of
+from matinee.store.remote.folders import RemoteFolders, StoredFolder
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from drill_registry import digest, publish_night
+
+Address = Callable[[str], str]
+STORES = Path(__file__).parents[1] / "stores"
+
+
+def _remote(address: str) -> Remote:
+    found = remote_of(Store.open(Path(address)).root)
+    assert found is not None
+    return found
+
+
+def _plan(name: str) -> Plan:
+    def make(folder: Path) -> Manifest:
+        (folder / "data").write_text(name)
+        return Manifest.model_validate({"rows": 1})
+
+    return Plan("datasets", digest(name), make)
+
+
+def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(Path(remote("first")))
+    for night in range(4):
+        publish_night(store, f"night{night}", partition=f"partition{night}")
+    store.ensure(_plan("unused"))
+    other = Store.open(Path(remote("other")))
+    there = _remote(remote("other"))
+    there.objects.put(f"datasets/{digest('dead')}/{'a' * 12}/data", b"of an upload that died")
+    monkeypatch.setattr(remote_prune, "_ABANDONED", timedelta(0))
+    time.sleep(1.1)  # times in the log are whole seconds
+    with other.in_use():
+        assert other.take(_plan("unused"))
+        done = prune(Path(remote("first")), keep=1)
+        assert done.releases == ["v0001", "v0002"]
+        assert list(done.why) == ["v0003", "v0004"]
+        assert there.folders.has("datasets", digest("unused"))
+    time.sleep(1.1)
+    assert prune(store.root, keep=1).folders == 1  # after the run
+    assert not there.folders.has("datasets", digest("unused"))
+    assert not there.objects.list(f"datasets/{digest('dead')}/")
+    registry = Registry.open(Path(remote("third")))
+    assert registry.versions() == ["v0003", "v0004"]
+    assert [verify(registry.folder(version)).version for version in registry.versions()] == ["v0003", "v0004"]
+    assert sorted(there.folders.names("partitions")) == sorted(map(digest, ["partition2", "partition3"]))
+    assert [entry.version for entry in registry.log() if entry.action == "prune"] == ["v0001", "v0002"]
+
+
+def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Store.open(Path(remote("other")))
+    other.ensure(_plan("late"))
+    withdraw = RemoteFolders.withdraw
+
+    with other.in_use():
+
+        def late(self: RemoteFolders, folder: StoredFolder) -> None:
+            assert other.take(_plan("late"))  # between the decision and the removal
+            withdraw(self, folder)
+
+        monkeypatch.setattr(RemoteFolders, "withdraw", late)
+        assert prune(Path(remote("first")), keep=1).folders == 0
+    again = Store.open(Path(remote("third")))
+    assert (again.path(again.reference("datasets", digest("late"))) / "data").read_text() == "late"
+
+
+def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_backed_up(
+    remote: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(STORES / "ratings.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    here, before = tmp_path / "ratings" / "store", matinee.load(tmp_path / "ratings" / "store")
+    assert main(["restore", "--from", str(here), "--store", remote("first")]) == 0
+    assert matinee.load(remote("second")).manifest.files == before.manifest.files
+    assert [each.reason for each in Registry.open(Path(remote("second"))).log()] == [
+        each.reason for each in Registry(here).log()
+    ]
+    assert main(["restore", "--from", str(here), "--store", remote("first")]) == 2  # only to an empty prefix
+    assert main(["doctor", "--store", remote("first")]) == 0
+    assert "answers; 0 active runs on all hosts" in capsys.readouterr().out
+
+    user = int(before.users.ids[5])
+    with Store.open(Path(remote("second"))).in_use(), pytest.raises(StoreError, match="A run is using s3://"):
+        forget(Path(remote("first")), user)
+    assert main(["forget", "--store", remote("first"), "--user", str(user)]) == 0
+    assert "was erased from v0001" in capsys.readouterr().out
+    there = _remote(remote("first"))
+    tables = [each.key for each in there.objects.list("") if each.key.endswith(".parquet")]
+    assert tables
+    for key in tables:
+        found = there.objects.get(key)
+        assert found is not None
+        table = pq.read_table(io.BytesIO(found.data))
+        assert "user_id" not in table.column_names or user not in table["user_id"].to_pylist(), key
+    assert user not in matinee.load(remote("second")).users.ids.tolist()  # a cache from before
+    assert Forgotten.read(Store.open(Path(remote("second"))).root).holds(user)
+    assert not (_remote(remote("second")).root / "partitions").exists() or not list(
+        (_remote(remote("second")).root / "partitions").iterdir()
+    )
+
+    copied = back_up(Path(remote("third")), tmp_path / "copy")
+    assert (copied.champion, copied.damaged) == ("v0001", [])
+    assert matinee.load(tmp_path / "copy").manifest.files == matinee.load(remote("first")).manifest.files
+
+
+def test_a_process_that_is_killed_while_it_uploads_leaves_nothing_visible(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = _remote(remote("first"))
+    code = (
+        "import sys, pathlib\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_remote_upkeep import make_large\n"
+        f"make_large({remote('killed')!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        while len(there.objects.list("datasets/")) < 5:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    name = digest_of(name="large")
+    assert not there.folders.has("datasets", name)
+    there.objects.delete([each.key for each in there.objects.list("running/")])  # counts for ten minutes
+    make_large(remote("killed"))  # uploads what it has made before
+    monkeypatch.setattr(remote_prune, "_ABANDONED", timedelta(0))
+    other = Store.open(Path(remote("other")))
+    with other.in_use():
+        assert other.take(_large())
+        assert len(list(other.path(other.reference("datasets", name)).iterdir())) == 201
+        time.sleep(1.1)
+        assert prune(Path(remote("other")), keep=1).folders == 0
+    assert len(there.objects.list("datasets/")) == 202, "the files of the killed upload are gone"
+
+
+def make_large(address: str) -> None:
+    """Make a folder of many files."""
+    Store.open(Path(address)).ensure(_large())
+
+
+def _large() -> Plan:
+    def make(folder: Path) -> Manifest:
+        for number in range(200):
+            (folder / f"{number:03d}").write_bytes(bytes(1 << 16))
+        return Manifest.model_validate({"rows": 200})
+
+    return Plan("datasets", digest_of(name="large"), make)

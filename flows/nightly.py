@@ -25,7 +25,7 @@ from matinee.settings import Settings
 from matinee.settings.space import with_values
 from matinee.store import Store
 from matinee.store.paths import check_apart, named
-from matinee.store.remote import require_local
+from matinee.store.remote import local_store, require_local
 from matinee.tasks.intake import take_in
 from matinee.tasks.prune import prune
 from matinee.tasks.track import track_run
@@ -54,7 +54,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
 
     Args:
         drop: The folder of rating files; all files in it are the data.
-        store: The folder where everything is kept.
+        store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         titles: The title file; a relative path is one within the drop folder.
         settings: How to read, split, train and judge; what is left out takes its default.
         keep: How many releases to keep, besides the champion and its predecessor.
@@ -65,6 +65,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         tune_days: Days between two searches. One starts in a run with new files.
         mlflow: The address of an MLflow server to log the run to, such as http://127.0.0.1:5000.
     """
+    store = str(local_store(store))
     _check_call(settings, drop=drop, store=store, titles=titles, mlflow=mlflow, tunes=tune_trials > 0)
     check_queries(queries)
     load_password(password_block, queries)
@@ -107,10 +108,10 @@ def _check_call(
     settings: Settings, *, drop: str, store: str, titles: str, mlflow: str | None, tunes: bool
 ) -> None:
     """Refuse a wrong call before anything starts. `take_in` checks the dropped files."""
-    require_local(store, "The nightly flow")
     settings.check()
     check_tracking(mlflow)
     if tunes:
+        require_local(store, "The search for settings")
         check_installed()
     outside = [titles] if named(titles, "the titles").is_absolute() else []
     check_apart(store, drop=drop, sources=outside)

@@ -35,3 +35,19 @@ def test_the_flow_of_a_second_host_finds_all_steps_finished(
     again = recommend(store=remote("third"))
     assert (again.rows, again.seconds) == (lists.rows, 0.0)  # found, not computed
     assert matinee.load(remote("fourth")).version == "v0001"
+
+
+def test_a_night_of_one_host_has_nothing_new_for_another_one(
+    remote: Callable[[str], str], tmp_path: Path
+) -> None:
+    from matinee.flows.nightly import nightly
+
+    write_sample(tmp_path / "drop", ratings=8_000, users=120, movies=100, seed=3)
+    (tmp_path / "drop" / "truth.json").unlink()
+    call = {"drop": str(tmp_path / "drop"), "settle_seconds": 0, "keep": 1}
+    settings = read_settings(assignments=["train.epochs=3"])
+    first = nightly(store=remote("first"), settings=settings, **call)
+    assert (first.promoted, first.release) == (True, "v0001")
+    second = nightly(store=remote("second"), settings=settings, **call, return_state=True)
+    assert second.name == "Nothing new"
+    assert matinee.load(remote("second")).version == "v0001"

@@ -93,7 +93,7 @@ def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(
     [
         ["migrate"],
         ["sign", "v0001"],
-        ["serve"],
+        ["compare", "v0001", "v0002"],
     ],
 )
 def test_a_verb_that_needs_a_folder_refuses_an_address_and_changes_nothing(

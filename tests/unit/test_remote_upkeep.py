@@ -23,10 +23,11 @@ from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
+from matinee.serve.shelf import Shelf
 from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
 from matinee.store.erased_users import Forgotten
-from matinee.store.remote import Remote, remote_of
+from matinee.store.remote import Remote, address_of, remote_of
 from matinee.store.remote.folders import RemoteFolders, StoredFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
@@ -110,6 +111,10 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
         each.reason for each in Registry(here).log()
     ]
     assert main(["restore", "--from", str(here), "--store", remote("first")]) == 2  # only to an empty prefix
+    assert main(["show", "--store", remote("third"), "champion"]) == 0
+    assert "v0001" in capsys.readouterr().out
+    (dataset,) = Store.open(Path(remote("third"))).names("datasets")
+    assert main(["show", "--store", remote("third"), dataset[:8]]) == 0
     assert main(["doctor", "--store", remote("first")]) == 0
     assert "answers; 0 active runs on all hosts" in capsys.readouterr().out
 
@@ -135,6 +140,22 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
     copied = back_up(Path(remote("third")), tmp_path / "copy")
     assert (copied.champion, copied.damaged) == ("v0001", [])
     assert matinee.load(tmp_path / "copy").manifest.files == matinee.load(remote("first")).manifest.files
+
+
+def test_a_server_answers_for_the_champion_that_another_host_has_chosen(remote: Address) -> None:
+    store = Store.open(Path(remote("first")))
+    for night in "12":
+        publish_night(store, night, partition="old")
+    shelf = Shelf(Store.open(Path(remote("second"))).root)
+    assert (shelf.champion.release.version, shelf.refresh()) == ("v0002", False)
+    Registry.open(Path(remote("third"))).rollback()
+    assert (shelf.refresh(), shelf.champion.release.version) == (True, "v0001")
+
+
+def test_a_store_has_one_name_on_all_hosts(remote: Address, tmp_path: Path) -> None:
+    cache = Store.open(Path(remote("first"))).root
+    assert address_of(cache) == address_of(remote("second")) == remote("first")
+    assert address_of(tmp_path / "store") == str(tmp_path / "store")
 
 
 def test_a_process_that_is_killed_while_it_uploads_leaves_nothing_visible(

@@ -2,7 +2,7 @@
 
 from matinee.cli.shared_options import Verb
 from matinee.cli.values import whole
-from matinee.ops.folders import path
+from matinee.ops.folders import path, store_path
 
 _PORT = 8000
 
@@ -16,7 +16,7 @@ def add_serve_verb(verb: Verb) -> None:
     )
     source = added.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--store", type=path, metavar="DIR", help="store whose champion answers, also when it changes"
+        "--store", type=store_path, metavar="DIR", help="store whose champion answers, also when it changes"
     )
     source.add_argument("--release", type=path, metavar="DIR", help="folder of one release, without a store")
     added.add_argument(

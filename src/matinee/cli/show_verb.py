@@ -1,7 +1,6 @@
 """The verb `show`."""
 
 import argparse
-from pathlib import Path
 from typing import Final
 
 from matinee.cli.outcome import Outcome
@@ -13,10 +12,7 @@ from matinee.errors.text import shown
 from matinee.formats.manifests import EvaluationManifest
 from matinee.registry import Registry
 from matinee.store import Store
-from matinee.store.documents import MANIFEST
-from matinee.store.entries import complete_folders
 from matinee.store.identity import check_usable
-from matinee.store.remote import require_local
 from matinee.store.versions import is_version
 
 _CHAMPION: Final = "champion"
@@ -26,7 +22,6 @@ _NEWEST: Final = 3  # that an error names
 
 def show(call: argparse.Namespace) -> Outcome:
     """Print what a release, a dataset or a run is."""
-    require_local(call.store, "`matinee show`")
     registry = Registry.open(call.store)
     check_usable(registry.root)
     store, name = Store(registry.root), call.name
@@ -49,9 +44,7 @@ def show(call: argparse.Namespace) -> Outcome:
 
 def _one(store: Store, kind: str, name: str) -> str | None:
     """The digest of a kind that begins with a name; None if there is none. Raises ConfigError if there are several."""
-    found = [
-        path.name for path in _folders(store, kind) if len(name) >= _SHORTEST and path.name.startswith(name)
-    ]
+    found = [digest for digest in store.names(kind) if len(name) >= _SHORTEST and digest.startswith(name)]
     if len(found) > 1:
         raise ConfigError(
             f"{len(found)} folders in {kind} have a digest that begins with {shown(name)}: {', '.join(found[:3])}. "
@@ -64,7 +57,7 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
     """The evaluation of a digest, or the latest one of the candidate, ranking model or split with it."""
     if len(name) < _SHORTEST:
         return None
-    every = [store.read(EvaluationManifest, path.name) for path in _folders(store, EvaluationManifest.KIND)]
+    every = [store.read(EvaluationManifest, digest) for digest in store.names(EvaluationManifest.KIND)]
     for part in ("digest", "candidate", "ranking", "split"):
         found = [each for each in every if getattr(each, part).startswith(name)]
         if len({getattr(each, part) for each in found}) > 1:
@@ -74,17 +67,12 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
     return None
 
 
-def _folders(store: Store, kind: str) -> list[Path]:
-    """The whole folders of a kind, oldest first."""
-    return sorted(complete_folders(store.root, kind), key=lambda path: (path / MANIFEST).stat().st_mtime)
-
-
 def _unknown(registry: Registry, store: Store, name: str) -> str:
     named = {
         "Releases": registry.versions()[-_NEWEST:],
         "Held candidates": [hold.candidate for hold in registry.held()][-_NEWEST:],
-        "Datasets": [path.name for path in _folders(store, "datasets")][-_NEWEST:],
-        "Runs": [path.name for path in _folders(store, EvaluationManifest.KIND)][-_NEWEST:],
+        "Datasets": store.names("datasets")[-_NEWEST:],
+        "Runs": store.names(EvaluationManifest.KIND)[-_NEWEST:],
     }
     listed = ". ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
     return (

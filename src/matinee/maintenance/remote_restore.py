@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from matinee.errors import ConfigError, ReleaseError
-from matinee.maintenance.copies import FOLDERS, RELEASES, Copied, complete_folders
+from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.registry import Registry
 from matinee.registry.log import ChangeLog, confirmed
 from matinee.release import verify
@@ -16,6 +16,7 @@ from matinee.store import Store
 from matinee.store.checksums import find_damage
 from matinee.store.digests import file_digest
 from matinee.store.documents import MANIFEST
+from matinee.store.entries import complete_folders
 from matinee.store.files import copy_tree, write_bytes
 from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.remote import Remote, remote_of

@@ -4,6 +4,7 @@ The champion is replaced without a pause: the new one is loaded and verified fir
 one in a single assignment. A champion that can't be loaded changes nothing but the state of health.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -18,6 +19,7 @@ from matinee.release import Release, load
 from matinee.release.manifest import ReleaseManifest
 from matinee.serve.titles import Index
 from matinee.store.documents import MANIFEST, POINTER
+from matinee.store.remote import remote_of
 from matinee.store.versions import is_version
 
 log = logging.getLogger(__name__)
@@ -132,6 +134,11 @@ class Shelf:
 
     def _look(self) -> tuple[_Mark, _Mark]:
         """What changes when the pointer or the folder of the champion is replaced."""
+        if self._registry and (remote := remote_of(self._registry.root)):
+            with contextlib.suppress(
+                MatineeError
+            ):  # while the object store is away, the champion in memory answers
+                remote.log.refresh()
         pointer = _mark(self._registry.root / POINTER) if self._registry else None
         served = getattr(self, "champion", None)
         return pointer, _mark(served.release.path / MANIFEST) if served else None

@@ -26,6 +26,7 @@ from matinee.store.disk_errors import writing as writing  # noqa: PLC0414 - as M
 from matinee.store.documents import KINDS, Document, read_as, with_checksum
 from matinee.store.documents import MANIFEST as MANIFEST  # noqa: PLC0414 - part of what a store is
 from matinee.store.documents import read_json as read_json  # noqa: PLC0414
+from matinee.store.entries import complete_folders
 from matinee.store.files import remove_aside
 from matinee.store.files import write_json as write_json  # noqa: PLC0414 - many take it from here
 from matinee.store.folders import remove_tree
@@ -98,6 +99,13 @@ class Store:
         if kind in KINDS and not self._is_here(kind, digest) and (remote := remote_of(self.root)):
             remote.fetch(kind, digest)
         return self.root / kind / digest
+
+    def names(self, kind: str) -> list[str]:
+        """The names of all whole folders of a kind, oldest first."""
+        if remote := remote_of(self.root):
+            return remote.folders.names(kind)[::-1]
+        whole = complete_folders(self.root, kind)
+        return [path.name for path in sorted(whole, key=lambda path: (path / MANIFEST).stat().st_mtime)]
 
     def has(self, plan: Plan) -> bool:
         """Whether the plan's folder is whole."""

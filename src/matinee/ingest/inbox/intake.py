@@ -27,6 +27,7 @@ from matinee.store.documents import DONE, Mark, read_as
 from matinee.store.files import replacing, write_json
 from matinee.store.identity import refuse_link
 from matinee.store.paths import KEPT_TITLES, check_apart, source_check
+from matinee.store.remote import pull_file, push_file
 
 Refused = Callable[[str, str], None]  # gets the report of a refused file, and the reason
 
@@ -208,6 +209,7 @@ def remember(store: Store, intake: Intake) -> None:
     """Record that a run is done with these files and settings: the gate has decided on its candidate."""
     with writing(store.root):
         write_json(store.root / DONE, {"mark": intake.mark})
+    push_file(store.root, DONE)
 
 
 def _write_rejects(drop: Path, path: Path, rejects: Path, reason: str) -> str:
@@ -241,6 +243,7 @@ def write_table_for_people(table: pl.DataFrame, out: Path) -> None:
 def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str | None]:
     """The title file, which is copied to the store; if it can't be read, the last copy and the reason."""
     kept = store.root / KEPT / titles.name
+    pull_file(store.root, f"{KEPT}/{titles.name}")
     try:
         check_apart(store.root, sources=[titles])
         if not _is_same(titles, kept):
@@ -250,6 +253,7 @@ def _readable(store: Store, titles: Path, settings: Settings) -> tuple[Path, str
                 refuse_link(kept.parent)
                 with replacing(kept) as fresh:
                     shutil.copyfile(titles, fresh)
+            push_file(store.root, f"{KEPT}/{titles.name}")
     except (ConfigError, DataError) as error:
         if not kept.exists():
             raise

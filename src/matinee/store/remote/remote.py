@@ -19,7 +19,7 @@ from matinee.store.documents import KINDS, MANIFEST
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
 from matinee.store.identity import MARKER, STORE_VERSION
-from matinee.store.remote.address import MARK, RemoteMark, parse_address, read_mark
+from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import OUTLINES, RemoteFolders
 from matinee.store.remote.leases import RunLeases, turn
@@ -54,6 +54,18 @@ def remote_of(root: Path) -> "Remote | None":
         if key not in _remotes:
             _remotes[key] = Remote(Path(root), Objects(parse_address(read_mark(root).address)))
         return _remotes[key]
+
+
+def address_of(store: str | Path) -> str:
+    """What names a store on every host: the address in an object store, or else the path of its folder."""
+    remote = remote_of(local_store(store))
+    return str(Path(store).absolute()) if remote is None else remote.name
+
+
+def pull_file(root: Path, name: str) -> None:
+    """Bring a file of a store into the cache, if the store is in an object store."""
+    if remote := remote_of(root):
+        remote.files.pull(name)
 
 
 def push_file(root: Path, name: str) -> None:

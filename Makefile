@@ -30,6 +30,7 @@ up: setup
 # another. The results are written to docs/operations.md.
 drills: setup
 	$(BIN)/python tests/faults/drill_resume.py --rounds 30
+	$(BIN)/python tests/faults/drill_ranks.py --runs 10
 	$(BIN)/python tests/faults/drill_registry.py --rounds 100
 	$(BIN)/python tests/faults/drill_object_store.py --rounds 20
 	$(BIN)/python tests/faults/drill_faults.py --rounds 3 --write docs/operations.md

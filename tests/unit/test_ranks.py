@@ -1,16 +1,20 @@
 """A fit on several processes: the bits of one process, whatever happens to a rank."""
 
 import json
+import os
+import shutil
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import numpy as np
 import pytest
+from rank_processes import family_of, ranks_of
 from safetensors.numpy import load_file
 
 from matinee import train
@@ -20,6 +24,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.store.files import write_json
 from matinee.store.progress import Listener, Progress, silent
+from matinee.train import loop
 from matinee.train.candidate import CandidateFit
 from matinee.train.ranks.group import Numbers, Ranks
 
@@ -40,11 +45,10 @@ class _Threads(Ranks):
         self._shared.barrier.wait()
         numbers[...] = total
 
-    def pass_on(self, give: Sequence[Numbers], take: Sequence[Numbers]) -> None:
-        self._shared.mail[(self.rank - 1) % self.size].put([table.copy() for table in give])
-        for table, arrived in zip(take, self._shared.mail[self.rank].get(timeout=9), strict=True):
-            table[...] = arrived
-        self.sent += sum(table.nbytes for table in give)
+    def pass_on(self, give: Numbers, take: Numbers) -> None:
+        self._shared.mail[(self.rank - 1) % self.size].put(give.copy())
+        take[...] = self._shared.mail[self.rank].get(timeout=9)
+        self.sent += give.nbytes
 
     def in_order(self, start: Numbers, step: Callable[[Numbers], Numbers]) -> Numbers:
         for rank in range(self.size):
@@ -69,18 +73,30 @@ class _Threads(Ranks):
 class _Shared:
     def __init__(self, size: int) -> None:
         self.size, self.barrier, self.tables = size, Barrier(size, timeout=20), [np.zeros(0)] * size
-        self.mail: list[SimpleQueue[list[Numbers]]] = [SimpleQueue() for _ in range(size)]
+        self.mail: list[SimpleQueue[Numbers]] = [SimpleQueue() for _ in range(size)]
 
 
-def _fit_on_threads(split: Split, folder: Path, size: int, settings: Sequence[str] = SETTINGS) -> Path:
-    """Fit on ranks that are threads; each has a copy of what the plan would fit alone."""
-    plan = train.plan(*split, settings=read_settings(assignments=settings))
+class KilledError(Exception):
+    """Simulates the end of the processes."""
+
+
+def _fit_on_threads(
+    split: Split, folder: Path, size: int, *, kill_in: int = 0, listener: Listener = silent
+) -> Path:
+    """Fit on ranks that are threads, each a copy of what the plan would fit; all may be killed in an epoch."""
+    plan = train.plan(*split, settings=read_settings(assignments=SETTINGS))
     training: CandidateFit = plan.make.__self__  # type: ignore[attr-defined]
     shared = _Shared(size)
     folder.mkdir()
 
+    def listen(point: Progress) -> None:
+        listener(point)
+        if point.epoch == kill_in:
+            shared.barrier.abort()
+            raise KilledError
+
     def fit(rank: int) -> CandidateManifest:
-        return replace(training, threads=1, ranks=_Threads(rank, shared)).fit(folder)
+        return replace(training, threads=1, listener=listen, ranks=_Threads(rank, shared)).fit(folder)
 
     with ThreadPoolExecutor(size) as pool:
         made = list(pool.map(fit, range(size)))
@@ -88,9 +104,9 @@ def _fit_on_threads(split: Split, folder: Path, size: int, settings: Sequence[st
     return folder
 
 
-def _fit(split: Split, ranks: int, listener: Listener = silent) -> Path:
+def _fit(split: Split, ranks: int, listener: Listener = silent, *, more: Sequence[str] = ()) -> Path:
     store, reference = split
-    settings = read_settings(assignments=[*SETTINGS, f"train.ranks={ranks}"])
+    settings = read_settings(assignments=[*SETTINGS, *more, f"train.ranks={ranks}"])
     return store.path(store.ensure(train.plan(store, reference, settings=settings, listener=listener)))
 
 
@@ -115,18 +131,31 @@ def _assert_same(one: Any, other: Any) -> None:
         np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
 
 
-def test_two_ranks_fit_the_same_weights(planted_split: Callable[..., Split]) -> None:
+def test_two_ranks_fit_the_same_weights_although_each_is_killed(planted_split: Callable[..., Split]) -> None:
     split = planted_split()
-    alone = _taken(_fit(split, 1))
+    long = "train.epochs=60"  # so that ranks are alive when this process reads what they print
+    alone = _taken(_fit(split, 1, more=[long]))
     seen: list[Progress] = []
-    together = _taken(_fit(split, 2, seen.append))
+    killed: list[int] = []
+    known: set[int] = set()
+
+    def kill(point: Progress) -> None:
+        seen.append(point)
+        ranks = sorted(ranks_of(os.getpid()))
+        if len(killed) < 2 and len(ranks) == 2 and known.isdisjoint(ranks):
+            known.update(ranks)
+            killed.append(ranks[len(killed)])
+            os.kill(killed[-1], signal.SIGKILL)
+
+    together = _taken(_fit(split, 2, kill, more=[long]))
     _assert_same(alone, together)
+    assert len(killed) == 2
     assert {point.stage for point in seen} == {"fit", "refit"}
-    assert len(seen) == len(alone[1])
     epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
     assert together[2]["ranks"] == 2
     assert together[2]["bytes_sent"] == 40 * (5 + 1) * 4 * epochs
     assert not list((split[0].root / "work").iterdir())
+    assert not family_of(os.getpid())
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])
@@ -168,3 +197,19 @@ def test_ranks_change_no_digest_and_are_written_only_if_chosen(planted_split: Ca
     }
     assert len(digests) == 1
     assert "ranks" not in read_settings().resolved().written().model_dump(exclude_unset=True)["train"]
+
+
+def test_a_stopped_fit_leaves_no_rank_and_is_continued_by_any_number(
+    planted_split: Callable[..., Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", np.inf)  # a checkpoint after each epoch
+    split = planted_split()
+    alone = _taken(_fit(split, 1))
+    for number, (before, after) in enumerate(((1, 3), (3, 2), (2, 1))):
+        with pytest.raises((KilledError, BrokenBarrierError)):
+            _fit_on_threads(split, tmp_path / f"killed{number}", before, kill_in=2)
+        seen: list[Progress] = []
+        continued = _fit_on_threads(split, tmp_path / f"whole{number}", after, listener=seen.append)
+        _assert_same(alone, _taken(continued))
+        assert seen[0].epoch == 2, "the first epoch is not fitted again"
+        shutil.rmtree(split[0].root / "work")

@@ -14,7 +14,7 @@ from matinee.store.system import available_cores
 from matinee.train.candidate import CandidateFit
 from matinee.train.ranks.launch import check_ranks, fit_on_ranks
 
-__all__ = ["plan", "plan_refit_all"]
+__all__ = ["plan", "plan_of", "plan_refit_all"]
 
 
 def plan(store: Store, split: Reference, *, settings: Settings, listener: Listener = silent) -> Plan:
@@ -32,6 +32,13 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
     Raises:
         ConfigError: Settings contradict each other, or `train.device` is not available.
     """
+    return plan_of(store, split, settings=settings, listener=listener)[0]
+
+
+def plan_of(
+    store: Store, split: Reference, *, settings: Settings, listener: Listener = silent
+) -> tuple[Plan, CandidateFit]:
+    """What `plan` returns, and the fit that fills the folder, for processes that exist already."""
     resolved = settings.resolved()
     device = choose_device(resolved.train.device, setting="train.device")
     train = resolved.train.model_dump(exclude={"device", "threads", "ranks"})  # threads change no bit
@@ -45,7 +52,7 @@ def plan(store: Store, split: Reference, *, settings: Settings, listener: Listen
         code=code_digest("matinee.train"),
     )
     training = _training(store, split, resolved, device=device, digest=digest, listener=listener)
-    return Plan("candidates", digest, _make(training), scratch=training.work)
+    return Plan("candidates", digest, _make(training), scratch=training.work), training
 
 
 def plan_refit_all(

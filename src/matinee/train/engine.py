@@ -22,7 +22,7 @@ class EpochStep:
 
     rows: int
     squared_error: float  # summed over these rows, before they changed the weights
-    sent: int = 0  # bytes that each rank has sent to the next one
+    sent: int = 0  # bytes that each rank has sent in this epoch
 
 
 class Engine(Protocol):

@@ -56,10 +56,9 @@ class Stage:
     def _epoch(self, engine: Engine, state: FitState, began: float) -> Iterator[FitPoint]:
         """Run one epoch; yields a point of the history per step, the last one with the valid RMSE."""
         state.epoch += 1
-        epoch, done, sent, start = state.epoch, 0, 0, time.perf_counter()
+        epoch, done, start = state.epoch, 0, time.perf_counter()
         for step in engine.run_epoch(epoch):
             done += step.rows
-            sent += step.sent
             train_rmse = math.sqrt(step.squared_error / step.rows) if step.squared_error >= 0 else math.nan
             if not train_rmse <= self.error_limit:  # also true of nan
                 raise DivergenceError(self._diverged(engine, epoch, done, train_rmse))
@@ -80,7 +79,7 @@ class Stage:
                     seconds_left=((self.epochs - epoch + 1) * self.rows - done) / rate,
                 )
             )
-            bytes_sent = {"bytes_sent": sent} if self.ranks.size > 1 else {}
+            bytes_sent = {"bytes_sent": step.sent} if self.ranks.size > 1 else {}
             yield FitPoint(
                 stage=self.name,
                 epoch=epoch,

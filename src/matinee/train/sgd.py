@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from matinee.release.arrays import Counts, Floats
+from matinee.release.arrays import Counts, Doubles, Floats
 from matinee.settings.training import DotModel, GradientTraining
 from matinee.store.ratings import EncodedRatings
 from matinee.train.blocks import Cut, KernelPool, block_rows
@@ -28,6 +28,7 @@ _SPREAD = 0.05
 BIAS_ROUNDS, BIAS_SHRINK = 3, 3.0
 _LANES = 16  # factors are padded with zeros to whole vector registers; zeros stay zeros
 _VALID_ROWS = 1 << 16
+_SUMS = 8  # per epoch: ranks add up their errors as often, because each time they wait for each other
 
 
 class SgdEngine:
@@ -66,19 +67,27 @@ class SgdEngine:
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
         regularization = (*self._row_regularization, self._column_shares())
-        sums = np.zeros(len(self._sizes))
+        sums, before, first = np.zeros(len(self._sizes)), self._ranks.sent, 0
+        every = 1 if self._ranks.size == 1 else self._rows.groups // _SUMS
         for shift in range(self._rows.groups):
-            blocks = self._rows.diagonal(shift)
-            own, before = blocks[self._own_groups], self._ranks.sent
+            own = self._rows.diagonal(shift)[self._own_groups]
             self._pool.share(
                 descend, own, *self._rows.columns, *weights, rate, bias_rate, *regularization, sums
             )
             self._ring.turn(shift, self._factors[1][:, : self._model.embedding_size], self._biases[1])
-            if rows := int(self._sizes[blocks].sum()):
-                errors = sums[blocks]  # zeros where other ranks have the rows
-                self._ranks.add_up(errors)
-                squared_error = float(errors.sum()) * self._problem.unit**2
-                yield EpochStep(rows, squared_error, sent=self._ranks.sent - before)
+            if shift + 1 == first + every:
+                yield from self._steps(range(first, shift + 1), sums, sent=self._ranks.sent - before)
+                first = shift + 1
+
+    def _steps(self, shifts: range, sums: Doubles, *, sent: int) -> Iterator[EpochStep]:
+        """What some diagonals came to, over all ranks."""
+        blocks = np.stack([self._rows.diagonal(shift) for shift in shifts])
+        errors = sums[blocks]  # zeros where other ranks have the rows
+        self._ranks.add_up(errors)
+        for diagonal, of_blocks in zip(blocks, errors, strict=True):
+            if rows := int(self._sizes[diagonal].sum()):
+                squared_error = float(of_blocks.sum()) * self._problem.unit**2
+                yield EpochStep(rows, squared_error, sent=sent)
 
     def valid_rmse(self) -> float | None:
         if self._valid is None or self._problem.valid is None:

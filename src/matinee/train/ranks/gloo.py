@@ -1,7 +1,8 @@
 """Ranks joined by torch.distributed, with gloo between CPUs. torchrun has set their environment."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -9,12 +10,23 @@ from torch import distributed
 
 from matinee.train.ranks.group import Numbers, Ranks
 
+_TIMEOUT = timedelta(
+    days=1
+)  # of one wait: a host may ingest for hours. torchrun sees when a process has ended
+
 
 class GlooRanks(Ranks):
-    """The process group that torchrun describes; `close` leaves it."""
+    """The process group that torchrun describes; `close` leaves it.
 
-    def __init__(self) -> None:
-        distributed.init_process_group("gloo")
+    Args:
+        meeting: Address of what the ranks meet by (`init_method` of torch); None for the store of torchrun.
+    """
+
+    def __init__(self, meeting: str | None = None) -> None:
+        rank, size, self.here = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        distributed.init_process_group(
+            "gloo", init_method=meeting, rank=rank, world_size=size, timeout=_TIMEOUT
+        )
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
         self.sent = 0
 
@@ -31,17 +43,15 @@ class GlooRanks(Ranks):
         """Replace numbers by their sum over all ranks."""
         distributed.all_reduce(torch.from_numpy(numbers))
 
-    def pass_on(self, give: Sequence[Numbers], take: Sequence[Numbers]) -> None:
-        """Send arrays to the rank before this one, and fill others with those of the rank after it."""
+    def pass_on(self, give: Numbers, take: Numbers) -> None:
+        """Send an array to the rank before this one, and fill another with that of the rank after it."""
         before, after = (self.rank - 1) % self.size, (self.rank + 1) % self.size
-        sends = [distributed.isend(torch.from_numpy(table), before) for table in give if table.size]
-        for table in take:
-            if table.size:
-                distributed.recv(torch.from_numpy(table), after)
-        for send in sends:
-            assert send is not None  # nosec B101 # for mypy: this process is in the group
-            send.wait()
-        self.sent += sum(table.nbytes for table in give)
+        sending = distributed.isend(torch.from_numpy(give), before) if give.size else None
+        if take.size:
+            distributed.recv(torch.from_numpy(take), after)
+        if sending is not None:
+            sending.wait()
+        self.sent += give.nbytes
 
     def in_order(self, start: Numbers, step: Callable[[Numbers], Numbers]) -> Numbers:
         """Let each rank change some numbers in turn, from the first to the last; every rank gets the result."""

@@ -6,7 +6,9 @@ The first rank prints its progress, one JSON object per line.
 import dataclasses
 import json
 import os
+import signal
 from pathlib import Path
+from typing import Final
 
 from matinee.errors import DivergenceError
 from matinee.store.files import write_json
@@ -16,12 +18,18 @@ from matinee.train.candidate import CandidateFit
 from matinee.train.ranks.gloo import GlooRanks
 from matinee.train.ranks.job import Answer, Job
 
+MEETING: Final = "MATINEE_MEETING"  # start of the path of the file by which the ranks of one host meet
+
 
 def run(file: str) -> None:
     """Do the job of a file together with the other ranks. torchrun has set the environment."""
+    # A forked rank has the handlers of the agent, which would not run while it waits for another rank.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     end_with_parent(os.getppid())
     job = Job.model_validate_json(Path(file).read_bytes())
-    ranks = GlooRanks()
+    meeting = os.environ.get(MEETING)
+    ranks = GlooRanks(meeting and f"file://{meeting}-{os.environ['TORCHELASTIC_RESTART_COUNT']}")
     training = CandidateFit(
         split=job.split,
         made_of=job.made_of,

@@ -1,0 +1,90 @@
+"""A fit on the processes that torchrun started, on one host or several. `retrain` then finds the candidate finished."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from matinee.errors import ConfigError
+from matinee.formats.manifests import CandidateManifest
+from matinee.pipeline.chain import Chain, making_missing
+from matinee.settings import Settings
+from matinee.store import Reference, Store
+from matinee.store.progress import Listener
+from matinee.train import plan_of
+from matinee.train.ranks.group import Ranks
+
+
+def train_on_ranks(
+    store: Path,
+    ratings: Sequence[str],
+    titles: str,
+    *,
+    test: Sequence[str],
+    settings: Settings,
+    listener: Listener,
+) -> Reference | None:
+    """Make the candidate of some sources; the first process ingests and splits them, and writes it.
+
+    Args:
+        store: The store, which all hosts see under this path.
+        ratings: Rating files, folders or globs.
+        titles: The title file.
+        test: Files of test rows.
+        settings: All settings; the number of ranks is that of torchrun's processes, which all call this function.
+        listener: Called with the progress of the fit, in the first process.
+
+    Returns:
+        The candidate, in the first process.
+
+    Raises:
+        ConfigError: The settings, or sources without ratings, do not allow several ranks.
+    """
+    if settings.ingest.feedback == "implicit":
+        raise ConfigError(
+            "Plays train the ranking model alone, which runs in one process. Run `matinee retrain`."
+        )
+    from matinee.train.ranks.gloo import GlooRanks  # noqa: PLC0415 - torch takes seconds to import
+
+    ranks = GlooRanks()
+    made = _train(store, ratings, titles, test=test, settings=settings, ranks=ranks, listener=listener)
+    ranks.wait()
+    ranks.close()
+    return made
+
+
+def _train(
+    store: Path,
+    ratings: Sequence[str],
+    titles: str,
+    *,
+    test: Sequence[str],
+    settings: Settings,
+    ranks: Ranks,
+    listener: Listener,
+) -> Reference | None:
+    chosen = settings.train.model_copy(update={"ranks": ranks.size})
+    settings = settings.model_copy(update={"train": chosen}).for_test_files(test)
+    settings.check()
+    opened, digest = Store(store), ""
+    if ranks.is_first:
+        opened = Store.open(store)
+        chain = Chain(opened, settings, making_missing(opened))
+        dataset = chain.ingest(ratings, titles, test=test)
+        digest = chain.split(dataset, chain.encode(dataset)).digest
+    split = opened.reference("splits", ranks.tell(digest))
+    with opened.in_use():  # prune keeps the split
+        plan, training = plan_of(opened, split, settings=settings, listener=listener)
+        training = replace(training, threads=max(training.threads // ranks.here, 1), ranks=ranks)
+        if not ranks.is_first:
+            if ranks.tell(""):
+                training.fit(opened.root)  # the folder is for the first rank
+            return None
+        if opened.take(plan):
+            ranks.tell("")
+            return opened.reference(plan.kind, plan.digest)
+
+        def make(folder: Path) -> CandidateManifest:
+            ranks.tell("fit")
+            return training.fit(folder)
+
+        return opened.ensure(replace(plan, make=make))

@@ -12,26 +12,25 @@ import time
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from matinee.evaluate.inputs import read_fitted, read_test
-from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import make_task, rank
-from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.formats.tuning import ScoreDifference
 from matinee.pipeline import plan_ranking, plan_training
 from matinee.pipeline.chain import Chain, making_missing
 from matinee.pipeline.tuning.run import run_here, run_search
-from matinee.pipeline.tuning.scores import RowErrors, UserLists, compare_errors, compare_ndcgs
+from matinee.pipeline.tuning.scores import (
+    RowErrors,
+    UserLists,
+    compare_errors,
+    compare_ndcgs,
+    row_errors,
+    user_lists,
+)
 from matinee.pipeline.tuning.search import Tuning
-from matinee.release import scoring
-from matinee.release.liking import liked_from
-from matinee.release.ranking_model import RANKING, load_model
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.settings.space import with_values
 from matinee.store import Reference, Store
-from matinee.store.ratings import count_codes, count_rows
 
 _SEEDS = 3
 
@@ -105,32 +104,14 @@ def _show(difference: ScoreDifference) -> dict[str, float]:
 
 def _errors(store: Store, split: Reference, settings: Settings) -> RowErrors:
     model = store.ensure(plan_training(store, split, settings=settings))
-    manifest = store.read(CandidateManifest, model.digest)
-    test = read_test(store.path(split))
-    weights = load_file(store.path(model) / "weights.safetensors")
-    predicted = scoring.predict(weights, test.users, test.movies, model=manifest.model)
-    low, high = manifest.scale
-    return RowErrors(test, np.clip(predicted.astype(np.float64), low, high) - test.ratings)
+    return row_errors(store, model, read_test(store.path(split)))
 
 
 def _lists(store: Store, split: Reference, settings: Settings) -> UserLists:
-    ranking = store.ensure(plan_ranking(store, split, settings=settings))
-    folder = store.path(split)
-    low, high = store.read(SplitManifest, split.digest).scale
+    ranking, folder = store.ensure(plan_ranking(store, split, settings=settings)), store.path(split)
     _, _, fitted = read_fitted(folder, refit=True)
-    users, movies = (count_rows(folder / f"{name}.parquet") for name in ("users", "movies"))
-    task = make_task(
-        fitted,
-        read_test(folder),
-        relevant_from=liked_from((low, high)),
-        users=users,
-        movies=movies,
-        most=settings.evaluate.ranking_users,
-    )
-    model = load_model(store.path(ranking) / RANKING)
-    scores = score_after(fitted, task, model, users=users, scale=(low, high))
-    known = np.where(count_codes(fitted.movies, movies) > 0, np.float32(0), np.float32(-np.inf))
-    return UserLists(task.users, rank(scores, task, [known], mrr=False)[0].ndcgs)
+    most = settings.evaluate.ranking_users
+    return user_lists(store, ranking, folder, fitted=fitted, judged=read_test(folder), most=most)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import gzip
 import io
 import lzma
 import re
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 from hypothesis import strategies as st
+from packed import tar, zipped
 
 Row = tuple[int | str, int | str, float, date | None]
 # The first rows show what is otherwise ambiguous: users above movies, days above 12, the ends of the scale and halves.
@@ -47,31 +46,15 @@ HEADERS = [
 ]
 
 
-def _zip(data: bytes) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("folder/ratings.csv", data)
-    return out.getvalue()
-
-
-def _tar(data: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as file:
-        entry = tarfile.TarInfo("folder/ratings.csv")
-        entry.size = len(data)
-        file.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
-
-
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "plain": lambda data: data,
     "gzip": gzip.compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "zstd": lambda data: bytes(pa.Codec("zstd").compress(data, asbytes=True)),
-    "zip": _zip,
-    "tar": _tar,
-    "tar.gz": lambda data: gzip.compress(_tar(data)),
+    "zip": lambda data: zipped({"folder/ratings.csv": data}),
+    "tar": lambda data: tar({"folder/ratings.csv": data}),
+    "tar.gz": lambda data: gzip.compress(tar({"folder/ratings.csv": data})),
 }
 BAD = {
     "user": (0, "x7"),

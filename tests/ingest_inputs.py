@@ -5,13 +5,12 @@ import gzip
 import io
 import lzma
 import pickle
-import tarfile
-import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from packed import tar, zipped
 
 from matinee.errors import DataError, MatineeError
 
@@ -54,28 +53,9 @@ def zst(text: str) -> bytes:
     return pa.Codec("zstd").compress(text.encode(), asbytes=True)
 
 
-def tar(members: dict[str, str | bytes], *, mode: Any = "w") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, text in members.items():
-            entry = tarfile.TarInfo(name)
-            content = text if isinstance(text, bytes) else text.encode()
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def parquet(**columns: Any) -> bytes:
     buffer = io.BytesIO()
     pl.DataFrame(columns).write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def zipped(members: dict[str, str | bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
     return buffer.getvalue()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matinee.registry import Registry
 from matinee.release import sha256
 from matinee.release.weights import write_weights
 
@@ -64,6 +65,17 @@ def write_release(
     for name, data in files.items():
         (folder / name).write_bytes(data)
     write_checksums(folder, **(manifest or {}), model=model)
+
+
+def publish_releases(root: Path, versions: int) -> Registry:
+    """A store of so many releases; each was the champion once, and the last one is."""
+    registry = Registry.open(root)
+    for number in range(1, versions + 1):
+        folder = root / "releases" / f"v{number:04d}"
+        write_release(folder)
+        with registry.lock():
+            registry.point_to(folder.name, action="publish", reason="test")
+    return registry
 
 
 def write_checksums(folder: Path, **more: Any) -> None:

@@ -1,7 +1,7 @@
 """Changes of files by a backup and by a restoration fail: the last backup stays, and the next one continues."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,18 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def _faults(target: Path, fault: str) -> Iterator[Disk]:
+    """A disk for each place where a change fails, until a copy ends before that place. The target is removed."""
+    at, whole = 0, False
+    while not whole:
+        at += EVERY
+        shutil.rmtree(target, ignore_errors=True)
+        disk = Disk(target, fault, at)
+        yield disk
+        whole = len(disk.changes) < at
+    assert at > 2 * EVERY
+
+
 def _fail(copy: Copy, ground: Path, target: Path, disk: Disk) -> bool:
     """Copy while a change fails; returns whether the copy has ended with an error of ours, or well."""
     try:
@@ -46,38 +58,28 @@ def _fail(copy: Copy, ground: Path, target: Path, disk: Disk) -> bool:
 def test_a_backup_that_fails_anywhere_leaves_the_last_one_and_the_next_one_goes_on(
     fault: str, ground: Path, tmp_path: Path
 ) -> None:
-    target, at, whole = tmp_path / "copy", 0, False
-    while not whole:
-        at += EVERY
-        shutil.rmtree(target, ignore_errors=True)
+    target = tmp_path / "copy"
+    for disk in _faults(target, fault):
         shutil.copytree(ground / "copy", target)
-        disk = Disk(target, fault, at)
         ended = _fail(back_up, ground, target, disk)
-        whole = len(disk.changes) < at
         champion = Registry(target).champion_folder()
-        assert champion.name in {"v0002", "v0003"}, (at, disk.changes[-1])
+        assert champion.name in {"v0002", "v0003"}, disk.changes[-1]
         verify(champion)
-        assert not (ended and list(target.rglob("*.partial"))), (at, disk.changes[-1])
+        assert not (ended and list(target.rglob("*.partial"))), disk.changes[-1]
         back_up(ground / "store", target)
-        assert files(target) == files(ground / "store"), (at, disk.changes[-1])
-    assert at > 2 * EVERY
+        assert files(target) == files(ground / "store"), disk.changes[-1]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_restoration_that_fails_anywhere_is_no_store_until_it_is_complete(
     fault: str, ground: Path, tmp_path: Path
 ) -> None:
-    target, at, whole = tmp_path / "new", 0, False
-    while not whole:
-        at += EVERY
-        shutil.rmtree(target, ignore_errors=True)
-        disk = Disk(target, fault, at)
+    target = tmp_path / "new"
+    for disk in _faults(target, fault):
         _fail(restore, ground, target, disk)
-        whole = len(disk.changes) < at
         if (target / "matinee-restore").exists():
             with pytest.raises(StoreError, match="has not finished"):
                 Store.open(target)
         if not (target / "champion.json").exists() or (target / "matinee-restore").exists():
             restore(ground / "store", target)
-        assert files(target) == files(ground / "store"), (at, disk.changes[-1])
-    assert at > 2 * EVERY
+        assert files(target) == files(ground / "store"), disk.changes[-1]

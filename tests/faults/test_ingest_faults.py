@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from ingest_inputs import CASES, HEADER, MANY, NOISE, TITLES, Refused, parquet, zipped
+from ingest_inputs import CASES, HEADER, MANY, NOISE, TITLES, Refused, parquet
+from packed import zipped
 from title_inputs import TITLE_CASES
 
 from matinee import ingest

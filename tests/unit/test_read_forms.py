@@ -6,8 +6,6 @@ import io
 import json
 import lzma
 import re
-import tarfile
-import zipfile
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from packed import tar, zipped
 from pyarrow import feather
 
 from matinee import ingest
@@ -49,22 +48,6 @@ CSV = _text("{u},{m},{r},{d}")
 def _encoded(encoding: str, mark: str = "") -> Callable[[list[Row]], bytes]:
     write = _text("{u},{m},{r},{d},très bien", HEADER.replace("\n", ",text\n"))
     return lambda rows: (mark + write(rows).decode()).encode(encoding)
-
-
-def _zip(data: bytes, name: str) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr(name, data)
-    return out.getvalue()
-
-
-def _tar(data: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as file:
-        entry = tarfile.TarInfo("ml/ratings.csv")
-        entry.size = len(data)
-        file.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
 
 
 def _table(rows: list[Row]) -> pa.Table:
@@ -105,9 +88,9 @@ FORMS: Final[Mapping[str, Mapping[str, Write]]] = {
         "`.bz2`": lambda rows: bz2.compress(CSV(rows)),
         "`.xz`": lambda rows: lzma.compress(CSV(rows)),
         "`.zst`": lambda rows: bytes(pa.Codec("zstd").compress(CSV(rows), asbytes=True)),
-        "`.zip`": lambda rows: _zip(CSV(rows), "ml/ratings.csv"),
-        "`.tar`": lambda rows: _tar(CSV(rows)),
-        "nested": lambda rows: _zip(gzip.compress(_tar(CSV(rows))), "ml.tar.gz"),
+        "`.zip`": lambda rows: zipped({"ml/ratings.csv": CSV(rows)}),
+        "`.tar`": lambda rows: tar({"ml/ratings.csv": CSV(rows)}),
+        "nested": lambda rows: zipped({"ml.tar.gz": gzip.compress(tar({"ml/ratings.csv": CSV(rows)}))}),
     },
     "tables": {
         "text": CSV,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_release import write_release
+from small_release import publish_releases
 
 import matinee
 from matinee.cli.main import main
@@ -19,18 +19,8 @@ from matinee.store import Store
 from matinee.store.files import write_json
 
 
-def _registry(root: Path, versions: int) -> Registry:
-    registry = Registry.open(root)
-    for number in range(1, versions + 1):
-        folder = root / "releases" / f"v{number:04d}"
-        write_release(folder)
-        with registry.lock():
-            registry.point_to(folder.name, action="publish", reason="test")
-    return registry
-
-
 def test_two_rollbacks_go_two_steps_back_and_the_next_is_refused(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     assert (registry.rollback(), registry.rollback(), registry.champion()) == ("v0002", "v0001", "v0001")
     with pytest.raises(ConfigError, match=r"no release before v0001.*v0002"):
         registry.rollback()
@@ -39,13 +29,13 @@ def test_two_rollbacks_go_two_steps_back_and_the_next_is_refused(tmp_path: Path)
 
 
 def test_a_rollback_to_a_later_release_can_be_rolled_back(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     assert (registry.rollback("v0002"), registry.rollback("v0003")) == ("v0002", "v0003")
     assert (registry.rollback(), registry.rollback()) == ("v0002", "v0001")
 
 
 def test_a_rollback_after_a_lost_line_of_the_log_goes_to_the_champion_before(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     log = tmp_path / "log.jsonl"
     log.write_bytes(log.read_bytes()[:-20])
     registry.promote("v0001")
@@ -55,7 +45,7 @@ def test_a_rollback_after_a_lost_line_of_the_log_goes_to_the_champion_before(tmp
 def test_a_champion_that_does_not_exist_is_listed_as_damaged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _registry(tmp_path, 2).folder("v0002").rename(tmp_path / "releases" / "v0002.partial")
+    publish_releases(tmp_path, 2).folder("v0002").rename(tmp_path / "releases" / "v0002.partial")
     assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [(entry["version"], entry["champion"]) for entry in told] == [("v0001", False), ("v0002", True)]
@@ -64,7 +54,7 @@ def test_a_champion_that_does_not_exist_is_listed_as_damaged(
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_log_that_is_not_a_file_changes_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     (tmp_path / "log.jsonl").unlink()
     make(tmp_path / "log.jsonl")
     with pytest.raises(StoreError, match="not a plain file"):
@@ -75,7 +65,7 @@ def test_a_log_that_is_not_a_file_changes_nothing(tmp_path: Path, make: Callable
 def test_a_damaged_manifest_does_not_hide_other_releases(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     for version in ("v0001", "v0003"):
         manifest = registry.folder(version) / "manifest.json"
         whole = read_manifest(registry.folder(version))
@@ -89,7 +79,7 @@ def test_a_damaged_manifest_does_not_hide_other_releases(
 
 
 def test_the_release_that_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     registry.point_to("v0002", action="publish", reason="test", anchor="v0001")
     assert (registry.champion(), registry.anchor()) == ("v0002", "v0001")
     registry.promote("v0002")  # already the champion, and now also the anchor
@@ -99,7 +89,7 @@ def test_the_release_that_a_person_chose_is_the_anchor(tmp_path: Path) -> None:
 
 
 def test_a_release_is_promoted_by_name_and_rolled_back(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     assert registry.promote("v0001") == "v0003"
     assert registry.rollback() == "v0003"
     assert registry.promote("v0003") == "v0003"
@@ -107,7 +97,7 @@ def test_a_release_is_promoted_by_name_and_rolled_back(tmp_path: Path) -> None:
 
 
 def test_an_unknown_version_is_refused_by_name(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     with pytest.raises(ConfigError, match=r"'v0009'.*v0001, v0002"):
         registry.promote("v0009")
     with pytest.raises(ConfigError, match="no release ''"):
@@ -115,7 +105,7 @@ def test_an_unknown_version_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_damaged_release_is_not_promoted(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     (registry.folder("v0001") / "weights.safetensors").write_bytes(b"x")
     with pytest.raises(ReleaseError, match="was changed"):
         registry.rollback()
@@ -123,7 +113,7 @@ def test_a_damaged_release_is_not_promoted(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_or_a_later_schema_is_a_release_error(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 1)
+    registry = publish_releases(tmp_path, 1)
     folder = registry.folder("v0001")
     (folder / "weights.safetensors").unlink()
     with pytest.raises(ReleaseError, match=r"weights\.safetensors can't be read"):
@@ -135,7 +125,7 @@ def test_a_missing_file_or_a_later_schema_is_a_release_error(tmp_path: Path) -> 
 
 
 def test_a_version_is_never_used_twice(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     (registry.folder("v0002") / "manifest.json").unlink()
     assert registry.versions() == ["v0001"]
     assert registry.next_version() == "v0003"
@@ -149,7 +139,7 @@ def test_without_a_champion_the_error_names_the_next_command(tmp_path: Path) -> 
 
 
 def test_the_error_of_a_damaged_pointer_names_its_release_and_promote_repairs_it(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     for damage in ("", '{"version', "[]", "{}"):
         (tmp_path / "champion.json").write_text(damage)
         with pytest.raises(
@@ -202,5 +192,5 @@ def test_a_store_is_loaded_by_its_champion(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     with pytest.raises(ReleaseError, match="no champion yet"):
         matinee.load(store.root)
-    _registry(tmp_path, 2).rollback()
+    publish_releases(tmp_path, 2).rollback()
     assert matinee.load(str(tmp_path)).version == "v0001"

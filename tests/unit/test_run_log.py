@@ -7,24 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_release import write_release
+from small_release import publish_releases
 
 from matinee.cli.main import main
 from matinee.errors import StoreError
 from matinee.maintenance.doctor import examine
 from matinee.maintenance.prune import prune
-from matinee.registry import Registry
 from matinee.registry.log import ChangeLog, Entry, confirmed
-
-
-def _registry(root: Path, versions: int) -> Registry:
-    registry = Registry.open(root)
-    for number in range(1, versions + 1):
-        folder = root / "releases" / f"v{number:04d}"
-        write_release(folder)
-        with registry.lock():
-            registry.point_to(folder.name, action="publish", reason="test")
-    return registry
 
 
 class Killed(BaseException):
@@ -39,7 +28,7 @@ def _die(*_: Any) -> None:
 def test_a_rollback_killed_before_the_pointer_changed_is_void(
     times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     with monkeypatch.context() as patch:
         patch.setattr("matinee.registry.registry.write_json", _die)
         for _ in range(times):
@@ -55,7 +44,7 @@ def test_a_rollback_killed_before_the_pointer_changed_is_void(
 def test_a_promote_killed_before_the_pointer_changed_is_void(
     dead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr("matinee.registry.registry.write_json", _die)
         registry.promote(dead)
@@ -100,7 +89,7 @@ def test_of_two_changes_of_the_same_champion_the_later_counts(
 
 
 def test_a_truncated_log_loses_only_its_last_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     path = tmp_path / "log.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     assert registry.rollback() == "v0002"
@@ -114,7 +103,7 @@ def test_a_truncated_log_loses_only_its_last_line(tmp_path: Path, caplog: pytest
 def test_a_line_that_cannot_be_written_completely_is_removed(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     before, pointer = (tmp_path / "log.jsonl").read_bytes(), (tmp_path / "champion.json").read_bytes()
     write = os.write
 
@@ -152,7 +141,7 @@ BAD = {
 def test_an_unreadable_line_is_named_once_and_skipped(
     line: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry = _registry(tmp_path, 3)
+    registry = publish_releases(tmp_path, 3)
     lines = (tmp_path / "log.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "log.jsonl").write_bytes(b"".join([*lines[:2], line + b"\n", lines[2]]))
     assert main(["prune", "--store", str(tmp_path), "--keep", "1"]) == 0
@@ -165,7 +154,7 @@ def test_an_unreadable_line_is_named_once_and_skipped(
 
 
 def test_a_version_in_an_unreadable_line_is_not_used_again(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 2)
+    registry = publish_releases(tmp_path, 2)
     with (tmp_path / "log.jsonl").open("a") as out:
         out.write(json.dumps({"action": "publish", "version": "v0007"}) + "\n")
     assert registry.next_version() == "v0008"
@@ -181,7 +170,7 @@ def test_a_reason_can_contain_line_separators_and_undecodable_bytes(
 
 
 def test_versions_are_sorted_by_number_and_other_folders_are_ignored(tmp_path: Path) -> None:
-    registry = _registry(tmp_path, 1)
+    registry = publish_releases(tmp_path, 1)
     for name in ("v9999", "v10000", "v0001 copy", "v0001.old", "vacation", "v²"):
         (tmp_path / "releases" / name).mkdir()
         (tmp_path / "releases" / name / "manifest.json").write_text("{}")

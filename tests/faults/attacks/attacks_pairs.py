@@ -1,25 +1,16 @@
 """Files of pairs: invalid CSV is refused by line and column in bounded memory, and nothing is written."""
 
 import gzip
-import io
 import lzma
-import zipfile
 from collections.abc import Callable
 
 import pyarrow as pa
 from attacks.ground import Attack, Ground
+from packed import zipped
 
 HEADER = "userID,movieID,note\n"
 GOOD = HEADER + "1,1,a\n2,1,b\n"
 PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out", "{folder}/out.csv"]
-
-
-def zipped(members: dict[str, str | bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def puts(content: str | bytes | Callable[[], bytes]) -> Callable[[Ground], None]:

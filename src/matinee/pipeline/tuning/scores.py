@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -108,13 +109,8 @@ class TrialFit:
 
     def errors(self) -> "RowErrors":
         """The errors of a fitted rating model on the valid rows."""
-        model = self.store.ensure(self.plan())
-        manifest = self.store.read(CandidateManifest, model.digest)
         _, valid, _ = read_fitted(self.store.path(self._division()), refit=False)
-        weights = load_file(self.store.path(model) / "weights.safetensors")
-        predicted = forward.predict(weights, valid.users, valid.movies, model=manifest.model)
-        low, high = manifest.scale
-        return RowErrors(valid, np.clip(predicted.astype(np.float64), low, high) - valid.ratings)
+        return row_errors(self.store, self.store.ensure(self.plan()), valid)
 
     def lists(self) -> "UserLists":
         """The nDCG@10 of a fitted ranking model by user, for users who liked a valid row."""
@@ -126,20 +122,15 @@ class TrialFit:
     def _ndcgs(self, ranking: Reference) -> "UserLists":
         folder = self.store.path(self._division())
         train, valid, _ = read_fitted(folder, refit=False)
-        users, movies = (count_rows(folder / f"{name}.parquet") for name in ("users", "movies"))
-        low, high = self.store.read(RankingManifest, ranking.digest).scale
         most = self.base.evaluate.ranking_users
-        liked = liked_from((low, high))
-        task = make_task(train, valid, relevant_from=liked, users=users, movies=movies, most=most)
-        if not len(task.users):
+        found = user_lists(self.store, ranking, folder, fitted=train, judged=valid, most=most)
+        if not len(found.users):
+            low, high = self.store.read(RankingManifest, ranking.digest).scale
             raise DataError(
-                f"None of the {len(valid):,} valid rows has a rating of {liked:g} or more, so lists cannot be scored. "
-                "Tune with --goal ratings, or set a larger split.valid_fraction."
+                f"None of the {len(valid):,} valid rows has a rating of {liked_from((low, high)):g} or more, so lists "
+                "cannot be scored. Tune with --goal ratings, or set a larger split.valid_fraction."
             )
-        model = load_model(self.store.path(ranking) / RANKING)
-        scores = score_after(train, task, model, users=users, scale=(low, high))
-        known = np.where(count_codes(train.movies, movies) > 0, np.float32(0), np.float32(-np.inf))
-        return UserLists(task.users, rank(scores, task, [known], mrr=False)[0].ndcgs)
+        return found
 
 
 class RowErrors(NamedTuple):
@@ -154,6 +145,40 @@ class UserLists(NamedTuple):
 
     users: Codes
     ndcgs: NDArray[np.float64]
+
+
+def row_errors(store: Store, model: Reference, rows: DatedRatings) -> RowErrors:
+    """The errors of a fitted rating model on rows."""
+    manifest = store.read(CandidateManifest, model.digest)
+    weights = load_file(store.path(model) / "weights.safetensors")
+    predicted = forward.predict(weights, rows.users, rows.movies, model=manifest.model)
+    low, high = manifest.scale
+    return RowErrors(rows, np.clip(predicted.astype(np.float64), low, high) - rows.ratings)
+
+
+def user_lists(
+    store: Store, ranking: Reference, split: Path, *, fitted: DatedRatings, judged: DatedRatings, most: int
+) -> UserLists:
+    """The nDCG@10 of a fitted ranking model by user, for users who liked a judged row.
+
+    Args:
+        store: The store.
+        ranking: The ranking model.
+        split: The folder of its split.
+        fitted: The rows that it was fitted on.
+        judged: Rows that it was not fitted on.
+        most: Users to judge at most.
+    """
+    users, movies = (count_rows(split / f"{name}.parquet") for name in ("users", "movies"))
+    low, high = store.read(RankingManifest, ranking.digest).scale
+    liked = liked_from((low, high))
+    task = make_task(fitted, judged, relevant_from=liked, users=users, movies=movies, most=most)
+    if not len(task.users):
+        return UserLists(task.users, np.zeros(0))
+    model = load_model(store.path(ranking) / RANKING)
+    scores = score_after(fitted, task, model, users=users, scale=(low, high))
+    known = np.where(count_codes(fitted.movies, movies) > 0, np.float32(0), np.float32(-np.inf))
+    return UserLists(task.users, rank(scores, task, [known], mrr=False)[0].ndcgs)
 
 
 def compare_errors(ours: list[RowErrors], theirs: list[RowErrors]) -> ScoreDifference:

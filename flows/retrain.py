@@ -11,6 +11,7 @@ from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.events import announce
 from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner, as_state
+from matinee.ingest.reading.object_sources import local_file, local_sources
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking import check_tracking
 from matinee.release.signature import check_publishing
@@ -58,6 +59,7 @@ def retrain(  # noqa: PLR0917 - Prefect passes them by name
     refuse_passwords([*ratings, *test])
     load_password(password_block, [*ratings, *test])
     store = str(local_store(store))
+    ratings, titles, test = local_sources(ratings), local_file(titles), local_sources(test)
     check_apart(store, sources=[*ratings, titles, *test])
     check_publishing()
     settings.check()

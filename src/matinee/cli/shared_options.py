@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from matinee.cli.outcome import Outcome
-from matinee.ops.folders import path, path_text, source_text, store_path
+from matinee.ops.folders import file_text, path, source_text, store_path
 
 # Adds a verb: its name, its function in a module of this folder, and its line in the help.
 Verb = Callable[[str, str, str], argparse.ArgumentParser]
@@ -57,12 +57,12 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="files, folders or globs with ratings, or queries of databases, such as "
-        "'postgresql://USER@HOST/DATABASE?query=select ...'",
+        help="files, folders or globs with ratings, also in an object store (s3://BUCKET/*.csv), or queries of "
+        "databases, such as 'postgresql://USER@HOST/DATABASE?query=select ...'",
     )
     parser.add_argument(
         "--titles",
-        type=path_text,
+        type=file_text,
         required=True,
         metavar="PATH",
         help="file with the id, year and title of each movie: Netflix Prize, MovieLens, or a table with a header",

@@ -4,6 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
+from matinee.cli.object_sources import fetch_sources
 from matinee.cli.outcome import Outcome
 from matinee.cli.verbs import check_sources, settings_of, sources_of
 from matinee.errors import ConfigError
@@ -31,6 +32,7 @@ def tune(call: argparse.Namespace) -> Outcome:
         raise ConfigError(
             f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
         )
+    fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     progress.begin("starting Prefect")
     wait_for_server = start_server(quiet=not call.verbose)

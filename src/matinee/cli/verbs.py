@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import matinee
+from matinee.cli.object_sources import fetch_sources
 from matinee.cli.outcome import Outcome
 from matinee.cli.run_report import reject_lines, rows_line, run_lines, warning_lines
 from matinee.errors import ConfigError
@@ -64,6 +65,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
 
     settings = settings_of(call)
     started = time.perf_counter()
+    fetch_sources(call)
     check_apart(call.store, sources=[*call.ratings, call.titles])
     store = Store.open(call.store)
     with snapshots(call.store, call.ratings, limits=settings.ingest) as ratings:
@@ -95,6 +97,7 @@ def retrain(call: argparse.Namespace) -> Outcome:
     started = time.perf_counter()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
+    fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     if call.mlflow:
         from matinee.pipeline.tracking import check_tracking
@@ -176,6 +179,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
 
     root = Registry.open(call.store).root
     check_usable(root)
+    fetch_sources(call)
     check_apart(root, sources=call.test)
     settings = read_settings(file=call.settings, assignments=call.set).ingest
     with snapshots(root, call.test, limits=settings) as test:

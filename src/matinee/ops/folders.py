@@ -38,15 +38,22 @@ def store_path(text: str) -> Path:
 
 
 def source_text(text: str) -> str:
-    """Parse a path, a glob or the address of a database, as text; a password is taken out and remembered."""
+    """Parse a path, a glob or an address, as text; the password of a database is taken out and remembered."""
     from matinee.store.database_address import is_address, without_password
 
     if not is_address(text):
-        return path_text(text)
+        return file_text(text)
     try:
         return without_password(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def file_text(text: str) -> str:
+    """Parse a path, a glob or an address in an object store, as text."""
+    from matinee.store.remote import names_remote
+
+    return text if names_remote(text) else path_text(text)
 
 
 def path_text(text: str) -> str:

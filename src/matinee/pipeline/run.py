@@ -9,6 +9,7 @@ from matinee.errors import ConfigError
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.evaluate.tested import Tested
 from matinee.ingest.databases import snapshots
+from matinee.ingest.reading.object_sources import local_file, local_sources
 from matinee.monitor.progressive import ChampionScore, score_champion
 from matinee.pipeline.chain import Chain, making_missing
 from matinee.publish import Publication, publish
@@ -117,7 +118,8 @@ def retrain(
         True
         >>> release = matinee.load(run.release)
     """
-    sources = [ratings] if isinstance(ratings, str | Path) else list(ratings)
+    sources = local_sources([ratings] if isinstance(ratings, str | Path) else ratings)
+    titles, test = None if titles is None else local_file(str(titles)), local_sources(test)
     chosen = _checked(settings).for_test_files([str(path) for path in test])
     chosen.check()
     store = local_store(store)

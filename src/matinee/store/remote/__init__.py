@@ -1,12 +1,13 @@
 """A store in an object store: the store on this host is its cache."""
 
-from matinee.store.remote.address import MARK, local_store, names_remote, require_local
+from matinee.store.remote.address import MARK, caches, local_store, names_remote, require_local
 from matinee.store.remote.remote import Remote, address_of, pull_file, push_file, remote_of
 
 __all__ = [
     "MARK",
     "Remote",
     "address_of",
+    "caches",
     "local_store",
     "names_remote",
     "pull_file",

@@ -79,22 +79,26 @@ def parse_address(text: str) -> RemoteAddress:
         or not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
     ):
         raise ConfigError(
-            "The address of the store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
+            "The address in an object store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
             "az://CONTAINER/PREFIX, with letters, digits and ._-=+, only. Credentials and endpoints come from the "
             "environment, not from the address."
         )
     return RemoteAddress(found[1].lower(), bucket, "/".join(parts))
 
 
+def caches() -> Path:
+    """The folder of all caches of this user."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get(CACHE) or Path(home) / "matinee").absolute()
+
+
 def cache_of(address: RemoteAddress) -> Path:
     """The folder that caches a store on this host."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    caches = os.environ.get(CACHE) or Path(home) / "matinee"
     # Buckets of two servers may have the same name.
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", address.text)[:_LONGEST]
     name = f"{name}-{digest_of(address=address.text, endpoint=endpoint)[:8]}"
-    return Path(caches).absolute() / name
+    return caches() / name
 
 
 def local_store(store: str | Path) -> Path:

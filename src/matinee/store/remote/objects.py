@@ -76,6 +76,15 @@ class Objects:
             return True
         return False
 
+    def find(self, key: str) -> Found | None:
+        """An object as a list shows it; None if there is none."""
+        import obstore  # noqa: PLC0415
+
+        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+            meta = obstore.head(store, key)
+            return Found(key, meta["size"], meta["e_tag"], meta["last_modified"])
+        return None
+
     def put(self, key: str, data: bytes) -> str | None:
         """Write an object, in place of another one. Returns its ETag."""
         import obstore  # noqa: PLC0415

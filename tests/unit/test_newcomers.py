@@ -52,6 +52,7 @@ OTHER_PROGRAMS: Final = {
         "rsync",
         "source",
         "tar",
+        "torchrun",
         "systemctl",
         "journalctl",
         "minisign",

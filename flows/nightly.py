@@ -56,10 +56,10 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         drop: The folder of rating files; all files in it are the data.
         store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         titles: The title file; a relative path is one within the drop folder.
-        settings: How to read, split, train and judge; what is left out takes its default.
-        keep: How many releases to keep, besides the champion and its predecessor.
+        settings: Settings of all steps; omitted ones have their defaults.
+        keep: Number of newest releases to keep, in addition to the champion and its predecessor.
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
-        queries: Queries of databases, whose rows are read besides the files, such as postgresql://USER@HOST/DATABASE?query=...
+        queries: Queries of databases, whose rows are read in addition to the files, such as postgresql://USER@HOST/DATABASE?query=...
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
         tune_trials: Trials of a search for better settings; 0 for none. They are used only if the gate passes them.
         tune_days: Days between two searches. One starts in a run with new files.

@@ -69,7 +69,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
         test: Files of test rows, for split.strategy=given. They are left out of the search.
         settings: The settings to start from.
         out: File for the settings; the page goes next to it. The store has both in any case.
-        workers: Number of fits at the same time, which share cores and device.
+        workers: Number of fits that run at the same time and share cores and device.
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.
     """
     require_local(store, "The search for settings")

@@ -59,6 +59,7 @@ OTHER_PROGRAMS: Final = {
         "openssl",
         "dropdb",
         "createdb",
+        "torchrun",
         "git",
         "cd",
         "umask",

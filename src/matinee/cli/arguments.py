@@ -116,9 +116,7 @@ def build_parser() -> _Parser:
         loudness.add_argument(
             "--verbose", action="store_true", help="log more, and print the traceback of an error"
         )
-        loudness.add_argument(
-            "--quiet", action="store_true", help="print only warnings, errors and what was asked for"
-        )
+        loudness.add_argument("--quiet", action="store_true", help="print only warnings, errors and answers")
         return added
 
     _add_sample(verb)
@@ -164,7 +162,7 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         "--format",
         choices=["csv", "netflix", "jsonl", "inter", "parquet"],
         default="csv",
-        help="format of the ratings (default csv); the last three have no bad rows",
+        help="format of the ratings (default csv); jsonl, inter and parquet have no invalid rows",
     )
     sample.add_argument(
         "--feedback",

@@ -19,7 +19,7 @@ def add_list_verbs(verb: Verb) -> None:
     )
     users = recommend.add_mutually_exclusive_group(required=True)
     users.add_argument(
-        "--all", action="store_true", help="all users that the champion knows, as a Prefect flow"
+        "--all", action="store_true", help="list for all users that the champion knows, in a Prefect flow"
     )
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_narrowing(recommend)

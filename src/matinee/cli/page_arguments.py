@@ -17,7 +17,7 @@ def add_page_verbs(verb: Verb) -> None:
         nargs="+",
         metavar="MODEL",
         help="versions or folders of releases, or the first characters of the digest of a candidate or an evaluation; "
-        "differences are those from the first one",
+        "each is compared with the first one",
     )
     add_store(compare)
     compare.add_argument("--out", type=path, metavar="OUT.html", help="file for a page that needs no network")

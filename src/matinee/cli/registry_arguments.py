@@ -53,11 +53,11 @@ def _add_changes(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep, besides the champion and its predecessor; candidates held in the last "
-        "N gate decisions are kept too (default 7)",
+        help="number of newest releases to keep, in addition to the champion and its predecessor; candidates held in "
+        "the last N gate decisions are kept too (default 7)",
     )
     forget = verb(
-        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future."
+        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future runs."
     )
     add_store(forget)
     forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")

@@ -16,9 +16,14 @@ def add_serve_verb(verb: Verb) -> None:
     )
     source = added.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--store", type=store_path, metavar="DIR", help="store whose champion answers, also when it changes"
+        "--store",
+        type=store_path,
+        metavar="DIR",
+        help="store whose champion answers; a new champion replaces the old one",
     )
-    source.add_argument("--release", type=path, metavar="DIR", help="folder of one release, without a store")
+    source.add_argument(
+        "--release", type=path, metavar="DIR", help="folder of a release that answers in place of a champion"
+    )
     added.add_argument(
         "--host",
         default="127.0.0.1",

@@ -25,14 +25,14 @@ def add_tune(verb: Verb) -> None:
         "--out",
         type=path,
         metavar="BEST.toml",
-        help="file for the settings, for --settings; the page goes next to it (default: best.toml)",
+        help="file for the settings found, which --settings reads; the page goes next to it (default: best.toml)",
     )
     tune.add_argument(
         "--workers",
         type=count,
         default=1,
         metavar="W",
-        help="number of fits at the same time, which share cores and device (default 1)",
+        help="number of fits that run at the same time and share cores and device (default 1)",
     )
     tune.add_argument(
         "--test",

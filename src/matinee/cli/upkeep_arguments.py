@@ -30,7 +30,7 @@ def add_upkeep_verbs(verb: Verb) -> None:
 
 
 def _add_copies(verb: Verb) -> None:
-    backup = verb("backup", "upkeep.backup", "Copy a store, also while runs use it.")
+    backup = verb("backup", "upkeep.backup", "Copy a store, even while runs use it.")
     add_store(backup)
     backup.add_argument(
         "--out",

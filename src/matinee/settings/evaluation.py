@@ -65,7 +65,7 @@ class GateSettings(Section):
         0.1,
         ge=0,
         le=100,
-        description="Limit of the population stability index between the ratings of the new and of the champion's "
+        description="Limit of the population stability index between the ratings in the new data and in the champion's "
         "data. A value of 0.1 is a moderate shift.",
     )
     drift_psi_new: float = Field(

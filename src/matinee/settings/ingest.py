@@ -62,9 +62,9 @@ class IngestSettings(Section):
     ids: IdChoice = Field(
         "auto",
         description="Kind of the ids. integer and text set it for users and movies; integer-text means integers for "
-        "users and text for movies. auto decides it for users and for movies, from the first dataset of a store: text "
-        "if more than ingest.max_reject_fraction of the rows have an id that is not an integer, or one with leading "
-        "zeros or a sign.",
+        "users and text for movies. auto decides from the first dataset of a store, separately for users "
+        "and movies. It chooses text if more than ingest.max_reject_fraction of the rows have an id that is not an "
+        "integer, has leading zeros or has a sign.",
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,

@@ -154,7 +154,7 @@ class TrainSettings(Section):
     device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
     threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")
     ranks: int = Field(
-        1, ge=1, le=32, description="Number of processes for sgd on CPUs; they divide users and threads."
+        1, ge=1, le=32, description="Processes that fit sgd on CPUs; users and threads are divided up."
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."

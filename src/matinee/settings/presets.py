@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
 METHODS: Final[Mapping[MethodName, Values]] = {
     "sgd": {
         "epochs": 20,
-        "learning_rate": 0.1,
+        "learning_rate": 0.12,
         "lr_step": 1,
         "lr_gamma": 0.8,
         "batch_size": 16_384,

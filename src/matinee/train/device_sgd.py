@@ -17,6 +17,7 @@ from matinee.train.device_rows import gather_by_bags
 from matinee.train.engine import Arrays, EpochStep, step_size, to_rating_scale
 from matinee.train.problem import Problem
 from matinee.train.regularization import column_shares, row_regularization
+from matinee.train.row_steps import row_steps
 from matinee.train.sgd import BIAS_ROUNDS, BIAS_SHRINK, TABLES, draw_factors
 
 _STEPS = 16  # of an epoch with many rows: enough for its steps to add up, and few enough for a GPU to be busy in each
@@ -106,6 +107,9 @@ class DeviceSgd:
         self._strengths = {
             name: row_regularization(name, count.clamp(min=1).float(), constant=training.weight_decay)
             for name, count in zip(TABLES, self._counts * 2, strict=True)
+        }
+        self._steps = {
+            name: row_steps(name, count.float()) for name, count in zip(TABLES, self._counts * 2, strict=True)
         }
         draw = np.random.default_rng(training.seed)
         host = [count.cpu().numpy() for count in self._counts]
@@ -222,7 +226,8 @@ class DeviceSgd:
         before = gather_by_bags(table, touched.rows)
         slope.addcmul_(strength, before)
         bend = (curvature + strength).clamp_(min=1e-12)
-        reach = (bend * -rate).clamp_(min=-0.9).log1p_().mul_(touched.counts).expm1_().div_(bend)
+        steps = self._steps[TABLES[number]].index_select(0, touched.rows)[:, None] * -rate
+        reach = (bend * steps).clamp_(min=-0.9).log1p_().mul_(touched.counts).expm1_().div_(bend)
         table[touched.rows] = before.addcmul_(reach, slope)
 
     def _start_biases(self) -> None:

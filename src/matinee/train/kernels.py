@@ -61,6 +61,10 @@ def descend(
     mean,
     rate,
     bias_rate,
+    step_P,
+    step_Q,
+    step_b,
+    step_c,
     reg_P,
     reg_Q,
     reg_b,
@@ -70,7 +74,8 @@ def descend(
 ):
     """One step per row against half its squared error and its regularization; `sums` gets a block's squared errors.
 
-    `shares` says how much of its regularization each column pays.
+    Each row of a table takes its own share of the rate, `step_*`. `shares` says how much of its regularization each
+    column pays.
     """
     size = P.shape[1]
     for block in blocks:
@@ -83,14 +88,15 @@ def descend(
                 guess += p[j] * q[j]
             error = ratings[row] - mean - b[u] - c[m] - guess
             total += error * error
-            step = rate * error
-            shrink_p, shrink_q = rate * reg_P[u], rate * reg_Q[m]
+            rate_p, rate_q = rate * step_P[u], rate * step_Q[m]
+            step_p, step_q = rate_p * error, rate_q * error
+            shrink_p, shrink_q = rate_p * reg_P[u], rate_q * reg_Q[m]
             for j in range(size):
                 old = p[j]
-                p[j] = (np.float32(1) - shrink_p * shares[j]) * old + step * q[j]
-                q[j] = (np.float32(1) - shrink_q * shares[j]) * q[j] + step * old
-            b[u] += bias_rate * (error - reg_b[u] * b[u])
-            c[m] += bias_rate * (error - reg_c[m] * c[m])
+                p[j] = (np.float32(1) - shrink_p * shares[j]) * old + step_p * q[j]
+                q[j] = (np.float32(1) - shrink_q * shares[j]) * q[j] + step_q * old
+            b[u] += bias_rate * step_b[u] * (error - reg_b[u] * b[u])
+            c[m] += bias_rate * step_c[m] * (error - reg_c[m] * c[m])
         sums[block] = total
 
 

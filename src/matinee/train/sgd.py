@@ -21,6 +21,7 @@ from matinee.train.ranks.generator import pack_state, unpack_state
 from matinee.train.ranks.group import ALONE, Numbers, Ranks
 from matinee.train.ranks.ring import Ring
 from matinee.train.regularization import add_squares, row_regularization, shares_by_squares
+from matinee.train.row_steps import row_steps
 
 TABLES = ("user_factors", "movie_factors", "user_bias", "movie_bias")
 _SPREAD = 0.05
@@ -48,6 +49,9 @@ class SgdEngine:
         self._sizes = self._rows.sizes
         ranks.add_up(self._sizes)
         counts = user_rows, movie_rows = totals.counts[0][ring.users], totals.counts[1]
+        self._row_steps = [
+            row_steps(name, count).astype(np.float32) for name, count in zip(TABLES, counts * 2, strict=True)
+        ]
         self._row_regularization = [
             row_regularization(name, np.maximum(count, 1), constant=training.weight_decay).astype(np.float32)
             for name, count in zip(TABLES, counts * 2, strict=True)
@@ -66,14 +70,12 @@ class SgdEngine:
         rate = np.float32(self.learning_rate(epoch))
         bias_rate = rate if self._model.biases else np.float32(0)
         weights = (*self._factors, *self._biases, self._mean)
-        regularization = (*self._row_regularization, self._column_shares())
+        by_row = (*self._row_steps, *self._row_regularization, self._column_shares())
         sums, before, first = np.zeros(len(self._sizes)), self._ranks.sent, 0
         every = 1 if self._ranks.size == 1 else self._rows.groups // _SUMS
         for shift in range(self._rows.groups):
             own = self._rows.diagonal(shift)[self._own_groups]
-            self._pool.share(
-                descend, own, *self._rows.columns, *weights, rate, bias_rate, *regularization, sums
-            )
+            self._pool.share(descend, own, *self._rows.columns, *weights, rate, bias_rate, *by_row, sums)
             self._ring.turn(shift, self._factors[1][:, : self._model.embedding_size], self._biases[1])
             if shift + 1 == first + every:
                 yield from self._steps(range(first, shift + 1), sums, sent=self._ranks.sent - before)

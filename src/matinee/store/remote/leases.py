@@ -109,13 +109,21 @@ class RunLeases:
                 break
             self._objects.delete([self._key])
             time.sleep(_LOOK_SECONDS)
-        self._renewal = _Renewal(self._write, RENEW_SECONDS)
+        self._renewal = _Renewal(self._renew, RENEW_SECONDS)
 
     def _end(self) -> None:
         if self._renewal is not None:
             self._renewal.stop()
         with contextlib.suppress(StoreError):  # it counts for nothing after ten minutes
             self._objects.delete([self._key])
+
+    def _renew(self) -> None:
+        """Write the lease again, unless another thread is writing or ending it, which waits for this one."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._write()
+            finally:
+                self._lock.release()
 
     def _write(self) -> None:
         with self._lock:

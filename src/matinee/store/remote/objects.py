@@ -28,7 +28,7 @@ _DENIED: Final = re.compile(
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|[Cc]redential")
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _QUICK: Final = (3, timedelta(seconds=10))  # retries and seconds of the first request, which may be mistaken
-_PATIENT: Final = (12, timedelta(minutes=3))
+_PATIENT: Final = (1_000, timedelta(minutes=3))  # the time is the limit
 _CHUNK: Final = 1 << 23
 
 

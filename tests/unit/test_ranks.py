@@ -24,9 +24,13 @@ from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
 from matinee.store.files import write_json
 from matinee.store.progress import Listener, Progress, silent
+from matinee.store.ratings import EncodedRatings
 from matinee.train import loop
-from matinee.train.candidate import CandidateFit
-from matinee.train.ranks.group import Numbers, Ranks
+from matinee.train.blocks import Cut
+from matinee.train.candidate import CandidateFit, make_engine
+from matinee.train.problem import Problem, Totals
+from matinee.train.ranks.group import ALONE, Numbers, Ranks
+from matinee.train.ranks.ring import Ring
 
 Split = tuple[Store, Reference]
 SETTINGS = ["train.epochs=4", "train.patience=0", "model.embedding_size=5", "train.device=cpu"]
@@ -169,6 +173,33 @@ def test_any_number_of_ranks_fits_the_same_weights(
     assert together[2]["valid_rmse"] == alone[2]["valid_rmse"]
     epochs = alone[2]["epochs_run"] + alone[2]["best_epoch"]
     assert together[2]["bytes_sent"] == 40 * (5 + 1) * 4 * epochs
+
+
+@pytest.mark.parametrize("shift", [0, 8, 56])
+def test_movies_of_ranks_are_whole_when_only_one_diagonal_has_rows(shift: int) -> None:
+    users = np.arange(64, dtype=np.int32)
+    ratings = np.tile(np.array([1, 5, 4, 2], np.float32), 16)
+    rows = EncodedRatings(users, (users + np.int32(shift)) % np.int32(64), ratings)
+
+    def fit(ranks: Ranks) -> np.ndarray:
+        counts = np.ones(64, np.int64), np.ones(64, np.int64)
+        ring = Ring(ranks, Cut.of(counts))
+        own = EncodedRatings(*(column[ring.users] for column in (rows.users, rows.movies, rows.ratings)))
+        problem = Problem(own, rows, users=64, movies=64, scale=(1, 5), device="cpu", threads=1)
+        problem = replace(problem, given=Totals(np.float32(np.mean(ratings) / problem.unit), counts))
+        settings = read_settings(assignments=SETTINGS).resolved()
+        engine = make_engine(problem, settings, ranks)
+        done = 0
+        for step in engine.run_epoch(1):
+            done += step.rows
+            if done == len(rows):
+                engine.valid_rmse()
+        return engine.weights()["movie_factors"]
+
+    shared = _Shared(2)
+    with ThreadPoolExecutor(2) as pool:
+        halves = list(pool.map(lambda rank: fit(_Threads(rank, shared)), range(2)))
+    np.testing.assert_array_equal(np.concatenate(halves), fit(ALONE))
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_errors_say_what_to_do(
         assert "was denied (403). Check the credentials" in _refused(remote("denied"), StoreError)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert "can't be reached. Check the network and the endpoint" in _refused(remote("gone"), StoreError)
-    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    monkeypatch.setitem(sys.modules, "obstore", None)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
     assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)
 
@@ -71,7 +71,7 @@ def test_errors_say_what_to_do(
 )
 def test_an_address_that_is_not_readable_is_refused_without_its_text(text: str) -> None:
     assert names_remote(text)
-    with pytest.raises(ConfigError, match="The address of the store is not readable") as error:
+    with pytest.raises(ConfigError, match="The address in an object store is not readable") as error:
         local_store(text)
     assert "secret" not in str(error.value)
 

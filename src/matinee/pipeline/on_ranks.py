@@ -79,12 +79,15 @@ def _train(
             if ranks.tell(""):
                 training.fit(opened.root)  # the folder is for the first rank
             return None
-        if opened.take(plan):
-            ranks.tell("")
-            return opened.reference(plan.kind, plan.digest)
+        began = False
 
         def make(folder: Path) -> CandidateManifest:
+            nonlocal began
+            began = True
             ranks.tell("fit")
             return training.fit(folder)
 
-        return opened.ensure(replace(plan, make=make))
+        made = opened.ensure(replace(plan, make=make))
+        if not began:  # the candidate exists, or another process has just finished it
+            ranks.tell("")
+        return made

@@ -72,14 +72,20 @@ class SgdEngine:
         weights = (*self._factors, *self._biases, self._mean)
         by_row = (*self._row_steps, *self._row_regularization, self._column_shares())
         sums, before, first = np.zeros(len(self._sizes)), self._ranks.sent, 0
+        waiting: list[EpochStep] = []
         every = 1 if self._ranks.size == 1 else self._rows.groups // _SUMS
         for shift in range(self._rows.groups):
             own = self._rows.diagonal(shift)[self._own_groups]
             self._pool.share(descend, own, *self._rows.columns, *weights, rate, bias_rate, *by_row, sums)
             self._ring.turn(shift, self._factors[1][:, : self._model.embedding_size], self._biases[1])
             if shift + 1 == first + every:
-                yield from self._steps(range(first, shift + 1), sums, sent=self._ranks.sent - before)
+                sent = self._ranks.sent - before
+                if steps := list(self._steps(range(first, shift + 1), sums, sent=sent)):
+                    yield from waiting
+                    waiting = steps
                 first = shift + 1
+        # With the last rows, the caller takes the epoch for finished: no turn of the ring may be left then.
+        yield from (replace(step, sent=self._ranks.sent - before) for step in waiting)
 
     def _steps(self, shifts: range, sums: Doubles, *, sent: int) -> Iterator[EpochStep]:
         """What some diagonals came to, over all ranks."""

@@ -26,6 +26,7 @@ _ENDPOINTS: Final = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT",
+    "AZURE_STORAGE_ACCOUNT_NAME",
     "AZURE_STORAGE_ENDPOINT",
     "AZURE_ENDPOINT",
     "GOOGLE_BASE_URL",
@@ -124,7 +125,7 @@ def local_store(store: str | Path) -> Path:
 
 def require_local(store: str | Path, what: str) -> None:
     """Raise ConfigError for a store in an object store, with which `what` does not work."""
-    place = str(store) if names_remote(store) else ""
+    place = parse_address(str(store)).text if names_remote(store) else ""
     if (Path(store) / MARK).is_file():
         place = read_mark(Path(store)).address
     if place:

@@ -37,7 +37,8 @@ class RemoteFiles:
             known = self._known()
             for name in ROOT_FILES:
                 if name not in there:
-                    (self.root / name).unlink(missing_ok=True)
+                    if known.pop(name, None):  # a file that was never there waits for its push
+                        (self.root / name).unlink(missing_ok=True)
                 elif not (self.root / name).is_file() or known.get(name) != there[name].e_tag:
                     self._fetch(name)
                     known[name] = there[name].e_tag or ""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from matinee.errors import StoreError
+from matinee.errors import MatineeError, StoreError
 from matinee.store.remote.objects import Content, Objects
 
 RENEW_SECONDS: Final = 60.0
@@ -244,7 +244,7 @@ class _Renewal:
 
     def _work(self) -> None:
         while not self._stopped.wait(self._seconds):
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(MatineeError):
                 self._call()
 
     def stop(self) -> None:

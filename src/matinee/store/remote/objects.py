@@ -60,36 +60,28 @@ class Objects:
 
     def get(self, key: str) -> Content | None:
         """The content of an object; None if there is none."""
-        import obstore  # noqa: PLC0415 - only stores in an object store need it
-
-        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
             got = obstore.get(store, key)
             return Content(bytes(got.bytes()), _tag(got.meta), got.meta["last_modified"])
         return None
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
             obstore.head(store, key)
             return True
         return False
 
     def find(self, key: str) -> Found | None:
         """An object as a list shows it; None if there is none."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
             meta = obstore.head(store, key)
             return Found(key, meta["size"], meta["e_tag"], meta["last_modified"])
         return None
 
     def put(self, key: str, data: bytes) -> str | None:
         """Write an object, in place of another one. Returns its ETag."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store:
+        with self._asking() as (obstore, store):
             e_tag: str | None = obstore.put(store, key, data)["e_tag"]
             return e_tag
 
@@ -106,16 +98,12 @@ class Objects:
 
     def upload(self, key: str, path: Path) -> None:
         """Write a file as an object."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store:
+        with self._asking() as (obstore, store):
             obstore.put(store, key, path, chunk_size=_CHUNK)
 
     def download(self, key: str, path: Path) -> bool:
         """Write an object to a new file; returns False if there is none."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store, contextlib.suppress(FileNotFoundError):
+        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
             got = obstore.get(store, key)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
@@ -126,9 +114,7 @@ class Objects:
 
     def list(self, prefix: str, *, after: str | None = None) -> list[Found]:
         """The objects under a prefix such as `log/`, in the order of their names, or those after one of them."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store:
+        with self._asking() as (obstore, store):
             pages = obstore.list(store, prefix.rstrip("/"), offset=after)
             found = [
                 Found(each["path"], each["size"], each["e_tag"], each["last_modified"])
@@ -139,22 +125,17 @@ class Objects:
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; those that do not exist are left out."""
-        import obstore  # noqa: PLC0415
-
-        with self._asking() as store:
+        with self._asking() as (obstore, store):
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
                     obstore.delete(store, key)
 
     def _put_if(self, key: str, data: bytes, *, mode: Any) -> bool:
-        import obstore  # noqa: PLC0415
-        from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415
-
-        with self._asking() as store:
+        with self._asking() as (obstore, store):
             try:
                 obstore.put(store, key, data, mode=mode)
                 return True
-            except (AlreadyExistsError, PreconditionError):
+            except (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError):
                 pass
         there = self.get(key)
         return there is not None and there.data == data
@@ -162,42 +143,54 @@ class Objects:
     @cached_property
     def _clients(self) -> "tuple[ObjectStore, ObjectStore]":
         """One that gives up soon, for the first request, and one that outlasts a failure of some minutes."""
+        obstore = self._obstore
         try:
-            from obstore.store import from_url  # noqa: PLC0415
+            clients = [
+                obstore.store.from_url(
+                    self.address.text,
+                    retry_config={"max_retries": retries, "retry_timeout": seconds},
+                    client_options={
+                        "allow_http": True,
+                        "timeout": timedelta(minutes=10),
+                        "connect_timeout": "10s",
+                    },
+                )
+                for retries, seconds in (_QUICK, _PATIENT)
+            ]
+        except obstore.exceptions.BaseError as error:  # its text may hold a credential
+            raise ConfigError(
+                f"The store {self.address.text} can't be asked for anything ({type(error).__name__}). Check the "
+                "variables of its provider in the environment, such as the endpoint, the account and the key file."
+            ) from None
+        return clients[0], clients[1]
+
+    @cached_property
+    def _obstore(self) -> Any:
+        """The library, which only stores in an object store need."""
+        try:
+            import obstore  # noqa: PLC0415
+            import obstore.exceptions  # noqa: PLC0415
+            import obstore.store  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
                 f"The store {self.address.text} needs the package obstore, which is not installed. Install it with "
                 '`pip install "matinee[s3]"`.'
             ) from None
-        clients = [
-            from_url(
-                self.address.text,
-                retry_config={"max_retries": retries, "retry_timeout": seconds},
-                client_options={
-                    "allow_http": True,
-                    "timeout": timedelta(minutes=10),
-                    "connect_timeout": "10s",
-                },
-            )
-            for retries, seconds in (_QUICK, _PATIENT)
-        ]
-        return clients[0], clients[1]
+        return obstore
 
     @contextlib.contextmanager
-    def _asking(self) -> "Iterator[ObjectStore]":
-        """The client of a request, whose errors become those of Matinee; FileNotFoundError is for the caller."""
+    def _asking(self) -> "Iterator[tuple[Any, ObjectStore]]":
+        """The library and the client of a request. Errors become Matinee's; FileNotFoundError is for the caller."""
         quick, patient = self._clients
-        from obstore.exceptions import BaseError  # noqa: PLC0415
-
         try:
-            yield patient if self._is_reached else quick
+            yield self._obstore, patient if self._is_reached else quick
             self._is_reached = True
         except FileNotFoundError as error:
             if _NO_BUCKET.search(str(error)):
                 raise self._failure(str(error)) from OSError(errno.ENOENT, "no such bucket")
             self._is_reached = True
             raise
-        except BaseError as error:
+        except self._obstore.exceptions.BaseError as error:
             code = errno.EACCES if _DENIED.search(str(error)) else errno.EIO
             raise self._failure(f"{type(error).__name__} {error}") from OSError(code, "request failed")
 

@@ -22,7 +22,7 @@ from matinee.store.identity import MARKER, STORE_VERSION
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import OUTLINES, RemoteFolders
-from matinee.store.remote.leases import RunLeases, turn
+from matinee.store.remote.leases import RunLeases, has_conditions, turn
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
 
@@ -222,6 +222,11 @@ class Remote:
             raise ConfigError(
                 f"{self.name} is not a Matinee store: it has no {MARKER} and other objects. Use an empty prefix. "
                 "Nothing was changed."
+            )
+        if not has_conditions(self.objects):
+            raise ConfigError(
+                f"The server of {self.name} ignores the conditions If-None-Match and If-Match, so two hosts would "
+                "overwrite each other's releases. Use a server or a version that has them. Nothing was changed."
             )
         marker: Mapping[str, str | int] = {
             "kind": "matinee-store",

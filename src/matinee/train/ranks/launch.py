@@ -60,7 +60,7 @@ def fit_on_ranks(
     work.mkdir(parents=True, exist_ok=True)
     write_json(work / Job.NAME, job)
     (work / Answer.NAME).unlink(missing_ok=True)
-    with (work / _LOG).open("ab") as log:
+    with (work / _LOG).open("wb") as log:
         status = _run(training, job, log=log)
     if status:
         raise MatineeError(_failed(work / _LOG, ranks=ranks, status=status))
@@ -84,7 +84,10 @@ def _run(training: CandidateFit, job: Job, *, log: IO[bytes]) -> int:
         assert agent.stdout is not None  # nosec B101 # for mypy: it is a pipe
         try:
             for line in agent.stdout:
-                training.listener(Progress(**json.loads(line)))
+                if line.startswith(b"{"):
+                    training.listener(Progress(**json.loads(line)))
+                else:  # of a library
+                    log.write(line)
             return agent.wait()
         except BaseException:
             _stop(agent)

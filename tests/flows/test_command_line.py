@@ -64,13 +64,11 @@ def test_a_bad_input_is_reported_in_one_paragraph(
     assert not list(tmp_path.glob("store/datasets/*"))
 
 
-def test_a_store_that_cannot_be_written_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_is_a_file_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "store").write_text("a file")
     status, err = _run(tmp_path, GOOD, capsys=capsys)
-    assert status == 1
-    assert "can't be written" in err
+    assert status == 2
+    assert "is a file. Use a folder" in err
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Release:
             >>> import matinee
             >>> release = matinee.load("store/releases/v0001")
             >>> [f"{rating:.1f}" for rating in release.predict([5449, 11041], [1, 2])]
-            ['2.3', '3.7']
+            ['2.3', '3.8']
             >>> release.predict(5449, [1, 2, 999_999]).shape
             (3,)
         """

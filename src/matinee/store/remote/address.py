@@ -16,6 +16,7 @@ from matinee.store.digests import digest_of
 from matinee.store.documents import read_as
 from matinee.store.files import write_json
 from matinee.store.identity import make_store
+from matinee.store.paths import named
 
 MARK: Final = "matinee-remote.json"  # in a cache: the address
 CACHE: Final = "MATINEE_CACHE"  # variable of the environment: the folder of all caches
@@ -105,10 +106,10 @@ def cache_of(address: RemoteAddress) -> Path:
 def local_store(store: str | Path) -> Path:
     """The folder of a store on this host: the folder itself, or the cache of an address, which is created.
 
-    The object store is not contacted. Raises ConfigError for an address that is not readable.
+    The object store is not contacted. Raises ConfigError for an address that is not readable, and for an empty path.
     """
     if not names_remote(store):
-        return Path(store)
+        return named(store, "the store")
     address = parse_address(str(store))
     cache = cache_of(address)
     try:

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
 
-from matinee.errors import MatineeError, StoreError
+from matinee.errors import MatineeError
 from matinee.maintenance.erase import erase_from_release, erase_from_split
-from matinee.maintenance.remote_forget import forget_remote
+from matinee.maintenance.remote_forget import UnsureError, forget_remote
 from matinee.maintenance.traces import mentioned, names_user, row_of
 from matinee.registry import Registry
 from matinee.release import verify
@@ -87,7 +87,7 @@ def _forget(root: Path, *, user_id: int | str) -> Erased:
         done = erasure.run()
         registry.record("forget", releases=done.releases, folders=done.folders)
     if erasure.unsure:
-        raise StoreError(
+        raise UnsureError(
             f"The user was erased from {', '.join(done.releases) or 'no release'} and {done.folders:,} other folders, "
             f"and future runs skip the user's rows. These may still contain the user; do what each asks for, "
             f"then run the same command again: {'; '.join(erasure.unsure)}."

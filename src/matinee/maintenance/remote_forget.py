@@ -4,10 +4,10 @@ The store is copied to a temporary folder, the user is erased from the copy as f
 written back. No run is active meanwhile. A call that was killed is finished by the next one, which begins again.
 """
 
+import contextlib
 import json
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,13 +26,17 @@ _ALL: Final = (*KINDS, "releases")
 _Erased = TypeVar("_Erased")
 
 
+class UnsureError(StoreError):
+    """The user was erased, and something that can't be read may still contain the user."""
+
+
 def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _Erased]) -> _Erased:
     """Erase a user from a store in an object store, and from the cache of this host.
 
     Args:
         remote: The store.
         user_id: The id of the user.
-        erase: Erases the user from a folder that is a store. A StoreError of it is raised after the rest is done.
+        erase: Erases the user from a folder that is a store. An UnsureError of it is raised after the rest is done.
 
     Returns:
         What `erase` returns.
@@ -41,14 +45,13 @@ def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _E
     with Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
         push_file(root, FORGOTTEN)  # first: whatever is killed, no later run reads the user's rows
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=".erasing-") as scratch:
-            copy = Path(scratch) / "store"
+        with _scratch(root) as copy:
             there = _copy_down(remote, copy)
             before = (copy / LOG).read_bytes().count(b"\n") if (copy / LOG).is_file() else 0
             unsure = ""
             try:
                 erased = erase(copy)
-            except StoreError as error:
+            except UnsureError as error:
                 unsure = str(error).replace(str(copy), remote.name)
             _write_back(remote, copy, there)
             _record(registry, copy, before)
@@ -57,6 +60,18 @@ def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _E
         if unsure:
             raise StoreError(unsure)
         return erased
+
+
+@contextlib.contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """A folder for the copy. Its name is always the same, so that the next call removes what a killed one left."""
+    folder = root.with_name(f".erasing-{root.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder / "store"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy_down(remote: Remote, copy: Path) -> list[StoredFolder]:

@@ -55,14 +55,16 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         whole = {place: folder for place, folder in there.items() if folder.commit is not None}
         outline = Path(scratch) / "store"
         refers = _write_outline(remote, outline, whole, leases)
+        files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
         before = len(_lines(outline))
         with _active(outline, min(lease.started for lease in leases)):
             done = decide(outline)
         for line in _lines(outline)[before:]:
             entry = json.loads(line)
             registry.record(entry["action"], **{name: entry[name] for name in ("version",) if name in entry})
-        for name in [name for name in remote.files.names() if not (outline / name).exists() and "/" in name]:
-            remote.files.remove(name)
+        for name in files:  # not those that came later
+            if not (outline / name).exists():
+                remote.files.remove(name)
         gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
         removed = _remove(remote, {place: whole[place] for place in gone}, refers)
         _remove_abandoned(remote, there, leases)

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
 
-from matinee.errors import StoreError
+from matinee.errors import MatineeError, StoreError
 from matinee.store import progress
 from matinee.store.checksums import sync_folder
 from matinee.store.digests import DIGEST, file_digest
@@ -100,32 +100,38 @@ class RemoteFolders:
         }
         keys = {file: f"{kind}/{name}/{attempt}/{file}" for file in files}
         progress.begin(f"uploading {kind}", total=sum(each.size for each in files.values()), unit="bytes")
-        won = False
         try:
             self._in_parallel(
                 (self._upload, keys[file], path, files[file].size) for file, path in paths.items()
             )
-            commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
-            if replaces is None:
-                won = self.objects.create(_commit_key(kind, name), commit)
-            else:
-                won = self.objects.swap(_commit_key(kind, name), commit, replaces.tag)
-        finally:
-            if not won:
-                with contextlib.suppress(StoreError):  # an earlier error counts; prune removes what is left
-                    self.objects.delete(list(keys.values()))
+        except BaseException:
+            self._drop(keys.values())
+            raise
+        commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
+        # An error of this request does not say whether it arrived, so the files stay: prune removes those of no folder.
+        if replaces is None:
+            won = self.objects.create(_commit_key(kind, name), commit)
+        else:
+            won = self.objects.swap(_commit_key(kind, name), commit, replaces.tag)
+        if not won:
+            self._drop(keys.values())
         return won
+
+    def _drop(self, keys: Iterable[str]) -> None:
+        """Remove the files of an attempt that is no folder; prune removes what is left."""
+        with contextlib.suppress(MatineeError):
+            self.objects.delete([*keys])
 
     def replace(self, folder: "StoredFolder") -> None:
         """Upload a folder of the cache in place of one that is stored, whose files are removed."""
         found = self.objects.get(_commit_key(folder.kind, folder.name))
-        if found is None or found.data != folder.manifest:
+        is_same = found is not None and found.data == folder.manifest
+        if not is_same or not self.push(folder.kind, folder.name, replaces=found):
             raise StoreError(
                 f"{folder.kind}/{folder.name} of {self.objects.address.text} was changed by another process meanwhile. "
                 "Run the same command again."
             )
-        if self.push(folder.kind, folder.name, replaces=found):
-            self.objects.delete([each.key for each in folder.files])
+        self.objects.delete([each.key for each in folder.files])
 
     def pull(self, kind: str, name: str) -> bool:
         """Make the folder of the cache the one that is whole there; returns False if there is none.

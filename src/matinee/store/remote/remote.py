@@ -15,7 +15,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee.errors import ConfigError, StoreError
-from matinee.store.documents import KINDS, MANIFEST
+from matinee.store.documents import KINDS, MANIFEST, WORK
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
 from matinee.store.identity import MARKER, STORE_VERSION
@@ -171,14 +171,15 @@ class Remote:
                 self.fetch("datasets", dataset)
 
     def _evict(self) -> None:
-        """Remove from the cache what the object store does not have: a user was erased on another host."""
-        shutil.rmtree(self.root / OUTLINES, ignore_errors=True)
+        """Remove what the cache has of runs: a user was erased on another host, also in folders that keep their names.
+
+        What is needed is fetched again.
+        """
+        for name in (OUTLINES, WORK, "recommendations"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
         for kind in (*KINDS, "releases"):
-            there = (
-                self.folders.names(kind) if kind != "releases" else []
-            )  # copies of releases keep their names
             for folder in entries_of(self.root, kind):
-                if folder.name not in there and not folder.suffix:
+                if not folder.suffix:
                     remove_aside(folder)
 
     @contextmanager
@@ -187,7 +188,8 @@ class Remote:
         with turn(self.objects):
             self.log.refresh()
             self.log.heal()
-            self.files.refresh()
+            if self.files.refresh():
+                self._evict()
             self._turn = self.log.last_move()
             yield
 

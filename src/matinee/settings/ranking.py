@@ -39,7 +39,7 @@ class RankSettings(Section):
         6,
         ge=1,
         le=100,
-        description="Number of subspace iterations that find the vectors. More iterations are slower and more exact.",
+        description="Number of rounds that find the vectors. More rounds are slower and more exact.",
     )
     dense_mb: int = Field(
         4096,

@@ -13,6 +13,7 @@ from typing import Any
 
 from matinee.errors import ConfigError
 from matinee.store import progress
+from matinee.store.code_digests import known_digests
 from matinee.store.source_code import installed
 
 _DIGEST_LENGTH = 20  # hex digits, 80 bits: a store never has enough folders for a collision
@@ -78,5 +79,4 @@ def _piece_digest(path: Path, start: int) -> bytes:
 @cache
 def code_digest(*modules: str) -> str:
     """Digest of the code of modules and their imports, by the rule of `matinee.store.source_code`."""
-    code = installed()
-    return digest_of(code=sorted({digest for module in modules for digest in code.digests(module)}))
+    return digest_of(code=known_digests(installed(), modules))

@@ -41,6 +41,7 @@ NOT_CODE: Final = frozenset(
         "matinee.settings.ranking",
         "matinee.settings.training",
         "matinee.store.checksums",
+        "matinee.store.code_digests",
         "matinee.store.database_address",
         "matinee.store.digests",
         "matinee.store.disk_errors",
@@ -56,6 +57,7 @@ NOT_CODE: Final = frozenset(
         "matinee.store.source_code",
         "matinee.store.store",
         "matinee.store.system",
+        "matinee.store.user_cache",
         "matinee.store.versions",
         "matinee.store.progress",
         "matinee.store.progress_shown",
@@ -64,7 +66,7 @@ NOT_CODE: Final = frozenset(
 _PROGRESS: Final = ("progress", "matinee.store.progress")  # the name and the module that steps report to
 _REPORTS: Final = ("log.", "progress.")  # statements that call these compute nothing
 _PACKAGES: Final = ("matinee",)
-_LIBRARIES: Final = {"numba": "numba", "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch"}
+LIBRARIES: Final = {"numba": "numba", "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch"}
 
 
 class SourceCode:
@@ -97,6 +99,10 @@ class SourceCode:
                 waiting += [source for _, source in read.imports]
         return sorted(found)
 
+    def files(self) -> list[Path]:
+        """All files of code, in a fixed order."""
+        return sorted(file for folder in self._folders.values() for file in folder.rglob("*.py"))
+
     def _counts(self, module: str) -> bool:
         parts = module.split(".")
         ours = (".".join(parts[: end + 1]) for end in range(len(parts)))
@@ -114,7 +120,7 @@ class SourceCode:
             self._read[name] = _Module(
                 text=source.code,
                 imports=[(name, module) for name, module in bound if self._file(module) is not None],
-                libraries={_LIBRARIES[top] for top in tops & _LIBRARIES.keys()},
+                libraries={LIBRARIES[top] for top in tops & LIBRARIES.keys()},
             )
         return self._read[name]
 

@@ -17,9 +17,9 @@ from matinee.store.documents import read_as
 from matinee.store.files import write_json
 from matinee.store.identity import make_store
 from matinee.store.paths import named
+from matinee.store.user_cache import CACHE, user_cache
 
 MARK: Final = "matinee-remote.json"  # in a cache: the address
-CACHE: Final = "MATINEE_CACHE"  # variable of the environment: the folder of all caches
 _ADDRESS: Final = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.IGNORECASE | re.DOTALL)  # a Path merges slashes
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _PART: Final = re.compile(r"[A-Za-z0-9_=+,. -]{1,200}")
@@ -90,8 +90,7 @@ def parse_address(text: str) -> RemoteAddress:
 
 def caches() -> Path:
     """The folder of all caches of this user."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get(CACHE) or Path(home) / "matinee").absolute()
+    return user_cache()
 
 
 def cache_of(address: RemoteAddress) -> Path:

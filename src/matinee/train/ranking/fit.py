@@ -3,8 +3,8 @@
 Each user is x = [rated, grade], two numbers per movie; the target is y = rated_weight * rated + grade. A denoising
 linear autoencoder (Steck 2020) is B = (X'X + D)^-1 X'Y with D = penalty + p / (1 - p) * diag(X'X). What a movie says
 about itself is then set to 0: lists leave out what a user rated, and few columns would spend themselves on it. The best
-form of rank k is B V V', with V the leading eigenvectors of B' X'X B (reduced-rank regression); subspace iteration
-finds them from products with B alone, so that nothing of the size of B is ever made.
+form of rank k is B V V', with V the leading eigenvectors of B' X'X B (reduced-rank regression); a Krylov space has them
+from products with B alone, so that nothing of the size of B is ever made.
 """
 
 import time
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
 from matinee.release.ranking_model import Floats, RankingModel, grade_codes
@@ -22,7 +21,7 @@ from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.store import progress
 from matinee.train.blocks import KernelPool
-from matinee.train.checkpoint import load_checkpoint, save_checkpoint
+from matinee.train.ranking.krylov import KrylovSpace
 from matinee.train.ranking.normal import Normal, make_normal
 from matinee.train.ranking.rows import GradedRows, group_rows
 
@@ -31,11 +30,9 @@ _RANKS = ((10_000, 192), (100_000, 128))  # up to so many movies
 _LARGE_RANK = 64
 # Plays have one indicator for each movie where ratings have two, so less is shared out (docs/notes.md).
 _PENALTY, _PLAYS_PENALTY = 800.0, 300.0
-_SPARE = 8  # share of columns that iterate along and are dropped: one in so many, and as many at least
-_CHUNK = 8192
 # Columns of the product that finds the diagonals of B: with so few movies they are exact. A table of that product has
 # no more cells than this, unless the tables of the fit have.
-_PROBES, _PROBE_CELLS = 512, 1 << 24
+_PROBES, _PROBE_CELLS = 256, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -136,12 +133,6 @@ def _report_to(listener: RankListener | None) -> Callable[[str, int, int], None]
     return report
 
 
-class _Progress(BaseModel):
-    """The progress in a checkpoint: rounds that are done."""
-
-    done: int
-
-
 class _Cut:
     """The leading eigenvectors of B' X'X B, by products with B and its transpose."""
 
@@ -155,44 +146,29 @@ class _Cut:
     def run(
         self, rank: int, *, seed: int, checkpoint: Path | None, report: Callable[[str, int, int], None]
     ) -> RankingModel:
-        """Iterate from seeded vectors, or from a checkpoint; the last round turns them into the model."""
-        basis, done = self._begin(rank, seed, checkpoint)
-        total = 1 if basis.shape[1] >= self.known else self._iterations
-        self._own = self._find_own(self._probes(basis.shape[1]))
-        while done < total - 1:
-            encoder = self._encode(basis, rough=True)
+        """Iterate from seeded vectors, or from a checkpoint, and make the model of the best vectors found."""
+        space = KrylovSpace(self._rated, rank=rank, iterations=self._iterations, seed=seed)
+        if checkpoint is not None:
+            space.resume(checkpoint)
+        self._own = self._find_own(self._probes(space.width))
+        total = space.blocks
+        while (done := space.done) < total:
+            block = space.newest
+            encoder = self._encode(block)
             report("halves", 2 * done + 1, 2 * total)
-            basis = _orthonormal(self._back(self._normal.gram(encoder)))
-            done += 1
-            if checkpoint is not None:
-                save_checkpoint(checkpoint, {"basis": basis}, _Progress(done=done))
-            report("iterations", done, total)
-        encoder = self._encode(basis)
-        product = self._normal.gram(encoder)
-        small = _product(encoder[0], product[0]) + _product(encoder[1], product[1])
-        _, vectors = np.linalg.eigh((small + small.T) / 2)
-        turn = np.ascontiguousarray(vectors[:, ::-1][:, :rank].astype(np.float32))
-        turn *= np.where(
-            turn[np.abs(turn).argmax(axis=0), np.arange(rank)] < 0, np.float32(-1), np.float32(1)
-        )
-        model = self._model(encoder, basis, turn)
-        report("iterations", total, total)
-        return model
+            product = self._normal.gram(encoder)
+            space.add(encoder, product)
+            if space.done < total:
+                space.extend(self._back(product))
+                if checkpoint is not None:
+                    space.save(checkpoint)
+            report("iterations", space.done, total)
+        return self._model(space.encoder, space.basis, space.turn(rank))
 
-    def _begin(self, rank: int, seed: int, checkpoint: Path | None) -> tuple[Floats, int]:
-        found = load_checkpoint(checkpoint, _Progress) if checkpoint is not None else None
-        if found is not None:
-            return found[0]["basis"], found[1].done
-        width = min(rank + max(_SPARE, rank // _SPARE), self.known)
-        draw = np.random.Generator(np.random.Philox(seed))
-        start = np.zeros((self._rows.movies, width), np.float32)
-        start[self._rated] = draw.standard_normal((self.known, width), dtype=np.float32)
-        return _orthonormal(start), 0
-
-    def _encode(self, basis: Floats, *, rough: bool = False) -> Floats:
+    def _encode(self, basis: Floats) -> Floats:
         """B Q; with T = [rated_weight I; I] the target is X T, so B = T - (X'X + D)^-1 D T."""
         target = np.stack([self._weight * basis, basis])
-        target -= self._normal.solve(self._ridge * target, rough=rough)
+        target -= self._normal.solve(self._ridge * target)
         target -= self._own[..., None] * basis
         return target
 
@@ -233,16 +209,3 @@ class _Cut:
             np.where(self._rated[:, None], table @ turn, np.float32(0)) for table in (*encoder, basis)
         )
         return RankingModel(rated, liked, decode, popularity=np.log1p(counts).astype(np.float32))
-
-
-def _orthonormal(table: Floats) -> Floats:
-    return np.linalg.qr(table)[0].astype(np.float32, order="C", copy=False)
-
-
-def _product(left: Floats, right: Floats) -> npt.NDArray[np.float64]:
-    """L'R, summed in float64 chunk by chunk."""
-    total = np.zeros((left.shape[1], right.shape[1]))
-    for start in range(0, len(left), _CHUNK):
-        here = slice(start, start + _CHUNK)
-        total += left[here].T.astype(np.float64) @ right[here]
-    return total

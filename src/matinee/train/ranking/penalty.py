@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from matinee.release.arrays import Doubles
 from matinee.release.liking import liked_from
-from matinee.release.ranking_model import Floats, grade_codes
+from matinee.release.ranking_model import Floats, RankingModel, grade_codes
 from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.splitmix64 import GOLDEN, mix
@@ -27,8 +27,9 @@ _HELD_OUT = 0.1
 _STEP = 3.0  # between two penalties; finer steps change the lists less than the choice of users does
 _MOST_STEPS = 4
 _ERRORS = 2.0  # standard errors by which another penalty must be better than the usual one
-_TRIAL = {"rank": 64, "iterations": 3}
+_TRIAL = {"rank": 64, "iterations": 5}
 _TOP = 10
+_AT_ONCE = 256  # users whose scores are held
 
 
 def with_penalty(
@@ -133,24 +134,45 @@ class _Trial:
             threads=threads,
             listener=listener,
         )
-        grades = grade_codes(to_levels(self.ratings[fitted], self.scale))
         liked = np.minimum(np.searchsorted(known, self.movies[wanted]), len(known) - 1)
-        liked[known[liked] != self.movies[wanted]] = -1  # nobody else rated it
-        ndcgs = np.empty(len(self.judged))
-        judged = np.stack([self.judged, self.judged + 1], axis=1)
-        own_rows, held_rows = (np.searchsorted(self.users[rows], judged) for rows in (fitted, wanted))
+        liked[known[liked] != self.movies[wanted]] = len(known)  # nobody else rated it
+        grades = grade_codes(to_levels(self.ratings[fitted], self.scale))
+        seen = _Pairs(self.users[fitted], movies)
+        vectors = model.user_vectors(seen.starts(int(self.users[-1]) + 1), movies, grades)
         with threadpool_limits(1, "blas"):  # at two threads its sums have other bits
-            for user, (own, theirs) in enumerate(zip(own_rows, held_rows, strict=True)):
-                seen = movies[slice(*own)]
-                scores = model.score(model.user_vector(seen, grades[slice(*own)])[None])[0]
-                scores[seen] = -np.inf
-                ndcgs[user] = _ndcg(scores, liked[slice(*theirs)])
-        return ndcgs
+            return _ndcgs(model, vectors, seen, _Pairs(self.users[wanted], liked))[self.judged]
 
 
-def _ndcg(scores: Floats, liked: npt.NDArray[np.intp]) -> float:
-    """nDCG@10 of the movies in the order of their scores."""
-    first = np.argpartition(-scores, min(_TOP, len(scores)) - 1)[:_TOP]
-    first = first[np.lexsort((first, -scores[first]))]
-    discount = 1 / np.log2(np.arange(2, _TOP + 2))
-    return float(np.isin(first, liked) @ discount[: len(first)] / discount[: len(liked)].sum())
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of codes, sorted by user."""
+
+    users: npt.NDArray[np.int32]
+    movies: npt.NDArray[np.intp]
+
+    def starts(self, users: int) -> npt.NDArray[np.intp]:
+        """Where the pairs of each user start, with one more for the end."""
+        return np.searchsorted(self.users, np.arange(users + 1))
+
+    def of(self, first: int, last: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+        """The pairs of some users in a row, as places in a table of these users and all movies."""
+        here = slice(*np.searchsorted(self.users, [first, last]))
+        return self.users[here] - first, self.movies[here]
+
+
+def _ndcgs(model: RankingModel, vectors: Floats, seen: _Pairs, liked: _Pairs) -> Doubles:
+    """nDCG@10 of the liked movies of each user, without those already seen; 0 for a user who liked none."""
+    found = np.zeros(len(vectors))
+    best = np.cumsum(1 / np.log2(np.arange(2, _TOP + 2)))
+    for first in range(0, len(vectors), _AT_ONCE):
+        scores = model.score(vectors[first : first + _AT_ONCE])
+        last = first + len(scores)
+        scores[seen.of(first, last)] = -np.inf
+        hits = np.zeros((len(scores), model.movies + 1), np.bool_)  # with a column for unknown movies
+        hits[liked.of(first, last)] = True
+        top = np.argpartition(-scores, min(_TOP, model.movies) - 1)[:, :_TOP]
+        top = np.take_along_axis(top, np.lexsort((top, -np.take_along_axis(scores, top, 1)), axis=1), 1)
+        gains = np.take_along_axis(hits, top, 1) @ np.diff(best[: top.shape[1]], prepend=0)
+        wanted = np.bincount(liked.of(first, last)[0], minlength=len(scores))
+        found[first:last] = gains / best[np.clip(wanted, 1, _TOP) - 1]
+    return found

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ from matinee.formats.base import Manifest
 from matinee.registry import Registry
 from matinee.sample import write_sample
 from matinee.settings.parse import read_settings
-from matinee.store import Plan, Store
+from matinee.store import Plan, Store, progress
 from matinee.store.digests import digest_of
 from matinee.store.documents import KINDS, POINTER
 from matinee.store.entries import entries_of
+from matinee.store.progress import Work, watched
 from matinee.store.remote import Remote, leases, remote_of
 from matinee.store.remote.leases import turn
+from matinee.store.remote.transfers import transfer_all
 
 Address = Callable[[str], str]
 FAST = read_settings(assignments=["train.epochs=3"])
@@ -125,6 +128,44 @@ def test_a_folder_that_was_not_uploaded_is_uploaded_by_the_next_run(
     store.ensure(_plan("other bits"))
     other = Store.open(Path(remote("second")))
     assert (other.path(other.reference("partitions", digest_of(name="one"))) / "data").read_text() == "bits"
+
+
+def test_transfers_show_their_bytes_stop_at_the_first_failure_and_need_little_memory(
+    remote: Address, tmp_path: Path
+) -> None:
+    there = _remote(remote("first"))
+    content = bytes(range(256)) * (100 << 10)  # 25 MB, of which a few chunks are in memory at a time
+    (there.root / "titles").mkdir()
+    (there.root / "titles" / "large").write_bytes(content)
+    with watched(Work()) as work:
+        progress.begin("uploading", total=len(content), unit="bytes")
+        there.files.push("titles/large")
+        assert work.now().done == len(content)
+        progress.begin("downloading", total=2 * len(content), unit="bytes")
+        transfer_all(
+            partial(there.objects.download, "files/titles/large", tmp_path / name) for name in ("one", "two")
+        )
+        assert work.now().done == 2 * len(content)
+    assert (tmp_path / "two").read_bytes() == content
+    assert there.files.pull("titles/large"), "the ETag is that of the upload: nothing is fetched"
+    assert (there.root / "titles" / "large").stat().st_mtime < (tmp_path / "one").stat().st_mtime
+
+    begun: list[int] = []
+
+    def fail(number: int) -> None:
+        begun.append(number)
+        raise StoreError("the server is away")
+
+    with pytest.raises(StoreError, match="away"):
+        transfer_all(partial(fail, number) for number in range(1_000))
+    assert len(begun) < 1_000
+
+
+def test_a_damaged_entry_of_the_log_is_named(remote: Address) -> None:
+    there = _remote(remote("first"))
+    there.objects.put("log/00000001.json", b'{"action": "publish", "version": "../v0001"}')
+    with pytest.raises(StoreError, match=r"stores/one/log/00000001.json is damaged \(version"):
+        Registry.open(Path(remote("second")))
 
 
 def test_an_object_that_was_changed_is_named_and_never_used(remote: Address) -> None:

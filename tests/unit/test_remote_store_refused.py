@@ -88,6 +88,11 @@ def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(
         fresh.open(create=True)
 
 
+def test_a_mistake_in_a_call_makes_no_cache(remote: Address, tmp_path: Path) -> None:
+    assert main(["prune", "--store", remote("first"), "--keep", "none"]) == 2
+    assert not (tmp_path / "hosts").exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [

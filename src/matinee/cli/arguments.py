@@ -90,6 +90,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if unknown:
         parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if getattr(call, "store", None) is not None:
+        from matinee.store.remote import local_store  # noqa: PLC0415 - help and mistakes need no store
+
+        call.store = local_store(call.store)
     return call
 
 

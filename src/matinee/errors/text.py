@@ -12,12 +12,14 @@ red\x1b[31m and\na line of its own
 import json
 import re
 import unicodedata
+from pathlib import Path
 from typing import Any, Final
 
 FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line that is quoted in a sentence
 _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")  # of an address
 # An option of an address, such as JDBC's.
 _OPTION: Final = re.compile(r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE)
+_places: dict[str, str] = {}  # folders of copies, each with the address of what they are copies of
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -28,6 +30,8 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     a file name that is not UTF-8. Blanks of all kinds are kept. The password in an address is replaced by `***`.
     """
     whole = str(text)
+    for folder, place in _places.items():
+        whole = whole.replace(folder, place)
     if ":/" in whole and "@" in whole:
         whole = _PASSWORD.sub(r"\1***@", whole)
     if ":/" in whole and "=" in whole:
@@ -36,6 +40,11 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     if not line.isprintable():
         line = "".join(char if _is_plain(char) else _escaped(char) for char in line)
     return line if len(whole) <= limit else f"{line}… ({len(whole):,} characters)"
+
+
+def show_as(folder: Path, place: str) -> None:
+    """Show an address, such as `s3://bucket`, for the folder of this host that has copies of what is there."""
+    _places[str(folder)] = place
 
 
 def json_line(value: Any, encoding: str = "utf-8") -> str:

@@ -35,6 +35,7 @@ from matinee.store.files import exchange as _exchange
 from matinee.store.files import replacing
 from matinee.store.folders import remove_file, remove_tree, rename_within
 from matinee.store.remote import remote_of
+from matinee.store.remote.source_cache import drop_sources
 from matinee.store.versions import version_number
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def _forget(root: Path, *, user_id: int | str) -> Erased:
     registry = Registry.open(root)
     with writing(root), Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
+        drop_sources()
         erasure = _Erasure(registry, ErasedUser.of(user_id))
         done = erasure.run()
         registry.record("forget", releases=done.releases, folders=done.folders)

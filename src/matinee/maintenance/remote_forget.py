@@ -55,7 +55,7 @@ def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _E
                 unsure = str(error).replace(str(copy), remote.name)
             _write_back(remote, copy, there)
             _record(registry, copy, before)
-            for kind in (*_ALL, WORK, OUTLINES):
+            for kind in (*_ALL, WORK, OUTLINES, "recommendations"):
                 shutil.rmtree(root / kind, ignore_errors=True)
         if unsure:
             raise StoreError(unsure)

@@ -26,13 +26,14 @@ def path(text: str) -> Path:
 
 
 def store_path(text: str) -> Path:
-    """Parse the folder of a store, or the address of one in an object store, which becomes the folder of its cache."""
-    from matinee.store.remote import local_store, names_remote
+    """Parse the folder of a store, or the address of one in an object store. `cli.arguments` gives it a cache."""
+    from matinee.store.remote import names_remote
+    from matinee.store.remote.address import parse_address
 
     if not names_remote(text):
         return path(text)
     try:
-        return local_store(text)
+        return Path(parse_address(text).text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -80,12 +80,17 @@ def parse_address(text: str) -> RemoteAddress:
         or not _BUCKET.fullmatch(bucket)
         or not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
     ):
-        raise ConfigError(
-            "The address in an object store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
-            "az://CONTAINER/PREFIX, with letters, digits and ._-=+, only. Credentials and endpoints come from the "
-            "environment, not from the address."
-        )
+        raise unreadable_address()
     return RemoteAddress(found[1].lower(), bucket, "/".join(parts))
+
+
+def unreadable_address() -> ConfigError:
+    """The error for an address that is not readable, without its text."""
+    return ConfigError(
+        "The address in an object store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
+        "az://CONTAINER/PREFIX, with letters, digits and ._-=+, only. Credentials and endpoints come from the "
+        "environment, not from the address."
+    )
 
 
 def caches() -> Path:

@@ -63,8 +63,7 @@ class RemoteFiles:
     def push(self, name: str) -> None:
         """Write a file of the cache to the object store."""
         with lock_folder(self.root / "files"):
-            data = (self.root / name).read_bytes()
-            e_tag = self.objects.put(_key(name), data)
+            e_tag = self.objects.upload(_key(name), self.root / name)
             write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
 
     def remove(self, name: str) -> None:

@@ -9,8 +9,8 @@ import logging
 import shutil
 import uuid
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,10 +24,10 @@ from matinee.store.documents import MANIFEST
 from matinee.store.files import remove_aside, write_bytes
 from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import Content, Found, Objects
+from matinee.store.remote.transfers import transfer_all
 from matinee.store.versions import is_version
 
 OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not there as a whole
-_AT_ONCE: Final = 8  # files of a folder that are transferred at a time
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +101,7 @@ class RemoteFolders:
         keys = {file: f"{kind}/{name}/{attempt}/{file}" for file in files}
         progress.begin(f"uploading {kind}", total=sum(each.size for each in files.values()), unit="bytes")
         try:
-            self._in_parallel(
-                (self._upload, keys[file], path, files[file].size) for file, path in paths.items()
-            )
+            transfer_all(partial(self.objects.upload, keys[file], path) for file, path in paths.items())
         except BaseException:
             self._drop(keys.values())
             raise
@@ -151,19 +149,19 @@ class RemoteFolders:
         target = self.root / kind / name
         if _is_at(target, commit):
             return
-        partial = target.with_name(f"{name}.partial")
-        with lock_folder(partial):  # processes of this host download a folder once
+        unfinished = target.with_name(f"{name}.partial")
+        with lock_folder(unfinished):  # processes of this host download a folder once
             if _is_at(target, commit):
-                shutil.rmtree(partial, ignore_errors=True)
+                shutil.rmtree(unfinished, ignore_errors=True)
                 return
             try:
-                _clear(partial)
-                self._download(kind, name, commit, partial)
-                sync_folder(partial)
+                _clear(unfinished)
+                self._download(kind, name, commit, unfinished)
+                sync_folder(unfinished)
                 remove_aside(target)
-                partial.rename(target)
+                unfinished.rename(target)
             except BaseException:
-                shutil.rmtree(partial, ignore_errors=True)
+                shutil.rmtree(unfinished, ignore_errors=True)
                 raise
 
     def outline(self, kind: str, name: str) -> Path | None:
@@ -241,25 +239,17 @@ class RemoteFolders:
                 "step again."
             ) from None
 
-    def _download(self, kind: str, name: str, commit: Commit, partial: Path) -> None:
+    def _download(self, kind: str, name: str, commit: Commit, folder: Path) -> None:
         progress.begin(
             f"fetching {kind}", total=sum(each.size for each in commit.files.values()), unit="bytes"
         )
-        self._in_parallel(
-            (self._fetch, f"{kind}/{name}/{commit.attempt}/{file}", partial / file, held)
-            for file, held in commit.files.items()
+        transfer_all(
+            partial(self.objects.download, f"{kind}/{name}/{commit.attempt}/{file}", folder / file)
+            for file in commit.files
         )
         for file, held in commit.files.items():
-            if not (partial / file).is_file() or file_digest(partial / file) != held.digest:
+            if not (folder / file).is_file() or file_digest(folder / file) != held.digest:
                 raise self._damaged(kind, name, file)
-
-    def _fetch(self, key: str, path: Path, held: RemoteFile) -> None:
-        self.objects.download(key, path)
-        progress.advance(held.size)
-
-    def _upload(self, key: str, path: Path, size: int) -> None:
-        self.objects.upload(key, path)
-        progress.advance(size)
 
     def _damaged(self, kind: str, name: str, file: str) -> StoreError:
         place = f"{self.objects.address.text}/{kind}/{name}"
@@ -269,12 +259,6 @@ class RemoteFolders:
             advice = f"Remove {place}/{MANIFEST}; the next run computes the folder again."
         return StoreError(f"The file {file} of {place} is missing or was changed. {advice}")
 
-    @staticmethod
-    def _in_parallel(calls: Iterable[tuple]) -> None:  # type: ignore[type-arg]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done in [pool.submit(*call) for call in calls]:
-                done.result()
-
 
 def _is_at(folder: Path, commit: Commit) -> bool:
     """Whether a folder of the cache is that of a commit. Manifests name all files by their digests."""
@@ -282,8 +266,8 @@ def _is_at(folder: Path, commit: Commit) -> bool:
     return held is not None and manifest.is_file() and file_digest(manifest) == held.digest
 
 
-def _clear(partial: Path) -> None:
-    for entry in partial.iterdir():
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from matinee.errors import StoreError
-from matinee.store.documents import LOG, POINTER, Pointer, parse, read_as
+from matinee.store.documents import LOG, POINTER, Pointer, describe, read_as
 from matinee.store.files import write_bytes, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import Objects
@@ -73,10 +73,10 @@ class RemoteLog:
 
     def champion(self, number: int) -> str:
         """The release that an entry made the champion."""
-        return _pointer_of(self._lines()[number - 1], self.root / LOG).version
+        return self._pointer(self._lines(), number).version
 
     def heal(self) -> None:
-        """Make `champion.json` of the object store anew if it lags behind the log."""
+        """Write `champion.json` of the object store again if it lags behind the log."""
         if (number := self.last_move()) and self._pointed() < number:
             self._write_pointer(number)
 
@@ -105,11 +105,24 @@ class RemoteLog:
         number = _last_move(lines)
         if not number:
             return
-        pointer = _pointer_of(lines[number - 1], self.root / LOG)
+        pointer = self._pointer(lines, number)
         with contextlib.suppress(StoreError):
             if read_as(self.root / POINTER, Pointer) == pointer:
                 return
         write_json(self.root / POINTER, pointer)
+
+    def _pointer(self, lines: list[bytes], number: int) -> Pointer:
+        """What an entry made the champion. Raises StoreError if it is damaged."""
+        entry = _entry(lines[number - 1])
+        kept = {name: entry.get(name) for name in ("version", "before", "reason", "anchor")}
+        try:
+            return Pointer.model_validate({**kept, "reason": kept["reason"] or "", "since": entry.get("at")})
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.objects.address.text}/{_key(number)} is damaged ({describe(error)}), so the current champion "
+                f"is unknown. Restore it from an earlier version of the object, and remove {self.root / LOG}, which "
+                "is made from it."
+            ) from None
 
     def _pointed(self) -> int:
         """The number of the entry that `champion.json` of the object store was made from; 0 without one."""
@@ -118,7 +131,7 @@ class RemoteLog:
 
     def _write_pointer(self, number: int) -> None:
         """Write `champion.json` of the object store unless it was made from a later entry."""
-        pointer = _pointer_of(self._lines()[number - 1], self.root / LOG).model_dump(mode="json")
+        pointer = self._pointer(self._lines(), number).model_dump(mode="json")
         while True:
             # An ETag is a digest of the content: without the token, A -> B -> A would look unmoved.
             data = json.dumps({**pointer, "number": number, "token": uuid.uuid4().hex}).encode()
@@ -146,12 +159,6 @@ def _entry(line: bytes) -> dict[str, JsonValue]:
 def _last_move(lines: list[bytes]) -> int:
     numbers = range(len(lines), 0, -1)
     return next((number for number in numbers if _entry(lines[number - 1]).get("action") in MOVES), 0)
-
-
-def _pointer_of(line: bytes, path: Path) -> Pointer:
-    entry = parse(line, path)
-    kept = {name: entry.get(name) for name in ("version", "before", "reason", "anchor")}
-    return Pointer.model_validate({**kept, "reason": kept["reason"] or "", "since": entry.get("at")})
 
 
 def _number_in(data: bytes) -> int:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from matinee.errors import ConfigError, MatineeError, StoreError
+from matinee.store import progress
 from matinee.store.remote.address import RemoteAddress
+from matinee.store.remote.transfers import WatchedFile
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -29,7 +31,7 @@ _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|[Cc]re
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _QUICK: Final = (3, timedelta(seconds=10))  # retries and seconds of the first request, which may be mistaken
 _PATIENT: Final = (1_000, timedelta(minutes=3))  # the time is the limit
-_CHUNK: Final = 1 << 23
+_CHUNK, _CHUNKS_AT_ONCE = 1 << 23, 3  # bytes; of an upload
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,13 @@ class Objects:
         """Replace an object if it is still the one that was read; returns whether it is ours. `data` is unique."""
         return self._put_if(key, data, mode=dict(tag))
 
-    def upload(self, key: str, path: Path) -> None:
-        """Write a file as an object."""
-        with self._asking() as (obstore, store):
-            obstore.put(store, key, path, chunk_size=_CHUNK)
+    def upload(self, key: str, path: Path) -> str | None:
+        """Write a file as an object, a few chunks of it in memory at a time. Returns its ETag."""
+        with self._asking() as (obstore, store), WatchedFile(path) as file:
+            e_tag: str | None = obstore.put(
+                store, key, file, chunk_size=_CHUNK, max_concurrency=_CHUNKS_AT_ONCE
+            )["e_tag"]
+            return e_tag
 
     def download(self, key: str, path: Path) -> bool:
         """Write an object to a new file; returns False if there is none."""
@@ -108,7 +113,7 @@ class Objects:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 for chunk in got.stream(min_chunk_size=_CHUNK):
-                    file.write(chunk)
+                    progress.advance(file.write(chunk))
             return True
         return False
 

@@ -1,5 +1,6 @@
 """A store in an object store, behind the store on this host that caches it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,12 +20,14 @@ from matinee.store.documents import KINDS, MANIFEST, WORK
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
 from matinee.store.identity import MARKER, STORE_VERSION
+from matinee.store.locks import lock
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import OUTLINES, RemoteFolders
 from matinee.store.remote.leases import RunLeases, has_conditions, turn
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
+from matinee.store.remote.source_cache import drop_sources
 
 _VERSION: Final = 1  # of the layout in an object store
 _remotes: dict[tuple[int, str], "Remote"] = {}
@@ -124,6 +127,7 @@ class Remote:
         self.log.refresh()
         if self.files.refresh():
             self._evict()
+            drop_sources(keep_given=True)
         if create:
             self._bring_manifests()
 
@@ -171,7 +175,7 @@ class Remote:
                 self.fetch("datasets", dataset)
 
     def _evict(self) -> None:
-        """Remove what the cache has of runs: a user was erased on another host, also in folders that keep their names.
+        """Remove what the cache has of runs: a user was erased, also from folders that keep their names.
 
         What is needed is fetched again.
         """
@@ -179,7 +183,9 @@ class Remote:
             shutil.rmtree(self.root / name, ignore_errors=True)
         for kind in (*KINDS, "releases"):
             for folder in entries_of(self.root, kind):
-                if not folder.suffix:
+                if folder.suffix:
+                    _remove_unlocked(folder)
+                else:
                     remove_aside(folder)
 
     @contextmanager
@@ -252,3 +258,14 @@ class Remote:
                 "Nothing was changed."
             )
         return marker
+
+
+def _remove_unlocked(folder: Path) -> None:
+    """Remove an unfinished folder, unless a process is filling it."""
+    with contextlib.suppress(FileNotFoundError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if lock(handle, wait=False):
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)

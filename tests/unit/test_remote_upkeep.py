@@ -1,12 +1,14 @@
 """prune, forget and backup on a store in an object store, and a process that is killed while it uploads."""
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +17,10 @@ import pytest
 
 import matinee
 from matinee.cli.main import main
-from matinee.errors import StoreError
+from matinee.errors import ConfigError, StoreError
 from matinee.formats.base import Manifest
 from matinee.maintenance import remote_prune
-from matinee.maintenance.backup import back_up
+from matinee.maintenance.backup import back_up, restore
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
@@ -63,6 +65,10 @@ def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     there.objects.put(f"datasets/{digest('dead')}/{'a' * 12}/data", b"of an upload that died")
     monkeypatch.setattr(remote_prune, "_ABANDONED", timedelta(0))
     time.sleep(1.1)  # times in the log are whole seconds
+    third = Registry.open(Path(remote("third")))
+    assert third.folder("v0001").is_dir()
+    left = store.root.with_name(f".pruning-{store.root.name}")
+    left.mkdir()  # by a prune that was killed
     with other.in_use():
         assert other.take(_plan("unused"))
         done = prune(Path(remote("first")), keep=1)
@@ -73,8 +79,10 @@ def test_prune_keeps_what_the_kept_releases_and_the_runs_of_any_host_use(
     assert prune(store.root, keep=1).folders == 1  # after the run
     assert not there.folders.has("datasets", digest("unused"))
     assert not there.objects.list(f"datasets/{digest('dead')}/")
+    assert not left.exists()
     registry = Registry.open(Path(remote("third")))
     assert registry.versions() == ["v0003", "v0004"]
+    assert not (third.root / "releases" / "v0001").exists(), "the caches of other hosts shrink too"
     assert [verify(registry.folder(version)).version for version in registry.versions()] == ["v0003", "v0004"]
     assert sorted(there.folders.names("partitions")) == sorted(map(digest, ["partition2", "partition3"]))
     assert [entry.version for entry in registry.log() if entry.action == "prune"] == ["v0001", "v0002"]
@@ -87,16 +95,23 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
     other.ensure(_plan("late"))
     withdraw = RemoteFolders.withdraw
 
-    with other.in_use():
+    again = Store.open(Path(remote("third")))
+    shutil.rmtree(again.root / "datasets")  # it brings the last one
+    with other.in_use(), again.in_use(), ThreadPoolExecutor(1) as pool:
+        reading: list[Future[str]] = []
+
+        def read() -> str:
+            return (again.path(again.reference("datasets", digest("late"))) / "data").read_text()
 
         def late(self: RemoteFolders, folder: StoredFolder) -> None:
             assert other.take(_plan("late"))  # between the decision and the removal
             withdraw(self, folder)
+            reading.append(pool.submit(read))
+            time.sleep(0.5)
 
         monkeypatch.setattr(RemoteFolders, "withdraw", late)
         assert prune(Path(remote("first")), keep=1).folders == 0
-    again = Store.open(Path(remote("third")))
-    assert (again.path(again.reference("datasets", digest("late"))) / "data").read_text() == "late"
+        assert reading[0].result() == "late", "a run does not miss a folder that is put back"
 
 
 def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_backed_up(
@@ -140,6 +155,43 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
     copied = back_up(Path(remote("third")), tmp_path / "copy")
     assert (copied.champion, copied.damaged) == ("v0001", [])
     assert matinee.load(tmp_path / "copy").manifest.files == matinee.load(remote("first")).manifest.files
+
+
+def test_a_move_to_a_bucket_is_consistent_and_continues_after_a_kill(
+    remote: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Store.open(tmp_path / "here")
+    for night in "123":
+        publish_night(here, night, partition="old")
+    source = Registry(here.root)
+    with here.alone(), pytest.raises(StoreError, match="Another process is using"):
+        restore(here.root, Path(remote("first")))
+    record, push = Remote.record, RemoteFolders.push
+
+    def killed(self: Remote, line: bytes, *, moves: bool) -> None:
+        record(self, line, moves=moves)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remote, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(here.root, Path(remote("first")))
+    before = source.log()
+
+    def while_it_changes(self: RemoteFolders, kind: str, name: str) -> bool:
+        source.rollback("v0001")  # after the log was read
+        return push(self, kind, name)
+
+    monkeypatch.setattr(RemoteFolders, "push", while_it_changes)
+    (here.root / "titles").mkdir()
+    here.ensure(_plan("more"))
+    assert restore(here.root, Path(remote("second"))).champion == "v0003"
+    assert source.champion() == "v0001"
+    there = Registry.open(Path(remote("third")))
+    assert [entry.model_dump() for entry in there.log()] == [entry.model_dump() for entry in before]
+    assert there.champion() == "v0003"
+    with pytest.raises(ConfigError, match="has releases or a log already"):
+        restore(here.root, Path(remote("third")))
 
 
 def test_a_server_answers_for_the_champion_that_another_host_has_chosen(remote: Address) -> None:

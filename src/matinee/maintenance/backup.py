@@ -143,7 +143,8 @@ def restore(source: Path, root: Path) -> Copied:
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
     if remote_of(root):
-        return upload_store(source, root)
+        with _not_changing(source):
+            return upload_store(source, root)
     if not is_empty(root) and not (root / RESTORING).is_file():
         raise ConfigError(
             f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."

@@ -9,11 +9,12 @@ finds the folder absent, or its lease is seen.
 import contextlib
 import json
 import os
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +22,14 @@ from matinee.maintenance.pruned import Pruned
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER
-from matinee.store.files import remove_aside
 from matinee.store.identity import RUNNING, make_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
+from matinee.store.remote.eviction import announce_pruned, remove_cached
 from matinee.store.remote.folders import StoredFolder
 from matinee.store.remote.leases import Lease, server_time
+from matinee.store.remote.transfers import transfer_all
+from matinee.store.remote.withdrawals import withdrawing
 
 _ALL: Final = (*KINDS, "releases")
 _ABANDONED: Final = timedelta(days=1)  # after which files that belong to no folder are of an upload that died
@@ -46,14 +49,13 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         What was removed and what was kept.
     """
     registry = Registry(remote.root)
-    with Store(remote.root).in_use(), registry.lock(), tempfile.TemporaryDirectory() as scratch:
+    with Store(remote.root).in_use(), registry.lock(), _outline_of(remote.root) as outline:
         remote.leases.clear_dead()
         leases = remote.leases.live()
         there: Folders = {
             (folder.kind, folder.name): folder for kind in _ALL for folder in remote.folders.stored(kind)
         }
         whole = {place: folder for place, folder in there.items() if folder.commit is not None}
-        outline = Path(scratch) / "store"
         refers = _write_outline(remote, outline, whole, leases)
         files = [name for name in remote.files.names() if "/" in name and (outline / name).exists()]
         before = len(_lines(outline))
@@ -67,6 +69,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
                 remote.files.remove(name)
         gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
         removed = _remove(remote, {place: whole[place] for place in gone}, refers)
+        announce_pruned(remote.files, removed)
         _remove_abandoned(remote, there, leases)
     size = sum(whole[place].size for place in removed)
     return replace(
@@ -75,6 +78,18 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         folders=sum(kind != "releases" for kind, _ in removed),
         bytes=size,
     )
+
+
+@contextlib.contextmanager
+def _outline_of(root: Path) -> Iterator[Path]:
+    """A folder for the outline. Its name is always the same, so that the next call removes what a killed one left."""
+    folder = root.with_name(f".pruning-{root.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder / "store"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_outline(
@@ -123,19 +138,18 @@ def _lines(outline: Path) -> list[bytes]:
 
 def _remove(remote: Remote, gone: Folders, refers: dict[tuple[str, str], set[str]]) -> list[tuple[str, str]]:
     """Remove folders that no run has begun to use meanwhile; returns those that were removed."""
-    for folder in gone.values():
-        remote.folders.withdraw(folder)
-    wanted = {use.partition("/")[2] for lease in remote.leases.live() for use in lease.uses}
-    while more := {name for place in gone if place[1] in wanted for name in refers[place]} - wanted:
-        wanted |= more
-    removed = []
-    for place, folder in gone.items():
-        if place[1] in wanted:
-            remote.folders.put_back(folder)
-            continue
-        remote.objects.delete([each.key for each in folder.files])
-        remove_aside(remote.root / place[0] / place[1])
-        removed.append(place)
+    with withdrawing(remote.objects, gone):
+        transfer_all(partial(remote.folders.withdraw, folder) for folder in gone.values())
+        wanted = {use.partition("/")[2] for lease in remote.leases.live() for use in lease.uses}
+        while more := {name for place in gone if place[1] in wanted for name in refers[place]} - wanted:
+            wanted |= more
+        transfer_all(
+            partial(remote.folders.put_back, folder) for (_, name), folder in gone.items() if name in wanted
+        )
+    removed = [place for place in gone if place[1] not in wanted]
+    for place in removed:
+        remote.objects.delete([each.key for each in gone[place].files])
+        remove_cached(remote.root, *place)
     return removed
 
 

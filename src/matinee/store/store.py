@@ -170,9 +170,8 @@ class Store:
         is_sound = self._is_here(kind, digest) and self._is_sound(kind, digest)
         if remote := remote_of(self.root):
             remote.leases.use(kind, digest)
-            return remote.folders.has(
-                kind, digest
-            )  # what is damaged or missing here is fetched when it is read
+            # What is damaged or missing here is fetched when it is read.
+            return remote.folders.has(kind, digest)
         if not is_sound:
             return False
         with writing(self.root), lock_folder(self.root / kind):
@@ -188,7 +187,7 @@ class Store:
     def _manifest(self, kind: str, digest: str) -> Path:
         """The manifest of a folder, of which nothing else needs to be on this host."""
         if not self._is_here(kind, digest) and (remote := remote_of(self.root)):
-            outline = remote.folders.outline(kind, digest)
+            outline = remote.outline(kind, digest)
             if outline is not None:
                 return outline / MANIFEST
         return self.root / kind / digest / MANIFEST

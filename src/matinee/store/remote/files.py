@@ -14,7 +14,8 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import Objects
 
 PICTURE: Final = "progressive.png"
-ROOT_FILES: Final = (FORGOTTEN, SERIES, PICTURE, DONE, TUNED)
+PRUNED: Final = "pruned.json"
+ROOT_FILES: Final = (FORGOTTEN, SERIES, PICTURE, DONE, TUNED, PRUNED)
 FOLDERS: Final = ("titles", "recommendations")
 _STATE: Final = "matinee-remote-files.json"  # in a cache: the ETag of each file there
 
@@ -26,13 +27,13 @@ class RemoteFiles:
     root: Path
     objects: Objects
 
-    def refresh(self) -> bool:
+    def refresh(self) -> set[str]:
         """Make the files of the cache those of the object store; large ones, such as lists, wait until `pull`.
 
-        Returns whether the list of forgotten users has changed.
+        Returns the names of those that have changed.
         """
-        forgotten = _bytes(self.root / FORGOTTEN)
         with lock_folder(self.root / "files"):
+            before = {name: _bytes(self.root / name) for name in ROOT_FILES}
             there = {each.key.removeprefix("files/"): each for each in self.objects.list("files/")}
             known = self._known()
             for name in ROOT_FILES:
@@ -43,7 +44,7 @@ class RemoteFiles:
                     self._fetch(name)
                     known[name] = there[name].e_tag or ""
             write_json(self.root / _STATE, {**known})
-        return _bytes(self.root / FORGOTTEN) != forgotten
+            return {name for name in ROOT_FILES if _bytes(self.root / name) != before[name]}
 
     def pull(self, name: str) -> bool:
         """Bring one file into the cache; returns False if there is none."""

@@ -64,6 +64,11 @@ class RunLeases:
                 if not self._holders:
                     self._end()
 
+    @property
+    def are_held(self) -> bool:
+        """Whether this process is in a block of `held`."""
+        return self._holders > 0
+
     def use(self, kind: str, name: str) -> None:
         """Keep a folder from being pruned until the block of `held` ends. Without such a block, nothing is kept."""
         with self._lock:

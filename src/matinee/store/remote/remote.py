@@ -1,33 +1,32 @@
 """A store in an object store, behind the store on this host that caches it."""
 
-import contextlib
 import json
 import os
-import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee.errors import ConfigError, StoreError
-from matinee.store.documents import KINDS, MANIFEST, WORK
+from matinee.store.documents import FORGOTTEN, KINDS, MANIFEST
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
 from matinee.store.identity import MARKER, STORE_VERSION
-from matinee.store.locks import lock
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
-from matinee.store.remote.files import RemoteFiles
-from matinee.store.remote.folders import OUTLINES, RemoteFolders
+from matinee.store.remote.eviction import evict_pruned, evict_runs
+from matinee.store.remote.files import PRUNED, RemoteFiles
+from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases, has_conditions, turn
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
 from matinee.store.remote.source_cache import drop_sources
+from matinee.store.remote.withdrawals import look_again
 
 _VERSION: Final = 1  # of the layout in an object store
 _remotes: dict[tuple[int, str], "Remote"] = {}
@@ -125,19 +124,31 @@ class Remote:
             self._check(create=create)
             self._is_checked = True
         self.log.refresh()
-        if self.files.refresh():
-            self._evict()
+        changed = self.files.refresh()
+        if FORGOTTEN in changed:
+            evict_runs(self.root)
             drop_sources(keep_given=True)
+        if PRUNED in changed:
+            evict_pruned(self.root, self.folders, self.leases)
         if create:
             self._bring_manifests()
 
     def fetch(self, kind: str, name: str) -> bool:
         """Bring a folder into the cache; returns whether it exists. A release that is gone leaves the cache too."""
-        if self.folders.pull(kind, name):
+        pull = partial(self.folders.pull, kind, name)
+        if pull() or (self.leases.are_held and look_again(self.objects, f"{kind}/{name}", pull)):
             return True
         if kind == "releases" and (self.root / kind / name / MANIFEST).is_file():
             remove_aside(self.root / kind / name)
         return False
+
+    def outline(self, kind: str, name: str) -> Path | None:
+        """A folder that has the manifest of a folder, and maybe nothing else; None if there is no such folder."""
+        look = partial(self.folders.outline, kind, name)
+        found = look()
+        if found is None and self.leases.are_held:
+            return look_again(self.objects, f"{kind}/{name}", look)
+        return found
 
     def store(self, kind: str, name: str) -> None:
         """Upload a folder of the cache. If another host was faster, the cache gets that one, which is equal."""
@@ -174,28 +185,14 @@ class Remote:
             for dataset in self.folders.names("datasets")[:1]:
                 self.fetch("datasets", dataset)
 
-    def _evict(self) -> None:
-        """Remove what the cache has of runs: a user was erased, also from folders that keep their names.
-
-        What is needed is fetched again.
-        """
-        for name in (OUTLINES, WORK, "recommendations"):
-            shutil.rmtree(self.root / name, ignore_errors=True)
-        for kind in (*KINDS, "releases"):
-            for folder in entries_of(self.root, kind):
-                if folder.suffix:
-                    _remove_unlocked(folder)
-                else:
-                    remove_aside(folder)
-
     @contextmanager
     def publishing(self) -> Iterator[None]:
         """Keep processes on other hosts from publishing and from changing the champion during the block."""
         with turn(self.objects):
             self.log.refresh()
             self.log.heal()
-            if self.files.refresh():
-                self._evict()
+            if FORGOTTEN in self.files.refresh():
+                evict_runs(self.root)
             self._turn = self.log.last_move()
             yield
 
@@ -258,14 +255,3 @@ class Remote:
                 "Nothing was changed."
             )
         return marker
-
-
-def _remove_unlocked(folder: Path) -> None:
-    """Remove an unfinished folder, unless a process is filling it."""
-    with contextlib.suppress(FileNotFoundError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if lock(handle, wait=False):
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(handle)

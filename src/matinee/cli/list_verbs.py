@@ -71,10 +71,11 @@ def recommend(call: argparse.Namespace) -> Outcome:
 
 def _run_flow(call: argparse.Namespace, settings: RecommendSettings, narrowing: Narrowing) -> "Recommended":
     progress.begin("starting Prefect")
-    wait_for_server = start_server(quiet=not call.verbose)
+    server = start_server(quiet=not call.verbose)
     from matinee.flows.recommend import recommend as flow
 
-    wait_for_server()
+    if server:
+        server.wait()
     with answering():
         return flow(
             store=str(call.store.absolute()),

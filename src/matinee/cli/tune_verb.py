@@ -35,10 +35,11 @@ def tune(call: argparse.Namespace) -> Outcome:
     fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     progress.begin("starting Prefect")
-    wait_for_server = start_server(quiet=not call.verbose)
+    server = start_server(quiet=not call.verbose)
     from matinee.flows.tune import tune as flow
 
-    wait_for_server()
+    if server:
+        server.wait()
     with answering():
         found = flow(
             **sources_of(call),

@@ -106,10 +106,13 @@ def retrain(call: argparse.Namespace) -> Outcome:
     if finished := _find_finished(call, settings):
         return _retrained(call, finished, started=started)
     progress.begin("starting Prefect")
-    wait_for_server = start_server(quiet=not call.verbose)
+    server = start_server(quiet=not call.verbose)
     from matinee.flows.retrain import retrain as flow
+    from matinee.pipeline.preload import preload
 
-    wait_for_server()
+    if server:
+        preload()
+        server.wait()
     with answering():
         summary = flow(
             **sources_of(call),

@@ -49,17 +49,25 @@ def connect(*, quiet: bool) -> str | None:
 
 def find_address(*, quiet: bool) -> str | None:
     """Prepare Prefect; returns the address of the server in the environment or in Prefect's settings."""
-    check_home()
-    profile()
+    prepare(quiet=quiet)
     url = os.environ.get(_URL)
     if not url and "prefect" not in sys.modules and not _file_with_address():
         url = setting(_URL)
     if url:
         check_address(url)  # before Prefect prints it
-    prepare_prefect(quiet=quiet)
     leave_out_proxies(url)
     url = url or _settings_url()
     return check_address(url) if url else None
+
+
+def prepare(*, quiet: bool) -> None:
+    """Check Prefect's home and profile, and set the defaults of its settings, before it is imported.
+
+    Raises ConfigError if Prefect could not use them.
+    """
+    check_home()
+    profile()
+    prepare_prefect(quiet=quiet)
 
 
 def ways_out() -> str:

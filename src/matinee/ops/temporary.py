@@ -9,10 +9,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from matinee.ops.connection import connect, use
+from matinee.ops.connection import connect, leave_out_proxies, prepare, use
 from matinee.ops.prefect_password import draw_password
+from matinee.ops.prefect_server import may_name_server
 from matinee.ops.up import end_process, wait_until_healthy
 from matinee.store.system import end_with_parent
 
@@ -20,7 +21,21 @@ _ADVICE = "Repeat the command with --verbose: the server then prints the cause."
 _SHOWN = "The lines above have the cause."
 
 
-def start_server(*, quiet: bool) -> Callable[[], None]:
+@dataclass(frozen=True)
+class TemporaryServer:
+    """A server that is starting or answers, and ends with this process."""
+
+    process: "subprocess.Popen[bytes]"
+    api: str
+    password: str
+    quiet: bool
+
+    def wait(self) -> None:
+        """Wait until the server answers. Raises ConfigError if it does not start."""
+        wait_until_healthy(self.api, self.process, advice=_ADVICE if self.quiet else _SHOWN)
+
+
+def start_server(*, quiet: bool) -> TemporaryServer | None:
     """Start a server unless Prefect's settings name one. Call it before a flow is imported.
 
     The server ends with this process, however the process ends. Only this process knows its password.
@@ -29,17 +44,32 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
         quiet: Whether to keep the lines of the server off the terminal.
 
     Returns:
-        A function that waits until the server answers.
+        The server, to be waited for; None if the configured one is used.
 
     Raises:
         ConfigError: The server that Prefect's settings name can't be used.
     """
-    if connect(quiet=quiet):
-        return lambda: None
+    server: TemporaryServer | None = None
+    if not may_name_server():  # it starts while this process imports Prefect to read the settings
+        prepare(quiet=quiet)
+        leave_out_proxies(None)
+        server = _start(quiet=quiet)
+    if connect(quiet=quiet) or not _is_wanted():
+        if server:
+            end_process(server.process)
+        return None
+    server = server or _start(quiet=quiet)
+    use(server.api, server.password)
+    return server
+
+
+def _is_wanted() -> bool:
     from prefect.settings import get_current_settings  # noqa: PLC0415 - reads the environment
 
-    if not get_current_settings().server.ephemeral.enabled:
-        return lambda: None
+    return get_current_settings().server.ephemeral.enabled
+
+
+def _start(*, quiet: bool) -> TemporaryServer:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,17 +78,15 @@ def start_server(*, quiet: bool) -> Callable[[], None]:
     command = [sys.executable, "-P", "-m", "matinee.ops.temporary", str(port), str(os.getpid())]
     password = draw_password()  # passed in the environment: every user can read a command line
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
-    server = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
+    process = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
         command,
         env={**os.environ, **secret},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else None,
         start_new_session=True,
     )
-    atexit.register(end_process, server)  # before Prefect registers its own functions, which run first
-    api = f"http://127.0.0.1:{port}/api"
-    use(api, password)
-    return lambda: wait_until_healthy(api, server, advice=_ADVICE if quiet else _SHOWN)
+    atexit.register(end_process, process)  # before Prefect registers its own functions, which run first
+    return TemporaryServer(process, f"http://127.0.0.1:{port}/api", password, quiet)
 
 
 def _serve(port: int, parent: int) -> None:
@@ -67,12 +95,14 @@ def _serve(port: int, parent: int) -> None:
     import uvicorn  # noqa: PLC0415 - the command does not need it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
-    from matinee.ops.server import guard, patch_prefect, prepare  # noqa: PLC0415
+    from matinee.ops import server  # noqa: PLC0415
 
     os.umask(0o077)
-    prepare(["--host", "127.0.0.1", "--port", str(port)])
-    patch_prefect()
-    uvicorn.run(guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error")
+    server.prepare(["--host", "127.0.0.1", "--port", str(port)])
+    server.patch_prefect()
+    uvicorn.run(
+        server.guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error"
+    )
 
 
 if __name__ == "__main__":

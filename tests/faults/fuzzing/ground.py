@@ -31,7 +31,7 @@ from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.train.checkpoint import FitState, save_checkpoint
-from matinee.train.ranking.fit import _Progress as RankState
+from matinee.train.ranking.krylov import KrylovState
 
 NOBODY = 987_654_321  # a user without ratings who is forgotten
 SETTINGS = [
@@ -99,7 +99,9 @@ def build(folder: Path) -> None:
     _build_plays(folder)
     _build_texts(folder)
     basis = np.arange(24, dtype=np.float32).reshape(6, 4)
-    save_checkpoint(store / "work" / ("1" * 20) / "ranking.safetensors", {"basis": basis}, RankState(done=1))
+    save_checkpoint(
+        store / "work" / ("1" * 20) / "ranking.safetensors", {"basis": basis}, KrylovState(done=1)
+    )
     save_checkpoint(
         store / "work" / ("0" * 20) / "fit.safetensors",
         dict(release.weights),

@@ -33,7 +33,7 @@ from matinee.settings.parse import read_settings
 from matinee.store import Store
 from matinee.store.checksums import find_damage
 from matinee.train.checkpoint import FitState, load_checkpoint
-from matinee.train.ranking.fit import _Progress as RankState
+from matinee.train.ranking.krylov import KrylovState
 
 Probe = Callable[[Ground, str, Random], str]  # the ground, the name of the corrupted file
 
@@ -277,7 +277,7 @@ def assigned(ground: Ground, name: str, rng: Random) -> str:
 
 def resumed(ground: Ground, name: str, rng: Random) -> str:
     """The checkpoint of a killed fit: it is unchanged or absent."""
-    found = load_checkpoint(ground.root / name, RankState if "ranking" in name else FitState)
+    found = load_checkpoint(ground.root / name, KrylovState if "ranking" in name else FitState)
     if found is None:
         raise StoreError("the fit starts from the beginning")
     return hashlib.sha256(repr(found).encode()).hexdigest()

@@ -27,7 +27,7 @@ _SPARE: Final = 8  # columns beyond the rank: one in so many, and as many at lea
 _NOISE: Final = 1e-6  # of a product: as much as its rounding
 
 
-class _Progress(BaseModel):
+class KrylovState(BaseModel):
     """The progress in a checkpoint: blocks whose products are known."""
 
     done: int
@@ -68,7 +68,7 @@ class KrylovSpace:
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint, if there is one."""
-        found = load_checkpoint(checkpoint, _Progress)
+        found = load_checkpoint(checkpoint, KrylovState)
         if found is None:
             return
         tables, progress = found
@@ -86,7 +86,7 @@ class KrylovSpace:
             "encoder": np.ascontiguousarray(self.encoder[..., : new.start]),
             "within": np.ascontiguousarray(self._within[: new.start, : new.start]),
         }
-        save_checkpoint(checkpoint, tables, _Progress(done=self.done))
+        save_checkpoint(checkpoint, tables, KrylovState(done=self.done))
 
     @property
     def newest(self) -> Floats:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Barrier, BrokenBarrierError
+from threading import BrokenBarrierError
 from typing import Any
 
 import numpy as np
 import pytest
 from rank_processes import family_of, ranks_of
+from rank_threads import RankThread, SharedByThreads
 from safetensors.numpy import load_file
 
 from matinee import train
@@ -29,55 +29,11 @@ from matinee.train import loop
 from matinee.train.blocks import Cut
 from matinee.train.candidate import CandidateFit, make_engine
 from matinee.train.problem import Problem, Totals
-from matinee.train.ranks.group import ALONE, Numbers, Ranks
+from matinee.train.ranks.group import ALONE, Ranks
 from matinee.train.ranks.ring import Ring
 
 Split = tuple[Store, Reference]
 SETTINGS = ["train.epochs=4", "train.patience=0", "model.embedding_size=5", "train.device=cpu"]
-
-
-class _Threads(Ranks):
-    """Ranks that are threads of this process, so that many of them take little time."""
-
-    def __init__(self, rank: int, shared: "_Shared") -> None:
-        self.rank, self.size, self.sent, self._shared = rank, shared.size, 0, shared
-
-    def add_up(self, numbers: Numbers) -> None:
-        self._shared.tables[self.rank] = numbers.copy()
-        self._shared.barrier.wait()
-        total = sum(self._shared.tables)
-        self._shared.barrier.wait()
-        numbers[...] = total
-
-    def pass_on(self, give: Numbers, take: Numbers) -> None:
-        self._shared.mail[(self.rank - 1) % self.size].put(give.copy())
-        take[...] = self._shared.mail[self.rank].get(timeout=9)
-        self.sent += give.nbytes
-
-    def in_order(self, start: Numbers, step: Callable[[Numbers], Numbers]) -> Numbers:
-        for rank in range(self.size):
-            if rank == self.rank:
-                self._shared.tables[0] = step(start if rank == 0 else self._shared.tables[0])
-            self._shared.barrier.wait()
-        result: Numbers = self._shared.tables[0].copy()
-        self._shared.barrier.wait()
-        return result
-
-    def collect(self, table: Numbers) -> list[Numbers]:
-        self._shared.tables[self.rank] = table.copy()
-        self._shared.barrier.wait()
-        found = list(self._shared.tables) if self.is_first else []
-        self._shared.barrier.wait()
-        return found
-
-    def agree(self, number: float) -> float:
-        return float(self.in_order(np.array([number]), lambda told: told)[0])
-
-
-class _Shared:
-    def __init__(self, size: int) -> None:
-        self.size, self.barrier, self.tables = size, Barrier(size, timeout=20), [np.zeros(0)] * size
-        self.mail: list[SimpleQueue[Numbers]] = [SimpleQueue() for _ in range(size)]
 
 
 class KilledError(Exception):
@@ -90,7 +46,7 @@ def _fit_on_threads(
     """Fit on ranks that are threads, each a copy of what the plan would fit; all may be killed in an epoch."""
     plan = train.plan(*split, settings=read_settings(assignments=SETTINGS))
     training: CandidateFit = plan.make.__self__  # type: ignore[attr-defined]
-    shared = _Shared(size)
+    shared = SharedByThreads(size)
     folder.mkdir()
 
     def listen(point: Progress) -> None:
@@ -100,7 +56,7 @@ def _fit_on_threads(
             raise KilledError
 
     def fit(rank: int) -> CandidateManifest:
-        return replace(training, threads=1, listener=listen, ranks=_Threads(rank, shared)).fit(folder)
+        return replace(training, threads=1, listener=listen, ranks=RankThread(rank, shared)).fit(folder)
 
     with ThreadPoolExecutor(size) as pool:
         made = list(pool.map(fit, range(size)))
@@ -196,9 +152,9 @@ def test_movies_of_ranks_are_whole_when_only_one_diagonal_has_rows(shift: int) -
                 engine.valid_rmse()
         return engine.weights()["movie_factors"]
 
-    shared = _Shared(2)
+    shared = SharedByThreads(2)
     with ThreadPoolExecutor(2) as pool:
-        halves = list(pool.map(lambda rank: fit(_Threads(rank, shared)), range(2)))
+        halves = list(pool.map(lambda rank: fit(RankThread(rank, shared)), range(2)))
     np.testing.assert_array_equal(np.concatenate(halves), fit(ALONE))
 
 

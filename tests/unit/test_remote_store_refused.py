@@ -98,7 +98,6 @@ def test_a_mistake_in_a_call_makes_no_cache(remote: Address, tmp_path: Path) -> 
     [
         ["migrate"],
         ["sign", "v0001"],
-        ["compare", "v0001", "v0002"],
     ],
 )
 def test_a_verb_that_needs_a_folder_refuses_an_address_and_changes_nothing(

@@ -130,6 +130,10 @@ def test_a_store_of_this_host_moves_to_a_bucket_forgets_a_user_there_and_is_back
     assert "v0001" in capsys.readouterr().out
     (dataset,) = Store.open(Path(remote("third"))).names("datasets")
     assert main(["show", "--store", remote("third"), dataset[:8]]) == 0
+    names = ["v0001", str(before.manifest.candidate)[:8]]
+    assert main(["compare", *names, "--store", remote("fourth")]) == 0
+    assert main(["compare", "v0001", "v0009", "--store", remote("fourth")]) == 2
+    assert f"There is no release 'v0009' in {remote('fourth')}." in capsys.readouterr().err
     assert main(["doctor", "--store", remote("first")]) == 0
     assert "answers; 0 active runs on all hosts" in capsys.readouterr().out
 

@@ -8,7 +8,6 @@ from matinee.errors.text import shown
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
-from matinee.store.remote import require_local
 
 _LABEL, _CELL, _TITLE = 24, 14, 36  # characters of a column
 _COSTS = {
@@ -26,7 +25,6 @@ def compare(call: argparse.Namespace) -> Outcome:
     from matinee.store import Store
     from matinee.store.output import check_output, writing_to
 
-    require_local(call.store, "`matinee compare`")
     root = Registry.open(call.store).root
     check_usable(root)
     if call.out is not None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from matinee.cli.arguments import parse
+from matinee.cli.object_sources import fetch_sources
 from matinee.cli.terminal import log_to_terminal, report_failure
 from matinee.cli.verbs import check_sources, settings_of, sources_of
 from matinee.errors import MatineeError
@@ -19,6 +20,7 @@ def main(words: Sequence[str]) -> int:
         call = parse(["retrain", *words])
         log_to_terminal(verbose=False, quiet=call.quiet)
         settings = settings_of(call)
+        fetch_sources(call)
         check_sources(call.store, [*call.ratings, call.titles, *call.test])
         made = train_on_ranks(call.store.absolute(), **sources_of(call), settings=settings, listener=_print)
         if made is not None:

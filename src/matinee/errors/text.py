@@ -19,7 +19,7 @@ FOREIGN_LENGTH: Final = 200  # maximum characters of a name, a cell or a line th
 _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")  # of an address
 # An option of an address, such as JDBC's.
 _OPTION: Final = re.compile(r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE)
-_places: dict[str, str] = {}  # folders of copies, each with the address of what they are copies of
+_places: dict[str, tuple[re.Pattern[str], str]] = {}  # folders of copies, and what they are copies of
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -30,8 +30,9 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     a file name that is not UTF-8. Blanks of all kinds are kept. The password in an address is replaced by `***`.
     """
     whole = str(text)
-    for folder, place in _places.items():
-        whole = whole.replace(folder, place)
+    for folder, (pattern, place) in _places.items():
+        if folder in whole:
+            whole = pattern.sub(place, whole)
     if ":/" in whole and "@" in whole:
         whole = _PASSWORD.sub(r"\1***@", whole)
     if ":/" in whole and "=" in whole:
@@ -42,9 +43,16 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     return line if len(whole) <= limit else f"{line}… ({len(whole):,} characters)"
 
 
-def show_as(folder: Path, place: str) -> None:
-    """Show an address, such as `s3://bucket`, for the folder of this host that has copies of what is there."""
-    _places[str(folder)] = place
+def show_as(folder: Path, place: str, *, with_files: bool) -> None:
+    """Show an address, such as `s3://bucket`, for the folder of this host that has copies of what is there.
+
+    Args:
+        folder: The folder.
+        place: The address.
+        with_files: Whether paths below the folder are shown as addresses too.
+    """
+    end = "" if with_files else r"(?![/\w])"
+    _places[str(folder)] = re.compile(re.escape(str(folder)) + end), place.replace("\\", "\\\\")
 
 
 def json_line(value: Any, encoding: str = "utf-8") -> str:

@@ -11,6 +11,7 @@ from matinee.settings import Settings
 from matinee.store import Reference, Store
 from matinee.store.progress import Listener
 from matinee.train import plan_of
+from matinee.train.device_lock import in_turn
 from matinee.train.ranks.group import Ranks
 
 
@@ -24,6 +25,9 @@ def train_on_ranks(
     listener: Listener,
 ) -> Reference | None:
     """Make the candidate of some sources; the first process ingests and splits them, and writes it.
+
+    The fit waits while another training runs on the host of the first process. Other hosts do not wait: two fits on the
+    same hosts would each wait for the other.
 
     Args:
         store: The store, which all hosts see under this path.
@@ -87,7 +91,7 @@ def _train(
             ranks.tell("fit")
             return training.fit(folder)
 
-        made = opened.ensure(replace(plan, make=make))
+        made = opened.ensure(in_turn(replace(plan, make=make), settings.train.device))
         if not began:  # the candidate exists, or another process has just finished it
             ranks.tell("")
         return made

@@ -135,9 +135,8 @@ class Shelf:
     def _look(self) -> tuple[_Mark, _Mark]:
         """What changes when the pointer or the folder of the champion is replaced."""
         if self._registry and (remote := remote_of(self._registry.root)):
-            with contextlib.suppress(
-                MatineeError
-            ):  # while the object store is away, the champion in memory answers
+            # While the object store is away, the champion in memory answers.
+            with contextlib.suppress(MatineeError):
                 remote.log.refresh()
         pointer = _mark(self._registry.root / POINTER) if self._registry else None
         served = getattr(self, "champion", None)

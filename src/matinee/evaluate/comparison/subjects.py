@@ -24,7 +24,6 @@ from matinee.release.ranking_model import RANKING
 from matinee.release.release import WEIGHTS
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, read_json
-from matinee.store.entries import complete_folders
 from matinee.store.versions import is_version
 
 _SHORTEST = 4  # characters of a digest that name a model
@@ -158,7 +157,7 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest:
     found = [each for each in every if each.digest.startswith(name) or each.candidate.startswith(name)]
     models = {each.candidate for each in found}
     if len(models) == 1:
-        return max(found, key=lambda each: store.folder("evaluations", each.digest).stat().st_mtime)
+        return found[-1]
     fault = f"More than one candidate has a digest that begins with {shown(name)}"
     if not models:
         fault = f"No release, candidate or evaluation is named {shown(name)}"
@@ -171,5 +170,6 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest:
 
 
 def _evaluations(store: Store) -> Iterator[EvaluationManifest]:
-    for path in complete_folders(store.root, EvaluationManifest.KIND):
-        yield store.read(EvaluationManifest, path.name)
+    """All evaluations of a store, oldest first."""
+    for name in store.names(EvaluationManifest.KIND):
+        yield store.read(EvaluationManifest, name)

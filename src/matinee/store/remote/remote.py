@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee.errors import ConfigError, StoreError
+from matinee.errors.text import show_as
 from matinee.store.documents import FORGOTTEN, KINDS, MANIFEST
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
@@ -123,6 +124,7 @@ class Remote:
         if not self._is_checked:
             self._check(create=create)
             self._is_checked = True
+            show_as(self.root, self.name, with_files=False)
         self.log.refresh()
         changed = self.files.refresh()
         if FORGOTTEN in changed:
@@ -218,7 +220,7 @@ class Remote:
             write_json(self.root / MARK, RemoteMark(address=known.address, store=marker.store))
         elif known.store != marker.store:
             raise ConfigError(
-                f"The cache {self.root} is of another store that was at {self.name} before. Remove that folder, and "
+                f"The cache {self.root}/ is of another store that was at {self.name} before. Remove that folder, and "
                 "run the same command again."
             )
 

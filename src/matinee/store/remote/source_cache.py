@@ -102,7 +102,7 @@ def source_cache(place: RemoteAddress) -> Iterator[SourceCache]:
     bucket = RemoteAddress(place.scheme, place.bucket, "")
     folder = caches() / _SOURCES / cache_of(bucket).name
     with lock_folder(folder):
-        show_as(folder / _OBJECTS, bucket.text)
+        show_as(folder / _OBJECTS, bucket.text, with_files=True)
         state = _State()
         with contextlib.suppress(StoreError):  # absent or damaged: everything is fetched again
             state = read_as(folder / _STATE, _State)

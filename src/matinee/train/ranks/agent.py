@@ -12,7 +12,7 @@ from pathlib import Path
 from matinee.settings import Settings
 from matinee.store.system import end_with_parent
 from matinee.train.candidate import warm_up
-from matinee.train.ranks.rank import MEETING, run
+from matinee.train.ranks.rank import AGENT, MEETING, run
 
 
 def main() -> None:
@@ -24,7 +24,11 @@ def main() -> None:
 
     warm_up(Settings().resolved(), device="cpu")
     work, name = Path(job).parent, f"meeting-{os.getpid()}"
-    os.environ |= {MEETING: str(work / name), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    os.environ |= {
+        AGENT: str(os.getpid()),
+        MEETING: str(work / name),
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

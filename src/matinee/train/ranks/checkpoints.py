@@ -77,7 +77,9 @@ class Checkpoints:
         if missing[0]:
             if epochs.any():
                 log.warning(
-                    "A rank has no checkpoint of epoch %d in %s; the fit starts anew.", epoch, self.folder
+                    "A rank has no checkpoint of epoch %d in %s; the fit starts from the beginning.",
+                    epoch,
+                    self.folder,
                 )
             return None
         return found

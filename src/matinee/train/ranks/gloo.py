@@ -10,9 +10,8 @@ from torch import distributed
 
 from matinee.train.ranks.group import Numbers, Ranks
 
-_TIMEOUT = timedelta(
-    days=1
-)  # of one wait: a host may ingest for hours. torchrun sees when a process has ended
+# Of one wait: a host may ingest for hours. torchrun sees when a process has ended.
+_TIMEOUT = timedelta(days=1)
 
 
 class GlooRanks(Ranks):

@@ -18,6 +18,7 @@ from matinee.train.candidate import CandidateFit
 from matinee.train.ranks.gloo import GlooRanks
 from matinee.train.ranks.job import Answer, Job
 
+AGENT: Final = "MATINEE_AGENT"  # the process that starts the ranks; by now it may have ended
 MEETING: Final = "MATINEE_MEETING"  # start of the path of the file by which the ranks of one host meet
 
 
@@ -26,7 +27,7 @@ def run(file: str) -> None:
     # A forked rank has the handlers of the agent, which would not run while it waits for another rank.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    end_with_parent(os.getppid())
+    end_with_parent(int(os.environ[AGENT]))
     job = Job.model_validate_json(Path(file).read_bytes())
     meeting = os.environ.get(MEETING)
     ranks = GlooRanks(meeting and f"file://{meeting}-{os.environ['TORCHELASTIC_RESTART_COUNT']}")

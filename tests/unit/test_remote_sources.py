@@ -11,7 +11,7 @@ import pytest
 from object_store import ObjectStore
 
 from matinee.cli.main import main
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.formats.manifests import DatasetManifest
 from matinee.ingest.reading.object_sources import local_file, local_sources
 from matinee.ingest.reading.sources import find_sources
@@ -101,6 +101,17 @@ def test_forget_leaves_no_rows_of_objects_on_any_host(
     local_sources([f"s3://{name}/a.csv"])
     forget(Store.open(tmp_path / "store").root, 7)  # a store of this host may have read it too
     assert not list((tmp_path / "hosts/other/sources").iterdir())
+
+
+def test_a_cache_that_cant_be_written_is_named(
+    bucket: tuple[str, Put], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, put = bucket
+    put("a.csv", b"7,1,5\n")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match=r"can't be written: Not a directory.* set MATINEE_CACHE to"):
+        local_sources([f"s3://{name}/a.csv"])
 
 
 def test_a_prefix_is_read_as_a_folder_is(bucket: tuple[str, Put], tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ class Store:
         folder = self.folder(reference.kind, reference.digest)
         if not (folder / MANIFEST).is_file():
             raise StoreError(
-                f"{folder} is not in the store any more. Run the flow again to compute it again."
+                f"{reference.kind}/{reference.digest} is not in the store {self.root} any more. Run the flow again to "
+                "compute it again."
             )
         return folder
 

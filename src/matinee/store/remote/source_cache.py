@@ -20,6 +20,7 @@ from matinee.store.files import remove_aside, replacing, write_json
 from matinee.store.locks import lock_folder
 from matinee.store.remote.address import RemoteAddress, cache_of, caches
 from matinee.store.remote.objects import Found
+from matinee.store.user_cache import CACHE
 
 _SOURCES: Final = "sources"  # of the caches
 _OBJECTS, _STATE = "objects", "matinee-sources.json"
@@ -98,10 +99,13 @@ class SourceCache:
 
 @contextlib.contextmanager
 def source_cache(place: RemoteAddress) -> Iterator[SourceCache]:
-    """The cache of a bucket, which one process of this host may change during the block."""
+    """The cache of a bucket, which one process of this host may change during the block.
+
+    Raises StoreError if it can't be written.
+    """
     bucket = RemoteAddress(place.scheme, place.bucket, "")
     folder = caches() / _SOURCES / cache_of(bucket).name
-    with lock_folder(folder):
+    with _writing(folder), lock_folder(folder):
         show_as(folder / _OBJECTS, bucket.text, with_files=True)
         state = _State()
         with contextlib.suppress(StoreError):  # absent or damaged: everything is fetched again
@@ -114,13 +118,28 @@ def source_cache(place: RemoteAddress) -> Iterator[SourceCache]:
             write_json(folder / _STATE, _State(e_tags=cache.e_tags))
 
 
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The folder {folder} for ratings that are fetched can't be written: {error.strerror or error}. Free space "
+            f"on its disk, or set {CACHE} to a folder that this user may write to."
+        ) from error
+
+
 def drop_sources(*, keep_given: bool = False) -> None:
     """Remove fetched sources from this host, because they may have the rows of an erased user.
 
     Args:
         keep_given: Whether the files that this process is about to read stay. They are as the bucket has them now.
     """
-    for folder in sorted((caches() / _SOURCES).glob("*")):
+    try:
+        folders = sorted((caches() / _SOURCES).glob("*"))
+    except RuntimeError:  # this user has no home, so nothing was fetched
+        return
+    for folder in folders:
         if not folder.is_dir() or folder.is_symlink():
             continue
         with lock_folder(folder):  # a process that is fetching ends first

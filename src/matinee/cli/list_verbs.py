@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matinee.recommend import Recommended
 
 _OTHER_FORMATS = {".csv", ".tsv", ".txt", ".json", ".jsonl"}
+_WIDE = 48  # longer titles are not aligned
 _USERS, _MOVIES = 3, 10  # of the lists that are printed; the file has all of them
 
 
@@ -133,13 +134,20 @@ def _list_of(
 
 def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list[str]:
     user, movies = listed
-    lines = [f"user {shown(user)}{note}", f"rank    score  {'movie':>9}  title"]
-    for rank, movie in enumerate(movies, 1):
-        because = f", because of {_name(movie.because)}, {movie.because.says}" if movie.because else ""
-        lines.append(
-            f"{rank:>4}  {movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}{because}"
-        )
-    return lines
+    titles = [movie.title or "(no title)" for movie in movies]
+    reasons = [f"{_name(each.because)} ({each.because.says})" if each.because else "" for each in movies]
+    heads = ("title", "because of") if any(reasons) else ("title", "")
+    # Without the longest ones, which would push the second column off the screen.
+    width = max((len(title) for title in titles if len(title) <= _WIDE), default=0)
+    texts = [f"{title:<{width}}  {reason}".rstrip() for title, reason in zip(titles, reasons, strict=True)]
+    return [
+        f"user {shown(user)}{note}",
+        f"rank    score  {'movie':>9}  {heads[0]:<{width}}  {heads[1]}".rstrip(),
+        *(
+            f"{rank:>4}  {movie.score:7.4f}  {movie.movie_id:>9}  {text}"
+            for rank, (movie, text) in enumerate(zip(movies, texts, strict=True), 1)
+        ),
+    ]
 
 
 def similar(call: argparse.Namespace) -> Outcome:
@@ -148,7 +156,8 @@ def similar(call: argparse.Namespace) -> Outcome:
     movie_id = release.movies.parse(call.movie, "movie")
     found = release.similar(movie_id, call.top)
     lines = [
-        f"  score  {'movie':>9}  title, of the movies most similar to {movie_id}",
+        f"most similar to movie {shown(movie_id)}",
+        f"  score  {'movie':>9}  title",
         *(f"{movie.score:7.4f}  {movie.movie_id:>9}  {movie.title or '(no title)'}" for movie in found),
     ]
     facts = {

@@ -32,7 +32,7 @@ def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
         code=code_digest("matinee.evaluate.temporal_holdout"),
         split=split.digest,
         model=fast.model.model_dump(),
-        train=fast.train.model_dump(exclude={"device", "threads", "ranks"}),
+        train=fast.train.model_dump(exclude={"device", "threads", "ranks", "time"}),
         rank=RankSettings().model_dump(),
     )
     return Plan("outlooks", digest, make)

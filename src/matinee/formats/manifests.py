@@ -132,6 +132,18 @@ class SplitManifest(Manifest):
     inherited: bool = Field(description="Whether the cutoffs are those of the champion's split.")
 
 
+class UserDriftFigures(Format):
+    """What the valid rows said of the drift of users, and whether the weights have it."""
+
+    applied: bool = Field(description="Whether the drift was added to the users' biases.")
+    rows: int = Field(0, description="Valid rows of users whose train rows have a date.")
+    rmse: float | None = Field(None, description="RMSE on these rows with the drift.")
+    rmse_without: float | None = Field(None, description="RMSE on the same rows without it.")
+    standard_errors: float | None = Field(
+        None, description="The gain in squared error, in its standard errors by user."
+    )
+
+
 class CandidateManifest(Manifest):
     """candidates/: a trained model that the gate has not passed yet, or the refit of one that it has."""
 
@@ -154,6 +166,9 @@ class CandidateManifest(Manifest):
     ranks: int = Field(1, description="Processes that fitted it together; absent with one.")
     bytes_sent: int | None = Field(
         None, description="Bytes that each rank sent round the ring in all epochs; absent with one process."
+    )
+    user_drift: UserDriftFigures | None = Field(
+        None, description="The users' drift (`train.time`); absent where it was not looked for."
     )
     candidate: str = Field("", description="Only of a refit: digest of the candidate that was tested.")
 

@@ -3,12 +3,12 @@
 from matinee.settings.evaluation import GateSettings
 from matinee.settings.model import (
     ModelSettings,
-    RecommendSettings,
     Resolved,
     Settings,
     SplitSettings,
     TrainSettings,
 )
+from matinee.settings.outputs import RecommendSettings
 from matinee.settings.ranking import RankSettings
 from matinee.settings.training import AnyModel, AnyTraining, GradientTraining, SamplerTraining
 

@@ -15,6 +15,7 @@ from matinee.errors import ConfigError
 from matinee.settings.device import DeviceName
 from matinee.settings.evaluation import EvaluateSettings, GateSettings
 from matinee.settings.ingest import IngestSettings, Section
+from matinee.settings.outputs import RecommendSettings, ReleaseSettings
 from matinee.settings.plays import explain_unused_by_plays, find_unused_by_plays
 from matinee.settings.presets import MethodName, ModelName, recipe_of
 from matinee.settings.ranking import RankSettings
@@ -156,6 +157,11 @@ class TrainSettings(Section):
     ranks: int = Field(
         1, ge=1, le=32, description="Processes that fit sgd on CPUs; users and threads are divided up."
     )
+    time: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
+        "split is temporal or last_n and the valid rows gain by it. on always does; off never does.",
+    )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."
     )
@@ -163,27 +169,6 @@ class TrainSettings(Section):
         "train_valid",
         description="Second fit with the best number of epochs. none skips it. train_valid fits train and valid rows, "
         "and its weights are tested. all also fits every row after the gate has passed the candidate.",
-    )
-
-
-class RecommendSettings(Section):
-    memory_mb: int = Field(
-        512,
-        ge=16,
-        le=1 << 20,
-        description="Maximum memory for lists that are not written yet, in MB. The release takes additional memory.",
-    )
-    device: DeviceName = Field(
-        "auto",
-        description="Device that computes the lists of the dot model. auto uses a GPU if there is one.",
-    )
-
-
-class ReleaseSettings(Section):
-    storage: Literal["float32", "float16"] = Field(
-        "float32",
-        description="Number format of the vectors in a release. float16 halves the size of the release and changes "
-        "predictions by about 0.001.",
     )
 
 

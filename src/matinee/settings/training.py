@@ -52,6 +52,7 @@ class Training(Section):
     device: DeviceName
     threads: int
     ranks: int = 1
+    time: Literal["auto", "on", "off"] = "auto"
     seed: int
     refit: Literal["none", "train_valid", "all"]
 
@@ -144,6 +145,11 @@ def check_pair(model: AnyModel, training: AnyTraining) -> None:
         raise ConfigError(
             f"train.method={training.method} fits only the dot model, and model.name is {model.name}. "
             "Leave train.method out, or set it to adagrad or adam."
+        )
+    if training.time == "on" and not (isinstance(model, DotModel) and model.biases):
+        raise ConfigError(
+            f"train.time=on adds to the users' biases of the dot model, and model.name={model.name} has none here. "
+            "Leave train.time out, or set model.name=dot and model.biases=true."
         )
     if training.ranks > 1 and training.method != "sgd":
         raise ConfigError(

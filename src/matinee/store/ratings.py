@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 _BATCH_ROWS = 1 << 20
+_COLUMNS = ["user_code", "movie_code", "rating"]
 # Rows per chunk of a pass: a tenth of a second, and a fit can be stopped between two chunks.
 _CHUNK_ROWS = 1 << 22
 
@@ -76,10 +78,21 @@ def read_batches(
         groups = file.metadata.num_row_groups
         own = [group for group in range(groups) if (number + group) % parts == part]
         number += groups
-        for batch in file.iter_batches(
-            _BATCH_ROWS, row_groups=own, columns=["user_code", "movie_code", "rating"]
-        ):
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=own, columns=_COLUMNS):
             yield EncodedRatings(*(column.to_numpy(zero_copy_only=False) for column in batch.columns))
+
+
+def read_dated_batches(
+    folder: Path, subsets: Sequence[str]
+) -> Iterator[tuple[EncodedRatings, npt.NDArray[np.int32]]]:
+    """Read the rows of subsets that have a date in pieces, each with the rows' days since 1970."""
+    for subset in subsets:
+        file = pq.ParquetFile(folder / f"{subset}.parquet")
+        for batch in file.iter_batches(_BATCH_ROWS, columns=[*_COLUMNS, "date"]):
+            dated = batch.filter(batch["date"].is_valid())
+            # Copies, because kernels are compiled for arrays that can be written.
+            rows = EncodedRatings(*(np.array(dated[name]) for name in _COLUMNS))
+            yield rows, np.array(dated["date"].cast(pa.int32()))
 
 
 def count_rows(table: Path) -> int:

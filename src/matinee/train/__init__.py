@@ -13,6 +13,7 @@ from matinee.store.progress import Listener, silent
 from matinee.store.system import available_cores
 from matinee.train.candidate import CandidateFit
 from matinee.train.ranks.launch import check_ranks, fit_on_ranks
+from matinee.train.user_drift import looks_for_drift
 
 __all__ = ["plan", "plan_of", "plan_refit_all"]
 
@@ -44,6 +45,9 @@ def plan_of(
     train = resolved.train.model_dump(exclude={"device", "threads", "ranks"})  # threads change no bit
     # `all` makes the same candidate, and another one after the gate.
     train["refit"] = resolved.train.refit != "none"
+    strategy = store.read(SplitManifest, split.digest).strategy
+    if resolved.train.time != "on" and not looks_for_drift(resolved, strategy):
+        del train["time"]  # has no effect
     digest = digest_of(
         split=split.digest,
         model=resolved.model.model_dump(),
@@ -74,7 +78,10 @@ def plan_refit_all(
     """
     tested = store.read(CandidateManifest, candidate.digest)
     resolved = Settings.model_validate(tested.settings).resolved()
-    resolved = resolved.model_copy(update={"train": resolved.train.model_copy(update={"ranks": ranks})})
+    # The valid rows, which decided about the users' drift, are among the rows of this fit.
+    decided = {"time": "on" if tested.user_drift.applied else "off"} if tested.user_drift else {}
+    train = resolved.train.model_copy(update={"ranks": ranks, **decided})
+    resolved = resolved.model_copy(update={"train": train})
     device = choose_device(resolved.train.device, setting="train.device")
     digest = digest_of(
         candidate=candidate.digest, device=device, code=code_digest("matinee.train"), rows="all"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from matinee.formats.history import FitPoint, History
-from matinee.formats.manifests import CandidateManifest, SplitManifest
+from matinee.formats.manifests import CandidateManifest, SplitManifest, UserDriftFigures
 from matinee.release.weights import write_weights
 from matinee.settings import Resolved, SamplerTraining
 from matinee.settings.training import DotModel
@@ -28,6 +28,7 @@ from matinee.train.ranks.group import ALONE, Ranks
 from matinee.train.ranks.ring import Ring
 from matinee.train.ranks.rows import read_own_ratings
 from matinee.train.sgd import SgdEngine
+from matinee.train.user_drift import Predictor, add_drift, fit_drift, judge_drift, looks_for_drift
 
 _VERSIONS = ("torch", "numba", "numpy")
 
@@ -48,19 +49,25 @@ class CandidateFit:
     def fit(self, folder: Path) -> CandidateManifest:
         """Fit with early stopping on the valid rows, refit if configured; fill a candidate's folder."""
         compiling = self._warm_up_in_turn()
-        state, rows = self._stage("fit", ("train",), valid=read_ratings(self.split, ("valid",)))
+        subsets: tuple[str, ...] = ("train",)
+        valid = read_ratings(self.split, ("valid",))
+        state, rows = self._stage("fit", subsets, valid=valid)
+        drift = self._decide_drift(state, valid)
         points, best = state.points, state
         if self.settings.train.refit != "none":
-            best, rows = self._stage("refit", ("train", "valid"), epochs=state.best_epoch)
+            subsets = ("train", "valid")
+            best, rows = self._stage("refit", subsets, epochs=state.best_epoch)
             points = points + best.points
-        fitted = _Fitted(rows, best, points, state.epoch, state.best_epoch, state.best_rmse)
+        fitted = _Fitted(rows, subsets, best, points, state.epoch, state.best_epoch, state.best_rmse, drift)
         return self._write(folder, fitted, seconds_compile=compiling)
 
     def fit_all(self, folder: Path, *, epochs: int, tested: str) -> CandidateManifest:
         """Fit on every row of the split for a fixed number of epochs, as `tested` was; fill a candidate's folder."""
         compiling = self._warm_up_in_turn()
-        state, rows = self._stage("refit", ("train", "valid", "test"), epochs=epochs)
-        fitted = _Fitted(rows, state, state.points, epochs, epochs, None)
+        subsets = ("train", "valid", "test")
+        state, rows = self._stage("refit", subsets, epochs=epochs)
+        drift = UserDriftFigures(applied=True) if self.settings.train.time == "on" else None
+        fitted = _Fitted(rows, subsets, state, state.points, epochs, epochs, None, drift)
         made = self._write(folder, fitted, seconds_compile=compiling)
         return made.model_copy(update={"candidate": tested})
 
@@ -151,10 +158,27 @@ class CandidateFit:
         problem = self._problem(rows, valid, users=users, movies=movies)
         return replace(problem, given=totals), (ring.users, ring.movies)
 
+    def _decide_drift(self, state: FitState, valid: EncodedRatings) -> UserDriftFigures | None:
+        """Whether the users' drift is added to the weights; None where nothing looks for it."""
+        if not looks_for_drift(self.settings, self.made_of.strategy):
+            return UserDriftFigures(applied=True) if self.settings.train.time == "on" else None
+        weights = self._whole(state.best)
+        if not self.ranks.is_first:
+            return None
+        model, (low, high) = Predictor(weights, threads=self.threads), map(float, self.made_of.scale)
+        return judge_drift(fit_drift(self.split, ("train",), model), valid, model, scale=(low, high))
+
+    def _with_drift(self, weights: Arrays, fitted: "_Fitted") -> Arrays:
+        if fitted.drift is None or not fitted.drift.applied:
+            return weights
+        model = Predictor(weights, threads=self.threads)
+        return add_drift(weights, fit_drift(self.split, fitted.subsets, model))
+
     def _write(self, folder: Path, fitted: "_Fitted", *, seconds_compile: float) -> CandidateManifest:
         name, state, written = self.settings.model.name, fitted.state, self.settings.written()
         best = self._whole(state.best)
         if self.ranks.is_first:
+            best = self._with_drift(best, fitted)
             write_weights(folder / "weights.safetensors", best, metadata={"model": name})
             write_json(folder / History.NAME, History(points=fitted.points))
         made = CandidateManifest(
@@ -173,6 +197,8 @@ class CandidateFit:
             best_epoch=fitted.best_epoch,
             valid_rmse=fitted.valid_rmse,
         )
+        if fitted.drift:
+            made = made.model_copy(update={"user_drift": fitted.drift})
         if self.ranks.size == 1:
             return made
         return made.model_copy(update={"ranks": self.ranks.size, "bytes_sent": fitted.bytes_sent})
@@ -194,11 +220,13 @@ class _Fitted:
     """What a fit, or the refit after it, came to."""
 
     rows: int
+    subsets: tuple[str, ...]  # that they are from
     state: FitState  # has the weights
     points: list[FitPoint]
     epochs_run: int
     best_epoch: int
     valid_rmse: float | None
+    drift: UserDriftFigures | None
 
     @property
     def bytes_sent(self) -> int:

@@ -74,6 +74,7 @@ class TrialFit:
             "train.refit": "none",
             "train.threads": threads,
             "train.ranks": 1,
+            "train.time": "off",
         }
         if self.goal == "ratings":  # the ranking model has no seed
             fixed["train.seed"] = (train.seed + self.repeat) % 2**32

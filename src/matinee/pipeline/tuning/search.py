@@ -106,7 +106,7 @@ class Tuning:
                 goal: {name: vars(each) for name, each in space.items()} for goal, space in spaces.items()
             },
             model=resolved.model.model_dump(),
-            train=resolved.train.model_dump(exclude={"device", "threads", "ranks", "refit"}),
+            train=resolved.train.model_dump(exclude={"device", "threads", "ranks", "refit", "time"}),
             rank=base.rank.model_dump(),
             ranking_users=base.evaluate.ranking_users,
             device=choose_device(base.train.device, setting="train.device"),

@@ -1,0 +1,29 @@
+"""The settings of what a run writes: the release, and lists for all users."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from matinee.settings.device import DeviceName
+from matinee.settings.ingest import Section
+
+
+class RecommendSettings(Section):
+    memory_mb: int = Field(
+        512,
+        ge=16,
+        le=1 << 20,
+        description="Maximum memory for lists that are not written yet, in MB. The release takes additional memory.",
+    )
+    device: DeviceName = Field(
+        "auto",
+        description="Device that computes the lists of the dot model. auto uses a GPU if there is one.",
+    )
+
+
+class ReleaseSettings(Section):
+    storage: Literal["float32", "float16"] = Field(
+        "float32",
+        description="Number format of the vectors in a release. float16 halves the size of the release and changes "
+        "predictions by about 0.001.",
+    )

@@ -6,6 +6,8 @@ RELEASE := .venv-release
 DOCS := .venv-docs
 MLFLOW := .venv-mlflow
 RATINGS ?= 1000000
+# Some containers forbid Python to keep compiled modules. Each process then compiles 1,200 of them, for ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup run up test-slow test-mlflow drills soak gate-drill bench-train test lint attack traits audit dist docs lint-containers format clean
 
@@ -69,7 +71,7 @@ attack: setup
 
 # Reads thousands of generated rating files of all traits with ingest and with a slow reader, and compares the rows.
 traits: setup
-	MATINEE_TRAIT_EXAMPLES=10000 $(BIN)/pytest tests/unit/test_file_traits.py
+	MATINEE_TRAIT_EXAMPLES=10000 $(BIN)/pytest tests/unit/test_file_traits.py tests/unit/test_ingest_reader.py tests/unit/test_ingest_dataset.py
 
 # The tools of audit, dist and lint-containers have a separate environment, because running and testing do not need them.
 $(RELEASE)/.ready: pyproject.toml requirements.lock

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -87,6 +88,7 @@ class Size:
     users: int
     movies: int
 
+    @lru_cache(maxsize=500)  # noqa: B019 - four promises are counted on the same data sets
     def draw(self, seed: int) -> Data:
         """The data set of a seed."""
         return Data.draw(seed, ratings=self.ratings, users=self.users, movies=self.movies)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingested import TITLES, make, rows_of, write
@@ -119,7 +120,7 @@ def test_a_folder_without_ratings_is_an_error_wherever_it_stands(tmp_path: Path)
     ),
     turns=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_duplicates_equal_those_of_a_slow_search(
     rows: list[tuple[int, int, int, str]], turns: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from example_counts import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from slow_reader import Read, slow_integer, slow_read, slow_row
@@ -78,7 +79,7 @@ def lines(draw: st.DrawFn, delimiter: str) -> str:
 
 
 @given(data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(90), deadline=None)
 def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -107,7 +108,7 @@ def test_accepted_and_rejected_rows_equal_those_of_a_slow_reader(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_netflix_text_keeps_its_movie_across_blocks(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -199,7 +199,7 @@ def test_another_library_version_changes_the_digests_of_its_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = _digests(installed())
-    monkeypatch.setattr("matinee.store.source_code.version", lambda name: "99" if name == "torch" else "1")
+    monkeypatch.setattr("matinee.store.source_code._version", lambda name: "99" if name == "torch" else "1")
     numpy_only = _digests(installed())
     assert all(before[step] != numpy_only[step] for step in STEPS)
     assert "torch 99" in numpy_only["train"]

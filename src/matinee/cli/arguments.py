@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from matinee import __version__
@@ -77,7 +78,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         ConfigError: It is wrong.
     """
-    parser = build_parser()
+    parser = _parser()
     if not words:
         raise ConfigError("A verb is missing. Begin with `matinee doctor`, or see `matinee --help`.")
     if words and not words[0].startswith("-") and words[0] not in parser.verbs:
@@ -88,6 +89,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         )
     call, unknown = parser.parse_known_args(words)
     if unknown:
+        parser = build_parser()
         parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if getattr(call, "store", None) is not None:
@@ -95,6 +97,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
         call.store = local_store(call.store)
     return call
+
+
+@cache
+def _parser() -> _Parser:
+    """One parser for all calls of a process."""
+    return build_parser()
 
 
 def build_parser() -> _Parser:

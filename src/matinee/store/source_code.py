@@ -79,6 +79,8 @@ class SourceCode:
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._folders = dict(folders)
         self._read: dict[str, _Module] = {}
+        # Each is asked thousands of times about a few hundred modules.
+        self._file, self._counts = cache(self._find_file), cache(self._is_counted)
 
     def digests(self, module: str) -> list[str]:
         """The sorted digests of a module and of its imports, with the versions of libraries.
@@ -95,7 +97,7 @@ class SourceCode:
                 read = self._module(name)
                 names = sorted(f"{bound} = {self._bare(source)}" for bound, source in read.imports)
                 found.add(_sha256("\n".join([read.text, *names])))
-                found |= {f"{library} {version(library)}" for library in read.libraries}
+                found |= {f"{library} {_version(library)}" for library in read.libraries}
                 waiting += [source for _, source in read.imports]
         return sorted(found)
 
@@ -103,14 +105,14 @@ class SourceCode:
         """All files of code, in a fixed order."""
         return sorted(file for folder in self._folders.values() for file in folder.rglob("*.py"))
 
-    def _counts(self, module: str) -> bool:
+    def _is_counted(self, module: str) -> bool:
         parts = module.split(".")
         ours = (".".join(parts[: end + 1]) for end in range(len(parts)))
         return NOT_CODE.isdisjoint(ours) and self._file(module) is not None
 
     def _bare(self, module: str) -> str:
         """The digest of a module without its imports."""
-        return _sha256(self._module(module).text) if self._counts(module) else ""
+        return self._module(module).bare if self._counts(module) else ""
 
     def _module(self, name: str) -> "_Module":
         if name not in self._read:
@@ -119,6 +121,7 @@ class SourceCode:
             tops = {module.partition(".")[0] for _, module in bound}
             self._read[name] = _Module(
                 text=source.code,
+                bare=_sha256(source.code),
                 imports=[(name, module) for name, module in bound if self._file(module) is not None],
                 libraries={LIBRARIES[top] for top in tops & LIBRARIES.keys()},
             )
@@ -151,7 +154,7 @@ class SourceCode:
         assert file is not None, module  # nosec B101 # for mypy: the caller looked for it
         return _parse(file.read_text("utf-8"), frozenset(self._folders))
 
-    def _file(self, module: str) -> Path | None:
+    def _find_file(self, module: str) -> Path | None:
         """The file of a module, `__init__.py` for a package; None for one that is not ours."""
         package, *names = module.split(".")
         if package not in self._folders:
@@ -164,6 +167,7 @@ class SourceCode:
 
 class _Module(NamedTuple):
     text: str  # the code alone
+    bare: str  # its digest
     imports: list[tuple[str, str]]  # of ours: the name that is bound, the module it comes from
     libraries: set[str]  # those that count, as they are called where they are installed
 
@@ -230,6 +234,11 @@ def installed() -> SourceCode:
     return SourceCode(
         {name: Path(spec.origin).parent for name, spec in specs.items() if spec and spec.origin}
     )
+
+
+@cache
+def _version(library: str) -> str:
+    return version(library)  # parses a file at each call
 
 
 def _sha256(text: str) -> str:

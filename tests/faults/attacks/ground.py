@@ -5,8 +5,10 @@ Each file `attacks_*.py` in this folder has a list `ATTACKS`. tests/faults/test_
 
 import hashlib
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,13 @@ class Attack:
 def digests(folder: Path) -> Digests:
     """The sha256 of each file below a folder, without following links, and without locks and empty folders."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(folder)): _sha256(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
+        if stat.S_ISREG((found := path.lstat()).st_mode)
     }
+
+
+@cache
+def _sha256(path: Path, *_changes: int) -> str:
+    """The sha256 of a file, which is read again if its size or one of its times is another; nobody can set the last."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

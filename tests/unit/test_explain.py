@@ -113,8 +113,9 @@ def test_printed_lists_have_a_header_and_scores(
 ) -> None:
     store = str(random_release(ranked=True).parents[1])
     assert main(["similar", "--store", store, "--movie", "13", "--top", "2"]) == 0
-    header, first, _ = capsys.readouterr().out.splitlines()
-    assert header.split()[:3] == ["score", "movie", "title,"] and -1 <= float(first.split()[0]) <= 1
+    about, header, first, _ = capsys.readouterr().out.splitlines()
+    assert about == "most similar to movie 13"
+    assert header.split() == ["score", "movie", "title"] and -1 <= float(first.split()[0]) <= 1
     assert main(["recommend", "--store", store, "--user", "3", "--top", "1"]) == 0
     _, header, first = capsys.readouterr().out.splitlines()
-    assert header.split() == ["rank", "score", "movie", "title"] and first.split()[0] == "1"
+    assert header.split()[:4] == ["rank", "score", "movie", "title"] and first.split()[0] == "1"

@@ -154,6 +154,7 @@ def test_transfers_show_their_bytes_stop_at_the_first_failure_and_need_little_me
 
     def fail(number: int) -> None:
         begun.append(number)
+        time.sleep(0.002)  # or all have begun before the first error is seen
         raise StoreError("the server is away")
 
     with pytest.raises(StoreError, match="away"):

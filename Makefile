@@ -9,7 +9,7 @@ RATINGS ?= 1000000
 # Some containers forbid Python to keep compiled modules. Each process then compiles 1,200 of them, for ten seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup run up test-slow test-mlflow drills soak gate-drill bench-train test lint kernels attack traits audit dist docs lint-containers format clean
+.PHONY: setup run up test-slow test-mlflow drills soak gate-drill bench-train test lint attack traits audit dist docs lint-containers format clean
 
 setup: $(VENV)/.ready
 
@@ -56,13 +56,8 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
-# The kernels are compiled before the tests, while the linters use the other core: two processes would both compile them.
-test: setup
-	@$(MAKE) --no-print-directory --jobs 2 lint kernels
+test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
-
-kernels: setup
-	$(BIN)/python tests/compile_kernels.py
 
 # The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every
 # change of a file by a command fails once, and the results are written to docs/operations.md. For a short round:

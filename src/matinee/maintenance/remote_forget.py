@@ -4,14 +4,14 @@ The store is copied to a temporary folder, the user is erased from the copy as f
 written back. No run is active meanwhile. A call that was killed is finished by the next one, which begins again.
 """
 
-import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
 from matinee.errors import StoreError
+from matinee.maintenance.scratch import scratch_store
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.digests import file_digest
@@ -45,7 +45,7 @@ def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _E
     with Store(root).alone(), registry.lock():
         Forgotten.read(root).plus(user_id).write(root)
         push_file(root, FORGOTTEN)  # first: whatever is killed, no later run reads the user's rows
-        with _scratch(root) as copy:
+        with scratch_store(root, "erasing") as copy:
             there = _copy_down(remote, copy)
             before = (copy / LOG).read_bytes().count(b"\n") if (copy / LOG).is_file() else 0
             unsure = ""
@@ -60,18 +60,6 @@ def forget_remote(remote: Remote, user_id: int | str, erase: Callable[[Path], _E
         if unsure:
             raise StoreError(unsure)
         return erased
-
-
-@contextlib.contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    """A folder for the copy. Its name is always the same, so that the next call removes what a killed one left."""
-    folder = root.with_name(f".erasing-{root.name}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder / "store"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy_down(remote: Remote, copy: Path) -> list[StoredFolder]:

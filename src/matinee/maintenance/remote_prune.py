@@ -9,7 +9,6 @@ finds the folder absent, or its lease is seen.
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from matinee.maintenance.pruned import Pruned
+from matinee.maintenance.scratch import scratch_store
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER
@@ -49,7 +49,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         What was removed and what was kept.
     """
     registry = Registry(remote.root)
-    with Store(remote.root).in_use(), registry.lock(), _outline_of(remote.root) as outline:
+    with Store(remote.root).in_use(), registry.lock(), scratch_store(remote.root, "pruning") as outline:
         remote.leases.clear_dead()
         leases = remote.leases.live()
         there: Folders = {
@@ -78,18 +78,6 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
         folders=sum(kind != "releases" for kind, _ in removed),
         bytes=size,
     )
-
-
-@contextlib.contextmanager
-def _outline_of(root: Path) -> Iterator[Path]:
-    """A folder for the outline. Its name is always the same, so that the next call removes what a killed one left."""
-    folder = root.with_name(f".pruning-{root.name}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder / "store"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_outline(

@@ -116,7 +116,7 @@ class RemoteFolders:
         return won
 
     def _drop(self, keys: Iterable[str]) -> None:
-        """Remove the files of an attempt that is no folder; prune removes what is left."""
+        """Remove the files of an attempt that did not become a folder; prune removes what is left."""
         with contextlib.suppress(MatineeError):
             self.objects.delete([*keys])
 
@@ -165,7 +165,7 @@ class RemoteFolders:
                 raise
 
     def outline(self, kind: str, name: str) -> Path | None:
-        """A folder that has the manifest of a folder, and maybe nothing else; None if there is no such folder."""
+        """A folder with at least the manifest of the stored one; None if it is not stored."""
         commit = self._commit(kind, name)
         if commit is None:
             return None

@@ -145,7 +145,7 @@ class Remote:
         return False
 
     def outline(self, kind: str, name: str) -> Path | None:
-        """A folder that has the manifest of a folder, and maybe nothing else; None if there is no such folder."""
+        """A folder with at least the manifest of the stored one; None if it is not stored."""
         look = partial(self.folders.outline, kind, name)
         found = look()
         if found is None and self.leases.are_held:

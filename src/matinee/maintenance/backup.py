@@ -49,11 +49,13 @@ from matinee.store.folders import remove_file
 from matinee.store.identity import (
     RESTORING,
     RUNNING,
+    check_readable,
     check_restored,
     check_usable,
     is_empty,
     is_store,
     make_copy,
+    refuse_inner,
     refuse_link,
 )
 from matinee.store.locks import lock_folder
@@ -167,6 +169,10 @@ def _check_places(source: Path, target: Path) -> None:
         raise ConfigError(
             f"The store and its copy must not contain each other: {source} and {target}. Nothing was changed."
         )
+    if remote_of(target):
+        return
+    check_readable(target)  # a name may also be too long
+    refuse_inner(target)
     place = next((each for each in (target, *target.parents) if os.path.lexists(each)), None)
     if place is not None and not place.is_dir():
         raise ConfigError(

@@ -38,7 +38,7 @@ from matinee.store.documents import (
 )
 from matinee.store.entries import entries_of
 from matinee.store.erased_users import Forgotten
-from matinee.store.identity import MARKER, check_usable, is_marked
+from matinee.store.identity import MARKER, check_readable, check_usable, is_marked
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.leases import has_conditions
 from matinee.store.store import check_writable
@@ -118,10 +118,13 @@ def _server() -> Check:
 
 
 def _store(root: Path) -> Iterator[Check]:
-    if not root.exists():
-        yield Check("store", "fail", f"{root} does not exist. `matinee retrain --store {root}` creates it")
-        return
     try:
+        check_readable(root)  # a name may also be too long
+        if not root.exists():
+            yield Check(
+                "store", "fail", f"{root} does not exist. `matinee retrain --store {root}` creates it"
+            )
+            return
         check_usable(root)
         check_writable(root)
     except MatineeError as error:

@@ -74,6 +74,11 @@ def check_usable(root: Path) -> None:
     check_version(root)
     if is_foreign(root):
         raise ConfigError(_refusal(root))
+    refuse_inner(root)
+
+
+def refuse_inner(root: Path) -> None:
+    """Raise ConfigError for a folder inside a store, unless it is a store itself."""
     if outer := _outer_store(root):
         raise ConfigError(
             f"{root} is inside the store {outer}, which is only for files of Matinee. Use a folder outside the store. "

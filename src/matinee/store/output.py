@@ -56,7 +56,9 @@ def check_output(out: Path, *, streams: bool = False, ours: bool = False) -> Pat
             raise ConfigError("--out - is stdout, and stdout is closed. Open it, or use a file.")
         if streams:
             return out
-        raise ConfigError("--out - is stdout, and lists are a Parquet file. Use a regular file or a new one.")
+        raise ConfigError(
+            "--out - is stdout, and this output is a whole file, not a stream. Use a regular file or a new one."
+        )
     if not ours:
         check_place(out)
     try:

@@ -57,6 +57,11 @@ def _another_store(ground: Ground) -> None:
     shutil.copy(ground.ratings, ground.folder / "data" / "may.csv")
 
 
+def _second_store(ground: Ground) -> None:
+    shutil.copytree(ground.store, ground.folder / "second")
+    (ground.folder / "link").symlink_to(ground.folder / "second" / "releases")
+
+
 def _copy(ground: Ground) -> None:
     shutil.copy(ground.ratings, ground.store / "r.csv")
 
@@ -88,6 +93,8 @@ def _empty(name: str, words: Sequence[str]) -> Attack:
     )
 
 
+LONG = "{folder}/" + "n" * 300
+BACKUP = ["backup", "--store", "{store}", "--out"]
 PREDICT, LISTS = ["predict", "--store", "{store}"], ["recommend", "--store", "{store}", "--user", "1"]
 
 ATTACKS = [
@@ -205,6 +212,17 @@ ATTACKS = [
         says=[IN_STORE],
         program=units,
     ),
+    _out("a backup in another store", [*BACKUP, "{folder}/second/copy"], prepare=_second_store,
+         check=_nothing("second/copy")),
+    _out("a backup through a link into another store", [*BACKUP, "{folder}/link/copy"], prepare=_second_store,
+         check=_nothing("second/releases/copy")),
+    Attack("a doctor's store with a name too long", ["doctor", "--store", LONG], 1,
+           says=["name too long"]),
+    Attack("a migrated store with a name too long", ["migrate", "--store", LONG], 2,
+           says=["There is no store"]),
+    Attack("a backup with a name too long", [*BACKUP, LONG], 1, says=["name too long"]),
+    Attack("a restoration with a name too long", ["restore", "--from", "{store}", "--store", LONG], 1,
+           says=["name too long"]),
     _out("predictions over the pairs", [*PREDICT, *PAIRS, "--out", "{ratings}"], "is also an input"),
     _out(
         "predictions over the pairs by a link",

@@ -131,7 +131,7 @@ def local_store(store: str | Path) -> Path:
 def require_local(store: str | Path, what: str) -> None:
     """Raise ConfigError for a store in an object store, with which `what` does not work."""
     place = parse_address(str(store)).text if names_remote(store) else ""
-    if (Path(store) / MARK).is_file():
+    if os.path.lexists(Path(store) / MARK):  # is_file raises OSError for a name that is too long
         place = read_mark(Path(store)).address
     if place:
         raise ConfigError(

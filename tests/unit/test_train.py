@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from matinee import train
@@ -114,10 +115,16 @@ def test_every_method_uses_an_available_gpu(
 
 def test_threads_and_explicit_defaults_change_no_digest(planted_split: Callable[..., Split]) -> None:
     store, reference = planted_split()
-    same = [], ["train.threads=7"], ["train.epochs=20"], ["train.refit=all"], ["train.device=cpu"]
-    digests = [train.plan(store, reference, settings=read_settings(assignments=more)).digest for more in same]
+    same = [], ["train.threads=7"], ["train.epochs=20"], ["train.refit=all"]
+    digests = [
+        train.plan(store, reference, settings=read_settings(assignments=["train.device=cpu", *more])).digest
+        for more in same
+    ]
+    if not torch.cuda.is_available():  # a GPU has other bits, so it counts
+        digests.append(train.plan(store, reference, settings=Settings()).digest)
     assert len(set(digests)) == 1
-    other = train.plan(store, reference, settings=read_settings(assignments=["train.refit=none"]))
+    none = ["train.device=cpu", "train.refit=none"]
+    other = train.plan(store, reference, settings=read_settings(assignments=none))
     assert other.digest != digests[0]
 
 
@@ -166,7 +173,10 @@ def test_test_rows_are_not_read_before_the_gate(planted_split: Callable[..., Spl
 
 @pytest.mark.parametrize(
     "assignments",
-    [["train.learning_rate=9"], ["model.name=mlp", "train.method=adam", "train.learning_rate=10"]],
+    [
+        ["train.learning_rate=9", "train.device=cpu"],  # the steps of the GPU engine never overshoot
+        ["model.name=mlp", "train.method=adam", "train.learning_rate=10"],
+    ],
 )
 def test_divergence_is_reported_with_advice(
     planted_split: Callable[..., Split], assignments: list[str]

@@ -27,8 +27,10 @@ from matinee.settings.device import choose_device
 from matinee.settings.space import Range, ranking_space, rating_space
 from matinee.store import Reference, Store
 from matinee.store.digests import code_digest, digest_of
+from matinee.store.disk_errors import writing
 from matinee.store.documents import TUNINGS, read_as
 from matinee.store.files import write_json
+from matinee.store.identity import refuse_link
 from matinee.store.locks import lock
 from matinee.store.progress import Listener, Progress, silent
 
@@ -121,8 +123,10 @@ class Tuning:
             spaces=notes,
         )
         folder = store.folder(TUNINGS, study)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / StudyFile.NAME, file)
+        refuse_link(folder.parent)
+        with writing(store.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / StudyFile.NAME, file)
         return cls(store, file, base)
 
     @classmethod

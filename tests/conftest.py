@@ -52,8 +52,13 @@ for _sync in ("fsync", "fdatasync"):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With parallel workers, keep the tests of a file together, and the tests of one Prefect server too."""
+    """With parallel workers, keep the tests of a file together, and the tests of one Prefect server too.
+
+    A test that names its group stays in it.
+    """
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        if item.get_closest_marker("xdist_group"):
+            continue
         shares_server = "prefect_server" in getattr(item, "fixturenames", ())
         item.add_marker(
             pytest.mark.xdist_group("prefect" if shares_server else item.nodeid.partition("::")[0])

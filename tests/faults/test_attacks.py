@@ -19,13 +19,17 @@ from attacks.ground import Attack, Ground, digests
 
 TABLES = sorted(path.stem for path in Path(__file__).with_name("attacks").glob("attacks_*.py"))
 ATTACKS = [
-    pytest.param(attack, id=f"{table.removeprefix('attacks_')}: {attack.name}")
-    for table in TABLES
+    pytest.param(
+        attack,
+        id=f"{table.removeprefix('attacks_')}: {attack.name}",
+        marks=pytest.mark.xdist_group(f"attacks {number % 2}"),  # half of the tables for each worker
+    )
+    for number, table in enumerate(TABLES)
     for attack in importlib.import_module(f"attacks.{table}").ATTACKS
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(
     sample: Path, steps: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:

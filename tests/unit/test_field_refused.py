@@ -53,6 +53,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         table(feather.write_feather, movieId=[1.0, 2.0**53]),
         "as double, which is not exact from 9,007,199,254,740,992 on",
     ),
+    "an infinite id": (table(userId=[1.0, float("inf")]), "as double, and one of them is infinite"),
     "ids with an exponent": (
         HEADER + "1.6777217e7,1,3,\n2.6777217e+07,1,3,\n",
         "written as floats with an exponent",

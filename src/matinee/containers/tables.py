@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -142,25 +143,38 @@ class _Writer:
         for read in batches:
             if read.schema.names != self._columns:
                 raise DataError(f"{self._label} has ambiguous columns. Rename them.")
-            self._check_ids(read)
-            batch = _without_views(read)
+            batch = _without_views(self._checked_ids(read))
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 yield from self._write_rows(batch.slice(start, _BATCH_ROWS))
 
-    def _check_ids(self, batch: pa.RecordBatch) -> None:
-        """Raise DataError if ids are floats that are too large for whole numbers."""
+    def _checked_ids(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch, where an id that is not a number (NaN) is a missing one, as pandas writes it.
+
+        Raises:
+            DataError: Ids are floats that are infinite, or too large for whole numbers.
+        """
         for name in self._ids:
-            column = batch.column(name)
+            place = batch.schema.get_field_index(name)
+            column = batch.column(place)
             exact = _EXACT.get(column.type)
-            if exact is None or not len(column):
+            if exact is None:
                 continue
-            ends = pc.min_max(column.cast(pa.float64())).as_py()
-            if ends["max"] is not None and max(ends["max"], -ends["min"]) >= exact:
-                raise DataError(
-                    f"{self._label} has the ids of '{shown(name)}' as {column.type}, which is not exact from {exact:,} "
-                    "on: different ids have become one. Write the column as integers (int64), from the source of the "
-                    "data."
+            numbers = column.cast(pa.float64())
+            ends = pc.min_max(numbers).as_py()
+            largest = 0.0 if ends["max"] is None else max(ends["max"], -ends["min"])
+            if largest >= exact:
+                found = (
+                    f"which is not exact from {exact:,} on: different ids have become one"
+                    if np.isfinite(largest)
+                    else "and one of them is infinite"
                 )
+                raise DataError(
+                    f"{self._label} has the ids of '{shown(name)}' as {column.type}, {found}. Write the column as "
+                    "integers (int64), from the source of the data."
+                )
+            known = pc.if_else(pc.is_nan(numbers), pa.scalar(None, column.type), column)
+            batch = batch.set_column(place, batch.schema.field(place), known)
+        return batch
 
     def _write_rows(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The rows as CSV, in smaller batches if their texts are long."""

@@ -45,7 +45,8 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         type=store_path,
         required=True,
         metavar="DIR",
-        help="folder that holds all data and releases, or its address in an object store: s3://BUCKET/PREFIX",
+        help="folder that holds all data and releases, or its address in an object store, such as s3://BUCKET/PREFIX "
+        "(tune, sign and migrate need a folder)",
     )
 
 

@@ -52,4 +52,4 @@ def years(text: str) -> tuple[int, int]:
 
 
 # argparse prints these names in its error messages.
-whole.__name__, count.__name__, fraction.__name__ = "whole number", "number (1 or more)", "fraction"
+whole.__name__, count.__name__, fraction.__name__ = "whole number", "number (1 or more)", "decimal number"

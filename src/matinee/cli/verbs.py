@@ -50,7 +50,7 @@ def sample(call: argparse.Namespace) -> Outcome:
     what = "plays" if truth.best_rmse is None else "ratings"
     text = f"{call.ratings:,} {what} in {call.out} in {time.perf_counter() - started:.1f} s"
     if truth.best_rmse is not None:
-        text += f"; the best possible RMSE is {truth.best_rmse:.4f}"
+        text += f"; the lowest possible RMSE is {truth.best_rmse:.4f}"
     return Outcome(facts, text, notable=())
 
 

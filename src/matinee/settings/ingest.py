@@ -50,8 +50,8 @@ class IngestSettings(Section):
     )
     duplicates: Literal["latest", "off"] = Field(
         "latest",
-        description="Rule for several ratings of a movie by one user. latest keeps the row with the latest date, then "
-        "the later line. off keeps all rows and skips the check.",
+        description="Rule for several ratings of a movie by one user. latest keeps the row with the latest date and, "
+        "for equal dates, the later row. off keeps all rows and skips the check.",
     )
     max_reject_fraction: float = Field(
         0.01,
@@ -74,7 +74,7 @@ class IngestSettings(Section):
     dates: DateOrder = Field(
         "auto",
         description="Whether 2/3/2003 is the second of March (day_first) or the third of February (month_first). auto "
-        "decides by a value above 12 in the file.",
+        "looks for a value above 12 in the file.",
     )
     delimiter: DelimiterName = Field(
         "auto", description="Delimiter between fields. Set it if the delimiter is not recognised."

@@ -155,7 +155,10 @@ class TrainSettings(Section):
     device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
     threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")
     ranks: int = Field(
-        1, ge=1, le=32, description="Processes that fit sgd on CPUs; users and threads are divided up."
+        1,
+        ge=1,
+        le=32,
+        description="Number of processes that fit sgd on CPUs. Users and threads are divided among them.",
     )
     time: Literal["auto", "on", "off"] = Field(
         "auto",

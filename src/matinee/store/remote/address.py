@@ -88,7 +88,8 @@ def unreadable_address() -> ConfigError:
     """The error for an address that is not readable, without its text."""
     return ConfigError(
         "The address in an object store is not readable. Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
-        "az://CONTAINER/PREFIX, with letters, digits and ._-=+, only. Credentials and endpoints come from the "
+        "az://CONTAINER/PREFIX. A bucket has at least two characters, and a prefix has only letters, digits and "
+        "._-=+, between slashes. Credentials and endpoints come from the "
         "environment, not from the address."
     )
 

@@ -250,3 +250,19 @@ def test_prune_keeps_the_newest_searches_and_doctor_names_a_damaged_one(planted_
     assert "study.db is damaged" in warned
     with pytest.raises(StoreError, match=r"study\.db can't be used"):
         _tune(store, split, 1)
+
+
+def test_a_file_or_a_link_in_place_of_the_folder_of_searches_is_reported(
+    planted_split: Split, tmp_path: Path
+) -> None:
+    store, split = planted_split()
+    place, theirs = store.root / "tunings", tmp_path / "theirs"
+    place.write_text("mine")
+    with pytest.raises(StoreError, match=r"tunings.*Not a directory"):
+        _tune(store, split, 1)
+    place.unlink()
+    theirs.mkdir()
+    place.symlink_to(theirs)
+    with pytest.raises(ConfigError, match="tunings is a symbolic link"):
+        _tune(store, split, 1)
+    assert not list(theirs.iterdir())

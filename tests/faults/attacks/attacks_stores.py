@@ -151,25 +151,7 @@ PRUNE, FORGET = ["prune", "--store", "{store}"], ["forget", "--store", "{store}"
 THESIS = ("datasets/mine/thesis.txt", "work/mine.partial/thesis.txt", "splits/v1.pruned/thesis.txt")
 RUNS = ("running/mine/thesis.txt", "running/notes.txt", "releases/mine.pruned/thesis.txt")
 
-TUNE = [
-    "tune",
-    *SOURCES,
-    "--store",
-    "{store}",
-    "--goal",
-    "ratings",
-    "--trials",
-    "1",
-    "--set",
-    "train.epochs=1",
-]
-
 ATTACKS = [
-    Attack("a search where its folder is a file", TUNE, 1, lambda ground: _write(ground.store / "tunings", "mine"),
-           says=["tunings", "Not a directory"], keeps_store=False),
-    Attack("a search where its folder leads elsewhere", TUNE, 2,
-           lambda ground: (ground.store / "tunings").symlink_to(ground.foreign / "work"),
-           says=["tunings is a symbolic link"], keeps_store=False),
     *(_foreign(f"{name} on a folder that is no store", words) for name, words in CHANGES.items()),
     _foreign("prune where all names are ours", PRUNE[:1], _emptied),
     _foreign("forget where all names are ours", ["forget", "--user", "1"], _emptied),

@@ -193,7 +193,7 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
         type=fraction,
         default=0.0,
         metavar="FRACTION",
-        help="share of invalid rows to generate (default 0)",
+        help="share of invalid rows to generate, at most 0.5 (default 0)",
     )
 
 

@@ -45,5 +45,5 @@ def add_serve_verb(verb: Verb) -> None:
     added.add_argument(
         "--open-page",
         action="store_true",
-        help="open the page in the browser of this desktop once it answers",
+        help="open the page in the browser of this desktop once the server answers",
     )

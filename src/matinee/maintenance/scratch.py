@@ -1,4 +1,4 @@
-"""A folder beside a cache for what a maintenance command works on."""
+"""A temporary folder next to a cache, for the commands that rewrite a whole store."""
 
 import contextlib
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def scratch_store(root: Path, purpose: str) -> Iterator[Path]:
-    """A place for a store beside `root`, removed at the end.
+    """The path of a temporary store in a folder beside `root`, which is removed at the end.
 
     Its name is always the same for a purpose, so that the next call removes what a killed one left.
     """

@@ -56,7 +56,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive flows tasks schemas src deploy
 
-test: lint
+test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # The long attacks take some hours. The fuzzer reads 10,000 corrupted files of each kind and writes fuzzed.json. Then every

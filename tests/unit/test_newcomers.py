@@ -248,6 +248,7 @@ def test_pre_commit_runs_the_linters_of_the_lock() -> None:
 def test_the_workflow_runs_ci_on_every_declared_python() -> None:
     job = yaml.safe_load(_read(".github/workflows/check.yml"))["jobs"]["test"]
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert _read(".ci/run").splitlines()[-1] == "make lint test"
     project = tomllib.loads(_read("pyproject.toml"))["project"]
     declared = [each.rpartition(" ")[2] for each in project["classifiers"] if re.search(r":: 3\.\d+$", each)]
     assert job["strategy"]["matrix"]["python"] == declared

@@ -121,7 +121,9 @@ def test_a_wrong_address_is_refused_before_training(address: str, fault: str) ->
 def test_the_command_line_refuses_a_wrong_address_before_prefect_starts(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("matinee.cli.verbs.start_server", lambda **_: pytest.fail("Prefect was started"))
+    monkeypatch.setattr(
+        "matinee.cli.retrain_verb.start_server", lambda **_: pytest.fail("Prefect was started")
+    )
     call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
     assert main([*call, "--store", str(tmp_path / "store"), "--mlflow", "mlruns"]) == 2
     assert "is not the address of an MLflow server" in capsys.readouterr().err

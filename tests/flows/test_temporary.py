@@ -1,5 +1,6 @@
 """A run without a configured Prefect server starts its own, reports its end to it, and leaves no process."""
 
+import io
 import os
 import signal
 import sqlite3
@@ -10,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from matinee.ops.up import end_process
 
@@ -84,3 +87,13 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
         _wait(lambda: not _servers(tmp_path))
     with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as database:
         assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]
+
+
+def test_a_server_that_is_not_needed_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matinee.ops import server, temporary
+
+    monkeypatch.setattr(temporary, "end_with_parent", lambda _: None)
+    monkeypatch.setattr(temporary.gc, "disable", lambda: None)
+    monkeypatch.setattr(server, "prepare", lambda _: pytest.fail("the server was started"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))  # the command has ended
+    temporary._serve(0, os.getpid())

@@ -200,7 +200,7 @@ def _add_sample_forms(sample: argparse.ArgumentParser) -> None:
 def _add_data_verbs(verb: Verb) -> None:
     ingest = verb("ingest", "verbs.ingest", "Validate ratings and titles, and add them to the store.")
     retrain = verb(
-        "retrain", "verbs.retrain", "Train and evaluate a model, and publish it if it passes the gate."
+        "retrain", "retrain_verb.retrain", "Train and evaluate a model, and publish it if it passes the gate."
     )
     for added in (ingest, retrain):
         add_sources(added)

@@ -6,28 +6,19 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import matinee
 from matinee.cli.object_sources import fetch_sources
 from matinee.cli.outcome import Outcome
-from matinee.cli.run_report import reject_lines, rows_line, run_lines, warning_lines
+from matinee.cli.run_report import reject_lines, rows_line, warning_lines
 from matinee.errors import ConfigError
-from matinee.ops.connection import answering
-from matinee.ops.prefect_server import may_name_server
-from matinee.ops.temporary import start_server
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
-from matinee.store import progress
 from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
-
-if TYPE_CHECKING:
-    from matinee.pipeline.summary import Summary
-
-HELD = 4
 
 
 def sample(call: argparse.Namespace) -> Outcome:
@@ -90,54 +81,6 @@ def ingest(call: argparse.Namespace) -> Outcome:
         *warnings,
     ]
     return Outcome(facts, lines, notable=warnings)
-
-
-def retrain(call: argparse.Namespace) -> Outcome:
-    """Run the retrain flow in this process."""
-    started = time.perf_counter()
-    settings = settings_of(call)
-    settings.for_test_files(call.test)  # before Prefect is waited for
-    fetch_sources(call)
-    check_sources(call.store, [*call.ratings, call.titles, *call.test])
-    if call.mlflow:
-        from matinee.pipeline.tracking import check_tracking
-
-        check_tracking(call.mlflow)
-    if finished := _find_finished(call, settings):
-        return _retrained(call, finished, started=started)
-    progress.begin("starting Prefect")
-    server = start_server(quiet=not call.verbose)
-    from matinee.flows.retrain import retrain as flow
-    from matinee.pipeline.preload import preload
-
-    if server:
-        preload()
-        server.wait()
-    with answering():
-        summary = flow(
-            **sources_of(call),
-            store=str(call.store.absolute()),
-            settings=settings,
-            mlflow=call.mlflow,
-        )
-    return _retrained(call, summary, started=started)
-
-
-def _find_finished(call: argparse.Namespace, settings: Settings) -> "Summary | None":
-    """The result of an identical run. Without a server to record this one, Prefect need not start for it."""
-    if call.mlflow or may_name_server() or not Registry(call.store).log():
-        return None
-    from matinee.pipeline.finished import find_finished
-
-    return find_finished(**sources_of(call), store=call.store.absolute(), settings=settings)
-
-
-def _retrained(call: argparse.Namespace, summary: "Summary", *, started: float) -> Outcome:
-    status = HELD if call.fail_on_hold and not summary.promoted else 0
-    seconds = time.perf_counter() - started
-    lines = run_lines(summary, ratings=call.ratings, store=call.store, seconds=seconds)
-    held = [] if summary.promoted else [line for line in lines if line.startswith(("gate", "release"))]
-    return Outcome(summary.model_dump(), lines, status, notable=[*warning_lines(summary.warnings), *held])
 
 
 def predict(call: argparse.Namespace) -> Outcome:

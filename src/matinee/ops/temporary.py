@@ -2,14 +2,20 @@
 
 Prefect's own temporary server starts later, when the flow is called. A run with nothing to compute then took 16 s and
 not 8 s. Prefect's server also outlives a killed command.
+
+Most of a start is imports. A command may begin them before it knows that it needs a server (`warm_up`): the process
+opens no port and no database until it is asked to serve.
 """
 
 import atexit
+import contextlib
+import gc
 import os
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 
 from matinee.ops.connection import connect, leave_out_proxies, prepare, use
 from matinee.ops.prefect_password import draw_password
@@ -19,28 +25,63 @@ from matinee.store.system import end_with_parent
 
 _ADVICE = "Repeat the command with --verbose: the server then prints the cause."
 _SHOWN = "The lines above have the cause."
+_GO = b"serve"
+_ENGINES = (
+    "fastapi.encoders",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+)
 
 
 @dataclass(frozen=True)
 class TemporaryServer:
-    """A server that is starting or answers, and ends with this process."""
+    """A server that imports, is starting or answers, and ends with this process."""
 
     process: "subprocess.Popen[bytes]"
     api: str
     password: str
     quiet: bool
 
+    def begin(self) -> None:
+        """Let the process serve, as soon as it has imported what it needs."""
+        assert self.process.stdin is not None  # nosec B101 # for mypy: it is a pipe
+        with contextlib.suppress(BrokenPipeError):  # the process has ended, which `wait` reports
+            self.process.stdin.write(_GO)
+            self.process.stdin.close()
+
+    def end(self) -> None:
+        """Stop the process."""
+        end_process(self.process)
+
     def wait(self) -> None:
         """Wait until the server answers. Raises ConfigError if it does not start."""
         wait_until_healthy(self.api, self.process, advice=_ADVICE if self.quiet else _SHOWN)
 
 
-def start_server(*, quiet: bool) -> TemporaryServer | None:
+def warm_up(*, quiet: bool) -> TemporaryServer | None:
+    """Let a process import what a server needs, unless Prefect's settings may name a server.
+
+    Args:
+        quiet: Whether to keep the lines of the server off the terminal.
+
+    Returns:
+        The process, for `start_server` to use. It ends with this process if it is not used.
+    """
+    if may_name_server():
+        return None
+    prepare(quiet=quiet)
+    leave_out_proxies(None)
+    return _start(quiet=quiet)
+
+
+def start_server(warm: TemporaryServer | None = None, *, quiet: bool) -> TemporaryServer | None:
     """Start a server unless Prefect's settings name one. Call it before a flow is imported.
 
     The server ends with this process, however the process ends. Only this process knows its password.
 
     Args:
+        warm: What `warm_up` returned, if it was called.
         quiet: Whether to keep the lines of the server off the terminal.
 
     Returns:
@@ -49,18 +90,24 @@ def start_server(*, quiet: bool) -> TemporaryServer | None:
     Raises:
         ConfigError: The server that Prefect's settings name can't be used.
     """
-    server: TemporaryServer | None = None
-    if not may_name_server():  # it starts while this process imports Prefect to read the settings
-        prepare(quiet=quiet)
-        leave_out_proxies(None)
-        server = _start(quiet=quiet)
+    server = warm or warm_up(quiet=quiet)
+    if server:  # it starts while this process imports Prefect to read the settings
+        server.begin()
     if connect(quiet=quiet) or not _is_wanted():
         if server:
-            end_process(server.process)
+            server.end()
         return None
-    server = server or _start(quiet=quiet)
+    if server is None:
+        server = _start(quiet=quiet)
+        server.begin()
     use(server.api, server.password)
     return server
+
+
+def import_engines() -> None:
+    """Import what Prefect imports when a flow and its first task run, while the server is starting."""
+    for name in _ENGINES:
+        import_module(name)
 
 
 def _is_wanted() -> bool:
@@ -81,6 +128,7 @@ def _start(*, quiet: bool) -> TemporaryServer:
     process = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
         command,
         env={**os.environ, **secret},
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else None,
         start_new_session=True,
@@ -90,13 +138,16 @@ def _start(*, quiet: bool) -> TemporaryServer:
 
 
 def _serve(port: int, parent: int) -> None:
-    """Run the server, without a UI, until the parent process ends."""
+    """Import what the server needs; run it, without a UI, once told to, until the parent process ends."""
     end_with_parent(parent)
+    gc.disable()  # until `patch_prefect`: imports leave no garbage, and collecting takes a tenth of their time
     import uvicorn  # noqa: PLC0415 - the command does not need it
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
     from matinee.ops import server  # noqa: PLC0415
 
+    if sys.stdin.buffer.read(len(_GO)) != _GO:  # the command needs no server, or has ended
+        return
     os.umask(0o077)
     server.prepare(["--host", "127.0.0.1", "--port", str(port)])
     server.patch_prefect()

@@ -215,7 +215,7 @@ def wait_until_healthy(
     while not is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
             raise ConfigError(f"The Prefect server did not start at {api}. {fault_of_database() or advice}")
-        time.sleep(0.25)
+        time.sleep(0.05)
 
 
 def _deploy() -> None:

@@ -3,6 +3,8 @@
 It runs after train and before publish, and is the only step that reads test rows.
 """
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,13 +12,16 @@ from pathlib import Path
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.tested import Models, Tested
 from matinee.formats.base import Manifest
-from matinee.formats.manifests import EvaluationManifest
+from matinee.formats.manifests import EvaluationManifest, SplitManifest
 from matinee.formats.metrics import Metrics
 from matinee.settings import RankSettings, Settings
 from matinee.store import Plan, Reference, Store
 from matinee.store.digests import code_digest, digest_of
+from matinee.store.meanwhile import meanwhile
 
 __all__ = ["Models", "Tested", "plan", "plan_temporal_holdout"]
+
+_MOST_AT_ONCE = 20_000_000  # rows of a split whose evaluation and temporal holdout fit into memory together
 
 
 def plan_temporal_holdout(store: Store, split: Reference) -> Plan:
@@ -96,27 +101,27 @@ class _Inputs:
         from matinee.evaluate.play_report import write_play_evaluation  # noqa: PLC0415
         from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
 
-        plan = self._temporal_holdout()
-        temporal_holdout = self.store.ensure(plan) if plan else None
         write = (
             write_play_evaluation
             if self.models.candidate is None
             else partial(write_evaluation, candidate=self.store.path(self.models.candidate))
         )
-        metrics, decision = write(
-            folder,
-            ranking=self.store.path(self.models.required_ranking),
-            split=self.store.path(self.split),
-            temporal_holdout=self.store.path(temporal_holdout) if temporal_holdout else None,
-            champion=self.champion,
-            anchor=self.anchor,
-            settings=self.settings,
-        )
+        plan = self._temporal_holdout()
+        with self._making(plan) as temporal_holdout:
+            metrics, decision = write(
+                folder,
+                ranking=self.store.path(self.models.required_ranking),
+                split=self.store.path(self.split),
+                temporal_holdout=temporal_holdout,
+                champion=self.champion,
+                anchor=self.anchor,
+                settings=self.settings,
+            )
         return EvaluationManifest(
             candidate=self.models.judged.digest,
             ranking=self.models.required_ranking.digest,
             split=self.split.digest,
-            outlook=temporal_holdout.digest if temporal_holdout else None,
+            outlook=plan.digest if plan else None,
             settings=self.settings.spelled_out().model_dump(mode="json"),
             rows=metrics.rows,
             rmse=metrics.rmse if isinstance(metrics, Metrics) else None,
@@ -124,6 +129,23 @@ class _Inputs:
             reason=decision.reason,
             champion=decision.champion,
         )
+
+    @contextlib.contextmanager
+    def _making(self, plan: Plan | None) -> Iterator[Callable[[], Path | None]]:
+        """Make the temporal holdout during the block, or before it where memory matters; yields how to get it."""
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
+
+        def make() -> Path | None:
+            return self.store.path(self.store.ensure(plan)) if plan else None
+
+        rows = sum(self.store.read(SplitManifest, self.split.digest).counts.values())
+        if plan is None or rows > _MOST_AT_ONCE:
+            made = make()
+            yield lambda: made
+            return
+        # Both limit the threads of BLAS while they fit or rank: the first to end must not lift the limit of the other.
+        with threadpool_limits(1, "blas"), meanwhile(make) as result:
+            yield result
 
     def _temporal_holdout(self) -> Plan | None:
         return plan_temporal_holdout(self.store, self.split) if self.settings.evaluate.temporal else None

@@ -3,6 +3,7 @@
 As `matinee.evaluate.report`, where there are ratings.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from matinee.formats.metrics import Ranking
 from matinee.formats.play_metrics import PlayMetrics, PlayTemporalHoldout
 from matinee.release.ranking_model import RANKING, RankingModel, load_model
 from matinee.settings import Settings
+from matinee.store import progress
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import write_json
 from matinee.store.ratings import count_codes
@@ -89,7 +91,7 @@ def write_play_evaluation(
     *,
     ranking: Path,
     split: Path,
-    temporal_holdout: Path | None,
+    temporal_holdout: Callable[[], Path | None],
     champion: ComparedModel | None,
     anchor: ComparedModel | None,
     settings: Settings,
@@ -108,13 +110,14 @@ def write_play_evaluation(
         users=settings.evaluate.ranking_users,
         recent=count_recent_of(split, inputs.subsets, movies=inputs.movies.height),
     )
-    metrics = _measure(inputs, lists, temporal_holdout)
     file = _decide(inputs, model, lists, champion=champion, anchor=anchor, settings=settings)
-    write_json(folder / PlayMetrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, file)
     relevant_from = inputs.catalogue.relevant_from
     library = Library(inputs.users, inputs.movies, inputs.scale, relevant_from)
     write_json(folder / ExampleLists.NAME, make_examples(model, inputs.fitted, inputs.test, library))
+    progress.begin("temporal holdout")
+    metrics = _measure(inputs, lists, temporal_holdout())
+    write_json(folder / PlayMetrics.NAME, metrics)
     return metrics, file
 
 

@@ -3,6 +3,7 @@
 The gate, the release's card and the run's page use the files that it writes.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def write_evaluation(
     candidate: Path,
     ranking: Path,
     split: Path,
-    temporal_holdout: Path | None,
+    temporal_holdout: Callable[[], Path | None],
     champion: ComparedModel | None,
     anchor: ComparedModel | None,
     settings: Settings,
@@ -58,7 +59,7 @@ def write_evaluation(
         candidate: Folder of the candidate.
         ranking: Folder of its ranking model.
         split: Folder of their split.
-        temporal_holdout: Folder of the temporal holdout; None without one.
+        temporal_holdout: Waits for the folder of the temporal holdout; it returns None without one.
         champion: The champion; None without one.
         anchor: The anchor; None without one.
         settings: `evaluate` and `gate`.
@@ -78,7 +79,6 @@ def write_evaluation(
     metrics = measure(
         inputs,
         measure_ranking(inputs.catalogue, model, inputs.fitted, inputs.test, users=most, recent=recent),
-        temporal=_read_temporal(temporal_holdout) if temporal_holdout else None,
         leakage=measure_leakage(split, fitted_on, inputs.test),
     )
     progress.begin("comparing with the champion")
@@ -92,11 +92,14 @@ def write_evaluation(
         settings=settings.gate,
     )
     file = _describe(decision, inputs, champion, anchor)
-    write_json(folder / Metrics.NAME, metrics)
     write_json(folder / DecisionFile.NAME, file)
     write_json(folder / ExampleLists.NAME, _examples(model, split, inputs))
     progress.begin("drawing plots")
     _draw(folder / "plots", inputs, metrics, read_as(candidate / History.NAME, History))
+    progress.begin("temporal holdout")
+    if holdout := temporal_holdout():
+        metrics = metrics.model_copy(update={"temporal": _read_temporal(holdout)})
+    write_json(folder / Metrics.NAME, metrics)
     return metrics, file
 
 
@@ -144,10 +147,9 @@ def measure(
     inputs: EvaluationInputs,
     lists: Ranking,
     *,
-    temporal: Temporal | None = None,
     leakage: Leakage | None = None,
 ) -> Metrics:
-    """All figures of metrics.json."""
+    """All figures of metrics.json but those of the temporal holdout."""
     test = inputs.test
     return Metrics(
         **_figures("", inputs.candidate, inputs),
@@ -167,7 +169,7 @@ def measure(
         slices=_slices(inputs),
         pairs_in_order=measure_order(inputs.catalogue, test, inputs.candidate, inputs.bias_only),
         ranking=lists,
-        temporal=temporal,
+        temporal=None,  # it is computed at the same time
         hindsight=leakage,
     )
 

@@ -181,5 +181,5 @@ def _fit(
     engine = SgdEngine(problem, model, training=training)
     for epoch in range(1, training.epochs + 1):
         for _ in engine.run_epoch(epoch):
-            pass
+            progress.part("epoch", epoch, training.epochs)
     return engine.weights()

@@ -5,8 +5,10 @@ with the number of users, so one below the usual is only tried where these are a
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -59,28 +61,35 @@ def with_penalty(
     usual = usual_penalty(scale)
     trial = _Trial.of(rows, users=users, scale=scale)
 
-    def measure(penalty: float) -> Doubles:
-        there = settings.model_copy(update={"penalty": penalty, **_TRIAL})
-        return trial.measure(there, threads=threads, listener=listener)
+    def measure(penalties: Sequence[float]) -> list[Doubles]:
+        """The figures by each penalty; small fits leave cores idle, so they run at the same time."""
+        there = [settings.model_copy(update={"penalty": penalty, **_TRIAL}) for penalty in penalties]
+        fit = partial(trial.measure, threads=max(1, threads // len(there)), listener=listener)
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(there)) as pool:
+            return [done.result() for done in [pool.submit(copy_context().run, fit, each) for each in there]]
 
     factors = (_STEP,) if users > _USERS else (_STEP, 1 / _STEP)
     chosen = usual if len(trial.judged) < _FEWEST_JUDGED else _climb(measure, usual, factors)
     return settings.model_copy(update={"penalty": chosen})
 
 
-def _climb(measure: Callable[[float], Doubles], usual: float, factors: Sequence[float]) -> float:
+def _climb(
+    measure: Callable[[Sequence[float]], list[Doubles]], usual: float, factors: Sequence[float]
+) -> float:
     """Multiply the usual penalty by the first factor that makes lists better, as long as it does."""
-    penalty, best = usual, measure(usual)
-    for factor in factors:
-        for _ in range(_MOST_STEPS):
-            found = measure(penalty * factor)
+    best, *firsts = measure([usual, *(usual * factor for factor in factors)])
+    for factor, first in zip(factors, firsts, strict=True):
+        penalty, found = usual, first
+        for step in range(_MOST_STEPS):
+            if step:
+                (found,) = measure([penalty * factor])
             gain, error = (found - best).mean(), (found - best).std() / len(best) ** 0.5
             if gain <= _ERRORS * error:
                 break
             penalty, best = penalty * factor, found
         if penalty != usual:
-            break
-    return penalty
+            return penalty
+    return usual
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""A second piece of work beside a step, on a thread of its own."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Event
+from typing import TypeVar
+
+from matinee.store.progress import Work, watched
+
+R = TypeVar("R")
+
+
+class AbandonedError(Exception):
+    """Nobody waits for the work any more."""
+
+
+class _Leash(Work):
+    """The progress of the second piece of work; it ends where it reports, once it is abandoned. It is not shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.abandoned = Event()
+
+    def part(self, facts: str) -> None:
+        """Show a part; raises AbandonedError."""
+        if self.abandoned.is_set():
+            raise AbandonedError
+        super().part(facts)
+
+
+@contextlib.contextmanager
+def meanwhile(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
+    """Do a second piece of work during the block.
+
+    Args:
+        work: Long pieces of it report their parts (`matinee.store.progress.part`): after an error in the block, or
+            Ctrl-C, the work ends there.
+
+    Yields:
+        A function that waits for the work and returns its result, or raises its error.
+
+    Examples:
+        >>> with meanwhile(lambda: 6 * 7) as answer:
+        ...     print("asking")
+        ...     answer()
+        asking
+        42
+    """
+    leash = _Leash()
+
+    def run() -> R:
+        with watched(leash):
+            return work()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(copy_context().run, run)
+        try:
+            yield done.result
+        finally:
+            leash.abandoned.set()

@@ -1,0 +1,39 @@
+"""Work beside a step: its result and its errors arrive, and it ends with the step."""
+
+import threading
+
+import pytest
+
+from matinee.store import progress
+from matinee.store.meanwhile import AbandonedError, meanwhile
+
+
+def test_the_result_and_the_error_of_the_work_arrive() -> None:
+    with meanwhile(lambda: threading.current_thread() is threading.main_thread()) as is_here:
+        assert not is_here()
+    with meanwhile(lambda: 1 // 0) as fails, pytest.raises(ZeroDivisionError):
+        fails()
+
+
+def test_abandoned_work_ends_where_it_reports() -> None:
+    ended: list[type[BaseException]] = []
+
+    def work() -> None:
+        try:
+            while True:
+                progress.part("round", 1, 2)
+        except AbandonedError as error:
+            ended.append(type(error))
+            raise
+
+    with pytest.raises(KeyboardInterrupt), meanwhile(work):
+        raise KeyboardInterrupt
+    assert ended == [AbandonedError]
+
+
+def test_the_work_is_not_shown() -> None:
+    with progress.watched(progress.Work()) as shown:
+        progress.begin("drawing plots")
+        with meanwhile(lambda: progress.begin("something else")) as done:
+            done()
+        assert shown.now().what == "drawing plots"

@@ -6,36 +6,19 @@ If MATINEE_PICTURES names a folder, screenshots of the pages are written to it.
 """
 
 import http.server
-import importlib.util
-import json
 import os
 import re
-import sys
 import threading
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
-
-def _load_chrome() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chrome", Path(__file__).with_name("chrome.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-chrome = _load_chrome()
-pytestmark = pytest.mark.skipif(
-    chrome.find_chromium() is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)"
-)
+pytestmark = pytest.mark.usefixtures("browser")
 
 TRICKY = "9,9,<script>document.title='broken'</script> | `x` **y**,2005-01-01\n"
 SHOWN = {
@@ -47,6 +30,7 @@ SHOWN = {
     "card": "Limits",
     "release": "matinee.load(",
 }
+Shows = Callable[[Page, str], str]
 
 
 @pytest.fixture(scope="module")
@@ -65,75 +49,54 @@ def form(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 @pytest.fixture(scope="module")
-def page(up: Any) -> Iterator[Any]:
+def page(browser: Browser, up: Any, shows: Shows) -> Iterator[Page]:
     """A tab after the login, high enough for a whole page."""
-    with chrome.browser(1400, 1600) as tab:
-        tab.open(up.url, until="Login")
+    with browser.new_page(viewport={"width": 1400, "height": 1600}) as tab:
+        tab.goto(up.url)
+        shows(tab, "Login")
         _take_picture(tab, "login")
-        tab.evaluate("document.querySelector('input[type=password]').focus()")
-        tab.call("Input.insertText", text=up.password)
-        tab.click("Login")
-        tab.wait_for("Flow Runs")
+        tab.locator("input[type=password]").fill(up.password)
+        tab.get_by_role("button", name="Login").click()
+        shows(tab, "Flow Runs")
         yield tab
 
 
-def _take_picture(page: Any, name: str) -> None:
+def _take_picture(page: Page, name: str) -> None:
     if folder := os.environ.get("MATINEE_PICTURES"):
-        time.sleep(1.5)  # pictures in the page
-        page.picture(Path(folder) / f"{name}.png")
+        page.wait_for_load_state("networkidle")  # pictures in the page
+        page.screenshot(path=f"{folder}/{name}.png")
 
 
-_PATIENCE = """
-    [...document.querySelectorAll('label')].filter(each => each.innerText.startsWith('Patience'))
-        .map(each => (each.closest('.p-label') || each.parentElement).querySelector('input'))[0]
-"""
-
-
-def _set_patience(page: Any, value: str) -> None:
-    """Type into the field until the value stays, because the form fills itself in after it is shown."""
-    set_it = f"""(() => {{
-        const input = {_PATIENCE};
-        if (!input) return;
-        Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, '{value}');
-        for (const kind of ['input', 'change']) input.dispatchEvent(new Event(kind, {{bubbles: true}}));
-    }})()"""
-    stayed, deadline = 0, time.monotonic() + 40
-    while stayed < 3:
-        assert time.monotonic() < deadline, f"the field does not keep {value}"
-        if page.evaluate(f"({_PATIENCE})?.value") == value:
-            stayed += 1
-        else:
-            stayed = 0
-            page.evaluate(set_it)
-        time.sleep(0.5)
-
-
-def test_the_form_refuses_a_bad_value(page: Any, form: str, up: Any) -> None:
-    page.open(form, until="Patience")
-    _set_patience(page, "-1")
-    page.click("Submit")
-    page.wait_for("minimum")
+def test_the_form_refuses_a_bad_value(page: Page, form: str, up: Any, shows: Shows) -> None:
+    page.goto(form)
+    patience = page.locator(".p-label", has_text=re.compile("^Patience")).locator("input")
+    page.wait_for_load_state("networkidle")  # the form fills itself in after it is shown
+    patience.fill("-1")
+    page.get_by_role("button", name="Submit").click()
+    shows(page, "minimum")
     assert _runs_of(form, up) == []
 
 
-def test_a_run_from_the_form_shows_every_page(page: Any, form: str, up: Any) -> None:
-    page.open(form, until="Patience")
-    time.sleep(1)
+def test_a_run_from_the_form_shows_every_page(page: Page, form: str, up: Any, shows: Shows) -> None:
+    page.goto(form)
+    shows(page, "Patience")
+    page.wait_for_load_state("networkidle")
     _take_picture(page, "form")
-    page.click("Submit")
+    page.get_by_role("button", name="Submit").click()
     run = _wait_for_run(form, up)
     assert run["name"] == f"retrain {_folder_of(run)} 40.0k dot fast"
-    page.open(f"{up.url}/runs/flow-run/{run['id']}", until="Completed")
-    page.wait_for("ingest: reading the files into a dataset")
+    page.goto(f"{up.url}/runs/flow-run/{run['id']}")
+    shows(page, "Completed")
+    shows(page, "ingest: reading the files into a dataset")
     _take_picture(page, "run")
     of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     found = {each["key"]: each["id"] for each in up.ask("artifacts/filter", of_run) if each["key"]}
     assert found.keys() == SHOWN.keys()
     for key, text in SHOWN.items():
-        shown = page.open(f"{up.url}/artifacts/artifact/{found[key]}", until=text)
-        assert not re.search(r"&#\d+;|undefined|\\[_|]", shown)
+        page.goto(f"{up.url}/artifacts/artifact/{found[key]}")
+        assert not re.search(r"&#\d+;|undefined|\\[_|]", shows(page, text))
         _take_picture(page, key)
-    assert "broken" not in page.evaluate("document.title")
+    assert "broken" not in page.title()
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +119,7 @@ def stranger() -> Iterator[str]:
         server.shutdown()
 
 
-ATTEMPT = """(async () => {
+ATTEMPT = """async ({API, PASSWORD, PLANTED, DEPLOYMENT}) => {
     const json = {'Content-Type': 'application/json'}, secret = {...json, Authorization: 'Basic ' + btoa(PASSWORD)};
     const read = async (path, options) => {
         try { return await (await fetch(API + path, options)).text(); } catch (error) { return 'refused'; }
@@ -178,12 +141,12 @@ ATTEMPT = """(async () => {
         await read('block_documents/filter', {method: 'POST', headers: secret, body: '{"include_secrets": true}'}),
         socket,
     ];
-})()"""
+}"""
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1"])
 def test_a_foreign_page_can_neither_read_nor_start_anything(
-    up: Any, stranger: str, host: str, tmp_path: Path
+    browser: Browser, up: Any, stranger: str, host: str, tmp_path: Path, shows: Shows
 ) -> None:
     planted = tmp_path / "planted"
     adhoc = up.ask("deployments/name/retrain/adhoc")["id"]
@@ -196,23 +159,19 @@ def test_a_foreign_page_can_neither_read_nor_start_anything(
         "PLANTED": str(planted),
         "DEPLOYMENT": adhoc,
     }
-    names = "".join(f"const {name} = {json.dumps(value)};" for name, value in words.items())
-    with chrome.browser(800, 600, "--host-resolver-rules=MAP evil.example 127.0.0.1") as tab:
-        tab.open(stranger.replace("evil.example", host), until="cats")
-        assert tab.evaluate(f"{names} {ATTEMPT}") == ["refused"] * 7
+    with browser.new_page() as tab:
+        tab.goto(stranger.replace("evil.example", host))
+        assert tab.evaluate(ATTEMPT, words) == ["refused"] * 7
         # A host name that resolves to this machine: the page has the origin of the server.
         rebound = up.url.replace("127.0.0.1", "evil.example")
-        assert tab.open(f"{rebound}/api/admin/version", until="server").startswith(
-            "This server does not have the host name that was requested."
-        )
-        words = tab.evaluate(f"{names.replace(up.url, rebound)} {ATTEMPT}")
-        assert {word.partition(".")[0] for word in words} == {
-            "This server does not have the host name that was requested",
-            "refused",
-        }
+        tab.goto(f"{rebound}/api/admin/version")
+        why = "This server does not have the host name that was requested"
+        assert shows(tab, "server").startswith(f"{why}.")
+        answers = tab.evaluate(ATTEMPT, {**words, "API": f"{rebound}/api/"})
+        assert {answer.partition(".")[0] for answer in answers} == {why, "refused"}
         # The same script on a page of the server itself, which reads the secret: so it is the guard that refused above.
-        tab.open(up.url, until="Login")
-        own = tab.evaluate(f"{names} {ATTEMPT}")
+        tab.goto(up.url)
+        own = tab.evaluate(ATTEMPT, words)
         assert hook in own[5] and own[6] == "open"
         assert hook not in "".join(own[:5])
     assert up.ask("flow_runs/count", of_adhoc) == before

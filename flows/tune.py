@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.futures import wait
 from pydantic import Field
 
+from matinee.errors.log_filter import RESULT
 from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.reading import read_sources
 from matinee.flows.summary import StepRunner
@@ -95,8 +96,8 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
             out=None if out is None else Path(out),
             run=partial(_run, store),
         )
-    for result in found.goals:
-        log.info("%s", result.says)
+    for result in found.goals:  # for the page of the run; the command line prints the result itself
+        log.info("%s", result.says, extra=RESULT)
     show_page("tuning", partial(tuning_report, found), description=tuning_report.__doc__)
     return found
 

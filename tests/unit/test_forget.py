@@ -259,8 +259,17 @@ def test_the_outcome_of_an_unknown_id_says_how_to_undo_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store.open(tmp_path / "store")
-    assert main(["forget", "--store", str(store.root), "--user", "12345"]) == 0
-    assert "To undo that, put back the store's forgotten.json" in capsys.readouterr().out
+    for quiet in ([], ["--quiet"], ["--json"]):
+        user = f"1234{len(quiet and quiet[0])}"
+        assert main(["forget", "--store", str(store.root), "--user", user, *quiet]) == 0
+        said = capsys.readouterr()
+        assert f"No row of the store has the user {user}. Check the id." in said.err, (
+            "a mistyped id is noticed"
+        )
+        assert ("To undo that, put back the store's forgotten.json" in said.out) == (not quiet)
+    assert main(["forget", "--store", str(store.root), "--user", user]) == 0
+    said = capsys.readouterr()
+    assert (said.err, "was forgotten before" in said.out) == ("", True)
 
 
 def test_a_damaged_list_of_forgotten_users_stops_ingest(

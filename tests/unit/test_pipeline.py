@@ -4,6 +4,7 @@ import contextlib
 import html
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,6 +151,9 @@ def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
     page = out.read_text("utf-8")
     check_page(page)
     assert found["lists"][0]["lists"][0][0]["title"] in html.unescape(page)
+    assert main(["compare", "champion", names[1], "--store", str(store)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[3:7]] == ["rmse", "mae", "ndcg@10", "recall@10"]
     assert main(["compare", "v0001", "nothing", "--store", str(store)]) == 2
     assert "Held candidates: " + held.candidate.digest in capsys.readouterr().err
 
@@ -287,3 +291,29 @@ def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
     assert main(["show", "v0009", "--store", str(_store(passed))]) == 2
     assert main(["show", "abc", "--store", str(_store(passed))]) == 2
     assert f"Held candidates: {candidate}" in capsys.readouterr().err
+
+
+def test_show_says_that_a_release_was_promoted_by_hand(
+    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed, held = judged
+    assert held.candidate is not None
+    store = tmp_path / "store"
+    shutil.copytree(_store(passed), store)
+
+    def show(*words: str) -> str:
+        assert main(["show", "--store", str(store), *words]) == 0
+        return capsys.readouterr().out
+
+    assert "promoted" not in show()
+    assert main(["promote", "--store", str(store), held.candidate.digest]) == 0
+    capsys.readouterr()
+    for name in ("champion", held.evaluation.digest):
+        assert ": by hand (`matinee promote`)" in show(name)
+        assert "gate      Promoted by hand, although the gate said: Held: " in show(name)
+    assert "The gate: Promoted by hand, although the gate said: Held: " in (
+        store / "releases/v0002/CARD.md"
+    ).read_text("utf-8")
+    assert main(["rollback", "--store", str(store)]) == 0
+    assert ": by `matinee rollback`" in show("v0001")
+    assert json.loads(show("v0002", "--json").splitlines()[-1])["promotion"]["action"] == "promote"

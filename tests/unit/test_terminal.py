@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from matinee.cli.arguments import build_parser
 from matinee.cli.main import main
 from matinee.cli.outcome import Outcome
 from matinee.cli.tables import table_lines
+from matinee.cli.tune_verb import tuned
+from matinee.errors.log_filter import RESULT
+from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.registry import Registry
 
 
@@ -121,6 +125,27 @@ def test_quiet_prints_answers_warnings_and_errors(store: Path, capsys: pytest.Ca
         Outcome({}, ["rows", "warning   odd"], notable=["warning   odd"]), as_json=False, quiet=True
     )
     assert capsys.readouterr() == ("", "warning   odd\n")
+
+
+def test_the_result_of_a_search_is_printed_once_and_with_quiet_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    goal = GoalResult(
+        goal="lists",
+        metric="ndcg_at_10",
+        trials=[],
+        finalists=[],
+        chosen=0,
+        importances={},
+        says="lists: none.",
+    )
+    found = TuningResult(study="s", goals=[goal], settings={}, seconds=1, out="best.toml", page="best.html")
+    for quiet in (False, True):
+        terminal.log_to_terminal(verbose=False, quiet=quiet)
+        logging.getLogger("matinee.run").info("%s", goal.says, extra=RESULT)  # as the flow does
+        terminal.report(tuned(found, seconds=2), as_json=False, quiet=quiet)
+        said = "".join(capsys.readouterr())
+        assert (said.count("lists: none."), said.count("settings  best.toml")) == (1, 1)
 
 
 def test_a_browser_is_opened_only_on_a_desktop(

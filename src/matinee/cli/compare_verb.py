@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 
+from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.outcome import Outcome
 from matinee.errors.text import shown
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
@@ -67,12 +68,12 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
     yield ""
     yield _row("figures", names)
     for figure in found.figures:
-        yield _row(figure.name, [f"{value:.4f}" for value in figure.values])
+        yield _row(FIGURE_NAMES.get(figure.name, figure.name), [f"{value:.4f}" for value in figure.values])
     for place, name in enumerate(names[1:]):
         yield ""
         yield f"{name} minus {names[0]}, with 95 % intervals"
         for figure in found.figures:
-            yield _difference_line(figure.name, figure.differences[place])
+            yield _difference_line(FIGURE_NAMES.get(figure.name, figure.name), figure.differences[place])
         for each in found.slices:
             if each.differences[place].verdict in ("better", "worse"):
                 yield _difference_line(f"{each.slicing} {each.slice}", each.differences[place])

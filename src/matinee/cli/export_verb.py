@@ -14,7 +14,7 @@ def export(call: argparse.Namespace) -> Outcome:
 
     registry = Registry.open(call.store)
     check_usable(registry.root)
-    release = load(registry.listed(call.version))
+    release = load(registry.named(call.version))
     written = export_onnx(release, call.out)
-    facts = {"release": call.version, "files": [str(file) for file in written]}
+    facts = {"release": release.version, "files": [str(file) for file in written]}
     return Outcome(facts, [f"{file}  {file.stat().st_size / 1e6:.1f} MB" for file in written], notable=())

@@ -16,8 +16,8 @@ def add_page_verbs(verb: Verb) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="versions or folders of releases, or the first characters of the digest of a candidate or an evaluation; "
-        "each is compared with the first one",
+        help="versions or folders of releases, `champion`, or the first characters of the digest of a candidate or "
+        "an evaluation; each is compared with the first one",
     )
     add_store(compare)
     compare.add_argument("--out", type=path, metavar="OUT.html", help="file for a page that needs no network")
@@ -29,7 +29,9 @@ def add_page_verbs(verb: Verb) -> None:
         help="ids of users whose lists are shown (default: some users who liked a test row)",
     )
     report = verb("report", "report_verb.report", "Write the report of a release: one HTML file for people.")
-    report.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    report.add_argument(
+        "version", metavar="VERSION", help="name of the release, such as v0002, or `champion`"
+    )
     add_store(report)
     report.add_argument(
         "--out", type=path, metavar="OUT.html", help="file for the report (default: report-VERSION.html)"
@@ -37,7 +39,9 @@ def add_page_verbs(verb: Verb) -> None:
     export = verb(
         "export", "export_verb.export", "Write a release as ONNX models, for programs in other languages."
     )
-    export.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
+    export.add_argument(
+        "version", metavar="VERSION", help="name of the release, such as v0002, or `champion`"
+    )
     add_store(export)
     export.add_argument(
         "--out", type=path, required=True, metavar="DIR", help="folder for ratings.onnx and lists.onnx"

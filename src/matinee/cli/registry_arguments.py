@@ -57,7 +57,9 @@ def _add_changes(verb: Verb) -> None:
         "the last N gate decisions are kept too (default 7)",
     )
     forget = verb(
-        "forget", "verbs.forget", "Erase a user from the store, and skip the user's rows in future runs."
+        "forget",
+        "forget_verb.forget",
+        "Erase a user from the store, and skip the user's rows in future runs.",
     )
     add_store(forget)
     forget.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")

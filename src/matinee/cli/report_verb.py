@@ -18,10 +18,11 @@ def report(call: argparse.Namespace) -> Outcome:
 
     registry = Registry.open(call.store)
     check_usable(registry.root)
-    folder = registry.listed(call.version)
-    facts = collect_facts(Store(registry.root), folder, verify(folder))
-    out = call.out or Path(f"report-{call.version}.html")
+    folder = registry.named(call.version)
+    manifest = verify(folder)
+    facts = collect_facts(Store(registry.root), folder, manifest)
+    out = call.out or Path(f"report-{manifest.version}.html")
     with writing_to(out) as file:
         file.write(release_page(facts).encode())
-    done = {"release": call.version, "out": str(out)}
-    return Outcome(done, f"the report of {call.version} is in {out}", notable=())
+    done = {"release": manifest.version, "out": str(out)}
+    return Outcome(done, f"the report of {manifest.version} is in {out}", notable=())

@@ -1,15 +1,16 @@
 """The facts that `matinee show` prints: what the store knows of a release, a dataset or a run."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 from matinee.cli.show_settings import changed_settings
-from matinee.errors import StoreError
+from matinee.errors import ReleaseError, StoreError
 from matinee.formats.base import Format, Manifest
 from matinee.formats.dataset import PartitionList, Profile
-from matinee.formats.decision import DecisionFile
+from matinee.formats.decision import DecisionFile, by_hand
 from matinee.formats.manifests import (
     CandidateManifest,
     DatasetManifest,
@@ -23,10 +24,11 @@ from matinee.formats.shown import (
     ShownDataset,
     ShownFigure,
     ShownFile,
+    ShownPromotion,
     ShownRule,
     ShownRun,
 )
-from matinee.registry import Registry
+from matinee.registry import Entry, Registry
 from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
 from matinee.store import Store
 from matinee.store.documents import MANIFEST, Document, read_as, read_json
@@ -82,6 +84,7 @@ def show_release(store: Store, folder: Path) -> ShownRun:
     evaluation = store.folder("evaluations", manifest.evaluation or "none")
     decision = _read(evaluation / DecisionFile.NAME, DecisionFile)
     sizes, rows = _sizes(folder), manifest.metrics.get("rows")
+    moves = _moves_to(store, manifest.version)
     return ShownRun(
         kind="release",
         name=manifest.version,
@@ -99,7 +102,8 @@ def show_release(store: Store, folder: Path) -> ShownRun:
         test_rows=rows if isinstance(rows, int) else None,
         figures=_figures_of(folder, manifest),
         settings=changed_settings(read_json(folder / _SETTINGS)) if (folder / _SETTINGS).is_file() else None,
-        reason=manifest.decision.reason,
+        promotion=_promotion(moves),
+        reason=_reason(manifest.decision.reason, moves),
         compared_with=manifest.judged_against,
         rules=_rules(decision),
         report=_page(folder),
@@ -127,6 +131,7 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
     split = store.read_if_kept(SplitManifest, judged.split)
     made = [each.version for each in registry.manifests() if each.evaluation == judged.digest]
     metrics, sizes = _metrics(folder), _sizes(folder)
+    moves = _moves_to(store, made[-1]) if made else []
     return ShownRun(
         kind="run",
         name=judged.digest,
@@ -144,7 +149,8 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         test_rows=judged.rows,
         figures=list(_figures(metrics)),
         settings=changed_settings(Document(judged.settings)),
-        reason=judged.reason,
+        promotion=_promotion(moves),
+        reason=_reason(judged.reason, moves),
         compared_with=judged.champion,
         rules=_rules(_read(folder / DecisionFile.NAME, DecisionFile)),
         report=_page(registry.folder(made[-1])) if made else None,
@@ -173,6 +179,22 @@ def _made(folder: Path) -> str:
     """When the manifest was written, which is the last file of a folder."""
     time = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
     return time.isoformat(timespec="seconds")
+
+
+def _moves_to(store: Store, version: str) -> list[Entry]:
+    """The changes that made a release the champion, oldest first; none if the pointer can't be read."""
+    with contextlib.suppress(ReleaseError):
+        return [entry for entry in Registry(store.root).moves() if entry.version == version]
+    return []
+
+
+def _promotion(moves: list[Entry]) -> ShownPromotion | None:
+    return ShownPromotion(at=moves[-1].at, action=moves[-1].action, by=moves[-1].by) if moves else None
+
+
+def _reason(said: str, moves: list[Entry]) -> str:
+    """The gate's reason. A candidate that is promoted by its digest was held."""
+    return by_hand(said) if any(entry.candidate for entry in moves) else said
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -5,19 +5,13 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.run_report import reject_lines, warning_lines
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.shown import ShownDataset, ShownFigure, ShownRun, ShownSettings
 
+_BY_HAND: Final = {"promote": "by hand (`matinee promote`)", "rollback": "by `matinee rollback`"}
 _MOST: Final = 4  # lines of a list; --json has all of it
-_NAMES: Final = {
-    "rmse": "rmse",
-    "mae": "mae",
-    "ndcg_at_10": "ndcg@10",
-    "bias_only": "bias only",
-    "global_mean": "global mean",
-    "popularity": "popularity",
-}
 
 
 def dataset_lines(shown: ShownDataset) -> Iterator[str]:
@@ -54,6 +48,9 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
     else:
         yield f"run       {shown.name}, {_outcome(shown)}"
         yield f"evaluated {_minute(shown.made)}"
+    if shown.promotion and shown.promotion.action in _BY_HAND:
+        by = f" by {shown.promotion.by}" if shown.promotion.by else ""
+        yield f"promoted  {_minute(shown.promotion.at)}{by}: {_BY_HAND[shown.promotion.action]}"
     yield from _model_lines(shown)
     if shown.dataset is None:
         yield "data      no longer in the store"
@@ -137,8 +134,10 @@ def _figure_line(figure: ShownFigure) -> str:
     interval = (
         "" if figure.low is None or figure.high is None else f" ({figure.low:.4f} to {figure.high:.4f})"
     )
-    beside = "".join(f"   {_NAMES.get(name, name)} {value:.4f}" for name, value in figure.beside.items())
-    return f"{_NAMES.get(figure.name, figure.name):<8}  {figure.value:.4f}{interval}{beside}"
+    beside = "".join(
+        f"   {FIGURE_NAMES.get(name, name)} {value:.4f}" for name, value in figure.beside.items()
+    )
+    return f"{FIGURE_NAMES.get(figure.name, figure.name):<8}  {figure.value:.4f}{interval}{beside}"
 
 
 def _joined(words: Sequence[str]) -> str:

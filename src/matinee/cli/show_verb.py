@@ -10,12 +10,11 @@ from matinee.cli.show_lines import dataset_lines, run_lines
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.formats.manifests import EvaluationManifest
-from matinee.registry import Registry
+from matinee.registry import CHAMPION, Registry
 from matinee.store import Store
 from matinee.store.identity import check_usable
 from matinee.store.versions import is_version
 
-_CHAMPION: Final = "champion"
 _SHORTEST: Final = 4  # characters of a digest
 _NEWEST: Final = 3  # that an error names
 
@@ -25,10 +24,8 @@ def show(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     check_usable(registry.root)
     store, name = Store(registry.root), call.name
-    if name == _CHAMPION:
-        found = show_release(store, registry.champion_folder())
-    elif is_version(name):
-        found = show_release(store, registry.listed(name))
+    if name == CHAMPION or is_version(name):
+        found = show_release(store, registry.named(name))
     elif dataset := _one(store, "datasets", name):
         facts = show_dataset(store, dataset)
         return Outcome(facts.model_dump(), list(dataset_lines(facts)))

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from matinee.errors import ConfigError, MatineeError
-from matinee.errors.log_filter import OneLine
+from matinee.errors.log_filter import OneLine, is_result
 from matinee.errors.text import json_line, shown
 
 if TYPE_CHECKING:
@@ -237,6 +237,8 @@ class _Terminal(logging.Handler):
     """Writes to the stderr of the moment, which a test may replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if is_result(record):
+            return
         if self.level > logging.DEBUG:  # tracebacks are shown only with --verbose
             record = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None})
         complain(*_for_people(self.format(record).splitlines(), sys.stderr))

@@ -51,13 +51,17 @@ def tune(call: argparse.Namespace) -> Outcome:
             out=str(out.absolute()),
             workers=call.workers,
         )
-    seconds = time.perf_counter() - started
+    return tuned(found, seconds=time.perf_counter() - started)
+
+
+def tuned(found: TuningResult, *, seconds: float) -> Outcome:
+    """The result of a search; `seconds` is the time of the whole command."""
     facts = {**found.model_dump(), "seconds_in_all": round(seconds, 3)}
-    return Outcome(facts, _lines(found, seconds=seconds), notable=())
+    notable = [*(each.says for each in found.goals), f"settings  {found.out}"]
+    return Outcome(facts, _lines(found, seconds=seconds), notable=notable)
 
 
 def _lines(found: TuningResult, *, seconds: float) -> list[str]:
-    """The result for the terminal; `seconds` is the time of the whole command."""
     lines = [each.says for each in found.goals]
     for result in found.goals:
         states = [note.state for note in result.trials]

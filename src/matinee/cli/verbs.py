@@ -179,29 +179,6 @@ def prune(call: argparse.Namespace) -> Outcome:
     return Outcome(asdict(done), lines, notable=())
 
 
-def forget(call: argparse.Namespace) -> Outcome:
-    """Erase a user from the store, and keep the user out."""
-    from matinee.maintenance.forget import forget as library
-    from matinee.release.idmap import parse_id
-    from matinee.store.held_kinds import kinds_of
-
-    Registry.open(call.store)  # a store that can't be read is an error before its kinds are looked up
-    held = kinds_of(call.store)
-    is_text = not call.user.isdecimal() if held is None else held["user_id"] == "text"
-    done = library(call.store, parse_id(call.user, "user", is_text=is_text))
-    places = f"{', '.join(done.releases) or 'no release'} and {done.folders:,} other folders"
-    if done.found:
-        text = f"the user was erased from {places}; future runs skip the user's rows"
-        return Outcome(asdict(done), text, notable=())
-    case = " (upper and lower case and leading zeros count)" if is_text else ""
-    found = f"no rows of the user {call.user} are in the store: check the id{case}, if it was not forgotten before"
-    return Outcome(
-        asdict(done),
-        f"{found}. Future runs skip rows of this id. To undo that, put back the store's forgotten.json from a backup; "
-        "if no other user was ever forgotten, remove the file",
-    )
-
-
 def settings_of(call: argparse.Namespace) -> Settings:
     """The settings of `--preset`, `--settings` and `--set`. Raises ConfigError if one is wrong."""
     return read_settings(preset=call.preset, file=call.settings, assignments=call.set)

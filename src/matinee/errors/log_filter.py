@@ -5,6 +5,9 @@ import logging
 from matinee.errors.text import shown
 
 _LINE = 8_000  # characters
+RESULT = {
+    "is_result": True
+}  # the `extra` of a record that the command line leaves out, because it prints the result
 
 
 class OneLine(logging.Filter):
@@ -15,6 +18,11 @@ class OneLine(logging.Filter):
         if record.name.partition(".")[0] == "matinee":
             record.msg, record.args = shown(record.getMessage(), _LINE), None
         return True
+
+
+def is_result(record: logging.LogRecord) -> bool:
+    """Whether a record was logged with `RESULT`."""
+    return getattr(record, "is_result", False) is True
 
 
 def guard_log() -> None:

@@ -1,6 +1,6 @@
 """decision.json of an evaluation: what the gate decided, rule by rule, with every figure that it went by."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, JsonValue
 
@@ -8,6 +8,7 @@ from matinee.formats.base import Format
 
 # psi, psi_new, new_users, new_movies, lost and growth: `matinee.evaluate.drift.compare` has the formulas.
 DriftFigures = dict[str, float]
+_BY_HAND: Final = "Promoted by hand, although the gate said: "
 
 
 class Verdict(Format):
@@ -214,3 +215,12 @@ class DecisionFile(Format):
     )
     rows: JudgedRows = Field(JudgedRows(test=0, compared=0), description="Rows of the decision.")
     rules: list[AnyVerdict] = Field(description="The rules, in the order in which they were checked.")
+
+
+def by_hand(reason: str) -> str:
+    """The reason of a release whose candidate the gate had held.
+
+    >>> by_hand("Held: RMSE 0.95 against 0.91.")
+    'Promoted by hand, although the gate said: Held: RMSE 0.95 against 0.91.'
+    """
+    return reason if reason.startswith(_BY_HAND) else f"{_BY_HAND}{reason}"

@@ -74,6 +74,14 @@ class ShownRule(Format):
     says: str = Field(description="The reason.")
 
 
+class ShownPromotion(Format):
+    """How a release became the champion, the last time."""
+
+    at: str = Field(description="When.")
+    action: str = Field(description="`publish`: by the gate; `promote`: by hand; `rollback`: by a rollback.")
+    by: str = Field(description="Who; empty if the log does not say.")
+
+
 class ShownRun(Format):
     """What a run made: models that were tested, and the gate's decision."""
 
@@ -84,6 +92,10 @@ class ShownRun(Format):
     champion: bool = Field(description="Whether it is the release in use.")
     release: str | None = Field(description="The release that was made of it; null for none.")
     held: bool = Field(description="Whether its candidate is held and can be promoted.")
+    promotion: ShownPromotion | None = Field(
+        None,
+        description="How its release became the champion the last time; null for none, and for a lost log.",
+    )
     location: str = Field(description="Its folder.")
     bytes: int = Field(description="Size of the folder.")
     files: dict[str, int] = Field(description="Its files with their sizes, largest first.")
@@ -97,7 +109,9 @@ class ShownRun(Format):
     settings: ShownSettings | None = Field(
         description="The settings that are not the defaults; null if they are lost."
     )
-    reason: str = Field(description="The gate's reason.")
+    reason: str = Field(
+        description="The gate's reason; of a held candidate, whether it was promoted by hand."
+    )
     compared_with: str | None = Field(description="The release that it was compared with.")
     rules: list[ShownRule] = Field(description="The rules of the gate; empty if the evaluation was pruned.")
     report: str | None = Field(description="The page of it; null for none.")

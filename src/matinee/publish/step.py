@@ -11,7 +11,7 @@ from matinee.evaluate.compared_model import ComparedModel
 from matinee.evaluate.compared_releases import find_compared
 from matinee.evaluate.refit import check_refit
 from matinee.evaluate.tested import Models, Tested
-from matinee.formats.decision import DecisionFile
+from matinee.formats.decision import DecisionFile, by_hand
 from matinee.formats.manifests import EvaluationManifest
 from matinee.publish.bundle import Bundle
 from matinee.registry import Hold, Registry
@@ -131,7 +131,8 @@ def publish_held(store: Store, candidate: str) -> tuple[str, str | None]:
         models = _models_of(store, judged)
         bundle = Bundle(store, split, models, models, _settings_of(judged, evaluation))
         before, version = registry.champion(), registry.next_version()
-        bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=decision)
+        said = decision.model_copy(update={"reason": by_hand(decision.reason)})
+        bundle.write(registry.folder(version), version=version, evaluation=evaluation, decision=said)
         reason = f"promote by name; the gate said: {decision.reason}"
         registry.point_to(version, action="promote", reason=reason, candidate=models.judged.digest)
     return version, before

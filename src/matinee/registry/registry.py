@@ -19,12 +19,14 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
-from matinee.store.identity import check_readable, check_restored, is_foreign, require_store
+from matinee.store.identity import check_readable, check_restored, check_usable, require_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import local_store, remote_of
 from matinee.store.versions import is_version
 
-__all__ = ["Registry", "now"]
+__all__ = ["CHAMPION", "Registry", "now"]
+
+CHAMPION = "champion"  # what names the champion in place of its version
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,11 @@ class Registry:
     def champion_folder(self) -> Path:
         """The folder of the champion.
 
-        Raises ReleaseError if there is no champion yet, or if its folder is missing.
+        Raises ReleaseError if there is no champion yet, or if its folder is missing; ConfigError if there is no store.
         """
         version = self.champion()
-        if version is None and is_foreign(self.root):
-            raise ReleaseError(
-                f"There is no champion in {self.root}, because the folder is not a Matinee store. Use the folder of "
-                "`matinee retrain --store`."
-            )
+        if version is None:
+            check_usable(self.root)
         if version is None and (first := self._last_logged()):
             raise ReleaseError(
                 f"{self.root / POINTER} is missing: it was removed, or the publication of {first} was interrupted. "
@@ -266,12 +265,18 @@ class Registry:
 
     def _before(self) -> str:
         found = self.predecessor()
+        if found is None and self.champion() is None:
+            self.champion_folder()  # raises an error that says why there is none
         if found is None:
             raise ConfigError(
                 f"There is no release before {self.champion() or 'the first'} to roll back to. "
                 f"{self._listed()} `matinee promote` makes any of them the champion."
             )
         return found
+
+    def named(self, name: str) -> Path:
+        """The folder of a release by its version, or of the champion by the word `champion`."""
+        return self.champion_folder() if name == CHAMPION else self.listed(name)
 
     def listed(self, version: str) -> Path:
         """The folder of an existing release. Raises ConfigError if there is none of that version."""

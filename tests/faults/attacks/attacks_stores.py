@@ -170,12 +170,7 @@ ATTACKS = [
         _puts("releases/v0001/manifest.json", {"version": "2", "schema_version": 1}),
     ),
     Attack("releases of a folder that is no store", ["releases", "--store", "{foreign}"], 0, says=[NO_STORE[3:]]),
-    Attack(
-        "similar in a folder that is no store",
-        ["similar", "--store", "{foreign}", "--movie", "1"],
-        1,
-        says=[NO_STORE[3:]],
-    ),
+    _foreign("similar in a folder that is no store", ["similar", "--movie", "1"]),
     Attack("doctor of a folder that is no store", ["doctor", "--store", "{foreign}"], 1, says=[NO_STORE]),
     Attack("prune of a file", ["prune", "--store", "{ratings}"], 2, says=["There is no store"]),
     Attack("a store below a file", ["ingest", *SOURCES, "--store", "{ratings}/store"], 2, says=["is a file"]),

@@ -17,7 +17,7 @@ from matinee.evaluate.comparison.stored_candidate import StoredCandidate
 from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.comparison import ComparedModelNote
 from matinee.formats.manifests import CandidateManifest, EvaluationManifest, WrittenSettings
-from matinee.registry import Registry
+from matinee.registry import CHAMPION, Registry
 from matinee.release.arrays import Floats, Ids
 from matinee.release.manifest import read_manifest
 from matinee.release.ranking_model import RANKING
@@ -63,10 +63,11 @@ def find_subjects(store: Store, names: Sequence[str]) -> list[Subject]:
 
     Args:
         store: The store.
-        names: Versions, folders of releases, and first characters of digests of candidates or evaluations.
+        names: Versions, `champion`, folders of releases, and first characters of digests of candidates or evaluations.
 
     Raises:
         ConfigError: A name is unknown or ambiguous, or the models cannot be compared.
+        ReleaseError: The champion is named, and there is none.
     """
     found = [_find(store, name) for name in names]
     listed = ", ".join(each.note.name for each in found)
@@ -82,8 +83,8 @@ def find_subjects(store: Store, names: Sequence[str]) -> list[Subject]:
 
 
 def _find(store: Store, name: str) -> Subject:
-    if is_version(name):
-        return _release(store, Registry.open(store.root).listed(name))
+    if is_version(name) or name == CHAMPION:
+        return _release(store, Registry.open(store.root).named(name))
     if os.sep in name or (Path(name) / MANIFEST).is_file():
         return _release(store, Path(name))
     return _candidate(store, _evaluation(store, name))

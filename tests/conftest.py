@@ -31,6 +31,7 @@ from matinee.store import Reference, Store
 from matinee.store.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests share
+from judged import judged as judged  # noqa: PLC0414 - fixtures
 from object_store import object_store as object_store  # noqa: PLC0414 - fixtures
 from object_store import remote as remote  # noqa: PLC0414
 from small_release import write_release

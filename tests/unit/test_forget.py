@@ -255,23 +255,6 @@ def test_an_unreadable_place_is_named_after_all_other_work_is_done(
     assert [entry.action for entry in Registry(store.root).log()][-2:] == ["forget", "forget"]
 
 
-def test_the_outcome_of_an_unknown_id_says_how_to_undo_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    for quiet in ([], ["--quiet"], ["--json"]):
-        user = f"1234{len(quiet and quiet[0])}"
-        assert main(["forget", "--store", str(store.root), "--user", user, *quiet]) == 0
-        said = capsys.readouterr()
-        assert f"No row of the store has the user {user}. Check the id." in said.err, (
-            "a mistyped id is noticed"
-        )
-        assert ("To undo that, put back the store's forgotten.json" in said.out) == (not quiet)
-    assert main(["forget", "--store", str(store.root), "--user", user]) == 0
-    said = capsys.readouterr()
-    assert (said.err, "was forgotten before" in said.out) == ("", True)
-
-
 def test_a_damaged_list_of_forgotten_users_stops_ingest(
     store: Store, ratings: Path, titles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

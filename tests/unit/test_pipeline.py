@@ -4,7 +4,6 @@ import contextlib
 import html
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from judged import store_of
 from page_checks import check_page
 
 import matinee
@@ -36,29 +36,12 @@ from matinee.tasks import pages
 from matinee.train import device_lock
 
 
-@pytest.fixture(scope="module")
-def judged(
-    sample: Path, tmp_path_factory: pytest.TempPathFactory, pictures: None
-) -> tuple[matinee.Retrained, matinee.Retrained]:
-    """A release, and in the same store a worse candidate that the gate held."""
-    sources = sample / "ratings.csv", sample / "movie_titles.csv"
-    store = tmp_path_factory.mktemp("judged") / "store"
-    worse = read_settings(assignments=["train.epochs=1", "train.learning_rate=0.0001"])
-    fast = read_settings(assignments=["train.epochs=3"])
-    return matinee.retrain(*sources, store, settings=fast), matinee.retrain(*sources, store, settings=worse)
-
-
-def _store(run: matinee.Retrained) -> Path:
-    assert run.release is not None
-    return run.release.parents[1]
-
-
 def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained]
 ) -> None:
     first, held = judged
     sources = sample / "ratings.csv", sample / "movie_titles.csv"
-    again = matinee.retrain(*sources, _store(first), settings=read_settings(assignments=["train.epochs=3"]))
+    again = matinee.retrain(*sources, store_of(first), settings=read_settings(assignments=["train.epochs=3"]))
     assert again.publication == first.publication.model_copy(update={"replaced": again.publication.replaced})
     assert (again.dataset, again.split, again.candidate) == (first.dataset, first.split, first.candidate)
     assert first.release is not None
@@ -66,13 +49,13 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     assert (held.release, held.publication.promoted) == (None, False)
 
 
-def test_a_finished_run_is_found_in_the_store(
+def test_a_finished_run_is_found_in_thestore_of(
     sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
 ) -> None:
     """With a release or with a held candidate, and without a write; a run with something to compute is not found."""
     first, held = judged
-    sources = [str(sample / "ratings.csv")], str(sample / "movie_titles.csv"), _store(first)
-    before = {path: path.stat().st_mtime_ns for path in _store(first).rglob("*") if path.is_file()}
+    sources = [str(sample / "ratings.csv")], str(sample / "movie_titles.csv"), store_of(first)
+    before = {path: path.stat().st_mtime_ns for path in store_of(first).rglob("*") if path.is_file()}
     for run, chosen in (
         (first, ["train.epochs=3"]),
         (held, ["train.epochs=1", "train.learning_rate=0.0001"]),
@@ -86,7 +69,7 @@ def test_a_finished_run_is_found_in_the_store(
         assert found.folders["refit"] == run.candidate.location
         others = {"progressive", "refit", "refit_ranking", "publish", "compile"}
         assert found.seconds.keys() == {*found.cached, *others}  # as in a flow: scripts read all of them
-    assert {path: path.stat().st_mtime_ns for path in _store(first).rglob("*") if path.is_file()} == before
+    assert {path: path.stat().st_mtime_ns for path in store_of(first).rglob("*") if path.is_file()} == before
     for other in (
         ["train.epochs=4"],
         ["train.epochs=3", "train.refit=all"],
@@ -101,7 +84,7 @@ def test_without_a_server_an_identical_run_imports_neither_prefect_nor_torch(
     sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
 ) -> None:
     call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    call += ["--store", str(_store(judged[0])), "--set", "train.epochs=3", "--json"]
+    call += ["--store", str(store_of(judged[0])), "--set", "train.epochs=3", "--json"]
     code = (
         f"import sys; from matinee.cli.main import main; main({call}); "
         "print({'prefect', 'torch'} & sys.modules.keys())"
@@ -120,7 +103,7 @@ def test_a_release_does_not_differ_from_itself(judged: tuple[matinee.Retrained, 
     first, _ = judged
     folder = first.release
     assert folder is not None
-    found = compare_models(Store(_store(first)), ["v0001", str(folder)])
+    found = compare_models(Store(store_of(first)), ["v0001", str(folder)])
     assert found.says == ["v0001 against v0001: no difference."]
     differences = [each.differences[0] for each in (*found.figures, *found.slices)]
     assert {(each.verdict, each.low, each.high) for each in differences} == {("same", 0, 0)}
@@ -134,7 +117,7 @@ def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
     """And the page has no script, no address of another file, and titles as text."""
     first, held = judged
     assert held.candidate is not None
-    store, out = _store(first), tmp_path / "compare.html"
+    store, out = store_of(first), tmp_path / "compare.html"
     names = ["v0001", held.candidate.digest[:8]]
     assert main(["compare", *names, "--store", str(store), "--out", str(out), "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -167,10 +150,10 @@ def test_a_release_has_a_report_for_people(
     assert "report.html" in verify(first.release).files
     check_page(page)
     assert f"{first.metrics.rmse:.4f}" in page
-    shown = pages.release_report(Store(_store(first)), first.publication)
+    shown = pages.release_report(Store(store_of(first)), first.publication)
     assert f"[report.html]({(first.release / 'report.html').as_uri()})" in shown
     out = tmp_path / "again.html"
-    assert main(["report", "v0001", "--store", str(_store(first)), "--out", str(out)]) == 0
+    assert main(["report", "v0001", "--store", str(store_of(first)), "--out", str(out)]) == 0
     assert out.read_text("utf-8") == page
 
 
@@ -179,7 +162,7 @@ def test_a_report_shows_titles_and_ids_as_text_and_does_without_what_was_pruned(
 ) -> None:
     release = judged[0].release
     assert release is not None
-    facts = collect_facts(Store(_store(judged[0])), release, verify(release))
+    facts = collect_facts(Store(store_of(judged[0])), release, verify(release))
     odd = '"><script>alert(1)</script>\u202e & {{ 7 * 7 }}'
     movie = ListedMovie(title=odd, train_rows=1, because=odd, liked=True)
     user = ExampleList(user_id=odd, rated=1, best=[odd], listed=[movie])
@@ -259,61 +242,3 @@ def test_a_setting_without_effect_is_refused_before_anything_is_read(tmp_path: P
     with pytest.raises(ConfigError, match=r"train\.sweeps has no effect"):
         matinee.retrain(tmp_path / "none.csv", None, tmp_path / "store", settings=useless)
     assert not (tmp_path / "store").exists()
-
-
-def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
-    judged: tuple[matinee.Retrained, matinee.Retrained], capsys: pytest.CaptureFixture[str]
-) -> None:
-    passed, held = judged
-
-    def show(*words: str) -> str:
-        assert main(["show", *words, "--store", str(_store(passed))]) == 0
-        return capsys.readouterr().out
-
-    champion = show()
-    for words in ("release   v0001, the champion", "settings  preset fast, and train.epochs=3 (default 20)"):
-        assert words in champion
-    assert "(titles)" in champion
-    assert "report    " in champion
-    assert len(champion.splitlines()) < 24
-    facts = json.loads(show("v0001", "--json"))
-    assert facts["files"].keys() >= {"weights.safetensors", "report.html", "manifest.json"}
-    assert facts["settings"]["changed"] == [{"name": "train.epochs", "value": 3, "default": 20}]
-    assert facts["figures"][0]["low"] < facts["figures"][0]["value"] < facts["figures"][0]["high"]
-    candidate = str(held.candidate and held.candidate.digest)
-    for name in (candidate, candidate[:6], held.evaluation.digest):
-        assert f"run       {held.evaluation.digest}, held by the gate" in show(name)
-    assert show(candidate).splitlines()[-1].endswith(f"promote --store {_store(passed)} {candidate}")
-    dataset = show(passed.dataset.digest[:8])
-    assert dataset.startswith(f"dataset   {passed.dataset.digest}")
-    assert "releases  v0001" in dataset
-    assert json.loads(show(passed.dataset.digest, "--json"))["rows"]["read"] == 40_000
-    assert main(["show", "v0009", "--store", str(_store(passed))]) == 2
-    assert main(["show", "abc", "--store", str(_store(passed))]) == 2
-    assert f"Held candidates: {candidate}" in capsys.readouterr().err
-
-
-def test_show_says_that_a_release_was_promoted_by_hand(
-    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    passed, held = judged
-    assert held.candidate is not None
-    store = tmp_path / "store"
-    shutil.copytree(_store(passed), store)
-
-    def show(*words: str) -> str:
-        assert main(["show", "--store", str(store), *words]) == 0
-        return capsys.readouterr().out
-
-    assert "promoted" not in show()
-    assert main(["promote", "--store", str(store), held.candidate.digest]) == 0
-    capsys.readouterr()
-    for name in ("champion", held.evaluation.digest):
-        assert ": by hand (`matinee promote`)" in show(name)
-        assert "gate      Promoted by hand, although the gate said: Held: " in show(name)
-    assert "The gate: Promoted by hand, although the gate said: Held: " in (
-        store / "releases/v0002/CARD.md"
-    ).read_text("utf-8")
-    assert main(["rollback", "--store", str(store)]) == 0
-    assert ": by `matinee rollback`" in show("v0001")
-    assert json.loads(show("v0002", "--json").splitlines()[-1])["promotion"]["action"] == "promote"

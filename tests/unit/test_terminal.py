@@ -22,6 +22,7 @@ from matinee.cli.tune_verb import tuned
 from matinee.errors.log_filter import RESULT
 from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.registry import Registry
+from matinee.store import Store
 
 
 class Wide(io.StringIO):
@@ -146,6 +147,23 @@ def test_the_result_of_a_search_is_printed_once_and_with_quiet_too(
         terminal.report(tuned(found, seconds=2), as_json=False, quiet=quiet)
         said = "".join(capsys.readouterr())
         assert (said.count("lists: none."), said.count("settings  best.toml")) == (1, 1)
+
+
+def test_the_outcome_of_an_unknown_id_says_how_to_undo_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    for quiet in ([], ["--quiet"], ["--json"]):
+        user = f"1234{len(quiet and quiet[0])}"
+        assert main(["forget", "--store", str(store.root), "--user", user, *quiet]) == 0
+        said = capsys.readouterr()
+        assert f"No row of the store has the user {user}. Check the id." in said.err, (
+            "a mistyped id is noticed"
+        )
+        assert ("To undo that, put back the store's forgotten.json" in said.out) == (not quiet)
+    assert main(["forget", "--store", str(store.root), "--user", user]) == 0
+    said = capsys.readouterr()
+    assert (said.err, "was forgotten before" in said.out) == ("", True)
 
 
 def test_a_browser_is_opened_only_on_a_desktop(

@@ -92,10 +92,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser = build_parser()
         parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if getattr(call, "store", None) is not None:
-        from matinee.store.remote import local_store  # noqa: PLC0415 - help and mistakes need no store
+    if places := {name: getattr(call, name, None) for name in ("store", "source", "out")}:
+        from matinee.store.remote import local_store, names_remote  # noqa: PLC0415 - help and mistakes need no store
 
-        call.store = local_store(call.store)
+        for name, place in places.items():
+            if place is not None and (name == "store" or names_remote(place)):
+                setattr(call, name, local_store(place))
     return call
 
 

@@ -2,7 +2,7 @@
 
 from matinee.cli.shared_options import Verb, add_store
 from matinee.ops.environment import WEBHOOK
-from matinee.ops.folders import path, store_path
+from matinee.ops.folders import store_path
 
 
 def add_upkeep_verbs(verb: Verb) -> None:
@@ -34,10 +34,10 @@ def _add_copies(verb: Verb) -> None:
     add_store(backup)
     backup.add_argument(
         "--out",
-        type=path,
+        type=store_path,
         required=True,
         metavar="DIR",
-        help="folder for the copy: new, empty or an earlier backup",
+        help="folder for the copy, or its address in an object store: new, empty or an earlier backup",
     )
     migrate = verb(
         "migrate",
@@ -49,11 +49,11 @@ def _add_copies(verb: Verb) -> None:
     restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
     restore.add_argument(
         "--from",
-        type=path,
+        type=store_path,
         required=True,
         dest="source",
         metavar="DIR",
-        help="folder of `matinee backup --out`",
+        help="folder or address of `matinee backup --out`",
     )
     restore.add_argument(
         "--store",

@@ -1,4 +1,4 @@
-"""Copy a store to another folder: a backup while the store is in use, and its restoration.
+"""Copy a store to a folder or an object store: a backup while the store is in use, and its restoration.
 
 The copy is a store itself. A repeated backup compares the copy with its checksums, and copies what is new or damaged
 there. It removes what the store no longer has, so that erased users and pruned releases leave the backup too.
@@ -7,10 +7,9 @@ there. It removes what the store no longer has, so that erased users and pruned 
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import (
@@ -23,27 +22,19 @@ from matinee.maintenance.copies import (
     remove_gone,
 )
 from matinee.maintenance.doomed import try_lock
-from matinee.maintenance.remote_restore import upload_store
+from matinee.maintenance.remote_backup import mirror_store
+from matinee.maintenance.remote_restore import fetched, upload_store
+from matinee.maintenance.root_files import RENEWED, read_root
 from matinee.registry import Registry
-from matinee.registry.log import ChangeLog
 from matinee.store import Store
 from matinee.store.disk_errors import writing
 from matinee.store.documents import (
-    DONE,
-    FORGOTTEN,
-    LOG,
     POINTER,
-    SERIES,
-    TUNED,
-    Mark,
     Pointer,
-    Series,
-    Tuned,
     parse,
     read_as,
 )
 from matinee.store.entries import complete_folders
-from matinee.store.erased_users import Forgotten
 from matinee.store.files import write_bytes
 from matinee.store.folders import remove_file
 from matinee.store.identity import (
@@ -60,20 +51,8 @@ from matinee.store.identity import (
 )
 from matinee.store.locks import lock_folder
 from matinee.store.paths import holds
-from matinee.store.remote import local_store, remote_of
+from matinee.store.remote import address_of, local_store, remote_of
 
-_PICTURE: Final = "progressive.png"
-# What must be right about each file at the root of a store before it is copied; the pointer comes last.
-_ROOT_FILES: Final[dict[str, Callable[[Path], Any]]] = {
-    FORGOTTEN: lambda path: Forgotten.read(path.parent),
-    SERIES: partial(read_as, model=Series),
-    _PICTURE: lambda path: None,
-    DONE: partial(read_as, model=Mark),
-    TUNED: partial(read_as, model=Tuned),
-    LOG: lambda path: ChangeLog(path.parent).entries(),
-    POINTER: partial(read_as, model=Pointer),
-}
-_RENEWED: Final = (DONE, TUNED)  # may be removed from a store; a later run writes them again
 _ATTEMPTS: Final = 3
 _MARK: Final = "matinee-backup"  # in a backup: nothing is removed from any other store
 
@@ -84,8 +63,8 @@ def back_up(root: Path, target: Path) -> Copied:
     """Copy a store, also while runs use it.
 
     Args:
-        root: The store.
-        target: An empty or new folder, or an earlier backup, outside of the store.
+        root: The store, or its address in an object store.
+        target: An empty or new folder, or an earlier backup, outside of the store. Or its address in an object store.
 
     Returns:
         What was copied. Folders that differ from their checksums, and damaged files at the root, are not copied: the
@@ -96,13 +75,15 @@ def back_up(root: Path, target: Path) -> Copied:
         ReleaseError: champion.json is damaged or missing.
         StoreError: A file can't be read or written, or another process uses the backup.
     """
-    registry = Registry.open(root)
+    registry, target = Registry.open(root), local_store(target)
     root = registry.root
     _check_places(root, target)
     registry.champion()  # before anything is created
     for kind in (*FOLDERS, *OTHER_FILES):
         refuse_link(root / kind)
         refuse_link(target / kind)
+    if remote_of(target):
+        return mirror_store(root, target)
     if not is_empty(target) and is_store(target) and not (target / _MARK).is_file():
         raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
     with writing(root), Store(root).in_use(), writing(target):
@@ -113,7 +94,7 @@ def back_up(root: Path, target: Path) -> Copied:
                     remote.bring_all()
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
-                    files, damaged = _read_root(root, target)
+                    files, damaged = read_root(root, target)
                     champion = registry.champion()
                 copied = _copy(root, target, files)
                 if champion in (None, *copied.releases, *copied.damaged):
@@ -127,8 +108,8 @@ def restore(source: Path, root: Path) -> Copied:
     """Copy a backup to a new store. A restoration that was killed is continued by the next one.
 
     Args:
-        source: The backup, which is not changed.
-        root: An empty or new folder.
+        source: The backup, which is not changed, or its address in an object store.
+        root: An empty or new folder, or the address of an empty prefix.
 
     Returns:
         What was copied. Damaged parts of the backup are left out, and `damaged` names them.
@@ -137,26 +118,30 @@ def restore(source: Path, root: Path) -> Copied:
         ConfigError: `source` is not a store, or `root` is not an empty folder.
         StoreError: A file can't be read or written, or a backup is being written.
     """
-    root = local_store(root)
+    source, root = local_store(source), local_store(root)
     _check_places(source, root)
     check_restored(source)
     if not is_store(source):
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
-    if remote_of(root):
-        with _not_changing(source):
-            return upload_store(source, root)
-    if not is_empty(root) and not (root / RESTORING).is_file():
-        raise ConfigError(
-            f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."
-        )
-    if not (root / RESTORING).is_file():
+    copy = upload_store if remote_of(root) else _restore
+    if copy is _restore and not (root / RESTORING).is_file():
+        if not is_empty(root):
+            raise ConfigError(
+                f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."
+            )
         check_usable(root)
-    with _not_changing(source), writing(root):
+    with fetched(source), _not_changing(source):
+        return copy(source, root)
+
+
+def _restore(source: Path, root: Path) -> Copied:
+    """Copy a backup on this host to a folder."""
+    with writing(root):
         make_copy(root, RESTORING)
         with lock_folder(root / RUNNING):  # no other process restores to it
-            files, damaged = _read_root(source, root)
+            files, damaged = read_root(source, root)
             copied = _copy(source, root, files)
             copied.damaged += damaged
             _remove_gone(source, root, copied)
@@ -165,9 +150,10 @@ def restore(source: Path, root: Path) -> Copied:
 
 
 def _check_places(source: Path, target: Path) -> None:
-    if holds(source, target) or holds(target, source):
+    if holds(source, target) or holds(target, source) or _share_prefix(source, target):
+        places = " and ".join(address_of(place) for place in (source, target))
         raise ConfigError(
-            f"The store and its copy must not contain each other: {source} and {target}. Nothing was changed."
+            f"The store and its copy must not contain each other: {places}. Nothing was changed."
         )
     if remote_of(target):
         return
@@ -178,6 +164,12 @@ def _check_places(source: Path, target: Path) -> None:
         raise ConfigError(
             f"{place} is a file or a device, and a copy is a folder. Use a new folder. Nothing was changed."
         )
+
+
+def _share_prefix(one: Path, other: Path) -> bool:
+    """Whether one of two stores in an object store is at a prefix of the other."""
+    names = [f"{remote.name}/" for remote in (remote_of(one), remote_of(other)) if remote]
+    return len(names) == 2 and (names[0].startswith(names[1]) or names[1].startswith(names[0]))
 
 
 @contextlib.contextmanager
@@ -192,45 +184,6 @@ def _not_changing(source: Path) -> Iterator[None]:
                 f"Another process is using {source}. Run the same command again when it has ended."
             )
         yield
-
-
-def _read_root(root: Path, target: Path) -> tuple[dict[str, bytes], list[str]]:
-    """The undamaged files at the root of a store, except for links, and the names of the others."""
-    files, damaged = {}, []
-    for name, check in _ROOT_FILES.items():
-        path = root / name
-        if path.is_symlink() or not path.exists():
-            continue
-        try:
-            check(path)
-            data = path.read_bytes()
-        except StoreError as error:
-            if isinstance(error.__cause__, OSError):  # of the disk, maybe temporary
-                raise
-            log.warning("%s The file was not copied.", error)
-            damaged.append(name)
-            continue
-        if name == LOG and (missing := _missing_lines(data, target / LOG)):
-            log.warning(
-                "%s lacks %d lines that its earlier copy %s has, and was not copied. Put these lines back; or remove "
-                "the earlier copy, if the lines were removed on purpose.",
-                path,
-                missing,
-                target / LOG,
-            )
-            damaged.append(name)
-            continue
-        files[name] = data
-    return files, damaged
-
-
-def _missing_lines(data: bytes, copy: Path) -> int:
-    """How many readable lines of an earlier copy of the log are not in the log, to which lines are only added."""
-    if not copy.is_file():
-        return 0
-    earlier, faults = copy.read_bytes().split(b"\n"), ChangeLog(copy.parent).faults()
-    readable = {line for number, line in enumerate(earlier, start=1) if line.strip() and number not in faults}
-    return len(readable - set(data.split(b"\n")))
 
 
 def _copy(source: Path, target: Path, files: dict[str, bytes]) -> Copied:
@@ -256,7 +209,7 @@ def _remove_gone(source: Path, target: Path, copied: Copied) -> None:
     """Remove what the store no longer has, and a pointer to a release that the copy does not have."""
     remove_gone(source, target, copied)
     copied.releases = [folder.name for folder in complete_folders(target, RELEASES)]
-    for name in _RENEWED:
+    for name in RENEWED:
         if not (source / name).exists():
             remove_file(target / name)
     with contextlib.suppress(StoreError):

@@ -48,24 +48,30 @@ class Copied:
 def copy_folders(source: Path, target: Path, copied: Copied) -> None:
     """Copy the folders of all kinds that the target lacks, or has damaged. Raises OSError."""
     for kind in FOLDERS:
-        whole = complete_folders(source, kind)
-        for folder in [each for each in entries_of(source, kind) if not each.suffix and each not in whole]:
-            log.warning("%s has no manifest and was not copied.", folder)
-            copied.damaged.append(folder.name)
+        whole = whole_folders(source, kind, copied)
         progress.begin(f"copying {kind}", total=sum(map(bytes_in, whole)), unit="bytes")
         for folder in whole:
             _copy_folder(folder, target / kind / folder.name, copied)
     copied.releases = [folder.name for folder in complete_folders(target, RELEASES)]
 
 
+def whole_folders(source: Path, kind: str, copied: Copied) -> list[Path]:
+    """The folders of a kind that have a manifest. Others, but for unfinished ones, are reported as damaged."""
+    whole = complete_folders(source, kind)
+    for folder in [each for each in entries_of(source, kind) if not each.suffix and each not in whole]:
+        log.warning("%s has no manifest and was not copied.", folder)
+        copied.damaged.append(folder.name)
+    return whole
+
+
 def copy_files(source: Path, target: Path, copied: Copied) -> None:
     """Copy lists, titles and searches for settings, while a search may go on. Raises OSError."""
-    for path in _plain_files(source):
+    for path in plain_files(source):
         copy = target / path.relative_to(source)
-        if path.name == _JOURNAL or _is_same(path, copy):
+        if _is_same(path, copy):
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with _unchanging(path), replacing(copy) as fresh:
+        with unchanging(path), replacing(copy) as fresh:
             there = path.stat()
             shutil.copyfile(path, fresh)
             os.utime(fresh, ns=(there.st_atime_ns, there.st_mtime_ns))
@@ -80,8 +86,8 @@ def remove_gone(source: Path, target: Path, copied: Copied) -> None:
             if folder.name not in there:
                 remove_tree(folder)
                 copied.removed += 1
-    kept = {path.relative_to(source) for path in _plain_files(source) if path.name != _JOURNAL}
-    for path in [path for path in _plain_files(target) if path.relative_to(target) not in kept]:
+    kept = {path.relative_to(source) for path in plain_files(source)}
+    for path in [path for path in _all_files(target) if path.relative_to(target) not in kept]:
         path.unlink()
         copied.removed += 1
 
@@ -89,7 +95,7 @@ def remove_gone(source: Path, target: Path, copied: Copied) -> None:
 def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     """Copy a folder, check the copy against its checksums, and give it its name."""
     try:
-        if _marks(source) == _marks(target) and not _damage(source, target):
+        if _marks(source) == _marks(target) and not damage_of(source, target):
             copied.unchanged += 1
             progress.advance(bytes_in(target))
             return
@@ -100,7 +106,7 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     with lock_folder(partial):
         try:
             copy_tree(source, partial)
-            damage = _damage(source, partial)
+            damage = damage_of(source, partial)
             if not damage:
                 sync_folder(partial)
                 size = bytes_in(partial)
@@ -132,7 +138,7 @@ def _marks(folder: Path) -> tuple[bytes, bytes]:
     return (folder / MANIFEST).read_bytes(), signature.read_bytes() if signature.is_file() else b""
 
 
-def _damage(source: Path, copy: Path) -> str:
+def damage_of(source: Path, copy: Path) -> str:
     """What is wrong with a copied folder; empty if nothing is."""
     if copy.parent.name != RELEASES:
         return ", ".join(find_damage(copy)[0])
@@ -154,7 +160,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _unchanging(path: Path) -> Iterator[None]:
+def unchanging(path: Path) -> Iterator[None]:
     """Keep a search from writing to its database during the block; other files are replaced whole.
 
     A journal that a killed search has left is applied first.
@@ -175,7 +181,12 @@ def _is_same(one: Path, other: Path) -> bool:
     return filecmp.cmp(one, other, shallow=False)
 
 
-def _plain_files(root: Path) -> Iterator[Path]:
+def plain_files(root: Path) -> list[Path]:
+    """The lists, titles and searches of a store, without what a search needs only while it writes."""
+    return [path for path in _all_files(root) if path.name != _JOURNAL]
+
+
+def _all_files(root: Path) -> Iterator[Path]:
     for name in OTHER_FILES:
         if not (root / name).is_symlink():
             for path in sorted((root / name).rglob("*")):

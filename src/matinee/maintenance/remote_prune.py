@@ -21,7 +21,7 @@ from matinee.maintenance.pruned import Pruned
 from matinee.maintenance.scratch import scratch_store
 from matinee.registry import Registry
 from matinee.store import Store
-from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER
+from matinee.store.documents import KINDS, LOG, MANIFEST, POINTER, TUNINGS
 from matinee.store.identity import RUNNING, make_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
@@ -89,8 +89,9 @@ def _write_outline(
         with contextlib.suppress(FileNotFoundError):
             (outline / name).write_bytes((remote.root / name).read_bytes())
     for name in remote.files.names():
-        (outline / name).parent.mkdir(exist_ok=True)
-        (outline / name).touch()
+        if not name.startswith(f"{TUNINGS}/"):  # of a backup, which goes by its store
+            (outline / name).parent.mkdir(exist_ok=True)
+            (outline / name).touch()
     used = {use for lease in leases for use in lease.uses}
     refers = {}
     for (kind, name), folder in whole.items():

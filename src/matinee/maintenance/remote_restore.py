@@ -1,34 +1,27 @@
-"""Copy a store on this host, such as a backup, to an empty store in an object store.
+"""Copy a store on this host, such as a backup, to an empty store in an object store; and bring a copy there here.
 
 The log is read first and written last, so the copy has all that its log names, and one that was interrupted in between
 has no champion. The same command continues it: `restoring.json` shows that the store there is not in use yet.
 """
 
-import logging
-import shutil
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from matinee.errors import ConfigError, ReleaseError, StoreError
-from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
+from matinee.errors import ConfigError, StoreError
+from matinee.maintenance.copies import RELEASES, Copied
+from matinee.maintenance.uploads import (
+    RESTORING,
+    Line,
+    add_entries,
+    lines_of,
+    log_of,
+    upload_files,
+    upload_folders,
+)
 from matinee.registry import Registry
-from matinee.registry.log import ChangeLog, confirmed
-from matinee.release import verify
 from matinee.store import Store
-from matinee.store.checksums import find_damage
-from matinee.store.digests import file_digest
-from matinee.store.documents import LOG, MANIFEST
-from matinee.store.entries import complete_folders
-from matinee.store.files import copy_tree, replacing
-from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.remote import Remote, remote_of
-from matinee.store.remote.files import FOLDERS as FILE_FOLDERS
-from matinee.store.remote.files import ROOT_FILES
-
-_MARK: Final = "restoring.json"  # in the object store: a copy has begun
-
-log = logging.getLogger(__name__)
 
 
 def upload_store(source: Path, root: Path) -> Copied:
@@ -51,88 +44,51 @@ def upload_store(source: Path, root: Path) -> Copied:
         raise ConfigError(f"{root} is not the cache of a store in an object store.")
     copied = Copied()
     with store.in_use(), Registry.open(root).lock():
-        lines, champion = _log_of(source)
+        lines, champion = log_of(source)
         _check_unused(remote, lines)
-        remote.objects.put(_MARK, b"{}")
-        for kind in FOLDERS:
-            for folder in complete_folders(source, kind):
-                _upload(remote, folder, kind, copied)
-        for name in _files_of(source):
-            (remote.root / name).parent.mkdir(parents=True, exist_ok=True)
-            with replacing(remote.root / name) as fresh:
-                shutil.copyfile(source / name, fresh)
-            remote.files.push(name)
-            copied.bytes += (source / name).stat().st_size
+        remote.objects.put(RESTORING, b"{}")
+        upload_folders(remote, source, copied)
+        upload_files(remote, source, copied)
         if champion and not (source / RELEASES / champion).is_dir():
             raise StoreError(
                 f"The champion {champion} was removed from {source} while it was copied. Run the same command again."
             )
-        for line in lines[remote.log.refresh() :]:
-            remote.record(line.data, moves=line.is_move)
-        remote.objects.delete([_MARK])
+        add_entries(remote, lines)
+        remote.objects.delete([RESTORING])
     copied.releases = Registry.open(root).versions()
     copied.champion = Registry.open(root).champion()
     return copied
 
 
-@dataclass(frozen=True)
-class _Line:
-    """An entry of a log, as the object store has it."""
+@contextlib.contextmanager
+def fetched(source: Path) -> Iterator[None]:
+    """During the block, the cache of a store in an object store has all of it; a store on this host has it anyway.
 
-    data: bytes
-    is_move: bool
+    Raises:
+        ConfigError: There is no store.
+        StoreError: It can't be read, or its own restoration has not finished.
+    """
+    remote = remote_of(source)
+    if remote is None:
+        yield
+        return
+    registry = Registry.open(source)
+    if remote.objects.exists(RESTORING):
+        raise StoreError(
+            f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
+        )
+    with Store(source).in_use():
+        with registry.lock():
+            remote.bring_all()
+        yield
 
 
-def _log_of(source: Path) -> tuple[list[_Line], str | None]:
-    """The entries of a log without changes that did not take place, because there each entry counts; the champion."""
-    champion = Registry(source).champion()
-    entries = ChangeLog(source).entries()
-    moves = confirmed(entries, champion)
-    return [
-        _Line(entry.model_dump_json(exclude_unset=True).encode(), entry.is_move)
-        for entry in entries
-        if not entry.is_move or entry in moves
-    ], champion
-
-
-def _check_unused(remote: Remote, lines: list[_Line]) -> None:
+def _check_unused(remote: Remote, lines: list[Line]) -> None:
     """Raise ConfigError if the store there is in use. What a copy that was killed has written is the same."""
-    there = (remote.root / LOG).read_bytes().splitlines() if remote.log.refresh() else []
-    if there and (not remote.objects.exists(_MARK) or there != [line.data for line in lines[: len(there)]]):
+    there = lines_of(remote)
+    if there and (
+        not remote.objects.exists(RESTORING) or there != [line.data for line in lines[: len(there)]]
+    ):
         raise ConfigError(
             f"The store {remote.name} has releases or a log already. Restore to an empty prefix. Nothing was changed."
         )
-
-
-def _upload(remote: Remote, folder: Path, kind: str, copied: Copied) -> None:
-    damage = "" if kind == RELEASES else ", ".join(find_damage(folder)[0])
-    if kind == RELEASES:
-        try:
-            verify(folder, public_key=False)
-        except ReleaseError as error:
-            damage = str(error)
-    if damage:
-        log.warning("%s is damaged and was not copied: %s", folder, damage)
-        copied.damaged.append(folder.name)
-        return
-    target = remote.root / kind / folder.name
-    outline = remote.folders.outline(kind, folder.name)
-    if outline and file_digest(outline / MANIFEST) == file_digest(folder / MANIFEST):
-        copied.unchanged += 1
-        return
-    remove_tree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy_tree(folder, target)
-    if not remote.folders.push(kind, folder.name) and kind == RELEASES:
-        raise ConfigError(
-            f"The store {remote.name} has another release {folder.name} already. Restore to an empty prefix."
-        )
-    copied.folders += 1
-    copied.bytes += bytes_in(target)
-    shutil.rmtree(target)  # fetched again when it is used
-
-
-def _files_of(source: Path) -> list[str]:
-    inside = [path for folder in FILE_FOLDERS for path in sorted((source / folder).glob("[!.]*"))]
-    names = [*ROOT_FILES, *(path.relative_to(source).as_posix() for path in inside)]
-    return [name for name in names if (source / name).is_file() and not (source / name).is_symlink()]

@@ -61,6 +61,14 @@ class RemoteFiles:
                 write_json(self.root / _STATE, {**known, name: there.e_tag or ""})
         return True
 
+    def pull_all(self) -> None:
+        """Bring all files into the cache, and remove from it those that are gone there."""
+        there = self.names()
+        for name in there:
+            self.pull(name)
+        for name in self._known().keys() - there:  # a file that was never there waits for its push
+            (self.root / name).unlink(missing_ok=True)
+
     def push(self, name: str) -> None:
         """Write a file of the cache to the object store."""
         with lock_folder(self.root / "files"):

@@ -176,8 +176,7 @@ class Remote:
         for folder in entries_of(self.root, "releases"):
             if not folder.suffix:
                 self.fetch("releases", folder.name)  # removes one that is gone
-        for name in self.files.names():
-            self.files.pull(name)
+        self.files.pull_all()
 
     def _bring_manifests(self) -> None:
         """Bring the folder that says what the store holds: of the champion, or else of the last dataset."""

@@ -1,0 +1,122 @@
+"""Keep a backup of a store in an object store: what is new is uploaded, and what the store lost is removed there.
+
+Folders and files come first, then the new entries of the log, the last of which decides who is the champion. So a
+backup that was interrupted leaves the last one as it was, and the next one continues.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from matinee.errors import ConfigError, StoreError
+from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
+from matinee.maintenance.root_files import RENEWED
+from matinee.maintenance.uploads import (
+    RESTORING,
+    Line,
+    add_entries,
+    lines_of,
+    log_of,
+    upload_files,
+    upload_folders,
+)
+from matinee.registry import Registry
+from matinee.store import Store
+from matinee.store.documents import LOG
+from matinee.store.entries import entries_of
+from matinee.store.remote import Remote, remote_of
+from matinee.store.remote.eviction import announce_pruned, remove_cached
+
+_MARK: Final = "backup.json"  # in the object store: nothing is removed from any other store
+
+log = logging.getLogger(__name__)
+
+
+def mirror_store(root: Path, target: Path) -> Copied:
+    """Copy a store to a backup in an object store, also while runs use it.
+
+    Args:
+        root: The store, or the cache of one in an object store.
+        target: The cache of the backup, which is an empty prefix or an earlier backup.
+
+    Returns:
+        What was copied. Damaged folders and files are left out, their earlier copies stay, and `damaged` names them.
+
+    Raises:
+        ConfigError: The prefix has something else, or a backup whose log is not the beginning of that of the store.
+        StoreError: The object store can't be read or written, another process uses the backup, or the champion was
+            removed meanwhile.
+    """
+    registry, store = Registry(root), Store.open(target)
+    remote, copied = remote_of(store.root), Copied()
+    if remote is None:
+        raise ConfigError(f"{target} is not the cache of a store in an object store.")
+    with Store(root).in_use(), store.alone(), Registry(store.root).lock():
+        with registry.lock():  # no entry of the log is half written, and the pointer confirms it
+            if source := remote_of(root):
+                source.bring_all()
+            lines, champion = log_of(root)
+        _check_target(remote, lines, root)
+        remote.objects.put(_MARK, b"{}")
+        upload_folders(remote, root, copied)
+        files = upload_files(remote, root, copied)
+        if _has_champion(remote, champion, root):
+            add_entries(remote, lines)
+            _remove_gone(remote, root, copied, files=files)
+        else:
+            copied.damaged.append(LOG)
+    copied.releases = Registry(store.root).versions()
+    copied.champion = Registry(store.root).champion()
+    return copied
+
+
+def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
+    """Raise ConfigError if the prefix is not empty and not a backup of this store."""
+    there = lines_of(remote)
+    if not remote.objects.exists(_MARK):
+        used = there or any(remote.objects.list(f"{kind}/") for kind in (*FOLDERS, "files"))
+        if used or remote.objects.exists(RESTORING):
+            raise ConfigError(
+                f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
+            )
+    if there != [line.data for line in lines[: len(there)]]:
+        raise ConfigError(
+            f"The backup {remote.name} has entries that {root / LOG} lacks: it is a backup of another store, or lines "
+            "of the log were removed. Use an empty prefix, or put the lines back. Nothing was changed."
+        )
+
+
+def _has_champion(remote: Remote, champion: str | None, root: Path) -> bool:
+    """Whether the champion has a copy. Raises StoreError if it was removed while it was to be copied."""
+    if champion is None or remote.folders.has(RELEASES, champion):
+        return True
+    if not (root / RELEASES / champion).is_dir():
+        raise StoreError(
+            f"The champion of {root} was removed while it was copied. Run the same command again."
+        )
+    log.warning(
+        "%s names %s as the champion, which has no copy, so its new lines were not copied.",
+        root / LOG,
+        champion,
+    )
+    return False
+
+
+def _remove_gone(remote: Remote, root: Path, copied: Copied, *, files: set[str]) -> None:
+    """Remove what the store no longer has, and what interrupted uploads have left. Copies of damaged folders stay."""
+    gone: list[tuple[str, str]] = []
+    for kind in FOLDERS:
+        there = {folder.name for folder in entries_of(root, kind)}
+        for folder in remote.folders.stored(kind):
+            if folder.name not in there and folder.commit is not None:
+                remote.folders.withdraw(folder)
+                remote.objects.delete([each.key for each in folder.files])
+                remove_cached(remote.root, kind, folder.name)
+                gone.append((kind, folder.name))
+            remote.objects.delete([each.key for each in folder.unnamed])
+    for name in remote.files.names():
+        if name not in files and ("/" in name or name in RENEWED):
+            remote.files.remove(name)
+            copied.removed += 1
+    announce_pruned(remote.files, gone)
+    copied.removed += len(gone)

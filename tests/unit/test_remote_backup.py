@@ -1,0 +1,168 @@
+"""A backup in an object store is kept like one in a folder, and is restored to a folder or to another prefix."""
+
+import contextlib
+import logging
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from backed_up import files, two_nights
+from drill_registry import digest, publish_night
+
+from matinee.cli.main import main
+from matinee.errors import ConfigError, StoreError
+from matinee.maintenance import remote_backup
+from matinee.maintenance.backup import back_up, restore
+from matinee.maintenance.prune import prune
+from matinee.registry import Registry
+from matinee.release import verify
+from matinee.store import Store
+from matinee.store.documents import LOG
+from matinee.store.remote import Remote, remote_of
+
+Address = Callable[[str], str]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Two nights, with lists, titles, a search, and a run that was killed."""
+    store = two_nights(tmp_path / "store")
+    study = store.root / "tunings" / digest("search")
+    study.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(study / "study.db")) as database:
+        database.execute("create table trials (number integer)")
+        database.commit()
+    return store
+
+
+def _remote(address: str) -> Remote:
+    found = remote_of(Store.open(Path(address)).root)
+    assert found is not None
+    return found
+
+
+def _is_restored(source: str | Path, store: Store, folder: Path) -> None:
+    """Check that a copy, restored to a new folder, is the store, with the same entries in its log."""
+    restore(Path(source), folder)
+    ours, theirs = files(store.root), files(folder)
+    for each in (
+        ours,
+        theirs,
+    ):  # numbers of an object store are not in a pointer, and lines may be spaced otherwise
+        each.pop(LOG)
+        each.pop("champion.json")
+    assert theirs == ours
+    for ask in (Registry.champion, Registry.log, Registry.predecessor):
+        assert ask(Registry(folder)) == ask(Registry(store.root))
+    for version in Registry(folder).versions():
+        verify(folder / "releases" / version)
+
+
+def test_a_backup_in_a_bucket_follows_the_store_and_is_restored_anywhere(
+    store: Store, remote: Address, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["backup", "--store", str(store.root), "--out", remote("first")]
+    assert main(words) == 0
+    assert f"copy      {remote('first')}" in capsys.readouterr().out
+    assert main(["releases", "--store", remote("other"), "--verify"]) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["verified"] * 2
+    again = back_up(store.root, Path(remote("first")))
+    assert (again.folders, again.bytes, again.removed, again.champion) == (0, 0, 0, "v0002")
+    _is_restored(remote("second"), store, tmp_path / "first")
+
+    publish_night(store, "3", partition="new")
+    shutil.rmtree(Registry(store.root).folder("v0001"))  # as prune does
+    (store.root / "titles/movie_titles.csv").write_text("1,2003,Other\n")
+    (store.root / "recommendations/v0002.parquet").unlink()
+    manifest = Registry(store.root).folder("v0002") / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("{", '{"forgotten": 1, ', 1))  # as `forget` does
+    third = back_up(store.root, Path(remote("third")))  # from a host that has not seen it
+    assert (third.releases, third.champion, third.removed, third.damaged) == (
+        ["v0002", "v0003"],
+        "v0003",
+        2,
+        [],
+    )
+    _is_restored(remote("second"), store, tmp_path / "second")
+
+    other = f"{remote('first')}-moved"
+    assert main(["restore", "--from", remote("first"), "--store", other]) == 0  # from bucket to bucket
+    assert main(["backup", "--store", other, "--out", f"{remote('first')}-kept"]) == 0
+    _is_restored(f"{remote('fourth')}-kept", store, tmp_path / "third")
+
+
+def test_what_is_damaged_in_the_store_or_in_the_bucket_is_found(
+    store: Store, remote: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    back_up(store.root, Path(remote("first")))
+    there = _remote(remote("first"))
+    weights = [
+        each.key for each in there.objects.list("releases/v0001/") if each.key.endswith("weights.safetensors")
+    ]
+    there.objects.delete(weights)
+    assert back_up(store.root, Path(remote("first"))).folders == 1
+    assert verify(Registry.open(Path(remote("second"))).folder("v0001")).version == "v0001"
+
+    publish_night(store, "3", partition="old")
+    (Registry(store.root).folder("v0003") / "weights.safetensors").write_bytes(b"damaged")
+    with caplog.at_level(logging.WARNING):
+        done = back_up(store.root, Path(remote("first")))
+    assert (done.champion, done.damaged) == ("v0002", ["v0003", LOG])
+    assert "v0003 is damaged and was not copied" in caplog.text
+
+
+def test_a_file_that_arrives_differently_is_an_error(
+    store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = _remote(remote("first"))
+    upload = type(there.objects).upload
+
+    def torn(self: object, key: str, path: Path) -> str | None:
+        if key.endswith("weights.safetensors"):
+            path.write_bytes(path.read_bytes()[:-1])
+        return upload(there.objects, key, path)
+
+    monkeypatch.setattr(type(there.objects), "upload", torn)
+    with pytest.raises(StoreError, match="missing or was changed"):
+        back_up(store.root, Path(remote("first")))
+
+
+def test_an_interrupted_backup_leaves_the_last_one_and_is_continued(
+    store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(store.root, Path(remote("first")))
+    publish_night(store, "3", partition="new")
+    with monkeypatch.context() as patch:
+        patch.setattr(remote_backup, "add_entries", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            back_up(store.root, Path(remote("first")))
+    assert Registry.open(Path(remote("second"))).champion() == "v0002"
+    done = back_up(store.root, Path(remote("first")))
+    assert (done.folders, done.champion) == (0, "v0003")
+
+
+def test_only_a_backup_of_the_same_store_is_written_to(store: Store, remote: Address, tmp_path: Path) -> None:
+    inner = Path(f"{remote('first')}/inner")
+    with pytest.raises(ConfigError, match="must not contain each other"):
+        back_up(Store.open(Path(remote("first"))).root, inner)
+    publish_night(Store.open(Path(remote("first"))), "1", partition="old")
+    before = _remote(remote("first")).objects.list("")
+    with pytest.raises(ConfigError, match="is a store and not a backup"):
+        back_up(store.root, Path(remote("first")))
+    kept = Path(f"{remote('first')}-kept")
+    back_up(store.root, kept)
+    with pytest.raises(ConfigError, match="a backup of another store"):
+        back_up(two_nights(tmp_path / "other").root, kept)
+    with Store.open(kept).in_use(), pytest.raises(StoreError, match="A run is using"):
+        back_up(store.root, kept)
+    assert {each.key for each in before} <= {each.key for each in _remote(remote("first")).objects.list("")}
+
+
+def test_a_backup_in_a_bucket_can_be_pruned_and_keeps_its_searches(store: Store, remote: Address) -> None:
+    back_up(store.root, Path(remote("first")))
+    publish_night(store, "3", partition="new")
+    back_up(store.root, Path(remote("first")))
+    prune(Path(remote("second")), keep=1)
+    assert f"tunings/{digest('search')}/study.db" in _remote(remote("second")).files.names()

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from matinee.cli.main import main
 from matinee.errors import ConfigError, DivergenceError, StoreError
 from matinee.formats.tuning import TrialNote, TuningResult
 from matinee.maintenance.doctor import examine
@@ -212,6 +213,35 @@ def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
     assert page.count('role="img"') >= 2
     assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "")
     assert json.loads((folder / "result.json").read_text("utf-8"))["goals"][1]["metric"] == "ndcg_at_10"
+
+
+def test_show_says_what_a_search_has_found_also_before_it_ends(
+    planted_split: Split, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, split = planted_split()
+    search = Tuning.open(store, split, base=BASE, goals=["ratings"])
+    show = ["show", search.file.study[:6], "--store", str(store.root)]
+    assert main(show) == 0
+    assert "not finished" in capsys.readouterr().out, "before the first trial"
+    assert list(search.folder.iterdir()) == [search.folder / "study.json"], "to look at it changes nothing"
+    run_call(store, search.calls("ratings", trials=2, workers=1)[0])
+    assert main(show) == 0
+    assert "ratings   1 trial: 1 finished" in capsys.readouterr().out
+    found = run_search(search, trials=2, run=run_here(store))
+    assert main(show) == 0
+    printed = capsys.readouterr().out
+    assert found.goals[0].says.partition(": ")[2] in printed
+    assert f"use       --settings {search.folder / 'best.toml'}" in printed
+    assert len(printed.splitlines()) < 24
+    assert main([*show, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["kind"], facts["finished"], facts["goals"][0]["trials"]) == (
+        "search",
+        True,
+        {"complete": 2},
+    )
+    assert main(["show", "0000", "--store", str(store.root)]) == 2
+    assert f"Searches: {search.file.study}" in capsys.readouterr().err
 
 
 def test_two_processes_do_not_use_one_search(planted_split: Split) -> None:

@@ -18,15 +18,17 @@ def add_registry_verbs(verb: Verb) -> None:
         metavar="FILE",
         help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
-    show = verb("show", "show_verb.show", "Show what a release, a dataset or a run is.")
+    show = verb(
+        "show", "show_verb.show", "Show what a release, a dataset, a run or a search for settings is."
+    )
     add_store(show)
     show.add_argument(
         "name",
         nargs="?",
         default="champion",
         metavar="NAME",
-        help="version of a release, or the first characters of the digest of a dataset, a candidate or an evaluation "
-        "(default: the champion)",
+        help="version of a release, or the first characters of the digest of a dataset, a candidate, an "
+        "evaluation or a search for settings (default: the champion)",
     )
     sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
     add_store(sign)

@@ -82,7 +82,7 @@ def show_release(store: Store, folder: Path) -> ShownRun:
     fit = store.read_if_kept(CandidateManifest, manifest.candidate)
     ranking = store.read_if_kept(RankingManifest, manifest.ranking)
     evaluation = store.folder("evaluations", manifest.evaluation or "none")
-    decision = _read(evaluation / DecisionFile.NAME, DecisionFile)
+    decision = read_if_there(evaluation / DecisionFile.NAME, DecisionFile)
     sizes, rows = _sizes(folder), manifest.metrics.get("rows")
     moves = _moves_to(store, manifest.version)
     return ShownRun(
@@ -107,7 +107,7 @@ def show_release(store: Store, folder: Path) -> ShownRun:
         compared_with=manifest.judged_against,
         rules=_rules(decision),
         report=_page(folder),
-        dataset=_dataset(store, manifest.dataset),
+        dataset=show_dataset_if_kept(store, manifest.dataset),
         digests=_digests(
             evaluation=manifest.evaluation,
             candidate=manifest.candidate,
@@ -152,9 +152,9 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         promotion=_promotion(moves),
         reason=_reason(judged.reason, moves),
         compared_with=judged.champion,
-        rules=_rules(_read(folder / DecisionFile.NAME, DecisionFile)),
+        rules=_rules(read_if_there(folder / DecisionFile.NAME, DecisionFile)),
         report=_page(registry.folder(made[-1])) if made else None,
-        dataset=_dataset(store, split.dataset if split else None),
+        dataset=show_dataset_if_kept(store, split.dataset if split else None),
         digests=_digests(
             evaluation=judged.digest,
             candidate=judged.candidate,
@@ -166,18 +166,25 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
     )
 
 
-def _read(path: Path, model: type[_Format]) -> _Format | None:
+def read_if_there(path: Path, model: type[_Format]) -> _Format | None:
+    """A JSON file of the store; None if it is not there."""
     return read_as(path, model) if path.is_file() else None
 
 
-def _dataset(store: Store, digest: str | None) -> ShownDataset | None:
+def show_dataset_if_kept(store: Store, digest: str | None) -> ShownDataset | None:
+    """The facts of a dataset; None if it was pruned."""
     there = bool(digest) and (store.folder("datasets", str(digest)) / MANIFEST).is_file()
     return show_dataset(store, str(digest)) if there else None
 
 
 def _made(folder: Path) -> str:
     """When the manifest was written, which is the last file of a folder."""
-    time = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC)
+    return made_at(folder / MANIFEST)
+
+
+def made_at(path: Path) -> str:
+    """When a file was written, in UTC."""
+    time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return time.isoformat(timespec="seconds")
 
 

@@ -17,10 +17,10 @@ _MOST: Final = 4  # lines of a list; --json has all of it
 def dataset_lines(shown: ShownDataset) -> Iterator[str]:
     """A dataset: where it is from, and what the rows look like."""
     yield f"dataset   {shown.digest}"
-    yield f"made      {_minute(shown.made)}"
+    yield f"made      {minute(shown.made)}"
     yield f"rows      {rows_in_words(shown.rows)}"
     yield from reject_lines(shown.rejects)
-    yield from _data_lines(shown)
+    yield from data_lines(shown)
     profile = shown.profile
     what = "plays" if shown.feedback == "implicit" else "ratings"
     for side, spread in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie)):
@@ -36,7 +36,7 @@ def dataset_lines(shown: ShownDataset) -> Iterator[str]:
     yield from _file_lines(shown)
     yield from warning_lines(shown.warnings)
     yield f"releases  {', '.join(shown.releases) or 'none'}"
-    yield f"folder    {shown.location}, {_size(shown.bytes)} with its partitions"
+    yield f"folder    {shown.location}, {size_of(shown.bytes)} with its partitions"
 
 
 def run_lines(shown: ShownRun) -> Iterator[str]:
@@ -44,20 +44,20 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
     if shown.kind == "release":
         state = "the champion" if shown.champion else "not the champion"
         yield f"release   {shown.name}, {state}{', signed' if shown.signed else ''}"
-        yield f"published {_minute(shown.made)}"
+        yield f"published {minute(shown.made)}"
     else:
         yield f"run       {shown.name}, {_outcome(shown)}"
-        yield f"evaluated {_minute(shown.made)}"
+        yield f"evaluated {minute(shown.made)}"
     if shown.promotion and shown.promotion.action in _BY_HAND:
         by = f" by {shown.promotion.by}" if shown.promotion.by else ""
-        yield f"promoted  {_minute(shown.promotion.at)}{by}: {_BY_HAND[shown.promotion.action]}"
+        yield f"promoted  {minute(shown.promotion.at)}{by}: {_BY_HAND[shown.promotion.action]}"
     yield from _model_lines(shown)
     if shown.dataset is None:
         yield "data      no longer in the store"
     else:
-        yield from _data_lines(shown.dataset)
+        yield from data_lines(shown.dataset)
         yield from _file_lines(shown.dataset)
-    yield from _setting_lines(shown.settings)
+    yield from setting_lines(shown.settings)
     for figure in shown.figures:
         yield _figure_line(figure)
     if shown.test_rows is not None:
@@ -67,8 +67,8 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
         if not rule.passed and rule.says not in shown.reason:
             yield f"          {rule.name}: {rule.says}"
     yield f"folder    {shown.location}"
-    largest = [f"{name} {_size(size)}" for name, size in list(shown.files.items())[:_MOST]]
-    yield f"          {len(shown.files)} files, {_size(shown.bytes)}; the largest are {', '.join(largest)}"
+    largest = [f"{name} {size_of(size)}" for name, size in list(shown.files.items())[:_MOST]]
+    yield f"          {len(shown.files)} files, {size_of(shown.bytes)}; the largest are {', '.join(largest)}"
     yield "made of   " + ", ".join(f"{kind} {digest[:10]}" for kind, digest in shown.digests.items())
     if shown.report:
         yield f"report    {shown.report}"
@@ -88,7 +88,8 @@ def _model_lines(shown: ShownRun) -> Iterator[str]:
     yield f"model     {shown.model}{rows}" + (f"; {', '.join(spent)}{device}" if spent else "")
 
 
-def _data_lines(shown: ShownDataset) -> Iterator[str]:
+def data_lines(shown: ShownDataset) -> Iterator[str]:
+    """What the rows of a dataset are, in one line."""
     profile = shown.profile
     what = "plays" if shown.feedback == "implicit" else "ratings"
     low, high = shown.scale
@@ -102,7 +103,7 @@ def _file_lines(shown: ShownDataset) -> Iterator[str]:
     label = "files"
     sizes = {source.name: source.bytes for source in shown.sources}
     for file in shown.files[:_MOST]:
-        size = f", {_size(sizes[file.file])}" if file.file in sizes else ""
+        size = f", {size_of(sizes[file.file])}" if file.file in sizes else ""
         test = " (test rows)" if file.role == "test" else ""
         rows = (
             f"{file.rows:,} rows"
@@ -115,10 +116,11 @@ def _file_lines(shown: ShownDataset) -> Iterator[str]:
         yield f"          {len(others):,} others: {sum(file.rows for file in others):,} rows"
     for source in shown.sources:
         if source.role == "titles":
-            yield f"          {source.name} (titles): {_size(source.bytes)}"
+            yield f"          {source.name} (titles): {size_of(source.bytes)}"
 
 
-def _setting_lines(shown: ShownSettings | None) -> Iterator[str]:
+def setting_lines(shown: ShownSettings | None) -> Iterator[str]:
+    """The settings that are not the defaults, in one line."""
     if shown is None:
         yield "settings  of another version"
         return
@@ -150,9 +152,11 @@ def _value(value: JsonValue) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _minute(time: str) -> str:
+def minute(time: str) -> str:
+    """A time without its seconds."""
     return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("+00:00") else time
 
 
-def _size(size: int) -> str:
+def size_of(size: int) -> str:
+    """A number of bytes in MB or kB."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"

@@ -1,17 +1,21 @@
 """The verb `show`."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Final
 
 from matinee.cli.outcome import Outcome
 from matinee.cli.run_report import promotion
 from matinee.cli.show_facts import show_dataset, show_release, show_run
 from matinee.cli.show_lines import dataset_lines, run_lines
+from matinee.cli.show_search import search_lines, show_search
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.formats.manifests import EvaluationManifest
 from matinee.registry import CHAMPION, Registry
 from matinee.store import Store
+from matinee.store.documents import TUNINGS
+from matinee.store.entries import entries_of
 from matinee.store.identity import check_usable
 from matinee.store.versions import is_version
 
@@ -20,15 +24,18 @@ _NEWEST: Final = 3  # that an error names
 
 
 def show(call: argparse.Namespace) -> Outcome:
-    """Print what a release, a dataset or a run is."""
+    """Print what a release, a dataset, a run or a search for settings is."""
     registry = Registry.open(call.store)
     check_usable(registry.root)
     store, name = Store(registry.root), call.name
     if name == CHAMPION or is_version(name):
         found = show_release(store, registry.named(name))
-    elif dataset := _one(store, "datasets", name):
+    elif dataset := _one_of(store.names("datasets"), name, "datasets"):
         facts = show_dataset(store, dataset)
         return Outcome(facts.model_dump(), list(dataset_lines(facts)))
+    elif study := _one_of([folder.name for folder in entries_of(store.root, TUNINGS)], name, TUNINGS):
+        search = show_search(store, study)
+        return Outcome(search.model_dump(), list(search_lines(search)))
     elif judged := _evaluation(store, name):
         found = show_run(store, judged)
     else:
@@ -39,9 +46,9 @@ def show(call: argparse.Namespace) -> Outcome:
     return Outcome(found.model_dump(), lines)
 
 
-def _one(store: Store, kind: str, name: str) -> str | None:
-    """The digest of a kind that begins with a name; None if there is none. Raises ConfigError if there are several."""
-    found = [digest for digest in store.names(kind) if len(name) >= _SHORTEST and digest.startswith(name)]
+def _one_of(digests: Sequence[str], name: str, kind: str) -> str | None:
+    """The digest that begins with a name; None if there is none. Raises ConfigError if there are several."""
+    found = [digest for digest in digests if len(name) >= _SHORTEST and digest.startswith(name)]
     if len(found) > 1:
         raise ConfigError(
             f"{len(found)} folders in {kind} have a digest that begins with {shown(name)}: {', '.join(found[:3])}. "
@@ -70,9 +77,10 @@ def _unknown(registry: Registry, store: Store, name: str) -> str:
         "Held candidates": [hold.candidate for hold in registry.held()][-_NEWEST:],
         "Datasets": store.names("datasets")[-_NEWEST:],
         "Runs": store.names(EvaluationManifest.KIND)[-_NEWEST:],
+        "Searches": [folder.name for folder in entries_of(store.root, TUNINGS)][-_NEWEST:],
     }
     listed = ". ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
     return (
         f"Nothing in {registry.root} is named {shown(name)}. Give a version such as v0002, or at least {_SHORTEST} "
-        f"characters of the digest of a dataset, a candidate or an evaluation. {listed}."
+        f"characters of the digest of a dataset, a candidate, an evaluation or a search. {listed}."
     )

@@ -1,4 +1,4 @@
-"""What `matinee show --json` prints of a release, a dataset or a run."""
+"""What `matinee show --json` prints of a release, a dataset, a run or a search for settings."""
 
 from typing import Literal
 
@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 from matinee.formats.base import Format, Scale
 from matinee.formats.dataset import Profile
 from matinee.formats.manifests import Feedback, IdKinds, SourceFile
+from matinee.formats.tuning import Goal, SearchedValues, TrialNote, TrialState
 
 
 class ShownFile(Format):
@@ -121,3 +122,32 @@ class ShownRun(Format):
     signed: bool = Field(
         False, description="Whether the release has a signature, which `releases --verify` checks."
     )
+
+
+class ShownGoal(Format):
+    """What a search has found for one goal."""
+
+    goal: Goal = Field(description="`ratings` or `lists`.")
+    trials: dict[TrialState, int] = Field(description="Number of trials by state.")
+    says: str | None = Field(description="The result in one sentence; null if the search has not finished.")
+    best: TrialNote | None = Field(
+        description="The trial with the best score, before repeats; null for none."
+    )
+    importances: dict[str, float] = Field(description="Share of each setting in the spread of the scores.")
+
+
+class ShownSearch(Format):
+    """A search for settings."""
+
+    kind: Literal["search"] = "search"
+    name: str = Field(description="Its digest.")
+    finished: bool = Field(description="Whether it has a result.")
+    location: str = Field(description="Its folder.")
+    bytes: int = Field(description="Size of the folder.")
+    made: str = Field(description="When the result was written; without one, when the search began.")
+    seconds: float | None = Field(description="Seconds of the last call; null if it has not finished.")
+    goals: list[ShownGoal] = Field(description="The goals.")
+    found: SearchedValues = Field(description="The settings to change; empty if the base settings stay.")
+    settings: ShownSettings | None = Field(description="The base settings that are not the defaults.")
+    dataset: ShownDataset | None = Field(description="Its dataset; null if it was pruned.")
+    files: dict[str, str] = Field(description="Paths of best.toml and of the page, as far as they are there.")

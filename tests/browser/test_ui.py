@@ -9,7 +9,6 @@ import http.server
 import os
 import re
 import threading
-import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from running import wait_until
 
 pytestmark = pytest.mark.usefixtures("browser")
 
@@ -207,15 +207,12 @@ def _runs_of(form: str, up: Any) -> list[dict[str, Any]]:
 
 
 def _wait_for_run(form: str, up: Any) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
-    while True:
-        runs = _runs_of(form, up)
-        if runs and runs[0]["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
-            assert runs[0]["state_type"] == "COMPLETED", runs[0]
-            run: dict[str, Any] = runs[0]
-            return run
-        assert time.monotonic() < deadline, runs
-        time.sleep(0.5)
+    def ended() -> list[dict[str, Any]]:
+        return [run for run in _runs_of(form, up) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+
+    run = wait_until(ended, 120)[0]
+    assert run["state_type"] == "COMPLETED", run
+    return run
 
 
 def _folder_of(run: dict[str, Any]) -> str:

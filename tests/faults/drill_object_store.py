@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from drill_registry import prune_many, publish_night, read_many
+from drill_registry import prune_many, publish_night, read_many, start
 from object_store import ObjectStore, running_store
 
 from matinee.maintenance.prune import prune
@@ -50,11 +51,11 @@ def read_until(address: Path, until: str) -> None:
 
 def run_round(server: ObjectStore, scratch: Path, *, nights: int, publishers: int = 4, kills: int = 1) -> int:
     """Publish from several hosts, prune and read at the same time, and check the result; returns the entries."""
-    address = f"s3://{server.new_bucket()}/store"
-    store, done = Store.open(Path(address)), scratch / "done"
-    others = [_start(role, address, scratch, str(done)) for role in ("prune_until", "read_until")]
+    address = Path(f"s3://{server.new_bucket()}/store")
+    store, done = Store.open(address), scratch / "done"
+    others = [_start(role, address, scratch, str(done)) for role in (prune_until, read_until)]
     names = [f"publisher{number}" for number in range(publishers)]
-    running = [_start("publish_many", address, scratch, name, nights) for name in names]
+    running = [_start(publish_many, address, scratch, name, nights) for name in names]
     for process in running[:kills]:
         while not Registry.open(store.root).log():
             time.sleep(0.1)
@@ -101,12 +102,12 @@ def check(store: Store, *, published: int) -> int:
     return len(numbers)
 
 
-def _start(function: str, address: str, scratch: Path, *arguments: Any) -> "subprocess.Popen[bytes]":
+def _start(
+    function: Callable[..., None], address: Path, scratch: Path, *arguments: Any
+) -> "subprocess.Popen[bytes]":
     """Run a function of this file in a process with a cache of its own."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import drill_object_store, pathlib; "
-    code += f"drill_object_store.{function}(pathlib.Path({address!r}), *{arguments!r})"
-    cache = tempfile.mkdtemp(dir=scratch, prefix=f"{function}-")
-    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "MATINEE_CACHE": cache})
+    cache = tempfile.mkdtemp(dir=scratch, prefix=f"{function.__name__}-")
+    return start(function, address, *arguments, MATINEE_CACHE=cache)
 
 
 def main() -> None:

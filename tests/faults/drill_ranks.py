@@ -12,16 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from matinee.sample import write_sample
-
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from drill_resume import Drill, content, release_of, server
+from drill_resume import Drill, content, ground, release_of
 from rank_processes import family_of, is_alive, ranks_of
 
 SETTINGS = ("train.epochs=60", "train.patience=0", "train.device=cpu", "train.refit=all")
@@ -104,15 +101,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=4292)
     call = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data, stores, home = (Path(folder) / name for name in ("data", "stores", "home"))
-        stores.mkdir()
-        home.mkdir()
-        write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
-        with server(call.port, home) as environment:
-            runs = Drill(data, stores, environment, SETTINGS)
-            drill_ends(runs, stores)
-            killed = drill_kills(runs, stores, number=call.runs, seed=call.seed)
+    with ground(call.port) as (data, stores, environment):
+        runs = Drill(data, stores, environment, SETTINGS)
+        drill_ends(runs, stores)
+        killed = drill_kills(runs, stores, number=call.runs, seed=call.seed)
     print(f"{killed} ranks killed in {call.runs} runs: the same release and weights each time, to the bit")
 
 

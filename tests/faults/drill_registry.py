@@ -8,6 +8,7 @@ not grown. Prints one JSON object, and fails at the first round with a violation
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -110,8 +111,8 @@ def read_many(root: Path, until: str) -> None:
 def run_round(root: Path, *, nights: int) -> None:
     """Publish nights from two processes, prune and read at the same time, and check the result."""
     store, done = Store.open(root), root.with_name(f"{root.name}.done")
-    publishers = [_start("publish_many", root, str(done), name, nights) for name in "ab"]
-    others = [_start(role, root, str(done)) for role in ("prune_many", "read_many")]
+    publishers = [start(publish_many, root, str(done), name, nights) for name in "ab"]
+    others = [start(role, root, str(done)) for role in (prune_many, read_many)]
     codes = [process.wait(120) for process in publishers]
     done.touch()
     codes += [process.wait(120) for process in others]
@@ -149,11 +150,12 @@ def run_nights(root: Path, publish: Callable[[int], Any], *, nights: int, keep: 
     return sizes
 
 
-def _start(function: str, root: Path, *arguments: Any) -> "subprocess.Popen[bytes]":
-    """Run a function of this file in a separate process."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import drill_registry, pathlib; "
-    code += f"drill_registry.{function}(pathlib.Path({str(root)!r}), *{arguments!r})"
-    return subprocess.Popen([sys.executable, "-c", code])
+def start(function: Callable[..., None], *arguments: Any, **variables: str) -> "subprocess.Popen[bytes]":
+    """Run a function of a drill in a separate process, with more variables in its environment."""
+    module, name = Path(function.__code__.co_filename).stem, function.__name__
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from pathlib import PosixPath; "
+    code += f"import {module}; {module}.{name}(*{arguments!r})"
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **variables})
 
 
 def main() -> None:

@@ -186,6 +186,18 @@ def server(port: int, home: Path) -> Iterator[dict[str, str]]:
             running.wait(30)
 
 
+@contextlib.contextmanager
+def ground(port: int) -> Iterator[tuple[Path, Path, dict[str, str]]]:
+    """A folder of sample data, an empty folder of stores, and the environment of runs that share a Prefect server."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, stores, home = (Path(folder) / name for name in ("data", "stores", "home"))
+        stores.mkdir()
+        home.mkdir()
+        write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
+        with server(port, home) as environment:
+            yield data, stores, environment
+
+
 def main() -> None:
     """Write sample data, start a server, drill, and say what was seen."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -194,19 +206,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=4291)
     call = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data, stores, home = (Path(folder) / name for name in ("data", "stores", "home"))
-        stores.mkdir()
-        home.mkdir()
-        write_sample(data, ratings=100_000, users=1_000, movies=300, seed=1)
-        with server(call.port, home) as environment:
-            told = []
-            for method in call.method:
-                (stores / method).mkdir()
-                told += drill(
-                    data, stores / method,
-                    rounds=call.rounds, seed=call.seed, environment=environment, method=method,
-                )  # fmt: skip
+    told = []
+    with ground(call.port) as (data, stores, environment):
+        for method in call.method:
+            (stores / method).mkdir()
+            told += drill(
+                data, stores / method,
+                rounds=call.rounds, seed=call.seed, environment=environment, method=method,
+            )  # fmt: skip
     print(f"{len(told)} rounds: the same release and weights each time, to the bit")
 
 

@@ -22,19 +22,14 @@ import matinee
 from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.ops.up import POOL, ROOT, wait_until_healthy
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from running import processes_of, wait_until
+
 # Some seconds of training, so a fault occurs in it.
 SETTINGS = {"train": {"epochs": 6_000, "patience": 0, "device": "cpu"}}
 FIVE_HEARTBEATS = 150
 # A run takes half a minute, and many times that on a busy machine.
 LONGEST = 900
-
-
-def until(true: Callable[[], object], seconds: float) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 @dataclass
@@ -84,7 +79,7 @@ class Site:
         """Send a signal to one process, and wait for its end; returns the seconds."""
         began = time.monotonic()
         self.running[name].send_signal(number)
-        until(lambda: self.running[name].poll() is not None, LONGEST / 3)
+        wait_until(lambda: self.running[name].poll() is not None, LONGEST / 3)
         return time.monotonic() - began
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -130,7 +125,7 @@ class Site:
     def train(self, store: Path) -> str:
         """Start a run and wait for its second checkpoint."""
         run = self.start_run(store)
-        until(lambda: list(store.glob("work/*/*.safetensors")), LONGEST)
+        wait_until(lambda: list(store.glob("work/*/*.safetensors")), LONGEST)
         time.sleep(2)
         return run
 
@@ -139,18 +134,8 @@ class Site:
             if name in self.running and self.running[name].poll() is None:
                 with contextlib.suppress(AssertionError):
                     self.end(name, signal.SIGTERM)
-        for process in self.processes():
+        for process in processes_of(self.root):
             os.kill(process, signal.SIGKILL)
-
-    def processes(self, mark: str = "") -> list[int]:
-        """The processes of this drill, recognised by their environment."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                said = (process / "environ").read_bytes().split(b"\0")
-                if f"HOME={self.root}".encode() in said and any(mark.encode() in each for each in said):
-                    found.append(int(process.name))
-        return found
 
 
 def worker_killed(site: Site, store: Path) -> str:
@@ -158,7 +143,7 @@ def worker_killed(site: Site, store: Path) -> str:
     run = site.train(store)
     site.end("worker", signal.SIGKILL)
     state = site.wait(run, seconds=LONGEST)
-    until(lambda: not site.processes(run), 120)  # no process runs in parallel to the next run
+    wait_until(lambda: not processes_of(site.root, run), 120)  # no process runs in parallel to the next run
     site.start_worker()
     return f"the run ends as {state.title()}"
 
@@ -168,7 +153,7 @@ def worker_ended(site: Site, store: Path) -> str:
     run = site.train(store)
     seconds = site.end("worker", signal.SIGTERM)
     print(f"the worker ended {seconds:.0f} s after SIGTERM", flush=True)
-    until(lambda: not site.processes(run), FIVE_HEARTBEATS)
+    wait_until(lambda: not processes_of(site.root, run), FIVE_HEARTBEATS)
     state = site.wait(run, seconds=FIVE_HEARTBEATS)
     assert state == "CRASHED", state
     site.start_worker()
@@ -178,7 +163,7 @@ def worker_ended(site: Site, store: Path) -> str:
 def flow_killed(site: Site, store: Path) -> str:
     """kill -9 of the flow"""
     run = site.train(store)
-    for process in site.processes(run):
+    for process in processes_of(site.root, run):
         os.kill(process, signal.SIGKILL)
     state = site.wait(run, seconds=FIVE_HEARTBEATS)
     assert state == "CRASHED", state
@@ -189,7 +174,7 @@ def worker_and_flow_killed(site: Site, store: Path) -> str:
     """kill -9 of worker and flow"""
     run = site.train(store)
     site.running["worker"].kill()
-    for process in site.processes(run):
+    for process in processes_of(site.root, run):
         os.kill(process, signal.SIGKILL)
     site.running["worker"].wait()
     killed = time.monotonic()

@@ -17,8 +17,9 @@ from typing import Any
 
 from matinee.sample import write_sample
 
-sys.path.insert(0, str(Path(__file__).parent))
-from drill_worker import LONGEST, Site, open_site, until
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from drill_worker import LONGEST, Site, open_site
+from running import processes_of, wait_until
 from written import write_between
 
 BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
@@ -31,7 +32,7 @@ _WORKERS = "runner_storage"  # has one empty folder per worker, after any number
 def megabytes(site: Site, part: str) -> float:
     """Resident memory of a process and its children in its session."""
     session, total = site.running[part].pid, 0
-    for process in site.processes():
+    for process in processes_of(site.root):
         try:
             stat = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
             if int(stat[3]) == session:
@@ -65,7 +66,7 @@ def left(site: Site, store: Path, temporary: Path) -> list[str]:
     """Leftovers: processes, slots, temporary folders, unfinished folders of the store."""
     ours = {process.pid for process in site.running.values()}
     orphans = []
-    for process in site.processes():
+    for process in processes_of(site.root):
         stat = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
         if int(stat[3]) not in ours:
             orphans.append(f"process {process}")
@@ -118,7 +119,7 @@ def main() -> None:
             held = soak(site, store, runs=call.runs)
             told = report(held, seconds=time.monotonic() - started)
             print(told)
-            until(lambda: not left(site, store, temporary), 90)
+            wait_until(lambda: not left(site, store, temporary), 90)
     if call.write:
         write_between(call.write, told, begin=BEGIN, end=END)
     for part, (settled, last) in ends(held).items():

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alert_listener import Listener
+from running import wait_until
 
 from matinee.ops.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
 from matinee.ops.up import wait_until_healthy
@@ -126,13 +127,6 @@ def _shorten(client: Any) -> None:
     client.update_automation(there, short)
 
 
-def _wait(true: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def _planted(home: Path) -> list[str]:
     """The places in the server's database and log that contain the token."""
     found = [path.name for path in home.glob("*.log") if TOKEN in path.read_text("utf-8")]
@@ -188,7 +182,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
             return client.read_flow_run(dead).state_type == "CRASHED"
 
         beaten = [killed]
-        _wait(ended, 120)
+        wait_until(ended, 120)
         seconds = time.monotonic() - killed
         told = {
             dead: "no heartbeat",
@@ -198,7 +192,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
             late: "late",
         }
         told[refused] = "file set aside"
-        _wait(
+        wait_until(
             lambda: (
                 ended()
                 and all(
@@ -208,7 +202,7 @@ def test_each_alert_reaches_the_listener_and_a_silent_run_is_ended(
             ),
             60,
         )
-        _wait(lambda: ended() and time.monotonic() - killed > 30, 60)
+        wait_until(lambda: ended() and time.monotonic() - killed > 30, 60)
         EventsWorker.drain_all(timeout=5)
 
         heard = {
@@ -262,7 +256,7 @@ def test_a_run_that_outlives_the_server_is_not_ended(server: _Server) -> None:
         for run in (dead, alive):
             deployment.beat(run)
         with sqlite3.connect(server.home / ".prefect" / "prefect.db") as database:
-            _wait(
+            wait_until(
                 lambda: database.execute("select count(*) from automation_bucket").fetchone()[0] == 2,
                 30,
             )
@@ -277,7 +271,7 @@ def test_a_run_that_outlives_the_server_is_not_ended(server: _Server) -> None:
         server.kill()
         time.sleep(5 * HEARTBEAT)
         server.start()
-        _wait(lambda: client.read_flow_run(dead).state_type == "CRASHED", 3 * HEARTBEAT_SECONDS)
+        wait_until(lambda: client.read_flow_run(dead).state_type == "CRASHED", 3 * HEARTBEAT_SECONDS)
         over.set()
         living.join()
         assert client.read_flow_run(alive).state_type == "RUNNING"

@@ -1,13 +1,13 @@
 """The records of a run on the server: names, retries, pages in order, and the log."""
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from running import wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -90,10 +90,7 @@ def _log_of(run: str) -> list[dict[str, Any]]:
 
 def _wait_for_log(run: str) -> None:
     """Wait for the log lines, which are sent in batches every few seconds."""
-    deadline = time.monotonic() + 120
-    while not any("is the champion" in line["message"] for line in _log_of(run)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: any("is the champion" in line["message"] for line in _log_of(run)), 120)
 
 
 def _ask(path: str, body: dict[str, Any] | None = None) -> Any:

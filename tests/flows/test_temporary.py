@@ -6,45 +6,25 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import processes_of, wait_until
 
 from matinee.ops.up import end_process
 
 
-def _wait(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def _servers(home: Path) -> list[int]:
-    """The processes of a run's own server, with this home."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if (
-                f"HOME={home}".encode() in (process / "environ").read_bytes()
-                and b"matinee.ops.temporary" in words
-            ):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
+def _servers(home: Path) -> list[list[str]]:
+    """The words of the processes of a run's own server, with this home."""
+    return [words for words in processes_of(home).values() if "matinee.ops.temporary" in words]
 
 
 def _status(home: Path, **headers: str) -> int:
     """The status that the run's server returns without a password; 0 while it does not answer."""
-    (server,) = _servers(home)
-    words = Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")
-    address = f"http://127.0.0.1:{int(words[words.index(b'matinee.ops.temporary') + 1])}/api/admin/version"
+    (words,) = _servers(home)
+    address = f"http://127.0.0.1:{words[words.index('matinee.ops.temporary') + 1]}/api/admin/version"
     try:
         urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
     except urllib.error.HTTPError as error:
@@ -73,18 +53,18 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
             start_new_session=True,
         )
         try:
-            _wait(lambda: _servers(tmp_path))
+            wait_until(lambda: _servers(tmp_path))
             if number == signal.SIGINT:
-                _wait(lambda: _status(tmp_path) == 401)  # a caller without a password
+                wait_until(lambda: _status(tmp_path) == 401)  # a caller without a password
                 assert _status(tmp_path, Host="evil.example") == 403
                 assert _status(tmp_path, Origin="http://evil.example") == 403
             if number == signal.SIGINT:  # later, the checkpoint exists from the start
-                _wait(lambda: list(tmp_path.glob("store/work/*/fit.safetensors")))
+                wait_until(lambda: list(tmp_path.glob("store/work/*/fit.safetensors")))
             os.killpg(run.pid, number)
             assert run.wait(30) == status
         finally:
             end_process(run)
-        _wait(lambda: not _servers(tmp_path))
+        wait_until(lambda: not _servers(tmp_path))
     with sqlite3.connect(tmp_path / ".prefect" / "prefect.db") as database:
         assert database.execute("select state_name from flow_run").fetchall() == [("Crashed",)]
 

@@ -2,35 +2,15 @@
 
 import signal
 import sqlite3
-import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running import processes_of, wait_until
 
 _SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LONG = {"train": {"epochs": 10_000, "patience": 0}}
-
-
-def _wait(true: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def _left(home: Path) -> list[str]:
-    """The command lines of processes that were started with this home."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return found
 
 
 def _listened(port: int) -> set[str]:
@@ -69,9 +49,9 @@ def every_minute(up: Any, sample: Path, tmp_path_factory: pytest.TempPathFactory
 def test_a_cancelled_run_stops_and_keeps_its_checkpoint(up: Any, sample: Path, tmp_path: Path) -> None:
     body = {"parameters": _parameters(sample, tmp_path, **LONG)}
     run = up.ask(f"deployments/{_deployment(up, 'adhoc')['id']}/create_flow_run", body)["id"]
-    _wait(lambda: list(tmp_path.glob("work/*/fit.safetensors")), 60)
+    wait_until(lambda: list(tmp_path.glob("work/*/fit.safetensors")), 60)
     up.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-    _wait(lambda: up.ask(f"flow_runs/{run}")["state_type"] == "CANCELLED", 60)
+    wait_until(lambda: up.ask(f"flow_runs/{run}")["state_type"] == "CANCELLED", 60)
     tasks = up.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
     (train,) = (task for task in tasks if task["name"] == "train dot fast")
     # Not killed: a run that ignores the signal is killed after half a minute, and its task stays `Running`.
@@ -87,7 +67,7 @@ def test_a_schedule_fires_every_minute(up: Any, every_minute: str) -> None:
         "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
         "sort": "EXPECTED_START_TIME_ASC",
     }
-    _wait(lambda: len(up.ask("flow_runs/filter", of_schedule)) >= 2, 180)
+    wait_until(lambda: len(up.ask("flow_runs/filter", of_schedule)) >= 2, 180)
     first, second = up.ask("flow_runs/filter", of_schedule)[:2]
     due = [datetime.fromisoformat(run["expected_start_time"]) for run in (first, second)]
     assert (due[1] - due[0]).total_seconds() == 60
@@ -108,15 +88,15 @@ def test_make_up_stops_every_process_that_it_started(up: Any, sample: Path, tmp_
     store = tmp_path / "store"
     body = {"parameters": _parameters(sample, store, **LONG)}
     run = up.ask(f"deployments/{adhoc['id']}/create_flow_run", body)
-    _wait(lambda: list(store.glob("work/*/fit.safetensors")), 240)
+    wait_until(lambda: list(store.glob("work/*/fit.safetensors")), 240)
     assert up.ask(f"flow_runs/{run['id']}")["name"] == "retrain sample0 40.0k dot fast"
-    assert len(_left(home)) >= 4  # this command, the server, the worker, the run
+    assert len(processes_of(home)) >= 4  # this command, the server, the worker, the run
     secret = up.password.partition(":")[2]
     assert len(secret) > 20
-    assert not [words for words in _left(home) if secret in words]
+    assert not [words for words in processes_of(home).values() if secret in " ".join(words)]
     process.send_signal(signal.SIGINT)
     assert process.wait(40) == 0
-    assert _left(home) == []
+    assert processes_of(home) == {}
     with sqlite3.connect(home / ".prefect" / "prefect.db") as database:
         of_run = database.execute("select state_name from flow_run where id = ?", [run["id"]])
         assert of_run.fetchall() == [("Crashed",)]

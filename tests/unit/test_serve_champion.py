@@ -5,11 +5,11 @@ import logging
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
+from running import wait_until
 from served import asking, write_served_store
 
 from matinee.cli.main import main
@@ -80,10 +80,7 @@ def test_a_server_follows_the_champion_until_it_is_stopped(store: Path) -> None:
         with httpx.Client(base_url=url) as client:
             assert client.get("/healthz").json()["release"] == "v0001"
             Registry(store).promote("v0002")
-            deadline = time.monotonic() + 30
-            while client.get("/healthz").json()["release"] != "v0002":
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: client.get("/healthz").json()["release"] == "v0002")
             assert "matinee_champion_loads_total 1.0" in client.get("/metrics").text
             taken = main(["serve", "--store", str(store), "--port", url.rpartition(":")[2].rstrip("/")])
         process.terminate()

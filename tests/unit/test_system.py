@@ -5,10 +5,10 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from running import wait_until
 
 from matinee.store.locks import lock
 from matinee.store.system import (
@@ -63,10 +63,7 @@ def test_a_process_ends_with_its_parent(platform: str, tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", parent], check=True, timeout=30)
     process = int((tmp_path / "pid").read_text() or 0)
-    deadline = time.monotonic() + 10
-    while _is_running(process) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _is_running(process)
+    wait_until(lambda: not _is_running(process), 10)
 
 
 def test_a_lock_has_one_holder_or_several_that_share_it(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ _PLACES = ("users", "movies", "ratings")
 
 
 def draw(ratings: int, folder: Path) -> dict[str, int | float]:
-    """Write the columns of a sample, with codes in place of ids; returns its sizes and the best possible RMSE."""
+    """Write the columns of a sample, with codes in place of ids; returns its sizes and the lowest possible RMSE."""
     truth = write_sample(folder, ratings=ratings, seed=1, format="parquet")
     file = folder / "ratings.parquet"
     user, movie, rating, *_ = pq.read_schema(file).names

@@ -5,6 +5,7 @@ file: the same evaluation gives the same bytes.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ QUIET = "#8a8f94"
 INK = "#22272b"
 GRID = "#e4e6e8"
 _DPI = 130
-_MARGIN = 0.12  # inches
+_LETTER = 0.058  # inches: width of a letter of upright labels
 _TWO_ERRORS = 1.96  # standard errors to each side are 95 %
 _FEWEST = 30  # rows of a slice that the title may name
 _CROWDED = 9  # more labels than this stand upright
@@ -73,8 +74,7 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
 
 def residuals(inputs: EvaluationInputs) -> Figure:
     """How errors are spread, and how their mean depends on the rating."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _side_by_side()
     within = float(np.median(np.abs(inputs.candidate)))
     span = inputs.scale[1] - inputs.scale[0]
     edges = np.linspace(-span, span, 82)  # an odd number of bins: exact predictions are the middle one
@@ -118,8 +118,9 @@ def _lean_title(values: np.ndarray[Any, Any], lean: Doubles) -> str:
 
 def calibration(metrics: Metrics) -> Figure:
     """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
-    figure = Figure(figsize=(8, 5.4), layout="constrained")
+    figure = Figure(figsize=(8, 5.4))
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    place(figure, Margins(down=0.3), shape=(2, 1))
     draw_calibration(axes, metrics)
     bins = metrics.calibration.bins
     rows = np.array([found.rows for found in bins])
@@ -150,13 +151,25 @@ def draw_calibration(axes: Axes, metrics: Metrics) -> None:
 def slices(metrics: Metrics) -> Figure:
     """RMSE by slice with 95 % bars, next to bias-only; one panel per slicing."""
     found = metrics.slices
-    figure = Figure(figsize=(11, 3.9 * -(-len(found) // 2)), layout="constrained")
-    panels = list(figure.subplots(-(-len(found) // 2), 2, squeeze=False).flat)
+    lines = -(-len(found) // 2)
+    figure = Figure(figsize=(11, 3.9 * lines))
+    panels = list(figure.subplots(lines, 2, squeeze=False).flat)
+    labels = max(map(_label_inches, found.values()), default=0.0)
+    place(figure, Margins(top=0.7, bottom=0.45 + labels, down=0.7 + labels), shape=(lines, 2))
     for axes, (name, rows) in zip(panels, found.items(), strict=False):
         _slice_panel(axes, name, rows)
     for axes in panels[len(found) :]:
         axes.set_visible(False)
-    figure.suptitle(_slices_title(metrics), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(
+        _slices_title(metrics),
+        x=0.01,
+        y=1 - 0.2 / figure.get_figheight(),
+        ha="left",
+        va="center",
+        fontsize=12,
+        fontweight="bold",
+        color=INK,
+    )
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="upper right", ncols=2, frameon=False, fontsize=9
     )
@@ -186,6 +199,13 @@ def _slice_panel(axes: Axes, name: str, rows: Sequence[SliceFigures]) -> None:
     dress(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
 
 
+def _label_inches(rows: Sequence[SliceFigures]) -> float:
+    """Height of the labels of a panel."""
+    if len(rows) <= _CROWDED:
+        return 0.3  # two lines
+    return _LETTER * max(max(len(row.slice), len(_short(row.rows))) for row in rows)
+
+
 def _short(rows: int) -> str:
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
         if rows >= size:
@@ -195,8 +215,7 @@ def _short(rows: int) -> str:
 
 def long_tail(inputs: EvaluationInputs) -> Figure:
     """How the training rows are spread over movies, and what that means for the error."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _side_by_side()
     counts = inputs.movie_rows
     order = np.argsort(-counts, kind="stable")
     rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
@@ -243,6 +262,7 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
 def progressive(points: Sequence[Point]) -> Figure:
     """Each champion on the ratings that came after it, next to its RMSE on the test rows."""
     figure, axes = _canvas()
+    place(figure, Margins(bottom=1.3))
     places = np.arange(len(points))
     rmses = np.array([point.rmse for point in points])
     bars = _TWO_ERRORS * np.array([point.interval.standard_error for point in points])
@@ -261,13 +281,56 @@ def progressive(points: Sequence[Point]) -> Figure:
     last = points[-1]
     title = f"{last.release}: {last.rmse:.4f} on newer ratings, {last.test_rmse:.4f} on its test rows"
     dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
+@dataclass(frozen=True)
+class Margins:
+    """Space around the axes of a figure and between them, in inches."""
+
+    left: float = 0.95  # for the numbers of an axis and its label
+    right: float = 0.2
+    top: float = 0.55  # for a title
+    bottom: float = 0.7
+    across: float = 1.0
+    down: float = 1.0
+
+
+def place(figure: Figure, margins: Margins, *, shape: tuple[int, int] = (1, 1)) -> None:
+    """Set the margins of a figure. Layouts of matplotlib find them by drawing everything one more time.
+
+    Args:
+        figure: Its axes are made already.
+        margins: The margins.
+        shape: Rows and columns of axes.
+    """
+    width, height = figure.get_size_inches()
+    rows, columns = shape
+    wide = (width - margins.left - margins.right - margins.across * (columns - 1)) / columns
+    high = (height - margins.top - margins.bottom - margins.down * (rows - 1)) / rows
+    figure.subplots_adjust(
+        left=margins.left / width,
+        right=1 - margins.right / width,
+        top=1 - margins.top / height,
+        bottom=margins.bottom / height,
+        wspace=margins.across / wide,
+        hspace=margins.down / high,
+    )
+
+
 def _canvas() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    return figure, figure.subplots()
+    figure = Figure(figsize=(8, 4.6))
+    axes = figure.subplots()
+    place(figure, Margins())
+    return figure, axes
+
+
+def _side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
+    figure = Figure(figsize=(11, 4.4))
+    left, right = figure.subplots(1, 2)
+    place(figure, Margins(), shape=(1, 2))
+    return figure, (left, right)
 
 
 def dress(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
@@ -281,6 +344,5 @@ def dress(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture whose bytes depend on nothing but what it shows, with a margin for dark pages."""
-    figure.set_layout_engine("constrained", w_pad=_MARGIN, h_pad=_MARGIN)
+    """Write a picture whose bytes depend on nothing but what it shows."""
     figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})

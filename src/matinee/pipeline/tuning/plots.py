@@ -16,7 +16,7 @@ def history_plot(result: GoalResult) -> Markup:
     """The score of each trial, and the best so far."""
     complete = [note for note in result.trials if note.state == "complete" and note.value is not None]
     pruned = [note for note in result.trials if note.state == "pruned" and note.value is not None]
-    figure, axes = panel(height=3.2)
+    figure, axes = panel(height=3.2, top=0.5)
     if pruned:
         axes.plot(
             [note.number for note in pruned],
@@ -36,7 +36,7 @@ def history_plot(result: GoalResult) -> Markup:
         axes.set_ylim(low - margin, high + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(axes, "", x="trial", y=LABELS[result.metric])
-    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=9)
+    figure.legend(loc="upper left", ncols=2, frameon=False, fontsize=9)
     alt = (
         f"Score of each trial. Base settings: {scores[0]:.4f}. Best trial: {best[-1]:.4f}. {len(pruned)} trials were "
         "stopped early. The table has all values."
@@ -50,7 +50,7 @@ def importance_plot(result: GoalResult) -> Markup:
         return Markup()
     names = list(result.importances)
     shares = [result.importances[name] for name in names]
-    figure, axes = panel(height=_EDGES + _ROW * len(names))
+    figure, axes = panel(height=_EDGES + _ROW * len(names), labels=names)
     places = np.arange(len(names))
     axes.barh(places, shares, color=MODEL, height=0.6)
     axes.set_yticks(places, names)

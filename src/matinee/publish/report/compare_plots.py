@@ -29,7 +29,7 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
     rows += [
         (SLICE_NAMES[each.slicing].format(each.slice), each.differences[place]) for each in comparison.slices
     ]
-    figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6)
+    figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6, labels=[label for label, _ in rows])
     values = np.array([difference.value for _, difference in rows])
     ends = np.array([(difference.low, difference.high) for _, difference in rows])
     places = np.arange(len(rows))

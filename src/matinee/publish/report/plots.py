@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import matplotlib as mpl
@@ -10,7 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from matinee.evaluate.plots import BASELINE, GRID, INK, MODEL, QUIET
+from matinee.evaluate.plots import BASELINE, GRID, INK, MODEL, QUIET, Margins, place
 
 # The colours of a plot and the variables of style.css that replace them.
 _COLORS: Final = {
@@ -28,13 +29,24 @@ _FONT: Final = re.compile(r"font-family: [^;\"]*;? ?")  # the page's own is used
 _LEFT_OUT: Final = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>", re.DOTALL)
 _OPENING: Final = re.compile(r"<svg[^>]* viewBox=\"([^\"]*)\"[^>]*>")
 _LABEL_SIZE: Final = 9
+_LETTER: Final = 0.075  # inches: width of a letter of the labels
 _ZOOM: Final = 1.5  # pixels per point at most
 
 
-def panel(*, height: float, width: float = 4.4) -> tuple[Figure, Axes]:
-    """A figure that is legible on a phone without scrolling. Sizes are in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+def panel(
+    *, height: float, width: float = 4.4, labels: Sequence[str] = (), top: float = 0.1
+) -> tuple[Figure, Axes]:
+    """A figure that is legible on a phone without scrolling.
+
+    Args:
+        height, width: Size in inches.
+        labels: Texts at the left axis; an axis without any has numbers and a name.
+        top: Space for a legend above the axes, in inches.
+    """
+    figure = Figure(figsize=(width, height))
     axes = figure.subplots()
+    left = 0.2 + _LETTER * max(map(len, labels)) if labels else 0.75
+    place(figure, Margins(left=left, right=0.1, top=top, bottom=0.5))
     axes.tick_params(labelsize=_LABEL_SIZE, color=QUIET, length=3)
     axes.xaxis.label.set_fontsize(_LABEL_SIZE)
     axes.yaxis.label.set_fontsize(_LABEL_SIZE)

@@ -26,7 +26,9 @@ def slices_plot(metrics: Metrics) -> Markup:
     ]
     if not rows:
         return Markup()
-    figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6)
+    figure, axes = panel(
+        height=_EDGES + _ROW * len(rows), width=5.6, labels=[label for label, _ in rows], top=0.35
+    )
     places, figures = np.arange(len(rows)), [each for _, each in rows]
     base = [each.bias_only_rmse for each in figures]
     axes.axvline(metrics.rmse, color=QUIET, linewidth=1, linestyle="--", label="all rows")
@@ -39,7 +41,7 @@ def slices_plot(metrics: Metrics) -> Markup:
     dress(axes, "", x="RMSE (rating points; left is better)", y="", grid="x")
     ours = Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8, label="this release, 95 %")
     handles = [ours, *axes.get_legend_handles_labels()[0]]
-    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=9)
     best, worst = (choose(rows, key=lambda row: row[1].rmse) for choose in (min, max))
     alt = (
         f"RMSE by slice. Lowest: {best[0]}, {best[1].rmse:.3f}. Highest: {worst[0]}, {worst[1].rmse:.3f}. "

@@ -5,9 +5,8 @@ file: the same evaluation gives the same bytes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from matinee.evaluate.figures import (
+    BASELINE,
+    INK,
+    MODEL,
+    QUIET,
+    Margins,
+    canvas,
+    dress,
+    save,
+    set_margins,
+    side_by_side,
+)
 from matinee.evaluate.inputs import EvaluationInputs
 from matinee.evaluate.metrics import rmse
 from matinee.evaluate.slices import SLICINGS
@@ -23,13 +34,6 @@ from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.release.arrays import Doubles
 from matinee.store.documents import Point
 
-# Three colours that stay apart for colour-blind readers and in grey print.
-MODEL = "#1f5f8b"
-BASELINE = "#d98324"
-QUIET = "#8a8f94"
-INK = "#22272b"
-GRID = "#e4e6e8"
-_DPI = 130
 _LETTER = 0.058  # inches: width of a letter of upright labels
 _TWO_ERRORS = 1.96  # standard errors to each side are 95 %
 _FEWEST = 30  # rows of a slice that the title may name
@@ -48,7 +52,7 @@ def draw(folder: Path, *, inputs: EvaluationInputs, metrics: Metrics, history: H
 
 def learning_curve(history: History) -> Figure:
     """Train and valid RMSE as training went on, with the epoch that was kept."""
-    figure, axes = _canvas()
+    figure, axes = canvas()
     draw_learning_curve(axes, history)
     return figure
 
@@ -74,7 +78,7 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
 
 def residuals(inputs: EvaluationInputs) -> Figure:
     """How errors are spread, and how their mean depends on the rating."""
-    figure, (left, right) = _side_by_side()
+    figure, (left, right) = side_by_side()
     within = float(np.median(np.abs(inputs.candidate)))
     span = inputs.scale[1] - inputs.scale[0]
     edges = np.linspace(-span, span, 82)  # an odd number of bins: exact predictions are the middle one
@@ -120,7 +124,7 @@ def calibration(metrics: Metrics) -> Figure:
     """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
     figure = Figure(figsize=(8, 5.4))
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    place(figure, Margins(down=0.3), shape=(2, 1))
+    set_margins(figure, Margins(down=0.3), shape=(2, 1))
     draw_calibration(axes, metrics)
     bins = metrics.calibration.bins
     rows = np.array([found.rows for found in bins])
@@ -155,7 +159,7 @@ def slices(metrics: Metrics) -> Figure:
     figure = Figure(figsize=(11, 3.9 * lines))
     panels = list(figure.subplots(lines, 2, squeeze=False).flat)
     labels = max(map(_label_inches, found.values()), default=0.0)
-    place(figure, Margins(top=0.7, bottom=0.45 + labels, down=0.7 + labels), shape=(lines, 2))
+    set_margins(figure, Margins(top=0.7, bottom=0.45 + labels, down=0.7 + labels), shape=(lines, 2))
     for axes, (name, rows) in zip(panels, found.items(), strict=False):
         _slice_panel(axes, name, rows)
     for axes in panels[len(found) :]:
@@ -215,7 +219,7 @@ def _short(rows: int) -> str:
 
 def long_tail(inputs: EvaluationInputs) -> Figure:
     """How the training rows are spread over movies, and what that means for the error."""
-    figure, (left, right) = _side_by_side()
+    figure, (left, right) = side_by_side()
     counts = inputs.movie_rows
     order = np.argsort(-counts, kind="stable")
     rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
@@ -261,8 +265,8 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
 
 def progressive(points: Sequence[Point]) -> Figure:
     """Each champion on the ratings that came after it, next to its RMSE on the test rows."""
-    figure, axes = _canvas()
-    place(figure, Margins(bottom=1.3))
+    figure, axes = canvas()
+    set_margins(figure, Margins(bottom=1.3))
     places = np.arange(len(points))
     rmses = np.array([point.rmse for point in points])
     bars = _TWO_ERRORS * np.array([point.interval.standard_error for point in points])
@@ -283,66 +287,3 @@ def progressive(points: Sequence[Point]) -> Figure:
     dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return figure
-
-
-@dataclass(frozen=True)
-class Margins:
-    """Space around the axes of a figure and between them, in inches."""
-
-    left: float = 0.95  # for the numbers of an axis and its label
-    right: float = 0.2
-    top: float = 0.55  # for a title
-    bottom: float = 0.7
-    across: float = 1.0
-    down: float = 1.0
-
-
-def place(figure: Figure, margins: Margins, *, shape: tuple[int, int] = (1, 1)) -> None:
-    """Set the margins of a figure. Layouts of matplotlib find them by drawing everything one more time.
-
-    Args:
-        figure: Its axes are made already.
-        margins: The margins.
-        shape: Rows and columns of axes.
-    """
-    width, height = figure.get_size_inches()
-    rows, columns = shape
-    wide = (width - margins.left - margins.right - margins.across * (columns - 1)) / columns
-    high = (height - margins.top - margins.bottom - margins.down * (rows - 1)) / rows
-    figure.subplots_adjust(
-        left=margins.left / width,
-        right=1 - margins.right / width,
-        top=1 - margins.top / height,
-        bottom=margins.bottom / height,
-        wspace=margins.across / wide,
-        hspace=margins.down / high,
-    )
-
-
-def _canvas() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 4.6))
-    axes = figure.subplots()
-    place(figure, Margins())
-    return figure, axes
-
-
-def _side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
-    figure = Figure(figsize=(11, 4.4))
-    left, right = figure.subplots(1, 2)
-    place(figure, Margins(), shape=(1, 2))
-    return figure, (left, right)
-
-
-def dress(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
-    """Set title and labels of axes, and the looks that all plots share."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture whose bytes depend on nothing but what it shows."""
-    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})

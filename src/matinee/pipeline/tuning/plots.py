@@ -4,7 +4,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from matinee.evaluate.plots import BASELINE, INK, MODEL, QUIET, dress
+from matinee.evaluate.figures import BASELINE, INK, MODEL, QUIET, dress
 from matinee.formats.tuning import GoalResult
 from matinee.publish.report.plots import inline_svg, panel
 

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from matinee.evaluate.plots import BASELINE, GRID, INK, MODEL, QUIET, Margins, place
+from matinee.evaluate.figures import BASELINE, GRID, INK, MODEL, QUIET, Margins, set_margins
 
 # The colours of a plot and the variables of style.css that replace them.
 _COLORS: Final = {
@@ -46,7 +46,7 @@ def panel(
     figure = Figure(figsize=(width, height))
     axes = figure.subplots()
     left = 0.2 + _LETTER * max(map(len, labels)) if labels else 0.75
-    place(figure, Margins(left=left, right=0.1, top=top, bottom=0.5))
+    set_margins(figure, Margins(left=left, right=0.1, top=top, bottom=0.5))
     axes.tick_params(labelsize=_LABEL_SIZE, color=QUIET, length=3)
     axes.xaxis.label.set_fontsize(_LABEL_SIZE)
     axes.yaxis.label.set_fontsize(_LABEL_SIZE)

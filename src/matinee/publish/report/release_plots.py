@@ -6,7 +6,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
-from matinee.evaluate.plots import BASELINE, MODEL, QUIET, draw_calibration, draw_learning_curve, dress
+from matinee.evaluate.figures import BASELINE, MODEL, QUIET, dress
+from matinee.evaluate.plots import draw_calibration, draw_learning_curve
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.publish.report.plots import inline_svg, panel

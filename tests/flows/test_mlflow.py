@@ -4,8 +4,10 @@ import os
 import socket
 import subprocess
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from matinee.cli.main import main
 from matinee.errors import ConfigError, StoreError
 from matinee.pipeline.finished import find_finished
 from matinee.pipeline.summary import Summary
+from matinee.pipeline.tracking import mlflow_log
 from matinee.pipeline.tracking.mlflow_log import check_tracking, log_to_mlflow
 from matinee.settings.parse import read_settings
 from matinee.store import Store
@@ -91,6 +94,11 @@ def test_a_run_is_logged_once_and_its_release_answers_as_a_model(
     assert (run.info.run_name, other.info.run_name) == ("v0001", "held")
     assert len(client.search_model_versions("name = 'matinee'")) == 1
 
+    needed = Path(mlflow.artifacts.download_artifacts("models:/matinee@champion/requirements.txt")).read_text(
+        "utf-8"
+    )
+    assert {*mlflow_log.requirements()} <= {*needed.split()}
+
     release, model = matinee.load(store), mlflow.pyfunc.load_model("models:/matinee@champion")
     pairs = pd.DataFrame({"user_id": release.users.ids[:20], "movie_id": release.movies.ids[:20]})
     rated = model.predict(pairs)["rating"].to_numpy()
@@ -138,6 +146,16 @@ def test_a_run_does_not_fail_because_it_could_not_be_logged(
     monkeypatch.setattr("matinee.tasks.track.track", fail)
     track_run("store", Summary.model_construct(), mlflow="http://127.0.0.1:5000")
     assert "The run was not logged (ValueError: of a library). The run is complete" in caplog.text
+
+
+def test_the_model_names_the_versions_of_all_that_a_release_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_log, "version", lambda name: "3.0.1" if name == "pandas" else version(name))
+    found = dict(each.split("==") for each in mlflow_log.requirements())
+    base = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"][
+        "dependencies"
+    ]
+    assert found.keys() == {"matinee", "pandas", *(each.partition(">=")[0] for each in base)}
+    assert (found["numpy"], found["pandas"]) == (np.__version__, "3.0.1")
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

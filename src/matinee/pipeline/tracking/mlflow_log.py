@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,6 +30,8 @@ _NAME: Final = "matinee"  # of the experiment, and of the registered model
 _CHAMPION: Final = "champion"  # the alias of the version that is the champion
 _EVALUATION: Final = "matinee.evaluation"  # tags of a run
 _RELEASE: Final = "matinee.release"
+# What mlflow_model.py needs: the base installation, and the tables of MLflow. MLflow adds itself.
+_NEEDED: Final = ("matinee", "numpy", "pandas", "pyarrow", "pydantic", "safetensors")
 # MLflow's own defaults wait for a silent server for a quarter of an hour, and print to stdout, where --json belongs.
 _MLFLOW_DEFAULTS: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -195,12 +198,17 @@ def _register(client: "MlflowClient", folder: Path, summary: Summary) -> None:
         python_model=str(Path(__file__).with_name("mlflow_model.py")),
         artifacts={"release": str(folder)},
         signature=_signature(load(folder)),
-        pip_requirements=["matinee", "pandas"],
+        pip_requirements=requirements(),
         registered_model_name=_NAME,
     )
-    version = logged.registered_model_version
-    client.set_model_version_tag(_NAME, version, _RELEASE, summary.release)
-    client.set_registered_model_alias(_NAME, _CHAMPION, version)
+    number = logged.registered_model_version
+    client.set_model_version_tag(_NAME, number, _RELEASE, summary.release)
+    client.set_registered_model_alias(_NAME, _CHAMPION, number)
+
+
+def requirements() -> list[str]:
+    """What a program needs to answer with the model, in the versions that have made and checked it here."""
+    return [f"{name}=={version(name)}" for name in _NEEDED]
 
 
 def _signature(release: Release) -> "ModelSignature":

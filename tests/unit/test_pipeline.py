@@ -137,6 +137,8 @@ def test_a_held_candidate_differs_from_the_champion_as_the_gate_says(
     assert main(["compare", "champion", names[1], "--store", str(store)]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed[3:7]] == ["rmse", "mae", "ndcg@10", "recall@10"]
+    memory = next(line.split() for line in printed if line.startswith("memory of the run, MB"))
+    assert all(50 < float(megabytes) < 50_000 for megabytes in memory[-2:])
     assert main(["compare", "v0001", "nothing", "--store", str(store)]) == 2
     assert "Held candidates: " + held.candidate.digest in capsys.readouterr().err
 

@@ -15,6 +15,7 @@ _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",
     "seconds_evaluate": "evaluation, s",
+    "peak_bytes": "memory of the run, MB",
     "bytes": "weights, MB",
 }
 
@@ -95,7 +96,7 @@ def _difference_line(label: str, difference: Difference) -> str:
 def _cost(value: float | int | None, name: str) -> str:
     if value is None:
         return "-"
-    return f"{value / 1e6:.1f}" if name == "bytes" else f"{value:.1f}"
+    return f"{value / 1e6:.1f}" if name.endswith("bytes") else f"{value:.1f}"
 
 
 def _list_lines(user: ComparedLists, names: Sequence[str]) -> Iterator[str]:

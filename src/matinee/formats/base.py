@@ -27,5 +27,8 @@ class Manifest(Format):
     digest: str = Field("", description="Name of this folder: the digest of all it was made from.")
     schema_version: int = Field(1, description="Version of this format.")
     seconds: float = Field(0.0, description="Seconds that it took to make the folder.")
+    peak_bytes: int = Field(
+        0, description="Largest memory of the process until then, in bytes; 0 in folders of earlier versions."
+    )
     seal: dict[str, str] = Field({}, description="Digest of each other file of the folder, by its path.")
     checksum: str | None = Field(None, description="Digest of this manifest without this field.")

@@ -64,6 +64,10 @@ class Cost(Format):
     seconds_compile: float | None = Field(description="Seconds of compiling kernels.")
     seconds_rank: float | None = Field(description="Seconds of the fit of the ranking model.")
     seconds_evaluate: float | None = Field(description="Seconds of the evaluation.")
+    peak_bytes: int | None = Field(
+        None,
+        description="Largest memory of the process that evaluated it, until then; of a whole run, its peak.",
+    )
     device: str | None = Field(description="Where it was fitted.")
     bytes: int | None = Field(description="Size of the weights and of the ranking model, as files.")
 

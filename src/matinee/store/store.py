@@ -33,6 +33,7 @@ from matinee.store.folders import remove_tree
 from matinee.store.identity import make_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import local_store, remote_of
+from matinee.store.system import peak_memory
 
 log = logging.getLogger(__name__)
 
@@ -176,8 +177,7 @@ class Store:
         if not is_sound:
             return False
         with writing(self.root), lock_folder(self.root / kind):
-            whole = self._is_here(kind, digest)
-            if whole:
+            if whole := self._is_here(kind, digest):
                 os.utime(self.root / kind / digest)  # the time of the folder only, not of its files
             return whole
 
@@ -227,12 +227,12 @@ class Store:
             if folder is not None:
                 started = time.perf_counter()
                 made = plan.make(folder)
-                seconds = round(time.perf_counter() - started, 3)
                 manifest = {
                     "kind": plan.kind,
                     "digest": plan.digest,
                     "schema_version": SCHEMA_VERSION,
-                    "seconds": seconds,
+                    "seconds": round(time.perf_counter() - started, 3),
+                    "peak_bytes": peak_memory(),
                     **made.model_dump(mode="json"),
                     "seal": compute_checksums(folder),
                 }

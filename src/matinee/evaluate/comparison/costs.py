@@ -37,6 +37,7 @@ def read_cost(
         seconds_compile=fit.seconds_compile if fit else None,
         seconds_rank=lists.seconds_rank if lists else None,
         seconds_evaluate=judged.seconds if judged else None,
+        peak_bytes=judged.peak_bytes or None if judged else None,
         device=fit.device if fit else None,
         bytes=sum(path.stat().st_size for path in files if path.is_file()) or None,
     )

@@ -56,6 +56,10 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
         ("fit of the ranking model, seconds", [model.cost.seconds_rank for model in models]),
         ("evaluation, seconds", [model.cost.seconds_evaluate for model in models]),
         ("device", [model.cost.device for model in models]),
+        (
+            "memory of the run, MB",
+            [model.cost.peak_bytes and model.cost.peak_bytes / 1e6 for model in models],
+        ),
         ("size of the weights, MB", [model.cost.bytes and model.cost.bytes / 1e6 for model in models]),
     ]
     rows = [(name, *values) for name, values in facts if any(value is not None for value in values)]

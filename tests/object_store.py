@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
 
 if TYPE_CHECKING:
-    from moto.server import ThreadedMotoServer
+    from werkzeug.serving import BaseWSGIServer
 
 _numbers = count()
 
@@ -23,7 +24,8 @@ class ObjectStore:
     """A running S3 server."""
 
     port: int
-    _server: "ThreadedMotoServer"
+    _server: "BaseWSGIServer"
+    _thread: Thread
 
     @property
     def url(self) -> str:
@@ -48,31 +50,36 @@ class ObjectStore:
 
     def stop(self) -> None:
         """Stop answering; the objects stay."""
-        self._server.stop()
+        self._server.shutdown()
+        self._thread.join()  # the port is free
 
     def start(self) -> None:
         """Answer again at the same port."""
-        self._server = _serve(self.port)
+        self._server, self._thread = _serve(self.port)
 
 
 @contextmanager
 def running_store() -> Iterator[ObjectStore]:
     """Run a server during the block."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = _serve(0)
-    running = ObjectStore(server.get_host_and_port()[1], server)
+    server, thread = _serve(0)
+    running = ObjectStore(server.port, server, thread)
     try:
         yield running
     finally:
         running.stop()
 
 
-def _serve(port: int) -> "ThreadedMotoServer":
-    from moto.server import ThreadedMotoServer
+def _serve(port: int) -> tuple["BaseWSGIServer", Thread]:
+    """Start the server of S3 alone: to find the service of a request, moto lists hundreds of folders."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    return server
+    app = create_backend_app("s3")
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    return server, thread
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from matinee.evaluate import metrics
 
@@ -21,6 +20,8 @@ def test_rmse_and_mae_by_hand() -> None:
 
 @given(st.lists(st.tuples(st.floats(1, 5), st.floats(1, 5)), min_size=1, max_size=50))
 def test_rmse_and_mae_equal_scikit_learn(pairs: list[tuple[float, float]]) -> None:
+    from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
     truth, predicted = np.array(pairs).T
     errors = predicted - truth
     assert metrics.rmse(errors) == pytest.approx(root_mean_squared_error(truth, predicted), abs=1e-6)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import ndcg_score, roc_auc_score
 
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.order import share_in_order
@@ -36,6 +35,8 @@ def test_ranking_figures_by_hand() -> None:
 
 
 def test_ranking_figures_equal_scikit_learn_and_plain_loops() -> None:
+    from sklearn.metrics import ndcg_score
+
     draw = np.random.default_rng(4)
     users, movies = 40, 60
     scores = draw.permutation(users * movies).reshape(users, movies).astype(np.float32)  # no ties
@@ -117,6 +118,8 @@ def test_share_in_order_equals_all_pairs(rows: list[tuple[int, int, int]]) -> No
 
 
 def test_share_in_order_of_two_ratings_is_the_auc() -> None:
+    from sklearn.metrics import roc_auc_score
+
     draw = np.random.default_rng(6)
     ratings, scores = draw.integers(1, 3, 200).astype(np.float32), draw.normal(size=200)
     (found,) = share_in_order(np.zeros(200, np.int32), ratings, [scores])

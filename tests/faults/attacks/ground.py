@@ -4,7 +4,7 @@ Each file `attacks_*.py` in this folder has a list `ATTACKS`. tests/faults/test_
 """
 
 import hashlib
-import shutil
+import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class Ground:
     def fill(self, template: Path) -> None:
         """Copy the template's store and sources, and lay out the foreign folder."""
         for name in ("store", "sources"):
-            shutil.copytree(template / name, self.folder / name)
+            _copy(template / name, self.folder / name)
         for kind in ("work", "datasets", "partitions", "releases", "running"):
             (self.foreign / kind / "mine").mkdir(parents=True)
             (self.foreign / kind / "mine" / "thesis.txt").write_text(kind)
@@ -92,14 +92,59 @@ class Attack:
 
 def digests(folder: Path) -> Digests:
     """The sha256 of each file below a folder, without following links, and without locks and empty folders."""
-    return {
-        str(path.relative_to(folder)): _sha256(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        for path in sorted(folder.rglob("*"))
-        if stat.S_ISREG((found := path.lstat()).st_mode)
-    }
+    found, folders = {}, [str(folder)]
+    for each in folders:
+        for entry in _entries(each):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                was = entry.stat(follow_symlinks=False)
+                changes = was.st_size, was.st_mtime_ns, was.st_ctime_ns
+                found[entry.path.removeprefix(f"{folder}/")] = _sha256(entry.path, *changes)
+    return found
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        return list(os.scandir(folder))
+    except PermissionError:
+        return []
 
 
 @cache
-def _sha256(path: Path, *_changes: int) -> str:
+def _sha256(path: str, *_changes: int) -> str:
     """The sha256 of a file, which is read again if its size or one of its times is another; nobody can set the last."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _copy(template: Path, folder: Path) -> None:
+    """What `shutil.copytree` copies, from memory. It takes most of the time of an attack."""
+    folders, files = _content(template)
+    for below in folders:
+        Path(f"{folder}{below}").mkdir()
+    for below, mode, times, content in files:
+        handle = os.open(f"{folder}{below}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            os.write(handle, content)
+            os.fchmod(handle, mode)
+            os.utime(handle, ns=times)
+        finally:
+            os.close(handle)
+
+
+@cache
+def _content(template: Path) -> tuple[list[str], list[tuple[str, int, tuple[int, int], bytes]]]:
+    """The folders below and with a template, and its files: path, mode, times and content."""
+    folders = [
+        "",
+        *(str(path).removeprefix(str(template)) for path in sorted(template.rglob("*")) if path.is_dir()),
+    ]
+    files = []
+    for path in template.rglob("*"):
+        if path.is_file():
+            was = path.stat()
+            times = was.st_atime_ns, was.st_mtime_ns
+            files.append(
+                (str(path).removeprefix(str(template)), stat.S_IMODE(was.st_mode), times, path.read_bytes())
+            )
+    return folders, files

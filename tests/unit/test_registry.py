@@ -154,6 +154,20 @@ def test_the_error_of_a_damaged_pointer_names_its_release_and_promote_repairs_it
     assert (registry.champion(), registry.predecessor()) == ("v0002", "v0001")
 
 
+def test_releases_that_are_published_while_the_champion_is_looked_up_are_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, read_log = Registry.open(Store.open(tmp_path / "store").root), Registry.log
+
+    def publish_before(registry: Registry) -> object:
+        monkeypatch.undo()
+        publish_releases(tmp_path / "store", 2)
+        return read_log(registry)
+
+    monkeypatch.setattr(Registry, "log", publish_before)
+    assert registry.champion() == "v0002"
+
+
 @pytest.mark.parametrize("closed", ["", "releases"])
 def test_a_store_without_read_permission_is_not_reported_as_empty(
     closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -98,9 +98,10 @@ class Registry:
         check_readable(self.root)
         if not os.path.lexists(path):
             # A change names the champion before, but for the first, which may have been killed before the pointer.
-            if any(entry.is_move and entry.before for entry in self.log()):
+            if not any(entry.is_move and entry.before for entry in self.log()):
+                return None
+            if not os.path.lexists(path):  # others may have published since it was not found
                 raise self._lost("missing")
-            return None
         try:
             return read_as(path, Pointer)
         except StoreError as error:

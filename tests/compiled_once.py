@@ -26,4 +26,4 @@ def share_compiled_kernels(locks: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return compile_now(kernel, signature)
 
-    Dispatcher.compile = compile_once
+    Dispatcher.compile = compile_once  # type: ignore[method-assign, assignment]

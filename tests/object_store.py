@@ -2,18 +2,20 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from werkzeug.serving import BaseWSGIServer
 
 _numbers = count()
@@ -71,12 +73,20 @@ def running_store() -> Iterator[ObjectStore]:
 
 
 def _serve(port: int) -> tuple["BaseWSGIServer", Thread]:
-    """Start the server of S3 alone: to find the service of a request, moto lists hundreds of folders."""
+    """Start the server of S3 alone: to find the service of a request, moto lists hundreds of folders.
+
+    It answers one request after the other. In moto, a write that needs an object to be absent or unchanged is two steps.
+    """
     from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    app = create_backend_app("s3")
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
+    app, turn = create_backend_app("s3"), Lock()
+
+    def answer(request: "WSGIEnvironment", start: "StartResponse") -> "Iterable[bytes]":
+        with turn:
+            return app(request, start)
+
+    server = make_server("127.0.0.1", port, answer, threaded=True, request_handler=MotoRequestHandler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     return server, thread

@@ -113,13 +113,13 @@ def test_a_hundred_rows_are_overfitted(planted_split: Callable[..., Split], mode
     split = planted_split(rows=125, users=20, movies=20, noise=0)
     method = [
         "train.lr_gamma=1",
-        *([] if model == "dot" else ["train.method=adam", "train.learning_rate=0.01", "model.dropout=0"]),
+        *([] if model == "dot" else ["train.method=adam", "train.learning_rate=0.02", "model.dropout=0"]),
     ]
     _, folder = _fit(
         split,
         f"model.name={model}",
         "train.weight_decay=0",
-        "train.epochs=300",
+        "train.epochs=150",
         "train.patience=0",
         "train.batch_size=16",
         "train.refit=none",

@@ -75,7 +75,7 @@ def running_store() -> Iterator[ObjectStore]:
 def _serve(port: int) -> tuple["BaseWSGIServer", Thread]:
     """Start the server of S3 alone: to find the service of a request, moto lists hundreds of folders.
 
-    It answers one request after the other. In moto, a write that needs an object to be absent or unchanged is two steps.
+    It answers one request after the other. moto checks the condition of a write and writes in two steps.
     """
     from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server

@@ -4,11 +4,20 @@ In a fresh checkout all processes would otherwise compile the same kernels at th
 """
 
 import fcntl
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let parallel workers compile no kernel twice."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        share_compiled_kernels(tmp_path_factory.getbasetemp().parent)  # which all workers have
 
 
 def share_compiled_kernels(locks: Path) -> None:

@@ -32,9 +32,9 @@ from matinee.store import Reference, Store
 from matinee.store.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests share
-from compiled_once import share_compiled_kernels
-from judged import judged as judged  # noqa: PLC0414 - fixtures
-from object_store import object_store as object_store  # noqa: PLC0414 - fixtures
+from compiled_once import kernels as kernels  # noqa: PLC0414 - fixtures
+from judged import judged as judged  # noqa: PLC0414
+from object_store import object_store as object_store  # noqa: PLC0414
 from object_store import remote as remote  # noqa: PLC0414
 from small_release import write_release
 
@@ -296,10 +296,3 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
 def _caches(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Caches of stores in object stores are not those of this user, also of addresses that are only parsed."""
     os.environ["MATINEE_CACHE"] = str(tmp_path_factory.mktemp("caches"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Parallel workers compile no kernel twice."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        share_compiled_kernels(tmp_path_factory.getbasetemp().parent)  # which all workers have

@@ -1,9 +1,15 @@
-"""Archives in memory that tests make."""
+"""Files in memory that tests make: archives, compressed data and Parquet."""
 
+import gzip
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 def tar(members: dict[str, str | bytes], *, mode: Any = "w") -> bytes:
@@ -25,3 +31,26 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+def parquet(**columns: Any) -> bytes:
+    """A Parquet file of lists or arrays."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def zstd(data: bytes) -> bytes:
+    """Compressed by zstd."""
+    packed: bytes = pa.compress(data, "zstd", asbytes=True)
+    return packed
+
+
+_fast_gzip: Callable[[bytes], bytes] = partial(gzip.compress, compresslevel=1)
+
+
+def nested(data: bytes, levels: int, pack: Callable[[bytes], bytes] = _fast_gzip) -> bytes:
+    """Compressed several times."""
+    for _ in range(levels):
+        data = pack(data)
+    return data

@@ -26,7 +26,7 @@ from typing import Any
 if __name__ == "__main__":  # before the imports that read it: one worker per core is enough
     os.environ.update(POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 Result = dict[str, Any]
 _PIECE = 1250  # cases of one process
 _MANY = 1000  # number of cases from which importing everything first is worth it

@@ -1,7 +1,5 @@
 """A nightly run sets any odd file in the drop folder aside with a report, and uses the other files."""
 
-import gzip
-import io
 import os
 import socket
 from collections.abc import Callable
@@ -9,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from dropped import GOOD, HEADER, night, write_drop
+from packed import nested, parquet
 
 from matinee.errors import DataError
 from matinee.ingest.checks import refusal
@@ -34,21 +32,12 @@ def drop(tmp_path: Path) -> Path:
     return write_drop(tmp_path / "drop")
 
 
-def parquet(**columns: Any) -> Put:
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(IDS | columns), buffer)
-    return lambda path: path.write_bytes(buffer.getvalue())
+def table(**columns: Any) -> Put:
+    return text(parquet(**IDS | columns))
 
 
 def text(content: str | bytes) -> Put:
     return lambda path: path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def nested(levels: int) -> bytes:
-    content = GOOD.encode()
-    for _ in range(levels):
-        content = gzip.compress(content, 1)
-    return content
 
 
 def listen(path: Path) -> None:
@@ -62,16 +51,16 @@ def listen(path: Path) -> None:
 
 
 ODD: dict[str, tuple[str | bytes, Put]] = {
-    "Parquet of bytes": ("a.csv", parquet(userID=[b"1", b"2"])),
-    "Parquet of durations": ("a.csv", parquet(rating=pa.array([1, 2], pa.duration("s")))),
-    "Parquet of lists": ("a.csv", parquet(movieID=[[1], [2]])),
+    "Parquet of bytes": ("a.csv", table(userID=[b"1", b"2"])),
+    "Parquet of durations": ("a.csv", table(rating=pa.array([1, 2], pa.duration("s")))),
+    "Parquet of lists": ("a.csv", table(movieID=[[1], [2]])),
     "Parquet of dates beyond the calendar": (
         "a.csv",
-        parquet(date=pa.array([2**31 - 1, -(2**31)], pa.int32()).cast(pa.date32())),
+        table(date=pa.array([2**31 - 1, -(2**31)], pa.int32()).cast(pa.date32())),
     ),
     "Parquet cut off": ("a.csv", text(b"PAR1" + bytes(40) + b"PAR1")),
     "an id of 5,000 digits": ("a.csv", text(HEADER + f"{'9' * 5000},1,3\n")),
-    "gzip nested 300 deep": ("a.csv", text(nested(300))),
+    "gzip nested 300 deep": ("a.csv", text(nested(GOOD.encode(), 300))),
     "a name that is not UTF-8": (b"caf\xe9.csv", text(GOOD)),
     "a name of 250 bytes": ("x" * 246 + ".csv", text(HEADER + "x,1,3\n")),
     "a name of line ends and escapes": ("a\n\x1b[31m.csv", text(HEADER + "x,1,3\n")),

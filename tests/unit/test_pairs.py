@@ -4,15 +4,14 @@ import bz2
 import gzip
 import io
 import lzma
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 import pytest
+from packed import parquet, zipped
 
 from matinee.errors import ConfigError, DataError, StoreError
 from matinee.release import Release
@@ -71,22 +70,15 @@ def test_columns_and_text_are_kept_and_unknown_ids_get_the_known_bias(
     ]
 
 
-def parquet(text: bytes) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.csv.read_csv(io.BytesIO(text)), buffer)
-    return buffer.getvalue()
-
-
-def zipped(text: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a/pairs.csv", text)
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize(
     "packed",
-    [zipped, bz2.compress, lzma.compress, parquet, lambda text: text.decode().encode("utf-16")],
+    [
+        lambda text: zipped({"a/pairs.csv": text}),
+        bz2.compress,
+        lzma.compress,
+        lambda text: parquet(**pa.csv.read_csv(io.BytesIO(text)).to_pydict()),
+        lambda text: text.decode().encode("utf-16"),
+    ],
     ids=["zip", "bz2", "xz", "Parquet", "UTF-16"],
 )
 def test_pairs_are_packed_and_encoded_like_ratings(

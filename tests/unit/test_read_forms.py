@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from packed import tar, zipped
+from packed import tar, zipped, zstd
 from pyarrow import feather
 
 from matinee import ingest
@@ -87,7 +87,7 @@ FORMS: Final[Mapping[str, Mapping[str, Write]]] = {
         "`.gz`": lambda rows: gzip.compress(CSV(rows)),
         "`.bz2`": lambda rows: bz2.compress(CSV(rows)),
         "`.xz`": lambda rows: lzma.compress(CSV(rows)),
-        "`.zst`": lambda rows: bytes(pa.Codec("zstd").compress(CSV(rows), asbytes=True)),
+        "`.zst`": lambda rows: zstd(CSV(rows)),
         "`.zip`": lambda rows: zipped({"ml/ratings.csv": CSV(rows)}),
         "`.tar`": lambda rows: tar({"ml/ratings.csv": CSV(rows)}),
         "nested": lambda rows: zipped({"ml.tar.gz": gzip.compress(tar({"ml/ratings.csv": CSV(rows)}))}),

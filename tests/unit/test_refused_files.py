@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from packed import parquet
 
 from matinee import ingest
 from matinee.errors import DataError
@@ -40,9 +40,7 @@ def _zip(entries: dict[str, str], *, encrypted: bool = False, method: int = zipf
 
 
 def _parquet(**columns: Any) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.table({**COLUMNS, **columns}), out)
-    return out.getvalue()
+    return parquet(**{**COLUMNS, **columns})
 
 
 def _folder(name: str) -> Callable[[Path], Path]:

@@ -1,16 +1,15 @@
 """Text ids: how a dataset gets its kind, and what is read as an id."""
 
-import io
 import json
 import re
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed import parquet
 
 from matinee import ingest
 from matinee.containers import Member
@@ -255,9 +254,8 @@ def test_a_superseded_row_has_its_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
 def test_a_float_that_is_not_a_number_is_a_missing_id(kind: pa.DataType, tmp_path: Path) -> None:
     users = pa.array([1.5, 2.5, float("nan"), 3.5], kind, from_pandas=False)
-    buffer = io.BytesIO()
-    pq.write_table(pa.table({"userId": users, "movieId": [1, 2, 3, 4], "rating": [3, 4, 5, 1]}), buffer)
+    table = parquet(userId=users, movieId=[1, 2, 3, 4], rating=[3, 4, 5, 1])
     loose = IngestSettings(ids="text", max_reject_fraction=0.5)
-    made, found = _ingest(tmp_path / "r", tmp_path / "s", loose, a_parquet=buffer.getvalue())
+    made, found = _ingest(tmp_path / "r", tmp_path / "s", loose, a_parquet=table)
     assert found == [("1.5", "1"), ("2.5", "2"), ("3.5", "4")]
     assert made.rejects == {"user_id_missing": 1}

@@ -7,11 +7,12 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-from attacks.ground import Attack, Ground
+from attacks.ground import Attack
+from attacks.spoiling import Content, puts
+from packed import nested, zstd
 from pyarrow import feather
 
 HEADER = b"userID,movieID,rating\n"
@@ -45,17 +46,6 @@ def header(*, name: bytes = b"a.csv", size: bytes = b"00000000000", kind: bytes 
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)
-
-
-def zst(content: bytes) -> bytes:
-    return pa.Codec("zstd").compress(content, asbytes=True)
-
-
-def nested(levels: int) -> bytes:
-    content = ROWS
-    for _ in range(levels):
-        content = gzip.compress(content, 1)
-    return content
 
 
 def damaged(content: bytes, at: int) -> bytes:
@@ -120,17 +110,10 @@ def arrow_bomb() -> bytes:
 FIRST = BLOCK + -(-len(ROWS) // BLOCK) * BLOCK  # bytes of the first member of TWO
 
 
-def puts(content: bytes | Callable[[], bytes]) -> Callable[[Ground], None]:
-    def prepare(ground: Ground) -> None:
-        (ground.folder / "a.bin").write_bytes(content() if callable(content) else content)
-
-    return prepare
-
-
-def refused(name: str, content: bytes | Callable[[], bytes], *says: str, sets: str = "") -> Attack:
+def refused(name: str, content: Content, *says: str, sets: str = "") -> Attack:
     words = ["ingest", "--ratings", "{folder}/a.bin", "--titles", "{titles}", "--store", "{folder}/new"]
     words += ["--set", sets] if sets else []
-    return Attack(name, words, 3, puts(content), says=["a.bin", *says])
+    return Attack(name, words, 3, puts("a.bin", content), says=["a.bin", *says])
 
 
 ATTACKS = [
@@ -167,14 +150,14 @@ ATTACKS = [
     refused(
         "a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "corrupt or truncated"
     ),
-    refused("gzip nested 300 deep", lambda: nested(300), "ingest.max_depth"),
+    refused("gzip nested 300 deep", lambda: nested(ROWS, 300), "ingest.max_depth"),
     refused("gzip cut within its second member", gzip.compress(ROWS) + gzip.compress(ROWS)[:-9], "Truncated"),
     refused("gzip with something behind it", gzip.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
     refused(
         "gzip with a wrong checksum", damaged(gzip.compress(ROWS), len(gzip.compress(ROWS)) - 6), "corrupt"
     ),
-    refused("zstd cut within its second frame", zst(ROWS) + zst(ROWS)[:-5], "Truncated"),
-    refused("zstd with something behind it", zst(ROWS) + b"rm -rf /", "corrupt or truncated"),
+    refused("zstd cut within its second frame", zstd(ROWS) + zstd(ROWS)[:-5], "Truncated"),
+    refused("zstd with something behind it", zstd(ROWS) + b"rm -rf /", "corrupt or truncated"),
     refused(
         "a bomb of one line of gzip",
         lambda: gzip.compress(HEADER + ZEROS.replace(b"\0", b"1") * 40, 1),
@@ -225,10 +208,11 @@ ATTACKS = [
         ["ingest", "--ratings", "{folder}/a.bin", "--titles", "{titles}", "--store", "{folder}/new"],
         0,
         puts(
+            "a.bin",
             tar(
                 ("../../../../tmp/escaped.csv", ROWS),
                 ("\x1b[31m/\x1b]0;own\x07.csv", ROWS.replace(b"\n1", b"\n2")),
-            )
+            ),
         ),
     ),
 ]

@@ -4,12 +4,13 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attacks.ground import Attack, Ground
+from attacks.spoiling import Content, puts
+from packed import parquet
 
 HEADER = "userID,movieID,rating,date\n"
 ROWS = HEADER + "".join(f"{u},{m},{1 + (u + m) % 5},2004-01-02\n" for u in range(10) for m in range(10))
@@ -18,33 +19,23 @@ IDS = {"userID": [1, 2], "movieID": [1, 1], "rating": [3.0, 4.0]}
 INGEST = ["ingest", "--titles", "{titles}", "--store", "{folder}/new", "--ratings"]
 
 
-def parquet(names: list[str] | None = None, **columns: Any) -> bytes:
+def renamed(*names: str) -> bytes:
+    """Parquet of IDS with other names, of which some may be equal."""
     buffer = io.BytesIO()
-    table = pa.table(
-        {name: pa.array(column) if isinstance(column, list) else column for name, column in columns.items()}
-    )
-    pq.write_table(table.rename_columns(names or table.column_names), buffer)
+    pq.write_table(pa.table(IDS).rename_columns(names), buffer)
     return buffer.getvalue()
 
 
-def puts(content: str | bytes | Callable[[], bytes], name: str | bytes = "a.csv") -> Callable[[Ground], None]:
-    def prepare(ground: Ground) -> None:
-        made = content() if callable(content) else content
-        path = ground.folder / os.fsdecode(name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(made.encode() if isinstance(made, str) else made)
-
-    return prepare
-
-
-def refused(name: str, content: str | bytes | Callable[[], bytes], *says: str, sets: str = "") -> Attack:
+def refused(name: str, content: Content, *says: str, sets: str = "") -> Attack:
     words = [*INGEST, "{folder}/a.csv", *(word for each in sets.split() for word in ("--set", each))]
-    return Attack(name, words, 3, puts(content), says=["a.csv", *says], hides=["\x1b"])
+    return Attack(name, words, 3, puts("a.csv", content), says=["a.csv", *says], hides=["\x1b"])
 
 
-def titles(name: str, content: str | bytes | Callable[[], bytes], *says: str, sets: str = "") -> Attack:
+def titles(name: str, content: Content, *says: str, sets: str = "") -> Attack:
     words = ["ingest", "--ratings", "{ratings}", "--titles", "{folder}/a.csv", "--store", "{folder}/new"]
-    return Attack(name, [*words, *(["--set", sets] if sets else [])], 3, puts(content), says=["a.csv", *says])
+    return Attack(
+        name, [*words, *(["--set", sets] if sets else [])], 3, puts("a.csv", content), says=["a.csv", *says]
+    )
 
 
 def links_in_a_loop(ground: Ground) -> None:
@@ -71,7 +62,7 @@ ATTACKS = [
         "Parquet with nested ids", parquet(**IDS | {"movieID": [{"id": 1}, {"id": 2}]}), "movieID", "struct"
     ),
     refused("Parquet with lists as ids", parquet(**IDS | {"movieID": [[1], [2]]}), "movieID", "list"),
-    refused("Parquet with a column twice", parquet(["userID", "rating", "rating"], **IDS), "'rating' twice"),
+    refused("Parquet with a column twice", renamed("userID", "rating", "rating"), "'rating' twice"),
     refused("Parquet without a column", parquet(), "without a column of numbers"),
     refused("Parquet without a row", parquet(**{name: pa.array([], pa.int64()) for name in IDS}), "no rows"),
     refused(
@@ -81,7 +72,7 @@ ATTACKS = [
     ),
     refused(
         "Parquet with column names that a terminal obeys",
-        parquet(["user\x1b[31m", "mov\nie", "\u202erating"], **IDS),
+        renamed("user\x1b[31m", "mov\nie", "\u202erating"),
         "no column for",
     ),
     refused(
@@ -126,7 +117,7 @@ ATTACKS = [
     refused("a column named twice by escapes", "userID,user\x1bID,movieID,rating\n1,2,3,4\n", "twice"),
     refused(
         "a Parquet column with a line end in its name",
-        parquet(["user\nmatinee: all is well", "movieID", "rating"], **IDS),
+        renamed("user\nmatinee: all is well", "movieID", "rating"),
         "found 'user matinee: all is well'",
     ),
     refused("a line of escapes", HEADER + "\x1b]0;owned\x07,1,3,\n" * 4, "user_id_not_integer", sets=INTEGER),
@@ -134,7 +125,7 @@ ATTACKS = [
         "text ids of escapes",
         [*INGEST, "{folder}/a.csv", "--set", "ingest.ids=text"],
         0,
-        puts(ROWS + "\x1b]0;owned\x07,\x1b[31m,3,\n\u202e,=cmd,4,\n"),
+        puts("a.csv", ROWS + "\x1b]0;owned\x07,\x1b[31m,3,\n\u202e,=cmd,4,\n"),
         hides=["\x1b"],
     ),
     Attack("a pipe", [*INGEST, "{folder}/a.csv"], 2, makes(os.mkfifo), says=["a pipe or a device"]),
@@ -164,14 +155,14 @@ ATTACKS = [
         "a name that is not UTF-8",
         [*INGEST, "{folder}/in"],
         3,
-        puts(ROWS, b"in/caf\xe9.csv"),
+        puts(b"in/caf\xe9.csv", ROWS),
         says=["not UTF-8", "\\udce9.csv"],
     ),
     Attack(
         "a name of escapes",
         [*INGEST, "{folder}/in", "--set", INTEGER],
         3,
-        puts(HEADER + "x,1,3,\n" * 9, "in/\x1b[31m\nred.csv"),
+        puts("in/\x1b[31m\nred.csv", HEADER + "x,1,3,\n" * 9),
         says=["\\x1b[31m"],
     ),
     titles("titles of one line of 20 MB", lambda: b"1,2003," + b"x" * (20 << 20), "ingest.max_line_mb"),

@@ -13,13 +13,12 @@ from attacks.spoiling import (
     cutoffs,
     empty_but_says_so,
     forge,
-    nested,
     source,
     spoil,
     table,
     weights,
-    zstd,
 )
+from packed import nested, zstd
 
 SIMILAR = ["similar", "--store", "{store}", "--movie", "3"]
 RELEASES = ["releases", "--store", "{store}", "--verify"]

@@ -2,41 +2,32 @@
 
 import gzip
 import lzma
-from collections.abc import Callable
 
-import pyarrow as pa
 from attacks.ground import Attack, Ground
-from packed import zipped
+from attacks.spoiling import Content, puts
+from packed import zipped, zstd
 
 HEADER = "userID,movieID,note\n"
 GOOD = HEADER + "1,1,a\n2,1,b\n"
 PREDICT = ["predict", "--store", "{store}", "--pairs", "{folder}/pairs.csv", "--out", "{folder}/out.csv"]
 
 
-def puts(content: str | bytes | Callable[[], bytes]) -> Callable[[Ground], None]:
-    def prepare(ground: Ground) -> None:
-        made = content() if callable(content) else content
-        (ground.folder / "pairs.csv").write_bytes(made.encode() if isinstance(made, str) else made)
-
-    return prepare
-
-
 def nothing_written(ground: Ground) -> None:
     assert not [path for path in ground.folder.iterdir() if "out.csv" in path.name]
 
 
-def refused(
-    name: str, content: str | bytes | Callable[[], bytes], *says: str, status: int = 3, sets: str = ""
-) -> Attack:
+def refused(name: str, content: Content, *says: str, status: int = 3, sets: str = "") -> Attack:
     words = [*PREDICT, *(["--set", sets] if sets else [])]
-    return Attack(name, words, status, puts(content), says=["pairs.csv", *says], check=nothing_written)
+    return Attack(
+        name, words, status, puts("pairs.csv", content), says=["pairs.csv", *says], check=nothing_written
+    )
 
 
 def predicts(name: str, content: str | bytes, rows: int) -> Attack:
     def check(ground: Ground) -> None:
         assert len((ground.folder / "out.csv").read_text("utf-8", "replace").splitlines()) == rows + 1
 
-    return Attack(name, PREDICT, 0, puts(content), check=check)
+    return Attack(name, PREDICT, 0, puts("pairs.csv", content), check=check)
 
 
 ATTACKS = [
@@ -84,7 +75,7 @@ ATTACKS = [
     ),
     predicts("UTF-16", GOOD.encode("utf-16"), 2),
     predicts("gzip within gzip", gzip.compress(gzip.compress(GOOD.encode())), 2),
-    predicts("zstd", pa.Codec("zstd").compress(GOOD.encode(), asbytes=True), 2),
+    predicts("zstd", zstd(GOOD.encode()), 2),
     predicts("a zip of xz", zipped({"a.csv.xz": lzma.compress(GOOD.encode())}), 2),
     predicts("JSON lines", '{"user": 1, "movie": 2, "note": "a, b"}\n{"user": 2, "movie": 2}\n', 2),
     refused("nothing at all", b"", "is empty"),

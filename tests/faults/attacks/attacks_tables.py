@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import packed
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attacks.attacks_archives import ROWS, refused, zipped
@@ -125,9 +126,7 @@ def log_elsewhere(ground: Ground) -> None:
 
 def checkpoint_of(**columns: Any) -> Callable[[Ground], None]:
     def prepare(ground: Ground) -> None:
-        out = io.BytesIO()
-        pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), out)
-        log_of(ADD)(ground).with_name(f"{0:020}.checkpoint.parquet").write_bytes(out.getvalue())
+        log_of(ADD)(ground).with_name(f"{0:020}.checkpoint.parquet").write_bytes(packed.parquet(**columns))
 
     return prepare
 

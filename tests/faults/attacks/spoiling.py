@@ -1,8 +1,9 @@
-"""Changes of files that attacks make: of arrays, tables, weights and manifests, and files nested in compression."""
+"""Changes of files that attacks make: of arrays, tables, weights and manifests."""
 
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attacks.ground import Ground
+from packed import parquet
 from safetensors.numpy import load, save
 
 Change = Callable[[bytes], bytes]
+Content = str | bytes | Callable[[], bytes]
 
 
 def spoil(name: str, change: Change) -> Callable[[Ground], None]:
@@ -56,6 +59,18 @@ def cutoffs(**values: Any) -> Change:
         return json.dumps(manifest).encode()
 
     return changed
+
+
+def puts(name: str | bytes, content: Content) -> Callable[[Ground], None]:
+    """Write a file into the folder of the attack; a content that takes long is made only then."""
+
+    def prepare(ground: Ground) -> None:
+        made = content() if callable(content) else content
+        path = ground.folder / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(made.encode() if isinstance(made, str) else made)
+
+    return prepare
 
 
 def source(name: str, data: Change) -> Callable[[Ground], None]:
@@ -110,22 +125,4 @@ def columns(**odd: pa.Array) -> Change:
     """A Parquet file of ratings with some odd columns."""
     usual = {"userID": [1, 2, 3], "movieID": [4, 5, 6], "rating": [1.0, 2.0, 3.0]}
 
-    def made(_: bytes) -> bytes:
-        out = io.BytesIO()
-        pq.write_table(pa.table({**usual, **odd}), out)
-        return out.getvalue()
-
-    return made
-
-
-def nested(data: bytes, depth: int, pack: Change) -> bytes:
-    """Compressed several times."""
-    for _ in range(depth):
-        data = pack(data)
-    return data
-
-
-def zstd(data: bytes) -> bytes:
-    """Compressed by zstd."""
-    packed: bytes = pa.compress(data, "zstd", asbytes=True)
-    return packed
+    return lambda _: parquet(**{**usual, **odd})

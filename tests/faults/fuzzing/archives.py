@@ -12,6 +12,7 @@ from fuzzing.mutations import (
     Mutation,
     spoil_lines,
 )
+from packed import zstd
 
 
 def within(unpack: Callable[[bytes], bytes], pack: Callable[[bytes], bytes], inner: Mutation) -> Mutation:
@@ -21,11 +22,6 @@ def within(unpack: Callable[[bytes], bytes], pack: Callable[[bytes], bytes], inn
         return pack(inner(unpack(data), rng))
 
     return spoil
-
-
-def zstd(data: bytes) -> bytes:
-    packed: bytes = pa.compress(data, "zstd", asbytes=True)
-    return packed
 
 
 def unzstd(data: bytes) -> bytes:

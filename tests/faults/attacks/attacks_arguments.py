@@ -119,7 +119,7 @@ SETTINGS = [
 
 STORES = [
     Attack("predictions from a folder that is no store", ["predict", "--store", "{foreign}", "--pairs", "{ratings}",
-        "--out", "{folder}/out.csv"], 1, says=["champion"]),
+        "--out", "{folder}/out.csv"], 2, says=["is not a Matinee store"]),
     Attack("an absent store", ["prune", "--store", "{folder}/absent"], 2, says=["/absent"]),
 ]  # fmt: skip
 

@@ -91,7 +91,8 @@ def test_a_run_from_the_form_shows_every_page(page: Page, form: str, up: Any, sh
     _take_picture(page, "run")
     of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     found = {each["key"]: each["id"] for each in up.ask("artifacts/filter", of_run) if each["key"]}
-    assert found.keys() == SHOWN.keys()
+    assert found.keys() >= SHOWN.keys()
+    assert all(key.endswith("-progress") for key in found.keys() - SHOWN.keys())  # of slow steps
     for key, text in SHOWN.items():
         page.goto(f"{up.url}/artifacts/artifact/{found[key]}")
         assert not re.search(r"&#\d+;|undefined|\\[_|]", shows(page, text))

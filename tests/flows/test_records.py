@@ -117,8 +117,8 @@ def test_training_is_retried_from_its_checkpoint_after_an_io_error(records: dict
 
 def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
     pages = [page for page in reversed(records["pages"]) if page["key"]]
-    keys = [page["key"] for page in pages]
-    # The failed attempt has a separate progress.
+    # The failed attempt has a separate progress. A slow step adds one, whatever its name.
+    keys = [page["key"] for page in pages if page["key"] in PAGES or not page["key"].endswith("-progress")]
     assert sorted(set(keys), key=keys.index) == sorted(set(PAGES), key=PAGES.index)
     assert all(
         page["data"] == 100

@@ -80,29 +80,23 @@ def _compiled(function: _Function) -> _Function:
     return cast(_Function, numba.njit(nogil=True, cache=True)(function))
 
 
-def _helper(function: _Function) -> _Function:
-    """Compiled code alone calls it. Without entry points for Python and a place in the cache, it compiles faster."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast(_Function, numba.njit(nogil=True, **options)(function))
+_mix = _compiled(splitmix64.mix)
 
 
-_mix = _helper(splitmix64.mix)
-
-
-@_helper
+@_compiled
 def _bits(state: NDArray[np.uint64]) -> np.uint64:
     """The next 64 random bits."""
     state[0] += _GOLDEN
     return _mix(state[0])
 
 
-@_helper
+@_compiled
 def _uniform(state: NDArray[np.uint64]) -> float:
     """A number within (0, 1) and never at its ends, as logarithms are taken of it."""
     return (float(_bits(state) >> _S11) + 0.5) * 2.0**-53
 
 
-@_helper
+@_compiled
 def _fit(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     total = 0.0
     for k in range(len(one)):
@@ -110,7 +104,7 @@ def _fit(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return total
 
 
-@_helper
+@_compiled
 def _shuffled(state: NDArray[np.uint64], size: int) -> NDArray[np.int32]:
     order = np.arange(size).astype(np.int32)
     for last in range(size - 1, 0, -1):
@@ -119,7 +113,7 @@ def _shuffled(state: NDArray[np.uint64], size: int) -> NDArray[np.int32]:
     return order
 
 
-@_helper
+@_compiled
 def _choose_by_key(
     state: NDArray[np.uint64], pull: NDArray[np.float32], movies: PlantedMovies, wanted: int
 ) -> NDArray[np.int32]:
@@ -131,7 +125,7 @@ def _choose_by_key(
     return np.argsort(keys)[:wanted].astype(np.int32)
 
 
-@_helper
+@_compiled
 def _choose(
     state: NDArray[np.uint64],
     pull: NDArray[np.float32],
@@ -162,7 +156,7 @@ def _choose(
     return chosen
 
 
-@_helper
+@_compiled
 def _rate(state: NDArray[np.uint64], score: float, noise: float) -> tuple[int, float]:
     """A rating, and the expected one: score plus Gaussian noise, rounded and cut to 1..5.
 
@@ -210,7 +204,7 @@ def draw_block(seed: np.uint64, users: PlantedUsers, movies: PlantedMovies, law:
     return Drawn(user_of, movie_of, rating_of, day_of, squares, bins)
 
 
-@_helper
+@_compiled
 def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
     """Write the digits of a positive number from `at` on; returns the place after them."""
     end, rest = at + 1, number // 10

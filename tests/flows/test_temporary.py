@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import processes_of, wait_until
 
+from matinee.cli.main import main
 from matinee.ops.up import end_process
 
 
@@ -77,3 +78,19 @@ def test_a_server_that_is_not_needed_opens_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(server, "prepare", lambda _: pytest.fail("the server was started"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))  # the command has ended
     temporary._serve(0, os.getpid())
+
+
+def test_a_wrong_call_leaves_no_server_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from matinee.cli import retrain_verb
+
+    class Warm:
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+    warm = Warm()
+    monkeypatch.setattr(retrain_verb, "warm_up", lambda **_: warm)
+    words = ["retrain", "--ratings", "none.csv", "--titles", "none.csv", "--store", str(tmp_path / "store")]
+    assert main(words) == 2
+    assert warm.ended

@@ -1,6 +1,7 @@
 """The verb `retrain`. It imports little at the top, since a process for Prefect's server starts before the rest."""
 
 import argparse
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -19,22 +20,31 @@ def retrain(call: argparse.Namespace) -> Outcome:
     """Run the retrain flow in this process."""
     started = time.perf_counter()
     warm = warm_up(quiet=not call.verbose)
+    with contextlib.ExitStack() as unused:  # the process is not left behind by a wrong call
+        if warm:
+            unused.callback(warm.end)
+        settings = _check(call)
+        finished = _find_finished(call, settings)
+        if not finished:
+            unused.pop_all()
+    summary = finished or _run_flow(call, settings, warm)
+    return _retrained(call, summary, seconds=time.perf_counter() - started)
+
+
+def _check(call: argparse.Namespace) -> "Settings":
+    """The settings of a call without mistakes; raises ConfigError before Prefect is waited for."""
     from matinee.cli.object_sources import fetch_sources
     from matinee.cli.verbs import check_sources, settings_of
 
     settings = settings_of(call)
-    settings.for_test_files(call.test)  # before Prefect is waited for
+    settings.for_test_files(call.test)
     fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     if call.mlflow:
         from matinee.pipeline.tracking import check_tracking
 
         check_tracking(call.mlflow)
-    finished = _find_finished(call, settings)
-    if finished and warm:
-        warm.end()
-    summary = finished or _run_flow(call, settings, warm)
-    return _retrained(call, summary, seconds=time.perf_counter() - started)
+    return settings
 
 
 def _find_finished(call: argparse.Namespace, settings: "Settings") -> "Summary | None":

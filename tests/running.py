@@ -24,7 +24,7 @@ def processes_of(home: Path, mark: str = "") -> dict[int, list[str]]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             variables = (process / "environ").read_bytes().split(b"\0")
-            words = (process / "cmdline").read_bytes().decode().split("\0")
+            words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             if f"HOME={home}".encode() in variables and any(mark.encode() in each for each in variables):
                 found[int(process.name)] = words
     return found

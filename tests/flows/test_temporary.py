@@ -17,15 +17,31 @@ from matinee.cli.main import main
 from matinee.ops.up import end_process
 
 
-def _servers(home: Path) -> list[list[str]]:
-    """The words of the processes of a run's own server, with this home."""
-    return [words for words in processes_of(home).values() if "matinee.ops.temporary" in words]
+def _servers(home: Path) -> list[int]:
+    """The processes of a run's own server, with this home."""
+    return [number for number, words in processes_of(home).items() if "matinee.ops.temporary" in words]
+
+
+def _port(process: int) -> int:
+    """The port that a process listens on; 0 if it does not listen yet."""
+    sockets = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir() if each.is_symlink()}
+    for line in Path(f"/proc/{process}/net/tcp").read_text("ascii").splitlines()[1:]:
+        (
+            _,
+            address,
+            _,
+            state,
+            *_,
+        ) = words = line.split()
+        if state == "0A" and f"socket:[{words[9]}]" in sockets:
+            return int(address.split(":")[1], 16)
+    return 0
 
 
 def _status(home: Path, **headers: str) -> int:
     """The status that the run's server returns without a password; 0 while it does not answer."""
-    (words,) = _servers(home)
-    address = f"http://127.0.0.1:{words[words.index('matinee.ops.temporary') + 1]}/api/admin/version"
+    (server,) = _servers(home)
+    address = f"http://127.0.0.1:{_port(server)}/api/admin/version"
     try:
         urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10).close()
     except urllib.error.HTTPError as error:
@@ -77,7 +93,7 @@ def test_a_server_that_is_not_needed_opens_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(temporary.gc, "disable", lambda: None)
     monkeypatch.setattr(server, "prepare", lambda _: pytest.fail("the server was started"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))  # the command has ended
-    temporary._serve(0, os.getpid())
+    temporary._serve(os.getpid())
 
 
 def test_a_wrong_call_leaves_no_server_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

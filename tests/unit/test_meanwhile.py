@@ -1,4 +1,4 @@
-"""Work beside a step: its result and its errors arrive, and it ends with the step."""
+"""Work during a step: its result and its errors arrive, and it ends with the step."""
 
 import threading
 
@@ -20,7 +20,7 @@ def test_abandoned_work_ends_where_it_reports() -> None:
 
     def work() -> None:
         try:
-            while True:
+            for _ in range(1_000_000):
                 progress.part("round", 1, 2)
         except AbandonedError as error:
             ended.append(type(error))

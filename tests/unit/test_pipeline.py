@@ -49,7 +49,7 @@ def test_a_second_call_computes_nothing_and_a_held_candidate_is_not_released(
     assert (held.release, held.publication.promoted) == (None, False)
 
 
-def test_a_finished_run_is_found_in_thestore_of(
+def test_a_finished_run_is_found_in_the_store(
     sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
 ) -> None:
     """With a release or with a held candidate, and without a write; a run with something to compute is not found."""

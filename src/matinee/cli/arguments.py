@@ -92,7 +92,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser = build_parser()
         parser.prog = f"{parser.prog} {call.verb}"  # the help that lists the options is that of the verb
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if places := {name: getattr(call, name, None) for name in ("store", "source", "out")}:
+    places = {name: getattr(call, name, None) for name in ("store", "source", "out")}
+    if any(place is not None for place in places.values()):
         from matinee.store.remote import local_store, names_remote  # noqa: PLC0415 - help and mistakes need no store
 
         for name, place in places.items():

@@ -138,14 +138,16 @@ class _Inputs:
         def make() -> Path | None:
             return self.store.path(self.store.ensure(plan)) if plan else None
 
-        rows = sum(self.store.read(SplitManifest, self.split.digest).counts.values())
-        if plan is None or rows > _MOST_AT_ONCE:
+        if plan is None or self._rows() > _MOST_AT_ONCE:
             made = make()
             yield lambda: made
             return
         # Both limit the threads of BLAS while they fit or rank: the first to end must not lift the limit of the other.
         with threadpool_limits(1, "blas"), meanwhile(make) as result:
             yield result
+
+    def _rows(self) -> int:
+        return sum(self.store.read(SplitManifest, self.split.digest).counts.values())
 
     def _temporal_holdout(self) -> Plan | None:
         return plan_temporal_holdout(self.store, self.split) if self.settings.evaluate.temporal else None

@@ -41,11 +41,21 @@ def prepare_prefect(*, quiet: bool) -> None:
     bypass_proxies()
 
 
+def child_environment(*, quiet: bool) -> dict[str, str]:
+    """The environment of a server that this process starts: with these defaults, which are not set here yet."""
+    usable = {name: value for name, value in os.environ.items() if name not in unusable_proxies()}
+    return {**PREFECT_DEFAULTS, **(_QUIET if quiet else {}), **usable, **_no_proxy()}
+
+
 def bypass_proxies() -> None:
     """Let this process and its children reach servers of this machine without the proxies of the environment."""
+    os.environ.update(_no_proxy())
+
+
+def _no_proxy() -> dict[str, str]:
     named = [host.strip() for name in _NO_PROXY for host in os.environ.get(name, "").split(",")]
     hosts = dict.fromkeys([host for host in named if host] + [*THIS_MACHINE])
-    os.environ.update(dict.fromkeys(_NO_PROXY, ",".join(hosts)))
+    return dict.fromkeys(_NO_PROXY, ",".join(hosts))
 
 
 def unusable_proxies() -> list[str]:

@@ -16,12 +16,14 @@ def importing() -> Iterator[None]:
 
     A tenth of the time of Prefect's imports would be collections.
     """
+    collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def collect_apart() -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from matinee.ops.connection import connect, leave_out_proxies, prepare, use
+from matinee.ops.environment import child_environment
 from matinee.ops.prefect_password import draw_password
 from matinee.ops.prefect_server import may_name_server
 from matinee.ops.up import end_process, wait_until_healthy
@@ -25,7 +26,6 @@ from matinee.store.system import end_with_parent
 
 _ADVICE = "Repeat the command with --verbose: the server then prints the cause."
 _SHOWN = "The lines above have the cause."
-_GO = b"serve"
 _ENGINES = (
     "fastapi.encoders",
     "prefect.flow_engine",
@@ -34,25 +34,36 @@ _ENGINES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class TemporaryServer:
     """A server that imports, is starting or answers, and ends with this process."""
 
     process: "subprocess.Popen[bytes]"
-    api: str
     password: str
     quiet: bool
+    port: int = 0  # drawn when it begins, so that it stays free until it is used
 
     def begin(self) -> None:
         """Let the process serve, as soon as it has imported what it needs."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
         assert self.process.stdin is not None  # nosec B101 # for mypy: it is a pipe
-        with contextlib.suppress(BrokenPipeError):  # the process has ended, which `wait` reports
-            self.process.stdin.write(_GO)
-            self.process.stdin.close()
+        with (
+            contextlib.suppress(BrokenPipeError),
+            self.process.stdin as told,
+        ):  # if it has ended, `wait` reports it
+            told.write(f"{self.port}\n".encode())
+
+    @property
+    def api(self) -> str:
+        """The address of its API."""
+        return f"http://127.0.0.1:{self.port}/api"
 
     def end(self) -> None:
-        """Stop the process."""
-        end_process(self.process)
+        """Stop the process, unless it was stopped before: its number may be that of another process by then."""
+        if self.process.returncode is None:
+            end_process(self.process)
 
     def wait(self) -> None:
         """Wait until the server answers. Raises ConfigError if it does not start."""
@@ -68,11 +79,7 @@ def warm_up(*, quiet: bool) -> TemporaryServer | None:
     Returns:
         The process, for `start_server` to use. It ends with this process if it is not used.
     """
-    if may_name_server():
-        return None
-    prepare(quiet=quiet)
-    leave_out_proxies(None)
-    return _start(quiet=quiet)
+    return None if may_name_server() else _start(quiet=quiet)
 
 
 def start_server(warm: TemporaryServer | None = None, *, quiet: bool) -> TemporaryServer | None:
@@ -92,6 +99,8 @@ def start_server(warm: TemporaryServer | None = None, *, quiet: bool) -> Tempora
     """
     server = warm or warm_up(quiet=quiet)
     if server:  # it starts while this process imports Prefect to read the settings
+        prepare(quiet=quiet)
+        leave_out_proxies(None)
         server.begin()
     if connect(quiet=quiet) or not _is_wanted():
         if server:
@@ -117,27 +126,25 @@ def _is_wanted() -> bool:
 
 
 def _start(*, quiet: bool) -> TemporaryServer:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     # The server has its own session: Ctrl-C must not reach it, as the command still reports the end of the run to it.
     # -P: a folder `matinee` where the command was called, such as a checkout, must not be imported.
-    command = [sys.executable, "-P", "-m", "matinee.ops.temporary", str(port), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "matinee.ops.temporary", str(os.getpid())]
     password = draw_password()  # passed in the environment: every user can read a command line
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     process = subprocess.Popen(  # nosec B603 # our own interpreter, no shell
         command,
-        env={**os.environ, **secret},
+        env={**child_environment(quiet=quiet), **secret},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else None,
         start_new_session=True,
     )
-    atexit.register(end_process, process)  # before Prefect registers its own functions, which run first
-    return TemporaryServer(process, f"http://127.0.0.1:{port}/api", password, quiet)
+    server = TemporaryServer(process, password, quiet)
+    atexit.register(server.end)  # before Prefect registers its own functions, which run first
+    return server
 
 
-def _serve(port: int, parent: int) -> None:
+def _serve(parent: int) -> None:
     """Import what the server needs; run it, without a UI, once told to, until the parent process ends."""
     end_with_parent(parent)
     gc.disable()  # until `patch_prefect`: imports leave no garbage, and collecting takes a tenth of their time
@@ -146,15 +153,19 @@ def _serve(port: int, parent: int) -> None:
 
     from matinee.ops import server  # noqa: PLC0415
 
-    if sys.stdin.buffer.read(len(_GO)) != _GO:  # the command needs no server, or has ended
+    port = sys.stdin.readline().strip()
+    if not port:  # the command needs no server, or has ended
         return
     os.umask(0o077)
-    server.prepare(["--host", "127.0.0.1", "--port", str(port)])
+    server.prepare(["--host", "127.0.0.1", "--port", port])
     server.patch_prefect()
     uvicorn.run(
-        server.guard(create_app(ephemeral=True, final=True)), host="127.0.0.1", port=port, log_level="error"
+        server.guard(create_app(ephemeral=True, final=True)),
+        host="127.0.0.1",
+        port=int(port),
+        log_level="error",
     )
 
 
 if __name__ == "__main__":
-    _serve(*map(int, sys.argv[1:]))
+    _serve(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""A second piece of work beside a step, on a thread of its own."""
+"""A second piece of work during a step, on another thread."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from contextvars import copy_context
 from threading import Event
 from typing import TypeVar
 
-from matinee.store.progress import Work, watched
+from matinee.store.progress import Unit, Work, watched
 
 R = TypeVar("R")
 
 
 class AbandonedError(Exception):
-    """Nobody waits for the work any more."""
+    """The caller no longer needs the result of the work."""
 
 
 class _Leash(Work):
@@ -23,11 +23,19 @@ class _Leash(Work):
         super().__init__()
         self.abandoned = Event()
 
+    def begin(self, what: str, total: float | None, unit: Unit) -> None:
+        """Begin a piece of work; raises AbandonedError."""
+        self._check()
+        super().begin(what, total, unit)
+
     def part(self, facts: str) -> None:
         """Show a part; raises AbandonedError."""
+        self._check()
+        super().part(facts)
+
+    def _check(self) -> None:
         if self.abandoned.is_set():
             raise AbandonedError
-        super().part(facts)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cached_property, partial
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from matinee.release.rating_levels import to_levels
 from matinee.settings.ranking import RankSettings
 from matinee.splitmix64 import GOLDEN, mix
 from matinee.store.ratings import EncodedRatings, row_chunks
-from matinee.train.ranking.fit import RankListener, fit_ranking, usual_penalty
+from matinee.train.ranking.fit import RankListener, RankProgress, fit_ranking, usual_penalty
 
 _USERS = 2048
 _FEWEST_JUDGED = 100  # users with a held-out movie that they liked
@@ -64,13 +65,26 @@ def with_penalty(
     def measure(penalties: Sequence[float]) -> list[Doubles]:
         """The figures by each penalty; small fits leave cores idle, so they run at the same time."""
         there = [settings.model_copy(update={"penalty": penalty, **_TRIAL}) for penalty in penalties]
-        fit = partial(trial.measure, threads=max(1, threads // len(there)), listener=listener)
+        fit = partial(trial.measure, threads=max(1, threads // len(there)), listener=_in_turn(listener))
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(len(there)) as pool:
             return [done.result() for done in [pool.submit(copy_context().run, fit, each) for each in there]]
 
     factors = (_STEP,) if users > _USERS else (_STEP, 1 / _STEP)
     chosen = usual if len(trial.judged) < _FEWEST_JUDGED else _climb(measure, usual, factors)
     return settings.model_copy(update={"penalty": chosen})
+
+
+def _in_turn(listener: RankListener | None) -> RankListener | None:
+    """A listener for several fits at a time: it is called by one of them after the other."""
+    if listener is None:
+        return None
+    lock = Lock()
+
+    def report(point: RankProgress) -> None:
+        with lock:
+            listener(point)
+
+    return report
 
 
 def _climb(

@@ -15,12 +15,14 @@ from matinee.cli.main import main
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance import remote_backup
 from matinee.maintenance.backup import back_up, restore
+from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Store
 from matinee.store.documents import LOG
 from matinee.store.remote import Remote, remote_of
+from matinee.store.remote.files import RemoteFiles
 
 Address = Callable[[str], str]
 
@@ -141,6 +143,31 @@ def test_an_interrupted_backup_leaves_the_last_one_and_is_continued(
     assert Registry.open(Path(remote("second"))).champion() == "v0002"
     done = back_up(store.root, Path(remote("first")))
     assert (done.folders, done.champion) == (0, "v0003")
+
+
+def test_a_file_whose_upload_failed_is_uploaded_by_the_next_backup(
+    store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget(store.root, 777)
+    back_up(store.root, Path(remote("first")))
+    forget(store.root, 778)
+    (store.root / "titles/movie_titles.csv").write_text("1,2003,Changed\n")
+    push = RemoteFiles.push
+    for name in ("forgotten.json", "titles/movie_titles.csv"):
+
+        def failing(self: RemoteFiles, pushed: str, name: str = name) -> None:
+            if pushed == name:
+                raise StoreError("no network")
+            push(self, pushed)
+
+        with monkeypatch.context() as patch, pytest.raises(StoreError, match="no network"):
+            patch.setattr(RemoteFiles, "push", failing)
+            back_up(store.root, Path(remote("first")))
+    back_up(store.root, Path(remote("first")))
+    for name in ("forgotten.json", "titles/movie_titles.csv"):
+        found = _remote(remote("first")).objects.get(f"files/{name}")
+        assert found is not None
+        assert found.data == (store.root / name).read_bytes()
 
 
 def test_only_a_backup_of_the_same_store_is_written_to(store: Store, remote: Address, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def upload_files(remote: Remote, source: Path, copied: Copied) -> set[str]:
     copied.damaged += damaged
     for name, data in files.items():
         if not remote.files.pull(name) or (remote.root / name).read_bytes() != data:
+            remote.files.drop_state(name)  # if the push fails, the next backup compares with the object
             write_bytes(remote.root / name, data)
             _push(remote, name, copied)
     paths = {path.relative_to(source).as_posix(): path for path in plain_files(source)}
@@ -76,7 +77,10 @@ def upload_files(remote: Remote, source: Path, copied: Copied) -> set[str]:
         here.parent.mkdir(parents=True, exist_ok=True)
         with unchanging(path), replacing(here) as fresh:
             shutil.copyfile(path, fresh)
-        if file_digest(here) != before:
+            is_new = file_digest(fresh) != before
+            if is_new:
+                remote.files.drop_state(name)
+        if is_new:
             _push(remote, name, copied)
     return {*files, *damaged, *paths}
 

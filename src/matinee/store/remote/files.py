@@ -75,6 +75,13 @@ class RemoteFiles:
             e_tag = self.objects.upload(_key(name), self.root / name)
             write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
 
+    def drop_state(self, name: str) -> None:
+        """Fetch a file at its next `pull`, unless it was pushed by then. Call it before the cache's file is changed."""
+        with lock_folder(self.root / "files"):
+            known = self._known()
+            if known.pop(name, None) is not None:
+                write_json(self.root / _STATE, {**known})
+
     def remove(self, name: str) -> None:
         """Remove a file here and there."""
         self.objects.delete([_key(name)])

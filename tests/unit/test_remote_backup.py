@@ -23,6 +23,7 @@ from matinee.store import Store
 from matinee.store.documents import LOG
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.files import RemoteFiles
+from matinee.store.remote.objects import Objects
 
 Address = Callable[[str], str]
 
@@ -115,20 +116,29 @@ def test_what_is_damaged_in_the_store_or_in_the_bucket_is_found(
     assert "v0003 is damaged and was not copied" in caplog.text
 
 
-def test_a_file_that_arrives_differently_is_an_error(
-    store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_folder_that_arrives_differently_is_an_error_and_is_uploaded_again(
+    store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch, *, replaces: bool
 ) -> None:
-    there = _remote(remote("first"))
-    upload = type(there.objects).upload
-
-    def torn(self: object, key: str, path: Path) -> str | None:
-        if key.endswith("weights.safetensors"):
-            path.write_bytes(path.read_bytes()[:-1])
-        return upload(there.objects, key, path)
-
-    monkeypatch.setattr(type(there.objects), "upload", torn)
-    with pytest.raises(StoreError, match="missing or was changed"):
+    upload = Objects.upload
+    if replaces:
         back_up(store.root, Path(remote("first")))
+        manifest = Registry(store.root).folder("v0002") / "manifest.json"
+        manifest.write_text(manifest.read_text().replace("{", '{"forgotten": 1, ', 1))  # as `forget` does
+
+    def torn(self: Objects, key: str, path: Path) -> str | None:
+        if key.startswith("releases/v0002/") and key.endswith("weights.safetensors"):
+            data = path.read_bytes()
+            path.write_bytes(data[:-1] + bytes([data[-1] ^ 255]))
+        return upload(self, key, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "upload", torn)
+        with pytest.raises(StoreError, match=r"releases/v0002 differs from what was written. Run the same"):
+            back_up(store.root, Path(remote("first")))
+    assert not _remote(remote("first")).folders.has("releases", "v0002")
+    assert back_up(store.root, Path(remote("first"))).folders == 1
+    assert verify(Registry.open(Path(remote("second"))).folder("v0002")).version == "v0002"
 
 
 def test_an_interrupted_backup_leaves_the_last_one_and_is_continued(

@@ -17,7 +17,7 @@ from matinee.store.documents import LOG, MANIFEST, POINTER
 from matinee.store.files import copy_tree, replacing, write_bytes
 from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.remote import Remote
-from matinee.store.remote.folders import StoredFolder
+from matinee.store.remote.folders import DamagedFolderError, StoredFolder
 
 RESTORING: Final = "restoring.json"  # in the object store: a restoration has begun
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
@@ -102,13 +102,14 @@ def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder
     try:
         copy_tree(folder, here)
         damage = damage_of(folder, here)
+    except FileNotFoundError:
+        damage = "it is gone"
+    else:
         if not damage:
             size = bytes_in(here)
             _write(remote, kind, name, there=there)
             copied.folders += 1
             copied.bytes += size
-    except FileNotFoundError:
-        damage = "it is gone"
     finally:
         remove_tree(here, ignore_errors=True)  # fetched again when it is used
     if damage and folder.is_dir():
@@ -125,8 +126,24 @@ def _write(remote: Remote, kind: str, name: str, *, there: StoredFolder | None) 
             f"Another process has written {kind}/{name} of {remote.name} meanwhile. Run the same command again."
         )
     remove_tree(remote.root / kind / name)
-    if not remote.folders.pull(kind, name):
-        raise StoreError(f"{kind}/{name} of {remote.name} is gone. Run the same command again.")
+    try:
+        if remote.folders.pull(kind, name):
+            return
+    except DamagedFolderError:
+        _withdraw(remote, kind, name)
+        raise StoreError(
+            f"{remote.name}/{kind}/{name} differs from what was written. Run the same command again; if it fails "
+            "again, check the disk of the cache and the bucket."
+        ) from None
+    raise StoreError(f"{kind}/{name} of {remote.name} is gone. Run the same command again.")
+
+
+def _withdraw(remote: Remote, kind: str, name: str) -> None:
+    """Make a folder absent, because the next call compares only sizes, and would take it for whole."""
+    for folder in remote.folders.stored(kind):
+        if folder.name == name:
+            remote.folders.withdraw(folder)
+            remote.objects.delete([each.key for each in folder.files])
 
 
 def _is_there(there: StoredFolder, folder: Path) -> bool:

@@ -32,6 +32,15 @@ OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not t
 log = logging.getLogger(__name__)
 
 
+class DamagedFolderError(StoreError):
+    """The objects of a folder are missing or differ from what was written. Its `kind` is StoreError."""
+
+    @property
+    def kind(self) -> str:
+        """`StoreError`, as for other damage."""
+        return StoreError.__name__
+
+
 class RemoteFile(BaseModel):
     """A file of a folder."""
 
@@ -134,7 +143,7 @@ class RemoteFolders:
     def pull(self, kind: str, name: str) -> bool:
         """Make the folder of the cache the one that is whole there; returns False if there is none.
 
-        Raises StoreError if a file there is missing or differs from its digest.
+        Raises DamagedFolderError if a file there is missing or differs from its digest.
         """
         while (commit := self._commit(kind, name)) is not None:
             try:
@@ -233,7 +242,7 @@ class RemoteFolders:
         try:
             return Commit.model_validate_json(found.data)
         except ValidationError:
-            raise StoreError(
+            raise DamagedFolderError(
                 f"{self.objects.address.text}/{_commit_key(kind, name)} is damaged, so the folder can't be read. "
                 "Restore it from an earlier version of the object, or remove it: a later run computes the folder of a "
                 "step again."
@@ -251,13 +260,13 @@ class RemoteFolders:
             if not (folder / file).is_file() or file_digest(folder / file) != held.digest:
                 raise self._damaged(kind, name, file)
 
-    def _damaged(self, kind: str, name: str, file: str) -> StoreError:
+    def _damaged(self, kind: str, name: str, file: str) -> DamagedFolderError:
         place = f"{self.objects.address.text}/{kind}/{name}"
         if kind == "releases":
             advice = "Restore it from an earlier version of the object, or roll back to another release."
         else:
             advice = f"Remove {place}/{MANIFEST}; the next run computes the folder again."
-        return StoreError(f"The file {file} of {place} is missing or was changed. {advice}")
+        return DamagedFolderError(f"The file {file} of {place} is missing or was changed. {advice}")
 
 
 def _is_at(folder: Path, commit: Commit) -> bool:

@@ -11,6 +11,7 @@ from matinee.formats.dataset import rows_in_words
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.steps import Step
+from matinee.registry import Registry
 
 if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
@@ -55,10 +56,16 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
 
 def _held_line(summary: "Summary", store: Path) -> str:
     digest = summary.folders[Step.TRAIN if Step.TRAIN in summary.folders else Step.RANK].rpartition("/")[2]
-    command = promotion(store, digest)
+    reasons = f"`matinee show --store {shlex.quote(str(store))} {digest}` has all reasons"
+    for manifest in Registry(store).manifests():
+        if manifest.candidate == digest:
+            again = promotion(store, manifest.version)
+            return (
+                f"none: the gate held the candidate, which is release {manifest.version} already; `{again}` makes it "
+                f"the champion again, and {reasons}"
+            )
     return (
-        f"none: the gate held the candidate; `{command}` publishes it anyway, and "
-        f"`matinee show --store {shlex.quote(str(store))} {digest}` has all reasons"
+        f"none: the gate held the candidate; `{promotion(store, digest)}` publishes it anyway, and {reasons}"
     )
 
 

@@ -24,6 +24,6 @@ class RecommendSettings(Section):
 class ReleaseSettings(Section):
     storage: Literal["float32", "float16"] = Field(
         "float32",
-        description="Number format of the vectors in a release. float16 halves the size of the release and changes "
-        "predictions by about 0.001.",
+        description="Number format of the rating model's vectors in a release. float16 halves their size and changes "
+        "predictions by about 0.001. The vectors of the ranking model are always float16.",
     )

@@ -116,6 +116,40 @@ def test_what_is_damaged_in_the_store_or_in_the_bucket_is_found(
     assert "v0003 is damaged and was not copied" in caplog.text
 
 
+def test_a_backup_with_a_damaged_object_is_restored_without_that_folder(
+    store: Store,
+    remote: Address,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    back_up(store.root, Path(remote("first")))
+    there = _remote(remote("first")).objects
+    [key] = [each.key for each in there.list("releases/v0001/") if each.key.endswith("weights.safetensors")]
+    found = there.get(key)
+    assert found is not None
+    there.put(key, found.data[:-1] + bytes([found.data[-1] ^ 255]))
+    with caplog.at_level(logging.WARNING):
+        done = restore(Path(remote("second")), tmp_path / "folder")
+    assert (done.releases, done.champion, done.damaged) == (["v0002"], "v0002", ["v0001"])
+    assert "releases/v0001 is missing or was changed" in caplog.text
+    ours, theirs = files(store.root), files(tmp_path / "folder")
+    assert {name for name in ours if "v0001/" not in name} == theirs.keys()
+    moved = restore(Path(remote("second")), Path(f"{remote('second')}-moved"))
+    assert (moved.releases, moved.champion, moved.damaged) == (["v0002"], "v0002", ["v0001"])
+
+    download = Objects.download
+
+    def failing(self: Objects, key: str, path: Path) -> bool:
+        if key.startswith("releases/"):
+            raise StoreError("no network")
+        return download(self, key, path)
+
+    monkeypatch.setattr(Objects, "download", failing)
+    with pytest.raises(StoreError, match="no network"):
+        restore(Path(remote("third")), tmp_path / "other")
+
+
 @pytest.mark.parametrize("replaces", [False, True])
 def test_a_folder_that_arrives_differently_is_an_error_and_is_uploaded_again(
     store: Store, remote: Address, monkeypatch: pytest.MonkeyPatch, *, replaces: bool

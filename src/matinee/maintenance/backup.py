@@ -132,8 +132,10 @@ def restore(source: Path, root: Path) -> Copied:
                 f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."
             )
         check_usable(root)
-    with fetched(source), _not_changing(source):
-        return copy(source, root)
+    with fetched(source) as damaged, _not_changing(source):
+        copied = copy(source, root)
+    copied.damaged += damaged
+    return copied
 
 
 def _restore(source: Path, root: Path) -> Copied:

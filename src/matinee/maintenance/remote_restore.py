@@ -36,7 +36,7 @@ def upload_store(source: Path, root: Path) -> Copied:
 
     Raises:
         ConfigError: The store in the object store is in use already.
-        StoreError: The champion left the source meanwhile.
+        StoreError: The champion left the source meanwhile, or is damaged there.
     """
     store = Store.open(root)
     remote = remote_of(store.root)
@@ -51,7 +51,8 @@ def upload_store(source: Path, root: Path) -> Copied:
         upload_files(remote, source, copied)
         if champion and not (source / RELEASES / champion).is_dir():
             raise StoreError(
-                f"The champion {champion} was removed from {source} while it was copied. Run the same command again."
+                f"The champion {champion} was removed from {source} while it was copied, or is damaged there. Run the "
+                "same command again. If it fails again, restore to a folder, which leaves a damaged champion out."
             )
         add_entries(remote, lines)
         remote.objects.delete([RESTORING])
@@ -61,16 +62,19 @@ def upload_store(source: Path, root: Path) -> Copied:
 
 
 @contextlib.contextmanager
-def fetched(source: Path) -> Iterator[None]:
+def fetched(source: Path) -> Iterator[list[str]]:
     """During the block, the cache of a store in an object store has all of it; a store on this host has it anyway.
+
+    The block gets the names of folders that are damaged there, which the cache does not have.
 
     Raises:
         ConfigError: There is no store.
         StoreError: It can't be read, or its own restoration has not finished.
     """
     remote = remote_of(source)
+    damaged: list[str] = []
     if remote is None:
-        yield
+        yield damaged
         return
     registry = Registry.open(source)
     if remote.objects.exists(RESTORING):
@@ -79,8 +83,8 @@ def fetched(source: Path) -> Iterator[None]:
         )
     with Store(source).in_use():
         with registry.lock():
-            remote.bring_all()
-        yield
+            remote.bring_all(damaged=damaged)
+        yield damaged
 
 
 def _check_unused(remote: Remote, lines: list[Line]) -> None:

@@ -1,6 +1,7 @@
 """A store in an object store, behind the store on this host that caches it."""
 
 import json
+import logging
 import os
 import threading
 import uuid
@@ -22,7 +23,7 @@ from matinee.store.identity import MARKER, STORE_VERSION
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.eviction import evict_pruned, evict_runs
 from matinee.store.remote.files import PRUNED, RemoteFiles
-from matinee.store.remote.folders import RemoteFolders
+from matinee.store.remote.folders import DamagedFolderError, RemoteFolders
 from matinee.store.remote.leases import RunLeases, has_conditions, turn
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
@@ -32,6 +33,8 @@ from matinee.store.remote.withdrawals import look_again
 _VERSION: Final = 1  # of the layout in an object store
 _remotes: dict[tuple[int, str], "Remote"] = {}
 _lock = threading.Lock()
+
+log = logging.getLogger(__name__)
 
 
 class RemoteMarker(BaseModel):
@@ -168,13 +171,25 @@ class Remote:
                 f"Another process has published {version} in {self.name} meanwhile. Run the same command again."
             )
 
-    def bring_all(self) -> None:
-        """Bring all folders and files into the cache. Call it under the registry's lock."""
+    def bring_all(self, *, damaged: list[str] | None = None) -> None:
+        """Bring all folders and files into the cache. Call it under the registry's lock.
+
+        Args:
+            damaged: Gets the names of folders whose objects are missing or differ, which leave the cache. Without it,
+                such a folder is an error.
+        """
         for kind in (*KINDS, "releases"):
             for name in self.folders.names(kind):
-                self.fetch(kind, name)
+                try:
+                    self.fetch(kind, name)
+                except DamagedFolderError as error:
+                    if damaged is None:
+                        raise
+                    log.warning("%s The folder was left out.", error)
+                    damaged.append(name)
+                    remove_aside(self.root / kind / name)
         for folder in entries_of(self.root, "releases"):
-            if not folder.suffix:
+            if not folder.suffix and folder.name not in (damaged or ()):
                 self.fetch("releases", folder.name)  # removes one that is gone
         self.files.pull_all()
 

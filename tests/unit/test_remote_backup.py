@@ -237,3 +237,25 @@ def test_a_backup_in_a_bucket_can_be_pruned_and_keeps_its_searches(store: Store,
     back_up(store.root, Path(remote("first")))
     prune(Path(remote("second")), keep=1)
     assert f"tunings/{digest('search')}/study.db" in _remote(remote("second")).files.names()
+
+
+@pytest.mark.parametrize("upkeep", [lambda place: prune(place, keep=1), lambda place: forget(place, 12345)])
+def test_a_backup_in_which_was_pruned_or_forgotten_goes_on(
+    store: Store, remote: Address, tmp_path: Path, upkeep: Callable[[Path], object]
+) -> None:
+    publish_night(store, "3", partition="new")
+    back_up(store.root, Path(remote("first")))
+    upkeep(Path(remote("first")))
+    there = Registry.open(Path(remote("first")))
+    added = [entry for entry in there.log() if entry.action in ("prune", "forget")]
+    assert added
+    publish_night(store, "4", partition="new")
+    for host, folders in (("first", None), ("second", 0)):
+        done = back_up(store.root, Path(remote(host)))
+        assert (done.champion, done.releases) == ("v0004", Registry(store.root).versions())
+        assert folders in (None, done.folders)
+    ours, theirs = Registry(store.root).log(), there.log()
+    assert [entry for entry in theirs if entry not in added] == ours
+    assert len(theirs) == len(ours) + len(added)
+    with pytest.raises(ConfigError, match="a backup of another store"):
+        back_up(two_nights(tmp_path / "other").root, Path(remote("first")))

@@ -15,6 +15,7 @@ from matinee.maintenance.uploads import (
     RESTORING,
     Line,
     add_entries,
+    lacking,
     lines_of,
     log_of,
     upload_files,
@@ -43,7 +44,7 @@ def mirror_store(root: Path, target: Path) -> Copied:
         What was copied. Damaged folders and files are left out, their earlier copies stay, and `damaged` names them.
 
     Raises:
-        ConfigError: The prefix has something else, or a backup whose log is not the beginning of that of the store.
+        ConfigError: The prefix has something else, or a backup whose log has entries that the store lacks.
         StoreError: The object store can't be read or written, another process uses the backup, or the champion was
             removed meanwhile.
     """
@@ -79,7 +80,7 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
             raise ConfigError(
                 f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
             )
-    if there != [line.data for line in lines[: len(there)]]:
+    if lacking(there, lines) is None:
         raise ConfigError(
             f"The backup {remote.name} has entries that {root / LOG} lacks: it is a backup of another store, or lines "
             "of the log were removed. Use an empty prefix, or put the lines back. Nothing was changed."

@@ -14,6 +14,7 @@ from matinee.maintenance.uploads import (
     RESTORING,
     Line,
     add_entries,
+    lacking,
     lines_of,
     log_of,
     upload_files,
@@ -90,9 +91,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 def _check_unused(remote: Remote, lines: list[Line]) -> None:
     """Raise ConfigError if the store there is in use. What a copy that was killed has written is the same."""
     there = lines_of(remote)
-    if there and (
-        not remote.objects.exists(RESTORING) or there != [line.data for line in lines[: len(there)]]
-    ):
+    if there and (not remote.objects.exists(RESTORING) or lacking(there, lines) is None):
         raise ConfigError(
             f"The store {remote.name} has releases or a log already. Restore to an empty prefix. Nothing was changed."
         )

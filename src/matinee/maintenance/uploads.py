@@ -1,10 +1,13 @@
 """Copy the parts of a store to an object store, each read back and compared after it was written."""
 
+import json
 import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from pydantic import JsonValue
 
 from matinee.errors import StoreError
 from matinee.maintenance.copies import FOLDERS, Copied, damage_of, plain_files, unchanging, whole_folders
@@ -20,6 +23,7 @@ from matinee.store.remote import Remote
 from matinee.store.remote.folders import DamagedFolderError, StoredFolder
 
 RESTORING: Final = "restoring.json"  # in the object store: a restoration has begun
+_UPKEEP: Final = ("prune", "forget")
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,21 @@ def log_of(source: Path) -> tuple[list[Line], str | None]:
 def lines_of(remote: Remote) -> list[bytes]:
     """The entries of the log there."""
     return (remote.root / LOG).read_bytes().splitlines() if remote.log.refresh() else []
+
+
+def lacking(there: list[bytes], lines: list[Line]) -> list[Line] | None:
+    """The entries that a copy of a log lacks at its end; None if it is no copy.
+
+    Entries of `prune` and `forget` that only the copy has do not matter: they were run on the copy.
+    """
+    ours = [json.loads(line.data) for line in lines]
+    done = 0
+    for entry in map(_parsed, there):
+        if done < len(ours) and entry == ours[done]:
+            done += 1
+        elif entry.get("action") not in _UPKEEP:
+            return None
+    return lines[done:]
 
 
 def upload_folders(remote: Remote, source: Path, copied: Copied) -> None:
@@ -87,8 +106,16 @@ def upload_files(remote: Remote, source: Path, copied: Copied) -> set[str]:
 
 def add_entries(remote: Remote, lines: list[Line]) -> None:
     """Add the entries of a log that the one there lacks at its end; the last one decides who is the champion."""
-    for line in lines[remote.log.refresh() :]:
+    for line in lacking(lines_of(remote), lines) or ():
         remote.record(line.data, moves=line.is_move)
+
+
+def _parsed(line: bytes) -> dict[str, JsonValue]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder | None) -> None:

@@ -259,3 +259,18 @@ def test_a_backup_in_which_was_pruned_or_forgotten_goes_on(
     assert len(theirs) == len(ours) + len(added)
     with pytest.raises(ConfigError, match="a backup of another store"):
         back_up(two_nights(tmp_path / "other").root, Path(remote("first")))
+
+
+def test_a_first_backup_that_was_interrupted_is_not_restored(
+    store: Store, remote: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> set[str]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(remote_backup, "upload_files", fails)
+        back_up(store.root, Path(remote("first")))
+    with pytest.raises(StoreError, match="has not finished"):
+        restore(Path(remote("first")), tmp_path / "early")
+    back_up(store.root, Path(remote("first")))
+    _is_restored(remote("first"), store, tmp_path / "late")

@@ -13,6 +13,7 @@ from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.root_files import RENEWED
 from matinee.maintenance.uploads import (
     RESTORING,
+    UNFINISHED,
     Line,
     add_entries,
     lacking,
@@ -58,12 +59,15 @@ def mirror_store(root: Path, target: Path) -> Copied:
                 source.bring_all()
             lines, champion = log_of(root)
         _check_target(remote, lines, root)
-        remote.objects.put(_MARK, b"{}")
+        if not remote.objects.exists(_MARK):
+            remote.objects.put(UNFINISHED, b"{}")
+            remote.objects.put(_MARK, b"{}")
         upload_folders(remote, root, copied)
         files = upload_files(remote, root, copied)
         if _has_champion(remote, champion, root):
             add_entries(remote, lines)
             _remove_gone(remote, root, copied, files=files)
+            remote.objects.delete([UNFINISHED])
         else:
             copied.damaged.append(LOG)
     copied.releases = Registry(store.root).versions()

@@ -12,6 +12,7 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import RELEASES, Copied
 from matinee.maintenance.uploads import (
     RESTORING,
+    UNFINISHED,
     Line,
     add_entries,
     lacking,
@@ -70,7 +71,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 
     Raises:
         ConfigError: There is no store.
-        StoreError: It can't be read, or its own restoration has not finished.
+        StoreError: It can't be read, or its own restoration or first backup has not finished.
     """
     remote = remote_of(source)
     damaged: list[str] = []
@@ -81,6 +82,10 @@ def fetched(source: Path) -> Iterator[list[str]]:
     if remote.objects.exists(RESTORING):
         raise StoreError(
             f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
+        )
+    if remote.objects.exists(UNFINISHED):
+        raise StoreError(
+            f"The first backup to {remote.name} has not finished. Run the `matinee backup` that began it again."
         )
     with Store(source).in_use():
         with registry.lock():

@@ -23,6 +23,7 @@ from matinee.store.remote import Remote
 from matinee.store.remote.folders import DamagedFolderError, StoredFolder
 
 RESTORING: Final = "restoring.json"  # in the object store: a restoration has begun
+UNFINISHED: Final = "unfinished.json"  # in the object store: the first backup has begun
 _UPKEEP: Final = ("prune", "forget")
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
 

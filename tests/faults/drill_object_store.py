@@ -27,12 +27,12 @@ from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Store
-from matinee.store.remote import leases, remote_of
+from matinee.store.remote import remote_of, turns
 
 
 def publish_many(address: Path, name: str, nights: int) -> None:
     """Publish the nights of one publisher."""
-    leases.TURN_SECONDS = 3.0  # a turn of a killed publisher is taken over soon
+    turns.TURN_SECONDS = 3.0  # a turn of a killed publisher is taken over soon
     store = Store.open(address)
     for night in range(nights):
         publish_night(store, f"{name}{night}", partition=f"partition-{night // 3}")
@@ -40,7 +40,7 @@ def publish_many(address: Path, name: str, nights: int) -> None:
 
 def prune_until(address: Path, until: str) -> None:
     """Prune until the stop signal."""
-    leases.TURN_SECONDS = 3.0
+    turns.TURN_SECONDS = 3.0
     prune_many(Store.open(address).root, until)
 
 

@@ -25,9 +25,9 @@ from matinee.store.digests import digest_of
 from matinee.store.documents import KINDS, POINTER
 from matinee.store.entries import entries_of
 from matinee.store.progress import Work, watched
-from matinee.store.remote import Remote, leases, remote_of
-from matinee.store.remote.leases import turn
+from matinee.store.remote import Remote, leases, remote_of, turns
 from matinee.store.remote.transfers import transfer_all
+from matinee.store.remote.turns import turn
 
 Address = Callable[[str], str]
 FAST = read_settings(assignments=["train.epochs=3"])
@@ -229,7 +229,7 @@ def test_a_publisher_that_lost_its_turn_changes_nothing(remote: Address) -> None
 def test_a_turn_of_a_dead_process_is_taken_over(remote: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     there = _remote(remote("first"))
     there.objects.put("registry.json", json.dumps({"holder": "dead", "token": "1"}).encode())
-    monkeypatch.setattr(leases, "TURN_SECONDS", 0.5)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.5)
     with turn(there.objects):
         pass
 

@@ -40,7 +40,7 @@ from matinee.store.entries import entries_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.identity import MARKER, check_readable, check_usable, is_marked
 from matinee.store.remote import Remote, remote_of
-from matinee.store.remote.leases import has_conditions
+from matinee.store.remote.server import has_conditions
 from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 

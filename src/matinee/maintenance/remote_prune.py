@@ -27,7 +27,8 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.eviction import announce_pruned, remove_cached
 from matinee.store.remote.folders import StoredFolder
-from matinee.store.remote.leases import Lease, server_time
+from matinee.store.remote.leases import Lease
+from matinee.store.remote.server import server_time
 from matinee.store.remote.transfers import transfer_all
 from matinee.store.remote.withdrawals import withdrawing
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, JsonValue
 
 from matinee.store import progress
 from matinee.store.locks import lock
+from matinee.store.system import is_alive
 
 _LONGEST_NAME = 200  # maximum bytes of the file's name in the temporary name; file systems allow 255 bytes
 # `.NAME.PROCESS_NUMBER`; earlier versions wrote `.NAME.PROCESS` and `.probe-PROCESS`.
@@ -190,16 +191,6 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(one))
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _create(path: Path) -> tuple[Path, int]:
     """Create the temporary file of `path` under a free name; an existing file or link is never used."""
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
@@ -231,7 +222,7 @@ def _sync_names(folder: Path) -> None:
 
 def _clear(path: Path, *, process: int) -> None:
     # An earlier process may have had our number; in a container, numbers repeat. The lock decides.
-    if process == 0 or (process != os.getpid() and _is_alive(process)):
+    if process == 0 or (process != os.getpid() and is_alive(process)):
         return
     with contextlib.suppress(OSError):  # another process removed it, or this user may not
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -58,6 +58,17 @@ def is_open_for_writing(path: Path) -> bool:
     return False
 
 
+def is_alive(process: int) -> bool:
+    """Whether there is a process of a number. One that has ended is there until its parent has asked for it."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def adopt_orphans() -> None:
     """Become the parent of processes whose own parent ends, so that `end_orphans` finds them. Only Linux can."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -24,10 +24,12 @@ from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_ad
 from matinee.store.remote.eviction import evict_pruned, evict_runs
 from matinee.store.remote.files import PRUNED, RemoteFiles
 from matinee.store.remote.folders import DamagedFolderError, RemoteFolders
-from matinee.store.remote.leases import RunLeases, has_conditions, turn
+from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
+from matinee.store.remote.server import has_conditions
 from matinee.store.remote.source_cache import drop_sources
+from matinee.store.remote.turns import turn
 from matinee.store.remote.withdrawals import look_again
 
 _VERSION: Final = 1  # of the layout in an object store

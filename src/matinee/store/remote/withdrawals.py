@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from matinee.store.remote.leases import server_time
 from matinee.store.remote.objects import Objects
+from matinee.store.remote.server import server_time
 
 _KEY: Final = "withdrawn.json"
 _LONGEST: Final = timedelta(minutes=3)  # after which a prune was killed

@@ -1,0 +1,72 @@
+"""Marks that a killed process leaves in an object store: of this host they count for nothing, of others for a time."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from matinee.errors import StoreError
+from matinee.store import Store
+from matinee.store.remote import Remote, holders, leases, remote_of, turns
+from matinee.store.remote.turns import turn
+
+Address = Callable[[str], str]
+_HOLD = """
+import sys, time, pathlib
+from matinee.store import Store
+from matinee.store.remote import remote_of
+from matinee.store.remote.turns import turn
+there = remote_of(Store.open(pathlib.Path(sys.argv[1])).root)
+with there.leases.held(), there.leases.alone(), turn(there.objects):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def _remote(address: str) -> Remote:
+    found = remote_of(Store.open(Path(address)).root)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def killed(remote: Address) -> Remote:
+    """A store in which a killed process of this host has left all its marks."""
+    there = _remote(remote("first"))
+    words = [sys.executable, "-c", _HOLD, remote("killed")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="Another process is using"), there.leases.alone():
+            pass
+        process.send_signal(signal.SIGKILL)
+    return there
+
+
+def test_what_a_killed_process_of_this_host_held_is_free_at_once(killed: Remote) -> None:
+    started = time.monotonic()
+    with killed.leases.alone(), turn(killed.objects):
+        pass
+    with killed.leases.held():
+        assert len(killed.leases.live()) == 1
+    assert time.monotonic() - started < 5
+
+
+def test_what_a_killed_process_of_another_host_held_is_waited_for_and_named(
+    killed: Remote, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(holders, "_machine", lambda: "another")
+    monkeypatch.setattr(turns, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 2.0)
+    monkeypatch.setattr(leases, "DEAD_AFTER", timedelta(seconds=4))
+    name = killed.objects.list("running/")[0].key.partition("/")[2].rpartition("-")[0]
+    with caplog.at_level(logging.WARNING), killed.leases.alone(), turn(killed.objects):
+        pass
+    assert [name in line for line in caplog.messages] == [True] * 2
+    assert "if it was killed, for at most 0:00:04" in caplog.messages[1]

@@ -1,6 +1,6 @@
 """How often `matinee compare` sees a difference between equally good models: pairs that differ in their seed alone.
 
-About one in twenty 95 % intervals should not contain 0. Each pair has seeds of its own, so that pairs are independent.
+About one in twenty 95% intervals should not contain 0. Each pair has seeds of its own, so that pairs are independent.
 """
 
 import argparse

@@ -40,7 +40,7 @@ from matinee.train import ranking as ranking_step
 
 LOOPS = ("notebook", "dataloader")
 LABELS = {
-    "bias": "bias only",
+    "bias": "bias-only",
     "surprise": "Surprise SVD",
     "lenskit": "LensKit BiasedMF 64 x 15",
     "cmfrec": "cmfrec k=40",

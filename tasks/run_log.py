@@ -37,7 +37,7 @@ def _ingest(store: Store, made: Reference) -> list[str]:
     what = "plays" if manifest.feedback == "implicit" else f"ratings from {low:g} to {high:g}"
     lines = [
         f"rows: {rows_in_words(manifest.row_counts)}",
-        f"{profile.users:,} users, {profile.movies:,} movies, {profile.percentage_filled:.2f} % of the full "
+        f"{profile.users:,} users, {profile.movies:,} movies, {profile.percentage_filled:.2f}% of the full "
         f"matrix, {what}",
     ]
     if manifest.rejects:
@@ -101,7 +101,7 @@ def _evaluate(store: Store, made: Reference) -> list[str]:
             f"{found.bias_only_rmse:.4f}), {at_random.rmse:.4f} at random ({at_random.bias_only_rmse:.4f})"
         )
     return [
-        f"test RMSE {metrics.rmse:.4f} ({interval.low:.4f} to {interval.high:.4f}), bias only "
+        f"test RMSE {metrics.rmse:.4f} ({interval.low:.4f} to {interval.high:.4f}), bias-only "
         f"{metrics.bias_only_rmse:.4f}, global mean {metrics.global_mean_rmse:.4f}",
         lists,
         *warning,

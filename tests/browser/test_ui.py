@@ -25,7 +25,7 @@ SHOWN = {
     "data": "<script>document.title='broken'</script> | `x` **y**",
     "training-progress": "100%",
     "learning-curve": "train.learning_rate",
-    "evaluation": "bias only",
+    "evaluation": "bias-only",
     "gate": "bias_only",
     "card": "Limits",
     "release": "matinee.load(",

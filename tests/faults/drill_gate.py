@@ -130,7 +130,7 @@ def detectable(size: Size, *, sets: range, settings: GateSettings) -> float:
 
 
 def coverage(size: Size, *, sets: range) -> tuple[float, float]:
-    """How often 95 % intervals contain the true difference in RMSE: clustered, and with independent rows."""
+    """How often 95% intervals contain the true difference in RMSE: clustered, and with independent rows."""
     worse_by, z, held = 0.02, NormalDist().inv_cdf(0.975), np.zeros(2)
     for seed in sets:
         data, draw = size.draw(seed), np.random.default_rng([seed, 2])
@@ -194,7 +194,7 @@ def paired_lists(size: Size, *, seed: int, noise: float) -> PairedLists:
 def judge_noise(
     size: Size, *, sets: range, noise: float, settings: GateSettings
 ) -> tuple[float, float, float]:
-    """Share of candidates held for their lists, mean difference in nDCG@10, and coverage of its 95 % interval."""
+    """Share of candidates held for their lists, mean difference in nDCG@10, and coverage of its 95% interval."""
     verdicts = [
         judge_lists(paired_lists(size, seed=seed, noise=noise), settings, fewest_users=size.users // 4)
         for seed in sets
@@ -206,7 +206,7 @@ def judge_noise(
 
 
 def at_most(rate: float, count: int) -> float:
-    """The highest share of `count` for a true rate, with a chance of 1 % that it is exceeded (normal, continuity)."""
+    """The highest share of `count` for a true rate, with a chance of 1% that it is exceeded (normal, continuity)."""
     spread = np.sqrt(rate * (1 - rate) / count)
     return float(rate + NormalDist().inv_cdf(0.99) * spread + 0.5 / count)
 
@@ -246,7 +246,7 @@ def drill(size: Size, *, sets: int, sequences: int, worse_list_noise: float) -> 
     too_far = float(np.mean(losses > limit + 1e-9))
     return [
         Check(
-            "95 % intervals that hold the truth: clustered", clustered, 1 - clustered <= at_most(0.05, sets)
+            "95% intervals that hold the truth: clustered", clustered, 1 - clustered <= at_most(0.05, sets)
         ),
         Check("  rows as independent", row_wise, 1 - row_wise > at_most(0.05, sets)),
         Check("worse than the tolerance by a hair: promoted", worse, worse <= at_most(stated, sets)),
@@ -263,7 +263,7 @@ def drill(size: Size, *, sets: int, sequences: int, worse_list_noise: float) -> 
         Check("  worst", float(losses.max()), True),
         Check("  mean without the rule", float(unguarded.mean()), bool(unguarded.mean() > 2 * limit)),
         Check(
-            "lists: 95 % intervals that hold the truth",
+            "lists: 95% intervals that hold the truth",
             same_covered,
             1 - same_covered <= at_most(0.05, len(some)),
         ),

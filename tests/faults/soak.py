@@ -89,7 +89,7 @@ def report(held: dict[str, list[float]], *, seconds: float) -> str:
         "| --- | --- | --- | --- |",
     ]
     for part, (settled, last) in ends(held).items():
-        lines.append(f"| {part} | {settled:.0f} MB | {last:.0f} MB | {(last / settled - 1) * 100:+.1f} % |")
+        lines.append(f"| {part} | {settled:.0f} MB | {last:.0f} MB | {(last / settled - 1) * 100:+.1f}% |")
     return "\n".join(lines)
 
 

@@ -127,7 +127,7 @@ def test_pages_are_created_in_order(records: dict[str, Any]) -> None:
     )
     texts = {page["key"]: page["data"] for page in pages}
     assert "data:image/png;base64," in texts["learning-curve"]
-    assert "bias only" in texts["evaluation"]
+    assert "bias-only" in texts["evaluation"]
     assert "Gate: promoted" in texts["gate"]
     code = re.search(r"```python\n(.*?)```", texts["release"], re.DOTALL)
     assert code is not None

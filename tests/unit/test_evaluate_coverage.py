@@ -13,7 +13,7 @@ SETTINGS = GateSettings(tolerance=0.002)
 
 
 def _at_most(rate: float) -> float:
-    """The highest share of DATA_SETS for a true rate, with a chance of 0.1 % that it is exceeded."""
+    """The highest share of DATA_SETS for a true rate, with a chance of 0.1% that it is exceeded."""
     return rate + NormalDist().inv_cdf(0.999) * np.sqrt(rate * (1 - rate) / DATA_SETS)
 
 

@@ -66,7 +66,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "users or movies first, of one range": (
         lines("{m},{u},{r}", [(103 + k % 40, 103 + k % 117, 1 + k % 5, EPOCH) for k in range(400)]),
-        "the user or the movie may be first: 100 %",
+        "the user or the movie may be first: 100%",
     ),
     "ratings second, of few movies": (
         lines("{u},{r},{m}", [(1000 + k // 9, 1 + k % 9, 1 + k * k % 5, EPOCH) for k in range(180)]),

@@ -72,7 +72,7 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
         yield _row(FIGURE_NAMES.get(figure.name, figure.name), [f"{value:.4f}" for value in figure.values])
     for place, name in enumerate(names[1:]):
         yield ""
-        yield f"{name} minus {names[0]}, with 95 % intervals"
+        yield f"{name} minus {names[0]}, with 95% intervals"
         for figure in found.figures:
             yield _difference_line(FIGURE_NAMES.get(figure.name, figure.name), figure.differences[place])
         for each in found.slices:

@@ -8,7 +8,7 @@ FIGURE_NAMES: Final[Mapping[str, str]] = {
     "mae": "mae",
     "ndcg_at_10": "ndcg@10",
     "recall_at_10": "recall@10",
-    "bias_only": "bias only",
+    "bias_only": "bias-only",
     "global_mean": "global mean",
     "popularity": "popularity",
 }

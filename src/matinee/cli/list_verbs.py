@@ -113,7 +113,10 @@ def _listed(release: matinee.Release, users: Sequence[Id], top: int, narrowing: 
         "lists": [{"user_id": user, "movies": [asdict(movie) for movie in movies]} for user, movies in found],
         "seconds": {"recommend": round(time.perf_counter() - started, 4)},
     }
-    notes = ["  (unknown to the release: popular movies)" if each else "" for each in unknown]
+    notes = [
+        "  (unknown to the release: popular movies; the score is their popularity)" if each else ""
+        for each in unknown
+    ]
     lines = [line for each, note in zip(found, notes, strict=True) for line in _list_lines(each, note)]
     return Outcome(facts, lines)
 

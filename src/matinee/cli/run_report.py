@@ -51,7 +51,7 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
         return f"ndcg@10   {metrics.ndcg_at_10:.4f}   popularity {metrics.popularity_ndcg_at_10:.4f}"
     best = _best_rmse(ratings)
     lowest = f"   lowest possible {best:.4f}" if best is not None else ""
-    return f"rmse      {metrics.rmse:.4f}   bias only {metrics.bias_only_rmse:.4f}{lowest}"
+    return f"rmse      {metrics.rmse:.4f}   bias-only {metrics.bias_only_rmse:.4f}{lowest}"
 
 
 def _held_line(summary: "Summary", store: Path) -> str:

@@ -36,7 +36,7 @@ from matinee.store.folders import bytes_in
 
 _SETTINGS: Final = "settings.json"
 _REPORT: Final = "report.html"
-_CERTAIN: Final = 1.96  # standard errors on each side of a 95 % interval
+_CERTAIN: Final = 1.96  # standard errors on each side of a 95% interval
 _Format = TypeVar("_Format", bound=Format)
 _Manifest = TypeVar("_Manifest", bound=Manifest)
 

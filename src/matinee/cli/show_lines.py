@@ -61,7 +61,7 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
     for figure in shown.figures:
         yield _figure_line(figure)
     if shown.test_rows is not None:
-        yield f"          on {shown.test_rows:,} test rows, with 95 % intervals"
+        yield f"          on {shown.test_rows:,} test rows, with 95% intervals"
     yield f"gate      {shown.reason or 'no decision'}"
     for rule in shown.rules:
         if not rule.passed and rule.says not in shown.reason:

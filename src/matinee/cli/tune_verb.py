@@ -73,7 +73,7 @@ def _lines(found: TuningResult, *, seconds: float) -> list[str]:
     return [
         *lines,
         f"time      {seconds:.1f} s in all: search {found.seconds:.1f} s; the rest is start-up and reading the files",
-        f"search    {found.study}: `matinee show` with these characters shows it again",
+        f"search    {found.study}: shown again by `matinee show {found.study}`",
         f"settings  {found.out}",
         f"page      {found.page}",
     ]

@@ -66,7 +66,7 @@ def side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
     return figure, (left, right)
 
 
-def dress(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
+def label_axes(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
     """Set title and labels of axes, and the looks that all plots share."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, color=INK)

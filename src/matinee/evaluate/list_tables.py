@@ -50,13 +50,13 @@ def temporal_list_table(metrics: AnyMetrics) -> Table | None:
         return None
     cut, lists = metrics.temporal.cut, metrics.temporal.lists
     return Table(
-        (f"lists for the time from {cut} on", "nDCG@10"),
+        (f"lists for the time from {cut} on", "figure"),
         [
-            ("a ranking model of older ratings", lists.ndcg_at_10),
+            ("nDCG@10 of a ranking model of older ratings", lists.ndcg_at_10),
             ("its standard error", lists.ndcg_at_10_standard_error),
-            ("popularity", lists.popularity_ndcg_at_10),
-            ("popularity of the last 30 days", lists.recent_popularity_ndcg_at_10),
-            ("users", lists.users),
+            ("nDCG@10 of popularity", lists.popularity_ndcg_at_10),
+            ("nDCG@10 of popularity of the last 30 days", lists.recent_popularity_ndcg_at_10),
+            ("users measured", lists.users),
             ("users the model was fitted on", lists.users_fitted),
             ("users without older ratings", lists.users_without_rows),
         ],

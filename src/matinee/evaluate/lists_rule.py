@@ -12,7 +12,7 @@ _MIN_USERS = 100  # with fewer, the lists say too little
 def judge_lists(
     lists: PairedLists, settings: GateSettings, *, fewest_users: int = _MIN_USERS, decides: bool = False
 ) -> ListsVerdict:
-    """Hold a candidate if nDCG@10 is lower by more than `gate.ranking_tolerance` and the 95 % interval is below 0.
+    """Hold a candidate if nDCG@10 is lower by more than `gate.ranking_tolerance` and the 95% interval is below 0.
 
     Args:
         lists: nDCG@10 of candidate and champion for the same users.
@@ -40,7 +40,7 @@ def judge_lists(
     difference = Estimate(*mean_and_error(lists.candidate - lists.champion))
     says = (
         f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference "
-        f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f} "
+        f"{difference.value:+.4f}, 95% interval {difference.low:+.4f} to {difference.high:+.4f} "
         f"(tolerance {settings.ranking_tolerance:g})"
     )
     return ListsVerdict(

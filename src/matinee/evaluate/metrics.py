@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matinee.formats.metrics import Interval
 from matinee.release.arrays import Codes, Doubles
 
-_TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95 % interval
+_TWO_SIDED = NormalDist().inv_cdf(0.975)  # of a 95% interval
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class DatedRatings:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, its standard error and its two-sided 95 % interval."""
+    """A figure, its standard error and its two-sided 95% interval."""
 
     value: float
     standard_error: float

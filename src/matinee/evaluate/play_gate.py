@@ -79,7 +79,7 @@ def _has_not_decayed(anchor: PairedLists, settings: GateSettings) -> ListsDecayV
     ours, theirs = float(anchor.candidate.mean()), float(anchor.champion.mean())
     difference = _difference(anchor)
     says = (
-        f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {difference.value:+.4f}, 95 % interval "
+        f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {difference.value:+.4f}, 95% interval "
         f"{difference.low:+.4f} to {difference.high:+.4f} (limit {limit:g})"
     )
     return ListsDecayVerdict(

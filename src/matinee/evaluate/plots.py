@@ -21,7 +21,7 @@ from matinee.evaluate.figures import (
     QUIET,
     Margins,
     canvas,
-    dress,
+    label_axes,
     save,
     set_margins,
     side_by_side,
@@ -35,7 +35,7 @@ from matinee.release.arrays import Doubles
 from matinee.store.documents import Point
 
 _LETTER = 0.058  # inches: width of a letter of upright labels
-_TWO_ERRORS = 1.96  # standard errors to each side are 95 %
+_TWO_ERRORS = 1.96  # standard errors to each side are 95%
 _FEWEST = 30  # rows of a slice that the title may name
 _CROWDED = 9  # more labels than this stand upright
 
@@ -72,7 +72,7 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
         axes.axvline(epoch, color=INK, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")
         title = f"Valid RMSE is lowest, {best:.4f}, after epoch {epoch} of {valid[-1][0]}"
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    dress(axes, title, x="passes over the training rows", y="RMSE (rating points)")
+    label_axes(axes, title, x="passes over the training rows", y="RMSE (rating points)")
     axes.legend(frameon=False)
 
 
@@ -89,7 +89,7 @@ def residuals(inputs: EvaluationInputs) -> Figure:
         share = np.histogram(errors, edges)[0] / len(errors) * 100
         left.stairs(share, edges, color=color, linewidth=1.6, label=name)
     left.axvline(0, color=QUIET, linewidth=0.8)
-    dress(
+    label_axes(
         left,
         f"Half of the predictions are within {within:.2f} of the rating",
         x="prediction minus rating (rating points)",
@@ -110,7 +110,9 @@ def _by_rating(axes: Axes, inputs: EvaluationInputs) -> None:
     if len(values) <= _CROWDED:
         axes.set_xticks(values, [f"{value:g}" for value in values])
     title = _lean_title(values, lean)
-    dress(axes, title, x="rating that was given (rating points)", y="mean prediction for it (rating points)")
+    label_axes(
+        axes, title, x="rating that was given (rating points)", y="mean prediction for it (rating points)"
+    )
     axes.legend(frameon=False)
 
 
@@ -121,7 +123,7 @@ def _lean_title(values: np.ndarray[Any, Any], lean: Doubles) -> str:
 
 
 def calibration(metrics: Metrics) -> Figure:
-    """Mean rating by prediction, with 95 % bars, and how many rows each point stands for."""
+    """Mean rating by prediction, with 95% bars, and how many rows each point stands for."""
     figure = Figure(figsize=(8, 5.4))
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     set_margins(figure, Margins(down=0.3), shape=(2, 1))
@@ -130,7 +132,7 @@ def calibration(metrics: Metrics) -> Figure:
     rows = np.array([found.rows for found in bins])
     widths = [found.high - found.low for found in bins]
     below.bar([found.low for found in bins], rows / rows.sum() * 100, widths, align="edge", color=QUIET)
-    dress(below, "", x="prediction (rating points)", y="test rows (%)")
+    label_axes(below, "", x="prediction (rating points)", y="test rows (%)")
     return figure
 
 
@@ -143,17 +145,17 @@ def draw_calibration(axes: Axes, metrics: Metrics) -> None:
     ends = [predicted.min(), predicted.max()]
     axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--", label="exact")
     axes.errorbar(
-        predicted, rated, bars, color=MODEL, marker="o", markersize=4, linewidth=1.4, label="this model, 95 %"
+        predicted, rated, bars, color=MODEL, marker="o", markersize=4, linewidth=1.4, label="this model, 95%"
     )
     title = "All predictions are equal"
     if slope is not None:
         title = f"A prediction higher by 1 goes with a rating higher by {slope:.2f}"
-    dress(axes, title, x="", y="mean rating (rating points)")
+    label_axes(axes, title, x="", y="mean rating (rating points)")
     axes.legend(frameon=False)
 
 
 def slices(metrics: Metrics) -> Figure:
-    """RMSE by slice with 95 % bars, next to bias-only; one panel per slicing."""
+    """RMSE by slice with 95% bars, next to bias-only; one panel per slicing."""
     found = metrics.slices
     lines = -(-len(found) // 2)
     figure = Figure(figsize=(11, 3.9 * lines))
@@ -195,12 +197,12 @@ def _slice_panel(axes: Axes, name: str, rows: Sequence[SliceFigures]) -> None:
     axes.plot(
         places, [row.bias_only_rmse for row in rows], "D", color=BASELINE, markersize=5, label="bias-only"
     )
-    axes.errorbar(places, ours, bars, color=MODEL, fmt="o", markersize=5, label="this model, 95 %")
+    axes.errorbar(places, ours, bars, color=MODEL, fmt="o", markersize=5, label="this model, 95%")
     labels = [f"{row.slice}\n{_short(row.rows)}" for row in rows]
     crowded = len(rows) > _CROWDED
     axes.set_xticks(places, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(rows) - 0.5)
-    dress(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
+    label_axes(axes, "", x=f"{SLICINGS[name]} (below: test rows)", y="RMSE (rating points)")
 
 
 def _label_inches(rows: Sequence[SliceFigures]) -> float:
@@ -231,7 +233,7 @@ def long_tail(inputs: EvaluationInputs) -> Figure:
     left.set_xlim(1, max(len(rated), 2))
     left.set_ylim(0, 101)
     left.xaxis.set_major_formatter(FuncFormatter(lambda movies, _: _short(int(movies))))
-    dress(
+    label_axes(
         left,
         f"{half:,} of {len(rated):,} rated movies have half of the training rows",
         x="movies, most rated first (logarithmic)",
@@ -254,7 +256,7 @@ def _error_by_popularity(axes: Axes, inputs: EvaluationInputs, order: NDArray[np
     axes.plot(tenths, base, color=BASELINE, marker="o", markersize=4, label="bias-only")
     axes.plot(tenths, ours, color=MODEL, marker="o", markersize=4, label="this model")
     axes.set_xticks(tenths)
-    dress(
+    label_axes(
         axes,
         f"RMSE {ours[0]:.2f} on the most rated, {ours[-1]:.2f} on the least",
         x="tenths of the test rows, most rated movies first",
@@ -274,7 +276,7 @@ def progressive(points: Sequence[Point]) -> Figure:
     promised = [point.test_rmse for point in points]
     axes.plot(places, base, color=BASELINE, marker="D", markersize=4, linewidth=1, label="bias-only")
     axes.plot(places, promised, "s--", color=QUIET, markersize=4, linewidth=1.2, label="on its test rows")
-    axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95 %")
+    axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95%")
     crowded = len(points) > _CROWDED
     shown = places[:: max(1, len(points) // 30)]
     labels = [
@@ -284,6 +286,6 @@ def progressive(points: Sequence[Point]) -> Figure:
     axes.set_xlim(-0.5, len(points) - 0.5)
     last = points[-1]
     title = f"{last.release}: {last.rmse:.4f} on newer ratings, {last.test_rmse:.4f} on its test rows"
-    dress(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
+    label_axes(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return figure

@@ -12,7 +12,7 @@ from matinee.store.documents import Point
 # The plots of an evaluation: file name and explanation.
 PICTURES = {
     "learning_curve": "The epoch with the lowest valid RMSE is kept; a later rise means overfitting.",
-    "slices": "Where the model is weak: RMSE by slice with its 95 % interval, compared with bias-only.",
+    "slices": "Where the model is weak: RMSE by slice with its 95% interval, compared with bias-only.",
     "calibration": "Whether rows predicted at 4.2 are rated 4.2 on average; below, the number of rows per bin.",
     "residuals": "The distribution of errors, and how predictions shrink towards the mean, as calibrated ones do.",
     "long_tail": "How few movies have most of the rows, and the error on the other movies.",
@@ -34,7 +34,7 @@ def error_table(metrics: Metrics, *, name: str) -> Table:
         ("errors on the test rows, in rating points", "RMSE", "MAE", "RMSE, mean over users"),
         [
             (name, m.rmse, m.mae, m.mean_user_rmse),
-            ("bias only", m.bias_only_rmse, m.bias_only_mae, m.bias_only_mean_user_rmse),
+            ("bias-only", m.bias_only_rmse, m.bias_only_mae, m.bias_only_mean_user_rmse),
             ("global mean", m.global_mean_rmse, m.global_mean_mae, m.global_mean_mean_user_rmse),
         ],
     )
@@ -46,13 +46,13 @@ def error_says(metrics: AnyMetrics) -> str:
     if not isinstance(metrics, Metrics):
         return rows
     low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
-    return f"{rows} The 95 % interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie."
+    return f"{rows} The 95% interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie."
 
 
 def slice_table(metrics: Metrics) -> Table:
-    """The RMSE on slices of the test rows, with 95 % intervals, and that of bias-only."""
+    """The RMSE on slices of the test rows, with 95% intervals, and that of bias-only."""
     return Table(
-        ("sliced by", "slice", "rows", "RMSE", "95 % from", "95 % to", "RMSE of bias only"),
+        ("sliced by", "slice", "rows", "RMSE", "95% from", "95% to", "RMSE of bias-only"),
         [
             (SLICINGS[name], each.slice, each.rows, each.rmse, each.low, each.high, each.bias_only_rmse)
             for name, found in metrics.slices.items()
@@ -85,7 +85,7 @@ def time_table(metrics: Metrics) -> Table | None:
         ("as many ratings drawn at random", found.at_random),
     ]
     return Table(
-        ("RMSE of a quick model, in rating points", "quick model", "bias only", "global mean"),
+        ("RMSE of a quick model, in rating points", "quick model", "bias-only", "global mean"),
         [(name, rows.rmse, rows.bias_only_rmse, rows.global_mean_rmse) for name, rows in holdouts],
     )
 
@@ -102,7 +102,7 @@ def series_table(points: Sequence[Point]) -> Table:
             "up to",
             "rows",
             "RMSE",
-            "RMSE of bias only",
+            "RMSE of bias-only",
             "RMSE of global mean",
             "RMSE on its test rows",
         ),
@@ -117,7 +117,7 @@ def order_says(metrics: AnyMetrics) -> str:
     pairs = metrics.pairs_in_order
     shares = (
         ("candidate", pairs.candidate.share),
-        ("bias only", pairs.bias_only.share),
+        ("bias-only", pairs.bias_only.share),
         ("popularity", pairs.popularity.share),
     )
     if None in (share for _, share in shares):

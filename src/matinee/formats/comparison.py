@@ -21,7 +21,7 @@ class Difference(Format):
 
     value: float = Field(description="The difference.")
     standard_error: float = Field(description="Its standard error, paired and clustered as the gate does it.")
-    low: float = Field(description="Lower end of its 95 % interval.")
+    low: float = Field(description="Lower end of its 95% interval.")
     high: float = Field(description="Upper end of it.")
     verdict: DifferenceVerdict = Field(
         description="`same`: exactly no difference; `unclear`: the interval contains 0; else `better` or `worse`."

@@ -101,7 +101,7 @@ class ListsVerdict(Verdict):
     champion_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the champion's lists.")
     difference: float = Field(0.0, description="The first less the second, mean over users.")
     standard_error: float = Field(0.0, description="Its standard error over users.")
-    low: float = Field(0.0, description="Lower end of its two-sided 95 % interval.")
+    low: float = Field(0.0, description="Lower end of its two-sided 95% interval.")
     high: float = Field(0.0, description="Upper end; a candidate is held only if it is below 0.")
 
 
@@ -126,7 +126,7 @@ class ListsDecayVerdict(Verdict):
     anchor_ndcg_at_10: float = Field(0.0, description="nDCG@10 of the anchor's lists.")
     difference: float = Field(0.0, description="The first less the second, mean over users.")
     standard_error: float = Field(0.0, description="Its standard error over users.")
-    low: float = Field(0.0, description="Lower end of its two-sided 95 % interval.")
+    low: float = Field(0.0, description="Lower end of its two-sided 95% interval.")
     high: float = Field(0.0, description="Upper end; a candidate is held only if it is below 0.")
 
 

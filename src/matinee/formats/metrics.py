@@ -11,7 +11,7 @@ from matinee.formats.base import Format
 
 
 class Interval(Format):
-    """An estimate with its 95 % interval, clustered by user and by movie."""
+    """An estimate with its 95% interval, clustered by user and by movie."""
 
     value: float = Field(description="The estimate.")
     standard_error: float = Field(description="Its standard error.")
@@ -53,7 +53,7 @@ class SliceFigures(Format):
     rmse: float = Field(description="RMSE of the candidate.")
     mae: float = Field(description="Mean absolute error of the candidate.")
     standard_error: float = Field(description="Standard error of the RMSE, clustered by user and by movie.")
-    low: float = Field(description="Lower end of the RMSE's 95 % interval.")
+    low: float = Field(description="Lower end of the RMSE's 95% interval.")
     high: float = Field(description="Upper end of it.")
     bias_only_rmse: float = Field(description="RMSE of bias-only.")
     global_mean_rmse: float = Field(description="RMSE of the global mean.")
@@ -129,7 +129,7 @@ class QuickFigures(Format):
 
     rmse: float = Field(description="RMSE of the quick model.")
     mae: float = Field(description="Its mean absolute error.")
-    interval: Interval = Field(description="The RMSE with its 95 % interval.")
+    interval: Interval = Field(description="The RMSE with its 95% interval.")
     bias_only_rmse: float = Field(description="RMSE of bias-only, fitted on the same rows.")
     global_mean_rmse: float = Field(description="RMSE of their mean.")
     rows_of_unknown_users: int = Field(description="Held-out rows of users without a fitted row.")
@@ -163,7 +163,7 @@ class Temporal(Format):
     )
     rmse: float = Field(description="RMSE of the quick model.")
     mae: float = Field(description="Its mean absolute error.")
-    interval: Interval = Field(description="The RMSE with its 95 % interval.")
+    interval: Interval = Field(description="The RMSE with its 95% interval.")
     bias_only_rmse: float = Field(description="RMSE of bias-only, fitted on the same rows.")
     global_mean_rmse: float = Field(description="RMSE of their mean.")
     rows_of_unknown_users: int = Field(description="Held-out rows of users without a fitted row.")
@@ -212,7 +212,7 @@ class Metrics(Format):
     movies: int = Field(description="Movies with a test row.")
     rows_of_unknown_users: int = Field(description="Test rows of users without a fitted row.")
     rows_of_unknown_movies: int = Field(description="Test rows of movies without a fitted row.")
-    intervals: Intervals = Field(description="95 % intervals of RMSE and MAE.")
+    intervals: Intervals = Field(description="95% intervals of RMSE and MAE.")
     calibration: Calibration = Field(description="Whether rows predicted at 4.2 are rated 4.2 on average.")
     slices: dict[str, list[SliceFigures]] = Field(
         description="Errors on slices, by what the rows are cut by."

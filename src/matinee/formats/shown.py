@@ -62,7 +62,7 @@ class ShownFigure(Format):
 
     name: str = Field(description="Name of the figure.")
     value: float = Field(description="The figure.")
-    low: float | None = Field(None, description="Lower end of its 95 % interval.")
+    low: float | None = Field(None, description="Lower end of its 95% interval.")
     high: float | None = Field(None, description="Upper end.")
     beside: dict[str, float] = Field({}, description="The same of simple models.")
 

@@ -204,8 +204,8 @@ class _Headless:
         usual = dict(self.dialect.columns)
         swapped = {**usual, "user_id": usual["movie_id"], "movie_id": usual["user_id"]}
         raise DataError(
-            f"{self.source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f} % "
-            f"of the ids in the first column and {100 * known[1]:.0f} % in the second have a title. It begins: "
+            f"{self.source.label()} has no header, and the user or the movie may be first: {100 * known[0]:.0f}% "
+            f"of the ids in the first column and {100 * known[1]:.0f}% in the second have a title. It begins: "
             f"{self._begin()}. Set {self._ways_out([usual, swapped])}."
         )
 

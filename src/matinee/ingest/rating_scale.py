@@ -53,7 +53,7 @@ def fixed_scale(settings: IngestSettings) -> str:
 def narrowest_scale(counts: RatingCounts) -> str:
     """The scale of counted ratings.
 
-    It is the narrowest usual scale (`SCALES`, ordered by width) that holds 99 % of the values. It becomes wider if the
+    It is the narrowest usual scale (`SCALES`, ordered by width) that holds 99% of the values. It becomes wider if the
     values next to it, on its own steps, recur too often for typing errors. If there is none, it is a scale whose ends
     are those of the values. Codes such as 99 for "not rated" do not make a scale wider, however many they are.
     """

@@ -31,7 +31,7 @@ class Trial(JudgedFiles):
     global_mean_mae: float = Field(description="Its mean absolute error.")
     rows_of_unknown_users: int = Field(description="Ratings by users that the champion does not know.")
     rows_of_unknown_movies: int = Field(description="Ratings of movies that it does not know.")
-    intervals: Intervals = Field(description="95 % intervals of RMSE and MAE.")
+    intervals: Intervals = Field(description="95% intervals of RMSE and MAE.")
 
 
 def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> Trial | PlayTrial:

@@ -4,7 +4,7 @@
 sets the environment of its runs, which neither a deployment nor a run may set (`matinee.ops.pool`).
 
 - Each run leaves objects in reference cycles. Python collects old objects only after their number has grown by a
-  quarter, which takes a worker days. After a hundred runs the worker held 16 % more memory than after thirty. So all
+  quarter, which takes a worker days. After a hundred runs the worker held 16% more memory than after thirty. So all
   objects are collected once per minute.
 - On SIGTERM, a worker sends SIGINT to itself. A shell starts background processes with SIGINT ignored, so the worker
   would run for ever. So the default handler is restored.

@@ -135,7 +135,7 @@ def _slices(metrics: AnyMetrics) -> str:
     if not isinstance(metrics, Metrics):
         return ""
     says = (
-        "RMSE with its 95 % interval, clustered by user and movie; slices with few rows have wide intervals."
+        "RMSE with its 95% interval, clustered by user and movie; slices with few rows have wide intervals."
     )
     return "\n\n".join(["### Slices", table(*slice_table(metrics)), says])
 
@@ -153,7 +153,7 @@ def _data(manifest: ReleaseManifest, split: SplitNote, profile: Profile) -> str:
     between = f", {done} {dates.first} to {dates.last}" if dates.first else ""
     return (
         f"{profile.ratings:,} {what} by {profile.users:,} users of {profile.movies:,} movies{between}; "
-        f"{profile.percentage_filled:.2f} % of the full matrix.\n\n"
+        f"{profile.percentage_filled:.2f}% of the full matrix.\n\n"
         f"Split `{split.settings.strategy}`: {parts}. The released weights were fitted on "
         f"{manifest.rows_fitted:,} rows."
     )

@@ -53,7 +53,7 @@ _TITLE_CODES = (
     "year_out_of_bounds",
     "duplicate_movie_id",
 )
-# The ingest takes the smallest scale that holds 99 % of the ratings: rather more than this and it is another.
+# The ingest takes the smallest scale that holds 99% of the ratings: rather more than this and it is another.
 _MOST_OUT_OF_SCALE = 0.004
 _DAYS_EARLIER = 30
 

@@ -43,7 +43,7 @@ class GateSettings(Section):
         ge=0,
         le=1,
         description="Maximum amount by which the nDCG@10 of a candidate's lists may fall below that of the "
-        "champion's. A candidate is held if it falls by more and the 95 % interval of the difference excludes 0. "
+        "champion's. A candidate is held if it falls by more and the 95% interval of the difference excludes 0. "
         "With fewer than 100 users, the rule is skipped; for plays, fewer than 10 users hold the candidate.",
     )
     slices: bool = Field(

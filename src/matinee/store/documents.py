@@ -55,7 +55,7 @@ class PointInterval(Format):
 
     value: float = Field(0.0, description="The RMSE.")
     standard_error: float = Field(description="Its standard error, clustered by user and by movie.")
-    low: float = Field(0.0, description="Lower end of its 95 % interval.")
+    low: float = Field(0.0, description="Lower end of its 95% interval.")
     high: float = Field(0.0, description="Upper end of it.")
 
 
@@ -72,7 +72,7 @@ class Point(Format):
     rows_of_unknown_movies: int = Field(0, description="Ratings of movies that it does not know.")
     rmse: float = Field(description="RMSE of the champion on these ratings.")
     mae: float = Field(description="Its mean absolute error.")
-    interval: PointInterval = Field(description="The RMSE with its 95 % interval.")
+    interval: PointInterval = Field(description="The RMSE with its 95% interval.")
     bias_only_rmse: float | None = Field(description="RMSE of bias-only; null where its split is gone.")
     global_mean_rmse: float = Field(0.0, description="RMSE of the mean of the champion's ratings.")
     test_rmse: float = Field(description="What its own test rows promised.")

@@ -67,7 +67,7 @@ def describe(
         bars: Two characters of a bar, done and to do; empty for no bar.
 
     Returns:
-        Such as "reading ratings  43 %  1.20 of 2.80 GB  310 MB/s  0:05 left".
+        Such as "reading ratings  43%  1.20 of 2.80 GB  310 MB/s  0:05 left".
     """
     what = f"{heading}: {amount.what}" if heading and amount.what else heading or amount.what
     if not what:

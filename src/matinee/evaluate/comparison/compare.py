@@ -113,7 +113,7 @@ def _in_words(verdicts: Mapping[str, DifferenceVerdict]) -> str:
         return " and ".join(parts)
     if set(verdicts.values()) == {"same"}:
         return "no difference"
-    return "no clear difference, as each 95 % interval contains 0"
+    return "no clear difference, as each 95% interval contains 0"
 
 
 def differing_settings(settings: Sequence[Mapping[str, JsonValue]]) -> list[ComparedSetting]:

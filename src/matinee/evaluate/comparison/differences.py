@@ -1,4 +1,4 @@
-"""Figures of several models on the same rows, and 95 % intervals of their differences from the first one."""
+"""Figures of several models on the same rows, and 95% intervals of their differences from the first one."""
 
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist

@@ -93,8 +93,8 @@ def check_rejects(partitions: Sequence[Partition], settings: IngestSettings, *, 
     ratings = f" The scale is {scale} (ingest.scale)." if "rating_out_of_bounds" in codes else ""
     dates = _about_dates(partitions) if "date_unparsable" in codes else ""
     raise DataError(
-        f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f} %) were rejected, and "
-        f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g} %: "
+        f"{rejected:,} of {read:,} rows ({100 * rejected / read:.2f}%) were rejected, and "
+        f"ingest.max_reject_fraction={settings.max_reject_fraction:g} allows {100 * settings.max_reject_fraction:g}%: "
         f"{'; '.join(reasons)}.{explained}{ratings}{dates} "
         f"All of them are in {kept}. Correct the source, or allow more with that setting."
     )

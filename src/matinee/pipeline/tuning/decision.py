@@ -6,7 +6,7 @@ from matinee.formats.tuning import Finalist, Goal, GoalResult, ScoreDifference, 
 from matinee.pipeline.tuning.scores import METRICS, TrialFit, compare_errors, compare_ndcgs
 from matinee.pipeline.tuning.search import REPEATS, Call, Tuning, repeat_name
 
-# Standard errors by which settings must be better than the base settings: 95 % for three finalists together.
+# Standard errors by which settings must be better than the base settings: 95% for three finalists together.
 ERRORS: Final = 2.4
 _NAMES: Final = {"rmse": "valid RMSE", "ndcg_at_10": "valid nDCG@10"}
 

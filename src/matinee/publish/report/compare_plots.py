@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
-from matinee.evaluate.figures import INK, MODEL, QUIET, dress
+from matinee.evaluate.figures import INK, MODEL, QUIET, label_axes
 from matinee.formats.comparison import Comparison, Difference
 from matinee.publish.report.numbers import signed
 from matinee.publish.report.plots import inline_svg, panel
@@ -17,7 +17,7 @@ _EDGES: Final = 0.8  # inches for the axis and its label
 
 
 def difference_plot(comparison: Comparison, place: int) -> Markup:
-    """The RMSE of a model minus that of the first one, over all rows and by slice, with 95 % intervals.
+    """The RMSE of a model minus that of the first one, over all rows and by slice, with 95% intervals.
 
     Args:
         comparison: A comparison that has slices.
@@ -39,11 +39,11 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
         axes.plot(values[chosen], places[chosen], "o", color=color, markersize=5)
     axes.set_yticks(places, [label for label, _ in rows])
     axes.invert_yaxis()
-    dress(axes, "", x=f"{other} minus {first}, RMSE (left of 0: better)", y="", grid="x")
+    label_axes(axes, "", x=f"{other} minus {first}, RMSE (left of 0: better)", y="", grid="x")
     texts = signed(values.tolist())
     clear = [f"{label} {text}" for (label, each), text in zip(rows, texts, strict=True) if _is_clear(each)]
     alt = (
-        f"RMSE of {other} minus that of {first}, with 95 % intervals: all rows {texts[0]}. "
+        f"RMSE of {other} minus that of {first}, with 95% intervals: all rows {texts[0]}. "
         f"Clearly different: {', '.join(clear) or 'none'}. The table has all values."
     )
     return inline_svg(figure, f"difference-{place}", alt=alt)

@@ -126,7 +126,7 @@ def _headline(facts: ReleaseFacts) -> list[tuple[str, str, str]]:
             (
                 "RMSE",
                 f"{metrics.rmse:.4f}",
-                f"95 %: {interval.low:.4f} to {interval.high:.4f}; lower is better",
+                f"95%: {interval.low:.4f} to {interval.high:.4f}; lower is better",
             ),
             (
                 "RMSE of bias-only",

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
-from matinee.evaluate.figures import BASELINE, MODEL, QUIET, dress
+from matinee.evaluate.figures import BASELINE, MODEL, QUIET, label_axes
 from matinee.evaluate.plots import draw_calibration, draw_learning_curve
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures
@@ -18,7 +18,7 @@ _FEWEST: Final = 30  # rows of a slice that is drawn
 
 
 def slices_plot(metrics: Metrics) -> Markup:
-    """RMSE by slice with its 95 % interval, next to bias-only; empty if all slices are small."""
+    """RMSE by slice with its 95% interval, next to bias-only; empty if all slices are small."""
     rows: list[tuple[str, SliceFigures]] = [
         (SLICE_NAMES[name].format(each.slice), each)
         for name, found in metrics.slices.items()
@@ -39,8 +39,8 @@ def slices_plot(metrics: Metrics) -> Markup:
     axes.plot([each.rmse for each in figures], places, "o", color=MODEL, markersize=5)
     axes.set_yticks(places, [label for label, _ in rows])
     axes.invert_yaxis()
-    dress(axes, "", x="RMSE (rating points; left is better)", y="", grid="x")
-    ours = Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8, label="this release, 95 %")
+    label_axes(axes, "", x="RMSE (rating points; left is better)", y="", grid="x")
+    ours = Line2D([], [], color=MODEL, marker="o", markersize=5, linewidth=1.8, label="this release, 95%")
     handles = [ours, *axes.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, loc="upper left", ncols=3, frameon=False, fontsize=9)
     best, worst = (choose(rows, key=lambda row: row[1].rmse) for choose in (min, max))

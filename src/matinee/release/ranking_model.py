@@ -121,15 +121,12 @@ class RankingModel:
         return parts
 
 
-def save_model(path: Path, model: RankingModel, *, half: bool = False) -> None:
-    """Write a model as safetensors, whole or not at all; `half` keeps its vectors in float16.
+def save_model(path: Path, model: RankingModel) -> None:
+    """Write a model as safetensors, whole or not at all.
 
     Raises OSError or SafetensorError when it can't be written.
     """
-    tables = {name: getattr(model, name) for name in TABLES}
-    if half:
-        tables |= {name: tables[name].astype(np.float16) for name in TABLES[:3]}
-    write_weights(path, {name: np.ascontiguousarray(table) for name, table in tables.items()})
+    write_weights(path, {name: np.ascontiguousarray(getattr(model, name)) for name in TABLES})
 
 
 def load_model(path: Path) -> RankingModel:

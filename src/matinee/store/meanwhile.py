@@ -16,7 +16,7 @@ class AbandonedError(Exception):
     """The caller no longer needs the result of the work."""
 
 
-class _Leash(Work):
+class _CancellableWork(Work):
     """The progress of the second piece of work; it ends where it reports, once it is abandoned. It is not shown."""
 
     def __init__(self) -> None:
@@ -56,10 +56,10 @@ def meanwhile(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
         asking
         42
     """
-    leash = _Leash()
+    work_shown = _CancellableWork()
 
     def run() -> R:
-        with watched(leash):
+        with watched(work_shown):
             return work()
 
     with ThreadPoolExecutor(1) as pool:
@@ -67,4 +67,4 @@ def meanwhile(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
         try:
             yield done.result
         finally:
-            leash.abandoned.set()
+            work_shown.abandoned.set()

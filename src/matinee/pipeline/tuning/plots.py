@@ -66,7 +66,14 @@ def _mark(
     if not beyond.all():
         axes.plot(numbers[~beyond], scores[~beyond], marker, color=color, markersize=5, label=label)
     if beyond.any():
-        axes.plot(numbers[beyond], np.full(beyond.sum(), edge), arrow, color=color, clip_on=False)
+        axes.plot(
+            numbers[beyond],
+            np.full(beyond.sum(), edge),
+            arrow,
+            color=color,
+            clip_on=False,
+            label=label if beyond.all() else None,
+        )
     return int(beyond.sum())
 
 

@@ -30,7 +30,8 @@ from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
 from matinee.store.erased_users import Forgotten
 from matinee.store.remote import Remote, address_of, remote_of
-from matinee.store.remote.folders import RemoteFolders, StoredFolder
+from matinee.store.remote.folders import RemoteFolders
+from matinee.store.remote.stored import StoredFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from drill_registry import digest, publish_night

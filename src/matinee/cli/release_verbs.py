@@ -4,7 +4,6 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -23,7 +22,7 @@ from matinee.release.signature import trusted_key
 from matinee.store import progress
 from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
-from matinee.store.remote import require_local
+from matinee.store.remote import DamagedFolderError, require_local
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
 _FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
@@ -84,13 +83,12 @@ def releases(call: argparse.Namespace) -> Outcome:
     registry = Registry.open(call.store)
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
-    folder_of = registry.folder if verify else partial(manifest_folder, registry.root)
-    folders = [folder_of(version) for version in registry.versions()]
+    folders = {version: registry.root / "releases" / version for version in registry.versions()}
     if verify:
-        progress.begin("verifying", total=sum(map(bytes_in, folders)), unit="bytes")
+        progress.begin("verifying", total=sum(map(bytes_in, folders.values())), unit="bytes")
     listed = []
-    for folder in folders:
-        listed.append(_look_at(folder, champion=champion, verify=verify, key=key))
+    for version, folder in folders.items():
+        listed.append(_look_at(registry, version, champion=champion, verify=verify, key=key))
         progress.advance(bytes_in(folder) if verify else 0)
     if champion is not None and not any(release.champion for release in listed):
         listed.append(_missing(registry, champion))
@@ -153,19 +151,22 @@ def _missing(registry: Registry, champion: str) -> ListedRelease:
         registry.champion_folder()
     except ReleaseError as error:
         return ListedRelease(version=champion, champion=True, verified=False, error=str(error))
-    return _look_at(registry.folder(champion), champion=champion, verify=False, key=None)  # it came just now
+    return _look_at(registry, champion, champion=champion, verify=False, key=None)  # it came just now
 
 
-def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | None) -> ListedRelease:
+def _look_at(
+    registry: Registry, version: str, *, champion: str | None, verify: bool, key: Path | None
+) -> ListedRelease:
     found = ListedRelease(
-        version=folder.name,
-        champion=folder.name == champion,
+        version=version,
+        champion=version == champion,
         created=None,
         rmse=None,
         ndcg_at_10=None,
         model=None,
     )
     try:
+        folder = registry.folder(version, again=True) if verify else manifest_folder(registry.root, version)
         manifest = read_manifest(folder)
         figures = {
             "created": manifest.created,
@@ -177,7 +178,7 @@ def _look_at(folder: Path, *, champion: str | None, verify: bool, key: Path | No
         if verify:
             inspect(folder, public_key=key)
             found = found.model_copy(update={"verified": True})
-    except ReleaseError as error:
+    except (ReleaseError, DamagedFolderError) as error:
         found = found.model_copy(update={"verified": False, "error": str(error)})
     return found
 

@@ -20,7 +20,8 @@ from matinee.store.erased_users import Forgotten
 from matinee.store.identity import make_store
 from matinee.store.remote import Remote, push_file
 from matinee.store.remote.files import RemoteFiles
-from matinee.store.remote.folders import OUTLINES, RemoteFolders, StoredFolder
+from matinee.store.remote.folders import OUTLINES, RemoteFolders
+from matinee.store.remote.stored import StoredFolder
 
 _ALL: Final = (*KINDS, "releases")
 _Erased = TypeVar("_Erased")

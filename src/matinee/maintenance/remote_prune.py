@@ -26,9 +26,9 @@ from matinee.store.identity import RUNNING, make_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.eviction import announce_pruned, remove_cached
-from matinee.store.remote.folders import StoredFolder
 from matinee.store.remote.leases import Lease
 from matinee.store.remote.server import server_time
+from matinee.store.remote.stored import StoredFolder
 from matinee.store.remote.transfers import transfer_all
 from matinee.store.remote.withdrawals import withdrawing
 

@@ -19,8 +19,9 @@ from matinee.store.digests import file_digest
 from matinee.store.documents import LOG, MANIFEST, POINTER
 from matinee.store.files import copy_tree, replacing, write_bytes
 from matinee.store.folders import bytes_in, remove_tree
+from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
-from matinee.store.remote.folders import DamagedFolderError, StoredFolder
+from matinee.store.remote.stored import DamagedFolderError, StoredFolder
 
 RESTORING: Final = "restoring.json"  # in the object store: a restoration has begun
 UNFINISHED: Final = "unfinished.json"  # in the object store: the first backup has begun
@@ -126,13 +127,8 @@ def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder
         return
     here = remote.root / kind / name
     remove_tree(here, ignore_errors=True)
-    here.parent.mkdir(parents=True, exist_ok=True)
     try:
-        copy_tree(folder, here)
-        damage = damage_of(folder, here)
-    except FileNotFoundError:
-        damage = "it is gone"
-    else:
+        damage = _take(folder, here)
         if not damage:
             size = bytes_in(here)
             _write(remote, kind, name, there=there)
@@ -143,6 +139,25 @@ def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder
     if damage and folder.is_dir():
         log.warning("%s is damaged and was not copied: %s", folder, damage)
         copied.damaged.append(name)
+
+
+def _take(folder: Path, here: Path) -> str:
+    """Copy a folder to the cache as a whole, or not at all; returns what is wrong with it."""
+    partial = here.with_name(f"{here.name}.partial")
+    with lock_folder(partial):
+        try:
+            copy_tree(folder, partial)
+            damage = damage_of(folder, partial)
+            if not damage:
+                partial.rename(here)
+                return ""
+        except FileNotFoundError:
+            damage = "it is gone"
+        except BaseException:
+            remove_tree(partial, ignore_errors=True)
+            raise
+        remove_tree(partial, ignore_errors=True)
+    return damage
 
 
 def _write(remote: Remote, kind: str, name: str, *, there: StoredFolder | None) -> None:

@@ -21,7 +21,7 @@ from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
 from matinee.store.identity import check_readable, check_restored, check_usable, require_store
 from matinee.store.locks import lock_folder
-from matinee.store.remote import local_store, remote_of
+from matinee.store.remote import local_store, pull_file, remote_of
 from matinee.store.versions import is_version
 
 __all__ = ["CHAMPION", "Registry", "now"]
@@ -50,21 +50,23 @@ class Registry:
             remote.open(create=False)
         return cls(root)
 
-    def folder(self, version: str) -> Path:
-        """The folder of a release, whether it exists or not. Raises ReleaseError for a name that is not a version."""
+    def folder(self, version: str, *, again: bool = False) -> Path:
+        """The folder of a release, whether it exists or not. With `again`, it is fetched even if the cache has it.
+
+        Raises ReleaseError for a name that is not a version, StoreError if an object is missing or differs.
+        """
         if not is_version(version):
             raise ReleaseError(
                 f"{shown(version)} is not a release of {self.root}: a version is `v` and at least four digits. "
                 f"{self._listed()}"
             )
         if remote := remote_of(self.root):
-            remote.fetch("releases", version)
+            remote.fetch("releases", version, again=again)
         return self.root / "releases" / version
 
     def lists(self, version: str) -> Path:
         """The file of a release's lists for all users, whether it exists or not."""
-        if remote := remote_of(self.root):
-            remote.files.pull(f"recommendations/{version}.parquet")
+        pull_file(self.root, f"recommendations/{version}.parquet")
         return self.root / "recommendations" / f"{version}.parquet"
 
     def versions(self) -> list[str]:

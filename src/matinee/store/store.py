@@ -205,7 +205,8 @@ class Store:
         if damaged:
             with writing(self.root), lock_folder(self.root / kind):
                 remove_aside(folder)
-            log.warning("%s is damaged (%s) and is computed again.", folder, ", ".join(damaged))
+            how = "fetched or computed" if is_cache else "computed"
+            log.warning("%s is damaged (%s) and is %s again.", folder, ", ".join(damaged), how)
         return not damaged
 
     def in_use(self) -> contextlib.AbstractContextManager[None]:

@@ -2,9 +2,11 @@
 
 from matinee.store.remote.address import MARK, caches, local_store, names_remote, require_local
 from matinee.store.remote.remote import Remote, address_of, pull_file, push_file, remote_of
+from matinee.store.remote.stored import DamagedFolderError
 
 __all__ = [
     "MARK",
+    "DamagedFolderError",
     "Remote",
     "address_of",
     "caches",

@@ -9,71 +9,35 @@ import logging
 import shutil
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from matinee.errors import MatineeError, StoreError
 from matinee.store import progress
 from matinee.store.checksums import sync_folder
-from matinee.store.digests import DIGEST, file_digest
+from matinee.store.digests import file_digest
 from matinee.store.documents import MANIFEST
 from matinee.store.files import remove_aside, write_bytes
 from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import Content, Found, Objects
+from matinee.store.remote.stored import (
+    Commit,
+    DamagedFolderError,
+    RemoteFile,
+    StoredFolder,
+    commit_key,
+    is_commit,
+)
 from matinee.store.remote.transfers import transfer_all
-from matinee.store.versions import is_version
 
 OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not there as a whole
+_NAMED: Final = 3  # files in a line of the log
 
 log = logging.getLogger(__name__)
-
-
-class DamagedFolderError(StoreError):
-    """The objects of a folder are missing or differ from what was written. Its `kind` is StoreError."""
-
-    @property
-    def kind(self) -> str:
-        """`StoreError`, as for other damage."""
-        return StoreError.__name__
-
-
-class RemoteFile(BaseModel):
-    """A file of a folder."""
-
-    model_config = ConfigDict(frozen=True)
-
-    size: NonNegativeInt
-    digest: Annotated[str, StringConstraints(pattern=DIGEST.pattern)]
-
-
-class Commit(BaseModel):
-    """`kind/name/manifest.json`: the attempt that is the folder."""
-
-    model_config = ConfigDict(frozen=True)
-
-    attempt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
-    files: dict[Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]+(/[^/\\\x00]+)*$")], RemoteFile]
-
-
-@dataclass(frozen=True)
-class StoredFolder:
-    """A folder as a list of objects shows it; it is whole if it has a commit."""
-
-    kind: str
-    name: str
-    commit: Commit | None
-    manifest: bytes  # the object that makes it whole; empty without one
-    files: list[Found]  # of the attempt that is the folder
-    unnamed: list[Found]  # of other attempts
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return sum(each.size for each in self.files)
 
 
 @dataclass(frozen=True)
@@ -82,14 +46,17 @@ class RemoteFolders:
 
     root: Path
     objects: Objects
+    _sound: set[tuple[str, str, str]] = field(
+        default_factory=set, init=False, compare=False
+    )  # and their attempts
 
     def has(self, kind: str, name: str) -> bool:
         """Whether a folder is whole there."""
-        return self.objects.exists(_commit_key(kind, name))
+        return self.objects.exists(commit_key(kind, name))
 
     def names(self, kind: str) -> list[str]:
         """The names of all whole folders of a kind, the last written first."""
-        found = [each for each in self.objects.list(f"{kind}/") if _is_commit(each)]
+        found = [each for each in self.objects.list(f"{kind}/") if is_commit(each)]
         found.sort(key=lambda each: each.modified, reverse=True)
         return [each.key.split("/")[1] for each in found]
 
@@ -117,9 +84,9 @@ class RemoteFolders:
         commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
         # An error of this request does not say whether it arrived, so the files stay: prune removes those of no folder.
         if replaces is None:
-            won = self.objects.create(_commit_key(kind, name), commit)
+            won = self.objects.create(commit_key(kind, name), commit)
         else:
-            won = self.objects.swap(_commit_key(kind, name), commit, replaces.tag)
+            won = self.objects.swap(commit_key(kind, name), commit, replaces.tag)
         if not won:
             self._drop(keys.values())
         return won
@@ -131,7 +98,7 @@ class RemoteFolders:
 
     def replace(self, folder: "StoredFolder") -> None:
         """Upload a folder of the cache in place of one that is stored, whose files are removed."""
-        found = self.objects.get(_commit_key(folder.kind, folder.name))
+        found = self.objects.get(commit_key(folder.kind, folder.name))
         is_same = found is not None and found.data == folder.manifest
         if not is_same or not self.push(folder.kind, folder.name, replaces=found):
             raise StoreError(
@@ -140,38 +107,59 @@ class RemoteFolders:
             )
         self.objects.delete([each.key for each in folder.files])
 
-    def pull(self, kind: str, name: str) -> bool:
+    def pull(self, kind: str, name: str, *, again: bool = False) -> bool:
         """Make the folder of the cache the one that is whole there; returns False if there is none.
 
-        Raises DamagedFolderError if a file there is missing or differs from its digest.
+        Args:
+            kind: The kind of the folder.
+            name: Its name.
+            again: Whether to fetch it also if the cache has it.
+
+        Raises:
+            DamagedFolderError: A file there is missing or differs from its digest.
         """
         while (commit := self._commit(kind, name)) is not None:
             try:
-                self._pull(kind, name, commit)
+                self._pull(kind, name, commit, again=again)
                 return True
             except StoreError:
                 if self._commit(kind, name) == commit:  # it was not removed or replaced meanwhile
                     raise
         return False
 
-    def _pull(self, kind: str, name: str, commit: Commit) -> None:
-        target = self.root / kind / name
-        if _is_at(target, commit):
+    def _pull(self, kind: str, name: str, commit: Commit, *, again: bool) -> None:
+        target, place = self.root / kind / name, (kind, name, commit.attempt)
+        if not again and place in self._sound and _is_at(target, commit):
             return
         unfinished = target.with_name(f"{name}.partial")
         with lock_folder(unfinished):  # processes of this host download a folder once
-            if _is_at(target, commit):
-                shutil.rmtree(unfinished, ignore_errors=True)
-                return
+            is_here = not again and _is_at(target, commit) and self._is_sound(target, commit)
             try:
-                _clear(unfinished)
-                self._download(kind, name, commit, unfinished)
-                sync_folder(unfinished)
-                remove_aside(target)
-                unfinished.rename(target)
+                if not is_here:
+                    _clear(unfinished)
+                    self._download(kind, name, commit, unfinished)
+                    sync_folder(unfinished)
+                    remove_aside(target)
+                    unfinished.rename(target)
             except BaseException:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
+            if is_here:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        self._sound.add(place)
+
+    def _is_sound(self, folder: Path, commit: Commit) -> bool:
+        """Whether the files of a folder of the cache are those of a commit. A process looks once."""
+        differing = sorted(_differing(folder, commit))
+        if differing:
+            place = f"{folder.parent.name}/{folder.name}"
+            log.warning(
+                "%s of the cache differs from that of %s (%s) and is fetched again.",
+                place,
+                self.objects.address.text,
+                ", ".join(differing[:_NAMED]),
+            )
+        return not differing
 
     def outline(self, kind: str, name: str) -> Path | None:
         """A folder with at least the manifest of the stored one; None if it is not stored."""
@@ -197,10 +185,10 @@ class RemoteFolders:
         return [self._stored(kind, name, found) for name, found in by_name.items()]
 
     def _stored(self, kind: str, name: str, found: list[Found]) -> StoredFolder:
-        content = self.objects.get(_commit_key(kind, name)) if any(map(_is_commit, found)) else None
+        content = self.objects.get(commit_key(kind, name)) if any(map(is_commit, found)) else None
         commit = None if content is None else self._parse(kind, name, content)
         ours = f"{kind}/{name}/{commit.attempt}/" if commit else "-"
-        files = [each for each in found if not _is_commit(each)]
+        files = [each for each in found if not is_commit(each)]
         return StoredFolder(
             kind=kind,
             name=name,
@@ -227,15 +215,15 @@ class RemoteFolders:
 
     def withdraw(self, folder: StoredFolder) -> None:
         """Make a whole folder absent; its files stay until they are removed."""
-        self.objects.delete([_commit_key(folder.kind, folder.name)])
+        self.objects.delete([commit_key(folder.kind, folder.name)])
 
     def put_back(self, folder: StoredFolder) -> None:
         """Make a folder whole again that was withdrawn, unless another attempt has become the folder."""
-        if not self.objects.create(_commit_key(folder.kind, folder.name), folder.manifest):
+        if not self.objects.create(commit_key(folder.kind, folder.name), folder.manifest):
             self.objects.delete([each.key for each in folder.files])
 
     def _commit(self, kind: str, name: str) -> Commit | None:
-        found = self.objects.get(_commit_key(kind, name))
+        found = self.objects.get(commit_key(kind, name))
         return None if found is None else self._parse(kind, name, found)
 
     def _parse(self, kind: str, name: str, found: Content) -> Commit:
@@ -243,7 +231,7 @@ class RemoteFolders:
             return Commit.model_validate_json(found.data)
         except ValidationError:
             raise DamagedFolderError(
-                f"{self.objects.address.text}/{_commit_key(kind, name)} is damaged, so the folder can't be read. "
+                f"{self.objects.address.text}/{commit_key(kind, name)} is damaged, so the folder can't be read. "
                 "Restore it from an earlier version of the object, or remove it: a later run computes the folder of a "
                 "step again."
             ) from None
@@ -256,9 +244,8 @@ class RemoteFolders:
             partial(self.objects.download, f"{kind}/{name}/{commit.attempt}/{file}", folder / file)
             for file in commit.files
         )
-        for file, held in commit.files.items():
-            if not (folder / file).is_file() or file_digest(folder / file) != held.digest:
-                raise self._damaged(kind, name, file)
+        for file in sorted(_differing(folder, commit)):
+            raise self._damaged(kind, name, file)
 
     def _damaged(self, kind: str, name: str, file: str) -> DamagedFolderError:
         place = f"{self.objects.address.text}/{kind}/{name}"
@@ -275,18 +262,14 @@ def _is_at(folder: Path, commit: Commit) -> bool:
     return held is not None and manifest.is_file() and file_digest(manifest) == held.digest
 
 
+def _differing(folder: Path, commit: Commit) -> set[str]:
+    """The files of a folder that a commit does not have, or has with other digests, or that are missing."""
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    return (here ^ commit.files.keys()) | {
+        file for file in here & commit.files.keys() if file_digest(folder / file) != commit.files[file].digest
+    }
+
+
 def _clear(folder: Path) -> None:
     for entry in folder.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-
-
-def _commit_key(kind: str, name: str) -> str:
-    return f"{kind}/{name}/{MANIFEST}"
-
-
-def _is_commit(found: Found) -> bool:
-    """Whether an object is the manifest of a folder, not a file of an attempt."""
-    parts = found.key.split("/")
-    return (
-        len(parts) == 3 and parts[2] == MANIFEST and bool(is_version(parts[1]) or DIGEST.fullmatch(parts[1]))
-    )

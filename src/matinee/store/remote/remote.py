@@ -23,12 +23,13 @@ from matinee.store.identity import MARKER, STORE_VERSION
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.eviction import evict_pruned, evict_runs
 from matinee.store.remote.files import PRUNED, RemoteFiles
-from matinee.store.remote.folders import DamagedFolderError, RemoteFolders
+from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
 from matinee.store.remote.server import has_conditions
 from matinee.store.remote.source_cache import drop_sources
+from matinee.store.remote.stored import DamagedFolderError
 from matinee.store.remote.turns import turn
 from matinee.store.remote.withdrawals import look_again
 
@@ -140,9 +141,12 @@ class Remote:
         if create:
             self._bring_manifests()
 
-    def fetch(self, kind: str, name: str) -> bool:
-        """Bring a folder into the cache; returns whether it exists. A release that is gone leaves the cache too."""
-        pull = partial(self.folders.pull, kind, name)
+    def fetch(self, kind: str, name: str, *, again: bool = False) -> bool:
+        """Bring a folder into the cache; returns whether it exists. A release that is gone leaves the cache too.
+
+        With `again`, the objects are read also if the cache has the folder.
+        """
+        pull = partial(self.folders.pull, kind, name, again=again)
         if pull() or (self.leases.are_held and look_again(self.objects, f"{kind}/{name}", pull)):
             return True
         if kind == "releases" and (self.root / kind / name / MANIFEST).is_file():

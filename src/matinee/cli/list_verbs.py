@@ -202,7 +202,9 @@ def explain(call: argparse.Namespace) -> Outcome:
 
 
 def _is_itself(reason: Reason, found: Explanation) -> str:
-    return ": the movie itself, which is in no list of this user" if reason.movie_id == found.movie_id else ""
+    return (
+        ": the movie itself, which is never in this user's list" if reason.movie_id == found.movie_id else ""
+    )
 
 
 def _name(movie: Explanation | Reason | Suggestion) -> str:

@@ -33,9 +33,9 @@ def _lines(found: Upgrade, *, dry_run: bool) -> Iterator[str]:
     if found.unknown:
         yield f"next run  not known: {found.unknown}"
     elif found.computed_again:
-        yield f"next run  on the champion's files, these steps are computed again: {', '.join(found.computed_again)}"
+        yield f"next run  for the champion's files, these steps are computed again: {', '.join(found.computed_again)}"
     else:
-        yield "next run  on the champion's files, every step is finished already"
+        yield "next run  for the champion's files, every step is already finished"
 
 
 def _counted(releases: list[ReleaseFormat]) -> str:

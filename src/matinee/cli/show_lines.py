@@ -53,7 +53,7 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
         yield f"promoted  {minute(shown.promotion.at)}{by}: {_BY_HAND[shown.promotion.action]}"
     yield from _model_lines(shown)
     if shown.dataset is None:
-        yield "data      no longer in the store"
+        yield "data      the dataset is no longer in the store"
     else:
         yield from data_lines(shown.dataset)
         yield from _file_lines(shown.dataset)

@@ -51,7 +51,7 @@ def search_lines(shown: ShownSearch) -> Iterator[str]:
     yield f"search    {shown.name}, {'finished' if shown.finished else 'not finished'}"
     yield f"{'made' if shown.finished else 'begun':<8}  {minute(shown.made)}"
     if shown.dataset is None:
-        yield "data      no longer in the store"
+        yield "data      the dataset is no longer in the store"
     else:
         yield from data_lines(shown.dataset)
     yield from setting_lines(shown.settings)

@@ -56,7 +56,7 @@ def restore(call: argparse.Namespace) -> Outcome:
 
 def _copied(done: "Copied", target: Path) -> Outcome:
     lines = [
-        f"copied    {done.folders:,} folders, {done.bytes / 1e6:,.1f} MB; {done.unchanged:,} were there, "
+        f"copied    {done.folders:,} folders, {done.bytes / 1e6:,.1f} MB; {done.unchanged:,} unchanged, "
         f"{done.removed:,} removed",
         f"releases  {', '.join(done.releases) or 'none'}; champion {done.champion or 'none'}",
         f"copy      {target}",

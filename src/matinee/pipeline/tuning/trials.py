@@ -53,8 +53,9 @@ def _reaching(folder: Path) -> Iterator[None]:
             raise StoreError(
                 f"This user may not write {path}. Ask its owner for the permission (chmod g+w, in a store of a group)."
             ) from error
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]  # without the SQL
         raise StoreError(
-            f"{path} can't be used: {error!s:.200}. Check the disk. If the file is damaged, remove the folder {folder} "
+            f"{path} can't be used: {reason:.200}. Check the disk. If the file is damaged, remove the folder {folder} "
             "to begin the search again."
         ) from error
 

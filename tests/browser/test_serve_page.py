@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from accessibility import faults_for_readers
 from page_checks import contrast
 from playwright.sync_api import Browser, Page, expect
 from small_release import write_checksums, write_release
@@ -96,8 +97,9 @@ def _check(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
         for theme in ("dark", "light"):
+            page.emulate_media(color_scheme=theme)
+            assert faults_for_readers(page) == [], (name, width, theme)
             if folder := os.environ.get("MATINEE_PICTURES"):
-                page.emulate_media(color_scheme=theme)
                 page.screenshot(path=f"{folder}/serve-{name}-{width}-{theme}.png")
 
 

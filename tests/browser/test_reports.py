@@ -1,0 +1,37 @@
+"""Pages for people, open in a browser: nothing is cut off, and a screen reader can use them."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+from accessibility import faults_for_readers
+from playwright.sync_api import Browser
+
+from matinee.cli.main import main
+from matinee.settings import Settings
+from matinee.store import Store
+
+
+@pytest.fixture(scope="module")
+def pages(
+    tmp_path_factory: pytest.TempPathFactory, sample: Path, steps: Callable[..., object], pictures: None
+) -> list[Path]:
+    """The report of a release, and its comparison with itself."""
+    store = Store(tmp_path_factory.mktemp("reports") / "store")
+    steps(store, sample / "ratings.csv", sample / "movie_titles.csv", Settings())
+    compared = store.root.parent / "compare.html"
+    assert (
+        main(["compare", "v0001", "v0001", "--store", str(store.root), "--out", str(compared), "--quiet"])
+        == 0
+    )
+    return [store.root / "releases" / "v0001" / "report.html", compared]
+
+
+def test_pages_are_read_on_small_and_wide_screens_in_both_themes(browser: Browser, pages: list[Path]) -> None:
+    for path, width, theme in product(pages, (400, 1280), ("light", "dark")):
+        with browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme) as page:
+            page.goto(path.as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path.name, width)
+            assert faults_for_readers(page) == [], (path.name, width, theme)

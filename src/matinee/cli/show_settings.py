@@ -1,12 +1,11 @@
 """The settings of a release or a run that are not the defaults."""
 
-from collections.abc import Mapping
-
 from pydantic import JsonValue
 
 from matinee.errors import ConfigError
 from matinee.formats.manifests import WrittenSettings
 from matinee.formats.shown import ShownSetting, ShownSettings
+from matinee.formats.written_settings import by_full_name
 from matinee.settings.parse import read_settings
 from matinee.settings.presets import PRESETS
 from matinee.store.documents import Document
@@ -17,12 +16,12 @@ def changed_settings(written: Document | WrittenSettings) -> ShownSettings | Non
 
     None if another version of matinee has written them, and this one does not know the model.
     """
-    found = _flat(written)
+    found = by_full_name(written)
     model, method = found.get("model.name"), found.get("train.method")
     try:
         own = _defaults(f"model.name={model}")
         presets = {
-            preset: _flat(read_settings(preset=preset).spelled_out().model_dump(mode="json"))
+            preset: by_full_name(read_settings(preset=preset).spelled_out().model_dump(mode="json"))
             for preset in PRESETS
         }
         same = [
@@ -46,13 +45,4 @@ def changed_settings(written: Document | WrittenSettings) -> ShownSettings | Non
 
 
 def _defaults(*assignments: str) -> dict[str, JsonValue]:
-    return _flat(read_settings(assignments=assignments).spelled_out().model_dump(mode="json"))
-
-
-def _flat(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {
-        f"{section}.{name}": value
-        for section, values in settings.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-    }
+    return by_full_name(read_settings(assignments=assignments).spelled_out().model_dump(mode="json"))

@@ -19,6 +19,7 @@ from matinee.formats.comparison import (
     Comparison,
     DifferenceVerdict,
 )
+from matinee.formats.written_settings import by_full_name
 from matinee.store import Store, progress
 
 FIGURES = {"rmse": "RMSE", "mae": "MAE", "ndcg_at_10": "nDCG@10", "recall_at_10": "recall@10"}
@@ -118,15 +119,7 @@ def _in_words(verdicts: Mapping[str, DifferenceVerdict]) -> str:
 
 def differing_settings(settings: Sequence[Mapping[str, JsonValue]]) -> list[ComparedSetting]:
     """The settings that are not the same everywhere, with their section: `train.seed`."""
-    flat = [_flat(each) for each in settings]
+    flat = [by_full_name(each) for each in settings]
     names = dict.fromkeys(name for each in flat for name in each)
     found = [ComparedSetting(name=name, values=[each.get(name) for each in flat]) for name in names]
     return [each for each in found if any(value != each.values[0] for value in each.values)]
-
-
-def _flat(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = {}
-    for section, values in settings.items():
-        for name, value in values.items() if isinstance(values, dict) else ():
-            found[f"{section}.{name}"] = value
-    return found

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import shown
 from matinee.formats.history import History
-from matinee.formats.manifests import EvaluationManifest, WrittenSettings
+from matinee.formats.manifests import EvaluationManifest
 from matinee.formats.steps import Step
+from matinee.formats.written_settings import by_full_name
 from matinee.pipeline.summary import Summary
 from matinee.release import load
 from matinee.release.answers import Release
@@ -144,7 +145,11 @@ def _log_figures(client: "MlflowClient", run: "RunInfo", store: Store, summary: 
 
     folder, at = _folder(store, summary, Step.EVALUATE), run.start_time
     settings = store.read(EvaluationManifest, folder.name).settings
-    params = [Param(name, value[:_MOST_PARAM_CHARACTERS]) for name, value in _flat(settings)]
+    params = [
+        Param(name, str(value)[:_MOST_PARAM_CHARACTERS])
+        for name, value in by_full_name(settings).items()
+        if value is not None
+    ]
     figures = {
         **summary.metrics.flat(),
         **{f"rows_{name}": count for name, count in summary.rows.items()},
@@ -164,14 +169,6 @@ def _log_figures(client: "MlflowClient", run: "RunInfo", store: Store, summary: 
 def _in_parts(entries: list[_Entry], size: int) -> Iterator[list[_Entry]]:
     for start in range(0, len(entries), size):
         yield entries[start : start + size]
-
-
-def _flat(settings: WrittenSettings, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield f"{prefix}{name}", str(value)
 
 
 def _learning_curve(store: Store, summary: Summary, *, at: int) -> Iterator["Metric"]:

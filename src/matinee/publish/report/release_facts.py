@@ -15,6 +15,7 @@ from matinee.formats.decision import DecisionFile
 from matinee.formats.example_lists import ExampleList, ExampleLists
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest, DatasetManifest
+from matinee.formats.written_settings import by_full_name
 from matinee.registry import Registry
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.ranking_model import RANKING, load_model
@@ -100,9 +101,8 @@ def _read(path: Path, model: type[_Format]) -> _Format | None:
 def _settings(folder: Path) -> list[tuple[str, str]]:
     path = folder / "settings.json"
     return [
-        (f"{section}.{name}", str(value).lower() if isinstance(value, bool) else str(value))
-        for section, values in (read_json(path) if path.is_file() else {}).items()
-        for name, value in (values.items() if isinstance(values, dict) else ())
+        (name, str(value).lower() if isinstance(value, bool) else str(value))
+        for name, value in by_full_name(read_json(path) if path.is_file() else {}).items()
         if value is not None
     ]
 

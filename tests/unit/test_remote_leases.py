@@ -1,4 +1,4 @@
-"""Marks that a killed process leaves in an object store: of this host they count for nothing, of others for a time."""
+"""Processes that are killed or stopped: what they leave in an object store, and how soon they end."""
 
 import logging
 import signal
@@ -10,10 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from backed_up import two_nights
+from object_store import ObjectStore
 
 from matinee.errors import StoreError
 from matinee.store import Store
 from matinee.store.remote import Remote, holders, leases, remote_of, turns
+from matinee.store.remote.address import parse_address
+from matinee.store.remote.objects import Objects
 from matinee.store.remote.turns import turn
 
 Address = Callable[[str], str]
@@ -70,3 +74,34 @@ def test_what_a_killed_process_of_another_host_held_is_waited_for_and_named(
         pass
     assert [name in line for line in caplog.messages] == [True] * 2
     assert "if it was killed, for at most 0:00:04" in caplog.messages[1]
+
+
+def test_a_command_whose_server_is_gone_is_stopped_at_once(
+    remote: Address, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    there, store = _remote(f"{remote('first')}-other"), two_nights(tmp_path / "store")
+    words = [
+        sys.executable,
+        "-m",
+        "matinee.cli",
+        "backup",
+        "--store",
+        str(store.root),
+        "--out",
+        remote("first"),
+    ]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        prefix = Remote(there.root, Objects(parse_address(remote("first"))))
+        while not prefix.objects.exists("unfinished.json"):
+            assert process.poll() is None
+        object_store.stop()
+        try:
+            time.sleep(1)
+            assert process.poll() is None
+            started = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=15)
+        finally:
+            object_store.start()
+    assert time.monotonic() - started < 10
+    assert (process.returncode, said.count("matinee: Stopped")) == (128 + signal.SIGTERM, 1)

@@ -60,7 +60,9 @@ def test_errors_say_what_to_do(
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         assert "was denied (403). Check the credentials" in _refused(remote("denied"), StoreError)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert "can't be reached. Check the network and the endpoint" in _refused(remote("gone"), StoreError)
+    assert "can't be reached: 127.0.0.1:1 does not answer. Check the network" in _refused(
+        remote("gone"), StoreError
+    )
     monkeypatch.setitem(sys.modules, "obstore", None)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
     assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)

@@ -23,15 +23,12 @@ MARK: Final = "matinee-remote.json"  # in a cache: the address
 _ADDRESS: Final = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.IGNORECASE | re.DOTALL)  # a Path merges slashes
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _PART: Final = re.compile(r"[A-Za-z0-9_=+,. -]{1,200}")
-_ENDPOINTS: Final = (
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT",
-    "AZURE_STORAGE_ACCOUNT_NAME",
-    "AZURE_STORAGE_ENDPOINT",
-    "AZURE_ENDPOINT",
-    "GOOGLE_BASE_URL",
-)
+_ENDPOINTS_OF: Final = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+}
+_ENDPOINTS: Final = tuple(name for names in _ENDPOINTS_OF.values() for name in names)
 _LONGEST: Final = 150  # characters of a folder's name
 
 
@@ -97,6 +94,12 @@ def unreadable_address() -> ConfigError:
 def caches() -> Path:
     """The folder of all caches of this user."""
     return user_cache()
+
+
+def endpoint_of(scheme: str) -> str:
+    """The server that the environment names for the addresses of a scheme, without credentials; empty for none."""
+    text = next((os.environ[name] for name in _ENDPOINTS_OF[scheme] if os.environ.get(name)), "")
+    return "" if "://" not in text else text.partition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def cache_of(address: RemoteAddress) -> Path:

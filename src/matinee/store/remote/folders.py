@@ -32,7 +32,7 @@ from matinee.store.remote.stored import (
     commit_key,
     is_commit,
 )
-from matinee.store.remote.transfers import transfer_all
+from matinee.store.remote.transfers import briefly, transfer_all
 
 OUTLINES: Final = ".outlines"  # in a cache: manifests of folders that are not there as a whole
 _NAMED: Final = 3  # files in a line of the log
@@ -79,7 +79,8 @@ class RemoteFolders:
         try:
             transfer_all(partial(self.objects.upload, keys[file], path) for file, path in paths.items())
         except BaseException:
-            self._drop(keys.values())
+            with briefly():
+                self._drop(keys.values())
             raise
         commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
         # An error of this request does not say whether it arrived, so the files stay: prune removes those of no folder.

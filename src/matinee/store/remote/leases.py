@@ -18,6 +18,7 @@ from matinee.errors import StoreError
 from matinee.store.remote.holders import Holder
 from matinee.store.remote.objects import Content, Objects
 from matinee.store.remote.server import server_time
+from matinee.store.remote.transfers import BRIEF_SECONDS, briefly
 from matinee.store.remote.turns import Renewal, Waiting, holder_of, turn
 
 RENEW_SECONDS: Final = 60.0
@@ -65,10 +66,14 @@ class RunLeases:
         try:
             yield
         finally:
-            with self._lock:
-                self._holders -= 1
-                if not self._holders:
-                    self._end()
+            is_ours = self._lock.acquire(
+                timeout=BRIEF_SECONDS
+            )  # or a renewal waits for a server that is gone
+            self._holders -= 1
+            if not self._holders:
+                self._end()
+            if is_ours:
+                self._lock.release()
 
     @property
     def are_held(self) -> bool:
@@ -138,7 +143,7 @@ class RunLeases:
     def _end(self) -> None:
         if self._renewal is not None:
             self._renewal.stop()
-        with contextlib.suppress(StoreError):  # it counts for nothing after ten minutes
+        with contextlib.suppress(StoreError), briefly():  # it counts for nothing after ten minutes
             self._objects.delete([self._key])
 
     def _renew(self) -> None:

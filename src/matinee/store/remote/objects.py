@@ -7,17 +7,17 @@ part of them.
 import contextlib
 import errno
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from matinee.errors import ConfigError, MatineeError, StoreError
 from matinee.store import progress
-from matinee.store.remote.address import RemoteAddress
-from matinee.store.remote.transfers import WatchedFile
+from matinee.store.remote.address import RemoteAddress, endpoint_of
+from matinee.store.remote.transfers import Awaited, LateError, WatchedFile
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -30,8 +30,12 @@ _DENIED: Final = re.compile(
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|[Cc]redential")
 _NO_BUCKET: Final = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _QUICK: Final = (3, timedelta(seconds=10))  # retries and seconds of the first request, which may be mistaken
-_PATIENT: Final = (1_000, timedelta(minutes=3))  # the time is the limit
+_PATIENT: Final = (1_000, timedelta(seconds=90))  # the time is the limit
+_SILENT_SECONDS: Final = 100.0  # without a sign of life, after which a server counts as gone
+_REQUEST: Final = timedelta(minutes=10)  # for one chunk, on a slow network
 _CHUNK, _CHUNKS_AT_ONCE = 1 << 23, 3  # bytes; of an upload
+_CHUNK_READ: Final = 1 << 20  # bytes
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Content:
     modified: datetime
 
 
+class _RefusedError(Exception):
+    """The condition of a write is not met."""
+
+
 class Objects:
     """The objects under the prefix of an address."""
 
@@ -62,30 +70,30 @@ class Objects:
 
     def get(self, key: str) -> Content | None:
         """The content of an object; None if there is none."""
-        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
+
+        def get(obstore: Any, store: "ObjectStore") -> Content:
             got = obstore.get(store, key)
             return Content(bytes(got.bytes()), _tag(got.meta), got.meta["last_modified"])
+
+        with contextlib.suppress(FileNotFoundError):
+            return self._ask(get)
         return None
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name."""
-        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
-            obstore.head(store, key)
-            return True
-        return False
+        return self.find(key) is not None
 
     def find(self, key: str) -> Found | None:
         """An object as a list shows it; None if there is none."""
-        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
-            meta = obstore.head(store, key)
+        with contextlib.suppress(FileNotFoundError):
+            meta = self._ask(lambda obstore, store: obstore.head(store, key))
             return Found(key, meta["size"], meta["e_tag"], meta["last_modified"])
         return None
 
     def put(self, key: str, data: bytes) -> str | None:
         """Write an object, in place of another one. Returns its ETag."""
-        with self._asking() as (obstore, store):
-            e_tag: str | None = obstore.put(store, key, data)["e_tag"]
-            return e_tag
+        e_tag: str | None = self._ask(lambda obstore, store: obstore.put(store, key, data))["e_tag"]
+        return e_tag
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object unless there is one of that name; returns whether it is ours.
@@ -100,48 +108,57 @@ class Objects:
 
     def upload(self, key: str, path: Path) -> str | None:
         """Write a file as an object, a few chunks of it in memory at a time. Returns its ETag."""
-        with self._asking() as (obstore, store), WatchedFile(path) as file:
-            e_tag: str | None = obstore.put(
-                store, key, file, chunk_size=_CHUNK, max_concurrency=_CHUNKS_AT_ONCE
-            )["e_tag"]
-            return e_tag
+        awaited = Awaited(_REQUEST.total_seconds())
+
+        def put(obstore: Any, store: "ObjectStore") -> Any:
+            with WatchedFile(path, awaited) as file:
+                return obstore.put(store, key, file, chunk_size=_CHUNK, max_concurrency=_CHUNKS_AT_ONCE)
+
+        e_tag: str | None = self._ask(put, awaited)["e_tag"]
+        return e_tag
 
     def download(self, key: str, path: Path) -> bool:
         """Write an object to a new file; returns False if there is none."""
-        with self._asking() as (obstore, store), contextlib.suppress(FileNotFoundError):
+        awaited = Awaited(_SILENT_SECONDS)
+
+        def write(obstore: Any, store: "ObjectStore") -> None:
             got = obstore.get(store, key)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
-                for chunk in got.stream(min_chunk_size=_CHUNK):
+                for chunk in got.stream(min_chunk_size=_CHUNK_READ):
+                    awaited.sign()
                     progress.advance(file.write(chunk))
+
+        with contextlib.suppress(FileNotFoundError):
+            self._ask(write, awaited)
             return True
         return False
 
     def list(self, prefix: str, *, after: str | None = None) -> list[Found]:
         """The objects under a prefix such as `log/`, in the order of their names, or those after one of them."""
-        with self._asking() as (obstore, store):
-            pages = obstore.list(store, prefix.rstrip("/"), offset=after)
-            found = [
-                Found(each["path"], each["size"], each["e_tag"], each["last_modified"])
-                for page in pages
-                for each in page
-            ]
-        return sorted(found, key=lambda each: each.key)
+        awaited = Awaited(_SILENT_SECONDS)
+
+        def read(obstore: Any, store: "ObjectStore") -> list[Found]:
+            found = []
+            for page in obstore.list(store, prefix.rstrip("/"), offset=after):
+                awaited.sign()
+                found += [
+                    Found(each["path"], each["size"], each["e_tag"], each["last_modified"]) for each in page
+                ]
+            return found
+
+        return sorted(self._ask(read, awaited), key=lambda each: each.key)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; those that do not exist are left out."""
-        with self._asking() as (obstore, store):
-            for key in keys:
-                with contextlib.suppress(FileNotFoundError):
-                    obstore.delete(store, key)
+        for key in keys:
+            with contextlib.suppress(FileNotFoundError):
+                self._ask(partial(_delete, key=key))
 
     def _put_if(self, key: str, data: bytes, *, mode: Any) -> bool:
-        with self._asking() as (obstore, store):
-            try:
-                obstore.put(store, key, data, mode=mode)
-                return True
-            except (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError):
-                pass
+        with contextlib.suppress(_RefusedError):
+            self._ask(lambda obstore, store: obstore.put(store, key, data, mode=mode))
+            return True
         there = self.get(key)
         return there is not None and there.data == data
 
@@ -156,7 +173,7 @@ class Objects:
                     retry_config={"max_retries": retries, "retry_timeout": seconds},
                     client_options={
                         "allow_http": True,
-                        "timeout": timedelta(minutes=10),
+                        "timeout": _REQUEST,
                         "connect_timeout": "10s",
                     },
                 )
@@ -183,21 +200,29 @@ class Objects:
             ) from None
         return obstore
 
-    @contextlib.contextmanager
-    def _asking(self) -> "Iterator[tuple[Any, ObjectStore]]":
-        """The library and the client of a request. Errors become Matinee's; FileNotFoundError is for the caller."""
+    def _ask(
+        self, request: "Callable[[Any, ObjectStore], _Answer]", awaited: Awaited | None = None
+    ) -> _Answer:
+        """The answer to a request of the library. Errors become Matinee's; FileNotFoundError is for the caller."""
         quick, patient = self._clients
+        client, errors = patient if self._is_reached else quick, self._obstore.exceptions
         try:
-            yield self._obstore, patient if self._is_reached else quick
-            self._is_reached = True
+            answer = (awaited or Awaited(_SILENT_SECONDS)).result(partial(request, self._obstore, client))
         except FileNotFoundError as error:
             if _NO_BUCKET.search(str(error)):
                 raise self._failure(str(error)) from OSError(errno.ENOENT, "no such bucket")
             self._is_reached = True
             raise
-        except self._obstore.exceptions.BaseError as error:
+        except (errors.AlreadyExistsError, errors.PreconditionError):
+            self._is_reached = True
+            raise _RefusedError from None
+        except LateError:
+            raise self._failure("") from OSError(errno.ETIMEDOUT, "no answer")
+        except errors.BaseError as error:
             code = errno.EACCES if _DENIED.search(str(error)) else errno.EIO
             raise self._failure(f"{type(error).__name__} {error}") from OSError(code, "request failed")
+        self._is_reached = True
+        return answer
 
     def _failure(self, text: str) -> MatineeError:
         """The error for what an object store or the network answered."""
@@ -223,10 +248,16 @@ class Objects:
                 f"The object store of {place} refused a request ({code}). Run the same command again, which continues; "
                 "if it fails again, check the bucket with the tools of its provider."
             )
+        endpoint = endpoint_of(self.address.scheme)
         return StoreError(
-            f"The object store of {place} can't be reached. Check the network and the endpoint (AWS_ENDPOINT_URL for a "
-            "server other than Amazon's). Finished steps are kept, and the same command continues."
+            f"The object store of {place} can't be reached{endpoint and f': {endpoint} does not answer'}. Check the "
+            "network and the endpoint (AWS_ENDPOINT_URL for a server other than Amazon's). Finished steps are kept, "
+            "and the same command continues."
         )
+
+
+def _delete(obstore: Any, store: "ObjectStore", key: str) -> None:
+    obstore.delete(store, key)
 
 
 def _tag(meta: Any) -> Mapping[str, str]:

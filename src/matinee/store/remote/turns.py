@@ -14,6 +14,7 @@ from matinee.errors import MatineeError, StoreError
 from matinee.store.remote.holders import Holder
 from matinee.store.remote.objects import Content, Objects
 from matinee.store.remote.server import server_time
+from matinee.store.remote.transfers import BRIEF_SECONDS, briefly
 
 TURN_SECONDS: Final = 60.0  # after which a turn that nobody renews is taken over
 LOOK_SECONDS: Final = 0.5
@@ -45,7 +46,7 @@ def turn(objects: Objects, key: str = _REGISTRY, *, waits: bool = True) -> Itera
         yield
     finally:
         renewal.stop()
-        with contextlib.suppress(StoreError):  # others take over
+        with contextlib.suppress(StoreError), briefly():  # others take over
             mine.release()
 
 
@@ -92,9 +93,9 @@ class Renewal:
                 self._call()
 
     def stop(self) -> None:
-        """Stop, and wait for a call that is under way."""
+        """Stop, and wait for a call that is under way, but not for a server that is gone."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(BRIEF_SECONDS)
 
 
 class _Turn:

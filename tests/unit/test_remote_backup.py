@@ -170,7 +170,7 @@ def test_a_folder_that_arrives_differently_is_an_error_and_is_uploaded_again(
         patch.setattr(Objects, "upload", torn)
         with pytest.raises(StoreError, match=r"releases/v0002 differs from what was written. Run the same"):
             back_up(store.root, Path(remote("first")))
-    assert not _remote(remote("first")).folders.has("releases", "v0002")
+    assert _remote(remote("first")).folders.has("releases", "v0002") == replaces, "the earlier copy stays"
     assert back_up(store.root, Path(remote("first"))).folders == 1
     assert verify(Registry.open(Path(remote("second"))).folder("v0002")).version == "v0002"
 
@@ -199,10 +199,10 @@ def test_a_file_whose_upload_failed_is_uploaded_by_the_next_backup(
     push = RemoteFiles.push
     for name in ("forgotten.json", "titles/movie_titles.csv"):
 
-        def failing(self: RemoteFiles, pushed: str, name: str = name) -> None:
+        def failing(self: RemoteFiles, pushed: str, *, name: str = name, reads_back: bool) -> bool:
             if pushed == name:
                 raise StoreError("no network")
-            push(self, pushed)
+            return push(self, pushed, reads_back=reads_back)
 
         with monkeypatch.context() as patch, pytest.raises(StoreError, match="no network"):
             patch.setattr(RemoteFiles, "push", failing)

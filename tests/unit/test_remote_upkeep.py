@@ -183,9 +183,9 @@ def test_a_move_to_a_bucket_is_consistent_and_continues_after_a_kill(
             restore(here.root, Path(remote("first")))
     before = source.log()
 
-    def while_it_changes(self: RemoteFolders, kind: str, name: str) -> bool:
+    def while_it_changes(self: RemoteFolders, kind: str, name: str, *, reads_back: bool) -> bool:
         source.rollback("v0001")  # after the log was read
-        return push(self, kind, name)
+        return push(self, kind, name, reads_back=reads_back)
 
     monkeypatch.setattr(RemoteFolders, "push", while_it_changes)
     (here.root / "titles").mkdir()

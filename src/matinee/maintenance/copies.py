@@ -96,9 +96,10 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     """Copy a folder, check the copy against its checksums, and give it its name."""
     try:
         if _marks(source) == _marks(target) and not damage_of(source, target):
-            copied.unchanged += 1
-            progress.advance(bytes_in(target))
-            return
+            damage = damage_of(source, source)
+            if not damage or _marks(source) == _marks(target):  # `forget` has not replaced it meanwhile
+                _count_unchanged(source, damage, copied)
+                return
     except FileNotFoundError:  # not there yet, or removed by prune
         pass
     partial = target.with_name(f"{target.name}.partial")
@@ -121,6 +122,16 @@ def _copy_folder(source: Path, target: Path, copied: Copied) -> None:
     if damage and source.is_dir():
         log.warning("%s is damaged and was not copied: %s", source, damage)
         copied.damaged.append(source.name)
+
+
+def _count_unchanged(source: Path, damage: str, copied: Copied) -> None:
+    """Count a folder whose copy is whole, and which may have been damaged since."""
+    progress.advance(bytes_in(source))
+    if damage:
+        log.warning("%s is damaged, and its earlier copy stays: %s", source, damage)
+        copied.damaged.append(source.name)
+    else:
+        copied.unchanged += 1
 
 
 def _put(partial: Path, target: Path) -> None:

@@ -51,7 +51,7 @@ def upload_store(source: Path, root: Path) -> Copied:
         remote.objects.put(RESTORING, b"{}")
         upload_folders(remote, source, copied)
         upload_files(remote, source, copied)
-        if champion and not (source / RELEASES / champion).is_dir():
+        if champion and not remote.folders.has(RELEASES, champion):
             raise StoreError(
                 f"The champion {champion} was removed from {source} while it was copied, or is damaged there. Run the "
                 "same command again. If it fails again, restore to a folder, which leaves a damaged champion out."

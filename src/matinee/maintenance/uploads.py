@@ -123,8 +123,13 @@ def _parsed(line: bytes) -> dict[str, JsonValue]:
 def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder | None) -> None:
     kind, name = folder.parent.name, folder.name
     if there is not None and _is_there(there, folder):
-        copied.unchanged += 1
-        return
+        if not (damage := damage_of(folder, folder)):
+            copied.unchanged += 1
+            return
+        if _is_there(there, folder):  # `forget` has not replaced it meanwhile
+            log.warning("%s is damaged, and its earlier copy stays: %s", folder, damage)
+            copied.damaged.append(name)
+            return
     here = remote.root / kind / name
     remove_tree(here, ignore_errors=True)
     try:
@@ -161,32 +166,19 @@ def _take(folder: Path, here: Path) -> str:
 
 
 def _write(remote: Remote, kind: str, name: str, *, there: StoredFolder | None) -> None:
-    """Upload a folder of the cache, and read it back, which compares each file with its digest."""
-    if there is not None and there.commit is not None:
-        remote.folders.replace(there)
-    elif not remote.folders.push(kind, name):
-        raise StoreError(
-            f"Another process has written {kind}/{name} of {remote.name} meanwhile. Run the same command again."
-        )
-    remove_tree(remote.root / kind / name)
+    """Upload a folder of the cache, which is read back and compared with its digests before it counts."""
     try:
-        if remote.folders.pull(kind, name):
-            return
+        if there is not None and there.commit is not None:
+            remote.folders.replace(there, reads_back=True)
+        elif not remote.folders.push(kind, name, reads_back=True):
+            raise StoreError(
+                f"Another process has written {kind}/{name} of {remote.name} meanwhile. Run the same command again."
+            )
     except DamagedFolderError:
-        _withdraw(remote, kind, name)
         raise StoreError(
             f"{remote.name}/{kind}/{name} differs from what was written. Run the same command again; if it fails "
             "again, check the disk of the cache and the bucket."
         ) from None
-    raise StoreError(f"{kind}/{name} of {remote.name} is gone. Run the same command again.")
-
-
-def _withdraw(remote: Remote, kind: str, name: str) -> None:
-    """Make a folder absent, because the next call compares only sizes, and would take it for whole."""
-    for folder in remote.folders.stored(kind):
-        if folder.name == name:
-            remote.folders.withdraw(folder)
-            remote.objects.delete([each.key for each in folder.files])
 
 
 def _is_there(there: StoredFolder, folder: Path) -> bool:
@@ -204,13 +196,8 @@ def _is_there(there: StoredFolder, folder: Path) -> bool:
 
 
 def _push(remote: Remote, name: str, copied: Copied) -> None:
-    """Write a file of the cache to the object store, and read it back."""
-    here = remote.root / name
-    digest = file_digest(here)
-    copied.bytes += here.stat().st_size
-    remote.files.push(name)
-    here.unlink()
-    if not remote.files.pull(name) or file_digest(here) != digest:
+    copied.bytes += (remote.root / name).stat().st_size
+    if not remote.files.push(name, reads_back=True):
         raise StoreError(
             f"The object of {name} in {remote.name} differs from the file. Run the same command again."
         )

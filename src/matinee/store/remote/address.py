@@ -45,6 +45,16 @@ class RemoteAddress:
         """The address as a call gives it."""
         return f"{self.scheme}://{self.bucket}{'/' if self.prefix else ''}{self.prefix}"
 
+    @property
+    def parents(self) -> list["RemoteAddress"]:
+        """The prefixes that this one is in, the whole bucket last."""
+        parts = self.prefix.split("/")
+        return [
+            RemoteAddress(self.scheme, self.bucket, "/".join(parts[:count]))
+            for count in range(len(parts) - 1, -1, -1)
+            if self.prefix
+        ]
+
 
 class RemoteMark(BaseModel):
     """matinee-remote.json in a cache."""

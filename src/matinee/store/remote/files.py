@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from matinee.store.digests import file_digest
 from matinee.store.documents import DONE, FORGOTTEN, SERIES, TUNED
 from matinee.store.files import replacing, write_json
 from matinee.store.locks import lock_folder
@@ -69,11 +70,23 @@ class RemoteFiles:
         for name in self._known().keys() - there:  # a file that was never there waits for its push
             (self.root / name).unlink(missing_ok=True)
 
-    def push(self, name: str) -> None:
-        """Write a file of the cache to the object store."""
+    def push(self, name: str, *, reads_back: bool = False) -> bool:
+        """Write a file of the cache to the object store. Returns False if it differs when it is read back."""
         with lock_folder(self.root / "files"):
             e_tag = self.objects.upload(_key(name), self.root / name)
+            if reads_back and not self._is_there(name):
+                return False  # unknown, so the next `pull` fetches it
             write_json(self.root / _STATE, {**self._known(), name: e_tag or ""})
+            return True
+
+    def _is_there(self, name: str) -> bool:
+        """Whether the object of a file has its bytes."""
+        here = self.root / name
+        copy = here.with_name(f".{here.name}.read-back")
+        try:
+            return self.objects.download(_key(name), copy) and file_digest(copy) == file_digest(here)
+        finally:
+            copy.unlink(missing_ok=True)
 
     def drop_state(self, name: str) -> None:
         """Fetch a file at its next `pull`, unless it was pushed by then. Call it before the cache's file is changed."""

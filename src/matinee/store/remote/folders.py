@@ -60,13 +60,19 @@ class RemoteFolders:
         found.sort(key=lambda each: each.modified, reverse=True)
         return [each.key.split("/")[1] for each in found]
 
-    def push(self, kind: str, name: str, *, replaces: Content | None = None) -> bool:
+    def push(
+        self, kind: str, name: str, *, replaces: Content | None = None, reads_back: bool = False
+    ) -> bool:
         """Upload a whole folder of the cache. Returns False if another attempt was faster, and is the folder now.
 
         Args:
             kind: The kind of the folder.
             name: Its name.
             replaces: The object that makes it whole now, if this attempt takes the place of an earlier one.
+            reads_back: Whether to read all files back before the folder counts as whole.
+
+        Raises:
+            DamagedFolderError: What was read back differs; the folder is as before.
         """
         folder, attempt = self.root / kind / name, uuid.uuid4().hex[:12]
         paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
@@ -78,16 +84,19 @@ class RemoteFolders:
         progress.begin(f"uploading {kind}", total=sum(each.size for each in files.values()), unit="bytes")
         try:
             transfer_all(partial(self.objects.upload, keys[file], path) for file, path in paths.items())
+            commit = Commit(attempt=attempt, files=files)
+            if reads_back:
+                self._read_back(kind, name, commit)
         except BaseException:
             with briefly():
                 self._drop(keys.values())
             raise
-        commit = Commit(attempt=attempt, files=files).model_dump_json().encode()
+        content = commit.model_dump_json().encode()
         # An error of this request does not say whether it arrived, so the files stay: prune removes those of no folder.
         if replaces is None:
-            won = self.objects.create(commit_key(kind, name), commit)
+            won = self.objects.create(commit_key(kind, name), content)
         else:
-            won = self.objects.swap(commit_key(kind, name), commit, replaces.tag)
+            won = self.objects.swap(commit_key(kind, name), content, replaces.tag)
         if not won:
             self._drop(keys.values())
         return won
@@ -97,11 +106,20 @@ class RemoteFolders:
         with contextlib.suppress(MatineeError):
             self.objects.delete([*keys])
 
-    def replace(self, folder: "StoredFolder") -> None:
+    def _read_back(self, kind: str, name: str, commit: Commit) -> None:
+        copy = self.root / kind / f"{name}.partial"
+        with lock_folder(copy):
+            try:
+                _clear(copy)
+                self._download(kind, name, commit, copy)
+            finally:
+                shutil.rmtree(copy, ignore_errors=True)
+
+    def replace(self, folder: "StoredFolder", *, reads_back: bool = False) -> None:
         """Upload a folder of the cache in place of one that is stored, whose files are removed."""
         found = self.objects.get(commit_key(folder.kind, folder.name))
         is_same = found is not None and found.data == folder.manifest
-        if not is_same or not self.push(folder.kind, folder.name, replaces=found):
+        if not is_same or not self.push(folder.kind, folder.name, replaces=found, reads_back=reads_back):
             raise StoreError(
                 f"{folder.kind}/{folder.name} of {self.objects.address.text} was changed by another process meanwhile. "
                 "Run the same command again."

@@ -35,6 +35,7 @@ _SILENT_SECONDS: Final = 100.0  # without a sign of life, after which a server c
 _REQUEST: Final = timedelta(minutes=10)  # for one chunk, on a slow network
 _CHUNK, _CHUNKS_AT_ONCE = 1 << 23, 3  # bytes; of an upload
 _CHUNK_READ: Final = 1 << 20  # bytes
+_SLOWEST: Final = 1 << 16  # bytes per second of an upload
 _Answer = TypeVar("_Answer")
 
 
@@ -108,7 +109,10 @@ class Objects:
 
     def upload(self, key: str, path: Path) -> str | None:
         """Write a file as an object, a few chunks of it in memory at a time. Returns its ETag."""
-        awaited = Awaited(_REQUEST.total_seconds())
+        unread = min(
+            path.stat().st_size, _CHUNK * _CHUNKS_AT_ONCE
+        )  # of which nothing is heard while it is sent
+        awaited = Awaited(_SILENT_SECONDS + unread / _SLOWEST)
 
         def put(obstore: Any, store: "ObjectStore") -> Any:
             with WatchedFile(path, awaited) as file:

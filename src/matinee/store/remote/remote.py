@@ -1,12 +1,12 @@
 """A store in an object store, behind the store on this host that caches it."""
 
+import contextlib
 import json
 import logging
 import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -207,7 +207,7 @@ class Remote:
             for dataset in self.folders.names("datasets")[:1]:
                 self.fetch("datasets", dataset)
 
-    @contextmanager
+    @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:
         """Keep processes on other hosts from publishing and from changing the champion during the block."""
         with turn(self.objects):
@@ -250,6 +250,7 @@ class Remote:
                 f"{self.name} is not a Matinee store: it has no {MARKER} and other objects. Use an empty prefix. "
                 "Nothing was changed."
             )
+        self._refuse_inner()
         if not has_conditions(self.objects):
             raise ConfigError(
                 f"The server of {self.name} ignores the conditions If-None-Match and If-Match, so two hosts would "
@@ -262,6 +263,16 @@ class Remote:
             "store": uuid.uuid4().hex,
         }
         self.objects.create(MARKER, json.dumps(marker).encode())
+
+    def _refuse_inner(self) -> None:
+        """Raise ConfigError for a prefix within that of another store."""
+        for outer in self.objects.address.parents:
+            with contextlib.suppress(StoreError):  # these credentials may be for the prefix alone
+                if Objects(outer).exists(MARKER):
+                    raise ConfigError(
+                        f"{self.name} is inside the store {outer.text}, which is only for files of Matinee. Use a "
+                        "prefix outside of it. Nothing was changed."
+                    )
 
     def _read(self, data: bytes) -> RemoteMarker:
         try:

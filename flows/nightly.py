@@ -57,7 +57,7 @@ def nightly(  # noqa: PLR0917 - Prefect passes them by name
         store: The folder where everything is kept, or its address in an object store, such as s3://bucket/store.
         titles: The title file; a relative path is one within the drop folder.
         settings: Settings of all steps; omitted ones have their defaults.
-        keep: Number of newest releases to keep, in addition to the champion and its predecessor.
+        keep: Number of newest releases to keep, in addition to the champion, its predecessor and the anchor.
         settle_seconds: Files that changed within this time may still be being written, and are skipped.
         queries: Queries of databases, whose rows are read in addition to the files, such as postgresql://USER@HOST/DATABASE?query=...
         password_block: The Secret block of Prefect with the password of the PostgreSQL addresses.

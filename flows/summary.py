@@ -55,7 +55,7 @@ def _announcement(step: Step, settings: object) -> str:
     """What a step does; a refit that is not configured is not announced."""
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
     if is_refit and isinstance(settings, Settings) and settings.train.refit != "all":
-        return f"skipped, because train.refit is {settings.train.refit}"
+        return f"skipped: only train.refit=all fits again after the gate, and it is {settings.train.refit}"
     return _BEGINNINGS[step]
 
 

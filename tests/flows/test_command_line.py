@@ -43,6 +43,7 @@ def _run(
         (NINES, ["--set", "ingest.scale=1-5"], 3, "rating_out_of_bounds"),
         (GOOD, ["--set", "train.epochs=-1"], 2, "train.epochs"),
         (GOOD, ["--set", "train.epoch=1"], 2, "train.epochs"),
+        (GOOD, ["--set", "train.epochs=3"], 2, "only uses settings of ingest"),
         (GOOD, ["--unknown"], 2, "--unknown"),
     ],
 )

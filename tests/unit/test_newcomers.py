@@ -221,7 +221,7 @@ def test_the_generated_reference_is_complete_and_every_page_links_to_pages(tmp_p
     for setting in setting_names():
         assert f"| `{setting}` |" in pages["reference/settings.md"]
     verbs = pages["reference/command-line.md"]
-    assert {"## retrain\n", "## up\n", "## units\n", "`--fail-on-hold`", "`--drop DROP`"} <= {
+    assert {"## retrain\n", "## up\n", "## units\n", "`--fail-on-hold`", "`--drop DIR`"} <= {
         *re.findall(r"^## .*\n", verbs, re.MULTILINE),
         *re.findall(r"`--.*?`", verbs),
     }

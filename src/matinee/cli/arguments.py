@@ -131,7 +131,11 @@ def build_parser() -> _Parser:
         loudness.add_argument(
             "--verbose", action="store_true", help="log more, and print the traceback of an error"
         )
-        loudness.add_argument("--quiet", action="store_true", help="print only warnings, errors and answers")
+        loudness.add_argument(
+            "--quiet",
+            action="store_true",
+            help="print only warnings, errors and the output that was requested",
+        )
         return added
 
     _add_sample(verb)
@@ -208,8 +212,9 @@ def _add_data_verbs(verb: Verb) -> None:
     for added in (ingest, retrain):
         add_sources(added)
         add_store(added)
-        add_preset(added)
-        add_settings(added)
+    add_settings(ingest, only="ingest")
+    add_preset(retrain)
+    add_settings(retrain)
     retrain.add_argument(
         "--test",
         type=source_text,
@@ -245,7 +250,7 @@ def _add_answer_verbs(verb: Verb) -> None:
         metavar="OUT.csv",
         help="file for the columns of the pairs and the predictions",
     )
-    add_settings(predict)
+    add_settings(predict, only="ingest")
 
     evaluate = verb(
         "evaluate", "verbs.evaluate", "Measure the champion on ratings that it was not trained on."
@@ -259,4 +264,4 @@ def _add_answer_verbs(verb: Verb) -> None:
         metavar="PATH",
         help="files, folders or globs with ratings, or queries of databases",
     )
-    add_settings(evaluate)
+    add_settings(evaluate, only="ingest")

@@ -9,21 +9,25 @@ from matinee.ops.folders import path
 
 def add_list_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
-    recommend = verb("recommend", "list_verbs.recommend", "List the best unseen movies of each user.")
+    recommend = verb(
+        "recommend", "list_verbs.recommend", "List the best movies that each user has not rated."
+    )
     add_store(recommend)
     recommend.add_argument(
         "--out",
         type=path,
         metavar="OUT.parquet",
-        help="file for the lists; with --user it may be left out, and the lists are printed",
+        help="file for the lists; required with --all. With --user, the lists are printed if it is omitted",
     )
     users = recommend.add_mutually_exclusive_group(required=True)
     users.add_argument(
-        "--all", action="store_true", help="list for all users that the champion knows, in a Prefect flow"
+        "--all",
+        action="store_true",
+        help="make lists for all users that the champion knows, as a Prefect flow; requires --out",
     )
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_narrowing(recommend)
-    add_settings(recommend)
+    add_settings(recommend, only="recommend")
     similar = verb("similar", "list_verbs.similar", "List the movies that are most similar to a movie.")
     add_store(similar)
     similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
@@ -31,7 +35,9 @@ def add_list_verbs(verb: Verb) -> None:
         added.add_argument(
             "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
         )
-    explain = verb("explain", "list_verbs.explain", "Show which of a user's ratings give a movie its score.")
+    explain = verb(
+        "explain", "list_verbs.explain", "Show which of a user's ratings contribute most to a movie's score."
+    )
     add_store(explain)
     explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")
     explain.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import matinee
 from matinee.cli.outcome import Outcome
+from matinee.cli.verbs import section_settings
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.connection import answering
@@ -19,7 +20,6 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.release.narrowing import Narrowing
 from matinee.release.suggestion import Explanation, Reason, Suggestion
 from matinee.settings import RecommendSettings
-from matinee.settings.parse import read_settings
 from matinee.store import progress
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_place
@@ -45,7 +45,7 @@ def recommend(call: argparse.Namespace) -> Outcome:
         check_place(call.out, inputs=[each for each in (call.settings, call.only) if each])
     if call.all:  # a run holds a lock in the store
         check_usable(call.store)
-    settings = read_settings(file=call.settings, assignments=call.set).recommend
+    settings = section_settings(call, "recommend").recommend
     folder = Registry.open(call.store).champion_folder()  # before Prefect is waited for
     manifest = read_manifest(folder)
     users, exclude = parse_ids(manifest, "user", call.user or []), parse_ids(manifest, "movie", call.exclude)

@@ -20,7 +20,9 @@ def add_page_verbs(verb: Verb) -> None:
         "an evaluation; each is compared with the first one",
     )
     add_store(compare)
-    compare.add_argument("--out", type=path, metavar="OUT.html", help="file for a page that needs no network")
+    compare.add_argument(
+        "--out", type=path, metavar="OUT.html", help="HTML file for the comparison; it opens offline"
+    )
     compare.add_argument(
         "--user",
         type=id_,

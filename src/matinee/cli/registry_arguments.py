@@ -19,7 +19,7 @@ def add_registry_verbs(verb: Verb) -> None:
         help="also check the signatures with this minisign key (default: MATINEE_PUBLIC_KEY, if it is set)",
     )
     show = verb(
-        "show", "show_verb.show", "Show what a release, a dataset, a run or a search for settings is."
+        "show", "show_verb.show", "Show the details of a release, a dataset, a run or a search for settings."
     )
     add_store(show)
     show.add_argument(
@@ -31,7 +31,7 @@ def add_registry_verbs(verb: Verb) -> None:
         "evaluation or a search for settings (default: the champion)",
     )
     sign = verb("sign", "release_verbs.sign", "Sign a release with the key that MATINEE_SIGNING_KEY names.")
-    add_store(sign)
+    add_store(sign, only_folder=True)
     sign.add_argument("version", metavar="VERSION", help="name of the release, such as v0002")
     _add_changes(verb)
 
@@ -47,7 +47,9 @@ def _add_changes(verb: Verb) -> None:
     )
     rollback = verb("rollback", "verbs.rollback", "Go back to the previous champion.")
     add_store(rollback)
-    rollback.add_argument("version", nargs="?", metavar="VERSION", help="go back to this release instead")
+    rollback.add_argument(
+        "version", nargs="?", metavar="VERSION", help="release to go back to (default: the previous champion)"
+    )
     prune = verb("prune", "verbs.prune", "Remove old releases, and data that no kept release needs.")
     add_store(prune)
     prune.add_argument(
@@ -55,8 +57,8 @@ def _add_changes(verb: Verb) -> None:
         type=whole,
         default=7,
         metavar="N",
-        help="number of newest releases to keep, in addition to the champion and its predecessor; candidates held in "
-        "the last N gate decisions are kept too (default 7)",
+        help="number of newest releases to keep, in addition to the champion, its predecessor and the anchor; "
+        "candidates held in the last N gate decisions are kept too (default 7)",
     )
     forget = verb(
         "forget",

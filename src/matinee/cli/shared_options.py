@@ -10,6 +10,12 @@ from matinee.ops.folders import file_text, path, source_text, store_path
 # Adds a verb: its name, its function in a module of this folder, and its line in the help.
 Verb = Callable[[str, str, str], argparse.ArgumentParser]
 
+_EXAMPLES = {
+    None: "train.epochs=30",
+    "ingest": "ingest.encoding=gbk",
+    "recommend": "recommend.memory_mb=1024",
+}
+
 
 def later(name: str) -> Callable[[argparse.Namespace], Outcome]:
     """The function of a verb, whose module is imported when the verb runs: the help needs none of them.
@@ -26,27 +32,35 @@ def later(name: str) -> Callable[[argparse.Namespace], Outcome]:
     return run
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """`--settings` and `--set`."""
+def add_settings(parser: argparse.ArgumentParser, *, only: str | None = None) -> None:
+    """`--settings` and `--set`; `only` is the section that a verb uses, if it does not use all.
+
+    Such a verb refuses a `--set` of another section (`matinee.cli.verbs.section_settings`).
+    """
+    of, others = ("", " and --preset") if only is None else (f" of {only}", "")
     parser.add_argument("--settings", type=path, metavar="FILE", help="file of settings, JSON or TOML")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="one setting, such as train.epochs=30; overrides --settings and --preset; may be repeated",
+        help=f"one setting{of}, such as {_EXAMPLES[only]}; overrides --settings{others}; may be repeated",
     )
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
-    """`--store`."""
+def add_store(parser: argparse.ArgumentParser, *, only_folder: bool = False) -> None:
+    """`--store`; `only_folder` says that it can't be in an object store."""
+    remote = (
+        "(not in an object store)"
+        if only_folder
+        else "or its address in an object store, such as s3://BUCKET/PREFIX"
+    )
     parser.add_argument(
         "--store",
         type=store_path,
         required=True,
         metavar="DIR",
-        help="folder that holds all data and releases, or its address in an object store, such as s3://BUCKET/PREFIX "
-        "(tune, sign and migrate need a folder)",
+        help=f"folder that holds all data and releases{'' if only_folder else ','} {remote}",
     )
 
 

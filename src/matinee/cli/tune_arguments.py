@@ -13,7 +13,7 @@ def add_tune(verb: Verb) -> None:
         "tune", "tune_verb.tune", "Search for better settings on held-out rows, without publishing anything."
     )
     add_sources(tune)
-    add_store(tune)
+    add_store(tune, only_folder=True)
     _add_budget(tune)
     tune.add_argument(
         "--goal",
@@ -25,7 +25,8 @@ def add_tune(verb: Verb) -> None:
         "--out",
         type=path,
         metavar="BEST.toml",
-        help="file for the settings found, which --settings reads; the page goes next to it (default: best.toml)",
+        help="file for the best settings, for use with --settings; the report is written next to it "
+        "(default: best.toml)",
     )
     tune.add_argument(
         "--workers",

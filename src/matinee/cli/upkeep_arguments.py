@@ -26,7 +26,7 @@ def add_upkeep_verbs(verb: Verb) -> None:
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
     doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
-    doctor.add_argument("--store", type=store_path, metavar="S", help="store to check")
+    doctor.add_argument("--store", type=store_path, metavar="DIR", help="store to check")
 
 
 def _add_copies(verb: Verb) -> None:
@@ -44,7 +44,7 @@ def _add_copies(verb: Verb) -> None:
         "migrate_verb.migrate",
         "Bring a store to the formats of this version, and report what the next run computes again.",
     )
-    add_store(migrate)
+    add_store(migrate, only_folder=True)
     migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")
     restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
     restore.add_argument(
@@ -53,12 +53,12 @@ def _add_copies(verb: Verb) -> None:
         required=True,
         dest="source",
         metavar="DIR",
-        help="folder or address of `matinee backup --out`",
+        help="backup to restore: a folder, or an address in an object store",
     )
     restore.add_argument(
         "--store",
         type=store_path,
         required=True,
-        metavar="S",
+        metavar="DIR",
         help="new or empty folder of the store, or an empty prefix of an object store",
     )

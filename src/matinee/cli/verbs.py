@@ -13,6 +13,7 @@ from matinee.cli.object_sources import fetch_sources
 from matinee.cli.outcome import Outcome
 from matinee.cli.run_report import reject_lines, rows_line, warning_lines
 from matinee.errors import ConfigError
+from matinee.errors.text import shown
 from matinee.registry import Registry
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
@@ -54,7 +55,7 @@ def ingest(call: argparse.Namespace) -> Outcome:
     from matinee.store import Store
     from matinee.store.documents import read_as
 
-    settings = settings_of(call)
+    settings = section_settings(call, "ingest")
     started = time.perf_counter()
     fetch_sources(call)
     check_apart(call.store, sources=[*call.ratings, call.titles])
@@ -96,7 +97,7 @@ def predict(call: argparse.Namespace) -> Outcome:
         )
     release = matinee.load(Registry.open(call.store).champion_folder())
     started = time.perf_counter()
-    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    settings = section_settings(call, "ingest").ingest
     with hidden() if aside else contextlib.nullcontext():
         done = predict_file(release, call.pairs, out=call.out, settings=settings)
     seconds = round(time.perf_counter() - started, 3)
@@ -127,7 +128,7 @@ def evaluate(call: argparse.Namespace) -> Outcome:
     check_usable(root)
     fetch_sources(call)
     check_apart(root, sources=call.test)
-    settings = read_settings(file=call.settings, assignments=call.set).ingest
+    settings = section_settings(call, "ingest").ingest
     with snapshots(root, call.test, limits=settings) as test:
         trial = evaluate_champion(Store(root), test, settings)
     rows = {"read": trial.rows_read, "accepted": trial.rows_accepted, "rejected": trial.rows_rejected}
@@ -182,6 +183,20 @@ def prune(call: argparse.Namespace) -> Outcome:
 def settings_of(call: argparse.Namespace) -> Settings:
     """The settings of `--preset`, `--settings` and `--set`. Raises ConfigError if one is wrong."""
     return read_settings(preset=call.preset, file=call.settings, assignments=call.set)
+
+
+def section_settings(call: argparse.Namespace, section: str) -> Settings:
+    """The settings of `--settings` and `--set` for a verb that uses one section.
+
+    Raises ConfigError if one is wrong, or if `--set` gives one that the verb does not use. A file may have them all.
+    """
+    settings = read_settings(file=call.settings, assignments=call.set)
+    if unused := [text for text in call.set if not text.strip().startswith(f"{section}.")]:
+        raise ConfigError(
+            f"--set {shown(unused[0])} has no effect: `matinee {call.verb}` only uses settings of {section}. Leave it "
+            "out."
+        )
+    return settings
 
 
 class Sources(TypedDict):

@@ -109,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--root",
         type=Path,
         default=Path.cwd(),
-        help="folder in which relative paths of deployments start (default: the current folder)",
+        help="base folder of relative paths in deployments (default: the current folder)",
     )
     return parser
 

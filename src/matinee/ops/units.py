@@ -143,15 +143,25 @@ def build_parser() -> argparse.ArgumentParser:
         "--user", default=getpass.getuser(), help="user that runs the services (default: you)"
     )
     parser.add_argument(
-        "--drop", type=path, default=ROOT / "drop", help="folder for new rating files (default drop)"
+        "--drop",
+        type=path,
+        default=ROOT / "drop",
+        metavar="DIR",
+        help="folder for new rating files (default: drop in the project's folder)",
     )
     parser.add_argument(
-        "--store", type=path, default=ROOT / "store", help="store of the nightly runs (default store)"
+        "--store",
+        type=path,
+        default=ROOT / "store",
+        metavar="DIR",
+        help="store of the nightly runs (default: store in the project's folder)",
     )
     parser.add_argument(
-        "--address", default="127.0.0.1", help="address of the server (default: only this machine)"
+        "--address",
+        default="127.0.0.1",
+        help="address that the Prefect server listens on (default: 127.0.0.1, only this machine)",
     )
-    parser.add_argument("--port", type=int, default=4200, help="port of the server (default 4200)")
+    parser.add_argument("--port", type=int, default=4200, help="port of the Prefect server (default 4200)")
     return parser
 
 

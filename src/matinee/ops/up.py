@@ -1,8 +1,8 @@
 """Run all that scheduled runs need on one machine: a Prefect server, the deployments and a worker.
 
-`matinee up` runs until Ctrl-C, which stops all of it. If the server of PREFECT_API_URL or of the Prefect profile is
-running, it uses this server. Otherwise it starts a server with a password, and writes the password to a file in
-Prefect's home.
+`matinee up` runs until Ctrl-C, which stops all of it. It uses the server that PREFECT_API_URL or the Prefect
+profile names, if that server is running. Otherwise it starts a server with a password, and writes the password to a
+file in Prefect's home.
 """
 
 import argparse
@@ -51,10 +51,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="matinee up", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="port of the new server (default 4200)")
     parser.add_argument(
-        "--drop", type=path, default=ROOT / "drop", help="folder for new rating files (default drop)"
+        "--drop",
+        type=path,
+        default=ROOT / "drop",
+        metavar="DIR",
+        help="folder for new rating files (default: drop in the project's folder)",
     )
     parser.add_argument(
-        "--store", type=path, default=ROOT / "store", help="store of the nightly runs (default store)"
+        "--store",
+        type=path,
+        default=ROOT / "store",
+        metavar="DIR",
+        help="store of the nightly runs (default: store in the project's folder)",
     )
     parser.add_argument(
         "--deploy",

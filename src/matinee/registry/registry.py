@@ -139,7 +139,7 @@ class Registry:
         if version is None:
             raise ReleaseError(
                 f"The store {self.root} has no champion yet: no candidate has passed the gate. "
-                "Run `matinee retrain` first."
+                f"Run `matinee retrain`, or list held candidates with `matinee releases --store {self.root}`."
             )
         if version not in self.versions():
             raise ReleaseError(

@@ -229,7 +229,7 @@ class Release:
             knows none of them, or none are given, a UserWarning says so.
 
         Raises:
-            ReleaseError: The model is not `dot`, the default.
+            ReleaseError: The release is of ratings, and its model is not `dot`, the default.
             ConfigError: A rating lies outside the scale, or an id is not an integer.
 
         Examples:

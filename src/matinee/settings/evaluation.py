@@ -24,8 +24,8 @@ class GateSettings(Section):
         0.002,
         ge=0,
         le=10,
-        description="Maximum amount by which the RMSE of a candidate may exceed that of the champion. Raise it to "
-        "publish more often.",
+        description="Tolerance in the comparisons of RMSE with the champion, with bias-only and on slices, in rating "
+        "points. Raise it to publish more often.",
     )
     confidence: float = Field(
         0.95,
@@ -36,7 +36,8 @@ class GateSettings(Section):
     min_rows: int = Field(
         100,
         ge=1,
-        description="Minimum number of test rows unseen by both models; with fewer, the candidate is held.",
+        description="Minimum number of test rows that neither model of a comparison was trained on; with fewer, the "
+        "candidate is held.",
     )
     ranking_tolerance: float = Field(
         0.005,
@@ -92,7 +93,7 @@ class GateSettings(Section):
         1.0,
         ge=0,
         le=1e9,
-        description="Maximum number of added rows as a share of the champion's rows. With 1, the data can double.",
+        description="Maximum growth of the data, as a share of the champion's rows. With 1, the data can double.",
     )
     decay: bool = Field(
         True,
@@ -103,7 +104,8 @@ class GateSettings(Section):
         2.0,
         ge=1,
         le=1_000,
-        description="Maximum loss against the anchor, as a multiple of gate.tolerance.",
+        description="Maximum loss against the anchor, as a multiple of gate.tolerance (for plays, of "
+        "gate.ranking_tolerance).",
     )
     refit_difference: float = Field(
         0.1,

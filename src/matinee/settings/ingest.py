@@ -68,8 +68,8 @@ class IngestSettings(Section):
     )
     columns: dict[Column, str] = Field(
         default_factory=dict,
-        description="Names or numbers of columns that are not recognised, for example user_id=Who,rating=3. date= "
-        "leaves dates out.",
+        description="Names or numbers of columns that are not recognised, for example user_id=Who,rating=3. "
+        "Numbers start at 1. An empty name, as in date=, ignores the column.",
     )
     dates: DateOrder = Field(
         "auto",
@@ -131,7 +131,7 @@ class IngestSettings(Section):
         360,
         gt=0,
         le=10_080,
-        description="Maximum time of the query of a database in minutes, from its start to its last row.",
+        description="Maximum duration of a database query, in minutes, until its last row.",
     )
 
     @property

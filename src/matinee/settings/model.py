@@ -106,7 +106,8 @@ class TrainSettings(Section):
         None,
         ge=1,
         le=2**24,
-        description="Number of rows per training step. SGD on a GPU takes at least a 16th of all rows.",
+        description="Number of rows per training step. sgd on a CPU ignores it; sgd on a GPU uses at least a "
+        "16th of all rows.",
     )
     weight_decay: float | None = Field(
         None,
@@ -149,8 +150,8 @@ class TrainSettings(Section):
     trace_every: int | None = Field(
         None,
         ge=1,
-        description="Number of training steps between two points of the loss trace. The default is ten points per "
-        "epoch.",
+        description="Number of training steps between two points of the loss trace. By default, an epoch has about "
+        "ten points. sgd on a CPU ignores it and records eight.",
     )
     device: DeviceName = Field("auto", description="Device to train on. auto uses a GPU if there is one.")
     threads: int = Field(0, ge=0, le=1024, description="Number of CPU threads. 0 uses all cores.")
@@ -158,12 +159,13 @@ class TrainSettings(Section):
         1,
         ge=1,
         le=32,
-        description="Number of processes that fit sgd on CPUs. Users and threads are divided among them.",
+        description="Number of processes that share a fit (sgd on CPUs only). Users and threads are divided among "
+        "them.",
     )
     time: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
-        "split is temporal or last_n and the valid rows gain by it. on always does; off never does.",
+        "split is temporal or last_n and it lowers the valid RMSE. on always does; off never does.",
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."

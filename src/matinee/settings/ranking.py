@@ -20,7 +20,7 @@ class RankSettings(Section):
         gt=0,
         le=1e9,
         description="Strength of the ridge regularization of all weights. By default, it is chosen on held-out ratings "
-        "of some users. The candidates are 800 (300 for plays) times powers of 3.",
+        "of some users. The values tried are 800 (300 for plays) times powers of 3.",
     )
     dropout: float = Field(
         0.33,

@@ -16,6 +16,8 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.files import write_json
 from matinee.store.remote import MARK, Remote, local_store, names_remote, remote_of
+from matinee.store.remote.address import parse_address
+from matinee.store.remote.objects import Found, Objects
 
 Address = Callable[[str], str]
 
@@ -63,8 +65,15 @@ def test_errors_say_what_to_do(
     assert "can't be reached: 127.0.0.1:1 does not answer. Check the network" in _refused(
         remote("gone"), StoreError
     )
-    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "minio.example.org")
+    assert "AWS_ENDPOINT_URL in the environment is not the address of a server" in _refused(
+        remote("nowhere"), ConfigError
+    )
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "key-of-tests\n")
+        assert "AWS_ACCESS_KEY_ID in the environment has a line break" in _refused(remote("b"), ConfigError)
+    monkeypatch.setitem(sys.modules, "obstore", None)
     assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)
 
 
@@ -88,6 +97,22 @@ def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(
     fresh = Remote(there.root, there.objects)
     with pytest.raises(ConfigError, match="is of another store that was at s3://"):
         fresh.open(create=True)
+
+
+def test_of_two_processes_that_make_a_store_at_once_neither_is_refused(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Remote(local_store(remote("other")), Objects(parse_address(remote("other"))))
+    other.objects.put("clock/0.json", b"{}")  # by one that looks what the server can do
+    look = Objects.list
+
+    def late(self: Objects, prefix: str, *, after: str | None = None) -> list[Found]:
+        if self is not other.objects and prefix == "":
+            other.open(create=True)  # between two looks
+        return look(self, prefix, after=after)
+
+    monkeypatch.setattr(Objects, "list", late)
+    assert Store.open(Path(remote("first"))).names("datasets") == []
 
 
 def test_a_mistake_in_a_call_makes_no_cache(remote: Address, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.eviction import announce_pruned, remove_cached
 from matinee.store.remote.leases import Lease
-from matinee.store.remote.server import server_time
+from matinee.store.remote.server import PROBES, server_time
 from matinee.store.remote.stored import StoredFolder
 from matinee.store.remote.transfers import transfer_all
 from matinee.store.remote.withdrawals import withdrawing
@@ -149,4 +149,4 @@ def _remove_abandoned(remote: Remote, there: Folders, leases: list[Lease]) -> No
     for folder in there.values():
         left = [each.key for each in folder.unnamed if each.modified < limit]
         remote.objects.delete(left)
-    remote.objects.delete([each.key for each in remote.objects.list("clock/") if each.modified < limit])
+    remote.objects.delete([each.key for each in remote.objects.list(PROBES) if each.modified < limit])

@@ -23,9 +23,13 @@ MARK: Final = "matinee-remote.json"  # in a cache: the address
 _ADDRESS: Final = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.IGNORECASE | re.DOTALL)  # a Path merges slashes
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _PART: Final = re.compile(r"[A-Za-z0-9_=+,. -]{1,200}")
+_ACCOUNT: Final = "AZURE_STORAGE_ACCOUNT_NAME"
+_ENDPOINT: Final = re.compile(
+    r"https?://(?:[^/@\s]*@)?([A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)(?:/\S*)?"
+)
 _ENDPOINTS_OF: Final = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+    "az": (_ACCOUNT, "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
 }
 _ENDPOINTS: Final = tuple(name for names in _ENDPOINTS_OF.values() for name in names)
@@ -108,8 +112,21 @@ def caches() -> Path:
 
 def endpoint_of(scheme: str) -> str:
     """The server that the environment names for the addresses of a scheme, without credentials; empty for none."""
-    text = next((os.environ[name] for name in _ENDPOINTS_OF[scheme] if os.environ.get(name)), "")
-    return "" if "://" not in text else text.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    texts = (os.environ.get(name) or "" for name in _ENDPOINTS_OF[scheme] if name != _ACCOUNT)
+    return next((found[1] for text in texts if (found := _ENDPOINT.fullmatch(text))), "")
+
+
+def check_environment(scheme: str) -> None:
+    """Raise ConfigError, without its value, for a variable that the library does not survive."""
+    for name, text in os.environ.items():
+        if scheme == "s3" and name.startswith("AWS_") and not text.isprintable():
+            raise ConfigError(
+                f"{name} in the environment has a line break or another control character. Set it without."
+            )
+        if text and name in _ENDPOINTS_OF[scheme] and name != _ACCOUNT and not _ENDPOINT.fullmatch(text):
+            raise ConfigError(
+                f"{name} in the environment is not the address of a server. Expected http://HOST:PORT or https://HOST."
+            )
 
 
 def cache_of(address: RemoteAddress) -> Path:

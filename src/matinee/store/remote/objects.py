@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from matinee.errors import ConfigError, MatineeError, StoreError
 from matinee.store import progress
-from matinee.store.remote.address import RemoteAddress, endpoint_of
+from matinee.store.remote.address import RemoteAddress, check_environment, endpoint_of
 from matinee.store.remote.transfers import Awaited, LateError, WatchedFile
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class Objects:
     def _clients(self) -> "tuple[ObjectStore, ObjectStore]":
         """One that gives up soon, for the first request, and one that outlasts a failure of some minutes."""
         obstore = self._obstore
+        check_environment(self.address.scheme)
         try:
             clients = [
                 obstore.store.from_url(

@@ -27,7 +27,7 @@ from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
-from matinee.store.remote.server import has_conditions
+from matinee.store.remote.server import PROBES, has_conditions
 from matinee.store.remote.source_cache import drop_sources
 from matinee.store.remote.stored import DamagedFolderError
 from matinee.store.remote.turns import turn
@@ -245,7 +245,10 @@ class Remote:
             )
 
     def _make(self) -> None:
-        if self.objects.list(""):
+        there = [each.key for each in self.objects.list("") if not each.key.startswith(PROBES)]
+        if MARKER in there:  # another process was faster
+            return
+        if there:
             raise ConfigError(
                 f"{self.name} is not a Matinee store: it has no {MARKER} and other objects. Use an empty prefix. "
                 "Nothing was changed."

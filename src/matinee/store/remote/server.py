@@ -2,13 +2,16 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Final
 
 from matinee.store.remote.objects import Objects
+
+PROBES: Final = "clock/"  # objects that are there for a moment only
 
 
 def server_time(objects: Objects) -> datetime:
     """The time by the clock of the server, which leases are measured by."""
-    key = f"clock/{uuid.uuid4().hex}.json"
+    key = f"{PROBES}{uuid.uuid4().hex}.json"
     objects.put(key, b"{}")
     found = objects.get(key)
     objects.delete([key])
@@ -17,7 +20,7 @@ def server_time(objects: Objects) -> datetime:
 
 def has_conditions(objects: Objects) -> bool:
     """Whether the server refuses to create an object that exists, and to replace one that has changed."""
-    key = f"clock/{uuid.uuid4().hex}.json"
+    key = f"{PROBES}{uuid.uuid4().hex}.json"
     try:
         objects.create(key, b"first")
         before = objects.get(key)

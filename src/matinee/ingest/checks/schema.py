@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
+from pandera.backends.polars.register import register_polars_backends
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrors
-from pandera.polars import DataFrameSchema
+from pandera.polars import DataFrameModel, DataFrameSchema
 
 from matinee.schemas.columns import polars_columns
 from matinee.schemas.rejects import Rejects
@@ -40,12 +41,42 @@ def check_frame(frame: pl.DataFrame, schema: DataFrameSchema) -> pl.DataFrame:
         counts, and a missing value before one out of bounds.
 
     """
+    if passes(frame, schema):
+        return pl.DataFrame(schema=_FAILURES)
     try:
         with _ONE_AT_A_TIME, _full_depth():
             schema.validate(frame, lazy=True)
     except SchemaErrors as failed:
         return _name_failures(failed.failure_cases, frame.columns)
     return pl.DataFrame(schema=_FAILURES)
+
+
+def validated(frame: pl.DataFrame, model: type[DataFrameModel]) -> pl.DataFrame:
+    """The frame itself; the model raises if a row fails it."""
+    return frame if passes(frame, model.to_schema()) else pl.DataFrame(model.validate(frame))
+
+
+def passes(frame: pl.DataFrame, schema: DataFrameSchema) -> bool:
+    """Whether all rows certainly pass the schema.
+
+    To be able to name the rows that fail, pandera asks a dozen queries per column, which takes a third of the time of
+    a small file.
+    """
+    if frame.columns != list(schema.columns) or schema.checks or schema.unique:
+        return False
+    register_polars_backends()
+    rows = frame.lazy()
+    for name, column in schema.columns.items():
+        values = frame[name]
+        if values.dtype != column.dtype.type or (column.unique and values.n_unique() < len(values)):
+            return False
+        if not column.nullable and (
+            values.null_count() or (values.dtype.is_float() and values.is_nan().any())
+        ):
+            return False
+        if not all(check(rows, name).check_passed.collect().item() for check in column.checks):
+            return False
+    return True
 
 
 def _full_depth() -> Any:

@@ -11,7 +11,7 @@ import polars as pl
 
 from matinee.errors import DataError
 from matinee.errors.text import shown
-from matinee.ingest.checks.schema import check_frame
+from matinee.ingest.checks.schema import check_frame, validated
 from matinee.ingest.partitions.id_texts import NO_TEXTS, merge_texts
 from matinee.ingest.reading.members import open_members, translate_parser_errors
 from matinee.ingest.reading.sources import Source
@@ -182,8 +182,8 @@ class _Table:
                 )
             raise DataError(f"{label} contains no readable title{reason}. {expected}")
         return ReadTitles(
-            Titles.validate(titles),
-            Rejects.validate(rejected),
+            validated(titles, Titles),
+            validated(rejected, Rejects),
             list(self._find_warnings(titles["title"])),
             self._kind or "integer",
             merge_texts(self._texts_of_ids),

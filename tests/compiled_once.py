@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.dispatcher import Dispatcher
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +20,9 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def share_compiled_kernels(locks: Path) -> None:
     """Let the processes that share the folder `locks` compile no cached kernel twice."""
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.dispatcher import Dispatcher
+
     compile_now = Dispatcher.compile
 
     def compile_once(kernel: Any, signature: Any) -> Any:

@@ -1,8 +1,7 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests. What takes long to import is imported by the fixtures, as xdist's controller runs no test."""
 
 import base64
 import gc
-import io
 import itertools
 import json
 import logging
@@ -25,7 +24,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
 
 from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.store import Reference, Store
@@ -36,7 +34,8 @@ from compiled_once import kernels as kernels  # noqa: PLC0414 - fixtures
 from judged import judged as judged  # noqa: PLC0414
 from object_store import object_store as object_store  # noqa: PLC0414
 from object_store import remote as remote  # noqa: PLC0414
-from small_release import write_release
+from rendered_once import pictures as pictures  # noqa: PLC0414
+from rendered_once import pytest_runtest_protocol as pytest_runtest_protocol  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from matinee.formats.manifests import SplitManifest
@@ -82,36 +81,6 @@ def _logs_reach_caplog() -> None:
     ):
         logger = logging.getLogger(name)
         logger.propagate, logger.disabled = True, False
-
-
-_rendered: dict[str, Any] = {}  # one picture per format
-_render = Figure.savefig
-
-
-def _render_once(figure: Any, target: Any, *, format: str, **how: Any) -> None:  # noqa: A002 - as matplotlib has it
-    if format not in _rendered:
-        first = io.BytesIO() if isinstance(target, Path) else type(target)()
-        _render(figure, first, format=format, **how)
-        _rendered[format] = first.getvalue()
-    write = target.write_bytes if isinstance(target, Path) else target.write
-    write(_rendered[format])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Draw every picture, but render only the first of each format: most of the time of an evaluation is rendering.
-
-    A test that uses the fixture `pictures` renders its own.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if "pictures" not in getattr(item, "fixturenames", ()):
-            patch.setattr(Figure, "savefig", _render_once)
-        return (yield)
-
-
-@pytest.fixture(scope="session")
-def pictures() -> None:
-    """For a test, or a fixture, that looks at pictures: each is rendered."""
 
 
 @pytest.fixture(scope="session")
@@ -284,6 +253,8 @@ def random_release(tmp_path: Path) -> Callable[..., Path]:
         ranked: bool = False,
         **more: np.ndarray,
     ) -> Path:
+        from small_release import write_release
+
         folder = Store.open(tmp_path / "store").root / "releases" / "v0001"
         write_release(folder, users=users, movies=movies, size=size, model=model, ranked=ranked, weights=more)
         write_json(folder.parents[1] / "champion.json", {"version": "v0001"})

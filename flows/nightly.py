@@ -13,7 +13,7 @@ from matinee.errors.log_filter import guard_log
 from matinee.flows.database_login import QueryableSource, check_queries, load_password
 from matinee.flows.events import announce_unlisted
 from matinee.flows.retrain import retrain
-from matinee.flows.summary import as_state
+from matinee.flows.step_runner import as_state
 from matinee.flows.tune import tune
 from matinee.ingest.databases import snapshots
 from matinee.ingest.inbox.intake import Intake, remember

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from matinee.flows.summary import StepRunner
+from matinee.flows.step_runner import StepRunner
 from matinee.ingest.databases import snapshots
 from matinee.settings.ingest import IngestSettings
 from matinee.store import Reference

@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from matinee.errors import ConfigError
-from matinee.flows.summary import StepRunner
+from matinee.flows.step_runner import StepRunner
 from matinee.recommend import Recommended
 from matinee.release.narrowing import Narrowing
 from matinee.settings import RecommendSettings

@@ -10,7 +10,7 @@ from matinee.evaluate.tested import Models, Tested
 from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.events import announce
 from matinee.flows.reading import read_sources
-from matinee.flows.summary import StepRunner, as_state
+from matinee.flows.step_runner import StepRunner, as_state
 from matinee.ingest.reading.object_sources import local_file, local_sources
 from matinee.pipeline.summary import Summary
 from matinee.pipeline.tracking import check_tracking

@@ -14,7 +14,7 @@ from pydantic import Field
 from matinee.errors.log_filter import RESULT
 from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.reading import read_sources
-from matinee.flows.summary import StepRunner
+from matinee.flows.step_runner import StepRunner
 from matinee.formats.tuning import Goal, TuningResult
 from matinee.pipeline.tuning.run import run_search
 from matinee.pipeline.tuning.search import Call, Tuning

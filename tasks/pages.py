@@ -8,8 +8,7 @@ from typing import Final
 import polars as pl
 from pydantic import JsonValue
 
-from matinee.evaluate import list_tables as lists
-from matinee.evaluate import tables as figures
+from matinee.evaluate import list_tables, tables
 from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
@@ -18,7 +17,7 @@ from matinee.formats.manifests import CandidateManifest, DatasetManifest, Evalua
 from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
-from matinee.publish.card_head import without_head
+from matinee.publish.card_front_matter import without_head
 from matinee.publish.markdown import bars, escape, example_sections, page, picture, table
 from matinee.recommend import Recommended
 from matinee.registry import Registry
@@ -60,7 +59,7 @@ def progressive_report(store: Store, champion_score: ChampionScore) -> str:
     points = read_series(store)
     if not points:
         return ""
-    series = picture(store.root / PICTURE), table(*figures.series_table(points))
+    series = picture(store.root / PICTURE), table(*tables.series_table(points))
     return page("On newer ratings", escape(champion_score.says), *series)
 
 
@@ -79,7 +78,7 @@ def learning_curve(store: Store, evaluation: Reference) -> str:
     return page(
         "Training",
         *_explained(store, evaluation, "learning_curve"),
-        table(*figures.training_table(candidate)),
+        table(*tables.training_table(candidate)),
         "## Settings",
         table(["setting", "value"], chosen),
     )
@@ -89,7 +88,7 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
     """Candidate and baselines on the test rows, overall and by slice."""
     metrics = read_metrics(store.path(evaluation))
     hindsight = metrics.hindsight
-    in_time = figures.time_table(metrics) if isinstance(metrics, Metrics) else None
+    in_time = tables.time_table(metrics) if isinstance(metrics, Metrics) else None
     return page(
         "Evaluation",
         *_errors(metrics),
@@ -97,8 +96,8 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
         escape(hindsight.says) if hindsight else "",
         table(*in_time) if in_time else "",
         "## Ranking",
-        *(table(*each) for each in lists.measured_lists(metrics)),
-        escape(figures.order_says(metrics)),
+        *(table(*each) for each in list_tables.measured_lists(metrics)),
+        escape(tables.order_says(metrics)),
         *_examples(store, evaluation),
         *(_details(store, evaluation, metrics) if isinstance(metrics, Metrics) else ()),
     )
@@ -107,16 +106,16 @@ def evaluation_report(store: Store, evaluation: Reference) -> str:
 def _errors(metrics: AnyMetrics) -> Iterator[str]:
     """Errors on the test rows; of plays, that there are none."""
     if isinstance(metrics, Metrics):
-        yield table(*figures.error_table(metrics, name="candidate"))
-        yield figures.error_says(metrics)
+        yield table(*tables.error_table(metrics, name="candidate"))
+        yield tables.error_says(metrics)
     else:
-        yield f"{figures.error_says(metrics)} {escape(NO_PREDICTIONS)}"
+        yield f"{tables.error_says(metrics)} {escape(NO_PREDICTIONS)}"
 
 
 def _details(store: Store, evaluation: Reference, metrics: Metrics) -> Iterator[str]:
     yield "## Slices"
     yield from _explained(store, evaluation, "slices")
-    yield table(*figures.slice_table(metrics))
+    yield table(*tables.slice_table(metrics))
     yield "## Errors"
     yield from _explained(store, evaluation, "calibration", "residuals", "long_tail")
 
@@ -134,7 +133,7 @@ def _explained(store: Store, evaluation: Reference, *names: str) -> Iterator[str
     """Plots, each with a sentence of explanation."""
     for name in names:
         yield picture(store.path(evaluation) / "plots" / f"{name}.png")
-        yield escape(figures.PICTURES[name])
+        yield escape(tables.PICTURES[name])
 
 
 def gate_report(store: Store, evaluation: Reference) -> str:

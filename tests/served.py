@@ -9,8 +9,8 @@ import httpx
 from small_release import write_release
 
 from matinee.registry import Registry
+from matinee.serve.loaded_releases import LoadedReleases
 from matinee.serve.server import protected
-from matinee.serve.shelf import Shelf
 from matinee.store.identity import make_store
 
 HERE = "http://127.0.0.1:8000"
@@ -35,9 +35,9 @@ def write_served_store(root: Path) -> Path:
     return root
 
 
-def asking(shelf: Shelf, **more: Any) -> Ask:
+def asking(loaded: LoadedReleases, **more: Any) -> Ask:
     """A function that sends one request to a server in this process."""
-    app = protected(shelf, **{"host": "127.0.0.1", "port": 8000, "token": None, **more})
+    app = protected(loaded, **{"host": "127.0.0.1", "port": 8000, "token": None, **more})
 
     def ask(path: str, body: Any = None, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:

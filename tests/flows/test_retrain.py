@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 import matinee
 from matinee.cli.main import main
 from matinee.evaluate.slices import SLICINGS
-from matinee.publish.card_head import without_head
+from matinee.publish.card_front_matter import without_head
 from matinee.registry import Registry
 from matinee.sample import write_sample
 from matinee.store import Store
@@ -204,7 +204,7 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
     ("refit", "words"), [("all", "fitting .* on all rows"), ("none", "skipped, because train.refit is none")]
 )
 def test_only_a_refit_that_is_configured_is_announced(refit: str, words: str) -> None:
-    from matinee.flows.summary import _announcement
+    from matinee.flows.step_runner import _announcement
     from matinee.formats.steps import Step
     from matinee.settings.parse import read_settings
 

@@ -19,7 +19,7 @@ from matinee.ops.up import end_process
 
 def _servers(home: Path) -> list[int]:
     """The processes of a run's own server, with this home."""
-    return [number for number, words in processes_of(home).items() if "matinee.ops.temporary" in words]
+    return [number for number, words in processes_of(home).items() if "matinee.ops.temporary_server" in words]
 
 
 def _port(process: int) -> int:
@@ -87,13 +87,13 @@ def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_needed_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from matinee.ops import server, temporary
+    from matinee.ops import server, temporary_server
 
-    monkeypatch.setattr(temporary, "end_with_parent", lambda _: None)
-    monkeypatch.setattr(temporary.gc, "disable", lambda: None)
+    monkeypatch.setattr(temporary_server, "end_with_parent", lambda _: None)
+    monkeypatch.setattr(temporary_server.gc, "disable", lambda: None)
     monkeypatch.setattr(server, "prepare", lambda _: pytest.fail("the server was started"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))  # the command has ended
-    temporary._serve(os.getpid())
+    temporary_server._serve(os.getpid())
 
 
 def test_a_wrong_call_leaves_no_server_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

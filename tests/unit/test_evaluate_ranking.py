@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.evaluate.metrics import DatedRatings
-from matinee.evaluate.order import share_in_order
+from matinee.evaluate.pairwise_accuracy import share_in_order
 from matinee.evaluate.ranking import make_task, rank, top
 
 

@@ -25,7 +25,7 @@ from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.release import verify
-from matinee.serve.shelf import Shelf
+from matinee.serve.loaded_releases import LoadedReleases
 from matinee.store import Plan, Store
 from matinee.store.digests import digest_of
 from matinee.store.erased_users import Forgotten
@@ -203,10 +203,10 @@ def test_a_server_answers_for_the_champion_that_another_host_has_chosen(remote: 
     store = Store.open(Path(remote("first")))
     for night in "12":
         publish_night(store, night, partition="old")
-    shelf = Shelf(Store.open(Path(remote("second"))).root)
-    assert (shelf.champion.release.version, shelf.refresh()) == ("v0002", False)
+    loaded = LoadedReleases(Store.open(Path(remote("second"))).root)
+    assert (loaded.champion.release.version, loaded.refresh()) == ("v0002", False)
     Registry.open(Path(remote("third"))).rollback()
-    assert (shelf.refresh(), shelf.champion.release.version) == (True, "v0001")
+    assert (loaded.refresh(), loaded.champion.release.version) == (True, "v0001")
 
 
 def test_a_store_has_one_name_on_all_hosts(remote: Address, tmp_path: Path) -> None:

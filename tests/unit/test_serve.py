@@ -13,7 +13,7 @@ from small_release import write_release
 
 from matinee.release import Release, load
 from matinee.release.plays import PLAYS_MODEL
-from matinee.serve.shelf import Shelf
+from matinee.serve.loaded_releases import LoadedReleases
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ask(template: Path) -> Ask:
-    return asking(Shelf(template))
+    return asking(LoadedReleases(template))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_a_release_of_plays_answers_what_it_can(tmp_path: Path) -> None:
         "schema_version": 2,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    ask = asking(Shelf(None, folder=folder))
+    ask = asking(LoadedReleases(None, folder=folder))
     assert ask("/recommend", {"user_id": 13, "explain": True}).status_code == 200
     assert ask("/fold_in", {"ratings": [{"movie_id": 13}]}).json()["movies"]
     assert {each["rating"] for each in ask("/ratings?user_id=13").json()["movies"]} == {None}

@@ -11,9 +11,9 @@ from served import HERE, asking, write_served_store
 
 from matinee.cli.main import main
 from matinee.errors import ConfigError
-from matinee.serve import door
+from matinee.serve import admission
+from matinee.serve.loaded_releases import LoadedReleases
 from matinee.serve.server import protected, read_token
-from matinee.serve.shelf import Shelf
 
 TOKEN = "a-token-of-some-length"
 
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Path:
 
 def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
-    ask = asking(Shelf(store), token=TOKEN)
+    ask = asking(LoadedReleases(store), token=TOKEN)
     for header in (
         {},
         {"authorization": "Bearer x"},
@@ -47,10 +47,10 @@ def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
 
 
 def test_requests_beyond_the_limits_are_refused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(store)
-    monkeypatch.setattr(door, "MOST_ACTIVE", 2)
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.01)
-    app = protected(shelf, host="127.0.0.1", port=8000, token=None)
+    loaded = LoadedReleases(store)
+    monkeypatch.setattr(admission, "MOST_ACTIVE", 2)
+    monkeypatch.setattr(admission, "BODY_SECONDS", 0.01)
+    app = protected(loaded, host="127.0.0.1", port=8000, token=None)
 
     async def slowly() -> AsyncIterator[bytes]:
         yield b"{"

@@ -14,8 +14,8 @@ from served import asking, write_served_store
 
 from matinee.cli.main import main
 from matinee.registry import Registry
-from matinee.serve import shelf as shelf_module
-from matinee.serve.shelf import Shelf
+from matinee.serve import loaded_releases as releases_module
+from matinee.serve.loaded_releases import LoadedReleases
 
 
 @pytest.fixture
@@ -27,49 +27,49 @@ def test_a_new_champion_answers_and_a_damaged_one_does_not(
     store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger("matinee").propagate = True
-    shelf = Shelf(store)
-    ask = asking(shelf)
-    assert not shelf.refresh()
+    loaded = LoadedReleases(store)
+    ask = asking(loaded)
+    assert not loaded.refresh()
     Registry(store).promote("v0002")
-    assert shelf.refresh() and not shelf.refresh()
+    assert loaded.refresh() and not loaded.refresh()
     assert ask("/healthz").json()["release"] == "v0002"
     Registry(store).promote("v0001")
     (store / "releases/v0001/users.parquet").write_bytes(b"damaged")
     for _ in range(3):
-        assert not shelf.refresh()
+        assert not loaded.refresh()
     health = ask("/healthz").json()
     assert (health["status"], health["release"]) == ("stale", "v0002")
     assert str(store) not in health["problem"]
     assert "users.parquet" in caplog.text and caplog.text.count("still served") == 1
     assert "matinee_release_stale 1.0" in ask("/metrics").text
     Registry(store).rollback("v0002")
-    assert not shelf.refresh()
+    assert not loaded.refresh()
     assert ask("/healthz").json()["status"] == "ok"
 
 
 def test_a_release_whose_folder_is_replaced_is_loaded_again(store: Path) -> None:
-    shelf = Shelf(store)
-    other = shelf.named("v0002")
-    assert shelf.named("v0002") is other
+    loaded = LoadedReleases(store)
+    other = loaded.named("v0002")
+    assert loaded.named("v0002") is other
     for version in ("v0001", "v0002"):
         manifest = store / "releases" / version / "manifest.json"
         manifest.with_suffix(".new").write_bytes(manifest.read_bytes())
         manifest.with_suffix(".new").rename(manifest)
-    assert shelf.refresh()
-    assert shelf.named("v0002") is not other
+    assert loaded.refresh()
+    assert loaded.named("v0002") is not other
     shutil.rmtree(store / "releases/v0002")
-    assert asking(shelf)("/recommend", {"user_id": 3, "release": "v0002"}).status_code == 404
+    assert asking(loaded)("/recommend", {"user_id": 3, "release": "v0002"}).status_code == 404
 
 
 def test_a_question_does_not_wait_long_for_another_release(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf_module, "_PATIENCE", 0.01)
-    shelf = Shelf(store)
-    with shelf._one_at_a_time:
-        assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 503
-        assert asking(shelf)("/similar?movie_id=13").status_code == 200
-    assert asking(shelf)("/similar?movie_id=13&release=v0002").status_code == 200
+    monkeypatch.setattr(releases_module, "_PATIENCE", 0.01)
+    loaded = LoadedReleases(store)
+    with loaded._one_at_a_time:
+        assert asking(loaded)("/similar?movie_id=13&release=v0002").status_code == 503
+        assert asking(loaded)("/similar?movie_id=13").status_code == 200
+    assert asking(loaded)("/similar?movie_id=13&release=v0002").status_code == 200
 
 
 def test_a_server_follows_the_champion_until_it_is_stopped(store: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Any, Final, NoReturn
 
 from matinee import __version__
 from matinee.cli import terminal
-from matinee.cli.list_arguments import add_list_verbs
+from matinee.cli.maintenance_arguments import add_maintenance_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
+from matinee.cli.recommend_arguments import add_list_verbs
 from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store, later
 from matinee.cli.tune_arguments import add_tune
-from matinee.cli.upkeep_arguments import add_upkeep_verbs
 from matinee.cli.values import fraction, whole
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
@@ -146,7 +146,7 @@ def build_parser() -> _Parser:
     add_serve_verb(verb)
     add_page_verbs(verb)
     add_registry_verbs(verb)
-    add_upkeep_verbs(verb)
+    add_maintenance_verbs(verb)
     for name, (_, summary) in OPERATIONS.items():
         verbs_of.add_parser(name, help=summary, add_help=False)
     parser.verbs = tuple(verbs_of.choices)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matinee.cli.outcome import Outcome
 from matinee.ops.prefect_server import may_name_server
-from matinee.ops.temporary import TemporaryServer, import_engines, start_server, warm_up
+from matinee.ops.temporary_server import TemporaryServer, import_engines, start_server, warm_up
 
 if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary

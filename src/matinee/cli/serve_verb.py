@@ -21,9 +21,9 @@ def serve(call: argparse.Namespace) -> Outcome:
     if not 0 <= call.port < 1 << 16:
         raise ConfigError(f"--port {call.port} is not a port; expected a number from 0 to 65535.")
     try:
+        from matinee.serve.loaded_releases import LoadedReleases
         from matinee.serve.server import check_token, read_token
         from matinee.serve.server import serve as library
-        from matinee.serve.shelf import Shelf
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
@@ -32,15 +32,17 @@ def serve(call: argparse.Namespace) -> Outcome:
         ) from None
     token = read_token(call.token_file)
     check_token(call.host, token)
-    shelf = Shelf(call.store, folder=call.release)
+    loaded = LoadedReleases(call.store, folder=call.release)
 
     def ready(url: str) -> None:
         if not call.quiet:
-            terminal.complain(f"{shelf.champion.release.version} answers at {url}  (Ctrl-C stops the server)")
+            terminal.complain(
+                f"{loaded.champion.release.version} answers at {url}  (Ctrl-C stops the server)"
+            )
         if call.open_page:
             _open_page(url)
 
-    done = library(shelf, host=call.host, port=call.port, token=token, ready=ready)
+    done = library(loaded, host=call.host, port=call.port, token=token, ready=ready)
     facts = {"release": done.release, "url": done.url}
     return Outcome(facts, f"stopped; {done.release} was served at {done.url}", notable=())
 

@@ -10,7 +10,7 @@ from matinee.cli.verbs import check_sources, settings_of, sources_of
 from matinee.errors import ConfigError
 from matinee.formats.tuning import STATES_IN_WORDS, TuningResult
 from matinee.ops.connection import answering
-from matinee.ops.temporary import start_server
+from matinee.ops.temporary_server import start_server
 from matinee.store import progress
 
 _BEST = Path("best.toml")

@@ -118,7 +118,7 @@ def predict(call: argparse.Namespace) -> Outcome:
 
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on the ratings of files, without the rows that it was trained on."""
-    from matinee.cli.trial_report import trial_lines
+    from matinee.cli.evaluate_lines import trial_lines
     from matinee.ingest.databases import snapshots
     from matinee.monitor.file_evaluation import evaluate_champion
     from matinee.monitor.play_evaluation import PlayTrial

@@ -98,8 +98,8 @@ class _Inputs:
     def evaluate(self, folder: Path) -> Manifest:
         """Fill the folder; returns its manifest."""
         # Here, because planning an evaluation needs neither matplotlib nor polars.
-        from matinee.evaluate.play_report import write_play_evaluation  # noqa: PLC0415
-        from matinee.evaluate.report import write_evaluation  # noqa: PLC0415
+        from matinee.evaluate.play_step import write_play_evaluation  # noqa: PLC0415
+        from matinee.evaluate.step import write_evaluation  # noqa: PLC0415
 
         write = (
             write_play_evaluation

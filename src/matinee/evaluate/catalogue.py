@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.evaluate.metrics import DatedRatings, count_clusters
-from matinee.evaluate.order import share_in_order
+from matinee.evaluate.pairwise_accuracy import share_in_order
 from matinee.evaluate.preference import no_scores, score_after
 from matinee.evaluate.ranking import TOP, Scorer, Task, make_task, rank
 from matinee.evaluate.recent import order_by_recent

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from matinee.evaluate.figures import (
+from matinee.evaluate.inputs import EvaluationInputs
+from matinee.evaluate.metrics import rmse
+from matinee.evaluate.plot_style import (
     BASELINE,
     INK,
     MODEL,
@@ -26,8 +28,6 @@ from matinee.evaluate.figures import (
     set_margins,
     side_by_side,
 )
-from matinee.evaluate.inputs import EvaluationInputs
-from matinee.evaluate.metrics import rmse
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures

@@ -1,7 +1,7 @@
 """Ranking metrics over the full catalog without movies that the user has seen; movies are never sampled.
 
-Popularity is the baseline, and hard to beat here. `matinee.evaluate.order` measures the order of a user's own test
-rows.
+Popularity is the baseline, and hard to beat here. `matinee.evaluate.pairwise_accuracy` measures the order of a
+user's own test rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

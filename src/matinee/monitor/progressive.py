@@ -174,11 +174,11 @@ def _baseline(store: Store, release: Release) -> Baseline | None:
 
 def _write(store: Store, points: Sequence[Point]) -> None:
     """Replace the series and its plot, each atomically; call it under the registry's lock."""
-    from matinee.evaluate import figures, plots  # noqa: PLC0415 - few runs draw, and matplotlib takes time to import
+    from matinee.evaluate import plot_style, plots  # noqa: PLC0415 - few runs draw, and matplotlib takes time to import
 
     write_json(store.root / SERIES, Series(points=list(points)))
     with replacing(store.root / PICTURE) as fresh:
-        figures.save(plots.progressive(points), fresh)
+        plot_style.save(plots.progressive(points), fresh)
     push_file(store.root, SERIES)
     push_file(store.root, PICTURE)
 

@@ -9,7 +9,7 @@ def preload() -> None:
     from numba.core.registry import cpu_target  # noqa: PLC0415
     from pandera.backends.polars.register import register_polars_backends  # noqa: PLC0415
 
-    from matinee.evaluate import play_report, plots, report, temporal_holdout  # noqa: F401, PLC0415
+    from matinee.evaluate import play_step, plots, step, temporal_holdout  # noqa: F401, PLC0415
     from matinee.publish.report import release_page  # noqa: F401, PLC0415
 
     register_polars_backends()

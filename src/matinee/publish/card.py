@@ -20,7 +20,7 @@ from matinee.formats.dataset import Profile
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
-from matinee.publish.card_head import card_head
+from matinee.publish.card_front_matter import card_head
 from matinee.publish.markdown import example_sections, table
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.release.folder import EXAMPLES

@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 import matinee
 from matinee.errors import ConfigError, MatineeError, ReleaseError
 from matinee.serve import pages
-from matinee.serve.answerer import Answerer
-from matinee.serve.answers import Failure
+from matinee.serve.handlers import Handlers
+from matinee.serve.loaded_releases import LoadedReleases, UnknownReleaseError
 from matinee.serve.metrics import Metrics
-from matinee.serve.sentences import sentence
-from matinee.serve.shelf import Shelf, UnknownReleaseError
+from matinee.serve.responses import Failure
+from matinee.serve.validation_errors import sentence
 
 THREADS: Final = 2  # that compute answers; docs/architecture.md has the reason
 _LOOK: Final = 1.0  # seconds between two looks at the pointer to the champion
@@ -35,11 +35,11 @@ _FAILURES: Final = {
 }
 
 
-def create_app(shelf: Shelf, metrics: Metrics) -> FastAPI:
+def create_app(loaded: LoadedReleases, metrics: Metrics) -> FastAPI:
     """The application, without the protection that `door` adds.
 
     Args:
-        shelf: The releases.
+        loaded: The releases.
         metrics: What /metrics shows.
     """
     app = FastAPI(
@@ -48,24 +48,24 @@ def create_app(shelf: Shelf, metrics: Metrics) -> FastAPI:
         description=_DESCRIPTION,
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
-        lifespan=lambda _: _watching(shelf, metrics),
+        lifespan=lambda _: _watching(loaded, metrics),
         redirect_slashes=False,
     )
-    answerer = Answerer(shelf)
-    with_body: list[Callable[..., Any]] = [answerer.predict, answerer.recommend, answerer.fold_in]
+    handlers = Handlers(loaded)
+    with_body: list[Callable[..., Any]] = [handlers.predict, handlers.recommend, handlers.fold_in]
     by_query: list[Callable[..., Any]] = [
-        answerer.similar,
-        answerer.explain,
-        answerer.ratings,
-        answerer.search,
-        answerer.releases,
+        handlers.similar,
+        handlers.explain,
+        handlers.ratings,
+        handlers.search,
+        handlers.releases,
     ]
     for answer in with_body:
         _add(app, answer, "POST")
     for answer in by_query:
         _add(app, answer, "GET")
     app.add_api_route(
-        "/healthz", _at_once(answerer.healthz), summary="Health", description=answerer.healthz.__doc__
+        "/healthz", _at_once(handlers.healthz), summary="Health", description=handlers.healthz.__doc__
     )
     app.add_api_route(
         "/metrics", _at_once(metrics.response), response_class=Response, include_in_schema=False
@@ -99,20 +99,20 @@ def _at_once(answer: Callable[[], Any]) -> Callable[[], Any]:
 
 
 @contextlib.asynccontextmanager
-async def _watching(shelf: Shelf, metrics: Metrics) -> AsyncIterator[None]:
+async def _watching(loaded: LoadedReleases, metrics: Metrics) -> AsyncIterator[None]:
     """Look for a new champion while the server runs."""
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    watcher = asyncio.create_task(_watch(shelf, metrics))
+    watcher = asyncio.create_task(_watch(loaded, metrics))
     try:
         yield
     finally:
         watcher.cancel()
 
 
-async def _watch(shelf: Shelf, metrics: Metrics) -> None:
+async def _watch(loaded: LoadedReleases, metrics: Metrics) -> None:
     while True:
         await asyncio.sleep(_LOOK)
-        if await asyncio.to_thread(shelf.refresh):
+        if await asyncio.to_thread(loaded.refresh):
             metrics.loads.inc()
 
 

@@ -23,10 +23,10 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.guard import App, Guard
 from matinee.serve import pages
+from matinee.serve.admission import Door
 from matinee.serve.app import create_app
-from matinee.serve.door import Door
+from matinee.serve.loaded_releases import LoadedReleases
 from matinee.serve.metrics import Metrics
-from matinee.serve.shelf import Shelf
 from matinee.store.files import open_plain
 
 TOKEN_VARIABLE: Final = "MATINEE_SERVE_TOKEN"  # nosec B105 # a name, not a token
@@ -45,11 +45,13 @@ class Served:
     url: str
 
 
-def serve(shelf: Shelf, *, host: str, port: int, token: str | None, ready: Callable[[str], None]) -> Served:
+def serve(
+    loaded: LoadedReleases, *, host: str, port: int, token: str | None, ready: Callable[[str], None]
+) -> Served:
     """Serve until SIGINT or SIGTERM. Requests under way are answered first.
 
     Args:
-        shelf: The releases.
+        loaded: The releases.
         host: The address to listen on.
         port: The port; 0 for any free one.
         token: The token that requests must name; None on a loopback address for none.
@@ -64,18 +66,18 @@ def serve(shelf: Shelf, *, host: str, port: int, token: str | None, ready: Calla
     check_token(host, token)
     with _bound(host, port) as listening:
         port = listening.getsockname()[1]
-        app = protected(shelf, host=host, port=port, token=token)
+        app = protected(loaded, host=host, port=port, token=token)
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         # Threads of BLAS wait for each other in a loop, which costs ten times what they save on a single list.
         with threadpool_limits(1, user_api="blas"):
             asyncio.run(_run(app, listening, lambda: ready(url)))
-    return Served(shelf.champion.release.version, url)
+    return Served(loaded.champion.release.version, url)
 
 
-def protected(shelf: Shelf, *, host: str, port: int, token: str | None) -> App:
+def protected(loaded: LoadedReleases, *, host: str, port: int, token: str | None) -> App:
     """The whole application: host names and origins are checked first, then the token and the limits."""
-    metrics = Metrics(shelf)
-    app = create_app(shelf, metrics)
+    metrics = Metrics(loaded)
+    app = create_app(loaded, metrics)
     paths = {route.path for route in app.routes if hasattr(route, "path")}
     door = Door(app, metrics, token=token, free={"/healthz", *pages.PAGE}, routes=paths)
     return Guard(door, address=host, port=port)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from matinee.ingest.reading.odd_ratings import are_times, explain_ratings
-from matinee.ingest.reading.row_way import name_of
+from matinee.ingest.reading.row_format import name_of
 from matinee.ingest.reading.rows import BLANKS, DELIMITERS, Way, is_wrapped, looks_like_ratings, split_row
 
 _JOINED: Final = "files have probably been joined"

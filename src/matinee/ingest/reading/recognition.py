@@ -31,7 +31,7 @@ from matinee.ingest.reading.plays import (
     read_as_plays,
 )
 from matinee.ingest.reading.prelude import Prelude, read_prelude
-from matinee.ingest.reading.row_way import FoundColumns, possible_ways, with_row_names, with_way_of_rows
+from matinee.ingest.reading.row_format import FoundColumns, possible_ways, with_row_names, with_way_of_rows
 from matinee.ingest.reading.rows import (
     BLANKS,
     DELIMITERS,

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from matinee.evaluate.figures import BASELINE, INK, MODEL, QUIET, label_axes
+from matinee.evaluate.plot_style import BASELINE, INK, MODEL, QUIET, label_axes
 from matinee.formats.tuning import GoalResult, TrialNote
 from matinee.publish.report.plots import inline_svg, panel
 

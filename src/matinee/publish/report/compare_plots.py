@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
-from matinee.evaluate.figures import INK, MODEL, QUIET, label_axes
+from matinee.evaluate.plot_style import INK, MODEL, QUIET, label_axes
 from matinee.formats.comparison import Comparison, Difference
 from matinee.publish.report.numbers import signed
 from matinee.publish.report.plots import inline_svg, panel

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from matinee.evaluate.figures import BASELINE, GRID, INK, MODEL, QUIET, Margins, set_margins
+from matinee.evaluate.plot_style import BASELINE, GRID, INK, MODEL, QUIET, Margins, set_margins
 
 # The colours of a plot and the variables of style.css that replace them.
 _COLORS: Final = {

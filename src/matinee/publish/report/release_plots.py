@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
-from matinee.evaluate.figures import BASELINE, MODEL, QUIET, label_axes
+from matinee.evaluate.plot_style import BASELINE, MODEL, QUIET, label_axes
 from matinee.evaluate.plots import draw_calibration, draw_learning_curve
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures

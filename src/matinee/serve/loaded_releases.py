@@ -48,7 +48,7 @@ class LoadingError(MatineeError):
     """Another release is being loaded, so a question that names one has to wait."""
 
 
-class Shelf:
+class LoadedReleases:
     """The releases of a store, of which the champion is in memory; or one release without a store.
 
     Args:

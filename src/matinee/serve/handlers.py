@@ -10,112 +10,114 @@ from matinee.release.idmap import Id
 from matinee.release.plays import is_of_plays
 from matinee.release.rating_levels import shortest_rating
 from matinee.release.suggestion import Reason, Suggestion
-from matinee.serve import answers, questions
-from matinee.serve.shelf import Shelf
+from matinee.serve import requests, responses
+from matinee.serve.loaded_releases import LoadedReleases
 
 
-class Answerer:
-    """Answers questions. Safe to use from several threads."""
+class Handlers:
+    """Answers requests. Safe to use from several threads."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, loaded: LoadedReleases) -> None:
+        self._loaded = loaded
 
-    def predict(self, asked: questions.PredictQuestion) -> answers.Predictions:
+    def predict(self, asked: requests.PredictQuestion) -> responses.Predictions:
         """Predict the ratings of pairs of users and movies."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         users, movies = [each.user_id for each in asked.pairs], [each.movie_id for each in asked.pairs]
-        return answers.Predictions(
+        return responses.Predictions(
             release=release.version,
             ratings=release.predict(users, movies).tolist(),
             unknown_users=int((release.users.find(users, "user") < 0).sum()),
             unknown_movies=int((release.movies.find(movies, "movie") < 0).sum()),
         )
 
-    def recommend(self, asked: questions.RecommendQuestion) -> answers.MovieList:
+    def recommend(self, asked: requests.RecommendQuestion) -> responses.MovieList:
         """List the movies that a user will like best, of those that the user has not rated."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         found = release.recommend(asked.user_id, asked.n, explain=asked.explain, **asked.narrow)
         known = _code(release, asked.user_id) >= 0
-        return answers.MovieList(
+        return responses.MovieList(
             release=release.version, user_id=asked.user_id, known=known, movies=_suggested(release, found)
         )
 
-    def fold_in(self, asked: questions.FoldInQuestion) -> answers.GuestList:
+    def fold_in(self, asked: requests.FoldInQuestion) -> responses.GuestList:
         """List movies for a new user, from a few ratings. Nothing is stored."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         guest = release.fold_in(_given(asked.ratings))
         found = guest.recommend(asked.n, explain=asked.explain, **asked.narrow)
-        return answers.GuestList(
+        return responses.GuestList(
             release=release.version, unknown=list(guest.unknown), movies=_suggested(release, found)
         )
 
-    def similar(self, asked: Annotated[questions.SimilarQuestion, Query()]) -> answers.SimilarMovies:
+    def similar(self, asked: Annotated[requests.SimilarQuestion, Query()]) -> responses.SimilarMovies:
         """List the movies that are most similar to a movie."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         movie_id = release.movies.parse(asked.movie_id, "movie")
         found = release.similar(movie_id, asked.n)
         facts = _facts(release, [movie_id, *(each.movie_id for each in found)])
-        return answers.SimilarMovies(
+        return responses.SimilarMovies(
             release=release.version,
-            movie=answers.Movie(**facts[0]),
+            movie=responses.Movie(**facts[0]),
             movies=[
-                answers.Similar(**each, score=one.score) for each, one in zip(facts[1:], found, strict=True)
+                responses.Similar(**each, score=one.score) for each, one in zip(facts[1:], found, strict=True)
             ],
         )
 
-    def explain(self, asked: Annotated[questions.ExplainQuestion, Query()]) -> answers.ExplainedScore:
+    def explain(self, asked: Annotated[requests.ExplainQuestion, Query()]) -> responses.ExplainedScore:
         """Explain which of a user's ratings give a movie its score."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         user_id = release.users.parse(asked.user_id, "user")
         found = release.explain(user_id, release.movies.parse(asked.movie_id, "movie"))
         listed, others = found.reasons[: asked.n], found.reasons[asked.n :]
-        return answers.ExplainedScore(
+        return responses.ExplainedScore(
             release=release.version,
-            movie=answers.Movie(**_facts(release, [found.movie_id])[0]),
+            movie=responses.Movie(**_facts(release, [found.movie_id])[0]),
             score=found.score,
             reasons=_reasons(release, listed),
             other_reasons=len(others),
             other_share=sum(each.share for each in others),
         )
 
-    def ratings(self, asked: Annotated[questions.RatingsQuestion, Query()]) -> answers.UserRatings:
+    def ratings(self, asked: Annotated[requests.RatingsQuestion, Query()]) -> responses.UserRatings:
         """List what a user rated, the highest rating first."""
-        release = self._shelf.named(asked.release).release
+        release = self._loaded.named(asked.release).release
         user_id = release.users.parse(asked.user_id, "user")
         code = _code(release, user_id)
         rated = release.catalog.seen(code).tolist()
         stars = _stars(release, code, len(rated))
         order = sorted(range(len(rated)), key=lambda place: -(stars[place] or 0.0))[: asked.n]
         facts = _facts(release, [release.movies.one(rated[place]) for place in order])
-        return answers.UserRatings(
+        return responses.UserRatings(
             release=release.version,
             user_id=user_id,
             known=code >= 0,
             count=len(rated),
             movies=[
-                answers.Rated(**each, rating=stars[place]) for each, place in zip(facts, order, strict=True)
+                responses.Rated(**each, rating=stars[place]) for each, place in zip(facts, order, strict=True)
             ],
         )
 
-    def search(self, asked: Annotated[questions.SearchQuestion, Query()]) -> answers.SearchResult:
+    def search(self, asked: Annotated[requests.SearchQuestion, Query()]) -> responses.SearchResult:
         """Find movies by words of their titles, and users by the start of their ids."""
-        loaded = self._shelf.named(asked.release)
+        loaded = self._loaded.named(asked.release)
         release = loaded.release
         codes = loaded.index.movies(asked.q, asked.n)
         rows = release.catalog.train_rows[codes].tolist()
         facts = _facts(release, [release.movies.one(code) for code in codes])
-        return answers.SearchResult(
+        return responses.SearchResult(
             release=release.version,
-            movies=[answers.Found(**each, train_rows=count) for each, count in zip(facts, rows, strict=True)],
+            movies=[
+                responses.Found(**each, train_rows=count) for each, count in zip(facts, rows, strict=True)
+            ],
             users=loaded.index.users(asked.q, asked.n),
         )
 
-    def releases(self) -> answers.Releases:
+    def releases(self) -> responses.Releases:
         """List the releases that can be asked, the newest first."""
-        champion = self._shelf.champion.release.version
-        return answers.Releases(
+        champion = self._loaded.champion.release.version
+        return responses.Releases(
             releases=[
-                answers.ReleaseFacts(
+                responses.ReleaseFacts(
                     version=each.version,
                     champion=each.version == champion,
                     created=each.created,
@@ -124,14 +126,14 @@ class Answerer:
                     scale=(each.scale[0], each.scale[1]),
                     plays=each.feedback == "implicit",
                 )
-                for each in self._shelf.manifests()
+                for each in self._loaded.manifests()
             ]
         )
 
-    def healthz(self) -> answers.Health:
+    def healthz(self) -> responses.Health:
         """Say which release answers, and whether it is the champion."""
-        loaded, problem = self._shelf.champion, self._shelf.problem
-        return answers.Health(
+        loaded, problem = self._loaded.champion, self._loaded.problem
+        return responses.Health(
             status="stale" if problem else "ok",
             release=loaded.release.version,
             since=loaded.since,
@@ -144,7 +146,7 @@ def _code(release: Release, user_id: Id) -> int:
 
 
 def _facts(release: Release, movie_ids: Sequence[Id]) -> list[Any]:
-    """The keywords of `answers.Movie` for each movie."""
+    """The keywords of `responses.Movie` for each movie."""
     if not movie_ids:
         return []
     catalog = release.catalog
@@ -159,11 +161,11 @@ def _facts(release: Release, movie_ids: Sequence[Id]) -> list[Any]:
     ]
 
 
-def _suggested(release: Release, found: Sequence[Suggestion]) -> list[answers.Suggested]:
+def _suggested(release: Release, found: Sequence[Suggestion]) -> list[responses.Suggested]:
     facts = _facts(release, [each.movie_id for each in found])
     reasons = iter(_reasons(release, [each.because for each in found if each.because]))
     return [
-        answers.Suggested(
+        responses.Suggested(
             **about,
             score=each.score,
             expected_rating=each.expected_rating,
@@ -173,10 +175,10 @@ def _suggested(release: Release, found: Sequence[Suggestion]) -> list[answers.Su
     ]
 
 
-def _reasons(release: Release, found: Sequence[Reason]) -> list[answers.Reason]:
+def _reasons(release: Release, found: Sequence[Reason]) -> list[responses.Reason]:
     facts = _facts(release, [each.movie_id for each in found])
     return [
-        answers.Reason(**about, rating=each.rating, share=each.share)
+        responses.Reason(**about, rating=each.rating, share=each.share)
         for about, each in zip(facts, found, strict=True)
     ]
 
@@ -188,7 +190,7 @@ def _stars(release: Release, code: int, count: int) -> list[float | None]:
     return [shortest_rating(level, release.scale) for level in release.catalog.levels(code)]
 
 
-def _given(ratings: Iterable[questions.GuestRating]) -> dict[Id, float] | list[Id]:
+def _given(ratings: Iterable[requests.GuestRating]) -> dict[Id, float] | list[Id]:
     """Ratings as `Release.fold_in` takes them."""
     stars = {each.movie_id: each.rating for each in ratings if each.rating is not None}
     return stars or [each.movie_id for each in ratings]

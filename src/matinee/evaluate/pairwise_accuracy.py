@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.order_kernel import count_in_order
+from matinee.evaluate.pairwise_accuracy_kernel import count_in_order
 from matinee.evaluate.ranking import CodesByUser
 from matinee.formats.metrics import PairOrder
 from matinee.release.arrays import Codes

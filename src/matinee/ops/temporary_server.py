@@ -128,7 +128,7 @@ def _is_wanted() -> bool:
 def _start(*, quiet: bool) -> TemporaryServer:
     # The server has its own session: Ctrl-C must not reach it, as the command still reports the end of the run to it.
     # -P: a folder `matinee` where the command was called, such as a checkout, must not be imported.
-    command = [sys.executable, "-P", "-m", "matinee.ops.temporary", str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "matinee.ops.temporary_server", str(os.getpid())]
     password = draw_password()  # passed in the environment: every user can read a command line
     secret = {"PREFECT_SERVER_API_AUTH_STRING": password}
     process = subprocess.Popen(  # nosec B603 # our own interpreter, no shell

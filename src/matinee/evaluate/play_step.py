@@ -1,6 +1,6 @@
 """One evaluation of plays from end to end: the figures of lists, the gate's decision, and lists of ten users.
 
-As `matinee.evaluate.report`, where there are ratings.
+As `matinee.evaluate.step`, where there are ratings.
 """
 
 from collections.abc import Callable

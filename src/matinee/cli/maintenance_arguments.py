@@ -1,16 +1,16 @@
-"""The verbs of upkeep with their options: copies, formats, alerts, checks and completion."""
+"""The verbs of maintenance with their options: copies, formats, alerts, checks and completion."""
 
 from matinee.cli.shared_options import Verb, add_store
 from matinee.ops.environment import WEBHOOK
 from matinee.ops.folders import store_path
 
 
-def add_upkeep_verbs(verb: Verb) -> None:
+def add_maintenance_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     _add_copies(verb)
     alerts = verb(
         "alerts",
-        "upkeep.alerts",
+        "maintenance_verbs.alerts",
         "Send a notification when a scheduled run fails, hangs or is late, or when the gate holds its candidate.",
     )
     alerts.add_argument("action", choices=["apply", "remove"], help="create the alerts, or remove them")
@@ -25,12 +25,12 @@ def add_upkeep_verbs(verb: Verb) -> None:
         "Print a script that completes verbs and options in a shell.",
     )
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell")
-    doctor = verb("doctor", "upkeep.doctor", "Check versions, device, clock, server and a store.")
+    doctor = verb("doctor", "maintenance_verbs.doctor", "Check versions, device, clock, server and a store.")
     doctor.add_argument("--store", type=store_path, metavar="DIR", help="store to check")
 
 
 def _add_copies(verb: Verb) -> None:
-    backup = verb("backup", "upkeep.backup", "Copy a store, even while runs use it.")
+    backup = verb("backup", "maintenance_verbs.backup", "Copy a store, even while runs use it.")
     add_store(backup)
     backup.add_argument(
         "--out",
@@ -46,7 +46,7 @@ def _add_copies(verb: Verb) -> None:
     )
     add_store(migrate, only_folder=True)
     migrate.add_argument("--dry-run", action="store_true", help="change nothing, report only")
-    restore = verb("restore", "upkeep.restore", "Copy a backup to a new store.")
+    restore = verb("restore", "maintenance_verbs.restore", "Copy a backup to a new store.")
     restore.add_argument(
         "--from",
         type=store_path,

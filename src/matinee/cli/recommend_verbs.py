@@ -13,7 +13,7 @@ from matinee.cli.verbs import section_settings
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.connection import answering
-from matinee.ops.temporary import start_server
+from matinee.ops.temporary_server import start_server
 from matinee.registry import Registry
 from matinee.release.idmap import Id, parse_id
 from matinee.release.manifest import ReleaseManifest, read_manifest

@@ -10,7 +10,7 @@ from matinee.ops.folders import path
 def add_list_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     recommend = verb(
-        "recommend", "list_verbs.recommend", "List the best movies that each user has not rated."
+        "recommend", "recommend_verbs.recommend", "List the best movies that each user has not rated."
     )
     add_store(recommend)
     recommend.add_argument(
@@ -28,7 +28,7 @@ def add_list_verbs(verb: Verb) -> None:
     users.add_argument("--user", type=id_, nargs="+", metavar="ID", help="ids of the users")
     _add_narrowing(recommend)
     add_settings(recommend, only="recommend")
-    similar = verb("similar", "list_verbs.similar", "List the movies that are most similar to a movie.")
+    similar = verb("similar", "recommend_verbs.similar", "List the movies that are most similar to a movie.")
     add_store(similar)
     similar.add_argument("--movie", type=id_, required=True, metavar="ID", help="id of the movie")
     for added in (recommend, similar):
@@ -36,7 +36,9 @@ def add_list_verbs(verb: Verb) -> None:
             "--top", type=count, default=10, metavar="N", help="number of movies per list (default 10)"
         )
     explain = verb(
-        "explain", "list_verbs.explain", "Show which of a user's ratings contribute most to a movie's score."
+        "explain",
+        "recommend_verbs.explain",
+        "Show which of a user's ratings contribute most to a movie's score.",
     )
     add_store(explain)
     explain.add_argument("--user", type=id_, required=True, metavar="ID", help="id of the user")

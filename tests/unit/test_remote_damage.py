@@ -51,6 +51,22 @@ def test_what_was_damaged_after_its_backup_is_reported_and_its_copy_stays(
     assert verify(Registry.open(copy).folder("v0001")).version == "v0001"
 
 
+@pytest.mark.parametrize("is_remote", [True, False])
+@pytest.mark.parametrize("version", ["v0001", "v0002"])
+def test_a_release_that_a_bucket_has_lost_keeps_its_copy_and_the_rest_is_backed_up(
+    store: Store, remote: Address, tmp_path: Path, version: str, *, is_remote: bool
+) -> None:
+    source, copy = Path(remote("first")), Path(f"{remote('first')}-copy") if is_remote else tmp_path / "copy"
+    restore(store.root, source)
+    back_up(source, copy)
+    objects = _remote(remote("first")).objects
+    objects.delete([each.key for each in objects.list(f"releases/{version}/") if "weights" in each.key])
+    remote("second")
+    done = back_up(source, copy)
+    assert (done.damaged, done.releases, done.champion) == ([version], ["v0001", "v0002"], "v0002")
+    assert verify(Registry.open(copy).folder(version)).version == version
+
+
 def test_a_store_whose_champion_is_damaged_is_not_moved_to_a_bucket(store: Store, remote: Address) -> None:
     _damage(store, "v0002")
     with pytest.raises(StoreError, match=r"The champion v0002 was removed .* or is damaged there"):

@@ -89,14 +89,16 @@ def back_up(root: Path, target: Path) -> Copied:
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, _MARK)
         with Store(target).alone():
+            lost: list[str] = []
             if remote := remote_of(root):
                 with registry.lock():
-                    remote.bring_all()
+                    remote.bring_all(damaged=lost)
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
                     files, damaged = read_root(root, target)
                     champion = registry.champion()
                 copied = _copy(root, target, files)
+                copied.damaged += lost
                 if champion in (None, *copied.releases, *copied.damaged):
                     copied.damaged += damaged
                     _remove_gone(root, target, copied)

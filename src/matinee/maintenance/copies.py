@@ -81,7 +81,7 @@ def copy_files(source: Path, target: Path, copied: Copied) -> None:
 def remove_gone(source: Path, target: Path, copied: Copied) -> None:
     """Remove from a copy what the store no longer has. The copy of a damaged folder stays. Raises OSError."""
     for kind in FOLDERS:
-        there = {folder.name for folder in entries_of(source, kind)}
+        there = {folder.name for folder in entries_of(source, kind)} | {*copied.damaged}
         for folder in entries_of(target, kind):
             if folder.name not in there:
                 remove_tree(folder)

@@ -56,7 +56,7 @@ def mirror_store(root: Path, target: Path) -> Copied:
     with Store(root).in_use(), store.alone(), Registry(store.root).lock():
         with registry.lock():  # no entry of the log is half written, and the pointer confirms it
             if source := remote_of(root):
-                source.bring_all()
+                source.bring_all(damaged=copied.damaged)
             lines, champion = log_of(root)
         _check_target(remote, lines, root)
         if not remote.objects.exists(_MARK):
@@ -64,7 +64,7 @@ def mirror_store(root: Path, target: Path) -> Copied:
             remote.objects.put(_MARK, b"{}")
         upload_folders(remote, root, copied)
         files = upload_files(remote, root, copied)
-        if _has_champion(remote, champion, root):
+        if _has_champion(remote, champion, root, copied):
             add_entries(remote, lines)
             _remove_gone(remote, root, copied, files=files)
             remote.objects.delete([UNFINISHED])
@@ -91,11 +91,11 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
         )
 
 
-def _has_champion(remote: Remote, champion: str | None, root: Path) -> bool:
+def _has_champion(remote: Remote, champion: str | None, root: Path, copied: Copied) -> bool:
     """Whether the champion has a copy. Raises StoreError if it was removed while it was to be copied."""
     if champion is None or remote.folders.has(RELEASES, champion):
         return True
-    if not (root / RELEASES / champion).is_dir():
+    if not (root / RELEASES / champion).is_dir() and champion not in copied.damaged:
         raise StoreError(
             f"The champion of {root} was removed while it was copied. Run the same command again."
         )
@@ -111,7 +111,7 @@ def _remove_gone(remote: Remote, root: Path, copied: Copied, *, files: set[str])
     """Remove what the store no longer has, and what interrupted uploads have left. Copies of damaged folders stay."""
     gone: list[tuple[str, str]] = []
     for kind in FOLDERS:
-        there = {folder.name for folder in entries_of(root, kind)}
+        there = {folder.name for folder in entries_of(root, kind)} | {*copied.damaged}
         for folder in remote.folders.stored(kind):
             if folder.name not in there and folder.commit is not None:
                 remote.folders.withdraw(folder)

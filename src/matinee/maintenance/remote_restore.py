@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.copies import RELEASES, Copied
+from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.uploads import (
     RESTORING,
     UNFINISHED,
@@ -79,18 +79,25 @@ def fetched(source: Path) -> Iterator[list[str]]:
         yield damaged
         return
     registry = Registry.open(source)
-    if remote.objects.exists(RESTORING):
-        raise StoreError(
-            f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
-        )
-    if remote.objects.exists(UNFINISHED):
-        raise StoreError(
-            f"The first backup to {remote.name} has not finished. Run the `matinee backup` that began it again."
-        )
+    _check_whole(remote)
     with Store(source).in_use():
         with registry.lock():
             remote.bring_all(damaged=damaged)
         yield damaged
+
+
+def _check_whole(remote: Remote) -> None:
+    """Raise StoreError for a store there that its own restoration or first backup has not filled yet."""
+    if remote.objects.exists(RESTORING):
+        raise StoreError(
+            f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
+        )
+    is_empty = not lines_of(remote) and not any(map(remote.folders.names, FOLDERS))
+    if is_empty or remote.objects.exists(UNFINISHED):
+        what = "has not begun, so there is nothing to restore" if is_empty else "has not finished"
+        raise StoreError(
+            f"The first backup to {remote.name} {what}. Run the `matinee backup` that began it again."
+        )
 
 
 def _check_unused(remote: Remote, lines: list[Line]) -> None:

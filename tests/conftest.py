@@ -34,6 +34,7 @@ from compiled_once import kernels as kernels  # noqa: PLC0414 - fixtures
 from judged import judged as judged  # noqa: PLC0414
 from object_store import object_store as object_store  # noqa: PLC0414
 from object_store import remote as remote  # noqa: PLC0414
+from prefect_database import prefect_database as prefect_database  # noqa: PLC0414
 from rendered_once import pictures as pictures  # noqa: PLC0414
 from rendered_once import pytest_runtest_protocol as pytest_runtest_protocol  # noqa: PLC0414
 
@@ -115,12 +116,17 @@ def steps() -> Callable[..., "Publication"]:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_server(
+    prefect_database: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """One Prefect server with a separate database for the whole session."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+    folder = prefect_database(tmp_path_factory.mktemp("prefect") / "server" / "prefect-test.db").parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
 
 
 @dataclass(frozen=True)
@@ -151,9 +157,10 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(prefect_database: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Server, worker and deployments with a separate database, for one module."""
     home = tmp_path_factory.mktemp("home")
+    prefect_database(home / ".prefect" / "prefect.db")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

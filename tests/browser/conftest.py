@@ -17,7 +17,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         resolved = ["--host-resolver-rules=MAP evil.example 127.0.0.1"]
-        yield playwright.chromium.launch(executable_path=program, args=resolved)
+        yield playwright.chromium.launch(executable_path=program, args=[*resolved, "--disable-gpu"])
 
 
 @pytest.fixture(scope="session")

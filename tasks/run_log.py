@@ -97,8 +97,9 @@ def _evaluate(store: Store, made: Reference) -> list[str]:
     if found := metrics.temporal:
         at_random = found.at_random
         warning.append(
-            f"temporal holdout with a quick model: RMSE {found.rmse:.4f} from {found.cut} on (bias-only "
-            f"{found.bias_only_rmse:.4f}), {at_random.rmse:.4f} at random ({at_random.bias_only_rmse:.4f})"
+            f"temporal holdout: a quick model, fitted on older ratings, has an RMSE of {found.rmse:.4f} on those from "
+            f"{found.cut} on (bias-only {found.bias_only_rmse:.4f}); on as many random ones {at_random.rmse:.4f} "
+            f"({at_random.bias_only_rmse:.4f})"
         )
     return [
         f"test RMSE {metrics.rmse:.4f} ({interval.low:.4f} to {interval.high:.4f}), bias-only "

@@ -201,7 +201,11 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
 
 
 @pytest.mark.parametrize(
-    ("refit", "words"), [("all", "fitting .* on all rows"), ("none", "skipped, because train.refit is none")]
+    ("refit", "words"),
+    [
+        ("all", "fitting .* on all rows"),
+        ("none", "skipped: only train.refit=all fits again after the gate, and it is none"),
+    ],
 )
 def test_only_a_refit_that_is_configured_is_announced(refit: str, words: str) -> None:
     from matinee.flows.step_runner import _announcement

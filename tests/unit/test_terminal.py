@@ -144,7 +144,7 @@ def test_the_result_of_a_search_is_printed_once_and_with_quiet_too(
     for quiet in (False, True):
         terminal.log_to_terminal(verbose=False, quiet=quiet)
         logging.getLogger("matinee.run").info("%s", goal.says, extra=RESULT)  # as the flow does
-        terminal.report(tuned(found, seconds=2), as_json=False, quiet=quiet)
+        terminal.report(tuned(found, Path("store"), seconds=2), as_json=False, quiet=quiet)
         said = "".join(capsys.readouterr())
         assert (said.count("lists: none."), said.count("settings  best.toml")) == (1, 1)
 

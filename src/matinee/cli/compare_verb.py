@@ -61,6 +61,8 @@ def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
     for user in found.lists[:lists]:
         yield ""
         yield from _list_lines(user, names)
+    if len(found.lists) > lists:
+        yield f"      {len(found.lists) - lists} more users: on the page (--out) and in --json"
     yield ""
     yield from (f"result    {sentence}" for sentence in found.says)
 
@@ -79,7 +81,7 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
             if each.differences[place].verdict in ("better", "worse"):
                 yield _difference_line(f"{each.slicing} {each.slice}", each.differences[place])
         if found.shared_movies:
-            yield _row("movies in common", [f"{found.shared_movies[place]:.1%}"])
+            yield _row("movies in both lists", [f"{found.shared_movies[place]:.1%}"])
 
 
 def _row(label: str, cells: Sequence[str]) -> str:
@@ -108,6 +110,8 @@ def _list_lines(user: ComparedLists, names: Sequence[str]) -> Iterator[str]:
         for entries in user.lists:
             entry = entries[place] if place < len(entries) else None
             marks = "" if entry is None else " *" * entry.liked + " +" * (not entry.shared)
-            title = "" if entry is None else entry.title[: _TITLE - 2 - len(marks)]
-            cells.append(f"{shown(title) + marks:<{_TITLE}}")
+            room = _TITLE - 2 - len(marks)
+            title = "" if entry is None else shown(entry.title)
+            title = title if len(title) <= room else f"{title[: room - 1]}…"
+            cells.append(f"{title + marks:<{_TITLE}}")
         yield f"{place + 1:>4}  {''.join(cells).rstrip()}"

@@ -49,6 +49,8 @@ def completion(call: argparse.Namespace) -> Outcome:
     parser = build_parser()
     _describe(parser, folder=shtab.DIRECTORY, file=shtab.FILE)
     script = shtab.complete(parser, call.shell, preamble=_PREAMBLE[call.shell])
+    # The place that bash-completion reads, which is another than the one that shtab names.
+    script = script.replace("share/bash_completion/", "share/bash-completion/completions/")
     if not call.json:
         terminal.show_help(script)
     return Outcome({"shell": call.shell, "script": script}, [])

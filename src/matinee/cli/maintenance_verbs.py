@@ -44,22 +44,22 @@ def backup(call: argparse.Namespace) -> Outcome:
     """Copy a store while it may be in use."""
     from matinee.maintenance.backup import back_up  # noqa: PLC0415 - reads what doctor and alerts do not need
 
-    return _copied(back_up(call.store, call.out), call.out)
+    return _copied(back_up(call.store, call.out), "copy", call.out)
 
 
 def restore(call: argparse.Namespace) -> Outcome:
     """Copy a backup to a new store."""
     from matinee.maintenance.backup import restore as library  # noqa: PLC0415 - as in backup
 
-    return _copied(library(call.source, call.store), call.store)
+    return _copied(library(call.source, call.store), "store", call.store)
 
 
-def _copied(done: "Copied", target: Path) -> Outcome:
+def _copied(done: "Copied", label: str, target: Path) -> Outcome:
     lines = [
         f"copied    {done.folders:,} folders, {done.bytes / 1e6:,.1f} MB; {done.unchanged:,} unchanged, "
         f"{done.removed:,} removed",
         f"releases  {', '.join(done.releases) or 'none'}; champion {done.champion or 'none'}",
-        f"copy      {target}",
+        f"{label:<8}  {target}",
     ]
     damaged = (
         [f"DAMAGED   {', '.join(done.damaged)}: not copied. Run `matinee doctor` on the store."]

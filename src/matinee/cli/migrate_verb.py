@@ -44,5 +44,6 @@ def _counted(releases: list[ReleaseFormat]) -> str:
     formats = Counter(release.schema_version for release in releases if release.schema_version is not None)
     each = ", ".join(f"{count} of format {version}" for version, count in sorted(formats.items()))
     return (
-        f"{each or 'none that can be read'}; this Matinee writes and reads formats 1 to {TEXT_SCHEMA_VERSION}"
+        f"{each or 'none that can be read'}; this Matinee reads formats 1 to {TEXT_SCHEMA_VERSION}, and "
+        "writes the lowest one that has what a release needs"
     )

@@ -187,7 +187,7 @@ def explain(call: argparse.Namespace) -> Outcome:
             for reason in named
         ),
         *([f"{rest:+7.4f}  {len(others):,} others"] if others else []),
-        *([] if named else ["The release knows no movie of the user; the score is the movie's popularity."]),
+        *([] if named else [f"{_why_no_reasons(release, user_id)}; the score is the movie's popularity."]),
     ]
     facts = {
         "release": release.version,
@@ -199,6 +199,15 @@ def explain(call: argparse.Namespace) -> Outcome:
         "others": {"reasons": len(others), "share": rest},
     }
     return Outcome(facts, lines)
+
+
+def _why_no_reasons(release: matinee.Release, user_id: Id) -> str:
+    known = int(release.users.find([user_id], "user")[0]) >= 0
+    return (
+        "The release knows no movie of the user"
+        if known
+        else f"The release does not know user {shown(user_id)}"
+    )
 
 
 def _is_itself(reason: Reason, found: Explanation) -> str:

@@ -30,6 +30,8 @@ def serve(call: argparse.Namespace) -> Outcome:
         raise ConfigError(
             f"`matinee serve` needs {error.name}, which is not installed. Install 'matinee[serve]'."
         ) from None
+    if call.release and not call.release.is_dir():
+        raise ConfigError(f"There is no folder {call.release}. Use the folder of a release, or --store.")
     token = read_token(call.token_file)
     check_token(call.host, token)
     loaded = LoadedReleases(call.store, folder=call.release)

@@ -9,6 +9,7 @@ from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.run_report import reject_lines, warning_lines
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.shown import ShownDataset, ShownFigure, ShownRun, ShownSettings
+from matinee.publish.report.numbers import minute
 
 _BY_HAND: Final = {"promote": "by hand (`matinee promote`)", "rollback": "by `matinee rollback`"}
 _MOST: Final = 4  # lines of a list; --json has all of it
@@ -150,11 +151,6 @@ def _joined(words: Sequence[str]) -> str:
 
 def _value(value: JsonValue) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def minute(time: str) -> str:
-    """A time without its seconds."""
-    return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("+00:00") else time
 
 
 def size_of(size: int) -> str:

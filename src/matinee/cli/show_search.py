@@ -7,10 +7,11 @@ from typing import Final
 
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.show_facts import made_at, read_if_there, show_dataset_if_kept
-from matinee.cli.show_lines import data_lines, minute, setting_lines, size_of
+from matinee.cli.show_lines import data_lines, setting_lines, size_of
 from matinee.cli.show_settings import changed_settings
 from matinee.formats.shown import ShownGoal, ShownSearch
 from matinee.formats.tuning import STATES_IN_WORDS, Goal, StudyFile, TrialNote, TuningResult
+from matinee.publish.report.numbers import minute
 from matinee.settings import Settings
 from matinee.store import Store
 from matinee.store.documents import TRIALS, TUNINGS, Document, read_as
@@ -61,7 +62,11 @@ def search_lines(shown: ShownSearch) -> Iterator[str]:
         found = ", ".join(f"{name}={value}" for name, value in shown.found.items())
         yield f"found     {found or 'nothing better: the base settings stay'}"
     else:
-        yield "next      the `matinee tune` that began it continues it"
+        yield (
+            "next      its rows are no longer in the store, so it can't be continued"
+            if shown.dataset is None
+            else "next      run the same `matinee tune` again to continue it"
+        )
     for name, file in shown.files.items():
         yield f"{'use' if name == 'settings' else name:<8}  {'--settings ' * (name == 'settings')}{file}"
     spent = "" if shown.seconds is None else f"; the last call took {shown.seconds:.1f} s"
@@ -101,6 +106,10 @@ def _goal(
     )
 
 
+def _trial(number: int) -> str:
+    return f"trial {number}" if number else "the base settings"
+
+
 def _goal_lines(shown: ShownGoal) -> Iterator[str]:
     counts = ", ".join(f"{count} {STATES_IN_WORDS[state]}" for state, count in shown.trials.items())
     count = sum(shown.trials.values())
@@ -111,6 +120,6 @@ def _goal_lines(shown: ShownGoal) -> Iterator[str]:
     if best is not None and best.value is not None:
         values = ", ".join(f"{name}={value}" for name, value in best.settings.items())
         name = FIGURE_NAMES[_SCORES[shown.goal]]
-        yield f"          best in the search: trial {best.number}, valid {name} {best.value:.4f} ({values})"
+        yield f"          best in the search: {_trial(best.number)}, valid {name} {best.value:.4f} ({values})"
     if shares := sorted(shown.importances.items(), key=lambda item: -item[1])[:_MOST]:
         yield f"          most important: {', '.join(f'{name} {share:.0%}' for name, share in shares)}"

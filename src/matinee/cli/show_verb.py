@@ -66,6 +66,11 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
         found = [each for each in every if getattr(each, part).startswith(name)]
         if len({getattr(each, part) for each in found}) > 1:
             raise ConfigError(f"Several digests begin with {shown(name)}. Give more characters.")
+        if len(found) > 1 and part in ("ranking", "split"):
+            raise ConfigError(
+                f"{len(found)} runs have the {part} {shown(getattr(found[0], part))}. Give the digest of one of them: "
+                f"{', '.join(each.digest for each in found)}."
+            )
         if found:
             return found[-1]
     return None

@@ -51,17 +51,17 @@ def tune(call: argparse.Namespace) -> Outcome:
             out=str(out.absolute()),
             workers=call.workers,
         )
-    return tuned(found, seconds=time.perf_counter() - started)
+    return tuned(found, call.store, seconds=time.perf_counter() - started)
 
 
-def tuned(found: TuningResult, *, seconds: float) -> Outcome:
-    """The result of a search; `seconds` is the time of the whole command."""
+def tuned(found: TuningResult, store: Path, *, seconds: float) -> Outcome:
+    """The result of a search in a store; `seconds` is the time of the whole command."""
     facts = {**found.model_dump(), "seconds_in_all": round(seconds, 3)}
     notable = [*(each.says for each in found.goals), f"settings  {found.out}"]
-    return Outcome(facts, _lines(found, seconds=seconds), notable=notable)
+    return Outcome(facts, _lines(found, store, seconds=seconds), notable=notable)
 
 
-def _lines(found: TuningResult, *, seconds: float) -> list[str]:
+def _lines(found: TuningResult, store: Path, *, seconds: float) -> list[str]:
     lines = [each.says for each in found.goals]
     for result in found.goals:
         states = [note.state for note in result.trials]
@@ -73,7 +73,7 @@ def _lines(found: TuningResult, *, seconds: float) -> list[str]:
     return [
         *lines,
         f"time      {seconds:.1f} s in all: search {found.seconds:.1f} s; the rest is start-up and reading the files",
-        f"search    {found.study}: shown again by `matinee show {found.study}`",
+        f"search    {found.study}: shown again by `matinee show --store {store} {found.study}`",
         f"settings  {found.out}",
         f"page      {found.page}",
     ]

@@ -147,15 +147,17 @@ def promote(call: argparse.Namespace) -> Outcome:
     """Make a release, or a candidate that the gate held, the champion."""
     registry, version = Registry.open(call.store), call.version
     replaced: str | None
+    made_from = ""
     if version in registry.versions() or not registry.held():
         replaced = registry.promote(version)
     else:
         from matinee.publish import publish_held
         from matinee.store import Store
 
+        made_from = f", made from the held candidate {version}"
         version, replaced = publish_held(Store.open(call.store), version)
     facts = {"champion": version, "replaced": replaced or None}
-    return Outcome(facts, f"{version} is the champion", notable=())
+    return Outcome(facts, f"{version} is the champion{made_from}", notable=())
 
 
 def rollback(call: argparse.Namespace) -> Outcome:

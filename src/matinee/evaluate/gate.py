@@ -134,8 +134,8 @@ def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Cha
     upper = _upper_bound(difference, settings)
     says = (
         f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(paired.candidate):,} rows unseen by both models: "
-        f"difference {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
-        f"(tolerance {settings.tolerance:g})"
+        f"difference {difference.value:+.4f}, and at most {upper:+.4f} with {settings.confidence:.0%} confidence "
+        f"({settings.tolerance:g} is allowed)"
     )
     return ChampionVerdict(
         name="champion",
@@ -232,8 +232,8 @@ def _has_not_decayed(anchor: PairedErrors, settings: GateSettings) -> DecayVerdi
     difference = anchor.difference()
     upper = _upper_bound(difference, settings)
     says = (
-        f"difference from the anchor {difference.value:+.4f}, {settings.confidence:.0%} upper bound {upper:+.4f} "
-        f"(limit {limit:g})"
+        f"difference from the anchor {difference.value:+.4f}, and at most {upper:+.4f} with {settings.confidence:.0%} "
+        f"confidence ({limit:g} is allowed)"
     )
     return DecayVerdict(
         name="decay",

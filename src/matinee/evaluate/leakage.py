@@ -36,5 +36,5 @@ def _say(same_user: float, anyone: float) -> str:
     return (
         f"Temporal leakage: {same_user:.0%} of the test rows are older than the newest training row of the same user, "
         f"{anyone:.0%} are older than the newest of any user. Metrics on such rows are optimistic; the temporal "
-        "metrics are not."
+        "holdout is not."
     )

@@ -66,7 +66,14 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
     if trace:
         axes.plot(*zip(*trace, strict=True), color=QUIET, linewidth=1.2, label="train rows, while fitting")
     title = "No epoch was measured on valid rows"
-    if valid:
+    if valid and all(
+        point.learning_rate is None for point in points
+    ):  # the sampler, which averages its draws
+        axes.plot(
+            *zip(*valid, strict=True), color=MODEL, linewidth=1.6, label="valid rows, mean of the draws"
+        )
+        title = f"Valid RMSE is {valid[-1][1]:.4f} after all {valid[-1][0]} sweeps"
+    elif valid:
         axes.plot(*zip(*valid, strict=True), color=MODEL, marker="o", markersize=4, label="valid rows")
         epoch, best = min(valid, key=lambda point: (point[1], point[0]))
         axes.axvline(epoch, color=INK, linewidth=1, linestyle="--", label=f"kept: epoch {epoch}")

@@ -41,6 +41,7 @@ from matinee.store.erased_users import Forgotten
 from matinee.store.identity import MARKER, check_readable, check_usable, is_marked
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.server import has_conditions
+from matinee.store.run_locks import live_run_locks
 from matinee.store.store import check_writable
 from matinee.store.system import available_cores
 
@@ -269,8 +270,9 @@ def _read_if_there(path: Path, model: type[BaseModel]) -> None:
 
 def _leftovers(root: Path) -> Check:
     found = [path for ending in ("partial", "pruned", "erased") for path in root.glob(f"*/*.{ending}")]
-    running = len(list((root / "running").glob("*-*")))
+    running = len(list(live_run_locks(root)))
     if found and not running:
         left = f"{len(found)} unfinished or removed folders, such as {found[0]}. `matinee prune` deletes them"
         return Check("leftovers", "warn", left)
-    return Check("leftovers", "ok", f"none; {running} active runs" if not found else f"{running} active runs")
+    runs = f"{running} active {'run' if running == 1 else 'runs'}"
+    return Check("leftovers", "ok", f"none; {runs}" if not found else runs)

@@ -110,7 +110,10 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
     folder = registry.champion_folder()
     try:
         settings = Settings.model_validate(read_json(folder / "settings.json"))
-        dataset = _dataset_of(store, read_manifest(folder))
+        manifest = read_manifest(folder)
+        if store.read_if_kept(SplitManifest, manifest.published_split.digest) is None:
+            return [*_ORDER], ""  # `forget` or `prune` has removed what it was made from
+        dataset = _dataset_of(store, manifest)
         chain = Chain(store, settings.spelled_out(), taking_whole(store, store.has))
         sources = store.read(DatasetManifest, dataset.digest).sources
         if all(Path(source.path).exists() for source in sources):

@@ -254,7 +254,7 @@ class Registry:
         with self.lock():
             target = self._before() if version is None else version
             self.champion()  # a damaged pointer is reported first
-            self._move(target, action="rollback")
+            self._move(target, action="rollback", how="" if version is None else " by name")
             return target
 
     def predecessor(self) -> str | None:
@@ -287,7 +287,7 @@ class Registry:
             raise ConfigError(f"There is no release {version!r} in {self.root}. {self._listed()}")
         return self.folder(version)
 
-    def _move(self, version: str, *, action: str) -> str:
+    def _move(self, version: str, *, action: str, how: str = " by name") -> str:
         inspect(self.listed(version))
         try:
             before, anchor = self.champion(), self.anchor()
@@ -296,5 +296,5 @@ class Registry:
                 raise
             before, anchor = self._last_logged(), None
         if before != version or anchor != version:
-            self._point_to(version, action=action, reason=f"{action} by name", before=before)
+            self._point_to(version, action=action, reason=f"{action}{how}", before=before)
         return before or ""

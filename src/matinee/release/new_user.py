@@ -160,7 +160,8 @@ def read_ratings(
         given = {}
     if pairs and not given:
         raise ConfigError(
-            "Ids of movies were given without ratings. Give ratings by movie id, such as fold_in({1: 5, 2: 4})."
+            "Ids of movies were given without ratings. Give the rating of each movie too, such as {1: 5, 2: 4}: 5 for "
+            "movie 1, and 4 for movie 2."
         )
     low, high = scale
     for movie_id, rating in given.items():

@@ -72,6 +72,7 @@ class Handlers:
         return responses.ExplainedScore(
             release=release.version,
             movie=responses.Movie(**_facts(release, [found.movie_id])[0]),
+            known=_code(release, user_id) >= 0,
             score=found.score,
             reasons=_reasons(release, listed),
             other_reasons=len(others),

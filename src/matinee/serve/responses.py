@@ -106,6 +106,9 @@ class ExplainedScore(Answer):
 
     release: Version
     movie: Movie
+    known: bool = Field(
+        description="Whether the release knows the user; if not, the score is the movie's popularity."
+    )
     score: float = Field(description="The sum of the shares of all reasons.", examples=[1.62])
     reasons: list[Reason] = Field(description="The largest absolute share first.")
     other_reasons: int = Field(description="Number of reasons that are not listed.", examples=[12])

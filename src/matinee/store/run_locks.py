@@ -40,7 +40,7 @@ def alone(root: Path) -> Iterator[None]:
     """Use the store exclusively during the block, as `Store.alone` says."""
     require_store(root)
     with lock_folder(run_lock_folder(root)), contextlib.ExitStack() as held:
-        busy = [run_lock.name.partition("-")[0] for run_lock in _live_run_locks(root)]
+        busy = [run_lock.name.partition("-")[0] for run_lock in live_run_locks(root)]
         if busy:
             raise StoreError(
                 f"A run is using {root} (process {', '.join(busy)}) and may read or write the same folders. "
@@ -51,7 +51,7 @@ def alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _live_run_locks(root: Path) -> Iterator[Path]:
+def live_run_locks(root: Path) -> Iterator[Path]:
     """The run locks of processes that are alive."""
     for run_lock in run_locks_in(root):
         try:

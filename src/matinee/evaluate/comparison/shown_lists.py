@@ -65,7 +65,10 @@ def _codes(rows: SharedTestRows, users: Sequence[str]) -> list[int]:
     else:
         codes = IdMap(rows.users["user_id"].to_numpy()).encode(np.array(asked, np.int64)).tolist()
     if unknown := [shown(user) for user, code in zip(asked, codes, strict=True) if code < 0]:
-        raise ConfigError(f"User {', '.join(unknown)} is not in the data that the models are compared on.")
+        raise ConfigError(
+            f"--user: no rows of {', '.join(unknown)} are in the data that the models are compared on. "
+            "Leave out --user to see lists of five users."
+        )
     return codes
 
 

@@ -7,6 +7,7 @@ from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import Table
 from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
 from matinee.publish.report.compare_plots import difference_plot
+from matinee.publish.report.numbers import minute
 from matinee.publish.report.pages import render
 
 
@@ -43,7 +44,7 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
     facts: list[tuple[str, Sequence[object]]] = [
         ("kind", [model.kind for model in models]),
         ("model", [model.model for model in models]),
-        ("published", [model.created or "not published" for model in models]),
+        ("published", [minute(model.created) if model.created else "not published" for model in models]),
         ("dataset", [model.dataset or "unknown" for model in models]),
         ("split", [model.split or "unknown" for model in models]),
         ("rows it was fitted on", [model.rows_fitted for model in models]),
@@ -51,16 +52,20 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
             (f"{label} on its own test rows", [model.figures.get(name) for model in models])
             for name, label in FIGURES.items()
         ),
-        ("fit, seconds", [model.cost.seconds_train for model in models]),
-        ("compiling, seconds", [model.cost.seconds_compile for model in models]),
-        ("fit of the ranking model, seconds", [model.cost.seconds_rank for model in models]),
-        ("evaluation, seconds", [model.cost.seconds_evaluate for model in models]),
+        ("fit, seconds", [_tenths(model.cost.seconds_train) for model in models]),
+        ("compiling, seconds", [_tenths(model.cost.seconds_compile) for model in models]),
+        ("fit of the ranking model, seconds", [_tenths(model.cost.seconds_rank) for model in models]),
+        ("evaluation, seconds", [_tenths(model.cost.seconds_evaluate) for model in models]),
         ("device", [model.cost.device for model in models]),
         (
             "memory of the run, MB",
-            [model.cost.peak_bytes and model.cost.peak_bytes / 1e6 for model in models],
+            [_tenths(model.cost.peak_bytes, 1e6) for model in models],
         ),
-        ("size of the weights, MB", [model.cost.bytes and model.cost.bytes / 1e6 for model in models]),
+        ("size of the weights, MB", [_tenths(model.cost.bytes, 1e6) for model in models]),
     ]
     rows = [(name, *values) for name, values in facts if any(value is not None for value in values)]
     return Table(("", *(model.name for model in models)), rows)
+
+
+def _tenths(figure: float | None, unit: float = 1.0) -> str | None:
+    return None if figure is None else f"{figure / unit:,.1f}"

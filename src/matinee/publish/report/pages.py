@@ -6,7 +6,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from matinee.publish.report.numbers import cell_text, is_number, safe_text, signed
+from matinee.publish.report.numbers import cell_text, is_number, minute, safe_text, signed
 
 
 @cache
@@ -19,6 +19,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"cell": cell_text, "code_text": code_text, "signed": signed, "safe_text": safe_text}
+    found.filters["minute"] = minute
     found.tests["numeric"] = is_number
     return found
 

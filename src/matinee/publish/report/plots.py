@@ -46,7 +46,7 @@ def panel(
     figure = Figure(figsize=(width, height))
     axes = figure.subplots()
     left = 0.2 + _LETTER * max(map(len, labels)) if labels else 0.75
-    set_margins(figure, Margins(left=left, right=0.1, top=top, bottom=0.5))
+    set_margins(figure, Margins(left=left, right=0.22, top=top, bottom=0.5))
     axes.tick_params(labelsize=_LABEL_SIZE, color=QUIET, length=3)
     axes.xaxis.label.set_fontsize(_LABEL_SIZE)
     axes.yaxis.label.set_fontsize(_LABEL_SIZE)

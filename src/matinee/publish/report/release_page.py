@@ -21,6 +21,7 @@ from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DriftVerdict
 from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
+from matinee.publish.report.numbers import minute
 from matinee.publish.report.pages import render
 from matinee.publish.report.plots import data_url, inline_svg
 from matinee.publish.report.release_facts import Neighbours, ReleaseFacts, collect_facts
@@ -229,7 +230,7 @@ def _release_table(releases: Sequence[ReleaseManifest]) -> Table:
     rows = [
         (
             each.version,
-            each.created,
+            minute(each.created or ""),
             each.metrics.get("rmse", each.metrics.get("ndcg_at_10")),
             each.metrics.get("rows"),
             each.rows_fitted,

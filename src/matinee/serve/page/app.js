@@ -10,7 +10,7 @@ const main = document.getElementById("main");
 
 async function homePage() {
   const found = await get("/search", { q: "", n: 12 });
-  await releases(found.release);
+  const { champion } = await releases(found.release);
   return [
     el("h1", {}, "What to watch next"),
     el("p", { class: "lead" }, "Search for a movie to see its neighbours, or for a user to see their list and its reasons. ",
@@ -19,7 +19,7 @@ async function homePage() {
       el("section", {}, el("h2", {}, "Most rated movies"), el("ol", { class: "movies", role: "list" }, found.movies.map((movie, at) => el("li", {},
         el("span", { class: "rank", "aria-hidden": "true" }, String(at + 1)),
         el("div", { class: "about" }, el("p", {}, movieWithYear(movie))),
-        el("span", { class: "expected quiet" }, movie.train_rows.toLocaleString("en"), el("span", { class: "hidden" }, " ratings")))))),
+        el("span", { class: "expected quiet" }, movie.train_rows.toLocaleString("en"), el("span", { class: "hidden" }, champion.plays ? " plays" : " ratings in the fit")))))),
       el("section", {}, el("h2", {}, "Some users"), el("ul", { class: "chips", role: "list" }, found.users.map((user) =>
         el("li", {}, el("a", { href: userAddress(user) }, el("bdi", {}, String(user)))))))),
   ];
@@ -74,7 +74,7 @@ async function userPage(text, query) {
       : `${mine.release} does not know this user, so the list has popular movies.`),
     filters(text, query, all, champion),
     el("div", { class: second ? "columns three" : "columns" },
-      section(first, second ?? null, second ? `List of ${first.release ?? "the champion"}, the champion` : "Their list"),
+      section(first, second ?? null, second ? (first.release ? `List of ${first.release}, the champion` : "List of the champion") : "Their list"),
       second ? section(second, first, `List of ${second.release ?? query.get("with")}`) : null,
       el("section", { class: "past" }, el("h2", {}, champion.plays ? "What they played" : "What they rated"),
         mine.count ? shown : el("p", { class: "quiet" }, "Nothing."), more)),

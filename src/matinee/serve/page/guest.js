@@ -62,7 +62,7 @@ async function list() {
 export async function guestPage() {
   const { champion } = await releases();
   const yours = el("div", {});
-  const choice = el("ul", { class: "movies", role: "list" });
+  const choice = el("ul", { class: "movies choice", role: "list" });
   let latest = 0;
   const update = async () => {
     const mine = ++latest;

@@ -73,7 +73,7 @@ def test_what_a_killed_process_of_another_host_held_is_waited_for_and_named(
     with caplog.at_level(logging.WARNING), killed.leases.alone(), turn(killed.objects):
         pass
     assert [name in line for line in caplog.messages] == [True] * 2
-    assert "if it was killed, for at most 0:00:04" in caplog.messages[1]
+    assert "if it was killed, for at most 4 s." in caplog.messages[1]
 
 
 def test_a_command_whose_server_is_gone_is_stopped_at_once(

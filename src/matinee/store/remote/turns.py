@@ -69,10 +69,10 @@ class Waiting:
         """Wait before the next look at what a process holds."""
         if not self._has_said and time.monotonic() - self._since >= _SILENT_SECONDS:
             log.warning(
-                "%s is used by %s. Waiting until it ends; if it was killed, for at most %s.",
+                "%s is used by %s. Waiting until it ends; if it was killed, for at most %d s.",
                 self._place,
                 holder,
-                self._longest,
+                self._longest.total_seconds(),
             )
             self._has_said = True
         time.sleep(seconds)

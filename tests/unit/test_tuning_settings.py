@@ -1,16 +1,19 @@
 """The ranges of a search, how its settings are chosen and written, and how a nightly run uses them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from matinee.cli.show_search import show_search
 from matinee.errors import ConfigError, StoreError
 from matinee.formats.tuning import Finalist, ScoreDifference, TuningResult
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
 from matinee.pipeline.tuning.kept import KeptSettings
+from matinee.pipeline.tuning.search import Tuning
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
@@ -24,7 +27,7 @@ from matinee.settings.space import (
     rating_space,
     with_values,
 )
-from matinee.store import Store
+from matinee.store import Reference, Store
 
 BASE = read_settings(assignments=["train.epochs=4", "model.embedding_size=8", "train.threads=1"])
 
@@ -117,3 +120,15 @@ def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
     assert kept.is_due(days=1e-9)
     other = KeptSettings(store, with_values(BASE, {"train.seed": 1}))
     assert (other.settings, other.is_due(days=30)) == (other.base, True)  # another deployment
+
+
+def test_a_search_that_is_continued_keeps_the_time_it_began(
+    planted_split: Callable[..., tuple[Store, Reference]],
+) -> None:
+    store, split = planted_split()
+    search = Tuning.open(store, split, base=BASE, goals=["ratings"])
+    path = search.folder / "study.json"
+    path.write_text(path.read_text().replace(str(search.file.begun), "2026-01-02T03:04:05+00:00"))
+    again = Tuning.open(store, split, base=BASE, goals=["ratings"])
+    assert again.file.begun == "2026-01-02T03:04:05+00:00"
+    assert show_search(store, again.file.study).made == again.file.begun

@@ -10,7 +10,7 @@ from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Diff
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
 
-_LABEL, _CELL, _TITLE = 24, 14, 36  # characters of a column
+_LABEL, _CELL, _TITLE = 30, 14, 36  # characters of a column
 _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",
@@ -68,6 +68,8 @@ def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
 
 
 def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
+    from matinee.publish.report.slice_names import SLICE_NAMES
+
     yield ""
     yield _row("figures", names)
     for figure in found.figures:
@@ -79,7 +81,7 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
             yield _difference_line(FIGURE_NAMES.get(figure.name, figure.name), figure.differences[place])
         for each in found.slices:
             if each.differences[place].verdict in ("better", "worse"):
-                yield _difference_line(f"{each.slicing} {each.slice}", each.differences[place])
+                yield _difference_line(SLICE_NAMES[each.slicing].format(each.slice), each.differences[place])
         if found.shared_movies:
             yield _row("movies in both lists", [f"{found.shared_movies[place]:.1%}"])
 

@@ -37,7 +37,9 @@ def show_search(store: Store, study: str) -> ShownSearch:
         finished=result is not None,
         location=str(folder),
         bytes=bytes_in(folder),
-        made=made_at(folder / (StudyFile if result is None else TuningResult).NAME),
+        made=made_at(folder / TuningResult.NAME)
+        if result
+        else begun.begun or made_at(folder / StudyFile.NAME),
         seconds=result.seconds if result else None,
         goals=_goals_of(result) if result else _goals_so_far(store, begun),
         found=result.settings if result else {},

@@ -38,6 +38,9 @@ class StudyFile(Format):
     goals: list[Goal] = Field(description="What is improved: the RMSE of `ratings`, the nDCG@10 of `lists`.")
     settings: WrittenSettings = Field(description="The base settings that differ from the defaults.")
     spaces: dict[Goal, dict[str, SearchedRange]] = Field(description="The ranges by goal and setting.")
+    begun: str | None = Field(
+        None, description="When the search began, in UTC; absent in files of earlier versions."
+    )
 
 
 class TrialNote(Format):

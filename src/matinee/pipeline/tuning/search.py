@@ -22,6 +22,7 @@ from matinee.formats.manifests import SplitManifest
 from matinee.formats.tuning import Goal, SearchedRange, SearchedValues, StudyFile, TrialState
 from matinee.pipeline.tuning.scores import TrialFit
 from matinee.pipeline.tuning.trials import PrunedError, Trials, check_installed
+from matinee.registry import now
 from matinee.settings import Settings
 from matinee.settings.device import choose_device
 from matinee.settings.space import Range, ranking_space, rating_space
@@ -121,9 +122,14 @@ class Tuning:
             goals=goals,
             settings=base.model_dump(mode="json", exclude_defaults=True),
             spaces=notes,
+            begun=now(),
         )
         folder = store.folder(TUNINGS, study)
         refuse_link(folder.parent)
+        with contextlib.suppress(
+            StoreError, FileNotFoundError
+        ):  # a first search, or a damaged file to replace
+            file = file.model_copy(update={"begun": read_as(folder / StudyFile.NAME, StudyFile).begun})
         with writing(store.root):
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / StudyFile.NAME, file)

@@ -166,7 +166,8 @@ def require_local(store: str | Path, what: str) -> None:
         place = read_mark(Path(store)).address
     if place:
         raise ConfigError(
-            f"{what} does not work on a store in an object store, such as {place}. Nothing was changed."
+            f"{what} does not work on a store in an object store, such as {place}. Nothing was changed. Use a "
+            "store in a folder."
         )
 
 

@@ -55,17 +55,11 @@ for _sync in ("fsync", "fdatasync"):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With parallel workers, keep the tests of a file together, and the tests of one Prefect server too.
-
-    A test that names its group stays in it.
-    """
+    """With parallel workers, keep the tests of a file together, and those of a fixture that takes long to make."""
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        if item.get_closest_marker("xdist_group"):
-            continue
-        shares_server = "prefect_server" in getattr(item, "fixturenames", ())
-        item.add_marker(
-            pytest.mark.xdist_group("prefect" if shares_server else item.nodeid.partition("::")[0])
-        )
+        used = getattr(item, "fixturenames", ())
+        shared = [name for name in ("prefect_server", "judged") if name in used]
+        item.add_marker(pytest.mark.xdist_group((shared or [item.nodeid.partition("::")[0]])[0]))
 
 
 def pytest_collection_finish() -> None:

@@ -22,9 +22,8 @@ ATTACKS = [
     pytest.param(
         attack,
         id=f"{table.removeprefix('attacks_')}: {attack.name}",
-        marks=pytest.mark.xdist_group(f"attacks {number % 2}"),  # half of the tables for each worker
     )
-    for number, table in enumerate(TABLES)
+    for table in TABLES
     for attack in importlib.import_module(f"attacks.{table}").ATTACKS
 ]
 

@@ -1,6 +1,6 @@
 """Measures a retraining as people run it: the time of the command and of its steps, and the memory.
 
-    python bench/retrain.py --out retrain.json [--ratings 1000000] [--repeats 3] [--plot retrain.png]
+    python bench/retrain.py [--out retrain.json] [--ratings 1000000] [--repeats 3] [--plot retrain.png]
 
 Three ways are measured: the steps in a program, without Prefect (`library`), the command with a Prefect server that
 runs already (`server`), and the command without one (`command`). Each run is a new process on a new store. Then the
@@ -206,10 +206,8 @@ def read_call() -> argparse.Namespace:
         "--ways", type=lambda text: text.split(","), default=list(WAYS), metavar=",".join(WAYS)
     )
     parser.add_argument("--plot", type=Path, metavar="PNG")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("retrain.json"), help="(default: retrain.json)")
     parser.add_argument("--alone", nargs=2, type=Path, help=argparse.SUPPRESS)
-    if "--alone" in sys.argv:
-        return argparse.Namespace(alone=[Path(each) for each in sys.argv[2:4]])
     return parser.parse_args()
 
 

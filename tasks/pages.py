@@ -17,7 +17,7 @@ from matinee.formats.manifests import CandidateManifest, DatasetManifest, Evalua
 from matinee.formats.metrics import Metrics
 from matinee.monitor.progressive import PICTURE, ChampionScore, read_series
 from matinee.publish import Publication
-from matinee.publish.card_front_matter import without_head
+from matinee.publish.card_front_matter import without_front_matter
 from matinee.publish.markdown import bars, escape, example_sections, page, picture, table
 from matinee.recommend import Recommended
 from matinee.registry import Registry
@@ -173,7 +173,7 @@ def card(store: Store, publication: Publication) -> str:
     if publication.location is None:
         return ""
     folder = Path(publication.location)
-    text = without_head((folder / "CARD.md").read_text("utf-8"))
+    text = without_front_matter((folder / "CARD.md").read_text("utf-8"))
     return re.sub(r"!\[[^]]*\]\((plots/[\w.-]+)\)", lambda found: picture(folder / found[1]), text)
 
 

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 import matinee
 from matinee.cli.main import main
 from matinee.evaluate.slices import SLICINGS
-from matinee.publish.card_front_matter import without_head
+from matinee.publish.card_front_matter import without_front_matter
 from matinee.registry import Registry
 from matinee.sample import write_sample
 from matinee.store import Store
@@ -71,7 +71,7 @@ def test_a_run_ends_in_a_release_that_beats_bias_only(
     } <= there
     assert {"CARD.md", "manifest.json", "plots"} <= there
     card = (folder / "CARD.md").read_text()
-    assert without_head(card).startswith("# Release v0001\n")
+    assert without_front_matter(card).startswith("# Release v0001\n")
     (rmse, _, ndcg) = ModelCard(card, ignore_metadata_errors=False).data.eval_results
     assert rmse.metric_value == pytest.approx(said["metrics"]["rmse"], abs=1e-6)
     assert ndcg.metric_value == pytest.approx(said["metrics"]["ranking"]["recommend"]["ndcg_at_10"], abs=1e-6)

@@ -12,9 +12,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from matinee import evaluate
-from matinee.evaluate import Models
+from matinee.evaluate import Models, plots
 from matinee.evaluate.compared_model import ComparedModel
 from matinee.formats.base import Manifest
+from matinee.formats.history import FitPoint, History
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Settings
 from matinee.store import Plan, Reference, Store
@@ -182,6 +183,19 @@ def test_the_same_evaluation_gives_the_same_bytes(
     for name in names:
         if name != Path("manifest.json"):  # it has the seconds of the run
             assert (kept / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_the_sampler_keeps_no_epoch() -> None:
+    points = [
+        FitPoint(stage="fit", epoch=epoch, rows_done=9, train_rmse=1.0, valid_rmse=rmse)
+        for epoch, rmse in ((1, 0.9), (2, 0.95))
+    ]
+    (axes,) = plots.learning_curve(History(points=points)).axes
+    assert axes.get_title(loc="left") == "Valid RMSE is 0.9500 after all 2 sweeps"
+    assert not [line for line in axes.lines if "kept" in str(line.get_label())]
+    stepped = [point.model_copy(update={"learning_rate": 0.1}) for point in points]
+    (axes,) = plots.learning_curve(History(points=stepped)).axes
+    assert "after epoch 1 of 2" in axes.get_title(loc="left")
 
 
 def test_the_champion_and_the_gate_are_part_of_the_digest(store: Store) -> None:

@@ -15,7 +15,7 @@ from matinee.formats.play_metrics import PlayMetrics
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
 from matinee.monitor.file_evaluation import evaluate_champion
-from matinee.monitor.play_evaluation import PlayTrial
+from matinee.monitor.play_evaluation import PlayFileEvaluation
 from matinee.pipeline import Retrained
 from matinee.publish.report.compare_page import compare_page
 from matinee.recommend import recommend_all
@@ -151,7 +151,7 @@ def test_the_second_night_is_judged_by_lists_on_plays_unseen_by_both(
     assert "nDCG@10" in decision.reason and "of popularity" in decision.reason
     assert "trained on plays" in second.champion_score.says
     trial = evaluate_champion(second.store, [files / "night3.csv"], IngestSettings())
-    assert isinstance(trial, PlayTrial)
+    assert isinstance(trial, PlayFileEvaluation)
     assert trial.ndcg_at_10 > 1.5 * trial.popularity_ndcg_at_10
     assert trial.rows + trial.rows_seen == trial.rows_accepted
 

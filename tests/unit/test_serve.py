@@ -55,7 +55,8 @@ def test_answers_are_those_of_the_release(ask: Ask, release: Release) -> None:
     answer = ask("/explain?user_id=13&movie_id=33&n=1").json()
     explained = release.explain(13, 33)
     assert (answer["score"], answer["reasons"][0]["share"]) == (explained.score, explained.reasons[0].share)
-    assert answer["other_reasons"] == len(explained.reasons) - 1
+    assert (answer["known"], answer["other_reasons"]) == (True, len(explained.reasons) - 1)
+    assert not ask("/explain?user_id=4&movie_id=33").json()["known"]
     answer = ask(
         "/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 1, "rating": 2}]}
     ).json()

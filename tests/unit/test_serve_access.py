@@ -68,6 +68,13 @@ def test_requests_beyond_the_limits_are_refused(store: Path, monkeypatch: pytest
     assert slow.status_code == 408 and "did not arrive within" in slow.json()["error"]
 
 
+def test_a_release_that_is_not_there_is_a_wrong_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--release", str(tmp_path / "v0009")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+
+
 def test_the_token_is_read_from_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")

@@ -41,6 +41,9 @@ def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
     assert main(["show", "v0009", "--store", str(store_of(passed))]) == 2
     assert main(["show", "abc", "--store", str(store_of(passed))]) == 2
     assert f"Held candidates: {candidate}" in capsys.readouterr().err
+    split = facts["digests"]["split"]
+    assert main(["show", split, "--store", str(store_of(passed))]) == 2
+    assert f"2 runs have the split {split}" in capsys.readouterr().err
 
 
 def test_show_says_that_a_release_was_promoted_by_hand(
@@ -57,7 +60,7 @@ def test_show_says_that_a_release_was_promoted_by_hand(
 
     assert "promoted" not in show()
     assert main(["promote", "--store", str(store), held.candidate.digest]) == 0
-    capsys.readouterr()
+    assert f"made from the held candidate {held.candidate.digest}" in capsys.readouterr().out
     for name in ("champion", held.evaluation.digest):
         assert ": by hand (`matinee promote`)" in show(name)
         assert "gate      Promoted by hand, although the gate said: Held: " in show(name)

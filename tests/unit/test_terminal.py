@@ -187,7 +187,9 @@ def test_bash_completes_verbs_options_and_releases(store: Path, capsys: pytest.C
     pytest.importorskip("shtab")
     (store / "releases/v$(touch planted)").mkdir()
     assert main(["completion", "bash"]) == 0
-    script = capsys.readouterr().out + (
+    printed = capsys.readouterr().out
+    assert "~/.local/share/bash-completion/completions/" in printed
+    script = printed + (
         'try() { COMP_WORDS=(matinee "$@"); COMP_CWORD=$#; _shtab_matinee; echo "${COMPREPLY[*]}"; }\n'
         f'try rel; try show --store {store} ""; try retrain --preset a; try tune --goal l; try retrain --fail\n'
     )

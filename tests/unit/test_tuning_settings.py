@@ -9,10 +9,11 @@ import pytest
 
 from matinee.cli.show_search import show_search
 from matinee.errors import ConfigError, StoreError
-from matinee.formats.tuning import Finalist, ScoreDifference, TuningResult
+from matinee.formats.tuning import Finalist, GoalResult, ScoreDifference, TrialNote, TuningResult
 from matinee.pipeline.tuning import trials as storing
 from matinee.pipeline.tuning.decision import choose
 from matinee.pipeline.tuning.kept import KeptSettings
+from matinee.pipeline.tuning.plots import history_plot
 from matinee.pipeline.tuning.search import Tuning
 from matinee.pipeline.tuning.settings_file import settings_toml
 from matinee.settings import Settings
@@ -132,3 +133,17 @@ def test_a_search_that_is_continued_keeps_the_time_it_began(
     again = Tuning.open(store, split, base=BASE, goals=["ratings"])
     assert again.file.begun == "2026-01-02T03:04:05+00:00"
     assert show_search(store, again.file.study).made == again.file.begun
+
+
+def test_trials_beyond_the_axis_are_arrows() -> None:
+    scores = [0.90, 0.89, 0.91, 0.905, 0.9, 4.0]
+    trials = [
+        TrialNote(number=number, state="complete", settings={}, value=value, seconds=1)
+        for number, value in enumerate(scores)
+    ]
+    result = GoalResult(
+        goal="ratings", metric="rmse", trials=trials, finalists=[], chosen=0, importances={}, says=""
+    )
+    assert "drawn as arrows at the edge: 1." in history_plot(result)
+    usual = result.model_copy(update={"trials": trials[:5]})
+    assert "arrows" not in history_plot(usual)

@@ -11,7 +11,7 @@ from matinee.cli import terminal
 from matinee.cli.maintenance_arguments import add_maintenance_verbs
 from matinee.cli.operations import OPERATIONS
 from matinee.cli.page_arguments import add_page_verbs
-from matinee.cli.recommend_arguments import add_list_verbs
+from matinee.cli.recommend_arguments import add_recommend_verbs
 from matinee.cli.registry_arguments import add_registry_verbs
 from matinee.cli.serve_arguments import add_serve_verb
 from matinee.cli.shared_options import Verb, add_preset, add_settings, add_sources, add_store, later
@@ -142,7 +142,7 @@ def build_parser() -> _Parser:
     _add_data_verbs(verb)
     add_tune(verb)
     _add_answer_verbs(verb)
-    add_list_verbs(verb)
+    add_recommend_verbs(verb)
     add_serve_verb(verb)
     add_page_verbs(verb)
     add_registry_verbs(verb)

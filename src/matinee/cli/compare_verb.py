@@ -62,7 +62,7 @@ def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
         yield ""
         yield from _list_lines(user, names)
     if len(found.lists) > lists:
-        yield f"      {len(found.lists) - lists} more users: on the page (--out) and in --json"
+        yield f"      more users: {len(found.lists) - lists}, on the page (--out) and in --json"
     yield ""
     yield from (f"result    {sentence}" for sentence in found.says)
 

@@ -1,12 +1,12 @@
 """The lines that `matinee evaluate` prints: the champion's figures on a file of newer rows."""
 
-from matinee.monitor.file_evaluation import Trial
-from matinee.monitor.play_evaluation import PlayTrial
+from matinee.monitor.file_evaluation import FileEvaluation
+from matinee.monitor.play_evaluation import PlayFileEvaluation
 
 
-def trial_lines(trial: Trial | PlayTrial) -> list[str]:
+def evaluate_lines(trial: FileEvaluation | PlayFileEvaluation) -> list[str]:
     """Errors next to those of the global mean; of plays, nDCG@10 next to that of popularity."""
-    if isinstance(trial, PlayTrial):
+    if isinstance(trial, PlayFileEvaluation):
         beside = f"popularity {trial.popularity_ndcg_at_10:.4f}"
         return [f"ndcg@10   {trial.ndcg_at_10:.4f}   {beside}   ({trial.users:,} users)"]
     return [

@@ -1,4 +1,4 @@
-"""The verbs of maintenance with their options: copies, formats, alerts, checks and completion."""
+"""Options of `backup`, `restore`, `migrate`, `alerts`, `doctor` and `completion`."""
 
 from matinee.cli.shared_options import Verb, add_store
 from matinee.ops.environment import WEBHOOK

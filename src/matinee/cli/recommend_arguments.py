@@ -7,7 +7,7 @@ from matinee.cli.values import count, id_, years
 from matinee.ops.folders import path
 
 
-def add_list_verbs(verb: Verb) -> None:
+def add_recommend_verbs(verb: Verb) -> None:
     """Add the verbs to a command line."""
     recommend = verb(
         "recommend", "recommend_verbs.recommend", "List the best movies that each user has not rated."

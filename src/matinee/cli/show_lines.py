@@ -7,9 +7,9 @@ from pydantic import JsonValue
 
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.run_report import reject_lines, warning_lines
+from matinee.errors.text import minute
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.shown import ShownDataset, ShownFigure, ShownRun, ShownSettings
-from matinee.publish.report.numbers import minute
 
 _BY_HAND: Final = {"promote": "by hand (`matinee promote`)", "rollback": "by `matinee rollback`"}
 _MOST: Final = 4  # lines of a list; --json has all of it

@@ -58,7 +58,10 @@ def _one_of(digests: Sequence[str], name: str, kind: str) -> str | None:
 
 
 def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
-    """The evaluation of a digest, or the latest one of the candidate, ranking model or split with it."""
+    """The evaluation of a digest, the latest one of a candidate, or the only one of a ranking model or split.
+
+    Raises ConfigError if several match.
+    """
     if len(name) < _SHORTEST:
         return None
     every = [store.read(EvaluationManifest, digest) for digest in store.names(EvaluationManifest.KIND)]

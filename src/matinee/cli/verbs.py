@@ -118,10 +118,10 @@ def predict(call: argparse.Namespace) -> Outcome:
 
 def evaluate(call: argparse.Namespace) -> Outcome:
     """Measure the champion on the ratings of files, without the rows that it was trained on."""
-    from matinee.cli.evaluate_lines import trial_lines
+    from matinee.cli.evaluate_lines import evaluate_lines
     from matinee.ingest.databases import snapshots
     from matinee.monitor.file_evaluation import evaluate_champion
-    from matinee.monitor.play_evaluation import PlayTrial
+    from matinee.monitor.play_evaluation import PlayFileEvaluation
     from matinee.store import Store
 
     root = Registry.open(call.store).root
@@ -136,9 +136,9 @@ def evaluate(call: argparse.Namespace) -> Outcome:
         rows_line(rows),
         *reject_lines(trial.rejects),
         *warning_lines(trial.warnings),
-        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayTrial) else 'ratings'} that it was not "
-        f"trained on ({trial.rows_seen:,} others left out)",
-        *trial_lines(trial),
+        f"{trial.release} on {trial.rows:,} {'plays' if isinstance(trial, PlayFileEvaluation) else 'ratings'} that it "
+        f"was not trained on ({trial.rows_seen:,} others left out)",
+        *evaluate_lines(trial),
     ]
     return Outcome(trial.model_dump(), lines)
 

@@ -76,3 +76,12 @@ def _is_plain(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def minute(time: str) -> str:
+    """A time without its seconds.
+
+    >>> minute("2026-11-27T11:24:31+00:00")
+    '2026-11-27 11:24 UTC'
+    """
+    return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("+00:00") else time

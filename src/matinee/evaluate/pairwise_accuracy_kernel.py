@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""The inner loop of the share of pairs in the right order."""
+"""The inner loop of pairwise accuracy."""
 
 import numpy as np
 from numba import njit

@@ -51,7 +51,7 @@ def draw(folder: Path, *, inputs: EvaluationInputs, metrics: Metrics, history: H
 
 
 def learning_curve(history: History) -> Figure:
-    """Train and valid RMSE as training went on, with the epoch that was kept."""
+    """Train and valid RMSE as training went on, with the epoch that was kept (the sampler averages its draws)."""
     figure, axes = canvas()
     draw_learning_curve(axes, history)
     return figure
@@ -66,9 +66,8 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
     if trace:
         axes.plot(*zip(*trace, strict=True), color=QUIET, linewidth=1.2, label="train rows, while fitting")
     title = "No epoch was measured on valid rows"
-    if valid and all(
-        point.learning_rate is None for point in points
-    ):  # the sampler, which averages its draws
+    # The sampler has no learning rate: it averages its draws, so that no epoch is kept.
+    if valid and all(point.learning_rate is None for point in points):
         axes.plot(
             *zip(*valid, strict=True), color=MODEL, linewidth=1.6, label="valid rows, mean of the draws"
         )

@@ -11,7 +11,8 @@ from matinee.store.documents import Point
 
 # The plots of an evaluation: file name and explanation.
 PICTURES = {
-    "learning_curve": "RMSE by epoch. The epoch with the lowest valid RMSE is kept; the sampler averages its draws.",
+    "learning_curve": "RMSE by epoch. The epoch with the lowest valid RMSE is kept. The sampler keeps the mean of its "
+    "draws instead; the curve jumps where its second chain starts.",
     "slices": "Where the model is weak: RMSE by slice with its 95% interval, compared with bias-only.",
     "calibration": "Whether rows predicted at 4.2 are rated 4.2 on average; below, the number of rows per bin.",
     "residuals": "The distribution of errors, and how predictions shrink towards the mean, as calibrated ones do.",

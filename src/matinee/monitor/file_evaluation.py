@@ -14,7 +14,7 @@ from matinee.evaluate.released_model import ReleasedModel
 from matinee.formats.manifests import DatasetManifest
 from matinee.formats.metrics import Intervals
 from matinee.monitor.judged_files import JudgedFiles, judged_files
-from matinee.monitor.play_evaluation import PlayTrial, measure_plays
+from matinee.monitor.play_evaluation import PlayFileEvaluation, measure_plays
 from matinee.monitor.progressive import rated
 from matinee.registry import Registry
 from matinee.settings.ingest import IngestSettings, scale_name
@@ -22,7 +22,7 @@ from matinee.store import Store, progress
 from matinee.store.database_address import place_of
 
 
-class Trial(JudgedFiles):
+class FileEvaluation(JudgedFiles):
     """The champion on the ratings of some files."""
 
     rmse: float = Field(description="Root mean squared error.")
@@ -34,7 +34,9 @@ class Trial(JudgedFiles):
     intervals: Intervals = Field(description="95% intervals of RMSE and MAE.")
 
 
-def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSettings) -> Trial | PlayTrial:
+def evaluate_champion(
+    store: Store, paths: Sequence[Path], settings: IngestSettings
+) -> FileEvaluation | PlayFileEvaluation:
     """Measure RMSE and MAE of the champion, and of its mean rating, on the ratings of some files.
 
     Of a champion of plays, the lists are measured.
@@ -69,7 +71,7 @@ def evaluate_champion(store: Store, paths: Sequence[Path], settings: IngestSetti
         return _measure_ratings(champion, fresh, files)
     users, movies = fresh["user_id"].to_numpy(), fresh["movie_id"].to_numpy()
     figures = measure_plays(release, release.users.encode(users), release.movies.encode(movies))
-    return PlayTrial(**dict(files), **dict(figures))
+    return PlayFileEvaluation(**dict(files), **dict(figures))
 
 
 def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Series:
@@ -80,7 +82,7 @@ def _was_not_trained_on(champion: ReleasedModel, rows: pl.DataFrame) -> pl.Serie
     return pl.Series(~(known & champion.was_trained_on(users, movies, rows["rating"].to_numpy())))
 
 
-def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: JudgedFiles) -> Trial:
+def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: JudgedFiles) -> FileEvaluation:
     release = champion.release
     users, movies = rows["user_id"].to_numpy(), rows["movie_id"].to_numpy()
     ratings = rows["rating"].to_numpy().astype(np.float64)
@@ -88,7 +90,7 @@ def _measure_ratings(champion: ReleasedModel, rows: pl.DataFrame, files: JudgedF
     codes = release.users.encode(users), release.movies.encode(movies)
     clusters = [np.unique(ids, return_inverse=True)[1].astype(np.int32) for ids in (users, movies)]
     means = release.manifest.figure("mean_rating") - ratings
-    return Trial(
+    return FileEvaluation(
         **dict(files),
         rmse=rmse(errors),
         mae=mae(errors),

@@ -29,7 +29,7 @@ class PlayFigures(Format):
     rows_of_unknown_movies: int = Field(description="Plays of movies that it does not know.")
 
 
-class PlayTrial(PlayFigures, JudgedFiles):
+class PlayFileEvaluation(PlayFigures, JudgedFiles):
     """The lists of the champion on the plays of some files."""
 
 

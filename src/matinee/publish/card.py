@@ -20,7 +20,7 @@ from matinee.formats.dataset import Profile
 from matinee.formats.example_lists import ExampleLists
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics
-from matinee.publish.card_front_matter import card_head
+from matinee.publish.card_front_matter import front_matter
 from matinee.publish.markdown import example_sections, table
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.release.folder import EXAMPLES
@@ -42,7 +42,7 @@ def write_card(
     """Write CARD.md into a release's folder; it shows the plots in `plots/`. Of plays, `candidate` is None."""
     split = manifest.published_split
     sections = [
-        card_head(manifest, metrics),
+        front_matter(manifest, metrics),
         f"# Release {manifest.version}",
         _opening(manifest),
         "## Figures",

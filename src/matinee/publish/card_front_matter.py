@@ -8,7 +8,7 @@ from matinee.formats.metrics import Metrics
 from matinee.release.manifest import ReleaseManifest
 
 
-def card_head(manifest: ReleaseManifest, metrics: AnyMetrics) -> str:
+def front_matter(manifest: ReleaseManifest, metrics: AnyMetrics) -> str:
     """The YAML block that a card begins with.
 
     The figures are JSON, which is YAML too.
@@ -36,6 +36,6 @@ def card_head(manifest: ReleaseManifest, metrics: AnyMetrics) -> str:
     return "\n".join(lines)
 
 
-def without_head(card: str) -> str:
+def without_front_matter(card: str) -> str:
     """The text of a card, for readers that do not know its head."""
     return re.sub(r"\A---\n.*?\n---\n+", "", card, count=1, flags=re.DOTALL)

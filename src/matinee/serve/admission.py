@@ -28,7 +28,7 @@ _HEADERS: Final = [
 ]
 
 
-class Door:
+class Admission:
     """An application that first checks each request.
 
     Args:

@@ -36,7 +36,7 @@ _FAILURES: Final = {
 
 
 def create_app(loaded: LoadedReleases, metrics: Metrics) -> FastAPI:
-    """The application, without the protection that `door` adds.
+    """The application, without the protection of `admission` and `ops.guard`.
 
     Args:
         loaded: The releases.

@@ -20,7 +20,7 @@ class Handlers:
     def __init__(self, loaded: LoadedReleases) -> None:
         self._loaded = loaded
 
-    def predict(self, asked: requests.PredictQuestion) -> responses.Predictions:
+    def predict(self, asked: requests.PredictRequest) -> responses.Predictions:
         """Predict the ratings of pairs of users and movies."""
         release = self._loaded.named(asked.release).release
         users, movies = [each.user_id for each in asked.pairs], [each.movie_id for each in asked.pairs]
@@ -31,7 +31,7 @@ class Handlers:
             unknown_movies=int((release.movies.find(movies, "movie") < 0).sum()),
         )
 
-    def recommend(self, asked: requests.RecommendQuestion) -> responses.MovieList:
+    def recommend(self, asked: requests.RecommendRequest) -> responses.MovieList:
         """List the movies that a user will like best, of those that the user has not rated."""
         release = self._loaded.named(asked.release).release
         found = release.recommend(asked.user_id, asked.n, explain=asked.explain, **asked.narrow)
@@ -40,7 +40,7 @@ class Handlers:
             release=release.version, user_id=asked.user_id, known=known, movies=_suggested(release, found)
         )
 
-    def fold_in(self, asked: requests.FoldInQuestion) -> responses.GuestList:
+    def fold_in(self, asked: requests.FoldInRequest) -> responses.GuestList:
         """List movies for a new user, from a few ratings. Nothing is stored."""
         release = self._loaded.named(asked.release).release
         guest = release.fold_in(_given(asked.ratings))
@@ -49,7 +49,7 @@ class Handlers:
             release=release.version, unknown=list(guest.unknown), movies=_suggested(release, found)
         )
 
-    def similar(self, asked: Annotated[requests.SimilarQuestion, Query()]) -> responses.SimilarMovies:
+    def similar(self, asked: Annotated[requests.SimilarRequest, Query()]) -> responses.SimilarMovies:
         """List the movies that are most similar to a movie."""
         release = self._loaded.named(asked.release).release
         movie_id = release.movies.parse(asked.movie_id, "movie")
@@ -63,7 +63,7 @@ class Handlers:
             ],
         )
 
-    def explain(self, asked: Annotated[requests.ExplainQuestion, Query()]) -> responses.ExplainedScore:
+    def explain(self, asked: Annotated[requests.ExplainRequest, Query()]) -> responses.ExplainedScore:
         """Explain which of a user's ratings give a movie its score."""
         release = self._loaded.named(asked.release).release
         user_id = release.users.parse(asked.user_id, "user")
@@ -79,7 +79,7 @@ class Handlers:
             other_share=sum(each.share for each in others),
         )
 
-    def ratings(self, asked: Annotated[requests.RatingsQuestion, Query()]) -> responses.UserRatings:
+    def ratings(self, asked: Annotated[requests.RatingsRequest, Query()]) -> responses.UserRatings:
         """List what a user rated, the highest rating first."""
         release = self._loaded.named(asked.release).release
         user_id = release.users.parse(asked.user_id, "user")
@@ -98,7 +98,7 @@ class Handlers:
             ],
         )
 
-    def search(self, asked: Annotated[requests.SearchQuestion, Query()]) -> responses.SearchResult:
+    def search(self, asked: Annotated[requests.SearchRequest, Query()]) -> responses.SearchResult:
         """Find movies by words of their titles, and users by the start of their ids."""
         loaded = self._loaded.named(asked.release)
         release = loaded.release

@@ -27,7 +27,7 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [values]})
 
 
-class Question(BaseModel):
+class BaseRequest(BaseModel):
     """What every question may name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +48,7 @@ class Pair(BaseModel):
     movie_id: Id
 
 
-class PredictQuestion(Question):
+class PredictRequest(BaseRequest):
     """Pairs of users and movies whose ratings are asked for."""
 
     model_config = _example(pairs=[{"user_id": 5449, "movie_id": 1}, {"user_id": 11041, "movie_id": 2}])
@@ -56,7 +56,7 @@ class PredictQuestion(Question):
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=MOST_PAIRS, fail_fast=True)]
 
 
-class ListQuestion(Question):
+class ListRequest(BaseRequest):
     """How a list is made: its length, reasons, and the filters of `matinee recommend`."""
 
     n: StrictCount = Field(10, description=_COUNT_HELP)
@@ -84,7 +84,7 @@ class ListQuestion(Question):
         return narrow
 
 
-class RecommendQuestion(ListQuestion):
+class RecommendRequest(ListRequest):
     """A user whose list is asked for."""
 
     model_config = _example(user_id=5449, n=3, explain=True, years=[1990, 2005], per_franchise=1)
@@ -101,7 +101,7 @@ class GuestRating(BaseModel):
     rating: Annotated[float, Field(allow_inf_nan=False, strict=True)] | None = None
 
 
-class FoldInQuestion(ListQuestion):
+class FoldInRequest(ListRequest):
     """A few ratings of a new user, whose list is asked for."""
 
     model_config = _example(
@@ -119,14 +119,14 @@ class FoldInQuestion(ListQuestion):
         return self
 
 
-class SimilarQuestion(Question):
+class SimilarRequest(BaseRequest):
     """A movie whose neighbours are asked for."""
 
     movie_id: IdText = Field(examples=["1"])
     n: Count = Field(10, description=_COUNT_HELP)
 
 
-class ExplainQuestion(Question):
+class ExplainRequest(BaseRequest):
     """A user and a movie whose score is to be explained."""
 
     user_id: IdText = Field(examples=["5449"])
@@ -134,14 +134,14 @@ class ExplainQuestion(Question):
     n: Count = Field(10, description="Number of reasons, at most.")
 
 
-class RatingsQuestion(Question):
+class RatingsRequest(BaseRequest):
     """A user whose ratings are asked for."""
 
     user_id: IdText = Field(examples=["5449"])
     n: Count = Field(100, description=_COUNT_HELP)
 
 
-class SearchQuestion(Question):
+class SearchRequest(BaseRequest):
     """Words of a title, or an id. Without words, the movies with most ratings."""
 
     q: Annotated[str, Field(max_length=_LONGEST_WORDS)] = Field(

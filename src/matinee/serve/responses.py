@@ -8,19 +8,19 @@ Id = int | str
 Version = Annotated[str, Field(description="The release that answered.", examples=["v0002"])]
 
 
-class Answer(BaseModel):
+class BaseResponse(BaseModel):
     """An object of an answer."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Failure(Answer):
+class Failure(BaseResponse):
     """Why there is no answer."""
 
     error: str = Field(examples=["`n` is 0; expected 1 or more."])
 
 
-class Movie(Answer):
+class Movie(BaseResponse):
     """A movie of the release."""
 
     movie_id: Id = Field(examples=[41])
@@ -65,7 +65,7 @@ class Rated(Movie):
     )
 
 
-class Predictions(Answer):
+class Predictions(BaseResponse):
     """Expected ratings, in the order of the pairs."""
 
     release: Version
@@ -74,7 +74,7 @@ class Predictions(Answer):
     unknown_movies: int = Field(description="Pairs whose movie the release does not know.", examples=[0])
 
 
-class MovieList(Answer):
+class MovieList(BaseResponse):
     """The list of a user."""
 
     release: Version
@@ -85,7 +85,7 @@ class MovieList(Answer):
     movies: list[Suggested]
 
 
-class GuestList(Answer):
+class GuestList(BaseResponse):
     """The list of a new user."""
 
     release: Version
@@ -93,7 +93,7 @@ class GuestList(Answer):
     movies: list[Suggested]
 
 
-class SimilarMovies(Answer):
+class SimilarMovies(BaseResponse):
     """The neighbours of a movie, the closest first."""
 
     release: Version
@@ -101,7 +101,7 @@ class SimilarMovies(Answer):
     movies: list[Similar]
 
 
-class ExplainedScore(Answer):
+class ExplainedScore(BaseResponse):
     """Why a movie has its score for a user."""
 
     release: Version
@@ -115,7 +115,7 @@ class ExplainedScore(Answer):
     other_share: float = Field(description="What those add to the score.", examples=[0.2])
 
 
-class UserRatings(Answer):
+class UserRatings(BaseResponse):
     """What a user rated, the highest rating first."""
 
     release: Version
@@ -125,7 +125,7 @@ class UserRatings(Answer):
     movies: list[Rated]
 
 
-class SearchResult(Answer):
+class SearchResult(BaseResponse):
     """Movies and users that a search found."""
 
     release: Version
@@ -133,7 +133,7 @@ class SearchResult(Answer):
     users: list[Id] = Field(description="Users whose id starts with the words.", examples=[[5449]])
 
 
-class ReleaseFacts(Answer):
+class ReleaseFacts(BaseResponse):
     """A release that can be asked."""
 
     version: str = Field(examples=["v0002"])
@@ -147,13 +147,13 @@ class ReleaseFacts(Answer):
     plays: bool = Field(description="Whether it was trained on plays, which have no ratings.")
 
 
-class Releases(Answer):
+class Releases(BaseResponse):
     """All releases that can be asked, the newest first."""
 
     releases: list[ReleaseFacts]
 
 
-class Health(Answer):
+class Health(BaseResponse):
     """Whether the server answers, and with which release."""
 
     status: Literal["ok", "stale"] = Field(description="`stale` if the champion can't be loaded.")

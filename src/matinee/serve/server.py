@@ -23,7 +23,7 @@ from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.guard import App, Guard
 from matinee.serve import pages
-from matinee.serve.admission import Door
+from matinee.serve.admission import Admission
 from matinee.serve.app import create_app
 from matinee.serve.loaded_releases import LoadedReleases
 from matinee.serve.metrics import Metrics
@@ -79,7 +79,7 @@ def protected(loaded: LoadedReleases, *, host: str, port: int, token: str | None
     metrics = Metrics(loaded)
     app = create_app(loaded, metrics)
     paths = {route.path for route in app.routes if hasattr(route, "path")}
-    door = Door(app, metrics, token=token, free={"/healthz", *pages.PAGE}, routes=paths)
+    door = Admission(app, metrics, token=token, free={"/healthz", *pages.PAGE}, routes=paths)
     return Guard(door, address=host, port=port)
 
 

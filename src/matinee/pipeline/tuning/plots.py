@@ -12,6 +12,7 @@ from matinee.formats.tuning import GoalResult, TrialNote
 from matinee.publish.report.plots import inline_svg, panel
 
 LABELS = {"rmse": "RMSE on the valid rows", "ndcg_at_10": "nDCG@10 on the valid rows"}
+_FAR = 3.0  # times as far from the best as most trials are
 _ROW, _EDGES = 0.3, 0.7  # inches per setting, and for the axis
 
 
@@ -32,7 +33,7 @@ def history_plot(result: GoalResult) -> Markup:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_axes(axes, "", x="trial", y=LABELS[result.metric])
     figure.legend(loc="upper left", ncols=2, frameon=False, fontsize=9)
-    arrows = f" {beyond} much worse trials are arrows at the edge." if beyond else ""
+    arrows = f" Much worse trials, drawn as arrows at the edge: {beyond}." if beyond else ""
     alt = (
         f"Score of each trial. Base settings: {scores[0]:.4f}. Best trial: {best[-1]:.4f}. {len(pruned)} trials were "
         f"stopped early.{arrows} The table has all values."
@@ -46,7 +47,10 @@ def _limits(
     """The range of the score axis: a few much worse trials are outside, because they would flatten the rest."""
     known = [*scores, *(score for score in stopped if score is not None)]
     best = min(known) if lower_is_better else max(known)
-    worst = np.quantile(scores, 0.85 if lower_is_better else 0.15)
+    worst = max(scores) if lower_is_better else min(scores)
+    usual = np.quantile(scores, 0.85 if lower_is_better else 0.15)
+    if abs(worst - best) > _FAR * abs(usual - best):
+        worst = usual
     low, high = sorted((best, float(worst)))
     margin = 0.15 * (high - low) or 1e-4
     return low - margin, high + margin

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from matinee.errors.text import minute
 from matinee.evaluate.comparison.compare import FIGURES
 from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import Table
 from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
 from matinee.publish.report.compare_plots import difference_plot
-from matinee.publish.report.numbers import minute
 from matinee.publish.report.pages import render
 
 
@@ -68,4 +68,6 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
 
 
 def _tenths(figure: float | None, unit: float = 1.0) -> str | None:
-    return None if figure is None else f"{figure / unit:,.1f}"
+    return (
+        None if figure is None else f"{figure / unit:,.1f}" if figure >= unit / 10 else f"{figure / unit:.3g}"
+    )

@@ -35,15 +35,6 @@ def cell_text(value: object) -> str:
     return f"{value:.4f}" if 1e-3 <= abs(value) < 10 else f"{value:.3g}"
 
 
-def minute(time: str) -> str:
-    """A time without its seconds.
-
-    >>> minute("2026-11-27T11:24:31+00:00")
-    '2026-11-27 11:24 UTC'
-    """
-    return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("+00:00") else time
-
-
 def signed(values: Sequence[float]) -> list[str]:
     """Differences with their signs and equally many decimals: four, or six if all are small.
 

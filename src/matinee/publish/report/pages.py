@@ -6,7 +6,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from matinee.publish.report.numbers import cell_text, is_number, minute, safe_text, signed
+from matinee.errors.text import minute
+from matinee.publish.report.numbers import cell_text, is_number, safe_text, signed
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from matinee.errors.text import minute
 from matinee.evaluate import plots
 from matinee.evaluate.list_tables import example_says, example_table, measured_lists
 from matinee.evaluate.tables import (
@@ -21,7 +22,6 @@ from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DriftVerdict
 from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
-from matinee.publish.report.numbers import minute
 from matinee.publish.report.pages import render
 from matinee.publish.report.plots import data_url, inline_svg
 from matinee.publish.report.release_facts import Neighbours, ReleaseFacts, collect_facts
@@ -81,6 +81,7 @@ def release_page(facts: ReleaseFacts) -> str:
         slices=slice_table(rated) if rated else None,
         limits=LIMITS if rated else PLAY_LIMITS,
         plot=_plots(facts, rated),
+        learning_says=PICTURES["learning_curve"],
         pictures=_pictures(facts),
         examples=[(each.user_id, example_says(each), example_table(each)) for each in facts.examples],
         neighbours=_neighbour_table(facts.neighbours),

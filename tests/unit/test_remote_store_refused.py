@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from object_store import ObjectStore
@@ -15,7 +16,7 @@ from matinee.errors import ConfigError, MatineeError, StoreError
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.files import write_json
-from matinee.store.remote import MARK, Remote, local_store, names_remote, remote_of
+from matinee.store.remote import MARK, Remote, local_store, names_remote, objects, remote_of
 from matinee.store.remote.address import parse_address
 from matinee.store.remote.objects import Found, Objects
 
@@ -30,7 +31,7 @@ def _answering(status: int) -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_error(status)
 
-        do_PUT = do_HEAD = do_GET  # noqa: N815 - as the library calls them
+        do_PUT = do_HEAD = do_POST = do_DELETE = do_GET  # noqa: N815 - as the library calls them
 
         def log_message(self, *words: object) -> None:
             pass
@@ -77,6 +78,30 @@ def test_errors_say_what_to_do(
     assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)
 
 
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_conflict_without_a_condition_is_an_error_of_the_store(
+    remote: Address, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"{}")
+    with _answering(status) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        there = Objects(parse_address(remote()))
+        requests: list[Callable[[], object]] = [
+            lambda: there.put("key", b"{}"),
+            lambda: there.upload("key", file),
+            lambda: there.get("key"),
+            lambda: there.delete(["key"]),
+            lambda: there.create(
+                "key", b"{}"
+            ),  # a condition that is not met, and then an object that can't be read
+        ]
+        for request in requests:
+            with pytest.raises(StoreError, match="refused a request") as error:
+                request()
+            assert f"({status})" in str(error.value)
+
+
 @pytest.mark.parametrize(
     "text", ["s3://key:secret@bucket/store", "s3://", "s3://bucket/../store", "gs://b?x=secret"]
 )
@@ -85,6 +110,27 @@ def test_an_address_that_is_not_readable_is_refused_without_its_text(text: str) 
     with pytest.raises(ConfigError, match="The address in an object store is not readable") as error:
         local_store(text)
     assert "secret" not in str(error.value)
+
+
+def test_an_answer_that_comes_too_late_leaves_the_file_of_the_next_attempt(
+    remote: Address, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    late, threads = threading.Event(), []
+
+    def get(store: object, key: str) -> object:
+        threads.append(threading.current_thread())
+        assert late.wait(30)
+        return SimpleNamespace(stream=lambda **_: iter(()))
+
+    there = Objects(parse_address(remote()))
+    monkeypatch.setattr(there._obstore, "get", get)
+    monkeypatch.setattr(objects, "_SILENT_SECONDS", 0.1)
+    with pytest.raises(StoreError, match="can't be reached"):
+        there.download("key", tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"of the next attempt")
+    late.set()
+    threads[0].join(30)
+    assert (tmp_path / "file").read_bytes() == b"of the next attempt"
 
 
 def test_an_address_with_other_objects_and_a_cache_of_another_store_are_refused(remote: Address) -> None:

@@ -58,10 +58,6 @@ class Content:
     modified: datetime
 
 
-class _RefusedError(Exception):
-    """The condition of a write is not met."""
-
-
 class Objects:
     """The objects under the prefix of an address."""
 
@@ -109,9 +105,8 @@ class Objects:
 
     def upload(self, key: str, path: Path) -> str | None:
         """Write a file as an object, a few chunks of it in memory at a time. Returns its ETag."""
-        unread = min(
-            path.stat().st_size, _CHUNK * _CHUNKS_AT_ONCE
-        )  # of which nothing is heard while it is sent
+        # Of these bytes, nothing is heard while they are sent.
+        unread = min(path.stat().st_size, _CHUNK * _CHUNKS_AT_ONCE)
         awaited = Awaited(_SILENT_SECONDS + unread / _SLOWEST)
 
         def put(obstore: Any, store: "ObjectStore") -> Any:
@@ -127,6 +122,7 @@ class Objects:
 
         def write(obstore: Any, store: "ObjectStore") -> None:
             got = obstore.get(store, key)
+            awaited.sign()  # if nobody waits any more, the file is that of a later attempt
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 for chunk in got.stream(min_chunk_size=_CHUNK_READ):
@@ -160,8 +156,10 @@ class Objects:
                 self._ask(partial(_delete, key=key))
 
     def _put_if(self, key: str, data: bytes, *, mode: Any) -> bool:
-        with contextlib.suppress(_RefusedError):
-            self._ask(lambda obstore, store: obstore.put(store, key, data, mode=mode))
+        errors = self._obstore.exceptions
+        refused = (errors.AlreadyExistsError, errors.PreconditionError)
+        with contextlib.suppress(*refused):
+            self._ask(lambda obstore, store: obstore.put(store, key, data, mode=mode), refused=refused)
             return True
         there = self.get(key)
         return there is not None and there.data == data
@@ -206,9 +204,17 @@ class Objects:
         return obstore
 
     def _ask(
-        self, request: "Callable[[Any, ObjectStore], _Answer]", awaited: Awaited | None = None
+        self,
+        request: "Callable[[Any, ObjectStore], _Answer]",
+        awaited: Awaited | None = None,
+        *,
+        refused: tuple[type[Exception], ...] = (),
     ) -> _Answer:
-        """The answer to a request of the library. Errors become Matinee's; FileNotFoundError is for the caller."""
+        """The answer to a request of the library.
+
+        Errors become Matinee's. FileNotFoundError and `refused`, of a write whose condition is not met, are for the
+        caller.
+        """
         quick, patient = self._clients
         client, errors = patient if self._is_reached else quick, self._obstore.exceptions
         try:
@@ -218,9 +224,9 @@ class Objects:
                 raise self._failure(str(error)) from OSError(errno.ENOENT, "no such bucket")
             self._is_reached = True
             raise
-        except (errors.AlreadyExistsError, errors.PreconditionError):
+        except refused:
             self._is_reached = True
-            raise _RefusedError from None
+            raise
         except LateError:
             raise self._failure("") from OSError(errno.ETIMEDOUT, "no answer")
         except errors.BaseError as error:

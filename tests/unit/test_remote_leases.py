@@ -4,21 +4,24 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from backed_up import two_nights
 from object_store import ObjectStore
+from running import wait_until
 
 from matinee.errors import StoreError
 from matinee.store import Store
 from matinee.store.remote import Remote, holders, leases, remote_of, turns
 from matinee.store.remote.address import parse_address
 from matinee.store.remote.objects import Objects
-from matinee.store.remote.turns import turn
+from matinee.store.remote.turns import Renewal, turn
 
 Address = Callable[[str], str]
 _HOLD = """
@@ -76,6 +79,68 @@ def test_what_a_killed_process_of_another_host_held_is_waited_for_and_named(
     assert "if it was killed, for at most 4 s." in caplog.messages[1]
 
 
+def test_a_lease_that_was_renewed_slowly_is_gone_when_its_block_has_ended(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, put = _remote(remote("first")), Objects.put
+    asked, answered, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(self: Objects, key: str, data: bytes) -> str | None:
+        if threading.current_thread().name != "matinee-lease":
+            return put(self, key, data)
+        asked.set()
+        assert answered.wait(30)
+        try:
+            return put(self, key, data)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "BRIEF_SECONDS", 0.1)
+    monkeypatch.setattr(Objects, "put", slow)
+    with there.leases.held():
+        assert asked.wait(30)
+    answered.set()
+    assert done.wait(30)
+    wait_until(lambda: not there.objects.list("running/"), seconds=5)
+
+
+def test_a_run_that_begins_while_the_last_one_ends_keeps_its_lease(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, stop = _remote(remote("first")), Renewal.stop
+    with ExitStack() as later:
+
+        def begin_meanwhile(self: Renewal) -> None:
+            monkeypatch.setattr(Renewal, "stop", stop)
+            later.enter_context(there.leases.held())
+            stop(self)
+
+        monkeypatch.setattr(Renewal, "stop", begin_meanwhile)
+        with there.leases.held():
+            pass
+        assert len(there.leases.live()) == 1
+    assert not there.leases.live()
+
+
+def test_a_store_that_a_process_of_another_host_renews_is_refused(
+    remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, other = _remote(remote("first")), leases.RunLeases(_remote(remote("other")).objects)
+    monkeypatch.setattr(holders.Holder, "is_here", False)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(leases, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 4.0)
+    with other.held(), pytest.raises(StoreError, match="A run is using"), there.leases.alone():
+        pass
+    with (
+        turn(there.objects),
+        pytest.raises(StoreError, match="Another process is using"),
+        turn(there.objects, waits=False),
+    ):
+        pass
+
+
 def test_a_command_whose_server_is_gone_is_stopped_at_once(
     remote: Address, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -92,8 +157,7 @@ def test_a_command_whose_server_is_gone_is_stopped_at_once(
     ]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         prefix = Remote(there.root, Objects(parse_address(remote("first"))))
-        while not prefix.objects.exists("unfinished.json"):
-            assert process.poll() is None
+        wait_until(lambda: process.poll() is not None or prefix.objects.exists("unfinished.json"))
         object_store.stop()
         try:
             time.sleep(1)

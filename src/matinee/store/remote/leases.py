@@ -18,7 +18,7 @@ from matinee.errors import StoreError
 from matinee.store.remote.holders import Holder
 from matinee.store.remote.objects import Content, Objects
 from matinee.store.remote.server import server_time
-from matinee.store.remote.transfers import BRIEF_SECONDS, briefly
+from matinee.store.remote.transfers import briefly
 from matinee.store.remote.turns import Renewal, Waiting, holder_of, turn
 
 RENEW_SECONDS: Final = 60.0
@@ -43,49 +43,109 @@ class Lease:
         return self.key.removeprefix(_RUNS).removesuffix(".json")
 
 
+class _OwnLease:
+    """A lease of this process. It is not there any more once it has ended, even if a server answers late."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._lock = threading.Lock()  # of `uses`, and held while a request writes them
+        self._holder = Holder.new()
+        self._started = datetime.now(UTC).isoformat()
+        self._uses: set[str] = set()
+        self._is_ended = threading.Event()
+        self._renewal: Renewal | None = None
+        self.key = f"{_RUNS}{self._holder.holder}.json"
+
+    def begin(self) -> None:
+        """Write the lease, and keep it renewed; waits while a process uses the store alone."""
+        waiting = Waiting(self._objects)
+        try:
+            while True:
+                self._write()
+                alone = holder_of(self._objects, _ALONE)
+                if alone is None:
+                    break
+                self._objects.delete([self.key])
+                waiting.look_later(alone.holder)
+        except BaseException:
+            self.end()
+            raise
+        self._renewal = Renewal(self._renew, RENEW_SECONDS)
+
+    def use(self, place: str) -> None:
+        """Add a folder, as kind/name, to what the lease keeps."""
+        with self._lock:
+            if place not in self._uses:
+                self._uses.add(place)
+                self._write()
+
+    def end(self) -> None:
+        """Remove the lease."""
+        self._is_ended.set()
+        if self._renewal is not None:
+            self._renewal.stop()
+        with contextlib.suppress(StoreError), briefly():  # it counts for nothing after ten minutes
+            self._objects.delete([self.key])
+
+    def _renew(self) -> None:
+        """Write the lease again, unless another thread is writing it."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._write()
+            finally:
+                self._lock.release()
+
+    def _write(self) -> None:
+        if self._is_ended.is_set():
+            return
+        content = {**self._holder.model_dump(), "started": self._started, "uses": sorted(self._uses)}
+        try:
+            self._objects.put(self.key, json.dumps(content).encode())
+        finally:
+            if self._is_ended.is_set():  # meanwhile, by a thread that has not waited for a slow server
+                self._objects.delete([self.key])
+
+
 class RunLeases:
     """The lease of this process, and those of others."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._holders = 0
-        self._key = ""
-        self._holder = Holder()
-        self._started = ""
-        self._uses: set[str] = set()
-        self._renewal: Renewal | None = None
+        self._own: _OwnLease | None = None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lease of this process during the block; waits while a process uses the store alone."""
         with self._lock:
-            if not self._holders:
-                self._begin()
+            if self._own is None:
+                begun = _OwnLease(self._objects)
+                begun.begin()
+                self._own = begun
+            own = self._own
             self._holders += 1
         try:
             yield
         finally:
-            is_ours = self._lock.acquire(
-                timeout=BRIEF_SECONDS
-            )  # or a renewal waits for a server that is gone
-            self._holders -= 1
-            if not self._holders:
-                self._end()
-            if is_ours:
-                self._lock.release()
+            with self._lock:
+                self._holders -= 1
+                is_last = not self._holders
+                if is_last:
+                    self._own = None
+            if is_last:
+                own.end()
 
     @property
     def are_held(self) -> bool:
         """Whether this process is in a block of `held`."""
-        return self._holders > 0
+        return self._own is not None
 
     def use(self, kind: str, name: str) -> None:
         """Keep a folder from being pruned until the block of `held` ends. Without such a block, nothing is kept."""
-        with self._lock:
-            if self._holders and f"{kind}/{name}" not in self._uses:
-                self._uses.add(f"{kind}/{name}")
-                self._write()
+        own = self._own
+        if own is not None:
+            own.use(f"{kind}/{name}")
 
     def live(self) -> list[Lease]:
         """The leases of all active runs, that of this process included."""
@@ -117,7 +177,8 @@ class RunLeases:
     def _wait_for_others(self) -> None:
         waiting = Waiting(self._objects, DEAD_AFTER)
         first: dict[str, datetime] = {}
-        while others := [lease for lease in self.live() if lease.key != self._key]:
+        own = self._own.key if self._own is not None else ""
+        while others := [lease for lease in self.live() if lease.key != own]:
             for lease in others:
                 if lease.holder.is_here or lease.renewed != first.setdefault(lease.key, lease.renewed):
                     raise StoreError(
@@ -125,39 +186,6 @@ class RunLeases:
                         "folders. Run the same command again when it has ended."
                     )
             waiting.look_later(others[0].name, _LOOK_SECONDS)
-
-    def _begin(self) -> None:
-        self._holder = Holder.new()
-        self._key = f"{_RUNS}{self._holder.holder}.json"
-        self._started, self._uses = datetime.now(UTC).isoformat(), set()
-        waiting = Waiting(self._objects)
-        while True:
-            self._write()
-            alone = holder_of(self._objects, _ALONE)
-            if alone is None:
-                break
-            self._objects.delete([self._key])
-            waiting.look_later(alone.holder)
-        self._renewal = Renewal(self._renew, RENEW_SECONDS)
-
-    def _end(self) -> None:
-        if self._renewal is not None:
-            self._renewal.stop()
-        with contextlib.suppress(StoreError), briefly():  # it counts for nothing after ten minutes
-            self._objects.delete([self._key])
-
-    def _renew(self) -> None:
-        """Write the lease again, unless another thread is writing or ending it, which waits for this one."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self._write()
-            finally:
-                self._lock.release()
-
-    def _write(self) -> None:
-        with self._lock:
-            content = {**self._holder.model_dump(), "started": self._started, "uses": sorted(self._uses)}
-            self._objects.put(self._key, json.dumps(content).encode())
 
 
 def _read(key: str, content: Content) -> Lease:

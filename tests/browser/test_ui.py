@@ -93,7 +93,7 @@ def test_a_run_from_the_form_shows_every_page(page: Page, form: str, up: Any, sh
     page.wait_for_load_state("networkidle")
     _take_picture(page, "form")
     page.get_by_role("button", name="Submit").click()
-    wait_until(lambda: _runs_of(form, up))
+    wait_until(lambda: _runs_of(form, up), 120)  # a busy machine needs as long
     page.goto("about:blank")  # the page of a run that goes on takes more time than the run
     run = _wait_for_run(form, up)
     page.goto(up.url)

@@ -267,11 +267,11 @@ def test_a_first_backup_that_was_interrupted_is_not_restored(
     def fails(*_: object) -> set[str]:
         raise KeyboardInterrupt
 
-    for moment, said in (("log_of", "has not begun"), ("upload_files", "has not finished")):
+    for moment, said in (("log_of", "is empty: nothing was"), ("upload_files", "has not finished")):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(remote_backup, moment, fails)
             back_up(store.root, Path(remote("first")))
-        with pytest.raises(StoreError, match=f"first backup to s3://.* {said}"):
+        with pytest.raises(StoreError, match=said):
             restore(Path(remote("first")), tmp_path / "early")
     back_up(store.root, Path(remote("first")))
     _is_restored(remote("first"), store, tmp_path / "late")

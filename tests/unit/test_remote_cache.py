@@ -1,5 +1,6 @@
 """What the cache of a host has is compared with the object store, and the objects themselves are checked on request."""
 
+import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,12 @@ import pytest
 from backed_up import digest, files, two_nights
 
 from matinee.cli.main import main
+from matinee.cli.release_verbs import releases
 from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.documents import LOG, POINTER
+from matinee.store.progress import Work, watched
 from matinee.store.remote import remote as remotes
 from matinee.store.remote import remote_of
 
@@ -54,6 +57,12 @@ def test_verify_reads_the_objects_although_the_cache_is_sound(
     assert capsys.readouterr().out.count("  verified") == 2
     there = remote_of(Registry.open(Path(remote("second"))).root)
     assert there is not None
+    release = there.root / "releases/v0002"
+    before = release.stat().st_ino
+    with watched(Work()) as work:
+        releases(argparse.Namespace(store=there.root, verify=True, public_key=None))
+    assert (work.now().what, work.now().done) == ("fetching releases", work.now().total)
+    assert release.stat().st_ino == before  # what is sound stays, so a reader of this host always finds it
     [key] = [each.key for each in there.objects.list("releases/v0001/") if each.key.endswith("prior.json")]
     there.objects.put(key, b"{}")
     assert main(words) == 1

@@ -62,7 +62,7 @@ def test_errors_say_what_to_do(
     with _answering(403) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         assert "was denied (403). Check the credentials" in _refused(remote("denied"), StoreError)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "HTTP://127.0.0.1:1")
     assert "can't be reached: 127.0.0.1:1 does not answer. Check the network" in _refused(
         remote("gone"), StoreError
     )
@@ -73,7 +73,9 @@ def test_errors_say_what_to_do(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "key-of-tests\n")
-        assert "AWS_ACCESS_KEY_ID in the environment has a line break" in _refused(remote("b"), ConfigError)
+        assert "AWS_ACCESS_KEY_ID in the environment contains a line break" in _refused(
+            remote("b"), ConfigError
+        )
     monkeypatch.setitem(sys.modules, "obstore", None)
     assert '`pip install "matinee[s3]"`' in _refused(remote("without"), ConfigError)
 

@@ -22,7 +22,7 @@ from matinee.release.signature import trusted_key
 from matinee.store import progress
 from matinee.store.folders import bytes_in
 from matinee.store.identity import is_foreign
-from matinee.store.remote import DamagedFolderError, require_local
+from matinee.store.remote import DamagedFolderError, remote_of, require_local
 
 _REASON = 160  # characters of the reason of a hold; decision.json has the whole reason
 _FAULT = 300  # characters of the error of a release; verbs that use the release print all of it
@@ -84,12 +84,14 @@ def releases(call: argparse.Namespace) -> Outcome:
     champion, key = registry.champion(), trusted_key(call.public_key)
     verify = call.verify or call.public_key is not None
     folders = {version: registry.root / "releases" / version for version in registry.versions()}
-    if verify:
+    # In a bucket, each release is fetched, which shows its own progress.
+    is_counted = verify and remote_of(registry.root) is None
+    if is_counted:
         progress.begin("verifying", total=sum(map(bytes_in, folders.values())), unit="bytes")
     listed = []
     for version, folder in folders.items():
         listed.append(_look_at(registry, version, champion=champion, verify=verify, key=key))
-        progress.advance(bytes_in(folder) if verify else 0)
+        progress.advance(bytes_in(folder) if is_counted else 0)
     if champion is not None and not any(release.champion for release in listed):
         listed.append(_missing(registry, champion))
     if is_terminal(sys.stdout):

@@ -92,11 +92,13 @@ def _check_whole(remote: Remote) -> None:
         raise StoreError(
             f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
         )
-    is_empty = not lines_of(remote) and not any(map(remote.folders.names, FOLDERS))
-    if is_empty or remote.objects.exists(UNFINISHED):
-        what = "has not begun, so there is nothing to restore" if is_empty else "has not finished"
+    if remote.objects.exists(UNFINISHED):
         raise StoreError(
-            f"The first backup to {remote.name} {what}. Run the `matinee backup` that began it again."
+            f"The first backup to {remote.name} has not finished. Run the `matinee backup` that began it again."
+        )
+    if not lines_of(remote) and not any(map(remote.folders.names, FOLDERS)):
+        raise StoreError(
+            f"{remote.name} is empty: nothing was backed up to it yet. Run `matinee backup` first."
         )
 
 

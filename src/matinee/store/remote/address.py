@@ -25,7 +25,8 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _PART: Final = re.compile(r"[A-Za-z0-9_=+,. -]{1,200}")
 _ACCOUNT: Final = "AZURE_STORAGE_ACCOUNT_NAME"
 _ENDPOINT: Final = re.compile(
-    r"https?://(?:[^/@\s]*@)?([A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)(?:/\S*)?"
+    r"https?://(?:[^/@\s]*@)?([A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)(?:/\S*)?",
+    re.IGNORECASE,
 )
 _ENDPOINTS_OF: Final = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -52,11 +53,10 @@ class RemoteAddress:
     @property
     def parents(self) -> list["RemoteAddress"]:
         """The prefixes that this one is in, the whole bucket last."""
-        parts = self.prefix.split("/")
+        parts = self.prefix.split("/") if self.prefix else []
         return [
             RemoteAddress(self.scheme, self.bucket, "/".join(parts[:count]))
             for count in range(len(parts) - 1, -1, -1)
-            if self.prefix
         ]
 
 
@@ -121,7 +121,8 @@ def check_environment(scheme: str) -> None:
     for name, text in os.environ.items():
         if scheme == "s3" and name.startswith("AWS_") and not text.isprintable():
             raise ConfigError(
-                f"{name} in the environment has a line break or another control character. Set it without."
+                f"{name} in the environment contains a line break or another control character. Remove it "
+                "from the value."
             )
         if text and name in _ENDPOINTS_OF[scheme] and name != _ACCOUNT and not _ENDPOINT.fullmatch(text):
             raise ConfigError(

@@ -18,9 +18,8 @@ from matinee.store.remote.files import PRUNED, RemoteFiles
 from matinee.store.remote.folders import OUTLINES, RemoteFolders
 from matinee.store.remote.leases import RunLeases
 
-_MOST: Final = (
-    5_000  # folders that are remembered; a host that missed more keeps some until its cache is removed
-)
+# Folders that are remembered; a host that missed more keeps some until its cache is removed.
+_MOST: Final = 5_000
 
 
 class PrunedFolders(BaseModel):

@@ -21,7 +21,7 @@ from matinee.store import progress
 from matinee.store.checksums import sync_folder
 from matinee.store.digests import file_digest
 from matinee.store.documents import MANIFEST
-from matinee.store.files import remove_aside, write_bytes
+from matinee.store.files import exchange, remove_aside, write_bytes
 from matinee.store.locks import lock_folder
 from matinee.store.remote.objects import Content, Found, Objects
 from matinee.store.remote.stored import (
@@ -30,6 +30,8 @@ from matinee.store.remote.stored import (
     RemoteFile,
     StoredFolder,
     commit_key,
+    differing_files,
+    is_at,
     is_commit,
 )
 from matinee.store.remote.transfers import briefly, transfer_all
@@ -46,9 +48,8 @@ class RemoteFolders:
 
     root: Path
     objects: Objects
-    _sound: set[tuple[str, str, str]] = field(
-        default_factory=set, init=False, compare=False
-    )  # and their attempts
+    # Kind, name and attempt of folders of the cache that this process has compared.
+    _sound: set[tuple[str, str, str]] = field(default_factory=set, init=False, compare=False)
 
     def has(self, kind: str, name: str) -> bool:
         """Whether a folder is whole there."""
@@ -115,7 +116,7 @@ class RemoteFolders:
             finally:
                 shutil.rmtree(copy, ignore_errors=True)
 
-    def replace(self, folder: "StoredFolder", *, reads_back: bool = False) -> None:
+    def replace(self, folder: StoredFolder, *, reads_back: bool = False) -> None:
         """Upload a folder of the cache in place of one that is stored, whose files are removed."""
         found = self.objects.get(commit_key(folder.kind, folder.name))
         is_same = found is not None and found.data == folder.manifest
@@ -132,7 +133,7 @@ class RemoteFolders:
         Args:
             kind: The kind of the folder.
             name: Its name.
-            again: Whether to fetch it also if the cache has it.
+            again: Whether to read the objects also if the cache has it; a sound folder of the cache stays.
 
         Raises:
             DamagedFolderError: A file there is missing or differs from its digest.
@@ -148,18 +149,18 @@ class RemoteFolders:
 
     def _pull(self, kind: str, name: str, commit: Commit, *, again: bool) -> None:
         target, place = self.root / kind / name, (kind, name, commit.attempt)
-        if not again and place in self._sound and _is_at(target, commit):
+        if not again and place in self._sound and is_at(target, commit):
             return
         unfinished = target.with_name(f"{name}.partial")
         with lock_folder(unfinished):  # processes of this host download a folder once
-            is_here = not again and _is_at(target, commit) and self._is_sound(target, commit)
+            is_here = is_at(target, commit) and self._is_sound(target, commit)
             try:
-                if not is_here:
+                if again or not is_here:
                     _clear(unfinished)
                     self._download(kind, name, commit, unfinished)
+                if not is_here:
                     sync_folder(unfinished)
-                    remove_aside(target)
-                    unfinished.rename(target)
+                    _put(unfinished, target)
             except BaseException:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
@@ -169,7 +170,7 @@ class RemoteFolders:
 
     def _is_sound(self, folder: Path, commit: Commit) -> bool:
         """Whether the files of a folder of the cache are those of a commit. A process looks once."""
-        differing = sorted(_differing(folder, commit))
+        differing = sorted(differing_files(folder, commit))
         if differing:
             place = f"{folder.parent.name}/{folder.name}"
             log.warning(
@@ -187,7 +188,7 @@ class RemoteFolders:
             return None
         whole, outline = self.root / kind / name, self.root / OUTLINES / kind / name
         for folder in (whole, outline):
-            if _is_at(folder, commit):
+            if is_at(folder, commit):
                 return folder
         found = self.objects.get(f"{kind}/{name}/{commit.attempt}/{MANIFEST}")
         if found is None:
@@ -220,7 +221,7 @@ class RemoteFolders:
     def read_json(self, folder: StoredFolder) -> dict[str, bytes]:
         """The JSON files of a whole folder, by name; those in the cache are not fetched."""
         here = self.root / folder.kind / folder.name
-        cached = folder.commit is not None and _is_at(here, folder.commit)
+        cached = folder.commit is not None and is_at(here, folder.commit)
         texts = {}
         for file in folder.commit.files if folder.commit else ():
             if "/" in file or not file.endswith(".json"):
@@ -263,8 +264,8 @@ class RemoteFolders:
             partial(self.objects.download, f"{kind}/{name}/{commit.attempt}/{file}", folder / file)
             for file in commit.files
         )
-        for file in sorted(_differing(folder, commit)):
-            raise self._damaged(kind, name, file)
+        if differing := sorted(differing_files(folder, commit)):
+            raise self._damaged(kind, name, differing[0])
 
     def _damaged(self, kind: str, name: str, file: str) -> DamagedFolderError:
         place = f"{self.objects.address.text}/{kind}/{name}"
@@ -275,18 +276,17 @@ class RemoteFolders:
         return DamagedFolderError(f"The file {file} of {place} is missing or was changed. {advice}")
 
 
-def _is_at(folder: Path, commit: Commit) -> bool:
-    """Whether a folder of the cache is that of a commit. Manifests name all files by their digests."""
-    manifest, held = folder / MANIFEST, commit.files.get(MANIFEST)
-    return held is not None and manifest.is_file() and file_digest(manifest) == held.digest
-
-
-def _differing(folder: Path, commit: Commit) -> set[str]:
-    """The files of a folder that a commit does not have, or has with other digests, or that are missing."""
-    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    return (here ^ commit.files.keys()) | {
-        file for file in here & commit.files.keys() if file_digest(folder / file) != commit.files[file].digest
-    }
+def _put(fresh: Path, target: Path) -> None:
+    """Give a fetched folder its name. One that is there is replaced in one step if the file system can."""
+    if not target.is_dir():
+        fresh.rename(target)
+        return
+    with lock_folder(target):  # its name becomes `fresh`, which nobody may use before it is removed
+        if exchange(fresh, target):
+            shutil.rmtree(fresh, ignore_errors=True)
+            return
+    remove_aside(target)
+    fresh.rename(target)
 
 
 def _clear(folder: Path) -> None:

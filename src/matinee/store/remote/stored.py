@@ -1,12 +1,13 @@
-"""What an object store has of a folder: the object that makes it whole, and the objects of its files."""
+"""What an object store has of a folder: its objects, and how a folder of the cache differs from them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from matinee.errors import StoreError
-from matinee.store.digests import DIGEST
+from matinee.store.digests import DIGEST, file_digest
 from matinee.store.documents import MANIFEST
 from matinee.store.remote.objects import Found
 from matinee.store.versions import is_version
@@ -67,3 +68,17 @@ def is_commit(found: Found) -> bool:
     return (
         len(parts) == 3 and parts[2] == MANIFEST and bool(is_version(parts[1]) or DIGEST.fullmatch(parts[1]))
     )
+
+
+def is_at(folder: Path, commit: Commit) -> bool:
+    """Whether a folder of the cache is that of a commit. Manifests name all files by their digests."""
+    manifest, held = folder / MANIFEST, commit.files.get(MANIFEST)
+    return held is not None and manifest.is_file() and file_digest(manifest) == held.digest
+
+
+def differing_files(folder: Path, commit: Commit) -> set[str]:
+    """The files of a folder that a commit does not have, or has with other digests, or that are missing."""
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    return (here ^ commit.files.keys()) | {
+        file for file in here & commit.files.keys() if file_digest(folder / file) != commit.files[file].digest
+    }

@@ -19,9 +19,8 @@ from matinee.store.progress import watching
 BRIEF_SECONDS: Final = 2.0  # for what only spares others a wait
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.25
-_GRACE_SECONDS: Final = (
-    1.0  # for requests under way when a command is stopped; a server that is there answers sooner
-)
+# For requests under way when a command is stopped; a server that is there answers sooner.
+_GRACE_SECONDS: Final = 1.0
 _Result = TypeVar("_Result")
 
 

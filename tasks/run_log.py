@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from matinee.evaluate.metrics_file import read_metrics
+from matinee.evaluate.tables import is_sampled
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import (
@@ -69,9 +70,13 @@ def _split(store: Store, made: Reference) -> list[str]:
 def _train(store: Store, made: Reference) -> list[str]:
     manifest = store.read(CandidateManifest, made.digest)
     valid = "" if manifest.valid_rmse is None else f", valid RMSE {manifest.valid_rmse:.4f}"
+    if is_sampled(manifest):
+        fit = f"the mean of the draws of {manifest.epochs_run} sweeps"
+    else:
+        fit = f"epoch {manifest.best_epoch} of {manifest.epochs_run} was the best"
     return [
-        f"{manifest.model} on {manifest.device}: {manifest.epochs_run} epochs, the best was "
-        f"{manifest.best_epoch}{valid}; the fit on {manifest.rows:,} rows took {manifest.seconds_train:.1f} s"
+        f"{manifest.model} on {manifest.device}: {fit}{valid}; the fit on {manifest.rows:,} rows took "
+        f"{manifest.seconds_train:.1f} s"
     ]
 
 

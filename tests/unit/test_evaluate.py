@@ -14,10 +14,12 @@ from safetensors.numpy import save_file
 from matinee import evaluate
 from matinee.evaluate import Models, plots
 from matinee.evaluate.compared_model import ComparedModel
+from matinee.evaluate.tables import training_table
 from matinee.formats.base import Manifest
 from matinee.formats.history import FitPoint, History
 from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Settings
+from matinee.settings.parse import read_settings
 from matinee.store import Plan, Reference, Store
 from matinee.train import ranking
 
@@ -185,7 +187,12 @@ def test_the_same_evaluation_gives_the_same_bytes(
             assert (kept / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_the_sampler_keeps_no_epoch() -> None:
+def test_the_sampler_keeps_no_epoch(store: Store) -> None:
+    fit = store.read(CandidateManifest, "c")
+    assert ("best epoch", 3) in training_table(fit).rows
+    sampled = read_settings(preset="accurate").spelled_out().model_dump(include={"model", "train"})
+    rows = training_table(fit.model_copy(update={"settings": sampled})).rows
+    assert ("sweeps of all chains", 3) in rows and ("best epoch", 3) not in rows
     points = [
         FitPoint(stage="fit", epoch=epoch, rows_done=9, train_rmse=1.0, valid_rmse=rmse)
         for epoch, rmse in ((1, 0.9), (2, 0.95))

@@ -7,6 +7,7 @@ from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics, QuickFigures, Temporal
+from matinee.formats.written_settings import by_full_name
 from matinee.store.documents import Point
 
 # The plots of an evaluation: file name and explanation.
@@ -62,12 +63,20 @@ def slice_table(metrics: Metrics) -> Table:
     )
 
 
+def is_sampled(candidate: CandidateManifest) -> bool:
+    """Whether the weights are the mean of draws, so that no epoch is the best."""
+    return by_full_name(candidate.settings).get("train.method") == "gibbs"
+
+
 def training_table(candidate: CandidateManifest, *, timed: bool = True) -> Table:
     """Facts about the fit, from a candidate's manifest."""
-    rows: list[tuple[object, ...]] = [
-        ("device", candidate.device),
+    epochs: list[tuple[object, ...]] = [
         ("epochs run", candidate.epochs_run),
         ("best epoch", candidate.best_epoch),
+    ]
+    rows: list[tuple[object, ...]] = [
+        ("device", candidate.device),
+        *([("sweeps of all chains", candidate.epochs_run)] if is_sampled(candidate) else epochs),
         ("RMSE on valid rows", candidate.valid_rmse),
         ("time of the fit, s", candidate.seconds_train),
     ]

@@ -168,6 +168,8 @@ def test_other_folders_are_refused_and_stay_as_they_are(store: Store, tmp_path: 
         for target in (Path("/dev/null"), tmp_path / "mine/letter.txt", tmp_path / "mine/letter.txt/new"):
             with pytest.raises(ConfigError, match="is a file or a device"):
                 copy(store.root, target)
+    with pytest.raises(ConfigError, match="Choose an empty or new folder, or an earlier backup"):
+        back_up(store.root, tmp_path / "mine")
     with pytest.raises(ConfigError, match="is not empty"):
         restore(store.root, Store.open(tmp_path / "used").root)
     assert not (tmp_path / "new").exists()

@@ -267,6 +267,8 @@ def test_a_first_backup_that_was_interrupted_is_not_restored(
     def fails(*_: object) -> set[str]:
         raise KeyboardInterrupt
 
+    with pytest.raises(ConfigError, match="There is no backup of a store at s3:"):
+        restore(Path(remote("first")), tmp_path / "early")
     for moment, said in (("log_of", "is empty: nothing was"), ("upload_files", "has not finished")):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(remote_backup, moment, fails)

@@ -12,6 +12,7 @@ from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.steps import Step
 from matinee.registry import Registry
+from matinee.store.remote import address_of
 
 if TYPE_CHECKING:
     from matinee.pipeline.summary import Summary
@@ -32,7 +33,6 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: f
     """
     times = [f"{step} {spent:.1f} s" for step, spent in summary.seconds.items() if spent >= _SHOWN_SECONDS]
     done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
-    release = f"{summary.location} (champion)" if summary.promoted else _held_line(summary, store)
     return [
         rows_line(summary.rows),
         *reject_lines(summary.rejects),
@@ -40,7 +40,7 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: f
         *done,
         f"time      {seconds:.1f} s in all{': ' if times else ''}{', '.join(times)}",
         f"gate      {shorten(summary.reason, _REASON, placeholder=' …')}",
-        f"release   {release}",
+        f"release   {_release_line(summary, store)}",
         _figures_line(summary.metrics, ratings),
     ]
 
@@ -52,6 +52,13 @@ def _figures_line(metrics: Metrics | PlayMetrics, ratings: list[str]) -> str:
     best = _best_rmse(ratings)
     lowest = f"   lowest possible {best:.4f}" if best is not None else ""
     return f"rmse      {metrics.rmse:.4f}   bias-only {metrics.bias_only_rmse:.4f}{lowest}"
+
+
+def _release_line(summary: "Summary", store: Path) -> str:
+    """Where the release is, as other hosts name it too, or why there is none."""
+    if not summary.promoted:
+        return _held_line(summary, store)
+    return f"{address_of(store)}/releases/{summary.release} (champion)"
 
 
 def _held_line(summary: "Summary", store: Path) -> str:

@@ -23,6 +23,7 @@ from matinee.maintenance.uploads import (
 )
 from matinee.registry import Registry
 from matinee.store import Store
+from matinee.store.identity import MARKER
 from matinee.store.remote import Remote, remote_of
 
 
@@ -70,7 +71,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
     The block gets the names of folders that are damaged there, which the cache does not have.
 
     Raises:
-        ConfigError: There is no store.
+        ConfigError: There is no store or no bucket.
         StoreError: It can't be read, or its own restoration or first backup has not finished.
     """
     remote = remote_of(source)
@@ -78,6 +79,10 @@ def fetched(source: Path) -> Iterator[list[str]]:
     if remote is None:
         yield damaged
         return
+    if remote.objects.get(MARKER) is None:
+        raise ConfigError(
+            f"There is no backup of a store at {remote.name}. Use the address of `matinee backup --out`."
+        )
     registry = Registry.open(source)
     _check_whole(remote)
     with Store(source).in_use():

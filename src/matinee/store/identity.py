@@ -25,6 +25,7 @@ RUNNING = "running"
 STORE_VERSION = 1  # of the format of the store
 _SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": STORE_VERSION}
 _ACTIONS = {"publish", "hold", "promote", "rollback", "prune", "forget"}
+_OF_A_STORE = "Use the folder of `matinee retrain --store`"
 _RUN_LOCK = re.compile(r"[0-9]+-[0-9a-f]+")  # process and a random name
 _LARGEST = 1 << 26  # maximum bytes of a manifest that are read; ours have some thousands
 _LOG_BYTES = 1 << 16  # bytes of a log that are read: some hundred lines
@@ -73,7 +74,7 @@ def check_usable(root: Path) -> None:
     check_restored(root)
     check_version(root)
     if is_foreign(root):
-        raise ConfigError(_refusal(root))
+        raise ConfigError(_refusal(root, f"{_OF_A_STORE}, or an empty or new folder for a new store."))
     refuse_inner(root)
 
 
@@ -112,7 +113,9 @@ def make_copy(root: Path, mark: str) -> None:
     Raises ConfigError for any other folder, OSError if it can't be written.
     """
     if is_foreign(root) and not (root / mark).is_file():
-        raise ConfigError(_refusal(root))
+        raise ConfigError(
+            _refusal(root, "Choose an empty or new folder, or an earlier backup, for the copy.")
+        )
     root.mkdir(parents=True, exist_ok=True)
     with lock_folder(root):
         if not is_empty(root) and not (root / mark).is_file():
@@ -152,9 +155,9 @@ def require_store(root: Path) -> None:
         return
     check_readable(root)
     if not root.is_dir():
-        raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
+        raise ConfigError(f"There is no store at {root}. {_OF_A_STORE}.")
     if not _is_recognised(root):
-        raise ConfigError(_refusal(root, may_be_new=False))
+        raise ConfigError(_refusal(root, f"{_OF_A_STORE}."))
     write_json(root / MARKER, _SAYS)
 
 
@@ -269,10 +272,6 @@ def _is_time(value: object) -> bool:
         return False
 
 
-def _refusal(root: Path, *, may_be_new: bool = True) -> str:
-    """The error for a folder that is not a store; `may_be_new` if an empty folder would do."""
-    other = ", or an empty or new folder for a new store" if may_be_new else ""
-    return (
-        f"{root} is not a Matinee store: it has no {MARKER} and no files of Matinee. Nothing was changed. Use the "
-        f"folder of `matinee retrain --store`{other}."
-    )
+def _refusal(root: Path, advice: str) -> str:
+    """The error for a folder that is not a store."""
+    return f"{root} is not a Matinee store: it has no {MARKER} and no files of Matinee. Nothing was changed. {advice}"

@@ -189,3 +189,30 @@ def test_another_store_is_no_backup_and_stays(store: Store, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="is a store and not a backup"):
         back_up(store.root, other.root)
     assert files(other.root) == before
+
+
+def test_a_backup_of_another_store_is_refused_and_stays(store: Store, tmp_path: Path) -> None:
+    back_up(store.root, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    empty, other = Store.open(tmp_path / "empty"), two_nights(tmp_path / "other")
+    for path in (other.root / "log.jsonl", *other.root.glob("releases/*/manifest.json")):
+        path.write_text(path.read_text().replace("20", "19"))  # of another day
+    for each in (empty, other):
+        with pytest.raises(ConfigError, match="is the backup of another store"):
+            back_up(each.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == before
+
+
+def test_an_interrupted_first_backup_is_not_restored(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "copy_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            back_up(store.root, tmp_path / "copy")
+    with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
+        restore(tmp_path / "copy", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    back_up(store.root, tmp_path / "copy")
+    restore(tmp_path / "copy", tmp_path / "again")
+    assert files(tmp_path / "again") == files(store.root)

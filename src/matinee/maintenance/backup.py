@@ -24,11 +24,12 @@ from matinee.maintenance.copies import (
 from matinee.maintenance.doomed import try_lock
 from matinee.maintenance.remote_backup import mirror_store
 from matinee.maintenance.remote_restore import fetched, upload_store
-from matinee.maintenance.root_files import RENEWED, read_root
+from matinee.maintenance.root_files import RENEWED, is_other, read_root
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.disk_errors import writing
 from matinee.store.documents import (
+    LOG,
     POINTER,
     Pointer,
     parse,
@@ -40,6 +41,7 @@ from matinee.store.folders import remove_file
 from matinee.store.identity import (
     RESTORING,
     RUNNING,
+    UNFINISHED,
     check_readable,
     check_restored,
     check_usable,
@@ -84,8 +86,7 @@ def back_up(root: Path, target: Path) -> Copied:
         refuse_link(target / kind)
     if remote_of(target):
         return mirror_store(root, target)
-    if not is_empty(target) and is_store(target) and not (target / _MARK).is_file():
-        raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
+    _check_own(root, target)
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, _MARK)
         with Store(target).alone():
@@ -102,6 +103,7 @@ def back_up(root: Path, target: Path) -> Copied:
                 if champion in (None, *copied.releases, *copied.damaged):
                     copied.damaged += damaged
                     _remove_gone(root, target, copied)
+                    write_bytes(target / _MARK, b"")
                     return copied
     raise StoreError(f"The champion of {root} was removed while it was copied. Run the same command again.")
 
@@ -127,6 +129,10 @@ def restore(source: Path, root: Path) -> Copied:
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
+    if (source / _MARK).is_file() and (source / _MARK).read_bytes() == UNFINISHED:
+        raise StoreError(
+            f"The first backup to {source} has not finished. Run the `matinee backup` that began it again."
+        )
     copy = upload_store if remote_of(root) else _restore
     if copy is _restore and not (root / RESTORING).is_file():
         if not is_empty(root):
@@ -151,6 +157,17 @@ def _restore(source: Path, root: Path) -> Copied:
             _remove_gone(source, root, copied)
             (root / RESTORING).unlink(missing_ok=True)
         return copied
+
+
+def _check_own(root: Path, target: Path) -> None:
+    """Raise ConfigError if a folder is a store, or a backup of another store: all of it would be removed."""
+    if not is_empty(target) and is_store(target) and not (target / _MARK).is_file():
+        raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
+    if is_other(root, target):
+        raise ConfigError(
+            f"{target} is the backup of another store: it has no release and no line of {LOG} in common with "
+            f"{address_of(root)}. Use a new folder. Nothing was changed."
+        )
 
 
 def _check_places(source: Path, target: Path) -> None:

@@ -1,5 +1,7 @@
 """The files at the root of a store, as a copy takes them: each is checked first."""
 
+import filecmp
+import json
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
@@ -7,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import StoreError
+from matinee.maintenance.copies import RELEASES
 from matinee.registry.log import ChangeLog
 from matinee.store.documents import (
     DONE,
     FORGOTTEN,
     LOG,
+    MANIFEST,
     POINTER,
     SERIES,
     TUNED,
@@ -21,6 +25,7 @@ from matinee.store.documents import (
     Tuned,
     read_as,
 )
+from matinee.store.entries import complete_folders
 from matinee.store.erased_users import Forgotten
 
 _PICTURE: Final = "progressive.png"
@@ -34,23 +39,26 @@ _ROOT_FILES: Final[dict[str, Callable[[Path], Any]]] = {
     LOG: lambda path: ChangeLog(path.parent).entries(),
     POINTER: partial(read_as, model=Pointer),
 }
+UPKEEP: Final = ("prune", "forget")  # actions that may be run on a copy alone
 RENEWED: Final = (DONE, TUNED)  # may be removed from a store; a later run writes them again
 
 log = logging.getLogger(__name__)
 
 
-def read_root(root: Path, target: Path, *, but: Collection[str] = ()) -> tuple[dict[str, bytes], list[str]]:
+def read_root(
+    root: Path, target: Path, *, exclude: Collection[str] = ()
+) -> tuple[dict[str, bytes], list[str]]:
     """The undamaged files at the root of a store, except for links, and the names of the others.
 
     Args:
         root: The store.
         target: Its copy; a log that lacks lines of the copy counts as damaged.
-        but: Files that are left out.
+        exclude: Files that are left out.
     """
     files, damaged = {}, []
     for name, check in _ROOT_FILES.items():
         path = root / name
-        if name in but or path.is_symlink() or not path.exists():
+        if name in exclude or path.is_symlink() or not path.exists():
             continue
         try:
             check(path)
@@ -61,7 +69,7 @@ def read_root(root: Path, target: Path, *, but: Collection[str] = ()) -> tuple[d
             log.warning("%s The file was not copied.", error)
             damaged.append(name)
             continue
-        if name == LOG and (missing := _missing_lines(data, target / LOG)):
+        if name == LOG and (missing := _missing_lines(data, target)):
             log.warning(
                 "%s lacks %d lines that its earlier copy %s has, and was not copied. Put these lines back; or remove "
                 "the earlier copy, if the lines were removed on purpose.",
@@ -75,10 +83,28 @@ def read_root(root: Path, target: Path, *, but: Collection[str] = ()) -> tuple[d
     return files, damaged
 
 
+def is_other(root: Path, copy: Path) -> bool:
+    """Whether a copy is that of another store than `root`: they have no line of the log and no release in common."""
+    theirs = _readable_lines(copy)
+    if not theirs or {*theirs} & {*_readable_lines(root)}:
+        return False
+    copies = [copy / RELEASES / folder.name / MANIFEST for folder in complete_folders(root, RELEASES)]
+    return not any(
+        each.is_file() and filecmp.cmp(each, root / each.relative_to(copy), shallow=False) for each in copies
+    )
+
+
 def _missing_lines(data: bytes, copy: Path) -> int:
-    """How many readable lines of an earlier copy of the log are not in the log, to which lines are only added."""
-    if not copy.is_file():
-        return 0
-    earlier, faults = copy.read_bytes().split(b"\n"), ChangeLog(copy.parent).faults()
-    readable = {line for number, line in enumerate(earlier, start=1) if line.strip() and number not in faults}
-    return len(readable - set(data.split(b"\n")))
+    """How many lines of an earlier copy of the log are not in the log, to which lines are only added.
+
+    Lines of `prune` and `forget` do not count: they may have been run on the copy.
+    """
+    lost = {*_readable_lines(copy)} - {*data.split(b"\n")}
+    return sum(json.loads(line).get("action") not in UPKEEP for line in lost)
+
+
+def _readable_lines(root: Path) -> list[bytes]:
+    if not (root / LOG).is_file():
+        return []
+    lines, faults = (root / LOG).read_bytes().split(b"\n"), ChangeLog(root).faults()
+    return [line for number, line in enumerate(lines, start=1) if line.strip() and number not in faults]

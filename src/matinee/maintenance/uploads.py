@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from matinee.errors import StoreError
 from matinee.maintenance.copies import FOLDERS, Copied, damage_of, plain_files, unchanging, whole_folders
-from matinee.maintenance.root_files import read_root
+from matinee.maintenance.root_files import UPKEEP, read_root
 from matinee.registry import Registry
 from matinee.registry.log import ChangeLog, confirmed
 from matinee.release.manifest import SIGNATURE
@@ -25,7 +25,6 @@ from matinee.store.remote.stored import DamagedFolderError, StoredFolder
 
 RESTORING: Final = "restoring.json"  # in the object store: a restoration has begun
 UNFINISHED: Final = "unfinished.json"  # in the object store: the first backup has begun
-_UPKEEP: Final = ("prune", "forget")
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def lacking(there: list[bytes], lines: list[Line]) -> list[Line] | None:
     for entry in map(_parsed, there):
         if done < len(ours) and entry == ours[done]:
             done += 1
-        elif entry.get("action") not in _UPKEEP:
+        elif entry.get("action") not in UPKEEP:
             return None
     return lines[done:]
 
@@ -84,7 +83,7 @@ def upload_folders(remote: Remote, source: Path, copied: Copied) -> None:
 
 def upload_files(remote: Remote, source: Path, copied: Copied) -> set[str]:
     """Upload lists, titles, searches and the files at the root of a store that differ; returns the names of all."""
-    files, damaged = read_root(source, remote.root, but=_IN_LOG)
+    files, damaged = read_root(source, remote.root, exclude=_IN_LOG)
     copied.damaged += damaged
     for name, data in files.items():
         if not remote.files.pull(name) or (remote.root / name).read_bytes() != data:

@@ -21,6 +21,7 @@ from matinee.store.versions import is_version
 
 MARKER = "matinee-store.json"
 RESTORING = "matinee-restore"  # in a store whose restoration has not finished
+UNFINISHED = b"The first copy has not finished.\n"
 RUNNING = "running"
 STORE_VERSION = 1  # of the format of the store
 _SAYS: Mapping[str, JsonValue] = {"kind": "matinee-store", "version": STORE_VERSION}
@@ -108,7 +109,8 @@ def make_store(root: Path) -> None:
 def make_copy(root: Path, mark: str) -> None:
     """Make an empty or new folder a store that a file `mark` marks as a copy; one with that mark stays as it is.
 
-    The mark comes first, so that a process that is killed leaves a folder that the next one goes on with.
+    The mark comes first, so that a process that is killed leaves a folder that the next one goes on with. It holds
+    UNFINISHED until the copy is whole for the first time.
 
     Raises ConfigError for any other folder, OSError if it can't be written.
     """
@@ -120,7 +122,8 @@ def make_copy(root: Path, mark: str) -> None:
     with lock_folder(root):
         if not is_empty(root) and not (root / mark).is_file():
             raise ConfigError(f"{root} is not empty. Use a new folder. Nothing was changed.")
-        write_bytes(root / mark, b"")
+        if not (root / mark).is_file():
+            write_bytes(root / mark, UNFINISHED)
         if not is_marked(root):
             write_json(root / MARKER, _SAYS)
 

@@ -10,6 +10,8 @@ from backed_up import digest, files, two_nights
 
 from matinee.cli.main import main
 from matinee.cli.release_verbs import releases
+from matinee.errors import StoreError
+from matinee.maintenance import remote_restore
 from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
 from matinee.store import Store
@@ -75,3 +77,19 @@ def test_verify_reads_the_objects_although_the_cache_is_sound(
 
 def _as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remotes, "_remotes", {})
+
+
+def test_a_half_restored_bucket_is_no_store_until_the_restoration_is_continued(
+    store: Store, tmp_path: Path, remote: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(remote_restore, "upload_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        restore(store.root, Path(remote("first")))
+    _as_another_process(monkeypatch)
+    for use in (Registry.open, Store.open, lambda place: back_up(place, tmp_path / "copy")):
+        with pytest.raises(StoreError, match=r"The restoration of .* has not finished"):
+            use(Path(remote("first")))
+    _as_another_process(monkeypatch)
+    assert restore(store.root, Path(remote("first"))).champion == "v0002"
+    _as_another_process(monkeypatch)
+    assert Registry.open(Path(remote("first"))).versions() == ["v0001", "v0002"]

@@ -12,7 +12,6 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.root_files import RENEWED
 from matinee.maintenance.uploads import (
-    RESTORING,
     UNFINISHED,
     Line,
     add_entries,
@@ -28,6 +27,7 @@ from matinee.store.documents import LOG
 from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.eviction import announce_pruned, remove_cached
+from matinee.store.remote.restoring import RESTORING
 
 _MARK: Final = "backup.json"  # in the object store: nothing is removed from any other store
 

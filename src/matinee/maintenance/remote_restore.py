@@ -11,7 +11,6 @@ from pathlib import Path
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.uploads import (
-    RESTORING,
     UNFINISHED,
     Line,
     add_entries,
@@ -25,6 +24,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.identity import MARKER
 from matinee.store.remote import Remote, remote_of
+from matinee.store.remote.restoring import RESTORING, check_restored
 
 
 def upload_store(source: Path, root: Path) -> Copied:
@@ -41,11 +41,11 @@ def upload_store(source: Path, root: Path) -> Copied:
         ConfigError: The store in the object store is in use already.
         StoreError: The champion left the source meanwhile, or is damaged there.
     """
-    store = Store.open(root)
-    remote = remote_of(store.root)
+    remote = remote_of(root)
     if remote is None:
         raise ConfigError(f"{root} is not the cache of a store in an object store.")
-    copied = Copied()
+    remote.is_restored = True
+    store, copied = Store.open(root), Copied()
     with store.in_use(), Registry.open(root).lock():
         lines, champion = log_of(source)
         _check_unused(remote, lines)
@@ -93,10 +93,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 
 def _check_whole(remote: Remote) -> None:
     """Raise StoreError for a store there that its own restoration or first backup has not filled yet."""
-    if remote.objects.exists(RESTORING):
-        raise StoreError(
-            f"The restoration of {remote.name} has not finished. Run the `matinee restore` that began it again."
-        )
+    check_restored(remote.objects)
     if remote.objects.exists(UNFINISHED):
         raise StoreError(
             f"The first backup to {remote.name} has not finished. Run the `matinee backup` that began it again."

@@ -122,7 +122,13 @@ def _outdated(store: Store, registry: Registry) -> tuple[list[Step], str]:
         chain.test(chain.split(dataset, chain.encode(dataset)))
     except UnfinishedError as error:
         return [*_ORDER[_ORDER.index(error.step) :]], ""
-    except (MatineeError, ValidationError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        return (
+            [],
+            f"{folder / 'settings.json'} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+        )
+    except MatineeError as error:
         return [], f"the champion's run can't be planned: {error}"
     return [], ""
 

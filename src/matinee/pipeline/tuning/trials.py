@@ -54,6 +54,11 @@ def _reaching(folder: Path) -> Iterator[None]:
                 f"This user may not write {path}. Ask its owner for the permission (chmod g+w, in a store of a group)."
             ) from error
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]  # without the SQL
+        if "disk is full" in reason:
+            raise StoreError(
+                f"{path} can't be written: the disk is full. Free some space, and run the same command again, which "
+                "continues the search."
+            ) from error
         raise StoreError(
             f"{path} can't be used: {reason:.200}. Check the disk. If the file is damaged, remove the folder {folder} "
             "to begin the search again."

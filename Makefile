@@ -17,6 +17,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[pipeline,dev]'
+	$(BIN)/python deploy/compile_loops.py
 	@touch $@
 
 run: setup

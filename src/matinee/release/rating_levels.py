@@ -6,6 +6,7 @@ user of the fit and a new user with the same ratings have the same levels, and s
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -55,8 +56,17 @@ def shortest_rating(level: np.uint8, scale: tuple[float, float]) -> float:
     >>> shortest_rating(to_levels([4.5], (0.5, 5))[0], (0.5, 5))
     4.5
     """
-    rating = float(to_ratings(np.asarray(level), scale))
-    rounded = (round(rating, decimals) for decimals in range(4))
-    # Values outside the scale have the level of the nearest end.
-    within = (each for each in rounded if scale[0] <= each <= scale[1])
-    return next((each for each in within if to_levels([each], scale)[0] == level), rating)
+    return _shortest_ratings(scale)[level]
+
+
+@lru_cache(maxsize=16)
+def _shortest_ratings(scale: tuple[float, float]) -> list[float]:
+    """The shortest rating of each level."""
+    levels = np.arange(STEPS + 1, dtype=np.uint8)
+    found = to_ratings(levels, scale).astype(np.float64)
+    for decimals in range(3, -1, -1):
+        rounded = to_ratings(levels, scale).astype(np.float64).round(decimals)
+        # Values outside the scale have the level of the nearest end.
+        fits = (scale[0] <= rounded) & (rounded <= scale[1]) & (to_levels(rounded, scale) == levels)
+        found[fits] = rounded[fits]
+    return found.tolist()

@@ -63,10 +63,12 @@ def shortest_rating(level: np.uint8, scale: tuple[float, float]) -> float:
 def _shortest_ratings(scale: tuple[float, float]) -> list[float]:
     """The shortest rating of each level."""
     levels = np.arange(STEPS + 1, dtype=np.uint8)
-    found = to_ratings(levels, scale).astype(np.float64)
+    ratings = to_ratings(levels, scale).astype(np.float64)
+    found = ratings.copy()
     for decimals in range(3, -1, -1):
-        rounded = to_ratings(levels, scale).astype(np.float64).round(decimals)
+        rounded = ratings.round(decimals)
         # Values outside the scale have the level of the nearest end.
         fits = (scale[0] <= rounded) & (rounded <= scale[1]) & (to_levels(rounded, scale) == levels)
         found[fits] = rounded[fits]
-    return found.tolist()
+    shortest: list[float] = found.tolist()
+    return shortest

@@ -231,6 +231,7 @@ def planted_split(
         for name, codes_of, size in (("user", user, users), ("movie", movie, movies)):
             counts_of = np.bincount(codes_of[trained], minlength=size)
             table = {f"{name}_id": np.arange(size), "train_rows": counts_of, "liked_rows": counts_of // 2}
+            table |= {"title": pa.nulls(size, pa.string()), "year": pa.nulls(size, pa.int16())}
             pq.write_table(pa.table(table), folder / f"{name}s.parquet")
         write_json(
             folder / "manifest.json",

@@ -54,7 +54,7 @@ SERVERS = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
 NO_FRAMEWORK = (
     NO_FRAMES - {"pyarrow"}
     | SERVERS
-    | {"torch", "prefect", "sklearn", "matplotlib", "numba", "optuna", "obstore"}
+    | {"torch", "prefect", "scipy", "sklearn", "matplotlib", "numba", "optuna", "obstore"}
 )
 
 

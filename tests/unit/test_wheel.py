@@ -30,6 +30,7 @@ EXTRAS = [
     "pandera",
     "torch",
     "numba",
+    "scipy",
     "sklearn",
     "threadpoolctl",
     "matplotlib",

@@ -144,6 +144,19 @@ class UserDriftFigures(Format):
     )
 
 
+class TitleEstimateFigures(Format):
+    """What rated movies, left out one fifth at a time, said of estimates from titles and years."""
+
+    applied: bool = Field(description="Whether movies without rows have estimates in the weights.")
+    movies: int = Field(0, description="Movies without rows that can be estimated.")
+    explained: float | None = Field(
+        None, description="Share of the variance of the levels that estimates explain for movies left out."
+    )
+    standard_errors: float | None = Field(
+        None, description="The gain in squared error for these movies, in its standard errors."
+    )
+
+
 class CandidateManifest(Manifest):
     """candidates/: a trained model that the gate has not passed yet, or the refit of one that it has."""
 
@@ -169,6 +182,11 @@ class CandidateManifest(Manifest):
     )
     user_drift: UserDriftFigures | None = Field(
         None, description="The users' drift (`train.time`); absent where it was not looked for."
+    )
+    title_estimates: TitleEstimateFigures | None = Field(
+        None,
+        description="Estimates for movies without rows (`train.titles`); absent where there is no such movie, or with "
+        "`off`.",
     )
     candidate: str = Field("", description="Only of a refit: digest of the candidate that was tested.")
 

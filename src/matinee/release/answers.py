@@ -70,7 +70,7 @@ class Release:
     def predict(self, user_ids: ArrayLike, movie_ids: ArrayLike) -> NDArray[np.float32]:
         """Expected ratings of pairs of users and movies, within the scale.
 
-        A pair with an unknown id gets the mean rating, and the bias of the id that is known.
+        An unknown id adds nothing to the mean and the other's bias; a movie without ratings may be known by its title.
 
         Args:
             user_ids: One id, or ids of any shape.

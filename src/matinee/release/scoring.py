@@ -26,8 +26,8 @@ def predict(
 ) -> Floats:
     """Predict the rating of each pair.
 
-    A user or movie that is unknown, or had no training row, adds nothing: the mean and the known bias remain. Beyond
-    the answer, memory does not grow with the number of pairs.
+    A user or movie that is unknown, or whose tables are zero for want of a training row, adds nothing: the mean and
+    the known bias remain. Beyond the answer, memory does not grow with the number of pairs.
 
     Args:
         weights: The arrays of a `weights.safetensors`.

@@ -167,6 +167,11 @@ class TrainSettings(Section):
         description="Whether a user's latest ratings count more in the user's bias (dot only). auto does so if the "
         "split is temporal or last_n and it lowers the valid RMSE. on always does; off never does.",
     )
+    titles: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether movies without training rows get a level and a vector from their titles and years. auto "
+        "does so if such estimates are right for rated movies that are left out. on always does; off never does.",
+    )
     seed: int = Field(
         0, ge=0, lt=2**32, description="Random seed of the initial weights and of the order of rows."
     )

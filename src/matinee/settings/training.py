@@ -53,6 +53,7 @@ class Training(Section):
     threads: int
     ranks: int = 1
     time: Literal["auto", "on", "off"] = "auto"
+    titles: Literal["auto", "on", "off"] = "auto"
     seed: int
     refit: Literal["none", "train_valid", "all"]
 

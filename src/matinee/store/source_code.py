@@ -6,7 +6,7 @@ The rule: a change that can change what a step writes changes the digest of the 
   errors. Its name and its path do not count, so that a moved module changes no digest.
 - An import counts by the module that defines the imported name. `from matinee.ingest import plan` leads to the module
   that defines `plan`, not to the whole package. Imports of imported modules count as well.
-- numba, numpy, scikit-learn and torch count by version if they are imported.
+- numba, numpy, scikit-learn, scipy and torch count by version if they are imported.
 - The modules in `NOT_CODE` do not count. Their values are in the digest already, or they only store, show or describe
   results.
 - A function that is passed to a step counts too. The plan adds the code of the module that defines it.
@@ -66,7 +66,13 @@ NOT_CODE: Final = frozenset(
 _PROGRESS: Final = ("progress", "matinee.store.progress")  # the name and the module that steps report to
 _REPORTS: Final = ("log.", "progress.")  # statements that call these compute nothing
 _PACKAGES: Final = ("matinee",)
-LIBRARIES: Final = {"numba": "numba", "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch"}
+LIBRARIES: Final = {
+    "numba": "numba",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+}
 
 
 class SourceCode:

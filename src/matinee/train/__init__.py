@@ -79,7 +79,8 @@ def plan_refit_all(
     tested = store.read(CandidateManifest, candidate.digest)
     resolved = Settings.model_validate(tested.settings).resolved()
     # The valid rows, which decided about the users' drift, are among the rows of this fit.
-    decided = {"time": "on" if tested.user_drift.applied else "off"} if tested.user_drift else {}
+    looked = {"time": tested.user_drift, "titles": tested.title_estimates}
+    decided = {name: "on" if figures.applied else "off" for name, figures in looked.items() if figures}
     train = resolved.train.model_copy(update={"ranks": ranks, **decided})
     resolved = resolved.model_copy(update={"train": train})
     device = choose_device(resolved.train.device, setting="train.device")

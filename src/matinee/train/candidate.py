@@ -11,6 +11,7 @@ import numpy as np
 
 from matinee.formats.history import FitPoint, History
 from matinee.formats.manifests import CandidateManifest, SplitManifest, UserDriftFigures
+from matinee.release.arrays import Counts
 from matinee.release.weights import write_weights
 from matinee.settings import Resolved, SamplerTraining
 from matinee.settings.training import DotModel
@@ -28,6 +29,7 @@ from matinee.train.ranks.group import ALONE, Ranks
 from matinee.train.ranks.ring import Ring
 from matinee.train.ranks.rows import read_own_ratings
 from matinee.train.sgd import SgdEngine
+from matinee.train.title_estimates import estimate_unrated
 from matinee.train.user_drift import Predictor, add_drift, fit_drift, judge_drift, looks_for_drift
 
 _VERSIONS = ("torch", "numba", "numpy")
@@ -125,7 +127,8 @@ class CandidateFit:
         *,
         valid: EncodedRatings | None = None,
         epochs: int | None = None,
-    ) -> tuple[FitState, int]:
+    ) -> tuple[FitState, Counts]:
+        """Fit rows of some subsets: the state at the end, and the number of rows of each movie."""
         problem, own = self._read(subsets, valid)
         rows, train = problem.totals.rows, self.settings.train
         stage = Stage(
@@ -140,7 +143,8 @@ class CandidateFit:
             ranks=self.ranks,
         )
         started = time.perf_counter()
-        return stage.run(make_engine(problem, self.settings, self.ranks), started=started), rows
+        state = stage.run(make_engine(problem, self.settings, self.ranks), started=started)
+        return state, problem.totals.counts[1]
 
     def _read(
         self, subsets: tuple[str, ...], valid: EncodedRatings | None
@@ -176,9 +180,12 @@ class CandidateFit:
 
     def _write(self, folder: Path, fitted: "_Fitted", *, seconds_compile: float) -> CandidateManifest:
         name, state, written = self.settings.model.name, fitted.state, self.settings.written()
-        best = self._whole(state.best)
+        best, estimates = self._whole(state.best), None
         if self.ranks.is_first:
             best = self._with_drift(best, fitted)
+            if (titles := self.settings.train.titles) != "off":
+                always = titles == "on"
+                best, estimates = estimate_unrated(best, self.split, fitted.movie_rows, always=always)
             write_weights(folder / "weights.safetensors", best, metadata={"model": name})
             write_json(folder / History.NAME, History(points=fitted.points))
         made = CandidateManifest(
@@ -199,6 +206,8 @@ class CandidateFit:
         )
         if fitted.drift:
             made = made.model_copy(update={"user_drift": fitted.drift})
+        if estimates:
+            made = made.model_copy(update={"title_estimates": estimates})
         if self.ranks.size == 1:
             return made
         return made.model_copy(update={"ranks": self.ranks.size, "bytes_sent": fitted.bytes_sent})
@@ -219,14 +228,19 @@ class CandidateFit:
 class _Fitted:
     """What a fit, or the refit after it, came to."""
 
-    rows: int
-    subsets: tuple[str, ...]  # that they are from
+    movie_rows: Counts
+    subsets: tuple[str, ...]  # that these rows are from
     state: FitState  # has the weights
     points: list[FitPoint]
     epochs_run: int
     best_epoch: int
     valid_rmse: float | None
     drift: UserDriftFigures | None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.movie_rows.sum())
 
     @property
     def bytes_sent(self) -> int:

@@ -8,6 +8,8 @@ import sys
 import matinee
 from matinee.release.idmap import parse_id
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 folder, *given = sys.argv[1:]
 release = matinee.load(folder)
 is_text = release.movies.texts is not None

@@ -7,6 +7,8 @@ import sys
 
 import matinee
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 ratings, titles, store = sys.argv[1:]
 run = matinee.retrain(ratings, titles, store)  # a repeated call computes nothing
 print(run.publication.reason)

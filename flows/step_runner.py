@@ -40,6 +40,8 @@ _BEGINNINGS: Final[Mapping[Step, str]] = {
     Step.RECOMMEND: "computing lists for all users",
 }
 
+_NO_REFIT = "not configured (train.refit is not `all`), so the tested model is used"
+
 P = ParamSpec("P")
 R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
 
@@ -51,12 +53,10 @@ def as_state(summary: Summary) -> Summary:
     return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
-def _announcement(step: Step, settings: object) -> str:
-    """What a step does; a refit that is not configured is not announced."""
+def is_left_out(step: Step, settings: object) -> bool:
+    """Whether a step is a refit that is not configured."""
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
-    if is_refit and isinstance(settings, Settings) and settings.train.refit != "all":
-        return f"skipped: only train.refit=all fits again after the gate, and it is {settings.train.refit}"
-    return _BEGINNINGS[step]
+    return is_refit and isinstance(settings, Settings) and settings.train.refit != "all"
 
 
 class StepRunner:
@@ -85,7 +85,8 @@ class StepRunner:
             What the task returns. The task's error is raised once its retries are used up.
         """
         step = Step(task.name)
-        log.info("%s: %s", step, _announcement(step, inputs.get("settings")))
+        left_out = is_left_out(step, inputs.get("settings"))
+        log.info("%s: %s", step, _NO_REFIT if left_out else _BEGINNINGS[step])
         progress.begin(step.value)
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
@@ -99,15 +100,21 @@ class StepRunner:
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result, is_new=is_new)
+        self._report(step, result, is_new=is_new, left_out=left_out)
         return result
 
     def _report(
-        self, step: Step, result: Reference | Publication | Recommended | ChampionScore, *, is_new: bool
+        self,
+        step: Step,
+        result: Reference | Publication | Recommended | ChampionScore,
+        *,
+        is_new: bool,
+        left_out: bool,
     ) -> None:
         store = Store(Path(self.store))
-        for line in describe(step, store, result) if is_new else ["the tested model is used"]:
-            log.info("    %s", line)
+        if not left_out:
+            for line in describe(step, store, result) if is_new else ["the tested model is used"]:
+                log.info("    %s", line)
         show(step, store, result)
 
     def summary(self, publication: Publication) -> Summary:

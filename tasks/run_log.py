@@ -58,9 +58,9 @@ def _split(store: Store, made: Reference) -> list[str]:
     how: str = manifest.strategy
     if manifest.inherited:
         how = (
-            "cutoffs of the champion's split"
+            "rows stay in their part of the champion's split"
             if how == "stratified"
-            else f"{how}, cutoffs of the champion's split"
+            else f"{how}; rows stay in their part of the champion's split"
         )
     if manifest.days:
         how += f": valid rows from {manifest.days.valid_from}, test rows from {manifest.days.test_from}"

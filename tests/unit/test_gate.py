@@ -85,7 +85,7 @@ def test_a_worse_slice_holds_a_candidate_that_is_better_overall() -> None:
     cut = replace(paired, slicings=(Slicing("user_rows", ("0", "1+"), (~cold).astype(np.int16)),))
     decision = _decide(cut)
     assert [rule.name for rule in decision.rules if not rule.passed] == ["slices"]
-    assert "user_rows 0 (+0.1000)" in decision.reason
+    assert "users with 0 rows (+0.1000)" in decision.reason
     off = GateSettings(tolerance=0.002, slices=False)
     assert decide(cut.candidate, cut.other + 1, champion=cut, settings=off).promoted
 

@@ -62,11 +62,11 @@ def test_show_says_that_a_release_was_promoted_by_hand(
     assert main(["promote", "--store", str(store), held.candidate.digest]) == 0
     assert f"made from the held candidate {held.candidate.digest}" in capsys.readouterr().out
     for name in ("champion", held.evaluation.digest):
-        assert ": by hand (`matinee promote`)" in show(name)
+        assert " with `matinee promote`" in show(name)
         assert "gate      Promoted by hand, although the gate said: Held: " in show(name)
     assert "The gate: Promoted by hand, although the gate said: Held: " in (
         store / "releases/v0002/CARD.md"
     ).read_text("utf-8")
     assert main(["rollback", "--store", str(store)]) == 0
-    assert ": by `matinee rollback`" in show("v0001")
+    assert " with `matinee rollback`" in show("v0001")
     assert json.loads(show("v0002", "--json").splitlines()[-1])["promotion"]["action"] == "promote"

@@ -1,16 +1,20 @@
 """The verb `compare`."""
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.outcome import Outcome
+from matinee.cli.terminal import columns, is_terminal
 from matinee.errors.text import shown
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
 
-_LABEL, _CELL, _TITLE = 30, 14, 36  # characters of a column
+_LABEL, _CELL, _TITLE = 28, 14, 36  # characters of a column, at most
+_LEAST_CELL, _LEAST_TITLE, _PLACE = 9, 12, 6
 _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",
@@ -32,7 +36,8 @@ def compare(call: argparse.Namespace) -> Outcome:
     if call.out is not None:
         check_output(call.out)
     found = compare_models(Store(root), call.models, users=call.user or ())
-    lines = list(comparison_lines(found, lists=len(found.lists) if call.user else 1))
+    layout = _Layout.of(len(found.models), columns(sys.stdout) if is_terminal(sys.stdout) else None)
+    lines = list(_comparison_lines(found, layout, lists=len(found.lists) if call.user else 1))
     if call.out is not None:
         with writing_to(call.out) as file:
             file.write(compare_page(found).encode())
@@ -40,7 +45,29 @@ def compare(call: argparse.Namespace) -> Outcome:
     return Outcome(found.model_dump(), lines)
 
 
-def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Layout:
+    """The widths of columns, in characters, so that a row has one line."""
+
+    cell: int = _CELL
+    title: int = _TITLE
+
+    @classmethod
+    def of(cls, models: int, width: int | None) -> "_Layout":
+        """The layout of a terminal; `width` is None elsewhere."""
+        if width is None:
+            return cls()
+        return cls(
+            cell=min(_CELL, max(_LEAST_CELL, (width - _LABEL) // models)),
+            title=min(_TITLE, max(_LEAST_TITLE, (width - _PLACE) // models)),
+        )
+
+    def row(self, label: str, cells: Sequence[str]) -> str:
+        """A line of a table."""
+        return f"{label:<{_LABEL}}" + "".join(f"{shown(cell, self.cell):>{self.cell}}" for cell in cells)
+
+
+def _comparison_lines(found: Comparison, layout: _Layout, *, lists: int) -> Iterator[str]:
     """The comparison for the terminal, with the lists of the first users."""
     names = [model.name for model in found.models]
     rows = found.rows
@@ -49,31 +76,33 @@ def comparison_lines(found: Comparison, *, lists: int) -> Iterator[str]:
         f"({rows.users:,} users, {rows.movies:,} movies)"
     )
     if found.figures:
-        yield from _figure_lines(found, names)
+        yield from _figure_lines(found, names, layout)
     yield ""
-    yield _row("settings that differ", names if found.settings else ["none"])
+    yield layout.row("settings that differ", names if found.settings else ["none"])
     for setting in found.settings:
-        yield _row(setting.name, ["-" if value is None else str(value) for value in setting.values])
+        yield layout.row(setting.name, ["-" if value is None else str(value) for value in setting.values])
     yield ""
-    yield _row("cost", names)
+    yield layout.row("cost", names)
     for name, label in _COSTS.items():
-        yield _row(label, [_cost(getattr(model.cost, name), name) for model in found.models])
+        yield layout.row(label, [_cost(getattr(model.cost, name), name) for model in found.models])
     for user in found.lists[:lists]:
         yield ""
-        yield from _list_lines(user, names)
+        yield from _list_lines(user, names, layout.title)
     if len(found.lists) > lists:
         yield f"      more users: {len(found.lists) - lists}, on the page (--out) and in --json"
     yield ""
     yield from (f"result    {sentence}" for sentence in found.says)
 
 
-def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
-    from matinee.publish.report.slice_names import SLICE_NAMES
+def _figure_lines(found: Comparison, names: Sequence[str], layout: _Layout) -> Iterator[str]:
+    from matinee.formats.slice_names import SLICE_NAMES
 
     yield ""
-    yield _row("figures", names)
+    yield layout.row("figures", names)
     for figure in found.figures:
-        yield _row(FIGURE_NAMES.get(figure.name, figure.name), [f"{value:.4f}" for value in figure.values])
+        yield layout.row(
+            FIGURE_NAMES.get(figure.name, figure.name), [f"{value:.4f}" for value in figure.values]
+        )
     for place, name in enumerate(names[1:]):
         yield ""
         yield f"{name} minus {names[0]}, with 95% intervals"
@@ -83,18 +112,14 @@ def _figure_lines(found: Comparison, names: Sequence[str]) -> Iterator[str]:
             if each.differences[place].verdict in ("better", "worse"):
                 yield _difference_line(SLICE_NAMES[each.slicing].format(each.slice), each.differences[place])
         if found.shared_movies:
-            yield _row("movies in both lists", [f"{found.shared_movies[place]:.1%}"])
-
-
-def _row(label: str, cells: Sequence[str]) -> str:
-    return f"{label:<{_LABEL}}" + "".join(f"{shown(cell, _CELL):>{_CELL}}" for cell in cells)
+            yield layout.row("movies in both lists", [f"{found.shared_movies[place]:.1%}"])
 
 
 def _difference_line(label: str, difference: Difference) -> str:
     from matinee.publish.report.numbers import signed
 
     value, low, high = signed([difference.value, difference.low, difference.high])
-    return f"{label:<{_LABEL}}{value:>{_CELL}}   {f'{low} to {high}':<22}   {VERDICTS[difference.verdict]}"
+    return f"{label:<{_LABEL}}{value:>{_CELL}}  {f'{low} to {high}':<20}  {VERDICTS[difference.verdict]}"
 
 
 def _cost(value: float | int | None, name: str) -> str:
@@ -103,17 +128,17 @@ def _cost(value: float | int | None, name: str) -> str:
     return f"{value / 1e6:.1f}" if name.endswith("bytes") else f"{value:.1f}"
 
 
-def _list_lines(user: ComparedLists, names: Sequence[str]) -> Iterator[str]:
+def _list_lines(user: ComparedLists, names: Sequence[str], width: int) -> Iterator[str]:
     """The lists of a user: `*` marks a movie that the user liked in a test row, `+` one that not every list has."""
     yield f"user {shown(user.user_id)} (* liked in a test row, + not in every list)"
-    yield "      " + "".join(f"{shown(name, _TITLE):<{_TITLE}}" for name in names).rstrip()
+    yield "      " + "".join(f"{shown(name, width - 1):<{width}}" for name in names).rstrip()
     for place in range(max(map(len, user.lists))):
         cells = []
         for entries in user.lists:
             entry = entries[place] if place < len(entries) else None
             marks = "" if entry is None else " *" * entry.liked + " +" * (not entry.shared)
-            room = _TITLE - 2 - len(marks)
+            room = width - 2 - len(marks)
             title = "" if entry is None else shown(entry.title)
             title = title if len(title) <= room else f"{title[: room - 1]}…"
-            cells.append(f"{title + marks:<{_TITLE}}")
+            cells.append(f"{title + marks:<{width}}")
         yield f"{place + 1:>4}  {''.join(cells).rstrip()}"

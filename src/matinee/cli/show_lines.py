@@ -11,7 +11,7 @@ from matinee.errors.text import minute
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.shown import ShownDataset, ShownFigure, ShownRun, ShownSettings
 
-_BY_HAND: Final = {"promote": "by hand (`matinee promote`)", "rollback": "by `matinee rollback`"}
+_BY_HAND: Final = {"promote": "`matinee promote`", "rollback": "`matinee rollback`"}
 _MOST: Final = 4  # lines of a list; --json has all of it
 
 
@@ -51,7 +51,7 @@ def run_lines(shown: ShownRun) -> Iterator[str]:
         yield f"evaluated {minute(shown.made)}"
     if shown.promotion and shown.promotion.action in _BY_HAND:
         by = f" by {shown.promotion.by}" if shown.promotion.by else ""
-        yield f"promoted  {minute(shown.promotion.at)}{by}: {_BY_HAND[shown.promotion.action]}"
+        yield f"promoted  {minute(shown.promotion.at)}{by} with {_BY_HAND[shown.promotion.action]}"
     yield from _model_lines(shown)
     if shown.dataset is None:
         yield "data      the dataset is no longer in the store"

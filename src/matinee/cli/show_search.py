@@ -70,7 +70,10 @@ def search_lines(shown: ShownSearch) -> Iterator[str]:
             else "next      run the same `matinee tune` again to continue it"
         )
     for name, file in shown.files.items():
-        yield f"{'use' if name == 'settings' else name:<8}  {'--settings ' * (name == 'settings')}{file}"
+        if name != "settings":
+            yield f"{name:<8}  {file}"
+        elif shown.found:
+            yield f"use       --settings {file}"
     spent = "" if shown.seconds is None else f"; the last call took {shown.seconds:.1f} s"
     yield f"folder    {shown.location}, {size_of(shown.bytes)}{spent}"
 

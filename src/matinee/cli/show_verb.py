@@ -81,14 +81,19 @@ def _evaluation(store: Store, name: str) -> EvaluationManifest | None:
 
 def _unknown(registry: Registry, store: Store, name: str) -> str:
     named = {
-        "Releases": registry.versions()[-_NEWEST:],
-        "Held candidates": [hold.candidate for hold in registry.held()][-_NEWEST:],
-        "Datasets": store.names("datasets")[-_NEWEST:],
-        "Runs": store.names(EvaluationManifest.KIND)[-_NEWEST:],
-        "Searches": [folder.name for folder in entries_of(store.root, TUNINGS)][-_NEWEST:],
+        "Releases": registry.versions(),
+        "Held candidates": [hold.candidate for hold in registry.held()],
+        "Datasets": store.names("datasets"),
+        "Runs": store.names(EvaluationManifest.KIND),
+        "Searches": [folder.name for folder in entries_of(store.root, TUNINGS)],
     }
-    listed = ". ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in named.items())
+    listed = ". ".join(f"{kind}: {_newest(names)}" for kind, names in named.items())
     return (
         f"Nothing in {registry.root} is named {shown(name)}. Give a version such as v0002, or at least {_SHORTEST} "
         f"characters of the digest of a dataset, a candidate, an evaluation or a search. {listed}."
     )
+
+
+def _newest(names: Sequence[str]) -> str:
+    others = len(names) - _NEWEST
+    return (", ".join(names[-_NEWEST:]) or "none") + (f" and {others} older" if others > 0 else "")

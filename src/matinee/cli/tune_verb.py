@@ -12,6 +12,7 @@ from matinee.formats.tuning import STATES_IN_WORDS, TuningResult
 from matinee.ops.connection import answering
 from matinee.ops.temporary_server import start_server
 from matinee.store import progress
+from matinee.store.remote import require_local
 
 _BEST = Path("best.toml")
 
@@ -22,6 +23,7 @@ def tune(call: argparse.Namespace) -> Outcome:
     from matinee.store.output import check_output
 
     started = time.perf_counter()
+    require_local(call.store, "`matinee tune`")
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
@@ -74,6 +76,6 @@ def _lines(found: TuningResult, store: Path, *, seconds: float) -> list[str]:
         *lines,
         f"time      {seconds:.1f} s in all: search {found.seconds:.1f} s; the rest is start-up and reading the files",
         f"search    {found.study}: shown again by `matinee show --store {store} {found.study}`",
-        f"settings  {found.out}",
+        f"settings  {found.out}{'' if found.settings else ': no change'}",
         f"page      {found.page}",
     ]

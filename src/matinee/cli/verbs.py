@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import matinee
 from matinee.cli.object_sources import fetch_sources
@@ -20,6 +20,9 @@ from matinee.settings.parse import read_settings
 from matinee.store.database_address import absolute_source, is_address
 from matinee.store.identity import check_usable
 from matinee.store.paths import check_apart, expand
+
+if TYPE_CHECKING:
+    from matinee.maintenance.pruned import Pruned
 
 
 def sample(call: argparse.Namespace) -> Outcome:
@@ -157,7 +160,8 @@ def promote(call: argparse.Namespace) -> Outcome:
         made_from = f", made from the held candidate {version}"
         version, replaced = publish_held(Store.open(call.store), version)
     facts = {"champion": version, "replaced": replaced or None}
-    return Outcome(facts, f"{version} is the champion{made_from}", notable=())
+    already = " already" if replaced == version else ""
+    return Outcome(facts, f"{version} is{already} the champion{made_from}", notable=())
 
 
 def rollback(call: argparse.Namespace) -> Outcome:
@@ -174,12 +178,24 @@ def prune(call: argparse.Namespace) -> Outcome:
     from matinee.maintenance.prune import prune as library
 
     done = library(call.store, keep=call.keep)
-    gone = ", ".join(done.releases) or "no release"
     lines = [
-        f"removed   {gone} and {done.folders:,} other folders, {done.bytes / 1e6:,.1f} MB",
+        f"removed   {_removed(done)}, {done.bytes / 1e6:,.1f} MB",
         f"kept      {', '.join(f'{name} ({why})' for name, why in done.why.items()) or 'no release'}{_held(done.held)}",
     ]
     return Outcome(asdict(done), lines, notable=())
+
+
+def _removed(done: "Pruned") -> str:
+    """What was removed, in words."""
+    counts = {"held candidate": len(done.held_removed), "search": done.searches}
+    named = [_count(number, name) for name, number in counts.items() if number]
+    others = f"{_count(done.folders - done.searches, 'folder')} that no kept release needs"
+    return f"{', '.join([', '.join(done.releases) or 'no release', *named])} and {others}"
+
+
+def _count(number: int, name: str) -> str:
+    plural = f"{name}{'es' if name.endswith('ch') else 's'}"
+    return f"{number:,} {name if number == 1 else plural}"
 
 
 def settings_of(call: argparse.Namespace) -> Settings:

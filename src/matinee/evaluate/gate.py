@@ -26,11 +26,13 @@ from matinee.formats.decision import (
     SlicesVerdict,
     SliceTest,
 )
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.release.arrays import Codes, Doubles
 from matinee.settings import GateSettings
 
 # With fewer users or movies than this, a clustered standard error is too small for a test.
 _MIN_CLUSTERS = 10
+_NAMED_SLICES = 3  # in a sentence; the decision lists all
 _POWER = 0.8
 
 
@@ -207,14 +209,16 @@ def _no_slice_got_worse(paired: PairedErrors, settings: GateSettings) -> SlicesV
                 )
     tested.sort(key=lambda found: found.p)
     worse = tested[: holm([found.p for found in tested], level=1 - settings.confidence)]
-    names = ", ".join(f"{found.slicing} {found.slice} ({found.difference:+.4f})" for found in worse)
-    says = (
-        f"significantly worse on {names}" if worse else f"significantly worse on none of {len(tested)} slices"
-    )
+    named = [
+        f"{SLICE_NAMES[found.slicing].format(found.slice)} ({found.difference:+.4f})"
+        for found in worse[:_NAMED_SLICES]
+    ]
+    others = f" and {len(worse) - len(named)} more" if len(worse) > len(named) else ""
+    which = f"{', '.join(named)}{others}" if worse else f"none of {len(tested)} slices"
     return SlicesVerdict(
         name="slices",
         passed=not worse,
-        says=says,
+        says=f"significantly worse on {which}",
         worse=worse,
         tested=tested,
         min_rows=settings.slice_min_rows,

@@ -166,7 +166,8 @@ def _space(root: Path) -> Check:
         sum(file.lstat().st_size for file in folder.iterdir()) for folder in entries_of(root, "releases")
     ]
     needed = max(_LEAST_SPACE, _SPACE * max(sizes, default=0))
-    space = f"{root} is writable, {free / 1e9:,.1f} GB free"
+    which = "the copies on this host are" if remote_of(root) else f"{root} is"
+    space = f"{which} writable, {free / 1e9:,.1f} GB free"
     if free < needed:
         return Check(
             "store", "warn", f"{space}; a run may need {needed / 1e9:,.1f} GB. `matinee prune` frees space"

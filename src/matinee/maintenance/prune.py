@@ -92,10 +92,18 @@ def _prune(root: Path, *, keep: int) -> Pruned:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 doom(registry.folder(version))
-            folders = _doom_folders(root, roots, oldest) + _doom_searches(root, keep)
-        held_names = [entry.candidate for entry in held]
+            before = [entry.candidate for entry in registry.held()]
+            folders, searches = _doom_folders(root, roots, oldest), _doom_searches(root, keep)
+            left = {entry.candidate for entry in registry.held()}
         return Pruned(
-            gone, kept, folders, delete_doomed(root, (*_KINDS, TUNINGS, "releases")), held_names, why
+            releases=gone,
+            kept=kept,
+            folders=folders + searches,
+            held_removed=[candidate for candidate in before if candidate not in left],
+            searches=searches,
+            bytes=delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
+            held=[entry.candidate for entry in held],
+            why=why,
         )
 
 

@@ -9,7 +9,9 @@ class Pruned:
 
     releases: list[str]
     kept: list[str]
-    folders: int  # besides the releases
+    folders: int  # besides the releases; searches are among them
+    held_removed: list[str]  # held candidates that are gone
+    searches: int
     bytes: int
     held: list[str]  # held candidates that stayed
     why: dict[str, str]  # of each kept release, why it stayed

@@ -187,6 +187,6 @@ def _say(point: Point) -> str:
     bias_only = point.bias_only_rmse
     beside = "" if bias_only is None else f", bias-only {bias_only:.4f}"
     return (
-        f"{point.release} on {point.rows:,} ratings newer than itself: RMSE {point.rmse:.4f}{beside}; "
+        f"{point.release} on {point.rows:,} ratings that arrived after it: RMSE {point.rmse:.4f}{beside}; "
         f"{point.test_rmse:.4f} on its test rows"
     )

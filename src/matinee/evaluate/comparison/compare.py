@@ -1,6 +1,8 @@
 """Compare releases and candidates: what differs between them, and whether it shows on rows that none was trained on."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -22,6 +24,7 @@ from matinee.formats.comparison import (
 from matinee.formats.written_settings import by_full_name
 from matinee.store import Store, progress
 
+_CLEAR: Final[tuple[DifferenceVerdict, ...]] = ("better", "worse")
 FIGURES = {"rmse": "RMSE", "mae": "MAE", "ndcg_at_10": "nDCG@10", "recall_at_10": "recall@10"}
 
 
@@ -87,7 +90,10 @@ def _describe(rows: SharedTestRows | None, list_users: int) -> CommonRows:
 
 def _why_not(rows: SharedTestRows | None) -> str:
     if rows is None:
-        return "The store no longer has a split of these models, so there are no rows to compare them on."
+        return (
+            "The splits of these models were removed by `matinee prune` or `matinee forget`, so there are no rows to "
+            "compare them on. Retrain, and compare them with the new candidate."
+        )
     return (
         f"Each of the {len(rows.test):,} test rows was a train or valid row of one of the models, so errors and lists "
         "can't be compared."
@@ -101,14 +107,13 @@ def _say(
     for place, name in enumerate(names[1:] if figures else ()):
         verdicts = {FIGURES[figure.name]: figure.differences[place].verdict for figure in figures}
         yield f"{name} against {names[0]}: {_in_words(verdicts)}."
-        if certain := sum(each.differences[place].verdict in ("better", "worse") for each in slices):
-            yield f"{name} differs clearly from {names[0]} on {certain} of {len(slices)} slices."
+        found = Counter(each.differences[place].verdict for each in slices)
+        if clear := [f"clearly {word} on {found[word]}" for word in _CLEAR if found[word]]:
+            yield f"Of {len(slices)} slices, {name} is {' and '.join(clear)}."
 
 
 def _in_words(verdicts: Mapping[str, DifferenceVerdict]) -> str:
-    found = {
-        word: [name for name, verdict in verdicts.items() if verdict == word] for word in ("better", "worse")
-    }
+    found = {word: [name for name, verdict in verdicts.items() if verdict == word] for word in _CLEAR}
     parts = [f"{word} in {', '.join(named)}" for word, named in found.items() if named]
     if parts:
         return " and ".join(parts)

@@ -67,10 +67,10 @@ def run_search(
 
 
 def _heading(calls: Sequence[Call], *, trials: int) -> str:
-    """What is running, for the line of progress."""
-    numbers = [str(call.number + 1) for call in calls]
+    """What is running, for the line of progress. Trials are numbered from 0, the base settings."""
+    numbers = [str(call.number) for call in calls]
     which = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    return f"{calls[0].goal} trial {which} of {trials}"
+    return f"{calls[0].goal} trial {which} (last: {trials - 1})"
 
 
 def run_here(store: Store) -> Runner:

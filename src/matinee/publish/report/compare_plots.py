@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from matinee.evaluate.plot_style import INK, MODEL, QUIET, label_axes
 from matinee.formats.comparison import Comparison, Difference
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.numbers import signed
 from matinee.publish.report.plots import inline_svg, panel
-from matinee.publish.report.slice_names import SLICE_NAMES
 
 _ROW: Final = 0.21  # inches per slice
 _EDGES: Final = 0.8  # inches for the axis and its label

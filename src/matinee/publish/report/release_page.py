@@ -21,12 +21,12 @@ from matinee.evaluate.tables import (
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DriftVerdict
 from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.publish.report.pages import render
 from matinee.publish.report.plots import data_url, inline_svg
 from matinee.publish.report.release_facts import Neighbours, ReleaseFacts, collect_facts
 from matinee.publish.report.release_plots import calibration_plot, learning_plot, slices_plot
-from matinee.publish.report.slice_names import SLICE_NAMES
 from matinee.release.folder import REPORT
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.plays import NO_PREDICTIONS

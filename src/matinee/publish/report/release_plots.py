@@ -10,8 +10,8 @@ from matinee.evaluate.plot_style import BASELINE, MODEL, QUIET, label_axes
 from matinee.evaluate.plots import draw_calibration, draw_learning_curve
 from matinee.formats.history import History
 from matinee.formats.metrics import Metrics, SliceFigures
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.plots import inline_svg, panel
-from matinee.publish.report.slice_names import SLICE_NAMES
 
 _ROW, _EDGES = 0.21, 1.0  # inches per slice, and for axis and legend
 _FEWEST: Final = 30  # rows of a slice that is drawn

@@ -1,4 +1,4 @@
-"""Slices in a few words, for the axes of plots."""
+"""Slices in a few words, for sentences, tables and the axes of plots."""
 
 from collections.abc import Mapping
 from typing import Final

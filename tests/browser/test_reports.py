@@ -12,6 +12,14 @@ from matinee.cli.main import main
 from matinee.settings import Settings
 from matinee.store import Store
 
+# The texts of plots, and the pictures, of which a reader sees only a part.
+CUT = """[...document.querySelectorAll("svg.plot text, main img")].filter((each) => {
+  const box = each.getBoundingClientRect();
+  const sheet = (each.closest("svg") ?? each).getBoundingClientRect();
+  const room = each.closest(".scroll")?.getBoundingClientRect().right ?? innerWidth;
+  return box.left < sheet.left - 1 || box.right > sheet.right + 1 || sheet.right > room + 1;
+}).map((each) => each.textContent || each.alt)"""
+
 
 @pytest.fixture(scope="module")
 def pages(
@@ -34,4 +42,14 @@ def test_pages_are_read_on_small_and_wide_screens_in_both_themes(browser: Browse
             page.goto(path.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path.name, width)
+            assert page.evaluate(CUT) == [], (path.name, width)
             assert faults_for_readers(page) == [], (path.name, width, theme)
+
+
+def test_a_phone_shows_the_verdict_of_a_comparison_without_scrolling(
+    browser: Browser, pages: list[Path]
+) -> None:
+    with browser.new_page(viewport={"width": 400, "height": 900}) as page:
+        page.goto(pages[1].as_uri())
+        verdict = page.locator("#figures ~ .scroll tbody td", has_text="no difference").first.bounding_box()
+        assert verdict is not None and verdict["x"] + verdict["width"] <= 400

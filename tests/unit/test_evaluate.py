@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 from matinee import evaluate
 from matinee.evaluate import Models, plots
 from matinee.evaluate.compared_model import ComparedModel
-from matinee.evaluate.tables import training_table
+from matinee.evaluate.metrics_file import read_metrics
+from matinee.evaluate.tables import learning_says, training_table, unknown_says
 from matinee.formats.base import Manifest
 from matinee.formats.history import FitPoint, History
 from matinee.formats.manifests import CandidateManifest, SplitManifest
@@ -190,8 +191,11 @@ def test_the_same_evaluation_gives_the_same_bytes(
 def test_the_sampler_keeps_no_epoch(store: Store) -> None:
     fit = store.read(CandidateManifest, "c")
     assert ("best epoch", 3) in training_table(fit).rows
+    assert "epoch with the lowest valid RMSE is kept" in learning_says(fit)
     sampled = read_settings(preset="accurate").spelled_out().model_dump(include={"model", "train"})
-    rows = training_table(fit.model_copy(update={"settings": sampled})).rows
+    drawn = fit.model_copy(update={"settings": sampled})
+    assert "mean of the draws" in learning_says(drawn) and "kept" not in learning_says(drawn)
+    rows = training_table(drawn).rows
     assert ("sweeps of all chains", 3) in rows and ("best epoch", 3) not in rows
     points = [
         FitPoint(stage="fit", epoch=epoch, rows_done=9, train_rmse=1.0, valid_rmse=rmse)
@@ -203,6 +207,30 @@ def test_the_sampler_keeps_no_epoch(store: Store) -> None:
     stepped = [point.model_copy(update={"learning_rate": 0.1}) for point in points]
     (axes,) = plots.learning_curve(History(points=stepped)).axes
     assert "after epoch 1 of 2" in axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("users", "movies", "says"),
+    [
+        (0, 0, "The model knows all users and movies of the test rows."),
+        (0, 1, "The model knows all users of the test rows; 1 test row is of a movie that it does not know."),
+        (
+            2,
+            0,
+            "The model knows all movies of the test rows; 2 test rows are of users that it does not know.",
+        ),
+        (
+            1,
+            1_000,
+            "1 test row is of a user that the model does not know, and 1,000 test rows are of movies that it does not "
+            "know.",
+        ),
+    ],
+)
+def test_unknown_users_and_movies_are_told_apart(store: Store, users: int, movies: int, says: str) -> None:
+    found = read_metrics(store.path(_evaluate(store)))
+    unknown = {"rows_of_unknown_users": users, "rows_of_unknown_movies": movies}
+    assert unknown_says(found.model_copy(update=unknown)) == says
 
 
 def test_the_champion_and_the_gate_are_part_of_the_digest(store: Store) -> None:

@@ -19,7 +19,7 @@ from matinee.monitor.play_evaluation import PlayFileEvaluation
 from matinee.pipeline import Retrained
 from matinee.publish.report.compare_page import compare_page
 from matinee.recommend import recommend_all
-from matinee.release.plays import NO_PREDICTIONS
+from matinee.release.plays import OF_PLAYS
 from matinee.release.predict_file import predict_file
 from matinee.settings import RecommendSettings, Settings
 from matinee.settings.ingest import IngestSettings
@@ -87,8 +87,10 @@ def test_the_first_release_of_plays_has_lists_better_than_popularity_and_no_pred
     assert (release.manifest["feedback"], release.manifest["schema_version"]) == ("implicit", 2)
     assert release.manifest["metrics"]["ndcg_at_10"] == metrics.ndcg_at_10
     assert not list(first.release.glob("weights*")) and not (first.release / "prior.json").exists()
-    assert NO_PREDICTIONS in (first.release / "CARD.md").read_text()
-    check_page((first.release / "report.html").read_text("utf-8"))
+    assert OF_PLAYS in (first.release / "CARD.md").read_text()
+    page = (first.release / "report.html").read_text("utf-8")
+    check_page(page)
+    assert OF_PLAYS in page and "older ratings" not in page
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("userID,movieID\n1,2\n")
     for ask in (

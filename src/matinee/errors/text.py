@@ -12,6 +12,7 @@ red\x1b[31m and\na line of its own
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")
 # An option of an address, such as JDBC's.
 _OPTION: Final = re.compile(r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE)
 _places: dict[str, tuple[re.Pattern[str], str]] = {}  # folders of copies, and what they are copies of
+_SMALL: Final = 0.0005
+_LOST: Final = 0.00005  # what four decimals round to zero
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -85,3 +88,14 @@ def minute(time: str) -> str:
     '2026-11-27 11:24 UTC'
     """
     return f"{time[:16].replace('T', ' ')} UTC" if time.endswith("+00:00") else time
+
+
+def signed(values: Sequence[float]) -> list[str]:
+    """Differences with their signs and equally many decimals: four, or six where four would leave only zeros.
+
+    >>> signed([0.00168, -0.5]), signed([0.000012, 0.0]), signed([-0.00001, 0.002])
+    (['+0.0017', '-0.5000'], ['+0.000012', '0'], ['-0.000010', '+0.002000'])
+    """
+    sizes = [abs(value) for value in values if value]
+    decimals = 4 if max(sizes, default=0) >= _SMALL and min(sizes) >= _LOST else 6
+    return [f"{value:+.{decimals}f}" if value else "0" for value in values]

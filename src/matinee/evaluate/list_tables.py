@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import Table
 from matinee.formats.example_lists import ExampleList
-from matinee.formats.metrics import RankingFigures
+from matinee.formats.metrics import Metrics, RankingFigures
 
 _TAIL = 5  # deciles of the catalogue: the less popular half
 
@@ -49,16 +49,17 @@ def temporal_list_table(metrics: AnyMetrics) -> Table | None:
     if metrics.temporal is None or metrics.temporal.lists is None:
         return None
     cut, lists = metrics.temporal.cut, metrics.temporal.lists
+    rows = "ratings" if isinstance(metrics, Metrics) else "plays"
     return Table(
         (f"lists for the time from {cut} on", "figure"),
         [
-            ("nDCG@10 of a ranking model of older ratings", lists.ndcg_at_10),
+            (f"nDCG@10 of a ranking model of older {rows}", lists.ndcg_at_10),
             ("its standard error", lists.ndcg_at_10_standard_error),
             ("nDCG@10 of popularity", lists.popularity_ndcg_at_10),
             ("nDCG@10 of popularity of the last 30 days", lists.recent_popularity_ndcg_at_10),
             ("users measured", lists.users),
             ("users the model was fitted on", lists.users_fitted),
-            ("users without older ratings", lists.users_without_rows),
+            (f"users without older {rows}", lists.users_without_rows),
         ],
     )
 

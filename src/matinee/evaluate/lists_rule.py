@@ -1,5 +1,6 @@
 """The gate's rule `lists`: a candidate whose lists are worse than the champion's beyond doubt is held."""
 
+from matinee.errors.text import signed
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.metrics import Estimate
 from matinee.evaluate.ranking import mean_and_error
@@ -38,9 +39,10 @@ def judge_lists(
         )
     ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
     difference = Estimate(*mean_and_error(lists.candidate - lists.champion))
+    value, low, high = signed([difference.value, difference.low, difference.high])
     says = (
-        f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference "
-        f"{difference.value:+.4f}, 95% interval {difference.low:+.4f} to {difference.high:+.4f} "
+        f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference {value}, 95% interval "
+        f"{low} to {high} "
         f"(tolerance {settings.ranking_tolerance:g})"
     )
     return ListsVerdict(

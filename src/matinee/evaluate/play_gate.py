@@ -1,5 +1,6 @@
 """The gate for plays without ratings: it compares lists with popularity, the champion and the anchor."""
 
+from matinee.errors.text import signed
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import Drift
 from matinee.evaluate.gate import Decision, judge_drift
@@ -78,9 +79,10 @@ def _has_not_decayed(anchor: PairedLists, settings: GateSettings) -> ListsDecayV
         return ListsDecayVerdict(name="lists_decay", passed=False, says=says, users=users, limit=limit)
     ours, theirs = float(anchor.candidate.mean()), float(anchor.champion.mean())
     difference = _difference(anchor)
+    value, low, high = signed([difference.value, difference.low, difference.high])
     says = (
-        f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {difference.value:+.4f}, 95% interval "
-        f"{difference.low:+.4f} to {difference.high:+.4f} (limit {limit:g})"
+        f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {value}, 95% interval {low} to {high} "
+        f"(limit {limit:g})"
     )
     return ListsDecayVerdict(
         name="lists_decay",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -14,6 +15,8 @@ QUIET = "#8a8f94"
 INK = "#22272b"
 GRID = "#e4e6e8"
 _DPI = 130
+_TITLE_LETTER = 0.098  # inches: width of a letter of a title
+_TWO_LINES = 0.75  # inches above axes: a title of two lines
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,19 @@ def canvas() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
-    """A figure with two pairs of axes."""
-    figure = Figure(figsize=(11, 4.4))
-    left, right = figure.subplots(1, 2)
-    set_margins(figure, Margins(), shape=(1, 2))
-    return figure, (left, right)
+def one_above_other() -> tuple[Figure, tuple[Axes, Axes]]:
+    """A figure with two pairs of axes, narrow enough to be read on a phone without scrolling."""
+    figure = Figure(figsize=(6, 7.6))
+    above, below = figure.subplots(2, 1)
+    set_margins(figure, Margins(top=_TWO_LINES, down=0.6 + _TWO_LINES), shape=(2, 1))
+    return figure, (above, below)
 
 
 def label_axes(axes: Axes, title: str, *, x: str, y: str, grid: Literal["x", "y"] = "y") -> None:
-    """Set title and labels of axes, and the looks that all plots share."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
+    """Set title and labels of axes, and the looks that all plots share. A title wider than the axes is wrapped."""
+    inches = axes.bbox.width / axes.figure.dpi
+    wrapped = fill(title, max(int(inches / _TITLE_LETTER), 20)) if title else ""
+    axes.set_title(wrapped, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.spines[["top", "right"]].set_visible(False)

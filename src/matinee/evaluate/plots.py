@@ -24,9 +24,9 @@ from matinee.evaluate.plot_style import (
     Margins,
     canvas,
     label_axes,
+    one_above_other,
     save,
     set_margins,
-    side_by_side,
 )
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.history import History
@@ -84,7 +84,7 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
 
 def residuals(inputs: EvaluationInputs) -> Figure:
     """How errors are spread, and how their mean depends on the rating."""
-    figure, (left, right) = side_by_side()
+    figure, (above, below) = one_above_other()
     within = float(np.median(np.abs(inputs.candidate)))
     span = inputs.scale[1] - inputs.scale[0]
     edges = np.linspace(-span, span, 82)  # an odd number of bins: exact predictions are the middle one
@@ -93,16 +93,16 @@ def residuals(inputs: EvaluationInputs) -> Figure:
         (inputs.candidate, MODEL, "this model"),
     ):
         share = np.histogram(errors, edges)[0] / len(errors) * 100
-        left.stairs(share, edges, color=color, linewidth=1.6, label=name)
-    left.axvline(0, color=QUIET, linewidth=0.8)
+        above.stairs(share, edges, color=color, linewidth=1.6, label=name)
+    above.axvline(0, color=QUIET, linewidth=0.8)
     label_axes(
-        left,
+        above,
         f"Half of the predictions are within {within:.2f} of the rating",
         x="prediction minus rating (rating points)",
         y="test rows in each step (%)",
     )
-    left.legend(frameon=False)
-    _by_rating(right, inputs)
+    above.legend(frameon=False)
+    _by_rating(below, inputs)
     return figure
 
 
@@ -227,25 +227,25 @@ def _short(rows: int) -> str:
 
 def long_tail(inputs: EvaluationInputs) -> Figure:
     """How the training rows are spread over movies, and what that means for the error."""
-    figure, (left, right) = side_by_side()
+    figure, (above, below) = one_above_other()
     counts = inputs.movie_rows
     order = np.argsort(-counts, kind="stable")
     rated = counts[order][: np.count_nonzero(counts)]  # a catalogue may hold ten times as many movies
     share = np.cumsum(rated) / rated.sum() * 100
     half = int(np.searchsorted(share, 50)) + 1
-    left.plot(np.arange(1, len(rated) + 1), share, color=MODEL, linewidth=1.8)
-    left.plot([1, half, half], [50, 50, 0], color=QUIET, linewidth=1, linestyle="--")
-    left.set_xscale("log")
-    left.set_xlim(1, max(len(rated), 2))
-    left.set_ylim(0, 101)
-    left.xaxis.set_major_formatter(FuncFormatter(lambda movies, _: _short(int(movies))))
+    above.plot(np.arange(1, len(rated) + 1), share, color=MODEL, linewidth=1.8)
+    above.plot([1, half, half], [50, 50, 0], color=QUIET, linewidth=1, linestyle="--")
+    above.set_xscale("log")
+    above.set_xlim(1, max(len(rated), 2))
+    above.set_ylim(0, 101)
+    above.xaxis.set_major_formatter(FuncFormatter(lambda movies, _: _short(int(movies))))
     label_axes(
-        left,
+        above,
         f"{half:,} of {len(rated):,} rated movies have half of the training rows",
         x="movies, most rated first (logarithmic)",
         y="share of training rows (%)",
     )
-    _error_by_popularity(right, inputs, order)
+    _error_by_popularity(below, inputs, order)
     return figure
 
 
@@ -275,23 +275,25 @@ def progressive(points: Sequence[Point]) -> Figure:
     """Each champion on the ratings that came after it, next to its RMSE on the test rows."""
     figure, axes = canvas()
     set_margins(figure, Margins(bottom=1.3))
-    places = np.arange(len(points))
-    rmses = np.array([point.rmse for point in points])
+    draw_progressive(axes, points)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def draw_progressive(axes: Axes, points: Sequence[Point], *, most_labels: int = 30) -> None:
+    """Draw `progressive` on axes, without a legend; `most_labels` is the number of dates below the axis."""
+    places, last = np.arange(len(points)), points[-1]
+    rmses = [point.rmse for point in points]
     bars = _TWO_ERRORS * np.array([point.interval.standard_error for point in points])
     base = [np.nan if point.bias_only_rmse is None else point.bias_only_rmse for point in points]
     promised = [point.test_rmse for point in points]
     axes.plot(places, base, color=BASELINE, marker="D", markersize=4, linewidth=1, label="bias-only")
     axes.plot(places, promised, "s--", color=QUIET, markersize=4, linewidth=1.2, label="on its test rows")
     axes.errorbar(places, rmses, bars, color=MODEL, marker="o", markersize=5, label="on newer ratings, 95%")
-    crowded = len(points) > _CROWDED
-    shown = places[:: max(1, len(points) // 30)]
-    labels = [
-        f"{points[place].last_date or points[place].at[:10]}\n{points[place].release}" for place in shown
-    ]
-    axes.set_xticks(shown, labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
+    crowded = min(len(points), most_labels) > _CROWDED
+    step = -(-len(points) // most_labels)
+    labels = [f"{each.last_date or each.at[:10]}\n{each.release}" for each in points[::step]]
+    axes.set_xticks(places[::step], labels, fontsize=7 if crowded else 8, rotation=90 if crowded else 0)
     axes.set_xlim(-0.5, len(points) - 0.5)
-    last = points[-1]
     title = f"{last.release}: {last.rmse:.4f} on newer ratings, {last.test_rmse:.4f} on its test rows"
     label_axes(axes, title, x="last day of the new ratings, and the champion", y="RMSE (rating points)")
-    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
-    return figure

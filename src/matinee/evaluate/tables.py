@@ -12,8 +12,7 @@ from matinee.store.documents import Point
 
 # The plots of an evaluation: file name and explanation.
 PICTURES = {
-    "learning_curve": "RMSE by epoch. The epoch with the lowest valid RMSE is kept. The sampler keeps the mean of its "
-    "draws instead; the curve jumps where its second chain starts.",
+    "learning_curve": "RMSE during the fit. The title says which weights are kept.",
     "slices": "Where the model is weak: RMSE by slice with its 95% interval, compared with bias-only.",
     "calibration": "Whether rows predicted at 4.2 are rated 4.2 on average; below, the number of rows per bin.",
     "residuals": "The distribution of errors, and how predictions shrink towards the mean, as calibrated ones do.",
@@ -51,6 +50,23 @@ def error_says(metrics: AnyMetrics) -> str:
     return f"{rows} The 95% interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie."
 
 
+def unknown_says(metrics: AnyMetrics) -> str:
+    """How many test rows are of users and of movies that the model does not know."""
+    users, movies = metrics.rows_of_unknown_users, metrics.rows_of_unknown_movies
+    if users and movies:
+        return f"{_rows_of(users, 'user')} the model does not know, and {_rows_of(movies, 'movie')} it does not know."
+    if users or movies:
+        known, unknown = (
+            ("movies", _rows_of(users, "user")) if users else ("users", _rows_of(movies, "movie"))
+        )
+        return f"The model knows all {known} of the test rows; {unknown} it does not know."
+    return "The model knows all users and movies of the test rows."
+
+
+def _rows_of(rows: int, what: str) -> str:
+    return f"{rows:,} test rows are of {what}s that" if rows > 1 else f"1 test row is of a {what} that"
+
+
 def slice_table(metrics: Metrics) -> Table:
     """The RMSE on slices of the test rows, with 95% intervals, and that of bias-only."""
     return Table(
@@ -61,6 +77,17 @@ def slice_table(metrics: Metrics) -> Table:
             for each in found
         ],
     )
+
+
+def learning_says(candidate: CandidateManifest | None) -> str:
+    """What the learning curve of a candidate shows; that of any, if the store no longer has it."""
+    if candidate is None:
+        return PICTURES["learning_curve"]
+    if not is_sampled(candidate):
+        return "RMSE by epoch. The epoch with the lowest valid RMSE is kept."
+    chains = by_full_name(candidate.settings).get("train.chains")
+    jumps = "" if chains == 1 else " The curve jumps where a further chain starts."
+    return f"RMSE by sweep. The model is the mean of the draws.{jumps}"
 
 
 def is_sampled(candidate: CandidateManifest) -> bool:
@@ -120,13 +147,13 @@ def series_table(points: Sequence[Point]) -> Table:
     )
 
 
-def order_says(metrics: AnyMetrics) -> str:
-    """The share of correctly ordered pairs of test rows, and what ranking metrics can and cannot show."""
+def order_says(metrics: AnyMetrics, *, name: str = "candidate") -> str:
+    """The share of test row pairs that the model (named `name`) orders correctly, and what ranking metrics show."""
     if not isinstance(metrics, Metrics):
         return metrics.ranking.says
     pairs = metrics.pairs_in_order
     shares = (
-        ("candidate", pairs.candidate.share),
+        (name, pairs.candidate.share),
         ("bias-only", pairs.bias_only.share),
         ("popularity", pairs.popularity.share),
     )

@@ -11,6 +11,7 @@ from matinee.evaluate.tables import (
     PICTURES,
     error_says,
     error_table,
+    learning_says,
     order_says,
     slice_table,
     time_table,
@@ -25,7 +26,7 @@ from matinee.publish.markdown import example_sections, table
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.release.folder import EXAMPLES
 from matinee.release.manifest import ReleaseManifest, SplitNote
-from matinee.release.plays import NO_PREDICTIONS, PLAYS_MODEL
+from matinee.release.plays import OF_PLAYS, PLAYS_MODEL
 from matinee.store.documents import read_as
 
 _REASON = 2_000  # characters
@@ -41,6 +42,7 @@ def write_card(
 ) -> None:
     """Write CARD.md into a release's folder; it shows the plots in `plots/`. Of plays, `candidate` is None."""
     split = manifest.published_split
+    captions = {**PICTURES, "learning_curve": learning_says(candidate)}
     sections = [
         front_matter(manifest, metrics),
         f"# Release {manifest.version}",
@@ -49,7 +51,7 @@ def write_card(
         _figures(metrics),
         _list_figures(metrics, examples=(folder / EXAMPLES).exists()),
         f"The gate: {shown(manifest.decision.reason, _REASON)}",
-        *(_picture(folder, name) for name in PICTURES),
+        *(_picture(folder, name, says) for name, says in captions.items()),
         _slices(metrics),
         "## Data",
         _data(manifest, split, profile),
@@ -96,15 +98,15 @@ def write_examples(folder: Path, evaluation: Path) -> None:
     (folder / EXAMPLES).write_text("\n\n".join(sections) + "\n", "utf-8")
 
 
-def _picture(folder: Path, name: str) -> str:
+def _picture(folder: Path, name: str, says: str) -> str:
     there = (folder / "plots" / f"{name}.png").exists()
-    return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{PICTURES[name]}" if there else ""
+    return f"![{name.replace('_', ' ')}](plots/{name}.png)\n\n{says}" if there else ""
 
 
 def _opening(manifest: ReleaseManifest) -> str:
     low, high = manifest.scale
     if manifest.model == PLAYS_MODEL:
-        return f"A ranking model, published {manifest.created}. {NO_PREDICTIONS}"
+        return f"{OF_PLAYS} Published {manifest.created}."
     return (
         f"A `{manifest.model}` model that predicts ratings from {low:g} to {high:g}, published "
         f"{manifest.created}."
@@ -126,7 +128,7 @@ def _list_figures(metrics: AnyMetrics, *, examples: bool) -> str:
     sections = [
         *(table(*each) for each in measured_lists(metrics)),
         f"Lists of ten users, with titles and reasons: [{EXAMPLES}]({EXAMPLES})." if examples else "",
-        order_says(metrics),
+        order_says(metrics, name="this release"),
     ]
     return "\n\n".join(section for section in sections if section)
 

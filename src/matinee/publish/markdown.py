@@ -2,13 +2,14 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from matinee.errors.text import shown
 from matinee.evaluate.list_tables import example_says, example_table
 from matinee.formats.example_lists import ExampleList
+from matinee.publish.report.numbers import column_texts
 
 _TEXT_LENGTH: Final = 4_000  # characters of untrusted text
 _BAR_WIDTH: Final = 30
@@ -25,8 +26,9 @@ def escape(text: object) -> str:
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table; numbers are right-aligned, all cells are escaped."""
-    body = [[_cell(value) for value in row] for row in rows]
     names = list(head)
+    columns = [_cells(column) for column in zip(*rows, strict=True)]
+    body = list(zip(*columns, strict=True))
     right = [
         bool(body) and all(re.fullmatch(r"[-+0-9.,]*%?", row[i]) for row in body) for i in range(len(names))
     ]
@@ -44,16 +46,10 @@ def page(title: str, *sections: str) -> str:
     return "\n\n".join([f"# {title}", *(section for section in sections if section)]) + "\n"
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        if value.is_integer():
-            return f"{value:,.0f}"
-        if 10 <= abs(value) < 1e6:
-            return f"{value:,.2f}"
-        return f"{value:.4f}" if 1e-3 <= abs(value) < 10 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else escape("" if value is None else value)
+def _cells(column: Sequence[object]) -> list[str]:
+    is_ours = [value is None or isinstance(value, int | float) for value in column]
+    texts = zip(column, column_texts(column), is_ours, strict=True)
+    return [text if ours else escape(value) for value, text, ours in texts]
 
 
 def bars(name: str, counts: Mapping[str, int]) -> str:

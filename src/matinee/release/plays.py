@@ -6,6 +6,7 @@ from typing import Any, Final
 from matinee.errors import ConfigError, ReleaseError
 
 PLAYS_MODEL: Final = "ranking"  # `model` in the manifest of a release that has only lists
+OF_PLAYS: Final = "A model that lists movies, fitted on plays. It predicts no ratings."
 NO_PREDICTIONS: Final = (
     "It was trained on plays (ingest.feedback=implicit), so it has lists and no predicted ratings: ask it for "
     "recommend, similar, fold_in or explain."

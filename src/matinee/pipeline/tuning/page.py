@@ -3,6 +3,7 @@
 from matinee.evaluate.tables import Table
 from matinee.formats.tuning import STATES_IN_WORDS, GoalResult, StudyFile, TuningResult
 from matinee.pipeline.tuning.plots import LABELS, history_plot, importance_plot
+from matinee.publish.report.numbers import cell_text
 from matinee.publish.report.pages import render
 
 _TITLES = {"ratings": "Predicted ratings", "lists": "Lists"}
@@ -43,18 +44,10 @@ def finalist_table(result: GoalResult) -> Table:
         mean = sum(each.scores) / len(each.scores) if each.scores else None
         found = each.difference
         apart = "" if found is None else f"{found.value:+.4f} ± {found.standard_error:.4f}"
-        name = "base settings" if each.trial == 0 else f"trial {each.trial}"
-        rows.append(
-            (
-                name,
-                each.searched,
-                len(each.scores),
-                mean,
-                apart,
-                "chosen" if each.trial == result.chosen else "",
-            )
-        )
-    return Table(("settings", "in the search", "repeats", "mean", "difference ± standard error", ""), rows)
+        name, chosen = ("base settings", "kept") if each.trial == 0 else (f"trial {each.trial}", "chosen")
+        marked = f"{name} ({chosen})" if each.trial == result.chosen else name
+        rows.append((marked, each.searched, len(each.scores), mean, apart))
+    return Table(("settings", "in the search", "repeats", "mean", "difference ± standard error"), rows)
 
 
 def trial_table(result: GoalResult) -> Table:
@@ -65,7 +58,7 @@ def trial_table(result: GoalResult) -> Table:
             str(note.number),
             STATES_IN_WORDS[note.state],
             note.value,
-            *(note.settings.get(name) for name in names),
+            *(cell_text(note.settings.get(name)) for name in names),  # equal digits would hide small ones
             note.seconds,
             note.error or "",
         )
@@ -77,5 +70,8 @@ def trial_table(result: GoalResult) -> Table:
 def space_table(file: StudyFile, result: GoalResult) -> Table:
     """The ranges that were searched."""
     space = file.spaces[result.goal]
-    rows = [(name, each.low, each.high, "equal ratios" if each.log else "") for name, each in space.items()]
+    rows = [
+        (name, cell_text(each.low), cell_text(each.high), "equal ratios" if each.log else "")
+        for name, each in space.items()
+    ]
     return Table(("setting", "from", "to", "scale"), rows)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matinee.errors.text import minute
 from matinee.evaluate.comparison.compare import FIGURES
-from matinee.evaluate.slices import SLICINGS
 from matinee.evaluate.tables import Table
 from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.compare_plots import difference_plot
 from matinee.publish.report.pages import render
 
@@ -19,7 +19,7 @@ def compare_page(comparison: Comparison) -> str:
         comparison=comparison,
         names=[model.name for model in comparison.models],
         figure_names=FIGURES,
-        slicings=SLICINGS,
+        slice_names=SLICE_NAMES,
         verdicts=VERDICTS,
         plots=[difference_plot(comparison, place) for place in others],
         settings=setting_table(comparison),

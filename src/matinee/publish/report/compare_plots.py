@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
+from matinee.errors.text import signed
 from matinee.evaluate.plot_style import INK, MODEL, QUIET, label_axes
 from matinee.formats.comparison import Comparison, Difference
 from matinee.formats.slice_names import SLICE_NAMES
-from matinee.publish.report.numbers import signed
 from matinee.publish.report.plots import inline_svg, panel
 
 _ROW: Final = 0.21  # inches per slice
@@ -29,7 +29,7 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
     rows += [
         (SLICE_NAMES[each.slicing].format(each.slice), each.differences[place]) for each in comparison.slices
     ]
-    figure, axes = panel(height=_EDGES + _ROW * len(rows), width=5.6, labels=[label for label, _ in rows])
+    figure, axes = panel(height=_EDGES + _ROW * len(rows), labels=[label for label, _ in rows])
     values = np.array([difference.value for _, difference in rows])
     ends = np.array([(difference.low, difference.high) for _, difference in rows])
     places = np.arange(len(rows))
@@ -39,7 +39,7 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
         axes.plot(values[chosen], places[chosen], "o", color=color, markersize=5)
     axes.set_yticks(places, [label for label, _ in rows])
     axes.invert_yaxis()
-    label_axes(axes, "", x=f"{other} minus {first}, RMSE (left of 0: better)", y="", grid="x")
+    label_axes(axes, "", x="difference in RMSE (left of 0: better)", y="", grid="x")
     texts = signed(values.tolist())
     clear = [f"{label} {text}" for (label, each), text in zip(rows, texts, strict=True) if _is_clear(each)]
     alt = (

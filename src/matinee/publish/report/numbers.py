@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from matinee.errors.text import shown
+from matinee.errors.text import shown, signed
+
+__all__ = ["cell_text", "column_texts", "columns", "is_number", "safe_text", "signed"]
 
 _TEXT_LENGTH: Final = 4_000  # characters of untrusted text
-_SMALL: Final = 0.0005
+_LEAST, _MOST = 1e-3, 10.0  # the range of figures with four decimals
 _NUMBER: Final = re.compile(r"[-+0-9.,]+( ?%)?")
 
 
@@ -30,22 +32,31 @@ def cell_text(value: object) -> str:
         return "" if value is None else safe_text(value)
     if value.is_integer():
         return f"{value:,.0f}"
-    if 10 <= abs(value) < 1e6:
+    if _MOST <= abs(value) < 1e6:
         return f"{value:,.2f}"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 10 else f"{value:.3g}"
+    return f"{value:.4f}" if _LEAST <= abs(value) < _MOST else f"{value:.3g}"
 
 
-def signed(values: Sequence[float]) -> list[str]:
-    """Differences with their signs and equally many decimals: four, or six if all are small.
+def column_texts(values: Sequence[object]) -> list[str]:
+    """The cells of a column. Next to figures of four decimals, smaller ones and whole ones have four as well.
 
-    >>> signed([0.00168, -0.5]), signed([0.000012, 0.0])
-    (['+0.0017', '-0.5000'], ['+0.000012', '0'])
+    >>> column_texts([0.0021, 0.000297, 0.0, 124]), column_texts([0.000297, 0.0])
+    (['0.0021', '0.0003', '0.0000', '124'], ['0.000297', '0'])
     """
-    decimals = 4 if max(map(abs, values), default=0) >= _SMALL else 6
-    return [f"{value:+.{decimals}f}" if value else "0" for value in values]
+    floats = [each for each in values if isinstance(each, float)]
+    four = any(_LEAST <= abs(each) < _MOST and not each.is_integer() for each in floats)
+    return [
+        f"{each:.4f}" if four and isinstance(each, float) and abs(each) < _MOST else cell_text(each)
+        for each in values
+    ]
+
+
+def columns(rows: Sequence[Sequence[object]]) -> list[tuple[list[str], bool]]:
+    """The cells of each column of a table, and whether they are numbers."""
+    return [(column_texts(values), is_number(values)) for values in zip(*rows, strict=True)]
 
 
 def is_number(values: Sequence[object]) -> bool:
     """Whether a column holds numbers, which are aligned on the right."""
-    texts = [cell_text(value) for value in values]
+    texts = column_texts(values)
     return any(texts) and all(not text or _NUMBER.fullmatch(text) for text in texts)

@@ -6,8 +6,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from matinee.errors.text import minute
-from matinee.publish.report.numbers import cell_text, is_number, safe_text, signed
+from matinee.errors.text import minute, signed
+from matinee.publish.report.numbers import cell_text, columns, safe_text
 
 
 @cache
@@ -20,8 +20,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"cell": cell_text, "code_text": code_text, "signed": signed, "safe_text": safe_text}
-    found.filters["minute"] = minute
-    found.tests["numeric"] = is_number
+    found.filters |= {"minute": minute, "columns": columns}
     return found
 
 

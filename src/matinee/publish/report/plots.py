@@ -28,25 +28,26 @@ _REFERENCE: Final = re.compile(r'(\bid="|href="#|url\(#)')
 _FONT: Final = re.compile(r"font-family: [^;\"]*;? ?")  # the page's own is used
 _LEFT_OUT: Final = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>", re.DOTALL)
 _OPENING: Final = re.compile(r"<svg[^>]* viewBox=\"([^\"]*)\"[^>]*>")
+_WIDTH: Final = 4.4  # inches: letters of nine points have ten pixels on a phone
 _LABEL_SIZE: Final = 9
 _LETTER: Final = 0.075  # inches: width of a letter of the labels
 _ZOOM: Final = 1.5  # pixels per point at most
 
 
 def panel(
-    *, height: float, width: float = 4.4, labels: Sequence[str] = (), top: float = 0.1
+    *, height: float, labels: Sequence[str] = (), top: float = 0.1, bottom: float = 0.5
 ) -> tuple[Figure, Axes]:
     """A figure that is legible on a phone without scrolling.
 
     Args:
-        height, width: Size in inches.
+        height: Height in inches; all panels are equally wide.
         labels: Texts at the left axis; an axis without any has numbers and a name.
-        top: Space for a legend above the axes, in inches.
+        top, bottom: Space above and below the axes, for legends and labels, in inches.
     """
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(_WIDTH, height))
     axes = figure.subplots()
     left = 0.2 + _LETTER * max(map(len, labels)) if labels else 0.75
-    set_margins(figure, Margins(left=left, right=0.22, top=top, bottom=0.5))
+    set_margins(figure, Margins(left=left, right=0.22, top=top, bottom=bottom))
     axes.tick_params(labelsize=_LABEL_SIZE, color=QUIET, length=3)
     axes.xaxis.label.set_fontsize(_LABEL_SIZE)
     axes.yaxis.label.set_fontsize(_LABEL_SIZE)

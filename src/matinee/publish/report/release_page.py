@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Final
 
 from matinee.errors.text import minute
-from matinee.evaluate import plots
 from matinee.evaluate.list_tables import example_says, example_table, measured_lists
 from matinee.evaluate.tables import (
     PICTURES,
     Table,
     error_says,
     error_table,
+    learning_says,
     order_says,
     series_table,
     slice_table,
     time_table,
     training_table,
+    unknown_says,
 )
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DriftVerdict
@@ -24,12 +25,12 @@ from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.publish.report.pages import render
-from matinee.publish.report.plots import data_url, inline_svg
+from matinee.publish.report.plots import data_url
 from matinee.publish.report.release_facts import Neighbours, ReleaseFacts, collect_facts
-from matinee.publish.report.release_plots import calibration_plot, learning_plot, slices_plot
+from matinee.publish.report.release_plots import calibration_plot, learning_plot, series_plot, slices_plot
 from matinee.release.folder import REPORT
 from matinee.release.manifest import ReleaseManifest
-from matinee.release.plays import NO_PREDICTIONS
+from matinee.release.plays import OF_PLAYS
 from matinee.store import Store
 
 _WEAK: Final = 5  # slices that are named
@@ -38,13 +39,13 @@ _LAST: Final = 10  # releases that are listed
 _LIST_CAPTIONS: Final = {  # by the second word of the table's heading
     "by,": "How well lists find what users liked",
     "of": "Which movies lists show",
-    "for": "Lists of a model of older ratings, measured on the latest ones",
+    "for": "Lists of a model of older {}, measured on the latest ones",
 }
 _SPREAD: Final = ("min", "p10", "median", "p90", "p99", "max", "mean")
 
 
-def _caption(table: Table) -> str:
-    return _LIST_CAPTIONS.get(table.head[0].split()[1], "Lists")
+def _caption(table: Table, *, plays: bool) -> str:
+    return _LIST_CAPTIONS.get(table.head[0].split()[1], "Lists").format("plays" if plays else "ratings")
 
 
 def write_report(folder: Path, *, store: Store, manifest: ReleaseManifest) -> None:
@@ -75,17 +76,19 @@ def release_page(facts: ReleaseFacts) -> str:
         error_says=error_says(metrics),
         errors=[error_table(rated, name="this release")] if rated else [],
         in_time=time_table(rated) if rated else None,
-        lists=[(_caption(found), found) for found in measured_lists(metrics)],
-        order_says=order_says(metrics),
+        lists=[(_caption(found, plays=rated is None), found) for found in measured_lists(metrics)],
+        order_says=order_says(metrics, name="this release"),
+        unknown_says=unknown_says(metrics),
         weak=_weak_slices(rated) if rated else [],
         slices=slice_table(rated) if rated else None,
         limits=LIMITS if rated else PLAY_LIMITS,
         plot=_plots(facts, rated),
-        learning_says=PICTURES["learning_curve"],
+        learning_says=learning_says(facts.fit),
         pictures=_pictures(facts),
         examples=[(each.user_id, example_says(each), example_table(each)) for each in facts.examples],
         neighbours=_neighbour_table(facts.neighbours),
         drift=_drift_table(facts),
+        no_drift_says=_why_no_drift(facts),
         releases=_release_table([*facts.earlier, manifest]),
         series=series_table(facts.points) if facts.points else None,
         rules=_rule_table(facts),
@@ -100,7 +103,7 @@ def _plots(facts: ReleaseFacts, rated: Metrics | None) -> dict[str, str]:
         "slices": slices_plot(rated) if rated else "",
         "calibration": calibration_plot(rated) if rated else "",
         "learning": learning_plot(facts.history) if facts.history else "",
-        "series": _series_plot(facts),
+        "series": series_plot(facts.points),
     }
 
 
@@ -112,7 +115,7 @@ def _pictures(facts: ReleaseFacts) -> dict[str, tuple[str, str]]:
 def _opening(manifest: ReleaseManifest) -> str:
     low, high = manifest.scale
     if low == high:
-        return f"A ranking model. {NO_PREDICTIONS}"
+        return OF_PLAYS
     return (
         f"A `{manifest.model}` model that predicts ratings from {low:g} to {high:g} and lists unseen movies."
     )
@@ -145,13 +148,15 @@ def _headline(facts: ReleaseFacts) -> list[tuple[str, str, str]]:
     return found
 
 
-def _bars(profile: Profile | None, *, plays: bool) -> list[tuple[str, list[tuple[str, int, float, float]]]]:
-    """Counts of rows: value, rows, share of all, and length of the bar, in percent."""
+def _bars(
+    profile: Profile | None, *, plays: bool
+) -> list[tuple[str, str, list[tuple[str, int, float, float]]]]:
+    """Counts of rows: caption, head, and per line value, rows, share of all, and length of the bar, in percent."""
     if profile is None:
         return []
-    counts = [] if plays else [("Ratings by value", profile.distribution)]
-    counts.append(("Rows by year", profile.ratings_per_year))
-    return [(name, _lengths(each)) for name, each in counts if each]
+    counts = [] if plays else [("Ratings by value", "rating", profile.distribution)]
+    counts.append(("Rows by year", "year", profile.ratings_per_year))
+    return [(caption, head, _lengths(each)) for caption, head, each in counts if each]
 
 
 def _lengths(counts: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
@@ -178,17 +183,6 @@ def _weak_slices(metrics: Metrics) -> list[tuple[str, SliceFigures]]:
         if each.rows >= _FEWEST and each.low > metrics.rmse
     ]
     return sorted(found, key=lambda pair: -pair[1].rmse)[:_WEAK]
-
-
-def _series_plot(facts: ReleaseFacts) -> str:
-    if len(facts.points) < 2:
-        return ""
-    last = facts.points[-1]
-    alt = (
-        f"RMSE of each champion on newer ratings. {last.release}: {last.rmse:.4f}, and {last.test_rmse:.4f} on its "
-        "test rows. The table has all values."
-    )
-    return inline_svg(plots.progressive(facts.points), "series", alt=alt)
 
 
 def _neighbour_table(found: Sequence[Neighbours]) -> Table:
@@ -219,11 +213,23 @@ def _drift_table(facts: ReleaseFacts) -> Table | None:
             label,
             f"{getattr(verdict, name):.4f}",
             f"{getattr(verdict, f'{name}_limit'):.4f}",
-            ", ".join(f"{each[name]:.4f}" for each in past if name in each),
+            *([", ".join(f"{each[name]:.4f}" for each in past if name in each)] if past else ()),
         )
         for name, label in names.items()
     ]
-    return Table(("figure", "this dataset", "limit", "datasets before, oldest first"), rows)
+    return Table(
+        ("figure", "this dataset", "limit", *(["datasets before, oldest first"] if past else ())), rows
+    )
+
+
+def _why_no_drift(facts: ReleaseFacts) -> str:
+    if facts.manifest.judged_against is None:
+        return "There was no earlier data to compare with."
+    if facts.decision is None:
+        return "The evaluation of this release is no longer in the store."
+    if ("gate.drift", "false") in facts.settings:
+        return "The gate did not look at drift (gate.drift=false)."
+    return "The data of the earlier champion is no longer in the store."
 
 
 def _release_table(releases: Sequence[ReleaseManifest]) -> Table:

@@ -107,7 +107,7 @@ def test_a_movie_is_found_with_the_keyboard_and_its_title_is_text(
     page: Page, address: str, shows: Shows
 ) -> None:
     page.goto(address)
-    shows(page, "Most rated movies")
+    assert re.search(r"\d ratings?$", shows(page, "Most rated movies"), re.M)
     _check(page, "home")
     search = page.get_by_role("combobox")
     search.fill("EVIL")
@@ -135,6 +135,9 @@ def test_a_user_has_ratings_a_list_and_reasons_and_is_compared(
     assert re.search(r"only here|\d+ in v0002", text)
     assert page.url.endswith("#/user/13?with=v0002")
     _check(page, "user")
+    page.set_viewport_size({"width": 400, "height": 1000})
+    tops = [page.locator("main section").nth(at).evaluate("each => each.offsetTop") for at in (0, 1)]
+    assert tops[0] == tops[1], "a phone shows both lists at once"
 
 
 def test_a_guest_rates_with_the_keyboard_and_the_list_changes(page: Page, address: str, shows: Shows) -> None:
@@ -154,6 +157,8 @@ def test_a_guest_rates_with_the_keyboard_and_the_list_changes(page: Page, addres
     _check(page, "guest")
     page.locator(".clear:visible").first.click()
     shows(page, "Rate a movie, and your list appears here.")
+    page.get_by_label("Find movies").fill("no such title")
+    shows(page, "Nothing found.")
 
 
 def test_an_unknown_movie_and_a_wrong_filter_are_explained(page: Page, address: str, shows: Shows) -> None:
@@ -168,6 +173,10 @@ def test_a_server_with_a_token_asks_for_it(page: Page, store: Path, shows: Shows
         page.goto(address)
         shows(page, "This server needs a token")
         expect(page.get_by_role("textbox", name="Token")).to_be_focused()
+        assert "The token is wrong." not in page.inner_text("dialog")
+        page.keyboard.insert_text("another token")
+        page.keyboard.press("Enter")
+        shows(page, "The token is wrong.")
         page.keyboard.insert_text(TOKEN)
         page.keyboard.press("Enter")
         shows(page, "Most rated movies")

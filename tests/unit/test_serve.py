@@ -61,8 +61,6 @@ def test_answers_are_those_of_the_release(ask: Ask, release: Release) -> None:
         "/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 1, "rating": 2}]}
     ).json()
     assert _listed(answer["movies"]) == [tuple(each) for each in release.fold_in({13: 5, 1: 2}).recommend()]
-    twice = [{"movie_id": 13, "rating": 1}, {"movie_id": 1, "rating": 2}, {"movie_id": 13, "rating": 5}]
-    assert ask("/fold_in", {"ratings": twice}).json() == answer, "the later one counts"
     assert answer["unknown"] == [1]
     rated = {each["movie_id"] for each in ask("/ratings?user_id=13").json()["movies"]}
     assert rated == set(release.movies.decode(release.catalog.seen(1)).tolist())
@@ -135,6 +133,10 @@ def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
     )
     mixed = {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 23}]}
     assert "either all of the ratings" in sent("/fold_in", 422, body=mixed)
+    twice = {"ratings": [{"movie_id": 13, "rating": 1}, {"movie_id": 13, "rating": 5}]}
+    assert "movie 13 is in `ratings` twice" in sent("/fold_in", 422, body=twice)
+    unrated = sent("/fold_in", 422, body={"ratings": [{"movie_id": 3}]})
+    assert 'Add `rating`, as in {"movie_id": 3, "rating": 5}.' in unrated
     assert "expected 1 to 5" in sent("/fold_in", 422, body={"ratings": [{"movie_id": 13, "rating": 9}]})
     assert "whole number" in sent("/similar?movie_id=x", 422)
     assert "can't be read" in sent("/recommend", 422, content=b"[" * 500_000, headers=as_json)
@@ -208,4 +210,5 @@ def test_a_release_of_plays_answers_what_it_can(tmp_path: Path) -> None:
     assert ask("/releases").json()["releases"][0]["plays"]
     refused = ask("/predict", {"pairs": [{"user_id": 13, "movie_id": 13}]})
     assert refused.status_code == 409 and "can't predict ratings" in refused.json()["error"]
-    assert ask("/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}]}).status_code == 422
+    refused = ask("/fold_in", {"ratings": [{"movie_id": 13, "rating": 5}]})
+    assert refused.status_code == 422 and "Leave out `rating`" in refused.json()["error"]

@@ -26,14 +26,15 @@ def store(tmp_path: Path) -> Path:
 def test_the_token_is_needed_and_foreign_pages_are_refused(store: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
     ask = asking(LoadedReleases(store), token=TOKEN)
-    for header in (
-        {},
-        {"authorization": "Bearer x"},
-        {"authorization": f"Basic {TOKEN}"},
-        {"authorization": "Bearer "},
+    for header, why in (
+        (None, "needs a token"),
+        ("Bearer x", "The token is wrong."),
+        (f"Basic {TOKEN}", "needs a token"),
+        ("Bearer ", "needs a token"),
     ):
-        refused = ask("/search", headers=header)
+        refused = ask("/search", headers={} if header is None else {"authorization": header})
         assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
+        assert why in refused.json()["error"]
     assert ask("/search", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert ask("/metrics").status_code == 401
     assert ask("/healthz").status_code == ask("/").status_code == 200

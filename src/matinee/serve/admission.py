@@ -66,12 +66,8 @@ class Admission:
             seconds.observe(time.perf_counter() - started)
 
     async def _admit(self, scope: Message, receive: Receive, answer: "_Answer") -> None:
-        if self._token is not None and scope["path"] not in self._free and not self._knows_token(scope):
-            await answer.refuse(
-                401,
-                "This address needs a token: send the header `Authorization: Bearer TOKEN`.",
-                (b"www-authenticate", b"Bearer"),
-            )
+        if self._token is not None and scope["path"] not in self._free and (why := self._refusal(scope)):
+            await answer.refuse(401, why, (b"www-authenticate", b"Bearer"))
         elif self._active > MOST_ACTIVE:
             await answer.refuse(
                 503,
@@ -90,10 +86,15 @@ class Admission:
             else:
                 await self._app(scope, _replay(body, receive), answer)
 
-    def _knows_token(self, scope: Message) -> bool:
+    def _refusal(self, scope: Message) -> str | None:
+        """Why a request may not be answered; None if it has the token."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(_digest(token.strip()), self._token or b"")
+        if scheme.lower() != b"bearer" or not token.strip():
+            return "This address needs a token: send the header `Authorization: Bearer TOKEN`."
+        if not hmac.compare_digest(_digest(token.strip()), self._token or b""):
+            return "The token is wrong. Send the one that the server was started with."
+        return None
 
 
 class _Answer:

@@ -1,10 +1,11 @@
 """The answer to each question, from the release that it names. Each method is a route of the server."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query
 
+from matinee.errors import ConfigError
 from matinee.release import Release
 from matinee.release.idmap import Id
 from matinee.release.plays import is_of_plays
@@ -43,7 +44,7 @@ class Handlers:
     def fold_in(self, asked: requests.FoldInRequest) -> responses.GuestList:
         """List movies for a new user, from a few ratings. Nothing is stored."""
         release = self._loaded.named(asked.release).release
-        guest = release.fold_in(_given(asked.ratings))
+        guest = release.fold_in(_given(asked.ratings, release))
         found = guest.recommend(asked.n, explain=asked.explain, **asked.narrow)
         return responses.GuestList(
             release=release.version, unknown=list(guest.unknown), movies=_suggested(release, found)
@@ -191,7 +192,21 @@ def _stars(release: Release, code: int, count: int) -> list[float | None]:
     return [shortest_rating(level, release.scale) for level in release.catalog.levels(code)]
 
 
-def _given(ratings: Iterable[requests.GuestRating]) -> dict[Id, float] | list[Id]:
-    """Ratings as `Release.fold_in` takes them."""
+def _given(ratings: Sequence[requests.GuestRating], release: Release) -> dict[Id, float] | list[Id]:
+    """Ratings as `Release.fold_in` takes them.
+
+    Raises ConfigError if they are not of the kind that the release was trained on.
+    """
     stars = {each.movie_id: each.rating for each in ratings if each.rating is not None}
+    plays = is_of_plays(release.scale)
+    if plays and stars:
+        raise ConfigError(
+            f"`ratings` has ratings, but release {release.version} was trained on plays. Leave out `rating`, as in "
+            '{"movie_id": 3}.'
+        )
+    if ratings and not plays and not stars:
+        raise ConfigError(
+            f"`ratings` has movies without a rating, but release {release.version} was trained on ratings. Add "
+            '`rating`, as in {"movie_id": 3, "rating": 5}.'
+        )
     return stars or [each.movie_id for each in ratings]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
+from matinee.errors.text import shown
 from matinee.release.narrowing import Narrow
 
 MOST_PAIRS: Final = 10_000
@@ -109,8 +110,19 @@ class FoldInRequest(ListRequest):
     )
 
     ratings: Annotated[list[GuestRating], Field(max_length=MOST_RATINGS, fail_fast=True)] = Field(
-        description="Ratings; the later one of a movie counts."
+        description="Ratings, one per movie. A release of plays takes them without `rating`, and others with it."
     )
+
+    @model_validator(mode="after")
+    def _has_no_movie_twice(self) -> Self:
+        met: set[int | str] = set()
+        for each in self.ratings:
+            if each.movie_id in met:
+                raise ValueError(
+                    f"movie {shown(each.movie_id, 80)} is in `ratings` twice; give each movie once"
+                )
+            met.add(each.movie_id)
+        return self
 
     @model_validator(mode="after")
     def _are_all_of_a_kind(self) -> Self:

@@ -3,15 +3,17 @@
 const KEY = "matinee-token";
 const dialog = document.getElementById("key");
 const field = document.getElementById("token");
+const wrong = document.getElementById("wrong");
 const served = document.getElementById("served");
 
 let asked = null; // the dialog that is open
 
 export class Refused extends Error {}
 
-function askForToken() {
+function askForToken(isWrong) {
   asked ??= new Promise((resolve) => {
     field.value = "";
+    wrong.hidden = !isWrong;
     dialog.addEventListener("close", () => {
       sessionStorage.setItem(KEY, field.value.trim());
       asked = null;
@@ -30,7 +32,8 @@ async function send(path, options) {
       throw new Refused("The server does not answer. Is it still running?");
     });
     if (answer.status === 401) {
-      await askForToken();
+      // Another question may have brought a new token while this one was under way.
+      if (token === sessionStorage.getItem(KEY)) await askForToken(Boolean(token));
       continue;
     }
     const found = await answer.json().catch(() => ({ error: `The server answered with status ${answer.status}.` }));
@@ -50,6 +53,11 @@ export function post(path, body) {
   return send(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
+// A time without its seconds, as `matinee show` prints it.
+function minute(time) {
+  return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
 let known = null;
 
 // The facts of the champion, and all releases. They are asked again when another release has answered.
@@ -59,7 +67,7 @@ export async function releases(version) {
     const champion = found.find((each) => each.champion) ?? found[0];
     known = { all: found, champion };
     const error = champion.rmse === null ? "" : `, RMSE ${champion.rmse.toFixed(4)}`;
-    const when = champion.created ? `, published ${new Date(champion.created).toLocaleString()}` : "";
+    const when = champion.created ? `, published ${minute(champion.created)}` : "";
     served.textContent = `Champion ${champion.version}: ${champion.plays ? "plays" : champion.model}${error}${when}`;
   }
   return known;

@@ -1,9 +1,9 @@
 // The pages, by the part of the address after #.
 
 import { get, post, releases } from "./api.js";
-import { el, failure, movieWithYear, title, userAddress, yearOf } from "./dom.js";
+import { count, el, failure, movieWithYear, title, userAddress, yearOf } from "./dom.js";
 import { guestPage, rater } from "./guest.js";
-import { neighbours, rated, suggestions } from "./lists.js";
+import { neighbours, order, rated, suggestions } from "./lists.js";
 import { startSearch } from "./search.js";
 
 const main = document.getElementById("main");
@@ -19,7 +19,7 @@ async function homePage() {
       el("section", {}, el("h2", {}, "Most rated movies"), el("ol", { class: "movies", role: "list" }, found.movies.map((movie, at) => el("li", {},
         el("span", { class: "rank", "aria-hidden": "true" }, String(at + 1)),
         el("div", { class: "about" }, el("p", {}, movieWithYear(movie))),
-        el("span", { class: "expected quiet" }, movie.train_rows.toLocaleString("en"), el("span", { class: "hidden" }, champion.plays ? " plays" : " ratings in the fit")))))),
+        el("span", { class: "expected quiet" }, count(movie.train_rows, champion.plays ? "play" : "rating")))))),
       el("section", {}, el("h2", {}, "Some users"), el("ul", { class: "chips", role: "list" }, found.users.map((user) =>
         el("li", {}, el("a", { href: userAddress(user) }, el("bdi", {}, String(user)))))))),
   ];
@@ -58,6 +58,7 @@ async function userPage(text, query) {
     .catch((error) => { if (explain && /reasons/.test(error.message)) return ask(release, false); throw error; });
   const lists = await Promise.all([null, query.get("with")].filter((each, at) => !at || each).map((each) => ask(each, true).catch((error) => error)));
   const [first, second] = lists;
+  const both = second && !lists.some((each) => each instanceof Error);
   const section = (found, other, label) => el("section", {}, el("h2", {}, label),
     found instanceof Error ? failure(found) : suggestions(found, { user: mine.known ? text : null, other: other instanceof Error ? null : other }));
   const shown = rated(mine.movies.slice(0, 20));
@@ -70,10 +71,11 @@ async function userPage(text, query) {
   } }, `Show ${mine.movies.length - 20} more`) : null;
   return [
     el("h1", {}, "User ", el("bdi", {}, text)),
-    el("p", { class: "lead" }, mine.known ? `${champion.plays ? "Played" : "Rated"} ${mine.count} ${mine.count === 1 ? "movie" : "movies"}.`
+    el("p", { class: "lead" }, mine.known ? `${champion.plays ? "Played" : "Rated"} ${count(mine.count, "movie")}.`
       : `${mine.release} does not know this user, so the list has popular movies.`),
     filters(text, query, all, champion),
-    el("div", { class: second ? "columns three" : "columns" },
+    both ? order(first.movies) ?? order(second.movies) : null,
+    el("div", { class: second ? "columns compared" : "columns" },
       section(first, second ?? null, second ? (first.release ? `List of ${first.release}, the champion` : "List of the champion") : "Their list"),
       second ? section(second, first, `List of ${second.release ?? query.get("with")}`) : null,
       el("section", { class: "past" }, el("h2", {}, champion.plays ? "What they played" : "What they rated"),

@@ -13,6 +13,7 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 export const number = (value) => String(Number(value.toFixed(2)));
+export const count = (value, noun) => `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`;
 export const title = (movie) => movie.title ?? `Movie ${movie.movie_id} (no title)`;
 export const movieAddress = (movie) => `#/movie/${encodeURIComponent(movie.movie_id)}`;
 export const userAddress = (user) => `#/user/${encodeURIComponent(user)}`;

@@ -1,7 +1,7 @@
 // The ratings of a guest, kept in this tab, and the page where they are given.
 
 import { get, post, releases } from "./api.js";
-import { el, failure, movieWithYear, number, say, title } from "./dom.js";
+import { count, el, failure, movieWithYear, number, say, title } from "./dom.js";
 import { suggestions } from "./lists.js";
 
 const KEY = "matinee-guest";
@@ -80,7 +80,8 @@ export async function guestPage() {
       if (mine !== sought) return;
       choice.replaceChildren(...movies.map((movie) => el("li", {},
         el("div", { class: "about" }, el("p", {}, movieWithYear(movie))), rater(movie, champion, update))));
-      if (words) say(movies.length ? `${movies.length} movies found` : "No movie found");
+      if (!movies.length) choice.append(el("li", { class: "quiet" }, "Nothing found."));
+      if (words) say(movies.length ? `${count(movies.length, "movie")} found` : "Nothing found.");
     } catch (error) {
       choice.replaceChildren(el("li", {}, failure(error)));
     }

@@ -46,15 +46,22 @@ function place(movie, at, other) {
   return there === at ? null : el("span", { class: "tag" }, `${there + 1} in ${other.release}`);
 }
 
+// What orders a list whose stars do not fall: the score of the ranking model.
+export function order(movies) {
+  const ratings = movies.map((each) => each.expected_rating);
+  const falls = ratings.every((each, at) => each === null || !at || each <= ratings[at - 1]);
+  return falls ? null : el("p", { class: "order" }, "Ordered by the score of the ranking model; ★ is the expected rating.");
+}
+
 // A list of suggestions; `user` adds all reasons, `other` compares it with another list.
 export function suggestions(found, { user = null, other = null } = {}) {
   if (!found.movies.length) return el("p", { class: "quiet" }, "No movie is left with these filters.");
-  return el("ol", { class: "movies", role: "list" }, found.movies.map((movie, at) => el("li", {},
+  return el("div", {}, other ? null : order(found.movies), el("ol", { class: "movies", role: "list" }, found.movies.map((movie, at) => el("li", {},
     el("span", { class: "rank", "aria-hidden": "true" }, String(at + 1)),
     el("div", { class: "about" }, el("p", {}, movieWithYear(movie), place(movie, at, other)), because(movie),
       user !== null && movie.because ? why(movie, user, found.release) : null),
     movie.expected_rating === null ? null
-      : el("span", { class: "expected" }, el("span", { class: "hidden" }, "expected rating "), stars(movie.expected_rating.toFixed(1))))));
+      : el("span", { class: "expected" }, el("span", { class: "hidden" }, "expected rating "), stars(movie.expected_rating.toFixed(1)))))));
 }
 
 export function rated(movies) {

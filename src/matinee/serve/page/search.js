@@ -57,8 +57,8 @@ async function find() {
     for (const movie of found.movies) option(movieAddress(movie), ...name(movie));
     for (const user of users) option(userAddress(user), el("span", { class: "kind" }, "User "), el("bdi", {}, String(user)));
     const count = list.children.length;
-    say(count ? `${count} found` : "Nothing found");
-    if (!count) list.append(el("li", { class: "nothing" }, "Nothing found"));
+    say(count ? `${count} found` : "Nothing found.");
+    if (!count) list.append(el("li", { class: "nothing" }, "Nothing found."));
     mark(-1);
     show(true);
     return count > 0;

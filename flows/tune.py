@@ -16,7 +16,7 @@ from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.reading import read_sources
 from matinee.flows.step_runner import StepRunner
 from matinee.formats.tuning import Goal, TuningResult
-from matinee.pipeline.tuning.run import run_search
+from matinee.pipeline.tuning.run import MOST_WORKERS, run_search
 from matinee.pipeline.tuning.search import Call, Tuning
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
@@ -52,7 +52,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
     test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it
     settings: Settings = Settings(),  # noqa: B008 - frozen, and the form in the UI shows it
     out: str | None = None,
-    workers: Annotated[int, Field(ge=1, le=64)] = 1,
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 1,
     password_block: str | None = None,
 ) -> TuningResult:
     """Search for better settings on valid rows, and write them to a file for `--settings`. Nothing is published.

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backed_up import files, two_nights
@@ -210,9 +211,39 @@ def test_an_interrupted_first_backup_is_not_restored(
         patch.setattr(backup, "copy_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             back_up(store.root, tmp_path / "copy")
-    with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
-        restore(tmp_path / "copy", tmp_path / "again")
+    for use in (Registry.open, lambda copy: restore(copy, tmp_path / "again")):
+        with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
+            use(tmp_path / "copy")
     assert not (tmp_path / "again").exists()
     back_up(store.root, tmp_path / "copy")
     restore(tmp_path / "copy", tmp_path / "again")
     assert files(tmp_path / "again") == files(store.root)
+
+
+def test_a_copy_that_another_process_filled_first_stays(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two backups to one new folder, and two restorations: the second waits for the first, and then refuses."""
+    other, ours = two_nights(tmp_path / "other"), tmp_path / "copy"
+    publish_night(other, "3", partition="old")
+    take, lock = backup.make_copy, backup.lock_folder
+
+    def make_after_the_other(root: Path, mark: str) -> None:
+        monkeypatch.setattr(backup, "make_copy", take)
+        back_up(other.root, ours)
+        take(root, mark)
+
+    monkeypatch.setattr(backup, "make_copy", make_after_the_other)
+    with pytest.raises(ConfigError, match=r"log.jsonl of the backup .* has lines that"):
+        back_up(store.root, ours)
+    assert files(ours).items() >= files(other.root).items()
+
+    def lock_after_the_other(folder: Path) -> Any:
+        monkeypatch.setattr(backup, "lock_folder", lock)
+        restore(other.root, tmp_path / "new")
+        return lock(folder)
+
+    monkeypatch.setattr(backup, "lock_folder", lock_after_the_other)
+    with pytest.raises(ConfigError, match="is not empty"):
+        restore(store.root, tmp_path / "new")
+    assert files(tmp_path / "new") == files(other.root)

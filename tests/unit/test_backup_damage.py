@@ -12,7 +12,7 @@ from drill_registry import digest, publish_night
 
 import matinee
 from matinee.cli.main import main
-from matinee.errors import ReleaseError, StoreError
+from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.maintenance import copies, forget
 from matinee.maintenance.backup import back_up, restore
 from matinee.publish.bundle import Bundle
@@ -66,9 +66,8 @@ def test_a_copy_that_was_damaged_is_copied_again(store: Store, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
-        ("log.jsonl", lambda data: data.replace(b"publish", b"hidden!", 1)),
-        ("log.jsonl", lambda data: data[: len(data) // 2]),
-        ("log.jsonl", lambda data: b""),
+        ("log.jsonl", lambda data: data.replace(b'"action"', b'"action', 1)),
+        ("log.jsonl", lambda data: data[: len(data) * 3 // 4]),
         ("forgotten.json", lambda data: data.replace(b"0", b"1")),
         ("nightly.json", lambda data: data[:-3]),
         ("tuned.json", lambda data: b"{}"),
@@ -85,6 +84,26 @@ def test_a_damaged_file_at_the_root_is_named_and_its_earlier_copy_stays(
     path = store.root / name
     path.write_bytes(spoil(path.read_bytes()))
     assert back_up(store.root, tmp_path / "copy").damaged == [name]
+    assert files(tmp_path / "copy") == before
+
+
+def test_a_store_whose_log_has_lost_lines_is_not_copied_over_its_backup(store: Store, tmp_path: Path) -> None:
+    back_up(store.root, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    (store.root / "log.jsonl").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"log.jsonl of the backup .* has lines that"):
+        back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == before
+
+
+def test_an_older_copy_of_a_store_does_not_replace_a_newer_backup(store: Store, tmp_path: Path) -> None:
+    restore(store.root, tmp_path / "older")
+    publish_night(store, "3", partition="old")
+    back_up(store.root, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    publish_night(Store.open(tmp_path / "older"), "4", partition="old")  # it goes on, under the same version
+    with pytest.raises(ConfigError, match=r"lacks \(1 in all\): the store is an older copy"):
+        back_up(tmp_path / "older", tmp_path / "copy")
     assert files(tmp_path / "copy") == before
 
 

@@ -21,7 +21,8 @@ from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Store
 from matinee.store.documents import LOG
-from matinee.store.remote import Remote, remote_of
+from matinee.store.remote import Remote, local_store, remote_of
+from matinee.store.remote.address import parse_address
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.objects import Objects
 
@@ -275,5 +276,8 @@ def test_a_first_backup_that_was_interrupted_is_not_restored(
             back_up(store.root, Path(remote("first")))
         with pytest.raises(StoreError, match=said):
             restore(Path(remote("first")), tmp_path / "early")
+    cache = local_store(remote("first"))
+    with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
+        Remote(cache, Objects(parse_address(remote("first")))).open(create=False)  # as another process does
     back_up(store.root, Path(remote("first")))
     _is_restored(remote("first"), store, tmp_path / "late")

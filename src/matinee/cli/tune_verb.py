@@ -27,6 +27,10 @@ def tune(call: argparse.Namespace) -> Outcome:
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
+    from matinee.pipeline.tuning.run import MOST_WORKERS
+
+    if call.workers > MOST_WORKERS:
+        raise ConfigError(f"--workers is {call.workers:,}; expected {MOST_WORKERS} or fewer.")
     if call.minutes is not None and call.minutes <= 0:
         raise ConfigError(f"--minutes is {call.minutes:g}; expected more than 0.")
     out = check_output(call.out or _BEST)

@@ -24,7 +24,7 @@ from matinee.maintenance.copies import (
 from matinee.maintenance.doomed import try_lock
 from matinee.maintenance.remote_backup import mirror_store
 from matinee.maintenance.remote_restore import fetched, upload_store
-from matinee.maintenance.root_files import RENEWED, is_other, read_root
+from matinee.maintenance.root_files import RENEWED, is_other, lost_lines, read_root
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.disk_errors import writing
@@ -39,11 +39,11 @@ from matinee.store.entries import complete_folders
 from matinee.store.files import write_bytes
 from matinee.store.folders import remove_file
 from matinee.store.identity import (
+    BACKUP,
     RESTORING,
     RUNNING,
-    UNFINISHED,
+    check_filled,
     check_readable,
-    check_restored,
     check_usable,
     is_empty,
     is_store,
@@ -56,8 +56,6 @@ from matinee.store.paths import holds
 from matinee.store.remote import address_of, local_store, remote_of
 
 _ATTEMPTS: Final = 3
-_MARK: Final = "matinee-backup"  # in a backup: nothing is removed from any other store
-
 log = logging.getLogger(__name__)
 
 
@@ -73,7 +71,8 @@ def back_up(root: Path, target: Path) -> Copied:
         earlier copy stays, and `damaged` names them.
 
     Raises:
-        ConfigError: `root` is not a store, or `target` is not a folder, has other files or contains the store.
+        ConfigError: `root` is not a store, or `target` is not a folder, has other files, contains the store, or is a
+            backup of another store or of a later state of this one.
         ReleaseError: champion.json is damaged or missing.
         StoreError: A file can't be read or written, or another process uses the backup.
     """
@@ -88,8 +87,9 @@ def back_up(root: Path, target: Path) -> Copied:
         return mirror_store(root, target)
     _check_own(root, target)
     with writing(root), Store(root).in_use(), writing(target):
-        make_copy(target, _MARK)
+        make_copy(target, BACKUP)
         with Store(target).alone():
+            _check_own(root, target)  # another backup may have filled it meanwhile
             lost: list[str] = []
             if remote := remote_of(root):
                 with registry.lock():
@@ -103,7 +103,7 @@ def back_up(root: Path, target: Path) -> Copied:
                 if champion in (None, *copied.releases, *copied.damaged):
                     copied.damaged += damaged
                     _remove_gone(root, target, copied)
-                    write_bytes(target / _MARK, b"")
+                    write_bytes(target / BACKUP, b"")
                     return copied
     raise StoreError(f"The champion of {root} was removed while it was copied. Run the same command again.")
 
@@ -124,21 +124,15 @@ def restore(source: Path, root: Path) -> Copied:
     """
     source, root = local_store(source), local_store(root)
     _check_places(source, root)
-    check_restored(source)
+    check_filled(source)
     if not is_store(source):
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
-    if (source / _MARK).is_file() and (source / _MARK).read_bytes() == UNFINISHED:
-        raise StoreError(
-            f"The first backup to {source} has not finished. Run the `matinee backup` that began it again."
-        )
     copy = upload_store if remote_of(root) else _restore
     if copy is _restore and not (root / RESTORING).is_file():
         if not is_empty(root):
-            raise ConfigError(
-                f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."
-            )
+            raise _not_empty(root)
         check_usable(root)
     with fetched(source) as damaged, _not_changing(source):
         copied = copy(source, root)
@@ -151,6 +145,8 @@ def _restore(source: Path, root: Path) -> Copied:
     with writing(root):
         make_copy(root, RESTORING)
         with lock_folder(root / RUNNING):  # no other process restores to it
+            if not (root / RESTORING).is_file():
+                raise _not_empty(root)  # another restoration has filled it meanwhile
             files, damaged = read_root(source, root)
             copied = _copy(source, root, files)
             copied.damaged += damaged
@@ -159,14 +155,29 @@ def _restore(source: Path, root: Path) -> Copied:
         return copied
 
 
+def _not_empty(root: Path) -> ConfigError:
+    return ConfigError(
+        f"{root} is not empty. Restore to a new folder, or move what is there. Nothing was changed."
+    )
+
+
 def _check_own(root: Path, target: Path) -> None:
-    """Raise ConfigError if a folder is a store, or a backup of another store: all of it would be removed."""
-    if not is_empty(target) and is_store(target) and not (target / _MARK).is_file():
+    """Raise ConfigError if a folder has what the store lacks: the next backup would remove it.
+
+    So it is with a store, the backup of another store, and the backup of a later state of this one.
+    """
+    if not is_empty(target) and is_store(target) and not (target / BACKUP).is_file():
         raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
     if is_other(root, target):
         raise ConfigError(
             f"{target} is the backup of another store: it has no release and no line of {LOG} in common with "
             f"{address_of(root)}. Use a new folder. Nothing was changed."
+        )
+    if lost := lost_lines(root, target):
+        raise ConfigError(
+            f"The {LOG} of the backup {target} has lines that {address_of(root)} lacks ({lost:,} in all): the store is "
+            "an older copy, or lines of its log were removed. Put the lines back, restore the backup, or use a new "
+            "folder. Nothing was changed."
         )
 
 

@@ -12,7 +12,6 @@ from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.root_files import RENEWED
 from matinee.maintenance.uploads import (
-    UNFINISHED,
     Line,
     add_entries,
     lacking,
@@ -27,7 +26,7 @@ from matinee.store.documents import LOG
 from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.eviction import announce_pruned, remove_cached
-from matinee.store.remote.restoring import RESTORING
+from matinee.store.remote.restoring import RESTORING, UNFINISHED
 
 _MARK: Final = "backup.json"  # in the object store: nothing is removed from any other store
 
@@ -49,10 +48,11 @@ def mirror_store(root: Path, target: Path) -> Copied:
         StoreError: The object store can't be read or written, another process uses the backup, or the champion was
             removed meanwhile.
     """
-    registry, store = Registry(root), Store.open(target)
-    remote, copied = remote_of(store.root), Copied()
+    remote = remote_of(target)
     if remote is None:
         raise ConfigError(f"{target} is not the cache of a store in an object store.")
+    remote.is_filling = True
+    registry, store, copied = Registry(root), Store.open(target), Copied()
     with Store(root).in_use(), store.alone(), Registry(store.root).lock():
         with registry.lock():  # no entry of the log is half written, and the pointer confirms it
             if source := remote_of(root):

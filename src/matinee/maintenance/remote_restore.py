@@ -11,7 +11,6 @@ from pathlib import Path
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
 from matinee.maintenance.uploads import (
-    UNFINISHED,
     Line,
     add_entries,
     lacking,
@@ -24,7 +23,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.identity import MARKER
 from matinee.store.remote import Remote, remote_of
-from matinee.store.remote.restoring import RESTORING, check_restored
+from matinee.store.remote.restoring import RESTORING, check_filled
 
 
 def upload_store(source: Path, root: Path) -> Copied:
@@ -44,7 +43,7 @@ def upload_store(source: Path, root: Path) -> Copied:
     remote = remote_of(root)
     if remote is None:
         raise ConfigError(f"{root} is not the cache of a store in an object store.")
-    remote.is_restored = True
+    remote.is_filling = True
     store, copied = Store.open(root), Copied()
     with store.in_use(), Registry.open(root).lock():
         lines, champion = log_of(source)
@@ -93,11 +92,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 
 def _check_whole(remote: Remote) -> None:
     """Raise StoreError for a store there that its own restoration or first backup has not filled yet."""
-    check_restored(remote.objects)
-    if remote.objects.exists(UNFINISHED):
-        raise StoreError(
-            f"The first backup to {remote.name} has not finished. Run the `matinee backup` that began it again."
-        )
+    check_filled(remote.objects)
     if not lines_of(remote) and not any(map(remote.folders.names, FOLDERS)):
         raise StoreError(
             f"{remote.name} is empty: nothing was backed up to it yet. Run `matinee backup` first."

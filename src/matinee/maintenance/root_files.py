@@ -69,14 +69,7 @@ def read_root(
             log.warning("%s The file was not copied.", error)
             damaged.append(name)
             continue
-        if name == LOG and (missing := _missing_lines(data, target)):
-            log.warning(
-                "%s lacks %d lines that its earlier copy %s has, and was not copied. Put these lines back; or remove "
-                "the earlier copy, if the lines were removed on purpose.",
-                path,
-                missing,
-                target / LOG,
-            )
+        if name == LOG and _lacks_lines(data, target):
             damaged.append(name)
             continue
         files[name] = data
@@ -94,8 +87,26 @@ def is_other(root: Path, copy: Path) -> bool:
     )
 
 
-def _missing_lines(data: bytes, copy: Path) -> int:
-    """How many lines of an earlier copy of the log are not in the log, to which lines are only added.
+def lost_lines(root: Path, copy: Path) -> int:
+    """How many lines of a copy's log are gone from the log of a store, apart from those that are damaged there."""
+    lost = _lacking((root / LOG).read_bytes() if (root / LOG).is_file() else b"", copy)
+    return max(lost - len(ChangeLog(root).faults()), 0)
+
+
+def _lacks_lines(data: bytes, copy: Path) -> bool:
+    """Whether a log lacks lines of a copy because they are damaged; a warning says so."""
+    lacking = _lacking(data, copy)
+    if lacking:
+        log.warning(
+            "The log lacks %d lines that its earlier copy %s has, and was not copied. Put these lines back.",
+            lacking,
+            copy / LOG,
+        )
+    return bool(lacking)
+
+
+def _lacking(data: bytes, copy: Path) -> int:
+    """How many lines of an earlier copy of a log are not in the log, to which lines are only added.
 
     Lines of `prune` and `forget` do not count: they may have been run on the copy.
     """

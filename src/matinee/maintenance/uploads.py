@@ -23,7 +23,6 @@ from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
 from matinee.store.remote.stored import DamagedFolderError, StoredFolder
 
-UNFINISHED: Final = "unfinished.json"  # in the object store: the first backup has begun
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
 
 log = logging.getLogger(__name__)

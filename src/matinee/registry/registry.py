@@ -19,7 +19,7 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
-from matinee.store.identity import check_readable, check_restored, check_usable, require_store
+from matinee.store.identity import check_filled, check_readable, check_usable, require_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import local_store, pull_file, remote_of
 from matinee.store.versions import is_version
@@ -45,7 +45,7 @@ class Registry:
         check_readable(root)
         if not root.is_dir():
             raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
-        check_restored(root)
+        check_filled(root)
         if remote := remote_of(root):
             remote.open(create=False)
         return cls(root)

@@ -68,6 +68,7 @@ class LoadedReleases:
         self._seen = self._look()
         self._again = 0.0
         self.problem: str | None = None
+        self._reason = ""  # of the problem, as it was logged
         self.champion = _load(self._champion_folder())
 
     def refresh(self) -> bool:
@@ -81,7 +82,7 @@ class LoadedReleases:
         try:
             folder = self._champion_folder()
             if folder == self.champion.release.path and _mark(folder / MANIFEST) == self.champion.mark:
-                self._seen, self.problem = seen, None
+                self._seen, self.problem, self._reason = seen, None, ""
                 return False
             fresh = _load(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on with the release that it has
@@ -89,6 +90,7 @@ class LoadedReleases:
             self._seen, self._again = seen, time.monotonic() + _RETRY
             return False
         self.champion, self.problem, self._seen = fresh, None, (seen[0], fresh.mark)
+        self._reason = ""
         log.info("%s is served from now on.", fresh.release.version)
         return True
 
@@ -147,14 +149,14 @@ class LoadedReleases:
         problem = (
             f"The champion can't be loaded, and {version} is served; the log of the server has the reason."
         )
-        if not self.problem:
+        if str(error) != self._reason:
             log.warning(
                 "The champion can't be loaded, and %s is still served. %s",
                 version,
                 error,
                 exc_info=None if isinstance(error, MatineeError) else error,
             )
-        self.problem = problem
+        self.problem, self._reason = problem, str(error)
 
 
 def _load(folder: Path) -> Loaded:

@@ -132,7 +132,10 @@ def advice(path: Path) -> str:
         return _ADVICE[path.name]
     if path.parent.parent.name == "releases":
         return "Restore the release from a backup, or roll back to another one."
-    return f"Remove the folder {path.parent} and run the same command again, which computes the folder again."
+    return (
+        f"Move the folder {path.parent} elsewhere. `matinee retrain` with the same files and settings computes it again; "
+        "a backup may have it too."
+    )
 
 
 class Document(dict[str, JsonValue]):

@@ -21,6 +21,7 @@ from matinee.store.versions import is_version
 
 MARKER = "matinee-store.json"
 RESTORING = "matinee-restore"  # in a store whose restoration has not finished
+BACKUP = "matinee-backup"  # in a backup: nothing is removed from any other store
 UNFINISHED = b"The first copy has not finished.\n"
 RUNNING = "running"
 STORE_VERSION = 1  # of the format of the store
@@ -135,6 +136,16 @@ def check_restored(root: Path) -> None:
             f"The restoration of {root} has not finished. Wait for it, or run the same `matinee restore` again, which "
             "continues it."
         )
+
+
+def check_filled(root: Path) -> None:
+    """Raise StoreError for a copy that is not whole yet: its restoration or its first backup has not finished."""
+    check_restored(root)
+    with contextlib.suppress(OSError):
+        if (root / BACKUP).read_bytes() == UNFINISHED:
+            raise StoreError(
+                f"The first backup to {root} has not finished. Run the `matinee backup` that began it again."
+            )
 
 
 def check_version(root: Path) -> None:

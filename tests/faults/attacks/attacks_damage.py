@@ -192,7 +192,7 @@ ATTACKS = [
         PRUNE,
         1,
         _write("candidates/*/manifest.json", ""),
-        ["it is empty", "nothing was removed", "computes the folder again"],
+        ["it is empty", "nothing was removed", "computes it again"],
     ),
     Attack(
         "prune with a manifest that belongs elsewhere",

@@ -17,6 +17,7 @@ from matinee.store.output import writing_to
 from matinee.train.device_lock import device_name, hold
 
 BEST, PAGE = "best.toml", "report.html"
+MOST_WORKERS: Final = 64
 _HEADING: Final = "Written by `matinee tune`; use it with --settings."
 Runner = Callable[[Sequence[Call]], object]
 

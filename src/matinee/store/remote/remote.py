@@ -27,7 +27,7 @@ from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
-from matinee.store.remote.restoring import check_restored
+from matinee.store.remote.restoring import check_filled
 from matinee.store.remote.server import PROBES, has_conditions
 from matinee.store.remote.source_cache import drop_sources
 from matinee.store.remote.stored import DamagedFolderError
@@ -90,7 +90,7 @@ class Remote:
 
     root: Path  # the cache
     objects: Objects
-    is_restored: bool = field(default=False, init=False)  # a restoration of this process fills it
+    is_filling: bool = field(default=False, init=False)  # a restoration or a backup of this process fills it
     _is_checked: bool = field(default=False, init=False)
     _turn: int = field(default=0, init=False)  # the last change of the champion when the lock was taken
 
@@ -128,12 +128,12 @@ class Remote:
         Raises:
             ConfigError: There is no store or no bucket, or the prefix has other objects.
             StoreError: The object store can't be reached or denies access, a later Matinee has written the store, or
-                its restoration has not finished.
+                its restoration or first backup has not finished.
         """
         if not self._is_checked:
             self._check(create=create)
-            if not self.is_restored:
-                check_restored(self.objects)
+            if not self.is_filling:
+                check_filled(self.objects)
             self._is_checked = True
             show_as(self.root, self.name, with_files=False)
         self.log.refresh()

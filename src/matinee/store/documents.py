@@ -133,8 +133,8 @@ def advice(path: Path) -> str:
     if path.parent.parent.name == "releases":
         return "Restore the release from a backup, or roll back to another one."
     return (
-        f"Move the folder {path.parent} elsewhere. `matinee retrain` with the same files and settings computes it again; "
-        "a backup may have it too."
+        f"Move the folder {path.parent} elsewhere. `matinee retrain` with the same files and settings computes it "
+        "again; a backup may have it too."
     )
 
 

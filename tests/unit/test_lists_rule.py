@@ -1,5 +1,6 @@
 """The gate's rule on lists: only worse lists are held, and both models rank for the same users."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,11 @@ def test_only_significantly_worse_lists_hold_a_candidate(
     verdict = judge_lists(lists, SETTINGS)
     assert (verdict.passed, verdict.judged) == (passed, judged)
     assert judged == ("not judged" not in verdict.says)
+
+
+def test_small_differences_are_not_printed_as_zero() -> None:
+    says = judge_lists(_lists(0.000004, noise=0.0001), SETTINGS).says
+    assert not re.search(r"[-+]0\.0000\b", says), says
 
 
 def test_worse_lists_hold_a_candidate_with_a_better_rmse() -> None:

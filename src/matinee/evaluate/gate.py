@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.errors.text import signed
 from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import SENTENCES, Drift
 from matinee.evaluate.lists_rule import judge_lists
@@ -134,9 +135,10 @@ def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Cha
     ours, theirs = rmse(paired.candidate), rmse(paired.other)
     difference = paired.difference()
     upper = _upper_bound(difference, settings)
+    value, most = signed([difference.value, upper])
     says = (
         f"RMSE {ours:.4f} against the champion's {theirs:.4f} on {len(paired.candidate):,} rows unseen by both models: "
-        f"difference {difference.value:+.4f}, and at most {upper:+.4f} with {settings.confidence:.0%} confidence "
+        f"difference {value}, and at most {most} with {settings.confidence:.0%} confidence "
         f"({settings.tolerance:g} is allowed)"
     )
     return ChampionVerdict(
@@ -235,8 +237,9 @@ def _has_not_decayed(anchor: PairedErrors, settings: GateSettings) -> DecayVerdi
         )
     difference = anchor.difference()
     upper = _upper_bound(difference, settings)
+    value, most = signed([difference.value, upper])
     says = (
-        f"difference from the anchor {difference.value:+.4f}, and at most {upper:+.4f} with {settings.confidence:.0%} "
+        f"difference from the anchor {value}, and at most {most} with {settings.confidence:.0%} "
         f"confidence ({limit:g} is allowed)"
     )
     return DecayVerdict(

@@ -39,7 +39,7 @@ def difference_plot(comparison: Comparison, place: int) -> Markup:
         axes.plot(values[chosen], places[chosen], "o", color=color, markersize=5)
     axes.set_yticks(places, [label for label, _ in rows])
     axes.invert_yaxis()
-    label_axes(axes, "", x="difference in RMSE (left of 0: better)", y="", grid="x")
+    label_axes(axes, "", x="RMSE difference (left: better)", y="", grid="x")
     texts = signed(values.tolist())
     clear = [f"{label} {text}" for (label, each), text in zip(rows, texts, strict=True) if _is_clear(each)]
     alt = (

@@ -76,7 +76,7 @@ def series_plot(points: Sequence[Point]) -> Markup:
     """The champions on newer ratings; empty for fewer than two."""
     if len(points) < 2:
         return Markup()
-    figure, axes = panel(height=3.8, top=0.4, bottom=0.7)
+    figure, axes = panel(height=3.9, top=0.5, bottom=0.7)
     draw_progressive(axes, points, most_labels=_DATES)
     axes.set_title("", loc="left")
     figure.legend(loc="upper left", ncols=2, frameon=False, fontsize=9)

@@ -90,7 +90,7 @@ def test_another_release_is_asked_by_its_version(ask: Ask, template: Path) -> No
     ("body", "says"),
     [
         ({}, "`user_id` is missing."),
-        ({"user_id": True}, "`user_id` is True; expected an id: an integer, or a text that is not empty."),
+        ({"user_id": True}, "`user_id` is true; expected an id: an integer, or a text that is not empty."),
         ({"user_id": "13"}, "A user id was given as '13'; expected an integer of at most 64 bits."),
         (
             {"user_id": 2**63},
@@ -128,7 +128,7 @@ def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
     assert sent("/recommend", 422, content=b"\xff", headers=as_json)
     assert "is missing" in sent("/recommend", 422, method="POST")
     assert "more than 1,048,576 bytes" in sent("/recommend", 413, content=b"[" * (1 << 21), headers=as_json)
-    assert "`ratings[0].rating` is nan" in sent(
+    assert "`ratings[0].rating` is NaN" in sent(
         "/fold_in", 422, content=b'{"ratings": [{"movie_id": 1, "rating": NaN}]}', headers=as_json
     )
     mixed = {"ratings": [{"movie_id": 13, "rating": 5}, {"movie_id": 23}]}
@@ -141,7 +141,7 @@ def test_what_is_no_question_is_refused_in_one_sentence(ask: Ask) -> None:
     assert "whole number" in sent("/similar?movie_id=x", 422)
     assert "can't be read" in sent("/recommend", 422, content=b"[" * 500_000, headers=as_json)
     many = {"user_id": 3, "exclude": [False] * 100_000}
-    assert "`exclude[0]` is False" in sent("/recommend", 422, body=many)
+    assert "`exclude[0]` is false" in sent("/recommend", 422, body=many)
     assert sent("/nothing", 404) and sent("/predict", 405)
 
 

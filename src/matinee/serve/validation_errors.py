@@ -1,5 +1,6 @@
 """What is wrong with a question, in one sentence and in the words of this server."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -48,8 +49,13 @@ def sentence(errors: Sequence[Any]) -> str:
         case "string_too_long":
             said = f"has {len(given or ''):,} characters; expected {_bound(limits)}"
         case _:
-            said = f"is {shown(repr(given), _SHOWN)}; expected {_expected(kind, error['loc'], limits)}"
+            said = f"is {_written(given)}; expected {_expected(kind, error['loc'], limits)}"
     return f"{place} {said}."
+
+
+def _written(value: Any) -> str:
+    """A value as JSON has it; the body of a question comes from JSON, so that this fails for no other value."""
+    return shown(json.dumps(value, ensure_ascii=False, default=repr), _SHOWN)
 
 
 def _bound(limits: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.outcome import Outcome
 from matinee.cli.terminal import columns, is_terminal
-from matinee.errors.text import shown
+from matinee.errors.text import shown, signed
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
@@ -116,8 +116,6 @@ def _figure_lines(found: Comparison, names: Sequence[str], layout: _Layout) -> I
 
 
 def _difference_line(label: str, difference: Difference) -> str:
-    from matinee.publish.report.numbers import signed
-
     value, low, high = signed([difference.value, difference.low, difference.high])
     return f"{label:<{_LABEL}}{value:>{_CELL}}  {f'{low} to {high}':<20}  {VERDICTS[difference.verdict]}"
 

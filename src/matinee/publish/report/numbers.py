@@ -4,9 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from matinee.errors.text import shown, signed
-
-__all__ = ["cell_text", "column_texts", "columns", "is_number", "safe_text", "signed"]
+from matinee.errors.text import shown
 
 _TEXT_LENGTH: Final = 4_000  # characters of untrusted text
 _LEAST, _MOST = 1e-3, 10.0  # the range of figures with four decimals

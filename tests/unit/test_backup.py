@@ -211,7 +211,7 @@ def test_an_interrupted_first_backup_is_not_restored(
         patch.setattr(backup, "copy_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             back_up(store.root, tmp_path / "copy")
-    for use in (Registry.open, lambda copy: restore(copy, tmp_path / "again")):
+    for use in (Registry.open, Store.open, check_usable, lambda copy: restore(copy, tmp_path / "again")):
         with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
             use(tmp_path / "copy")
     assert not (tmp_path / "again").exists()

@@ -96,7 +96,12 @@ def test_a_store_whose_log_has_lost_lines_is_not_copied_over_its_backup(store: S
     assert files(tmp_path / "copy") == before
 
 
-def test_an_older_copy_of_a_store_does_not_replace_a_newer_backup(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [b"", b"{broken\n"], ids=["whole log", "damaged line in both"])
+def test_an_older_copy_of_a_store_does_not_replace_a_newer_backup(
+    broken: bytes, store: Store, tmp_path: Path
+) -> None:
+    log = store.root / "log.jsonl"
+    log.write_bytes(log.read_bytes() + broken)
     restore(store.root, tmp_path / "older")
     publish_night(store, "3", partition="old")
     back_up(store.root, tmp_path / "copy")
@@ -105,6 +110,19 @@ def test_an_older_copy_of_a_store_does_not_replace_a_newer_backup(store: Store, 
     with pytest.raises(ConfigError, match=r"lacks \(1 in all\): the store is an older copy"):
         back_up(tmp_path / "older", tmp_path / "copy")
     assert files(tmp_path / "copy") == before
+
+
+def test_users_that_were_erased_from_a_backup_do_not_come_back(store: Store, tmp_path: Path) -> None:
+    Forgotten.read(store.root).plus(5).write(store.root)
+    back_up(store.root, tmp_path / "copy")
+    Forgotten.read(tmp_path / "copy").plus(6).write(tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    with pytest.raises(ConfigError, match="Users were erased from the backup"):
+        back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == before
+    Forgotten.read(store.root).plus(6).write(store.root)
+    back_up(store.root, tmp_path / "copy")
+    assert files(tmp_path / "copy") == files(store.root)
 
 
 def test_settings_that_a_search_has_found_are_copied_and_leave_the_copy_with_the_store(

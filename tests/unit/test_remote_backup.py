@@ -171,7 +171,9 @@ def test_a_folder_that_arrives_differently_is_an_error_and_is_uploaded_again(
         patch.setattr(Objects, "upload", torn)
         with pytest.raises(StoreError, match=r"releases/v0002 differs from what was written. Run the same"):
             back_up(store.root, Path(remote("first")))
-    assert _remote(remote("first")).folders.has("releases", "v0002") == replaces, "the earlier copy stays"
+    there = remote_of(local_store(remote("first")))
+    assert there is not None
+    assert there.folders.has("releases", "v0002") == replaces, "the earlier copy stays"
     assert back_up(store.root, Path(remote("first"))).folders == 1
     assert verify(Registry.open(Path(remote("second"))).folder("v0002")).version == "v0002"
 
@@ -240,7 +242,11 @@ def test_a_backup_in_a_bucket_can_be_pruned_and_keeps_its_searches(store: Store,
     assert f"tunings/{digest('search')}/study.db" in _remote(remote("second")).files.names()
 
 
-@pytest.mark.parametrize("upkeep", [lambda place: prune(place, keep=1), lambda place: forget(place, 12345)])
+@pytest.mark.parametrize(
+    "upkeep",
+    [lambda place: prune(place, keep=1), lambda place: forget(place, 12345)],
+    ids=["prune", "forget"],
+)
 def test_a_backup_in_which_was_pruned_or_forgotten_goes_on(
     store: Store, remote: Address, tmp_path: Path, upkeep: Callable[[Path], object]
 ) -> None:
@@ -250,6 +256,10 @@ def test_a_backup_in_which_was_pruned_or_forgotten_goes_on(
     there = Registry.open(Path(remote("first")))
     added = [entry for entry in there.log() if entry.action in ("prune", "forget")]
     assert added
+    if added[0].action == "forget":
+        with pytest.raises(ConfigError, match="Users were erased from the backup"):
+            back_up(store.root, Path(remote("first")))
+        forget(store.root, 12345)
     publish_night(store, "4", partition="new")
     for host, folders in (("first", None), ("second", 0)):
         done = back_up(store.root, Path(remote(host)))
@@ -279,5 +289,7 @@ def test_a_first_backup_that_was_interrupted_is_not_restored(
     cache = local_store(remote("first"))
     with pytest.raises(StoreError, match=r"The first backup to .* has not finished"):
         Remote(cache, Objects(parse_address(remote("first")))).open(create=False)  # as another process does
+    with pytest.raises(ConfigError, match="has a backup that has not finished"):
+        restore(store.root, Path(remote("first")))
     back_up(store.root, Path(remote("first")))
     _is_restored(remote("first"), store, tmp_path / "late")

@@ -12,7 +12,7 @@ from matinee.maintenance.backup import back_up, restore
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.store import Store
-from matinee.store.remote import Remote, remote_of
+from matinee.store.remote import Remote, local_store, remote_of
 from matinee.store.remote.files import RemoteFiles
 from matinee.store.remote.folders import RemoteFolders
 
@@ -86,7 +86,8 @@ def test_what_was_not_read_back_does_not_count(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(part, check, killed)
         back_up(store.root, Path(remote("first")))
-    there = _remote(remote("first"))
+    there = remote_of(local_store(remote("first")))
+    assert there is not None
     if part is RemoteFolders:
         assert not there.folders.names("partitions")
         return

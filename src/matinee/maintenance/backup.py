@@ -24,7 +24,7 @@ from matinee.maintenance.copies import (
 from matinee.maintenance.doomed import try_lock
 from matinee.maintenance.remote_backup import mirror_store
 from matinee.maintenance.remote_restore import fetched, upload_store
-from matinee.maintenance.root_files import RENEWED, is_other, lost_lines, read_root
+from matinee.maintenance.root_files import RENEWED, check_erased, is_other, lost_lines, read_root
 from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.disk_errors import writing
@@ -89,13 +89,13 @@ def back_up(root: Path, target: Path) -> Copied:
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, BACKUP)
         with Store(target).alone():
-            _check_own(root, target)  # another backup may have filled it meanwhile
             lost: list[str] = []
             if remote := remote_of(root):
                 with registry.lock():
                     remote.bring_all(damaged=lost)
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
+                    _check_own(root, target)  # another backup may have filled it meanwhile
                     files, damaged = read_root(root, target)
                     champion = registry.champion()
                 copied = _copy(root, target, files)
@@ -164,7 +164,7 @@ def _not_empty(root: Path) -> ConfigError:
 def _check_own(root: Path, target: Path) -> None:
     """Raise ConfigError if a folder has what the store lacks: the next backup would remove it.
 
-    So it is with a store, the backup of another store, and the backup of a later state of this one.
+    Such folders are another store, the backup of another store, and the backup of a later state of this one.
     """
     if not is_empty(target) and is_store(target) and not (target / BACKUP).is_file():
         raise ConfigError(f"{target} is a store and not a backup. Use a new folder. Nothing was changed.")
@@ -176,9 +176,10 @@ def _check_own(root: Path, target: Path) -> None:
     if lost := lost_lines(root, target):
         raise ConfigError(
             f"The {LOG} of the backup {target} has lines that {address_of(root)} lacks ({lost:,} in all): the store is "
-            "an older copy, or lines of its log were removed. Put the lines back, restore the backup, or use a new "
+            "an older copy, or its log is damaged. Put the lines back, restore the backup, or use a new "
             "folder. Nothing was changed."
         )
+    check_erased(root, target)
 
 
 def _check_places(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
-from matinee.maintenance.root_files import RENEWED
+from matinee.maintenance.root_files import RENEWED, check_erased
 from matinee.maintenance.uploads import (
     Line,
     add_entries,
@@ -26,7 +26,7 @@ from matinee.store.documents import LOG
 from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.eviction import announce_pruned, remove_cached
-from matinee.store.remote.restoring import RESTORING, UNFINISHED
+from matinee.store.remote.restoring import UNFINISHED, check_not_restoring, filling
 
 _MARK: Final = "backup.json"  # in the object store: nothing is removed from any other store
 
@@ -51,8 +51,12 @@ def mirror_store(root: Path, target: Path) -> Copied:
     remote = remote_of(target)
     if remote is None:
         raise ConfigError(f"{target} is not the cache of a store in an object store.")
-    remote.is_filling = True
-    registry, store, copied = Registry(root), Store.open(target), Copied()
+    with filling(remote):
+        return _mirror(root, remote)
+
+
+def _mirror(root: Path, remote: Remote) -> Copied:
+    registry, store, copied = Registry(root), Store.open(remote.root), Copied()
     with Store(root).in_use(), store.alone(), Registry(store.root).lock():
         with registry.lock():  # no entry of the log is half written, and the pointer confirms it
             if source := remote_of(root):
@@ -77,18 +81,20 @@ def mirror_store(root: Path, target: Path) -> Copied:
 
 def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
     """Raise ConfigError if the prefix is not empty and not a backup of this store."""
+    check_not_restoring(remote.objects)
     there = lines_of(remote)
-    if not remote.objects.exists(_MARK):
-        used = there or any(remote.objects.list(f"{kind}/") for kind in (*FOLDERS, "files"))
-        if used or remote.objects.exists(RESTORING):
-            raise ConfigError(
-                f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
-            )
+    if not remote.objects.exists(_MARK) and (
+        there or any(remote.objects.list(f"{kind}/") for kind in (*FOLDERS, "files"))
+    ):
+        raise ConfigError(
+            f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
+        )
     if lacking(there, lines) is None:
         raise ConfigError(
             f"The backup {remote.name} has entries that {root / LOG} lacks: it is a backup of another store, or lines "
             "of the log were removed. Use an empty prefix, or put the lines back. Nothing was changed."
         )
+    check_erased(root, remote.root)
 
 
 def _has_champion(remote: Remote, champion: str | None, root: Path, copied: Copied) -> bool:

@@ -23,7 +23,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.identity import MARKER
 from matinee.store.remote import Remote, remote_of
-from matinee.store.remote.restoring import RESTORING, check_filled
+from matinee.store.remote.restoring import RESTORING, UNFINISHED, check_all_there, filling
 
 
 def upload_store(source: Path, root: Path) -> Copied:
@@ -43,9 +43,13 @@ def upload_store(source: Path, root: Path) -> Copied:
     remote = remote_of(root)
     if remote is None:
         raise ConfigError(f"{root} is not the cache of a store in an object store.")
-    remote.is_filling = True
-    store, copied = Store.open(root), Copied()
-    with store.in_use(), Registry.open(root).lock():
+    with filling(remote):
+        return _upload(source, remote)
+
+
+def _upload(source: Path, remote: Remote) -> Copied:
+    root, copied = remote.root, Copied()
+    with Store.open(root).in_use(), Registry.open(root).lock():
         lines, champion = log_of(source)
         _check_unused(remote, lines)
         remote.objects.put(RESTORING, b"{}")
@@ -92,7 +96,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 
 def _check_whole(remote: Remote) -> None:
     """Raise StoreError for a store there that its own restoration or first backup has not filled yet."""
-    check_filled(remote.objects)
+    check_all_there(remote.objects)
     if not lines_of(remote) and not any(map(remote.folders.names, FOLDERS)):
         raise StoreError(
             f"{remote.name} is empty: nothing was backed up to it yet. Run `matinee backup` first."
@@ -101,6 +105,10 @@ def _check_whole(remote: Remote) -> None:
 
 def _check_unused(remote: Remote, lines: list[Line]) -> None:
     """Raise ConfigError if the store there is in use. What a copy that was killed has written is the same."""
+    if remote.objects.exists(UNFINISHED):
+        raise ConfigError(
+            f"{remote.name} has a backup that has not finished. Restore to an empty prefix. Nothing was changed."
+        )
     there = lines_of(remote)
     if there and (not remote.objects.exists(RESTORING) or lacking(there, lines) is None):
         raise ConfigError(

@@ -1,5 +1,6 @@
 """The files at the root of a store, as a copy takes them: each is checked first."""
 
+import contextlib
 import filecmp
 import json
 import logging
@@ -8,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from matinee.errors import StoreError
+from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import RELEASES
 from matinee.registry.log import ChangeLog
 from matinee.store.documents import (
@@ -27,6 +28,7 @@ from matinee.store.documents import (
 )
 from matinee.store.entries import complete_folders
 from matinee.store.erased_users import Forgotten
+from matinee.store.remote import address_of
 
 _PICTURE: Final = "progressive.png"
 # What must be right about each file at the root of a store before it is copied; the pointer comes last.
@@ -78,8 +80,8 @@ def read_root(
 
 def is_other(root: Path, copy: Path) -> bool:
     """Whether a copy is that of another store than `root`: they have no line of the log and no release in common."""
-    theirs = _readable_lines(copy)
-    if not theirs or {*theirs} & {*_readable_lines(root)}:
+    theirs, ours = ({line for _, line in _readable_lines(each)} for each in (copy, root))
+    if not theirs or theirs & ours:
         return False
     copies = [copy / RELEASES / folder.name / MANIFEST for folder in complete_folders(root, RELEASES)]
     return not any(
@@ -88,14 +90,26 @@ def is_other(root: Path, copy: Path) -> bool:
 
 
 def lost_lines(root: Path, copy: Path) -> int:
-    """How many lines of a copy's log are gone from the log of a store, apart from those that are damaged there."""
-    lost = _lacking((root / LOG).read_bytes() if (root / LOG).is_file() else b"", copy)
-    return max(lost - len(ChangeLog(root).faults()), 0)
+    """How many lines of a copy's log are gone from the log of a store; lines that are damaged there do not count."""
+    data = (root / LOG).read_bytes() if (root / LOG).is_file() else b""
+    faults = ChangeLog(root).faults()
+    return sum(number not in faults for number in _lacking(data, copy))
+
+
+def check_erased(root: Path, copy: Path) -> None:
+    """Raise ConfigError if a copy would get users back that were erased from it."""
+    with contextlib.suppress(StoreError):  # a damaged list is reported where it is copied
+        ours, theirs = Forgotten.read(root), Forgotten.read(copy)
+        if theirs.hashes - ours.hashes and (theirs.key == ours.key or not ours.hashes):
+            raise ConfigError(
+                f"Users were erased from the backup {address_of(copy)} that {address_of(root)} still has. Run "
+                "`matinee forget` on the store first. Nothing was changed."
+            )
 
 
 def _lacks_lines(data: bytes, copy: Path) -> bool:
     """Whether a log lacks lines of a copy because they are damaged; a warning says so."""
-    lacking = _lacking(data, copy)
+    lacking = len(_lacking(data, copy))
     if lacking:
         log.warning(
             "The log lacks %d lines that its earlier copy %s has, and was not copied. Put these lines back.",
@@ -105,17 +119,24 @@ def _lacks_lines(data: bytes, copy: Path) -> bool:
     return bool(lacking)
 
 
-def _lacking(data: bytes, copy: Path) -> int:
-    """How many lines of an earlier copy of a log are not in the log, to which lines are only added.
+def _lacking(data: bytes, copy: Path) -> list[int]:
+    """The numbers of the lines of an earlier copy of a log that the log lacks, to which lines are only added.
 
     Lines of `prune` and `forget` do not count: they may have been run on the copy.
     """
-    lost = {*_readable_lines(copy)} - {*data.split(b"\n")}
-    return sum(json.loads(line).get("action") not in UPKEEP for line in lost)
+    ours = {*data.split(b"\n")}
+    return [
+        number
+        for number, line in _readable_lines(copy)
+        if line not in ours and json.loads(line).get("action") not in UPKEEP
+    ]
 
 
-def _readable_lines(root: Path) -> list[bytes]:
+def _readable_lines(root: Path) -> list[tuple[int, bytes]]:
+    """The lines of a log that can be read, with their numbers."""
     if not (root / LOG).is_file():
         return []
     lines, faults = (root / LOG).read_bytes().split(b"\n"), ChangeLog(root).faults()
-    return [line for number, line in enumerate(lines, start=1) if line.strip() and number not in faults]
+    return [
+        (number, line) for number, line in enumerate(lines, start=1) if line.strip() and number not in faults
+    ]

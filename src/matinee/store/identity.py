@@ -73,7 +73,7 @@ def check_usable(root: Path) -> None:
         # Unlike those of Path, the functions raise no error for a folder that can't be read: it is reported later.
         if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112
             raise ConfigError(f"The store can't be {root}, because {place} is a file. Use a folder.")
-    check_restored(root)
+    check_filled(root)
     check_version(root)
     if is_foreign(root):
         raise ConfigError(_refusal(root, f"{_OF_A_STORE}, or an empty or new folder for a new store."))
@@ -92,10 +92,10 @@ def refuse_inner(root: Path) -> None:
 def make_store(root: Path) -> None:
     """Mark an empty or new folder as a store; an existing store stays as it is.
 
-    Raises ConfigError for a folder with other files, StoreError for an unfinished restoration, OSError if it can't be
+    Raises ConfigError for a folder with other files, StoreError for an unfinished copy, OSError if it can't be
     written.
     """
-    check_restored(root)
+    check_filled(root)
     check_version(root)
     if is_marked(root):
         return
@@ -141,11 +141,10 @@ def check_restored(root: Path) -> None:
 def check_filled(root: Path) -> None:
     """Raise StoreError for a copy that is not whole yet: its restoration or its first backup has not finished."""
     check_restored(root)
-    with contextlib.suppress(OSError):
-        if (root / BACKUP).read_bytes() == UNFINISHED:
-            raise StoreError(
-                f"The first backup to {root} has not finished. Run the `matinee backup` that began it again."
-            )
+    if _head(root / BACKUP, len(UNFINISHED) + 1) == UNFINISHED:
+        raise StoreError(
+            f"The first backup to {root} has not finished. Run the `matinee backup` that began it again."
+        )
 
 
 def check_version(root: Path) -> None:

@@ -27,7 +27,7 @@ from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
 from matinee.store.remote.objects import Objects
-from matinee.store.remote.restoring import check_filled
+from matinee.store.remote.restoring import check_all_there
 from matinee.store.remote.server import PROBES, has_conditions
 from matinee.store.remote.source_cache import drop_sources
 from matinee.store.remote.stored import DamagedFolderError
@@ -91,7 +91,7 @@ class Remote:
     root: Path  # the cache
     objects: Objects
     is_filling: bool = field(default=False, init=False)  # a restoration or a backup of this process fills it
-    _is_checked: bool = field(default=False, init=False)
+    is_checked: bool = field(default=False, init=False)
     _turn: int = field(default=0, init=False)  # the last change of the champion when the lock was taken
 
     @property
@@ -130,11 +130,11 @@ class Remote:
             StoreError: The object store can't be reached or denies access, a later Matinee has written the store, or
                 its restoration or first backup has not finished.
         """
-        if not self._is_checked:
+        if not self.is_checked:
             self._check(create=create)
             if not self.is_filling:
-                check_filled(self.objects)
-            self._is_checked = True
+                check_all_there(self.objects)
+            self.is_checked = True
             show_as(self.root, self.name, with_files=False)
         self.log.refresh()
         changed = self.files.refresh()

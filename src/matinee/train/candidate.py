@@ -32,7 +32,7 @@ from matinee.train.sgd import SgdEngine
 from matinee.train.title_estimates import estimate_unrated
 from matinee.train.user_drift import Predictor, add_drift, fit_drift, judge_drift, looks_for_drift
 
-_VERSIONS = ("torch", "numba", "numpy")
+_VERSIONS = ("torch", "numba", "numpy", "scipy")
 
 
 @dataclass(frozen=True)

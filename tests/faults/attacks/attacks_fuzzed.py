@@ -79,7 +79,7 @@ ATTACKS = [
         ["prune", "--store", "{store}"],
         1,
         spoil("splits/*/manifest.json", lambda _: DEEP),
-        says=["nested too deeply", "Remove the folder"],
+        says=["nested too deeply", "Move the folder"],
     ),
     Attack(
         "lists that are cut", FORGET, 0, lambda ground: _lists(ground, b"PAR1 no more"), keeps_store=False

@@ -40,8 +40,6 @@ _BEGINNINGS: Final[Mapping[Step, str]] = {
     Step.RECOMMEND: "computing lists for all users",
 }
 
-_NO_REFIT = "not configured (train.refit is not `all`), so the tested model is used"
-
 P = ParamSpec("P")
 R = TypeVar("R", Reference, Publication, Recommended, ChampionScore)
 
@@ -53,10 +51,12 @@ def as_state(summary: Summary) -> Summary:
     return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
-def is_left_out(step: Step, settings: object) -> bool:
-    """Whether a step is a refit that is not configured."""
+def _why_left_out(step: Step, settings: object) -> str:
+    """Why a step is a refit that is not configured; empty for all other steps."""
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
-    return is_refit and isinstance(settings, Settings) and settings.train.refit != "all"
+    if not is_refit or not isinstance(settings, Settings) or settings.train.refit == "all":
+        return ""
+    return f"skipped, because train.refit is {settings.train.refit}; the tested model is used"
 
 
 class StepRunner:
@@ -85,8 +85,8 @@ class StepRunner:
             What the task returns. The task's error is raised once its retries are used up.
         """
         step = Step(task.name)
-        left_out = is_left_out(step, inputs.get("settings"))
-        log.info("%s: %s", step, _NO_REFIT if left_out else _BEGINNINGS[step])
+        left_out = _why_left_out(step, inputs.get("settings"))
+        log.info("%s: %s", step, left_out or _BEGINNINGS[step])
         progress.begin(step.value)
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
@@ -94,13 +94,14 @@ class StepRunner:
         self._seconds[step] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
             self._cached.append(step)
-            log.info("    finished before, skipped")
+            if not left_out:
+                log.info("    finished before, skipped")
         is_new = result not in self._made.values()
         if isinstance(result, Reference):
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result, is_new=is_new, left_out=left_out)
+        self._report(step, result, is_new=is_new, left_out=bool(left_out))
         return result
 
     def _report(

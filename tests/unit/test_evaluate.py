@@ -212,18 +212,17 @@ def test_the_sampler_keeps_no_epoch(store: Store) -> None:
 @pytest.mark.parametrize(
     ("users", "movies", "says"),
     [
-        (0, 0, "The model knows all users and movies of the test rows."),
-        (0, 1, "The model knows all users of the test rows; 1 test row is of a movie that it does not know."),
+        (0, 0, "All users and movies of the test rows have training rows."),
+        (0, 1, "All users of the test rows have training rows; 1 test row is of a movie without one."),
         (
             2,
             0,
-            "The model knows all movies of the test rows; 2 test rows are of users that it does not know.",
+            "All movies of the test rows have training rows; 2 test rows are of users without one.",
         ),
         (
             1,
             1_000,
-            "1 test row is of a user that the model does not know, and 1,000 test rows are of movies that it does not "
-            "know.",
+            "1 test row is of a user without a training row, and 1,000 test rows are of movies without one.",
         ),
     ],
 )

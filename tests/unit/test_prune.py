@@ -117,8 +117,29 @@ def test_recently_held_candidates_are_kept_with_their_inputs(store: Store) -> No
     assert held <= _there(store.root)
     _publish(store, "8", partition="newer")
     _age(store.root)
-    assert prune(store.root, keep=2).held == []  # the last two decisions were not holds
+    done = prune(store.root, keep=2)
+    assert (done.held, done.held_removed) == (
+        [],
+        [digest("candidate-6")],
+    )  # the last two decisions were not holds
     assert _there(store.root) & held == {"newer"}
+
+
+def test_what_is_removed_is_counted_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    for night in "67":
+        _hold(store, night, partition="newer")
+    searches = [store.root / "tunings" / digest(f"search-{number}") for number in "123"]
+    for search in searches:
+        search.mkdir(parents=True)
+    for night in ("7", "8", "promoted"):  # the first of these is what `promote` does
+        _publish(store, night, partition="newer")
+    _age(store.root)
+    for search in searches[1:]:
+        os.utime(search)
+    before = _there(store.root)
+    assert main(["prune", "--store", str(store.root), "--keep", "2"]) == 0
+    others, said = len(before - _there(store.root)) - 6 - 2, capsys.readouterr().out
+    assert f", v0005, v0006, 1 held candidate, 1 search and {others} other folders that no kept" in said
 
 
 def test_the_lists_of_a_removed_release_are_removed(store: Store) -> None:
@@ -190,7 +211,7 @@ def test_a_clock_set_back_before_prune_removes_nothing(
         for run_lock in (store.root / "running").iterdir():
             os.utime(
                 run_lock, (later, later)
-            )  # as if the run had begun before the clock was set back by an hour
+            )  # as if the clock had been set back by an hour since the run began
         done = prune(store.root, keep=1)
     assert (done.releases, done.folders) == ([], 0)
     assert "clock was set back" in caplog.text
@@ -247,12 +268,8 @@ def test_foreign_files_are_kept_and_links_are_not_followed(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root, foreign = store.root, tmp_path / "foreign"
-    for place in (
-        root / "datasets" / "mine",
-        root / "work" / "v1.pruned",
-        root / "running" / "mine",
-        foreign / "work",
-    ):
+    mine = [root / name for name in ("datasets/mine", "work/v1.pruned", "running/mine")]
+    for place in (*mine, foreign / "work"):
         place.mkdir(parents=True)
         (place / "thesis.txt").write_text("mine")
     (foreign / digest("a")).mkdir()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from judged import store_of
+from small_release import publish_releases
 
 import matinee
 from matinee.cli.main import main
@@ -44,6 +45,14 @@ def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
     split = facts["digests"]["split"]
     assert main(["show", split, "--store", str(store_of(passed))]) == 2
     assert f"2 runs have the split {split}" in capsys.readouterr().err
+
+
+def test_an_unknown_name_is_answered_with_the_newest_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_releases(tmp_path, 5)
+    assert main(["show", "abc", "--store", str(tmp_path)]) == 2
+    assert "Releases: v0003, v0004, v0005 and 2 older. Held candidates: none." in capsys.readouterr().err
 
 
 def test_show_says_that_a_release_was_promoted_by_hand(

@@ -128,6 +128,14 @@ def test_quiet_prints_answers_warnings_and_errors(store: Path, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "warning   odd\n")
 
 
+def test_promote_says_that_a_release_is_the_champion_already(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version, said in (("v0002", "v0002 is already the champion"), ("v0001", "v0001 is the champion")):
+        assert main(["promote", version, "--store", str(store)]) == 0
+        assert capsys.readouterr().out == f"{said}\n"
+
+
 def test_the_result_of_a_search_is_printed_once_and_with_quiet_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -147,6 +155,7 @@ def test_the_result_of_a_search_is_printed_once_and_with_quiet_too(
         terminal.report(tuned(found, Path("store"), seconds=2), as_json=False, quiet=quiet)
         said = "".join(capsys.readouterr())
         assert (said.count("lists: none."), said.count("settings  best.toml")) == (1, 1)
+        assert ("best.toml (no better settings were found)" in said) == (not quiet)
 
 
 def test_the_outcome_of_an_unknown_id_says_how_to_undo_it(

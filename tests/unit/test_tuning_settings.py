@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from matinee.cli.main import main
 from matinee.cli.show_search import show_search
 from matinee.errors import ConfigError, StoreError
 from matinee.formats.tuning import Finalist, GoalResult, ScoreDifference, TrialNote, TuningResult
@@ -86,6 +87,14 @@ def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(storing, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'matinee\[pipeline,tune\]'"):
         storing.check_installed()
+
+
+def test_too_many_workers_are_refused_before_prefect_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["tune", "--ratings", "r.csv", "--titles", "t.csv", "--store", str(tmp_path), "--trials", "3"]
+    assert main([*call, "--workers", "65"]) == 2
+    assert "--workers is 65; expected 64 or fewer." in capsys.readouterr().err
 
 
 def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(

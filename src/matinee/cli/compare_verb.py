@@ -10,11 +10,16 @@ from matinee.cli.outcome import Outcome
 from matinee.cli.terminal import columns, is_terminal
 from matinee.errors.text import shown, signed
 from matinee.formats.comparison import VERDICTS, ComparedLists, Comparison, Difference
+from matinee.formats.slice_names import SLICE_NAMES
 from matinee.registry import Registry
 from matinee.store.identity import check_usable
 
 _LABEL, _CELL, _TITLE = 28, 14, 36  # characters of a column, at most
-_LEAST_CELL, _LEAST_TITLE, _PLACE = 9, 12, 6
+_LEAST_CELL, _LEAST_TITLE, _PLACE = 8, 12, 6
+_NUMBERS, _INTERVAL = (
+    58,
+    18,
+)  # the column in which the numbers of a difference end, and characters of its interval
 _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",
@@ -64,7 +69,9 @@ class _Layout:
 
     def row(self, label: str, cells: Sequence[str]) -> str:
         """A line of a table."""
-        return f"{label:<{_LABEL}}" + "".join(f"{shown(cell, self.cell):>{self.cell}}" for cell in cells)
+        return f"{_cut(label, _LABEL - 1):<{_LABEL}}" + "".join(
+            f"{_cut(cell, self.cell - 1):>{self.cell}}" for cell in cells
+        )
 
 
 def _comparison_lines(found: Comparison, layout: _Layout, *, lists: int) -> Iterator[str]:
@@ -95,8 +102,6 @@ def _comparison_lines(found: Comparison, layout: _Layout, *, lists: int) -> Iter
 
 
 def _figure_lines(found: Comparison, names: Sequence[str], layout: _Layout) -> Iterator[str]:
-    from matinee.formats.slice_names import SLICE_NAMES
-
     yield ""
     yield layout.row("figures", names)
     for figure in found.figures:
@@ -117,7 +122,14 @@ def _figure_lines(found: Comparison, names: Sequence[str], layout: _Layout) -> I
 
 def _difference_line(label: str, difference: Difference) -> str:
     value, low, high = signed([difference.value, difference.low, difference.high])
-    return f"{label:<{_LABEL}}{value:>{_CELL}}  {f'{low} to {high}':<20}  {VERDICTS[difference.verdict]}"
+    numbers = f"{value}  {f'{low} to {high}':>{_INTERVAL}}"
+    return f"{label} {numbers:>{_NUMBERS - 1 - len(label)}}  {VERDICTS[difference.verdict]}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Text as one printable line of at most `width` characters."""
+    line = shown(text)
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _cost(value: float | int | None, name: str) -> str:
@@ -129,14 +141,13 @@ def _cost(value: float | int | None, name: str) -> str:
 def _list_lines(user: ComparedLists, names: Sequence[str], width: int) -> Iterator[str]:
     """The lists of a user: `*` marks a movie that the user liked in a test row, `+` one that not every list has."""
     yield f"user {shown(user.user_id)} (* liked in a test row, + not in every list)"
-    yield "      " + "".join(f"{shown(name, width - 1):<{width}}" for name in names).rstrip()
+    yield "      " + "".join(f"{_cut(name, width - 1):<{width}}" for name in names).rstrip()
     for place in range(max(map(len, user.lists))):
         cells = []
         for entries in user.lists:
             entry = entries[place] if place < len(entries) else None
             marks = "" if entry is None else " *" * entry.liked + " +" * (not entry.shared)
             room = width - 2 - len(marks)
-            title = "" if entry is None else shown(entry.title)
-            title = title if len(title) <= room else f"{title[: room - 1]}…"
+            title = "" if entry is None else _cut(entry.title, room)
             cells.append(f"{title + marks:<{width}}")
         yield f"{place + 1:>4}  {''.join(cells).rstrip()}"

@@ -19,6 +19,7 @@ _BEST = Path("best.toml")
 
 def tune(call: argparse.Namespace) -> Outcome:
     """Run the tune flow in this process."""
+    from matinee.pipeline.tuning.run import MOST_WORKERS
     from matinee.pipeline.tuning.trials import check_installed
     from matinee.store.output import check_output
 
@@ -27,8 +28,6 @@ def tune(call: argparse.Namespace) -> Outcome:
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
-    from matinee.pipeline.tuning.run import MOST_WORKERS
-
     if call.workers > MOST_WORKERS:
         raise ConfigError(f"--workers is {call.workers:,}; expected {MOST_WORKERS} or fewer.")
     if call.minutes is not None and call.minutes <= 0:
@@ -80,6 +79,6 @@ def _lines(found: TuningResult, store: Path, *, seconds: float) -> list[str]:
         *lines,
         f"time      {seconds:.1f} s in all: search {found.seconds:.1f} s; the rest is start-up and reading the files",
         f"search    {found.study}: shown again by `matinee show --store {store} {found.study}`",
-        f"settings  {found.out}{'' if found.settings else ': no change'}",
+        f"settings  {found.out}{'' if found.settings else ' (no better settings were found)'}",
         f"page      {found.page}",
     ]

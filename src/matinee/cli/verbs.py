@@ -188,9 +188,9 @@ def prune(call: argparse.Namespace) -> Outcome:
 def _removed(done: "Pruned") -> str:
     """What was removed, in words."""
     counts = {"held candidate": len(done.held_removed), "search": done.searches}
+    others = _count(done.folders - sum(counts.values()), "other folder")
     named = [_count(number, name) for name, number in counts.items() if number]
-    others = f"{_count(done.folders - done.searches, 'folder')} that no kept release needs"
-    return f"{', '.join([', '.join(done.releases) or 'no release', *named])} and {others}"
+    return f"{', '.join([', '.join(done.releases) or 'no release', *named])} and {others} that no kept release needs"
 
 
 def _count(number: int, name: str) -> str:

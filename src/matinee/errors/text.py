@@ -21,8 +21,9 @@ _PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/:@]*:)\S*@")
 # An option of an address, such as JDBC's.
 _OPTION: Final = re.compile(r"([?&;](?:password|pwd)=)[^\s&;]*", re.IGNORECASE)
 _places: dict[str, tuple[re.Pattern[str], str]] = {}  # folders of copies, and what they are copies of
-_SMALL: Final = 0.0005
-_LOST: Final = 0.00005  # what four decimals round to zero
+_SMALL: Final = 0.0005  # four decimals leave smaller numbers one digit or none
+_LOST: Final = 0.00005  # four decimals round smaller numbers to zero
+_MOST_DECIMALS: Final = 6
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")  # a cell that starts with one of these is a formula (OWASP)
 
 
@@ -91,11 +92,15 @@ def minute(time: str) -> str:
 
 
 def signed(values: Sequence[float]) -> list[str]:
-    """Differences with their signs and equally many decimals: four, or six where four would leave only zeros.
+    """Differences with their signs and equally many decimals.
+
+    These are four; six if all are below .0005 or one would round to zero. What six decimals round to zero is "0".
 
     >>> signed([0.00168, -0.5]), signed([0.000012, 0.0]), signed([-0.00001, 0.002])
     (['+0.0017', '-0.5000'], ['+0.000012', '0'], ['-0.000010', '+0.002000'])
+    >>> signed([1e-9, 0.1])
+    ['0', '+0.1000']
     """
-    sizes = [abs(value) for value in values if value]
-    decimals = 4 if max(sizes, default=0) >= _SMALL and min(sizes) >= _LOST else 6
-    return [f"{value:+.{decimals}f}" if value else "0" for value in values]
+    sizes = [abs(value) for value in values if round(value, _MOST_DECIMALS)]
+    decimals = 4 if max(sizes, default=0) >= _SMALL and min(sizes) >= _LOST else _MOST_DECIMALS
+    return [f"{value:+.{decimals}f}" if round(value, _MOST_DECIMALS) else "0" for value in values]

@@ -51,20 +51,25 @@ def error_says(metrics: AnyMetrics) -> str:
 
 
 def unknown_says(metrics: AnyMetrics) -> str:
-    """How many test rows are of users and of movies that the model does not know."""
+    """How many test rows are of users and of movies that the model has no training row of.
+
+    It may know something of such a movie by its title.
+    """
     users, movies = metrics.rows_of_unknown_users, metrics.rows_of_unknown_movies
     if users and movies:
-        return f"{_rows_of(users, 'user')} the model does not know, and {_rows_of(movies, 'movie')} it does not know."
+        return (
+            f"{_rows_of(users, 'user')} without a training row, and {_rows_of(movies, 'movie')} without one."
+        )
     if users or movies:
-        known, unknown = (
+        trained, others = (
             ("movies", _rows_of(users, "user")) if users else ("users", _rows_of(movies, "movie"))
         )
-        return f"The model knows all {known} of the test rows; {unknown} it does not know."
-    return "The model knows all users and movies of the test rows."
+        return f"All {trained} of the test rows have training rows; {others} without one."
+    return "All users and movies of the test rows have training rows."
 
 
 def _rows_of(rows: int, what: str) -> str:
-    return f"{rows:,} test rows are of {what}s that" if rows > 1 else f"1 test row is of a {what} that"
+    return f"{rows:,} test rows are of {what}s" if rows > 1 else f"1 test row is of a {what}"
 
 
 def slice_table(metrics: Metrics) -> Table:

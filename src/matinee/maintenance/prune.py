@@ -88,11 +88,11 @@ def _prune(root: Path, *, keep: int) -> Pruned:
             roots = [registry.folder(version) for version in kept]
             roots += [root / "evaluations" / entry.evaluation for entry in held]
             _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
+            before = [entry.candidate for entry in registry.held()]  # while the releases are there
             for version in gone:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 doom(registry.folder(version))
-            before = [entry.candidate for entry in registry.held()]
             folders, searches = _doom_folders(root, roots, oldest), _doom_searches(root, keep)
             left = {entry.candidate for entry in registry.held()}
         return Pruned(

@@ -9,7 +9,7 @@ class Pruned:
 
     releases: list[str]
     kept: list[str]
-    folders: int  # besides the releases; searches are among them
+    folders: int  # besides the releases; held candidates and searches are among them
     held_removed: list[str]  # held candidates that are gone
     searches: int
     bytes: int

@@ -82,15 +82,16 @@ class LoadedReleases:
         try:
             folder = self._champion_folder()
             if folder == self.champion.release.path and _mark(folder / MANIFEST) == self.champion.mark:
-                self._seen, self.problem, self._reason = seen, None, ""
+                self._seen = seen
+                self._forget_problem()
                 return False
             fresh = _load(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on with the release that it has
             self._report(error)
             self._seen, self._again = seen, time.monotonic() + _RETRY
             return False
-        self.champion, self.problem, self._seen = fresh, None, (seen[0], fresh.mark)
-        self._reason = ""
+        self.champion, self._seen = fresh, (seen[0], fresh.mark)
+        self._forget_problem()
         log.info("%s is served from now on.", fresh.release.version)
         return True
 
@@ -157,6 +158,10 @@ class LoadedReleases:
                 exc_info=None if isinstance(error, MatineeError) else error,
             )
         self.problem, self._reason = problem, str(error)
+
+    def _forget_problem(self) -> None:
+        """The champion is served, so a problem that comes back is logged again."""
+        self.problem, self._reason = None, ""
 
 
 def _load(folder: Path) -> Loaded:

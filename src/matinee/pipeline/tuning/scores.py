@@ -75,6 +75,7 @@ class TrialFit:
             "train.threads": threads,
             "train.ranks": 1,
             "train.time": "off",
+            "train.titles": "off",
         }
         if self.goal == "ratings":  # the ranking model has no seed
             fixed["train.seed"] = (train.seed + self.repeat) % 2**32

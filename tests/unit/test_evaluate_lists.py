@@ -1,11 +1,13 @@
 """Figures of lists: longer lists, the listed movies, recent popularity, and example lists."""
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from matinee.evaluate import temporal_lists
 from matinee.evaluate.example_lists import Library, make_examples
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import no_scores
@@ -14,6 +16,7 @@ from matinee.evaluate.recent import count_recent, order_by_recent
 from matinee.evaluate.shown_movies import describe_lists
 from matinee.evaluate.temporal_lists import Sizes, measure_temporal_lists
 from matinee.release.ranking_model import RankingModel
+from matinee.train.ranking.fit import fit_ranking
 
 
 def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRatings:
@@ -67,7 +70,7 @@ def test_recent_popularity_counts_thirty_days() -> None:
     ]
 
 
-def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
+def test_lists_of_older_ratings_are_measured_on_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two tastes, even and odd movies. Later, every user likes one more movie of their taste. User 40 is new.
     draw = np.random.default_rng(0)
     pairs = [(user, movie) for user in range(40) for movie in range(user % 2, 30, 2)]
@@ -80,6 +83,13 @@ def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
         for rows in (pairs, [*later, (40, 3)])
     )
     recent = np.bincount(past.movies, minlength=30)
+    codes: list[int] = []  # of users in each fit, which chooses the cheaper side by their number
+
+    def fit(*columns: np.ndarray, users: int, **how: Any) -> RankingModel:
+        codes.append(users)
+        return fit_ranking(*columns, users=users, **how)
+
+    monkeypatch.setattr(temporal_lists, "fit_ranking", fit)
     for most, fitted in ((50, 40), (20, 20)):
         found = measure_temporal_lists(
             past, test, recent, sizes=Sizes(41, 30), scale=(1.0, 5.0), most_fitted=most
@@ -87,6 +97,7 @@ def test_lists_of_older_ratings_are_measured_on_later_ones() -> None:
         assert found is not None
         assert (found.users, found.users_fitted, found.users_without_rows) == (41, fitted, 1)
         assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
+    assert codes == [41, 20]
 
 
 def test_examples_have_the_reason_and_the_hits() -> None:

@@ -59,8 +59,8 @@ def measure_temporal_lists(
     )
     if not len(task.users):
         return None
-    fitted, users = _draw_users(past, sizes, most_fitted)
-    model = _fit(fitted, sizes, scale)
+    fitted, users, codes = _draw_users(past, sizes, most_fitted)
+    model = _fit(fitted, codes, scale)
 
     def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
         return rank(score, task, [offset], mrr=False)[0].ndcgs
@@ -94,11 +94,11 @@ def _fit(rows: DatedRatings, sizes: Sizes, scale: tuple[float, float]) -> Rankin
     )
 
 
-def _draw_users(past: DatedRatings, sizes: Sizes, most: int) -> tuple[DatedRatings, int]:
-    """The rows to fit on and their number of users; of a large dataset, the rows of some users under codes of 0 on."""
+def _draw_users(past: DatedRatings, sizes: Sizes, most: int) -> tuple[DatedRatings, int, Sizes]:
+    """The rows to fit on, the number of their users, and of codes; drawn users of a large dataset have new codes."""
     found = np.flatnonzero(count_codes(past.users, sizes.users))
     if min(len(found), 2 * sizes.movies) <= most:
-        return past, len(found)
+        return past, len(found), sizes
     drawn = np.sort(np.random.default_rng(0).choice(found, most, replace=False))
     codes = np.full(sizes.users, -1, np.int32)
     codes[drawn] = np.arange(most, dtype=np.int32)
@@ -106,4 +106,5 @@ def _draw_users(past: DatedRatings, sizes: Sizes, most: int) -> tuple[DatedRatin
     return (
         DatedRatings(codes[past.users[rows]], past.movies[rows], past.ratings[rows], past.dates[rows]),
         most,
+        Sizes(most, sizes.movies),
     )

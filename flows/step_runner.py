@@ -51,8 +51,8 @@ def as_state(summary: Summary) -> Summary:
     return cast("Summary", Completed(name="Held", message=summary.reason, data=summary))
 
 
-def _why_left_out(step: Step, settings: object) -> str:
-    """Why a step is a refit that is not configured; empty for all other steps."""
+def _why_skipped(step: Step, settings: object) -> str:
+    """Why a refit step is skipped; empty for every other step."""
     is_refit = step in {Step.REFIT, Step.REFIT_RANKING}
     if not is_refit or not isinstance(settings, Settings) or settings.train.refit == "all":
         return ""
@@ -85,7 +85,7 @@ class StepRunner:
             What the task returns. The task's error is raised once its retries are used up.
         """
         step = Step(task.name)
-        left_out = _why_left_out(step, inputs.get("settings"))
+        left_out = _why_skipped(step, inputs.get("settings"))
         log.info("%s: %s", step, left_out or _BEGINNINGS[step])
         progress.begin(step.value)
         started = time.perf_counter()

@@ -124,8 +124,7 @@ def test_the_release_has_the_movies_that_each_user_rated(
     offsets, movies = np.load(folder / "seen.offsets.npy"), np.load(folder / "seen.movies.npy")
     release = matinee.load(folder)
     ratings = pl.read_csv(sample / "ratings.csv")
-    user = int(ratings["userID"][0])
-    code = release.users.encode(np.array([user]))[0]
+    code = release.users.encode(np.array([user := int(ratings["userID"][0])]))[0]
     seen = release.movies.decode(movies[offsets[code] : offsets[code + 1]])
     assert seen.tolist() == sorted(ratings.filter(pl.col("userID") == user)["movieID"])
 
@@ -206,12 +205,13 @@ def test_inverted_ratings_are_held(
 
 
 def test_refit_on_all_rows_keeps_the_tested_weights(
-    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], logged: list[logging.LogRecord]
 ) -> None:
+    before = len(logged)
     status, said = _retrain(sample, tmp_path, "--set", "train.refit=all", capsys=capsys)
     assert (status, said["promoted"]) == (0, True)
-    folder = Path(said["location"])
-    shipped, tested = matinee.load(folder), matinee.load(folder, tested=True)
+    assert "skipped, because" not in str([record.getMessage() for record in logged[before:]])
+    shipped, tested = (matinee.load(said["location"], tested=which) for which in (False, True))
     assert any(not np.array_equal(shipped.weights[name], tested.weights[name]) for name in shipped.weights)
     assert shipped.manifest["rows_fitted"] == 40_000
     assert shipped.manifest["refit"]["passed"]

@@ -68,7 +68,6 @@ def test_a_copy_that_was_damaged_is_copied_again(store: Store, tmp_path: Path) -
     [
         ("log.jsonl", lambda data: data.replace(b'"action"', b'"action', 1)),
         ("log.jsonl", lambda data: data[: len(data) * 3 // 4]),
-        ("forgotten.json", lambda data: data.replace(b"0", b"1")),
         ("nightly.json", lambda data: data[:-3]),
         ("tuned.json", lambda data: b"{}"),
     ],
@@ -112,17 +111,51 @@ def test_an_older_copy_of_a_store_does_not_replace_a_newer_backup(
     assert files(tmp_path / "copy") == before
 
 
-def test_users_that_were_erased_from_a_backup_do_not_come_back(store: Store, tmp_path: Path) -> None:
+def test_an_older_store_whose_last_line_is_damaged_does_not_replace_a_newer_backup(
+    store: Store, tmp_path: Path
+) -> None:
+    restore(store.root, tmp_path / "older")
+    publish_night(store, "3", partition="old")
+    back_up(store.root, tmp_path / "copy")
+    with (tmp_path / "older/log.jsonl").open("ab") as file:
+        file.write(b"{broken\n")  # in the place of the line that the older store lacks
+    before = files(tmp_path / "copy")
+    with pytest.raises(ConfigError, match=r"lacks \(1 in all\): the store is an older copy"):
+        back_up(tmp_path / "older", tmp_path / "copy")
+    assert files(tmp_path / "copy") == before
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["one list", "separate lists"])
+def test_users_that_were_erased_from_a_backup_do_not_come_back(
+    first: bool, store: Store, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    if first:
+        Forgotten.read(store.root).plus(5).write(store.root)
+    back_up(store.root, copy)
+    Forgotten.read(copy).plus(6).write(copy)
+    Forgotten.read(store.root).plus(7).write(store.root)
+    before = files(copy)
+    with pytest.raises(ConfigError, match="has erased users who are not on the list"):
+        back_up(store.root, copy)
+    assert files(copy) == before
+    Forgotten.read(store.root).plus(6).write(store.root)
+    if not first:  # the lists have other keys, so nothing shows that user 6 is on both
+        (copy / "forgotten.json").unlink()
+    back_up(store.root, copy)
+    assert files(copy) == files(store.root)
+
+
+@pytest.mark.parametrize("place", ["store", "copy"])
+def test_a_damaged_list_of_erased_users_is_not_copied_over(place: str, store: Store, tmp_path: Path) -> None:
     Forgotten.read(store.root).plus(5).write(store.root)
     back_up(store.root, tmp_path / "copy")
-    Forgotten.read(tmp_path / "copy").plus(6).write(tmp_path / "copy")
+    path = tmp_path / place / "forgotten.json"
+    path.write_bytes(path.read_bytes().replace(b"0", b"1"))
     before = files(tmp_path / "copy")
-    with pytest.raises(ConfigError, match="Users were erased from the backup"):
+    with pytest.raises(StoreError, match=f"{path} was changed"):
         back_up(store.root, tmp_path / "copy")
     assert files(tmp_path / "copy") == before
-    Forgotten.read(store.root).plus(6).write(store.root)
-    back_up(store.root, tmp_path / "copy")
-    assert files(tmp_path / "copy") == files(store.root)
 
 
 def test_settings_that_a_search_has_found_are_copied_and_leave_the_copy_with_the_store(

@@ -83,10 +83,10 @@ def test_lists_of_older_ratings_are_measured_on_later_ones(monkeypatch: pytest.M
         for rows in (pairs, [*later, (40, 3)])
     )
     recent = np.bincount(past.movies, minlength=30)
-    codes: list[int] = []  # of users in each fit, which chooses the cheaper side by their number
+    user_codes: list[int] = []  # by fit, which chooses the cheaper side by their number
 
     def fit(*columns: np.ndarray, users: int, **how: Any) -> RankingModel:
-        codes.append(users)
+        user_codes.append(users)
         return fit_ranking(*columns, users=users, **how)
 
     monkeypatch.setattr(temporal_lists, "fit_ranking", fit)
@@ -97,7 +97,7 @@ def test_lists_of_older_ratings_are_measured_on_later_ones(monkeypatch: pytest.M
         assert found is not None
         assert (found.users, found.users_fitted, found.users_without_rows) == (41, fitted, 1)
         assert found.ndcg_at_10 > 0.9 > found.popularity_ndcg_at_10
-    assert codes == [41, 20]
+    assert user_codes == [41, 20]
 
 
 def test_examples_have_the_reason_and_the_hits() -> None:

@@ -118,10 +118,8 @@ def test_recently_held_candidates_are_kept_with_their_inputs(store: Store) -> No
     _publish(store, "8", partition="newer")
     _age(store.root)
     done = prune(store.root, keep=2)
-    assert (done.held, done.held_removed) == (
-        [],
-        [digest("candidate-6")],
-    )  # the last two decisions were not holds
+    # The last two decisions were not holds.
+    assert (done.held, done.held_removed) == ([], [digest("candidate-6")])
     assert _there(store.root) & held == {"newer"}
 
 
@@ -131,14 +129,16 @@ def test_what_is_removed_is_counted_once(store: Store, capsys: pytest.CaptureFix
     searches = [store.root / "tunings" / digest(f"search-{number}") for number in "123"]
     for search in searches:
         search.mkdir(parents=True)
-    for night in ("7", "8", "promoted"):  # the first of these is what `promote` does
+    for night in "789":  # the first is the held one, which is what `promote` does
         _publish(store, night, partition="newer")
     _age(store.root)
     for search in searches[1:]:
         os.utime(search)
     before = _there(store.root)
     assert main(["prune", "--store", str(store.root), "--keep", "2"]) == 0
-    others, said = len(before - _there(store.root)) - 6 - 2, capsys.readouterr().out
+    releases_removed = 6
+    others = len(before - _there(store.root)) - releases_removed - 2  # the held candidate and the search
+    said = capsys.readouterr().out
     assert f", v0005, v0006, 1 held candidate, 1 search and {others} other folders that no kept" in said
 
 

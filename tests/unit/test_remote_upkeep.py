@@ -9,6 +9,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from matinee.maintenance import remote_prune
 from matinee.maintenance.backup import back_up, restore
 from matinee.maintenance.forget import forget
 from matinee.maintenance.prune import prune
+from matinee.maintenance.remote_prune import prune_remote
 from matinee.registry import Registry
 from matinee.release import verify
 from matinee.serve.loaded_releases import LoadedReleases
@@ -111,7 +113,11 @@ def test_a_folder_that_a_run_takes_while_it_is_pruned_is_put_back(
             time.sleep(0.5)
 
         monkeypatch.setattr(RemoteFolders, "withdraw", late)
-        assert prune(Path(remote("first")), keep=1).folders == 0
+        done = prune_remote(
+            _remote(remote("first")),
+            lambda outline: replace(prune(outline, keep=1), held_removed=[digest("late")]),
+        )
+        assert (done.folders, done.held_removed) == (0, [])
         assert reading[0].result() == "late", "a run does not miss a folder that is put back"
 
 

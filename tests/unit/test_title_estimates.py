@@ -14,6 +14,7 @@ from matinee import train
 from matinee.formats.manifests import CandidateManifest
 from matinee.settings.parse import read_settings
 from matinee.store import Reference, Store
+from matinee.train import title_estimates
 from matinee.train.engine import Arrays
 from matinee.train.title_estimates import PENALTY, estimate_unrated, solve_ridge
 
@@ -76,6 +77,19 @@ def test_the_regression_equals_a_dense_solver() -> None:
     right = dense.T @ (weights * tables)
     expected = np.linalg.solve(dense.T @ (weights * dense) + PENALTY * np.eye(80), right)
     np.testing.assert_allclose(solve_ridge(features, weights, tables), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_regression_that_takes_too_many_steps_says_how_exact_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    features = sparse.random(300, 80, density=0.05, random_state=7, format="csr")
+    weights, tables = np.ones((300, 1)), np.random.default_rng(6).normal(size=(300, 1))
+    for steps, said in ((200, ""), (2, "after 2 steps, a residual is 0.")):
+        caplog.clear()
+        monkeypatch.setattr(title_estimates, "_MOST_STEPS", steps)
+        solve_ridge(features, weights, tables)
+        assert said in caplog.text
+        assert bool(said) == bool(caplog.text)
 
 
 def test_titles_that_say_nothing_change_no_bit(described: tuple[Path, Arrays, np.ndarray]) -> None:

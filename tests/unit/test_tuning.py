@@ -170,6 +170,7 @@ def test_a_failed_trial_keeps_its_error_and_counts(
     score = TrialFit.score
 
     def fail(fit: TrialFit, *given: Any) -> Any:
+        assert (fit.settings.train.time, fit.settings.train.titles) == ("off", "off")  # a run adds both
         if fit.values and not fit.repeat:
             raise DivergenceError("The fit diverged.")
         return score(fit, *given)

@@ -16,10 +16,8 @@ from matinee.store.identity import check_usable
 
 _LABEL, _CELL, _TITLE = 28, 14, 36  # characters of a column, at most
 _LEAST_CELL, _LEAST_TITLE, _PLACE = 8, 12, 6
-_NUMBERS, _INTERVAL = (
-    58,
-    18,
-)  # the column in which the numbers of a difference end, and characters of its interval
+_NUMBERS = 58  # column in which the numbers of a difference end
+_INTERVAL = 18  # characters of its interval
 _COSTS = {
     "seconds_train": "fit, s",
     "seconds_rank": "ranking model, s",

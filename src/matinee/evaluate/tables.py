@@ -51,9 +51,9 @@ def error_says(metrics: AnyMetrics) -> str:
 
 
 def unknown_says(metrics: AnyMetrics) -> str:
-    """How many test rows are of users and of movies that the model has no training row of.
+    """The number of test rows of users and of movies without training rows.
 
-    It may know something of such a movie by its title.
+    Such a movie may still have an estimate from its title.
     """
     users, movies = metrics.rows_of_unknown_users, metrics.rows_of_unknown_movies
     if users and movies:

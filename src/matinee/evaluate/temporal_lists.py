@@ -59,8 +59,8 @@ def measure_temporal_lists(
     )
     if not len(task.users):
         return None
-    fitted, users, codes = _draw_users(past, sizes, most_fitted)
-    model = _fit(fitted, codes, scale)
+    fitted, users, fitted_sizes = _draw_users(past, sizes, most_fitted)
+    model = _fit(fitted, fitted_sizes, scale)
 
     def measure(score: Scorer, offset: Scores) -> npt.NDArray[np.float64]:
         return rank(score, task, [offset], mrr=False)[0].ndcgs
@@ -95,7 +95,10 @@ def _fit(rows: DatedRatings, sizes: Sizes, scale: tuple[float, float]) -> Rankin
 
 
 def _draw_users(past: DatedRatings, sizes: Sizes, most: int) -> tuple[DatedRatings, int, Sizes]:
-    """The rows to fit on, the number of their users, and of codes; drawn users of a large dataset have new codes."""
+    """The rows to fit on, the number of users with rows, and the number of codes.
+
+    A large dataset keeps some users, numbered from 0.
+    """
     found = np.flatnonzero(count_codes(past.users, sizes.users))
     if min(len(found), 2 * sizes.movies) <= most:
         return past, len(found), sizes

@@ -42,7 +42,7 @@ from matinee.store.identity import (
     BACKUP,
     RESTORING,
     RUNNING,
-    check_filled,
+    check_complete,
     check_readable,
     check_usable,
     is_empty,
@@ -72,9 +72,10 @@ def back_up(root: Path, target: Path) -> Copied:
 
     Raises:
         ConfigError: `root` is not a store, or `target` is not a folder, has other files, contains the store, or is a
-            backup of another store or of a later state of this one.
+            backup of another store or of a later state of this one, or users were erased from it whom the store has.
         ReleaseError: champion.json is damaged or missing.
-        StoreError: A file can't be read or written, or another process uses the backup.
+        StoreError: A file can't be read or written, another process uses the backup, or a list of erased users is
+            damaged.
     """
     registry, target = Registry.open(root), local_store(target)
     root = registry.root
@@ -93,9 +94,10 @@ def back_up(root: Path, target: Path) -> Copied:
             if remote := remote_of(root):
                 with registry.lock():
                     remote.bring_all(damaged=lost)
+            with registry.lock():
+                _check_own(root, target)  # another backup may have filled it meanwhile
             for _ in range(_ATTEMPTS):
                 with registry.lock():  # no line of the log is half written, and the pointer confirms it
-                    _check_own(root, target)  # another backup may have filled it meanwhile
                     files, damaged = read_root(root, target)
                     champion = registry.champion()
                 copied = _copy(root, target, files)
@@ -124,7 +126,7 @@ def restore(source: Path, root: Path) -> Copied:
     """
     source, root = local_store(source), local_store(root)
     _check_places(source, root)
-    check_filled(source)
+    check_complete(source)
     if not is_store(source):
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."

@@ -88,7 +88,8 @@ def _prune(root: Path, *, keep: int) -> Pruned:
             roots = [registry.folder(version) for version in kept]
             roots += [root / "evaluations" / entry.evaluation for entry in held]
             _needed(roots, _by_name(_folders(root)))  # raises before anything is removed
-            before = [entry.candidate for entry in registry.held()]  # while the releases are there
+            # Before releases go: without its release, a published candidate counts as held.
+            before = [entry.candidate for entry in registry.held()]
             for version in gone:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)

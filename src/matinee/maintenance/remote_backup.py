@@ -26,7 +26,7 @@ from matinee.store.documents import LOG
 from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.eviction import announce_pruned, remove_cached
-from matinee.store.remote.restoring import UNFINISHED, check_not_restoring, filling
+from matinee.store.remote.restoring import UNFINISHED, check_restored
 
 _MARK: Final = "backup.json"  # in the object store: nothing is removed from any other store
 
@@ -44,14 +44,15 @@ def mirror_store(root: Path, target: Path) -> Copied:
         What was copied. Damaged folders and files are left out, their earlier copies stay, and `damaged` names them.
 
     Raises:
-        ConfigError: The prefix has something else, or a backup whose log has entries that the store lacks.
-        StoreError: The object store can't be read or written, another process uses the backup, or the champion was
-            removed meanwhile.
+        ConfigError: The prefix has something else, a backup whose log has entries that the store lacks, or one that
+            users were erased from whom the store has.
+        StoreError: The object store can't be read or written, a restoration to the prefix has not finished, another
+            process uses the backup, a list of erased users is damaged, or the champion was removed meanwhile.
     """
     remote = remote_of(target)
     if remote is None:
         raise ConfigError(f"{target} is not the cache of a store in an object store.")
-    with filling(remote):
+    with remote.filling():
         return _mirror(root, remote)
 
 
@@ -81,7 +82,7 @@ def _mirror(root: Path, remote: Remote) -> Copied:
 
 def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
     """Raise ConfigError if the prefix is not empty and not a backup of this store."""
-    check_not_restoring(remote.objects)
+    check_restored(remote.objects)
     there = lines_of(remote)
     if not remote.objects.exists(_MARK) and (
         there or any(remote.objects.list(f"{kind}/") for kind in (*FOLDERS, "files"))
@@ -91,8 +92,9 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
         )
     if lacking(there, lines) is None:
         raise ConfigError(
-            f"The backup {remote.name} has entries that {root / LOG} lacks: it is a backup of another store, or lines "
-            "of the log were removed. Use an empty prefix, or put the lines back. Nothing was changed."
+            f"The backup {remote.name} has entries that {root / LOG} lacks: the store is another one or an older copy, "
+            "or its log is damaged. Put the lines back, restore the backup, or use an empty prefix. Nothing was "
+            "changed."
         )
     check_erased(root, remote.root)
 

@@ -75,6 +75,7 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
     size = sum(whole[place].size for place in removed)
     return replace(
         done,
+        held_removed=[name for name in done.held_removed if name in {each for _, each in removed}],
         releases=[name for kind, name in removed if kind == "releases"],
         folders=sum(kind != "releases" for kind, _ in removed),
         bytes=size,

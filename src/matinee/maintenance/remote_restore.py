@@ -23,7 +23,7 @@ from matinee.registry import Registry
 from matinee.store import Store
 from matinee.store.identity import MARKER
 from matinee.store.remote import Remote, remote_of
-from matinee.store.remote.restoring import RESTORING, UNFINISHED, check_all_there, filling
+from matinee.store.remote.restoring import RESTORING, UNFINISHED, check_complete
 
 
 def upload_store(source: Path, root: Path) -> Copied:
@@ -38,12 +38,13 @@ def upload_store(source: Path, root: Path) -> Copied:
 
     Raises:
         ConfigError: The store in the object store is in use already.
-        StoreError: The champion left the source meanwhile, or is damaged there.
+        StoreError: The champion left the source meanwhile, or is damaged there, or the first backup to this prefix has
+            not finished.
     """
     remote = remote_of(root)
     if remote is None:
         raise ConfigError(f"{root} is not the cache of a store in an object store.")
-    with filling(remote):
+    with remote.filling():
         return _upload(source, remote)
 
 
@@ -96,7 +97,7 @@ def fetched(source: Path) -> Iterator[list[str]]:
 
 def _check_whole(remote: Remote) -> None:
     """Raise StoreError for a store there that its own restoration or first backup has not filled yet."""
-    check_all_there(remote.objects)
+    check_complete(remote.objects)
     if not lines_of(remote) and not any(map(remote.folders.names, FOLDERS)):
         raise StoreError(
             f"{remote.name} is empty: nothing was backed up to it yet. Run `matinee backup` first."

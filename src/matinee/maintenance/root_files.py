@@ -1,9 +1,8 @@
 """The files at the root of a store, as a copy takes them: each is checked first."""
 
-import contextlib
 import filecmp
-import json
 import logging
+import os
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.copies import RELEASES
-from matinee.registry.log import ChangeLog
+from matinee.registry.log import ChangeLog, Entry
 from matinee.store.documents import (
     DONE,
     FORGOTTEN,
@@ -83,28 +82,45 @@ def is_other(root: Path, copy: Path) -> bool:
     theirs, ours = ({line for _, line in _readable_lines(each)} for each in (copy, root))
     if not theirs or theirs & ours:
         return False
-    copies = [copy / RELEASES / folder.name / MANIFEST for folder in complete_folders(root, RELEASES)]
-    return not any(
-        each.is_file() and filecmp.cmp(each, root / each.relative_to(copy), shallow=False) for each in copies
-    )
+    return not any(_share_release(root, copy, folder.name) for folder in complete_folders(root, RELEASES))
 
 
 def lost_lines(root: Path, copy: Path) -> int:
-    """How many lines of a copy's log are gone from the log of a store; lines that are damaged there do not count."""
+    """How many lines of a copy's log are gone from the log of a store; lines that are damaged there do not count.
+
+    A line in the place of a lost one may also be that of another history. It counts as damaged if the logs have a later
+    line in common, or if the store and its copy have the release that the lost line is about.
+    """
     data = (root / LOG).read_bytes() if (root / LOG).is_file() else b""
-    faults = ChangeLog(root).faults()
-    return sum(number not in faults for number in _lacking(data, copy))
+    ours, faults = {*data.split(b"\n")}, ChangeLog(root).faults()
+    common = max((number for number, line in _readable_lines(copy) if line in ours), default=0)
+
+    def is_damaged(number: int, line: bytes) -> bool:
+        return number in faults and (number < common or _share_release(root, copy, _parsed(line).version))
+
+    return sum(not is_damaged(*lost) for lost in _lacking(data, copy))
 
 
 def check_erased(root: Path, copy: Path) -> None:
-    """Raise ConfigError if a copy would get users back that were erased from it."""
-    with contextlib.suppress(StoreError):  # a damaged list is reported where it is copied
-        ours, theirs = Forgotten.read(root), Forgotten.read(copy)
-        if theirs.hashes - ours.hashes and (theirs.key == ours.key or not ours.hashes):
-            raise ConfigError(
-                f"Users were erased from the backup {address_of(copy)} that {address_of(root)} still has. Run "
-                "`matinee forget` on the store first. Nothing was changed."
-            )
+    """Raise ConfigError if a backup would bring back users who were erased from it.
+
+    Raises StoreError if one of the two lists of erased users is damaged, so that they can't be compared.
+    """
+    if not os.path.lexists(copy / FORGOTTEN) or Forgotten.read(copy).hashes <= Forgotten.read(root).hashes:
+        return
+    raise ConfigError(
+        f"The backup {address_of(copy)} has erased users who are not on the list of {address_of(root)}. Run `matinee "
+        f"forget` on the store for each of them. If that was done, or if a `forget` was undone, remove {FORGOTTEN} "
+        "from the backup. Nothing was changed."
+    )
+
+
+def _share_release(root: Path, copy: Path, version: str | None) -> bool:
+    """Whether a store and its copy have the same release under a version."""
+    if version is None:
+        return False
+    ours, theirs = (place / RELEASES / version / MANIFEST for place in (root, copy))
+    return ours.is_file() and theirs.is_file() and filecmp.cmp(ours, theirs, shallow=False)
 
 
 def _lacks_lines(data: bytes, copy: Path) -> bool:
@@ -119,17 +135,21 @@ def _lacks_lines(data: bytes, copy: Path) -> bool:
     return bool(lacking)
 
 
-def _lacking(data: bytes, copy: Path) -> list[int]:
-    """The numbers of the lines of an earlier copy of a log that the log lacks, to which lines are only added.
+def _lacking(data: bytes, copy: Path) -> list[tuple[int, bytes]]:
+    """The lines of an earlier copy of a log that the log lacks, with their numbers. Lines are only appended to a log.
 
     Lines of `prune` and `forget` do not count: they may have been run on the copy.
     """
     ours = {*data.split(b"\n")}
     return [
-        number
+        (number, line)
         for number, line in _readable_lines(copy)
-        if line not in ours and json.loads(line).get("action") not in UPKEEP
+        if line not in ours and _parsed(line).action not in UPKEEP
     ]
+
+
+def _parsed(line: bytes) -> Entry:
+    return Entry.model_validate_json(line)
 
 
 def _readable_lines(root: Path) -> list[tuple[int, bytes]]:

@@ -19,7 +19,7 @@ from matinee.release.manifest import ReleaseManifest, read_manifest
 from matinee.store.disk_errors import writing
 from matinee.store.documents import MANIFEST, POINTER, Pointer, read_as
 from matinee.store.files import write_json
-from matinee.store.identity import check_filled, check_readable, check_usable, require_store
+from matinee.store.identity import check_complete, check_readable, check_usable, check_version, require_store
 from matinee.store.locks import lock_folder
 from matinee.store.remote import local_store, pull_file, remote_of
 from matinee.store.versions import is_version
@@ -39,13 +39,14 @@ class Registry:
     def open(cls, root: Path) -> "Registry":
         """The registry of an existing store, whose `root` may be an address such as s3://bucket/store.
 
-        Raises ConfigError if there is no store, StoreError if this user may not read it, or if it is being restored.
+        Raises ConfigError if there is none, StoreError if it can't be read, is incomplete or of a later version.
         """
         root = local_store(root)
         check_readable(root)
         if not root.is_dir():
             raise ConfigError(f"There is no store at {root}. Use the folder of `matinee retrain --store`.")
-        check_filled(root)
+        check_complete(root)
+        check_version(root)
         if remote := remote_of(root):
             remote.open(create=False)
         return cls(root)
@@ -268,12 +269,11 @@ class Registry:
 
     def _before(self) -> str:
         found = self.predecessor()
-        if found is None and self.champion() is None:
-            self.champion_folder()  # raises an error that says why there is none
         if found is None:
+            self.champion_folder()  # if there is no champion, its error says why
             raise ConfigError(
-                f"There is no release before {self.champion() or 'the first'} to roll back to. "
-                f"{self._listed()} `matinee promote` makes any of them the champion."
+                f"There is no release before {self.champion()} to roll back to. {self._listed()} "
+                "`matinee promote` makes any of them the champion."
             )
         return found
 

@@ -67,13 +67,14 @@ def is_foreign(root: Path) -> bool:
 def check_usable(root: Path) -> None:
     """Raise ConfigError for a path that is not a store and can't become one; nothing is changed.
 
-    Raises StoreError for a store whose restoration has not finished, or that a later version of Matinee has written.
+    Raises StoreError for a store whose restoration or first backup has not finished, or that a later version of Matinee
+    has written.
     """
     for place in (root, *root.parents):
         # Unlike those of Path, the functions raise no error for a folder that can't be read: it is reported later.
         if os.path.exists(place) and not os.path.isdir(place):  # noqa: PTH110, PTH112
             raise ConfigError(f"The store can't be {root}, because {place} is a file. Use a folder.")
-    check_filled(root)
+    check_complete(root)
     check_version(root)
     if is_foreign(root):
         raise ConfigError(_refusal(root, f"{_OF_A_STORE}, or an empty or new folder for a new store."))
@@ -95,7 +96,7 @@ def make_store(root: Path) -> None:
     Raises ConfigError for a folder with other files, StoreError for an unfinished copy, OSError if it can't be
     written.
     """
-    check_filled(root)
+    check_complete(root)
     check_version(root)
     if is_marked(root):
         return
@@ -138,7 +139,7 @@ def check_restored(root: Path) -> None:
         )
 
 
-def check_filled(root: Path) -> None:
+def check_complete(root: Path) -> None:
     """Raise StoreError for a copy that is not whole yet: its restoration or its first backup has not finished."""
     check_restored(root)
     if _head(root / BACKUP, len(UNFINISHED) + 1) == UNFINISHED:
@@ -160,7 +161,8 @@ def check_version(root: Path) -> None:
 def require_store(root: Path) -> None:
     """Raise ConfigError unless there is a store at `root`; a store of an earlier version is marked.
 
-    Every function that changes or removes something calls it first. Raises StoreError as `check_usable` does.
+    Every function that changes or removes something calls it first. Raises StoreError for an unfinished restoration or
+    a later format; not for an unfinished first backup, which `backup` itself continues.
     """
     check_restored(root)
     check_version(root)

@@ -73,7 +73,7 @@ class Work:
         self._now = Amount("", 0, None, "", "", time.monotonic())
         self._file: IO[bytes] | None = None
         self._size = 0
-        self.heading = ""  # of a piece of work that has parts, such as "trial 3 of 29"
+        self.heading = ""  # of a piece of work that has parts, such as "trial 3 (0 to 29)"
 
     def begin(self, what: str, total: float | None, unit: Unit) -> None:
         """Begin a piece of work; the one before has ended."""
@@ -200,7 +200,7 @@ def part(name: str, done: int, total: int) -> None:
 
 
 def set_heading(heading: str) -> None:
-    """Say what the pieces of work that follow are part of, such as "trial 3 of 29"."""
+    """Say what the pieces of work that follow are part of, such as "trial 3 (0 to 29)"."""
     if (work := _WORK.get()) is not None:
         work.heading = heading
 

@@ -33,7 +33,7 @@ _FRANCHISE = 3.0  # a franchise says more than a word, so it is shrunk less
 _FOLDS = 5
 _MOST_STEPS = 200
 _COLUMNS = 16  # of the tables at a time, so that memory does not grow with the vectors
-_PRECISION = 1e-10  # of the squared residual
+_PRECISION = 1e-10  # of the squared residual, preconditioned, at the end, by that at the start
 _WORD = re.compile(r"\w+")
 _LEVELS = ("movie_bias", "baseline.movie_bias")
 
@@ -54,7 +54,7 @@ class Described:
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """The movies that share a feature with a rated movie."""
+        """The movies that have a feature of at least two rated movies."""
         found: npt.NDArray[np.bool_] = self.features.getnnz(axis=1) > 0
         return found
 
@@ -174,7 +174,7 @@ def solve_ridge(features: "csr_matrix", weights: Doubles, tables: Doubles) -> Do
         tables: T [movies, columns].
 
     Returns:
-        X [features, columns]. If it takes more than `_MOST_STEPS` steps, a warning says how exact it is.
+        X [features, columns]. After `_MOST_STEPS` steps, it is returned as it is, with a warning.
     """
     scale = 1 / (features.multiply(features).T @ weights + PENALTY)
     residual = features.T @ (weights * tables)
@@ -184,14 +184,20 @@ def solve_ridge(features: "csr_matrix", weights: Doubles, tables: Doubles) -> Do
     enough = _PRECISION * square
     for _ in range(_MOST_STEPS):
         if (square <= enough).all():
-            return found
+            break
         product = features.T @ (weights * (features @ direction)) + PENALTY * direction
         step = square / _nonzero((direction * product).sum(axis=0))
         found += step * direction
         residual -= step * product
         last, square = square, (residual * scale * residual).sum(axis=0)
         direction = scale * residual + square / _nonzero(last) * direction
-    log.warning("Estimates from titles are less exact than usual: %d steps were not enough.", _MOST_STEPS)
+    if (square > enough).any():
+        left = float(np.sqrt((square / _nonzero(enough / _PRECISION)).max()))
+        log.warning(
+            "Estimates from titles are less exact than usual: after %d steps, a residual is %.1g of what it was.",
+            _MOST_STEPS,
+            left,
+        )
     return found
 
 

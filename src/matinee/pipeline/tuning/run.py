@@ -69,10 +69,9 @@ def run_search(
 
 def _heading(calls: Sequence[Call], *, trials: int) -> str:
     """What is running, for the line of progress."""
-    # Trial 0 has the base settings and is no suggestion, so the last of 30 trials is number 29.
     numbers = [str(call.number) for call in calls]
     which = f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {numbers[0]} to {numbers[-1]}"
-    return f"{calls[0].goal} {which} of {trials - 1}"
+    return f"{calls[0].goal} {which} (0 to {trials - 1})"
 
 
 def run_here(store: Store) -> Runner:

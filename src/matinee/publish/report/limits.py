@@ -10,7 +10,8 @@ LIMITS: Final = (
     "Figures on randomly drawn test rows are optimistic, because the model was trained on later ratings too. Expect a "
     "higher error on future ratings.",
     "The error is measured on movies that people chose to rate, not on random movies.",
-    "A user or a movie without a rating in the training rows gets the mean plus the known bias, if there is one.",
+    "A user or a movie without a rating in the training rows gets the mean plus the known bias, if there is one; such "
+    "a movie may have an estimate from its title and year.",
     _FORGOTTEN,
 )
 PLAY_LIMITS: Final = (

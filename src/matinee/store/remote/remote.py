@@ -1,55 +1,37 @@
 """A store in an object store, behind the store on this host that caches it."""
 
 import contextlib
-import json
 import logging
 import os
 import threading
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matinee.errors import ConfigError, StoreError
 from matinee.errors.text import show_as
 from matinee.store.documents import FORGOTTEN, KINDS, MANIFEST
 from matinee.store.entries import entries_of
 from matinee.store.files import remove_aside, write_json
-from matinee.store.identity import MARKER, STORE_VERSION
 from matinee.store.remote.address import MARK, RemoteMark, local_store, parse_address, read_mark
 from matinee.store.remote.eviction import evict_pruned, evict_runs
 from matinee.store.remote.files import PRUNED, RemoteFiles
 from matinee.store.remote.folders import RemoteFolders
 from matinee.store.remote.leases import RunLeases
 from matinee.store.remote.log import RemoteLog
+from matinee.store.remote.marker import find_marker
 from matinee.store.remote.objects import Objects
-from matinee.store.remote.restoring import check_all_there
-from matinee.store.remote.server import PROBES, has_conditions
+from matinee.store.remote.restoring import check_complete
 from matinee.store.remote.source_cache import drop_sources
 from matinee.store.remote.stored import DamagedFolderError
 from matinee.store.remote.turns import turn
 from matinee.store.remote.withdrawals import look_again
 
-_VERSION: Final = 1  # of the layout in an object store
 _remotes: dict[tuple[int, str], "Remote"] = {}
 _lock = threading.Lock()
 
 log = logging.getLogger(__name__)
-
-
-class RemoteMarker(BaseModel):
-    """matinee-store.json under the prefix: the marker of a store."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    kind: str
-    version: int
-    layout: int
-    store: str
 
 
 def remote_of(root: Path) -> "Remote | None":
@@ -90,8 +72,8 @@ class Remote:
 
     root: Path  # the cache
     objects: Objects
-    is_filling: bool = field(default=False, init=False)  # a restoration or a backup of this process fills it
-    is_checked: bool = field(default=False, init=False)
+    _is_filling: bool = field(default=False, init=False)  # a restoration or a backup of this process fills it
+    _is_checked: bool = field(default=False, init=False)
     _turn: int = field(default=0, init=False)  # the last change of the champion when the lock was taken
 
     @property
@@ -119,6 +101,15 @@ class Remote:
         """What runs on all hosts use."""
         return RunLeases(self.objects)
 
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """During the block, the store may be opened although it is not complete yet."""
+        self._is_filling = True
+        try:
+            yield
+        finally:
+            self._is_filling = self._is_checked = False
+
     def open(self, *, create: bool) -> None:
         """Check that there is a store, and bring the small files of the cache up to date.
 
@@ -130,11 +121,11 @@ class Remote:
             StoreError: The object store can't be reached or denies access, a later Matinee has written the store, or
                 its restoration or first backup has not finished.
         """
-        if not self.is_checked:
+        if not self._is_checked:
             self._check(create=create)
-            if not self.is_filling:
-                check_all_there(self.objects)
-            self.is_checked = True
+            if not self._is_filling:
+                check_complete(self.objects)
+            self._is_checked = True
             show_as(self.root, self.name, with_files=False)
         self.log.refresh()
         changed = self.files.refresh()
@@ -231,15 +222,7 @@ class Remote:
 
     def _check(self, *, create: bool) -> None:
         """Check the marker under the prefix, or write it."""
-        found = self.objects.get(MARKER)
-        if found is None and create:
-            self._make()
-            found = self.objects.get(MARKER)
-        if found is None:
-            raise ConfigError(
-                f"There is no store at {self.name}. Use the address of `matinee retrain --store`. Nothing was changed."
-            )
-        marker = self._read(found.data)
+        marker = find_marker(self.objects, create=create)
         known = read_mark(self.root)
         if known.store is None:
             write_json(self.root / MARK, RemoteMark(address=known.address, store=marker.store))
@@ -248,51 +231,3 @@ class Remote:
                 f"The cache {self.root}/ is of another store that was at {self.name} before. Remove that folder, and "
                 "run the same command again."
             )
-
-    def _make(self) -> None:
-        there = [each.key for each in self.objects.list("") if not each.key.startswith(PROBES)]
-        if MARKER in there:  # another process was faster
-            return
-        if there:
-            raise ConfigError(
-                f"{self.name} is not a Matinee store: it has no {MARKER} and other objects. Use an empty prefix. "
-                "Nothing was changed."
-            )
-        self._refuse_inner()
-        if not has_conditions(self.objects):
-            raise ConfigError(
-                f"The server of {self.name} ignores the conditions If-None-Match and If-Match, so two hosts would "
-                "overwrite each other's releases. Use a server or a version that has them. Nothing was changed."
-            )
-        marker: Mapping[str, str | int] = {
-            "kind": "matinee-store",
-            "version": STORE_VERSION,
-            "layout": _VERSION,
-            "store": uuid.uuid4().hex,
-        }
-        self.objects.create(MARKER, json.dumps(marker).encode())
-
-    def _refuse_inner(self) -> None:
-        """Raise ConfigError for a prefix within that of another store."""
-        for outer in self.objects.address.parents:
-            with contextlib.suppress(StoreError):  # these credentials may be for the prefix alone
-                if Objects(outer).exists(MARKER):
-                    raise ConfigError(
-                        f"{self.name} is inside the store {outer.text}, which is only for files of Matinee. Use a "
-                        "prefix outside of it. Nothing was changed."
-                    )
-
-    def _read(self, data: bytes) -> RemoteMarker:
-        try:
-            marker = RemoteMarker.model_validate_json(data)
-        except ValidationError:
-            raise ConfigError(
-                f"{self.name}/{MARKER} is not the marker of a store in an object store. Use an empty prefix, or the "
-                "address of `matinee retrain --store`. Nothing was changed."
-            ) from None
-        if marker.version > STORE_VERSION or marker.layout > _VERSION:
-            raise StoreError(
-                f"The store {self.name} was written by a later version of Matinee. Use that version or a later one. "
-                "Nothing was changed."
-            )
-        return marker

@@ -35,7 +35,7 @@ MAY_IMPORT: Final[Mapping[str, str]] = {
     "ops": "errors ingest store",
     "serve": "errors ops registry release store",
     "evaluate": "errors formats recommend registry release schemas settings split store train",
-    "publish": "errors evaluate formats registry release schemas settings split store",
+    "publish": "errors evaluate formats registry release schemas settings split store train",
     "monitor": "errors evaluate formats ingest registry release schemas settings store train",
     "maintenance": "errors formats ops registry release schemas store",
     "pipeline": "errors evaluate formats ingest monitor publish registry release settings split store train",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 STEPS: Final = 240
+_CHUNK: Final = 1 << 20  # ratings at a time: a table of float64 of all of them would need much memory
 
 Levels = NDArray[np.uint8]
 
@@ -28,8 +29,14 @@ def to_levels(ratings: ArrayLike, scale: tuple[float, float]) -> Levels:
     low, high = scale
     if high <= low:
         return np.zeros(np.shape(ratings), np.uint8)
-    places = (np.asarray(ratings, np.float64) - low) * (STEPS / (high - low))
-    return np.clip(np.rint(places), 0, STEPS).astype(np.uint8)
+    given = np.asarray(ratings)
+    found = np.empty(given.shape, np.uint8)
+    ravelled, levels = given.reshape(-1), found.reshape(-1)
+    for first in range(0, len(ravelled), _CHUNK):
+        here = slice(first, first + _CHUNK)
+        places = (ravelled[here].astype(np.float64) - low) * (STEPS / (high - low))
+        levels[here] = np.clip(np.rint(places), 0, STEPS)
+    return found
 
 
 def to_ratings(levels: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.float32]:

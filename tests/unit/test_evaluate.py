@@ -213,11 +213,11 @@ def test_the_sampler_keeps_no_epoch(store: Store) -> None:
     ("users", "movies", "says"),
     [
         (0, 0, "All users and movies of the test rows have training rows."),
-        (0, 1, "All users of the test rows have training rows; 1 test row is of a movie without one."),
+        (0, 1, "All users of the test rows have training rows; 1 test row is of a movie that has none."),
         (
             2,
             0,
-            "All movies of the test rows have training rows; 2 test rows are of users without one.",
+            "All movies of the test rows have training rows; 2 test rows are of users that have none.",
         ),
         (
             1,

@@ -69,6 +69,7 @@ def test_an_uncertain_improvement_is_held() -> None:
     rule = next(rule for rule in _decide(noisy).rules if rule.name == "champion")
     assert rule.figures["difference"] < 0 < SETTINGS.tolerance < rule.figures["upper_bound"]
     assert not rule.passed
+    assert rule.says.endswith(f"the rows are too few to rule out a loss of more than {SETTINGS.tolerance:g}")
 
 
 def test_too_few_rows_hold_any_candidate() -> None:

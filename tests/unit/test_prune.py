@@ -120,6 +120,9 @@ def test_recently_held_candidates_are_kept_with_their_inputs(store: Store) -> No
     done = prune(store.root, keep=2)
     # The last two decisions were not holds.
     assert (done.held, done.held_removed) == ([], [digest("candidate-6")])
+    assert [entry.candidate for entry in Registry(store.root).log() if entry.action == "prune"][
+        -1:
+    ] == done.held_removed
     assert _there(store.root) & held == {"newer"}
 
 

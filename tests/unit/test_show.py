@@ -1,6 +1,7 @@
 """`matinee show` of releases, runs and datasets."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from small_release import publish_releases
 
 import matinee
 from matinee.cli.main import main
+from matinee.maintenance.backup import back_up
 
 
 def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
@@ -45,6 +47,23 @@ def test_show_says_what_a_release_a_held_run_and_a_dataset_are(
     split = facts["digests"]["split"]
     assert main(["show", split, "--store", str(store_of(passed))]) == 2
     assert f"2 runs have the split {split}" in capsys.readouterr().err
+
+
+def test_a_copy_of_a_store_has_the_same_times(
+    judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed, held = judged
+    back_up(store_of(passed), tmp_path / "copy")
+
+    def made(store: Path, name: str) -> str:
+        assert main(["show", name, "--store", str(store), "--json"]) == 0
+        return str(json.loads(capsys.readouterr().out)["made"])
+
+    os.utime(
+        tmp_path / f"copy/evaluations/{held.evaluation.digest}/manifest.json", (0, 0)
+    )  # the log has the time
+    for name in (held.evaluation.digest, passed.dataset.digest):
+        assert made(tmp_path / "copy", name)[:16] == made(store_of(passed), name)[:16]
 
 
 def test_an_unknown_name_is_answered_with_the_newest_ones(

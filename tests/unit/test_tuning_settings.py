@@ -97,6 +97,17 @@ def test_too_many_workers_are_refused_before_prefect_starts(
     assert "--workers is 65; expected 64 or fewer." in capsys.readouterr().err
 
 
+def test_a_file_that_another_program_wrote_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine.toml"
+    out.write_text("mine = 1")
+    call = ["tune", "--ratings", "r.csv", "--titles", "t.csv", "--store", str(tmp_path), "--trials", "3"]
+    assert main([*call, "--out", str(out)]) == 2
+    assert f"{out} was not written by `matinee tune`" in capsys.readouterr().err
+    assert out.read_text() == "mine = 1"
+
+
 def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,9 +111,11 @@ def _figure_lines(found: Comparison, names: Sequence[str], layout: _Layout) -> I
         yield f"{name} minus {names[0]}, with 95% intervals"
         for figure in found.figures:
             yield _difference_line(FIGURE_NAMES.get(figure.name, figure.name), figure.differences[place])
-        for each in found.slices:
-            if each.differences[place].verdict in ("better", "worse"):
-                yield _difference_line(SLICE_NAMES[each.slicing].format(each.slice), each.differences[place])
+        clear = [each for each in found.slices if each.differences[place].verdict in ("better", "worse")]
+        if clear:
+            yield "RMSE by slice"
+        for each in clear:
+            yield _difference_line(SLICE_NAMES[each.slicing].format(each.slice), each.differences[place])
         if found.shared_movies:
             yield layout.row("movies in both lists", [f"{found.shared_movies[place]:.1%}"])
 

@@ -103,8 +103,8 @@ def releases(call: argparse.Namespace) -> Outcome:
             for hold in registry.held()
         ]
     if not listed:
-        no_store = ": it is not a Matinee store" if is_foreign(call.store) else ""
-        lines.insert(0, f"No release in {call.store} yet{no_store}.")
+        no_store = f"{call.store} is not a Matinee store. Use the folder of `matinee retrain --store`."
+        lines.insert(0, no_store if is_foreign(call.store) else f"No release in {call.store} yet.")
     facts = [release.model_dump() for release in listed]
     return Outcome(facts, lines, 0 if all(release.verified for release in listed) else 1)
 

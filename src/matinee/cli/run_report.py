@@ -31,7 +31,11 @@ def run_lines(summary: "Summary", *, ratings: list[str], store: Path, seconds: f
         store: The store.
         seconds: The time of the whole command.
     """
-    times = [f"{step} {spent:.1f} s" for step, spent in summary.seconds.items() if spent >= _SHOWN_SECONDS]
+    times = [
+        f"{step} {spent:.1f} s"
+        for step, spent in summary.seconds.items()
+        if spent >= _SHOWN_SECONDS and step not in summary.cached
+    ]
     done = [f"cached    {', '.join(summary.cached)}: not computed again"] if summary.cached else []
     return [
         rows_line(summary.rows),

@@ -141,7 +141,7 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         location=str(folder),
         bytes=sum(sizes.values()),
         files=sizes,
-        made=_made(folder),
+        made=_judged_at(store, judged, folder),
         model=fit.model if fit else "ranking",
         rows_fitted=fit.rows if fit else ranking.rows if ranking else None,
         seconds=_seconds(fit, ranking),
@@ -186,6 +186,12 @@ def made_at(path: Path) -> str:
     """When a file was written, in UTC."""
     time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return time.isoformat(timespec="seconds")
+
+
+def _judged_at(store: Store, evaluation: EvaluationManifest, folder: Path) -> str:
+    """When a candidate was judged: what the log says, because a copy of the store may have later files."""
+    logged = (each.at for each in Registry(store.root).log() if each.evaluation == evaluation.digest)
+    return next(logged, None) or _made(folder)
 
 
 def _moves_to(store: Store, version: str) -> list[Entry]:

@@ -125,6 +125,6 @@ def _goal_lines(shown: ShownGoal) -> Iterator[str]:
     if best is not None and best.value is not None:
         values = ", ".join(f"{name}={value}" for name, value in best.settings.items())
         name = FIGURE_NAMES[_SCORES[shown.goal]]
-        yield f"          best in the search: {_trial(best.number)}, valid {name} {best.value:.4f} ({values})"
+        yield f"          best single fit: {_trial(best.number)}, valid {name} {best.value:.4f} ({values})"
     if shares := sorted(shown.importances.items(), key=lambda item: -item[1])[:_MOST]:
         yield f"          most important: {', '.join(f'{name} {share:.0%}' for name, share in shares)}"

@@ -1,6 +1,7 @@
 """The verb `show`."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,7 +43,11 @@ def show(call: argparse.Namespace) -> Outcome:
         raise ConfigError(_unknown(registry, store, name))
     lines = list(run_lines(found))
     if found.held:
-        lines.append(f"next      {promotion(call.store, found.digests['candidate'])}")
+        candidate = found.digests["candidate"]
+        lines += [
+            f"compare   matinee compare --store {shlex.quote(str(call.store))} champion {candidate}",
+            f"promote   {promotion(call.store, candidate)}",
+        ]
     return Outcome(found.model_dump(), lines)
 
 
@@ -89,8 +94,8 @@ def _unknown(registry: Registry, store: Store, name: str) -> str:
     }
     listed = ". ".join(f"{kind}: {_newest(names)}" for kind, names in named.items())
     return (
-        f"Nothing in {registry.root} is named {shown(name)}. Give a version such as v0002, or at least {_SHORTEST} "
-        f"characters of the digest of a dataset, a candidate, an evaluation or a search. {listed}."
+        f"Nothing in {registry.root} is named {shown(name) or repr(name)}. Give a version such as v0002, or at least "
+        f"{_SHORTEST} characters of the digest of a dataset, a candidate, an evaluation or a search. {listed}."
     )
 
 

@@ -19,7 +19,7 @@ _BEST = Path("best.toml")
 
 def tune(call: argparse.Namespace) -> Outcome:
     """Run the tune flow in this process."""
-    from matinee.pipeline.tuning.run import MOST_WORKERS
+    from matinee.pipeline.tuning.run import HEADING, MOST_WORKERS
     from matinee.pipeline.tuning.trials import check_installed
     from matinee.store.output import check_output
 
@@ -36,6 +36,10 @@ def tune(call: argparse.Namespace) -> Outcome:
     if out.suffix != ".toml":
         raise ConfigError(
             f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
+        )
+    if out.is_file() and HEADING not in out.read_text("utf-8", "replace"):
+        raise ConfigError(
+            f"{out} was not written by `matinee tune` and would be replaced. Use another --out."
         )
     fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])

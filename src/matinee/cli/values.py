@@ -33,7 +33,7 @@ def id_(text: str) -> str:
 def count(text: str) -> int:
     """Parse a whole number above 0."""
     if (found := whole(text)) < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text}")
     return found
 
 

@@ -141,6 +141,8 @@ def _holds_against_champion(paired: PairedErrors, settings: GateSettings) -> Cha
         f"difference {value}, and at most {most} with {settings.confidence:.0%} confidence "
         f"({settings.tolerance:g} is allowed)"
     )
+    if difference.value <= settings.tolerance < upper:
+        says += f", so the rows are too few to rule out a loss of more than {settings.tolerance:g}"
     return ChampionVerdict(
         name="champion",
         passed=upper <= settings.tolerance,

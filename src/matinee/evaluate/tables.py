@@ -64,7 +64,8 @@ def unknown_says(metrics: AnyMetrics) -> str:
         trained, others = (
             ("movies", _rows_of(users, "user")) if users else ("users", _rows_of(movies, "movie"))
         )
-        return f"All {trained} of the test rows have training rows; {others} without one."
+        none = "has none" if users + movies == 1 else "have none"
+        return f"All {trained} of the test rows have training rows; {others} that {none}."
     return "All users and movies of the test rows have training rows."
 
 

@@ -96,11 +96,14 @@ def _prune(root: Path, *, keep: int) -> Pruned:
                 doom(registry.folder(version))
             folders, searches = _doom_folders(root, roots, oldest), _doom_searches(root, keep)
             left = {entry.candidate for entry in registry.held()}
+            held_removed = [candidate for candidate in before if candidate not in left]
+            for candidate in held_removed:
+                registry.record("prune", candidate=candidate)
         return Pruned(
             releases=gone,
             kept=kept,
             folders=folders + searches,
-            held_removed=[candidate for candidate in before if candidate not in left],
+            held_removed=held_removed,
             searches=searches,
             bytes=delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
             held=[entry.candidate for entry in held],

@@ -64,7 +64,8 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
             done = decide(outline)
         for line in _lines(outline)[before:]:
             entry = json.loads(line)
-            registry.record(entry["action"], **{name: entry[name] for name in ("version",) if name in entry})
+            facts = {name: entry[name] for name in ("version", "candidate") if name in entry}
+            registry.record(entry["action"], **facts)
         for name in files:  # not those that came later
             if not (outline / name).exists():
                 remote.files.remove(name)

@@ -180,8 +180,8 @@ def find_unknown(ids: Sequence[Id], codes: Codes, version: str) -> tuple[Id, ...
     unknown = tuple(movie_id for movie_id, code in zip(ids, codes, strict=True) if code < 0)
     if len(unknown) == len(ids) > 0:
         warnings.warn(
-            f"None of the movies that were given, such as {shown(repr(ids[0]), 80)}, is known to release {version}, so "
-            "the answers are those for an average user. Check the ids.",
+            f"None of the movies that were given, such as {shown(repr(ids[0]), 80)}, is known to release {version}. So "
+            "nothing is known of the user's taste, and only the level of the ratings counts. Check the ids.",
             stacklevel=4,
         )
     return unknown

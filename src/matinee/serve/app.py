@@ -135,10 +135,9 @@ def _add_failures(app: FastAPI) -> None:
         if error.status_code == 404:
             return failed(404, "There is nothing at this address; /openapi.json lists all addresses.")
         if error.status_code == 405:
+            methods = (error.headers or {}).get("Allow", "another method")
             return JSONResponse(
-                {"error": f"This address does not take {request.method}; /openapi.json says what it takes."},
-                405,
-                error.headers,
+                {"error": f"This address takes {methods}, not {request.method}."}, 405, error.headers
             )
         return failed(422, "The body can't be read; expected a JSON object in UTF-8.")
 

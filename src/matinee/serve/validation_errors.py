@@ -60,7 +60,7 @@ def _written(value: Any) -> str:
 
 def _bound(limits: Mapping[str, int]) -> str:
     most = limits.get("max_length")
-    return f"{limits['min_length']:,} at least" if most is None else f"{most:,} at most"
+    return f"at least {limits['min_length']:,}" if most is None else f"at most {most:,}"
 
 
 def _place(loc: Sequence[int | str]) -> str:

@@ -135,7 +135,7 @@ def sync(path: Path) -> None:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder with its subfolders. Modes follow the umask, and links are left out."""
+    """Copy a folder with its subfolders. Files keep their times, modes follow the umask, and links are left out."""
     target.mkdir(exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.is_symlink():
@@ -143,8 +143,10 @@ def copy_tree(source: Path, target: Path) -> None:
         if path.is_dir():
             copy_tree(path, target / path.name)
         elif path.is_file():
+            there = path.stat()
             shutil.copyfile(path, target / path.name)
-            progress.advance((target / path.name).stat().st_size)
+            os.utime(target / path.name, ns=(there.st_atime_ns, there.st_mtime_ns))
+            progress.advance(there.st_size)
 
 
 def remove_aside(folder: Path) -> None:

@@ -88,18 +88,21 @@ def _says(goal: Goal, finalists: list[Finalist], *, chosen: int, trials: int) ->
     base = finalists[0]
     if not chosen:
         return (
-            f"{goal}: none of {trials} trials is better than the base settings beyond noise, so these stay"
+            f"{goal}: none of {trials - 1} suggestions is better than the base settings beyond noise, so these stay"
             f"{_mean(base, what)}."
         )
     (best,) = (each for each in finalists if each.trial == chosen)
     assert best.difference is not None  # nosec B101 # for mypy: it was chosen by it
     mean = sum(best.scores) / len(best.scores)
     return (
-        f"{goal}: trial {chosen} of {trials} is better than the base settings: {what} {mean:.4f} on average over "
-        f"{len(best.scores)} repeats, {best.difference.value:+.4f} (standard error "
+        f"{goal}: trial {chosen} (0 to {trials - 1}) is better than the base settings: {what} {mean:.4f} on average "
+        f"over {len(best.scores)} repeats, {best.difference.value:+.4f} (standard error "
         f"{best.difference.standard_error:.4f})."
     )
 
 
 def _mean(base: Finalist, what: str) -> str:
-    return f" ({what} {sum(base.scores) / len(base.scores):.4f} on average)" if base.scores else ""
+    if not base.scores:
+        return ""
+    mean = sum(base.scores) / len(base.scores)
+    return f" ({what} {mean:.4f} on average over {len(base.scores)} repeats)"

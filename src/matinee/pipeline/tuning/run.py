@@ -1,5 +1,6 @@
 """The whole search: trials until there are enough, repeats of the best, and the files that it leaves."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +19,10 @@ from matinee.train.device_lock import device_name, hold
 
 BEST, PAGE = "best.toml", "report.html"
 MOST_WORKERS: Final = 64
-_HEADING: Final = "Written by `matinee tune`; use it with --settings."
+HEADING: Final = "Written by `matinee tune`; use it with --settings."
 Runner = Callable[[Sequence[Call]], object]
+
+log = logging.getLogger("matinee.run")
 
 
 def run_search(
@@ -53,6 +56,8 @@ def run_search(
     device = device_name(search.base.train.device)
     with search.alone():
         for goal in search.file.goals:
+            if known := len(search.trials[goal].notes()):
+                log.info("    %s: the search goes on after %d finished trials", goal, known)
             while calls := search.calls(goal, trials=trials, workers=workers, late=time.monotonic() >= until):
                 progress.set_heading(_heading(calls, trials=trials))
                 with hold(device):
@@ -108,7 +113,7 @@ def _write(search: Tuning, results: list[GoalResult], *, seconds: float, out: Pa
         page=str(best.with_suffix(".html") if out else search.folder / PAGE),
     )
     text = settings_toml(
-        with_values(search.base, values), [_HEADING, *(each.says for each in results)]
+        with_values(search.base, values), [HEADING, *(each.says for each in results)]
     ).encode()
     page = tuning_page(search.file, result).encode()
     write_bytes(search.folder / BEST, text)

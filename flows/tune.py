@@ -16,7 +16,7 @@ from matinee.flows.database_login import QueryableSource, load_password
 from matinee.flows.reading import read_sources
 from matinee.flows.step_runner import StepRunner
 from matinee.formats.tuning import Goal, TuningResult
-from matinee.pipeline.tuning.run import MOST_WORKERS, run_search
+from matinee.pipeline.tuning.run import MOST_TRIALS, MOST_WORKERS, run_search
 from matinee.pipeline.tuning.search import Call, Tuning
 from matinee.pipeline.tuning.trials import check_installed
 from matinee.settings import Settings
@@ -46,7 +46,7 @@ def tune(  # noqa: PLR0917 - Prefect passes them by name
     ratings: Annotated[list[QueryableSource], Field(min_length=1)],
     titles: str,
     store: str,
-    trials: Annotated[int, Field(ge=1, le=10_000)] = 30,
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = 30,
     minutes: Annotated[float | None, Field(gt=0)] = None,
     goal: GoalName = "both",
     test: list[QueryableSource] = [],  # noqa: B006 - never changed, and the form in the UI shows it

@@ -19,10 +19,12 @@ from matinee.cli.main import main
 from matinee.cli.outcome import Outcome
 from matinee.cli.tables import table_lines
 from matinee.cli.tune_verb import tuned
+from matinee.errors import ConfigError
 from matinee.errors.log_filter import RESULT
 from matinee.formats.tuning import GoalResult, TuningResult
 from matinee.registry import Registry
 from matinee.store import Store
+from matinee.store.remote import local_store
 
 
 class Wide(io.StringIO):
@@ -126,6 +128,26 @@ def test_quiet_prints_answers_warnings_and_errors(store: Path, capsys: pytest.Ca
         Outcome({}, ["rows", "warning   odd"], notable=["warning   odd"]), as_json=False, quiet=True
     )
     assert capsys.readouterr() == ("", "warning   odd\n")
+
+
+def test_a_stop_within_a_serializer_is_a_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped(call: object) -> None:
+        raise RuntimeError("Error calling function `_ser_model`: TerminatedError: ")  # as pydantic writes it
+
+    monkeypatch.setattr("matinee.cli.release_verbs.releases", stopped)
+    assert main(["releases", "--store", str(tmp_path)]) == 143
+
+
+@pytest.mark.parametrize("text", ["ftp://host/x", "file:///x", "hdfs://n/x", "http:/x"])
+def test_an_address_of_an_unknown_kind_is_no_folder(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["backup", "--store", str(tmp_path), "--out", text]) == 2
+    assert f"{text} is not an address that Matinee knows" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="is not the address of a store; expected s3://"):
+        local_store(text)
+    assert not list(tmp_path.iterdir())
 
 
 def test_promote_says_that_a_release_is_the_champion_already(

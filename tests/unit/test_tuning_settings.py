@@ -89,12 +89,14 @@ def test_without_optuna_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
         storing.check_installed()
 
 
-def test_too_many_workers_are_refused_before_prefect_starts(
+def test_too_many_trials_or_workers_are_refused_before_prefect_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = ["tune", "--ratings", "r.csv", "--titles", "t.csv", "--store", str(tmp_path), "--trials", "3"]
     assert main([*call, "--workers", "65"]) == 2
     assert "--workers is 65; expected 64 or fewer." in capsys.readouterr().err
+    assert main([*call[:-1], "10001"]) == 2
+    assert "--trials is 10,001; expected 10,000 or fewer." in capsys.readouterr().err
 
 
 def test_a_file_that_another_program_wrote_is_not_replaced(

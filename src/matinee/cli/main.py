@@ -58,6 +58,7 @@ def _answer(words: Sequence[str]) -> int:
         except (terminal.StdoutError, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one paragraph, never a bare traceback
+            terminal.raise_if_stopped(error)
             return terminal.report_failure(error, verbose=verbose, as_json=as_json)
     except terminal.StdoutError as error:
         return terminal.report_stdout_failure(error)

@@ -108,6 +108,13 @@ def report_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
     return status
 
 
+def raise_if_stopped(error: Exception) -> None:
+    """Raise KeyboardInterrupt if a library has turned one into an error of its own, as pydantic's serializers do."""
+    for kind in (TerminatedError, KeyboardInterrupt):
+        if f"{kind.__name__}:" in str(error):
+            raise kind from error
+
+
 def _current_folder_is_gone() -> bool:
     try:
         return not os.getcwd()  # noqa: PTH109 - Path.cwd is the same call

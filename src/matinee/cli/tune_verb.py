@@ -19,7 +19,7 @@ _BEST = Path("best.toml")
 
 def tune(call: argparse.Namespace) -> Outcome:
     """Run the tune flow in this process."""
-    from matinee.pipeline.tuning.run import HEADING, MOST_WORKERS
+    from matinee.pipeline.tuning.run import HEADING, MOST_TRIALS, MOST_WORKERS
     from matinee.pipeline.tuning.trials import check_installed
     from matinee.store.output import check_output
 
@@ -28,6 +28,8 @@ def tune(call: argparse.Namespace) -> Outcome:
     check_installed()
     settings = settings_of(call)
     settings.for_test_files(call.test)  # before Prefect is waited for
+    if call.trials > MOST_TRIALS:
+        raise ConfigError(f"--trials is {call.trials:,}; expected {MOST_TRIALS:,} or fewer.")
     if call.workers > MOST_WORKERS:
         raise ConfigError(f"--workers is {call.workers:,}; expected {MOST_WORKERS} or fewer.")
     if call.minutes is not None and call.minutes <= 0:

@@ -7,12 +7,13 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from matinee.errors import ReleaseError
+from matinee.registry.log import ChangeLog
 from matinee.release import read_manifest
 from matinee.release.manifest import SIGNATURE
 from matinee.store import progress
@@ -78,8 +79,27 @@ def copy_files(source: Path, target: Path, copied: Copied) -> None:
         copied.bytes += there.st_size
 
 
+def names_in(root: Path) -> set[str]:
+    """The places of the folders and of the searches of a store."""
+    return {f"{kind}/{folder.name}" for kind in (*FOLDERS, TUNINGS) for folder in entries_of(root, kind)}
+
+
+def lost_searches(root: Path, there: Iterable[str]) -> set[str]:
+    """The searches of a copy that the store neither has nor has pruned: an older copy of the store lacks them.
+
+    Args:
+        root: The store.
+        there: The digests of the searches of the copy.
+    """
+    pruned = {entry.search for entry in ChangeLog(root).entries() if entry.action == "prune"}
+    return {*there} - pruned - {folder.name for folder in entries_of(root, TUNINGS)}
+
+
 def remove_gone(source: Path, target: Path, copied: Copied) -> None:
-    """Remove from a copy what the store no longer has. The copy of a damaged folder stays. Raises OSError."""
+    """Remove from a copy what the store no longer has. Raises OSError.
+
+    The copy of a damaged folder stays, and so does a search that the store has not pruned.
+    """
     for kind in FOLDERS:
         there = {folder.name for folder in entries_of(source, kind)} | {*copied.damaged}
         for folder in entries_of(target, kind):
@@ -87,9 +107,11 @@ def remove_gone(source: Path, target: Path, copied: Copied) -> None:
                 remove_tree(folder)
                 copied.removed += 1
     kept = {path.relative_to(source) for path in plain_files(source)}
+    lost = lost_searches(source, [folder.name for folder in entries_of(target, TUNINGS)])
     for path in [path for path in _all_files(target) if path.relative_to(target) not in kept]:
-        path.unlink()
-        copied.removed += 1
+        if path.relative_to(target).parts[:2] not in {(TUNINGS, search) for search in lost}:
+            path.unlink()
+            copied.removed += 1
 
 
 def _copy_folder(source: Path, target: Path, copied: Copied) -> None:

@@ -95,6 +95,8 @@ def _prune(root: Path, *, keep: int) -> Pruned:
                 _remove_lists(registry, version)
                 doom(registry.folder(version))
             folders, searches = _doom_folders(root, roots, oldest), _doom_searches(root, keep)
+            for search in searches:
+                registry.record("prune", search=search)
             left = {entry.candidate for entry in registry.held()}
             held_removed = [candidate for candidate in before if candidate not in left]
             for candidate in held_removed:
@@ -102,9 +104,9 @@ def _prune(root: Path, *, keep: int) -> Pruned:
         return Pruned(
             releases=gone,
             kept=kept,
-            folders=folders + searches,
+            folders=folders + len(searches),
             held_removed=held_removed,
-            searches=searches,
+            searches=len(searches),
             bytes=delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
             held=[entry.candidate for entry in held],
             why=why,
@@ -188,14 +190,14 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     return doomed
 
 
-def _doom_searches(root: Path, keep: int) -> int:
-    """Rename old searches for settings: not the newest, and none that a process is using."""
+def _doom_searches(root: Path, keep: int) -> list[str]:
+    """Rename old searches for settings: not the newest, and none that a process is using. Returns their digests."""
     whole = [path for path in entries_of(root, TUNINGS) if not path.suffix]
     old = sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]
     gone = [path for path in old if not is_locked(path)]
     for path in gone:
         doom(path)
-    return len(gone)
+    return [path.name for path in gone]
 
 
 def _folders(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.copies import FOLDERS, RELEASES, Copied
+from matinee.maintenance.copies import FOLDERS, RELEASES, Copied, lost_searches, names_in
 from matinee.maintenance.root_files import RENEWED, check_erased
 from matinee.maintenance.uploads import (
     Line,
@@ -22,7 +22,7 @@ from matinee.maintenance.uploads import (
 )
 from matinee.registry import Registry
 from matinee.store import Store
-from matinee.store.documents import LOG
+from matinee.store.documents import LOG, TUNINGS
 from matinee.store.entries import entries_of
 from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.eviction import announce_pruned, remove_cached
@@ -90,13 +90,22 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
         raise ConfigError(
             f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
         )
-    if lacking(there, lines) is None:
+    if lacking(there, lines) is None or (not there and _has_other_folders(remote, root)):
         raise ConfigError(
             f"The backup {remote.name} has entries that {root / LOG} lacks: the store is another one or an older copy, "
             "or its log is damaged. Put the lines back, restore the backup, or use an empty prefix. Nothing was "
             "changed."
         )
     check_erased(root, remote.root)
+
+
+def _has_other_folders(remote: Remote, root: Path) -> bool:
+    """Whether a backup without a log has folders or searches, and none of those of a store."""
+    there = {f"{kind}/{name}" for kind in FOLDERS for name in remote.folders.names(kind)}
+    there |= {
+        "/".join(name.split("/")[:2]) for name in remote.files.names() if name.startswith(f"{TUNINGS}/")
+    }
+    return bool(there) and there.isdisjoint(names_in(root))
 
 
 def _has_champion(remote: Remote, champion: str | None, root: Path, copied: Copied) -> bool:
@@ -127,7 +136,11 @@ def _remove_gone(remote: Remote, root: Path, copied: Copied, *, files: set[str])
                 remove_cached(remote.root, kind, folder.name)
                 gone.append((kind, folder.name))
             remote.objects.delete([each.key for each in folder.unnamed])
+    searches = {name.split("/")[1] for name in remote.files.names() if name.startswith(f"{TUNINGS}/")}
+    lost = tuple(f"{TUNINGS}/{search}/" for search in lost_searches(root, searches))
     for name in remote.files.names():
+        if name.startswith(lost):
+            continue
         if name not in files and ("/" in name or name in RENEWED):
             remote.files.remove(name)
             copied.removed += 1

@@ -1,6 +1,8 @@
 """The files at the root of a store, as a copy takes them: each is checked first."""
 
+import contextlib
 import filecmp
+import json
 import logging
 import os
 from collections.abc import Callable, Collection
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.copies import RELEASES
+from matinee.maintenance.copies import RELEASES, names_in
 from matinee.registry.log import ChangeLog, Entry
 from matinee.store.documents import (
     DONE,
@@ -78,9 +80,15 @@ def read_root(
 
 
 def is_other(root: Path, copy: Path) -> bool:
-    """Whether a copy is that of another store than `root`: they have no line of the log and no release in common."""
+    """Whether a copy is that of another store than `root`: they have no line of the log and no release in common.
+
+    A copy without a log is that of another store if they have no folder in common.
+    """
     theirs, ours = ({line for _, line in _readable_lines(each)} for each in (copy, root))
-    if not theirs or theirs & ours:
+    if not theirs:
+        there = names_in(copy)
+        return bool(there) and there.isdisjoint(names_in(root))
+    if theirs & ours:
         return False
     return not any(_share_release(root, copy, folder.name) for folder in complete_folders(root, RELEASES))
 
@@ -92,11 +100,11 @@ def lost_lines(root: Path, copy: Path) -> int:
     line in common, or if the store and its copy have the release that the lost line is about.
     """
     data = (root / LOG).read_bytes() if (root / LOG).is_file() else b""
-    ours, faults = {*data.split(b"\n")}, ChangeLog(root).faults()
+    ours, faults = _lines(data), ChangeLog(root).faults()
     common = max((number for number, line in _readable_lines(copy) if line in ours), default=0)
 
-    def is_damaged(number: int, line: bytes) -> bool:
-        return number in faults and (number < common or _share_release(root, copy, _parsed(line).version))
+    def is_damaged(number: int, entry: Entry) -> bool:
+        return number in faults and (number < common or _share_release(root, copy, entry.version))
 
     return sum(not is_damaged(*lost) for lost in _lacking(data, copy))
 
@@ -135,28 +143,41 @@ def _lacks_lines(data: bytes, copy: Path) -> bool:
     return bool(lacking)
 
 
-def _lacking(data: bytes, copy: Path) -> list[tuple[int, bytes]]:
+def _lacking(data: bytes, copy: Path) -> list[tuple[int, Entry]]:
     """The lines of an earlier copy of a log that the log lacks, with their numbers. Lines are only appended to a log.
 
     Lines of `prune` and `forget` do not count: they may have been run on the copy.
     """
-    ours = {*data.split(b"\n")}
-    return [
-        (number, line)
+    ours = _lines(data)
+    found = [
+        (number, Entry.model_validate_json(line))
         for number, line in _readable_lines(copy)
-        if line not in ours and _parsed(line).action not in UPKEEP
+        if line not in ours
     ]
+    return [(number, entry) for number, entry in found if entry.action not in UPKEEP]
 
 
-def _parsed(line: bytes) -> Entry:
-    return Entry.model_validate_json(line)
-
-
-def _readable_lines(root: Path) -> list[tuple[int, bytes]]:
+def _readable_lines(root: Path) -> list[tuple[int, str]]:
     """The lines of a log that can be read, with their numbers."""
     if not (root / LOG).is_file():
         return []
     lines, faults = (root / LOG).read_bytes().split(b"\n"), ChangeLog(root).faults()
     return [
-        (number, line) for number, line in enumerate(lines, start=1) if line.strip() and number not in faults
+        (number, _canonical(line))
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and number not in faults
     ]
+
+
+def _lines(data: bytes) -> set[str]:
+    """The lines of a log that are JSON."""
+    found = set()
+    for line in data.split(b"\n"):
+        with contextlib.suppress(ValueError):
+            found.add(_canonical(line))
+    return found
+
+
+def _canonical(line: bytes) -> str:
+    """A line of a log in the same form from a folder and from an object store, which have other spaces and orders."""
+    return json.dumps(json.loads(line), sort_keys=True)

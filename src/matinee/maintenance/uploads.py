@@ -56,13 +56,14 @@ def lines_of(remote: Remote) -> list[bytes]:
 def lacking(there: list[bytes], lines: list[Line]) -> list[Line] | None:
     """The entries that a copy of a log lacks at its end; None if it is no copy.
 
-    Entries of `prune` and `forget` that only the copy has do not matter: they were run on the copy.
+    Entries of `prune` and `forget` that only the copy has do not matter: they were run on the copy. Nor do entries that
+    it lacks between others: they were damaged in the log when it was copied, and entries are only appended.
     """
     ours = [json.loads(line.data) for line in lines]
     done = 0
     for entry in map(_parsed, there):
-        if done < len(ours) and entry == ours[done]:
-            done += 1
+        if entry in ours[done:]:
+            done = ours.index(entry, done) + 1
         elif entry.get("action") not in UPKEEP:
             return None
     return lines[done:]

@@ -12,9 +12,13 @@ from matinee.errors import ConfigError
 def path(text: str) -> Path:
     """Parse a path; the type of an argument. An empty path is refused, and so is an address."""
     from matinee.store.database_address import is_address
-    from matinee.store.paths import named
+    from matinee.store.paths import has_scheme, named
     from matinee.store.remote import names_remote
 
+    if has_scheme(text) and not names_remote(text) and not is_address(text):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not an address that Matinee knows; expected a path (stores may also be s3://, gs:// or az://)"
+        )
     if is_address(text):
         raise argparse.ArgumentTypeError("expected a path, not a database, from which only ratings are read")
     if names_remote(text):

@@ -46,6 +46,7 @@ class Entry(BaseModel):
     reason: str = ""
     candidate: Digest | None = None  # of a hold, or of what was promoted by its digest
     evaluation: Digest | None = None
+    search: Digest | None = None  # for settings, of a prune
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Entry":

@@ -44,6 +44,11 @@ def named(text: Named, what: str) -> Path:
     return Path(text)
 
 
+def has_scheme(text: Named) -> bool:
+    """Whether a text is an address such as ftp://host, and no path of anything that exists."""
+    return bool(_SCHEME.match(str(text))) and not os.path.lexists(text)
+
+
 def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | None = None) -> None:
     """Check that the store, the drop folder and the sources do not contain each other.
 
@@ -146,7 +151,7 @@ def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
     if status_of(path) is not None:
         return [path]
     shows = _show(path)
-    if _SCHEME.match(str(path)) and not missing_ok:
+    if has_scheme(path) and not missing_ok:
         raise ConfigError(
             f"{shows} is not the address of anything that can be read. Expected a file, a folder, a glob, or a query "
             "of PostgreSQL, SQLite or DuckDB. Export the rows to a file, for example as CSV or Parquet."

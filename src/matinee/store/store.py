@@ -6,6 +6,7 @@ uses a `.partial` folder under a lock, writes the manifest last, and renames the
 """
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -280,10 +281,9 @@ def _opening(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"The store {root} can't be written: {error.strerror or error}. "
-            "Give --store a folder that this user may write to."
-        ) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space." if is_full else "Give --store a folder that this user may write to."
+        raise StoreError(f"The store {root} can't be written: {error.strerror or error}. {advice}") from error
 
 
 def check_writable(root: Path) -> None:

@@ -18,6 +18,7 @@ from matinee.store.output import writing_to
 from matinee.train.device_lock import device_name, hold
 
 BEST, PAGE = "best.toml", "report.html"
+MOST_TRIALS: Final = 10_000
 MOST_WORKERS: Final = 64
 HEADING: Final = "Written by `matinee tune`; use it with --settings."
 Runner = Callable[[Sequence[Call]], object]

@@ -90,7 +90,10 @@ def test_another_release_is_asked_by_its_version(ask: Ask, template: Path) -> No
     ("body", "says"),
     [
         ({}, "`user_id` is missing."),
-        ({"user_id": True}, "`user_id` is true; expected an id: an integer, or a text that is not empty."),
+        (
+            {"user_id": True},
+            "`user_id` is true; expected an id: an integer, or a text of 1 to 1,000 characters.",
+        ),
         ({"user_id": "13"}, "A user id was given as '13'; expected an integer of at most 64 bits."),
         (
             {"user_id": 2**63},

@@ -108,7 +108,7 @@ class LoadedReleases:
         mark = _mark(folder / MANIFEST) if folder else None
         if folder is None or mark is None:
             raise UnknownReleaseError(
-                f"There is no release {version} here. /releases lists those that there are."
+                f"There is no release {version or repr(version)} here. /releases lists those that there are."
             )
         if not self._one_at_a_time.acquire(timeout=_PATIENCE):  # the other threads answer for the champion
             raise LoadingError("Another release is being loaded. Ask again in a few seconds.")

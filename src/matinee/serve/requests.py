@@ -11,11 +11,11 @@ MOST_PAIRS: Final = 10_000
 MOST_LISTED: Final = 1_000
 MOST_RATINGS: Final = 2_000
 MOST_IDS: Final = 100_000
-_LONGEST_ID: Final = 1_000  # characters
+LONGEST_ID: Final = 1_000  # characters
 _LONGEST_WORDS: Final = 200
 
-Id = StrictInt | Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_ID)]
-IdText = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+Id = StrictInt | Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_ID)]
+IdText = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Count = Annotated[int, Field(ge=1, le=MOST_LISTED)]  # in a query, where all values are texts
 StrictCount = Annotated[StrictInt, Field(ge=1, le=MOST_LISTED)]
 # The first wrong entry ends the check: a million errors of one body would keep the server busy for seconds.

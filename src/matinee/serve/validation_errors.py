@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from matinee.errors.text import shown
+from matinee.serve.requests import LONGEST_ID
 
 _SHOWN: Final = 80  # characters of a value
 _UNION = {"int", "str", "constrained-str"}  # the parts of a place that name a kind of id
@@ -74,7 +75,7 @@ def _place(loc: Sequence[int | str]) -> str:
 
 def _expected(kind: str, loc: Sequence[int | str], limits: Mapping[str, int]) -> str:
     if loc and loc[-1] in _UNION:
-        return "an id: an integer, or a text that is not empty"
+        return f"an id: an integer, or a text of 1 to {LONGEST_ID:,} characters"
     if kind == "string_too_short":
         return "a text that is not empty"
     for name, words in (("ge", "or more"), ("le", "or less"), ("gt", "and more"), ("lt", "and less")):

@@ -47,6 +47,8 @@ def check_page(text: str) -> None:
         (each.get("role"), bool(each.get("aria-label"))) == ("img", True) for each in page.attributes("svg")
     )
     assert all(each.get("scope") in ("col", "row") for each in page.attributes("th"))
+    regions = Counter(each["aria-label"] for each in page.attributes("div") if each.get("role") == "region")
+    assert max(regions.values(), default=1) == 1, regions.most_common(3)
     assert names["caption"] + text.count('class="lists"') == names["table"]
     ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
     assert max(ids.values()) == 1, ids.most_common(3)

@@ -53,3 +53,12 @@ def test_a_phone_shows_the_verdict_of_a_comparison_without_scrolling(
         page.goto(pages[1].as_uri())
         verdict = page.locator("#figures ~ .scroll tbody td", has_text="no difference").first.bounding_box()
         assert verdict is not None and verdict["x"] + verdict["width"] <= 400
+
+
+def test_a_phone_shows_the_last_releases_without_scrolling(browser: Browser, pages: list[Path]) -> None:
+    with browser.new_page(viewport={"width": 400, "height": 900}) as page:
+        page.goto(pages[0].as_uri())
+        table = page.get_by_role("region", name="The last releases, newest")
+        assert table.evaluate("each => each.scrollWidth <= each.clientWidth")
+        lines = table.locator("td").first.evaluate("each => each.getBoundingClientRect().height")
+        assert lines < 60, "a time has two lines at most"

@@ -138,6 +138,25 @@ def test_a_user_has_ratings_a_list_and_reasons_and_is_compared(
     page.set_viewport_size({"width": 400, "height": 1000})
     tops = [page.locator("main section").nth(at).evaluate("each => each.offsetTop") for at in (0, 1)]
     assert tops[0] == tops[1], "a phone shows both lists at once"
+    page.locator("summary").nth(2).click()
+    shows(page, "is the sum of what each rating adds")
+    rows = "each => [...each.querySelectorAll('ol > li')].map((row) => row.getBoundingClientRect().top)"
+    left, right = (page.locator("main section").nth(at).evaluate(rows) for at in (0, 1))
+    assert left == right and len(left) == 20, "the places of both lists are next to each other"
+
+
+def test_whoever_types_an_id_gets_it(page: Page, address: str, shows: Shows) -> None:
+    """User 23 and movie 23 come before a movie with 23 in its title."""
+    page.goto(address)
+    shows(page, "Most rated movies")
+    search = page.get_by_role("combobox")
+    search.fill("23")
+    expect(page.locator("#found [role=option]")).to_have_text(
+        [re.compile(each) for each in ("^User 23$", "^Movie 2 ?", "^Movie 23")]
+    )
+    search.press("Enter")
+    shows(page, "What they rated")
+    assert page.url.endswith("#/user/23")
 
 
 def test_a_guest_rates_with_the_keyboard_and_the_list_changes(page: Page, address: str, shows: Shows) -> None:

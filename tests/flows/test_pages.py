@@ -58,7 +58,39 @@ def _plain(text: str) -> str:
 
 
 def test_markup_and_line_ends_are_escaped() -> None:
-    assert escape("a|b`<script>\r\n[x](y) \\ x_y") == r"a\|b\`\<script\> \[x\](y) \\ x\_y"
+    assert escape("a|b`<script>\r\n[x](y) \\ _y_") == r"a\|b\`\<script> \[x\](y) \\ \_y\_"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "best: Toy Story (1995), Terminator 2: Judgment Day",
+        "nDCG@10",
+        "+0.0012 ± 0.0003",
+        "17:27 UTC",
+        "AT&T & movie_id",
+    ],
+)
+def test_text_without_markup_can_be_read_as_it_is(text: str) -> None:
+    assert escape(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://evil.example", "www.evil.example", "_www.evil.example", "x@evil.example", "a :smile: b", "@who"],
+)
+def test_no_address_emoji_or_person_is_made_of_a_title(text: str) -> None:
+    assert "\\" in escape(text)
+
+
+@given(st.text())
+@pytest.mark.parametrize(
+    "start", ["", "# ", "> ", "- ", "+ ", "* ", "12. ", "3) ", "---", "    ", "&amp;", "__x__ "]
+)
+def test_any_text_is_one_paragraph(start: str, text: str) -> None:
+    rendered = MarkdownIt("gfm-like", {"linkify": False}).parse(escape(f"{start}{text}x"))
+    assert [each.type for each in rendered] == ["paragraph_open", "inline", "paragraph_close"]
+    assert {each.type for each in rendered[1].children or []} <= {"text", "text_special"}
 
 
 def test_a_failed_page_is_a_warning(

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from matinee.evaluate.calibration import calibrate
+from matinee.evaluate.comparison.common_lists import MeasuredLists
+from matinee.evaluate.comparison.differences import list_figures
 from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.slices import cut
+from matinee.evaluate.tables import slice_table
+from matinee.formats.metrics import Metrics, SliceFigures
 
 
 def _rows(users: list[int], movies: list[int], dates: list[str]) -> DatedRatings:
@@ -55,3 +59,30 @@ def test_calibration_by_hand() -> None:
     ]
     assert (found.slope, found.intercept) == pytest.approx((0.5, 1))
     assert calibrate(rated, 3 - rated.ratings.astype(float), (1.0, 5.0)).slope is None
+
+
+def test_an_interval_without_width_is_not_shown() -> None:
+    """That of a slice of one row; metrics.json keeps the figures as they are."""
+    slices = [
+        SliceFigures(
+            slice=str(rows),
+            rows=rows,
+            rmse=2.0,
+            mae=2.0,
+            standard_error=error,
+            low=2 - 2 * error,
+            high=2 + 2 * error,
+            bias_only_rmse=1.5,
+            global_mean_rmse=1.5,
+        )
+        for rows, error in ((1, 0.0), (9, 0.25))
+    ]
+    table = slice_table(Metrics.model_construct(slices={"user_rows": slices}))
+    assert [row[3:6] for row in table.rows] == [(2, None, None), (2, 1.5, 2.5)]
+
+
+def test_a_difference_of_one_user_is_not_clear() -> None:
+    lists = [
+        MeasuredLists(np.array([good]), np.array([good]), np.zeros((1, 10), np.int32)) for good in (0.25, 0.5)
+    ]
+    assert {figure.differences[0].verdict for figure in list_figures(lists)} == {"unclear"}

@@ -20,7 +20,7 @@ import matinee
 from matinee.cli.main import main
 from matinee.errors import ConfigError
 from matinee.evaluate.comparison import compare_models
-from matinee.formats.decision import ChampionVerdict, DecisionFile
+from matinee.formats.decision import ChampionVerdict, DecisionFile, by_hand
 from matinee.formats.example_lists import ExampleList, ListedMovie
 from matinee.pipeline import plan_training
 from matinee.pipeline.finished import find_finished
@@ -172,6 +172,15 @@ def test_a_report_shows_titles_and_ids_as_text_and_does_without_what_was_pruned(
     check_page(shown)
     assert (
         "\u202e" not in shown and "&lt;script&gt;alert(1)&lt;/script&gt;" in shown and "{{ 7 * 7 }}" in shown
+    )
+    reason = by_hand(
+        "Held: RMSE 0.9 against the champion's 0.8: difference +0.1, and at most 0.2; worse on users."
+    )
+    note = facts.manifest.decision.model_copy(update={"reason": reason})
+    facts = replace(facts, manifest=facts.manifest.model_copy(update={"decision": note}))
+    head, below = release_page(facts).split("</header>")
+    assert (
+        "against the champion&#39;s 0.8." in head and "difference" not in head and "worse on users." in below
     )
     pruned = replace(
         facts,

@@ -53,12 +53,14 @@ def draw(folder: Path, *, inputs: EvaluationInputs, metrics: Metrics, history: H
 def learning_curve(history: History) -> Figure:
     """Train and valid RMSE as training went on, with the epoch that was kept (the sampler averages its draws)."""
     figure, axes = canvas()
+    set_margins(figure, Margins(bottom=1.1))
     draw_learning_curve(axes, history)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
 def draw_learning_curve(axes: Axes, history: History) -> None:
-    """Draw `learning_curve` on axes."""
+    """Draw `learning_curve` on axes, without a legend: curves with jumps leave no room for one."""
     points = [point for point in history.points if point.stage == "fit"]
     rows = max((point.rows_done for point in points), default=1)
     trace = [(point.epoch - 1 + point.rows_done / rows, point.train_rmse) for point in points]
@@ -79,7 +81,6 @@ def draw_learning_curve(axes: Axes, history: History) -> None:
         title = f"Valid RMSE is lowest, {best:.4f}, after epoch {epoch} of {valid[-1][0]}"
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     label_axes(axes, title, x="passes over the training rows", y="RMSE (rating points)")
-    axes.legend(frameon=False)
 
 
 def residuals(inputs: EvaluationInputs) -> Figure:

@@ -6,15 +6,19 @@ from typing import NamedTuple
 from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.slices import SLICINGS
 from matinee.formats.manifests import CandidateManifest
-from matinee.formats.metrics import Metrics, QuickFigures, Temporal
+from matinee.formats.metrics import Metrics, QuickFigures, SliceFigures, Temporal
 from matinee.formats.written_settings import by_full_name
 from matinee.store.documents import Point
 
+CALIBRATION = (
+    "Mean rating of the rows by their prediction, with 95% intervals. On the dashed line, rows predicted at 4.2 are "
+    "rated 4.2 on average."
+)
 # The plots of an evaluation: file name and explanation.
 PICTURES = {
     "learning_curve": "RMSE during the fit. The title says which weights are kept.",
     "slices": "Where the model is weak: RMSE by slice with its 95% interval, compared with bias-only.",
-    "calibration": "Whether rows predicted at 4.2 are rated 4.2 on average; below, the number of rows per bin.",
+    "calibration": f"{CALIBRATION} Below: the share of rows per bin.",
     "residuals": "The distribution of errors, and how predictions shrink towards the mean, as calibrated ones do.",
     "long_tail": "How few movies have most of the rows, and the error on the other movies.",
 }
@@ -46,6 +50,8 @@ def error_says(metrics: AnyMetrics) -> str:
     rows = f"{metrics.rows:,} test rows of {metrics.users:,} users and {metrics.movies:,} movies."
     if not isinstance(metrics, Metrics):
         return rows
+    if not metrics.intervals.rmse.standard_error:
+        return f"{rows} They are too few for an interval of the RMSE."
     low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
     return f"{rows} The 95% interval of the RMSE is {low:.4f} to {high:.4f}, clustered by user and movie."
 
@@ -74,15 +80,22 @@ def _rows_of(rows: int, what: str) -> str:
 
 
 def slice_table(metrics: Metrics) -> Table:
-    """The RMSE on slices of the test rows, with 95% intervals, and that of bias-only."""
+    """The RMSE on slices of the test rows, with 95% intervals, and that of bias-only.
+
+    A slice whose interval has no width, such as that of a single row, is shown without one.
+    """
     return Table(
         ("sliced by", "slice", "rows", "RMSE", "95% from", "95% to", "RMSE of bias-only"),
         [
-            (SLICINGS[name], each.slice, each.rows, each.rmse, each.low, each.high, each.bias_only_rmse)
+            (SLICINGS[name], each.slice, each.rows, each.rmse, *_ends(each), each.bias_only_rmse)
             for name, found in metrics.slices.items()
             for each in found
         ],
     )
+
+
+def _ends(slice_: SliceFigures) -> tuple[float | None, float | None]:
+    return (slice_.low, slice_.high) if slice_.low < slice_.high else (None, None)
 
 
 def learning_says(candidate: CandidateManifest | None) -> str:

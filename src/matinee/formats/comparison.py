@@ -24,8 +24,9 @@ class Difference(Format):
     low: float = Field(description="Lower end of its 95% interval.")
     high: float = Field(description="Upper end of it.")
     verdict: DifferenceVerdict = Field(
-        description="`same`: exactly no difference; `unclear`: the interval contains 0, or for a slice, the "
-        "difference is not significant among all slices together; else `better` or `worse`."
+        description="`same`: exactly no difference; `unclear`: the interval contains 0 or, as that of one user, has "
+        "no width, or for a slice, the difference is not significant among all slices together; else `better` or "
+        "`worse`."
     )
 
 

@@ -137,7 +137,8 @@ def _slices(metrics: AnyMetrics) -> str:
     if not isinstance(metrics, Metrics):
         return ""
     says = (
-        "RMSE with its 95% interval, clustered by user and movie; slices with few rows have wide intervals."
+        "RMSE with its 95% interval, clustered by user and movie; slices with few rows have wide intervals, and those "
+        "of a single row have none."
     )
     return "\n\n".join(["### Slices", table(*slice_table(metrics)), says])
 

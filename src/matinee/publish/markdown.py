@@ -13,13 +13,34 @@ from matinee.publish.report.numbers import column_texts
 
 _TEXT_LENGTH: Final = 4_000  # characters of untrusted text
 _BAR_WIDTH: Final = 30
-# All other characters have no meaning in Markdown or HTML inside a line.
+# What Markdown, HTML or GitHub takes for markup inside a line. All else stays as it is, to be read as plain text too.
 # Escaped with backslashes, because the UI shows HTML entities literally.
-_MARKUP = re.compile(r"[!-$&*:-@\[-`{-~]")
+_MARKUP: Final = re.compile(
+    r"[\\`*\[\]<|~$]"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # not inside a word
+    r"|&(?=#?[A-Za-z0-9]+;)"  # an entity
+    r"|:(?!\s|$|\d+(?![\w:+-]))"  # an address or an emoji, not the end of a clause or a time
+    r"|(?<!\w)@|@(?=[\w-]*\.\w)"  # a person, or an address of e-mail
+    r"|(?<=(?<![A-Za-z0-9])www)\.",
+    re.IGNORECASE,
+)
+# A heading, a quotation, an item or a rule, if a paragraph starts with it; the second is the number of an item.
+_START: Final = re.compile(r"#(?=#{0,5}(?:\s|$))|>|[-+](?=[\s-]|$)")
+_NUMBER: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 
 
 def escape(text: object) -> str:
-    """Escape untrusted text for Markdown, on one line, also for a table cell."""
+    r"""Escape untrusted text as a paragraph of Markdown on one line.
+
+    >>> escape("# 2: nDCG@10 of <b>")
+    '\\# 2: nDCG@10 of \\<b>'
+    """
+    line = _escape_inside(text).lstrip(" ")  # four spaces are code
+    return f"\\{line}" if _START.match(line) else _NUMBER.sub(r"\1\\", line)
+
+
+def _escape_inside(text: object) -> str:
+    """Escape untrusted text inside a line, such as in the cell of a table."""
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text))
     return _MARKUP.sub(r"\\\g<0>", shown(line, _TEXT_LENGTH))
 
@@ -49,7 +70,7 @@ def page(title: str, *sections: str) -> str:
 def _cells(column: Sequence[object]) -> list[str]:
     is_ours = [value is None or isinstance(value, int | float) for value in column]
     texts = zip(column, column_texts(column), is_ours, strict=True)
-    return [text if ours else escape(value) for value, text, ours in texts]
+    return [text if ours else _escape_inside(value) for value, text, ours in texts]
 
 
 def bars(name: str, counts: Mapping[str, int]) -> str:

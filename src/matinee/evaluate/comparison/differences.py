@@ -119,7 +119,8 @@ def _figure(
         better=better,
         values=values,
         differences=[
-            _difference(each, better, certain=not each.low <= 0 <= each.high) for each in differences
+            _difference(each, better, certain=each.low < each.high and not each.low <= 0 <= each.high)
+            for each in differences
         ],
     )
 

@@ -3,7 +3,7 @@
 from matinee.evaluate.tables import Table
 from matinee.formats.tuning import STATES_IN_WORDS, GoalResult, StudyFile, TuningResult
 from matinee.pipeline.tuning.plots import LABELS, history_plot, importance_plot
-from matinee.publish.report.numbers import cell_text
+from matinee.publish.report.numbers import cell_text, even_texts
 from matinee.publish.report.pages import render
 
 _TITLES = {"ratings": "Predicted ratings", "lists": "Lists"}
@@ -51,27 +51,29 @@ def finalist_table(result: GoalResult) -> Table:
 
 
 def trial_table(result: GoalResult) -> Table:
-    """All trials, in their order."""
+    """All trials, in their order. The settings come first: a phone shows the left columns."""
     names = list(dict.fromkeys(name for note in result.trials for name in note.settings))
+    searched = [even_texts([note.settings.get(name) for note in result.trials]) for name in names]
+    failed = any(note.error for note in result.trials)
     rows = [
         (
-            str(note.number),
-            STATES_IN_WORDS[note.state],
+            note.number,
             note.value,
-            *(cell_text(note.settings.get(name)) for name in names),  # equal digits would hide small ones
-            note.seconds,
-            note.error or "",
+            *(texts[place] for texts in searched),
+            f"{note.seconds:,.1f}",
+            STATES_IN_WORDS[note.state],
+            *([note.error or ""] if failed else ()),
         )
-        for note in result.trials
+        for place, note in enumerate(result.trials)
     ]
-    return Table(("trial", "state", "score", *names, "seconds", "error"), rows)
+    return Table(("trial", "score", *names, "seconds", "state", *(["error"] if failed else ())), rows)
 
 
 def space_table(file: StudyFile, result: GoalResult) -> Table:
     """The ranges that were searched."""
     space = file.spaces[result.goal]
     rows = [
-        (name, cell_text(each.low), cell_text(each.high), "equal ratios" if each.log else "")
+        (name, cell_text(each.low), cell_text(each.high), "logarithmic" if each.log else "linear")
         for name, each in space.items()
     ]
     return Table(("setting", "from", "to", "scale"), rows)

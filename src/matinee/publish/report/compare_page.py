@@ -1,6 +1,7 @@
 """The page of a comparison."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from matinee.errors.text import minute
 from matinee.evaluate.comparison.compare import FIGURES
@@ -9,6 +10,8 @@ from matinee.formats.comparison import VERDICTS, ComparedModelNote, Comparison
 from matinee.formats.slice_names import SLICE_NAMES
 from matinee.publish.report.compare_plots import difference_plot
 from matinee.publish.report.pages import render
+
+_DIGITS: Final = 10  # of a digest, as the terminal shows it
 
 
 def compare_page(comparison: Comparison) -> str:
@@ -45,8 +48,8 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
         ("kind", [model.kind for model in models]),
         ("model", [model.model for model in models]),
         ("published", [minute(model.created) if model.created else "not published" for model in models]),
-        ("dataset", [model.dataset or "unknown" for model in models]),
-        ("split", [model.split or "unknown" for model in models]),
+        ("dataset", [_short(model.dataset) for model in models]),
+        ("split", [_short(model.split) for model in models]),
         ("rows it was fitted on", [model.rows_fitted for model in models]),
         *(
             (f"{label} on its own test rows", [model.figures.get(name) for model in models])
@@ -65,6 +68,10 @@ def model_table(models: Sequence[ComparedModelNote]) -> Table:
     ]
     rows = [(name, *values) for name, values in facts if any(value is not None for value in values)]
     return Table(("", *(model.name for model in models)), rows)
+
+
+def _short(digest: str | None) -> str:
+    return digest[:_DIGITS] if digest else "unknown"
 
 
 def _tenths(figure: float | None, unit: float = 1.0) -> str | None:

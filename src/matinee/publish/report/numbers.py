@@ -1,5 +1,6 @@
 """Numbers and text of a user as pages and the terminal show them."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -45,6 +46,22 @@ def column_texts(values: Sequence[object]) -> list[str]:
     four = any(_LEAST <= abs(each) < _MOST and not each.is_integer() for each in floats)
     return [
         f"{each:.4f}" if four and isinstance(each, float) and abs(each) < _MOST else cell_text(each)
+        for each in values
+    ]
+
+
+def even_texts(values: Sequence[object]) -> list[str]:
+    """The values of a setting, all with as many decimals as give the smallest one three digits.
+
+    >>> even_texts([800, 534.8, 1347.2, None]), even_texts([0.1, 0.000297]), even_texts([64, 1024])
+    (['800', '535', '1,347', ''], ['0.100000', '0.000297'], ['64', '1,024'])
+    """
+    sizes = [abs(each) for each in values if isinstance(each, float) and each]
+    decimals = max(2 - math.floor(math.log10(min(sizes))), 0) if sizes else 0
+    return [
+        f"{each:,.{decimals}f}"
+        if isinstance(each, int | float) and not isinstance(each, bool)
+        else cell_text(each)
         for each in values
     ]
 

@@ -2,12 +2,15 @@
 
 import re
 from functools import cache
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from matinee.errors.text import minute, signed
 from matinee.publish.report.numbers import cell_text, columns, safe_text
+
+_TIME: Final = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d UTC)")
 
 
 @cache
@@ -20,7 +23,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"cell": cell_text, "code_text": code_text, "signed": signed, "safe_text": safe_text}
-    found.filters |= {"minute": minute, "columns": columns}
+    found.filters |= {
+        "minute": minute,
+        "columns": columns,
+        "breakable": breakable,
+        "whole_times": whole_times,
+    }
     return found
 
 
@@ -32,6 +40,26 @@ def render(template: str, **values: object) -> str:
         **values: What it shows. Text is escaped; only `Markup`, such as the plots of `plots.py`, is not.
     """
     return _environment().get_template(template).render(values)
+
+
+def breakable(name: str) -> Markup:
+    """The heading of a column, which a narrow screen breaks after the dots and underscores of a setting too.
+
+    >>> breakable("train.lr_step"), breakable("a < b")
+    (Markup('train.<wbr>lr_<wbr>step'), Markup('a &lt; b'))
+    """
+    marked = re.sub(r"(?<=\w[._])(?=\w)", "<wbr>", str(escape(safe_text(name))))
+    return Markup(marked)  # nosec B704 # it is escaped
+
+
+def whole_times(text: str) -> Markup:
+    """A text whose times are broken between date and hour alone, not at the hyphens.
+
+    >>> whole_times("2026-11-27 17:27 UTC")
+    Markup('<span class="whole">2026-11-27</span> <span class="whole">17:27 UTC</span>')
+    """
+    marked = _TIME.sub(r'<span class="whole">\1</span> <span class="whole">\2</span>', str(escape(text)))
+    return Markup(marked)  # nosec B704 # it is escaped
 
 
 def code_text(text: str) -> Markup:

@@ -1,5 +1,6 @@
 """The report of a release: one HTML file for people, with plots, tables, lists and origin."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from matinee.errors.text import minute
 from matinee.evaluate.list_tables import example_says, example_table, measured_lists
 from matinee.evaluate.tables import (
+    CALIBRATION,
     PICTURES,
     Table,
     error_says,
@@ -67,6 +69,7 @@ def release_page(facts: ReleaseFacts) -> str:
         "release.html",
         manifest=manifest,
         opening=_opening(manifest),
+        decision=_first_clause(manifest.decision.reason),
         plays=rated is None,
         headline=_headline(facts),
         facts=facts,
@@ -83,6 +86,7 @@ def release_page(facts: ReleaseFacts) -> str:
         slices=slice_table(rated) if rated else None,
         limits=LIMITS if rated else PLAY_LIMITS,
         plot=_plots(facts, rated),
+        calibration_says=CALIBRATION,
         learning_says=learning_says(facts.fit),
         pictures=_pictures(facts),
         examples=[(each.user_id, example_says(each), example_table(each)) for each in facts.examples],
@@ -121,18 +125,21 @@ def _opening(manifest: ReleaseManifest) -> str:
     )
 
 
+def _first_clause(reason: str) -> str:
+    """The first reason of a decision, without its figures; what follows is under the rules."""
+    clause, *rest = re.split(r"; |: (?=difference )", reason, maxsplit=1)
+    return f"{clause}." if rest else reason
+
+
 def _headline(facts: ReleaseFacts) -> list[tuple[str, str, str]]:
     """The main figures: name, value, and what to compare it with."""
     metrics, ranking = facts.metrics, facts.metrics.ranking
     found = []
     if isinstance(metrics, Metrics):
-        interval = metrics.intervals.rmse
+        low, high = metrics.intervals.rmse.low, metrics.intervals.rmse.high
+        interval = f"95%: {low:.4f} to {high:.4f}; " if low < high else ""
         found += [
-            (
-                "RMSE",
-                f"{metrics.rmse:.4f}",
-                f"95%: {interval.low:.4f} to {interval.high:.4f}; lower is better",
-            ),
+            ("RMSE", f"{metrics.rmse:.4f}", f"{interval}lower is better"),
             (
                 "RMSE of bias-only",
                 f"{metrics.bias_only_rmse:.4f}",
@@ -239,14 +246,14 @@ def _release_table(releases: Sequence[ReleaseManifest]) -> Table:
             each.version,
             minute(each.created or ""),
             each.metrics.get("rmse", each.metrics.get("ndcg_at_10")),
+            each.judged_against or "none",
             each.metrics.get("rows"),
             each.rows_fitted,
-            each.judged_against or "none",
         )
         for each in reversed(releases[-_LAST:])
     ]
     figure = "RMSE" if "rmse" in releases[-1].metrics else "nDCG@10"
-    return Table(("release", "published", figure, "test rows", "rows fitted", "compared with"), rows)
+    return Table(("release", "published", figure, "judged against", "test rows", "rows fitted"), rows)
 
 
 def _rule_table(facts: ReleaseFacts) -> Table | None:

@@ -65,8 +65,10 @@ def calibration_plot(metrics: Metrics) -> Markup:
 
 def learning_plot(history: History) -> Markup:
     """Train and valid RMSE as training went on."""
-    figure, axes = panel(height=3.2)
+    figure, axes = panel(height=3.5, top=0.55)
     draw_learning_curve(axes, history)
+    names = axes.get_legend_handles_labels()[0]
+    figure.legend(loc="upper left", ncols=1 if len(names) < 3 else 2, frameon=False, fontsize=9)
     title = axes.get_title(loc="left").replace("\n", " ")
     axes.set_title("", loc="left")
     return inline_svg(figure, "learning", alt=f"RMSE on train and valid rows during the fit. {title}.")

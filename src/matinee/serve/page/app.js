@@ -51,6 +51,13 @@ function narrowing(query) {
   return { years, per_franchise: Number.parseInt(query.get("franchise"), 10) || null };
 }
 
+// Two lists, whose rows are equally high: the places stand next to each other.
+function pair(...sections) {
+  const places = Math.max(...sections.map((each) => each.querySelectorAll(".movies > li").length), 1);
+  for (const each of sections) each.style.gridRow = `span ${places + 1}`; // and the heading
+  return el("div", { class: "pair" }, sections);
+}
+
 async function userPage(text, query) {
   const mine = await get("/ratings", { user_id: text, n: 1000 });
   const { all, champion } = await releases(mine.release);
@@ -61,6 +68,7 @@ async function userPage(text, query) {
   const both = second && !lists.some((each) => each instanceof Error);
   const section = (found, other, label) => el("section", {}, el("h2", {}, label),
     found instanceof Error ? failure(found) : suggestions(found, { user: mine.known ? text : null, other: other instanceof Error ? null : other }));
+  const champions = section(first, second ?? null, second ? (first.release ? `List of ${first.release}, the champion` : "List of the champion") : "Their list");
   const shown = rated(mine.movies.slice(0, 20));
   const more = mine.movies.length > 20 ? el("button", { type: "button", class: "more", onclick: (event) => {
     const rest = rated(mine.movies.slice(20));
@@ -76,8 +84,7 @@ async function userPage(text, query) {
     filters(text, query, all, champion),
     both ? order(first.movies) ?? order(second.movies) : null,
     el("div", { class: second ? "columns compared" : "columns" },
-      section(first, second ?? null, second ? (first.release ? `List of ${first.release}, the champion` : "List of the champion") : "Their list"),
-      second ? section(second, first, `List of ${second.release ?? query.get("with")}`) : null,
+      second ? pair(champions, section(second, first, `List of ${second.release ?? query.get("with")}`)) : champions,
       el("section", { class: "past" }, el("h2", {}, champion.plays ? "What they played" : "What they rated"),
         mine.count ? shown : el("p", { class: "quiet" }, "Nothing."), more)),
   ];

@@ -16,7 +16,7 @@ function because(movie) {
   return reason ? el("p", { class: "because" }, "because of ", movieLink(reason), `, ${says(reason)}`) : null;
 }
 
-// All reasons of a place, asked when somebody opens them.
+// The main reasons of a place, asked when somebody opens them.
 function why(movie, user, release) {
   const content = el("div", {}, el("p", {}, "…"));
   const fill = async () => {
@@ -35,7 +35,7 @@ function why(movie, user, release) {
     }
   };
   return el("details", { ontoggle: (event) => event.target.open && !event.target.dataset.asked && (event.target.dataset.asked = "yes") && fill() },
-    el("summary", {}, "All reasons", el("span", { class: "hidden" }, ` for ${movie.title ?? movie.movie_id}`)), content);
+    el("summary", {}, "Main reasons", el("span", { class: "hidden" }, ` for ${movie.title ?? movie.movie_id}`)), content);
 }
 
 // Where a movie is in the list of another release.
@@ -53,7 +53,7 @@ export function order(movies) {
   return falls ? null : el("p", { class: "order" }, "Ordered by the score of the ranking model; ★ is the expected rating.");
 }
 
-// A list of suggestions; `user` adds all reasons, `other` compares it with another list.
+// A list of suggestions; `user` adds the main reasons, `other` compares it with another list.
 export function suggestions(found, { user = null, other = null } = {}) {
   if (!found.movies.length) return el("p", { class: "quiet" }, "No movie is left with these filters.");
   return el("div", {}, other ? null : order(found.movies), el("ol", { class: "movies", role: "list" }, found.movies.map((movie, at) => el("li", {},
@@ -74,5 +74,5 @@ export function neighbours(movies) {
   return el("ol", { class: "movies", role: "list" }, movies.map((movie, at) => el("li", {},
     el("span", { class: "rank", "aria-hidden": "true" }, String(at + 1)),
     el("div", { class: "about" }, el("p", {}, movieWithYear(movie)), el("span", { class: "track" }, bar(Math.max(movie.score, 0)))),
-    el("span", { class: "expected" }, el("span", { class: "hidden" }, "similarity "), number(movie.score)))));
+    el("span", { class: "expected" }, el("span", { class: "hidden" }, "similarity "), movie.score.toFixed(2)))));
 }

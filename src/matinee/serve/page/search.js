@@ -20,6 +20,10 @@ function option(address, ...content) {
   list.append(made);
 }
 
+function addUser(user) {
+  option(userAddress(user), el("span", { class: "kind" }, "User "), el("bdi", {}, String(user)));
+}
+
 function show(open) {
   list.hidden = !open;
   input.setAttribute("aria-expanded", String(open));
@@ -42,6 +46,7 @@ function go(chosen) {
   location.hash = chosen.dataset.address;
 }
 
+// Fills the list. Whoever types an id means it: a user or a movie with exactly this id comes first.
 async function find() {
   const words = input.value.trim();
   const mine = ++latest;
@@ -53,9 +58,11 @@ async function find() {
     const found = await get("/search", { q: words, n: 8 });
     if (mine !== latest) return false;
     list.replaceChildren();
-    const users = found.users.slice(0, found.movies.length ? 3 : 8);
-    for (const movie of found.movies) option(movieAddress(movie), ...name(movie));
-    for (const user of users) option(userAddress(user), el("span", { class: "kind" }, "User "), el("bdi", {}, String(user)));
+    const users = found.users.slice(0, found.movies.length ? 3 : 8).map((user) => ({ id: user, add: () => addUser(user) }));
+    const movies = found.movies.map((movie) => ({ id: movie.movie_id, add: () => option(movieAddress(movie), ...name(movie)) }));
+    const isMeant = ({ id }) => String(id) === words;
+    const exact = [...users, ...movies].filter(isMeant);
+    for (const each of [...exact, ...[...movies, ...users].filter((other) => !isMeant(other))]) each.add();
     const count = list.children.length;
     say(count ? `${count} found` : "Nothing found.");
     if (!count) list.append(el("li", { class: "nothing" }, "Nothing found."));

@@ -33,7 +33,7 @@ from matinee.train.problem import Problem
 from matinee.train.sgd import SgdEngine
 
 _TEST_SHARE = 0.1
-_MOST_ROWS = 10_000_000  # with more, only some users are taken, so that the two fits take seconds
+_MOST_ROWS = 5_000_000  # with more, only some users are taken, so that the two fits take seconds
 _USER_PARTS = 1000
 _COLUMNS = ("user_code", "movie_code", "rating")
 

@@ -85,8 +85,8 @@ class StepRunner:
             What the task returns. The task's error is raised once its retries are used up.
         """
         step = Step(task.name)
-        left_out = _why_skipped(step, inputs.get("settings"))
-        log.info("%s: %s", step, left_out or _BEGINNINGS[step])
+        why_skipped = _why_skipped(step, inputs.get("settings"))
+        log.info("%s: %s", step, why_skipped or _BEGINNINGS[step])
         progress.begin(step.value)
         started = time.perf_counter()
         state: State[R] = task(*args, **inputs, return_state=True)
@@ -94,14 +94,14 @@ class StepRunner:
         self._seconds[step] = round(time.perf_counter() - started, 3)
         if state.name == "Cached":
             self._cached.append(step)
-            if not left_out:
+            if not why_skipped:
                 log.info("    finished before, skipped")
         is_new = result not in self._made.values()
         if isinstance(result, Reference):
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result, is_new=is_new, left_out=bool(left_out))
+        self._report(step, result, is_new=is_new, why_skipped=bool(why_skipped))
         return result
 
     def _report(
@@ -110,10 +110,10 @@ class StepRunner:
         result: Reference | Publication | Recommended | ChampionScore,
         *,
         is_new: bool,
-        left_out: bool,
+        why_skipped: bool,
     ) -> None:
         store = Store(Path(self.store))
-        if not left_out:
+        if not why_skipped:
             for line in describe(step, store, result) if is_new else ["the tested model is used"]:
                 log.info("    %s", line)
         show(step, store, result)

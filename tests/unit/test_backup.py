@@ -79,7 +79,7 @@ def test_a_killed_restoration_is_no_store_until_the_next_one_has_finished_it(
     back_up(store.root, tmp_path / "copy")
     restored = tmp_path / "new"
     with monkeypatch.context() as patch:
-        patch.setattr(backup, killed_at, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(backup, killed_at, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             restore(tmp_path / "copy", restored)
     for use in (Registry.open, Store.open, check_usable, require_store):

@@ -153,7 +153,9 @@ def test_a_damaged_list_of_erased_users_is_not_copied_over(place: str, store: St
     path = tmp_path / place / "forgotten.json"
     path.write_bytes(path.read_bytes().replace(b"0", b"1"))
     before = files(tmp_path / "copy")
-    with pytest.raises(StoreError, match=f"{path} was changed"):
+    with pytest.raises(
+        StoreError, match="is damaged, so users" if place == "copy" else f"{path} was changed"
+    ):
         back_up(store.root, tmp_path / "copy")
     assert files(tmp_path / "copy") == before
 

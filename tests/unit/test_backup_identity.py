@@ -1,6 +1,7 @@
 """A backup is only written by its own store: other stores and older copies are refused, or remove nothing."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 from backed_up import two_nights
 from drill_registry import digest, publish_night
 
-from matinee.errors import ConfigError
+from matinee.errors import ConfigError, StoreError
 from matinee.maintenance.backup import back_up, restore
 from matinee.maintenance.prune import prune
 from matinee.registry import Registry
 from matinee.store import Store
+from matinee.store.files import write_json
 
 Address = Callable[[str], str]
 Place = Callable[[str], Path]
@@ -51,6 +53,50 @@ def test_a_backup_without_a_log_is_not_replaced_by_another_store(place: Place, t
     publish_night(one, "1", partition="old")
     assert back_up(one.root, place("copy")).champion == "v0001"
     assert _searches(place("copy"), tmp_path / "restored") == {digest("first")}
+
+
+def test_a_lost_log_is_not_taken_for_another_store(place: Place, tmp_path: Path) -> None:
+    one, other = two_nights(tmp_path / "one"), Store.open(tmp_path / "other")
+    publish_night(other, "9", partition="elsewhere")  # a v0001 too
+    for path in (one.root / "log.jsonl", one.root / "champion.json"):
+        path.unlink()
+    back_up(one.root, place("copy"))
+    with pytest.raises(ConfigError, match="backup of another store"):
+        back_up(other.root, place("copy"))
+    assert back_up(one.root, place("copy")).unchanged > 0
+
+
+def test_a_log_of_prunes_does_not_make_a_backup_anybodys(place: Place, tmp_path: Path) -> None:
+    one = Store.open(tmp_path / "one")
+    for name in ("first", "second"):
+        _search(one, name)
+    prune(one.root, keep=1)
+    back_up(one.root, place("copy"))
+    with pytest.raises(ConfigError, match="backup of another store"):
+        back_up(two_nights(tmp_path / "other").root, place("copy"))
+
+
+def test_a_restored_store_prunes_the_same_searches(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    for age, name in enumerate("dacb"):
+        _search(store, name)
+        os.utime(store.root / "tunings" / digest(name) / "study.json", (1000 - age, 1000 - age))
+    back_up(store.root, tmp_path / "copy")
+    restore(tmp_path / "copy", tmp_path / "restored")
+    for root in (store.root, tmp_path / "restored"):
+        prune(root, keep=2)
+        assert {path.name for path in (root / "tunings").iterdir()} == {digest("d"), digest("a")}
+    back_up(store.root, tmp_path / "copy")
+    assert {path.name for path in (tmp_path / "copy/tunings").iterdir()} == {digest("d"), digest("a")}
+
+
+def test_a_store_of_a_later_version_is_neither_read_nor_restored(tmp_path: Path) -> None:
+    store = two_nights(tmp_path / "store")
+    write_json(store.root / "matinee-store.json", {"kind": "matinee-store", "version": 9})
+    for call in (lambda: restore(store.root, tmp_path / "new"), lambda: Registry.open(store.root)):
+        with pytest.raises(StoreError, match="has format 9"):
+            call()
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_older_copy_removes_no_search_and_prune_does(place: Place, tmp_path: Path) -> None:

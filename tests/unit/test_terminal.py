@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic_core import PydanticSerializationError
 from small_release import write_release
 
 from matinee.cli import serve_verb, terminal
@@ -132,7 +133,9 @@ def test_quiet_prints_answers_warnings_and_errors(store: Path, capsys: pytest.Ca
 
 def test_a_stop_within_a_serializer_is_a_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def stopped(call: object) -> None:
-        raise RuntimeError("Error calling function `_ser_model`: TerminatedError: ")  # as pydantic writes it
+        raise PydanticSerializationError(
+            "Error calling function `_ser_model`: TerminatedError: "
+        )  # as pydantic writes it
 
     monkeypatch.setattr("matinee.cli.release_verbs.releases", stopped)
     assert main(["releases", "--store", str(tmp_path)]) == 143
@@ -144,7 +147,7 @@ def test_an_address_of_an_unknown_kind_is_no_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["backup", "--store", str(tmp_path), "--out", text]) == 2
-    assert f"{text} is not an address that Matinee knows" in capsys.readouterr().err
+    assert f"{text} is not the address of a store; expected s3://" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="is not the address of a store; expected s3://"):
         local_store(text)
     assert not list(tmp_path.iterdir())

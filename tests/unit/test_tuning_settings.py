@@ -108,6 +108,9 @@ def test_a_file_that_another_program_wrote_is_not_replaced(
     assert main([*call, "--out", str(out)]) == 2
     assert f"{out} was not written by `matinee tune`" in capsys.readouterr().err
     assert out.read_text() == "mine = 1"
+    out.rename(tmp_path / "mine.html")
+    assert main([*call, "--out", str(out)]) == 2
+    assert f"{tmp_path / 'mine.html'} was not written by `matinee tune`" in capsys.readouterr().err
 
 
 def test_a_night_uses_what_a_search_has_found_only_if_the_gate_passes_it(

@@ -144,7 +144,7 @@ def _list_lines(listed: tuple[Id, Sequence[Suggestion]], note: str = "") -> list
     width = max((len(title) for title in titles if len(title) <= _WIDE), default=0)
     texts = [f"{title:<{width}}  {reason}".rstrip() for title, reason in zip(titles, reasons, strict=True)]
     if not movies:
-        return [f"user {shown(user)}{note}", "no movie is left with these filters"]
+        return [f"user {shown(user)}{note}", "no movie is left for this list"]
     return [
         f"user {shown(user)}{note}",
         f"rank    score  {'movie':>9}  {heads[0]:<{width}}  {heads[1]}".rstrip(),

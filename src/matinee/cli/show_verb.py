@@ -44,8 +44,11 @@ def show(call: argparse.Namespace) -> Outcome:
     lines = list(run_lines(found))
     if found.held:
         candidate = found.digests["candidate"]
+        if registry.champion():
+            lines.append(
+                f"compare   matinee compare --store {shlex.quote(str(call.store))} champion {candidate}"
+            )
         lines += [
-            f"compare   matinee compare --store {shlex.quote(str(call.store))} champion {candidate}",
             f"promote   {promotion(call.store, candidate)}",
         ]
     return Outcome(found.model_dump(), lines)

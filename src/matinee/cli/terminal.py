@@ -110,9 +110,10 @@ def report_failure(error: Exception, *, verbose: bool, as_json: bool) -> int:
 
 def raise_if_stopped(error: Exception) -> None:
     """Raise KeyboardInterrupt if a library has turned one into an error of its own, as pydantic's serializers do."""
-    for kind in (TerminatedError, KeyboardInterrupt):
-        if f"{kind.__name__}:" in str(error):
-            raise kind from error
+    if type(error).__name__ == "PydanticSerializationError":  # pydantic is not imported for it
+        for kind in (TerminatedError, KeyboardInterrupt):
+            if f"{kind.__name__}:" in str(error):
+                raise kind from error
 
 
 def _current_folder_is_gone() -> bool:

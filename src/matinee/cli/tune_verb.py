@@ -39,10 +39,12 @@ def tune(call: argparse.Namespace) -> Outcome:
         raise ConfigError(
             f"--out {out} is not a .toml file, so --settings would read it as JSON. Use a name such as {_BEST}."
         )
-    if out.is_file() and HEADING not in out.read_text("utf-8", "replace"):
-        raise ConfigError(
-            f"{out} was not written by `matinee tune` and would be replaced. Use another --out."
-        )
+    written = out.is_file() and HEADING in out.read_text("utf-8", "replace")
+    for path in (out, out.with_suffix(".html")):
+        if path.exists() and not written:
+            raise ConfigError(
+                f"{path} was not written by `matinee tune` and would be replaced. Use another --out."
+            )
     fetch_sources(call)
     check_sources(call.store, [*call.ratings, call.titles, *call.test])
     progress.begin("starting Prefect")

@@ -45,6 +45,7 @@ from matinee.store.identity import (
     check_complete,
     check_readable,
     check_usable,
+    check_version,
     is_empty,
     is_store,
     make_copy,
@@ -72,7 +73,7 @@ def back_up(root: Path, target: Path) -> Copied:
 
     Raises:
         ConfigError: `root` is not a store, or `target` is not a folder, has other files, contains the store, or is a
-            backup of another store or of a later state of this one, or users were erased from it whom the store has.
+            backup of another store or of a later state of this one, or its list of erased users has more users.
         ReleaseError: champion.json is damaged or missing.
         StoreError: A file can't be read or written, another process uses the backup, or a list of erased users is
             damaged.
@@ -104,7 +105,7 @@ def back_up(root: Path, target: Path) -> Copied:
                 copied.damaged += lost
                 if champion in (None, *copied.releases, *copied.damaged):
                     copied.damaged += damaged
-                    _remove_gone(root, target, copied)
+                    _remove_gone(root, target, copied, is_backup=True)
                     write_bytes(target / BACKUP, b"")
                     return copied
     raise StoreError(f"The champion of {root} was removed while it was copied. Run the same command again.")
@@ -127,6 +128,7 @@ def restore(source: Path, root: Path) -> Copied:
     source, root = local_store(source), local_store(root)
     _check_places(source, root)
     check_complete(source)
+    check_version(source)
     if not is_store(source):
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
@@ -152,7 +154,7 @@ def _restore(source: Path, root: Path) -> Copied:
             files, damaged = read_root(source, root)
             copied = _copy(source, root, files)
             copied.damaged += damaged
-            _remove_gone(source, root, copied)
+            _remove_gone(source, root, copied, is_backup=False)
             (root / RESTORING).unlink(missing_ok=True)
         return copied
 
@@ -240,9 +242,9 @@ def _champion_of(pointer: bytes, root: Path) -> str:
     return Pointer.model_validate(parse(pointer, path)).version
 
 
-def _remove_gone(source: Path, target: Path, copied: Copied) -> None:
+def _remove_gone(source: Path, target: Path, copied: Copied, *, is_backup: bool) -> None:
     """Remove what the store no longer has, and a pointer to a release that the copy does not have."""
-    remove_gone(source, target, copied)
+    remove_gone(source, target, copied, is_backup=is_backup)
     copied.releases = [folder.name for folder in complete_folders(target, RELEASES)]
     for name in RENEWED:
         if not (source / name).exists():

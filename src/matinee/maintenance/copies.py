@@ -84,6 +84,11 @@ def names_in(root: Path) -> set[str]:
     return {f"{kind}/{folder.name}" for kind in (*FOLDERS, TUNINGS) for folder in entries_of(root, kind)}
 
 
+def digests_in(root: Path) -> set[str]:
+    """The places of the folders and of the searches of a store that are named by a digest."""
+    return {place for place in names_in(root) if not place.startswith(f"{RELEASES}/")}
+
+
 def lost_searches(root: Path, there: Iterable[str]) -> set[str]:
     """The searches of a copy that the store neither has nor has pruned: an older copy of the store lacks them.
 
@@ -95,10 +100,10 @@ def lost_searches(root: Path, there: Iterable[str]) -> set[str]:
     return {*there} - pruned - {folder.name for folder in entries_of(root, TUNINGS)}
 
 
-def remove_gone(source: Path, target: Path, copied: Copied) -> None:
+def remove_gone(source: Path, target: Path, copied: Copied, *, is_backup: bool) -> None:
     """Remove from a copy what the store no longer has. Raises OSError.
 
-    The copy of a damaged folder stays, and so does a search that the store has not pruned.
+    The copy of a damaged folder stays, and so does a search in a backup that the store has not pruned.
     """
     for kind in FOLDERS:
         there = {folder.name for folder in entries_of(source, kind)} | {*copied.damaged}
@@ -107,11 +112,14 @@ def remove_gone(source: Path, target: Path, copied: Copied) -> None:
                 remove_tree(folder)
                 copied.removed += 1
     kept = {path.relative_to(source) for path in plain_files(source)}
-    lost = lost_searches(source, [folder.name for folder in entries_of(target, TUNINGS)])
+    searches = [folder.name for folder in entries_of(target, TUNINGS)]
+    lost = lost_searches(source, searches) if is_backup else set()
     for path in [path for path in _all_files(target) if path.relative_to(target) not in kept]:
         if path.relative_to(target).parts[:2] not in {(TUNINGS, search) for search in lost}:
             path.unlink()
             copied.removed += 1
+    for folder in [folder for folder in entries_of(target, TUNINGS) if not any(folder.iterdir())]:
+        folder.rmdir()
 
 
 def _copy_folder(source: Path, target: Path, copied: Copied) -> None:

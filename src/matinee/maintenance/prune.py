@@ -94,9 +94,7 @@ def _prune(root: Path, *, keep: int) -> Pruned:
                 registry.record("prune", version=version)
                 _remove_lists(registry, version)
                 doom(registry.folder(version))
-            folders, searches = _doom_folders(root, roots, oldest), _doom_searches(root, keep)
-            for search in searches:
-                registry.record("prune", search=search)
+            folders, searches = _doom_folders(root, roots, oldest), _doom_searches(registry, keep)
             left = {entry.candidate for entry in registry.held()}
             held_removed = [candidate for candidate in before if candidate not in left]
             for candidate in held_removed:
@@ -104,9 +102,9 @@ def _prune(root: Path, *, keep: int) -> Pruned:
         return Pruned(
             releases=gone,
             kept=kept,
-            folders=folders + len(searches),
+            folders=folders + searches,
             held_removed=held_removed,
-            searches=len(searches),
+            searches=searches,
             bytes=delete_doomed(root, (*_KINDS, TUNINGS, "releases")),
             held=[entry.candidate for entry in held],
             why=why,
@@ -190,14 +188,21 @@ def _doom_folders(root: Path, roots: list[Path], oldest: int) -> int:
     return doomed
 
 
-def _doom_searches(root: Path, keep: int) -> list[str]:
-    """Rename old searches for settings: not the newest, and none that a process is using. Returns their digests."""
-    whole = [path for path in entries_of(root, TUNINGS) if not path.suffix]
-    old = sorted(whole, key=lambda path: path.stat().st_mtime_ns)[:-keep]
+def _doom_searches(registry: Registry, keep: int) -> int:
+    """Rename old searches for settings: not the newest, and none that a process is using."""
+    whole = [path for path in entries_of(registry.root, TUNINGS) if not path.suffix]
+    old = sorted(whole, key=_begun)[:-keep]
     gone = [path for path in old if not is_locked(path)]
     for path in gone:
+        registry.record("prune", search=path.name)
         doom(path)
-    return [path.name for path in gone]
+    return len(gone)
+
+
+def _begun(search: Path) -> float:
+    """When a search was begun: a copy keeps the times of files, but not that of a folder."""
+    times = [path.stat().st_mtime for path in search.iterdir() if path.is_file()]
+    return min(times, default=search.stat().st_mtime)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -4,13 +4,14 @@ Folders and files come first, then the new entries of the log, the last of which
 backup that was interrupted leaves the last one as it was, and the next one continues.
 """
 
+import json
 import logging
 from pathlib import Path
 from typing import Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.copies import FOLDERS, RELEASES, Copied, lost_searches, names_in
-from matinee.maintenance.root_files import RENEWED, check_erased
+from matinee.maintenance.copies import FOLDERS, RELEASES, Copied, digests_in, lost_searches
+from matinee.maintenance.root_files import RENEWED, UPKEEP, check_erased
 from matinee.maintenance.uploads import (
     Line,
     add_entries,
@@ -44,8 +45,8 @@ def mirror_store(root: Path, target: Path) -> Copied:
         What was copied. Damaged folders and files are left out, their earlier copies stay, and `damaged` names them.
 
     Raises:
-        ConfigError: The prefix has something else, a backup whose log has entries that the store lacks, or one that
-            users were erased from whom the store has.
+        ConfigError: The prefix has something else, a backup of another store or of a later state of this one, or a
+            backup whose list of erased users has more users.
         StoreError: The object store can't be read or written, a restoration to the prefix has not finished, another
             process uses the backup, a list of erased users is damaged, or the champion was removed meanwhile.
     """
@@ -90,7 +91,12 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
         raise ConfigError(
             f"{remote.name} is a store and not a backup. Use an empty prefix. Nothing was changed."
         )
-    if lacking(there, lines) is None or (not there and _has_other_folders(remote, root)):
+    if _is_other(remote, root, there):
+        raise ConfigError(
+            f"{remote.name} is the backup of another store: it has no folder and no entry of the log in common with "
+            f"{root}. Use an empty prefix. Nothing was changed."
+        )
+    if lacking(there, lines) is None:
         raise ConfigError(
             f"The backup {remote.name} has entries that {root / LOG} lacks: the store is another one or an older copy, "
             "or its log is damaged. Put the lines back, restore the backup, or use an empty prefix. Nothing was "
@@ -99,13 +105,15 @@ def _check_target(remote: Remote, lines: list[Line], root: Path) -> None:
     check_erased(root, remote.root)
 
 
-def _has_other_folders(remote: Remote, root: Path) -> bool:
-    """Whether a backup without a log has folders or searches, and none of those of a store."""
-    there = {f"{kind}/{name}" for kind in FOLDERS for name in remote.folders.names(kind)}
-    there |= {
+def _is_other(remote: Remote, root: Path, there: list[bytes]) -> bool:
+    """Whether a backup without changes in its log has folders or searches, and none of those of a store."""
+    if any(json.loads(line).get("action") not in UPKEEP for line in there):
+        return False
+    names = {f"{kind}/{name}" for kind in FOLDERS if kind != RELEASES for name in remote.folders.names(kind)}
+    names |= {
         "/".join(name.split("/")[:2]) for name in remote.files.names() if name.startswith(f"{TUNINGS}/")
     }
-    return bool(there) and there.isdisjoint(names_in(root))
+    return bool(names) and names.isdisjoint(digests_in(root))
 
 
 def _has_champion(remote: Remote, champion: str | None, root: Path, copied: Copied) -> bool:

@@ -64,19 +64,22 @@ def prune_remote(remote: Remote, decide: Callable[[Path], Pruned]) -> Pruned:
             done = decide(outline)
         for line in _lines(outline)[before:]:
             entry = json.loads(line)
-            facts = {name: entry[name] for name in ("version", "candidate") if name in entry}
-            registry.record(entry["action"], **facts)
+            if "version" in entry:
+                registry.record(entry["action"], version=entry["version"])
         for name in files:  # not those that came later
             if not (outline / name).exists():
                 remote.files.remove(name)
         gone = [place for place in whole if not (outline / place[0] / place[1] / MANIFEST).is_file()]
         removed = _remove(remote, {place: whole[place] for place in gone}, refers)
+        held_removed = [name for name in done.held_removed if name in {each for _, each in removed}]
+        for candidate in held_removed:
+            registry.record("prune", candidate=candidate)
         announce_pruned(remote.files, removed)
         _remove_abandoned(remote, there, leases)
     size = sum(whole[place].size for place in removed)
     return replace(
         done,
-        held_removed=[name for name in done.held_removed if name in {each for _, each in removed}],
+        held_removed=held_removed,
         releases=[name for kind, name in removed if kind == "releases"],
         folders=sum(kind != "releases" for kind, _ in removed),
         bytes=size,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matinee.errors import ConfigError, StoreError
-from matinee.maintenance.copies import RELEASES, names_in
+from matinee.maintenance.copies import RELEASES, digests_in, names_in
 from matinee.registry.log import ChangeLog, Entry
 from matinee.store.documents import (
     DONE,
@@ -82,15 +82,15 @@ def read_root(
 def is_other(root: Path, copy: Path) -> bool:
     """Whether a copy is that of another store than `root`: they have no line of the log and no release in common.
 
-    A copy without a log is that of another store if they have no folder in common.
+    A copy without a log is that of another store if they have no other folder in common either.
     """
     theirs, ours = ({line for _, line in _readable_lines(each)} for each in (copy, root))
-    if not theirs:
-        there = names_in(copy)
-        return bool(there) and there.isdisjoint(names_in(root))
-    if theirs & ours:
+    if theirs & ours or not (theirs or names_in(copy)):
         return False
-    return not any(_share_release(root, copy, folder.name) for folder in complete_folders(root, RELEASES))
+    if any(_share_release(root, copy, folder.name) for folder in complete_folders(root, RELEASES)):
+        return False
+    # All stores have a v0001, but a digest is that of some data and settings.
+    return bool(theirs) or digests_in(copy).isdisjoint(digests_in(root))
 
 
 def lost_lines(root: Path, copy: Path) -> int:
@@ -114,12 +114,23 @@ def check_erased(root: Path, copy: Path) -> None:
 
     Raises StoreError if one of the two lists of erased users is damaged, so that they can't be compared.
     """
-    if not os.path.lexists(copy / FORGOTTEN) or Forgotten.read(copy).hashes <= Forgotten.read(root).hashes:
+    if not os.path.lexists(copy / FORGOTTEN):
+        return
+    try:
+        theirs = Forgotten.read(copy)
+    except StoreError as error:
+        raise StoreError(
+            f"The list of erased users {copy / FORGOTTEN} of the backup is damaged, so users who were erased from the "
+            "backup could come back. If no user was erased from the backup alone, remove that file. Nothing was "
+            "changed."
+        ) from error
+    if theirs.hashes <= Forgotten.read(root).hashes:
         return
     raise ConfigError(
-        f"The backup {address_of(copy)} has erased users who are not on the list of {address_of(root)}. Run `matinee "
-        f"forget` on the store for each of them. If that was done, or if a `forget` was undone, remove {FORGOTTEN} "
-        "from the backup. Nothing was changed."
+        f"The backup {address_of(copy)} has erased users who are not on the list of {address_of(root)}. If the store "
+        f"has lost its {FORGOTTEN}, copy that of the backup there. If users were erased from the backup alone, run "
+        "`matinee forget` on the store for each of them. Only if their lists were begun separately, or if a `forget` "
+        f"was undone, then remove {FORGOTTEN} from the backup. Nothing was changed."
     )
 
 
@@ -173,7 +184,7 @@ def _lines(data: bytes) -> set[str]:
     """The lines of a log that are JSON."""
     found = set()
     for line in data.split(b"\n"):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             found.add(_canonical(line))
     return found
 

@@ -12,13 +12,9 @@ from matinee.errors import ConfigError
 def path(text: str) -> Path:
     """Parse a path; the type of an argument. An empty path is refused, and so is an address."""
     from matinee.store.database_address import is_address
-    from matinee.store.paths import has_scheme, named
+    from matinee.store.paths import named
     from matinee.store.remote import names_remote
 
-    if has_scheme(text) and not names_remote(text) and not is_address(text):
-        raise argparse.ArgumentTypeError(
-            f"{text} is not an address that Matinee knows; expected a path (stores may also be s3://, gs:// or az://)"
-        )
     if is_address(text):
         raise argparse.ArgumentTypeError("expected a path, not a database, from which only ratings are read")
     if names_remote(text):
@@ -31,9 +27,14 @@ def path(text: str) -> Path:
 
 def store_path(text: str) -> Path:
     """Parse the folder of a store, or the address of one in an object store. `cli.arguments` gives it a cache."""
+    from matinee.store.paths import is_unknown_address
     from matinee.store.remote import names_remote
     from matinee.store.remote.address import parse_address
 
+    if is_unknown_address(text):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not the address of a store; expected s3://, gs://, az:// or a folder"
+        )
     if not names_remote(text):
         return path(text)
     try:

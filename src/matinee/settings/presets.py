@@ -43,7 +43,7 @@ METHODS: Final[Mapping[MethodName, Values]] = {
         "batch_size": 8192,
         "weight_decay": 0.0,
     },
-    "gibbs": {"sampler_rank": 31, "chains": 2, "sweeps": 75, "burn_in": 25},
+    "gibbs": {"sampler_rank": 31, "chains": 4, "sweeps": 75, "burn_in": 25},
 }
 # The sizes are those of the seed notebook. Those of dot were measured on several data sets (docs/models.md).
 RECIPES: Final[Mapping[ModelName, Recipe]] = {

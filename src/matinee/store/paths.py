@@ -22,6 +22,7 @@ from matinee.store.identity import is_store
 
 # The scheme of an address; as a path, it has one slash.
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+_OBJECTS: Final = re.compile(r"(s3|gs|az):", re.IGNORECASE)
 PATH_LENGTH: Final = 4096  # maximum characters of a path in a message
 KEPT_TITLES: Final = "titles"  # the folder of a store with the last readable titles
 
@@ -44,9 +45,11 @@ def named(text: Named, what: str) -> Path:
     return Path(text)
 
 
-def has_scheme(text: Named) -> bool:
-    """Whether a text is an address such as ftp://host, and no path of anything that exists."""
-    return bool(_SCHEME.match(str(text))) and not os.path.lexists(text)
+def is_unknown_address(text: Named) -> bool:
+    """Whether a text is an address such as ftp://host: not of an object store or a database, and not a path."""
+    if not _SCHEME.match(str(text)) or _OBJECTS.match(str(text)) or is_address(text):
+        return False
+    return not os.path.lexists(Path(text).parts[0])
 
 
 def check_apart(store: Named, *, sources: Sequence[Named] = (), drop: Named | None = None) -> None:
@@ -151,7 +154,7 @@ def expand(path: Path, *, missing_ok: bool = False) -> list[Path]:
     if status_of(path) is not None:
         return [path]
     shows = _show(path)
-    if has_scheme(path) and not missing_ok:
+    if _SCHEME.match(str(path)) and not missing_ok:
         raise ConfigError(
             f"{shows} is not the address of anything that can be read. Expected a file, a folder, a glob, or a query "
             "of PostgreSQL, SQLite or DuckDB. Export the rows to a file, for example as CSV or Parquet."

@@ -87,6 +87,8 @@ def _says(goal: Goal, finalists: list[Finalist], *, chosen: int, trials: int) ->
     what = _NAMES[METRICS[goal]]
     base = finalists[0]
     if not chosen:
+        if trials == 1:
+            return f"{goal}: no other settings were tried, so the base settings stay{_mean(base, what)}."
         return (
             f"{goal}: none of {trials - 1} suggestions is better than the base settings beyond noise, so these stay"
             f"{_mean(base, what)}."
@@ -95,7 +97,7 @@ def _says(goal: Goal, finalists: list[Finalist], *, chosen: int, trials: int) ->
     assert best.difference is not None  # nosec B101 # for mypy: it was chosen by it
     mean = sum(best.scores) / len(best.scores)
     return (
-        f"{goal}: trial {chosen} (0 to {trials - 1}) is better than the base settings: {what} {mean:.4f} on average "
+        f"{goal}: trial {chosen} is better than the base settings: {what} {mean:.4f} on average "
         f"over {len(best.scores)} repeats, {best.difference.value:+.4f} (standard error "
         f"{best.difference.standard_error:.4f})."
     )

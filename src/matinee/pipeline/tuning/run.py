@@ -57,7 +57,8 @@ def run_search(
     device = device_name(search.base.train.device)
     with search.alone():
         for goal in search.file.goals:
-            if known := len(search.trials[goal].notes()):
+            known = len(search.trials[goal].notes())
+            if 0 < known < trials:
                 log.info("    %s: the search goes on after %d finished trials", goal, known)
             while calls := search.calls(goal, trials=trials, workers=workers, late=time.monotonic() >= until):
                 progress.set_heading(_heading(calls, trials=trials))

@@ -16,7 +16,7 @@ from matinee.store.digests import digest_of
 from matinee.store.documents import read_as
 from matinee.store.files import write_json
 from matinee.store.identity import make_store
-from matinee.store.paths import has_scheme, named
+from matinee.store.paths import is_unknown_address, named
 from matinee.store.user_cache import CACHE, user_cache
 
 MARK: Final = "matinee-remote.json"  # in a cache: the address
@@ -145,7 +145,7 @@ def local_store(store: str | Path) -> Path:
     The object store is not contacted. Raises ConfigError for an address that is not readable, and for an empty path.
     """
     if not names_remote(store):
-        if has_scheme(store):
+        if is_unknown_address(store):
             raise ConfigError(
                 f"{store} is not the address of a store; expected s3://, gs://, az:// or a folder."
             )

@@ -22,7 +22,13 @@ Split = tuple[Store, Reference]
 # One case per method and engine, with few epochs and small batches, so an epoch has several steps.
 FITS = {
     "dot sgd": ["train.epochs=4"],
-    "dot gibbs": ["train.method=gibbs", "train.sampler_rank=4", "train.sweeps=3", "train.burn_in=1"],
+    "dot gibbs": [
+        "train.method=gibbs",
+        "train.chains=2",
+        "train.sampler_rank=4",
+        "train.sweeps=3",
+        "train.burn_in=1",
+    ],
     "dot adagrad": ["train.method=adagrad", "train.epochs=4", "train.batch_size=256"],
     "mlp adam": ["model.name=mlp", "train.method=adam", "train.epochs=4", "train.batch_size=256"],
     "neumf adagrad": ["model.name=neumf", "train.epochs=4", "train.batch_size=256", "model.dropout=0.3"],

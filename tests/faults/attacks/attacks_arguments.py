@@ -61,7 +61,7 @@ NUMBERS = [
     _id("an id with blanks", [*LISTS, "--user", " 6"]),
     _id("an id beyond 64 bits", [*LISTS, "--user", "9223372036854775808"]),
     _id("an id of 5,000 digits", ["similar", *STORE, "--movie", "9" * 5000, "--json"]),
-    _number("a list of no movies", [*LISTS, "--user", "6", "--top", "0"]),
+    _number("a list of no movies", [*LISTS, "--user", "6", "--top", "0"], "1 or more, found 0"),
     _number("a number of movies with an underscore", ["similar", *STORE, "--movie", "8", "--top", "1_0"]),
     _number("releases to keep in hexadecimal", ["prune", *STORE, "--keep", "0x1"]),
     Attack("an id below zero", ["forget", *STORE, "--user", "-5"], 2),

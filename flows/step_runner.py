@@ -101,7 +101,7 @@ class StepRunner:
             self._made[step] = result
         if isinstance(result, ChampionScore):
             self._progressive = result.point
-        self._report(step, result, is_new=is_new, why_skipped=bool(why_skipped))
+        self._report(step, result, is_new=is_new, is_skipped=bool(why_skipped))
         return result
 
     def _report(
@@ -110,10 +110,10 @@ class StepRunner:
         result: Reference | Publication | Recommended | ChampionScore,
         *,
         is_new: bool,
-        why_skipped: bool,
+        is_skipped: bool,
     ) -> None:
         store = Store(Path(self.store))
-        if not why_skipped:
+        if not is_skipped:
             for line in describe(step, store, result) if is_new else ["the tested model is used"]:
                 log.info("    %s", line)
         show(step, store, result)

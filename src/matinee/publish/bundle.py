@@ -137,7 +137,7 @@ class Bundle:
         rows = read_ratings(source, SUBSETS)
         users, movies = (count_rows(source / f"{axis}.parquet") for axis in ("users", "movies"))
         levels = to_levels(rows.ratings, (low, high))
-        # Sorting a hundred million rows would take four times as long, and as much memory again.
+        # Sorting so many rows takes several times as long, and as much memory again.
         seen = group_rows(
             rows.users, rows.movies, levels, users=users, movies=movies, pool=KernelPool(1)
         ).by_user

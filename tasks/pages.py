@@ -9,7 +9,6 @@ import polars as pl
 from pydantic import JsonValue
 
 from matinee.evaluate import list_tables, tables
-from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile, SlicesVerdict, SliceTest
 from matinee.formats.example_lists import ExampleLists
@@ -27,6 +26,7 @@ from matinee.release.plays import NO_PREDICTIONS
 from matinee.schemas.rejects import CODES
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
+from matinee.store.metrics_file import AnyMetrics, read_metrics
 
 _EXAMPLE_LENGTH: Final = 120  # characters of a rejected line; a corrupt file may have a line of a gigabyte
 _LIST_ROWS: Final = 50  # of the file of lists
@@ -69,18 +69,12 @@ def learning_curve(store: Store, evaluation: Reference) -> str:
     if judged.candidate == judged.ranking:
         return ""
     candidate = store.read(CandidateManifest, judged.candidate)
-    chosen = [
-        (f"{section}.{name}", str(value).lower() if isinstance(value, bool) else str(value))
-        for section, values in candidate.settings.items()
-        for name, value in (values if isinstance(values, dict) else {}).items()
-        if value is not None
-    ]
     return page(
         "Training",
         *_explained(store, evaluation, "learning_curve"),
         table(*tables.training_table(candidate)),
         "## Settings",
-        table(["setting", "value"], chosen),
+        table(*tables.setting_table(candidate.settings)),
     )
 
 
@@ -156,10 +150,7 @@ def gate_report(store: Store, evaluation: Reference) -> str:
     return page(
         "Gate: promoted" if decision.promoted else "Gate: held",
         escape(decision.reason),
-        table(
-            ["rule", "result", "reason"],
-            [(rule.name, "passed" if rule.passed else "held", rule.says) for rule in rules],
-        ),
+        table(*tables.rule_table(decision)),
         "## Figures",
         table(["rule", "figure", "value"], values),
         "## Slices" if slices else "",
@@ -282,9 +273,4 @@ def _diagnostics(profile: Profile, *, plays: bool) -> str:
         ("undated", profile.undated),
         (f"{'played' if plays else 'rated'} movies without a title", profile.rated_movies_without_a_title),
     ]
-    spread = ("min", "p10", "median", "p90", "p99", "max", "mean")
-    spreads = [
-        (name, *(rows.get(point) for point in spread))
-        for name, rows in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
-    ]
-    return table(["", ""], facts) + "\n\n" + table([f"{what} per", *spread], spreads)
+    return table(["", ""], facts) + "\n\n" + table(*tables.spread_table(profile, rows=what))

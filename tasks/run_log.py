@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from matinee.evaluate.metrics_file import read_metrics
 from matinee.evaluate.tables import is_sampled
 from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DecisionFile
@@ -22,6 +21,7 @@ from matinee.publish import Publication
 from matinee.recommend import Recommended
 from matinee.store import Reference, Store
 from matinee.store.documents import read_as
+from matinee.store.metrics_file import read_metrics
 
 
 def describe(

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from matinee.store import Reference, Store
 from matinee.store.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers that tests share
+from calls import Answer
 from compiled_once import kernels as kernels  # noqa: PLC0414 - fixtures
 from judged import judged as judged  # noqa: PLC0414
 from object_store import object_store as object_store  # noqa: PLC0414
@@ -37,6 +37,7 @@ from object_store import remote as remote  # noqa: PLC0414
 from prefect_database import prefect_database as prefect_database  # noqa: PLC0414
 from rendered_once import pictures as pictures  # noqa: PLC0414
 from rendered_once import pytest_runtest_protocol as pytest_runtest_protocol  # noqa: PLC0414
+from running import environment_of, free_port
 
 if TYPE_CHECKING:
     from matinee.formats.manifests import SplitManifest
@@ -98,6 +99,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def answer_of(capsys: pytest.CaptureFixture[str]) -> Answer:
+    """Calls the command line with --json: (words, status=0) to the JSON that it prints."""
+    from matinee.cli.main import main
+
+    def answer(*words: str, status: int = 0) -> Any:
+        assert main([*words, "--json"]) == status
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return answer
+
+
 @pytest.fixture(scope="session")
 def steps() -> Callable[..., "Publication"]:
     """Runs the steps of the retrain flow without Prefect: (store, ratings, titles, settings) to the release."""
@@ -155,15 +168,12 @@ def up(prefect_database: Callable[[Path], Path], tmp_path_factory: pytest.TempPa
     """Server, worker and deployments with a separate database, for one module."""
     home = tmp_path_factory.mktemp("home")
     prefect_database(home / ".prefect" / "prefect.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "matinee.cli", "up", "--port", url.rpartition(":")[2]]
     command += ["--drop", str(home / "drop"), "--store", str(home / "store")]
     with subprocess.Popen(
         command,
-        env={**environment, "HOME": str(home)},
+        env=environment_of(home),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -4,7 +4,7 @@ import gzip
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,19 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def tar(members: dict[str, str | bytes], *, mode: Any = "w") -> bytes:
-    """A tar archive of names and contents."""
+def tar(members: Mapping[str, str | bytes], *, mode: Any = "w", ends: bool = True) -> bytes:
+    """A tar archive of names and contents; without its end where `ends` is false."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+    with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.GNU_FORMAT) as archive:
         for name, text in members.items():
             entry = tarfile.TarInfo(name)
             content = text if isinstance(text, bytes) else text.encode()
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+        whole = archive.offset
+    return buffer.getvalue() if ends else buffer.getvalue()[:whole]
 
 
-def zipped(members: dict[str, str | bytes]) -> bytes:
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
     """A zip archive of names and contents."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

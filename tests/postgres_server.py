@@ -4,23 +4,16 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from running import free_port, wait_until
 
 _START_SECONDS = 30
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def program(name: str) -> str:
@@ -52,10 +45,8 @@ def postgres_server(password: str, database: str) -> Iterator[int]:
             try:
                 login = {**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "2"}
                 create = [createdb, "-h", "127.0.0.1", "-p", str(port), "-U", "matinee", database]
-                until = time.monotonic() + _START_SECONDS
-                while subprocess.run(create, env=login, check=False, capture_output=True).returncode:
-                    assert time.monotonic() < until, "PostgreSQL did not start"
-                    time.sleep(0.1)
+                started = partial(subprocess.run, create, env=login, check=False, capture_output=True)
+                wait_until(lambda: started().returncode == 0, _START_SECONDS)
                 yield port
             finally:
                 running.send_signal(signal.SIGINT)  # it does not wait for clients

@@ -8,10 +8,8 @@ champion loads, and the next run ends with the release and the folders of an und
 import argparse
 import contextlib
 import inspect
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,12 +18,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import matinee
 from matinee.sample import write_sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 import drill_worker
-from drill_resume import Drill, content, release_of, server
+from drill_resume import Drill, check_same, load_champion, server
+from running import kill_group
 from written import write_row
 
 # Some seconds of training, so a fault can occur in it.
@@ -71,15 +69,7 @@ class Stage:
             load_champion(store)
         self.runs.finish(store)
         load_champion(store)
-        assert release_of(store) == release_of(self.whole), "another release"
-        assert content(store) == content(self.whole), "other folders"
-        assert not [*store.rglob("*.partial"), *store.glob("work/*")], "something was left"
-
-
-def load_champion(store: Path) -> None:
-    """The champion loads, verifies and predicts."""
-    folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
-    matinee.load(folder).predict([1], [1])
+        check_same(store, self.whole, after=store.name)
 
 
 def wait_for(pattern: str, store: Path, process: "subprocess.Popen[bytes]") -> None:
@@ -176,8 +166,7 @@ def corrupted_checkpoint(stage: Stage, store: Path) -> str:
     """a flipped bit in a checkpoint"""
     process = stage.runs.start(store)
     wait_for("work/*/*.safetensors", store, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_group(process)
     for checkpoint in store.glob("work/*/*.safetensors"):
         flip(checkpoint)
     stage.go_on(store)

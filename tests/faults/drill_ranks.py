@@ -18,8 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from drill_resume import Drill, content, ground, release_of
+from drill_resume import Drill, check_same, ground
 from rank_processes import family_of, is_alive, ranks_of
+from running import kill_group
 
 SETTINGS = ("train.epochs=60", "train.patience=0", "train.device=cpu", "train.refit=all")
 KILLS = 3  # per run; the agent starts the ranks again as often
@@ -45,7 +46,6 @@ def drill_kills(runs: Drill, stores: Path, *, number: int, seed: int) -> int:
     """
     whole, draw, killed = stores / "one-process", random.Random(seed), 0
     runs.finish(whole)
-    expected, release = content(whole), release_of(whole)
     ranked = replace(runs, settings=(*runs.settings, "train.ranks=2"))
     for name in (f"run-{each}" for each in range(1, number + 1)):
         process, here = ranked.start(stores / name), 0
@@ -55,9 +55,7 @@ def drill_kills(runs: Drill, stores: Path, *, number: int, seed: int) -> int:
             here += kill_a_rank(process.pid, draw)
         log = (stores / name).with_suffix(".log")
         assert process.wait() == 0, f"{name}, {here} kills: {log.read_text('utf-8')[-4000:]}"
-        assert release_of(stores / name) == release, f"{name}, {here} kills: another release"
-        assert content(stores / name) == expected, f"{name}, {here} kills: other folders"
-        assert not [*(stores / name).glob("work/*")], f"{name}: something was left"
+        check_same(stores / name, whole, after=f"{name}, {here} kills")
         killed += here
         print(f"{name}: {here} ranks killed, the same release", flush=True)
         shutil.rmtree(stores / name)
@@ -79,9 +77,7 @@ def drill_ends(runs: Drill, stores: Path) -> None:
             time.sleep(0.05)
         assert not left, f"{number.name}: {len(left)} of {len(family)} processes are left"
         print(f"{number.name}: no process {time.monotonic() - began:.1f} s later", flush=True)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_group(process)
         shutil.rmtree(stores / number.name)
 
 

@@ -8,10 +8,8 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,8 +18,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matinee
+from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.ops.up import wait_until_healthy
+from matinee.registry import Registry
 from matinee.sample import write_sample
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from calls import retrain_words
+from running import environment_of, kill_group
 
 # Three hundred epochs, or a hundred sweeps, with their checkpoints, and the second fit.
 SETTINGS = ("train.epochs=300", "train.patience=0", "train.device=cpu", "train.refit=all")
@@ -48,18 +53,10 @@ class Drill:
 
     def start(self, store: Path) -> "subprocess.Popen[bytes]":
         """The command, in a separate process group."""
-        command = [sys.executable, "-m", "matinee.cli", "retrain", "--json", "--store", str(store)]
-        sources = [
-            "--ratings",
-            str(self.data / "ratings.csv"),
-            "--titles",
-            str(self.data / "movie_titles.csv"),
-        ]
-        chosen = [word for setting in self.settings for word in ("--set", setting)]
-        log = store.with_suffix(".log").open("ab")
-        with log:
+        words = retrain_words(self.data, store, *self.settings)
+        with store.with_suffix(".log").open("ab") as log:
             return subprocess.Popen(
-                [*command, *sources, *chosen],
+                [sys.executable, "-m", "matinee.cli", *words, "--json"],
                 stdout=log,
                 stderr=log,
                 env=self.environment,
@@ -82,9 +79,7 @@ class Drill:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(after)
         alive = process.poll() is None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_group(process)
         return alive
 
 
@@ -98,7 +93,7 @@ def drill(
     runs = Drill(data, stores, environment, METHODS[method])
     whole = stores / "undisturbed"
     seconds = runs.finish(whole)
-    expected, release = content(whole), release_of(whole)
+    expected = content(whole)
     draw = random.Random(seed)
     told = []
     for number in range(1, rounds + 1):
@@ -114,13 +109,23 @@ def drill(
             f"{'training' if sign else 'the run'} began, {_progress(store)}"
         )
         runs.finish(store)
-        assert release_of(store) == release, f"{where}: another release"
-        assert content(store) == expected, f"{where}: other folders"
-        assert not [*store.rglob("*.partial"), *store.glob("work/*")], f"{where}: something was left"
+        check_same(store, whole, after=where)
         told.append(where)
         print(where, flush=True)
         shutil.rmtree(store)
     return told
+
+
+def check_same(store: Path, whole: Path, *, after: str) -> None:
+    """Check that a store has the release and the folders of an undisturbed run, and nothing else."""
+    assert release_of(store) == release_of(whole), f"{after}: another release"
+    assert content(store) == content(whole), f"{after}: other folders"
+    assert not [*store.rglob("*.partial"), *store.glob("work/*")], f"{after}: something was left"
+
+
+def load_champion(store: Path) -> None:
+    """The champion loads, verifies and predicts."""
+    matinee.load(Registry(store).champion_folder()).predict([1], [1])
 
 
 def content(store: Path) -> dict[str, str]:
@@ -167,13 +172,8 @@ def _progress(store: Path) -> str:
 @contextlib.contextmanager
 def server(port: int, home: Path) -> Iterator[dict[str, str]]:
     """The environment of runs that share a Prefect server. Otherwise, each run would start its own."""
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-    }
+    api = {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    environment = environment_of(home, **PREFECT_DEFAULTS, **api)
     command = [sys.executable, "-m", "matinee.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True

@@ -8,9 +8,7 @@ Both run as `matinee tune`, each in a store of its own, with one worker. `kill -
 import argparse
 import contextlib
 import json
-import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +19,10 @@ from pathlib import Path
 from matinee.formats.tuning import TuningResult
 from matinee.sample import write_sample
 from matinee.store.documents import read_as
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from calls import sources
+from running import kill_group
 
 _SETTINGS = ("--set", "train.threads=1", "--goal", "ratings")
 
@@ -57,10 +59,9 @@ def main() -> None:
 
 
 def _command(folder: Path, store: str, trials: int) -> list[str]:
-    sample = folder / "sample"
     return [
         *(sys.executable, "-m", "matinee.cli", "tune", *_SETTINGS, "--trials", str(trials)),
-        *("--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")),
+        *sources(folder / "sample"),
         *("--store", str(folder / store), "--out", str(folder / f"{store}.toml")),
     ]
 
@@ -90,9 +91,7 @@ def _killed(folder: Path, store: str, trials: int, *, after: float) -> bool:
     time.sleep(after % 1)
     if process.poll() is not None:
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_group(process)
     return True
 
 

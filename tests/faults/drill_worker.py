@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drill_resume import content, release_of
+from drill_resume import check_same, load_champion
 
-import matinee
 from matinee.ops.environment import PREFECT_DEFAULTS
 from matinee.ops.up import POOL, ROOT, wait_until_healthy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from running import processes_of, wait_until
+from running import environment_of, processes_of, wait_until
 
 # Some seconds of training, so a fault occurs in it.
 SETTINGS = {"train": {"epochs": 6_000, "patience": 0, "device": "cpu"}}
@@ -49,21 +48,19 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        own = {"HOME": str(self.root), "PREFECT_API_URL": self.api}
-        return {**kept, **PREFECT_DEFAULTS, **own, **self.more}
+        return {**environment_of(self.root), **PREFECT_DEFAULTS, "PREFECT_API_URL": self.api, **self.more}
 
     def start_server(self) -> None:
-        self._start("server", "matinee.ops.server", "--host", "127.0.0.1", "--port", str(self.port))
+        self._start("server", "--host", "127.0.0.1", "--port", str(self.port))
         wait_until_healthy(self.api, self.running["server"])
 
     def start_worker(self) -> None:
-        self._start("worker", "matinee.ops.worker", "--pool", POOL, "--type", "process")
+        self._start("worker", "--pool", POOL, "--type", "process")
 
-    def _start(self, name: str, module: str, *words: str) -> None:
+    def _start(self, name: str, *words: str) -> None:
         with (self.root / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *words],
+                [sys.executable, "-m", "matinee.cli", name, *words],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,
@@ -71,8 +68,8 @@ class Site:
                 start_new_session=True,
             )
 
-    def call(self, module: str, *words: str) -> None:
-        command = [sys.executable, "-m", module, *words]
+    def call(self, *words: str) -> None:
+        command = [sys.executable, "-m", "matinee.cli", *words]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
 
     def end(self, name: str, number: signal.Signals) -> float:
@@ -212,7 +209,7 @@ def open_site(there: Site) -> Iterator[Site]:
     try:
         there.start_server()
         drop, store = there.root / "drop", there.root / "store"
-        there.call("matinee.ops.up", "--deploy", "--drop", str(drop), "--store", str(store))
+        there.call("up", "--deploy", "--drop", str(drop), "--store", str(store))
         there.start_worker()
         yield there
     finally:
@@ -235,10 +232,7 @@ def drill(
             seen = fault(there, store)
             state = there.wait(there.start_run(store), seconds=LONGEST)
             assert state == "COMPLETED", f"{fault.__name__}: the next run ends as {state}"
-            folder = store / "releases" / json.loads((store / "champion.json").read_text("utf-8"))["version"]
-            matinee.load(folder).predict([1], [1])
-            assert release_of(store) == release_of(whole), f"{fault.__name__}: another release"
-            assert content(store) == content(whole), f"{fault.__name__}: other folders"
-            assert not [*store.rglob("*.partial"), *store.glob("work/*")], f"{fault.__name__}: leftovers"
+            load_champion(store)
+            check_same(store, whole, after=fault.__name__)
             yield inspect.getdoc(fault) or fault.__name__, seen, time.monotonic() - started
             shutil.rmtree(store)

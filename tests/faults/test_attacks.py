@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from matinee.cli.main import main
 from matinee.settings.parse import read_settings
 from matinee.store import Store
 
@@ -65,7 +66,7 @@ def test_an_attack_ends_as_the_table_expects(
                 patched.setenv(name, value)
             for name, meaning in attack.patches.items():
                 patched.setattr(name, meaning)
-            status = attack.program(attack.call(ground))
+            status = main(attack.call(ground))
     finally:
         logger.handlers[:] = handlers
     out, err = capfd.readouterr()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres_server import free_port, postgres_server, program
+from postgres_server import postgres_server, program
+from running import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 import drill_worker

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import retrain_words
 
 from matinee.registry import Registry
 from matinee.release import verify
@@ -18,8 +19,8 @@ from matinee.release import verify
 @pytest.mark.parametrize(
     "others",
     [
-        ["--set", "train.seed=1"],  # the same data and split, another candidate
-        ["--set", "split.seed=7", "--set", "model.name=linear"],  # another split too
+        ["train.seed=1"],  # the same data and split, another candidate
+        ["split.seed=7", "model.name=linear"],  # another split too
     ],
 )
 def test_two_runs_at_once_both_succeed(others: list[str], sample: Path, tmp_path: Path) -> None:
@@ -42,11 +43,10 @@ def test_two_runs_at_once_both_succeed(others: list[str], sample: Path, tmp_path
 def _start(sample: Path, store: Path, more: list[str]) -> "subprocess.Popen[str]":
     from prefect.settings import get_current_settings
 
-    command = [sys.executable, "-m", "matinee.cli", "retrain", "--json", "--store", str(store), *more]
-    sources = ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
+    words = retrain_words(sample, store, *more)
     environment = {**os.environ, "PREFECT_API_URL": str(get_current_settings().api.url)}
     return subprocess.Popen(
-        [*command, *sources],
+        [sys.executable, "-m", "matinee.cli", *words, "--json"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=store.with_name(f"{store.name}-{len(more)}.log").open("w"),

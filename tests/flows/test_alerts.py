@@ -1,7 +1,5 @@
 """Alerts on a real server: each is sent once, only silent runs are ended, and no secret is exposed."""
 
-import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from alert_listener import Listener
-from running import wait_until
+from running import environment_of, free_port, wait_until
 
 from matinee.ops.environment import HEARTBEAT_SECONDS, PREFECT_DEFAULTS
 from matinee.ops.up import wait_until_healthy
@@ -36,25 +34,18 @@ class _Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.api = f"http://127.0.0.1:{self.port}/api"
 
     def start(self) -> None:
         late = "PREFECT_SERVER_SERVICES_LATE_RUNS"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        environment |= {
-            **PREFECT_DEFAULTS,
-            "HOME": str(self.home),
-            "PREFECT_API_URL": self.api,
-            f"{late}_AFTER_SECONDS": "1",
-            f"{late}_LOOP_SECONDS": "1",
-        }
+        soon = {f"{late}_AFTER_SECONDS": "1", f"{late}_LOOP_SECONDS": "1"}
+        environment = environment_of(self.home, PREFECT_API_URL=self.api, **{**PREFECT_DEFAULTS, **soon})
         command = [
             sys.executable,
             "-m",
-            "matinee.ops.server",
+            "matinee.cli",
+            "server",
             "--host",
             "127.0.0.1",
             "--port",

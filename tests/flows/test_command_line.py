@@ -1,12 +1,12 @@
 """A wrong call or a wrong file at the terminal: one paragraph, the exit status, no traceback."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from calls import Answer
 
 from matinee.cli.main import main
 
@@ -94,9 +94,8 @@ def test_an_unknown_verb_has_a_nearest_one(capsys: pytest.CaptureFixture[str]) -
     assert "the nearest is retrain" in capsys.readouterr().err
 
 
-def test_failures_are_also_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["releases", "--store", str(tmp_path / "none"), "--json"]) == 2
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+def test_failures_are_also_printed_as_json(tmp_path: Path, answer_of: Answer) -> None:
+    said = answer_of("releases", "--store", str(tmp_path / "none"), status=2)
     assert said["kind"] == "ConfigError"
     assert "none" in said["error"]
 

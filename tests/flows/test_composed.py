@@ -5,16 +5,16 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from postgres_server import free_port, postgres_server
+from postgres_server import postgres_server
+from running import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
@@ -75,14 +75,6 @@ class Composed:
             assert process.wait(120) == 0, name
 
 
-def wait(true: Callable[[], object], seconds: float) -> None:
-    """Wait for a condition."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
 def status(url: str, token: str = "") -> int:
     """The status of an answer; 0 without one."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
@@ -107,18 +99,18 @@ def test_a_dropped_file_becomes_a_release_that_answers(sample: Path, tmp_path: P
         assert all((tmp_path / "state" / name).read_text() == text for name, text in kept.items())
 
         running.enter_context(composed.run("server"))
-        wait(lambda: status(f"http://127.0.0.1:{composed.api}/api/health") == 200, 120)
+        wait_until(lambda: status(f"http://127.0.0.1:{composed.api}/api/health") == 200, 120)
         assert status(f"http://127.0.0.1:{composed.api}/api/flows/count") in (401, 405)
         composed.finish("deploy")
         for name in ("worker", "inbox-watcher"):
             running.enter_context(composed.run(name))
         for file in ("ratings.csv", "movie_titles.csv"):
             shutil.copy(sample / file, tmp_path / "data/drop" / file)
-        wait((tmp_path / "data/store/champion.json").exists, 240)
+        wait_until((tmp_path / "data/store/champion.json").exists, 240)
 
         running.enter_context(composed.run("serve"))
         url = f"http://127.0.0.1:{composed.answers}"
-        wait(lambda: status(f"{url}/healthz") == 200, 30)
+        wait_until(lambda: status(f"{url}/healthz") == 200, 30)
         movie = (sample / "ratings.csv").read_text().splitlines()[1].split(",")[1]
         similar = f"{url}/similar?movie_id={movie}"
         assert status(similar) == 401

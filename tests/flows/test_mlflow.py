@@ -1,9 +1,8 @@
 """A run at an MLflow server, and its release as a registered model. `make test-mlflow` installs a server for it."""
 
+import contextlib
 import os
-import socket
 import subprocess
-import time
 import tomllib
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calls import retrain_words
+from running import free_port, wait_until
 
 import matinee
 from matinee.cli.main import main
@@ -27,16 +28,16 @@ from matinee.tasks.track import track_run
 SERVER = os.environ.get("MATINEE_MLFLOW_SERVER", "")  # the command `mlflow` of an environment of its own
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _answers(address: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=1):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An MLflow server on SQLite."""
-    folder, address = tmp_path_factory.mktemp("mlflow"), f"http://127.0.0.1:{_free_port()}"
+    folder, address = tmp_path_factory.mktemp("mlflow"), f"http://127.0.0.1:{free_port()}"
     command = [
         SERVER,
         "server",
@@ -48,12 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
     running = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_until(lambda: _answers(f"{address}/health"))
         yield address
     finally:
         running.terminate()
@@ -108,7 +104,7 @@ def test_a_run_is_logged_once_and_its_release_answers_as_a_model(
     assert lists["movie_id"].tolist() == expected
 
     with pytest.raises(StoreError, match="was not logged"):
-        log_to_mlflow(Store(store), published, address=f"http://127.0.0.1:{_free_port()}")
+        log_to_mlflow(Store(store), published, address=f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize(
@@ -132,8 +128,7 @@ def test_the_command_line_refuses_a_wrong_address_before_prefect_starts(
     monkeypatch.setattr(
         "matinee.cli.retrain_verb.start_server", lambda **_: pytest.fail("Prefect was started")
     )
-    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    assert main([*call, "--store", str(tmp_path / "store"), "--mlflow", "mlruns"]) == 2
+    assert main([*retrain_words(sample, tmp_path / "store"), "--mlflow", "mlruns"]) == 2
     assert "is not the address of an MLflow server" in capsys.readouterr().err
 
 

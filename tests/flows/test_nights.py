@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from calls import Answer
 
 from matinee import ingest
 from matinee.cli.main import main
@@ -38,34 +39,27 @@ def nights(sample: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _retrain(
-    folder: Path, sample: Path, *files: str, more: tuple[str, ...] = (), capsys: pytest.CaptureFixture[str]
-) -> dict[str, Any]:
-    call = ["retrain", "--ratings", *(str(folder / file) for file in files), *more]
+def _words(folder: Path, sample: Path, *files: str) -> list[str]:
+    call = ["retrain", "--ratings", *(str(folder / file) for file in files)]
     call += ["--titles", str(sample / "movie_titles.csv"), "--store", str(folder / "store")]
-    assert main([*call, "--set", "train.epochs=6", "--json"]) == 0
-    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return said
+    return [*call, "--set", "train.epochs=6"]
 
 
 def _ingest(store: Store, *paths: Path) -> Reference:
     return store.ensure(ingest.plan(store, ratings=paths, titles=None, settings=IngestSettings()))
 
 
-def test_the_champion_is_scored_once_on_new_ratings(
-    nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _retrain(nights, sample, "early.csv", capsys=capsys)["progressive"] is None
+def test_the_champion_is_scored_once_on_new_ratings(nights: Path, sample: Path, answer_of: Answer) -> None:
+    assert answer_of(*_words(nights, sample, "early.csv"))["progressive"] is None
     store = Store(nights / "store")
     # A file that has grown is another partition, so every pair in it is looked up.
     grown = score_champion(store, _ingest(store, nights / "grown.csv")).point
     assert grown is not None
     # A repeated run, also after a stop, adds nothing.
     assert score_champion(store, _ingest(store, nights / "grown.csv")).point == grown
-    assert main(["evaluate", "--store", str(store.root), "--test", str(nights / "late.csv"), "--json"]) == 0
-    by_hand = json.loads(capsys.readouterr().out.splitlines()[-1])
+    by_hand = answer_of("evaluate", "--store", str(store.root), "--test", str(nights / "late.csv"))
 
-    said = _retrain(nights, sample, "early.csv", "late.csv", capsys=capsys)
+    said = answer_of(*_words(nights, sample, "early.csv", "late.csv"))
     point = Point.model_validate(said["progressive"])
     assert said["seconds"]["progressive"] > 0
     assert (point.release, point.rows, grown.rows) == ("v0001", 10_000, 10_000)
@@ -84,11 +78,11 @@ def test_the_champion_is_scored_once_on_new_ratings(
 
 
 def test_a_temporal_cut_moves_and_models_are_compared_on_unseen_rows(
-    nights: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+    nights: Path, sample: Path, answer_of: Answer
 ) -> None:
     temporal = ("--set", "split.strategy=temporal")
-    first = _retrain(nights, sample, "early.csv", more=temporal, capsys=capsys)
-    second = _retrain(nights, sample, "grown.csv", more=temporal, capsys=capsys)
+    first = answer_of(*_words(nights, sample, "early.csv"), *temporal)
+    second = answer_of(*_words(nights, sample, "grown.csv"), *temporal)
     store = Store(nights / "store")
     seen = _pairs(store, first, "train") | _pairs(store, first, "valid")
     tested = _pairs(store, second, "test")

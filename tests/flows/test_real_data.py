@@ -1,26 +1,18 @@
 """All steps on real ratings, if available: no row is lost, titles are exact, and the model is better than bias-only."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from calls import Answer
 
 from matinee.cli.main import main
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("prefect_server")]
 
 
-def _retrain(*call: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    assert main(["retrain", *call, "--json"]) == 0
-    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return said
-
-
-def test_netflix_files_end_in_a_good_release(
-    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_netflix_files_end_in_a_good_release(real_data: Path, tmp_path: Path, answer_of: Answer) -> None:
     files = real_data / "netflix"
     titles = files / "movie_titles.csv"
     inputs = [
@@ -31,7 +23,7 @@ def test_netflix_files_end_in_a_good_release(
         "--titles",
         str(titles),
     ]
-    said = _retrain(*inputs, "--store", str(tmp_path), capsys=capsys)
+    said = answer_of("retrain", *inputs, "--store", str(tmp_path))
     assert said["rows"] == {"read": 628_451, "accepted": 628_451, "rejected": 0}
     assert said["metrics"]["rows"] == 100_478
     assert said["metrics"]["rmse"] < 0.9200 < said["metrics"]["bias_only_rmse"]
@@ -54,25 +46,21 @@ def test_netflix_files_end_in_a_good_release(
     assert out["prediction"].is_between(1, 5).all()
 
 
-def test_ml_100k_u1_ends_in_a_good_release(
-    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ml_100k_u1_ends_in_a_good_release(real_data: Path, tmp_path: Path, answer_of: Answer) -> None:
     files = real_data / "ml-100k"
     inputs = ["--ratings", str(files / "u1_base.csv"), "--test", str(files / "u1_test.csv")]
     titles = ["--titles", str(files / "u.item")]
-    said = _retrain(*inputs, *titles, "--store", str(tmp_path), capsys=capsys)
+    said = answer_of("retrain", *inputs, *titles, "--store", str(tmp_path))
     assert said["rows"]["accepted"] == 100_000
     assert said["metrics"]["rmse"] < 0.9300 < said["metrics"]["bias_only_rmse"]
     _check_order(said["metrics"]["ranking"])
 
 
 @pytest.mark.slow
-def test_ml_100k_ranks_better_than_popularity(
-    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ml_100k_ranks_better_than_popularity(real_data: Path, tmp_path: Path, answer_of: Answer) -> None:
     files = real_data / "ml-100k"
     inputs = ["--ratings", str(files / "ratings.csv"), "--titles", str(files / "u.item")]
-    said = _retrain(*inputs, "--store", str(tmp_path), capsys=capsys)
+    said = answer_of("retrain", *inputs, "--store", str(tmp_path))
     _check_order(said["metrics"]["ranking"])
 
 

@@ -1,12 +1,12 @@
 """`matinee recommend` and `matinee similar`: their files and their output."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
+from calls import Answer
 
 import matinee
 from matinee.cli.main import main
@@ -16,12 +16,12 @@ def test_recommend_all_runs_as_a_flow(
     random_release: Callable[..., Path],
     tmp_path: Path,
     prefect_server: None,
+    answer_of: Answer,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, out = random_release(ranked=True), tmp_path / "out.parquet"
-    call = ["recommend", "--store", str(folder.parents[1]), "--out", str(out), "--top", "3", "--json"]
-    assert main([*call, "--all"]) == 0
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    call = ["recommend", "--store", str(folder.parents[1]), "--out", str(out), "--top", "3"]
+    said = answer_of(*call, "--all")
     assert said["users"] == 50
     assert said["seconds"].keys() == {"recommend"}
     _check_page(out)
@@ -34,7 +34,7 @@ def test_recommend_all_runs_as_a_flow(
     assert main([*call, *narrow, "--all"]) == 0
     everyone = pl.read_parquet(out)
     assert set(everyone["movie_id"]) == {3, 23, 33}
-    assert main([*call[:-1], *narrow, "--user", "13", "23"]) == 0
+    assert main([*call, *narrow, "--user", "13", "23"]) == 0
     some = pl.read_parquet(out)
     assert _of_two(some).equals(_of_two(everyone))
     assert re.search(
@@ -78,12 +78,11 @@ def test_recommend_without_users_names_the_options(
 
 
 def test_similar_lists_titles(
-    random_release: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    random_release: Callable[..., Path], answer_of: Answer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = random_release()
     call = ["similar", "--store", str(folder.parents[1]), "--top", "2"]
-    assert main([*call, "--movie", "43", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = answer_of(*call, "--movie", "43")
     best = matinee.load(folder).similar(43, 2)
     assert said["similar"] == [
         {"movie_id": movie_id, "title": title, "score": score} for movie_id, title, score in best
@@ -95,12 +94,11 @@ def test_similar_lists_titles(
 
 
 def test_lists_of_named_users_are_printed_without_a_file(
-    random_release: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    random_release: Callable[..., Path], answer_of: Answer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = random_release(ranked=True).parents[1]
     call = ["recommend", "--store", str(store)]
-    assert main([*call, "--top", "2", "--user", "13", "999999", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = answer_of(*call, "--top", "2", "--user", "13", "999999")
     expected = [movie.movie_id for movie in matinee.load(store).recommend(13, 2)]
     assert [movie["movie_id"] for movie in said["lists"][0]["movies"]] == expected
     assert (said["out"], said["unknown"]) == (None, 1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from calls import Answer, retrain_words
 from huggingface_hub import ModelCard
 
 import matinee
@@ -22,15 +23,7 @@ from matinee.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-FAST = ["--set", "train.epochs=6"]
-
-
-def _retrain(
-    sample: Path, store: Path, *more: str, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, dict[str, Any]]:
-    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    status = main([*call, "--store", str(store), "--json", *FAST, *more])
-    return status, json.loads(capsys.readouterr().out.splitlines()[-1])
+FAST = "train.epochs=6"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +51,7 @@ def first(
         ratings=[str(sample / "ratings.csv")],
         titles=str(sample / "movie_titles.csv"),
         store=str(store),
-        settings=read_settings(assignments=FAST[1::2]),
+        settings=read_settings(assignments=[FAST]),
     )
     return store, summary.model_dump()
 
@@ -138,23 +131,26 @@ def test_a_refit_that_is_not_configured_is_one_line_of_the_log(
 
 
 def test_an_identical_run_computes_nothing(
-    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+    first: tuple[Path, dict[str, Any]], sample: Path, answer_of: Answer
 ) -> None:
     store, said = first
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
-    status, again = _retrain(sample, store, capsys=capsys)
-    assert status == 0
+    again = answer_of(*retrain_words(sample, store, FAST))
     assert again["cached"] == ["ingest", "encode", "split", "train", "rank", "evaluate"]
     assert (again["release"], again["metrics"]) == (said["release"], said["metrics"])
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == before
 
 
 def test_a_worse_candidate_is_held_and_the_champion_stays(
-    first: tuple[Path, dict[str, Any]], sample: Path, capsys: pytest.CaptureFixture[str]
+    first: tuple[Path, dict[str, Any]],
+    sample: Path,
+    answer_of: Answer,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store, _ = first
-    status, said = _retrain(sample, store, "--set", "model.name=linear", "--fail-on-hold", capsys=capsys)
-    assert (status, said["promoted"], said["release"]) == (4, False, None)
+    words = retrain_words(sample, store, FAST, "model.name=linear")
+    said = answer_of(*words, "--fail-on-hold", status=4)
+    assert (said["promoted"], said["release"]) == (False, None)
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import FlowRunSort
 
@@ -173,13 +169,13 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
         assert held in capsys.readouterr().err
     assert main(["prune", "--store", str(store), "--keep", "1"]) == 0  # the night of the hold
     assert held in capsys.readouterr().out
-    assert main(["promote", "--store", str(store), held[:6], "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"champion": "v0002", "replaced": "v0001"}
+    done = answer_of("promote", "--store", str(store), held[:6])
+    assert done == {"champion": "v0002", "replaced": "v0001"}
     last = registry.log()[-1]
     assert (last.action, last.candidate, last.anchor) == ("promote", held, "v0002")
     assert matinee.load(store / "releases" / "v0002").manifest["model"] == "linear"
     # A repeated run finds finished steps and its candidate as the champion.
-    _, again = _retrain(sample, store, "--set", "model.name=linear", capsys=capsys)
+    again = answer_of(*words)
     assert (again["release"], again["cached"][-1]) == ("v0002", "evaluate")
     assert "promote by name" in again["reason"]
     assert main(["rollback", "--store", str(store)]) == 0
@@ -187,16 +183,13 @@ def test_a_worse_candidate_is_held_and_the_champion_stays(
 
 
 def test_inverted_ratings_are_held(
-    first: tuple[Path, dict[str, Any]],
-    sample: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    first: tuple[Path, dict[str, Any]], sample: Path, tmp_path: Path, answer_of: Answer
 ) -> None:
     store, _ = first
     table = pl.read_csv(sample / "ratings.csv").with_columns(rating=6 - pl.col("rating"))
     table.write_csv(tmp_path / "ratings.csv")
     (tmp_path / "movie_titles.csv").write_bytes((sample / "movie_titles.csv").read_bytes())
-    _, said = _retrain(tmp_path, store, capsys=capsys)
+    said = answer_of(*retrain_words(tmp_path, store, FAST))
     assert not said["promoted"]
     decision = json.loads((store / said["folders"]["evaluate"] / "decision.json").read_text())
     (drift,) = (rule for rule in decision["rules"] if rule["name"] == "drift")
@@ -205,11 +198,11 @@ def test_inverted_ratings_are_held(
 
 
 def test_refit_on_all_rows_keeps_the_tested_weights(
-    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], logged: list[logging.LogRecord]
+    sample: Path, tmp_path: Path, answer_of: Answer, logged: list[logging.LogRecord]
 ) -> None:
     before = len(logged)
-    status, said = _retrain(sample, tmp_path, "--set", "train.refit=all", capsys=capsys)
-    assert (status, said["promoted"]) == (0, True)
+    said = answer_of(*retrain_words(sample, tmp_path, FAST, "train.refit=all"))
+    assert said["promoted"]
     assert "skipped, because" not in str([record.getMessage() for record in logged[before:]])
     shipped, tested = (matinee.load(said["location"], tested=which) for which in (False, True))
     assert any(not np.array_equal(shipped.weights[name], tested.weights[name]) for name in shipped.weights)
@@ -218,10 +211,10 @@ def test_refit_on_all_rows_keeps_the_tested_weights(
 
 
 def test_a_refit_that_differs_from_the_tested_weights_is_discarded(
-    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample: Path, tmp_path: Path, answer_of: Answer
 ) -> None:
-    strict = ["--set", "train.refit=all", "--set", "gate.refit_difference=0.0001"]
-    _, said = _retrain(sample, tmp_path, *strict, capsys=capsys)
+    strict = ("train.refit=all", "gate.refit_difference=0.0001")
+    said = answer_of(*retrain_words(sample, tmp_path, FAST, *strict))
     release = matinee.load(said["location"])
     assert not (Path(said["location"]) / "tested.safetensors").exists()
     assert release.manifest["candidate"] == release.manifest["shipped"]
@@ -229,7 +222,7 @@ def test_a_refit_that_differs_from_the_tested_weights_is_discarded(
 
 
 def test_a_grown_dataset_keeps_every_row_in_its_subset(
-    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample: Path, tmp_path: Path, answer_of: Answer
 ) -> None:
     lines = (sample / "ratings.csv").read_text().splitlines(keepends=True)
     (tmp_path / "early").mkdir()
@@ -247,8 +240,8 @@ def test_a_grown_dataset_keeps_every_row_in_its_subset(
             for part, rows in tables.items()
         }
 
-    _, early = _retrain(tmp_path / "early", store, capsys=capsys)
-    _, grown = _retrain(sample, store, capsys=capsys)
+    early = answer_of(*retrain_words(tmp_path / "early", store, FAST))
+    grown = answer_of(*retrain_words(sample, store, FAST))
     before, after = sides(early), sides(grown)
     assert sum(map(len, after.values())) == 40_000
     assert all(before[part] <= after[part] for part in before)
@@ -256,16 +249,14 @@ def test_a_grown_dataset_keeps_every_row_in_its_subset(
 
 
 def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(
-    first: tuple[Path, dict[str, Any]], sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    first: tuple[Path, dict[str, Any]], sample: Path, tmp_path: Path, answer_of: Answer
 ) -> None:
     store, said = first
     header, _, rows = (sample / "ratings.csv").read_text("utf-8").partition("\n")
     other = tmp_path / "other.csv"
     other.write_text(f"{header.replace('userID', 'who')}\n{rows}1,1,six,2005-01-01\n", "utf-8")
     columns = "ingest.columns=user_id=who,movie_id=movieID,rating=rating"
-    call = ["evaluate", "--store", str(store), "--test", str(other), "--set", columns, "--json"]
-    assert main(call) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = answer_of("evaluate", "--store", str(store), "--test", str(other), "--set", columns)
     assert found["rows"] + found["rows_seen"] == found["rows_accepted"] == 40_000
     assert (found["rejects"], found["warnings"]) == ({"rating_not_a_number": 1}, [])
     # Its unseen rows are the test rows of its split, so the source file gives the same figure.
@@ -274,17 +265,17 @@ def test_evaluate_on_a_file_omits_rows_that_the_champion_was_trained_on(
 
 
 def test_plays_run_without_train_and_have_lists(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    answer_of: Answer,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     source, store = tmp_path / "plays", tmp_path / "store"
     write_sample(source, ratings=10_000, users=400, movies=150, feedback="implicit")
-    status, said = _retrain(source, store, "--set", "ingest.feedback=implicit", capsys=capsys)
-    assert (status, said["kind"]) == (2, "ConfigError")  # FAST has train.epochs
-    call = ["retrain", "--ratings", str(source / "ratings.csv"), "--titles", str(source / "movie_titles.csv")]
-    call += ["--store", str(store), "--json", "--set", "ingest.feedback=implicit"]
+    words = retrain_words(source, store, "ingest.feedback=implicit")
+    assert answer_of(*words, "--set", FAST, status=2)["kind"] == "ConfigError"  # plays have no train.epochs
     with caplog.at_level("WARNING"):
-        assert main(call) == 0
-        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        said = answer_of(*words)
         lists = tmp_path / "lists.parquet"
         assert main(["recommend", "--store", str(store), "--all", "--out", str(lists), "--top", "3"]) == 0
     assert not [record for record in caplog.records if "could not be shown" in record.message]

@@ -1,21 +1,14 @@
 """Errors of the machine are retried; errors in the call or in the data are not."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import Answer, retrain_words
 
-from matinee.cli.main import main
 from matinee.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-def _retrain(sample: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    status = main([*call, "--store", str(store), "--json", "--set", "train.epochs=6"])
-    return status, json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[int]:
@@ -37,11 +30,11 @@ def _failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> l
 
 
 def test_a_transient_io_error_is_retried(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer_of: Answer
 ) -> None:
     calls = _failing(monkeypatch, OSError(5, "Input/output error", str(tmp_path / "x")), times=2)
-    status, said = _retrain(sample, tmp_path, capsys)
-    assert (status, said["promoted"], len(calls)) == (0, True, 3)
+    said = answer_of(*retrain_words(sample, tmp_path, "train.epochs=6"))
+    assert (said["promoted"], len(calls)) == (True, 3)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +46,9 @@ def test_an_error_in_the_data_or_a_missing_path_is_not_retried(
     sample: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    answer_of: Answer,
 ) -> None:
     calls = _failing(monkeypatch, error, times=9)
-    found, said = _retrain(sample, tmp_path, capsys)
-    assert (found, said["kind"], len(calls)) == (status, type(error).__name__, 1)
+    said = answer_of(*retrain_words(sample, tmp_path, "train.epochs=6"), status=status)
+    assert (said["kind"], len(calls)) == (type(error).__name__, 1)
     assert not list(tmp_path.rglob("*.partial"))

@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from running import processes_of, wait_until
+from calls import retrain_words
+from running import environment_of, processes_of, wait_until
 
 from matinee.cli.main import main
 from matinee.ops.up import end_process
@@ -52,20 +53,17 @@ def _status(home: Path, **headers: str) -> int:
 
 
 def test_a_run_ends_with_its_own_server(sample: Path, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     (tmp_path / "matinee" / "store").mkdir(
         parents=True
     )  # a checkout where the command is called: not imported
-    command = [sys.executable, "-P", "-m", "matinee.cli", "retrain", "--store", str(tmp_path / "store")]
-    command += ["--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    command += ["--set", "train.epochs=10000", "--set", "train.patience=0"]
+    words = retrain_words(sample, tmp_path / "store", "train.epochs=10000", "train.patience=0")
     # Background jobs of a shell ignore the signal, and their children inherit this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         run = subprocess.Popen(
-            command,
+            [sys.executable, "-P", "-m", "matinee.cli", *words],
             cwd=tmp_path,
-            env={**environment, "HOME": str(tmp_path)},
+            env=environment_of(tmp_path),
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )

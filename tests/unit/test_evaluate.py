@@ -14,7 +14,6 @@ from safetensors.numpy import save_file
 from matinee import evaluate
 from matinee.evaluate import Models, plots
 from matinee.evaluate.compared_model import ComparedModel
-from matinee.evaluate.metrics_file import read_metrics
 from matinee.evaluate.tables import learning_says, training_table, unknown_says
 from matinee.formats.base import Manifest
 from matinee.formats.history import FitPoint, History
@@ -22,6 +21,7 @@ from matinee.formats.manifests import CandidateManifest, SplitManifest
 from matinee.settings import Settings
 from matinee.settings.parse import read_settings
 from matinee.store import Plan, Reference, Store
+from matinee.store.metrics_file import read_metrics
 from matinee.train import ranking
 
 USERS, MOVIES = 40, 30

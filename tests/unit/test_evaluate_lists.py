@@ -19,19 +19,10 @@ from matinee.release.ranking_model import RankingModel
 from matinee.train.ranking.fit import fit_ranking
 
 
-def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRatings:
-    return DatedRatings(
-        np.array(users, np.int32),
-        np.array(movies, np.int32),
-        np.array(ratings, np.float32),
-        np.full(len(users), np.datetime64("NaT", "D")),
-    )
-
-
 def test_longer_lists_find_more_than_ten_movies_do() -> None:
     # One user liked the movies in places 1, 15 and 50.
-    judged = _rows([0, 0, 0], [0, 14, 49], [5, 5, 5])
-    task = make_task(_rows([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
+    judged = DatedRatings.undated([0, 0, 0], [0, 14, 49], [5, 5, 5])
+    task = make_task(DatedRatings.undated([], [], []), judged, relevant_from=4, users=1, movies=200, most=1)
     order = -np.arange(200, dtype=np.float32)
     (found,) = rank(no_scores(200), task, [order], deeper=(20, 100))
     figures, gains = found.figures(), 1 / np.log2(np.array([2, 16, 51]))
@@ -79,7 +70,7 @@ def test_lists_of_older_ratings_are_measured_on_later_ones(monkeypatch: pytest.M
         for user in range(40)
     ]
     past, test = (
-        _rows([u for u, _ in rows], [m for _, m in rows], [5] * len(rows))
+        DatedRatings.undated([u for u, _ in rows], [m for _, m in rows], [5] * len(rows))
         for rows in (pairs, [*later, (40, 3)])
     )
     recent = np.bincount(past.movies, minlength=30)
@@ -112,8 +103,8 @@ def test_examples_have_the_reason_and_the_hits() -> None:
         relevant_from=4.0,
     )
     everyone = np.arange(30)
-    seen = _rows(everyone.tolist(), (everyone % movies).tolist(), [5] * 30)
-    test = _rows(everyone.tolist(), ((everyone + 1) % movies).tolist(), [5] * 29 + [1])
+    seen = DatedRatings.undated(everyone.tolist(), (everyone % movies).tolist(), [5] * 30)
+    test = DatedRatings.undated(everyone.tolist(), ((everyone + 1) % movies).tolist(), [5] * 29 + [1])
     found = make_examples(model, seen, test, library)
     assert len(found.users) == 10
     assert [found.users[0].user_id, found.users[-1].user_id] == [0, 28 * 7]  # user 29 liked nothing

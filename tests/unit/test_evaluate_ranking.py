@@ -12,19 +12,10 @@ from matinee.evaluate.pairwise_accuracy import share_in_order
 from matinee.evaluate.ranking import make_task, rank, top
 
 
-def _rows(users: list[int], movies: list[int], ratings: list[float]) -> DatedRatings:
-    return DatedRatings(
-        users=np.array(users, np.int32),
-        movies=np.array(movies, np.int32),
-        ratings=np.array(ratings, np.float32),
-        dates=np.full(len(users), np.datetime64("NaT", "D")),
-    )
-
-
 def test_ranking_figures_by_hand() -> None:
     # Movies 0 to 3 have scores 4, 3, 2, 1. User 0 saw movie 0 and liked movie 2, the second of the others.
-    seen = _rows([0], [0], [5])
-    judged = _rows([0, 0, 1], [2, 1, 3], [5, 1, 4])
+    seen = DatedRatings.undated([0], [0], [5])
+    judged = DatedRatings.undated([0, 0, 1], [2, 1, 3], [5, 1, 4])
     task = make_task(seen, judged, relevant_from=4, users=3, movies=4, most=10)
     scores = np.array([4, 3, 2, 1], np.float32)
     (found,) = rank(lambda users: np.zeros((len(users), 4), np.float32), task, [scores])
@@ -44,7 +35,7 @@ def test_ranking_figures_equal_scikit_learn_and_plain_loops() -> None:
     liked_pairs = [(u, m) for u in range(users) for m in range(movies) if draw.random() < 0.1]
     liked_pairs = sorted(set(liked_pairs) - set(seen_pairs))
     seen, judged = (
-        _rows([u for u, _ in pairs], [m for _, m in pairs], [5] * len(pairs))
+        DatedRatings.undated([u for u, _ in pairs], [m for _, m in pairs], [5] * len(pairs))
         for pairs in (seen_pairs, liked_pairs)
     )
     task = make_task(seen, judged, relevant_from=4, users=users, movies=movies, most=100)
@@ -69,7 +60,7 @@ def test_ranking_figures_equal_scikit_learn_and_plain_loops() -> None:
 def test_equal_scores_keep_the_order_of_codes() -> None:
     scores = np.array([[1, 2, 1, 2, 1], [0, 0, 0, 0, 9]], np.float32)
     assert top(scores, np.zeros(5, np.float32), size=3).tolist() == [[1, 3, 0], [4, 0, 1]]
-    seen, judged = _rows([0], [4], [5]), _rows([0, 0], [3, 2], [5, 5])
+    seen, judged = DatedRatings.undated([0], [4], [5]), DatedRatings.undated([0, 0], [3, 2], [5, 5])
     task = make_task(seen, judged, relevant_from=4, users=1, movies=5, most=1)
     (found,) = rank(lambda users: np.zeros((len(users), 5), np.float32), task, [np.zeros(5, np.float32)])
     assert found.mrr == 1 / 3  # movies 0 and 1 come before 2
@@ -79,14 +70,14 @@ def test_an_excluded_movie_is_never_listed() -> None:
     scores = np.array([[-np.inf, 1, -np.inf]], np.float32)
     assert top(scores, np.ones(3, np.float32), size=2).tolist() == [[1, -1]]
     # It is rated twice, once in the seen rows: so it is in no list and never counts as found.
-    twice = _rows([0], [2], [5])
+    twice = DatedRatings.undated([0], [2], [5])
     task = make_task(twice, twice, relevant_from=4, users=1, movies=3, most=1)
     (found,) = rank(lambda users: np.zeros((len(users), 3), np.float32), task, [np.zeros(3, np.float32)])
     assert (found.ndcg, found.recall, found.mrr) == (0, 0, 0)
 
 
 def test_users_beyond_the_limit_are_sampled_by_the_seed() -> None:
-    judged = _rows(list(range(50)), [0] * 50, [5] * 50)
+    judged = DatedRatings.undated(list(range(50)), [0] * 50, [5] * 50)
     draws = [
         make_task(judged, judged, relevant_from=4, users=50, movies=1, most=7, seed=seed).users.tolist()
         for seed in (1, 1, 2)

@@ -11,10 +11,8 @@ from matinee.evaluate.ranking import make_task, rank
 
 
 def _rows(pairs: np.ndarray) -> DatedRatings:
-    users, movies = (side.astype(np.int32) for side in np.nonzero(pairs))
-    return DatedRatings(
-        users, movies, np.full(len(users), 5, np.float32), np.full(len(users), np.datetime64("NaT", "D"))
-    )
+    users, movies = np.nonzero(pairs)
+    return DatedRatings.undated(users, movies, np.full(len(users), 5))
 
 
 @settings(max_examples=40, deadline=None)

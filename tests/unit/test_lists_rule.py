@@ -66,9 +66,7 @@ def _model(likes: np.ndarray) -> RankedModel:
 
 
 def _rows(movies: np.ndarray) -> DatedRatings:
-    users = np.arange(USERS, dtype=np.int32)
-    dates = np.full(USERS, np.datetime64("NaT", "D"))
-    return DatedRatings(users, movies.astype(np.int32), np.full(USERS, 5, np.float32), dates)
+    return DatedRatings.undated(np.arange(USERS), movies, np.full(USERS, 5))
 
 
 def test_both_models_rank_for_the_same_users_with_the_same_rows() -> None:

@@ -76,11 +76,11 @@ def test_a_drop_folder_and_a_store_must_not_contain_each_other(drop: str, ground
 
 @pytest.mark.parametrize("store", ["drop/store", "drop"])
 def test_make_up_refuses_folders_that_contain_each_other(
-    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matinee.ops.up.signal.signal", lambda *_: None)
-    assert up(["--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)]) == 2
-    assert "one is inside the other" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="one is inside the other"):
+        up(["--drop", str(tmp_path / "drop"), "--store", str(tmp_path / store)])
     assert not list(tmp_path.iterdir())
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import html
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +12,10 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from calls import retrain_words
 from judged import store_of
 from page_checks import check_page
+from running import environment_of
 
 import matinee
 from matinee.cli.main import main
@@ -83,14 +84,12 @@ def test_a_finished_run_is_found_in_the_store(
 def test_without_a_server_an_identical_run_imports_neither_prefect_nor_torch(
     sample: Path, judged: tuple[matinee.Retrained, matinee.Retrained], tmp_path: Path
 ) -> None:
-    call = ["retrain", "--ratings", str(sample / "ratings.csv"), "--titles", str(sample / "movie_titles.csv")]
-    call += ["--store", str(store_of(judged[0])), "--set", "train.epochs=3", "--json"]
+    call = [*retrain_words(sample, store_of(judged[0]), "train.epochs=3"), "--json"]
     code = (
         f"import sys; from matinee.cli.main import main; main({call}); "
         "print({'prefect', 'torch'} & sys.modules.keys())"
     )
-    free = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    free["PREFECT_HOME"] = str(tmp_path / "prefect")
+    free = environment_of(Path.home(), PREFECT_HOME=str(tmp_path / "prefect"))
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=free, capture_output=True, text=True, check=True
     )

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from calls import Answer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from drill_registry import digest
@@ -195,9 +196,8 @@ def test_leftovers_of_a_killed_prune_are_removed(store: Store) -> None:
     assert not {"split-1", "split-1.pruned"} & _there(store.root)
 
 
-def test_the_verb_reports_kept_and_removed_releases(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prune", "--store", str(store.root), "--keep", "3", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+def test_the_verb_reports_kept_and_removed_releases(store: Store, answer_of: Answer) -> None:
+    said = answer_of("prune", "--store", str(store.root), "--keep", "3")
     assert (said["releases"], said["kept"]) == (["v0001", "v0002"], ["v0003", "v0004", "v0005"])
     with pytest.raises(ConfigError, match="--keep is 0"):
         prune(store.root, keep=0)

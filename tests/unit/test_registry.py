@@ -1,16 +1,15 @@
 """Promote, roll back, list. Each change of the pointer has a line in the log."""
 
 import errno
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from calls import Answer
 from small_release import publish_releases
 
 import matinee
-from matinee.cli.main import main
 from matinee.errors import ConfigError, ReleaseError, StoreError
 from matinee.maintenance.doctor import examine
 from matinee.registry import Registry
@@ -42,12 +41,9 @@ def test_a_rollback_after_a_lost_line_of_the_log_goes_to_the_champion_before(tmp
     assert (registry.predecessor(), registry.rollback()) == ("v0003", "v0003")
 
 
-def test_a_champion_that_does_not_exist_is_listed_as_damaged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_champion_that_does_not_exist_is_listed_as_damaged(tmp_path: Path, answer_of: Answer) -> None:
     publish_releases(tmp_path, 2).folder("v0002").rename(tmp_path / "releases" / "v0002.partial")
-    assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = answer_of("releases", "--store", str(tmp_path), status=1)
     assert [(entry["version"], entry["champion"]) for entry in told] == [("v0001", False), ("v0002", True)]
     assert "names v0002, which does not exist" in told[1]["error"]
 
@@ -62,9 +58,7 @@ def test_a_log_that_is_not_a_file_changes_nothing(tmp_path: Path, make: Callable
     assert registry.champion() == "v0002"
 
 
-def test_a_damaged_manifest_does_not_hide_other_releases(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_manifest_does_not_hide_other_releases(tmp_path: Path, answer_of: Answer) -> None:
     registry = publish_releases(tmp_path, 3)
     for version in ("v0001", "v0003"):
         manifest = registry.folder(version) / "manifest.json"
@@ -72,8 +66,7 @@ def test_a_damaged_manifest_does_not_hide_other_releases(
         write_json(manifest, whole.model_copy(update={"created": "2026-01-01", "metrics": {"rmse": 0.9}}))
     (registry.folder("v0002") / "manifest.json").write_text("{")
     assert [manifest.version for manifest in registry.manifests()] == ["v0001", "v0003"]
-    assert main(["releases", "--store", str(tmp_path), "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = answer_of("releases", "--store", str(tmp_path), status=1)
     assert [entry.get("verified") for entry in told] == [None, False, None]
     assert "v0002" in next(check.said for check in examine(tmp_path) if check.name == "release")
 

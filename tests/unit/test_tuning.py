@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from calls import Answer
 from page_checks import check_page
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -215,7 +216,7 @@ def test_the_files_of_a_search(planted_split: Split, tmp_path: Path) -> None:
 
 
 def test_show_says_what_a_search_has_found_also_before_it_ends(
-    planted_split: Split, capsys: pytest.CaptureFixture[str]
+    planted_split: Split, answer_of: Answer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, split = planted_split()
     search = Tuning.open(store, split, base=BASE, goals=["ratings"])
@@ -232,8 +233,7 @@ def test_show_says_what_a_search_has_found_also_before_it_ends(
     assert found.goals[0].says.partition(": ")[2] in printed
     assert (f"use       --settings {search.folder / 'best.toml'}" in printed) == bool(found.settings)
     assert len(printed.splitlines()) < 24
-    assert main([*show, "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = answer_of(*show)
     assert (facts["kind"], facts["finished"], facts["goals"][0]["trials"]) == (
         "search",
         True,

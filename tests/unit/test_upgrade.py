@@ -1,10 +1,10 @@
 """Stores of earlier versions are read, retrained and migrated. tests/stores has one for each format of a release."""
 
-import json
 import tarfile
 from pathlib import Path
 
 import pytest
+from calls import Answer
 
 import matinee
 from matinee.cli.main import main
@@ -23,21 +23,15 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return Path(request.param)
 
 
-def _said(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    said: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return said
-
-
 @pytest.mark.parametrize(
     ("old", "schema_version"), [("ratings", 1), ("plays", 2), ("text", 3)], indirect=["old"]
 )
 def test_a_store_of_an_earlier_version_is_read_and_its_next_run_announced(
-    old: Path, schema_version: int, capsys: pytest.CaptureFixture[str]
+    old: Path, schema_version: int, answer_of: Answer
 ) -> None:
     store = old / "store"
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
-    assert main(["migrate", "--store", str(store), "--dry-run", "--json"]) == 0
-    said = _said(capsys)
+    said = answer_of("migrate", "--store", str(store), "--dry-run")
     assert said["releases"] == [{"version": "v0001", "schema_version": schema_version}]
     assert said["unknown"] == ""
     assert said["computed_again"], "the code of some step has changed since"
@@ -52,17 +46,14 @@ def test_a_store_of_an_earlier_version_is_read_and_its_next_run_announced(
 
 
 @pytest.mark.parametrize("old", ["ratings"], indirect=True)
-def test_after_a_run_of_this_version_nothing_is_computed_again(
-    old: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_after_a_run_of_this_version_nothing_is_computed_again(old: Path, answer_of: Answer) -> None:
     settings = read_settings(file=old / "store/releases/v0001/settings.json")
     run = matinee.retrain(old / "ratings.csv", old / "movie_titles.csv", old / "store", settings=settings)
     assert run.release is not None
     for gone in (False, True):  # files that are no longer there are taken as unchanged
         if gone:
             (old / "ratings.csv").unlink()
-        assert main(["migrate", "--store", str(old / "store"), "--json"]) == 0
-        assert _said(capsys)["computed_again"] == []
+        assert answer_of("migrate", "--store", str(old / "store"))["computed_again"] == []
 
 
 @pytest.mark.parametrize("old", ["plays"], indirect=True)

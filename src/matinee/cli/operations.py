@@ -1,8 +1,11 @@
 """Verbs that run until they are stopped, or write service files. Their options are defined in `matinee.ops`."""
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
+
+from matinee.errors import MatineeError
 
 # The module and the help line of each. The modules set up signals and Prefect, so nothing else is imported before.
 OPERATIONS: Final = {
@@ -16,4 +19,8 @@ OPERATIONS: Final = {
 
 def operate(name: str, arguments: Sequence[str]) -> int:
     """Run one of OPERATIONS with its own options; returns the exit status."""
-    return int(import_module(OPERATIONS[name][0]).main(arguments))
+    try:
+        return int(import_module(OPERATIONS[name][0]).main(arguments))
+    except MatineeError as error:
+        print(f"matinee {name}: {error}", file=sys.stderr)
+        return error.exit_status

@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from matinee.cli.show_settings import changed_settings
 from matinee.errors import ReleaseError, StoreError
-from matinee.formats.base import Format, Manifest
 from matinee.formats.dataset import PartitionList, Profile
 from matinee.formats.decision import DecisionFile, by_hand
 from matinee.formats.manifests import (
@@ -19,7 +18,6 @@ from matinee.formats.manifests import (
     SplitManifest,
 )
 from matinee.formats.metrics import Metrics
-from matinee.formats.play_metrics import PlayMetrics
 from matinee.formats.shown import (
     ShownDataset,
     ShownFigure,
@@ -31,14 +29,13 @@ from matinee.formats.shown import (
 from matinee.registry import Entry, Registry
 from matinee.release.manifest import SIGNATURE, ReleaseManifest, read_manifest
 from matinee.store import Store
-from matinee.store.documents import MANIFEST, Document, read_as, read_json
+from matinee.store.documents import MANIFEST, Document, read_as, read_if_there, read_json
 from matinee.store.folders import bytes_in
+from matinee.store.metrics_file import AnyMetrics, read_metrics
 
 _SETTINGS: Final = "settings.json"
 _REPORT: Final = "report.html"
 _CERTAIN: Final = 1.96  # standard errors on each side of a 95% interval
-_Format = TypeVar("_Format", bound=Format)
-_Manifest = TypeVar("_Manifest", bound=Manifest)
 
 
 def show_dataset(store: Store, digest: str) -> ShownDataset:
@@ -130,7 +127,7 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
     ranking = store.read_if_kept(RankingManifest, judged.ranking or judged.candidate)
     split = store.read_if_kept(SplitManifest, judged.split)
     made = [each.version for each in registry.manifests() if each.evaluation == judged.digest]
-    metrics, sizes = _metrics(folder), _sizes(folder)
+    metrics, sizes = read_metrics(folder), _sizes(folder)
     moves = _moves_to(store, made[-1]) if made else []
     return ShownRun(
         kind="run",
@@ -164,11 +161,6 @@ def show_run(store: Store, judged: EvaluationManifest) -> ShownRun:
         ),
         versions=fit.versions if fit else {},
     )
-
-
-def read_if_there(path: Path, model: type[_Format]) -> _Format | None:
-    """A JSON file of the store; None if it is not there."""
-    return read_as(path, model) if path.is_file() else None
 
 
 def show_dataset_if_kept(store: Store, digest: str | None) -> ShownDataset | None:
@@ -227,16 +219,10 @@ def _noted_seconds(manifest: ReleaseManifest) -> dict[str, float]:
     return {name: seconds for name, seconds in noted.items() if seconds is not None}
 
 
-def _metrics(folder: Path) -> Metrics | PlayMetrics:
-    """As `matinee.evaluate.metrics_file.read_metrics`, which needs the pipeline."""
-    path = folder / Metrics.NAME
-    return read_as(path, Metrics) if "rmse" in read_json(path) else read_as(path, PlayMetrics)
-
-
 def _figures_of(folder: Path, manifest: ReleaseManifest) -> list[ShownFigure]:
     """The figures of a release; those of its manifest if metrics.json is from a version that had fewer."""
     try:
-        return list(_figures(_metrics(folder)))
+        return list(_figures(read_metrics(folder)))
     except StoreError:
         named = {name: manifest.metrics.get(name) for name in ("rmse", "mae", "ndcg_at_10")}
         return [
@@ -246,7 +232,7 @@ def _figures_of(folder: Path, manifest: ReleaseManifest) -> list[ShownFigure]:
         ]
 
 
-def _figures(metrics: Metrics | PlayMetrics) -> Iterator[ShownFigure]:
+def _figures(metrics: AnyMetrics) -> Iterator[ShownFigure]:
     if isinstance(metrics, Metrics):
         for name, interval in (("rmse", metrics.intervals.rmse), ("mae", metrics.intervals.mae)):
             beside = {

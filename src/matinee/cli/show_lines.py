@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pydantic import JsonValue
-
 from matinee.cli.figure_names import FIGURE_NAMES
 from matinee.cli.run_report import reject_lines, warning_lines
 from matinee.errors.text import minute
 from matinee.formats.dataset import rows_in_words
 from matinee.formats.shown import ShownDataset, ShownFigure, ShownRun, ShownSettings
+from matinee.formats.written_settings import setting_text
 
 _BY_HAND: Final = {"promote": "`matinee promote`", "rollback": "`matinee rollback`"}
 _MOST: Final = 4  # lines of a list; --json has all of it
@@ -129,7 +128,10 @@ def setting_lines(shown: ShownSettings | None) -> Iterator[str]:
     if not shown.changed:
         yield f"settings  {preset}, all defaults"
         return
-    found = [f"{each.name}={_value(each.value)} (default {_value(each.default)})" for each in shown.changed]
+    found = [
+        f"{each.name}={setting_text(each.value)} (default {setting_text(each.default)})"
+        for each in shown.changed
+    ]
     yield f"settings  {preset}, and {_joined(found)}"
 
 
@@ -147,10 +149,6 @@ def _joined(words: Sequence[str]) -> str:
     most = 2 * _MOST
     more = f" and {len(words) - most} others" if len(words) > most else ""
     return ", ".join(words[:most]) + more
-
-
-def _value(value: JsonValue) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def size_of(size: int) -> str:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from matinee.cli.figure_names import FIGURE_NAMES
-from matinee.cli.show_facts import made_at, read_if_there, show_dataset_if_kept
+from matinee.cli.show_facts import made_at, show_dataset_if_kept
 from matinee.cli.show_lines import data_lines, setting_lines, size_of
 from matinee.cli.show_settings import changed_settings
 from matinee.errors.text import minute
@@ -14,7 +14,7 @@ from matinee.formats.shown import ShownGoal, ShownSearch
 from matinee.formats.tuning import STATES_IN_WORDS, Goal, StudyFile, TrialNote, TuningResult
 from matinee.settings import Settings
 from matinee.store import Store
-from matinee.store.documents import TRIALS, TUNINGS, Document, read_as
+from matinee.store.documents import TRIALS, TUNINGS, Document, read_as, read_if_there
 from matinee.store.folders import bytes_in
 
 _FILES: Final = {"settings": "best.toml", "page": "report.html"}

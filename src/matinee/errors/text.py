@@ -47,6 +47,16 @@ def shown(text: object, limit: int = FOREIGN_LENGTH) -> str:
     return line if len(whole) <= limit else f"{line}… ({len(whole):,} characters)"
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """At most so many names, and how many others there are.
+
+    >>> first_of(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def show_as(folder: Path, place: str, *, with_files: bool) -> None:
     """Show an address, such as `s3://bucket`, for the folder of this host that has copies of what is there.
 

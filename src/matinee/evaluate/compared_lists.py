@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from matinee.evaluate.metrics import DatedRatings
+from matinee.evaluate.metrics import DatedRatings, Estimate
 from matinee.evaluate.preference import score_after
-from matinee.evaluate.ranking import Task, make_task, rank
+from matinee.evaluate.ranking import Task, make_task, mean_and_error, rank
 from matinee.release.arrays import Scores
 from matinee.release.idmap import IdMap
 from matinee.release.ranking_model import RankingModel
@@ -40,6 +40,11 @@ class PairedLists:
     def without_champion_lists(cls) -> "PairedLists":
         """What there is to compare with a release of an earlier version."""
         return cls(np.zeros(0), np.zeros(0), champion_has_lists=False)
+
+    @property
+    def difference(self) -> Estimate:
+        """Mean nDCG@10 of the candidate - that of the champion."""
+        return Estimate(*mean_and_error(self.candidate - self.champion))
 
 
 @dataclass(frozen=True)
@@ -79,16 +84,8 @@ def compare_lists(candidate: RankedModel, champion: RankedModel, rows: ListRows)
 
 def _task(rows: ListRows, both: npt.NDArray[np.bool_]) -> Task:
     known = np.flatnonzero(both[rows.judged.movies])
-    seen, hidden = rows.seen, rows.hidden
-    if len(hidden):
-        columns = zip(
-            (seen.users, seen.movies, seen.ratings, seen.dates),
-            (hidden.users, hidden.movies, hidden.ratings, hidden.dates),
-            strict=True,
-        )
-        seen = DatedRatings(*(np.concatenate(pair) for pair in columns))
     return make_task(
-        seen,
+        rows.seen + rows.hidden if len(rows.hidden) else rows.seen,
         rows.judged.take(known),
         relevant_from=rows.relevant_from,
         users=rows.users,

@@ -28,7 +28,7 @@ class Library:
 
     def title(self, movie: int) -> str:
         """The title of a movie, or its id where none is known."""
-        return self.movies["title"][movie] or f"movie {_id(self.movies, 'movie', movie)}"
+        return self.movies["title"][movie] or f"movie {id_of(self.movies, 'movie', movie)}"
 
 
 def make_examples(
@@ -59,7 +59,7 @@ def make_examples(
     )
 
 
-def _id(table: pl.DataFrame, axis: str, code: int) -> int | str:
+def id_of(table: pl.DataFrame, axis: str, code: int) -> int | str:
     """The id of a code, as the rating files have it."""
     text, number = TEXT_COLUMNS[f"{axis}_id"], f"{axis}_id"
     return str(table[text][code]) if text in table.columns else int(table[number][code])
@@ -82,7 +82,7 @@ def _example(
         return library.title(int(rows.movies[shares.argmax()]))
 
     return ExampleList(
-        user_id=_id(library.users, "user", user),
+        user_id=id_of(library.users, "user", user),
         rated=len(rows),
         played=is_of_plays(library.scale),
         best=[library.title(movie) for movie in best.tolist()],

@@ -152,8 +152,7 @@ def read_fitted(split: Path, *, refit: bool) -> tuple[DatedRatings, DatedRatings
     """Train rows, valid rows, and the rows that the tested weights were fitted on, as views of the same memory."""
     rows = read_ratings(split, ("train", "valid"))
     pa.default_memory_pool().release_unused()  # otherwise the pool keeps a third of the rows' memory
-    undated = np.broadcast_to(np.datetime64("NaT", "D"), len(rows))
-    both = DatedRatings(rows.users, rows.movies, rows.ratings, undated)
+    both = DatedRatings.undated(rows.users, rows.movies, rows.ratings)
     of_train = count_rows(split / "train.parquet")
     return both[:of_train], both[of_train:], both if refit else both[:of_train]
 

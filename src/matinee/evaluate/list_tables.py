@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import Table
 from matinee.formats.example_lists import ExampleList
 from matinee.formats.metrics import Metrics, RankingFigures
+from matinee.store.metrics_file import AnyMetrics
 
 _TAIL = 5  # deciles of the catalogue: the less popular half
 

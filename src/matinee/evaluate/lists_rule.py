@@ -2,8 +2,6 @@
 
 from matinee.errors.text import signed
 from matinee.evaluate.compared_lists import PairedLists
-from matinee.evaluate.metrics import Estimate
-from matinee.evaluate.ranking import mean_and_error
 from matinee.formats.decision import ListsVerdict
 from matinee.settings import GateSettings
 
@@ -38,7 +36,7 @@ def judge_lists(
             tolerance=settings.ranking_tolerance,
         )
     ours, theirs = float(lists.candidate.mean()), float(lists.champion.mean())
-    difference = Estimate(*mean_and_error(lists.candidate - lists.champion))
+    difference = lists.difference
     value, low, high = signed([difference.value, difference.low, difference.high])
     says = (
         f"nDCG@10 {ours:.4f} against the champion's {theirs:.4f} on {users:,} users: difference {value}, 95% interval "

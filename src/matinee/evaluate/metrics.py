@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matinee.formats.metrics import Interval
 from matinee.release.arrays import Codes, Doubles
@@ -24,11 +24,24 @@ class DatedRatings:
     ratings: NDArray[np.float32]
     dates: NDArray[np.datetime64]
 
+    @classmethod
+    def undated(cls, users: ArrayLike, movies: ArrayLike, ratings: ArrayLike) -> "DatedRatings":
+        """Rows without dates, which take no memory then."""
+        values = np.asarray(ratings, np.float32)
+        dates = np.broadcast_to(np.datetime64("NaT", "D"), len(values))
+        return cls(np.asarray(users, np.int32), np.asarray(movies, np.int32), values, dates)
+
     def __len__(self) -> int:
         return len(self.ratings)
 
     def __getitem__(self, rows: slice) -> "DatedRatings":
         return DatedRatings(self.users[rows], self.movies[rows], self.ratings[rows], self.dates[rows])
+
+    def __add__(self, others: "DatedRatings") -> "DatedRatings":
+        columns = ("users", "movies", "ratings", "dates")
+        return DatedRatings(
+            *(np.concatenate([getattr(self, name), getattr(others, name)]) for name in columns)
+        )
 
     def take(self, rows: NDArray[np.intp]) -> "DatedRatings":
         """Copies of some of the rows."""

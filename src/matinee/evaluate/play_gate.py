@@ -5,8 +5,6 @@ from matinee.evaluate.compared_lists import PairedLists
 from matinee.evaluate.drift import Drift
 from matinee.evaluate.gate import Decision, judge_drift
 from matinee.evaluate.lists_rule import judge_lists
-from matinee.evaluate.metrics import Estimate
-from matinee.evaluate.ranking import mean_and_error
 from matinee.formats.decision import AnyVerdict, ListsDecayVerdict, PopularityVerdict, RowsVerdict
 from matinee.formats.metrics import Ranking
 from matinee.settings import GateSettings
@@ -78,7 +76,7 @@ def _has_not_decayed(anchor: PairedLists, settings: GateSettings) -> ListsDecayV
         says = f"{users:,} users whose lists can be compared with the anchor's ({_FEWEST_USERS} required)"
         return ListsDecayVerdict(name="lists_decay", passed=False, says=says, users=users, limit=limit)
     ours, theirs = float(anchor.candidate.mean()), float(anchor.champion.mean())
-    difference = _difference(anchor)
+    difference = anchor.difference
     value, low, high = signed([difference.value, difference.low, difference.high])
     says = (
         f"nDCG@10 {ours:.4f} against the anchor's {theirs:.4f}: difference {value}, 95% interval {low} to {high} "
@@ -103,8 +101,4 @@ def _is_best_so_far(anchor: PairedLists | None, settings: GateSettings) -> bool:
     """Whether a candidate's lists are significantly better than the anchor's; always true with `gate.decay=false`."""
     if anchor is None or not settings.decay:
         return True
-    return len(anchor.candidate) >= _FEWEST_USERS and _difference(anchor).low > 0
-
-
-def _difference(paired: PairedLists) -> Estimate:
-    return Estimate(*mean_and_error(paired.candidate - paired.champion))
+    return len(anchor.candidate) >= _FEWEST_USERS and anchor.difference.low > 0

@@ -1,14 +1,18 @@
 """The tables of an evaluation, from metrics.json: the card of a release and the page of a run show the same ones."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-from matinee.evaluate.metrics_file import AnyMetrics
+from pydantic import JsonValue
+
 from matinee.evaluate.slices import SLICINGS
+from matinee.formats.dataset import Profile
+from matinee.formats.decision import DecisionFile
 from matinee.formats.manifests import CandidateManifest
 from matinee.formats.metrics import Metrics, QuickFigures, SliceFigures, Temporal
-from matinee.formats.written_settings import by_full_name
+from matinee.formats.written_settings import by_full_name, setting_text
 from matinee.store.documents import Point
+from matinee.store.metrics_file import AnyMetrics
 
 CALIBRATION = (
     "Mean rating of the rows by their prediction, with 95% intervals. On the dashed line, rows predicted at 4.2 are "
@@ -23,6 +27,7 @@ PICTURES = {
     "long_tail": "How few movies have most of the rows, and the error on the other movies.",
 }
 _SHOWN = 50  # points of a series, on a page
+_SPREAD: Final = ("min", "p10", "median", "p90", "p99", "max", "mean")
 
 
 class Table(NamedTuple):
@@ -42,6 +47,26 @@ def error_table(metrics: Metrics, *, name: str) -> Table:
             ("bias-only", m.bias_only_rmse, m.bias_only_mae, m.bias_only_mean_user_rmse),
             ("global mean", m.global_mean_rmse, m.global_mean_mae, m.global_mean_mean_user_rmse),
         ],
+    )
+
+
+def rule_table(decision: DecisionFile) -> Table:
+    """What each rule of the gate has decided."""
+    rows = [(rule.name, "passed" if rule.passed else "held", rule.says) for rule in decision.rules]
+    return Table(("rule", "result", "reason"), rows)
+
+
+def spread_table(profile: Profile, *, rows: str) -> Table:
+    """How the `rows` of a dataset are spread over users and over movies."""
+    spreads = (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
+    return Table((f"{rows} per", *_SPREAD), [(name, *map(counts.get, _SPREAD)) for name, counts in spreads])
+
+
+def setting_table(settings: Mapping[str, JsonValue]) -> Table:
+    """The settings of a file that have a value."""
+    values = by_full_name(settings).items()
+    return Table(
+        ("setting", "value"), [(name, setting_text(each)) for name, each in values if each is not None]
     )
 
 

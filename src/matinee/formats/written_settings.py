@@ -17,3 +17,8 @@ def by_full_name(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         if isinstance(values, dict)
         for name, value in values.items()
     }
+
+
+def setting_text(value: JsonValue) -> str:
+    """The value of a setting, as `--set` takes it."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -85,8 +85,9 @@ def back_up(root: Path, target: Path) -> Copied:
     for kind in (*FOLDERS, *OTHER_FILES):
         refuse_link(root / kind)
         refuse_link(target / kind)
-    if remote_of(target):
-        return mirror_store(root, target)
+    if remote := remote_of(target):
+        with remote.filling():
+            return mirror_store(root, remote)
     _check_own(root, target)
     with writing(root), Store(root).in_use(), writing(target):
         make_copy(target, BACKUP)
@@ -133,13 +134,17 @@ def restore(source: Path, root: Path) -> Copied:
         raise ConfigError(
             f"There is no backup of a store at {source}. Use the folder of `matinee backup --out`."
         )
-    copy = upload_store if remote_of(root) else _restore
-    if copy is _restore and not (root / RESTORING).is_file():
+    remote = remote_of(root)
+    if remote is None and not (root / RESTORING).is_file():
         if not is_empty(root):
             raise _not_empty(root)
         check_usable(root)
-    with fetched(source) as damaged, _not_changing(source):
-        copied = copy(source, root)
+    with (
+        fetched(source) as damaged,
+        _not_changing(source),
+        remote.filling() if remote else contextlib.nullcontext(),
+    ):
+        copied = upload_store(source, remote) if remote else _restore(source, root)
     copied.damaged += damaged
     return copied
 

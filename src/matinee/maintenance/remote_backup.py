@@ -34,12 +34,12 @@ _MARK: Final = "backup.json"  # in the object store: nothing is removed from any
 log = logging.getLogger(__name__)
 
 
-def mirror_store(root: Path, target: Path) -> Copied:
+def mirror_store(root: Path, remote: Remote) -> Copied:
     """Copy a store to a backup in an object store, also while runs use it.
 
     Args:
         root: The store, or the cache of one in an object store.
-        target: The cache of the backup, which is an empty prefix or an earlier backup.
+        remote: The backup, which is an empty prefix or an earlier backup.
 
     Returns:
         What was copied. Damaged folders and files are left out, their earlier copies stay, and `damaged` names them.
@@ -50,14 +50,6 @@ def mirror_store(root: Path, target: Path) -> Copied:
         StoreError: The object store can't be read or written, a restoration to the prefix has not finished, another
             process uses the backup, a list of erased users is damaged, or the champion was removed meanwhile.
     """
-    remote = remote_of(target)
-    if remote is None:
-        raise ConfigError(f"{target} is not the cache of a store in an object store.")
-    with remote.filling():
-        return _mirror(root, remote)
-
-
-def _mirror(root: Path, remote: Remote) -> Copied:
     registry, store, copied = Registry(root), Store.open(remote.root), Copied()
     with Store(root).in_use(), store.alone(), Registry(store.root).lock():
         with registry.lock():  # no entry of the log is half written, and the pointer confirms it

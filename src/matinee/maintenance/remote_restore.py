@@ -26,12 +26,12 @@ from matinee.store.remote import Remote, remote_of
 from matinee.store.remote.restoring import RESTORING, UNFINISHED, check_complete
 
 
-def upload_store(source: Path, root: Path) -> Copied:
+def upload_store(source: Path, remote: Remote) -> Copied:
     """Copy a store to an object store.
 
     Args:
         source: The store on this host. A run that is active there may add folders meanwhile.
-        root: The cache of the store in the object store, which must have no log but that of a copy that was killed.
+        remote: The store in the object store, which must have no log but that of a copy that was killed.
 
     Returns:
         What was copied. Damaged folders are left out, and `damaged` names them.
@@ -41,14 +41,6 @@ def upload_store(source: Path, root: Path) -> Copied:
         StoreError: The champion left the source meanwhile, or is damaged there, or the first backup to this prefix has
             not finished.
     """
-    remote = remote_of(root)
-    if remote is None:
-        raise ConfigError(f"{root} is not the cache of a store in an object store.")
-    with remote.filling():
-        return _upload(source, remote)
-
-
-def _upload(source: Path, remote: Remote) -> Copied:
     root, copied = remote.root, Copied()
     with Store.open(root).in_use(), Registry.open(root).lock():
         lines, champion = log_of(source)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import JsonValue
-
 from matinee.errors import StoreError
 from matinee.maintenance.copies import FOLDERS, Copied, damage_of, plain_files, unchanging, whole_folders
 from matinee.maintenance.root_files import UPKEEP, read_root
@@ -21,6 +19,7 @@ from matinee.store.files import copy_tree, replacing, write_bytes
 from matinee.store.folders import bytes_in, remove_tree
 from matinee.store.locks import lock_folder
 from matinee.store.remote import Remote
+from matinee.store.remote.log import parse_entry
 from matinee.store.remote.stored import DamagedFolderError, StoredFolder
 
 _IN_LOG: Final = (LOG, POINTER)  # both are made from the entries of the log there
@@ -61,7 +60,7 @@ def lacking(there: list[bytes], lines: list[Line]) -> list[Line] | None:
     """
     ours = [json.loads(line.data) for line in lines]
     done = 0
-    for entry in map(_parsed, there):
+    for entry in map(parse_entry, there):
         if entry in ours[done:]:
             done = ours.index(entry, done) + 1
         elif entry.get("action") not in UPKEEP:
@@ -108,14 +107,6 @@ def add_entries(remote: Remote, lines: list[Line]) -> None:
     """Add the entries of a log that the one there lacks at its end; the last one decides who is the champion."""
     for line in lacking(lines_of(remote), lines) or ():
         remote.record(line.data, moves=line.is_move)
-
-
-def _parsed(line: bytes) -> dict[str, JsonValue]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _upload(remote: Remote, folder: Path, copied: Copied, *, there: StoredFolder | None) -> None:

@@ -1,7 +1,6 @@
 """The lists of a release of plays, measured on plays that it was not trained on (`matinee evaluate`)."""
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from matinee.errors import DataError
@@ -55,7 +54,7 @@ def measure_plays(release: Release, users: Codes, movies: Codes) -> PlayFigures:
             "cannot be measured. Give plays of users that it was trained on."
         )
     sizes = {"users": len(release.users), "movies": len(release.movies)}
-    judged = _plays(users[known], movies[known])
+    judged = DatedRatings.undated(users[known], movies[known], np.ones(known.sum()))
     seen = _other_plays(catalog, judged)
     task = make_task(seen, judged, relevant_from=1, most=_MOST_USERS, **sizes)
     listed = np.where(catalog.trained, np.float32(0), np.float32(-np.inf))
@@ -74,15 +73,6 @@ def measure_plays(release: Release, users: Codes, movies: Codes) -> PlayFigures:
     )
 
 
-def _plays(users: NDArray[np.int32], movies: NDArray[np.int32]) -> DatedRatings:
-    return DatedRatings(
-        users.astype(np.int32),
-        movies.astype(np.int32),
-        np.ones(len(users), np.float32),
-        np.broadcast_to(np.datetime64("NaT", "D"), len(users)),
-    )
-
-
 def _other_plays(catalog: ItemCatalog, judged: DatedRatings) -> DatedRatings:
     """What the release has seen of the judged users, without the judged plays."""
     chosen = np.unique(judged.users)
@@ -92,4 +82,4 @@ def _other_plays(catalog: ItemCatalog, judged: DatedRatings) -> DatedRatings:
     left = ~np.isin(
         users.astype(np.int64) * size + movies, judged.users.astype(np.int64) * size + judged.movies
     )
-    return _plays(users[left], movies[left])
+    return DatedRatings.undated(users[left], movies[left], np.ones(left.sum()))

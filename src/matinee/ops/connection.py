@@ -111,6 +111,12 @@ def leave_out_proxies(url: str | None) -> None:
         del os.environ[name]
 
 
+def use_configured() -> None:
+    """Let this process use the configured server, if there is one, whether it answers or not."""
+    if url := find_address(quiet=False):
+        use(url, password_for(url))
+
+
 def use(url: str, password: str | None) -> None:
     """Let this process and its children use a server, with its password."""
     os.environ["PREFECT_API_URL"] = url

@@ -68,6 +68,24 @@ def path_text(text: str) -> str:
     return text
 
 
+def add_folders(parser: argparse.ArgumentParser, *, project: Path) -> None:
+    """Add the options of the two folders, whose defaults are in the folder of the project."""
+    parser.add_argument(
+        "--drop",
+        type=path,
+        default=project / "drop",
+        metavar="DIR",
+        help="folder for new rating files (default: drop in the project's folder)",
+    )
+    parser.add_argument(
+        "--store",
+        type=path,
+        default=project / "store",
+        metavar="DIR",
+        help="store of the nightly runs (default: store in the project's folder)",
+    )
+
+
 def check_folders(*, drop: Path, store: Path) -> None:
     """Raise ConfigError if one of the folders contains the other, or if `store` cannot be a store."""
     from matinee.store.identity import check_usable

@@ -7,7 +7,6 @@ machine with systemd, `matinee inbox-watcher` runs as a service.
 import argparse
 import logging
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,10 +22,10 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectException
 from pydantic import BaseModel, ValidationError
 
-from matinee.errors import ConfigError, MatineeError
+from matinee.errors import ConfigError
 from matinee.ingest.inbox.drop import Print, is_temporary, look
-from matinee.ops.connection import find_address, use
-from matinee.ops.prefect_password import VARIABLE, password_for
+from matinee.ops.connection import use_configured
+from matinee.ops.prefect_password import VARIABLE
 
 log = logging.getLogger("matinee.inbox_watcher")
 
@@ -118,12 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     """Check the folder until SIGTERM or Ctrl-C; returns the exit status."""
     call = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if url := find_address(quiet=False):
-            use(url, password_for(url))
-    except MatineeError as error:
-        print(f"matinee inbox-watcher: {error}", file=sys.stderr)
-        return error.exit_status
+    use_configured()
     watcher = InboxWatcher(call.root)
     try:
         while True:

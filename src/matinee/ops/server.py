@@ -35,7 +35,7 @@ from prefect.server.events import triggers
 from prefect.server.events.schemas.automations import Posture
 from prefect.settings import get_current_settings
 
-from matinee.errors import ConfigError, MatineeError
+from matinee.errors import ConfigError
 from matinee.ops.environment import HEARTBEAT_SECONDS
 from matinee.ops.garbage import collect_apart
 from matinee.ops.guard import App, Guard, origins_of
@@ -55,11 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the server until it is stopped; returns the exit status."""
     from prefect.cli import app  # noqa: PLC0415 - takes a second, and a temporary server does not need it
 
-    try:
-        prepare(list(arguments))
-    except MatineeError as error:
-        print(f"matinee server: {error}", file=sys.stderr)
-        return error.exit_status
+    prepare(list(arguments))
     os.umask(0o077)  # the database has the addresses of webhooks, and the key of their encryption
     patch_prefect()
     serve = uvicorn.run

@@ -15,10 +15,10 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from matinee.errors import ConfigError, MatineeError
+from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.ops.environment import POOL, PREFECT_DEFAULTS
-from matinee.ops.folders import check_folders, path
+from matinee.ops.folders import add_folders, check_folders, path
 from matinee.ops.guard import is_any
 from matinee.ops.prefect_password import VARIABLE, keep_password
 from matinee.ops.up import ROOT
@@ -142,20 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--user", default=getpass.getuser(), help="user that runs the services (default: you)"
     )
-    parser.add_argument(
-        "--drop",
-        type=path,
-        default=ROOT / "drop",
-        metavar="DIR",
-        help="folder for new rating files (default: drop in the project's folder)",
-    )
-    parser.add_argument(
-        "--store",
-        type=path,
-        default=ROOT / "store",
-        metavar="DIR",
-        help="store of the nightly runs (default: store in the project's folder)",
-    )
+    add_folders(parser, project=ROOT)
     parser.add_argument(
         "--address",
         default="127.0.0.1",
@@ -168,15 +155,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Write the units into a folder; returns the exit status."""
     call = build_parser().parse_args(arguments)
-    try:
-        paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
-        check_folders(**paths)
-        check_place(call.out)
-        made = units(user=call.user, address=call.address, port=call.port, **paths)
-        _write(call.out, made)
-    except MatineeError as error:
-        print(f"matinee units: {error}", file=sys.stderr)
-        return error.exit_status
+    paths = {"drop": call.drop.absolute(), "store": call.store.absolute()}
+    check_folders(**paths)
+    check_place(call.out)
+    _write(call.out, units(user=call.user, address=call.address, port=call.port, **paths))
     return 0
 
 

@@ -18,10 +18,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from matinee.errors import ConfigError, MatineeError
+from matinee.errors import ConfigError
 from matinee.ops.connection import answering, connect, fault_of_database, find_address, use
 from matinee.ops.environment import POOL, WEBHOOK
-from matinee.ops.folders import check_folders, path
+from matinee.ops.folders import add_folders, check_folders
 from matinee.ops.prefect_password import (
     authorization_for,
     keep_password,
@@ -50,20 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The options of this verb."""
     parser = argparse.ArgumentParser(prog="matinee up", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="port of the new server (default 4200)")
-    parser.add_argument(
-        "--drop",
-        type=path,
-        default=ROOT / "drop",
-        metavar="DIR",
-        help="folder for new rating files (default: drop in the project's folder)",
-    )
-    parser.add_argument(
-        "--store",
-        type=path,
-        default=ROOT / "store",
-        metavar="DIR",
-        help="store of the nightly runs (default: store in the project's folder)",
-    )
+    add_folders(parser, project=ROOT)
     parser.add_argument(
         "--deploy",
         action="store_true",
@@ -92,9 +79,6 @@ def main(arguments: Sequence[str]) -> int:
                 watcher.look()
                 time.sleep(0.5)
             raise ConfigError("The server or the worker has ended unexpectedly. Its output is above.")
-    except MatineeError as error:
-        print(f"matinee up: {error}", file=sys.stderr)
-        return error.exit_status
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):  # the terminal may be closed
             print("All stopped.", flush=True)

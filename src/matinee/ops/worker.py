@@ -14,20 +14,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from matinee.errors import MatineeError
-from matinee.ops.connection import find_address, use
+from matinee.ops.connection import use_configured
 from matinee.ops.garbage import collect_apart
-from matinee.ops.prefect_password import password_for
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the worker until it is stopped; returns the exit status."""
-    try:
-        if url := find_address(quiet=False):
-            use(url, password_for(url))
-    except MatineeError as error:
-        print(f"matinee worker: {error}", file=sys.stderr)
-        return error.exit_status
+    use_configured()
     from prefect.cli import app  # noqa: PLC0415 - reads the environment
 
     collect_apart()

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from matinee.errors import ConfigError
-from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
 from matinee.evaluate.tested import Tested
 from matinee.ingest.databases import snapshots
 from matinee.ingest.reading.object_sources import local_file, local_sources
@@ -16,6 +15,7 @@ from matinee.publish import Publication, publish
 from matinee.release.signature import check_publishing
 from matinee.settings import Settings
 from matinee.store import Reference, Store
+from matinee.store.metrics_file import AnyMetrics, read_metrics
 from matinee.store.paths import check_apart
 from matinee.store.progress import Listener, silent
 from matinee.store.remote import local_store

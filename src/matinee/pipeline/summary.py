@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.manifests import CandidateManifest, DatasetManifest
 from matinee.formats.metrics import Metrics
 from matinee.formats.play_metrics import PlayMetrics
@@ -12,6 +11,7 @@ from matinee.formats.steps import Step
 from matinee.publish import Publication
 from matinee.store import Reference, Store
 from matinee.store.documents import Point
+from matinee.store.metrics_file import read_metrics
 
 
 class Summary(BaseModel):

@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from matinee.evaluate.drift import add_up
-from matinee.evaluate.metrics_file import read_metrics
 from matinee.evaluate.tested import Models
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile, RefitVerdict, Verdict
@@ -41,6 +40,7 @@ from matinee.store.checksums import sync_folder
 from matinee.store.digests import digest_of
 from matinee.store.documents import MANIFEST, read_as
 from matinee.store.files import copy_tree, write_json
+from matinee.store.metrics_file import read_metrics
 from matinee.store.ratings import count_rows, read_ratings
 from matinee.store.remote import remote_of
 from matinee.train.blocks import KernelPool

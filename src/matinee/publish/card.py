@@ -6,7 +6,6 @@ from textwrap import fill
 
 from matinee.errors.text import shown
 from matinee.evaluate.list_tables import measured_lists
-from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.evaluate.tables import (
     PICTURES,
     error_says,
@@ -28,6 +27,7 @@ from matinee.release.folder import EXAMPLES
 from matinee.release.manifest import ReleaseManifest, SplitNote
 from matinee.release.plays import OF_PLAYS, PLAYS_MODEL
 from matinee.store.documents import read_as
+from matinee.store.metrics_file import AnyMetrics
 
 _REASON = 2_000  # characters
 

@@ -3,9 +3,9 @@
 import json
 import re
 
-from matinee.evaluate.metrics_file import AnyMetrics
 from matinee.formats.metrics import Metrics
 from matinee.release.manifest import ReleaseManifest
+from matinee.store.metrics_file import AnyMetrics
 
 
 def front_matter(manifest: ReleaseManifest, metrics: AnyMetrics) -> str:

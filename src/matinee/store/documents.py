@@ -175,6 +175,11 @@ def read_as(path: Path, model: type[_Model]) -> _Model:
         raise StoreError(f"{path} is damaged: {_first(error)}. {advice(path)}") from None
 
 
+def read_if_there(path: Path, model: type[_Model]) -> _Model | None:
+    """A JSON file of the store as its model; None if it is not there."""
+    return read_as(path, model) if path.is_file() else None
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a plain file of the store.
 

@@ -4,15 +4,13 @@ import bz2
 import gzip
 import io
 import lzma
-import tarfile
-import zipfile
 import zlib
 
 import numpy as np
 import pyarrow as pa
 from attacks.ground import Attack
 from attacks.spoiling import Content, puts
-from packed import nested, zstd
+from packed import nested, tar, zipped, zstd
 from pyarrow import feather
 
 HEADER = b"userID,movieID,rating\n"
@@ -22,18 +20,6 @@ ROWS = HEADER + b"".join(
 BLOCK = 512
 ZEROS = bytes(1 << 20)
 LONG_ROW = b"1,1,5" + b" " * 1018 + b"\n"
-
-
-def tar(*members: tuple[str, bytes], ends: bool = True) -> bytes:
-    """An archive of members; without its end where `ends` is false."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, content in members:
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        whole = archive.offset
-    return buffer.getvalue() if ends else buffer.getvalue()[:whole]
 
 
 def header(*, name: bytes = b"a.csv", size: bytes = b"00000000000", kind: bytes = b"0") -> bytes:
@@ -52,38 +38,33 @@ def damaged(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
 
 
-def zipped(*members: tuple[str, bytes], claims: int | None = None) -> bytes:
-    """A zip of members; its end claims another number of them."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    whole = bytearray(buffer.getvalue())
-    if claims is not None:
-        whole[-14:-10] = 2 * claims.to_bytes(2, "little")
+def claiming(entries: int) -> bytes:
+    """A zip whose end claims another number of entries."""
+    whole = bytearray(zipped(TWO))
+    whole[-14:-10] = 2 * entries.to_bytes(2, "little")
     return bytes(whole)
 
 
-TWO = (("mv_1.csv", ROWS), ("mv_2.csv", ROWS))
+TWO = {"mv_1.csv": ROWS, "mv_2.csv": ROWS}
 
 
 def overlapping() -> bytes:
     """A zip whose directory leads to the same bytes twice."""
-    whole = zipped(*TWO)
+    whole = zipped(TWO)
     second = whole.rindex(b"PK\x01\x02")
     return whole[: second + 42] + bytes(4) + whole[second + 46 :]
 
 
 def lying() -> bytes:
     """A zip whose directory says that its file has ten bytes."""
-    whole = zipped(("a.csv", ROWS))
+    whole = zipped({"a.csv": ROWS})
     listed = whole.rindex(b"PK\x01\x02")
     return whole[: listed + 24] + (10).to_bytes(4, "little") + whole[listed + 28 :]
 
 
 def encrypted() -> bytes:
     """A zip whose directory says that its file is encrypted."""
-    whole = zipped(("a.csv", ROWS))
+    whole = zipped({"a.csv": ROWS})
     listed = whole.rindex(b"PK\x01\x02")
     return whole[: listed + 8] + b"\x01" + whole[listed + 9 :]
 
@@ -117,16 +98,16 @@ def refused(name: str, content: Content, *says: str, sets: str = "") -> Attack:
 
 
 ATTACKS = [
-    refused("a tar cut between members", tar(*TWO)[:FIRST], "corrupt or truncated", "end-of-archive"),
-    refused("a tar without its two blocks of zeros", tar(*TWO, ends=False), "end-of-archive"),
-    refused("a tar with one block of zeros", tar(*TWO, ends=False) + bytes(BLOCK), "end-of-archive"),
-    refused("a tar cut within a header", tar(*TWO)[: FIRST + 200], "end-of-archive"),
-    refused("a tar cut within a member", tar(*TWO)[: FIRST + BLOCK + 99], "mv_2.csv", "short"),
-    refused("two tars joined", tar(*TWO) + tar(*TWO), "follows the end"),
+    refused("a tar cut between members", tar(TWO)[:FIRST], "corrupt or truncated", "end-of-archive"),
+    refused("a tar without its two blocks of zeros", tar(TWO, ends=False), "end-of-archive"),
+    refused("a tar with one block of zeros", tar(TWO, ends=False) + bytes(BLOCK), "end-of-archive"),
+    refused("a tar cut within a header", tar(TWO)[: FIRST + 200], "end-of-archive"),
+    refused("a tar cut within a member", tar(TWO)[: FIRST + BLOCK + 99], "mv_2.csv", "short"),
+    refused("two tars joined", tar(TWO) + tar(TWO), "follows the end"),
     refused(
-        "a tar with a hole of zeros", tar(*TWO)[:FIRST] + bytes(BLOCK) + tar(*TWO)[FIRST:], "block of zeros"
+        "a tar with a hole of zeros", tar(TWO)[:FIRST] + bytes(BLOCK) + tar(TWO)[FIRST:], "block of zeros"
     ),
-    refused("a tar with a wrong checksum", damaged(tar(*TWO), FIRST + 3), "a header in it is invalid"),
+    refused("a tar with a wrong checksum", damaged(tar(TWO), FIRST + 3), "a header in it is invalid"),
     refused(
         "a tar member of size below zero",
         header(size=b"\xff" * 12) + bytes(2 * BLOCK),
@@ -142,13 +123,13 @@ ATTACKS = [
     ),
     refused(
         "a tar of more entries than any set has",
-        lambda: tar(*((f"{n}", b"") for n in range(30))),
+        lambda: tar({f"{n}": b"" for n in range(30)}),
         "ingest.max_members",
         sets="ingest.max_members=20",
     ),
-    refused("a tar.gz cut between members", gzip.compress(tar(*TWO)[:FIRST]), "end-of-archive"),
+    refused("a tar.gz cut between members", gzip.compress(tar(TWO)[:FIRST]), "end-of-archive"),
     refused(
-        "a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(*TWO))[:-4], "corrupt or truncated"
+        "a tar.gz whose gzip is cut behind the tar", gzip.compress(tar(TWO))[:-4], "corrupt or truncated"
     ),
     refused("gzip nested 300 deep", lambda: nested(ROWS, 300), "ingest.max_depth"),
     refused("gzip cut within its second member", gzip.compress(ROWS) + gzip.compress(ROWS)[:-9], "Truncated"),
@@ -165,27 +146,25 @@ ATTACKS = [
     ),
     refused(
         "a bomb in a hidden member that nobody reads",
-        lambda: gzip.compress(tar(("a.csv", ROWS), (".hidden", ZEROS * 66)), 1),
+        lambda: gzip.compress(tar({"a.csv": ROWS, ".hidden": ZEROS * 66}), 1),
         "ingest.max_ratio=150",
         sets="ingest.max_ratio=150",
     ),
     refused("a zip without its directory", b"PK\x03\x04" + ROWS, "zip archive ends without its directory"),
     refused("an empty zip", b"PK\x05\x06" + bytes(18), "no rating file"),
-    refused("a zip of a zip cut off", zipped(("in.zip", zipped(*TWO)[:-30])), "zip archive ends without"),
-    refused("a zip with a wrong checksum", damaged(zipped(*TWO), 45), "corrupt or truncated"),
+    refused("a zip of a zip cut off", zipped({"in.zip": zipped(TWO)[:-30]}), "zip archive ends without"),
+    refused("a zip with a wrong checksum", damaged(zipped(TWO), 45), "corrupt or truncated"),
     refused("a zip whose entries overlap", overlapping(), "overlap"),
-    refused(
-        "a zip that names more entries than it has", zipped(*TWO, claims=9), "directory of the zip archive"
-    ),
+    refused("a zip that names more entries than it has", claiming(9), "directory of the zip archive"),
     refused(
         "a zip of more entries than any set has",
-        lambda: zipped(*((f"{n}", b"") for n in range(30))),
+        lambda: zipped({f"{n}": b"" for n in range(30)}),
         "ingest.max_members",
         sets="ingest.max_members=20",
     ),
     refused("a zip that says that its file is smaller", lying(), "bytes long, as the directory says"),
     refused("an encrypted zip", encrypted(), "encrypted", "password"),
-    refused("a bomb of zip", lambda: zipped(("a.csv", HEADER + LONG_ROW * 70_000)), "ingest.max_ratio"),
+    refused("a bomb of zip", lambda: zipped({"a.csv": HEADER + LONG_ROW * 70_000}), "ingest.max_ratio"),
     refused(
         "a bomb of bz2",
         bz2.compress(HEADER + LONG_ROW) + bz2.compress(LONG_ROW * 1000) * 68,
@@ -201,7 +180,7 @@ ATTACKS = [
     refused("xz with something behind it", lzma.compress(ROWS) + b"rm -rf", "corrupt or truncated"),
     refused("a bomb of Arrow", arrow_bomb, "ingest.max_ratio"),
     refused(
-        "a tar in a member of which the text is cut", tar(("in.tar", tar(*TWO)[:FIRST])), "end-of-archive"
+        "a tar in a member of which the text is cut", tar({"in.tar": tar(TWO)[:FIRST]}), "end-of-archive"
     ),
     Attack(
         "a tar that escapes by its names",
@@ -210,8 +189,10 @@ ATTACKS = [
         puts(
             "a.bin",
             tar(
-                ("../../../../tmp/escaped.csv", ROWS),
-                ("\x1b[31m/\x1b]0;own\x07.csv", ROWS.replace(b"\n1", b"\n2")),
+                {
+                    "../../../../tmp/escaped.csv": ROWS,
+                    "\x1b[31m/\x1b]0;own\x07.csv": ROWS.replace(b"\n1", b"\n2"),
+                }
             ),
         ),
     ),

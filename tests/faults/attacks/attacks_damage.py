@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from attacks.ground import Attack, Ground
+from attacks.spoiling import first, writes
 
 INGEST = ["ingest", "--store", "{store}", "--ratings", "{ratings}", "--titles", "{titles}"]
 RETRAIN = ["retrain", *INGEST[1:]]
@@ -18,21 +18,9 @@ DOCTOR = ["doctor", "--store", "{store}"]
 DEEP = '{"a": ' * 50_000
 
 
-def _first(ground: Ground, place: str) -> Path:
-    return sorted(ground.store.glob(place))[0]
-
-
-def _write(place: str, text: str | bytes) -> Callable[[Ground], None]:
-    def prepare(ground: Ground) -> None:
-        path = _first(ground, place) if "*" in place else ground.store / place
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-    return prepare
-
-
 def _change(place: str, old: str, new: str) -> Callable[[Ground], None]:
     def prepare(ground: Ground) -> None:
-        path = _first(ground, place)
+        path = first(ground, place)
         text = path.read_text("utf-8")
         assert old in text, text
         path.write_text(text.replace(old, new, 1), "utf-8")
@@ -47,11 +35,6 @@ def _pipe(place: str) -> Callable[[Ground], None]:
         os.mkfifo(path)
 
     return prepare
-
-
-def _cut_lists(ground: Ground) -> None:
-    (ground.store / "recommendations").mkdir()
-    (ground.store / "recommendations" / "v0001.parquet").write_text("PAR1")
 
 
 def _points_to(version: str) -> Callable[[Ground], None]:
@@ -72,7 +55,7 @@ ATTACKS = [
         "ingest with an empty forgotten.json",
         INGEST,
         1,
-        _write("forgotten.json", ""),
+        writes("forgotten.json", ""),
         ["forgotten.json", "Restore it from a backup"],
         ["emove"],
     ),
@@ -80,7 +63,7 @@ ATTACKS = [
         "ingest with a list of forgotten users that lost its key",
         INGEST,
         1,
-        _write("forgotten.json", '{"key": "", "hashes": []}'),
+        writes("forgotten.json", '{"key": "", "hashes": []}'),
         ["forgotten.json", "key"],
         ["emove"],
     ),
@@ -88,7 +71,7 @@ ATTACKS = [
         "ingest with a list of forgotten users whose hash was changed",
         INGEST,
         1,
-        _write("forgotten.json", LIST),
+        writes("forgotten.json", LIST),
         ["was changed after it was written"],
         ["emove"],
     ),
@@ -96,7 +79,7 @@ ATTACKS = [
         "forget with a list that is nested too deep",
         FORGET,
         1,
-        _write("forgotten.json", DEEP),
+        writes("forgotten.json", DEEP),
         ["nested too deeply", "Restore it from a backup"],
         ["emove"],
     ),
@@ -104,7 +87,7 @@ ATTACKS = [
         "forget with a list of numbers",
         FORGET,
         1,
-        _write("forgotten.json", '{"key": "00", "hashes": [1]}'),
+        writes("forgotten.json", '{"key": "00", "hashes": [1]}'),
         ["forgotten.json", "hashes.0"],
         ["emove"],
     ),
@@ -112,14 +95,14 @@ ATTACKS = [
         "doctor sees a damaged list of forgotten users",
         DOCTOR,
         1,
-        _write("forgotten.json", "[]"),
+        writes("forgotten.json", "[]"),
         ["fail  files", "is not a JSON object"],
     ),
     Attack(
         "doctor sees a series without points",
         DOCTOR,
         1,
-        _write("progressive.json", '{"points": {}}'),
+        writes("progressive.json", '{"points": {}}'),
         ["fail  files", "progressive.json", "move this file elsewhere"],
         ["emove the folder"],
     ),
@@ -127,14 +110,14 @@ ATTACKS = [
         "doctor sees a mark that is none",
         DOCTOR,
         0,
-        _write("nightly.json", "{}"),
+        writes("nightly.json", "{}"),
         ["nightly.json", "next night"],
     ),
     Attack(
         "doctor sees a step's file of other bytes",
         DOCTOR,
         0,
-        _write("evaluations/*/decision.json", b'{"\xff'),
+        writes("evaluations/*/decision.json", b'{"\xff'),
         ["decision.json", "not UTF-8"],
     ),
     Attack(
@@ -148,14 +131,14 @@ ATTACKS = [
         "predict with an empty pointer",
         PREDICT,
         1,
-        _write("champion.json", ""),
+        writes("champion.json", ""),
         ["champion.json is damaged", "v0002` writes the file"],
     ),
     Attack(
         "predict with a pointer of numbers",
         PREDICT,
         1,
-        _write("champion.json", '{"version": 2}'),
+        writes("champion.json", '{"version": 2}'),
         ["champion.json is damaged"],
     ),
     Attack(
@@ -169,21 +152,21 @@ ATTACKS = [
         "rollback with a pointer of another type",
         ROLLBACK,
         1,
-        _write("champion.json", "[]"),
+        writes("champion.json", "[]"),
         ["matinee promote"],
     ),
     Attack(
         "releases with a pointer that is nested too deep",
         RELEASES,
         1,
-        _write("champion.json", DEEP),
+        writes("champion.json", DEEP),
         ["matinee promote"],
     ),
     Attack(
         "promote writes a damaged pointer again",
         PROMOTE,
         0,
-        _write("champion.json", "\0\0"),
+        writes("champion.json", "\0\0"),
         keeps_store=False,
         check=_points_to("v0001"),
     ),
@@ -191,21 +174,21 @@ ATTACKS = [
         "prune with a manifest without a byte",
         PRUNE,
         1,
-        _write("candidates/*/manifest.json", ""),
+        writes("candidates/*/manifest.json", ""),
         ["it is empty", "nothing was removed", "computes it again"],
     ),
     Attack(
         "prune with a manifest that belongs elsewhere",
         PRUNE,
         1,
-        _write("candidates/*/manifest.json", '{"kind": "splits", "digest": "x", "rows": 1}'),
+        writes("candidates/*/manifest.json", '{"kind": "splits", "digest": "x", "rows": 1}'),
         ["is not the manifest of that folder"],
     ),
     Attack(
         "prune with a file of partitions that is no object",
         PRUNE,
         1,
-        _write("datasets/*/partitions.json", '"x"'),
+        writes("datasets/*/partitions.json", '"x"'),
         ["partitions.json", "nothing was removed"],
     ),
     Attack(
@@ -219,7 +202,7 @@ ATTACKS = [
         "ingest makes a damaged dataset again",
         INGEST,
         0,
-        _write("datasets/*/manifest.json", '{"rows": []}'),
+        writes("datasets/*/manifest.json", '{"rows": []}'),
         ["is damaged"],
         keeps_store=False,
     ),
@@ -227,7 +210,7 @@ ATTACKS = [
         "forget on a store with an empty manifest of a candidate",
         FORGET,
         0,
-        _write("candidates/*/manifest.json", ""),
+        writes("candidates/*/manifest.json", ""),
         ["the user was erased from"],
         keeps_store=False,
         check=_forgotten,
@@ -236,7 +219,7 @@ ATTACKS = [
         "forget with the users of a release cut",
         FORGET,
         1,
-        _write("releases/v0001/users.parquet", "PAR1"),
+        writes("releases/v0001/users.parquet", "PAR1"),
         ["release v0001 is damaged", "future runs skip"],
         keeps_store=False,
         check=_forgotten,
@@ -245,7 +228,7 @@ ATTACKS = [
         "forget with metrics of a release that were changed",
         FORGET,
         1,
-        _write("releases/v0002/metrics.json", "{}"),
+        writes("releases/v0002/metrics.json", "{}"),
         ["release v0002 is damaged", "or remove"],
         keeps_store=False,
     ),
@@ -253,7 +236,7 @@ ATTACKS = [
         "forget with lists that were cut",
         FORGET,
         0,
-        _cut_lists,
+        writes("recommendations/v0001.parquet", "PAR1"),
         ["v0001.parquet is damaged"],
         keeps_store=False,
     ),

@@ -1,23 +1,21 @@
 """Findings of the fuzzer, one row per cause: files that caused a traceback, a dead process or a wrong answer."""
 
 import gzip
-import json
 
 import pyarrow as pa
-from attacks.ground import Attack, Ground
-from attacks.spoiling import (
-    _write,
+from attacks.changed_releases import (
     array,
+    changed,
+    changed_bytes,
+    changed_json,
     claim,
-    columns,
     cutoffs,
     empty_but_says_so,
-    forge,
-    source,
-    spoil,
     table,
     weights,
 )
+from attacks.ground import Attack
+from attacks.spoiling import columns, puts, source, spoil, writes
 from packed import nested, zstd
 
 SIMILAR = ["similar", "--store", "{store}", "--movie", "3"]
@@ -47,48 +45,50 @@ ATTACKS = [
         "a list of the forgotten in UTF-16",
         FORGET,
         1,
-        lambda ground: _write(ground.store / "forgotten.json", '{"salt": ""}'.encode("utf-16")),
+        writes("forgotten.json", '{"salt": ""}'.encode("utf-16")),
         ["forgotten.json"],
     ),
     Attack(
         "a list of the forgotten without an end",
         FORGET,
         1,
-        lambda ground: _write(ground.store / "forgotten.json", DEEP),
+        writes("forgotten.json", DEEP),
         ["forgotten.json"],
     ),
     Attack(
         "a pointer to a number of 400 digits",
         SIMILAR,
         1,
-        spoil("champion.json", lambda _: b'{"version": 1' + b"0" * 400 + b"}"),
+        writes("champion.json", b'{"version": 1' + b"0" * 400 + b"}"),
         ["champion.json"],
     ),
     Attack(
         "a pointer to a list",
         SIMILAR,
         1,
-        spoil("champion.json", lambda _: b'{"version": ["v0002"]}'),
+        writes("champion.json", b'{"version": ["v0002"]}'),
         ["champion.json"],
     ),
-    Attack(
-        "a pointer nested 100,000 deep", DOCTOR, 1, spoil("champion.json", lambda _: DEEP), ["champion.json"]
-    ),
+    Attack("a pointer nested 100,000 deep", DOCTOR, 1, writes("champion.json", DEEP), ["champion.json"]),
     Attack(
         "a step's manifest nested 100,000 deep",
         ["prune", "--store", "{store}"],
         1,
-        spoil("splits/*/manifest.json", lambda _: DEEP),
+        writes("splits/*/manifest.json", DEEP),
         says=["nested too deeply", "Move the folder"],
     ),
     Attack(
-        "lists that are cut", FORGET, 0, lambda ground: _lists(ground, b"PAR1 no more"), keeps_store=False
+        "lists that are cut",
+        FORGET,
+        0,
+        writes("recommendations/v0002.parquet", b"PAR1 no more"),
+        keeps_store=False,
     ),
     Attack(
         "lists whose users are halves of numbers",
         FORGET,
         0,
-        lambda ground: _lists(ground, columns(user_id=pa.array([0.5, 1, 2], pa.float16()))(b"")),
+        writes("recommendations/v0002.parquet", columns(user_id=pa.array([0.5, 1, 2], pa.float16()))),
         ["is damaged"],
         keeps_store=False,
     ),
@@ -107,14 +107,14 @@ ATTACKS = [
         "a cutoff that is a date",
         ["evaluate", "--store", "{store}", "--test", "{ratings}"],
         1,
-        spoil("releases/v0002/manifest.json", cutoffs(test={"1.0": "2020-01-01"})),
+        changed(cutoffs(test={"1.0": "2020-01-01"}), sealed=False),
         ["split.cutoffs"],
     ),
     Attack(
         "a share of 2**70",
         ["evaluate", "--store", "{store}", "--test", "{ratings}"],
         1,
-        spoil("releases/v0002/manifest.json", cutoffs(test={}, test_share=2.0**70)),
+        changed(cutoffs(test={}, test_share=2.0**70), sealed=False),
         ["split.cutoffs"],
     ),
     Attack(
@@ -142,127 +142,126 @@ ATTACKS = [
         "Parquet with pictures in a column",
         [*INGEST, "{folder}/p.parquet", "--set", "ingest.scale=1-5"],
         0,
-        source("p.parquet", columns(poster=pa.array([b"\xff", b"", b"\0"]))),
+        puts("p.parquet", columns(poster=pa.array([b"\xff", b"", b"\0"]))),
         ["3 accepted"],
     ),
     Attack(
         "Parquet with users in lists",
         [*INGEST, "{folder}/l.parquet"],
         3,
-        source("l.parquet", columns(userID=pa.array([[1], [2], [3]]))),
+        puts("l.parquet", columns(userID=pa.array([[1], [2], [3]]))),
         ["l.parquet"],
     ),
     Attack(
         "Parquet with a footer of 2 GB",
         [*INGEST, "{folder}/f.parquet"],
         3,
-        source("f.parquet", lambda data: columns()(data)[:-8] + b"\xff\xff\xff\x7fPAR1"),
+        puts("f.parquet", columns()[:-8] + b"\xff\xff\xff\x7fPAR1"),
         ["f.parquet"],
     ),
     Attack(
         "settings nested 100,000 deep",
         [*INGEST, "{ratings}", "--settings", "{folder}/s.json"],
         2,
-        source("s.json", lambda _: b'{"train": ' + DEEP),
+        puts("s.json", b'{"train": ' + DEEP),
         ["nested too deeply"],
     ),
     Attack(
         "a TOML key of 5,000 parts",
         [*INGEST, "{ratings}", "--settings", "{folder}/s.toml"],
         2,
-        source("s.toml", lambda _: b".".join([b"a"] * 5000) + b" = 1"),
+        puts("s.toml", b".".join([b"a"] * 5000) + b" = 1"),
         ["is not known"],
     ),
     Attack(
         "weights without the movies' biases",
         SIMILAR,
         1,
-        weights(lambda tables: {name: each for name, each in tables.items() if name != "movie_bias"}),
+        changed(weights(lambda tables: tables.pop("movie_bias"))),
         ["movie_bias"],
     ),
     Attack(
         "vectors of one number for all users",
         SIMILAR,
         1,
-        weights(lambda tables: {**tables, "user_factors": tables["user_factors"].reshape(1, -1)}),
+        changed(weights(lambda tables: tables.update(user_factors=tables["user_factors"].reshape(1, -1)))),
         ["weights.safetensors", "shape"],
     ),
     Attack(
         "fewer users than vectors",
         SIMILAR,
         1,
-        forge("users.parquet", table(lambda users: users.slice(0, 7))),
+        changed(table("users.parquet", lambda users: users.slice(0, 7))),
         ["users.parquet"],
     ),
     Attack(
         "movies thrice",
         SIMILAR,
         1,
-        forge("movies.parquet", table(lambda movies: pa.concat_tables([movies] * 3))),
+        changed(table("movies.parquet", lambda movies: pa.concat_tables([movies] * 3))),
         ["movies.parquet"],
     ),
     Attack(
         "a table that says it has rows and has none",
         SIMILAR,
         1,
-        forge("movies.parquet", empty_but_says_so),
+        changed(changed_bytes("movies.parquet", empty_but_says_so)),
         ["movies.parquet", "contains 0"],
     ),
     Attack(
         "ids out of order",
         SIMILAR,
         1,
-        forge("movies.parquet", table(lambda movies: movies.take(list(range(len(movies)))[::-1]))),
+        changed(table("movies.parquet", lambda movies: movies.take(list(range(len(movies)))[::-1]))),
         ["movies.parquet"],
     ),
     Attack(
         "offsets that are truth values",
         SIMILAR,
         1,
-        forge("seen.offsets.npy", array(lambda offsets: offsets.astype(bool))),
+        changed(array("seen.offsets.npy", lambda offsets: offsets.astype(bool))),
         ["seen.offsets.npy"],
     ),
     Attack(
         "one offset",
         SIMILAR,
         1,
-        forge("seen.offsets.npy", array(lambda offsets: offsets[:1])),
+        changed(array("seen.offsets.npy", lambda offsets: offsets[:1])),
         ["seen.offsets.npy"],
     ),
     Attack(
         "an array whose header does not end",
         SIMILAR,
         1,
-        forge("seen.movies.npy", lambda data: data.replace(b"(", b"((", 1)),
+        changed(changed_bytes("seen.movies.npy", lambda data: data.replace(b"(", b"((", 1))),
         ["seen.movies.npy"],
     ),
     Attack(
         "a prior whose picks are an empty list",
         SIMILAR,
         1,
-        forge("prior.json", lambda data: json.dumps({**json.loads(data), "picks": []}).encode()),
+        changed(changed_json("prior.json", lambda prior: prior.update(picks=[]))),
         ["prior.json", "picks"],
     ),
     Attack(
         "a prior of texts",
         SIMILAR,
         1,
-        forge("prior.json", lambda data: json.dumps({**json.loads(data), "mean": ["a"]}).encode()),
+        changed(changed_json("prior.json", lambda prior: prior.update(mean=["a"]))),
         ["prior.json"],
     ),
     Attack(
-        "metrics nested 100,000 deep", SIMILAR, 1, forge("metrics.json", lambda _: DEEP), ["metrics.json"]
+        "metrics nested 100,000 deep",
+        SIMILAR,
+        1,
+        changed(changed_bytes("metrics.json", lambda _: DEEP)),
+        ["metrics.json"],
     ),
     Attack(
         "a pair with an id of 5,000 digits",
         [*PREDICT, "{folder}/p.csv"],
         3,
-        source("p.csv", lambda _: b"userID,movieID\n1," + b"9" * 5000),
+        puts("p.csv", b"userID,movieID\n1," + b"9" * 5000),
         ["p.csv", "line 2"],
     ),
 ]
-
-
-def _lists(ground: Ground, data: bytes) -> None:
-    (ground.store / "recommendations").mkdir()
-    (ground.store / "recommendations" / "v0002.parquet").write_bytes(data)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from attacks.ground import Attack, Ground
 
-from matinee.ops.units import main as units
-
 MIXED, IN_STORE, EMPTY = "one is inside the other", "is inside the store", "empty"
 TITLES = ["--titles", "{titles}"]
 SOURCES = ["--ratings", "{ratings}", *TITLES]
@@ -176,19 +174,17 @@ ATTACKS = [
     ),
     Attack(
         "units for a store within the drop folder",
-        ["--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{folder}/drop/store"],
+        ["units", "--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{folder}/drop/store"],
         2,
         says=[MIXED],
         check=_nothing("units"),
-        program=units,
     ),
     Attack(
         "units for a folder that is no store",
-        ["--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{foreign}"],
+        ["units", "--out", "{folder}/units", "--drop", "{folder}/drop", "--store", "{foreign}"],
         2,
         says=["not a Matinee store"],
         check=_nothing("units"),
-        program=units,
     ),
     _out("predictions in the store", [*PREDICT, *PAIRS, "--out", "{store}/out.csv"]),
     _out("predictions in place of the champion", [*PREDICT, *PAIRS, "--out", "{store}/champion.json"]),
@@ -207,10 +203,9 @@ ATTACKS = [
     _out("models in the store", ["export", *PREDICT[1:], "v0001", "--out", "{store}/onnx"]),
     Attack(
         "units in the store",
-        ["--out", "{store}/units", "--drop", "{folder}/drop", "--store", "{store}"],
+        ["units", "--out", "{store}/units", "--drop", "{folder}/drop", "--store", "{store}"],
         2,
         says=[IN_STORE],
-        program=units,
     ),
     _out("a backup in another store", [*BACKUP, "{folder}/second/copy"], prepare=_second_store,
          check=_nothing("second/copy")),

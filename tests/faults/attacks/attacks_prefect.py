@@ -13,8 +13,6 @@ from typing import Any
 
 from attacks.ground import Attack, Ground
 
-from matinee.ops.units import main as units
-
 SECRET = "planted-7c1e"
 RETRAIN = ["retrain", "--ratings", "{ratings}", "--titles", "{titles}", "--store", "{store}"]
 LISTS = ["recommend", "--all", "--store", "{store}", "--out", "{folder}/lists.parquet"]
@@ -123,8 +121,8 @@ def _units(name: str, *words: str, says: str) -> Attack:
     def nothing_written(ground: Ground) -> None:
         assert not (ground.folder / "units").exists()
 
-    call = ["--out", "{folder}/units", *words]
-    return Attack(f"units {name}", call, 2, says=[says], check=nothing_written, program=units)
+    call = ["units", "--out", "{folder}/units", *words]
+    return Attack(f"units {name}", call, 2, says=[says], check=nothing_written)
 
 
 def _full(**_: Any) -> Any:

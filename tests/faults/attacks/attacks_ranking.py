@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from attacks.attacks_releases import PREDICT, PROMOTE, RECOMMEND, ROLLBACK, SIMILAR, VERIFY
-from attacks.changed_releases import Change, array, changed_json, release, spoil, weights
+from attacks.changed_releases import Change, array, changed, changed_json, release, weights
 from attacks.ground import Attack, Ground
 
 RANKING, TESTED, LEVELS = "ranking.safetensors", "tested_ranking.safetensors", "seen.levels.npy"
@@ -64,98 +64,100 @@ def _gone(*names: str, kept_as: str | None = None) -> Change:
 
 ATTACKS = [
     Attack(
-        "levels too short", RECOMMEND, 1, spoil(array(LEVELS, lambda old: old[:-1])), [LEVELS, "expected"]
+        "levels too short", RECOMMEND, 1, changed(array(LEVELS, lambda old: old[:-1])), [LEVELS, "expected"]
     ),
-    Attack("no levels", EXPLAIN, 1, spoil(array(LEVELS, lambda old: old[:0])), [LEVELS, "it has 0 levels"]),
-    Attack("levels too long", PREDICT, 1, spoil(array(LEVELS, lambda old: np.r_[old, old])), [LEVELS]),
-    Attack("a level above 240", RECOMMEND, 1, spoil(array(LEVELS, _too_high)), [LEVELS, "up to 241"]),
+    Attack("no levels", EXPLAIN, 1, changed(array(LEVELS, lambda old: old[:0])), [LEVELS, "it has 0 levels"]),
+    Attack("levels too long", PREDICT, 1, changed(array(LEVELS, lambda old: np.r_[old, old])), [LEVELS]),
+    Attack("a level above 240", RECOMMEND, 1, changed(array(LEVELS, _too_high)), [LEVELS, "up to 241"]),
     Attack(
-        "levels of another type", VERIFY, 1, spoil(array(LEVELS, lambda old: old.astype("<i4"))), [LEVELS]
+        "levels of another type", VERIFY, 1, changed(array(LEVELS, lambda old: old.astype("<i4"))), [LEVELS]
     ),
-    Attack("signed levels", SIMILAR, 1, spoil(array(LEVELS, lambda old: old.astype("|i1"))), [LEVELS]),
+    Attack("signed levels", SIMILAR, 1, changed(array(LEVELS, lambda old: old.astype("|i1"))), [LEVELS]),
     Attack(
         "levels in a table",
         PROMOTE,
         1,
-        spoil(array(LEVELS, lambda old: old[None]), version="v0001"),
+        changed(array(LEVELS, lambda old: old[None]), version="v0001"),
         [LEVELS],
     ),
-    Attack("levels with a pickle", RECOMMEND, 1, spoil(_pickled), [LEVELS]),
+    Attack("levels with a pickle", RECOMMEND, 1, changed(_pickled), [LEVELS]),
     Attack(
         "changed levels",
         EXPLAIN,
         1,
-        spoil(array(LEVELS, lambda old: old[::-1]), sealed=False),
+        changed(array(LEVELS, lambda old: old[::-1]), sealed=False),
         ["changed"],
     ),
     Attack(
         "ranking tables of fewer movies",
         RECOMMEND,
         1,
-        spoil(_tables(decode=lambda old: old[:-1])),
+        changed(_tables(decode=lambda old: old[:-1])),
         [RANKING],
     ),
-    Attack("a flat ranking table", EXPLAIN, 1, spoil(_tables(decode=lambda old: old.ravel())), [RANKING]),
+    Attack("a flat ranking table", EXPLAIN, 1, changed(_tables(decode=lambda old: old.ravel())), [RANKING]),
     Attack(
         "ranking tables of two sizes",
         ROLLBACK,
         1,
-        spoil(_tables(encode_liked=lambda old: old[:, :-1]), version="v0001"),
+        changed(_tables(encode_liked=lambda old: old[:, :-1]), version="v0001"),
         [RANKING],
     ),
     Attack(
         "ranking tables of integers",
         RECOMMEND,
         1,
-        spoil(_tables(popularity=lambda old: old.astype(np.int32))),
+        changed(_tables(popularity=lambda old: old.astype(np.int32))),
         [RANKING, "popularity"],
     ),
     Attack(
         "ranking tables of another type",
         RECOMMEND,
         1,
-        spoil(_tables(decode=lambda old: old.astype(np.float64))),
+        changed(_tables(decode=lambda old: old.astype(np.float64))),
         [RANKING],
     ),
     Attack(
         "ranking weights that are NaN",
         PROMOTE,
         1,
-        spoil(_tables(decode=_with(np.nan)), version="v0001"),
+        changed(_tables(decode=_with(np.nan)), version="v0001"),
         [RANKING],
     ),
     Attack(
         "an infinite popularity",
         VERIFY,
         1,
-        spoil(_tables(popularity=_with(np.inf))),
+        changed(_tables(popularity=_with(np.inf))),
         ["popularity", "DAMAGED"],
     ),
-    Attack("huge ranking weights", RECOMMEND, 1, spoil(_tables(encode_rated=_with(1e30))), ["encode_rated"]),
+    Attack(
+        "huge ranking weights", RECOMMEND, 1, changed(_tables(encode_rated=_with(1e30))), ["encode_rated"]
+    ),
     Attack(
         "a foreign ranking table",
         SIMILAR,
         1,
-        spoil(weights(lambda tables: tables.update(more=tables["decode"]), RANKING)),
+        changed(weights(lambda tables: tables.update(more=tables["decode"]), RANKING)),
         [RANKING],
     ),
     Attack(
         "no ranking table",
         SIMILAR,
         1,
-        spoil(weights(lambda tables: tables.pop("decode"), RANKING)),
+        changed(weights(lambda tables: tables.pop("decode"), RANKING)),
         [RANKING],
     ),
-    Attack("a ranking model without levels", RECOMMEND, 1, spoil(_gone(LEVELS)), ["does not list", LEVELS]),
-    Attack("levels without a ranking model", EXPLAIN, 1, spoil(_gone(RANKING)), ["does not list", RANKING]),
+    Attack("a ranking model without levels", RECOMMEND, 1, changed(_gone(LEVELS)), ["does not list", LEVELS]),
+    Attack("levels without a ranking model", EXPLAIN, 1, changed(_gone(RANKING)), ["does not list", RANKING]),
     Attack(
-        "a tested ranking model alone", VERIFY, 1, spoil(_gone(LEVELS, kept_as=TESTED)), ["does not list"]
+        "a tested ranking model alone", VERIFY, 1, changed(_gone(LEVELS, kept_as=TESTED)), ["does not list"]
     ),
     Attack(
         "no ranking model where the manifest has one",
         PREDICT,
         1,
-        spoil(_gone(RANKING, LEVELS)),
+        changed(_gone(RANKING, LEVELS)),
         ["ranking model"],
     ),
     Attack("levels that are not listed", RECOMMEND, 1, _unlisted(LEVELS), [f"{LEVELS} is not in"]),

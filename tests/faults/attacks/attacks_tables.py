@@ -16,8 +16,9 @@ import duckdb
 import packed
 import pyarrow as pa
 import pyarrow.parquet as pq
-from attacks.attacks_archives import ROWS, refused, zipped
+from attacks.attacks_archives import ROWS, refused
 from attacks.ground import Attack, Ground
+from packed import zipped
 
 COUNT = 1000
 OBJECT = b'{"user_id":1,"movie_id":2,"rating":3}\n'
@@ -60,13 +61,13 @@ def fields(**field: Any) -> bytes:
 
 
 def zip_twice() -> bytes:
-    whole = zipped(("a.csv", ROWS), ("b.csv", ROWS))
+    whole = zipped({"a.csv": ROWS, "b.csv": ROWS})
     return whole.replace(b"b.csv", b"a.csv")
 
 
 def zip_shorter() -> bytes:
     """A zip whose end lists the first of its two files."""
-    whole = bytearray(zipped(("a.csv", ROWS), ("b.csv", ROWS)))
+    whole = bytearray(zipped({"a.csv": ROWS, "b.csv": ROWS}))
     size = whole.rindex(b"PK\x01\x02") - whole.index(b"PK\x01\x02")
     whole[-14:-6] = struct.pack("<2HL", 1, 1, size)
     return bytes(whole)
@@ -74,7 +75,7 @@ def zip_shorter() -> bytes:
 
 def zip_64(offset: int) -> bytes:
     """A zip of the long form, whose directory is elsewhere."""
-    body = zipped(("a.csv", ROWS))[:-22]
+    body = zipped({"a.csv": ROWS})[:-22]
     end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 60, offset)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(body), 1)
     rest = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)

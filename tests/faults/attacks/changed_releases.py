@@ -1,6 +1,7 @@
 """Releases that attacks change: weights, tables, arrays, manifests, links, pointers and signatures."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -28,6 +29,11 @@ def rewrite_manifest(folder: Path, **changes: Any) -> None:
     (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
 
 
+def claim(**values: Any) -> Callable[[Ground], None]:
+    """Change values in the champion's manifest."""
+    return lambda ground: rewrite_manifest(release(ground), **values)
+
+
 def list_file(folder: Path, name: str, digest: str = "0" * 64) -> None:
     """One more file in the manifest's list."""
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -44,11 +50,11 @@ def correct_checksums(folder: Path) -> None:
     rewrite_manifest(folder, **manifest | {"files": files})
 
 
-def spoil(change: Change, *, version: str = "v0002", sealed: bool = True) -> Callable[[Ground], None]:
+def changed(how: Change, *, version: str = "v0002", sealed: bool = True) -> Callable[[Ground], None]:
     """Change files of a release together with its checksums."""
 
     def prepare(ground: Ground) -> None:
-        change(release(ground, version))
+        how(release(ground, version))
         if sealed:
             correct_checksums(release(ground, version))
 
@@ -83,6 +89,29 @@ def changed_json(name: str, change: Callable[[Any], object]) -> Change:
         (folder / name).write_text(json.dumps(manifest))
 
     return spoil
+
+
+def changed_bytes(name: str, change: Callable[[bytes], bytes]) -> Change:
+    return lambda folder: (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+
+def cutoffs(**values: Any) -> Change:
+    """Other cutoffs of the split in the manifest."""
+    return changed_json("manifest.json", lambda old: old["split"]["cutoffs"].update(values))
+
+
+def empty_but_says_so(data: bytes) -> bytes:
+    """A Parquet file without rows whose footer has another number of rows: a Thrift integer, seven bits per byte."""
+    out = io.BytesIO()
+    pq.write_table(pq.read_table(pa.BufferReader(data)).slice(0, 0), out)
+    emptied = out.getvalue()
+    size = int.from_bytes(emptied[-8:-4], "little")
+    body, footer = emptied[: -8 - size], emptied[-8 - size : -8]
+    told = 2 * pq.read_metadata(pa.BufferReader(data)).num_rows
+    footer = footer.replace(b"\x16\x00\x19", bytes([0x16, told & 0x7F | 0x80, told >> 7, 0x19]), 1)
+    claimed = body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    assert pq.read_metadata(pa.BufferReader(claimed)).num_rows == told // 2
+    return claimed
 
 
 def infinite(tables: dict[str, Any]) -> None:

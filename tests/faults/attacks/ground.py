@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from matinee.cli.main import main
-
 Digests = dict[str, str]
 
 
@@ -59,8 +57,7 @@ class Attack:
 
     `words` can contain {store}, {ratings}, {titles}, {foreign} and {folder}. `status` is the expected exit status.
     `says` are texts that must be in stdout or stderr, and `hides` are texts that must not. `environment` is set for the
-    call, with its values filled in like the words. `patches` replaces the objects of dotted names. `program` is called
-    with the words; the default is the command `matinee`.
+    call, with its values filled in like the words. `patches` replaces the objects of dotted names.
     """
 
     name: str
@@ -75,7 +72,6 @@ class Attack:
     check: Callable[[Ground], None] = field(default=lambda ground: None)
     environment: Mapping[str, str] = field(default_factory=dict)
     patches: Mapping[str, Any] = field(default_factory=dict)
-    program: Callable[[list[str]], int] = main
 
     def call(self, ground: Ground) -> list[str]:
         """The words with the ground's paths filled in."""

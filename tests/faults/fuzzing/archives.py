@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import tarfile
 import zipfile
 from collections.abc import Callable
 from random import Random
@@ -12,7 +11,7 @@ from fuzzing.mutations import (
     Mutation,
     spoil_lines,
 )
-from packed import zstd
+from packed import zipped, zstd
 
 
 def within(unpack: Callable[[bytes], bytes], pack: Callable[[bytes], bytes], inner: Mutation) -> Mutation:
@@ -101,13 +100,13 @@ def spoil_zip(data: bytes, rng: Random) -> bytes:
     way = rng.randrange(8)
     if way == 0:
         inner = rng.choice((data, data[:-22], data[: len(data) // 2]))
-        return zip_of({"a.zip": inner, rng.choice(("b.csv", "../b.csv", "/b.csv", ".b")): b"1,1,5\n"})
+        return zipped({"a.zip": inner, rng.choice(("b.csv", "../b.csv", "/b.csv", ".b")): b"1,1,5\n"})
     if way == 1:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
         name = rng.choice(sorted(files))
         files[name] = spoil_lines(files[name], rng)
-        return zip_of(files)
+        return zipped(files)
     magic = rng.choice(list(_ZIP_FIELDS))
     places = [at for at in range(len(data)) if data.startswith(magic, at)]
     start, size = rng.choice(_ZIP_FIELDS[magic])
@@ -115,23 +114,3 @@ def spoil_zip(data: bytes, rng: Random) -> bytes:
     old = int.from_bytes(data[at : at + size], "little")
     odd = rng.choice((0, 1, old - 1, old + 1, old * 2, 12, 14, 1 << 30, 256**size - 1, 256**size - 2))
     return data[:at] + (odd % 256**size).to_bytes(size, "little") + data[at + size :]
-
-
-def tar_of(files: dict[str, bytes]) -> bytes:
-    """A tar archive of some files."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
-
-
-def zip_of(files: dict[str, bytes]) -> bytes:
-    """A zip archive of some files."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return out.getvalue()

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fuzzing.archives import tar_of, zip_of
 from fuzzing.databases import duckdb_of, sqlite_of
 from minisign import KeyPair
+from packed import tar, zipped
 
 import matinee
 from matinee import ingest
@@ -195,9 +195,9 @@ def _write_inputs(sample: Path, inputs: Path, *, long: bytes) -> None:
         "netflix.txt": netflix,
         "ratings.csv.gz": gzip.compress(long, 1),
         "ratings.csv.zst": pa.compress(long, "zstd", asbytes=True),
-        "ratings.tar": tar_of(parts),
-        "ratings.tar.gz": gzip.compress(tar_of(parts), 1),
-        "ratings.zip": zip_of(parts),
+        "ratings.tar": tar(parts),
+        "ratings.tar.gz": gzip.compress(tar(parts), 1),
+        "ratings.zip": zipped(parts),
         "ratings.csv.bz2": bz2.compress(long),
         "ratings.csv.xz": lzma.compress(long, preset=0),
         "utf-16.csv": b"\n".join(rows[:300]).decode("utf-8", "replace").encode("utf-16"),

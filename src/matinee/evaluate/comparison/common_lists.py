@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from matinee.evaluate.compared_lists import RankedModel
 from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
-from matinee.evaluate.metrics import DatedRatings
 from matinee.evaluate.preference import score_after
 from matinee.evaluate.ranking import ListMetrics, Task, make_task, rank
 from matinee.release.arrays import Codes, Scores
@@ -67,14 +66,8 @@ def measure_lists(rows: SharedTestRows, subjects: Sequence[Subject]) -> list[Mea
 
 def _task(rows: SharedTestRows, listed: NDArray[np.bool_]) -> Task:
     judged, hidden = rows.judged, rows.test.take(np.flatnonzero(~rows.unseen))
-    seen = DatedRatings(
-        *(
-            np.concatenate([getattr(rows.fitted, name), getattr(hidden, name)])
-            for name in ("users", "movies", "ratings", "dates")
-        )
-    )
     return make_task(
-        seen,
+        rows.fitted + hidden,
         judged.take(np.flatnonzero(listed[judged.movies])),
         relevant_from=liked_from(rows.scale),
         users=rows.users.height,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from matinee.evaluate.metrics_file import read_metrics
 from matinee.formats.comparison import Cost
 from matinee.formats.manifests import CandidateManifest, EvaluationManifest, RankingManifest
 from matinee.formats.metrics import Metrics
 from matinee.store import Store
+from matinee.store.metrics_file import read_metrics
 
 
 def read_cost(

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from matinee.errors import ConfigError
 from matinee.errors.text import shown
 from matinee.evaluate.comparison.common_lists import rearranged
 from matinee.evaluate.comparison.common_rows import SharedTestRows
 from matinee.evaluate.comparison.subjects import Subject
-from matinee.evaluate.example_lists import Library
+from matinee.evaluate.example_lists import Library, id_of
 from matinee.evaluate.ranking import TOP, top
 from matinee.formats.comparison import ComparedEntry, ComparedLists
 from matinee.release.idmap import IdMap, parse_id
@@ -91,21 +90,15 @@ def _of_user(
 
     def entry(movie: int) -> ComparedEntry:
         return ComparedEntry(
-            movie_id=_id(rows.movies, "movie", movie),
+            movie_id=id_of(rows.movies, "movie", movie),
             title=library.title(movie),
             liked=movie in liked,
             shared=movie in everywhere,
         )
 
     return ComparedLists(
-        user_id=_id(rows.users, "user", user),
+        user_id=id_of(rows.users, "user", user),
         rated=len(fitted),
         best=[library.title(movie) for movie in best],
         lists=[[entry(movie) for movie in listed] for listed in lists],
     )
-
-
-def _id(table: pl.DataFrame, axis: str, code: int) -> int | str:
-    """The id of a code, as the rating files have it."""
-    text, number = TEXT_COLUMNS[f"{axis}_id"], f"{axis}_id"
-    return str(table[text][code]) if text in table.columns else int(table[number][code])

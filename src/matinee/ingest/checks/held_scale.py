@@ -3,10 +3,12 @@
 Without a store's scale nothing decides, so files on different scales stay where they are until a person does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import ne
 from typing import Final
 
 from matinee.errors import DataError
+from matinee.errors.text import first_of
 from matinee.ingest.checks.scales import WIDER, find_other_scales, share_above
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.rating_counts import from_json
@@ -34,9 +36,11 @@ def find_off_scale(partitions: Sequence[Partition], held: str, *, most_rejects: 
         DataError: No file is on the scale of the store.
     """
     scale = scale_of_all(partitions)
-    wide = _find_wider(partitions, held, most_rejects)
+    wide = _find_above(partitions, held, most_rejects, is_odd=is_wider)
     if not wide and is_wider(scale, held):
-        wide = _find_wider(partitions, held, 0) or _find_above(partitions, held, most_rejects)
+        wide = _find_above(partitions, held, 0, is_odd=is_wider) or _find_above(
+            partitions, held, most_rejects, is_odd=ne
+        )
     smaller = find_other_scales(partitions, held if is_wider(held, scale) else scale)
     found = wide or [(partition, theirs) for partition, theirs in smaller if theirs != held]
     rows = sum(partition.manifest.rows for partition in partitions)
@@ -56,7 +60,7 @@ def check_one_scale(partitions: Sequence[Partition], *, most_rejects: float) -> 
     smaller = find_other_scales(partitions, scale)
     wider = [
         (partition, theirs)
-        for partition, theirs in _find_wider(partitions, scale, most_rejects)
+        for partition, theirs in _find_above(partitions, scale, most_rejects, is_odd=is_wider)
         if theirs in SCALES and _rows_above(partition, scale) >= _ENOUGH
     ]
     odd = smaller or wider
@@ -84,25 +88,15 @@ def off_scale_reason(file: str, theirs: str, held: str) -> str:
     )
 
 
-def _find_wider(partitions: Sequence[Partition], held: str, share: float) -> list[Odd]:
-    """The partitions whose own scale ends far above, with more than a share of their rows there."""
-    top = bounds_of(held)[1]
-    found = []
-    for partition in partitions:
-        mine = from_json([partition.manifest.values_read])
-        theirs = narrowest_scale(mine)
-        if is_wider(theirs, held) and share_above([mine], top) > share:
-            found.append((partition, theirs))
-    return found
-
-
-def _find_above(partitions: Sequence[Partition], held: str, share: float) -> list[Odd]:
-    """The partitions that are not on the scale of the store and have more than a share of their rows above it."""
+def _find_above(
+    partitions: Sequence[Partition], held: str, share: float, *, is_odd: Callable[[str, str], bool]
+) -> list[Odd]:
+    """The partitions whose own scale is odd next to the held one, with more than a share of their rows above it."""
     top, found = bounds_of(held)[1], []
     for partition in partitions:
         mine = from_json([partition.manifest.values_read])
         theirs = narrowest_scale(mine)
-        if theirs != held and share_above([mine], top) > share:
+        if is_odd(theirs, held) and share_above([mine], top) > share:
             found.append((partition, theirs))
     return found
 
@@ -132,8 +126,7 @@ def _names(odd: Sequence[Odd]) -> str:
         for partition, theirs in odd
         for file in partition.manifest.files
     ]
-    more = f" and {len(labels) - _LISTED:,} more" if len(labels) > _LISTED else ""
-    return ", ".join(labels[:_LISTED]) + more
+    return first_of(labels, _LISTED)
 
 
 def _widest(odd: Sequence[Odd], scale: str) -> str:

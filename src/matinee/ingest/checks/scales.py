@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from matinee.errors import DataError
+from matinee.errors.text import first_of
 from matinee.ingest.partitions.partition import Partition
 from matinee.ingest.rating_counts import RatingCounts, add_counts, from_json
 from matinee.ingest.rating_scale import bounds_of, narrowest_scale
@@ -31,7 +32,7 @@ def check_scales(partitions: Sequence[Partition], scale: str) -> None:
     for number, (name, counts) in enumerate(files):
         own = found.get(number) or (wider if share_above([counts], top) else "either")
         groups.setdefault(own, []).append(name)
-    listed = "; ".join(f"{_list(names)} ({own})" for own, names in groups.items())
+    listed = "; ".join(f"{first_of(names, _LISTED)} ({own})" for own, names in groups.items())
     raise DataError(
         f"The files have different rating scales: {listed}. Expected one scale: convert the files. If they are all on "
         f"one scale, set ingest.scale={scale}."
@@ -47,13 +48,8 @@ def _files(partitions: Sequence[Partition]) -> list[tuple[str, RatingCounts]]:
             found += [(partition.label(file.file), from_json([file.values_read])) for file in manifest.files]
         else:
             names = [partition.label(file.file) for file in manifest.files]
-            found.append((_list(names), from_json([manifest.values_read])))
+            found.append((first_of(names, _LISTED), from_json([manifest.values_read])))
     return found
-
-
-def _list(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def find_other_scales(partitions: Sequence[Partition], scale: str) -> list[tuple[Partition, str]]:

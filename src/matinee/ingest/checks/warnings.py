@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from matinee.errors.text import first_of
 from matinee.formats.dataset import Profile
 from matinee.ingest.checks.odd_values import about_dates, about_ratings
 from matinee.ingest.duplicates.superseded import SupersededSummary
@@ -132,5 +133,4 @@ def _about_titles(profile: Profile, title_rejects: pl.DataFrame) -> Iterator[str
 
 
 def _list(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED_NAMES
-    return ", ".join(names[:_LISTED_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+    return first_of(names, _LISTED_NAMES)

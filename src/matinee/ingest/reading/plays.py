@@ -10,10 +10,9 @@ from typing import Final
 from matinee.errors import DataError
 from matinee.errors.text import shown
 from matinee.formats.manifests import Feedback
-from matinee.ingest.reading.rows import MOST, are_most, bare
+from matinee.ingest.reading.rows import MOST, have_text_ids
 from matinee.schemas.headers import ALIASES, plain_name
 from matinee.schemas.names import SIDES, Column
-from matinee.schemas.text_ids import LONGEST
 from matinee.settings.ingest import IngestSettings
 
 NEEDED: Final[Mapping[Feedback, tuple[Column, ...]]] = {
@@ -42,8 +41,7 @@ _COUNTS: Final = frozenset(
 _TAGS: Final = frozenset({"tag", "tags"})
 _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d*[.,]?\d*([eE][+-]?\d+)?", re.ASCII)
-_IDS: Final = 2
-_WIDEST: Final = 4  # with a number of plays and a date
+_WIDTHS: Final = (2, 3, 4)  # perhaps with a number of plays and a date
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?|\d{9,}(\.\d*)?", re.ASCII)  # a day, or unix seconds
 
 
@@ -72,16 +70,12 @@ def look_like_text_plays(rows: Sequence[Sequence[str]], least: float = MOST) -> 
     >>> look_like_text_plays([["user", "item"], ["u1", "i1"]]), look_like_text_plays([["1", "2003", "Up"]])
     (False, False)
     """
-    width = len(rows[0])
-    fits = [
-        len(row) == width
-        and all(0 < len(bare(field)) <= LONGEST for field in row[:_IDS])
-        and any(char.isdigit() for field in row[:_IDS] for char in field)
-        and all(_NUMBER.fullmatch(bare(field)) or _DATE.fullmatch(bare(field)) for field in row[_IDS:])
-        for row in rows
-        if _IDS <= width <= _WIDEST
-    ]
-    return are_most(fits, least) and fits[0]
+    return have_text_ids(
+        rows,
+        least,
+        widths=_WIDTHS,
+        rest=lambda fields: all(_NUMBER.fullmatch(each) or _DATE.fullmatch(each) for each in fields),
+    )
 
 
 def place_plays(rows: Sequence[Sequence[str]]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Splits a line of a rating file into fields, to recognize its dialect. The parser has its own, faster code."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from matinee.ingest.reading import parser_kernel as kernel
@@ -118,14 +118,34 @@ def look_like_text_ratings(rows: Sequence[Sequence[str]], least: float = MOST) -
     >>> look_like_text_ratings([["user", "item", "rating"]]), look_like_text_ratings([["1", "2003", "Up"]])
     (False, False)
     """
+    return have_text_ids(
+        rows, least, widths=_WIDTHS, rest=lambda fields: _NUMBER.fullmatch(fields[0]) is not None
+    )
+
+
+def have_text_ids(
+    rows: Sequence[Sequence[str]],
+    least: float,
+    *,
+    widths: Sequence[int],
+    rest: Callable[[Sequence[str]], bool],
+) -> bool:
+    """Whether the first line and a share of at least `least` of all begin with two ids of any kind.
+
+    Args:
+        rows: The fields of the lines.
+        least: The share.
+        widths: Numbers of fields that a line may have.
+        rest: Whether the bare fields after the ids are what they should be.
+    """
     width = len(rows[0])
     fits = [
         len(row) == width
         and all(0 < len(bare(field)) <= LONGEST for field in row[:2])
         and any(char.isdigit() for field in row[:2] for char in field)
-        and _NUMBER.fullmatch(bare(row[2])) is not None
+        and rest([bare(field) for field in row[2:]])
         for row in rows
-        if width in _WIDTHS
+        if width in widths
     ]
     return are_most(fits, least) and fits[0]
 

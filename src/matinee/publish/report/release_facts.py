@@ -1,31 +1,29 @@
 """What the report of a release shows: the release's own files, and what the store still has of its making."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
-from matinee.evaluate.metrics_file import AnyMetrics, read_metrics
-from matinee.formats.base import Format
 from matinee.formats.dataset import Profile
 from matinee.formats.decision import DecisionFile
 from matinee.formats.example_lists import ExampleList, ExampleLists
 from matinee.formats.history import History
 from matinee.formats.manifests import CandidateManifest, DatasetManifest
-from matinee.formats.written_settings import by_full_name
 from matinee.registry import Registry
 from matinee.release.manifest import ReleaseManifest
 from matinee.release.ranking_model import RANKING, load_model
 from matinee.store import Store
-from matinee.store.documents import MANIFEST, SERIES, Point, Series, read_as, read_json
+from matinee.store.documents import MANIFEST, SERIES, Point, Series, read_if_there, read_json
+from matinee.store.metrics_file import AnyMetrics, read_metrics
 from matinee.store.versions import version_number
 
 _POPULAR, _OTHERS, _NEIGHBOURS = 6, 6, 5  # movies that are shown, and neighbours of each
 _FEWEST_ROWS = 20  # train rows of a movie that is shown
-_Format = TypeVar("_Format", bound=Format)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class ReleaseFacts:
 
     manifest: ReleaseManifest
     metrics: AnyMetrics
-    settings: list[tuple[str, str]]
+    settings: Mapping[str, JsonValue]
     profile: Profile | None
     dataset: DatasetManifest | None
     fit: CandidateManifest | None
@@ -72,18 +70,18 @@ def collect_facts(store: Store, folder: Path, manifest: ReleaseManifest) -> Rele
         for kind, digest in (("datasets", manifest.dataset), ("candidates", manifest.candidate))
     )
     evaluation = store.folder("evaluations", manifest.evaluation or "none")
-    examples = _read(evaluation / ExampleLists.NAME, ExampleLists)
-    series = _read(store.root / SERIES, Series)
+    examples = read_if_there(evaluation / ExampleLists.NAME, ExampleLists)
+    settings, series = folder / "settings.json", read_if_there(store.root / SERIES, Series)
     number = version_number(manifest.version)
     return ReleaseFacts(
         manifest=manifest,
         metrics=read_metrics(folder),
-        settings=_settings(folder),
-        profile=_read(dataset / Profile.NAME, Profile),
-        dataset=_read(dataset / MANIFEST, DatasetManifest),
-        fit=_read(candidate / MANIFEST, CandidateManifest),
-        history=_read(candidate / History.NAME, History),
-        decision=_read(evaluation / DecisionFile.NAME, DecisionFile),
+        settings=read_json(settings) if settings.is_file() else {},
+        profile=read_if_there(dataset / Profile.NAME, Profile),
+        dataset=read_if_there(dataset / MANIFEST, DatasetManifest),
+        fit=read_if_there(candidate / MANIFEST, CandidateManifest),
+        history=read_if_there(candidate / History.NAME, History),
+        decision=read_if_there(evaluation / DecisionFile.NAME, DecisionFile),
         examples=examples.users if examples else [],
         points=[
             point for point in (series.points if series else []) if version_number(point.release) <= number
@@ -92,19 +90,6 @@ def collect_facts(store: Store, folder: Path, manifest: ReleaseManifest) -> Rele
         neighbours=find_neighbours(folder),
         plots={path.stem: path.read_bytes() for path in sorted((folder / "plots").glob("*.png"))},
     )
-
-
-def _read(path: Path, model: type[_Format]) -> _Format | None:
-    return read_as(path, model) if path.is_file() else None
-
-
-def _settings(folder: Path) -> list[tuple[str, str]]:
-    path = folder / "settings.json"
-    return [
-        (name, str(value).lower() if isinstance(value, bool) else str(value))
-        for name, value in by_full_name(read_json(path) if path.is_file() else {}).items()
-        if value is not None
-    ]
 
 
 def find_neighbours(folder: Path) -> list[Neighbours]:

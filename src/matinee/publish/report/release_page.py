@@ -15,8 +15,11 @@ from matinee.evaluate.tables import (
     error_table,
     learning_says,
     order_says,
+    rule_table,
     series_table,
+    setting_table,
     slice_table,
+    spread_table,
     time_table,
     training_table,
     unknown_says,
@@ -25,6 +28,7 @@ from matinee.formats.dataset import Profile, rows_in_words
 from matinee.formats.decision import DriftVerdict
 from matinee.formats.metrics import Metrics, SliceFigures
 from matinee.formats.slice_names import SLICE_NAMES
+from matinee.formats.written_settings import by_full_name
 from matinee.publish.report.limits import LIMITS, PLAY_LIMITS
 from matinee.publish.report.pages import render
 from matinee.publish.report.plots import data_url
@@ -43,7 +47,6 @@ _LIST_CAPTIONS: Final = {  # by the second word of the table's heading
     "of": "Which movies lists show",
     "for": "Lists of a model of older {}, measured on the latest ones",
 }
-_SPREAD: Final = ("min", "p10", "median", "p90", "p99", "max", "mean")
 
 
 def _caption(table: Table, *, plays: bool) -> str:
@@ -75,7 +78,7 @@ def release_page(facts: ReleaseFacts) -> str:
         facts=facts,
         rows_says=rows_in_words(facts.dataset.row_counts) if facts.dataset else "",
         bars=_bars(facts.profile, plays=rated is None),
-        spread=_spread(facts.profile) if facts.profile else None,
+        spread=spread_table(facts.profile, rows="rows") if facts.profile else None,
         error_says=error_says(metrics),
         errors=[error_table(rated, name="this release")] if rated else [],
         in_time=time_table(rated) if rated else None,
@@ -95,10 +98,10 @@ def release_page(facts: ReleaseFacts) -> str:
         no_drift_says=_why_no_drift(facts),
         releases=_release_table([*facts.earlier, manifest]),
         series=series_table(facts.points) if facts.points else None,
-        rules=_rule_table(facts),
+        rules=rule_table(facts.decision) if facts.decision else None,
         training=training_table(facts.fit) if facts.fit else None,
         lineage=_lineage(manifest),
-        settings=Table(("setting", "value"), facts.settings),
+        settings=setting_table(facts.settings),
     )
 
 
@@ -171,16 +174,6 @@ def _lengths(counts: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
     return [(value, rows, 100 * rows / total, 100 * rows / most) for value, rows in counts.items()]
 
 
-def _spread(profile: Profile) -> Table:
-    return Table(
-        ("rows per", *_SPREAD),
-        [
-            (name, *(rows.get(point) for point in _SPREAD))
-            for name, rows in (("user", profile.ratings_per_user), ("movie", profile.ratings_per_movie))
-        ],
-    )
-
-
 def _weak_slices(metrics: Metrics) -> list[tuple[str, SliceFigures]]:
     """The slices on which the error is higher beyond doubt than on all rows, the highest first."""
     found = [
@@ -234,7 +227,7 @@ def _why_no_drift(facts: ReleaseFacts) -> str:
         return "There was no earlier data to compare with."
     if facts.decision is None:
         return "The evaluation of this release is no longer in the store."
-    if ("gate.drift", "false") in facts.settings:
+    if by_full_name(facts.settings).get("gate.drift") is False:
         return "The gate did not look at drift (gate.drift=false)."
     return "The data of the earlier champion is no longer in the store."
 
@@ -254,15 +247,6 @@ def _release_table(releases: Sequence[ReleaseManifest]) -> Table:
     ]
     figure = "RMSE" if "rmse" in releases[-1].metrics else "nDCG@10"
     return Table(("release", "published", figure, "judged against", "test rows", "rows fitted"), rows)
-
-
-def _rule_table(facts: ReleaseFacts) -> Table | None:
-    if facts.decision is None:
-        return None
-    return Table(
-        ("rule", "result", "reason"),
-        [(rule.name, "passed" if rule.passed else "held", rule.says) for rule in facts.decision.rules],
-    )
 
 
 def _lineage(manifest: ReleaseManifest) -> Table:

@@ -113,7 +113,7 @@ class RemoteLog:
 
     def _pointer(self, lines: list[bytes], number: int) -> Pointer:
         """What an entry made the champion. Raises StoreError if it is damaged."""
-        entry = _entry(lines[number - 1])
+        entry = parse_entry(lines[number - 1])
         kept = {name: entry.get(name) for name in ("version", "before", "reason", "anchor")}
         try:
             return Pointer.model_validate({**kept, "reason": kept["reason"] or "", "since": entry.get("at")})
@@ -148,7 +148,8 @@ def _key(number: int) -> str:
     return f"log/{number:08d}.json"
 
 
-def _entry(line: bytes) -> dict[str, JsonValue]:
+def parse_entry(line: bytes) -> dict[str, JsonValue]:
+    """An entry of a log; empty if the line is damaged."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -158,9 +159,9 @@ def _entry(line: bytes) -> dict[str, JsonValue]:
 
 def _last_move(lines: list[bytes]) -> int:
     numbers = range(len(lines), 0, -1)
-    return next((number for number in numbers if _entry(lines[number - 1]).get("action") in MOVES), 0)
+    return next((number for number in numbers if parse_entry(lines[number - 1]).get("action") in MOVES), 0)
 
 
 def _number_in(data: bytes) -> int:
-    number = _entry(data).get("number")
+    number = parse_entry(data).get("number")
     return number if isinstance(number, int) else 0
